@@ -1,0 +1,1 @@
+"""customer-segments: a nightly batch pipeline that says which customers are which."""

@@ -1,0 +1,43 @@
+"""Business days and the instants that bound them. Nothing here reads a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+ONE_DAY = timedelta(days=1)
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open span of UTC instants: `start` is inside, `end` is not."""
+
+    start: datetime
+    end: datetime
+
+
+def business_day(interval_end: datetime, zone: ZoneInfo) -> date:
+    """Return the last whole local day before `interval_end`, an aware instant."""
+    return interval_end.astimezone(zone).date() - ONE_DAY
+
+
+def first_instant(day: date, zone: ZoneInfo) -> datetime:
+    """Return the UTC instant at which `day` begins in `zone`.
+
+    Where local midnight does not exist, the day begins when the clock jumps over it.
+    """
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+
+
+def days_window(first: date, last: date, zone: ZoneInfo) -> Window:
+    """Return the UTC window that covers the local days `first` to `last`, both included."""
+    return Window(first_instant(first, zone), first_instant(last + ONE_DAY, zone))
+
+
+def days_between(first: date, last: date) -> Iterator[date]:
+    """Yield the days from `first` to `last`, both included."""
+    for offset in range((last - first).days + 1):
+        yield first + timedelta(days=offset)

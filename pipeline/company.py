@@ -1,0 +1,234 @@
+"""A company is a folder: `company.toml`, `sources/*.sql`, and what it overrides of our defaults."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pipeline.errors import ConfigError
+from pipeline.spelling import did_you_mean
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Column, Kind, Table
+
+HOUSE = Path(__file__).resolve().parent.parent
+LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One column of `sources/customers.sql` beyond the declared ones."""
+
+    column: Column
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where customers and order lines come from; `connection` names a database, never holds its password."""
+
+    kind: Literal["files", "postgresql"]
+    folder: Path | None = None
+    connection: str = ""
+    column_types: Mapping[str, Mapping[str, str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Database that segment tables are published to besides Parquet."""
+
+    kind: Literal["sqlite", "postgresql"] = "sqlite"
+    connection: str = ""
+    schema: str = "segments"
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Everything that differs between companies; read once, never changed."""
+
+    folder: Path
+    name: str
+    zone: ZoneInfo
+    currency: str
+    first_day: date
+    last_day: date | None
+    schedule: str
+    window_days: int
+    lookback_days: int
+    rejected_share_limit: float
+    source: Source
+    target: Target
+    attributes: tuple[Attribute, ...]
+
+    def table(self, table: Table) -> Table:
+        """Return `table` with this company's attribute columns where the table carries them.
+
+        Attributes with personal data stay with the customers and never enter the features.
+        """
+        if table.name in (RAW_CUSTOMERS.name, RAW_PROSPECTS.name, CUSTOMERS.name):
+            return table.with_columns(attribute.column for attribute in self.attributes)
+        if table.name == CUSTOMER_FEATURES.name:
+            return table.with_columns(a.column for a in self.attributes if not a.column.pii)
+        return table
+
+    def source_file(self, source: str) -> Path:
+        """Return the path of `sources/<source>.sql`, which an optional source may lack."""
+        return self.folder / "sources" / f"{source}.sql"
+
+    def definitions(self, folder: str, suffix: str) -> dict[str, Path]:
+        """Return definition files by stem: ours, each replaced by the company's file of the same name."""
+        ours, theirs = HOUSE / folder, self.folder / folder
+        return {path.stem: path for root in (ours, theirs) for path in sorted(root.glob(f"*{suffix}"))}
+
+
+def load_company(folder: Path) -> Company:
+    """Return the company that `folder` describes.
+
+    Raises ConfigError naming file and key where something is missing, unknown or of the wrong type.
+    """
+    file = folder / "company.toml"
+    content = _Section(_parsed(file), file)
+    source = content.section("source")
+    gates = content.section("gates")
+    target = content.section("publish")
+    company = Company(
+        folder=folder.resolve(),
+        name=content.take("name", str),
+        zone=_zone(content),
+        currency=content.take("currency", str),
+        first_day=content.take("first_day", date),
+        last_day=content.take("last_day", date, default=None),
+        schedule=content.take("schedule", str, default="0 4 * * *"),
+        window_days=content.take("window_days", int, default=365),
+        lookback_days=content.take("lookback_days", int, default=3),
+        rejected_share_limit=float(gates.take("rejected_share_limit", (int, float), default=0.05)),
+        source=_source(source, folder),
+        target=_target(target),
+        attributes=tuple(_attributes(content.section("attributes"))),
+    )
+    for section in (content, gates, target, source):
+        section.refuse_the_rest()
+    _require_sources(company)
+    return company
+
+
+class _Section:
+    """One TOML table whose keys are taken one by one, so that what is left is unknown."""
+
+    def __init__(self, values: dict[str, Any], file: Path, path: str = "") -> None:
+        self._values, self.file, self._path = dict(values), file, path
+        self._known: list[str] = []
+
+    def take(self, key: str, kind: Any, *, default: Any = ...) -> Any:
+        self._known.append(key)
+        value = self._values.pop(key, default)
+        if value is ...:
+            raise ConfigError(f"`{self._path}{key}` is missing", where=str(self.file), todo=f"Add `{key}` to the file.")
+        if value is not default and (not isinstance(value, kind) or isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"`{self._path}{key}` has the wrong type: {type(value).__name__}", where=str(self.file))
+        return value
+
+    def choose(self, key: str, choices: tuple[str, ...], *, default: Any = ...) -> Any:
+        value = self.take(key, str, default=default)
+        if value not in choices:
+            raise ConfigError(
+                f"`{self._path}{key}` is `{value}`{did_you_mean(value, choices)}",
+                where=str(self.file), todo=f"Choose one of {', '.join(choices)}.",
+            )
+        return value
+
+    def section(self, key: str) -> _Section:
+        return _Section(self.take(key, dict, default={}), self.file, f"{self._path}{key}.")
+
+    def sections(self) -> list[tuple[str, _Section]]:
+        return [(key, self.section(key)) for key in list(self._values)]
+
+    def refuse_the_rest(self) -> None:
+        for key in self._values:
+            raise ConfigError(
+                f"`{self._path}{key}` is not a known setting{did_you_mean(key, self._known)}", where=str(self.file),
+            )
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            "no company.toml here", where=str(file.parent),
+            todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where=str(file)) from None
+
+
+def _zone(content: _Section) -> ZoneInfo:
+    name = content.take("time_zone", str)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ConfigError(
+            f"`time_zone` is `{name}`, which is no IANA time zone", where=str(content.file),
+            todo='Write a name such as "Europe/Berlin".',
+        ) from None
+
+
+def _source(section: _Section, folder: Path) -> Source:
+    kind = section.choose("kind", ("files", "postgresql"), default="files")
+    if kind == "postgresql":
+        return Source(kind="postgresql", connection=section.take("connection", str))
+    root = _package_folder(section) or folder
+    types = {table: dict(columns._values) for table, columns in section.section("column_types").sections()}
+    return Source(kind="files", folder=(root / section.take("path", str, default="data")).resolve(), column_types=types)
+
+
+def _package_folder(section: _Section) -> Path | None:
+    package = section.take("package", str, default="")
+    if not package:
+        return None
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            f"the Python package `{package}` is not installed", where=str(section.file),
+            todo="Install it beside the pipeline, or set `path` to a folder of files.",
+        )
+    return Path(spec.origin).parent
+
+
+def _target(section: _Section) -> Target:
+    kind = section.choose("kind", ("sqlite", "postgresql"), default="sqlite")
+    if kind == "sqlite":
+        return Target()
+    schema = section.take("schema", str, default="segments")
+    return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
+
+
+def _attributes(sections: _Section) -> list[Attribute]:
+    kinds = tuple(kind.name.lower() for kind in Kind)
+    attributes = []
+    for name, section in sections.sections():
+        column = Column(
+            name,
+            Kind[section.choose("kind", kinds, default="text").upper()],
+            section.take("description", str, default=""),
+            pii=section.take("pii", bool, default=False),
+        )
+        attributes.append(Attribute(column, section.choose("level", LEVELS)))
+        section.refuse_the_rest()
+        if name in CUSTOMER_FEATURES.column_names or name in CUSTOMERS.column_names:
+            raise ConfigError(f"the attribute `{name}` has the name of a feature", where=str(sections.file))
+    return attributes
+
+
+def _require_sources(company: Company) -> None:
+    for source in ("customers", "order_lines"):
+        if not company.source_file(source).is_file():
+            raise ConfigError(
+                f"sources/{source}.sql is missing", where=str(company.folder),
+                todo="Write a query whose columns are those of the table; README shows them.",
+            )

@@ -1,0 +1,47 @@
+"""DuckDB, the embedded default: bounded memory, spilling to a private folder, no way out of the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from pipeline.engines import Parameter, columns_of, empty_select, parameter_names
+from pipeline.tables import Table
+
+BATCH_ROWS = 131_072
+
+
+class DuckDBEngine:
+    """Runs statements in one private in-memory database that can read `lake_root` and nothing else."""
+
+    def __init__(self, lake_root: Path, *, memory_limit: str = "3GB", threads: int | None = None) -> None:
+        spill = lake_root / "staging" / "spill"
+        spill.mkdir(parents=True, exist_ok=True)
+        settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(spill)}
+        if threads:
+            settings["threads"] = threads
+        self._connection = duckdb.connect(config=settings)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET allowed_directories = $roots", {"roots": [f"{lake_root}/"]})
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def register(self, table: Table, paths: Sequence[Path]) -> None:
+        if not paths:
+            relation = self._connection.sql(empty_select(table).sql("duckdb"))
+        else:
+            names = ", ".join(exp.column(column.name, quoted=True).sql("duckdb") for column in columns_of(table))
+            relation = self._connection.read_parquet([str(path) for path in paths], hive_partitioning=True).project(names)
+        relation.create_view(table.name)
+
+    def run(self, statement: exp.Expression, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
+        used = {name: parameters[name] for name in parameter_names(statement)}
+        return self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(BATCH_ROWS)
+
+    def close(self) -> None:
+        self._connection.close()

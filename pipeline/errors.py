@@ -1,0 +1,58 @@
+"""What can go wrong, one class per cause, one exit code per class.
+
+Every message says what is wrong, where, and what to do next; none holds a customer's value.
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of every error shown to people without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
+        super().__init__(what)
+        self.what, self.where, self.todo = what, where, todo
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.todo:
+            lines.append(f"  next:  {self.todo}")
+        return "\n".join(lines)
+
+
+class ConfigError(PipelineError):
+    """A company folder or a definition is wrong: a person must edit a file."""
+
+    exit_code = 3
+
+
+class DataError(PipelineError):
+    """The data is wrong: a person must look before the night can go on."""
+
+    exit_code = 4
+
+
+class SchemaDrift(DataError):
+    """A source no longer has the columns or types that its table declares."""
+
+    exit_code = 5
+
+
+class GateClosed(PipelineError):
+    """The night was refused on purpose; the last good publication stays live."""
+
+    exit_code = 6
+
+
+class TransientError(PipelineError):
+    """Nothing is wrong with the data: the same call may succeed later."""
+
+    exit_code = 7
+
+
+class LockTimeout(TransientError):
+    """Another run held the lock for longer than the set time."""

@@ -1,0 +1,96 @@
+"""Who is in which segment on a night, and what each segment is like."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from pipeline.clusters import (
+    ClusterModel,
+    ClusterScheme,
+    NotFitted,
+    assignment_statement,
+    fit,
+    load_cluster_schemes,
+    model_from_json,
+    to_json,
+)
+from pipeline.company import Company
+from pipeline.engines import Engine
+from pipeline.lake import Lake
+from pipeline.segments import Scheme, load_schemes, segments_statement
+from pipeline.statements import digest, statement
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
+
+log = logging.getLogger("pipeline.memberships")
+
+UNCLUSTERED = ("unclustered", "Not clustered")
+
+
+def compute_segments(company: Company, lake: Lake, engine: Engine, day: date) -> None:
+    """Write the segment of every customer in every scheme, and the profile of every segment."""
+    loaded = load_schemes(company)
+    for name, reason in loaded.not_computed.items():
+        log.warning("%s: not computed: %s", name, reason)
+    models = [(scheme, _model(company, lake, scheme, day)) for scheme in load_cluster_schemes(company)]
+    features = lake.path(CUSTOMER_FEATURES, day=day)
+    engine.register(company.table(CUSTOMER_FEATURES), [features])
+    query = _memberships(loaded.schemes, models)
+    manifest = {"statement": digest(query), "inputs": lake.digest([features])}
+    rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, manifest=manifest)
+    log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(loaded.schemes) + len(models))
+    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day)])
+    profiles = _profiles(_defined_segments(loaded.schemes, models))
+    lake.write(SEGMENT_PROFILES, engine.run(profiles, {}), day=day, manifest={**manifest, "statement": digest(profiles)})
+
+
+def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Expression:
+    parts = [segments_statement(schemes), *(assignment_statement(scheme, model) for scheme, model in models)]
+    united = parts[0]
+    for part in parts[1:]:
+        united = exp.union(united, part, distinct=False)
+    columns = [exp.column(name) for name in CUSTOMER_SEGMENTS.column_names]
+    return exp.select(*columns).from_(united.subquery("memberships")).order_by("customer_id", "scheme")
+
+
+def _model(company: Company, lake: Lake, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
+    """Return the model valid on `day`, fitting the first one; a night before the first model uses that one."""
+    folder = lake.root / "models" / scheme.name
+    valid = sorted(folder.glob("*.json"))
+    chosen = max((path for path in valid if path.stem <= day.isoformat()), default=valid[0] if valid else None)
+    if chosen is not None:
+        return model_from_json(chosen.read_text("utf-8"), where=str(chosen))
+    names = ["customer_id", *(column for column in scheme.columns)]
+    features = pq.read_table(lake.path(CUSTOMER_FEATURES, day=day), columns=names, page_checksum_verification=True)
+    model = fit(features, scheme, day=day)
+    if isinstance(model, NotFitted):
+        log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
+        return model
+    lake.write_text(folder / f"{day}.json", to_json(model))
+    log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
+    return model
+
+
+def _profiles(defined: Sequence[tuple[str, str, str, int]]) -> exp.Expression:
+    rows = exp.values(defined, alias="defined_segments", columns=["scheme", "segment", "title", "position"])
+    query = statement(SEGMENT_PROFILES.name).copy()
+    for table in query.find_all(exp.Table):
+        if table.name == "defined_segments":
+            table.replace(exp.alias_(exp.select("*").from_(rows).subquery(), table.alias, table=True))
+    return query
+
+
+def _defined_segments(
+    schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
+) -> list[tuple[str, str, str, int]]:
+    """Return (scheme, segment, title, position) of everything a customer can be in."""
+    titles = [(scheme.name, [(segment.id, segment.title) for segment in scheme.segments]) for scheme in schemes]
+    for scheme, model in models:
+        clusters = [] if isinstance(model, NotFitted) else [(cluster.id, cluster.title) for cluster in model.clusters]
+        titles.append((scheme.name, [*clusters, UNCLUSTERED]))
+    return [(name, segment, title, place) for name, pairs in titles for place, (segment, title) in enumerate(pairs, 1)]

@@ -1,0 +1,40 @@
+"""The SQL of computed tables: `sql/<table>.sql`, one statement each, read as a syntax tree."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+
+from pipeline.tables import Table
+
+FOLDER = Path(__file__).parent / "sql"
+
+
+@cache
+def statement(name: str) -> exp.Expression:
+    """Return the syntax tree of `sql/<name>.sql`; parameters are `$name`."""
+    return sqlglot.parse_one((FOLDER / f"{name}.sql").read_text("utf-8"), read="duckdb")
+
+
+def digest(tree: exp.Expression) -> str:
+    """Return a short digest of what `tree` means, whatever its layout and comments."""
+    return sha256(tree.sql("duckdb", comments=False).encode()).hexdigest()[:16]
+
+
+def with_attributes(features: exp.Expression, base: Table, table: Table) -> exp.Expression:
+    """Return `features` joined with the attribute columns that `table` has beyond `base`.
+
+    Customers whom the customers table lacks keep empty attributes. Sorted by the table's key.
+    """
+    extra = [column.name for column in table.columns if column.name not in base.column_names]
+    columns = [exp.column(name, "features") for name in base.column_names]
+    columns += [exp.column(name, "customers", quoted=True) for name in extra]
+    joined = exp.select(*columns).from_(features.copy().subquery("features"))
+    if extra:
+        on = exp.column("customer_id", "customers").eq(exp.column("customer_id", "features"))
+        joined = joined.join("customers", on=on, join_type="left")
+    return joined.order_by(*(exp.column(name, "features") for name in table.key))

@@ -1,0 +1,303 @@
+"""Every table, declared once: columns with type and meaning, key, partition.
+
+Arrow schemas, SQL types, the README catalogue, the map of personal data and the name of the
+Great Expectations suite all derive from here. A column name means the same thing in every table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+
+import pyarrow as pa
+
+from pipeline.errors import SchemaDrift
+
+MONEY_DECIMALS = 4
+
+
+class Kind(Enum):
+    """Type of a column: (Arrow type, DuckDB name, words for people)."""
+
+    TEXT = (pa.string(), "VARCHAR", "text")
+    INTEGER = (pa.int64(), "BIGINT", "whole number")
+    NUMBER = (pa.float64(), "DOUBLE", "number")
+    MONEY = (pa.decimal128(18, MONEY_DECIMALS), f"DECIMAL(18,{MONEY_DECIMALS})", "exact decimal")
+    DATE = (pa.date32(), "DATE", "date")
+    INSTANT = (pa.timestamp("us", tz="UTC"), "TIMESTAMP WITH TIME ZONE", "instant (UTC)")
+    FLAG = (pa.bool_(), "BOOLEAN", "true or false")
+
+    @property
+    def arrow(self) -> pa.DataType:
+        return self.value[0]
+
+    @property
+    def sql(self) -> str:
+        return self.value[1]
+
+    @property
+    def words(self) -> str:
+        return self.value[2]
+
+
+class Partition(Enum):
+    """How a table is cut into files; the value is the folder pattern below the table's own."""
+
+    NIGHT = "day=<day>"
+    EVENT_DAY = "day=<event day>/known=<day>"
+    SNAPSHOT = "known=<day>"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `required` means a source must supply it and no clean row may lack it."""
+
+    name: str
+    kind: Kind
+    description: str
+    required: bool = False
+    pii: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table; files are sorted by `key`, which is unique within a partition."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition: Partition
+    is_published: bool = False
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        return pa.schema([(column.name, column.kind.arrow) for column in self.columns])
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def with_columns(self, extra: Iterable[Column]) -> Table:
+        """Return this table with `extra` columns, such as a company's attributes, at its end."""
+        return replace(self, columns=(*self.columns, *extra))
+
+    def conform(self, data: pa.Table) -> pa.Table:
+        """Return `data` with exactly the declared columns, in order.
+
+        Raises SchemaDrift where a column is missing or cannot hold the declared type exactly.
+        """
+        missing = [name for name in self.column_names if name not in data.column_names]
+        if missing:
+            raise SchemaDrift(f"{self.name} lacks {', '.join(missing)}", where=self.name)
+        try:
+            return data.select(self.column_names).cast(self.schema, safe=True)
+        except pa.ArrowInvalid:
+            raise SchemaDrift(f"{self.name} does not fit its declared types", where=self.name) from None
+
+
+_DAY = Column("day", Kind.DATE, "Business day that the row describes, in the company's time zone.")
+_CUSTOMER = Column("customer_id", Kind.TEXT, "The company's own id of the customer.", required=True)
+_ORDER_DAY = Column("order_day", Kind.DATE, "Local day that the order counts for; a linked refund counts for its order's.", required=True)
+_CATEGORY = Column("category", Kind.TEXT, "Product category; `unknown` where the source gives none.")
+_CHANNEL = Column("channel", Kind.TEXT, "Where the order was placed, such as web or store; `unknown` where the source gives none.")
+_NET = Column("net_amount", Kind.MONEY, "What the customer paid for the line after discounts, negative when money went back.", required=True)
+_DISCOUNT = Column("discount_amount", Kind.MONEY, "Discount given on the line, 0 or more; 0 where the source gives none.")
+_SCHEME = Column("scheme", Kind.TEXT, "Scheme that the segment belongs to.", required=True)
+_SEGMENT = Column("segment", Kind.TEXT, "Segment of the scheme.", required=True)
+
+_CUSTOMER_COLUMNS = (
+    _CUSTOMER,
+    Column("created_at", Kind.INSTANT, "When the source first knew the customer; unseen by earlier nights."),
+)
+
+_ORDER_LINE_COLUMNS = (
+    Column("order_id", Kind.TEXT, "Id of the order, invoice or basket.", required=True),
+    Column("line_number", Kind.INTEGER, "Number of the line within its order.", required=True),
+    _CUSTOMER,
+    Column("ordered_at", Kind.INSTANT, "When the line was sold, or given back.", required=True),
+    Column("quantity", Kind.MONEY, "Units sold, negative when given back.", required=True),
+    _NET,
+    _DISCOUNT,
+    Column("product_id", Kind.TEXT, "The company's own id of the product."),
+    _CATEGORY,
+    _CHANNEL,
+    Column("is_cancelled", Kind.FLAG, "Whether the order was cancelled: kept, but counted nowhere."),
+    Column("refunded_order_day", Kind.DATE, "For a refund linked to its order: the local day of that order."),
+    Column("currency", Kind.TEXT, "Currency of the amounts; must be the company's own."),
+)
+
+RAW_CUSTOMERS = Table(
+    "raw_customers", "Customers as the source gave them, with the company's declared attributes.",
+    _CUSTOMER_COLUMNS, ("customer_id",), Partition.SNAPSHOT,
+)
+RAW_PROSPECTS = Table(
+    "raw_prospects", "People and firms that never ordered, as the source gave them.",
+    _CUSTOMER_COLUMNS, ("customer_id",), Partition.SNAPSHOT,
+)
+RAW_ORDER_LINES = Table(
+    "raw_order_lines", "Order lines as the source gave them: one version of a day for each night that learned something new.",
+    _ORDER_LINE_COLUMNS, ("order_id", "line_number"), Partition.EVENT_DAY,
+)
+EXTRACTIONS = Table(
+    "extractions", "What each night read from the source; its presence says that the night's extraction is complete.",
+    (
+        Column("source_table", Kind.TEXT, "Raw table that was read.", required=True),
+        Column("first_day", Kind.DATE, "First local day asked for; empty for the whole history."),
+        Column("last_day", Kind.DATE, "Last local day asked for.", required=True),
+        Column("row_count", Kind.INTEGER, "Rows the source gave.", required=True),
+        Column("changed_partition_count", Kind.INTEGER, "Partitions that differed from what was known.", required=True),
+        Column("ignored_columns", Kind.TEXT, "Columns of the source that no table declares, comma separated."),
+    ),
+    ("source_table",), Partition.NIGHT,
+)
+CUSTOMERS = Table(
+    "customers", "Customers and prospects that passed validation.",
+    (*_CUSTOMER_COLUMNS, Column("is_prospect", Kind.FLAG, "Whether the row came from the prospects source.", required=True)),
+    ("customer_id",), Partition.SNAPSHOT,
+)
+ORDER_LINES = Table(
+    "order_lines", "Order lines that passed validation, as sold, given back or cancelled.",
+    (
+        *_ORDER_LINE_COLUMNS[:-3],
+        Column("line_kind", Kind.TEXT, "`order`, `refund` or `cancelled`.", required=True),
+        _ORDER_DAY,
+    ),
+    ("order_id", "line_number"), Partition.EVENT_DAY,
+)
+REJECTED_ROWS = Table(
+    "rejected_rows", "Source rows kept out of the clean tables, with the rule that each broke.",
+    (
+        Column("source_table", Kind.TEXT, "Raw table that the row came from.", required=True),
+        Column("source_day", Kind.DATE, "Event day of the raw partition that the row came from; empty for a snapshot."),
+        Column("rule", Kind.TEXT, "First rule that the row broke.", required=True),
+        Column("broken_rules", Kind.TEXT, "All rules that the row broke, comma separated.", required=True),
+        Column("row", Kind.TEXT, "The source row as JSON.", required=True, pii=True),
+    ),
+    ("source_table", "source_day", "rule", "row"), Partition.NIGHT,
+)
+VALIDATION_RESULTS = Table(
+    "validation_results", "What each rule found each night: counts, never values.",
+    (
+        Column("source_table", Kind.TEXT, "Table that was checked.", required=True),
+        Column("rule", Kind.TEXT, "Name of the rule.", required=True),
+        Column("severity", Kind.TEXT, "`critical` stops the night; `warning` is reported.", required=True),
+        Column("rejects_rows", Kind.FLAG, "Whether a row that breaks the rule is set aside.", required=True),
+        Column("checked_count", Kind.INTEGER, "Rows that were checked.", required=True),
+        Column("failed_count", Kind.INTEGER, "Rows that broke the rule, or 1 where the rule is about the whole table.", required=True),
+        Column("is_passed", Kind.FLAG, "Whether the night may go on as far as this rule is concerned.", required=True),
+    ),
+    ("source_table", "rule"), Partition.NIGHT,
+)
+
+_ROLLUP_COLUMNS = (
+    Column("line_count", Kind.INTEGER, "Order lines.", required=True),
+    Column("discounted_line_count", Kind.INTEGER, "Order lines bought at a discount.", required=True),
+    Column("order_amount", Kind.MONEY, "Spend on order lines before refunds.", required=True),
+    Column("full_price_amount", Kind.MONEY, "Spend on order lines bought without a discount.", required=True),
+    _DISCOUNT,
+    Column("refund_amount", Kind.MONEY, "Money given back, 0 or more.", required=True),
+)
+CUSTOMER_DAYS = Table(
+    "customer_days", "One row per customer and order-day: exact sums that add up over any window.",
+    (_CUSTOMER, _ORDER_DAY, Column("order_count", Kind.INTEGER, "Distinct orders.", required=True), *_ROLLUP_COLUMNS),
+    ("customer_id", "order_day"), Partition.EVENT_DAY,
+)
+CUSTOMER_DAY_CATEGORIES = Table(
+    "customer_day_categories", "One row per customer, order-day, category and channel: exact counts that add up over any window.",
+    (
+        _CUSTOMER, _ORDER_DAY, _CATEGORY, _CHANNEL,
+        Column("line_count", Kind.INTEGER, "Order lines.", required=True),
+        Column("order_amount", Kind.MONEY, "Spend on order lines before refunds.", required=True),
+    ),
+    ("customer_id", "order_day", "category", "channel"), Partition.EVENT_DAY,
+)
+POPULATION_RHYTHM = Table(
+    "population_rhythm", "How long customers wait between orders, frozen on the first day of the month.",
+    (
+        Column("frozen_day", Kind.DATE, "Last day whose orders count.", required=True),
+        Column("gap_count", Kind.INTEGER, "Completed gaps between the order-days of one customer.", required=True),
+        Column("gap_q50_days", Kind.INTEGER, "Half of all gaps are this long or shorter."),
+        Column("gap_q75_days", Kind.INTEGER, "Three quarters of all gaps are this long or shorter."),
+        Column("gap_q90_days", Kind.INTEGER, "Nine tenths of all gaps are this long or shorter."),
+    ),
+    ("frozen_day",), Partition.NIGHT,
+)
+CUSTOMER_FEATURES = Table(
+    "customer_features", "One row per customer: what is known of their buying as of the end of the day, and the company's attributes.",
+    (
+        _CUSTOMER,
+        Column("is_prospect", Kind.FLAG, "Whether the customer never ordered.", required=True),
+        Column("first_order_date", Kind.DATE, "First order-day ever."),
+        Column("last_order_date", Kind.DATE, "Last order-day ever."),
+        Column("recency_days", Kind.INTEGER, "Days since the last order-day; 0 for an order on the day itself."),
+        Column("tenure_days", Kind.INTEGER, "Days since the first order-day."),
+        Column("order_day_count", Kind.INTEGER, "Order-days in the window.", required=True),
+        Column("order_count", Kind.INTEGER, "Orders in the window.", required=True),
+        Column("line_count", Kind.INTEGER, "Order lines in the window.", required=True),
+        Column("discounted_line_count", Kind.INTEGER, "Order lines in the window bought at a discount.", required=True),
+        Column("spend_amount", Kind.MONEY, "Spend net of refunds in the window.", required=True),
+        Column("refund_amount", Kind.MONEY, "Money given back in the window, 0 or more.", required=True),
+        Column("lifetime_order_day_count", Kind.INTEGER, "Order-days ever.", required=True),
+        Column("lifetime_order_count", Kind.INTEGER, "Orders ever.", required=True),
+        Column("lifetime_spend_amount", Kind.MONEY, "Spend net of refunds ever.", required=True),
+        Column("average_order_amount", Kind.NUMBER, "Spend net of refunds per order in the window."),
+        Column("gap_count", Kind.INTEGER, "Completed gaps between order-days ever.", required=True),
+        Column("gap_mean_days", Kind.NUMBER, "Mean gap between order-days."),
+        Column("gap_median_days", Kind.NUMBER, "Median gap between order-days."),
+        Column("gap_variation", Kind.NUMBER, "Coefficient of variation of the gaps; needs two gaps."),
+        Column("discount_share", Kind.NUMBER, "Share of order lines in the window bought at a discount."),
+        Column("full_price_share", Kind.NUMBER, "Share of spend before refunds in the window bought without a discount."),
+        Column("return_share", Kind.NUMBER, "Money given back per money spent in the window."),
+        Column("weekend_share", Kind.NUMBER, "Share of order-days in the window on a Saturday or Sunday."),
+        Column("category_count", Kind.INTEGER, "Distinct categories bought in the window.", required=True),
+        Column("favourite_category", Kind.TEXT, "Category bought on most order-days in the window; then most spend, then first by name."),
+        Column("category_concentration", Kind.NUMBER, "Herfindahl index of order lines over categories in the window: 1 is a single category."),
+        Column("new_category_share", Kind.NUMBER, "Share of category purchases after the first order-day, in the window, that were the first of that category."),
+        Column("main_channel", Kind.TEXT, "Channel with most order lines in the window; then first by name."),
+        Column("main_channel_share", Kind.NUMBER, "Share of order lines in the window through the main channel."),
+        Column("r_score", Kind.INTEGER, "Recency score 1-5, 5 most recent."),
+        Column("f_score", Kind.INTEGER, "Frequency score 1-5, 5 most order-days."),
+        Column("m_score", Kind.INTEGER, "Monetary score 1-5, 5 most spend."),
+        Column("fm_score", Kind.INTEGER, "Frequency and monetary score: half of their sum, rounded half up."),
+        Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
+        Column("rhythm_days", Kind.NUMBER, "Days the customer is expected to wait between orders: the own median gap shrunk to the population's, or the population's."),
+        Column("new_limit_days", Kind.NUMBER, "A single order is new for this many days."),
+        Column("active_limit_days", Kind.NUMBER, "Past this many days without an order the customer is at risk."),
+        Column("dormant_limit_days", Kind.NUMBER, "Past this many days without an order the customer is dormant; past twice as many, lost."),
+        Column("value_rank_share", Kind.NUMBER, "Share of the window's spend held by strictly richer customers."),
+    ),
+    ("customer_id",), Partition.NIGHT, is_published=True,
+)
+CUSTOMER_SEGMENTS = Table(
+    "customer_segments", "One row per customer and scheme: the segment, and what it was decided on.",
+    (_CUSTOMER, _SCHEME, _SEGMENT, Column("evidence", Kind.TEXT, "Values that the rule looked at, as `name=value` pairs.")),
+    ("customer_id", "scheme"), Partition.NIGHT, is_published=True,
+)
+SEGMENT_PROFILES = Table(
+    "segment_profiles", "One row per scheme and segment: size, share, and what its customers are like.",
+    (
+        _SCHEME, _SEGMENT,
+        Column("title", Kind.TEXT, "Name shown to people.", required=True),
+        Column("position", Kind.INTEGER, "Place of the segment in its definition, from 1.", required=True),
+        Column("customer_count", Kind.INTEGER, "Customers in the segment.", required=True),
+        Column("customer_share", Kind.NUMBER, "Share of all customers of the scheme."),
+        Column("spend_amount", Kind.MONEY, "Spend net of refunds in the window.", required=True),
+        Column("spend_share", Kind.NUMBER, "Share of the spend of all customers of the scheme."),
+        Column("mean_recency_days", Kind.NUMBER, "Mean days since the last order-day."),
+        Column("mean_order_day_count", Kind.NUMBER, "Mean order-days in the window."),
+        Column("mean_spend_amount", Kind.NUMBER, "Mean spend net of refunds in the window."),
+        Column("discount_share", Kind.NUMBER, "Share of the segment's order lines in the window bought at a discount."),
+    ),
+    ("scheme", "segment"), Partition.NIGHT, is_published=True,
+)
+
+SOURCE_TABLES = {"customers": RAW_CUSTOMERS, "prospects": RAW_PROSPECTS, "order_lines": RAW_ORDER_LINES}
+ALL_TABLES = (
+    RAW_CUSTOMERS, RAW_PROSPECTS, RAW_ORDER_LINES, EXTRACTIONS, CUSTOMERS, ORDER_LINES, REJECTED_ROWS,
+    VALIDATION_RESULTS, CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES, POPULATION_RHYTHM, CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS, SEGMENT_PROFILES,
+)
+PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published)

