@@ -54,6 +54,14 @@ def summary(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayO
     print_summary(load_company(company), Lake(lake), _chosen_day(company, day))
 
 
+@app.command()
+def tables() -> None:
+    """Print the table catalogue in Markdown."""
+    from pipeline.report.catalogue import readme_tables
+
+    typer.echo(readme_tables(), nl=False)
+
+
 def main() -> None:
     """Run the command line; every error is one message and an exit code of its own."""
     logging.basicConfig(level=logging.WARNING, format="      %(message)s", stream=sys.stderr)

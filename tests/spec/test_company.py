@@ -1,0 +1,80 @@
+"""What a company folder says, and how a wrong one is answered."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pipeline.company import load_company
+from pipeline.errors import ConfigError
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS
+
+MINIMAL = """
+name = "Shop"
+time_zone = "Europe/Berlin"
+currency = "EUR"
+first_day = 2024-01-01
+"""
+
+
+def company_folder(folder: Path, text: str) -> Path:
+    (folder / "sources").mkdir(exist_ok=True)
+    for source in ("customers", "order_lines"):
+        (folder / "sources" / f"{source}.sql").write_text("SELECT 1")
+    (folder / "company.toml").write_text(text)
+    return folder
+
+
+def test_a_minimal_company_has_sound_defaults(tmp_path: Path) -> None:
+    company = load_company(company_folder(tmp_path, MINIMAL))
+    assert (company.window_days, company.lookback_days, company.schedule) == (365, 3, "0 4 * * *")
+    assert company.source.kind == "files"
+    assert company.source.folder == tmp_path / "data"
+    assert company.target.kind == "sqlite"
+    assert company.first_day == date(2024, 1, 1)
+
+
+def test_personal_attributes_stay_with_the_customers_and_never_enter_the_features(tmp_path: Path) -> None:
+    text = MINIMAL + '[attributes.email]\nlevel = "demographic"\npii = true\n[attributes.city]\nlevel = "geographic"\n'
+    company = load_company(company_folder(tmp_path, text))
+    assert {"email", "city"} <= set(company.table(RAW_CUSTOMERS).column_names)
+    assert {"email", "city"} <= set(company.table(CUSTOMERS).column_names)
+    assert "city" in company.table(CUSTOMER_FEATURES).column_names
+    assert "email" not in company.table(CUSTOMER_FEATURES).column_names
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name = "Shop"', "`time_zone` is missing"),
+        (MINIMAL.replace("Berlin", "Berlyn"), "no IANA time zone"),
+        (MINIMAL.replace("2024-01-01", '"2024-01-01"'), "`first_day` has the wrong type: str"),
+        (MINIMAL + "lookback_dais = 5", "`lookback_dais` is not a known setting (did you mean `lookback_days`?)"),
+        (MINIMAL + "window_days = true", "`window_days` has the wrong type: bool"),
+        (MINIMAL + '[source]\nkind = "postgres"', "`source.kind` is `postgres` (did you mean `postgresql`?)"),
+        (MINIMAL + '[source]\nkind = "postgresql"', "`source.connection` is missing"),
+        (MINIMAL + '[attributes.city]\nlevel = "geografic"', "`attributes.city.level` is `geografic` (did you mean `geographic`?)"),
+        (MINIMAL + '[attributes.r_score]\nlevel = "geographic"', "`r_score` has the name of a feature"),
+        (MINIMAL + "name = 1", "not valid TOML"),
+        (MINIMAL + '[source]\npackage = "no_such_package_here"', "`no_such_package_here` is not installed"),
+    ],
+)
+def test_a_wrong_company_is_answered_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_company(company_folder(tmp_path, text))
+    assert message in str(caught.value)
+    assert "company.toml" in caught.value.where
+
+
+def test_a_folder_without_company_toml_says_where_to_point(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no company.toml here"):
+        load_company(tmp_path)
+
+
+def test_a_missing_source_query_is_named(tmp_path: Path) -> None:
+    folder = company_folder(tmp_path, MINIMAL)
+    (folder / "sources" / "order_lines.sql").unlink()
+    with pytest.raises(ConfigError, match=r"sources/order_lines\.sql is missing"):
+        load_company(folder)
