@@ -1,0 +1,94 @@
+"""Whole nights on real companies reach the answers that are known of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from nights import run_night
+
+from pipeline.company import HOUSE, load_company
+from pipeline.lake import Lake
+from pipeline.tables import CUSTOMER_SEGMENTS, ORDER_LINES, RAW_ORDER_LINES, REJECTED_ROWS, SEGMENT_PROFILES, Table
+
+ALL_DAYS = "day=*/known=*/part-0.parquet"
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[str, Lake]:
+    """Return the lake after the last night of an example company."""
+    folder = HOUSE / "examples" / request.param
+    lake = Lake(tmp_path_factory.mktemp(request.param))
+    day = load_company(folder).last_day
+    assert day is not None
+    run_night(folder, lake, day)
+    return request.param, lake
+
+
+def answers(lake: Lake, table: Table, select: str) -> tuple[Any, ...]:
+    files = str(lake.root / "tables" / table.name / ALL_DAYS)
+    row = duckdb.execute(f"SELECT {select} FROM read_parquet(?)", [files]).fetchone()
+    assert row is not None
+    return row
+
+
+@pytest.mark.parametrize("night", ["adventureworks"], indirect=True)
+def test_adventureworks_keeps_every_line_and_every_cent(night: tuple[str, Lake]) -> None:
+    _, lake = night
+    totals = "COUNT(*) FILTER (channel = '{0}'), SUM(net_amount) FILTER (channel = '{0}')"
+    assert answers(lake, ORDER_LINES, totals.format("internet")) == (60398, Decimal("29358677.2207"))
+    assert answers(lake, ORDER_LINES, totals.format("reseller")) == (60855, Decimal("80450596.9823"))
+
+
+@pytest.mark.parametrize("night", ["adventureworks"], indirect=True)
+def test_every_adventureworks_customer_has_one_segment_in_every_scheme(night: tuple[str, Lake]) -> None:
+    _, lake = night
+    current = lake.root / "current"
+    segments = duckdb.execute(
+        "SELECT scheme, COUNT(*), COUNT(DISTINCT customer_id), COUNT(*) FILTER (segment IS NULL) FROM read_parquet(?) GROUP BY ALL ORDER BY ALL",
+        [str(current / f"{CUSTOMER_SEGMENTS.name}.parquet")],
+    ).fetchall()
+    customers = pq.read_metadata(current / "customer_features.parquet").num_rows
+    assert [row[0] for row in segments] == ["behaviour_clusters", "lifecycle", "rfm", "value_tier"]
+    assert {row[1:] for row in segments} == {(customers, customers, 0)}
+    assert customers == 18484 + 701 + 2059
+
+
+@pytest.mark.parametrize("night", ["adventureworks"], indirect=True)
+def test_the_spend_of_the_segments_adds_up_to_the_spend_of_the_window(night: tuple[str, Lake]) -> None:
+    _, lake = night
+    window = answers(lake, ORDER_LINES, "SUM(net_amount) FILTER (order_day BETWEEN DATE '2013-01-29' AND DATE '2014-01-28')")[0]
+    profiles = pq.read_table(lake.root / "current" / f"{SEGMENT_PROFILES.name}.parquet").to_pylist()
+    for scheme in {row["scheme"] for row in profiles}:
+        assert sum(row["spend_amount"] for row in profiles if row["scheme"] == scheme) == window
+
+
+@pytest.mark.parametrize("night", ["online_retail"], indirect=True)
+def test_online_retail_reaches_the_known_answers_under_the_usual_clean_rule(night: tuple[str, Lake]) -> None:
+    _, lake = night
+    clean = "line_kind = 'order' AND quantity > 0 AND net_amount > 0"
+    select = f"COUNT(*) FILTER ({clean}), COUNT(DISTINCT customer_id) FILTER ({clean}), COUNT(DISTINCT order_id) FILTER ({clean}), SUM(net_amount) FILTER ({clean})"
+    lines, customers, invoices, revenue = answers(lake, ORDER_LINES, select)
+    assert (lines, customers, invoices) == (397884, 4338, 18532)
+    assert round(revenue, 2) == Decimal("8911407.90")
+
+
+@pytest.mark.parametrize("night", ["online_retail"], indirect=True)
+def test_online_retail_rejects_every_line_without_a_customer_and_loses_none(night: tuple[str, Lake]) -> None:
+    _, lake = night
+    files = str(lake.root / "tables" / REJECTED_ROWS.name / "day=*" / "part-0.parquet")
+    rejected = dict(duckdb.execute("SELECT rule, COUNT(*) FROM read_parquet(?) GROUP BY ALL", [files]).fetchall())
+    assert rejected == {"customer_id_is_given": 135080}
+    assert answers(lake, RAW_ORDER_LINES, "COUNT(*)") == (541909,)
+    assert answers(lake, ORDER_LINES, "COUNT(*)") == (541909 - 135080,)
+
+
+@pytest.mark.parametrize("night", ["complete_journey"], indirect=True)
+def test_complete_journey_keeps_every_line_of_every_household(night: tuple[str, Lake]) -> None:
+    _, lake = night
+    select = "COUNT(*), COUNT(DISTINCT customer_id), SUM(net_amount), MIN(order_day)::VARCHAR, MAX(order_day)::VARCHAR"
+    assert answers(lake, ORDER_LINES, select) == (1469307, 2469, Decimal("4596039.5800"), "2017-01-01", "2017-12-31")
