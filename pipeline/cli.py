@@ -42,16 +42,13 @@ def run(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayOptio
         typer.echo(f"[{place}/{len(steps.STEPS)}] {name} {night}", err=True)
         getattr(steps, name)(night.isoformat())
         typer.echo(f"      {name} took {time.monotonic() - started:.1f} s", err=True)
-    summary(company, lake, datetime(night.year, night.month, night.day))  # noqa: DTZ001
+    _show(company, lake, night)
 
 
 @app.command()
 def summary(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayOption = None) -> None:
     """Show what a night published: customers, rejected rows, segments."""
-    from pipeline.lake import Lake
-    from pipeline.report.summary import print_summary
-
-    print_summary(load_company(company), Lake(lake), _chosen_day(company, day))
+    _show(company, lake, _chosen_day(company, day))
 
 
 @app.command()
@@ -71,6 +68,13 @@ def main() -> None:
     except PipelineError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise SystemExit(error.exit_code) from None
+
+
+def _show(company: Path, lake: Path, night: date) -> None:
+    from pipeline.lake import Lake
+    from pipeline.report.summary import print_summary
+
+    print_summary(load_company(company), Lake(lake), night)
 
 
 def _chosen_day(company: Path, day: datetime | None) -> date:

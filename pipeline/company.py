@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pipeline.definitions import Section, read_definition, require_identifier
 from pipeline.errors import ConfigError
-from pipeline.spelling import did_you_mean
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Column, Kind, Table
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -90,7 +89,13 @@ def load_company(folder: Path) -> Company:
     Raises ConfigError naming file and key where something is missing, unknown or of the wrong type.
     """
     file = folder / "company.toml"
-    content = _Section(_parsed(file), file)
+    if not file.is_file():
+        raise ConfigError(
+            "no company.toml here",
+            where=str(folder),
+            todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
+        )
+    content = read_definition(file)
     source = content.section("source")
     gates = content.section("gates")
     target = content.section("publish")
@@ -115,57 +120,7 @@ def load_company(folder: Path) -> Company:
     return company
 
 
-class _Section:
-    """One TOML table whose keys are taken one by one, so that what is left is unknown."""
-
-    def __init__(self, values: dict[str, Any], file: Path, path: str = "") -> None:
-        self._values, self.file, self._path = dict(values), file, path
-        self._known: list[str] = []
-
-    def take(self, key: str, kind: Any, *, default: Any = ...) -> Any:
-        self._known.append(key)
-        value = self._values.pop(key, default)
-        if value is ...:
-            raise ConfigError(f"`{self._path}{key}` is missing", where=str(self.file), todo=f"Add `{key}` to the file.")
-        if value is not default and (not isinstance(value, kind) or isinstance(value, bool) and kind is not bool):
-            raise ConfigError(f"`{self._path}{key}` has the wrong type: {type(value).__name__}", where=str(self.file))
-        return value
-
-    def choose(self, key: str, choices: tuple[str, ...], *, default: Any = ...) -> Any:
-        value = self.take(key, str, default=default)
-        if value not in choices:
-            raise ConfigError(
-                f"`{self._path}{key}` is `{value}`{did_you_mean(value, choices)}",
-                where=str(self.file), todo=f"Choose one of {', '.join(choices)}.",
-            )
-        return value
-
-    def section(self, key: str) -> _Section:
-        return _Section(self.take(key, dict, default={}), self.file, f"{self._path}{key}.")
-
-    def sections(self) -> list[tuple[str, _Section]]:
-        return [(key, self.section(key)) for key in list(self._values)]
-
-    def refuse_the_rest(self) -> None:
-        for key in self._values:
-            raise ConfigError(
-                f"`{self._path}{key}` is not a known setting{did_you_mean(key, self._known)}", where=str(self.file),
-            )
-
-
-def _parsed(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            "no company.toml here", where=str(file.parent),
-            todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not valid TOML: {error}", where=str(file)) from None
-
-
-def _zone(content: _Section) -> ZoneInfo:
+def _zone(content: Section) -> ZoneInfo:
     name = content.take("time_zone", str)
     try:
         return ZoneInfo(name)
@@ -176,7 +131,7 @@ def _zone(content: _Section) -> ZoneInfo:
         ) from None
 
 
-def _source(section: _Section, folder: Path) -> Source:
+def _source(section: Section, folder: Path) -> Source:
     kind = section.choose("kind", ("files", "postgresql"), default="files")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str))
@@ -185,7 +140,7 @@ def _source(section: _Section, folder: Path) -> Source:
     return Source(kind="files", folder=(root / section.take("path", str, default="data")).resolve(), column_types=types)
 
 
-def _package_folder(section: _Section) -> Path | None:
+def _package_folder(section: Section) -> Path | None:
     package = section.take("package", str, default="")
     if not package:
         return None
@@ -200,7 +155,7 @@ def _package_folder(section: _Section) -> Path | None:
     return Path(spec.origin).parent
 
 
-def _target(section: _Section) -> Target:
+def _target(section: Section) -> Target:
     kind = section.choose("kind", ("sqlite", "postgresql"), default="sqlite")
     if kind == "sqlite":
         return Target()
@@ -208,10 +163,11 @@ def _target(section: _Section) -> Target:
     return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
 
 
-def _attributes(sections: _Section) -> list[Attribute]:
+def _attributes(sections: Section) -> list[Attribute]:
     kinds = tuple(kind.name.lower() for kind in Kind)
     attributes = []
     for name, section in sections.sections():
+        require_identifier(name, "the name of the attribute", str(sections.file))
         column = Column(
             name,
             Kind[section.choose("kind", kinds, default="text").upper()],

@@ -49,9 +49,9 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date) ->
     lake.write(SEGMENT_PROFILES, engine.run(profiles, {}), day=day, manifest={**manifest, "statement": digest(profiles)})
 
 
-def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Expression:
+def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Query:
     parts = [segments_statement(schemes), *(assignment_statement(scheme, model) for scheme, model in models)]
-    united = parts[0]
+    united: exp.Query = parts[0]
     for part in parts[1:]:
         united = exp.union(united, part, distinct=False)
     columns = [exp.column(name) for name in CUSTOMER_SEGMENTS.column_names]
@@ -76,7 +76,7 @@ def _model(company: Company, lake: Lake, scheme: ClusterScheme, day: date) -> Cl
     return model
 
 
-def _profiles(defined: Sequence[tuple[str, str, str, int]]) -> exp.Expression:
+def _profiles(defined: Sequence[tuple[str, str, str, int]]) -> exp.Query:
     rows = exp.values(defined, alias="defined_segments", columns=["scheme", "segment", "title", "position"])
     query = statement(SEGMENT_PROFILES.name).copy()
     for table in query.find_all(exp.Table):

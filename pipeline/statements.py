@@ -15,9 +15,9 @@ FOLDER = Path(__file__).parent / "sql"
 
 
 @cache
-def statement(name: str) -> exp.Expression:
+def statement(name: str) -> exp.Query:
     """Return the syntax tree of `sql/<name>.sql`; parameters are `$name`."""
-    return sqlglot.parse_one((FOLDER / f"{name}.sql").read_text("utf-8"), read="duckdb")
+    return sqlglot.parse_one((FOLDER / f"{name}.sql").read_text("utf-8"), read="duckdb", into=exp.Query)
 
 
 def digest(tree: exp.Expression) -> str:
@@ -25,7 +25,7 @@ def digest(tree: exp.Expression) -> str:
     return sha256(tree.sql("duckdb", comments=False).encode()).hexdigest()[:16]
 
 
-def with_attributes(features: exp.Expression, base: Table, table: Table) -> exp.Expression:
+def with_attributes(features: exp.Query, base: Table, table: Table) -> exp.Query:
     """Return `features` joined with the attribute columns that `table` has beyond `base`.
 
     Customers whom the customers table lacks keep empty attributes. Sorted by the table's key.

@@ -16,26 +16,33 @@ from rich.panel import Panel
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.calendar import ONE_DAY
+from pipeline.clusters import ClusterScheme, load_cluster_schemes
 from pipeline.company import Company
 from pipeline.lake import Lake
+from pipeline.segments import Scheme, load_schemes
 from pipeline.tables import CUSTOMER_FEATURES, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
 
 Row = Mapping[str, Any]
+BAR_WIDTH = 14
+WIDTH_WITH_BARS = 110
 
 
 def print_summary(company: Company, lake: Lake, day: date, *, console: Console | None = None) -> None:
     """Print what the night of `day` found: customers, rejected rows by rule, segments, and where to go next."""
-    chosen = console or Console()
-    for part in _summary(company, lake, day):
-        chosen.print(part)
+    chosen = console or Console(highlight=False)
+    for part in _summary(company, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
+        chosen.print(part, soft_wrap=isinstance(part, Text))
 
 
-def _summary(company: Company, lake: Lake, day: date) -> Iterator[RenderableType]:
+def _summary(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:
     yield Panel(_headline(company, lake, day), title=f"{company.name} · {day:%A %d %B %Y}", title_align="left", padding=(1, 2))
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
-    for scheme in dict.fromkeys(row["scheme"] for row in profiles):
-        rows = sorted((row for row in profiles if row["scheme"] == scheme), key=lambda row: row["position"])
-        yield _segments(scheme, rows, company.currency)
+    for name, title, question in _schemes(company):
+        rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
+        yield _segments(title, question, rows, company.currency, bar_width)
+    for name, reason in load_schemes(company).not_computed.items():
+        yield Text(f"{name}: not computed: {reason}\n")
     yield _rejected(lake, day)
     yield _where_next(company, lake, day)
 
@@ -62,32 +69,39 @@ def _lines_read(lake: Lake, day: date) -> str:
     return f"Read from the source this night: {read}."
 
 
-def _segments(scheme: str, rows: Sequence[Row], currency: str) -> RenderableType:
-    grid = Grid(title=scheme.replace("_", " ").capitalize(), title_style="bold", title_justify="left", box=None, pad_edge=False)
-    grid.add_column("Segment", min_width=28, no_wrap=True)
-    for name in ("Customers", "Share", f"Spend {currency}", "Share", "Last order"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column("Customers ▇ / spend ▇", min_width=24)
+def _schemes(company: Company) -> list[tuple[str, str, str]]:
+    """Return (name, title, question) of every scheme, rules before clusters."""
+    described: list[Scheme | ClusterScheme] = [*load_schemes(company).schemes, *load_cluster_schemes(company)]
+    return [(scheme.name, scheme.title, scheme.question) for scheme in described]
+
+
+def _segments(title: str, question: str, rows: Sequence[Row], currency: str, bar_width: int) -> RenderableType:
+    grid = Grid(title=Text.assemble((title, "bold"), f"  {question}"), title_justify="left", title_style="", box=None, pad_edge=False)
+    grid.add_column("Segment", width=24, overflow="fold")
+    for name, width in (("Customers", 9), ("Share", 6), ("", bar_width), (f"Spend {currency}", 14), ("Share", 6), ("", bar_width), ("Last order", 10)):
+        if width:
+            grid.add_column(name, justify="right" if name else "left", no_wrap=True, width=width)
     for row in rows:
-        grid.add_row(*_cells(row))
+        grid.add_row(*(cell for cell in _cells(row, bar_width) if cell is not None), style="dim" if row["customer_count"] == 0 else "")
     return Group(grid, Text())
 
 
-def _cells(row: Row) -> tuple[RenderableType, ...]:
+def _cells(row: Row, bar_width: int) -> tuple[RenderableType | None, ...]:
     recency = row["mean_recency_days"]
-    style = "dim" if row["customer_count"] == 0 else ""
-    cells = (
-        row["title"], f"{row['customer_count']:,}", _percent(row["customer_share"]),
-        f"{row['spend_amount']:,.0f}", _percent(row["spend_share"]), "–" if recency is None else f"{recency:,.0f} days ago",
+    return (
+        row["title"],
+        f"{row['customer_count']:,}",
+        _percent(row["customer_share"]),
+        _bar(row["customer_share"], "cyan", bar_width),
+        f"{row['spend_amount']:,.0f}",
+        _percent(row["spend_share"]),
+        _bar(row["spend_share"], "yellow", bar_width),
+        "–" if recency is None else f"{recency:,.0f} d ago",
     )
-    return (*(Text(cell, style=style) for cell in cells), _bars(row))
 
 
-def _bars(row: Row) -> RenderableType:
-    return Group(
-        Bar(1, 0, row["customer_share"] or 0, width=24, color="cyan"),
-        Bar(1, 0, max(row["spend_share"] or 0, 0), width=24, color="yellow"),
-    )
+def _bar(share: float | None, color: str, width: int) -> Bar | None:
+    return Bar(1, 0, max(share or 0, 0), width=width, color=color) if width else None
 
 
 def _rejected(lake: Lake, day: date) -> RenderableType:
@@ -109,15 +123,15 @@ def _counted(rows: pa.Table) -> list[Row]:
 
 
 def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
-    current = _shown(lake.root / "current")
-    return Panel(
-        Text.assemble(
-            "Parquet   ", (f"{current}/customer_segments.parquet", "bold"), "  also segment_profiles, customer_features\n",
-            "Try       ", (f"python -c \"import pandas; print(pandas.read_parquet('{current}/customer_segments.parquet'))\"", "bold"), "\n",
-            "Checks    ", (f"{_shown(lake.root)}/reports/day={day}/validation.html", "bold"), "\n",
-            "Next      ", (f"segments run --company {_shown(company.folder)} --day {day}", "bold"), "  runs this night again",
-        ),
-        title="Where it is", title_align="left",
+    current, root = _shown(lake.root / "current"), _shown(lake.root)
+    return Text.assemble(
+        ("Where it is\n", "bold"),
+        f"  {current}/customer_segments.parquet, segment_profiles.parquet, customer_features.parquet\n",
+        f"  {root}/segments.sqlite, the same as tables with their history\n" if company.target.kind == "sqlite" else "",
+        f"  {root}/reports/day={day}/validation.html, what each check found\n",
+        ("Try next\n", "bold"),
+        f"  python -c \"import pandas; print(pandas.read_parquet('{current}/customer_segments.parquet'))\"\n",
+        f"  segments run --company {_shown(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
     )
 
 

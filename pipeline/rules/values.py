@@ -1,0 +1,91 @@
+"""What a checked rule says of one customer, worked out here instead of by an engine; None stands for unknown."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from sqlglot import exp
+
+Value = bool | int | float | Fraction | str | date | None
+
+
+def rule_value(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
+    """Return the value of `rule`, as parse_rule returns it, for a customer with the features `row`.
+
+    Exact numbers are int or Fraction.
+    """
+    if isinstance(rule, exp.Connector):
+        return _connected(rule, row)
+    leaf = _LEAVES.get(type(rule))
+    if leaf is not None:
+        return leaf(rule, row)
+    if isinstance(rule, exp.In):
+        return _any(_of_two(operator.eq, rule_value(rule.this, row), rule_value(choice, row)) for choice in rule.expressions)
+    return _of_two(_OPERATORS[type(rule)], rule_value(rule.this, row), rule_value(rule.expression, row))
+
+
+def _connected(rule: exp.Connector, row: Mapping[str, Value]) -> Value:
+    parts = [rule_value(part, row) for part in rule.flatten(unnest=False)]
+    if isinstance(rule, exp.Or):
+        return _any(parts)
+    opposite = _any(_not(part) for part in parts)
+    return _not(opposite)
+
+
+def _any(parts: Iterable[Value]) -> Value:
+    values = set(parts)
+    return True if True in values else None if None in values else False
+
+
+def _not(value: Value) -> Value:
+    return None if value is None else not value
+
+
+def _of_two(operation: Callable[[Any, Any], Value], left: Value, right: Value) -> Value:
+    return None if left is None or right is None else operation(left, right)
+
+
+def _literal(rule: exp.Expr, _row: Mapping[str, Value]) -> Value:
+    if rule.is_string:
+        return rule.name
+    return Fraction(rule.name) if "." in rule.name else int(rule.name)
+
+
+def _negative(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
+    return _of_two(operator.sub, 0, rule_value(rule.this, row))
+
+
+def _cast(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
+    value: Any = rule_value(rule.this, row)
+    if value is None or rule.args["to"].is_type("decimal"):
+        return None if value is None else Fraction(value)
+    if rule.args["to"].is_type("date"):
+        return date.fromisoformat(value)
+    return float(value)
+
+
+_LEAVES: Mapping[type[exp.Expr], Callable[[Any, Mapping[str, Value]], Value]] = {
+    exp.Column: lambda rule, row: row[rule.name],
+    exp.Literal: _literal,
+    exp.Boolean: lambda rule, _row: bool(rule.this),
+    exp.Paren: lambda rule, row: rule_value(rule.this, row),
+    exp.Not: lambda rule, row: _not(rule_value(rule.this, row)),
+    exp.Is: lambda rule, row: rule_value(rule.this, row) is None,
+    exp.Neg: _negative,
+    exp.Cast: _cast,
+}
+_OPERATORS: Mapping[type[exp.Expr], Callable[[Any, Any], Value]] = {
+    exp.EQ: operator.eq,
+    exp.NEQ: operator.ne,
+    exp.LT: operator.lt,
+    exp.LTE: operator.le,
+    exp.GT: operator.gt,
+    exp.GTE: operator.ge,
+    exp.Add: operator.add,
+    exp.Sub: operator.sub,
+    exp.Mul: operator.mul,
+}

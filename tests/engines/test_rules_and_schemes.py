@@ -1,0 +1,151 @@
+"""Rules and schemes give the same answers on DuckDB and on Spark, on values chosen to make engines differ."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from builders import a_company, an_attribute, write_rows
+from local_spark import local_session
+from sqlglot import exp
+
+from pipeline.company import Company
+from pipeline.engines import Engine
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.engines.spark import SparkEngine
+from pipeline.errors import ConfigError
+from pipeline.lake import Lake
+from pipeline.rules import parse_rule
+from pipeline.segments import load_schemes, segments_statement
+from pipeline.tables import CUSTOMER_FEATURES, Column, Kind
+
+NIGHT = date(2024, 3, 31)
+INTEGERS = [None, 0, 1, 2, 5, -1, 2**31, 10**15, 2**63 - 1]
+AMOUNTS = [Decimal(text) for text in ("0", "0.0001", "-0.0001", "0.3", "19.99", "1000000", "99999999999999.9999", "-99999999999999.9999")]
+NUMBERS = [None, 0.0, -0.0, 0.1, 0.3, 0.8, 0.30000000000000004, 19.99, 29.5, 1e-9, 1e15]
+DATES = [None, date(1, 1, 1), date(1582, 10, 10), date(1970, 1, 1), date(2024, 2, 29), date(9999, 12, 31)]
+TEXTS = [None, "", " ", "a", "A", "ä", "z", "it's", "x\\", "\\n", "\u0131", "i", "ÿ", "\U0001f600", "\uffee", "%", "a b"]
+COLUMNS = {
+    "recency_days": INTEGERS, "order_count": [0, 1, 2, 2**31], "spend_amount": AMOUNTS, "refund_amount": AMOUNTS,
+    "gap_mean_days": NUMBERS, "value_rank_share": NUMBERS, "last_order_date": DATES, "first_order_date": DATES,
+    "favourite_category": TEXTS, "main_channel": TEXTS, "is_prospect": [True, False], "is_member": [None, True, False],
+    'Größe "x"': TEXTS,
+    "r_score": [None, 1, 2, 3, 4, 5], "fm_score": [None, 1, 2, 3, 4, 5], "lifetime_order_day_count": [0, 1, 2],
+    "last_gap_days": [None, 1, 50], "new_limit_days": [None, 20.0], "active_limit_days": [None, 30.5],
+    "dormant_limit_days": [None, 45.0], "rhythm_days": [None, 20.0],
+}  # fmt: skip
+OPERANDS = {
+    "number": [
+        *(name for name, values in COLUMNS.items() if values in (INTEGERS, AMOUNTS, NUMBERS)),
+        *("order_count", "0", "2", "-3", "0.3", "0.0001", "19.99", "999999999999999"),
+    ],
+    "text": ["favourite_category", "main_channel", '"Größe ""x"""', "'a'", "'A'", "'it''s'", "'x\\'", "'\\n'", "'ä'", "''", "'\U0001f600'"],
+    "date": ["last_order_date", "first_order_date", "DATE '0001-01-01'", "DATE '1582-10-10'", "DATE '2024-02-29'", "DATE '9999-12-31'"],
+}  # fmt: skip
+SCHEME = """
+title = "Everything as evidence"
+kind = "rules"
+level = "behavioural"
+question = "Does every kind print alike?"
+evidence = ["order_count", "spend_amount", "last_order_date", "favourite_category", "is_prospect", "is_member"]
+[[segment]]
+id = "x"
+title = "X"
+description = "X."
+rule = "is_member AND favourite_category < 'b'"
+[[segment]]
+id = "rest"
+title = "Rest"
+description = "Rest."
+otherwise = true
+"""
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    session = local_session(tmp_path_factory.mktemp("spark"))
+    yield SparkEngine(session)
+    session.stop()
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    folder: Path = tmp_path_factory.mktemp("company")
+    (folder / "segments").mkdir()
+    (folder / "segments" / "everything.toml").write_text(SCHEME, "utf-8")
+    attributes = (Column("is_member", Kind.FLAG, ""), Column('Größe "x"', Kind.TEXT, ""))
+    return a_company(folder, attributes=tuple(an_attribute(column) for column in attributes))
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory, spark: Engine, company: Company) -> tuple[Engine, Engine]:
+    """Return both engines with the same adversarial customers registered."""
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    chance = random.Random(11)  # noqa: S311
+    rows = [{"customer_id": f"c{n:03}", **{name: chance.choice(values) for name, values in COLUMNS.items()}} for n in range(400)]
+    features = company.table(CUSTOMER_FEATURES)
+    write_rows(lake, features, rows, day=NIGHT)
+    duck = DuckDBEngine(lake.root, memory_limit="1GB")
+    for engine in (duck, spark):
+        engine.register(features, [lake.path(features, day=NIGHT)])
+    return duck, spark
+
+
+def some_rules(names: dict[str, Kind]) -> list[exp.Expression]:
+    chance = random.Random(5)  # noqa: S311
+    rules = []
+    while len(rules) < 60:
+        try:
+            rules.append(parse_rule(a_condition(chance, 2), names, where="x"))
+        except ConfigError as error:
+            if "38 digits" not in str(error):
+                raise
+    return rules
+
+
+def a_condition(chance: random.Random, depth: int) -> str:
+    if depth and chance.random() < 0.6:
+        left, right = a_condition(chance, depth - 1), a_condition(chance, depth - 1)
+        return chance.choice([f"({left} AND {right})", f"({left} OR {right})", f"NOT ({left})", f"({left}) = ({right})"])
+    kind = chance.choice([*OPERANDS, "number", "number"])
+    left, middle, right = (an_operand(chance, kind) for _ in range(3))
+    order = chance.choice(["=", "<>", "<", "<=", ">", ">="])
+    literals = ", ".join(value for value in OPERANDS[kind] if value[0] in "'-0123456789D")
+    return chance.choice(
+        [f"{left} {order} {right}", f"{left} BETWEEN {middle} AND {right}", f"{left} NOT IN ({literals})", f"{left} IS NULL"]
+    )
+
+
+def an_operand(chance: random.Random, kind: str) -> str:
+    value = chance.choice(OPERANDS[kind])
+    if kind == "number" and chance.random() < 0.5:
+        return f"({value} {chance.choice('+-*')} {chance.choice(OPERANDS[kind])})"
+    return value
+
+
+def sorted_rows(engine: Engine, statement: exp.Expression) -> list[dict[str, Any]]:
+    table: pa.Table = engine.run(statement, {}).read_all()
+    return sorted(table.to_pylist(), key=str)
+
+
+def test_rules_decide_alike_on_both_engines(engines: tuple[Engine, Engine], company: Company) -> None:
+    names = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
+    rules = some_rules(names)
+    columns = [exp.alias_(rule, f"rule_{number}") for number, rule in enumerate(rules)]
+    duck, spark = (sorted_rows(engine, exp.select("customer_id", *columns).from_("customer_features")) for engine in engines)
+    wrong = {rules[int(name[5:])].sql() for left, right in zip(duck, spark, strict=True) for name in left if left[name] != right[name]}
+    assert not wrong
+    assert {value for row in duck for name, value in row.items() if name != "customer_id"} == {True, False, None}
+
+
+def test_segments_and_evidence_are_equal_on_both_engines(engines: tuple[Engine, Engine], company: Company) -> None:
+    schemes = load_schemes(company).schemes
+    duck, spark = (sorted_rows(engine, segments_statement(schemes)) for engine in engines)
+    assert duck == spark
+    assert len(duck) == 400 * len(schemes)

@@ -1,0 +1,82 @@
+"""Laws 2, 3 and 9 on whole nights: rerun = run, any order of days, forward only."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from nights import run_night, tree_bytes, write_shop
+
+from pipeline.lake import Lake
+from pipeline.publish.publication import current_publication
+
+FIRST, LAST = date(2024, 3, 1), date(2024, 3, 4)
+NIGHTS = [FIRST + timedelta(offset) for offset in range((LAST - FIRST).days + 1)]
+
+
+def orders(seed: int = 3) -> list[str]:
+    chance = random.Random(seed)
+    lines = []
+    for number in range(160):
+        at = date(2024, 1, 1) + timedelta(chance.randrange(64))
+        customer = f"c{chance.randrange(25)}"
+        lines.append(f"o{number},1,{customer},{at} {chance.randrange(24):02}:30:00,1,{chance.randrange(1, 900) / 10},{chance.choice('ab')}")
+    return lines
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shop(tmp_path_factory.mktemp("shop"), orders(), customers=[f"c{n}" for n in range(30)])
+
+
+@pytest.fixture(scope="module")
+def in_order(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    for day in NIGHTS:
+        run_night(shop, lake, day)
+    return lake
+
+
+def test_running_a_night_twice_changes_no_byte(shop: Path, in_order: Lake) -> None:
+    before = tree_bytes(in_order, "tables", "publications", "models")
+    run_night(shop, in_order, LAST)
+    assert tree_bytes(in_order, "tables", "publications", "models") == before
+
+
+def test_running_an_older_night_again_changes_no_byte_and_never_moves_current(shop: Path, in_order: Lake) -> None:
+    before = tree_bytes(in_order, "tables", "publications", "models")
+    run_night(shop, in_order, FIRST)
+    assert tree_bytes(in_order, "tables", "publications", "models") == before
+    published = current_publication(in_order)
+    assert published is not None
+    assert published.day == LAST
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(NIGHTS[1:]))[1:4], ids=lambda order: "-".join(str(day.day) for day in order))
+def test_any_order_of_later_nights_gives_the_same_night_tables(shop: Path, in_order: Lake, tmp_path: Path, order: tuple[date, ...]) -> None:
+    lake = Lake(tmp_path)
+    for day in (FIRST, *order):
+        run_night(shop, lake, day)
+    tables = [f"tables/{name}" for name in ("customer_segments", "segment_profiles", "population_rhythm")]
+    assert tree_bytes(lake, *tables) == tree_bytes(in_order, *tables)
+
+
+def test_a_night_sees_nothing_of_the_days_after_it(shop: Path, in_order: Lake, tmp_path: Path) -> None:
+    kept = [line for line in orders() if line.split(",")[3][:10] <= FIRST.isoformat()]
+    blind = write_shop(tmp_path / "shop", kept, customers=[f"c{n}" for n in range(30)])
+    lake = Lake(tmp_path / "lake")
+    run_night(blind, lake, FIRST)
+    night = [f"tables/{name}/day={FIRST}" for name in ("customer_features", "customer_segments", "segment_profiles")]
+    assert tree_bytes(lake, *night) == tree_bytes(in_order, *night)
+
+
+def test_shuffled_source_rows_change_no_byte(in_order: Lake, tmp_path: Path) -> None:
+    shuffled = random.Random(1).sample(orders(), 160)
+    shop = write_shop(tmp_path / "shop", shuffled, customers=[f"c{n}" for n in reversed(range(30))])
+    lake = Lake(tmp_path / "lake")
+    for day in NIGHTS:
+        run_night(shop, lake, day)
+    assert tree_bytes(lake, "tables", "publications", "models") == tree_bytes(in_order, "tables", "publications", "models")
