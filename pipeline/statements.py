@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import sqlglot
 from sqlglot import exp
@@ -17,10 +18,10 @@ FOLDER = Path(__file__).parent / "sql"
 @cache
 def statement(name: str) -> exp.Query:
     """Return the syntax tree of `sql/<name>.sql`; parameters are `$name`."""
-    return sqlglot.parse_one((FOLDER / f"{name}.sql").read_text("utf-8"), read="duckdb", into=exp.Query)
+    return cast("exp.Query", sqlglot.parse_one((FOLDER / f"{name}.sql").read_text("utf-8"), read="duckdb"))
 
 
-def digest(tree: exp.Expression) -> str:
+def digest(tree: exp.Query) -> str:
     """Return a short digest of what `tree` means, whatever its layout and comments."""
     return sha256(tree.sql("duckdb", comments=False).encode()).hexdigest()[:16]
 

@@ -25,7 +25,7 @@ class Engine(Protocol):
         EVENT_DAY tables have `day` and `known` beside their columns.
         """
 
-    def run(self, statement: exp.Expression, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
+    def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         """Return the rows of `statement` as a stream, its `$name` parameters bound."""
 
     def close(self) -> None:
@@ -43,6 +43,6 @@ def empty_select(table: Table) -> exp.Select:
     return exp.select(*columns).where(exp.false())
 
 
-def parameter_names(statement: exp.Expression) -> set[str]:
+def parameter_names(statement: exp.Query) -> set[str]:
     """Return the names of the `$name` parameters in `statement`."""
     return {node.name for node in statement.find_all(exp.Placeholder)}

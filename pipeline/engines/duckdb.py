@@ -39,7 +39,7 @@ class DuckDBEngine:
             relation = self._connection.read_parquet([str(path) for path in paths], hive_partitioning=True).project(names)
         relation.create_view(table.name)
 
-    def run(self, statement: exp.Expression, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
+    def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
         return self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(BATCH_ROWS)
 

@@ -20,20 +20,20 @@ class SparkEngine:
     """Runs statements in a Spark session; the session stays the caller's."""
 
     def __init__(self, session: SparkSession) -> None:
-        self._session = session
+        self.session = session
 
     def register(self, table: Table, paths: Sequence[Path]) -> None:
         if paths:
             root = next(parent for parent in paths[0].parents if parent.name == table.name)
-            rows = self._session.read.option("basePath", str(root)).parquet(*(str(path) for path in paths))
+            rows = self.session.read.option("basePath", str(root)).parquet(*(str(path) for path in paths))
         else:
-            rows = self._session.sql(empty_select(table).sql("spark"))
+            rows = self.session.sql(empty_select(table).sql("spark"))
         rows.select(*(column.name for column in columns_of(table))).createOrReplaceTempView(table.name)
 
-    def run(self, statement: exp.Expression, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
+    def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
-        return self._session.sql(statement.sql("spark"), args=used).toArrow().to_reader()
+        return self.session.sql(statement.sql("spark"), args=used).toArrow().to_reader()
 
     def close(self) -> None:
-        for view in self._session.catalog.listTables():
-            self._session.catalog.dropTempView(view.name)
+        for view in self.session.catalog.listTables():
+            self.session.catalog.dropTempView(view.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,24 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from builders import a_company, an_order_line, write_customers, write_order_lines
-from local_spark import local_session
 
 from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.engines.spark import SparkEngine
 from pipeline.features import compute_features, compute_rollups
 from pipeline.lake import Lake
 from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_RHYTHM
 
 NIGHT = date(2024, 3, 31)
 TOLERANCE = 1e-12
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    session = local_session(tmp_path_factory.mktemp("spark"))
-    yield SparkEngine(session)
-    session.stop()
 
 
 def adversarial_lines() -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from builders import a_company, an_attribute, write_rows
-from local_spark import local_session
 from sqlglot import exp
 
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.engines.spark import SparkEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
 from pipeline.rules import parse_rule
@@ -65,13 +62,6 @@ title = "Rest"
 description = "Rest."
 otherwise = true
 """
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    session = local_session(tmp_path_factory.mktemp("spark"))
-    yield SparkEngine(session)
-    session.stop()
 
 
 @pytest.fixture(scope="module")

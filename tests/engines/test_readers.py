@@ -1,0 +1,54 @@
+"""What is published can be read by the tools people use, with the same rows and types in each."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from nights import run_night, write_shop
+
+from pipeline.engines.spark import SparkEngine
+from pipeline.lake import Lake
+from pipeline.tables import PUBLISHED_TABLES, Table
+
+NIGHT = date(2024, 3, 31)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    folder = tmp_path_factory.mktemp("readers")
+    orders = [f"o{n},1,c{n % 9},2024-03-{n % 28 + 1:02} 10:00:00,1,{n}.5,ზ" for n in range(1, 60)]
+    lake = Lake(folder / "lake")
+    run_night(write_shop(folder / "shop", orders, customers=["c1", "ğı"]), lake, NIGHT)
+    return lake
+
+
+@pytest.mark.parametrize("table", PUBLISHED_TABLES, ids=lambda table: table.name)
+def test_every_reader_sees_the_same_rows(lake: Lake, spark: SparkEngine, table: Table) -> None:
+    path = lake.root / "current" / f"{table.name}.parquet"
+    columns = ["day", *table.column_names]
+    expected = [tuple(row.values()) for row in pq.read_table(path).to_pylist()]
+    assert expected
+    assert pq.read_schema(path).names == columns
+    assert pl.read_parquet(path).rows() == expected
+    assert duckdb.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall() == expected
+    assert [tuple(row) for row in spark.session.read.parquet(str(path)).orderBy(*table.key).collect()] == expected
+    read = pd.read_parquet(path, dtype_backend="pyarrow")
+    assert list(read.columns) == columns
+    assert [tuple(None if value is pd.NA else value for value in row) for row in read.itertuples(index=False, name=None)] == expected
+
+
+@pytest.mark.parametrize("table", PUBLISHED_TABLES, ids=lambda table: table.name)
+def test_the_history_folder_reads_as_one_table(lake: Lake, spark: SparkEngine, table: Table) -> None:
+    folder = lake.root / "tables" / table.name
+    rows = pq.read_metadata(lake.path(table, day=NIGHT)).num_rows
+    assert len(pd.read_parquet(folder)) == rows
+    assert pl.scan_parquet(folder / "**/*.parquet").collect().height == rows
+    found = duckdb.execute("SELECT COUNT(*), MIN(day) FROM read_parquet(?)", [f"{folder}/*/*.parquet"]).fetchone()
+    assert found == (rows, NIGHT)
+    assert spark.session.read.parquet(str(folder)).count() == rows

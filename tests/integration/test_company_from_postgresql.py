@@ -1,0 +1,61 @@
+"""The demo company read from a real PostgreSQL gives the same bytes as read from its files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+from nights import run_night, tree_bytes
+from psycopg import sql
+
+from pipeline.company import HOUSE, load_company
+from pipeline.lake import Lake
+
+DEMO = HOUSE / "examples" / "adventureworks"
+POSTGRESQL_TYPES = {"UTINYINT": "SMALLINT", "DOUBLE": "DOUBLE PRECISION", "VARCHAR": "TEXT"}
+
+
+def copy_into_postgresql(file: Path, connection: psycopg.Connection) -> None:
+    """Create the table named like the file and fill it with the file's rows."""
+    columns = duckdb.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(file)]).fetchall()
+    typed = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(POSTGRESQL_TYPES.get(kind, kind))) for name, kind, *_ in columns]
+    table = sql.Identifier(file.stem)
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(", ").join(typed)))
+    rows = duckdb.execute("SELECT * FROM read_parquet(?)", [str(file)]).fetchall()
+    with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(table)) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+@pytest.fixture
+def company_in_postgresql(tmp_path: Path, postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the demo company's folder with its files moved into a database, and its segments sent there."""
+    folder = tmp_path / "company"
+    shutil.copytree(DEMO, folder, ignore=shutil.ignore_patterns("data"))
+    text = (folder / "company.toml").read_text().split("[source]")
+    rest = text[1].split("\n[", 1)[1]
+    database = '[source]\nkind = "postgresql"\nconnection = "shop"\n\n[publish]\nkind = "postgresql"\nconnection = "shop"\n'
+    (folder / "company.toml").write_text(f"{text[0]}{database}\n[{rest}")
+    with psycopg.connect(postgres_uri) as connection:
+        for file in sorted((DEMO / "data").glob("*.parquet")):
+            copy_into_postgresql(file, connection)
+    monkeypatch.setenv("SEGMENTS_CONNECTION_SHOP", postgres_uri)
+    return folder
+
+
+def test_files_and_postgresql_give_the_same_bytes_and_the_segments_arrive(company_in_postgresql: Path, postgres_uri: str, tmp_path: Path) -> None:
+    day = load_company(DEMO).last_day
+    assert day is not None
+    lakes = {name: Lake(tmp_path / name) for name in ("files", "postgresql")}
+    run_night(DEMO, lakes["files"], day)
+    run_night(company_in_postgresql, lakes["postgresql"], day)
+    first, second = (tree_bytes(lake, "tables", "publications", "models") for lake in lakes.values())
+    assert len(first) > 4000
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    with psycopg.connect(postgres_uri) as connection:
+        counts = connection.execute("SELECT COUNT(*), COUNT(DISTINCT customer_id) FROM segments.customer_segments").fetchone()
+    assert counts == (4 * 21244, 21244)
