@@ -98,7 +98,7 @@ class Table:
             raise SchemaDrift(f"{self.name} does not fit its declared types", where=self.name) from None
 
 
-_DAY = Column("day", Kind.DATE, "Business day that the row describes, in the company's time zone.")
+DAY = Column("day", Kind.DATE, "Business day that the row describes, in the company's time zone.")
 _CUSTOMER = Column("customer_id", Kind.TEXT, "The company's own id of the customer.", required=True)
 _ORDER_DAY = Column("order_day", Kind.DATE, "Local day that the order counts for; a linked refund counts for its order's.", required=True)
 _CATEGORY = Column("category", Kind.TEXT, "Product category; `unknown` where the source gives none.")

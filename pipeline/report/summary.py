@@ -20,8 +20,9 @@ from pipeline.calendar import ONE_DAY
 from pipeline.clusters import ClusterScheme, load_cluster_schemes
 from pipeline.company import Company
 from pipeline.lake import Lake
+from pipeline.publish.publication import current_publication
 from pipeline.segments import Scheme, load_schemes
-from pipeline.tables import CUSTOMER_FEATURES, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
 
 Row = Mapping[str, Any]
 BAR_WIDTH = 14
@@ -123,16 +124,24 @@ def _counted(rows: pa.Table) -> list[Row]:
 
 
 def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
-    current, root = _shown(lake.root / "current"), _shown(lake.root)
+    root, segments = _shown(lake.root), _segments_file(lake, day)
     return Text.assemble(
         ("Where it is\n", "bold"),
-        f"  {current}/customer_segments.parquet, segment_profiles.parquet, customer_features.parquet\n",
+        f"  {segments}, and segment_profiles, customer_features likewise\n",
         f"  {root}/segments.sqlite, the same as tables with their history\n" if company.target.kind == "sqlite" else "",
         f"  {root}/reports/day={day}/validation.html, what each check found\n",
         ("Try next\n", "bold"),
-        f"  python -c \"import pandas; print(pandas.read_parquet('{current}/customer_segments.parquet'))\"\n",
-        f"  segments run --company {_shown(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
+        f"  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('{segments}'))\"\n",
+        f"  .venv/bin/segments run --company {_shown(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
     )
+
+
+def _segments_file(lake: Lake, day: date) -> str:
+    """Return where the night's segments are: what is live, or the day's partition when a later day is live."""
+    published = current_publication(lake)
+    is_live = published is not None and published.day == day
+    path = lake.root / "current" / f"{CUSTOMER_SEGMENTS.name}.parquet" if is_live else lake.path(CUSTOMER_SEGMENTS, day=day)
+    return _shown(path)
 
 
 def _shown(path: Path) -> str:

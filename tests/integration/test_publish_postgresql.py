@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from builders import a_company, write_rows
+from psycopg import sql
+from published_nights import SCHEME, TARGET_TABLES, a_row, no_connections, published_segments, target_rows, write_memberships, write_night
+
+from pipeline.company import Target
+from pipeline.errors import ConfigError, DataError, TransientError
+from pipeline.lake import Lake
+from pipeline.publish.publication import current_publication, publish
+from pipeline.tables import SEGMENT_PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pipeline.company import Company
+
+    Connections = Callable[[str], str]
+    Operator = psycopg.Connection
+
+NIGHTS = {
+    date(2025, 3, 3): {"ada": "loyal", "bob": "new", "cleo": "lost"},
+    date(2025, 3, 4): {"ada": "loyal", "bob": "loyal", "cleo": "lost", "dan": "new"},
+    date(2025, 3, 5): {"ada": "loyal", "bob": "loyal", "dan": "lost"},
+    date(2025, 3, 6): {"ada": "lost", "bob": "new", "cleo": "new", "dan": "lost"},
+}
+MONDAY, TUESDAY, WEDNESDAY, THURSDAY = NIGHTS
+RERUN_OF_THURSDAY = {"ada": "loyal", "bob": "loyal", "cleo": "new", "eve": "new"}
+
+
+def a_target(schema: str = "segments") -> Target:
+    return Target(kind="postgresql", connection="warehouse", schema=schema)
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    return a_company(tmp_path, target=a_target())
+
+
+@pytest.fixture
+def connections(postgres_uri: str) -> Connections:
+    return {"warehouse": postgres_uri}.__getitem__
+
+
+@pytest.fixture
+def operator(postgres_uri: str) -> Iterator[Operator]:
+    """Return a second connection, of someone who looks, locks and kills."""
+    with psycopg.connect(postgres_uri, autocommit=True) as connection:
+        yield connection
+
+
+def published_nights(company: Company, lake: Lake, connections: Connections) -> None:
+    for day, segments in NIGHTS.items():
+        write_night(lake, company, day, segments)
+        publish(company, lake, day, connections=connections)
+
+
+def rows(operator: Operator, table: str, columns: str = "*", schema: str = "segments") -> list[tuple[Any, ...]]:
+    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(columns), sql.Identifier(schema, table))
+    return sorted(operator.execute(query).fetchall(), key=repr)
+
+
+def everything(operator: Operator) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: rows(operator, table) for table in TARGET_TABLES}
+
+
+def test_history_says_who_was_where_and_when(company: Company, lake: Lake, connections: Connections, operator: Operator) -> None:
+    published_nights(company, lake, connections)
+    assert rows(operator, "customer_segment_history", "customer_id, segment, valid_from, valid_to") == sorted([
+        ("ada", "loyal", MONDAY, THURSDAY), ("ada", "lost", THURSDAY, None),
+        ("bob", "new", MONDAY, TUESDAY), ("bob", "loyal", TUESDAY, THURSDAY), ("bob", "new", THURSDAY, None),
+        ("cleo", "lost", MONDAY, WEDNESDAY), ("cleo", "new", THURSDAY, None),
+        ("dan", "new", TUESDAY, WEDNESDAY), ("dan", "lost", WEDNESDAY, None),
+    ], key=repr)  # fmt: skip
+    assert dict(rows(operator, "customer_segments", "customer_id, segment")) == NIGHTS[THURSDAY]
+    assert [row[0] for row in rows(operator, "publications")] == list(NIGHTS)
+
+
+def test_a_rerun_of_the_last_day_corrects_its_intervals(company: Company, lake: Lake, connections: Connections, operator: Operator) -> None:
+    published_nights(company, lake, connections)
+    write_night(lake, company, THURSDAY, RERUN_OF_THURSDAY)
+    publish(company, lake, THURSDAY, connections=connections)
+    assert rows(operator, "customer_segment_history", "customer_id, segment, valid_from, valid_to") == sorted([
+        ("ada", "loyal", MONDAY, None),
+        ("bob", "new", MONDAY, TUESDAY), ("bob", "loyal", TUESDAY, None),
+        ("cleo", "lost", MONDAY, WEDNESDAY), ("cleo", "new", THURSDAY, None),
+        ("dan", "new", TUESDAY, WEDNESDAY), ("dan", "lost", WEDNESDAY, THURSDAY),
+        ("eve", "new", THURSDAY, None),
+    ], key=repr)  # fmt: skip
+    assert dict(rows(operator, "customer_segments", "customer_id, segment")) == RERUN_OF_THURSDAY
+
+
+def test_a_rerun_is_a_run(company: Company, lake: Lake, connections: Connections, operator: Operator) -> None:
+    published_nights(company, lake, connections)
+    once = everything(operator)
+    publish(company, lake, THURSDAY, connections=connections)
+    assert everything(operator) == once
+
+
+def test_both_databases_hold_the_same(tmp_path: Path, company: Company, lake: Lake, connections: Connections, operator: Operator) -> None:
+    published_nights(company, lake, connections)
+    embedded = Lake(tmp_path / "embedded")
+    published_nights(a_company(tmp_path), embedded, no_connections)
+    as_text = {
+        table: sorted([tuple(str(v) if isinstance(v, date | Decimal) else v for v in row) for row in found], key=repr)
+        for table, found in everything(operator).items()
+    }
+    assert as_text == target_rows(embedded.root / "segments.sqlite")
+
+
+def test_only_what_changed_is_written(company: Company, lake: Lake, connections: Connections, operator: Operator) -> None:
+    write_night(lake, company, MONDAY, NIGHTS[MONDAY])
+    publish(company, lake, MONDAY, connections=connections)
+    before = dict(rows(operator, "customer_segments", "customer_id, xmin::text"))
+    write_night(lake, company, TUESDAY, NIGHTS[TUESDAY])
+    publish(company, lake, TUESDAY, connections=connections)
+    after = dict(rows(operator, "customer_segments", "customer_id, xmin::text"))
+    assert {customer for customer in before if before[customer] == after[customer]} == {"ada", "cleo"}
+
+
+def test_an_older_day_changes_nothing_even_when_the_lake_is_new(
+    tmp_path: Path, company: Company, lake: Lake, connections: Connections, operator: Operator
+) -> None:
+    published_nights(company, lake, connections)
+    before = everything(operator)
+    write_night(lake, company, TUESDAY, NIGHTS[MONDAY])
+    publish(company, lake, TUESDAY, connections=connections)
+    other = Lake(tmp_path / "other")
+    write_night(other, company, TUESDAY, NIGHTS[MONDAY])
+    publish(company, other, TUESDAY, connections=connections)
+    assert everything(operator) == before
+    assert published_segments(lake) == NIGHTS[THURSDAY]
+
+
+def test_types_are_exact(company: Company, lake: Lake, connections: Connections, operator: Operator) -> None:
+    write_night(lake, company, MONDAY, NIGHTS[MONDAY])
+    exact = a_row(SEGMENT_PROFILES, scheme=SCHEME, segment="loyal", spend_amount=Decimal("12345678901234.5678"), spend_share=1 / 3)
+    write_rows(lake, SEGMENT_PROFILES, [exact], day=MONDAY)
+    publish(company, lake, MONDAY, connections=connections)
+    assert rows(operator, "segment_profiles", "day, spend_amount, spend_share, customer_count, mean_recency_days") == [
+        (MONDAY, Decimal("12345678901234.5678"), 1 / 3, 1, None)
+    ]
+
+
+def test_every_text_arrives_as_it_is(company: Company, lake: Lake, connections: Connections, operator: Operator) -> None:
+    texts = ["", " ", "\\N", "\\.", "a\n\\.\nb", "tab\tand\rreturn", "\"quoted\", 'twice'", "İstanbul ß 🛒", "back\\slash\\t", "%s {0} $1"]
+    write_night(lake, company, MONDAY, {})
+    write_memberships(lake, MONDAY, {(text, SCHEME): f"<{text}>" for text in texts}, evidence=None)
+    publish(company, lake, MONDAY, connections=connections)
+    assert dict(rows(operator, "customer_segments", "customer_id, segment")) == {text: f"<{text}>" for text in texts}
+    assert {evidence for (evidence,) in rows(operator, "customer_segments", "evidence")} == {None}
+
+
+def test_a_text_that_postgresql_cannot_hold_is_refused_without_showing_it(
+    company: Company, lake: Lake, connections: Connections, operator: Operator
+) -> None:
+    published_nights(company, lake, connections)
+    before, current = everything(operator), current_publication(lake)
+    write_memberships(lake, THURSDAY, {("secret\0ada", SCHEME): "loyal"})
+    with pytest.raises(DataError) as refused:
+        publish(company, lake, THURSDAY, connections=connections)
+    assert "secret" not in str(refused.value)
+    assert (everything(operator), current_publication(lake)) == (before, current)
+
+
+def test_a_schema_may_have_any_name(tmp_path: Path, lake: Lake, connections: Connections, operator: Operator) -> None:
+    schema = 'My "Segments"; DROP TABLE x, public'
+    published_nights(a_company(tmp_path, target=a_target(schema)), lake, connections)
+    assert dict(rows(operator, "customer_segments", "customer_id, segment", schema)) == NIGHTS[THURSDAY]
+    found = operator.execute(
+        "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_name = ANY(%s)", [list(TARGET_TABLES)]
+    )
+    assert found.fetchall() == [(schema,)]
+
+
+def test_a_role_that_may_create_nothing_publishes_into_tables_that_exist(
+    company: Company, lake: Lake, connections: Connections, operator: Operator, postgres_uri: str
+) -> None:
+    published_nights(company, lake, connections)
+    operator.execute("DROP ROLE IF EXISTS publisher")
+    operator.execute("CREATE ROLE publisher LOGIN")
+    operator.execute("GRANT USAGE ON SCHEMA segments TO publisher")
+    operator.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA segments TO publisher")
+    try:
+        write_night(lake, company, THURSDAY, RERUN_OF_THURSDAY)
+        publish(company, lake, THURSDAY, connections=lambda _: f"{postgres_uri}&options=-crole%3Dpublisher")
+        assert dict(rows(operator, "customer_segments", "customer_id, segment")) == RERUN_OF_THURSDAY
+    finally:
+        operator.execute("DROP OWNED BY publisher")
+        operator.execute("DROP ROLE publisher")
+
+
+def test_a_role_without_rights_is_told_so(company: Company, lake: Lake, operator: Operator, postgres_uri: str) -> None:
+    operator.execute("DROP ROLE IF EXISTS stranger")
+    operator.execute("CREATE ROLE stranger LOGIN")
+    try:
+        write_night(lake, company, MONDAY, NIGHTS[MONDAY])
+        with pytest.raises(ConfigError, match="InsufficientPrivilege"):
+            publish(company, lake, MONDAY, connections=lambda _: f"{postgres_uri}&options=-crole%3Dstranger")
+    finally:
+        operator.execute("DROP ROLE stranger")
+    assert current_publication(lake) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [("postgresql://ada:hunter2@127.0.0.1:1/x?connect_timeout=2", TransientError), ("postgresql://ada:hunter2@/x?sslmood=1", ConfigError)],
+    ids=["no server", "no such setting"],
+)
+def test_no_message_holds_a_password(company: Company, lake: Lake, uri: str, kind: type[Exception]) -> None:
+    write_night(lake, company, MONDAY, NIGHTS[MONDAY])
+    with pytest.raises(kind) as failed:
+        publish(company, lake, MONDAY, connections=lambda _: uri)
+    assert "hunter2" not in str(failed.value)
+    assert "warehouse" in str(failed.value)
+    assert failed.value.__cause__ is None
+    assert current_publication(lake) is None
+
+
+def test_publishers_take_turns(tmp_path: Path, company: Company, connections: Connections, operator: Operator) -> None:
+    lakes = [Lake(tmp_path / f"lake-{number}") for number in range(4)]
+    for lake, (day, segments) in zip(lakes, NIGHTS.items(), strict=True):
+        write_night(lake, company, day, segments)
+    with ThreadPoolExecutor(len(lakes)) as pool:
+        done = [pool.submit(publish, company, lake, day, connections=connections) for lake, day in zip(lakes, NIGHTS, strict=True)]
+    assert [publication.result().day for publication in done] == list(NIGHTS)
+    assert dict(rows(operator, "customer_segments", "customer_id, segment")) == NIGHTS[THURSDAY]
+    assert rows(operator, "publications", "max(day)") == [(THURSDAY,)]
+
+
+class TestDroppedConnection:
+    """The server ends the publisher's session; what it said is compared with what is there."""
+
+    @pytest.fixture(autouse=True)
+    def monday(self, company: Company, lake: Lake, connections: Connections) -> None:
+        for day in (MONDAY, TUESDAY):
+            write_night(lake, company, day, NIGHTS[day])
+        publish(company, lake, MONDAY, connections=connections)
+
+    @pytest.mark.parametrize("table", ["publications", "customer_segments", "segment_profiles"])
+    def test_before_the_commit_nothing_has_changed(
+        self, company: Company, lake: Lake, connections: Connections, operator: Operator, table: str
+    ) -> None:
+        before = everything(operator)
+        with psycopg.connect(connections("warehouse")) as blocker:
+            blocker.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier("segments", table)))
+            with pytest.raises(TransientError, match="Nothing was changed"), publisher_killed_while(operator, "Lock"):
+                publish(company, lake, TUESDAY, connections=connections)
+        assert everything(operator) == before
+        assert published_segments(lake) == NIGHTS[MONDAY]
+        self.the_same_call_then_succeeds(company, lake, connections, operator)
+
+    def test_during_the_commit_the_outcome_is_said_to_be_unknown(
+        self, company: Company, lake: Lake, connections: Connections, operator: Operator
+    ) -> None:
+        before = everything(operator)
+        operator.execute("""
+            CREATE FUNCTION segments.linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(30); RETURN NULL; END';
+            CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON segments.publications
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION segments.linger()
+        """)
+        with pytest.raises(TransientError, match="unknown"), publisher_killed_while(operator, "Timeout"):
+            publish(company, lake, TUESDAY, connections=connections)
+        operator.execute("DROP FUNCTION segments.linger() CASCADE")
+        assert everything(operator) == before
+        assert published_segments(lake) == NIGHTS[MONDAY]
+        self.the_same_call_then_succeeds(company, lake, connections, operator)
+
+    def test_after_the_commit_the_outcome_is_said_to_be_unknown_too(
+        self, company: Company, lake: Lake, connections: Connections, operator: Operator
+    ) -> None:
+        refused = pytest.raises(TransientError, match="unknown")
+        with confirmed_by_nobody(operator), refused, publisher_killed_while(operator, "IPC"):
+            publish(company, lake, TUESDAY, connections=connections)
+        assert dict(rows(operator, "customer_segments", "customer_id, segment")) == NIGHTS[TUESDAY]
+        assert published_segments(lake) == NIGHTS[MONDAY]
+        self.the_same_call_then_succeeds(company, lake, connections, operator)
+
+    def the_same_call_then_succeeds(self, company: Company, lake: Lake, connections: Connections, operator: Operator) -> None:
+        publish(company, lake, TUESDAY, connections=connections)
+        assert published_segments(lake) == NIGHTS[TUESDAY]
+        assert dict(rows(operator, "customer_segments", "customer_id, segment")) == NIGHTS[TUESDAY]
+        assert rows(operator, "customer_segment_history", "customer_id, segment, valid_from, valid_to") == sorted([
+            ("ada", "loyal", MONDAY, None), ("bob", "new", MONDAY, TUESDAY), ("bob", "loyal", TUESDAY, None),
+            ("cleo", "lost", MONDAY, None), ("dan", "new", TUESDAY, None),
+        ], key=repr)  # fmt: skip
+
+
+@contextmanager
+def publisher_killed_while(operator: Operator, wait: str) -> Iterator[None]:
+    """End the publisher's session once it waits for an event of type `wait`."""
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'customer-segments' AND wait_event_type = %s"
+
+    def kill() -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for (pid,) in operator.execute(query, [wait]).fetchall():
+                operator.execute("SELECT pg_terminate_backend(%s)", [pid])
+                return
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        killer.join()
+
+
+@contextmanager
+def confirmed_by_nobody(operator: Operator) -> Iterator[None]:
+    """Make every commit wait for a standby that does not exist: done on disk, never confirmed."""
+    operator.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    operator.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        operator.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        operator.execute("SELECT pg_reload_conf()")
