@@ -126,7 +126,8 @@ def _zone(content: Section) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         raise ConfigError(
-            f"`time_zone` is `{name}`, which is no IANA time zone", where=str(content.file),
+            f"`time_zone` is `{name}`, which is no IANA time zone",
+            where=str(content.file),
             todo='Write a name such as "Europe/Berlin".',
         ) from None
 
@@ -136,7 +137,7 @@ def _source(section: Section, folder: Path) -> Source:
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str))
     root = _package_folder(section) or folder
-    types = {table: dict(columns._values) for table, columns in section.section("column_types").sections()}
+    types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
     return Source(kind="files", folder=(root / section.take("path", str, default="data")).resolve(), column_types=types)
 
 
@@ -149,7 +150,8 @@ def _package_folder(section: Section) -> Path | None:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise ConfigError(
-            f"the Python package `{package}` is not installed", where=str(section.file),
+            f"the Python package `{package}` is not installed",
+            where=str(section.file),
             todo="Install it beside the pipeline, or set `path` to a folder of files.",
         )
     return Path(spec.origin).parent
@@ -185,6 +187,7 @@ def _require_sources(company: Company) -> None:
     for source in ("customers", "order_lines"):
         if not company.source_file(source).is_file():
             raise ConfigError(
-                f"sources/{source}.sql is missing", where=str(company.folder),
+                f"sources/{source}.sql is missing",
+                where=str(company.folder),
                 todo="Write a query whose columns are those of the table; README shows them.",
             )

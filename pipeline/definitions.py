@@ -26,7 +26,7 @@ class Section:
         value = self._values.pop(key, default)
         if value is ...:
             raise ConfigError(f"`{self._path}{key}` is missing", where=str(self.file), todo=f"Add `{key}` to the file.")
-        if value is not default and (not isinstance(value, kind) or isinstance(value, bool) and kind is not bool):
+        if value is not default and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
             raise ConfigError(f"`{self._path}{key}` has the wrong type: {type(value).__name__}", where=str(self.file))
         return value
 
@@ -36,7 +36,8 @@ class Section:
         if value not in choices:
             raise ConfigError(
                 f"`{self._path}{key}` is `{value}`{did_you_mean(value, choices)}",
-                where=str(self.file), todo=f"Choose one of {', '.join(choices)}.",
+                where=str(self.file),
+                todo=f"Choose one of {', '.join(choices)}.",
             )
         return value
 
@@ -48,11 +49,16 @@ class Section:
         """Return every table that was not taken, by its key."""
         return [(key, self.section(key)) for key in list(self._values)]
 
+    def take_texts(self) -> dict[str, str]:
+        """Return every value that was not taken, all of which must be text."""
+        return {key: self.take(key, str) for key in list(self._values)}
+
     def refuse_the_rest(self) -> None:
         """Raise ConfigError for a key that was not taken."""
         for key in self._values:
             raise ConfigError(
-                f"`{self._path}{key}` is not a known setting{did_you_mean(key, self._known)}", where=str(self.file),
+                f"`{self._path}{key}` is not a known setting{did_you_mean(key, self._known)}",
+                where=str(self.file),
             )
 
 

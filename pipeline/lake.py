@@ -13,34 +13,24 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError, LockTimeout, TransientError
+from pipeline.parquet import MANIFEST_KEY, Version, cut_by_version, sorted_by, write_parquet
 from pipeline.tables import Partition, Table
 
-ROW_GROUP_ROWS = 131_072
-MANIFEST_KEY = b"customer_segments.manifest"
 PART = "part-0.parquet"
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
-    """One stored version of an event day: what night `known` knew of `day`."""
-
-    day: date
-    known: date
+__all__ = ["Lake", "Version", "sorted_by"]
 
 
 class Lake:
@@ -61,9 +51,7 @@ class Lake:
     def versions(self, table: Table) -> list[Version]:
         """Return every stored version of an EVENT_DAY table, in order."""
         root = self.root / "tables" / table.name
-        return sorted(
-            Version(_value(path.parent.parent), _value(path.parent)) for path in root.glob(f"day=*/known=*/{PART}")
-        )
+        return sorted(Version(_value(path.parent.parent), _value(path.parent)) for path in root.glob(f"day=*/known=*/{PART}"))
 
     def versions_known(self, table: Table, *, through: date, known: date) -> list[Version]:
         """Return, per event day up to `through`, the version that night `known` goes by.
@@ -100,7 +88,9 @@ class Lake:
         except FileNotFoundError:
             raise DataError(f"{table.name} has no such partition", where=str(path), todo="Run the step that writes it.") from None
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{table.name} is damaged: {type(error).__name__}", where=str(path), todo="Run the step that writes it again.") from None
+            raise DataError(
+                f"{table.name} is damaged: {type(error).__name__}", where=str(path), todo="Run the step that writes it again."
+            ) from None
 
     def digest(self, paths: Iterable[Path]) -> str:
         """Return a short digest of which files these are and how large."""
@@ -130,20 +120,19 @@ class Lake:
         facts = {"table": table.name, "day": day, "known": known, **(manifest or {})}
         return self.write_file(table.schema, batches, path, facts)
 
-    def write_file(
-        self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]
-    ) -> int:
+    def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
         """Write one Parquet file at `path` by a rename from the staging folder; return its row count."""
         staged = self._staged(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            rows = _write_parquet(schema, batches, staged, manifest)
-            os.replace(staged, path)
+            rows = write_parquet(schema, batches, staged, manifest)
+            staged.replace(path)
         except OSError as error:
             raise _unwritable(path, error) from error
+        else:
+            return rows
         finally:
             staged.unlink(missing_ok=True)
-        return rows
 
     def write_text(self, path: Path, text: str) -> None:
         """Write a small text file, all or nothing; models and reports are such files."""
@@ -151,7 +140,7 @@ class Lake:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             staged.write_text(text, "utf-8")
-            os.replace(staged, path)
+            staged.replace(path)
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -163,7 +152,7 @@ class Lake:
         The batches carry `day` and `known` beside the table's columns and are sorted by both, then by the key.
         """
         counts = {}
-        for version, rows in _cut_by_version(batches):
+        for version, rows in cut_by_version(batches):
             counts[version] = self.write(table, rows, day=version.day, known=version.known, manifest=manifest)
         for version in wanted:
             if version not in counts:
@@ -192,66 +181,12 @@ def _unwritable(path: Path, error: OSError) -> TransientError:
 def _acquire(descriptor: int, path: Path, timeout_seconds: float) -> None:
     deadline = time.monotonic() + timeout_seconds
     while True:
-        try:
+        with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise LockTimeout("another run holds the lock", where=str(path), todo="Wait for it, or end it, then run again.") from None
-            time.sleep(0.1)
-
-
-def _write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
-    rows = 0
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=3, version="2.6", data_page_version="1.0", write_page_checksum=True) as writer:
-        for block in _blocks(schema, batches):
-            writer.write_table(block, row_group_size=ROW_GROUP_ROWS)
-            rows += block.num_rows
-        facts = {**manifest, "row_count": rows}
-        writer.add_key_value_metadata({MANIFEST_KEY: json.dumps(facts, sort_keys=True, default=str).encode()})
-    return rows
-
-
-def _blocks(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Regroup batches into full row groups, so that bytes do not depend on how rows arrived."""
-    waiting: list[pa.Table] = []
-    count = 0
-    for batch in batches:
-        waiting.append(pa.table(batch.select(schema.names)).cast(schema))
-        count += batch.num_rows
-        while count >= ROW_GROUP_ROWS:
-            merged = pa.concat_tables(waiting)
-            yield merged.slice(0, ROW_GROUP_ROWS).combine_chunks()
-            waiting, count = [merged.slice(ROW_GROUP_ROWS)], count - ROW_GROUP_ROWS
-    if count:
-        yield pa.concat_tables(waiting).combine_chunks()
-
-
-def _cut_by_version(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Version, list[pa.RecordBatch]]]:
-    """Yield each version with its rows, from batches sorted by `day` and `known`."""
-    current: Version | None = None
-    rows: list[pa.RecordBatch] = []
-    for batch in batches:
-        for version, piece in _runs(batch):
-            if version != current and current is not None:
-                yield current, rows
-                rows = []
-            current = version
-            rows.append(piece)
-    if current is not None:
-        yield current, rows
-
-
-def _runs(batch: pa.RecordBatch) -> Iterator[tuple[Version, pa.RecordBatch]]:
-    marks = pa.table(batch.select(["day", "known"])).append_column("at", pa.array(range(batch.num_rows), pa.int64()))
-    starts = marks.group_by(["day", "known"], use_threads=False).aggregate([("at", "min"), ("at", "count")])
-    for row in starts.sort_by("at_min").to_pylist():
-        yield Version(row["day"], row["known"]), batch.slice(row["at_min"], row["at_count"])
-
-
-def sorted_by(table: pa.Table, columns: Iterable[str]) -> pa.Table:
-    """Return the rows of `table` in ascending order of `columns`, nulls last."""
-    return table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in columns]))
+        if time.monotonic() >= deadline:
+            raise LockTimeout("another run holds the lock", where=str(path), todo="Wait for it, or end it, then run again.")
+        time.sleep(0.1)
 
 
 def _value(folder: Path) -> date:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 import pyarrow.parquet as pq
 from sqlglot import exp
@@ -37,7 +36,7 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date) ->
     loaded = load_schemes(company)
     for name, reason in loaded.not_computed.items():
         log.warning("%s: not computed: %s", name, reason)
-    models = [(scheme, _model(company, lake, scheme, day)) for scheme in load_cluster_schemes(company)]
+    models = [(scheme, _model(lake, scheme, day)) for scheme in load_cluster_schemes(company)]
     features = lake.path(CUSTOMER_FEATURES, day=day)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     query = _memberships(loaded.schemes, models)
@@ -58,7 +57,7 @@ def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme
     return exp.select(*columns).from_(united.subquery("memberships")).order_by("customer_id", "scheme")
 
 
-def _model(company: Company, lake: Lake, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
+def _model(lake: Lake, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
     """Return the model valid on `day`, fitting the first one; a night before the first model uses that one."""
     folder = lake.root / "models" / scheme.name
     valid = sorted(folder.glob("*.json"))

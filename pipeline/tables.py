@@ -103,7 +103,9 @@ _CUSTOMER = Column("customer_id", Kind.TEXT, "The company's own id of the custom
 _ORDER_DAY = Column("order_day", Kind.DATE, "Local day that the order counts for; a linked refund counts for its order's.", required=True)
 _CATEGORY = Column("category", Kind.TEXT, "Product category; `unknown` where the source gives none.")
 _CHANNEL = Column("channel", Kind.TEXT, "Where the order was placed, such as web or store; `unknown` where the source gives none.")
-_NET = Column("net_amount", Kind.MONEY, "What the customer paid for the line after discounts, negative when money went back.", required=True)
+_NET = Column(
+    "net_amount", Kind.MONEY, "What the customer paid for the line after discounts, negative when money went back.", required=True
+)
 _DISCOUNT = Column("discount_amount", Kind.MONEY, "Discount given on the line, 0 or more; 0 where the source gives none.")
 _SCHEME = Column("scheme", Kind.TEXT, "Scheme that the segment belongs to.", required=True)
 _SEGMENT = Column("segment", Kind.TEXT, "Segment of the scheme.", required=True)
@@ -130,19 +132,29 @@ _ORDER_LINE_COLUMNS = (
 )
 
 RAW_CUSTOMERS = Table(
-    "raw_customers", "Customers as the source gave them, with the company's declared attributes.",
-    _CUSTOMER_COLUMNS, ("customer_id",), Partition.SNAPSHOT,
+    "raw_customers",
+    "Customers as the source gave them, with the company's declared attributes.",
+    _CUSTOMER_COLUMNS,
+    ("customer_id",),
+    Partition.SNAPSHOT,
 )
 RAW_PROSPECTS = Table(
-    "raw_prospects", "People and firms that never ordered, as the source gave them.",
-    _CUSTOMER_COLUMNS, ("customer_id",), Partition.SNAPSHOT,
+    "raw_prospects",
+    "People and firms that never ordered, as the source gave them.",
+    _CUSTOMER_COLUMNS,
+    ("customer_id",),
+    Partition.SNAPSHOT,
 )
 RAW_ORDER_LINES = Table(
-    "raw_order_lines", "Order lines as the source gave them: one version of a day for each night that learned something new.",
-    _ORDER_LINE_COLUMNS, ("order_id", "line_number"), Partition.EVENT_DAY,
+    "raw_order_lines",
+    "Order lines as the source gave them: one version of a day for each night that learned something new.",
+    _ORDER_LINE_COLUMNS,
+    ("order_id", "line_number"),
+    Partition.EVENT_DAY,
 )
 EXTRACTIONS = Table(
-    "extractions", "What each night read from the source; its presence says that the night's extraction is complete.",
+    "extractions",
+    "What each night read from the source; its presence says that the night's extraction is complete.",
     (
         Column("source_table", Kind.TEXT, "Raw table that was read.", required=True),
         Column("first_day", Kind.DATE, "First local day asked for; empty for the whole history."),
@@ -151,24 +163,30 @@ EXTRACTIONS = Table(
         Column("changed_partition_count", Kind.INTEGER, "Partitions that differed from what was known.", required=True),
         Column("ignored_columns", Kind.TEXT, "Columns of the source that no table declares, comma separated."),
     ),
-    ("source_table",), Partition.NIGHT,
+    ("source_table",),
+    Partition.NIGHT,
 )
 CUSTOMERS = Table(
-    "customers", "Customers and prospects that passed validation.",
+    "customers",
+    "Customers and prospects that passed validation.",
     (*_CUSTOMER_COLUMNS, Column("is_prospect", Kind.FLAG, "Whether the row came from the prospects source.", required=True)),
-    ("customer_id",), Partition.SNAPSHOT,
+    ("customer_id",),
+    Partition.SNAPSHOT,
 )
 ORDER_LINES = Table(
-    "order_lines", "Order lines that passed validation, as sold, given back or cancelled.",
+    "order_lines",
+    "Order lines that passed validation, as sold, given back or cancelled.",
     (
         *_ORDER_LINE_COLUMNS[:-3],
         Column("line_kind", Kind.TEXT, "`order`, `refund` or `cancelled`.", required=True),
         _ORDER_DAY,
     ),
-    ("order_id", "line_number"), Partition.EVENT_DAY,
+    ("order_id", "line_number"),
+    Partition.EVENT_DAY,
 )
 REJECTED_ROWS = Table(
-    "rejected_rows", "Source rows kept out of the clean tables, with the rule that each broke.",
+    "rejected_rows",
+    "Source rows kept out of the clean tables, with the rule that each broke.",
     (
         Column("source_table", Kind.TEXT, "Raw table that the row came from.", required=True),
         Column("source_day", Kind.DATE, "Event day of the raw partition that the row came from; empty for a snapshot."),
@@ -176,10 +194,12 @@ REJECTED_ROWS = Table(
         Column("broken_rules", Kind.TEXT, "All rules that the row broke, comma separated.", required=True),
         Column("row", Kind.TEXT, "The source row as JSON.", required=True, pii=True),
     ),
-    ("source_table", "source_day", "rule", "row"), Partition.NIGHT,
+    ("source_table", "source_day", "rule", "row"),
+    Partition.NIGHT,
 )
 VALIDATION_RESULTS = Table(
-    "validation_results", "What each rule found each night: counts, never values.",
+    "validation_results",
+    "What each rule found each night: counts, never values.",
     (
         Column("source_table", Kind.TEXT, "Table that was checked.", required=True),
         Column("rule", Kind.TEXT, "Name of the rule.", required=True),
@@ -189,7 +209,8 @@ VALIDATION_RESULTS = Table(
         Column("failed_count", Kind.INTEGER, "Rows that broke the rule, or 1 where the rule is about the whole table.", required=True),
         Column("is_passed", Kind.FLAG, "Whether the night may go on as far as this rule is concerned.", required=True),
     ),
-    ("source_table", "rule"), Partition.NIGHT,
+    ("source_table", "rule"),
+    Partition.NIGHT,
 )
 
 _ROLLUP_COLUMNS = (
@@ -201,21 +222,29 @@ _ROLLUP_COLUMNS = (
     Column("refund_amount", Kind.MONEY, "Money given back, 0 or more.", required=True),
 )
 CUSTOMER_DAYS = Table(
-    "customer_days", "One row per customer and order-day: exact sums that add up over any window.",
+    "customer_days",
+    "One row per customer and order-day: exact sums that add up over any window.",
     (_CUSTOMER, _ORDER_DAY, Column("order_count", Kind.INTEGER, "Distinct orders.", required=True), *_ROLLUP_COLUMNS),
-    ("customer_id", "order_day"), Partition.EVENT_DAY,
+    ("customer_id", "order_day"),
+    Partition.EVENT_DAY,
 )
 CUSTOMER_DAY_CATEGORIES = Table(
-    "customer_day_categories", "One row per customer, order-day, category and channel: exact counts that add up over any window.",
+    "customer_day_categories",
+    "One row per customer, order-day, category and channel: exact counts that add up over any window.",
     (
-        _CUSTOMER, _ORDER_DAY, _CATEGORY, _CHANNEL,
+        _CUSTOMER,
+        _ORDER_DAY,
+        _CATEGORY,
+        _CHANNEL,
         Column("line_count", Kind.INTEGER, "Order lines.", required=True),
         Column("order_amount", Kind.MONEY, "Spend on order lines before refunds.", required=True),
     ),
-    ("customer_id", "order_day", "category", "channel"), Partition.EVENT_DAY,
+    ("customer_id", "order_day", "category", "channel"),
+    Partition.EVENT_DAY,
 )
 POPULATION_RHYTHM = Table(
-    "population_rhythm", "How long customers wait between orders, frozen on the first day of the month.",
+    "population_rhythm",
+    "How long customers wait between orders, frozen on the first day of the month.",
     (
         Column("frozen_day", Kind.DATE, "Last day whose orders count.", required=True),
         Column("gap_count", Kind.INTEGER, "Completed gaps between the order-days of one customer.", required=True),
@@ -223,10 +252,12 @@ POPULATION_RHYTHM = Table(
         Column("gap_q75_days", Kind.INTEGER, "Three quarters of all gaps are this long or shorter."),
         Column("gap_q90_days", Kind.INTEGER, "Nine tenths of all gaps are this long or shorter."),
     ),
-    ("frozen_day",), Partition.NIGHT,
+    ("frozen_day",),
+    Partition.NIGHT,
 )
 CUSTOMER_FEATURES = Table(
-    "customer_features", "One row per customer: what is known of their buying as of the end of the day, and the company's attributes.",
+    "customer_features",
+    "One row per customer: what is known of their buying as of the end of the day, and the company's attributes.",
     (
         _CUSTOMER,
         Column("is_prospect", Kind.FLAG, "Whether the customer never ordered.", required=True),
@@ -254,8 +285,14 @@ CUSTOMER_FEATURES = Table(
         Column("weekend_share", Kind.NUMBER, "Share of order-days in the window on a Saturday or Sunday."),
         Column("category_count", Kind.INTEGER, "Distinct categories bought in the window.", required=True),
         Column("favourite_category", Kind.TEXT, "Category bought on most order-days in the window; then most spend, then first by name."),
-        Column("category_concentration", Kind.NUMBER, "Herfindahl index of order lines over categories in the window: 1 is a single category."),
-        Column("new_category_share", Kind.NUMBER, "Share of category purchases after the first order-day, in the window, that were the first of that category."),
+        Column(
+            "category_concentration", Kind.NUMBER, "Herfindahl index of order lines over categories in the window: 1 is a single category."
+        ),
+        Column(
+            "new_category_share",
+            Kind.NUMBER,
+            "Share of category purchases after the first order-day, in the window, that were the first of that category.",
+        ),
         Column("main_channel", Kind.TEXT, "Channel with most order lines in the window; then first by name."),
         Column("main_channel_share", Kind.NUMBER, "Share of order lines in the window through the main channel."),
         Column("r_score", Kind.INTEGER, "Recency score 1-5, 5 most recent."),
@@ -263,23 +300,36 @@ CUSTOMER_FEATURES = Table(
         Column("m_score", Kind.INTEGER, "Monetary score 1-5, 5 most spend."),
         Column("fm_score", Kind.INTEGER, "Frequency and monetary score: half of their sum, rounded half up."),
         Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
-        Column("rhythm_days", Kind.NUMBER, "Days the customer is expected to wait between orders: the own median gap shrunk to the population's, or the population's."),
+        Column(
+            "rhythm_days",
+            Kind.NUMBER,
+            "Days the customer is expected to wait between orders: the own median gap shrunk to the population's, or the population's.",
+        ),
         Column("new_limit_days", Kind.NUMBER, "A single order is new for this many days."),
         Column("active_limit_days", Kind.NUMBER, "Past this many days without an order the customer is at risk."),
-        Column("dormant_limit_days", Kind.NUMBER, "Past this many days without an order the customer is dormant; past twice as many, lost."),
+        Column(
+            "dormant_limit_days", Kind.NUMBER, "Past this many days without an order the customer is dormant; past twice as many, lost."
+        ),
         Column("value_rank_share", Kind.NUMBER, "Share of the window's spend held by strictly richer customers."),
     ),
-    ("customer_id",), Partition.NIGHT, is_published=True,
+    ("customer_id",),
+    Partition.NIGHT,
+    is_published=True,
 )
 CUSTOMER_SEGMENTS = Table(
-    "customer_segments", "One row per customer and scheme: the segment, and what it was decided on.",
+    "customer_segments",
+    "One row per customer and scheme: the segment, and what it was decided on.",
     (_CUSTOMER, _SCHEME, _SEGMENT, Column("evidence", Kind.TEXT, "Values that the rule looked at, as `name=value` pairs.")),
-    ("customer_id", "scheme"), Partition.NIGHT, is_published=True,
+    ("customer_id", "scheme"),
+    Partition.NIGHT,
+    is_published=True,
 )
 SEGMENT_PROFILES = Table(
-    "segment_profiles", "One row per scheme and segment: size, share, and what its customers are like.",
+    "segment_profiles",
+    "One row per scheme and segment: size, share, and what its customers are like.",
     (
-        _SCHEME, _SEGMENT,
+        _SCHEME,
+        _SEGMENT,
         Column("title", Kind.TEXT, "Name shown to people.", required=True),
         Column("position", Kind.INTEGER, "Place of the segment in its definition, from 1.", required=True),
         Column("customer_count", Kind.INTEGER, "Customers in the segment.", required=True),
@@ -291,13 +341,26 @@ SEGMENT_PROFILES = Table(
         Column("mean_spend_amount", Kind.NUMBER, "Mean spend net of refunds in the window."),
         Column("discount_share", Kind.NUMBER, "Share of the segment's order lines in the window bought at a discount."),
     ),
-    ("scheme", "segment"), Partition.NIGHT, is_published=True,
+    ("scheme", "segment"),
+    Partition.NIGHT,
+    is_published=True,
 )
 
 SOURCE_TABLES = {"customers": RAW_CUSTOMERS, "prospects": RAW_PROSPECTS, "order_lines": RAW_ORDER_LINES}
 ALL_TABLES = (
-    RAW_CUSTOMERS, RAW_PROSPECTS, RAW_ORDER_LINES, EXTRACTIONS, CUSTOMERS, ORDER_LINES, REJECTED_ROWS,
-    VALIDATION_RESULTS, CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES, POPULATION_RHYTHM, CUSTOMER_FEATURES,
-    CUSTOMER_SEGMENTS, SEGMENT_PROFILES,
+    RAW_CUSTOMERS,
+    RAW_PROSPECTS,
+    RAW_ORDER_LINES,
+    EXTRACTIONS,
+    CUSTOMERS,
+    ORDER_LINES,
+    REJECTED_ROWS,
+    VALIDATION_RESULTS,
+    CUSTOMER_DAYS,
+    CUSTOMER_DAY_CATEGORIES,
+    POPULATION_RHYTHM,
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    SEGMENT_PROFILES,
 )
 PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published)

@@ -49,8 +49,8 @@ def fit(features: pa.Table, scheme: ClusterScheme, *, day: date) -> ClusterModel
     Raises SchemaDrift where a column of the scheme is missing.
     """
     # Loaded by a fit alone: it takes seconds. And before the limit, which holds for the libraries it finds loaded.
-    from sklearn import __version__ as version  # noqa: PLC0415
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
+    from sklearn import __version__ as version
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(limits=1):
         try:
@@ -110,8 +110,8 @@ def _counts(points: Numbers, scheme: ClusterScheme) -> range:
 
 
 def _centres(points: Numbers, count: int, seed: int) -> Numbers:
-    from sklearn.cluster import KMeans  # noqa: PLC0415
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         # A resample may hold fewer different points than clusters; the overlap then says so.
@@ -125,7 +125,7 @@ def _canonical(centres: Numbers) -> Numbers:
 
 
 def _silhouette(points: Numbers, labels: Labels, seed: int) -> float:
-    from sklearn.metrics import silhouette_score  # noqa: PLC0415
+    from sklearn.metrics import silhouette_score
 
     rows = np.random.default_rng(seed).permutation(len(points))[:SILHOUETTE_ROWS]
     return float(rounded(silhouette_score(points[rows], labels[rows])))

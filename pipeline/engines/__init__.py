@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.tables import Partition, Table, Column, Kind
+from pipeline.tables import Column, Kind, Partition, Table
 
 Parameter = date | datetime | int | float | str
 VERSION_COLUMNS = (Column("day", Kind.DATE, "Event day."), Column("known", Kind.DATE, "Night that knew it."))

@@ -26,7 +26,7 @@ from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, R
 
 Row = Mapping[str, Any]
 BAR_WIDTH = 14
-WIDTH_WITH_BARS = 110
+WIDTH_WITH_BARS = 120
 
 
 def print_summary(company: Company, lake: Lake, day: date, *, console: Console | None = None) -> None:
@@ -55,9 +55,14 @@ def _headline(company: Company, lake: Lake, day: date) -> Text:
     buyers = pc.sum(pc.greater(features["order_day_count"], 0)).as_py() or 0
     spend = pc.sum(features["spend_amount"]).as_py() or Decimal(0)
     return Text.assemble(
-        (f"{features.num_rows - prospects:,}", "bold"), " customers and ", (f"{prospects:,}", "bold"), " prospects. ",
-        (f"{buyers:,}", "bold"), f" bought in the last {company.window_days} days, for ",
-        (f"{spend:,.2f} {company.currency}", "bold"), " net of refunds.\n",
+        (f"{features.num_rows - prospects:,}", "bold"),
+        " customers and ",
+        (f"{prospects:,}", "bold"),
+        " prospects. ",
+        (f"{buyers:,}", "bold"),
+        f" bought in the last {company.window_days} days, for ",
+        (f"{spend:,.2f} {company.currency}", "bold"),
+        " net of refunds.\n",
         (_lines_read(lake, day), "dim"),
     )
 
@@ -78,8 +83,16 @@ def _schemes(company: Company) -> list[tuple[str, str, str]]:
 
 def _segments(title: str, question: str, rows: Sequence[Row], currency: str, bar_width: int) -> RenderableType:
     grid = Grid(title=Text.assemble((title, "bold"), f"  {question}"), title_justify="left", title_style="", box=None, pad_edge=False)
-    grid.add_column("Segment", width=24, overflow="fold")
-    for name, width in (("Customers", 9), ("Share", 6), ("", bar_width), (f"Spend {currency}", 14), ("Share", 6), ("", bar_width), ("Last order", 10)):
+    grid.add_column("Segment", width=38 if bar_width else 24, overflow="fold")
+    for name, width in (
+        ("Customers", 9),
+        ("Share", 6),
+        ("", bar_width),
+        (f"Spend {currency}", 14),
+        ("Share", 6),
+        ("", bar_width),
+        ("Last order", 10),
+    ):
         if width:
             grid.add_column(name, justify="right" if name else "left", no_wrap=True, width=width)
     for row in rows:
@@ -97,7 +110,7 @@ def _cells(row: Row, bar_width: int) -> tuple[RenderableType | None, ...]:
         f"{row['spend_amount']:,.0f}",
         _percent(row["spend_share"]),
         _bar(row["spend_share"], "yellow", bar_width),
-        "–" if recency is None else f"{recency:,.0f} d ago",
+        "-" if recency is None else f"{recency:,.0f} d ago",
     )
 
 
@@ -149,4 +162,4 @@ def _shown(path: Path) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"
+    return "-" if share is None else f"{share:.1%}"

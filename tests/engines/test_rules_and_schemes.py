@@ -77,7 +77,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 def engines(tmp_path_factory: pytest.TempPathFactory, spark: Engine, company: Company) -> tuple[Engine, Engine]:
     """Return both engines with the same adversarial customers registered."""
     lake = Lake(tmp_path_factory.mktemp("lake"))
-    chance = random.Random(11)  # noqa: S311
+    chance = random.Random(11)
     rows = [{"customer_id": f"c{n:03}", **{name: chance.choice(values) for name, values in COLUMNS.items()}} for n in range(400)]
     features = company.table(CUSTOMER_FEATURES)
     write_rows(lake, features, rows, day=NIGHT)
@@ -88,7 +88,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory, spark: Engine, company: Co
 
 
 def some_rules(names: dict[str, Kind]) -> list[exp.Expression]:
-    chance = random.Random(5)  # noqa: S311
+    chance = random.Random(5)
     rules = []
     while len(rules) < 60:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -49,7 +48,7 @@ def test_every_adventureworks_customer_has_one_segment_in_every_scheme(night: tu
     _, lake = night
     current = lake.root / "current"
     segments = duckdb.execute(
-        "SELECT scheme, COUNT(*), COUNT(DISTINCT customer_id), COUNT(*) FILTER (segment IS NULL) FROM read_parquet(?) GROUP BY ALL ORDER BY ALL",
+        "SELECT scheme, COUNT(*), COUNT(DISTINCT customer_id), COUNT(*) - COUNT(segment) FROM read_parquet(?) GROUP BY ALL ORDER BY ALL",
         [str(current / f"{CUSTOMER_SEGMENTS.name}.parquet")],
     ).fetchall()
     customers = pq.read_metadata(current / "customer_features.parquet").num_rows
@@ -71,7 +70,8 @@ def test_the_spend_of_the_segments_adds_up_to_the_spend_of_the_window(night: tup
 def test_online_retail_reaches_the_known_answers_under_the_usual_clean_rule(night: tuple[str, Lake]) -> None:
     _, lake = night
     clean = "line_kind = 'order' AND quantity > 0 AND net_amount > 0"
-    select = f"COUNT(*) FILTER ({clean}), COUNT(DISTINCT customer_id) FILTER ({clean}), COUNT(DISTINCT order_id) FILTER ({clean}), SUM(net_amount) FILTER ({clean})"
+    counted = ("COUNT(*)", "COUNT(DISTINCT customer_id)", "COUNT(DISTINCT order_id)", "SUM(net_amount)")
+    select = ", ".join(f"{each} FILTER ({clean})" for each in counted)
     lines, customers, invoices, revenue = answers(lake, ORDER_LINES, select)
     assert (lines, customers, invoices) == (397884, 4338, 18532)
     assert round(revenue, 2) == Decimal("8911407.90")

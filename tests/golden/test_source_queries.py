@@ -168,7 +168,8 @@ def test_a_read_of_days_has_no_line_outside_of_them(name: str, desks: dict[str, 
     start, end = first_instant(NIGHTS[name] - timedelta(days=7), desk.company.zone), first_instant(NIGHTS[name], desk.company.zone)
     lines = desk.ask("order_lines", start=start, end=end)
     count, outside = desk.scalars(
-        lines, f"count(*), count(*) FILTER (ordered_at < TIMESTAMPTZ '{start}' OR ordered_at >= TIMESTAMPTZ '{end}')",
+        lines,
+        f"count(*), count(*) FILTER (ordered_at < TIMESTAMPTZ '{start}' OR ordered_at >= TIMESTAMPTZ '{end}')",
     )
     assert count
     assert not outside
@@ -262,7 +263,12 @@ def test_a_survey_interest_is_unknown_before_the_survey(desks: dict[str, Desk], 
 def test_complete_journey_adds_up_to_what_is_published(desks: dict[str, Desk], answers: Answers) -> None:
     facts = "count(*), count(DISTINCT customer_id), count(DISTINCT order_id), sum(net_amount), sum(discount_amount), count(category)"
     assert desks["complete_journey"].scalars(answers["complete_journey", "order_lines"], facts) == (
-        1_469_307, 2_469, 155_848, Decimal("4596039.5800"), Decimal("822553.1900"), 1_469_307 - 7_045,
+        1_469_307,
+        2_469,
+        155_848,
+        Decimal("4596039.5800"),
+        Decimal("822553.1900"),
+        1_469_307 - 7_045,
     )
     customers = answers["complete_journey", "customers"]
     assert desks["complete_journey"].scalars(customers, "count(*), count(age_band), count(home_ownership)") == (2_469, 801, 568)
@@ -271,7 +277,8 @@ def test_complete_journey_adds_up_to_what_is_published(desks: dict[str, Desk], a
 def test_petrol_is_counted_in_gallons(desks: dict[str, Desk], answers: Answers) -> None:
     petrol = answers["complete_journey", "order_lines"].filter("category = 'FUEL'")
     lines, largest, dearest = desks["complete_journey"].scalars(
-        petrol, "count(*), max(quantity), quantile_disc(net_amount / nullif(quantity, 0), 0.9)",
+        petrol,
+        "count(*), max(quantity), quantile_disc(net_amount / nullif(quantity, 0), 0.9)",
     )
     assert lines == 14_697
     assert largest < 100
@@ -284,7 +291,12 @@ def test_online_retail_keeps_every_line_of_the_file(desks: dict[str, Desk], answ
         "count(*) FILTER (order_id LIKE 'C%'), count(*) FILTER (order_id LIKE 'C%' AND net_amount <= 0 AND quantity < 0)"
     )
     assert desks["online_retail"].scalars(answers["online_retail", "order_lines"], facts) == (
-        541_909, 135_080, 25_900, Decimal("9747747.9340"), 9_288, 9_288,
+        541_909,
+        135_080,
+        25_900,
+        Decimal("9747747.9340"),
+        9_288,
+        9_288,
     )
 
 
@@ -299,7 +311,8 @@ def test_online_retail_cleaned_as_usual_gives_what_is_published(desks: dict[str,
 def test_words_of_the_description_name_a_category_for_nine_lines_in_ten(desks: dict[str, Desk], answers: Answers) -> None:
     lines = answers["online_retail", "order_lines"].filter("customer_id IS NOT NULL")
     count, other, service = desks["online_retail"].scalars(
-        lines, "count(*), count(*) FILTER (category = 'other'), count(*) FILTER (category = 'service')",
+        lines,
+        "count(*), count(*) FILTER (category = 'other'), count(*) FILTER (category = 'service')",
     )
     assert other < count / 10
     assert service == lines.filter("product_id IN ('POST', 'M', 'C2', 'D', 'DOT', 'BANK CHARGES', 'CRUK')").count("*").fetchall()[0][0]

@@ -46,7 +46,9 @@ def company_in_postgresql(tmp_path: Path, postgres_uri: str, monkeypatch: pytest
     return folder
 
 
-def test_files_and_postgresql_give_the_same_bytes_and_the_segments_arrive(company_in_postgresql: Path, postgres_uri: str, tmp_path: Path) -> None:
+def test_files_and_postgresql_give_the_same_bytes_and_the_segments_arrive(
+    company_in_postgresql: Path, postgres_uri: str, tmp_path: Path
+) -> None:
     day = load_company(DEMO).last_day
     assert day is not None
     lakes = {name: Lake(tmp_path / name) for name in ("files", "postgresql")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 
 from pipeline.calendar import business_day, days_between, days_window
 
-ZONES = ["Europe/Berlin", "America/New_York", "America/Santiago", "Africa/Cairo", "Asia/Beirut", "Asia/Tokyo", "Pacific/Auckland", "America/Havana"]
+ZONES = [
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Santiago",
+    "Africa/Cairo",
+    "Asia/Beirut",
+    "Asia/Tokyo",
+    "Pacific/Auckland",
+    "America/Havana",
+]
 zones = st.sampled_from(ZONES).map(ZoneInfo)
 instants = st.datetimes(datetime(2015, 1, 1), datetime(2030, 1, 1)).map(lambda naive: naive.replace(tzinfo=UTC))  # noqa: DTZ001
 
@@ -27,7 +37,7 @@ def test_an_instant_lies_in_the_window_of_its_local_day_and_of_no_neighbour(at: 
 @pytest.mark.parametrize("zone", ZONES)
 def test_the_days_of_a_year_follow_each_other_without_gap_or_overlap(zone: str) -> None:
     windows = [days_window(day, day, ZoneInfo(zone)) for day in days_between(date(2024, 1, 1), date(2025, 12, 31))]
-    assert all(before.end == after.start for before, after in zip(windows, windows[1:], strict=False))
+    assert all(before.end == after.start for before, after in pairwise(windows))
     hours = {(window.end - window.start) / timedelta(hours=1) for window in windows}
     assert hours <= {23.0, 24.0, 25.0}
 

@@ -123,7 +123,7 @@ def test_every_row_is_clean_or_rejected_and_money_adds_up_exactly(days: tuple[Ro
 @settings(max_examples=4, deadline=None, derandomize=True)
 @given(days=st.tuples(order_lines, order_lines, order_lines, order_lines), customers=people, prospects=people, seed=st.integers(0, 99))
 def test_neither_row_order_nor_batch_size_changes_a_byte(days: tuple[Rows, ...], customers: Rows, prospects: Rows, seed: int) -> None:
-    shuffle = Random(seed).sample  # noqa: S311
+    shuffle = Random(seed).sample
     with tempfile.TemporaryDirectory() as folder:
         plain = validated(Path(folder) / "plain", list(days), customers, prospects, batch_rows=250_000)
         shuffled = [shuffle(rows, len(rows)) for rows in days]

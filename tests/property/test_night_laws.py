@@ -64,7 +64,7 @@ def test_any_order_of_later_nights_gives_the_same_night_tables(shop: Path, in_or
     assert tree_bytes(lake, *tables) == tree_bytes(in_order, *tables)
 
 
-def test_a_night_sees_nothing_of_the_days_after_it(shop: Path, in_order: Lake, tmp_path: Path) -> None:
+def test_a_night_sees_nothing_of_the_days_after_it(in_order: Lake, tmp_path: Path) -> None:
     kept = [line for line in orders() if line.split(",")[3][:10] <= FIRST.isoformat()]
     blind = write_shop(tmp_path / "shop", kept, customers=[f"c{n}" for n in range(30)])
     lake = Lake(tmp_path / "lake")

@@ -19,8 +19,7 @@ from sqlglot import exp
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
-from pipeline.rules import rule_value
-from pipeline.rules import parse_rule
+from pipeline.rules import parse_rule, rule_value
 from pipeline.segments import Scheme, load_schemes, segments_statement
 from pipeline.tables import CUSTOMER_FEATURES
 

@@ -69,7 +69,7 @@ def test_a_wrong_company_is_answered_with_file_and_key(tmp_path: Path, text: str
 
 
 def test_a_folder_without_company_toml_says_where_to_point(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no company.toml here"):
+    with pytest.raises(ConfigError, match=r"no company\.toml here"):
         load_company(tmp_path)
 
 
