@@ -1,0 +1,33 @@
+# One image for every service: packages by hash, our code read-only, nobody's privileges.
+# To renew the base, change tag and digest together.
+ARG PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:782412e85d0f0984994c290652577d4018aff08145c85b262bb63dc0c7522254
+
+FROM ${PYTHON_IMAGE} AS packages
+WORKDIR /build
+COPY requirements-uv.txt requirements-deploy.txt ./
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-uv.txt \
+ && python -m venv --without-pip /opt/venv \
+ && uv pip sync --no-cache --python /opt/venv/bin/python --require-hashes --only-binary :all: --compile-bytecode requirements-deploy.txt
+
+FROM ${PYTHON_IMAGE}
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt/segments \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    AIRFLOW_HOME=/run/airflow \
+    AIRFLOW__CORE__DAGS_FOLDER=/opt/segments/dags \
+    AIRFLOW__CORE__LOAD_EXAMPLES=False \
+    AIRFLOW__LOGGING__BASE_LOG_FOLDER=/var/log/airflow \
+    SEGMENTS_COMPANY=/company \
+    SEGMENTS_LAKE=/lake
+COPY --from=packages /opt/venv /opt/venv
+COPY pipeline /opt/segments/pipeline
+COPY dags /opt/segments/dags
+COPY expectations /opt/segments/expectations
+COPY segments /opt/segments/segments
+RUN groupadd --gid 10001 segments \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /run/airflow --shell /usr/sbin/nologin segments \
+ && install --directory --owner=10001 --group=10001 --mode=0750 /lake /var/log/airflow \
+ && install --directory --mode=0755 /company
+USER 10001:10001
+WORKDIR /opt/segments

@@ -1,0 +1,82 @@
+# Everything stays in this folder: .venv holds packages, .airflow Airflow's own state, lake the tables.
+
+COMPANY ?= examples/adventureworks
+LAKE ?= lake
+DAY ?=
+PORT ?= 8080
+ARGS ?=
+
+BIN := .venv/bin
+SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode
+OURSELVES := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+PYTHONS := python3 python3.13 python3.12 python3.11
+IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test ui check check-lock lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo 'COMPANY=$(COMPANY) LAKE=$(LAKE) DAY=$(or $(DAY),<last_day of the company>) PORT=$(PORT) can be set on the command line.'
+
+setup: .venv/.run ## Install what a night needs into .venv (run and ui do it by themselves)
+
+run: .venv/.run ## Run one night through Airflow and print its summary
+	@$(BIN)/python dags/run_night.py --company '$(COMPANY)' --lake '$(LAKE)' --day '$(DAY)'
+
+ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until Ctrl-C
+	@$(BIN)/python dags/serve_ui.py --company '$(COMPANY)' --lake '$(LAKE)' --port '$(PORT)'
+
+test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev check-lock ## Check style, types, import contracts and locks
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: .venv/bin/uv ## Write requirements*.txt anew from requirements*.in
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	$(LOCK) -c requirements.txt requirements-deploy.in -o requirements-deploy.txt
+	echo uv | $(LOCK) - -o requirements-uv.txt
+
+check-lock: .venv/bin/uv
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp requirements*.txt "$$scratch" && base= && \
+	for name in requirements requirements-dev requirements-deploy; do \
+		status=0; $(LOCK) $$base $$name.in -o "$$scratch/$$name.txt" || status=$$?; \
+		if [ $$status -gt 1 ]; then echo "$$name.txt is not checked: no package index within reach"; \
+		elif [ $$status -eq 1 ] || ! diff -u $$name.txt "$$scratch/$$name.txt"; then \
+			echo "$$name.txt does not follow from $$name.in: run make lock"; exit 1; \
+		fi; base="-c $$scratch/requirements.txt"; \
+	done
+
+clean: ## Remove .venv, .airflow and caches; the lake stays
+	rm -rf .venv .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@for name in $(PYTHONS); do \
+		if $$name -c '$(IS_SUITABLE)' 2>/dev/null; then echo "setting up .venv with $$name" && exec $$name -m venv .venv; fi; \
+	done; \
+	echo 'No suitable Python found: one of $(PYTHONS) must be 3.11, 3.12 or 3.13 with its venv module' >&2; \
+	echo '(on Debian and Ubuntu: apt-get install python3-venv).' >&2; exit 1
+
+.venv/bin/uv: requirements-uv.txt | .venv/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@touch $@
+
+.venv/.run: .venv/bin/uv requirements.txt pyproject.toml
+	@echo 'installing what a night needs'
+	@$(SYNC) requirements.txt
+	@$(OURSELVES)
+	@rm -f .venv/.dev && touch $@
+
+.venv/.dev: .venv/bin/uv requirements.txt requirements-dev.txt pyproject.toml
+	@echo 'installing what a night, its tests and checks need'
+	@$(SYNC) requirements-dev.txt
+	@$(OURSELVES)
+	@touch .venv/.run $@

@@ -1,0 +1,100 @@
+"""What a step needs of Airflow: its connections, its log, its run."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection
+from functools import wraps
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import Connection, Context, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from pipeline import calendar
+from pipeline.company import Company, load_company
+from pipeline.connections import from_environment
+from pipeline.errors import ConfigError, PipelineError, TransientError
+from pipeline.spelling import did_you_mean
+
+log = logging.getLogger("pipeline.airflow")
+
+# Bad data stays bad: it fails on the first try.
+RETRY_TRANSIENT = ExceptionRetryPolicy([RetryRule(TransientError)], default=RetryAction.FAIL)
+
+
+class Step(Protocol):
+    """One step of the night: reads and writes the lake, takes a day, returns nothing."""
+
+    def __call__(self, day: str, *, connections: Callable[[str], str]) -> None: ...
+
+
+def company_of_deployment() -> Company:
+    """Return the company that SEGMENTS_COMPANY names; without one nothing can be scheduled."""
+    folder = os.environ.get("SEGMENTS_COMPANY")
+    if not folder:
+        raise ConfigError("SEGMENTS_COMPANY is not set", where="environment", todo="Set it to a company folder and restart Airflow.")
+    return load_company(Path(folder))
+
+
+def day_of_run(context: Context, *, zone: ZoneInfo, known: Collection[str]) -> str:
+    """Return the business day of a run as ISO text: the one asked for, else the last whole day in `zone`.
+
+    A run that belongs to no interval goes by the instant it may start. Raises ConfigError where the
+    run's configuration has keys beyond `known`, because Airflow accepts a misspelt one without a word.
+    """
+    run = context["dag_run"]
+    for key in set(run.conf or {}) - set(known):
+        raise ConfigError(
+            f"the run's configuration has an unknown key `{key}`{did_you_mean(key, known)}",
+            where=run.run_id,
+            todo=f"Trigger it again with `{'`, `'.join(known)}` alone.",
+        )
+    asked: str | None = context["params"]["day"]
+    return asked or calendar.business_day(context.get("data_interval_end") or run.run_after, zone).isoformat()
+
+
+def step(work: Step) -> Callable[..., None]:
+    """Return `work` as the function of a task: Airflow's connections go in, and its errors are told in the task's log."""
+
+    @wraps(work)
+    def told(day: str) -> None:
+        try:
+            work(day, connections=address)
+        except PipelineError as error:
+            for line in f"{type(error).__name__}: {error}".splitlines():
+                log.error(line)  # noqa: TRY400 - Airflow logs the traceback
+            raise
+
+    return told
+
+
+def address(name: str) -> str:
+    """Return the address of connection `name`: the environment's, else the one that Airflow keeps.
+
+    Whatever is returned is masked in every log line that follows.
+    """
+    try:
+        found = from_environment(name)
+    except ConfigError as missing:
+        found = _kept_by_airflow(name, missing)
+    for secret in (found, urlsplit(found).password):
+        if secret:
+            mask_secret(secret)
+    return found
+
+
+def _kept_by_airflow(name: str, missing: ConfigError) -> str:
+    try:
+        uri = str(Connection.get(name).get_uri())
+    except AirflowNotFoundException:
+        todo = f"{missing.todo} Or add an Airflow connection `{name}`."
+        raise ConfigError(missing.what, where=missing.where, todo=todo) from None
+    if f"{Connection.EXTRA_KEY}=" in uri:
+        todo = "Keep to plain pairs of key and value, such as sslmode."
+        raise ConfigError("its extra fields are nested", where=f"Airflow connection `{name}`", todo=todo)
+    return uri

@@ -1,0 +1,69 @@
+"""An Airflow that lives in the checkout: its settings and secrets, before Airflow is imported."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from pathlib import Path
+
+DAGS = Path(__file__).resolve().parent
+HOME = DAGS.parent / ".airflow"
+LOOPBACK = "127.0.0.1"
+OURS = ("AIRFLOW__", "AIRFLOW_HOME", "AIRFLOW_CONFIG")
+
+
+def environment(*, company: Path, lake: Path, home: Path = HOME, port: int = 8080) -> dict[str, str]:
+    """Return the whole environment of a local Airflow: ours over what is inherited, whose Airflow settings are left out.
+
+    Creates `home`, readable by its owner alone, with secrets that last as long as it does.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    deployment = {"SEGMENTS_COMPANY": str(company.resolve()), "SEGMENTS_LAKE": str(lake.resolve())}
+    return inherited | deployment | _settings(home.resolve(), port) | _secrets(home)
+
+
+def login(home: Path = HOME) -> tuple[str, str]:
+    """Return user name and password of the local Airflow; the first call makes the password."""
+    kept = _kept(home / "passwords.json", json.dumps({"admin": secrets.token_urlsafe(16)}))
+    return "admin", json.loads(kept)["admin"]
+
+
+def _settings(home: Path, port: int) -> dict[str, str]:
+    return {
+        "AIRFLOW_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(DAGS.parent), os.environ.get("PYTHONPATH")])),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{LOOPBACK}:{port}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://{LOOPBACK}:{port}",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    }
+
+
+def _secrets(home: Path) -> dict[str, str]:
+    fresh = {
+        "api_auth__jwt_secret": secrets.token_urlsafe(64),
+        "api__secret_key": secrets.token_urlsafe(64),
+        "core__fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    }
+    return {f"AIRFLOW__{name.upper()}": _kept(home / name, value) for name, value in fresh.items()}
+
+
+def _kept(path: Path, fresh: str) -> str:
+    """Return the content of `path`, which its owner alone can read; `fresh` where there was none."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(fresh)
+    except FileExistsError:
+        return path.read_text("utf-8")
+    return fresh

@@ -1,0 +1,51 @@
+"""One business day: read it, check it, describe every customer, segment them, audit, publish.
+
+Runs at the company's own hour (`schedule` in company.toml) for the last whole local day. A manual run may
+name another `day`; it is the same work, so any day can be run again, and again, in any order.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
+from airflow_tasks import RETRY_TRANSIENT, company_of_deployment, day_of_run, step
+
+from pipeline import steps
+from pipeline.tables import PUBLISHED_TABLES
+
+COMPANY = company_of_deployment()
+LAST_DAY = COMPANY.last_day and COMPANY.last_day.isoformat()
+PARAMS = {"day": Param(LAST_DAY, "Business day to work on; empty for the last whole one.", type=["null", "string"], format="date")}
+
+with DAG(
+    dag_id="nightly_segments",
+    dag_display_name=f"Nightly segments of {COMPANY.name}",
+    doc_md=__doc__,
+    tags={"segments", "nightly"},
+    schedule=CronDataIntervalTimetable(COMPANY.schedule, timezone=COMPANY.zone.key),
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    default_args={
+        "owner": "segments",
+        "retries": 3,
+        "retry_delay": timedelta(minutes=5),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(hours=1),
+        "retry_policy": RETRY_TRANSIENT,
+        "execution_timeout": timedelta(hours=2),
+    },
+) as dag:
+
+    @task(execution_timeout=timedelta(minutes=5))
+    def business_day() -> str:
+        """Return the local day this run works on, as ISO text: the only value that passes between tasks."""
+        return day_of_run(get_current_context(), zone=COMPANY.zone, known=PARAMS)
+
+    day = business_day()
+    publish = task(outlets=[Asset(table.name) for table in PUBLISHED_TABLES])(step(steps.publish))
+    chain(
+        *(task(step(work))(day) for work in (steps.extract, steps.validate, steps.features, steps.segment, steps.audit)),
+        publish(day),
+    )

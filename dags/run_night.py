@@ -1,0 +1,158 @@
+"""Runs the nightly DAG once, in this process: the same tasks as under a scheduler, without one.
+
+Progress goes to standard error, the summary to standard output, all that Airflow says to a file. Ends with the
+exit code of the error that stopped the night.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import local_airflow
+
+from pipeline import calendar
+from pipeline.company import Company, load_company
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.lake import Lake
+from pipeline.report.summary import print_summary
+from pipeline.steps import STEPS
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG, Context
+
+INTERRUPTED = 130
+Failures = list[BaseException | str | None]
+
+
+def main() -> int:
+    """Run one night of the company named on the command line and return the exit code."""
+    asked = _arguments()
+    try:
+        company = load_company(asked.company)
+        day = _chosen_day(company, asked.day)
+        os.environ.update(local_airflow.environment(company=asked.company, lake=asked.lake, home=asked.home))
+        log = asked.home / "logs" / f"night-{day}.log"
+        _say(sys.stderr, f"[0/{len(STEPS)}] starting Airflow; what it says is in {os.path.relpath(log)}")
+        failures = _run(day, log)
+        if failures:
+            return _told(failures[0], log)
+        print_summary(company, Lake(asked.lake), day)
+    except PipelineError as error:
+        return _told(error)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--company", type=Path, required=True, help="the company's folder")
+    parser.add_argument("--lake", type=Path, required=True, help="where tables are kept")
+    parser.add_argument("--day", default="", help="business day; by default `last_day` of company.toml, else the last whole one")
+    parser.add_argument("--home", type=Path, default=local_airflow.HOME, help="where Airflow keeps its own state")
+    return parser.parse_args()
+
+
+def _chosen_day(company: Company, asked: str) -> date:
+    if asked:
+        try:
+            return date.fromisoformat(asked)
+        except ValueError:
+            raise ConfigError(f"`{asked}` is no day", where="DAY", todo="Write it as 2014-06-30.") from None
+    return company.last_day or calendar.business_day(datetime.now(UTC), company.zone)
+
+
+def _run(day: date, log: Path) -> Failures:
+    """Run the DAG for `day` and return what its tasks failed with; Airflow writes to the file `log` alone."""
+    failures: Failures = []
+    with _everything_else_to(log) as terminal:
+        from airflow.utils.db import initdb
+
+        initdb()
+        from nightly_segments import dag
+
+        logging.getLogger("pipeline").addHandler(_Progress(terminal))
+        _watch(dag, terminal, failures)
+        dag.test(run_conf={"day": day.isoformat()})
+    return failures
+
+
+def _watch(dag: DAG, terminal: TextIO, failures: Failures) -> None:
+    """Make the tasks of `dag` tell `terminal` when they start and end, and fail at once: a person is waiting."""
+    started: dict[str, float] = {}
+
+    def starts(context: Context) -> None:
+        # Airflow has just made SIGTERM kill the task alone, which would leave this process deaf to it.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        name = context["task"].task_id
+        started[name] = time.monotonic()
+        _say(terminal, f"[{STEPS.index(name) + 1}/{len(STEPS)}] {name} {context['params']['day']}")
+
+    def ends(context: Context) -> None:
+        name = context["task"].task_id
+        _say(terminal, f"      {name} took {time.monotonic() - started[name]:.1f} s")
+
+    for task in dag.tasks:
+        task.retries = 0
+        task.on_failure_callback = [lambda context: failures.append(context["exception"])]
+        if task.task_id in STEPS:
+            task.on_execute_callback, task.on_success_callback = [starts], [ends]
+
+
+class _Progress(logging.Handler):
+    """Shows the pipeline's own lines; errors are told at the end."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__(logging.INFO)
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < logging.ERROR:
+            _say(self._terminal, f"      {record.getMessage()}")
+
+
+@contextmanager
+def _everything_else_to(log: Path) -> Iterator[TextIO]:
+    """Send standard output and error of this process to `log`; yield what standard error was."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = [os.dup(1), os.dup(2)]
+    with log.open("a") as file, os.fdopen(os.dup(2), "w") as terminal:
+        try:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            yield terminal
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, descriptor in enumerate(kept, 1):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+
+
+def _told(error: BaseException | str | None, log: Path | None = None) -> int:
+    """Tell the person what stopped the night, and return the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        _say(sys.stderr, "interrupted; what was published before is still live")
+        return INTERRUPTED
+    if isinstance(error, PipelineError):
+        _say(sys.stderr, f"{type(error).__name__}: {error}")
+        return error.exit_code
+    _say(sys.stderr, f"{type(error).__name__}: this is our mistake\n  where: {log}\n  next:  Send the end of that file.")
+    return 1
+
+
+def _say(terminal: TextIO, line: str) -> None:
+    terminal.write(f"{line}\n")
+    terminal.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+from deployments import DEMO, Deployment, a_small_company
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return Deployment.of(DEMO, tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Return a company whose every value is a canary."""
+    folder = tmp_path_factory.mktemp("small")
+    return Deployment.of(a_small_company(folder / "company"), folder)

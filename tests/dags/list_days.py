@@ -1,0 +1,56 @@
+"""Runs apart from the tests: writes the business days of a year's runs, per time zone, as JSON to the file named."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pendulum
+from airflow.serialization.encoders import coerce_to_core_timetable
+from airflow.timetables.base import DataInterval, TimeRestriction
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+YEAR = 2026
+MANUAL_HOURS = ((4, 0), (12, 0), (23, 59))
+
+
+def days_of_runs(company: Path) -> dict[str, list[str]]:
+    """Return what each way of starting a run would work on, from the runs of 1 January to those of 31 December."""
+    os.environ["SEGMENTS_COMPANY"] = str(company)
+    dag = runpy.run_path(str(DAGS / "nightly_segments.py"))
+    zone: ZoneInfo = dag["COMPANY"].zone
+    timetable = coerce_to_core_timetable(dag["dag"].timetable)
+
+    def day(end: Any, run_after: Any) -> str:
+        run = SimpleNamespace(conf={}, run_id="r", run_after=run_after)
+        return str(dag["day_of_run"]({"dag_run": run, "params": {"day": None}, "data_interval_end": end}, zone=zone, known=["day"]))
+
+    dates = [datetime(YEAR, 1, 1, tzinfo=zone) + timedelta(days=n) for n in range(365)]
+    found = {"scheduled": [day(interval.end, interval.end) for interval in scheduled(timetable, zone)]}
+    for hour, minute in MANUAL_HOURS:
+        instants = [pendulum.instance(date.replace(hour=hour, minute=minute)) for date in dates]
+        found[f"manual {hour}:{minute:02}"] = [day(timetable.infer_manual_data_interval(run_after=at).end, at) for at in instants]
+        found[f"without a logical date {hour}:{minute:02}"] = [day(None, at) for at in instants]
+    return found
+
+
+def scheduled(timetable: Any, zone: ZoneInfo) -> list[DataInterval]:
+    first, last = (pendulum.datetime(YEAR, month, day, hour, tz=zone.key) for month, day, hour in ((1, 1, 3), (12, 31, 12)))
+    restriction = TimeRestriction(earliest=first.subtract(days=1), latest=None, catchup=True)
+    intervals: list[DataInterval] = []
+    while not intervals or intervals[-1].end < last.subtract(days=1):
+        info = timetable.next_dagrun_info(last_automated_data_interval=intervals[-1] if intervals else None, restriction=restriction)
+        intervals.append(info.data_interval)
+    return intervals
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(DAGS))
+    Path(sys.argv[1]).write_text(json.dumps({Path(folder).name: days_of_runs(Path(folder)) for folder in sys.argv[2:]}))

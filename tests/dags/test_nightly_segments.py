@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployments import REPO, Deployment
+
+from pipeline.steps import STEPS
+from pipeline.tables import PUBLISHED_TABLES
+
+DAG_FILES = [REPO / "dags" / "nightly_segments.py"]
+Facts = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def facts(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    found = tmp_path_factory.mktemp("facts") / "facts.json"
+    script = Path(__file__).with_name("describe_dag.py")
+    command = [sys.executable, str(script), str(found)]
+    run = subprocess.run(command, env=small.environment(), capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    described: Facts = json.loads(found.read_text())
+    return described
+
+
+def test_the_folder_holds_this_dag_and_imports_without_errors(facts: Facts) -> None:
+    assert facts["import_errors"] == {}
+    assert facts["dag_ids"] == ["nightly_segments"]
+
+
+def test_parsing_warns_of_nothing(facts: Facts) -> None:
+    assert facts["warnings"] == []
+
+
+def test_parsing_takes_under_a_second_and_loads_no_engine(facts: Facts) -> None:
+    assert facts["parse_seconds"] < 1
+    assert facts["heavy_modules"] == []
+
+
+@pytest.mark.parametrize("file", DAG_FILES, ids=lambda path: path.name)
+def test_a_dag_file_is_under_sixty_lines(file: Path) -> None:
+    assert len(file.read_text().splitlines()) < 60
+
+
+def test_tasks_run_in_the_order_of_the_steps(facts: Facts) -> None:
+    upstream = {name: set(task["upstream"]) - {"business_day"} for name, task in facts["tasks"].items()}
+    assert upstream.pop("business_day") == set()
+    assert list(upstream) == list(STEPS)
+    assert upstream == {step: set(STEPS[place - 1 : place]) for place, step in enumerate(STEPS)}
+
+
+def test_every_task_has_retries_a_time_limit_an_owner_and_words(facts: Facts) -> None:
+    for task in facts["tasks"].values():
+        assert task["retries"] > 0
+        assert task["retry_seconds"] >= 60
+        assert 0 < task["timeout_seconds"] <= 4 * 3600
+        assert task["owner"] != "airflow"
+        assert task["doc"]
+
+
+def test_only_what_may_pass_by_itself_is_retried(facts: Facts) -> None:
+    retried = {name for name, action in facts["retries"].items() if action == "retry"}
+    assert retried == {"TransientError", "LockTimeout"}
+    assert {action for name, action in facts["retries"].items() if name not in retried} == {"fail"}
+
+
+def test_publishing_alone_renews_one_asset_per_published_table(facts: Facts) -> None:
+    outlets = {name: task["outlets"] for name, task in facts["tasks"].items() if task["outlets"]}
+    assert outlets == {"publish": [table.name for table in PUBLISHED_TABLES]}
+
+
+def test_nights_follow_each_other_and_none_is_made_up(facts: Facts) -> None:
+    assert facts["max_active_runs"] == 1
+    assert facts["catchup"] is False
+    assert facts["timetable"] == "CronDataIntervalTimetable"
+
+
+def test_a_run_may_be_given_a_date_and_nothing_else(facts: Facts) -> None:
+    assert facts["day"] == {"default": "2024-03-31", "type": ["null", "string"], "format": "date"}
+
+
+def test_the_dag_says_what_it_is(facts: Facts) -> None:
+    assert facts["tags"] == ["nightly", "segments"]
+    assert "last whole local day" in facts["doc"]
+
+
+@pytest.mark.parametrize("folder", [None, "nowhere"])
+def test_without_a_company_the_import_error_says_what_to_set(small: Deployment, tmp_path: Path, folder: str | None) -> None:
+    environment = small.environment() | {"SEGMENTS_COMPANY": folder or ""}
+    command = [sys.executable, str(REPO / "dags" / "nightly_segments.py")]
+    run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "ConfigError" in run.stderr
+    assert "SEGMENTS_COMPANY" in run.stderr

@@ -1,0 +1,129 @@
+"""`make run` without make: the DAG in one process, by the launcher that people use."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from deployments import CANARY, DEMO, LAST_DAY, REPO, Deployment
+
+from pipeline.company import load_company
+from pipeline.steps import STEPS
+
+Run = CompletedProcess[str]
+SECRET = f"{CANARY}-password"
+UNREACHABLE = f"postgresql://segments:{SECRET}@127.0.0.1:1/crm"
+PROGRESS = re.compile(r"\[\d/6\] \w+ .+|      \S.*")
+
+
+@pytest.fixture(scope="module")
+def demo_night(demo: Deployment) -> Run:
+    return demo.run_night()
+
+
+@pytest.fixture(scope="module")
+def small_night(small: Deployment) -> Run:
+    return small.run_night()
+
+
+@pytest.fixture
+def with_database_target(small: Deployment, tmp_path: Path) -> Deployment:
+    company = tmp_path / "company"
+    shutil.copytree(small.company, company)
+    with (company / "company.toml").open("a") as file:
+        file.write('\n[publish]\nkind = "postgresql"\nconnection = "crm"\n')
+    return Deployment.of(company, tmp_path)
+
+
+def keep_connection(deployment: Deployment, name: str, uri: str) -> None:
+    """Add a connection to Airflow's database, which encrypts it."""
+    script = (
+        "import sys; from airflow.utils.db import initdb; initdb(); from airflow import settings; from airflow.models import Connection;"
+        "session = settings.Session(); session.add(Connection(conn_id=sys.argv[1], uri=sys.argv[2])); session.commit()"
+    )
+    environment = deployment.environment()
+    subprocess.run([sys.executable, "-c", script, name, uri], env=environment, check=True, capture_output=True, timeout=120)
+
+
+def test_the_demo_night_ends_published_with_its_summary(demo: Deployment, demo_night: Run) -> None:
+    assert demo_night.returncode == 0, demo_night.stderr
+    assert (demo.lake / "current" / "customer_segments.parquet").is_file()
+    assert load_company(DEMO).name in demo_night.stdout
+
+
+def test_every_step_is_announced_and_timed_and_airflow_is_not_heard(small_night: Run) -> None:
+    assert small_night.returncode == 0, small_night.stderr
+    lines = small_night.stderr.splitlines()
+    assert [line for line in lines if not PROGRESS.fullmatch(line)] == []
+    assert [line for line in lines[1:] if line.startswith("[")] == [f"[{n}/6] {step} {LAST_DAY}" for n, step in enumerate(STEPS, 1)]
+    for step in STEPS:
+        assert any(re.fullmatch(rf"      {step} took \d+\.\d s", line) for line in lines)
+
+
+def test_tasks_pass_on_nothing_but_the_date(small: Deployment, small_night: Run) -> None:
+    assert small_night.returncode == 0
+    with closing(sqlite3.connect(small.home / "airflow.db")) as database:
+        passed = set(database.execute("SELECT task_id, key, value FROM xcom"))
+    assert passed == {("business_day", "return_value", f'"{LAST_DAY}"')}
+
+
+def test_airflow_keeps_no_value_of_any_customer(small: Deployment, small_night: Run) -> None:
+    assert CANARY not in small_night.stdout + small_night.stderr
+    assert CANARY.encode() not in small.everything_airflow_kept()
+
+
+def test_a_connection_kept_by_airflow_serves_and_its_password_stays_secret(with_database_target: Deployment) -> None:
+    keep_connection(with_database_target, "crm", UNREACHABLE)
+    run = with_database_target.run_night()
+    assert run.returncode == 7, run.stderr
+    what, where, todo = run.stderr.splitlines()[-3:]
+    assert what.startswith("TransientError: ")
+    assert where.startswith("  where: ")
+    assert todo.startswith("  next:  ")
+    assert "Traceback" not in run.stderr
+    assert SECRET not in run.stdout + run.stderr
+    assert SECRET.encode() not in with_database_target.everything_airflow_kept()
+
+
+def test_a_connection_that_nobody_knows_is_asked_for_by_name(with_database_target: Deployment) -> None:
+    run = with_database_target.run_night()
+    assert run.returncode == 3, run.stderr
+    assert "SEGMENTS_CONNECTION_CRM" in run.stderr
+    assert "Airflow connection `crm`" in run.stderr
+    assert not (with_database_target.lake / "current").exists()
+    log = (with_database_target.home / "logs" / f"night-{LAST_DAY}.log").read_text()
+    told = [line for line in log.splitlines() if "[pipeline.airflow]" in line and "[error" in line]
+    assert [said in line for said, line in zip(("ConfigError: ", "where: ", "next: "), told, strict=True)] == [True] * 3
+
+
+def test_a_day_that_is_none_is_refused_before_anything_starts(small: Deployment) -> None:
+    run = small.run_night("--day", "2024-02-30")
+    assert run.returncode == 3
+    assert run.stderr.splitlines()[0] == "ConfigError: `2024-02-30` is no day"
+
+
+def test_state_and_secrets_of_the_local_airflow_are_its_owners_alone(small: Deployment) -> None:
+    names = ("api_auth__jwt_secret", "api__secret_key", "core__fernet_key")
+    secrets = [small.environment()[f"AIRFLOW__{name.upper()}"] for name in names]
+    assert len(set(secrets)) == 3
+    assert min(map(len, secrets[:2])) >= 64
+    assert secrets == [(small.home / name).read_text() for name in names]
+    assert small.home.stat().st_mode & 0o777 == 0o700
+    assert {(small.home / name).stat().st_mode & 0o777 for name in names} == {0o600}
+
+
+def test_settings_of_another_airflow_are_not_inherited(small: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/elsewhere")
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "elsewhere.Backend")
+    environment = small.environment()
+    assert environment["AIRFLOW__CORE__DAGS_FOLDER"] == str(REPO / "dags")
+    assert "AIRFLOW__SECRETS__BACKEND" not in environment
+    assert environment["PATH"] == os.environ["PATH"]

@@ -1,0 +1,40 @@
+"""Over a whole year, in zones east, west and south, with and without a local midnight: every business day exactly once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from deployments import Deployment, a_small_company
+
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "America/Santiago", "Africa/Cairo", "Pacific/Auckland")
+YEAR = [(date(2025, 12, 31) + timedelta(days=n)).isoformat() for n in range(365)]
+Days = dict[str, dict[str, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def days(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Days:
+    folder = tmp_path_factory.mktemp("zones")
+    companies = [str(a_small_company(folder / zone.replace("/", "-"), zone=zone, last_day=None)) for zone in ZONES]
+    script, found = Path(__file__).with_name("list_days.py"), folder / "days.json"
+    command = [sys.executable, str(script), str(found), *companies]
+    run = subprocess.run(command, env=small.environment(), capture_output=True, text=True, timeout=180, check=False)
+    assert run.returncode == 0, run.stderr
+    listed: Days = json.loads(found.read_text())
+    return listed
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_scheduled_runs_work_on_every_business_day_exactly_once(days: Days, zone: str) -> None:
+    assert days[zone.replace("/", "-")]["scheduled"] == YEAR
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_one_manual_run_a_day_works_on_every_business_day_exactly_once(days: Days, zone: str) -> None:
+    manual = {way: found for way, found in days[zone.replace("/", "-")].items() if way != "scheduled"}
+    assert len(manual) == 6
+    assert {way: found == YEAR for way, found in manual.items()} == dict.fromkeys(manual, True)

@@ -1,0 +1,168 @@
+"""`make ui` without make: api-server, scheduler and DAG processor as processes, driven over the REST API."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
+
+DAG = "/api/v2/dags/nightly_segments"
+OTHER_DAY = "2024-03-30"
+RUN_SECONDS = 240
+
+
+@dataclass(slots=True)
+class Interface:
+    """A served Airflow, its address and what it said on standard error so far."""
+
+    process: subprocess.Popen[str]
+    port: int
+    said: list[str] = field(default_factory=list)
+    token: str = ""
+
+    def wait_until_served(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+            if "Ctrl-C" in line:
+                break
+        password = next((line.split()[1] for line in self.said if "password" in line), None)
+        assert password, "".join(self.said)
+        self.token = self.call("POST", "/auth/token", {"username": "admin", "password": password})["access_token"]
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        data = None if body is None else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with closing(connection):
+            connection.request(method, path, data, headers)
+            answer = connection.getresponse()
+            content: dict[str, Any] = json.loads(answer.read())
+        assert answer.status < 400, content
+        return content
+
+    def trigger(self, conf: dict[str, str]) -> str:
+        return str(self.call("POST", f"{DAG}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
+
+    def finished_runs(self) -> dict[str, str]:
+        """Return the state of every run by id, once all have ended."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            states = {run["dag_run_id"]: run["state"] for run in self.call("GET", f"{DAG}/dagRuns")["dag_runs"]}
+            if len(states) == 3 and set(states.values()) <= {"success", "failed"}:
+                return states
+            time.sleep(1)
+        raise AssertionError(f"not finished within {RUN_SECONDS} s: {states}")
+
+
+@dataclass(frozen=True, slots=True)
+class Evening:
+    """What was seen of one served Airflow from start to stop."""
+
+    deployment: Deployment
+    health: dict[str, Any]
+    states: dict[str, str]
+    asked: str
+    misspelt: str
+    listening: set[str]
+    left_over: list[psutil.Process]
+    exit_code: int
+
+
+@pytest.fixture(scope="module")
+def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
+    folder = tmp_path_factory.mktemp("served")
+    deployment = Deployment.of(a_small_company(folder / "company"), folder)
+    port = _free_port()
+    command = [sys.executable, str(REPO / "dags" / "serve_ui.py"), *deployment.options, "--port", str(port)]
+    environment = os.environ | {"PYTHONPATH": str(REPO)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        interface = Interface(process, port)
+        try:
+            yield _watched(interface, deployment)
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def _watched(interface: Interface, deployment: Deployment) -> Evening:
+    interface.wait_until_served()
+    health = interface.call("GET", "/api/v2/monitor/health")
+    asked, misspelt = interface.trigger({"day": OTHER_DAY}), interface.trigger({"dya": OTHER_DAY})
+    interface.call("PATCH", f"{DAG}?update_mask=is_paused", {"is_paused": False})
+    states = interface.finished_runs()
+    children = psutil.Process(interface.process.pid).children(recursive=True)
+    listening = {c.laddr.ip for child in children for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+    interface.process.send_signal(signal.SIGINT)
+    exit_code = interface.process.wait(60)
+    return Evening(deployment, health, states, asked, misspelt, listening, [child for child in children if child.is_running()], exit_code)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_what_is_served_says_it_is_healthy(evening: Evening) -> None:
+    assert {evening.health[part]["status"] for part in ("metadatabase", "scheduler", "dag_processor")} == {"healthy"}
+
+
+def test_a_run_for_a_day_and_the_scheduled_run_succeed(evening: Evening) -> None:
+    scheduled = [run for run in evening.states if run.startswith("scheduled__")]
+    assert len(scheduled) == 1
+    assert evening.states[scheduled[0]] == "success"
+    assert evening.states[evening.asked] == "success"
+    assert (evening.deployment.lake / "tables" / "customer_segments" / f"day={OTHER_DAY}").is_dir()
+
+
+def test_a_misspelt_key_fails_the_run_and_the_log_says_which(evening: Evening) -> None:
+    assert evening.states[evening.misspelt] == "failed"
+    logs = evening.deployment.home / "logs" / "dag_id=nightly_segments" / f"run_id={evening.misspelt}"
+    assert [path.name for path in logs.iterdir()] == ["task_id=business_day"]
+    said = "".join(path.read_text() for path in logs.glob("*/attempt=*.log"))
+    assert "unknown key `dya` (did you mean `day`?)" in said
+
+
+def test_tasks_pass_on_nothing_but_their_dates(evening: Evening) -> None:
+    with closing(sqlite3.connect(evening.deployment.home / "airflow.db")) as database:
+        passed = set(database.execute("SELECT task_id, key, value FROM xcom"))
+    assert passed == {("business_day", "return_value", f'"{day}"') for day in (LAST_DAY, OTHER_DAY)}
+
+
+def test_airflow_keeps_no_value_of_any_customer_after_nights_under_a_scheduler(evening: Evening) -> None:
+    assert CANARY.encode() not in evening.deployment.everything_airflow_kept()
+
+
+def test_every_port_is_on_loopback(evening: Evening) -> None:
+    assert evening.listening == {"127.0.0.1"}
+
+
+def test_stopping_leaves_no_process_behind(evening: Evening) -> None:
+    assert evening.exit_code == 0
+    assert evening.left_over == []
+
+
+def test_a_port_in_use_is_named(small: Deployment, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, str(REPO / "dags" / "serve_ui.py"), *Deployment.of(small.company, tmp_path).options, "--port", str(port)]
+        run = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(REPO)}, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 3
+    assert f"port {port} is taken" in run.stderr
