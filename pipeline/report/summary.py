@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.bar import Bar
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table as Grid
@@ -25,7 +24,7 @@ from pipeline.segments import Scheme, load_schemes
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
 
 Row = Mapping[str, Any]
-BAR_WIDTH = 14
+BAR_WIDTH = 12
 WIDTH_WITH_BARS = 120
 
 
@@ -91,7 +90,7 @@ def _segments(title: str, question: str, rows: Sequence[Row], currency: str, bar
         (f"Spend {currency}", 14),
         ("Share", 6),
         ("", bar_width),
-        ("Last order", 10),
+        ("Last order", 11),
     ):
         if width:
             grid.add_column(name, justify="right" if name else "left", no_wrap=True, width=width)
@@ -114,8 +113,11 @@ def _cells(row: Row, bar_width: int) -> tuple[RenderableType | None, ...]:
     )
 
 
-def _bar(share: float | None, color: str, width: int) -> Bar | None:
-    return Bar(1, 0, max(share or 0, 0), width=width, color=color) if width else None
+def _bar(share: float | None, color: str, width: int) -> Text | None:
+    if not width:
+        return None
+    eighths = round(max(share or 0, 0) * width * 8)
+    return Text("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip(), style=color)
 
 
 def _rejected(lake: Lake, day: date) -> RenderableType:
