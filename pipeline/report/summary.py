@@ -81,7 +81,14 @@ def _schemes(company: Company) -> list[tuple[str, str, str]]:
 
 
 def _segments(title: str, question: str, rows: Sequence[Row], currency: str, bar_width: int) -> RenderableType:
-    grid = Grid(title=Text.assemble((title, "bold"), f"  {question}"), title_justify="left", title_style="", box=None, pad_edge=False)
+    grid = Grid(
+        title=Text.assemble((title, "bold"), f"  {question}"),
+        title_justify="left",
+        title_style="",
+        box=None,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     grid.add_column("Segment", width=38 if bar_width else 24, overflow="fold")
     for name, width in (
         ("Customers", 9),
@@ -124,7 +131,9 @@ def _rejected(lake: Lake, day: date) -> RenderableType:
     rows = lake.read(REJECTED_ROWS, day=day).select(["source_table", "rule"]) if day in lake.nights(REJECTED_ROWS) else None
     if rows is None or rows.num_rows == 0:
         return Text("No row was rejected.\n")
-    grid = Grid(title=f"Rejected rows: {rows.num_rows:,}", title_style="bold", title_justify="left", box=None, pad_edge=False)
+    grid = Grid(
+        title=f"Rejected rows: {rows.num_rows:,}", title_style="bold", title_justify="left", box=None, pad_edge=False, collapse_padding=True
+    )
     for name in ("Table", "Rule it broke"):
         grid.add_column(name)
     grid.add_column("Rows", justify="right")

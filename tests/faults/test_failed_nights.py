@@ -1,0 +1,122 @@
+"""A night that fails says why, ends with the exit code of its cause, and leaves what is live alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from nights import night_environment, run_night, tree_bytes, write_shop
+
+from pipeline.cli import main
+from pipeline.lake import Lake
+
+NIGHTS = (date(2024, 3, 1), date(2024, 3, 2))
+ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Give the root logger back as it was: a command line sets it up for its process."""
+    handlers = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = handlers
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return write_shop(tmp_path / "shop", ORDERS, customers=[f"c{n}" for n in range(7)])
+
+
+@pytest.fixture
+def published(shop: Path, lake: Lake) -> Lake:
+    run_night(shop, lake, NIGHTS[0])
+    return lake
+
+
+def segments(monkeypatch: pytest.MonkeyPatch, company: Path, lake: Lake, *words: str) -> int:
+    """Run the command line and return its exit code."""
+    monkeypatch.setattr("sys.argv", ["segments", *words])
+    with night_environment(company, lake), pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def with_renamed_column(shop: Path) -> None:
+    file = shop / "data" / "orders.csv"
+    file.write_text(file.read_text().replace("customer,", "custmer,", 1))
+
+
+def with_renamed_output(shop: Path) -> None:
+    file = shop / "sources" / "order_lines.sql"
+    file.write_text(file.read_text().replace("AS net_amount", "AS net_amont"))
+
+
+def with_broken_rows(shop: Path) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.write("p2,1,c1\n")
+
+
+def with_many_nameless_customers(shop: Path) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.writelines(f"q{n},1,,2024-03-02 11:00:00,1,5,a\n" for n in range(30))
+
+
+def with_a_misspelt_setting(shop: Path) -> None:
+    with (shop / "company.toml").open("a") as file:
+        file.write("lookback_dais = 3\n")
+
+
+def without_customers(shop: Path) -> None:
+    (shop / "data" / "customers.csv").write_text("id\n")
+
+
+@pytest.mark.parametrize(
+    ("breaks", "exit_code", "words"),
+    [
+        (with_renamed_column, 3, "order_lines.sql"),
+        (with_renamed_output, 5, "order_lines lacks net_amount (did you mean `net_amont`?)"),
+        (with_broken_rows, 4, "orders.csv"),
+        (with_many_nameless_customers, 6, "customer_id_is_given"),
+        (with_a_misspelt_setting, 3, "did you mean `lookback_days`?"),
+        (without_customers, 4, "raw_customers"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_broken_source_stops_the_night_and_leaves_the_last_good_one_live(
+    shop: Path,
+    published: Lake,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    breaks: Callable[[Path], None],
+    exit_code: int,
+    words: str,
+) -> None:
+    before = tree_bytes(published, "publications", "current")
+    breaks(shop)
+    assert segments(monkeypatch, shop, published, "run", "--day", NIGHTS[1].isoformat()) == exit_code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "next:" in said or "where:" in said
+    assert "Traceback" not in said
+    assert tree_bytes(published, "publications", "current") == before
+    assert not list((published.root / "tables").glob(f"customer_*/day={NIGHTS[1]}"))
+
+
+def test_once_mended_the_same_night_runs(shop: Path, published: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = (shop / "sources" / "order_lines.sql").read_text()
+    with_renamed_output(shop)
+    assert segments(monkeypatch, shop, published, "run", "--day", NIGHTS[1].isoformat()) == 5
+    (shop / "sources" / "order_lines.sql").write_text(sound)
+    run_night(shop, published, NIGHTS[1])
+    undisturbed = Lake(published.root.parent / "undisturbed")
+    for night in NIGHTS:
+        run_night(shop, undisturbed, night)
+    assert tree_bytes(published, "tables", "publications", "models") == tree_bytes(undisturbed, "tables", "publications", "models")
+
+
+def test_a_day_that_is_no_day_is_refused_before_anything_runs(shop: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert segments(monkeypatch, shop, lake, "run", "--day", "2024-02-30") == 2
+    assert not lake.root.exists()
