@@ -40,7 +40,7 @@ def extract(day: str, *, connections: Connections = from_environment) -> None:
     from pipeline.extract import extract as read_source
 
     with _night(day) as night:
-        read_source(night.company, night.lake, night.day, connections=connections)
+        read_source(night.company, night.lake, night.day, connections=connections, memory_limit=_memory_limit())
 
 
 def validate(day: str, *, connections: Connections = from_environment) -> None:  # noqa: ARG001
@@ -102,11 +102,15 @@ def _night(day: str) -> Iterator[Night]:
 def _engine(lake: Lake) -> Iterator[Engine]:
     from pipeline.engines.duckdb import DuckDBEngine
 
-    engine = DuckDBEngine(lake.root, memory_limit=os.environ.get("SEGMENTS_MEMORY_LIMIT", "3GB"))
+    engine = DuckDBEngine(lake.root, memory_limit=_memory_limit())
     try:
         yield engine
     finally:
         engine.close()
+
+
+def _memory_limit() -> str:
+    return os.environ.get("SEGMENTS_MEMORY_LIMIT", "3GB")
 
 
 def _setting(name: str) -> str:

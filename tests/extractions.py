@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -15,16 +17,10 @@ import pyarrow.parquet as pq
 from builders import a_company, an_attribute
 from psycopg import sql
 
-from pipeline.company import Source
+from pipeline.company import Company, Source
 from pipeline.extract import extract
+from pipeline.lake import Lake
 from pipeline.tables import RAW_ORDER_LINES, Column, Kind, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from pipeline.company import Company
-    from pipeline.lake import Lake
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CUSTOMERS_SQL = """

@@ -31,7 +31,7 @@ def a_raw_line(number: int, **given: Any) -> Row:
     } | given
 
 
-def write_raw(  # noqa: PLR0913
+def write_raw(
     company: Company,
     lake: Lake,
     lines: Iterable[Row],

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from psycopg import sql
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _NUMBERS = count(1)
 

@@ -138,5 +138,10 @@ def test_the_image_takes_code_and_locks_and_no_secret() -> None:
     first, *kept = [line for line in (REPO / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert first == "*"
     assert {line[1:] for line in kept if line.startswith("!")} == {
-        "dags", "expectations", "pipeline", "requirements-deploy.txt", "requirements-uv.txt", "segments",
+        "dags",
+        "expectations",
+        "pipeline",
+        "requirements-deploy.txt",
+        "requirements-uv.txt",
+        "segments",
     }
