@@ -139,7 +139,7 @@ def _stage(company: Company, snapshot: Snapshot, query: SourceQuery, staging: Pa
     path = staging / f"{table.name}.parquet"
     with closing(snapshot.rows(wanted)) as batches:
         rows = _write_staged(table, (conformed(batch, table, query) for batch in batches), path)
-    log.info("%s: %s rows read", table.name, rows)
+    log.info("%s: %s rows read", table.name, f"{rows:,}")
     return Staged(table, path, rows, ignored_columns(table, found))
 
 
@@ -163,7 +163,7 @@ def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -
         for batch in batches:
             writer.write_batch(batch)
             if rows // PROGRESS_ROWS < (rows + batch.num_rows) // PROGRESS_ROWS:
-                log.info("%s: %s rows so far", table.name, rows + batch.num_rows)
+                log.info("%s: %s rows so far", table.name, f"{rows + batch.num_rows:,}")
             rows += batch.num_rows
     return rows
 
@@ -171,7 +171,7 @@ def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -
 def _store(reading: Reading, staged: Staged) -> int:
     night = Night(reading.day, reading.first, reading.company.first_day, reading.company.zone.key)
     changed = store_versions(reading.lake, staged.table, staged.path, night, memory_limit=reading.memory_limit)
-    log.info("%s: %s partitions changed", staged.table.name, changed)
+    log.info("%s: %s partitions changed", staged.table.name, f"{changed:,}")
     return changed
 
 

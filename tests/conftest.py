@@ -17,8 +17,8 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
-        pytest.skip(f"the reference datasets are not at {SHARED_DATA.name} beside the checkout")
+        pytest.skip("needs datasets that may not be committed: ../shared/data beside the checkout")
     return SHARED_DATA

@@ -209,10 +209,14 @@ def _has_raised(info: Mapping[str, Any]) -> bool:
     return bool(info.get("raised_exception")) or any(isinstance(value, Mapping) and _has_raised(value) for value in info.values())
 
 
-@cache
 def _great_expectations() -> ModuleType:
-    """Import the library, which takes seconds and loads every engine it can find, warnings and all."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    return _imported()
+
+
+@cache
+def _imported() -> ModuleType:
+    """Import the library, which takes seconds and loads every engine it can find, warnings and all."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

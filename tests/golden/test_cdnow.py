@@ -47,13 +47,9 @@ def cdnow_night(folder: Path, data: Path, order: str) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> list[Lake]:
-    from conftest import SHARED_DATA
-
-    if not SHARED_DATA.is_dir():
-        pytest.skip("the CDNOW sample may not be committed and is not beside the checkout")
+def nights(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> list[Lake]:
     orders = ["master_id, date, cds", "hash(master_id || date || value_usd), cds"]
-    return [cdnow_night(tmp_path_factory.mktemp("cdnow"), SHARED_DATA, order) for order in orders]
+    return [cdnow_night(tmp_path_factory.mktemp("cdnow"), shared_data, order) for order in orders]
 
 
 def test_all_one_time_buyers_have_the_lowest_frequency_score(nights: list[Lake]) -> None:
