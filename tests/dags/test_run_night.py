@@ -9,13 +9,16 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 from deployments import CANARY, DEMO, LAST_DAY, REPO, Deployment
+from nights import run_night, tree_bytes
 
 from pipeline.company import load_company
+from pipeline.lake import Lake
 from pipeline.steps import STEPS
 
 Run = CompletedProcess[str]
@@ -57,6 +60,14 @@ def test_the_demo_night_ends_published_with_its_summary(demo: Deployment, demo_n
     assert demo_night.returncode == 0, demo_night.stderr
     assert (demo.lake / "current" / "customer_segments.parquet").is_file()
     assert load_company(DEMO).name in demo_night.stdout
+
+
+def test_a_night_through_airflow_has_the_bytes_of_one_without(small: Deployment, small_night: Run, tmp_path: Path) -> None:
+    assert small_night.returncode == 0
+    plain = Lake(tmp_path / "lake")
+    run_night(small.company, plain, date.fromisoformat(LAST_DAY))
+    folders = ("tables", "publications", "models", "reports")
+    assert tree_bytes(Lake(small.lake), *folders) == tree_bytes(plain, *folders)
 
 
 def test_every_step_is_announced_and_timed_and_airflow_is_not_heard(small_night: Run) -> None:
