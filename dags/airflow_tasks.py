@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Collection
+from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from airflow.sdk import Connection, Context, ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -41,10 +41,11 @@ def company_of_deployment() -> Company:
     return load_company(Path(folder))
 
 
-def day_of_run(context: Context, *, zone: ZoneInfo, known: Collection[str]) -> str:
-    """Return the business day of a run as ISO text: the one asked for, else the last whole day in `zone`.
+def day_of_run(context: Context, *, company: Company, known: Collection[str]) -> str:
+    """Return the business day of a run as ISO text: the one asked for, else the last whole day of the company.
 
-    A run that belongs to no interval goes by the instant it may start. Raises ConfigError where the
+    A run started by hand takes the company's `last_day`, where it has one; a scheduled one never does. A run that
+    belongs to no interval goes by the instant it may start. Raises ConfigError for a day that is not over, or where the
     run's configuration has keys beyond `known`, because Airflow accepts a misspelt one without a word.
     """
     run = context["dag_run"]
@@ -55,7 +56,9 @@ def day_of_run(context: Context, *, zone: ZoneInfo, known: Collection[str]) -> s
             todo=f"Trigger it again with `{'`, `'.join(known)}` alone.",
         )
     asked: str | None = context["params"]["day"]
-    return asked or calendar.business_day(context.get("data_interval_end") or run.run_after, zone).isoformat()
+    by_hand = company.last_day if run.run_type == "manual" else None
+    last = calendar.business_day(context.get("data_interval_end") or run.run_after, company.zone)
+    return company.require_day(date.fromisoformat(asked) if asked else by_hand or last, now=datetime.now(UTC)).isoformat()
 
 
 def step(work: Step) -> Callable[..., None]:

@@ -15,8 +15,7 @@ from pipeline import steps
 from pipeline.tables import PUBLISHED_TABLES
 
 COMPANY = company_of_deployment()
-LAST_DAY = COMPANY.last_day and COMPANY.last_day.isoformat()
-PARAMS = {"day": Param(LAST_DAY, "Business day to work on; empty for the last whole one.", type=["null", "string"], format="date")}
+PARAMS = {"day": Param(None, "Business day to work on; empty for the last whole one.", type=["null", "string"], format="date")}
 
 with DAG(
     dag_id="nightly_segments",
@@ -41,7 +40,7 @@ with DAG(
     @task(execution_timeout=timedelta(minutes=5))
     def business_day() -> str:
         """Return the local day this run works on, as ISO text: the only value that passes between tasks."""
-        return day_of_run(get_current_context(), zone=COMPANY.zone, known=PARAMS)
+        return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
 
     day = business_day()
     publish = task(outlets=[Asset(table.name) for table in PUBLISHED_TABLES])(step(steps.publish))

@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
 def _chosen_day(company: Company, asked: str) -> date:
     if asked:
         try:
-            return date.fromisoformat(asked)
+            return company.require_day(date.fromisoformat(asked), now=datetime.now(UTC))
         except ValueError:
             raise ConfigError(f"`{asked}` is no day", where="DAY", todo="Write it as 2014-06-30.") from None
     return company.last_day or calendar.business_day(datetime.now(UTC), company.zone)

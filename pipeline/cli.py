@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +24,7 @@ DayOption = Annotated[
     datetime | None,
     typer.Option("--day", formats=["%Y-%m-%d"], help="Business day; by default `last_day` of company.toml."),
 ]
+RereadOption = Annotated[bool, typer.Option("--reread", help="Read the source again, even where this night has read it.")]
 COMPANY, LAKE = Path("examples/adventureworks"), Path("lake")
 
 
@@ -33,14 +34,14 @@ def segments() -> None:
 
 
 @app.command()
-def run(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayOption = None) -> None:
+def run(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayOption = None, reread: RereadOption = False) -> None:  # noqa: FBT002
     """Run one night: extract, validate, features, segment, audit, publish."""
-    night = _chosen_day(company, day)
+    night = load_company(company).require_day(_chosen_day(company, day), now=datetime.now(UTC))
     os.environ["SEGMENTS_COMPANY"], os.environ["SEGMENTS_LAKE"] = str(company), str(lake)
     for place, name in enumerate(steps.STEPS, 1):
         started = time.monotonic()
         typer.echo(f"[{place}/{len(steps.STEPS)}] {name} {night}", err=True)
-        getattr(steps, name)(night.isoformat())
+        getattr(steps, name)(night.isoformat(), **({"reread": reread} if name == "extract" else {}))
         typer.echo(f"      {name} took {time.monotonic() - started:.1f} s", err=True)
     _show(company, lake, night)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pipeline.calendar import business_day
 from pipeline.definitions import Section, read_definition, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Column, Kind, Table
 
 HOUSE = Path(__file__).resolve().parent.parent
+_CRON = re.compile(r"[0-9*,/LW#-]+ [0-9*,/LW#-]+( [0-9A-Za-z*,/#-]+){3}")
 LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
 
 
@@ -73,6 +76,17 @@ class Company:
             return table.with_columns(a.column for a in self.attributes if not a.column.pii)
         return table
 
+    def require_day(self, day: date, *, now: datetime) -> date:
+        """Return `day` if its night can be run at the instant `now`; raises ConfigError before the first day or for one not over."""
+        last = business_day(now, self.zone)
+        if not self.first_day <= day <= last:
+            raise ConfigError(
+                f"{day} cannot be run: {self.name} begins on {self.first_day}, and the last whole day is {last}",
+                where=str(self.folder / "company.toml"),
+                todo="Choose a day between them.",
+            )
+        return day
+
     def source_file(self, source: str) -> Path:
         """Return the path of `sources/<source>.sql`, which an optional source may lack."""
         return self.folder / "sources" / f"{source}.sql"
@@ -116,8 +130,22 @@ def load_company(folder: Path) -> Company:
     )
     for section in (content, gates, target, source):
         section.refuse_the_rest()
+    _require_sense(company, file)
     _require_sources(company)
     return company
+
+
+def _require_sense(company: Company, file: Path) -> None:
+    faults = {
+        "`window_days` must be 1 or more": company.window_days < 1,
+        "`lookback_days` must be 1 or more": company.lookback_days < 1,
+        "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
+        "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,
+        "`schedule` must be five cron fields, such as 0 4 * * *": not _CRON.fullmatch(company.schedule),
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise ConfigError(fault, where=str(file), todo="Correct the setting.")
 
 
 def _zone(content: Section) -> ZoneInfo:

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pipeline.errors import ConfigError
 
+POSTGRESQL = ("postgres", "postgresql")
+
 
 def from_environment(name: str) -> str:
     """Return the URI of connection `name` from SEGMENTS_CONNECTION_<NAME>, else from AIRFLOW_CONN_<NAME>.
@@ -45,6 +47,10 @@ def _from_airflow(value: str, variable: str) -> str:
     """Airflow keeps a connection as a URI with its own `__extra__`, or as JSON."""
     if not value.lstrip().startswith("{"):
         parts = urlsplit(value)
+        if parts.scheme not in POSTGRESQL:
+            raise ConfigError(
+                f"the connection is of kind `{parts.scheme}`", where=f"environment variable {variable}", todo="Name a PostgreSQL database."
+            )
         kept = [(key, text) for key, text in parse_qsl(parts.query) if key != "__extra__"]
         return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(kept, quote_via=quote)))
     try:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import duckdb
@@ -23,11 +24,12 @@ from pipeline.sources import Snapshot, SourceQuery, authored_query
 from pipeline.sources.columns import check_columns, conformed, ignored_columns
 from pipeline.sources.files import open_files
 from pipeline.sources.postgresql import open_postgresql
-from pipeline.tables import EXTRACTIONS, SOURCE_TABLES, Partition, Table
+from pipeline.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, SOURCE_TABLES, Partition, Table
 from pipeline.versions import Night, store_versions
 
 log = logging.getLogger("pipeline.extract")
 PROGRESS_ROWS = 1_000_000
+QUERIES = "queries"
 DIALECTS = {"files": "duckdb", "postgresql": "postgres"}
 
 
@@ -70,22 +72,43 @@ def extract(  # noqa: PLR0913
     """Read what night `day` asks of the source and write the raw partitions that differ from what was known.
 
     The night's EXTRACTIONS partition is written last: without it the night counts as not read, and the same
-    call reads it again. A night that is already read is left alone unless `reread`.
+    call reads it again. A night that is already read is left alone unless `reread`, or unless the queries or
+    declared columns are others than it was read with; it is then read over the same days.
     Raises TransientError, SchemaDrift, DataError or ConfigError; nothing is stored before the source was read whole.
     """
     with lake.lock("extract"):
         nights = lake.nights(EXTRACTIONS)
-        if day in nights and not reread:
+        if day in nights and not reread and _is_read_alike(company, lake, day):
             log.info("%s is already read", day)
             return
-        last_read = max((night for night in nights if night <= day), default=None)
-        first = _first_day(day, last_read, company.lookback_days) if nights else None
+        last_read = max((night for night in nights if night < day), default=None)
+        first = _first_day(company, lake, day, nights)
         log.info("reading from %s to %s", first or "the beginning", day)
         _read_and_store(Reading(company, lake, day, first, connections, memory_limit), last_read)
 
 
-def _first_day(day: date, last_read: date | None, lookback_days: int) -> date:
-    lookback = day - timedelta(days=lookback_days - 1)
+def _is_read_alike(company: Company, lake: Lake, day: date) -> bool:
+    return lake.manifest(lake.path(EXTRACTIONS, day=day)).get(QUERIES) == _queries_digest(company)
+
+
+def _queries_digest(company: Company) -> str:
+    """Return a digest of what decides which rows and columns a night reads, besides the source itself."""
+    files = [company.source_file(name) for name in SOURCE_TABLES]
+    texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
+    columns = [f"{column.name} {column.kind.name}" for column in company.table(RAW_CUSTOMERS).columns]
+    return sha256("\n".join([*texts, *columns]).encode()).hexdigest()[:16]
+
+
+def _first_day(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> date | None:
+    """Return the first local day to read, or None for the whole history; a night read before reads the same days again."""
+    if day in nights:
+        rows = lake.read(EXTRACTIONS, day=day).to_pylist()
+        first: date | None = next(row["first_day"] for row in rows if row["source_table"] == RAW_ORDER_LINES.name)
+        return first
+    if not nights:
+        return None
+    lookback = day - timedelta(days=company.lookback_days - 1)
+    last_read = max((night for night in nights if night < day), default=None)
     return min(lookback, last_read + ONE_DAY) if last_read else lookback
 
 
@@ -95,7 +118,9 @@ def _read_and_store(reading: Reading, last_read: date | None) -> None:
         _report_ignored(reading.lake, last_read, staged)
         changed = [_store(reading, each) for each in staged]
     os.sync()
-    reading.lake.write(EXTRACTIONS, _mark(reading, staged, changed).to_batches(), day=reading.day)
+    reading.lake.write(
+        EXTRACTIONS, _mark(reading, staged, changed).to_batches(), day=reading.day, manifest={QUERIES: _queries_digest(reading.company)}
+    )
 
 
 @contextmanager

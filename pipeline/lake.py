@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +30,7 @@ from pipeline.parquet import MANIFEST_KEY, Version, cut_by_version, sorted_by, w
 from pipeline.tables import Partition, Table
 
 PART = "part-0.parquet"
+VERSION = re.compile(r"known=[0-9-]+/")
 
 __all__ = ["Lake", "Version", "sorted_by"]
 
@@ -86,15 +88,23 @@ class Lake:
         try:
             return pq.ParquetFile(path, page_checksum_verification=True).read()
         except FileNotFoundError:
-            raise DataError(f"{table.name} has no such partition", where=str(path), todo="Run the step that writes it.") from None
+            raise DataError(
+                f"{table.name} has no such partition", where=str(path), todo="Run that day: segments run --day YYYY-MM-DD."
+            ) from None
         except (pa.ArrowException, OSError) as error:
             raise DataError(
-                f"{table.name} is damaged: {type(error).__name__}", where=str(path), todo="Run the step that writes it again."
+                f"{table.name} is damaged: {type(error).__name__}",
+                where=str(path),
+                todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
             ) from None
 
+    def remove(self, table: Table, *, day: date) -> None:
+        """Remove a night's partition; one that is not there is no error."""
+        self.path(table, day=day).unlink(missing_ok=True)
+
     def digest(self, paths: Iterable[Path]) -> str:
-        """Return a short digest of which files these are and how large."""
-        names = sorted(f"{path.relative_to(self.root)} {path.stat().st_size}" for path in paths)
+        """Return a short digest of which event days these files hold and how large they are, whichever night wrote them."""
+        names = sorted(f"{VERSION.sub('', str(path.relative_to(self.root)))} {path.stat().st_size}" for path in paths)
         return sha256("\n".join(names).encode()).hexdigest()[:16]
 
     def manifest(self, path: Path) -> dict[str, Any]:
@@ -168,10 +178,17 @@ class Lake:
     def lock(self, name: str, *, timeout_seconds: float = 600) -> Iterator[None]:
         """Hold the named lock of this lake; raises LockTimeout when another run keeps it too long."""
         path = self.root / "locks" / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
+        with _opened(path) as file:
             _acquire(file.fileno(), path, timeout_seconds)
             yield
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w")
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def _unwritable(path: Path, error: OSError) -> TransientError:

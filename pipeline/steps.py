@@ -35,12 +35,12 @@ class Night:
     day: date
 
 
-def extract(day: str, *, connections: Connections = from_environment) -> None:
-    """Read customers and order lines from the source into raw partitions."""
+def extract(day: str, *, connections: Connections = from_environment, reread: bool = False) -> None:
+    """Read customers and order lines from the source into raw partitions; a night already read only when asked to `reread`."""
     from pipeline.extract import extract as read_source
 
     with _night(day) as night:
-        read_source(night.company, night.lake, night.day, connections=connections, memory_limit=_memory_limit())
+        read_source(night.company, night.lake, night.day, connections=connections, reread=reread, memory_limit=_memory_limit())
 
 
 def validate(day: str, *, connections: Connections = from_environment) -> None:  # noqa: ARG001

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import chain
@@ -14,12 +15,13 @@ from itertools import chain
 import pyarrow as pa
 
 from pipeline.company import Company
-from pipeline.errors import DataError
+from pipeline.errors import DataError, PipelineError
 from pipeline.lake import Lake, Version
 from pipeline.tables import (
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
     CUSTOMERS,
+    EXTRACTIONS,
     ORDER_LINES,
     RAW_CUSTOMERS,
     RAW_ORDER_LINES,
@@ -61,10 +63,21 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     inspections = [lines, *(snapshot.inspection for snapshot in people)]
     recovered = [version for version in versions if version.known != day]
     store_verdict(company, lake, day, verdict_of(inspections, recovered))
-    stop_where_broken(lake, day, inspections)
-    stop_where_too_many_rejected(lake, day, inspections)
+    with _reading_forgotten_on_failure(lake, day):
+        stop_where_broken(lake, day, inspections)
+        stop_where_too_many_rejected(lake, day, inspections)
     _write_customers(company, lake, people)
     _write_order_lines(company, lake, lines, partitions)
+
+
+@contextmanager
+def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
+    """Let the night's next run read the source anew: what stopped it is mended there."""
+    try:
+        yield
+    except PipelineError:
+        lake.remove(EXTRACTIONS, day=day)
+        raise
 
 
 def validate_features(company: Company, lake: Lake, day: date) -> None:
@@ -91,7 +104,9 @@ def _inspected_people(company: Company, lake: Lake, day: date, batch_rows: int) 
     """Return the customers that `day` goes by and, where the source has any, the prospects."""
     known = [night for table in (RAW_CUSTOMERS, RAW_PROSPECTS) if (night := lake.snapshot_known(table, day)) is not None]
     if lake.snapshot_known(RAW_CUSTOMERS, day) is None:
-        raise DataError(f"{RAW_CUSTOMERS.name} has no snapshot", where=str(lake.root), todo="Run the step `extract` first.")
+        raise DataError(
+            f"{RAW_CUSTOMERS.name} has no snapshot", where=str(lake.root), todo="Run the whole night: segments run --day YYYY-MM-DD."
+        )
     # What belongs to a clean snapshot depends on its night alone, so that every night writes it alike.
     newest = max(known)
     customers = _inspected(

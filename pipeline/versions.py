@@ -21,10 +21,10 @@ from pipeline.tables import Partition, Table
 
 DIGEST = "rows_digest"
 _DAY = "segments_day"
-# A row without an instant counts for the night; a zone west of Greenwich puts the year 1 into the year 0, which no date can hold.
+# A row without an instant waits on the first day there is, the same one every night; a zone west of Greenwich
+# puts the year 1 into the year 0, which no date can hold.
 _EVENT_DAY = parse_one(
-    """CASE WHEN ordered_at IS NULL THEN CAST($day AS DATE)
-    ELSE GREATEST(CAST(ordered_at AT TIME ZONE $zone AS DATE), CAST('0001-01-01' AS DATE)) END""",
+    "COALESCE(GREATEST(CAST(ordered_at AT TIME ZONE $zone AS DATE), CAST('0001-01-01' AS DATE)), CAST('0001-01-01' AS DATE))",
     read="duckdb",
 )
 _NIGHT = parse_one("CAST($day AS DATE)", read="duckdb")
@@ -62,9 +62,10 @@ def store_versions(lake: Lake, table: Table, rows: Path, night: Night, *, memory
     """
     with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
         engine.register(replace(table, partition=Partition.NIGHT), [rows])
-        contents = _contents(engine, table, night)
+        contents = _contents(lake, engine, table, night)
         known = _known_digests(lake, table, night, contents)
-        changed = {day: each for day, each in sorted(contents.items()) if each.digest != known.get(day)}
+        settled = _settled_days(lake, table, night)
+        changed = {day: each for day, each in sorted(contents.items()) if each.digest != known.get(day) and day not in settled}
         if changed:
             sorted_rows = _Rows(engine.run(_sorted_rows(table, list(changed)), _parameters(night)))
             _write(lake, table, sorted_rows, changed, night)
@@ -110,21 +111,33 @@ class _Rows:
             ) from None
 
 
-def _contents(engine: DuckDBEngine, table: Table, night: Night) -> dict[date, Contents]:
+def _contents(lake: Lake, engine: DuckDBEngine, table: Table, night: Night) -> dict[date, Contents]:
     """Return what each partition is to hold, the empty ones included."""
     found = {
         row[_DAY]: Contents(row["row_count"], _digest(table, row["row_count"], row["row_sum"]))
         for row in engine.run(_digests(table), _parameters(night)).read_all().to_pylist()
     }
     empty = Contents(0, _digest(table, 0, "0"))
-    return dict.fromkeys(_expected_days(table, night, found), empty) | found
+    return dict.fromkeys(_expected_days(lake, table, night, found), empty) | found
 
 
-def _expected_days(table: Table, night: Night, found: Mapping[date, Contents]) -> Iterator[date]:
+def _expected_days(lake: Lake, table: Table, night: Night, found: Mapping[date, Contents]) -> Iterator[date]:
+    """Return the days that must exist even if empty: those read, but none before the first that ever had a row."""
     if table.partition is not Partition.EVENT_DAY:
         return iter([night.day])
-    first = night.first or min((day for day in found if day >= night.opening), default=night.day)
-    return days_between(first, night.day)
+    stored = [version.day for version in lake.versions(table)]
+    opening = min((day for day in (*stored, *found) if day >= night.opening), default=night.day)
+    return days_between(max(night.first or opening, opening), night.day)
+
+
+def _settled_days(lake: Lake, table: Table, night: Night) -> set[date]:
+    """Return the days that only later nights know: what is read now was not known on `night`, and must not pose as such."""
+    if table.partition is Partition.EVENT_DAY:
+        versions = lake.versions(table)
+        own = {version.day for version in versions if version.known == night.day}
+        return {version.day for version in versions if version.known > night.day} - own
+    known = lake.snapshot_known(table, night.day)
+    return {night.day} if known is not None and known > night.day else set()
 
 
 def _known_digests(lake: Lake, table: Table, night: Night, days: Container[date]) -> dict[date, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.engines import Parameter, columns_of, empty_select, parameter_names
+from pipeline.errors import DataError, TransientError
 from pipeline.tables import Table
 
 BATCH_ROWS = 131_072
@@ -21,7 +23,8 @@ class DuckDBEngine:
 
     def __init__(self, lake_root: Path, *, memory_limit: str = "3GB", threads: int | None = None) -> None:
         spill = lake_root / "staging" / "spill"
-        spill.mkdir(parents=True, exist_ok=True)
+        with _told():
+            spill.mkdir(parents=True, exist_ok=True)
         settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(spill)}
         if threads:
             settings["threads"] = threads
@@ -41,7 +44,28 @@ class DuckDBEngine:
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
-        return self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(BATCH_ROWS)
+        with _told():
+            reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(BATCH_ROWS)
+        return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader))
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with _told():
+        yield from reader
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what failed by kind alone: the engine's own messages quote values."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise TransientError("a statement ran out of memory", todo="Raise SEGMENTS_MEMORY_LIMIT or free memory, then run again.") from None
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        kind = str(error).partition(":")[0]
+        if isinstance(error, duckdb.IOException) or kind in ("IO Error", "Out of Memory Error"):
+            raise TransientError(f"a statement failed: {kind}", todo="Free disk space or memory, then run again.") from None
+        raise DataError(f"a statement failed on a value: {kind}", todo="Look for an amount or a date that is out of range.") from None

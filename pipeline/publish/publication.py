@@ -90,7 +90,7 @@ def current_publication(lake: Lake) -> Publication | None:
         raise DataError(
             "the current publication is damaged: its manifest cannot be read",
             where=str(link),
-            todo="Remove `current` and publish again.",
+            todo="Remove the link `current`, then run the day again: segments run --day YYYY-MM-DD.",
         ) from None
 
 
@@ -164,10 +164,10 @@ def _dated(path: Path, table: Table, day: date) -> Iterator[pa.RecordBatch]:
             days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
             yield pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names])
     except FileNotFoundError:
-        raise DataError(f"{table.name} has no such night", where=str(path), todo="Run the step that writes it.") from None
+        raise DataError(f"{table.name} has no such night", where=str(path), todo="Run that day: segments run --day YYYY-MM-DD.") from None
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{table.name} is damaged: {type(error).__name__}", where=str(path), todo="Run the step that writes it again."
+            f"{table.name} is damaged: {type(error).__name__}", where=str(path), todo="Run that day again: segments run --day YYYY-MM-DD."
         ) from None
 
 
@@ -175,7 +175,9 @@ def _partition(path: Path, table: Table) -> pq.ParquetFile:
     file = pq.ParquetFile(path, page_checksum_verification=True)
     if file.schema_arrow.names != list(table.column_names):
         raise DataError(
-            f"{table.name} was written with other columns than it has now", where=str(path), todo="Run the step that writes it again."
+            f"{table.name} was written with other columns than it has now",
+            where=str(path),
+            todo="Run that day again: segments run --day YYYY-MM-DD.",
         )
     return file
 

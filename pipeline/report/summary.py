@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -148,23 +149,32 @@ def _counted(rows: pa.Table) -> list[Row]:
 
 
 def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
-    root, segments = _shown(lake.root), _segments_file(lake, day)
+    root, segments, programs = _shown(lake.root), _segments_file(lake, day), Path(sys.executable).parent
     return Text.assemble(
         ("Where it is\n", "bold"),
+        f"  {_what_is_live(lake, day)}\n",
         f"  {segments}, and segment_profiles, customer_features likewise\n",
         f"  {root}/segments.sqlite, the same as tables with their history\n" if company.target.kind == "sqlite" else "",
         f"  {root}/reports/day={day}/validation.html, what each check found\n",
         ("Try next\n", "bold"),
-        f"  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('{segments}'))\"\n",
-        f"  .venv/bin/segments run --company {_shown(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
+        f"  {_shown(programs / 'python')} -c \"import pandas; print(pandas.read_parquet('{segments}'))\"\n",
+        f"  {_shown(programs / 'segments')} run --company {_shown(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
     )
 
 
-def _segments_file(lake: Lake, day: date) -> str:
-    """Return where the night's segments are: what is live, or the day's partition when a later day is live."""
+def _live_day(lake: Lake) -> date | None:
     published = current_publication(lake)
-    is_live = published is not None and published.day == day
-    path = lake.root / "current" / f"{CUSTOMER_SEGMENTS.name}.parquet" if is_live else lake.path(CUSTOMER_SEGMENTS, day=day)
+    return published.day if published else None
+
+
+def _what_is_live(lake: Lake, day: date) -> str:
+    live = _live_day(lake)
+    return "This night is live." if live == day else f"This night is not published: {live or 'nothing'} stays live."
+
+
+def _segments_file(lake: Lake, day: date) -> str:
+    """Return where the night's segments are: what is live, or the day's partition when another day is live."""
+    path = lake.root / "current" / f"{CUSTOMER_SEGMENTS.name}.parquet" if _live_day(lake) == day else lake.path(CUSTOMER_SEGMENTS, day=day)
     return _shown(path)
 
 

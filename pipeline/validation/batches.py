@@ -82,12 +82,14 @@ def _row_groups(lake: Lake, partition: Stored) -> Iterator[pa.Table]:
                 rows = file.read_row_group(index, use_threads=file.metadata.num_rows > WORTH_THREADS)
                 yield rows if is_as_declared else partition.table.conform(rows)
     except FileNotFoundError:
-        raise DataError(f"{partition.table.name} has no such partition", where=str(path), todo="Run the step that writes it.") from None
+        raise DataError(
+            f"{partition.table.name} has no such partition", where=str(path), todo="Run that day: segments run --day YYYY-MM-DD."
+        ) from None
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{partition.table.name} is damaged: {type(error).__name__}",
             where=str(path),
-            todo="Run the step that writes it again.",
+            todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
         ) from None
 
 
@@ -125,7 +127,7 @@ def _require_order(
         raise DataError(
             f"{partition.table.name} is not sorted by {', '.join(partition.table.key)}",
             where=str(lake.path(partition.table, day=partition.day, known=partition.known)),
-            todo="Run the step that writes it again.",
+            todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
         )
     return _key(rows, partition.table, count - 1) if count else last
 

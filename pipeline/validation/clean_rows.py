@@ -17,11 +17,12 @@ UNKNOWN = "unknown"
 def clean_order_lines(rows: pa.Table, day: date) -> pa.Table:
     """Return rows of the event day `day` as ORDER_LINES, in the same order.
 
-    A cancelled line is never a refund; what is given back by amount or by quantity is one, and counts for
-    its order's day where the source links it; zero-price and zero-quantity lines are orders.
+    A cancelled line is never a refund; money that went back is one, or goods without money, and counts for its
+    order's day where the source links it. What was paid for is an order, whatever its quantity, and so is what cost nothing.
     """
     zero = pa.scalar(0, Kind.MONEY.arrow)
-    is_given_back = pc.or_(pc.less(rows["net_amount"], zero), pc.less(rows["quantity"], zero))
+    is_unpaid = pc.less_equal(rows["net_amount"], zero)
+    is_given_back = pc.or_(pc.less(rows["net_amount"], zero), pc.and_(is_unpaid, pc.less(rows["quantity"], zero)))
     kind = pc.if_else(pc.fill_null(rows["is_cancelled"], fill_value=False), "cancelled", pc.if_else(is_given_back, "refund", "order"))
     order_day = pc.if_else(pc.equal(kind, "refund"), pc.fill_null(rows["refunded_order_day"], day), pa.scalar(day))
     columns = {name: rows[name] for name in rows.column_names}

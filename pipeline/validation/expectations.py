@@ -220,8 +220,12 @@ def _imported() -> ModuleType:
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import great_expectations
-        import great_expectations.expectations.registry
+        try:
+            import great_expectations
+            import great_expectations.expectations.registry
+        except SystemExit:
+            # It loads Spark where that is installed, which ends a process that has no main file.
+            raise ConfigError("Great Expectations ended its own import", todo="Run `segments`, not `python -c`.") from None
     _silence_modules("great_expectations")
     return great_expectations
 

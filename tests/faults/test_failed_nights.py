@@ -12,6 +12,7 @@ from nights import night_environment, run_night, tree_bytes, write_shop
 
 from pipeline.cli import main
 from pipeline.lake import Lake
+from pipeline.tables import CUSTOMER_FEATURES
 
 NIGHTS = (date(2024, 3, 1), date(2024, 3, 2))
 ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
@@ -115,6 +116,49 @@ def test_once_mended_the_same_night_runs(shop: Path, published: Lake, monkeypatc
     for night in NIGHTS:
         run_night(shop, undisturbed, night)
     assert tree_bytes(published, "tables", "publications", "models") == tree_bytes(undisturbed, "tables", "publications", "models")
+
+
+def test_a_night_that_validation_stopped_reads_its_source_anew(shop: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = (shop / "data" / "orders.csv").read_text()
+    with_many_nameless_customers(shop)
+    assert segments(monkeypatch, shop, lake, "run", "--day", NIGHTS[1].isoformat()) == 6
+    (shop / "data" / "orders.csv").write_text(sound)
+    run_night(shop, lake, NIGHTS[1])
+    undisturbed = Lake(lake.root.parent / "undisturbed")
+    run_night(shop, undisturbed, NIGHTS[1])
+    assert tree_bytes(lake, "tables", "publications", "models") == tree_bytes(undisturbed, "tables", "publications", "models")
+
+
+def test_a_stopped_first_load_is_made_good_by_the_next_night(shop: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = (shop / "data" / "orders.csv").read_text()
+    with_many_nameless_customers(shop)
+    assert segments(monkeypatch, shop, lake, "run", "--day", "2024-03-02") == 6
+    (shop / "data" / "orders.csv").write_text(sound)
+    run_night(shop, lake, date(2024, 3, 20))
+    assert lake.read(CUSTOMER_FEATURES, day=date(2024, 3, 20)).num_rows == 7
+
+
+@pytest.mark.parametrize("day", ["2023-12-31", "2999-01-01"])
+def test_a_day_before_the_first_or_after_yesterday_is_refused(shop: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, day: str) -> None:
+    assert segments(monkeypatch, shop, lake, "run", "--day", day) == 3
+    assert not lake.root.exists()
+
+
+def test_an_amount_that_cannot_be_added_up_is_told_without_the_amount(
+    shop: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.writelines(f"h{n},1,c1,2024-03-02 11:00:00,1,999999999999,a\n" for n in range(120))
+    assert segments(monkeypatch, shop, lake, "run", "--day", "2024-03-02") == 4
+    said = capsys.readouterr().err
+    assert "Conversion Error" in said
+    assert "999999" not in said
+    assert "1199" not in said
+
+
+def test_a_lake_that_cannot_be_written_is_said_so(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    assert segments(monkeypatch, shop, Lake(tmp_path / "file" / "lake"), "run", "--day", "2024-03-02") == 7
 
 
 def test_a_day_that_is_no_day_is_refused_before_anything_runs(shop: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

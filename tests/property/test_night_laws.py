@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from nights import run_night, tree_bytes, write_shop
 
+from pipeline.company import load_company
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
+from pipeline.tables import CUSTOMER_FEATURES
 
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 4)
+NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm")
 NIGHTS = [FIRST + timedelta(offset) for offset in range((LAST - FIRST).days + 1)]
 
 
@@ -60,7 +63,7 @@ def test_any_order_of_later_nights_gives_the_same_night_tables(shop: Path, in_or
     lake = Lake(tmp_path)
     for day in (FIRST, *order):
         run_night(shop, lake, day)
-    tables = [f"tables/{name}" for name in ("customer_segments", "segment_profiles", "population_rhythm")]
+    tables = [f"tables/{name}" for name in NIGHT_TABLES]
     assert tree_bytes(lake, *tables) == tree_bytes(in_order, *tables)
 
 
@@ -80,3 +83,43 @@ def test_shuffled_source_rows_change_no_byte(in_order: Lake, tmp_path: Path) -> 
     for day in NIGHTS:
         run_night(shop, lake, day)
     assert tree_bytes(lake, "tables", "publications", "models") == tree_bytes(in_order, "tables", "publications", "models")
+
+
+def test_an_older_night_learns_nothing_that_only_later_nights_knew(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", orders(), customers=["c1"])
+    lake = Lake(tmp_path / "lake")
+    for day in (FIRST, LAST):
+        run_night(shop, lake, day)
+    before = tree_bytes(lake, *(f"tables/{name}" for name in NIGHT_TABLES))
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.write("late,1,c1,2024-03-02 10:00:00,1,5,a\n")
+    run_night(shop, lake, date(2024, 3, 2))
+    run_night(shop, lake, LAST)
+    after = tree_bytes(lake, *(f"tables/{name}" for name in NIGHT_TABLES))
+    assert {name: content for name, content in after.items() if "day=2024-03-02" not in name} == before
+
+
+def test_an_edited_query_is_read_anew_by_the_same_night(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", orders(), customers=["c1"])
+    lake = Lake(tmp_path / "lake")
+    run_night(shop, lake, LAST)
+    spent = sum(row["spend_amount"] for row in lake.read(CUSTOMER_FEATURES, day=LAST).to_pylist())
+    query = shop / "sources" / "order_lines.sql"
+    query.write_text(query.read_text().replace("CAST(paid AS DECIMAL(18, 4))", "CAST(2 * CAST(paid AS DECIMAL(18, 4)) AS DECIMAL(18, 4))"))
+    run_night(shop, lake, LAST)
+    assert sum(row["spend_amount"] for row in lake.read(CUSTOMER_FEATURES, day=LAST).to_pylist()) == 2 * spent
+
+
+def test_an_attribute_added_later_reaches_a_night_that_is_run_again(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", orders(), customers=["c1"])
+    lake = Lake(tmp_path / "lake")
+    for day in (FIRST, LAST):
+        run_night(shop, lake, day)
+    (shop / "sources" / "customers.sql").write_text("SELECT id AS customer_id, 'Köln' AS city FROM customers")
+    with (shop / "company.toml").open("a") as file:
+        file.write('[attributes.city]\nlevel = "geographic"\n')
+    for day in (FIRST, LAST):
+        run_night(shop, lake, day)
+    city = load_company(shop).table(CUSTOMER_FEATURES)
+    for day in (FIRST, LAST):
+        assert {row["city"] for row in lake.read(city, day=day).to_pylist() if row["customer_id"] == "c1"} == {"Köln"}

@@ -58,6 +58,11 @@ def test_personal_attributes_stay_with_the_customers_and_never_enter_the_feature
         (MINIMAL + '[attributes.city]\nlevel = "geografic"', "`attributes.city.level` is `geografic` (did you mean `geographic`?)"),
         (MINIMAL + '[attributes.r_score]\nlevel = "geographic"', "`r_score` has the name of a feature"),
         (MINIMAL + "name = 1", "not valid TOML"),
+        (MINIMAL + "window_days = 0", "`window_days` must be 1 or more"),
+        (MINIMAL + "lookback_days = -3", "`lookback_days` must be 1 or more"),
+        (MINIMAL + 'schedule = "nonsense"', "`schedule` must be five cron fields"),
+        (MINIMAL + "last_day = 2023-12-31", "`last_day` lies before `first_day`"),
+        (MINIMAL + "[gates]\nrejected_share_limit = 5", "must lie between 0 and 1"),
         (MINIMAL + '[source]\npackage = "no_such_package_here"', "`no_such_package_here` is not installed"),
     ],
 )

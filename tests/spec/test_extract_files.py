@@ -163,10 +163,18 @@ def test_a_line_outside_the_window_is_never_stored_whatever_the_query_says(compa
     lines = [a_line(1, "2024-03-11 00:00"), a_line(2, "2024-03-10 23:59:59.999999"), a_line(3, None), a_line(4, NOON[4])]
     write_files(company, Shop([], lines))
     run_extract(company, lake, DAY)
-    assert order_ids(lake, DAY, DAY) == ["o2", "o3"]
+    assert order_ids(lake, DAY, DAY) == ["o2"]
     run_extract(company, lake, date(2024, 3, 11))
-    assert order_ids(lake, date(2024, 3, 11), date(2024, 3, 11)) == ["o1", "o3"]
-    assert versions(lake)[0] == (4, 10)
+    assert order_ids(lake, date(2024, 3, 11), date(2024, 3, 11)) == ["o1"]
+    assert versions(lake)[1] == (4, 10)
+
+
+def test_a_line_without_an_instant_waits_on_the_first_day_there_is_and_is_learned_once(company: Company, lake: Lake) -> None:
+    write_files(company, Shop([], [a_line(3, None), a_line(4, NOON[4])]))
+    for day in (DAY, date(2024, 3, 11), date(2024, 3, 12)):
+        run_extract(company, lake, day)
+    assert order_ids(lake, date.min, DAY) == ["o3"]
+    assert [version.known for version in lake.versions(RAW_ORDER_LINES) if version.day == date.min] == [DAY]
 
 
 def test_customers_of_tomorrow_are_not_seen_tonight(company: Company, lake: Lake) -> None:

@@ -331,7 +331,7 @@ def test_an_empty_day_is_green_and_still_has_its_clean_partition(company: Compan
 
 
 def test_a_night_before_any_extraction_says_which_step_to_run(company: Company, lake: Lake) -> None:
-    with pytest.raises(DataError, match=r"raw_customers has no snapshot\n.*\n.*extract"):
+    with pytest.raises(DataError, match=r"raw_customers has no snapshot\n.*\n.*segments run"):
         validate_sources(company, lake, NIGHT)
 
 
