@@ -199,7 +199,7 @@ REJECTED_ROWS = Table(
 )
 VALIDATION_RESULTS = Table(
     "validation_results",
-    "What each rule found each night: counts, never values.",
+    "What each rule found when the night ran: counts, never values. A log of runs: a night run out of turn finds what others checked before it.",
     (
         Column("source_table", Kind.TEXT, "Table that was checked.", required=True),
         Column("rule", Kind.TEXT, "Name of the rule.", required=True),

@@ -17,7 +17,7 @@ from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import DataInterval, TimeRestriction
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-YEAR = 2026
+YEAR = 2025
 MANUAL_HOURS = ((4, 0), (12, 0), (23, 59))
 
 
@@ -28,12 +28,13 @@ def days_of_runs(company: Path) -> dict[str, list[str]]:
     zone: ZoneInfo = dag["COMPANY"].zone
     timetable = coerce_to_core_timetable(dag["dag"].timetable)
 
-    def day(end: Any, run_after: Any) -> str:
-        run = SimpleNamespace(conf={}, run_id="r", run_after=run_after)
-        return str(dag["day_of_run"]({"dag_run": run, "params": {"day": None}, "data_interval_end": end}, zone=zone, known=["day"]))
+    def day(end: Any, run_after: Any, kind: str = "manual") -> str:
+        run = SimpleNamespace(conf={}, run_id="r", run_after=run_after, run_type=kind)
+        context = {"dag_run": run, "params": {"day": None}, "data_interval_end": end}
+        return str(dag["day_of_run"](context, company=dag["COMPANY"], known=["day"]))
 
     dates = [datetime(YEAR, 1, 1, tzinfo=zone) + timedelta(days=n) for n in range(365)]
-    found = {"scheduled": [day(interval.end, interval.end) for interval in scheduled(timetable, zone)]}
+    found = {"scheduled": [day(interval.end, interval.end, "scheduled") for interval in scheduled(timetable, zone)]}
     for hour, minute in MANUAL_HOURS:
         instants = [pendulum.instance(date.replace(hour=hour, minute=minute)) for date in dates]
         found[f"manual {hour}:{minute:02}"] = [day(timetable.infer_manual_data_interval(run_after=at).end, at) for at in instants]

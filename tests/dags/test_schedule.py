@@ -9,10 +9,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from deployments import Deployment, a_small_company
+from deployments import LAST_DAY, Deployment, a_small_company
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "America/Santiago", "Africa/Cairo", "Pacific/Auckland")
-YEAR = [(date(2025, 12, 31) + timedelta(days=n)).isoformat() for n in range(365)]
+YEAR = [(date(2024, 12, 31) + timedelta(days=n)).isoformat() for n in range(365)]
 Days = dict[str, dict[str, list[str]]]
 
 
@@ -20,6 +20,7 @@ Days = dict[str, dict[str, list[str]]]
 def days(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Days:
     folder = tmp_path_factory.mktemp("zones")
     companies = [str(a_small_company(folder / zone.replace("/", "-"), zone=zone, last_day=None)) for zone in ZONES]
+    companies.append(str(a_small_company(folder / "ended", last_day=LAST_DAY)))
     script, found = Path(__file__).with_name("list_days.py"), folder / "days.json"
     command = [sys.executable, str(script), str(found), *companies]
     run = subprocess.run(command, env=small.environment(), capture_output=True, text=True, timeout=180, check=False)
@@ -38,3 +39,9 @@ def test_one_manual_run_a_day_works_on_every_business_day_exactly_once(days: Day
     manual = {way: found for way, found in days[zone.replace("/", "-")].items() if way != "scheduled"}
     assert len(manual) == 6
     assert {way: found == YEAR for way, found in manual.items()} == dict.fromkeys(manual, True)
+
+
+def test_only_a_run_started_by_hand_takes_the_last_day_of_a_company_that_has_one(days: Days) -> None:
+    scheduled = days["ended"].pop("scheduled")
+    assert scheduled == YEAR
+    assert {day for found in days["ended"].values() for day in found} == {LAST_DAY}

@@ -14,12 +14,16 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
-from deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
+from deployments import CANARY, REPO, Deployment, a_small_company
+
+from pipeline.calendar import business_day
 
 DAG = "/api/v2/dags/nightly_segments"
 OTHER_DAY = "2024-03-30"
@@ -141,7 +145,9 @@ def test_a_misspelt_key_fails_the_run_and_the_log_says_which(evening: Evening) -
 def test_tasks_pass_on_nothing_but_their_dates(evening: Evening) -> None:
     with closing(sqlite3.connect(evening.deployment.home / "airflow.db")) as database:
         passed = set(database.execute("SELECT task_id, key, value FROM xcom"))
-    assert passed == {("business_day", "return_value", f'"{day}"') for day in (LAST_DAY, OTHER_DAY)}
+        (ended,) = database.execute("SELECT data_interval_end FROM dag_run WHERE run_type = 'scheduled'").fetchone()
+    scheduled_day = business_day(datetime.fromisoformat(ended).replace(tzinfo=UTC), ZoneInfo("Europe/Berlin"))
+    assert passed == {("business_day", "return_value", f'"{day}"') for day in (scheduled_day, OTHER_DAY)}
 
 
 def test_airflow_keeps_no_value_of_any_customer_after_nights_under_a_scheduler(evening: Evening) -> None:
