@@ -199,7 +199,7 @@ REJECTED_ROWS = Table(
 )
 VALIDATION_RESULTS = Table(
     "validation_results",
-    "What each rule found when the night ran: counts, never values. A log of runs: a night run out of turn finds what others checked before it.",
+    "What each rule found when the night ran, as counts. A log of runs: out of turn, a night finds days that others checked.",
     (
         Column("source_table", Kind.TEXT, "Table that was checked.", required=True),
         Column("rule", Kind.TEXT, "Name of the rule.", required=True),
