@@ -90,7 +90,7 @@ def _segments(title: str, question: str, rows: Sequence[Row], currency: str, bar
         pad_edge=False,
         collapse_padding=True,
     )
-    grid.add_column("Segment", width=38 if bar_width else 24, overflow="fold")
+    grid.add_column("Segment", width=42 if bar_width else 24, overflow="fold")
     for name, width in (
         ("Customers", 9),
         ("Share", 6),
