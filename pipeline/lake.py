@@ -32,7 +32,7 @@ from pipeline.tables import Partition, Table
 PART = "part-0.parquet"
 VERSION = re.compile(r"known=[0-9-]+/")
 
-__all__ = ["Lake", "Version", "sorted_by"]
+__all__ = ["Lake", "Version", "reading", "sorted_by"]
 
 
 class Lake:
@@ -85,18 +85,8 @@ class Lake:
         Raises DataError naming table and partition when the file is absent or damaged.
         """
         path = self.path(table, day=day, known=known)
-        try:
+        with reading(table, path):
             return pq.ParquetFile(path, page_checksum_verification=True).read()
-        except FileNotFoundError:
-            raise DataError(
-                f"{table.name} has no such partition", where=str(path), todo="Run that day: segments run --day YYYY-MM-DD."
-            ) from None
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(
-                f"{table.name} is damaged: {type(error).__name__}",
-                where=str(path),
-                todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
-            ) from None
 
     def remove(self, table: Table, *, day: date) -> None:
         """Remove a night's partition; one that is not there is no error."""
@@ -193,6 +183,21 @@ def _opened(path: Path) -> TextIO:
 
 def _unwritable(path: Path, error: OSError) -> TransientError:
     return TransientError(f"could not write: {error.strerror}", where=str(path), todo="Free space or mend the disk, then run again.")
+
+
+@contextmanager
+def reading(table: Table, path: Path, *, piece: str = "partition") -> Iterator[None]:
+    """Tell what fails while the partition at `path` is read as a DataError that names it: absent, or damaged."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(f"{table.name} has no such {piece}", where=str(path), todo="Run that day: segments run --day YYYY-MM-DD.") from None
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{table.name} is damaged: {type(error).__name__}",
+            where=str(path),
+            todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
+        ) from None
 
 
 def _acquire(descriptor: int, path: Path, timeout_seconds: float) -> None:

@@ -21,7 +21,7 @@ from pipeline.clusters import (
 )
 from pipeline.company import Company
 from pipeline.engines import Engine
-from pipeline.lake import Lake
+from pipeline.lake import Lake, reading
 from pipeline.segments import Scheme, load_schemes, segments_statement
 from pipeline.statements import digest, statement
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
@@ -64,8 +64,10 @@ def _model(lake: Lake, scheme: ClusterScheme, day: date) -> ClusterModel | NotFi
     chosen = max((path for path in valid if path.stem <= day.isoformat()), default=valid[0] if valid else None)
     if chosen is not None:
         return model_from_json(chosen.read_text("utf-8"), where=str(chosen))
-    names = ["customer_id", *(column for column in scheme.columns)]
-    features = pq.read_table(lake.path(CUSTOMER_FEATURES, day=day), columns=names, page_checksum_verification=True)
+    names = ["customer_id", *scheme.columns]
+    path = lake.path(CUSTOMER_FEATURES, day=day)
+    with reading(CUSTOMER_FEATURES, path):
+        features = pq.read_table(path, columns=names, page_checksum_verification=True)
     model = fit(features, scheme, day=day)
     if isinstance(model, NotFitted):
         log.warning("%s: nobody clustered: %s", scheme.name, model.reason)

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from pipeline.company import Company
 from pipeline.errors import DataError, TransientError
-from pipeline.lake import Lake
+from pipeline.lake import Lake, reading
 from pipeline.publish.postgresql import publish_to_postgresql
 from pipeline.publish.sqlite import publish_to_sqlite
 from pipeline.publish.target import BATCH_ROWS, Night
@@ -159,16 +159,10 @@ def _write_table(lake: Lake, table: Table, day: date, folder: Path) -> dict[str,
 def _dated(path: Path, table: Table, day: date) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a partition after a column with its day."""
     names = list(table.column_names)
-    try:
+    with reading(table, path, piece="night"):
         for batch in _partition(path, table).iter_batches(BATCH_ROWS, columns=names):
             days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
             yield pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names])
-    except FileNotFoundError:
-        raise DataError(f"{table.name} has no such night", where=str(path), todo="Run that day: segments run --day YYYY-MM-DD.") from None
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{table.name} is damaged: {type(error).__name__}", where=str(path), todo="Run that day again: segments run --day YYYY-MM-DD."
-        ) from None
 
 
 def _partition(path: Path, table: Table) -> pq.ParquetFile:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.lake import Lake, sorted_by
+from pipeline.lake import Lake, reading, sorted_by
 from pipeline.tables import Table
 
 WORTH_THREADS = 16_384
@@ -73,24 +73,13 @@ def pieces(lake: Lake, partition: Stored, *, limit: int) -> Iterator[pa.Table]:
 
 def _row_groups(lake: Lake, partition: Stored) -> Iterator[pa.Table]:
     path = lake.path(partition.table, day=partition.day, known=partition.known)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            declared = partition.table.schema
-            is_as_declared = file.schema_arrow.equals(declared)
-            yield declared.empty_table() if is_as_declared else partition.table.conform(file.schema_arrow.empty_table())
-            for index in range(file.num_row_groups):
-                rows = file.read_row_group(index, use_threads=file.metadata.num_rows > WORTH_THREADS)
-                yield rows if is_as_declared else partition.table.conform(rows)
-    except FileNotFoundError:
-        raise DataError(
-            f"{partition.table.name} has no such partition", where=str(path), todo="Run that day: segments run --day YYYY-MM-DD."
-        ) from None
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{partition.table.name} is damaged: {type(error).__name__}",
-            where=str(path),
-            todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
-        ) from None
+    with reading(partition.table, path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        declared = partition.table.schema
+        is_as_declared = file.schema_arrow.equals(declared)
+        yield declared.empty_table() if is_as_declared else partition.table.conform(file.schema_arrow.empty_table())
+        for index in range(file.num_row_groups):
+            rows = file.read_row_group(index, use_threads=file.metadata.num_rows > WORTH_THREADS)
+            yield rows if is_as_declared else partition.table.conform(rows)
 
 
 def _sorted(tables: list[pa.Table], table: Table) -> pa.Table:
