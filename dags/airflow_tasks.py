@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
 from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from airflow.sdk import Connection, Context, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import Connection, Context, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
@@ -28,7 +29,7 @@ RETRY_TRANSIENT = ExceptionRetryPolicy([RetryRule(TransientError)], default=Retr
 
 
 class Step(Protocol):
-    """One step of the night: reads and writes the lake, takes a day, returns nothing."""
+    """One step of the night: reads and writes the lake, takes a day, returns nothing; more keywords are parameters of the run."""
 
     def __call__(self, day: str, *, connections: Callable[[str], str]) -> None: ...
 
@@ -62,18 +63,27 @@ def day_of_run(context: Context, *, company: Company, known: Collection[str]) ->
 
 
 def step(work: Step) -> Callable[..., None]:
-    """Return `work` as the function of a task: Airflow's connections go in, and its errors are told in the task's log."""
+    """Return `work` as the function of a task: Airflow's connections go in, and its errors are told in the task's log.
+
+    A parameter of the run that has the name of a keyword of `work` goes in too, unless it is empty.
+    """
 
     @wraps(work)
     def told(day: str) -> None:
         try:
-            work(day, connections=address)
+            work(day, connections=address, **_asked(work))
         except PipelineError as error:
             for line in f"{type(error).__name__}: {error}".splitlines():
                 log.error(line)  # noqa: TRY400 - Airflow logs the traceback
             raise
 
     return told
+
+
+def _asked(work: Step) -> dict[str, Any]:
+    """Return the parameters of the run that `work` takes; the day comes as the task's own argument."""
+    params = get_current_context()["params"]
+    return {name: params[name] for name in signature(work).parameters if name != "day" and params.get(name)}
 
 
 def address(name: str) -> str:

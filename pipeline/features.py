@@ -23,25 +23,31 @@ from pipeline.tables import (
 log = logging.getLogger("pipeline.features")
 
 
-def compute_rollups(lake: Lake, engine: Engine, day: date) -> None:
-    """Write the rollups of every event day that this night learned of."""
+def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+    """Write the rollups of every event day that this night learned of; `known` is the night whose knowledge counts, else `day`."""
+    learned = known or day
     for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
         done = set(lake.versions(table))
-        visible = lake.versions_known(ORDER_LINES, through=day, known=day)
-        todo = [version for version in visible if version not in done or version.known == day]
+        visible = lake.versions_known(ORDER_LINES, through=day, known=learned)
+        todo = [version for version in visible if version not in done or version.known == learned]
         engine.register(ORDER_LINES, [lake.path(ORDER_LINES, day=v.day, known=v.known) for v in todo])
         query = statement(table.name)
         counts = lake.write_event_days(table, engine.run(query, {}), wanted=todo, manifest={"statement": digest(query)})
         log.info("%s: %s rows in %s event days", table.name, f"{sum(counts.values()):,}", f"{len(todo):,}")
 
 
-def compute_features(company: Company, lake: Lake, engine: Engine, day: date) -> None:
-    """Write the population's rhythm and the features of every customer as of the end of `day`."""
-    _compute_rhythm(lake, engine, day)
-    inputs = [*_register_rollups(lake, engine, through=day, known=day), lake.path(POPULATION_RHYTHM, day=day)]
-    engine.register(POPULATION_RHYTHM, [lake.path(POPULATION_RHYTHM, day=day)])
-    known = lake.snapshot_known(CUSTOMERS, day)
-    customers = [] if known is None else [lake.path(CUSTOMERS, known=known)]
+def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+    """Write the population's rhythm and the features of every customer as of the end of `day`.
+
+    `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
+    """
+    learned = known or day
+    _compute_rhythm(lake, engine, day, learned)
+    rhythm = lake.path(POPULATION_RHYTHM, day=day, known=learned)
+    inputs = [*_register_rollups(lake, engine, through=day, known=learned), rhythm]
+    engine.register(POPULATION_RHYTHM, [rhythm])
+    snapshot = lake.snapshot_known(CUSTOMERS, learned)
+    customers = [] if snapshot is None else [lake.path(CUSTOMERS, known=snapshot)]
     engine.register(company.table(CUSTOMERS), customers)
     table = company.table(CUSTOMER_FEATURES)
     query = with_attributes(statement(table.name), CUSTOMER_FEATURES, table)
@@ -57,17 +63,17 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date) ->
         "currency": company.currency,
         "window_days": company.window_days,
     }
-    rows = lake.write(table, engine.run(query, parameters), day=day, manifest=manifest)
+    rows = lake.write(table, engine.run(query, parameters), day=day, known=learned, manifest=manifest)
     log.info("%s: %s customers from %s event days", table.name, f"{rows:,}", f"{(len(inputs) - 1) // 2:,}")
 
 
-def _compute_rhythm(lake: Lake, engine: Engine, day: date) -> None:
+def _compute_rhythm(lake: Lake, engine: Engine, day: date, learned: date) -> None:
     """Freeze the rhythm on the month's first day, so that nobody moves because others did."""
     frozen_day = day.replace(day=1)
-    inputs = _register_rollups(lake, engine, through=frozen_day, known=frozen_day)
+    inputs = _register_rollups(lake, engine, through=frozen_day, known=frozen_day if learned == day else learned)
     query = statement(POPULATION_RHYTHM.name)
     manifest = {"statement": digest(query), "inputs": lake.digest(inputs)}
-    lake.write(POPULATION_RHYTHM, engine.run(query, {"frozen_day": frozen_day}), day=day, manifest=manifest)
+    lake.write(POPULATION_RHYTHM, engine.run(query, {"frozen_day": frozen_day}), day=day, known=learned, manifest=manifest)
 
 
 def _register_rollups(lake: Lake, engine: Engine, *, through: date, known: date) -> list[Path]:

@@ -3,6 +3,7 @@
     tables/<table>/day=D/part-0.parquet              a night's table
     tables/<table>/day=E/known=K/part-0.parquet      an event day as known on night K
     tables/<table>/known=K/part-0.parquet            a snapshot as known on night K
+    restated/<table>/day=D/known=K/part-0.parquet    a night's table as a later night K knows it
     models/ publications/ current reports/           what later steps add
     staging/ locks/                                  private
 
@@ -42,13 +43,18 @@ class Lake:
         self.root = root.resolve()
 
     def path(self, table: Table, *, day: date | None = None, known: date | None = None) -> Path:
-        """Return where a partition lives; NIGHT takes `day`, SNAPSHOT `known`, EVENT_DAY both."""
+        """Return where a partition lives; NIGHT takes `day`, SNAPSHOT `known`, EVENT_DAY both.
+
+        A NIGHT partition known on another day than its own is a restatement, and lives apart.
+        """
+        if table.partition is Partition.NIGHT:
+            is_restated = known not in (None, day)
+            folder = self.root / ("restated" if is_restated else "tables") / table.name / f"day={_required(day)}"
+            return folder / f"known={known}" / PART if is_restated else folder / PART
         folder = self.root / "tables" / table.name
-        if table.partition is not Partition.SNAPSHOT:
+        if table.partition is Partition.EVENT_DAY:
             folder = folder / f"day={_required(day)}"
-        if table.partition is not Partition.NIGHT:
-            folder = folder / f"known={_required(known)}"
-        return folder / PART
+        return folder / f"known={_required(known)}" / PART
 
     def versions(self, table: Table) -> list[Version]:
         """Return every stored version of an EVENT_DAY table, in order."""
@@ -117,7 +123,8 @@ class Lake:
         The batches must be sorted by the table's key and have its columns. Same rows, same bytes.
         """
         path = self.path(table, day=day, known=known)
-        facts = {"table": table.name, "day": day, "known": known, **(manifest or {})}
+        is_as_known = table.partition is Partition.NIGHT and known == day
+        facts = {"table": table.name, "day": day, "known": None if is_as_known else known, **(manifest or {})}
         return self.write_file(table.schema, batches, path, facts)
 
     def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:

@@ -31,21 +31,24 @@ log = logging.getLogger("pipeline.memberships")
 UNCLUSTERED = ("unclustered", "Not clustered")
 
 
-def compute_segments(company: Company, lake: Lake, engine: Engine, day: date) -> None:
-    """Write the segment of every customer in every scheme, and the profile of every segment."""
+def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+    """Write the segment of every customer in every scheme, and the profile of every segment.
+
+    `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
+    """
     loaded = load_schemes(company)
     for name, reason in loaded.not_computed.items():
         log.warning("%s: not computed: %s", name, reason)
-    models = [(scheme, _model(lake, scheme, day)) for scheme in load_cluster_schemes(company)]
-    features = lake.path(CUSTOMER_FEATURES, day=day)
+    models = [(scheme, _model(lake, scheme, day, known)) for scheme in load_cluster_schemes(company)]
+    features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     query = _memberships(loaded.schemes, models)
     manifest = {"statement": digest(query), "inputs": lake.digest([features])}
-    rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, manifest=manifest)
+    rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known=known, manifest=manifest)
     log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(loaded.schemes) + len(models))
-    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day)])
+    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
     profiles = _profiles(_defined_segments(loaded.schemes, models))
-    lake.write(SEGMENT_PROFILES, engine.run(profiles, {}), day=day, manifest={**manifest, "statement": digest(profiles)})
+    lake.write(SEGMENT_PROFILES, engine.run(profiles, {}), day=day, known=known, manifest={**manifest, "statement": digest(profiles)})
 
 
 def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Query:
@@ -57,7 +60,7 @@ def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme
     return exp.select(*columns).from_(united.subquery("memberships")).order_by("customer_id", "scheme")
 
 
-def _model(lake: Lake, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
+def _model(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
     """Return the model valid on `day`, fitting the first one; a night before the first model uses that one."""
     folder = lake.root / "models" / scheme.name
     valid = sorted(folder.glob("*.json"))
@@ -65,7 +68,7 @@ def _model(lake: Lake, scheme: ClusterScheme, day: date) -> ClusterModel | NotFi
     if chosen is not None:
         return model_from_json(chosen.read_text("utf-8"), where=str(chosen))
     names = ["customer_id", *scheme.columns]
-    path = lake.path(CUSTOMER_FEATURES, day=day)
+    path = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     with reading(CUSTOMER_FEATURES, path):
         features = pq.read_table(path, columns=names, page_checksum_verification=True)
     model = fit(features, scheme, day=day)

@@ -28,11 +28,12 @@ STEPS = ("extract", "validate", "features", "segment", "audit", "publish")
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """One business day of one company in one lake."""
+    """One business day of one company in one lake, as night `known` knows it; the day itself unless it is restated."""
 
     company: Company
     lake: Lake
     day: date
+    known: date
 
 
 def extract(day: str, *, connections: Connections = from_environment, reread: bool = False) -> None:
@@ -51,32 +52,32 @@ def validate(day: str, *, connections: Connections = from_environment) -> None: 
         validate_sources(night.company, night.lake, night.day)
 
 
-def features(day: str, *, connections: Connections = from_environment) -> None:  # noqa: ARG001
-    """Compute rollups and the features of every customer."""
+def features(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
+    """Compute rollups and the features of every customer; with a later night `known`, as a restatement."""
     from pipeline.features import compute_features, compute_rollups
 
-    with _night(day) as night:
+    with _night(day, known) as night:
         with _engine(night.lake) as engine:
-            compute_rollups(night.lake, engine, night.day)
+            compute_rollups(night.lake, engine, night.day, known=night.known)
         with _engine(night.lake) as engine:
-            compute_features(night.company, night.lake, engine, night.day)
+            compute_features(night.company, night.lake, engine, night.day, known=night.known)
 
 
-def segment(day: str, *, connections: Connections = from_environment) -> None:  # noqa: ARG001
-    """Assign every customer to a segment of every scheme, and profile the segments."""
+def segment(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
+    """Assign every customer to a segment of every scheme, and profile the segments; with a later night `known`, as a restatement."""
     from pipeline.memberships import compute_segments
 
-    with _night(day) as night, _engine(night.lake) as engine:
-        compute_segments(night.company, night.lake, engine, night.day)
+    with _night(day, known) as night, _engine(night.lake) as engine:
+        compute_segments(night.company, night.lake, engine, night.day, known=night.known)
 
 
-def audit(day: str, *, connections: Connections = from_environment) -> None:  # noqa: ARG001
+def audit(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
     """Check what was computed before anyone sees it."""
     from pipeline.validate import validate_features, validate_segments
 
-    with _night(day) as night:
-        validate_features(night.company, night.lake, night.day)
-        validate_segments(night.company, night.lake, night.day)
+    with _night(day, known) as night:
+        validate_features(night.company, night.lake, night.day, known=night.known)
+        validate_segments(night.company, night.lake, night.day, known=night.known)
 
 
 def publish(day: str, *, connections: Connections = from_environment) -> None:
@@ -88,12 +89,12 @@ def publish(day: str, *, connections: Connections = from_environment) -> None:
 
 
 @contextmanager
-def _night(day: str) -> Iterator[Night]:
+def _night(day: str, known: str | None = None) -> Iterator[Night]:
     """Yield the night with its lock held, so that two runs of one day take turns."""
     from pipeline.lake import Lake
 
     company = load_company(Path(_setting("SEGMENTS_COMPANY")))
-    night = Night(company, Lake(Path(_setting("SEGMENTS_LAKE"))), date.fromisoformat(day))
+    night = Night(company, Lake(Path(_setting("SEGMENTS_LAKE"))), date.fromisoformat(day), date.fromisoformat(known or day))
     with night.lake.lock(f"day={night.day}"):
         yield night
 

@@ -80,23 +80,23 @@ def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
         raise
 
 
-def validate_features(company: Company, lake: Lake, day: date) -> None:
-    """Check the night's CUSTOMER_FEATURES; raises DataError where a critical rule stops the night."""
-    _validate_computed(company, lake, day, CUSTOMER_FEATURES)
+def validate_features(company: Company, lake: Lake, day: date, *, known: date | None = None) -> None:
+    """Check the night's CUSTOMER_FEATURES, as night `known` knows it; raises DataError where a critical rule stops the night."""
+    _validate_computed(company, lake, day, known, CUSTOMER_FEATURES)
 
 
-def validate_segments(company: Company, lake: Lake, day: date) -> None:
-    """Check the night's CUSTOMER_SEGMENTS; raises DataError where a critical rule stops the night."""
-    _validate_computed(company, lake, day, CUSTOMER_SEGMENTS)
+def validate_segments(company: Company, lake: Lake, day: date, *, known: date | None = None) -> None:
+    """Check the night's CUSTOMER_SEGMENTS, as night `known` knows it; raises DataError where a critical rule stops the night."""
+    _validate_computed(company, lake, day, known, CUSTOMER_SEGMENTS)
 
 
-def _validate_computed(company: Company, lake: Lake, day: date, table: Table) -> None:
+def _validate_computed(company: Company, lake: Lake, day: date, known: date | None, table: Table) -> None:
     inspection = inspection_of(company, table, can_reject=False, batch_rows=BATCH_ROWS)
-    for _ in inspection.rejected_rows(lake, [Stored(inspection.table, day=day)]):
+    for _ in inspection.rejected_rows(lake, [Stored(inspection.table, day, known)]):
         pass
-    before = stored_verdict(lake, day)
+    before = stored_verdict(lake, day, known=known)
     others = [row for row in before.results if row["source_table"] != table.name]
-    store_verdict(company, lake, day, replace(before, results=[*others, *inspection.results()]))
+    store_verdict(company, lake, day, replace(before, results=[*others, *inspection.results()]), known=known)
     stop_where_broken(lake, day, [inspection])
 
 

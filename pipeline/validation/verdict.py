@@ -34,23 +34,25 @@ def verdict_of(inspections: Sequence[Inspection], recovered: Sequence[Version]) 
     return Verdict([row for found in inspections for row in found.results()], sorted(rejected), recovered)
 
 
-def stored_verdict(lake: Lake, day: date) -> Verdict:
+def stored_verdict(lake: Lake, day: date, *, known: date | None = None) -> Verdict:
     """Return the night's verdict as stored, empty before the night was validated."""
-    path = lake.path(VALIDATION_RESULTS, day=day)
+    path = lake.path(VALIDATION_RESULTS, day=day, known=known)
     if not path.exists():
         return Verdict()
     facts = lake.manifest(path)
     recovered = [Version(date.fromisoformat(of), date.fromisoformat(known)) for of, known in facts["recovered"]]
-    return Verdict(lake.read(VALIDATION_RESULTS, day=day).to_pylist(), [tuple(entry) for entry in facts["rejected"]], recovered)
+    return Verdict(
+        lake.read(VALIDATION_RESULTS, day=day, known=known).to_pylist(), [tuple(entry) for entry in facts["rejected"]], recovered
+    )
 
 
-def store_verdict(company: Company, lake: Lake, day: date, verdict: Verdict) -> None:
+def store_verdict(company: Company, lake: Lake, day: date, verdict: Verdict, *, known: date | None = None) -> None:
     """Write the night's results and their page, replacing what was there."""
     rows = pa.Table.from_pylist(list(verdict.results), schema=VALIDATION_RESULTS.schema)
     manifest = {"rejected": verdict.rejected, "recovered": [(version.day, version.known) for version in verdict.recovered]}
-    lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, manifest=manifest)
+    lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, known=known, manifest=manifest)
     rejected = {(table, rule): count for table, rule, count in verdict.rejected}
-    lake.write_text(page_path(lake, day), validation_page(company.name, day, verdict.results, rejected))
+    lake.write_text(page_path(lake, day, known=known), validation_page(company.name, day, verdict.results, rejected))
 
 
 def stop_where_broken(lake: Lake, day: date, inspections: Sequence[Inspection]) -> None:
@@ -79,9 +81,10 @@ def stop_where_too_many_rejected(lake: Lake, day: date, inspections: Sequence[In
         )
 
 
-def page_path(lake: Lake, day: date) -> Path:
-    """Return where the page of a night is."""
-    return lake.root / "reports" / f"day={day}" / "validation.html"
+def page_path(lake: Lake, day: date, *, known: date | None = None) -> Path:
+    """Return where the page of a night, or of its restatement by night `known`, is."""
+    folder = lake.root / "reports" / f"day={day}"
+    return (folder if known in (None, day) else folder / f"known={known}") / "validation.html"
 
 
 def _count(row: Result) -> str:

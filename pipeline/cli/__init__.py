@@ -1,0 +1,41 @@
+"""The operator's words; a module per command."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from pipeline.cli.run import run, summary
+from pipeline.errors import PipelineError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def segments() -> None:
+    """Say every morning which customers are which."""
+
+
+app.command()(run)
+app.command()(summary)
+
+
+@app.command()
+def tables() -> None:
+    """Print the table catalogue in Markdown."""
+    from pipeline.report.catalogue import readme_tables
+
+    typer.echo(readme_tables(), nl=False)
+
+
+def main() -> None:
+    """Run the command line; every error is one message and an exit code of its own."""
+    logging.basicConfig(level=logging.WARNING, format="      %(message)s", stream=sys.stderr)
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    try:
+        app()
+    except PipelineError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
