@@ -5,6 +5,7 @@ LAKE ?= lake
 DAY ?=
 PORT ?= 8080
 ARGS ?=
+SIZE ?= small
 
 BIN := .venv/bin
 SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode
@@ -15,7 +16,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ui check check-lock lock clean
+.PHONY: help setup run test bench ui check check-lock lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until 
 
 test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: .venv/.dev ## Measure cost against its bars (SIZE=small, medium or large; ARGS='--only state' for one)
+	$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(ARGS)
 
 check: .venv/.dev check-lock ## Check style, types, import contracts and locks
 	$(BIN)/ruff check .

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from inspect import signature
 from pathlib import Path
@@ -23,9 +24,19 @@ from pipeline.errors import ConfigError, PipelineError, TransientError
 from pipeline.spelling import did_you_mean
 
 log = logging.getLogger("pipeline.airflow")
+AS_KNOWN, AS_OF_NOW, READ_AGAIN = KNOWLEDGE = ("as known then", "as of now", "as of now, read again first")
 
 # Bad data stays bad: it fails on the first try.
 RETRY_TRANSIENT = ExceptionRetryPolicy([RetryRule(TransientError)], default=RetryAction.FAIL)
+TASK_DEFAULTS = {
+    "owner": "segments",
+    "retries": 3,
+    "retry_delay": timedelta(minutes=5),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(hours=1),
+    "retry_policy": RETRY_TRANSIENT,
+    "execution_timeout": timedelta(hours=2),
+}
 
 
 class Step(Protocol):
@@ -59,7 +70,34 @@ def day_of_run(context: Context, *, company: Company, known: Collection[str]) ->
     asked: str | None = context["params"]["day"]
     by_hand = company.last_day if run.run_type == "manual" else None
     last = calendar.business_day(context.get("data_interval_end") or run.run_after, company.zone)
-    return company.require_day(date.fromisoformat(asked) if asked else by_hand or last, now=datetime.now(UTC)).isoformat()
+    now = datetime.now(UTC)
+    day = company.require_day(date.fromisoformat(asked) if asked else by_hand or last, now=now)
+    if context["params"].get("known"):
+        _require_later(company.require_day(date.fromisoformat(context["params"]["known"]), now=now), day, run.run_id)
+    return day.isoformat()
+
+
+def _require_later(known: date, day: date, run_id: str) -> None:
+    if known < day:
+        raise ConfigError(
+            f"{day} is not known on {known}: it was not over", where=run_id, todo="Choose the day itself as `known`, or a later one."
+        )
+
+
+def runs_of_backfill(context: Context, *, company: Company) -> list[dict[str, str]]:
+    """Return the configuration of a run of the nightly DAG for each night of the range that the run's parameters ask for.
+
+    Raises ConfigError for a day that is none of the company's or not over, or nights of which nothing later is known.
+    """
+    from pipeline.backfill.plan import Asked, planned
+    from pipeline.lake import Lake
+
+    params = context["params"]
+    first, last = (date.fromisoformat(params[name]) for name in ("first_day", "last_day"))
+    asked = Asked(first, last, is_as_of_now=params["knowledge"] == AS_OF_NOW, is_reread=params["knowledge"] == READ_AGAIN)
+    with told_errors():
+        plan = planned(company, Lake(Path(os.environ["SEGMENTS_LAKE"])), asked, now=datetime.now(UTC))
+    return [night.conf for night in plan.nights]
 
 
 def step(work: Step) -> Callable[..., None]:
@@ -70,14 +108,21 @@ def step(work: Step) -> Callable[..., None]:
 
     @wraps(work)
     def told(day: str) -> None:
-        try:
+        with told_errors():
             work(day, connections=address, **_asked(work))
-        except PipelineError as error:
-            for line in f"{type(error).__name__}: {error}".splitlines():
-                log.error(line)  # noqa: TRY400 - Airflow logs the traceback
-            raise
 
     return told
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """Tell our errors in the task's log in words for people, above Airflow's traceback."""
+    try:
+        yield
+    except PipelineError as error:
+        for line in f"{type(error).__name__}: {error}".splitlines():
+            log.error(line)  # noqa: TRY400 - Airflow logs the traceback
+        raise
 
 
 def _asked(work: Step) -> dict[str, Any]:

@@ -9,13 +9,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
-from airflow_tasks import RETRY_TRANSIENT, company_of_deployment, day_of_run, step
+from airflow_tasks import TASK_DEFAULTS, company_of_deployment, day_of_run, step
 
 from pipeline import steps
 from pipeline.tables import PUBLISHED_TABLES
 
 COMPANY = company_of_deployment()
-PARAMS = {"day": Param(None, "Business day to work on; empty for the last whole one.", type=["null", "string"], format="date")}
+PARAMS = {
+    "day": Param(None, "Business day to work on; empty for the last whole one.", type=["null", "string"], format="date"),
+    "known": Param(None, "Restate the day as this later night knows it; never published.", type=["null", "string"], format="date"),
+    "reread": Param(default=False, description="Read the source again, even where this night has read it.", type="boolean"),
+    "override_gates": Param(None, "Closed gates to let pass: churn, volume.", type=["null", "array", "string"]),
+    "override_reason": Param(None, "Why they are let pass; recorded with the night.", type=["null", "string"]),
+    "since": Param(None, "Read the source again from this earlier day on.", type=["null", "string"], format="date"),
+}
 
 with DAG(
     dag_id="nightly_segments",
@@ -26,15 +33,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
-    default_args={
-        "owner": "segments",
-        "retries": 3,
-        "retry_delay": timedelta(minutes=5),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(hours=1),
-        "retry_policy": RETRY_TRANSIENT,
-        "execution_timeout": timedelta(hours=2),
-    },
+    default_args=TASK_DEFAULTS,
 ) as dag:
 
     @task(execution_timeout=timedelta(minutes=5))

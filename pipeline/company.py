@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.calendar import business_day
-from pipeline.definitions import Section, read_definition, require_identifier
+from pipeline.definitions import Definition, Section, definition_in, read_definition, require_identifier
 from pipeline.errors import ConfigError
+from pipeline.limits import Limits, limits_of
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Column, Kind, Table
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -48,6 +49,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Definitions that were valid from `day` and are files no more: their texts by folder and stem, kept in `file`."""
+
+    day: date
+    file: Path
+    texts: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Company:
     """Everything that differs between companies; read once, never changed."""
 
@@ -60,10 +70,13 @@ class Company:
     schedule: str
     window_days: int
     lookback_days: int
+    late_check_days: int
     rejected_share_limit: float
     source: Source
     target: Target
     attributes: tuple[Attribute, ...]
+    limits: Limits = field(default_factory=Limits)
+    kept: Kept | None = None
 
     def table(self, table: Table) -> Table:
         """Return `table` with this company's attribute columns where the table carries them.
@@ -91,10 +104,16 @@ class Company:
         """Return the path of `sources/<source>.sql`, which an optional source may lack."""
         return self.folder / "sources" / f"{source}.sql"
 
-    def definitions(self, folder: str, suffix: str) -> dict[str, Path]:
-        """Return definition files by stem: ours, each replaced by the company's file of the same name."""
+    def definitions(self, folder: str, suffix: str) -> dict[str, Definition]:
+        """Return definitions by stem: ours, each replaced by the company's file of the same name; or what was kept of them.
+
+        Raises ConfigError where a file is not text.
+        """
+        if self.kept is not None:
+            return {name: Definition(self.kept.file / folder / f"{name}{suffix}", text) for name, text in self.kept.texts[folder].items()}
         ours, theirs = HOUSE / folder, self.folder / folder
-        return {path.stem: path for root in (ours, theirs) for path in sorted(root.glob(f"*{suffix}"))}
+        files = {path.stem: path for root in (ours, theirs) for path in sorted(root.glob(f"*{suffix}"))}
+        return {name: definition_in(file) for name, file in files.items()}
 
 
 def load_company(folder: Path) -> Company:
@@ -112,6 +131,8 @@ def load_company(folder: Path) -> Company:
     content = read_definition(file)
     source = content.section("source")
     gates = content.section("gates")
+    limits = limits_of(gates)
+    rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
     target = content.section("publish")
     company = Company(
         folder=folder.resolve(),
@@ -123,10 +144,12 @@ def load_company(folder: Path) -> Company:
         schedule=content.take("schedule", str, default="0 4 * * *"),
         window_days=content.take("window_days", int, default=365),
         lookback_days=content.take("lookback_days", int, default=3),
-        rejected_share_limit=float(gates.take("rejected_share_limit", (int, float), default=0.05)),
+        late_check_days=content.take("late_check_days", int, default=30),
+        rejected_share_limit=1.0 if "rejected" in limits.off else rejected,
         source=_source(source, folder),
         target=_target(target),
         attributes=tuple(_attributes(content.section("attributes"))),
+        limits=limits,
     )
     for section in (content, gates, target, source):
         section.refuse_the_rest()
@@ -139,13 +162,22 @@ def _require_sense(company: Company, file: Path) -> None:
     faults = {
         "`window_days` must be 1 or more": company.window_days < 1,
         "`lookback_days` must be 1 or more": company.lookback_days < 1,
+        "`late_check_days` must be 0 or more": company.late_check_days < 0,
         "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
+        "`gates.reachable_attribute` must name a true-or-false attribute without personal data": not _is_judged(company),
         "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,
         "`schedule` must be five cron fields, such as 0 4 * * *": not _CRON.fullmatch(company.schedule),
     }
     for fault, is_so in faults.items():
         if is_so:
             raise ConfigError(fault, where=str(file), todo="Correct the setting.")
+
+
+def _is_judged(company: Company) -> bool:
+    """Return whether the attribute that the reachability gate looks at, if any, is one that the features carry."""
+    name = company.limits.reachable_attribute
+    flags = [a.column.name for a in company.attributes if a.column.kind is Kind.FLAG and not a.column.pii]
+    return not name or name in flags
 
 
 def _zone(content: Section) -> ZoneInfo:
@@ -194,7 +226,7 @@ def _target(section: Section) -> Target:
 
 
 def _attributes(sections: Section) -> list[Attribute]:
-    kinds = tuple(kind.name.lower() for kind in Kind)
+    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
     attributes = []
     for name, section in sections.sections():
         require_identifier(name, "the name of the attribute", str(sections.file))

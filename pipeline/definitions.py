@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,21 @@ from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The text of one definition file; `file` is what messages name, be it the file itself or where the lake keeps its text."""
+
+    file: Path
+    text: str
+
+    def toml(self) -> dict[str, Any]:
+        """Return the content; raises ConfigError where it is not TOML."""
+        try:
+            return tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"not valid TOML: {error}", where=str(self.file)) from None
 
 
 class Section:
@@ -64,10 +80,15 @@ class Section:
 
 def read_definition(file: Path) -> Section:
     """Return the content of a definition file; raises ConfigError where it is not TOML."""
+    return Section(definition_in(file).toml(), file)
+
+
+def definition_in(file: Path) -> Definition:
+    """Return what `file` says; raises ConfigError where it is not text."""
     try:
-        return Section(tomllib.loads(file.read_text("utf-8")), file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not valid TOML: {error}", where=str(file)) from None
+        return Definition(file, file.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 text: {error.reason}", where=str(file), todo="Save the file as UTF-8.") from None
 
 
 def require_identifier(name: str, what: str, where: str) -> None:

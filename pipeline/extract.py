@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from hashlib import sha256
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.calendar import BEGINNING, ONE_DAY, Window, days_window
+from pipeline.calendar import BEGINNING, Window, days_window
 from pipeline.company import Company
-from pipeline.errors import TransientError
+from pipeline.erasure.dropping import without_erased
+from pipeline.errors import ConfigError, TransientError
 from pipeline.lake import Lake
+from pipeline.late_days import LateDay, days_to_check, late_days, late_days_table, report_late_days, source_totals
+from pipeline.marks import QUERIES, first_day, is_read_alike, marks, queries_digest
+from pipeline.parquet import sealed_writer
 from pipeline.sources import Snapshot, SourceQuery, authored_query
 from pipeline.sources.columns import check_columns, conformed, ignored_columns
 from pipeline.sources.files import open_files
 from pipeline.sources.postgresql import open_postgresql
-from pipeline.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, SOURCE_TABLES, Partition, Table
+from pipeline.staging import private_folder
+from pipeline.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES, SOURCE_TABLES, Partition, Table
 from pipeline.versions import Night, store_versions
 
 log = logging.getLogger("pipeline.extract")
 PROGRESS_ROWS = 1_000_000
-QUERIES = "queries"
 DIALECTS = {"files": "duckdb", "postgresql": "postgres"}
 
 
@@ -67,88 +68,77 @@ def extract(  # noqa: PLR0913
     *,
     connections: Callable[[str], str],
     reread: bool = False,
+    since: date | None = None,
     memory_limit: str = "3GB",
 ) -> None:
     """Read what night `day` asks of the source and write the raw partitions that differ from what was known.
 
     The night's EXTRACTIONS partition is written last: without it the night counts as not read, and the same
-    call reads it again. A night that is already read is left alone unless `reread`, or unless the queries or
-    declared columns are others than it was read with; it is then read over the same days.
+    call reads it again. A night that is already read is left alone unless `reread`, or unless it is the newest and the
+    queries or declared columns are others than it was read with; it is then read over the same days. `since` reads it
+    again from that local day on, now and whenever the night is read again.
     Raises TransientError, SchemaDrift, DataError or ConfigError; nothing is stored before the source was read whole.
     """
+    if since and since > day:
+        raise ConfigError(f"night {day} cannot be read since {since}", where="--since", todo="Choose the night itself or a day before it.")
     with lake.lock("extract"):
         nights = lake.nights(EXTRACTIONS)
-        if day in nights and not reread and _is_read_alike(company, lake, day):
+        is_older = day in nights[:-1]
+        if not (reread or since) and (is_older or (day in nights and is_read_alike(company, lake, day))):
             log.info("%s is already read", day)
             return
         last_read = max((night for night in nights if night < day), default=None)
-        first = _first_day(company, lake, day, nights)
+        first = first_day(company, lake, day, nights, since=since)
         log.info("reading from %s to %s", first or "the beginning", day)
         _read_and_store(Reading(company, lake, day, first, connections, memory_limit), last_read)
 
 
-def _is_read_alike(company: Company, lake: Lake, day: date) -> bool:
-    return lake.manifest(lake.path(EXTRACTIONS, day=day)).get(QUERIES) == _queries_digest(company)
-
-
-def _queries_digest(company: Company) -> str:
-    """Return a digest of what decides which rows and columns a night reads, besides the source itself."""
-    files = [company.source_file(name) for name in SOURCE_TABLES]
-    texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
-    columns = [f"{column.name} {column.kind.name}" for column in company.table(RAW_CUSTOMERS).columns]
-    return sha256("\n".join([*texts, *columns]).encode()).hexdigest()[:16]
-
-
-def _first_day(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> date | None:
-    """Return the first local day to read, or None for the whole history; a night read before reads the same days again."""
-    if day in nights:
-        rows = lake.read(EXTRACTIONS, day=day).to_pylist()
-        first: date | None = next(row["first_day"] for row in rows if row["source_table"] == RAW_ORDER_LINES.name)
-        return first
-    if not nights:
-        return None
-    lookback = day - timedelta(days=company.lookback_days - 1)
-    last_read = max((night for night in nights if night < day), default=None)
-    return min(lookback, last_read + ONE_DAY) if last_read else lookback
-
-
 def _read_and_store(reading: Reading, last_read: date | None) -> None:
     with _staging(reading.lake) as staging:
-        staged = _read_source(reading, staging)
+        staged, late = _read_source(reading, staging)
         _report_ignored(reading.lake, last_read, staged)
         changed = [_store(reading, each) for each in staged]
+    report_late_days(late)
+    reading.lake.write(LATE_DAYS, late_days_table(late).to_batches(), day=reading.day)
     os.sync()
     reading.lake.write(
-        EXTRACTIONS, _mark(reading, staged, changed).to_batches(), day=reading.day, manifest={QUERIES: _queries_digest(reading.company)}
+        EXTRACTIONS, _mark(reading, staged, changed).to_batches(), day=reading.day, manifest={QUERIES: queries_digest(reading.company)}
     )
 
 
 @contextmanager
 def _staging(lake: Lake) -> Iterator[Path]:
-    """Yield an empty private folder; what a killed run left in it goes first."""
-    folder = lake.root / "staging" / "extract"
-    shutil.rmtree(folder, ignore_errors=True)
+    """Yield an empty private folder."""
     try:
-        folder.mkdir(parents=True)
-        yield folder
+        with private_folder(lake.root) as folder:
+            yield folder
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise TransientError(
-            f"the rows could not be staged: {type(error).__name__}", where=str(folder), todo="Free space or memory, then run again."
+            f"the rows could not be staged: {type(error).__name__}", where=str(lake.root), todo="Free space or memory, then run again."
         ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_source(reading: Reading, staging: Path) -> list[Staged]:
-    """Stage every query of the company from one snapshot, in the order in which the tables are declared."""
+def _read_source(reading: Reading, staging: Path) -> tuple[list[Staged], list[LateDay]]:
+    """Stage every query of the company from one snapshot, in the order in which the tables are declared, and return its late days."""
     dialect = DIALECTS[reading.company.source.kind]
     files = {name: reading.company.source_file(name) for name in SOURCE_TABLES}
     queries = [authored_query(name, file, dialect, reading.window) for name, file in files.items() if file.is_file()]
-    with _snapshot(reading, staging) as snapshot:
-        return [_stage(reading.company, snapshot, query, staging) for query in queries]
+    with opened_source(reading, staging) as source:
+        snapshot = without_erased(source, reading.lake)
+        staged = [_stage(reading.company, snapshot, query, staging) for query in queries]
+        return staged, _late_days(reading, snapshot, queries, by_customer=snapshot is not source)
 
 
-def _snapshot(reading: Reading, staging: Path) -> AbstractContextManager[Snapshot]:
+def _late_days(reading: Reading, snapshot: Snapshot, queries: Sequence[SourceQuery], *, by_customer: bool) -> list[LateDay]:
+    span = days_to_check(reading.company, reading.first)
+    if span is None:
+        return []
+    lines = next(query for query in queries if SOURCE_TABLES[query.name] is RAW_ORDER_LINES)
+    return late_days(reading.lake, span, source_totals(snapshot, lines, span, reading.company.zone, by_customer=by_customer))
+
+
+def opened_source(reading: Reading, staging: Path) -> AbstractContextManager[Snapshot]:
+    """Return one moment of the company's source, to be closed; `staging` is a private folder for what it must unpack."""
     source = reading.company.source
     if source.kind == "files":
         return open_files(source, staging, memory_limit=reading.memory_limit)
@@ -184,7 +174,7 @@ def _condition(table: Table, found: pa.Schema) -> str:
 
 def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -> int:
     rows = 0
-    with pq.ParquetWriter(path, table.schema) as writer:
+    with sealed_writer(path, table.schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
             if rows // PROGRESS_ROWS < (rows + batch.num_rows) // PROGRESS_ROWS:
@@ -202,8 +192,7 @@ def _store(reading: Reading, staged: Staged) -> int:
 
 def _report_ignored(lake: Lake, last_read: date | None, staged: Sequence[Staged]) -> None:
     """Say which columns no table declares, unless the night before already did."""
-    before = lake.read(EXTRACTIONS, day=last_read).to_pylist() if last_read else []
-    known = {row["source_table"]: row["ignored_columns"] for row in before}
+    known = {row["source_table"]: row["ignored_columns"] for row in (marks(lake, last_read) if last_read else [])}
     for each in staged:
         if each.ignored and each.ignored != known.get(each.table.name):
             log.info("%s: columns that no table declares are ignored: %s", each.table.name, each.ignored)

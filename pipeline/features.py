@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
+from pipeline.caches import Desk, desk
 from pipeline.calendar import days_window
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.lake import Lake
+from pipeline.recompute import Horizon, states_recipe
 from pipeline.statements import digest, statement, with_attributes
+from pipeline.states import register_states, rhythm_rows, rollup_basis
 from pipeline.tables import (
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_DAYS,
@@ -41,45 +44,39 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
 
     `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
     """
-    learned = known or day
-    _compute_rhythm(lake, engine, day, learned)
-    rhythm = lake.path(POPULATION_RHYTHM, day=day, known=learned)
-    inputs = [*_register_rollups(lake, engine, through=day, known=learned), rhythm]
-    engine.register(POPULATION_RHYTHM, [rhythm])
-    snapshot = lake.snapshot_known(CUSTOMERS, learned)
+    horizon = Horizon(day, known or day, company.window_days)
+    with desk(lake, engine) as at:
+        _write_rhythm(at, horizon)
+        basis = rollup_basis(lake, through=day, known=horizon.known)
+        register_states(at, horizon, basis)
+        _write_features(company, at, horizon, [lake.root / path for path in basis])
+
+
+def _write_rhythm(at: Desk, horizon: Horizon) -> None:
+    """Freeze the rhythm on the month's first day, so that nobody moves because others did."""
+    frozen = horizon.frozen
+    basis = rollup_basis(at.lake, through=frozen.day, known=frozen.known)
+    manifest = {"statement": digest(statement(POPULATION_RHYTHM.name)), "inputs": at.lake.digest(at.lake.root / path for path in basis)}
+    at.lake.write(POPULATION_RHYTHM, rhythm_rows(at, frozen, basis), day=horizon.day, known=horizon.known, manifest=manifest)
+
+
+def _write_features(company: Company, at: Desk, horizon: Horizon, rollups: list[Path]) -> None:
+    lake, day, known = at.lake, horizon.day, horizon.known
+    rhythm = lake.path(POPULATION_RHYTHM, day=day, known=known)
+    at.engine.register(POPULATION_RHYTHM, [rhythm])
+    snapshot = lake.snapshot_known(CUSTOMERS, known)
     customers = [] if snapshot is None else [lake.path(CUSTOMERS, known=snapshot)]
-    engine.register(company.table(CUSTOMERS), customers)
+    at.engine.register(company.table(CUSTOMERS), customers)
     table = company.table(CUSTOMER_FEATURES)
     query = with_attributes(statement(table.name), CUSTOMER_FEATURES, table)
-    parameters = {
-        "day": day,
-        "day_end": days_window(day, day, company.zone).end,
-        "window_first_day": day - timedelta(days=company.window_days - 1),
-    }
     manifest = {
         "statement": digest(query),
-        "inputs": lake.digest([*inputs, *customers]),
+        "states": states_recipe(horizon),
+        "inputs": lake.digest([*rollups, rhythm, *customers]),
         "time_zone": company.zone.key,
         "currency": company.currency,
         "window_days": company.window_days,
     }
-    rows = lake.write(table, engine.run(query, parameters), day=day, known=learned, manifest=manifest)
-    log.info("%s: %s customers from %s event days", table.name, f"{rows:,}", f"{(len(inputs) - 1) // 2:,}")
-
-
-def _compute_rhythm(lake: Lake, engine: Engine, day: date, learned: date) -> None:
-    """Freeze the rhythm on the month's first day, so that nobody moves because others did."""
-    frozen_day = day.replace(day=1)
-    inputs = _register_rollups(lake, engine, through=frozen_day, known=frozen_day if learned == day else learned)
-    query = statement(POPULATION_RHYTHM.name)
-    manifest = {"statement": digest(query), "inputs": lake.digest(inputs)}
-    lake.write(POPULATION_RHYTHM, engine.run(query, {"frozen_day": frozen_day}), day=day, known=learned, manifest=manifest)
-
-
-def _register_rollups(lake: Lake, engine: Engine, *, through: date, known: date) -> list[Path]:
-    paths = []
-    for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
-        found = lake.event_paths(table, through=through, known=known)
-        engine.register(table, found)
-        paths += found
-    return paths
+    rows = at.engine.run(query, {"day": day, "day_end": days_window(day, day, company.zone).end})
+    count = lake.write(table, rows, day=day, known=known, manifest=manifest)
+    log.info("%s: %s customers from %s event days", table.name, f"{count:,}", f"{len(rollups) // 2:,}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,10 +28,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError, LockTimeout, TransientError
-from pipeline.parquet import MANIFEST_KEY, Version, cut_by_version, sorted_by, write_parquet
+from pipeline.parquet import MANIFEST_KEY, Version, cut_by_version, is_whole, sorted_by, write_parquet
+from pipeline.staging import has_bytes_of, private_folder
 from pipeline.tables import Partition, Table
 
 PART = "part-0.parquet"
+LOCK_SECONDS = 600
 VERSION = re.compile(r"known=[0-9-]+/")
 
 __all__ = ["Lake", "Version", "reading", "sorted_by"]
@@ -39,8 +42,9 @@ __all__ = ["Lake", "Version", "reading", "sorted_by"]
 class Lake:
     """Reads and writes partitions below `root`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
         self.root = root.resolve()
+        self._lock_seconds = lock_seconds
 
     def path(self, table: Table, *, day: date | None = None, known: date | None = None) -> Path:
         """Return where a partition lives; NIGHT takes `day`, SNAPSHOT `known`, EVENT_DAY both.
@@ -58,8 +62,9 @@ class Lake:
 
     def versions(self, table: Table) -> list[Version]:
         """Return every stored version of an EVENT_DAY table, in order."""
-        root = self.root / "tables" / table.name
-        return sorted(Version(_value(path.parent.parent), _value(path.parent)) for path in root.glob(f"day=*/known=*/{PART}"))
+        days = _folders(str(self.root / "tables" / table.name))
+        versions = ((day, known) for day, path in days for known, folder in _folders(path) if os.path.isfile(f"{folder}/{PART}"))  # noqa: PTH113
+        return sorted(Version(day, known) for day, known in versions)
 
     def versions_known(self, table: Table, *, through: date, known: date) -> list[Version]:
         """Return, per event day up to `through`, the version that night `known` goes by.
@@ -91,7 +96,7 @@ class Lake:
         Raises DataError naming table and partition when the file is absent or damaged.
         """
         path = self.path(table, day=day, known=known)
-        with reading(table, path):
+        with reading(table.name, path):
             return pq.ParquetFile(path, page_checksum_verification=True).read()
 
     def remove(self, table: Table, *, day: date) -> None:
@@ -104,9 +109,9 @@ class Lake:
         return sha256("\n".join(names).encode()).hexdigest()[:16]
 
     def manifest(self, path: Path) -> dict[str, Any]:
-        """Return what the footer of the partition at `path` says of it."""
-        stored = (pq.read_metadata(path).metadata or {}).get(MANIFEST_KEY, b"{}")
-        content: dict[str, Any] = json.loads(stored)
+        """Return what the footer of the partition at `path` says of it; raises DataError as `read` does."""
+        with reading(path.relative_to(self.root).parts[1], path):
+            content: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[MANIFEST_KEY])
         return content
 
     def write(
@@ -129,27 +134,13 @@ class Lake:
 
     def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
         """Write one Parquet file at `path` by a rename from the staging folder; return its row count."""
-        staged = self._staged(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            rows = write_parquet(schema, batches, staged, manifest)
-            staged.replace(path)
-        except OSError as error:
-            raise _unwritable(path, error) from error
-        else:
-            return rows
-        finally:
-            staged.unlink(missing_ok=True)
+        with self._staged(path) as staged:
+            return write_parquet(schema, batches, staged, manifest)
 
     def write_text(self, path: Path, text: str) -> None:
         """Write a small text file, all or nothing; models and reports are such files."""
-        staged = self._staged(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with self._staged(path) as staged:
             staged.write_text(text, "utf-8")
-            staged.replace(path)
-        except OSError as error:
-            raise _unwritable(path, error) from error
 
     def write_event_days(
         self, table: Table, batches: Iterable[pa.RecordBatch], *, wanted: Iterable[Version], manifest: Mapping[str, Any] | None = None
@@ -166,18 +157,37 @@ class Lake:
                 counts[version] = self.write(table, [], day=version.day, known=version.known, manifest=manifest)
         return counts
 
-    def _staged(self, path: Path) -> Path:
-        staging = self.root / "staging"
-        staging.mkdir(parents=True, exist_ok=True)
-        return staging / "+".join(path.relative_to(self.root).parts)
+    @contextmanager
+    def _staged(self, path: Path) -> Iterator[Path]:
+        """Yield a private path for what is to appear at `path` by one rename once the block ends well."""
+        try:
+            with private_folder(self.root) as folder:
+                staged = folder / path.name
+                yield staged
+                if not has_bytes_of(staged, path):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    staged.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
     @contextmanager
-    def lock(self, name: str, *, timeout_seconds: float = 600) -> Iterator[None]:
-        """Hold the named lock of this lake; raises LockTimeout when another run keeps it too long."""
+    def lock(self, name: str, *, timeout_seconds: float | None = None, is_shared: bool = False) -> Iterator[None]:
+        """Hold the named lock of this lake, alone or with others that share it.
+
+        Raises LockTimeout when another run keeps it for more than `timeout_seconds`, else those of the lake.
+        """
         path = self.root / "locks" / f"{name}.lock"
         with _opened(path) as file:
-            _acquire(file.fileno(), path, timeout_seconds)
+            seconds = self._lock_seconds if timeout_seconds is None else timeout_seconds
+            _acquire(file.fileno(), path, seconds, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
             yield
+
+
+def _folders(root: str) -> list[tuple[date, str]]:
+    """Return the value and the path of each `name=value` folder; plain strings, as every night asks for the whole history."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
+        return [(date.fromisoformat(entry.name.partition("=")[2]), entry.path) for entry in entries if "=" in entry.name]
+    return []
 
 
 def _opened(path: Path) -> TextIO:
@@ -193,25 +203,32 @@ def _unwritable(path: Path, error: OSError) -> TransientError:
 
 
 @contextmanager
-def reading(table: Table, path: Path, *, piece: str = "partition") -> Iterator[None]:
-    """Tell what fails while the partition at `path` is read as a DataError that names it: absent, or damaged."""
+def reading(name: str, path: Path, *, piece: str = "partition") -> Iterator[None]:
+    """Verify the file at `path` of the table `name`; tell what fails there or in the block as a DataError that names both."""
     try:
+        if not is_whole(path):
+            raise _damaged(name, path, "its checksum is wrong")
         yield
     except FileNotFoundError:
-        raise DataError(f"{table.name} has no such {piece}", where=str(path), todo="Run that day: segments run --day YYYY-MM-DD.") from None
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{table.name} is damaged: {type(error).__name__}",
-            where=str(path),
-            todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
-        ) from None
+        raise DataError(f"{name} has no such {piece}", where=str(path), todo=f"Run that day: {_remedy(path)}.") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(name, path, type(error).__name__) from None
 
 
-def _acquire(descriptor: int, path: Path, timeout_seconds: float) -> None:
+def _damaged(name: str, path: Path, how: str) -> DataError:
+    return DataError(f"{name} is damaged: {how}", where=str(path), todo=f"Run that day again: {_remedy(path)}.")
+
+
+def _remedy(path: Path) -> str:
+    """Return the command that writes the partition at `path` again: that of the night which wrote it."""
+    return f"segments run --reread --day {path.parent.name.partition('=')[2] or 'YYYY-MM-DD'}"
+
+
+def _acquire(descriptor: int, path: Path, timeout_seconds: float, mode: int) -> None:
     deadline = time.monotonic() + timeout_seconds
     while True:
         with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
             return
         if time.monotonic() >= deadline:
             raise LockTimeout("another run holds the lock", where=str(path), todo="Wait for it, or end it, then run again.")

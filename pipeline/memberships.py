@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from sqlglot import exp
@@ -25,6 +26,8 @@ from pipeline.lake import Lake, reading
 from pipeline.segments import Scheme, load_schemes, segments_statement
 from pipeline.statements import digest, statement
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
+from pipeline.valid_definitions import definitions_digest
+from pipeline.versions import stored_facts
 
 log = logging.getLogger("pipeline.memberships")
 
@@ -36,19 +39,37 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
 
     `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
     """
+    if company.kept:
+        log.info("%s goes by the definitions of %s; to restate it by today's: segments backfill --as-of-now", day, company.kept.day)
     loaded = load_schemes(company)
     for name, reason in loaded.not_computed.items():
         log.warning("%s: not computed: %s", name, reason)
-    models = [(scheme, _model(lake, scheme, day, known)) for scheme in load_cluster_schemes(company)]
+    with lake.lock("models"):
+        models = [(scheme, _model(lake, scheme, day, known)) for scheme in load_cluster_schemes(company)]
     features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     query = _memberships(loaded.schemes, models)
-    manifest = {"statement": digest(query), "inputs": lake.digest([features])}
+    manifest = {
+        "statement": digest(query),
+        "schemes": _digests(loaded.schemes, models),
+        "inputs": lake.digest([features]),
+        "definitions": definitions_digest(company),
+        "models": {scheme.name: None if isinstance(model, NotFitted) else model.day.isoformat() for scheme, model in models},
+    }
+    _report_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known), manifest)
     rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known=known, manifest=manifest)
     log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(loaded.schemes) + len(models))
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
     profiles = _profiles(_defined_segments(loaded.schemes, models))
     lake.write(SEGMENT_PROFILES, engine.run(profiles, {}), day=day, known=known, manifest={**manifest, "statement": digest(profiles)})
+
+
+def _report_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) -> None:
+    """Say so where what is stored was computed with the same definitions and models, but by another statement."""
+    stored = stored_facts(lake, path) if path.exists() else manifest
+    is_alike = all(stored.get(name) == manifest[name] for name in ("definitions", "models"))
+    if is_alike and stored.get("statement") != manifest["statement"]:
+        log.warning("%s was computed by another version of this program: what is computed now may differ", path.parent.name)
 
 
 def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Query:
@@ -60,6 +81,12 @@ def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme
     return exp.select(*columns).from_(united.subquery("memberships")).order_by("customer_id", "scheme")
 
 
+def _digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:
+    """Return a digest of each scheme's definition and model, so that a night can tell which of them changed."""
+    by_rules = {scheme.name: digest(segments_statement([scheme])) for scheme in schemes}
+    return by_rules | {scheme.name: digest(assignment_statement(scheme, model)) for scheme, model in models}
+
+
 def _model(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
     """Return the model valid on `day`, fitting the first one; a night before the first model uses that one."""
     folder = lake.root / "models" / scheme.name
@@ -69,7 +96,7 @@ def _model(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> 
         return model_from_json(chosen.read_text("utf-8"), where=str(chosen))
     names = ["customer_id", *scheme.columns]
     path = lake.path(CUSTOMER_FEATURES, day=day, known=known)
-    with reading(CUSTOMER_FEATURES, path):
+    with reading(CUSTOMER_FEATURES.name, path):
         features = pq.read_table(path, columns=names, page_checksum_verification=True)
     model = fit(features, scheme, day=day)
     if isinstance(model, NotFitted):

@@ -6,7 +6,6 @@ A scheme is a file `segments/<scheme>.toml`; the first segment whose rule holds 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -16,7 +15,7 @@ from typing import Any, Literal
 from sqlglot import exp
 
 from pipeline.company import LEVELS, Company
-from pipeline.definitions import Section, require_identifier
+from pipeline.definitions import Definition, Section, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.proofs import require_total
 from pipeline.rules import parse_rule
@@ -69,8 +68,8 @@ def load_schemes(company: Company) -> Schemes:
     Raises ConfigError naming file and line where a definition is wrong, leaves a customer over or holds a segment nobody can be in.
     """
     files = sorted(company.definitions("segments", ".toml").items())
-    parsed = [(file, *_read_definition(file)) for _, file in files]
-    loaded = [_scheme(company, file, text, values) for file, text, values in parsed if values.get("kind") != "clusters"]
+    parsed = [(definition, definition.toml()) for _, definition in files]
+    loaded = [_scheme(company, definition, values) for definition, values in parsed if values.get("kind") != "clusters"]
     return Schemes(
         tuple(scheme for scheme in loaded if not scheme.missing),
         {scheme.name: _reason(company, scheme.missing) for scheme in loaded if scheme.missing},
@@ -109,21 +108,14 @@ def _evidence(names: Sequence[str]) -> exp.Expression:
     return exp.Concat(expressions=parts)
 
 
-def _read_definition(file: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = file.read_text("utf-8")
-        return text, tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not valid TOML: {error}", where=str(file)) from None
-
-
-def _scheme(company: Company, file: Path, text: str, values: dict[str, Any]) -> Scheme:
+def _scheme(company: Company, definition: Definition, values: dict[str, Any]) -> Scheme:
+    file = definition.file
     require_identifier(file.stem, "the file's name", str(file))
     content = Section(values, file)
     content.choose("kind", ("rules", "clusters"))
     names, missing = _names(company, content)
     parts = _parts(content)
-    lines = _rule_lines(text)
+    lines = _rule_lines(definition.text)
     places = [f"{file}:{line}" for line in lines] if len(lines) == len(parts) else [str(file)] * len(parts)
     scheme = Scheme(
         name=file.stem,
@@ -165,7 +157,7 @@ def _names(company: Company, content: Section) -> tuple[dict[str, Kind], tuple[s
     supplied = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
     declared = content.take("needs", dict, default={})
     section = Section(declared, content.file, "needs.")
-    kinds = tuple(kind.name.lower() for kind in Kind)
+    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
     needs = {name: Kind[section.choose(name, kinds).upper()] for name in declared}
     for name, kind in needs.items():
         if supplied.get(name, kind) is not kind:

@@ -6,10 +6,11 @@ What a step needs is imported inside it: Airflow parses the DAG without loading 
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.lake import Lake
 
 Connections = Callable[[str], str]
+log = logging.getLogger("pipeline.steps")
 STEPS = ("extract", "validate", "features", "segment", "audit", "publish")
 
 
@@ -36,20 +38,49 @@ class Night:
     known: date
 
 
-def extract(day: str, *, connections: Connections = from_environment, reread: bool = False) -> None:
-    """Read customers and order lines from the source into raw partitions; a night already read only when asked to `reread`."""
+def extract(
+    day: str, *, known: str | None = None, connections: Connections = from_environment, reread: bool = False, since: str | None = None
+) -> None:
+    """Read customers and order lines from the source into raw partitions; a night already read only when asked to `reread`.
+
+    The local day `since` widens what is read, and reads it again. A restatement goes by what was read.
+    """
     from pipeline.extract import extract as read_source
 
+    if _is_restatement(day, known):
+        return
+    _finish_erasures(connections)
+    widened = date.fromisoformat(since) if since else None
     with _night(day) as night:
-        read_source(night.company, night.lake, night.day, connections=connections, reread=reread, memory_limit=_memory_limit())
+        _require_target(night.company, connections)
+        read_source(
+            night.company, night.lake, night.day, connections=connections, reread=reread, since=widened, memory_limit=_memory_limit()
+        )
 
 
-def validate(day: str, *, connections: Connections = from_environment) -> None:  # noqa: ARG001
-    """Divide raw rows into clean and rejected ones, or stop the night."""
+def validate(
+    day: str,
+    *,
+    known: str | None = None,
+    override_gates: Sequence[str] | str = (),
+    override_reason: str = "",
+    connections: Connections = from_environment,  # noqa: ARG001
+) -> None:
+    """Divide raw rows into clean and rejected ones, or stop the night; a restatement goes by what was divided.
+
+    With `rejected` among `override_gates`, no share of rejected rows stops it.
+    """
+    from pipeline.audit.judging import is_let_pass
+    from pipeline.gates import asked_override
     from pipeline.validate import validate_sources
 
+    asked = asked_override(override_gates, override_reason)
+    if _is_restatement(day, known):
+        return
     with _night(day) as night:
-        validate_sources(night.company, night.lake, night.day)
+        is_any_share_fine = is_let_pass(night.lake, night.day, "rejected", asked)
+        company = replace(night.company, rejected_share_limit=1.0) if is_any_share_fine else night.company
+        validate_sources(company, night.lake, night.day, memory_limit=_memory_limit())
 
 
 def features(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
@@ -65,38 +96,98 @@ def features(day: str, *, known: str | None = None, connections: Connections = f
 
 def segment(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
     """Assign every customer to a segment of every scheme, and profile the segments; with a later night `known`, as a restatement."""
+    from pipeline.intervals import keep_intervals
     from pipeline.memberships import compute_segments
 
     with _night(day, known) as night, _engine(night.lake) as engine:
         compute_segments(night.company, night.lake, engine, night.day, known=night.known)
+        keep_intervals(night.lake, engine, night.day, known=night.known)
 
 
-def audit(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
-    """Check what was computed before anyone sees it."""
+def audit(
+    day: str,
+    *,
+    known: str | None = None,
+    override_gates: Sequence[str] | str = (),
+    override_reason: str = "",
+    connections: Connections = from_environment,  # noqa: ARG001
+) -> None:
+    """Check what was computed before anyone sees it, then judge whether it may be published.
+
+    Closed gates named in `override_gates` let the night pass; `override_reason` is recorded with them.
+    """
+    from pipeline.audit.judging import judge_night
+    from pipeline.gates import asked_override
     from pipeline.validate import validate_features, validate_segments
 
+    asked = asked_override(override_gates, override_reason)
     with _night(day, known) as night:
         validate_features(night.company, night.lake, night.day, known=night.known)
         validate_segments(night.company, night.lake, night.day, known=night.known)
+        if night.known == night.day:
+            with _engine(night.lake) as engine:
+                judge_night(night.company, night.lake, engine, night.day, asked)
 
 
-def publish(day: str, *, connections: Connections = from_environment) -> None:
-    """Publish the night's tables to the database target and swap `current`."""
+def publish(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:
+    """Publish the night's tables to the database target and swap `current`; a restatement is never published."""
     from pipeline.publish.publication import publish as publish_night
 
+    if _is_restatement(day, known):
+        return
+    _finish_erasures(connections)
     with _night(day) as night:
         publish_night(night.company, night.lake, night.day, connections=connections)
 
 
+def erase(day: str, *, connections: Connections = from_environment) -> None:
+    """Erase the customers that the company's `sources/erasures.sql` lists by the end of `day`, as far as they are new."""
+    from pipeline.erasure.listed import erase_listed
+
+    company, lake = _company_and_lake()
+    erase_listed(company, lake, date.fromisoformat(day), connections=connections, memory_limit=_memory_limit())
+
+
+def _require_target(company: Company, connections: Connections) -> None:
+    """Find an address that cannot be one before the night's work, not after it."""
+    if company.target.kind == "postgresql":
+        from pipeline.publish.postgresql import require_address
+
+        require_address(connections(company.target.connection), company.target)
+
+
+def _finish_erasures(connections: Connections) -> None:
+    """Complete an interrupted erasure before a night reads, and before it publishes."""
+    from pipeline.erasure.erasing import finish_erasures
+
+    company, lake = _company_and_lake()
+    finish_erasures(company, lake, connections=connections, memory_limit=_memory_limit())
+
+
+def _is_restatement(day: str, known: str | None) -> bool:
+    """Return whether the night is computed as a later one knows it: such a one reads no source and is never published."""
+    if known in (None, day):
+        return False
+    log.info("%s as known on %s is a restatement: nothing to do here", day, known)
+    return True
+
+
 @contextmanager
 def _night(day: str, known: str | None = None) -> Iterator[Night]:
-    """Yield the night with its lock held, so that two runs of one day take turns."""
+    """Yield the night, with the definitions that were valid then, and its lock held, so that two runs of one day take turns."""
+    from pipeline.erasure.erasing import beside_erasures
+    from pipeline.valid_definitions import company_of_night
+
+    company, lake = _company_and_lake()
+    at, learned = date.fromisoformat(day), date.fromisoformat(known or day)
+    with beside_erasures(lake), lake.lock(f"day={at}"):
+        yield Night(company_of_night(lake, company, at, learned), lake, at, learned)
+
+
+def _company_and_lake() -> tuple[Company, Lake]:
     from pipeline.lake import Lake
 
-    company = load_company(Path(_setting("SEGMENTS_COMPANY")))
-    night = Night(company, Lake(Path(_setting("SEGMENTS_LAKE"))), date.fromisoformat(day), date.fromisoformat(known or day))
-    with night.lake.lock(f"day={night.day}"):
-        yield night
+    return load_company(Path(_setting("SEGMENTS_COMPANY"))), Lake(Path(_setting("SEGMENTS_LAKE")), lock_seconds=_lock_seconds())
 
 
 @contextmanager
@@ -112,6 +203,15 @@ def _engine(lake: Lake) -> Iterator[Engine]:
 
 def _memory_limit() -> str:
     return os.environ.get("SEGMENTS_MEMORY_LIMIT", "3GB")
+
+
+def _lock_seconds() -> float:
+    """Return for how long a step waits for another run; a scheduler tries again, so that need not be long."""
+    text = os.environ.get("SEGMENTS_LOCK_SECONDS", "600")
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError("SEGMENTS_LOCK_SECONDS is no number", where="environment", todo="Write seconds, such as 600.") from None
 
 
 def _setting(name: str) -> str:

@@ -28,6 +28,8 @@ class Kind(Enum):
     DATE = (pa.date32(), "DATE", "date")
     INSTANT = (pa.timestamp("us", tz="UTC"), "TIMESTAMP WITH TIME ZONE", "instant (UTC)")
     FLAG = (pa.bool_(), "BOOLEAN", "true or false")
+    INTEGERS = (pa.list_(pa.int64()), "BIGINT[]", "whole numbers")
+    TEXTS = (pa.list_(pa.string()), "VARCHAR[]", "texts")
 
     @property
     def arrow(self) -> pa.DataType:
@@ -40,6 +42,11 @@ class Kind(Enum):
     @property
     def words(self) -> str:
         return self.value[2]
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a cell holds several values; only caches have such columns."""
+        return self in (Kind.INTEGERS, Kind.TEXTS)
 
 
 class Partition(Enum):
@@ -152,6 +159,17 @@ RAW_ORDER_LINES = Table(
     ("order_id", "line_number"),
     Partition.EVENT_DAY,
 )
+RAW_CONSENTS = Table(
+    "raw_consents",
+    "Who may be written to, as the source gave it; who has a row without consent is left out of publications.",
+    (
+        _CUSTOMER,
+        Column("is_consenting", Kind.FLAG, "Whether the customer agreed; empty counts as no.", required=True),
+        Column("changed_at", Kind.INSTANT, "When that was said last."),
+    ),
+    ("customer_id",),
+    Partition.SNAPSHOT,
+)
 EXTRACTIONS = Table(
     "extractions",
     "What each night read from the source; its presence says that the night's extraction is complete.",
@@ -164,6 +182,19 @@ EXTRACTIONS = Table(
         Column("ignored_columns", Kind.TEXT, "Columns of the source that no table declares, comma separated."),
     ),
     ("source_table",),
+    Partition.NIGHT,
+)
+LATE_DAYS = Table(
+    "late_days",
+    "Days before those that the night read on which the source differed from what was known: late, vanished or changed lines.",
+    (
+        Column("event_day", Kind.DATE, "Local day of the lines.", required=True),
+        Column("source_row_count", Kind.INTEGER, "Lines that the source has of the day.", required=True),
+        Column("known_row_count", Kind.INTEGER, "Lines that were known of it; empty where what is stored cannot be read."),
+        Column("source_net_amount", Kind.MONEY, "Sum of their net amounts in the source."),
+        Column("known_net_amount", Kind.MONEY, "Sum of their net amounts as known."),
+    ),
+    ("event_day",),
     Partition.NIGHT,
 )
 CUSTOMERS = Table(
@@ -210,6 +241,21 @@ VALIDATION_RESULTS = Table(
         Column("is_passed", Kind.FLAG, "Whether the night may go on as far as this rule is concerned.", required=True),
     ),
     ("source_table", "rule"),
+    Partition.NIGHT,
+)
+GATE_RESULTS = Table(
+    "gate_results",
+    "What each gate said of a night that was to be published. A log of runs: it tells what the night was compared with then.",
+    (
+        Column("gate", Kind.TEXT, "Name of the gate.", required=True),
+        Column("subject", Kind.TEXT, "Scheme, table or attribute that was judged.", required=True),
+        Column("state", Kind.TEXT, "`open`, `closed`, `overridden`, `not measured` or `off`; `closed` stops the night.", required=True),
+        Column("measured", Kind.NUMBER, "Share, factor or days that was measured."),
+        Column("limit", Kind.NUMBER, "Value up to which the gate is open; from which, for `too_few`."),
+        Column("words", Kind.TEXT, "The same in words.", required=True),
+        Column("reason", Kind.TEXT, "Why a person let the night pass a closed gate."),
+    ),
+    ("gate", "subject"),
     Partition.NIGHT,
 )
 
@@ -324,6 +370,22 @@ CUSTOMER_SEGMENTS = Table(
     Partition.NIGHT,
     is_published=True,
 )
+CUSTOMER_SEGMENT_INTERVALS = Table(
+    "customer_segment_intervals",
+    "Who was in which segment from when to when, as the nights told it and as later nights know it better: of the rows that "
+    "cover a day and were known by the day you choose, the newest known one holds. A row lies under the day on which it ended; "
+    "under 9999-12-31 while it holds; a restated one under its night and the night that knows it so.",
+    (
+        _CUSTOMER,
+        _SCHEME,
+        Column("segment", Kind.TEXT, "Segment of the scheme; empty where a later night knows that the customer was in none."),
+        Column("valid_from", Kind.DATE, "First day on which the customer was in the segment.", required=True),
+        Column("valid_to", Kind.DATE, "First day on which that was over; empty while no stored night says otherwise."),
+        Column("known_from", Kind.DATE, "Night that knew it first.", required=True),
+    ),
+    ("customer_id", "scheme", "valid_from", "known_from"),
+    Partition.EVENT_DAY,
+)
 SEGMENT_PROFILES = Table(
     "segment_profiles",
     "One row per scheme and segment: size, share, and what its customers are like.",
@@ -346,21 +408,87 @@ SEGMENT_PROFILES = Table(
     is_published=True,
 )
 
-SOURCE_TABLES = {"customers": RAW_CUSTOMERS, "prospects": RAW_PROSPECTS, "order_lines": RAW_ORDER_LINES}
+AFFECTED_CUSTOMERS = Table(
+    "affected_customers",
+    "Customers whose state must be computed anew tonight.",
+    (_CUSTOMER,),
+    ("customer_id",),
+    Partition.NIGHT,
+)
+CUSTOMER_STATES = Table(
+    "customer_states",
+    "A cache: one row per customer who ever bought, in dates and exact numbers that do not age from one night to the next.",
+    (
+        _CUSTOMER,
+        Column("first_order_date", Kind.DATE, "First order-day ever."),
+        Column("last_order_date", Kind.DATE, "Last order-day ever."),
+        Column("window_first_order_date", Kind.DATE, "First day in the window that anything counts for; the state is stale once it left."),
+        Column("lifetime_order_day_count", Kind.INTEGER, "Order-days ever.", required=True),
+        Column("lifetime_order_count", Kind.INTEGER, "Orders ever.", required=True),
+        Column("lifetime_spend_amount", Kind.MONEY, "Spend net of refunds ever.", required=True),
+        Column("order_day_count", Kind.INTEGER, "Order-days in the window.", required=True),
+        Column("order_count", Kind.INTEGER, "Orders in the window.", required=True),
+        Column("line_count", Kind.INTEGER, "Order lines in the window.", required=True),
+        Column("discounted_line_count", Kind.INTEGER, "Order lines in the window bought at a discount.", required=True),
+        Column("order_amount", Kind.MONEY, "Spend in the window before refunds.", required=True),
+        Column("full_price_amount", Kind.MONEY, "Spend in the window on order lines bought without a discount.", required=True),
+        Column("refund_amount", Kind.MONEY, "Money given back in the window, 0 or more.", required=True),
+        Column("weekend_day_count", Kind.INTEGER, "Order-days in the window on a Saturday or Sunday.", required=True),
+        Column("gap_count", Kind.INTEGER, "Completed gaps between order-days ever.", required=True),
+        Column("gap_sum", Kind.INTEGER, "Sum of the gaps in days.", required=True),
+        Column("gap_square_sum", Kind.INTEGER, "Sum of the squared gaps.", required=True),
+        Column("gap_median_doubled", Kind.INTEGER, "Twice the median gap, which is a whole number."),
+        Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
+        Column("category_count", Kind.INTEGER, "Distinct categories bought in the window.", required=True),
+        Column("favourite_category", Kind.TEXT, "Category bought on most order-days in the window; then most spend, then first by name."),
+        Column("line_count_square_sum", Kind.INTEGER, "Sum over categories of the squared order lines in the window.", required=True),
+        Column("later_count", Kind.INTEGER, "Category purchases in the window after the first order-day.", required=True),
+        Column("new_count", Kind.INTEGER, "Those of them that were the first of their category.", required=True),
+        Column("main_channel", Kind.TEXT, "Channel with most order lines in the window; then first by name."),
+        Column("main_channel_line_count", Kind.INTEGER, "Order lines in the window through the main channel.", required=True),
+    ),
+    ("customer_id",),
+    Partition.NIGHT,
+)
+CUSTOMER_ARCHIVES = Table(
+    "customer_archives",
+    "A cache: what each customer did before a month long past, as far as lifetime figures need it.",
+    (
+        _CUSTOMER,
+        Column("first_order_date", Kind.DATE, "First order-day."),
+        Column("last_order_date", Kind.DATE, "Last order-day before the month."),
+        Column("order_day_count", Kind.INTEGER, "Order-days.", required=True),
+        Column("order_count", Kind.INTEGER, "Orders.", required=True),
+        Column("spend_amount", Kind.MONEY, "Spend net of refunds.", required=True),
+        Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
+        Column("gaps", Kind.INTEGERS, "Days between one order-day and the next, in any order."),
+        Column("categories", Kind.TEXTS, "Categories bought, in any order."),
+    ),
+    ("customer_id",),
+    Partition.NIGHT,
+)
+
+SOURCE_TABLES = {"customers": RAW_CUSTOMERS, "prospects": RAW_PROSPECTS, "order_lines": RAW_ORDER_LINES, "consents": RAW_CONSENTS}
+# Ids on this list are never stored.
+ERASURES = Table("erasures", "Customers who asked to be forgotten.", (_CUSTOMER,), ("customer_id",), Partition.SNAPSHOT)
 ALL_TABLES = (
     RAW_CUSTOMERS,
     RAW_PROSPECTS,
     RAW_ORDER_LINES,
+    RAW_CONSENTS,
     EXTRACTIONS,
+    LATE_DAYS,
     CUSTOMERS,
     ORDER_LINES,
     REJECTED_ROWS,
     VALIDATION_RESULTS,
+    GATE_RESULTS,
     CUSTOMER_DAYS,
     CUSTOMER_DAY_CATEGORIES,
     POPULATION_RHYTHM,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
+    CUSTOMER_SEGMENT_INTERVALS,
     SEGMENT_PROFILES,
 )
 PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published)

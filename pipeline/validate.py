@@ -32,6 +32,7 @@ from pipeline.tables import (
 from pipeline.validation.batches import Stored
 from pipeline.validation.clean_rows import clean_order_lines, clean_people, united
 from pipeline.validation.inspection import BATCH_ROWS, Inspection, inspection_of
+from pipeline.validation.spread_keys import spread_row_count
 from pipeline.validation.verdict import stop_where_broken, stop_where_too_many_rejected, store_verdict, stored_verdict, verdict_of
 
 log = logging.getLogger("pipeline.validate")
@@ -47,7 +48,7 @@ class _People:
     ids: pa.Array
 
 
-def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int = BATCH_ROWS) -> None:
+def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int = BATCH_ROWS, memory_limit: str = "3GB") -> None:
     """Divide what night `day` knows of its sources into clean partitions and rejected rows.
 
     Raises DataError where a critical rule stops the night, GateClosed where too many rows were set aside; rejected
@@ -60,6 +61,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     partitions = [Stored(lines.table, version.day, version.known) for version in versions]
     rejected = chain(people[0].rejected, lines.rejected_rows(lake, partitions), *(snapshot.rejected for snapshot in people[1:]))
     lake.write(REJECTED_ROWS, rejected, day=day)
+    lines.tally.add_spread_keys(spread_row_count(lake, versions, memory_limit=memory_limit))
     inspections = [lines, *(snapshot.inspection for snapshot in people)]
     recovered = [version for version in versions if version.known != day]
     store_verdict(company, lake, day, verdict_of(inspections, recovered))
@@ -133,9 +135,17 @@ def _versions_to_check(lake: Lake, day: date) -> list[Version]:
 
     A rerun takes the same ones, though they have clean counterparts by then.
     """
-    settled = set(lake.versions(ORDER_LINES)).difference(stored_verdict(lake, day).recovered)
+    settled = set(lake.versions(ORDER_LINES)).difference(_recovered_before(lake, day))
     visible = lake.versions_known(RAW_ORDER_LINES, through=day, known=day)
     return [version for version in visible if version.known == day or version not in settled]
+
+
+def _recovered_before(lake: Lake, day: date) -> Sequence[Version]:
+    """Return what the night's stored verdict says that it recovered; one that is damaged is about to be written again."""
+    try:
+        return stored_verdict(lake, day).recovered
+    except DataError:
+        return ()
 
 
 def _write_customers(company: Company, lake: Lake, people: Sequence[_People]) -> None:

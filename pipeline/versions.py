@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp, parse_one
@@ -15,11 +16,12 @@ from sqlglot import exp, parse_one
 from pipeline.calendar import days_between
 from pipeline.engines import Parameter
 from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.errors import TransientError
+from pipeline.errors import DataError, TransientError
 from pipeline.lake import Lake
 from pipeline.tables import Partition, Table
 
 DIGEST = "rows_digest"
+NET_AMOUNT = "net_amount"
 _DAY = "segments_day"
 # A row without an instant waits on the first day there is, the same one every night; a zone west of Greenwich
 # puts the year 1 into the year 0, which no date can hold.
@@ -48,10 +50,15 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """How many rows one partition is to hold, and a digest of them that does not depend on their order."""
+    """How many rows one partition is to hold, a digest of them that does not depend on their order, and their net amount."""
 
     row_count: int
     digest: str
+    net_amount: str
+
+    def facts(self, table: Table) -> dict[str, str]:
+        """Return what the manifest of the partition says of its rows."""
+        return {DIGEST: self.digest} | ({NET_AMOUNT: self.net_amount} if NET_AMOUNT in table.column_names else {})
 
 
 def store_versions(lake: Lake, table: Table, rows: Path, night: Night, *, memory_limit: str) -> int:
@@ -76,7 +83,7 @@ def _write(lake: Lake, table: Table, sorted_rows: _Rows, changed: Mapping[date, 
     for day, contents in changed.items():
         event_day = day if table.partition is Partition.EVENT_DAY else None
         rows = sorted_rows.take(contents.row_count)
-        lake.write(table, rows, day=event_day, known=night.day, manifest={DIGEST: contents.digest})
+        lake.write(table, rows, day=event_day, known=night.day, manifest=contents.facts(table))
 
 
 def _own_count(lake: Lake, table: Table, night: Night) -> int:
@@ -113,12 +120,27 @@ class _Rows:
 
 def _contents(lake: Lake, engine: DuckDBEngine, table: Table, night: Night) -> dict[date, Contents]:
     """Return what each partition is to hold, the empty ones included."""
-    found = {
-        row[_DAY]: Contents(row["row_count"], _digest(table, row["row_count"], row["row_sum"]))
-        for row in engine.run(_digests(table), _parameters(night)).read_all().to_pylist()
+    found = _found_contents(engine, table, _parameters(night))
+    return dict.fromkeys(_expected_days(lake, table, night, found), _empty_contents(table)) | found
+
+
+def facts_of_rows(engine: DuckDBEngine, table: Table, rows: Path) -> dict[str, str]:
+    """Return what the manifest of one raw partition says of its rows, those of the Parquet file `rows`."""
+    whole = replace(table, partition=Partition.SNAPSHOT)
+    engine.register(whole, [rows])
+    [contents] = _found_contents(engine, whole, {"day": date.min}).values() or [_empty_contents(whole)]
+    return contents.facts(whole)
+
+
+def _found_contents(engine: DuckDBEngine, table: Table, parameters: Mapping[str, Parameter]) -> dict[date, Contents]:
+    return {
+        row[_DAY]: Contents(row["row_count"], _digest(table, row["row_count"], row["row_sum"]), row[NET_AMOUNT])
+        for row in engine.run(_digests(table), parameters).read_all().to_pylist()
     }
-    empty = Contents(0, _digest(table, 0, "0"))
-    return dict.fromkeys(_expected_days(lake, table, night, found), empty) | found
+
+
+def _empty_contents(table: Table) -> Contents:
+    return Contents(0, _digest(table, 0, "0"), "0")
 
 
 def _expected_days(lake: Lake, table: Table, night: Night, found: Mapping[date, Contents]) -> Iterator[date]:
@@ -148,15 +170,15 @@ def _known_digests(lake: Lake, table: Table, night: Night, days: Container[date]
     else:
         known = lake.snapshot_known(table, night.day)
         paths = {night.day: lake.path(table, known=known)} if known else {}
-    return {day: _stored_digest(lake, path) for day, path in paths.items()}
+    return {day: str(stored_facts(lake, path).get(DIGEST, "")) for day, path in paths.items()}
 
 
-def _stored_digest(lake: Lake, path: Path) -> str:
-    """Return nothing for a file that cannot be read: it differs from everything, so the night writes it again."""
+def stored_facts(lake: Lake, path: Path) -> dict[str, Any]:
+    """Return what the footer of the partition at `path` says, and nothing for one that cannot be read: it differs from everything."""
     try:
-        return str(lake.manifest(path).get(DIGEST, ""))
-    except (pa.ArrowException, OSError):
-        return ""
+        return lake.manifest(path)
+    except DataError:
+        return {}
 
 
 def _digest(table: Table, row_count: int, row_sum: str) -> str:
@@ -175,9 +197,11 @@ def _days_of(table: Table) -> exp.Expr:
 def _digests(table: Table) -> exp.Query:
     """Return the statement that counts each day's rows and adds up their digests, so that their order is no matter."""
     row = exp.func("concat", *(_value_text(name) for name in table.column_names), dialect="duckdb")
-    rows = exp.select(exp.alias_(_days_of(table), _DAY), exp.alias_(row, "row_text")).from_(table.name)
+    amount = exp.column(NET_AMOUNT) if NET_AMOUNT in table.column_names else exp.null()
+    rows = exp.select(exp.alias_(_days_of(table), _DAY), exp.alias_(row, "row_text"), exp.alias_(amount, NET_AMOUNT)).from_(table.name)
     return parse_one(
-        """SELECT segments_day, COUNT(*) AS row_count, CAST(SUM(md5_number_lower(row_text)) AS TEXT) AS row_sum
+        """SELECT segments_day, COUNT(*) AS row_count, CAST(SUM(md5_number_lower(row_text)) AS TEXT) AS row_sum,
+          CAST(COALESCE(SUM(net_amount), 0) AS TEXT) AS net_amount
         FROM staged GROUP BY segments_day""",
         into=exp.Select,
         read="duckdb",

@@ -30,6 +30,7 @@ def a_company(folder: Path, **overrides: Any) -> Company:
         "schedule": "0 4 * * *",
         "window_days": 365,
         "lookback_days": 3,
+        "late_check_days": 30,
         "rejected_share_limit": 0.05,
         "source": Source(kind="files", folder=folder / "data"),
         "target": Target(),

@@ -7,7 +7,12 @@ import sys
 
 import typer
 
+from pipeline.cli.backfill import backfill
+from pipeline.cli.erase import erase
+from pipeline.cli.history import history
+from pipeline.cli.rollback import rollback
 from pipeline.cli.run import run, summary
+from pipeline.cli.status import status
 from pipeline.errors import PipelineError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -19,7 +24,12 @@ def segments() -> None:
 
 
 app.command()(run)
+app.command()(backfill)
 app.command()(summary)
+app.command()(rollback)
+app.command()(status)
+app.command()(history)
+app.command()(erase)
 
 
 @app.command()

@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pipeline import steps
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, LakeOption, chosen_day, use
 from pipeline.company import load_company
+from pipeline.gates import asked_override
 
 RereadOption = Annotated[bool, typer.Option("--reread", help="Read the source again, even where this night has read it.")]
+SinceOption = Annotated[
+    datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="Read the source again from this local day on; implies --reread.")
+]
+OverrideOption = Annotated[
+    list[str] | None, typer.Option("--override-gate", help="Let the night pass this closed gate; may be given again.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why a gate is overridden; recorded with the night.")]
 
 
-def run(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayOption = None, reread: RereadOption = False) -> None:  # noqa: FBT002
+def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an argument
+    company: CompanyOption = COMPANY,
+    lake: LakeOption = LAKE,
+    day: DayOption = None,
+    reread: RereadOption = False,  # noqa: FBT002
+    since: SinceOption = None,
+    override_gate: OverrideOption = None,
+    reason: ReasonOption = "",
+) -> None:
     """Run one night: extract, validate, features, segment, audit, publish."""
     night = load_company(company).require_day(chosen_day(company, day), now=datetime.now(UTC))
+    asked = asked_override(override_gate or (), reason)
+    options: Mapping[str, Mapping[str, Any]] = {
+        "extract": {"reread": reread, "since": since.date().isoformat() if since else None},
+        **{name: {"override_gates": sorted(asked.gates), "override_reason": asked.reason} for name in ("validate", "audit")},
+    }
     use(company, lake)
     for place, name in enumerate(steps.STEPS, 1):
         started = time.monotonic()
         typer.echo(f"[{place}/{len(steps.STEPS)}] {name} {night}", err=True)
-        getattr(steps, name)(night.isoformat(), **({"reread": reread} if name == "extract" else {}))
+        getattr(steps, name)(night.isoformat(), **options.get(name, {}))
         typer.echo(f"      {name} took {time.monotonic() - started:.1f} s", err=True)
     show_summary(company, lake, night)
 
@@ -37,5 +59,7 @@ def show_summary(company: Path, lake: Path, night: date) -> None:
     """Print what a night published."""
     from pipeline.lake import Lake
     from pipeline.report.summary import print_summary
+    from pipeline.valid_definitions import company_valid
 
-    print_summary(load_company(company), Lake(lake), night)
+    stored = Lake(lake)
+    print_summary(company_valid(stored, load_company(company), night), stored, night)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,18 +60,11 @@ def load_cluster_schemes(company: Company) -> tuple[ClusterScheme, ...]:
     Raises ConfigError naming file and field where something is missing, unknown or out of bounds.
     """
     schemes = []
-    for name, file in sorted(company.definitions("segments", ".toml").items()):
-        values = _parsed(file)
+    for name, definition in sorted(company.definitions("segments", ".toml").items()):
+        values = definition.toml()
         if values.get("kind") == KIND:
-            schemes.append(_scheme(name, file, values))
+            schemes.append(_scheme(name, definition.file, values))
     return tuple(schemes)
-
-
-def _parsed(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not valid TOML: {error}", where=str(file)) from None
 
 
 def _scheme(name: str, file: Path, values: dict[str, Any]) -> ClusterScheme:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from sqlglot import exp
 
 from pipeline.engines import Parameter, columns_of, empty_select, parameter_names
 from pipeline.errors import DataError, TransientError
+from pipeline.lake import reading
+from pipeline.staging import private_folder
 from pipeline.tables import Table
 
 BATCH_ROWS = 131_072
@@ -22,25 +24,34 @@ class DuckDBEngine:
     """Runs statements in one private in-memory database that can read `lake_root` and nothing else."""
 
     def __init__(self, lake_root: Path, *, memory_limit: str = "3GB", threads: int | None = None) -> None:
-        spill = lake_root / "staging" / "spill"
+        self._resources = ExitStack()
+        self._whole: set[Path] = set()
         with _told():
-            spill.mkdir(parents=True, exist_ok=True)
+            spill = self._resources.enter_context(private_folder(lake_root))
         settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(spill)}
         if threads:
             settings["threads"] = threads
-        self._connection = duckdb.connect(config=settings)
+        self._connection = self._resources.enter_context(duckdb.connect(config=settings))
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET allowed_directories = $roots", {"roots": [f"{lake_root}/"]})
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 
     def register(self, table: Table, paths: Sequence[Path]) -> None:
+        self._require_whole(table, paths)
         if not paths:
             relation = self._connection.sql(empty_select(table).sql("duckdb"))
         else:
             names = ", ".join(exp.column(column.name, quoted=True).sql("duckdb") for column in columns_of(table))
             relation = self._connection.read_parquet([str(path) for path in paths], hive_partitioning=True).project(names)
         relation.create_view(table.name)
+
+    def _require_whole(self, table: Table, paths: Sequence[Path]) -> None:
+        """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
+        for path in paths:
+            if path not in self._whole:
+                with reading(table.name, path):
+                    self._whole.add(path)
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
@@ -49,7 +60,7 @@ class DuckDBEngine:
         return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader))
 
     def close(self) -> None:
-        self._connection.close()
+        self._resources.close()
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -65,7 +76,7 @@ def _told() -> Iterator[None]:
     except duckdb.OutOfMemoryException:
         raise TransientError("a statement ran out of memory", todo="Raise SEGMENTS_MEMORY_LIMIT or free memory, then run again.") from None
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        kind = str(error).partition(":")[0]
-        if isinstance(error, duckdb.IOException) or kind in ("IO Error", "Out of Memory Error"):
+        kind = getattr(error, "strerror", None) or str(error).partition(":")[0]
+        if isinstance(error, duckdb.IOException) or getattr(error, "errno", None) or kind in ("IO Error", "Out of Memory Error"):
             raise TransientError(f"a statement failed: {kind}", todo="Free disk space or memory, then run again.") from None
         raise DataError(f"a statement failed on a value: {kind}", todo="Look for an amount or a date that is out of range.") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import LiteralString
 
 import psycopg
 import pyarrow as pa
@@ -14,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.company import Target
 from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
-from pipeline.publish.target import Night, TargetTable, merge_night
+from pipeline.publish.target import Night, Session, TargetTable, merge_night
 from pipeline.tables import MONEY_DECIMALS, Kind
 
 APPLICATION = "customer-segments"
@@ -47,6 +46,28 @@ def publish_to_postgresql(uri: str, target: Target, night: Night) -> bool:
         else:
             connection.rollback()
     return is_merged
+
+
+def require_address(uri: str, target: Target) -> None:
+    """Raise ConfigError where `uri` cannot be the address of a PostgreSQL; no server is asked."""
+    try:
+        conninfo_to_dict(uri)
+    except psycopg.ProgrammingError:
+        raise ConfigError(
+            "the address of the publish target cannot be read",
+            where=f"connection `{target.connection}`",
+            todo="Set it to a URI such as postgresql://writer@host:5432/crm.",
+        ) from None
+
+
+@contextmanager
+def postgresql_session(uri: str, target: Target) -> Iterator[Session]:
+    """Yield one transaction in the target's schema, while no publisher is in it; it ends with the block."""
+    where = f"connection `{target.connection}`, schema `{target.schema}`"
+    with _told(where), _connected(uri) as connection:
+        _take_turn(connection, target.schema)
+        yield _PostgreSQLSession(connection, target.schema)
+        _commit(connection, where)
 
 
 def _connected(uri: str) -> psycopg.Connection:
@@ -91,9 +112,13 @@ class _PostgreSQLSession:
     def execute(self, statement: str) -> None:
         self._connection.execute(statement.encode())
 
-    def count(self, statement: LiteralString) -> int:
-        row = self._connection.execute(statement).fetchone()
+    def count(self, statement: str) -> int:
+        row = self._connection.execute(statement.encode()).fetchone()
         return int(row[0]) if row else 0
+
+    def texts(self, statement: str) -> Iterator[str]:
+        for (text,) in self._connection.execute(statement.encode()):
+            yield text
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         name = sql.Identifier(table.name)

@@ -10,11 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -23,29 +19,35 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.audit.record import as_manifest, stored_gates
 from pipeline.company import Company
-from pipeline.errors import DataError, TransientError
+from pipeline.errors import DataError
+from pipeline.gates import require_open
 from pipeline.lake import Lake, reading
+from pipeline.publish.consent import withheld_customers, without
+from pipeline.publish.pointer import (
+    MANIFEST,
+    Publication,
+    current_publication,
+    flush,
+    folder_of,
+    on_disk,
+    point_to,
+    publication_of,
+    sweep,
+)
 from pipeline.publish.postgresql import publish_to_postgresql
 from pipeline.publish.sqlite import publish_to_sqlite
 from pipeline.publish.target import BATCH_ROWS, Night
-from pipeline.tables import DAY, PUBLISHED_TABLES, Table
+from pipeline.staging import private_folder
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
 
 log = logging.getLogger("pipeline.publish")
 
-MANIFEST = "manifest.json"
+__all__ = ["Publication", "current_publication", "publish"]
+
 DIGEST_LENGTH = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One published night; `previous` is the id of the publication that a rollback leads to, if any."""
-
-    day: date
-    publication_id: str
-    previous: str | None
-    row_counts: Mapping[str, int]
-    folder: Path
+CONTENT = ("day", "tables", "policies", "withheld")
 
 
 def publish(
@@ -59,66 +61,44 @@ def publish(
     """Publish the night of `day` and return what is current then; a day older than the current one changes nothing.
 
     Readers keep the old publication until the last rename; after any failure the same call may be made again.
-    Raises DataError where a partition is absent or damaged, TransientError where disk or database failed.
+    Raises DataError where a partition is absent or damaged, TransientError where disk or database failed, GateClosed
+    where a gate closed on the night.
     """
     with lake.lock("publish"):
         current = current_publication(lake)
         if current is not None and day < current.day:
             log.warning("%s stays published: %s is older", current.publication_id, day)
             return current
-        with _disk(lake):
+        with on_disk(lake):
             publication = _build(company, lake, day, tables, current)
-        _publish_to_target(company, lake, publication, connections)
-        with _disk(lake):
-            _point_to(lake, publication)
-            _sweep(lake, publication)
+        publish_to_target(company, lake, publication, connections)
+        with on_disk(lake):
+            point_to(lake, publication)
+            sweep(lake, publication)
         log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
     return publication
 
 
-def current_publication(lake: Lake) -> Publication | None:
-    """Return what `current` points to, or None where nothing was ever published.
-
-    Raises DataError where the pointer leads nowhere or its manifest cannot be read.
-    """
-    link = lake.root / "current"
-    if not os.path.lexists(link):
-        return None
-    try:
-        return _publication(lake, json.loads((link / MANIFEST).read_text("utf-8")))
-    except (OSError, ValueError, KeyError):
-        raise DataError(
-            "the current publication is damaged: its manifest cannot be read",
-            where=str(link),
-            todo="Remove the link `current`, then run the day again: segments run --day YYYY-MM-DD.",
-        ) from None
-
-
-def _publication(lake: Lake, manifest: Mapping[str, Any]) -> Publication:
-    return Publication(
-        day=date.fromisoformat(manifest["day"]),
-        publication_id=manifest["publication_id"],
-        previous=manifest["previous"],
-        row_counts={name: table["rows"] for name, table in manifest["tables"].items()},
-        folder=_folder(lake, manifest["publication_id"]),
-    )
-
-
-def _folder(lake: Lake, publication_id: str) -> Path:
-    return lake.root / "publications" / publication_id
-
-
 def _build(company: Company, lake: Lake, day: date, tables: Sequence[Table], current: Publication | None) -> Publication:
     """Write the folder of `day` beside the others; nobody reads it yet, unless it is current and the same."""
-    staged = lake.root / "staging" / "publication"
-    shutil.rmtree(staged, ignore_errors=True)
-    written = {table.name: _write_table(lake, company.table(table), day, staged) for table in tables}
-    content = {"day": day.isoformat(), "tables": written, "policies": _policies(company)}
-    publication_id = f"{day}-{_digest(content)}"
-    manifest = {**content, "publication_id": publication_id, "previous": _previous(lake, current, day, publication_id)}
-    lake.write_text(staged / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    _install(staged, _folder(lake, publication_id))
-    return _publication(lake, manifest)
+    with private_folder(lake.root) as private:
+        staged = private / "publication"
+        withheld = withheld_customers(company, lake, day)
+        written = {table.name: _write_table(lake, company.table(table), day, staged, withheld) for table in tables}
+        content = {"day": day.isoformat(), "tables": written, "policies": _policies(company), **_withheld(lake, day, written, withheld)}
+        publication_id = named_by_content(content)
+        previous = _previous(lake, current, day, publication_id)
+        manifest = {**content, **_told(lake, day), "publication_id": publication_id, "previous": previous}
+        lake.write_text(staged / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        install(staged, folder_of(lake, publication_id))
+    return publication_of(lake, manifest)
+
+
+def _told(lake: Lake, day: date) -> dict[str, Any]:
+    """Return what the manifest tells beside the content: what the gates said, and digests of what the schemes were then."""
+    gates = stored_gates(lake, day)
+    require_open(day, gates.results if gates else [], where=str(lake.path(GATE_RESULTS, day=day)))
+    return {"gates": as_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
 
 
 def _policies(company: Company) -> dict[str, Any]:
@@ -133,8 +113,10 @@ def _policies(company: Company) -> dict[str, Any]:
     }
 
 
-def _digest(content: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
+def named_by_content(manifest: Mapping[str, Any]) -> str:
+    """Return the id of a publication: its day and a digest of what it holds, whatever else its manifest tells."""
+    content = {name: manifest[name] for name in CONTENT if name in manifest}
+    return f"{manifest['day']}-{sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]}"
 
 
 def _previous(lake: Lake, current: Publication | None, day: date, publication_id: str) -> str | None:
@@ -145,13 +127,22 @@ def _previous(lake: Lake, current: Publication | None, day: date, publication_id
     if current is None:
         return None
     ways_back = (current.publication_id,) if current.day < day else (current.previous, current.publication_id)
-    return next((way for way in ways_back if way and way != publication_id and _folder(lake, way).is_dir()), None)
+    return next((way for way in ways_back if way and way != publication_id and folder_of(lake, way).is_dir()), None)
 
 
-def _write_table(lake: Lake, table: Table, day: date, folder: Path) -> dict[str, Any]:
+def _withheld(lake: Lake, day: date, written: Mapping[str, Any], withheld: pa.Array | None) -> dict[str, Any]:
+    """Return how many of the night's customers are left out, where the company asks for consent."""
+    if withheld is None:
+        return {}
+    count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
+    return {"withheld": {"customers": count - written[CUSTOMER_FEATURES.name]["rows"]}}
+
+
+def _write_table(lake: Lake, table: Table, day: date, folder: Path, withheld: pa.Array | None) -> dict[str, Any]:
     path = folder / f"{table.name}.parquet"
     schema = pa.schema([(DAY.name, DAY.kind.arrow), *table.schema])
-    rows = lake.write_file(schema, _dated(lake.path(table, day=day), table, day), path, {"table": table.name, "day": day})
+    kept = (without(rows, withheld) for rows in _dated(lake.path(table, day=day), table, day))
+    rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
     with path.open("rb") as file:
         return {"rows": rows, "sha256": file_digest(file, "sha256").hexdigest()}
 
@@ -159,7 +150,7 @@ def _write_table(lake: Lake, table: Table, day: date, folder: Path) -> dict[str,
 def _dated(path: Path, table: Table, day: date) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a partition after a column with its day."""
     names = list(table.column_names)
-    with reading(table, path, piece="night"):
+    with reading(table.name, path, piece="night"):
         for batch in _partition(path, table).iter_batches(BATCH_ROWS, columns=names):
             days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
             yield pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names])
@@ -176,64 +167,28 @@ def _partition(path: Path, table: Table) -> pq.ParquetFile:
     return file
 
 
-def _install(staged: Path, folder: Path) -> None:
+def install(staged: Path, folder: Path) -> None:
     """Move a finished folder into place; on one of the same id it lays the same bytes, so that damage heals."""
     for path in (*staged.iterdir(), staged):
-        _flush(path)
+        flush(path)
     folder.parent.mkdir(exist_ok=True)
     if folder.is_dir():
         for path in sorted(staged.iterdir()):
             path.replace(folder / path.name)
-        staged.rmdir()
     else:
         staged.rename(folder)
-    _flush(folder)
-    _flush(folder.parent)
+    flush(folder)
+    flush(folder.parent)
 
 
-def _publish_to_target(company: Company, lake: Lake, publication: Publication, connections: Callable[[str], str]) -> None:
-    night = Night(publication.day, publication.publication_id, publication.folder)
+def publish_to_target(
+    company: Company, lake: Lake, publication: Publication, connections: Callable[[str], str], *, is_way_back: bool = False
+) -> None:
+    """Bring the database target to `publication`; on the way back its later days are taken back first, else they win."""
+    night = Night(publication.day, publication.publication_id, publication.folder, is_way_back)
     if company.target.kind == "postgresql":
         is_merged = publish_to_postgresql(connections(company.target.connection), company.target, night)
     else:
         is_merged = publish_to_sqlite(lake.root / "segments.sqlite", night)
     if not is_merged:
         log.warning("the database target keeps its later day; %s was not merged", publication.publication_id)
-
-
-def _point_to(lake: Lake, publication: Publication) -> None:
-    staged = lake.root / "staging" / "current"
-    staged.unlink(missing_ok=True)
-    staged.symlink_to(Path("publications", publication.publication_id))
-    staged.replace(lake.root / "current")
-    _flush(lake.root)
-
-
-def _sweep(lake: Lake, publication: Publication) -> None:
-    """Remove every publication but the current one and its previous; each leaves its place whole."""
-    swept = lake.root / "staging" / "swept"
-    shutil.rmtree(swept, ignore_errors=True)
-    for folder in sorted(_folder(lake, "").iterdir()):
-        if folder.name not in (publication.publication_id, publication.previous):
-            folder.rename(swept)
-            shutil.rmtree(swept)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk(lake: Lake) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise TransientError(
-            f"could not publish: {error.strerror}",
-            where=str(error.filename or lake.root),
-            todo="Free space or mend the disk, then run again.",
-        ) from None

@@ -6,12 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import LiteralString
 
 import pyarrow as pa
 
 from pipeline.errors import DataError, TransientError
-from pipeline.publish.target import Night, TargetTable, merge_night, quoted
+from pipeline.publish.target import Night, Session, TargetTable, merge_night, quoted
 from pipeline.tables import Kind
 
 LOCK_SECONDS = 60
@@ -39,6 +38,23 @@ def publish_to_sqlite(path: Path, night: Night) -> bool:
     return is_merged
 
 
+@contextmanager
+def sqlite_session(path: Path) -> Iterator[Session]:
+    """Yield one transaction in the database at `path`, in which what is deleted is overwritten; it ends with the block."""
+    with _told(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("BEGIN IMMEDIATE")
+        yield _SQLiteSession(connection)
+        connection.execute("COMMIT")
+
+
+def compact_sqlite(path: Path) -> None:
+    """Write the database at `path` anew, without what earlier deletions left in its pages."""
+    with _told(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+        connection.execute("VACUUM")
+
+
 class _SQLiteSession:
     types: Mapping[Kind, str] = TYPES
 
@@ -58,8 +74,12 @@ class _SQLiteSession:
     def execute(self, statement: str) -> None:
         self._connection.execute(statement)
 
-    def count(self, statement: LiteralString) -> int:
+    def count(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchone()[0])
+
+    def texts(self, statement: str) -> Iterator[str]:
+        for (text,) in self._connection.execute(statement):
+            yield text
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         places = ", ".join("?" for _ in table.columns)

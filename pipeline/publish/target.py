@@ -40,11 +40,12 @@ class TargetTable:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A publication folder to bring the target to."""
+    """A publication folder to bring the target to; on the way back, later days are taken back first."""
 
     day: date
     publication_id: str
     folder: Path
+    is_way_back: bool = False
 
 
 class Session(Protocol):
@@ -58,8 +59,11 @@ class Session(Protocol):
     def execute(self, statement: str) -> None:
         """Run one statement that returns nothing."""
 
-    def count(self, statement: LiteralString) -> int:
+    def count(self, statement: str) -> int:
         """Return the number that `statement` selects."""
+
+    def texts(self, statement: str) -> Iterator[str]:
+        """Yield the values of the one text column that `statement` selects."""
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         """Fill `table`, which exists and is private to this session; batches have its columns."""
@@ -97,6 +101,12 @@ INDEXES: Final[tuple[LiteralString, ...]] = (
     "CREATE INDEX customer_segment_history_to ON customer_segment_history (valid_to)",
 )
 LATER_PUBLICATIONS: Final = "SELECT count(*) FROM publications WHERE day > (SELECT day FROM night)"
+TAKE_BACK: Final[tuple[LiteralString, ...]] = (
+    "DELETE FROM customer_segment_history WHERE valid_from > (SELECT day FROM night)",
+    "UPDATE customer_segment_history SET valid_to = NULL WHERE valid_to > (SELECT day FROM night)",
+    "DELETE FROM segment_profiles WHERE day > (SELECT day FROM night)",
+    "DELETE FROM publications WHERE day > (SELECT day FROM night)",
+)
 MERGE: Final[tuple[LiteralString, ...]] = (
     # A rerun first takes back what an earlier run of the same day opened and closed.
     "DELETE FROM customer_segment_history WHERE valid_from = (SELECT day FROM night)",
@@ -153,11 +163,13 @@ def merge_night(session: Session, night: Night) -> bool:
     Raises ConfigError where a table of the target has other columns than declared.
     """
     _create_missing(session)
-    _load(session, STAGED_NIGHT, [_night_row(night)])
+    load_night(session, night)
+    for statement in TAKE_BACK if night.is_way_back else ():
+        session.execute(statement)
     if session.count(LATER_PUBLICATIONS):
         return False
-    _load(session, STAGED_CURRENT, _rows(night, CURRENT))
-    _load(session, STAGED_PROFILES, _rows(night, PROFILES))
+    load_table(session, STAGED_CURRENT, _rows(night, CURRENT))
+    load_table(session, STAGED_PROFILES, _rows(night, PROFILES))
     for statement in MERGE:
         session.execute(statement)
     return True
@@ -179,7 +191,13 @@ def _create_missing(session: Session) -> None:
             session.execute(statement)
 
 
-def _load(session: Session, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
+def load_night(session: Session, night: Night) -> None:
+    """Describe `night` in a temporary table of one row."""
+    load_table(session, STAGED_NIGHT, [_night_row(night)])
+
+
+def load_table(session: Session, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
+    """Fill a new temporary table with `batches`, which have its columns."""
     session.execute(f"CREATE TEMPORARY TABLE {_definition(table, session.types)}")
     session.load(table, batches)
 

@@ -16,11 +16,13 @@ from rich.panel import Panel
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.audit.record import stored_gates
 from pipeline.calendar import ONE_DAY
 from pipeline.clusters import ClusterScheme, load_cluster_schemes
 from pipeline.company import Company
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
+from pipeline.report.gates import gates_line
 from pipeline.segments import Scheme, load_schemes
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
 
@@ -45,6 +47,7 @@ def _summary(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iter
     for name, reason in load_schemes(company).not_computed.items():
         yield Text(f"{name}: not computed: {reason}\n")
     yield _rejected(lake, day)
+    yield from _gates(lake, day)
     yield _where_next(company, lake, day)
 
 
@@ -141,6 +144,12 @@ def _rejected(lake: Lake, day: date) -> RenderableType:
     for row in _counted(rows):
         grid.add_row(row["source_table"], row["rule"].replace("_", " "), f"{row['rule_count']:,}")
     return Group(grid, Text())
+
+
+def _gates(lake: Lake, day: date) -> Iterator[RenderableType]:
+    record = stored_gates(lake, day)
+    if record:
+        yield Text(f"{gates_line(record.results)}\n")
 
 
 def _counted(rows: pa.Table) -> list[Row]:

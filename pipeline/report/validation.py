@@ -10,6 +10,8 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from pipeline.gates import GateResult, State
+from pipeline.report.gates import gates_section
 from pipeline.report.style import STYLE
 
 Result = Mapping[str, Any]
@@ -66,10 +68,13 @@ class _Section:
         return any(row["rejects_rows"] for row in self.results)
 
 
-def validation_page(company_name: str, day: date, results: Iterable[Result], rejected_by_rule: RejectedByRule) -> str:
+def validation_page(
+    company_name: str, day: date, results: Iterable[Result], rejected_by_rule: RejectedByRule, gates: Sequence[GateResult] = ()
+) -> str:
     """Return the page as HTML.
 
-    `results` are rows of VALIDATION_RESULTS; `rejected_by_rule` counts rows by (table, first rule broken).
+    `results` are rows of VALIDATION_RESULTS; `rejected_by_rule` counts rows by (table, first rule broken); `gates` are
+    what each gate said, none before they were judged.
     """
     sections = _sections(results, rejected_by_rule)
     title = f"Validation of {day:%A %d %B %Y}"
@@ -78,7 +83,8 @@ def validation_page(company_name: str, day: date, results: Iterable[Result], rej
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n',
             f"<title>{escape(company_name)} · {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
-            f'<header><p class="company">{escape(company_name)}</p><h1>{title}</h1>{_verdict(sections)}</header>\n',
+            f'<header><p class="company">{escape(company_name)}</p><h1>{title}</h1>{_verdict(sections, gates)}</header>\n',
+            gates_section(gates),
             _tiles(sections),
             *map(_section, sections),
             _footer(day),
@@ -112,9 +118,12 @@ def _count(sections: Iterable[_Section], status: Status) -> int:
     return sum(status_of(row) is status for section in sections for row in section.results)
 
 
-def _verdict(sections: Sequence[_Section]) -> str:
+def _verdict(sections: Sequence[_Section], gates: Sequence[GateResult]) -> str:
     stops, warns = _count(sections, Status.STOPS), _count(sections, Status.WARNS)
-    if stops:
+    closed = sum(gate.state is State.CLOSED for gate in gates)
+    if closed:
+        style, word, words = "stop", "Held back", f"{_plural(closed, 'gate')} closed; the last good publication stays live."
+    elif stops:
         style, word, words = "stop", "Stopped", f"{_plural(stops, 'rule')} stopped the night; the last good publication stays live."
     elif warns or any(section.set_aside for section in sections):
         style, word, words = "aside", "Passed, with remarks", "The night went on; see below what was set aside or looks odd."

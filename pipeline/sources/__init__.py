@@ -17,6 +17,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from pipeline.calendar import Window
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
+from pipeline.tables import MONEY_DECIMALS
 
 PARAMETERS = ("day_start", "day_end")
 
@@ -45,6 +46,14 @@ class SourceQuery:
         names = ", ".join(quoted(column) for column in columns) or "*"
         lines = ["SELECT", names, "FROM (", self.text, ") AS source", f"WHERE {condition}" if condition else ""]
         return replace(self, text="\n".join(lines))
+
+    def totals(self, zone: str, *, by_customer: bool = False) -> SourceQuery:
+        """Return the query that counts this one's order lines within the window, and adds up their net amounts, per local day in `zone`."""
+        keys = [f"CAST(\"ordered_at\" AT TIME ZONE '{zone}' AS DATE)", *(['"customer_id"'] if by_customer else [])]
+        sums = ["COUNT(*) AS row_count", f'CAST(COALESCE(SUM("net_amount"), 0) AS DECIMAL(38, {MONEY_DECIMALS})) AS net_amount']
+        lines = ["SELECT", ", ".join([f"{keys[0]} AS event_day", *keys[1:], *sums]), "FROM (", self.text, ") AS source"]
+        lines += ['WHERE "ordered_at" >= $day_start AND "ordered_at" < $day_end', f"GROUP BY {', '.join(keys)}"]
+        return replace(self, name=f"{self.name} before the lookback", text="\n".join(lines))
 
 
 class Snapshot(Protocol):

@@ -1,15 +1,16 @@
 -- Discrete quantiles of the completed gaps between order-days, as of the frozen day: each is a gap that occurred.
+-- customer_archives hold the event days before $archived_before; the rollups here are those from then on.
 WITH order_days AS (
-  SELECT customer_id, order_day
-  FROM customer_days
-  WHERE day <= $frozen_day AND order_day <= $frozen_day
-  GROUP BY customer_id, order_day
-  HAVING SUM(line_count) > 0
+  SELECT customer_id, order_day FROM customer_days WHERE day BETWEEN $archived_before AND $frozen_day AND line_count > 0
+  UNION ALL
+  SELECT customer_id, last_order_date FROM customer_archives WHERE last_order_date IS NOT NULL
 ),
 gaps AS (
-  SELECT
-    DATEDIFF('day', LAG(order_day) OVER (PARTITION BY customer_id ORDER BY order_day), order_day) AS gap_days
+  SELECT DATEDIFF('day', LAG(order_day) OVER (PARTITION BY customer_id ORDER BY order_day), order_day) AS gap_days
   FROM order_days
+  UNION ALL
+  SELECT UNNEST(gaps) AS gap_days
+  FROM customer_archives
 ),
 counted AS (
   SELECT gap_days, COUNT(*) AS gap_count

@@ -73,7 +73,7 @@ def pieces(lake: Lake, partition: Stored, *, limit: int) -> Iterator[pa.Table]:
 
 def _row_groups(lake: Lake, partition: Stored) -> Iterator[pa.Table]:
     path = lake.path(partition.table, day=partition.day, known=partition.known)
-    with reading(partition.table, path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with reading(partition.table.name, path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         declared = partition.table.schema
         is_as_declared = file.schema_arrow.equals(declared)
         yield declared.empty_table() if is_as_declared else partition.table.conform(file.schema_arrow.empty_table())

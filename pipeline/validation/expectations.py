@@ -123,23 +123,23 @@ def load_suite(company: Company, table: Table) -> Suite:
 
     Raises ConfigError naming the file and the rule where something is missing, unknown or of the wrong type.
     """
-    file = company.definitions("expectations", ".json").get(table.name)
-    if file is None:
+    found = company.definitions("expectations", ".json").get(table.name)
+    if found is None:
         raise ConfigError(f"no expectations for {table.name}", where="expectations", todo=f"Write expectations/{table.name}.json.")
-    text = file.read_bytes()
-    definition = _parsed(text, file)
+    file = found.file
+    definition = _parsed(found.text, file)
     entries = definition["expectations"]
     return Suite(
         table,
         file,
-        sha256(text).hexdigest()[:16],
+        sha256(found.text.encode()).hexdigest()[:16],
         tuple(_rules(entries, file)),
         frozenset(name for entry in entries for name in _columns_of(entry)),
         _built(table, definition, file),
     )
 
 
-def _parsed(text: bytes, file: Path) -> dict[str, Any]:
+def _parsed(text: str, file: Path) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError as error:

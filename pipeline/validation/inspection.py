@@ -17,13 +17,14 @@ from pipeline.calendar import days_window, first_instant
 from pipeline.company import Company
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake, sorted_by
-from pipeline.tables import REJECTED_ROWS, Table
+from pipeline.tables import REJECTED_ROWS, Partition, Table
 from pipeline.validation.batches import Batch, Stored, batches, pieces, same_as_previous
-from pipeline.validation.expectations import CRITICAL, Finding, Rule, Suite, load_suite
+from pipeline.validation.expectations import CRITICAL, WARNING, Finding, Rule, Suite, load_suite
 from pipeline.validation.raw_rows import as_records, checked_columns, repeats
 
 BATCH_ROWS = 250_000
 NOT_REPEATED = Rule("row_is_not_repeated", CRITICAL, rejects_rows=True)
+KEY_OF_ONE_DAY = Rule("key_is_of_one_day", WARNING)
 WITHIN_LIMIT = Rule("table_keeps_enough_rows", CRITICAL)
 
 Result = dict[str, Any]
@@ -41,6 +42,10 @@ class Tally:
     def add(self, finding: Finding) -> None:
         before = self.failed[finding.rule.name]
         self.failed[finding.rule.name] = before + finding.failed if finding.is_about_rows else max(before, finding.failed)
+
+    def add_spread_keys(self, row_count: int) -> None:
+        """Add rows that share their key with a row of another day."""
+        self.failed[KEY_OF_ONE_DAY.name] += row_count
 
     @property
     def rejected_count(self) -> int:
@@ -96,7 +101,8 @@ class Inspection:
         """Return one row of VALIDATION_RESULTS per rule."""
         if not self.can_reject:
             return [self._result(rule) for rule in self.suite.rules]
-        return [self._result(rule) for rule in (NOT_REPEATED, *self.suite.rules)] + [self._share_result()]
+        about_keys = (NOT_REPEATED, KEY_OF_ONE_DAY) if self.table.partition is Partition.EVENT_DAY else (NOT_REPEATED,)
+        return [self._result(rule) for rule in (*about_keys, *self.suite.rules)] + [self._share_result()]
 
     def broken_results(self) -> list[Result]:
         """Return the results of the rules that stop the night; the share of rejected rows is none of them."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.company import Company
 from pipeline.errors import DataError, GateClosed
+from pipeline.gates import GateResult
 from pipeline.lake import Lake, Version, sorted_by
 from pipeline.report.validation import WHOLE_TABLE, validation_page
 from pipeline.tables import VALIDATION_RESULTS
@@ -51,8 +52,14 @@ def store_verdict(company: Company, lake: Lake, day: date, verdict: Verdict, *, 
     rows = pa.Table.from_pylist(list(verdict.results), schema=VALIDATION_RESULTS.schema)
     manifest = {"rejected": verdict.rejected, "recovered": [(version.day, version.known) for version in verdict.recovered]}
     lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, known=known, manifest=manifest)
+    show_verdict(company, lake, day, known=known)
+
+
+def show_verdict(company: Company, lake: Lake, day: date, *, gates: Sequence[GateResult] = (), known: date | None = None) -> None:
+    """Write the page of the night's stored verdict, and of what its gates said where they have been judged."""
+    verdict = stored_verdict(lake, day, known=known)
     rejected = {(table, rule): count for table, rule, count in verdict.rejected}
-    lake.write_text(page_path(lake, day, known=known), validation_page(company.name, day, verdict.results, rejected))
+    lake.write_text(page_path(lake, day, known=known), validation_page(company.name, day, verdict.results, rejected, gates))
 
 
 def stop_where_broken(lake: Lake, day: date, inspections: Sequence[Inspection]) -> None:
@@ -77,7 +84,8 @@ def stop_where_too_many_rejected(lake: Lake, day: date, inspections: Sequence[In
                 for found in crowded
             ),
             where=str(page_path(lake, day)),
-            todo="Mend the source, or raise `rejected_share_limit` in company.toml under [gates], then run the night again.",
+            todo="Mend the source, or raise `rejected_share_limit` in company.toml under [gates], then run the night again; or let it "
+            f'pass: segments run --day {day} --override-gate rejected --reason "..."',
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator  # noqa: F401 - loaded when named
 from airflow.sdk import DAG, Asset, Connection, CronDataIntervalTimetable, ExceptionRetryPolicy, Param, chain, task  # noqa: F401 - loaded when named
 
 from pipeline import errors
@@ -25,6 +26,7 @@ def facts() -> dict[str, Any]:
         sys.path.insert(0, str(DAGS))
         before = set(sys.modules)
         started = time.process_time()
+        from backfill_segments import dag as backfill
         from nightly_segments import dag
 
         seconds = time.process_time() - started
@@ -40,7 +42,14 @@ def facts() -> dict[str, Any]:
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "timetable": type(dag.timetable).__name__,
-        "day": {"default": dag.params["day"], **dag.params.get_param("day").schema},
+        "params": {name: {"default": dag.params[name], **dag.params.get_param(name).schema} for name in dag.params},
+        "backfill": {
+            "tags": sorted(backfill.tags),
+            "doc": backfill.doc_md,
+            "max_active_runs": backfill.max_active_runs,
+            "params": {name: backfill.params.get_param(name).schema for name in backfill.params},
+            "triggers": backfill.get_task("night").partial_kwargs["trigger_dag_id"],
+        },
         "tasks": {one.task_id: facts_of_task(one) for one in dag.tasks},
         "retries": {name: decision(dag.get_task("extract"), name) for name in RAISED},
     }

@@ -12,7 +12,8 @@ from deployments import REPO, Deployment
 from pipeline.steps import STEPS
 from pipeline.tables import PUBLISHED_TABLES
 
-DAG_FILES = [REPO / "dags" / "nightly_segments.py"]
+DAG_FILES = [REPO / "dags" / f"{name}.py" for name in ("nightly_segments", "backfill_segments")]
+A_DATE = {"default": None, "type": ["null", "string"], "format": "date"}
 Facts = dict[str, Any]
 
 
@@ -27,9 +28,9 @@ def facts(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     return described
 
 
-def test_the_folder_holds_this_dag_and_imports_without_errors(facts: Facts) -> None:
+def test_the_folder_holds_these_dags_and_imports_without_errors(facts: Facts) -> None:
     assert facts["import_errors"] == {}
-    assert facts["dag_ids"] == ["nightly_segments"]
+    assert facts["dag_ids"] == ["backfill_segments", "erase_customers", "nightly_segments"]
 
 
 def test_parsing_warns_of_nothing(facts: Facts) -> None:
@@ -79,8 +80,19 @@ def test_nights_follow_each_other_and_none_is_made_up(facts: Facts) -> None:
     assert facts["timetable"] == "CronDataIntervalTimetable"
 
 
-def test_a_run_may_be_given_a_date_and_nothing_else(facts: Facts) -> None:
-    assert facts["day"] == {"default": None, "type": ["null", "string"], "format": "date"}
+def test_a_run_may_be_given_dates_and_whether_to_read_again(facts: Facts) -> None:
+    dates = {name: param for name, param in facts["params"].items() if param.get("format") == "date"}
+    assert dates == {"day": A_DATE, "known": A_DATE, "since": A_DATE}
+    assert facts["params"]["reread"] == {"default": False, "type": "boolean"}
+
+
+def test_a_backfill_takes_the_company_s_own_days_and_runs_the_nightly_dag(facts: Facts) -> None:
+    backfill = facts["backfill"]
+    assert backfill["triggers"] == "nightly_segments"
+    assert [backfill["params"][name] for name in ("first_day", "last_day")] == [{"type": "string", "format": "date"}] * 2
+    assert backfill["max_active_runs"] == 1
+    assert backfill["tags"] == ["backfill", "segments"]
+    assert "whatever time zone the browser shows" in backfill["doc"]
 
 
 def test_the_dag_says_what_it_is(facts: Facts) -> None:

@@ -25,7 +25,7 @@ from deployments import CANARY, REPO, Deployment, a_small_company
 
 from pipeline.calendar import business_day
 
-DAG = "/api/v2/dags/nightly_segments"
+DAG, BACKFILL = "/api/v2/dags/nightly_segments", "/api/v2/dags/backfill_segments"
 OTHER_DAY = "2024-03-30"
 RUN_SECONDS = 240
 
@@ -60,15 +60,15 @@ class Interface:
         assert answer.status < 400, content
         return content
 
-    def trigger(self, conf: dict[str, str]) -> str:
-        return str(self.call("POST", f"{DAG}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
+    def trigger(self, conf: dict[str, str], *, dag: str = DAG) -> str:
+        return str(self.call("POST", f"{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
-    def finished_runs(self) -> dict[str, str]:
-        """Return the state of every run by id, once all have ended."""
+    def finished_runs(self, count: int, *, dag: str = DAG) -> dict[str, str]:
+        """Return the state of every run of `dag` by id, once `count` have ended and no other is left."""
         deadline = time.monotonic() + RUN_SECONDS
         while time.monotonic() < deadline:
-            states = {run["dag_run_id"]: run["state"] for run in self.call("GET", f"{DAG}/dagRuns")["dag_runs"]}
-            if len(states) == 3 and set(states.values()) <= {"success", "failed"}:
+            states = {run["dag_run_id"]: run["state"] for run in self.call("GET", f"{dag}/dagRuns")["dag_runs"]}
+            if len(states) == count and set(states.values()) <= {"success", "failed"}:
                 return states
             time.sleep(1)
         raise AssertionError(f"not finished within {RUN_SECONDS} s: {states}")
@@ -106,9 +106,13 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
 def _watched(interface: Interface, deployment: Deployment) -> Evening:
     interface.wait_until_served()
     health = interface.call("GET", "/api/v2/monitor/health")
-    asked, misspelt = interface.trigger({"day": OTHER_DAY}), interface.trigger({"dya": OTHER_DAY})
-    interface.call("PATCH", f"{DAG}?update_mask=is_paused", {"is_paused": False})
-    states = interface.finished_runs()
+    interface.trigger({"first_day": OTHER_DAY, "last_day": OTHER_DAY}, dag=BACKFILL)
+    misspelt = interface.trigger({"dya": OTHER_DAY})
+    for dag in (DAG, BACKFILL):
+        interface.call("PATCH", f"{dag}?update_mask=is_paused", {"is_paused": False})
+    states = interface.finished_runs(3)
+    assert set(interface.finished_runs(1, dag=BACKFILL).values()) == {"success"}
+    (asked,) = (run for run in states if run != misspelt and not run.startswith("scheduled__"))
     children = psutil.Process(interface.process.pid).children(recursive=True)
     listening = {c.laddr.ip for child in children for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN}
     interface.process.send_signal(signal.SIGINT)
@@ -126,7 +130,7 @@ def test_what_is_served_says_it_is_healthy(evening: Evening) -> None:
     assert {evening.health[part]["status"] for part in ("metadatabase", "scheduler", "dag_processor")} == {"healthy"}
 
 
-def test_a_run_for_a_day_and_the_scheduled_run_succeed(evening: Evening) -> None:
+def test_a_day_of_a_backfill_and_the_scheduled_run_succeed(evening: Evening) -> None:
     scheduled = [run for run in evening.states if run.startswith("scheduled__")]
     assert len(scheduled) == 1
     assert evening.states[scheduled[0]] == "success"
@@ -144,10 +148,11 @@ def test_a_misspelt_key_fails_the_run_and_the_log_says_which(evening: Evening) -
 
 def test_tasks_pass_on_nothing_but_their_dates(evening: Evening) -> None:
     with closing(sqlite3.connect(evening.deployment.home / "airflow.db")) as database:
-        passed = set(database.execute("SELECT task_id, key, value FROM xcom"))
+        passed = set(database.execute("SELECT task_id, key, value FROM xcom WHERE task_id <> 'night'"))
         (ended,) = database.execute("SELECT data_interval_end FROM dag_run WHERE run_type = 'scheduled'").fetchone()
     scheduled_day = business_day(datetime.fromisoformat(ended).replace(tzinfo=UTC), ZoneInfo("Europe/Berlin"))
-    assert passed == {("business_day", "return_value", f'"{day}"') for day in (scheduled_day, OTHER_DAY)}
+    days = {("business_day", "return_value", f'"{day}"') for day in (scheduled_day, OTHER_DAY)}
+    assert passed == {*days, ("nights", "return_value", f'[{{"day": "{OTHER_DAY}"}}]')}
 
 
 def test_airflow_keeps_no_value_of_any_customer_after_nights_under_a_scheduler(evening: Evening) -> None:

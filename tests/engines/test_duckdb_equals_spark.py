@@ -60,8 +60,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory, spark: Engine) -> dict[str,
         write_order_lines(lake, adversarial_lines(), known=NIGHT)
         write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known=NIGHT)
         engine = spark if name == "spark" else DuckDBEngine(lake.root, memory_limit="1GB")
-        compute_rollups(lake, engine, NIGHT)
-        compute_features(company, lake, engine, NIGHT)
+        for night in (NIGHT - timedelta(1), NIGHT):  # the second rolls the states of the first forward, over an archive
+            compute_rollups(lake, engine, night)
+            compute_features(company, lake, engine, night)
         lakes[name] = lake
     return lakes
 

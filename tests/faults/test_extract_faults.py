@@ -31,12 +31,12 @@ from extractions import (
     when_logged,
     write_files,
 )
-from nights import tree_bytes
+from nights import run_night, tree_bytes, write_shop
 
 from pipeline.company import Company
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake import Lake
-from pipeline.tables import EXTRACTIONS, RAW_ORDER_LINES
+from pipeline.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
 
 pytest_plugins = ("integration.conftest",)
 DAY, NEXT_DAY = date(2024, 3, 10), date(2024, 3, 11)
@@ -127,6 +127,22 @@ def test_a_session_ended_by_an_administrator_between_two_tables_may_be_tried_aga
         run_extract(company, lake, DAY, large_shop)
     assert "connection `shop`" in refused.value.where
     assert tree_bytes(lake, "tables", "staging") == {}
+
+
+def test_a_session_ended_while_older_days_are_counted_may_be_tried_again(large_shop: str, tmp_path: Path) -> None:
+    company, lake = from_postgresql(tmp_path / "shop", first_day=date(2024, 3, 1)), Lake(tmp_path / "lake")
+    run_extract(company, lake, DAY, large_shop)
+    before = tree_bytes(lake, "tables")
+
+    def end_it() -> None:
+        with psycopg.connect(large_shop) as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'customer_segments'")
+
+    with when_logged("raw_order_lines: ", end_it), pytest.raises(TransientError):
+        run_extract(company, lake, NEXT_DAY, large_shop)
+    assert tree_bytes(lake, "tables") == before
+    run_extract(company, lake, NEXT_DAY, large_shop)
+    assert lake.read(LATE_DAYS, day=NEXT_DAY).num_rows == 0
 
 
 # The process dies
@@ -225,6 +241,20 @@ def test_a_torn_partition_is_written_again_when_its_night_is_read_again(tmp_path
 
 
 @pytest.mark.parametrize("size", [0, 4, 100, -1])
+def test_a_torn_mark_makes_its_night_read_again_and_stops_no_other(tmp_path: Path, size: int) -> None:
+    company, lake = a_shop_folder(tmp_path / "shop"), Lake(tmp_path / "lake")
+    write_files(company, a_shop())
+    for day in (DAY, NEXT_DAY):
+        run_extract(company, lake, day)
+    before = tree_bytes(lake, "tables")
+    mark = lake.path(EXTRACTIONS, day=DAY)
+    mark.write_bytes(mark.read_bytes()[:size])
+    run_extract(company, lake, NEXT_DAY, reread=True)
+    run_extract(company, lake, DAY)
+    assert tree_bytes(lake, "tables") == before
+
+
+@pytest.mark.parametrize("size", [0, 4, 100, -1])
 def test_a_torn_source_file_is_named(tmp_path: Path, size: int) -> None:
     company, lake = a_shop_folder(tmp_path / "shop"), Lake(tmp_path / "lake")
     write_files(company, a_shop())
@@ -256,6 +286,20 @@ def test_what_a_killed_night_left_in_staging_is_gone_after_the_next(tmp_path: Pa
     left.write_bytes(b"x")
     run_extract(company, lake, DAY)
     assert tree_bytes(lake, "staging") == {}
+
+
+@pytest.mark.parametrize("address", ["mysql://writer:s3cret@host/crm", "postgresql://writer:s3cret@host:port/crm?sslmode", "s3cret"])
+def test_an_address_of_the_publish_target_that_cannot_be_one_is_found_before_anything_is_read(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = write_shop(tmp_path / "shop", [], customers=[], settings='[publish]\nkind = "postgresql"\nconnection = "crm"\n')
+    lake = Lake(tmp_path / "lake")
+    monkeypatch.setenv("SEGMENTS_CONNECTION_CRM", address)
+    with pytest.raises(ConfigError, match="the address of the publish target cannot be read") as refused:
+        run_night(shop, lake, DAY)
+    assert refused.value.where == "connection `crm`"
+    assert "s3cret" not in str(refused.value)
+    assert tree_bytes(lake, "tables") == {}
 
 
 def test_a_missing_query_stops_the_night_before_anything_is_read(tmp_path: Path) -> None:

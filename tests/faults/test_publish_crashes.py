@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
-import shutil
-import signal
-import sqlite3
-import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -22,18 +17,16 @@ from typing import Any
 import pandas as pd  # noqa: F401 - pyarrow imports it when first asked for rows: once here, not in every child
 import pytest
 from builders import a_company
+from killing import Killer, copied
 from published_nights import no_connections, published_files, target_rows, write_night
 
 from pipeline.errors import TransientError
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication, publish
 
-Killing = Callable[[Path, date], list[Path]]
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
 BEFORE = {"ada": "loyal", "bob": "lost", "cleo": "loyal"}
 AFTER = {"ada": "lost", "bob": "lost", "dan": "loyal"}
-CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.truncate"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 @dataclass(frozen=True)
@@ -60,28 +53,6 @@ SCENARIOS = {
     "the same day with the same content": Scenario(TUESDAY, BEFORE),
     "an older day": Scenario(MONDAY, AFTER),
 }
-
-
-def publish_until_killed(root: Path, day: date, fatal: int) -> None:
-    """Publish in a child process that dies before its event number `fatal`."""
-    events = count(1)
-
-    def live(*_: object) -> None:
-        if next(events) == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in CHANGES or (event == "open" and arguments[2] & WRITING and str(arguments[0]).startswith(str(root))):
-            live()
-
-    def connect(*arguments: Any, opened: Callable[..., sqlite3.Connection] = sqlite3.connect, **settings: Any) -> sqlite3.Connection:
-        connection = opened(*arguments, **settings)
-        connection.set_trace_callback(live)
-        return connection
-
-    sqlite3.connect = connect
-    sys.addaudithook(hear)
-    publish_in(root, day)
 
 
 def publish_in(root: Path, day: date) -> None:
@@ -119,49 +90,13 @@ def prepared(folder: Path, scenario: Scenario) -> Path:
     return root
 
 
-def copied(root: Path, name: str) -> Path:
-    return Path(shutil.copytree(root, root.parent / name, symlinks=True))
-
-
-def killed_lakes(root: Path, day: date) -> list[Path]:
-    """Return a copy of the lake for each event of publishing `day`, killed before that event."""
-    lakes = []
-    for fatal in count(1):
-        lake = copied(root, f"killed-{fatal}")
-        if exit_status(lake, day, fatal) == 0:
-            return lakes
-        lakes.append(lake)
-    raise AssertionError("unreachable")
-
-
-def exit_status(lake: Path, day: date, fatal: int) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            publish_until_killed(lake, day, fatal)
-        except BaseException:  # noqa: BLE001 - a forked child must not return into the test runner
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, -signal.SIGKILL)
-    return status
-
-
-@pytest.fixture(scope="module")
-def killing() -> Iterator[Killing]:
-    """Return `killed_lakes`, run by a fresh process without threads: forking another one may hang."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        yield lambda root, day: pool.apply(killed_lakes, (root, day))
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
-def test_a_reader_sees_all_old_or_all_new_wherever_publish_is_killed(killing: Killing, tmp_path: Path, scenario: Scenario) -> None:
+def test_a_reader_sees_all_old_or_all_new_wherever_publish_is_killed(killing: Killer, tmp_path: Path, scenario: Scenario) -> None:
     root = prepared(tmp_path, scenario)
     undisturbed = copied(root, "undisturbed")
     publish_in(undisturbed, scenario.day)
     old, new, converged = seen(root), seen(undisturbed), stored(undisturbed)
-    killed = {lake: seen(lake) for lake in killing(root, scenario.day)}
+    killed = {lake: seen(lake) for lake in killing.killed_everywhere(partial(publish_in, day=scenario.day), root)}
     assert any(state.rows == new.rows and state.files == old.files for state in killed.values()), "no kill between database and pointer"
     for lake, state in killed.items():
         assert state.files in (old.files, new.files), lake.name
@@ -205,10 +140,10 @@ def failing(flush: Callable[[int], None], fatal: int) -> Callable[[int], None]:
     return broken
 
 
-def test_what_a_dead_run_left_is_swept_by_the_next_night(killing: Killing, tmp_path: Path) -> None:
+def test_what_a_dead_run_left_is_swept_by_the_next_night(killing: Killer, tmp_path: Path) -> None:
     scenario = SCENARIOS["the same day with other content"]
     root = prepared(tmp_path, scenario)
-    for lake in killing(root, scenario.day):
+    for lake in killing.killed_at_some(partial(publish_in, day=scenario.day), root, 20):
         write_night(Lake(lake), a_company(lake), WEDNESDAY, BEFORE)
         publish_in(lake, WEDNESDAY)
         current = current_publication(Lake(lake))

@@ -34,7 +34,8 @@ from nights import tree_bytes
 from pipeline.company import Company
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
 from pipeline.lake import Lake
-from pipeline.tables import RAW_CUSTOMERS, RAW_ORDER_LINES, Column, Kind
+from pipeline.tables import LATE_DAYS, RAW_CUSTOMERS, RAW_ORDER_LINES, REJECTED_ROWS, Column, Kind
+from pipeline.validate import validate_sources
 
 DAY = date(2024, 3, 31)
 LINES_SQL = "SELECT order_id, line AS line_number, customer_id, sold_at AS ordered_at, pieces AS quantity, paid AS net_amount FROM lines"
@@ -130,6 +131,22 @@ def test_all_tables_are_read_at_one_moment(postgres_uri: str, company: Company, 
     run_extract(company, lake, DAY, postgres_uri, reread=True)
     assert order_ids(lake, date(2024, 3, 30), DAY) == ["o2"]
     assert lake.read(company.table(RAW_CUSTOMERS), known=DAY)["customer_id"].to_pylist() == ["c1", "c2"]
+
+
+def test_late_days_are_the_same_from_files_and_from_postgresql(postgres_uri: str, tmp_path: Path) -> None:
+    lines = [a_line(number, f"2024-03-{number:02} 12:00") for number in range(1, 21)]
+    mended = [*lines[:7], *lines[8:], a_line(50, "2024-03-04 23:59", paid=Decimal("-0.10")), a_line(51, "2024-03-05 00:00", paid=None)]
+    lakes = [Lake(tmp_path / kind) for kind in ("files", "postgresql")]
+    company = a_shop_folder(tmp_path / "shop", first_day=date(2024, 3, 1))
+    for lake in lakes:
+        write_files(company, Shop([], lines))
+        run_extract(company, lake, date(2024, 3, 20))
+    write_files(company, Shop([], mended))
+    load_database(postgres_uri, Shop([], mended))
+    run_extract(company, lakes[0], DAY)
+    run_extract(from_postgresql(tmp_path / "shop", first_day=date(2024, 3, 1)), lakes[1], DAY, postgres_uri)
+    assert tree_bytes(lakes[1], "tables") == tree_bytes(lakes[0], "tables")
+    assert [row["event_day"].day for row in lakes[1].read(LATE_DAYS, day=DAY).to_pylist()] == [4, 5, 8]
 
 
 def test_a_column_renamed_in_the_database_is_named(postgres_uri: str, company: Company, lake: Lake) -> None:
@@ -230,6 +247,43 @@ def test_infinite_days_are_kept_for_validation(postgres_uri: str, company: Compa
     assert order_ids(lake, date(2024, 3, 30), DAY) == ["o0"]
     born = lake.read(company.table(RAW_CUSTOMERS), known=DAY)["born"].cast(pa.int32()).to_pylist()
     assert abs(born[0]) > 2_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("day", "rule"),
+    [
+        ("infinity", "refunded_order_day_is_not_before_1900"),  # the driver counts past the largest number of days
+        ("20000-01-01", "refunded_order_day_is_not_after_the_line"),
+        ("-infinity", "refunded_order_day_is_not_before_1900"),
+        ("0044-03-15 BC", "refunded_order_day_is_not_before_1900"),
+    ],
+)
+def test_a_refund_of_a_day_that_no_calendar_holds_is_set_aside_by_name(
+    postgres_uri: str, tmp_path: Path, lake: Lake, day: str, rule: str
+) -> None:
+    company = from_postgresql(tmp_path / "shop", rejected_share_limit=1.0)
+    load_database(postgres_uri, Shop([a_customer(1, income=Decimal(1))], [a_line(1, "2024-03-30 12:00", paid=Decimal(-1))]))
+    with psycopg.connect(postgres_uri) as connection:
+        connection.execute("UPDATE lines SET refund_of = %s::date", [day])
+    run_extract(company, lake, DAY, postgres_uri)
+    validate_sources(company, lake, DAY)
+    assert lake.read(REJECTED_ROWS, day=DAY)["rule"].to_pylist() == [rule]
+
+
+def test_what_is_sold_while_older_days_are_counted_is_not_called_late(postgres_uri: str, tmp_path: Path, lake: Lake) -> None:
+    company = from_postgresql(tmp_path / "shop", first_day=date(2024, 3, 1))
+    load_database(postgres_uri, Shop([], [a_line(1, "2024-03-05 12:00")]))
+    run_extract(company, lake, date(2024, 3, 30), postgres_uri)
+
+    def a_late_sale() -> None:
+        with psycopg.connect(postgres_uri) as connection:
+            insert_rows(connection, "lines", [a_line(2, "2024-03-05 12:00")])
+
+    with when_logged("raw_order_lines: 0 rows read", a_late_sale):
+        run_extract(company, lake, DAY, postgres_uri)
+    assert lake.read(LATE_DAYS, day=DAY).num_rows == 0
+    run_extract(company, lake, DAY, postgres_uri, reread=True)
+    assert lake.read(LATE_DAYS, day=DAY)["event_day"].to_pylist() == [date(2024, 3, 5)]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def test_personal_attributes_stay_with_the_customers_and_never_enter_the_feature
         (MINIMAL + "name = 1", "not valid TOML"),
         (MINIMAL + "window_days = 0", "`window_days` must be 1 or more"),
         (MINIMAL + "lookback_days = -3", "`lookback_days` must be 1 or more"),
+        (MINIMAL + "late_check_days = -1", "`late_check_days` must be 0 or more"),
         (MINIMAL + 'schedule = "nonsense"', "`schedule` must be five cron fields"),
         (MINIMAL + "last_day = 2023-12-31", "`last_day` lies before `first_day`"),
         (MINIMAL + "[gates]\nrejected_share_limit = 5", "must lie between 0 and 1"),

@@ -321,6 +321,30 @@ def test_a_type_that_would_need_a_guess_is_refused_with_what_to_write(company: C
     assert error.what == f"order_lines.{WRONG_TYPES[expression]}"
 
 
+def test_a_column_whose_case_changed_is_drift(company: Company, lake: Lake) -> None:
+    write_query(company.folder, "customers", EVERYBODY.replace("customer_id", "CUSTOMER_ID"))
+    error = refusal(company, lake)
+    assert isinstance(error, SchemaDrift)
+    assert error.what == "customers lacks customer_id"
+    assert "It gives: CUSTOMER_ID, " in error.todo
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0b", "x" * 1_000_000, "\u0131\u0130", "\u10d0", "\u200b", "\u202e\u05d0"])
+def test_text_of_any_kind_and_length_is_stored_as_it_is(company: Company, lake: Lake, name: str) -> None:
+    write_files(company, Shop([a_customer(1, name=name)], [a_line(1, NOON[9], customer_id=name, category=name)]))
+    run_extract(company, lake, DAY)
+    [line] = raw_lines(lake, date(2024, 3, 9), DAY)
+    [customer] = lake.read(company.table(RAW_CUSTOMERS), known=DAY).to_pylist()
+    assert (line["customer_id"], line["category"], customer["nickname"]) == (name, name, name)
+
+
+def test_text_that_is_no_unicode_stops_the_night_before_anything_is_stored(company: Company, lake: Lake) -> None:
+    lone_surrogate = pa.array([b"\xed\xa0\x80"]).view(pa.string())
+    rows = pa.Table.from_pylist([a_customer(1)], CUSTOMERS)
+    pq.write_table(rows.set_column(rows.column_names.index("name"), "name", lone_surrogate), company.folder / "data" / "customers.parquet")
+    assert isinstance(refusal(company, lake), DataError)
+
+
 def test_every_wrong_type_is_named_at_once(company: Company, lake: Lake) -> None:
     write_query(company.folder, "customers", "SELECT 1 AS customer_id, 'x' AS created_at, 1.5 AS nickname, income, born FROM customers")
     assert [line.split(":")[0] for line in refusal(company, lake).what.splitlines()] == [

@@ -120,6 +120,17 @@ def test_different_rows_with_one_key_are_all_set_aside(motley: Lake) -> None:
     assert rules_of(motley, "conflicting") == ["key_is_unique"] * 2
 
 
+def test_lines_of_one_key_on_two_days_are_kept_counted_and_warned_of(company: Company, lake: Lake) -> None:
+    day_before = NIGHT - timedelta(days=1)
+    write_raw(company, lake, [a_raw_line(1, day=day_before), a_raw_line(2, day=day_before)], day=day_before)
+    write_raw(company, lake, [a_raw_line(2), a_raw_line(2, line_number=2), a_raw_line(3, order_id=None)])
+    validate_sources(replace(company, rejected_share_limit=1.0), lake, NIGHT)
+    found = results(lake)["raw_order_lines", "key_is_of_one_day"]
+    assert (found["failed_count"], found["severity"], found["is_passed"]) == (2, "warning", True)
+    assert [line["order_id"] for line in clean_lines(lake, day=day_before) + clean_lines(lake)] == ["o1", "o2", "o2", "o2"]
+    assert ("raw_customers", "key_is_of_one_day") not in results(lake)
+
+
 def test_a_row_that_breaks_two_rules_names_the_first_of_the_suite_and_then_both(motley: Lake) -> None:
     (row,) = [row for row in rejected(motley) if json.loads(row["row"])["order_id"] == "wrong twice"]
     assert row["rule"] == "customer_id_is_given"
@@ -164,6 +175,7 @@ def test_warnings_are_counted_and_no_row_is_dropped_for_them(motley: Lake) -> No
         "category_is_given": 0,
         "customer_is_known": 2,
         "ids_are_trimmed": 0,
+        "key_is_of_one_day": 0,
         "net_amount_is_plausible": 2,
         "quantity_is_plausible": 1,
         "refund_is_not_paid_for": 0,
@@ -272,9 +284,15 @@ def test_too_many_rejected_rows_close_the_gate_and_say_what_to_do(company: Compa
 def test_validating_twice_writes_the_same_bytes(company: Company, lake: Lake) -> None:
     write_raw(company, lake, [a_raw_line(1), a_raw_line(2, customer_id=None)], prospects=[{"customer_id": "p"}])
     validate_sources(company, lake, NIGHT)
-    first = tree_bytes(lake, "tables", "reports")
+    first, times = tree_bytes(lake, "tables", "reports"), _times(lake)
     validate_sources(company, lake, NIGHT)
     assert tree_bytes(lake, "tables", "reports") == first
+    assert _times(lake) == times
+
+
+def _times(lake: Lake) -> dict[Path, int]:
+    """Return when each clean file was written: what is the same is left alone, so that caches that go by time stay good."""
+    return {path: path.stat().st_mtime_ns for path in (lake.root / "tables").glob("[co]*/**/*.parquet")}
 
 
 def test_a_night_checks_only_what_it_learned_and_leaves_older_versions_alone(company: Company, lake: Lake) -> None:

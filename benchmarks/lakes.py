@@ -1,0 +1,84 @@
+"""Lakes to measure on: generated once per size, kept in `.bench/`, never written below their inputs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from dataclasses import astuple
+from datetime import date, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from generate import LAST_DAY, Shop, write_shop
+
+from pipeline.company import Company, load_company
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.features import compute_rollups
+from pipeline.lake import Lake
+from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMERS, ORDER_LINES
+
+HOUSE = Path(__file__).resolve().parent.parent
+INPUTS = (ORDER_LINES, CUSTOMERS, CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
+WRITERS = (
+    "benchmarks/generate.py",
+    "benchmarks/sql/order*.sql",
+    "pipeline/parquet.py",
+    "pipeline/tables.py",
+    "pipeline/sql/customer_day*.sql",
+)
+MEMORY_LIMIT = "3GB"
+BEFORE = LAST_DAY - timedelta(days=1)
+
+
+def company() -> Company:
+    """Return the company that the made-up shop belongs to."""
+    return load_company(HOUSE / "benchmarks" / "shop")
+
+
+def engine(lake: Lake) -> closing[DuckDBEngine]:
+    """Return the engine that a night uses, its memory capped."""
+    return closing(DuckDBEngine(lake.root, memory_limit=MEMORY_LIMIT))
+
+
+def stored_lake(shop: Shop, folder: Path) -> Lake:
+    """Return the lake of `shop` with its rollups, written where `folder` has none that today's code wrote."""
+    name = "-".join(str(part) for part in astuple(shop))
+    lake = Lake(folder / f"{name}-{_digest_of_writers()}")
+    is_complete = lake.root / "complete"
+    if not is_complete.exists():
+        shutil.rmtree(lake.root, ignore_errors=True)
+        write_shop(shop, lake)
+        with engine(lake) as opened:
+            compute_rollups(lake, opened, LAST_DAY)
+        is_complete.touch()
+    return lake
+
+
+def linked_lake(lake: Lake, root: Path, *, days: int | None = None) -> Lake:
+    """Return a lake at `root` that shares the inputs of `lake`, or those of its last `days`, and has nothing else."""
+    first = date.min if days is None else LAST_DAY - timedelta(days=days - 1)
+    for table in INPUTS:
+        for path in (lake.root / "tables" / table.name).rglob("*.parquet"):
+            if date.fromisoformat(path.relative_to(lake.root).parts[2].partition("=")[2]) >= first:
+                target = root / path.relative_to(lake.root)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.link(path, target)
+    return Lake(root)
+
+
+def copied_lake(lake: Lake, root: Path) -> Lake:
+    """Return a copy of `lake` at `root` that shares its Parquet files: nobody changes them in place."""
+    return Lake(shutil.copytree(lake.root, root, symlinks=True, copy_function=_shared_or_copied))
+
+
+def _shared_or_copied(source: str, target: str) -> str:
+    if not source.endswith(".parquet"):
+        return str(shutil.copy2(source, target))
+    os.link(source, target)
+    return target
+
+
+def _digest_of_writers() -> str:
+    files = sorted(path for pattern in WRITERS for path in HOUSE.glob(pattern))
+    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]

@@ -1,0 +1,83 @@
+"""`make bench`: measures what the issue of speed promises, and prints every ratio beside its bar."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import full_recompute
+import nights
+import runner_overhead
+import state_step
+from generate import Shop
+from lakes import HOUSE, stored_lake
+from measure import GIB, Result, print_results
+from rich.console import Console
+
+BENCHES = ("features", "state", "runner", "nights")
+FAST_PEERS = ("DuckDB by hand", "Polars")
+ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much to measure on: one busy year, three years of fewer customers, and nights of the demo."""
+
+    year: Shop
+    history: Shop
+    rounds: int
+    nights: int
+    peers: tuple[str, ...]
+
+
+SIZES = {
+    "tiny": Size(Shop(4_000, 300, 60), Shop(4_000, 300, 90), 1, 1, ("DuckDB by hand", "Polars", "pandas")),
+    "small": Size(Shop(3_000_000, 120_000, 365), Shop(3_000_000, 150_000, 1095), 1, 3, FAST_PEERS),
+    "medium": Size(Shop(10_000_000, 400_000, 365), Shop(10_000_000, 500_000, 1095), 3, 10, ALL_PEERS),
+    "large": Size(Shop(100_000_000, 4_000_000, 365), Shop(30_000_000, 1_500_000, 1095), 1, 365, FAST_PEERS),
+}
+
+
+def measured(bench: str, size: Size, folder: Path) -> list[Result]:
+    """Return the results of one bench."""
+    match bench:
+        case "features":
+            return full_recompute.results(stored_lake(size.year, folder), folder, rounds=size.rounds, names=size.peers)
+        case "state":
+            return state_step.results(stored_lake(size.history, folder), folder, rounds=size.rounds)
+        case "runner":
+            return runner_overhead.results(stored_lake(size.history, folder), folder, rounds=size.rounds)
+        case _:
+            return nights.results(folder, rounds=size.rounds, days=size.nights)
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--only", choices=BENCHES, action="append", help="one bench; may be given again")
+    parser.add_argument("--folder", type=Path, default=HOUSE / ".bench", help="where lakes are kept")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    results = []
+    for bench in asked.only or BENCHES:
+        print(f"measuring {bench}", file=sys.stderr)
+        results += measured(bench, SIZES[asked.size], asked.folder)
+    console = Console(width=120)
+    console.print(machine())
+    print_results(results, console)
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    memory = int(Path("/proc/meminfo").read_text("utf-8").split()[1]) * 1024 / GIB
+    cores = Path("/proc/cpuinfo").read_text("utf-8").count("processor\t")
+    return f"{platform.machine()}, {cores} cores, {memory:.0f} GiB; Python {platform.python_version()}, DuckDB {duckdb.__version__}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What our SQL runner, checksums and footers add to the bare statements of a night: the same SQL, with and without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pyarrow as pa
+from generate import LAST_DAY
+from lakes import BEFORE, MEMORY_LIMIT, company, copied_lake, engine, linked_lake
+from measure import Cost, Result, compared, cost
+from sqlglot import exp
+
+from pipeline.caches import forget_all
+from pipeline.engines import Engine, Parameter, columns_of, empty_select
+from pipeline.features import compute_features, compute_rollups
+from pipeline.lake import Lake
+from pipeline.memberships import compute_segments
+from pipeline.tables import Table
+from pipeline.validate import validate_features, validate_segments
+
+BAR = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """An engine that passes everything on, and keeps what it was asked as plain DuckDB statements."""
+
+    engine: Engine
+    folder: Path
+    statements: list[str] = field(default_factory=list)
+
+    def register(self, table: Table, paths: Sequence[Path]) -> None:
+        self.engine.register(table, paths)
+        self.statements.append(_view(table, [self._kept(path) for path in paths]))
+
+    def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
+        bare = statement.transform(lambda node: exp.convert(parameters[node.name]) if isinstance(node, exp.Placeholder) else node)
+        target = self.folder / f"{len(self.statements)}.parquet"
+        self.statements.append(f"COPY ({bare.sql('duckdb')}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        return self.engine.run(statement, parameters)
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def _kept(self, path: Path) -> Path:
+        """Return a name that the file keeps: a night clears its desk."""
+        if "tables" in path.parts:
+            return path
+        kept = self.folder / f"{len(self.statements)}-{path.name}"
+        kept.hardlink_to(path)
+        return kept
+
+
+def results(lake: Lake, scratch: Path, *, rounds: int) -> list[Result]:
+    """Return what a night's statements cost in our hands as multiples of their bare cost, and with the audit of what they wrote."""
+    with TemporaryDirectory(dir=scratch) as folder:
+        next_night = linked_lake(lake, Path(folder) / "next")
+        cost(partial(run_night, next_night, BEFORE))
+        full = copied_lake(next_night, Path(folder) / "full")
+        forget_all(full)
+        names = {"a night computed from all rollups": full, "a night after another": next_night}
+        return [result for name, start in names.items() for result in _results(name, start, Path(folder), rounds)]
+
+
+def _results(name: str, start: Lake, scratch: Path, rounds: int) -> list[Result]:
+    with TemporaryDirectory(dir=scratch) as folder:
+        statements = _recorded(copied_lake(start, Path(folder) / "recorded"), Path(folder))
+        rows = [_round(start, statements, Path(folder) / str(number)) for number in range(rounds)]
+    bare, ours, audited = zip(*rows, strict=True)
+    return [
+        compared(f"{name}, run and written by us / bare DuckDB", ours, bare, bar=BAR),
+        compared(f"{name}, with the audit of every row / bare DuckDB", audited, bare),
+    ]
+
+
+def _round(start: Lake, statements: Sequence[str], folder: Path) -> tuple[Cost, Cost, Cost]:
+    lake = copied_lake(start, folder)
+    bare = cost(partial(run_bare, statements))
+    ours = cost(partial(run_night, lake, LAST_DAY))
+    audit = cost(partial(run_audit, lake))
+    return bare, ours, ours.then(audit)
+
+
+def _recorded(lake: Lake, folder: Path) -> list[str]:
+    """Run a night's statements and return them as DuckDB takes them."""
+    with engine(lake) as opened:
+        recording = Recording(opened, folder)
+        _compute(lake, recording, LAST_DAY)
+    return recording.statements
+
+
+def run_night(lake: Lake, day: date) -> None:
+    """Compute rollups, features and segments of `day`, from the rollups of the days before."""
+    with engine(lake) as opened:
+        _compute(lake, opened, day)
+
+
+def run_audit(lake: Lake) -> None:
+    """Check what was computed."""
+    validate_features(company(), lake, LAST_DAY)
+    validate_segments(company(), lake, LAST_DAY)
+
+
+def run_bare(statements: Sequence[str]) -> None:
+    """Run statements one after the other."""
+    connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT})
+    connection.execute("SET TimeZone = 'UTC'")
+    for statement in statements:
+        connection.execute(statement)
+
+
+def _compute(lake: Lake, chosen: Engine, day: date) -> None:
+    compute_rollups(lake, chosen, day)
+    compute_features(company(), lake, chosen, day)
+    compute_segments(company(), lake, chosen, day)
+
+
+def _view(table: Table, paths: Sequence[Path]) -> str:
+    query = empty_select(table).sql("duckdb")
+    if paths:
+        columns = ", ".join(exp.column(column.name, quoted=True).sql("duckdb") for column in columns_of(table))
+        files = ", ".join(f"'{path}'" for path in paths)
+        query = f"SELECT {columns} FROM read_parquet([{files}], hive_partitioning = true)"
+    return f"CREATE OR REPLACE VIEW {table.name} AS {query}"

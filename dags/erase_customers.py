@@ -1,0 +1,46 @@
+"""Customers who asked to be forgotten: whoever the company's `sources/erasures.sql` lists leaves everything that is stored.
+
+Runs every noon, far from the night and from any change of clocks, where the company keeps such a list; else it has no
+schedule. An interrupted erasure is finished first. Ids travel in no parameter, no XCom and no log.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
+from airflow_tasks import RETRY_TRANSIENT, company_of_deployment, day_of_run, step
+
+from pipeline import steps
+from pipeline.tables import ERASURES
+
+COMPANY = company_of_deployment()
+PARAMS = {"day": Param(None, "Last day the list is asked for; empty for the last whole one.", type=["null", "string"], format="date")}
+NOON = CronDataIntervalTimetable("0 12 * * *", timezone=COMPANY.zone.key)
+
+with DAG(
+    dag_id="erase_customers",
+    dag_display_name=f"Erasures of {COMPANY.name}",
+    doc_md=__doc__,
+    tags={"segments", "erasure"},
+    schedule=NOON if COMPANY.source_file(ERASURES.name).is_file() else None,
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    default_args={
+        "owner": "segments",
+        "retries": 3,
+        "retry_delay": timedelta(minutes=5),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(hours=1),
+        "retry_policy": RETRY_TRANSIENT,
+        "execution_timeout": timedelta(hours=4),
+    },
+) as dag:
+
+    @task(execution_timeout=timedelta(minutes=5))
+    def business_day() -> str:
+        """Return the local day this run works on, as ISO text: the only value that passes between tasks."""
+        return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
+
+    task(step(steps.erase))(business_day())

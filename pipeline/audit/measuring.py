@@ -1,0 +1,133 @@
+"""What a night is like beside the last good one: a few small answers from SQL over Parquet files.
+
+The cost follows from the number of customers and the last weeks' order lines, never from the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pyarrow.parquet as pq
+from sqlglot import exp, parse_one
+
+from pipeline.audit.last_good import LastGood
+from pipeline.company import Company
+from pipeline.engines import Engine
+from pipeline.gates import Holding, Measures, Moves, Reachable, window_first_day
+from pipeline.lake import Lake
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, SEGMENT_PROFILES, Table
+from pipeline.validation.verdict import stored_verdict
+
+Row = Mapping[str, Any]
+
+_LINES = "SELECT day, COUNT(*) AS line_count FROM order_lines GROUP BY day"
+_VANISHED = """
+SELECT COUNT(*) AS customer_count,
+    CAST(COALESCE(SUM(CASE WHEN customer_features.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS vanished_count
+FROM customer_features_before LEFT JOIN customer_features ON customer_features.customer_id = customer_features_before.customer_id
+"""
+_MOVES = """
+SELECT customer_segments.scheme, COUNT(*) AS customer_count,
+    CAST(SUM(CASE WHEN customer_segments.segment <> customer_segments_before.segment THEN 1 ELSE 0 END) AS BIGINT) AS moved_count
+FROM customer_segments JOIN customer_segments_before
+    ON customer_segments.customer_id = customer_segments_before.customer_id AND customer_segments.scheme = customer_segments_before.scheme
+GROUP BY customer_segments.scheme ORDER BY customer_segments.scheme
+"""
+_REACHABLE = "SELECT COUNT(*) AS customer_count, CAST(COALESCE(SUM(CASE WHEN reachable THEN 1 ELSE 0 END), 0) AS BIGINT) AS reachable_count"
+
+
+def measure(company: Company, lake: Lake, engine: Engine, day: date, good: LastGood | None) -> Measures:
+    """Return what the gates need to know of the night of `day`, beside the last `good` one where there is one."""
+    measures = Measures(
+        day=day,
+        before=good.day if good else None,
+        line_counts=_line_counts(company, lake, engine, day, good),
+        rejected=rejected_counts(lake, day),
+    )
+    return measures if good is None else _compared(measures, company, lake, engine, good)
+
+
+def rejected_counts(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
+    """Return rows set aside and rows checked, per source table, as validation stored them."""
+    verdict = stored_verdict(lake, day)
+    checked = {row["source_table"]: row["checked_count"] for row in verdict.results if row["rejects_rows"]}
+    return {table: (sum(count for of, _, count in verdict.rejected if of == table), count) for table, count in checked.items()}
+
+
+def _compared(measures: Measures, company: Company, lake: Lake, engine: Engine, good: LastGood) -> Measures:
+    for table in _tables(company, good):
+        engine.register(table, [lake.path(table, day=measures.day)])
+        engine.register(replace(table, name=f"{table.name}_before"), [good.folder / f"{table.name}.parquet"])
+    [customers] = _rows(engine, _VANISHED)
+    return replace(
+        measures,
+        customer_count_before=customers["customer_count"],
+        vanished_count=customers["vanished_count"],
+        holdings=_holdings(engine),
+        moves=_moves(engine, lake, measures.day, good),
+        reachable=_reachable(engine, company, good),
+    )
+
+
+def _tables(company: Company, good: LastGood) -> list[Table]:
+    names = ["customer_id", *_attribute(company, good)]
+    features = replace(CUSTOMER_FEATURES, columns=tuple(c for c in company.table(CUSTOMER_FEATURES).columns if c.name in names))
+    return [features, CUSTOMER_SEGMENTS, SEGMENT_PROFILES]
+
+
+def _attribute(company: Company, good: LastGood) -> list[str]:
+    """Return the attribute that tells who can be reached, unless the last good night did not have it yet."""
+    name = company.limits.reachable_attribute
+    return [name] if name and name in pq.read_schema(good.folder / f"{CUSTOMER_FEATURES.name}.parquet").names else []
+
+
+def _line_counts(company: Company, lake: Lake, engine: Engine, day: date, good: LastGood | None) -> dict[date, int]:
+    first = window_first_day(day, good.day if good else None, company.limits)
+    versions = [version for version in lake.versions_known(ORDER_LINES, through=day, known=day) if version.day >= first]
+    engine.register(ORDER_LINES, [lake.path(ORDER_LINES, day=version.day, known=version.known) for version in versions])
+    return dict.fromkeys((version.day for version in versions), 0) | {row["day"]: row["line_count"] for row in _rows(engine, _LINES)}
+
+
+def _holdings(engine: Engine) -> list[Holding]:
+    now, before = _segment_counts(engine, SEGMENT_PROFILES.name), _segment_counts(engine, f"{SEGMENT_PROFILES.name}_before")
+    return [_largest(scheme, counts, before.get(scheme)) for scheme, counts in sorted(now.items())]
+
+
+def _largest(scheme: str, counts: Mapping[str, int], before: Mapping[str, int] | None) -> Holding:
+    segment = max(sorted(counts), key=lambda name: counts[name])
+    then = (None, None) if before is None else (before.get(segment, 0), sum(before.values()))
+    return Holding(scheme, segment, counts[segment], sum(counts.values()), *then)
+
+
+def _segment_counts(engine: Engine, profiles: str) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for row in _rows(engine, exp.select("scheme", "segment", "customer_count").from_(profiles)):
+        counts.setdefault(row["scheme"], {})[row["segment"]] = row["customer_count"]
+    return counts
+
+
+def _moves(engine: Engine, lake: Lake, day: date, good: LastGood) -> list[Moves]:
+    schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})
+    return [
+        Moves(row["scheme"], row["customer_count"], row["moved_count"], schemes.get(row["scheme"]) != good.schemes.get(row["scheme"]))
+        for row in _rows(engine, _MOVES)
+    ]
+
+
+def _reachable(engine: Engine, company: Company, good: LastGood) -> Reachable | None:
+    counts = []
+    for attribute in _attribute(company, good):
+        for table in (CUSTOMER_FEATURES.name, f"{CUSTOMER_FEATURES.name}_before"):
+            flags = exp.select(exp.alias_(exp.column(attribute, quoted=True), "reachable")).from_(table)
+            [row] = _rows(engine, parse_one(_REACHABLE, into=exp.Select, read="duckdb").from_(flags.subquery("flags")))
+            counts += [row["reachable_count"], row["customer_count"]]
+    return Reachable(*counts) if counts else None
+
+
+def _rows(engine: Engine, statement: str | exp.Query) -> list[Row]:
+    query = parse_one(statement, into=exp.Select, read="duckdb") if isinstance(statement, str) else statement
+    rows: list[Row] = engine.run(query, {}).read_all().to_pylist()
+    return rows

@@ -1,0 +1,50 @@
+"""What the gates said of a night, as stored beside it and as told in its publication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.gates import GateResult, State
+from pipeline.lake import Lake, sorted_by
+from pipeline.tables import GATE_RESULTS
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """The results of a night, and the id of the publication that it was compared with, if any."""
+
+    compared_with: str | None
+    results: Sequence[GateResult]
+
+
+def store_gates(lake: Lake, day: date, record: GateRecord) -> None:
+    """Write the record of a night, replacing what was there."""
+    rows = pa.Table.from_pylist([asdict(result) for result in record.results], schema=GATE_RESULTS.schema)
+    lake.write(GATE_RESULTS, sorted_by(rows, GATE_RESULTS.key).to_batches(), day=day, manifest={"compared_with": record.compared_with})
+
+
+def stored_gates(lake: Lake, day: date) -> GateRecord | None:
+    """Return the record of a night, or None where it was never judged."""
+    path = lake.path(GATE_RESULTS, day=day)
+    if not path.exists():
+        return None
+    return GateRecord(lake.manifest(path)["compared_with"], [_result(row) for row in lake.read(GATE_RESULTS, day=day).to_pylist()])
+
+
+def as_manifest(record: GateRecord | None) -> dict[str, Any] | None:
+    """Return the record as the manifest of a publication holds it."""
+    return asdict(record) if record else None
+
+
+def of_manifest(content: Mapping[str, Any] | None) -> GateRecord | None:
+    """Return the record that the manifest of a publication holds."""
+    return GateRecord(content["compared_with"], [_result(row) for row in content["results"]]) if content else None
+
+
+def _result(row: Mapping[str, Any]) -> GateResult:
+    return GateResult(**{**row, "state": State(row["state"])})

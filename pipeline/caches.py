@@ -1,0 +1,152 @@
+"""Caches that make a night cost its new day, not its history; any of them may be deleted at any time.
+
+    states/customer_states/D_K.parquet      everyone as of the end of day D, as night K knew it
+    states/customer_archives/F_B.parquet    what lifetime figures need of the event days before F, from the rollups of digest B
+    states/population_rhythm/F_B.parquet    the rhythm frozen on F, from the rollups of digest B
+    states/digests.json                     digests of rollups, with the size and time that each was taken at
+
+A damaged one is as good as none.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.engines import Engine
+from pipeline.errors import TransientError
+from pipeline.lake import Lake
+from pipeline.parquet import is_whole
+from pipeline.staging import private_folder
+from pipeline.tables import CUSTOMER_ARCHIVES, CUSTOMER_STATES, POPULATION_RHYTHM, Table
+
+FOLDER = "states"
+KEPT = {CUSTOMER_STATES.name: 8, CUSTOMER_ARCHIVES.name: 4, POPULATION_RHYTHM.name: 24}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where one run works: the caches it reads are linked into `folder`, so that another run may drop them meanwhile."""
+
+    lake: Lake
+    engine: Engine
+    folder: Path
+
+
+@contextmanager
+def desk(lake: Lake, engine: Engine) -> Iterator[Desk]:
+    """Yield a private place to work at; what is registered from it can be read until it is cleared."""
+    with private_folder(lake.root) as folder:
+        yield Desk(lake, engine, folder)
+
+
+def forget_all(lake: Lake) -> None:
+    """Remove every cache: the next night computes from the rollups alone."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(lake.root / FOLDER)
+
+
+def stored(lake: Lake, table: Table) -> list[Path]:
+    """Return the stored caches of `table`, by name, the last day first."""
+    return sorted((lake.root / FOLDER / table.name).glob("*.parquet"), reverse=True)
+
+
+def cache_path(lake: Lake, table: Table, name: str) -> Path:
+    """Return where a cache is kept under `name`."""
+    return lake.root / FOLDER / table.name / f"{name}.parquet"
+
+
+def take(at: Desk, path: Path) -> Path | None:
+    """Return the stored cache at `path`, linked into the desk; None where it is gone or damaged."""
+    linked = at.folder / path.parent.name / path.name
+    if linked.exists():
+        return linked
+    linked.parent.mkdir(exist_ok=True)
+    try:
+        _link(path, linked)
+    except FileNotFoundError:
+        return None
+    if is_whole(linked):
+        return linked
+    for damaged in (path, linked):
+        damaged.unlink(missing_ok=True)
+    return None
+
+
+def keep(at: Desk, table: Table, batches: Iterable[pa.RecordBatch], name: str, facts: Mapping[str, Any]) -> Path:
+    """Write a cache, keep it for later nights under `name`, and return its path in the desk. The least recent of many go."""
+    path = at.folder / table.name / f"{name}.parquet"
+    at.lake.write_file(table.schema, batches, path, facts)
+    final = cache_path(at.lake, table, name)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        twin = at.folder / "twin"
+        _link(path, twin)
+        twin.replace(final)
+    except OSError as error:
+        todo = "Free space or mend the disk, then run again."
+        raise TransientError(f"could not write: {error.strerror}", where=str(final), todo=todo) from None
+    _drop_old(at.lake, table, final)
+    return path
+
+
+def digests(lake: Lake, paths: Iterable[str]) -> dict[str, str]:
+    """Return the digest of each file below the lake, read only where its size or time differ from when it was last read.
+
+    Raises FileNotFoundError for a file that is not there.
+    """
+    taken = _taken(lake)
+    found = {path: _current(lake, path, taken.get(path)) for path in paths}
+    if any(taken.get(path) != current for path, current in found.items()):
+        lake.write_text(lake.root / FOLDER / "digests.json", json.dumps(taken | found))
+    return {path: str(digest) for path, (_, _, digest) in found.items()}
+
+
+def _taken(lake: Lake) -> dict[str, list[int | str]]:
+    with suppress(FileNotFoundError, ValueError):
+        content: dict[str, list[int | str]] = json.loads((lake.root / FOLDER / "digests.json").read_text("utf-8"))
+        return content
+    return {}
+
+
+def _current(lake: Lake, path: str, last: list[int | str] | None) -> list[int | str]:
+    file = lake.root / path
+    facts = file.stat()
+    if last is not None and last[:2] == [facts.st_size, facts.st_mtime_ns]:
+        return last
+    return [facts.st_size, facts.st_mtime_ns, _digest(file)]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _link(path: Path, new: Path) -> None:
+    try:
+        new.hardlink_to(path)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without hard links
+        shutil.copyfile(path, new)
+
+
+def _drop_old(lake: Lake, table: Table, newest: Path) -> None:
+    """Drop the least recently written beyond the number kept."""
+    ages = sorted(((_written(path), path) for path in stored(lake, table) if path != newest), reverse=True)
+    for _, path in ages[KEPT[table.name] - 1 :]:
+        path.unlink(missing_ok=True)
+
+
+def _written(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime_ns
+    return 0

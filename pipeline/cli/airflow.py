@@ -1,0 +1,44 @@
+"""Backfills planned in Airflow, by its own command beside this Python; nothing of Airflow is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from pipeline.backfill import Plan
+from pipeline.calendar import backfill_bounds, is_once_a_day
+from pipeline.company import Company
+from pipeline.errors import ConfigError
+
+DAG = "nightly_segments"
+OTHER_WAY = "Or leave out --airflow, or trigger the DAG `backfill_segments` with the same days."
+
+
+def plan_in_airflow(company: Company, plan: Plan, *, parallel: int, is_dry: bool) -> int:
+    """Create the backfill in Airflow and return the exit code of its command; nights that ran before run again.
+
+    Raises ConfigError for what Airflow's own backfill cannot do.
+    """
+    _require_possible(company, plan)
+    command = [sys.executable, "-m", "airflow", "backfill", "create", *_options(company, plan, parallel)]
+    return subprocess.run([*command, "--dry-run"] if is_dry else command, check=False).returncode  # noqa: S603 - dates and our own words
+
+
+def _require_possible(company: Company, plan: Plan) -> None:
+    if not {"AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"} & set(os.environ):
+        raise ConfigError("AIRFLOW_HOME is not set", where="environment", todo=f"Run this where your Airflow runs. {OTHER_WAY}")
+    if plan.asked.is_reread or plan.asked.tables:
+        raise ConfigError("Airflow runs whole nights from what was read", where="--reread, --tables", todo=OTHER_WAY)
+    if not is_once_a_day(company.schedule):
+        where = str(company.folder / "company.toml")
+        raise ConfigError(f"Airflow cannot name each day of the schedule `{company.schedule}`", where=where, todo=OTHER_WAY)
+
+
+def _options(company: Company, plan: Plan, parallel: int) -> list[str]:
+    first, last = backfill_bounds(plan.nights[0].day, plan.nights[-1].day, company.zone)
+    options = ["--dag-id", DAG, "--from-date", first, "--to-date", last]
+    options += ["--max-active-runs", str(parallel), "--reprocess-behavior", "completed"]
+    known = max(night.known for night in plan.nights)
+    return [*options, "--dag-run-conf", json.dumps({"known": known.isoformat()})] if plan.asked.is_as_of_now else options

@@ -1,0 +1,49 @@
+"""What a source still says of erased customers never enters the lake."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from contextlib import closing
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.erasure.hashes import ErasedIds
+from pipeline.erasure.ledger import Ledger
+from pipeline.lake import Lake
+from pipeline.sources import Snapshot, SourceQuery
+
+log = logging.getLogger("pipeline.erasure")
+CUSTOMER = "customer_id"
+
+
+def without_erased(snapshot: Snapshot, lake: Lake) -> Snapshot:
+    """Return `snapshot` without the rows of customers whom this lake has erased; itself where there are none."""
+    erased = Ledger(lake).erased()
+    return _WithoutErased(snapshot, erased) if erased else snapshot
+
+
+class _WithoutErased:
+    def __init__(self, snapshot: Snapshot, erased: ErasedIds) -> None:
+        self._snapshot, self._erased = snapshot, erased
+
+    def schema(self, query: SourceQuery) -> pa.Schema:
+        return self._snapshot.schema(query)
+
+    def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
+        dropped = 0
+        with closing(self._snapshot.rows(query)) as batches:
+            for batch in batches:
+                kept = self._kept(batch)
+                dropped += batch.num_rows - kept.num_rows
+                yield kept
+        if dropped:
+            log.info("%s: %s rows of erased customers were dropped", query.name, f"{dropped:,}")
+
+    def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if CUSTOMER not in batch.schema.names or pa.types.is_null(batch.schema.field(CUSTOMER).type):
+            return batch
+        ids = batch.column(CUSTOMER).cast(pa.string())
+        found = self._erased.among(ids)
+        return batch.filter(pc.invert(pc.is_in(ids, value_set=found))) if len(found) else batch

@@ -1,0 +1,88 @@
+"""What gates look at, and what they say: values without any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a gate says of a night."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    OVERRIDDEN = "overridden"
+    NOT_MEASURED = "not measured"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What one gate said of one subject: a scheme, a table, an attribute."""
+
+    gate: str
+    subject: str
+    state: State
+    words: str
+    measured: float | None = None
+    limit: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """How many customers the largest segment of a scheme holds now and held before, of how many; None where the scheme is new."""
+
+    scheme: str
+    segment: str
+    count: int
+    total: int
+    count_before: int | None
+    total_before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Of the customers that a scheme had then and has now, how many changed segment; `is_explained` by a new model or definition."""
+
+    scheme: str
+    customer_count: int
+    moved_count: int
+    is_explained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """Customers who can be written to, of how many, now and before."""
+
+    count: int
+    total: int
+    count_before: int
+    total_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What was measured of the night of `day` against the last good publication, that of `before`.
+
+    `line_counts` holds the order lines per stored event day of the recent past, up to `day`; `rejected` the rows set
+    aside and checked per source table; `erased_count` the customers who are gone because they asked to be.
+    """
+
+    day: date
+    before: date | None
+    line_counts: Mapping[date, int]
+    rejected: Mapping[str, tuple[int, int]]
+    customer_count_before: int = 0
+    vanished_count: int = 0
+    erased_count: int = 0
+    holdings: Sequence[Holding] = ()
+    moves: Sequence[Moves] = ()
+    reachable: Reachable | None = None
+
+    @property
+    def nights(self) -> int:
+        """Return how many nights lie between the two."""
+        return (self.day - self.before).days if self.before else 0

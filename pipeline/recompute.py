@@ -1,0 +1,158 @@
+"""What a night need not compute again: which rollups changed since a stored state, and the statements that redo only that.
+
+A basis maps the path of each rollup partition that a night goes by, below the lake, to a digest of its bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from hashlib import sha256
+
+from sqlglot import exp
+
+from pipeline.statements import digest, statement
+from pipeline.tables import (
+    AFFECTED_CUSTOMERS,
+    CUSTOMER_ARCHIVES,
+    CUSTOMER_DAY_CATEGORIES,
+    CUSTOMER_DAYS,
+    CUSTOMER_STATES,
+    POPULATION_RHYTHM,
+    Table,
+)
+
+Basis = Mapping[str, str]
+ROLLUPS = (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far the states of one night look: to the end of `day`, as night `known` knows it, over a window of days."""
+
+    day: date
+    known: date
+    window_days: int
+
+    @property
+    def window_first_day(self) -> date:
+        return self.day - timedelta(days=self.window_days - 1)
+
+    @property
+    def frozen(self) -> Horizon:
+        """The horizon of the month's first night; one that is restated knows what the restatement knows."""
+        first = self.day.replace(day=1)
+        return Horizon(first, first if self.known == self.day else self.known, self.window_days)
+
+    @property
+    def archived_before(self) -> date:
+        """The first event day that the archive leaves to the rollups: a month's first, so that the archive grows once a month."""
+        return self.window_first_day.replace(day=1)
+
+    @property
+    def parameters(self) -> Mapping[str, date]:
+        return {"day": self.day, "window_first_day": self.window_first_day, "archived_before": self.archived_before}
+
+
+def paths_of(paths: Iterable[str], table: Table) -> list[str]:
+    """Return those of the paths that hold partitions of `table`."""
+    return [path for path in paths if path.split("/")[1] == table.name]
+
+
+def paths_since(basis: Basis, first: date) -> list[str]:
+    """Return the paths of event days from `first` on."""
+    return [path for path in basis if _event_day(path) >= first.isoformat()]
+
+
+def first_day(basis: Basis) -> date:
+    """Return the first event day of a basis that has any."""
+    return date.fromisoformat(min(_event_day(path) for path in basis))
+
+
+def basis_before(basis: Basis, end: date) -> Basis:
+    """Return the part of `basis` with event days before `end`."""
+    return {path: content for path, content in basis.items() if _event_day(path) < end.isoformat()}
+
+
+def changed_paths(before: Basis, there: Basis, left: Iterable[str]) -> list[str] | None:
+    """Return the rollups that entered or left between a basis and now; None where one was rewritten, as its old rows are gone.
+
+    `there` has the digests of what can be read now: today's basis and the partitions that `left`.
+    """
+    if any(there[path] != content for path, content in before.items()):
+        return None
+    return [*left, *(path for path in there if path not in before)]
+
+
+def archive_name(basis: Basis, before: date) -> str:
+    """Return the name of the archive of `basis`, which ends before a month's first day."""
+    return f"{before}_{_short(sorted(basis.items()), _recipe(CUSTOMER_ARCHIVES))}"
+
+
+def rhythm_name(basis: Basis, horizon: Horizon) -> str:
+    """Return the name of the rhythm that the rollups of `basis` have at the horizon's day."""
+    return f"{horizon.day}_{_short(sorted(basis.items()), _recipe(POPULATION_RHYTHM), _recipe(CUSTOMER_ARCHIVES))}"
+
+
+def states_recipe(horizon: Horizon) -> str:
+    """Return a digest of what states depend on beside rollups and day: the statements, the declared columns, the window."""
+    return _short(_recipe(CUSTOMER_STATES), _recipe(CUSTOMER_ARCHIVES), horizon.window_days)
+
+
+@cache
+def affected_statement() -> exp.Query:
+    """Return who is in the registered rollups, which are those that changed, or whose state counts days before $window_first_day."""
+    customer = exp.column("customer_id")
+    changed = [exp.select(customer).from_(table.name) for table in ROLLUPS]
+    has_aged = exp.column("window_first_order_date") < exp.Placeholder(this="window_first_day")
+    aged = exp.select(customer).from_(CUSTOMER_STATES.name).where(has_aged)
+    everyone = exp.union(exp.union(*changed), aged)
+    return exp.select(customer).from_(everyone.subquery("affected")).order_by("customer_id")
+
+
+@cache
+def rolled_forward_statement() -> exp.Query:
+    """Return the states of affected customers computed anew beside the stored ones of all others, in order."""
+    query = statement(CUSTOMER_STATES.name).copy()
+    for table in (*ROLLUPS, CUSTOMER_ARCHIVES):
+        _restrict(query, table.name)
+    columns = [exp.column(name) for name in CUSTOMER_STATES.column_names]
+    carried = exp.select(*columns).from_(CUSTOMER_STATES.name).where(exp.not_(_is_affected()))
+    both = exp.union(exp.select(*columns).from_(query.subquery("computed", copy=False)), carried, distinct=False, copy=False)
+    return exp.select(*columns).from_(both.subquery("states", copy=False)).order_by("customer_id")
+
+
+@cache
+def all_states_statement() -> exp.Query:
+    """Return the states of all customers computed anew, in order."""
+    return exp.select("*").from_(statement(CUSTOMER_STATES.name).subquery("states")).order_by("customer_id")
+
+
+def _restrict(query: exp.Query, name: str) -> None:
+    """Make `query` read the affected customers' rows of the table `name`, once however often it names it."""
+    restricted = f"affected_{name}"
+    for table in query.find_all(exp.Table):
+        if table.name == name:
+            table.set("this", exp.to_identifier(restricted))
+    rows = exp.select("*").from_(name).where(_is_affected())
+    query.args["with_"].expressions.insert(0, exp.CTE(this=rows, alias=exp.TableAlias(this=exp.to_identifier(restricted))))
+
+
+def _is_affected() -> exp.In:
+    return exp.column("customer_id").isin(query=exp.select("customer_id").from_(AFFECTED_CUSTOMERS.name))
+
+
+@cache
+def _recipe(table: Table) -> list[str]:
+    return [digest(statement(table.name)), *(f"{column.name} {column.kind.sql}" for column in table.columns)]
+
+
+def _short(*facts: object) -> str:
+    return sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _event_day(path: str) -> str:
+    return path.split("/")[2].partition("=")[2]

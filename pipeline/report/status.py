@@ -1,0 +1,160 @@
+"""Where a lake stands: what is live, and what became of the newest night. Derived from what is stored, by files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pipeline.audit.measuring import rejected_counts
+from pipeline.audit.record import stored_gates
+from pipeline.company import Company
+from pipeline.errors import DataError, GateClosed, TransientError
+from pipeline.gates import GateResult, State, rejected_results
+from pipeline.lake import Lake
+from pipeline.publish.pointer import Publication, current_publication
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, GATE_RESULTS, LATE_DAYS, VALIDATION_RESULTS
+from pipeline.validation.inspection import WITHIN_LIMIT
+from pipeline.validation.verdict import stored_verdict
+
+ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
+
+
+class Outcome(Enum):
+    """What became of a night: (words, exit code for a monitor)."""
+
+    LIVE = ("live", 0)
+    SUPERSEDED = ("taken back, an earlier night is live", 0)
+    GATE_CLOSED = ("held back by a closed gate", GateClosed.exit_code)
+    STOPPED = ("stopped by bad data", DataError.exit_code)
+    NOT_FINISHED = ("not finished", TransientError.exit_code)
+
+    @property
+    def words(self) -> str:
+        return self.value[0]
+
+    @property
+    def exit_code(self) -> int:
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest night that was begun, what became of it, what its gates said, and which rules stopped it."""
+
+    day: date
+    outcome: Outcome
+    gates: Sequence[GateResult]
+    broken_rules: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a lake stands; sizes are bytes per folder."""
+
+    live: Publication | None
+    newest: Newest | None
+    late_days: Sequence[date]
+    restated_nights: Sequence[tuple[date, date]]
+    sizes: Mapping[str, int]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 where the newest night is live, else the exit code of what keeps it back."""
+        return self.newest.outcome.exit_code if self.newest else Outcome.NOT_FINISHED.exit_code
+
+
+def status_of(company: Company, lake: Lake) -> Status:
+    """Return where `lake` stands; raises DataError where what is live cannot be read."""
+    live = current_publication(lake)
+    return Status(live, _newest(company, lake, live), _late_days(lake), _restated(lake), _sizes(lake))
+
+
+def _newest(company: Company, lake: Lake, live: Publication | None) -> Newest | None:
+    begun = [night for table in ATTEMPTS for night in lake.nights(table)] + _locked_days(lake) + ([live.day] if live else [])
+    if not begun:
+        return None
+    day = max(begun)
+    gates, broken = _gates(company, lake, day), _broken_rules(lake, day)
+    return Newest(day, _outcome(lake, day, live, gates, broken), gates, broken)
+
+
+def _broken_rules(lake: Lake, day: date) -> list[str]:
+    """Return the critical rules that stopped the night; the share of rejected rows is a gate."""
+    failed = [row for row in stored_verdict(lake, day).results if not row["is_passed"] and row["rule"] != WITHIN_LIMIT.name]
+    return [f"{row['source_table']} breaks `{row['rule']}`" for row in failed]
+
+
+def _outcome(lake: Lake, day: date, live: Publication | None, gates: Sequence[GateResult], broken: Sequence[str]) -> Outcome:
+    if live and live.day == day:
+        return Outcome.LIVE
+    if broken:
+        return Outcome.STOPPED
+    if any(gate.state is State.CLOSED for gate in gates):
+        return Outcome.GATE_CLOSED
+    return Outcome.SUPERSEDED if _was_taken_back(lake, day) else Outcome.NOT_FINISHED
+
+
+def _gates(company: Company, lake: Lake, day: date) -> list[GateResult]:
+    """Return what the gates said; of a night that was stopped before they were asked, what can be told of rejected rows."""
+    record = stored_gates(lake, day)
+    rejected = rejected_results(rejected_counts(lake, day), company.rejected_share_limit)
+    if record is None:
+        return rejected
+    is_overridden = any(gate.gate == "rejected" and gate.state is State.OVERRIDDEN for gate in record.results)
+    return list(record.results) if is_overridden else [*(gate for gate in record.results if gate.gate != "rejected"), *rejected]
+
+
+def _was_taken_back(lake: Lake, day: date) -> bool:
+    from pipeline.publish.rollback import rollbacks
+
+    last = rollbacks(lake)[-1:]
+    return any(rollback.from_id.startswith(f"{day}-") for rollback in last)
+
+
+def _locked_days(lake: Lake) -> list[date]:
+    """Return the nights that took a lock: one that failed before it stored anything left nothing else."""
+    names = [path.stem.removeprefix("day=") for path in (lake.root / "locks").glob("day=*.lock")]
+    return [date.fromisoformat(name) for name in names]
+
+
+def _late_days(lake: Lake) -> list[date]:
+    nights = lake.nights(LATE_DAYS)
+    return lake.read(LATE_DAYS, day=nights[-1])["event_day"].to_pylist() if nights else []
+
+
+def _restated(lake: Lake) -> list[tuple[date, date]]:
+    """Return (day, night that knew it so) of every restatement."""
+    folders = (lake.root / "restated" / CUSTOMER_SEGMENTS.name).glob("day=*/known=*")
+    return sorted((_date(folder.parent), _date(folder)) for folder in folders)
+
+
+def _date(folder: Path) -> date:
+    return date.fromisoformat(folder.name.partition("=")[2])
+
+
+def _sizes(lake: Lake) -> dict[str, int]:
+    folders = [path for path in sorted(lake.root.glob("*")) if path.is_dir() and not path.is_symlink()]
+    return {folder.name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) for folder in folders}
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """Return the status as a machine reads it; dates are ISO text, sizes bytes."""
+    live, newest = status.live, status.newest
+    return {
+        "live": live and {"day": live.day, "publication_id": live.publication_id, "previous": live.previous, "rows": live.row_counts},
+        "newest": newest
+        and {
+            "day": newest.day,
+            "outcome": newest.outcome.name.lower(),
+            "gates": [asdict(gate) for gate in newest.gates],
+            "broken_rules": newest.broken_rules,
+        },
+        "late_days": status.late_days,
+        "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
+        "bytes": status.sizes,
+        "exit_code": status.exit_code,
+    }

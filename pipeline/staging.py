@@ -1,0 +1,76 @@
+"""Private folders of running processes: unique, locked while in use, swept by whoever comes next once their owner is dead."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+COMPARED_BYTES = 1 << 20
+
+
+@contextmanager
+def private_folder(root: Path) -> Iterator[Path]:
+    """Yield an empty folder below `root`/staging that nobody else uses and that is gone afterwards.
+
+    What dead processes left there goes first: a folder belongs to the living as long as somebody holds its lock.
+    Raises OSError where the disk refuses.
+    """
+    staging = root / "staging"
+    staging.mkdir(parents=True, exist_ok=True)
+    _sweep(staging)
+    folder, lock = _taken(staging)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def has_bytes_of(staged: Path, path: Path) -> bool:
+    """Return whether `path` is what `staged` would make it: left alone it keeps its time, which caches go by."""
+    with suppress(OSError), path.open("rb") as old, staged.open("rb") as new:
+        is_as_large = os.fstat(old.fileno()).st_size == os.fstat(new.fileno()).st_size
+        return is_as_large and all(ours == theirs for ours, theirs in zip(_chunks(new), _chunks(old), strict=False))
+    return False
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(COMPARED_BYTES), b"")
+
+
+def _taken(staging: Path) -> tuple[Path, int]:
+    """Return a new folder and the descriptor that locks it; a sweeper may take one that is not locked yet, so look again."""
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=staging))
+        with suppress(FileNotFoundError):
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def _sweep(staging: Path) -> None:
+    with os.scandir(staging) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _sweep_folder(Path(entry.path))
+            else:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _sweep_folder(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)

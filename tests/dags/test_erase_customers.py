@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
+from nights import run_night
+from traces import traces
+
+from pipeline.lake import Lake
+
+FILE = REPO / "dags" / "erase_customers.py"
+SCRIPT = Path(__file__).with_name("run_erasure.py")
+Facts = dict[str, Any]
+
+
+def a_company_with_a_list(folder: Path, *listed: str) -> Path:
+    company = a_small_company(folder)
+    (company / "sources" / "erasures.sql").write_text("SELECT id AS customer_id FROM forgotten")
+    (company / "data" / "forgotten.csv").write_text("\n".join(["id", *listed]) + "\n")
+    return company
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    folder = tmp_path_factory.mktemp("listing")
+    deployment = Deployment.of(a_company_with_a_list(folder / "company", f"{CANARY}-0", f"{CANARY}-1", f"{CANARY}-2"), folder)
+    run_night(deployment.company, Lake(deployment.lake), date.fromisoformat(LAST_DAY))
+    return deployment
+
+
+@pytest.fixture(scope="module")
+def facts(listing: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """Return what the DAG is, after one run of it in a lake of one night whose customers are all listed."""
+    return ran(listing, tmp_path_factory.mktemp("facts") / "facts.json", "run")
+
+
+def ran(deployment: Deployment, found: Path, *options: str) -> Facts:
+    command = [sys.executable, str(SCRIPT), str(found), *options]
+    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr
+    assert CANARY not in run.stdout + run.stderr
+    described: Facts = json.loads(found.read_text())
+    return described
+
+
+def test_a_run_erases_everybody_on_the_list(listing: Deployment, facts: Facts) -> None:
+    assert facts["states"] == {"business_day": "success", "erase": "success"}
+    assert traces(Lake(listing.lake), CANARY) == set()
+    receipt = json.loads((listing.lake / "erasures" / "receipts" / "000001.json").read_text())
+    assert len(receipt["customers"]) == 3
+
+
+def test_airflow_keeps_no_id_and_passes_on_nothing_but_the_date(listing: Deployment, facts: Facts) -> None:
+    assert facts["states"]
+    assert CANARY.encode() not in listing.everything_airflow_kept()
+    with closing(sqlite3.connect(listing.home / "airflow.db")) as database:
+        passed = set(database.execute("SELECT task_id, key, value FROM xcom"))
+    assert passed == {("business_day", "return_value", f'"{LAST_DAY}"')}
+
+
+def test_it_runs_every_noon_one_at_a_time_and_retries_what_may_pass(facts: Facts) -> None:
+    assert facts["schedule"] == "0 12 * * *"
+    assert (facts["max_active_runs"], facts["catchup"]) == (1, False)
+    assert all(task["retries"] > 0 and task["timeout_seconds"] and task["owner"] == "segments" and task["doc"] for task in facts["tasks"])
+
+
+def test_a_company_without_a_list_has_no_schedule(small: Deployment, tmp_path: Path) -> None:
+    assert ran(small, tmp_path / "facts.json")["schedule"] is None
+
+
+def test_the_file_is_under_sixty_lines() -> None:
+    assert len(FILE.read_text().splitlines()) < 60

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from killing import Killer, killer
+
+
+@pytest.fixture(scope="session")
+def killing() -> Iterator[Killer]:
+    with killer() as chosen:
+        yield chosen

@@ -1,0 +1,121 @@
+"""Files that lost or changed bytes: no step computes from one, each says which it was, and running that day again mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from nights import night_environment, run_night, tree_bytes, write_shop
+
+from pipeline import steps
+from pipeline.errors import DataError
+from pipeline.lake import Lake
+from pipeline.parquet import is_whole
+
+YESTERDAY, TONIGHT = date(2024, 3, 2), date(2024, 3, 3)
+ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [
+    f"p{day.day},1,c{day.day},{day} 09:00:00,1,5,b" for day in (YESTERDAY, TONIGHT)
+]
+KEPT = ("tables", "publications", "models", "definitions")
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    changed = bytearray(content)
+    changed[place] ^= 4
+    return bytes(changed)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "nothing left": lambda _: b"",
+    "cut at 4 bytes": lambda content: content[:4],
+    "cut in half": lambda content: content[: len(content) // 2],
+    "cut by one byte": lambda content: content[:-1],
+    "a bit of the first page flipped": lambda content: flipped(content, 40),
+    "a bit in the middle flipped": lambda content: flipped(content, len(content) // 2),
+    "a bit of the footer flipped": lambda content: flipped(content, len(content) - 40),
+}
+READ_BY_STEP = [
+    ("validate", f"raw_order_lines/day={TONIGHT}/known={TONIGHT}"),
+    ("validate", f"raw_customers/known={YESTERDAY}"),
+    ("features", f"order_lines/day={TONIGHT}/known={TONIGHT}"),
+    ("features", f"customers/known={YESTERDAY}"),
+    ("features", f"customer_days/day={YESTERDAY}/known={YESTERDAY}"),
+    ("features", f"customer_day_categories/day={YESTERDAY}/known={YESTERDAY}"),
+    ("segment", f"customer_features/day={TONIGHT}"),
+    ("audit", f"customer_features/day={TONIGHT}"),
+    ("audit", f"customer_segments/day={TONIGHT}"),
+    ("audit", f"validation_results/day={TONIGHT}"),
+    ("publish", f"customer_features/day={TONIGHT}"),
+    ("publish", f"customer_segments/day={TONIGHT}"),
+    ("publish", f"segment_profiles/day={TONIGHT}"),
+    ("publish", f"gate_results/day={TONIGHT}"),
+]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shop(tmp_path_factory.mktemp("shop"), ORDERS, customers=[f"c{n}" for n in range(5)])
+
+
+@pytest.fixture(scope="module")
+def lakes(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return copies of a lake in which tonight has come up to, but not including, each step; and one after the last."""
+    folder = tmp_path_factory.mktemp("lakes")
+    lake = Lake(folder / "lake")
+    run_night(shop, lake, YESTERDAY)
+    copies = {}
+    with night_environment(shop, lake):
+        for name in steps.STEPS:
+            copies[name] = Path(shutil.copytree(lake.root, folder / name, symlinks=True))
+            getattr(steps, name)(TONIGHT.isoformat())
+    return {**copies, "the end": lake.root}
+
+
+@pytest.mark.parametrize(("step", "partition"), READ_BY_STEP, ids=" ".join)
+def test_no_step_computes_from_a_damaged_table(shop: Path, lakes: dict[str, Path], tmp_path: Path, step: str, partition: str) -> None:
+    lake = Lake(shutil.copytree(lakes[step], tmp_path / "lake", symlinks=True))
+    path = lake.root / "tables" / partition / "part-0.parquet"
+    whole = path.read_bytes()
+    live = tree_bytes(lake, "publications")
+    for name, damage in DAMAGES.items():
+        path.write_bytes(damage(whole))
+        with night_environment(shop, lake), pytest.raises(DataError, match=f"{Path(partition).parts[0]} is damaged") as refused:
+            getattr(steps, step)(TONIGHT.isoformat())
+        assert refused.value.where == str(path), name
+        assert f"--day {partition[-10:]}" in refused.value.todo, name
+        assert tree_bytes(lake, "publications") == live, name
+
+
+def test_a_night_whose_files_are_all_damaged_is_mended_by_running_it_again(shop: Path, lakes: dict[str, Path], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(lakes["the end"], tmp_path / "lake", symlinks=True))
+    before = tree_bytes(lake, *KEPT)
+    # Intervals are made of all stored nights: no single one mends them, but every night tells what they lack.
+    shutil.rmtree(lake.root / "tables" / "customer_segment_intervals")
+    kinds = list(DAMAGES.values())
+    files = sorted(lake.root.glob("tables/**/*.parquet"))
+    for number, path in enumerate(files):
+        path.write_bytes(kinds[number % len(kinds)](path.read_bytes()))
+    assert not any(is_whole(path) for path in files)
+    with night_environment(shop, lake):
+        for day in (YESTERDAY, TONIGHT):
+            steps.extract(day.isoformat(), reread=True)
+            for name in steps.STEPS[1:]:
+                getattr(steps, name)(day.isoformat())
+    assert tree_bytes(lake, *KEPT) == before
+
+
+def test_a_private_cache_that_is_damaged_is_as_good_as_none(shop: Path, lakes: dict[str, Path], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(lakes["features"], tmp_path / "lake", symlinks=True))
+    for path in lake.root.glob("states/**/*.*"):
+        content = path.read_bytes()
+        stamp = path.stat()
+        path.write_bytes(flipped(content, len(content) // 2))
+        os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    with night_environment(shop, lake):
+        steps.features(TONIGHT.isoformat())
+    table = f"tables/customer_features/day={TONIGHT}"
+    assert tree_bytes(lake, table) == tree_bytes(Lake(lakes["the end"]), table)

@@ -1,0 +1,209 @@
+"""The way back: one command, after which readers see what they saw before, wherever it was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from builders import a_company
+from killing import Killer, copied
+from nights import night_environment, tree_bytes, write_shop
+from published_nights import (
+    TARGET_TABLES,
+    no_connections,
+    publications,
+    published_files,
+    published_segments,
+    target_rows,
+    write_night,
+)
+
+from pipeline.cli import main
+from pipeline.company import Company, Target
+from pipeline.errors import DataError
+from pipeline.lake import Lake
+from pipeline.publish.publication import Publication, current_publication, publish
+from pipeline.publish.rollback import Rollback, roll_back, rollbacks
+
+pytest_plugins = ("integration.conftest",)
+MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
+NIGHTS = {
+    MONDAY: {"ada": "loyal", "bob": "lost", "cleo": "loyal"},
+    TUESDAY: {"ada": "lost", "bob": "lost", "dan": "loyal"},
+    WEDNESDAY: {"ada": "loyal", "dan": "loyal"},
+}
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    return a_company(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, lake: Lake) -> Shop:
+    if request.param == "sqlite":
+        return Shop(a_company(tmp_path), lake, no_connections, partial(target_rows, lake.root / "segments.sqlite"))
+    uri = request.getfixturevalue("postgres_uri")
+    company = a_company(tmp_path, target=Target(kind="postgresql", connection="crm"))
+    return Shop(company, lake, lambda _: uri, partial(postgresql_rows, uri, company.target.schema))
+
+
+class Shop:
+    """A company that publishes into one of the two databases."""
+
+    def __init__(self, company: Company, lake: Lake, connections: Callable[[str], str], rows: Callable[[], dict[str, Any]]) -> None:
+        self.company, self.lake, self.connections, self.rows = company, lake, connections, rows
+
+    def publish(self, day: date, segments: dict[str, str] | None = None) -> Publication:
+        write_night(self.lake, self.company, day, segments or NIGHTS[day])
+        return publish(self.company, self.lake, day, connections=self.connections)
+
+    def roll_back(self, to: str | None = None) -> Rollback:
+        return roll_back(self.company, self.lake, to=to, connections=self.connections)
+
+    def seen(self) -> tuple[dict[str, bytes], dict[str, Any]]:
+        return published_files(self.lake), self.rows()
+
+
+def postgresql_rows(uri: str, schema: str) -> dict[str, Any]:
+    with psycopg.connect(uri) as connection:
+        return {name: sorted(connection.execute(f'SELECT * FROM "{schema}"."{name}"'), key=repr) for name in TARGET_TABLES}
+
+
+def test_readers_of_files_and_database_see_again_what_they_saw_before(shop: Shop) -> None:
+    shop.publish(MONDAY)
+    before = shop.seen()
+    shop.publish(TUESDAY)
+    done = shop.roll_back()
+    assert shop.seen() == before
+    assert (done.to_id[:10], done.from_id[:10]) == (str(MONDAY), str(TUESDAY))
+
+
+def test_a_rerun_of_the_only_day_can_be_taken_back_too(shop: Shop) -> None:
+    shop.publish(MONDAY)
+    before = shop.seen()
+    shop.publish(MONDAY, NIGHTS[TUESDAY])
+    shop.roll_back()
+    assert shop.seen() == before
+
+
+def test_after_a_rollback_the_next_night_moves_forward_as_if_the_one_taken_back_had_never_been(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(MONDAY)
+    shop.publish(TUESDAY)
+    shop.roll_back()
+    published = shop.publish(WEDNESDAY)
+    never = Shop(a_company(tmp_path), Lake(tmp_path / "never"), no_connections, lambda: target_rows(tmp_path / "never" / "segments.sqlite"))
+    never.publish(MONDAY)
+    never.publish(WEDNESDAY)
+    assert published_files(shop.lake) == published_files(never.lake)
+    assert repr_of(shop.rows()) == repr_of(never.rows())
+    assert publications(shop.lake) == {published.publication_id, published.previous}
+
+
+def repr_of(rows: dict[str, list[Any]]) -> dict[str, list[tuple[str, ...]]]:
+    """Return rows as text: SQLite keeps days and exact numbers as such."""
+    return {name: [tuple(map(str, row)) for row in found] for name, found in rows.items()}
+
+
+def test_the_night_that_was_taken_back_is_published_again_by_running_it_again(shop: Shop) -> None:
+    shop.publish(MONDAY)
+    shop.publish(TUESDAY)
+    after = shop.seen()
+    shop.roll_back()
+    shop.publish(TUESDAY)
+    assert shop.seen() == after
+
+
+def test_a_rollback_can_itself_be_taken_back_by_naming_the_publication(shop: Shop) -> None:
+    shop.publish(MONDAY)
+    tuesday = shop.publish(TUESDAY)
+    after = shop.seen()
+    shop.roll_back()
+    shop.roll_back(to=tuesday.publication_id)
+    assert shop.seen() == after
+
+
+def test_a_second_rollback_without_a_way_back_says_so_and_changes_nothing(shop: Shop) -> None:
+    for day in NIGHTS:
+        shop.publish(day)
+    shop.roll_back()
+    before = shop.seen()
+    with pytest.raises(DataError, match=f"no way leads back from {TUESDAY}"):
+        shop.roll_back()
+    assert shop.seen() == before
+
+
+def test_nothing_published_cannot_be_taken_back(shop: Shop) -> None:
+    with pytest.raises(DataError, match="nothing is published"):
+        shop.roll_back()
+
+
+def test_readers_are_never_sent_to_a_damaged_publication(shop: Shop) -> None:
+    previous = shop.publish(MONDAY)
+    shop.publish(TUESDAY)
+    before = shop.seen()
+    file = previous.folder / "customer_features.parquet"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DataError, match="is damaged"):
+        shop.roll_back()
+    assert shop.seen() == before
+
+
+def test_a_damaged_live_publication_can_be_left_by_naming_another(shop: Shop) -> None:
+    previous = shop.publish(MONDAY)
+    before = shop.seen()
+    (shop.publish(TUESDAY).folder / "manifest.json").write_text("{")
+    shop.roll_back(to=previous.publication_id)
+    assert shop.seen() == before
+
+
+def test_every_rollback_is_recorded_with_its_reason(
+    lake: Lake, company: Company, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_shop(company.folder / "shop", [], customers=[])
+    shop = Shop(company, lake, no_connections, dict)
+    monday, tuesday = shop.publish(MONDAY), shop.publish(TUESDAY)
+    monkeypatch.setattr("sys.argv", ["segments", "rollback", "--reason", "prices were doubled"])
+    with night_environment(folder, lake), pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert f"{monday.publication_id} is live again; {tuesday.publication_id} was taken back" in capsys.readouterr().out
+    assert rollbacks(lake) == [Rollback(tuesday.publication_id, monday.publication_id, "prices were doubled")]
+
+
+# The process dies
+
+
+def roll_back_in(root: Path, to: str) -> None:
+    roll_back(a_company(root), Lake(root), to=to, connections=no_connections)
+
+
+def test_a_rollback_killed_anywhere_shows_all_of_one_night_and_its_retry_ends_it(killing: Killer, tmp_path: Path) -> None:
+    root = tmp_path / "before"
+    shop = Shop(a_company(root), Lake(root), no_connections, dict)
+    monday = shop.publish(MONDAY)
+    shop.publish(TUESDAY)
+    back = partial(roll_back_in, to=monday.publication_id)
+    old, whole = sight(root), copied(root, "undisturbed")
+    back(whole)
+    for lake in killing.killed_everywhere(back, root):
+        files, rows = sight(lake)
+        assert files in (old[0], sight(whole)[0])
+        assert rows in (old[1], sight(whole)[1])
+        assert files == old[0] or rows != old[1], "the pointer moved before the database"
+        back(lake)
+        assert sight(lake) == sight(whole)
+        assert rollbacks(Lake(lake)) == rollbacks(Lake(whole))
+        assert tree_bytes(Lake(lake), "staging") == {}
+        current = current_publication(Lake(lake))
+        assert current is not None
+        assert published_segments(Lake(lake)) == NIGHTS[MONDAY]
+
+
+def sight(root: Path) -> tuple[dict[str, bytes], dict[str, list[Any]]]:
+    return published_files(Lake(root)), target_rows(root / "segments.sqlite")

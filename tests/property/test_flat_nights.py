@@ -1,0 +1,308 @@
+"""Law 11: a night costs its new day, and equals the full recompute byte for byte, whatever happened before."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from builders import a_company, an_order_line, write_customers, write_order_lines
+from sqlglot import exp
+
+from pipeline.caches import FOLDER, desk, forget_all, stored, take
+from pipeline.company import Company
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.features import compute_features, compute_rollups
+from pipeline.lake import Lake
+from pipeline.tables import CUSTOMER_ARCHIVES, CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_STATES, POPULATION_RHYTHM
+
+OPENING, FIRST = date(2023, 12, 20), date(2024, 2, 10)  # thirty nights lead over 29 February
+NAMES = [f"c{number}" for number in range(14)]
+
+
+class Shop:
+    """Random nights of a lake: late versions inside and beyond the window, refunds of old orders, cancellations, newcomers."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.days: dict[date, list[dict[str, Any]]] = {}
+        self.numbers = iter(range(1, 100_000))
+
+    def lines_of(self, day: date) -> list[dict[str, Any]]:
+        newcomers = [f"n{day:%m%d}"] if self.chance.random() < 0.3 else []
+        return [self.line(day, self.chance.choice([*NAMES, *newcomers])) for _ in range(self.chance.randrange(5))]
+
+    def line(self, day: date, customer: str) -> dict[str, Any]:
+        kind = self.chance.choices(["order", "refund", "cancelled"], [8, 2, 1])[0]
+        amount = Decimal(self.chance.randrange(1, 5000)) / 100
+        is_linked = kind == "refund" and self.chance.random() < 0.7
+        return an_order_line(
+            next(self.numbers),
+            day=day,
+            customer_id=customer,
+            order_id=f"o{day}{customer}{self.chance.randrange(2)}",
+            line_kind=kind,
+            net_amount=-amount if kind == "refund" else amount,
+            discount_amount=Decimal(self.chance.choice(["0", "0", "1"])),
+            category=self.chance.choice(["a", "b", "ä"]),
+            channel=self.chance.choice(["web", "store"]),
+            order_day=day - timedelta(self.chance.choice([1, 8, 30, 60])) if is_linked else day,
+        )
+
+    def open(self, lake: Lake) -> None:
+        """Write the history that the first night finds, known the night before."""
+        for offset in range((FIRST - OPENING).days):
+            self.learn(lake, OPENING + timedelta(offset), FIRST - timedelta(1))
+
+    def night(self, lake: Lake, day: date) -> None:
+        """Write what the night learns: its own day, and sometimes another version of days long or shortly gone."""
+        self.learn(lake, day, day)
+        for ago in (1, 6, 12, 45):
+            if self.chance.random() < 0.12:
+                self.learn(lake, day - timedelta(ago), day)
+
+    def learn(self, lake: Lake, day: date, known: date) -> None:
+        before = self.days.get(day, [])
+        kept = [line for line in before if self.chance.random() < 0.8]
+        self.days[day] = kept + self.lines_of(day)
+        write_order_lines(lake, self.days[day], known=known)
+        if not self.days[day]:
+            write_order_lines(lake, [an_order_line(next(self.numbers), day=day, line_kind="cancelled")], known=known)
+
+
+def a_shop(lake: Lake, seed: int, *, nights: int) -> Shop:
+    """Write what every night learns, so that nights can be computed in any order."""
+    shop = Shop(seed)
+    shop.open(lake)
+    for day in days(nights):
+        shop.night(lake, day)
+    return shop
+
+
+def days(nights: int) -> list[date]:
+    return [FIRST + timedelta(offset) for offset in range(nights)]
+
+
+def compute(company: Company, lake: Lake, day: date, *, known: date | None = None) -> list[bytes]:
+    """Compute a night and return the bytes of its tables."""
+    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    compute_rollups(lake, engine, day, known=known)
+    engine.close()
+    return features_computed(company, lake, day, known=known)
+
+
+def features_computed(company: Company, lake: Lake, day: date, *, known: date | None = None) -> list[bytes]:
+    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    compute_features(company, lake, engine, day, known=known)
+    engine.close()
+    return [lake.path(table, day=day, known=known).read_bytes() for table in (POPULATION_RHYTHM, CUSTOMER_FEATURES)]
+
+
+def computed_without_caches(company: Company, lake: Lake, day: date, *, known: date | None = None) -> list[bytes]:
+    """Compute a night from its rollups alone and leave the caches as they were."""
+    caches, aside = lake.root / FOLDER, lake.root / "aside"
+    caches.rename(aside)
+    written = features_computed(company, lake, day, known=known)
+    forget_all(lake)
+    aside.rename(caches)
+    return written
+
+
+def recomputed(caplog: pytest.LogCaptureFixture) -> list[tuple[int, int]]:
+    """Return how many customers each night recomputed, of how many."""
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("customer_states: ")]
+    return [(int(words[1]), int(words[3])) for words in (line.replace(",", "").split() for line in told)]
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "pipeline.states")
+    return caplog
+
+
+@pytest.mark.parametrize(("seed", "window_days", "nights"), [(1, 10, 30), (2, 33, 8)])
+def test_nights_of_late_data_and_refunds_equal_the_full_recompute(
+    lake: Lake, seed: int, window_days: int, nights: int, told: pytest.LogCaptureFixture
+) -> None:
+    shop, company = Shop(seed), a_company(lake.root, window_days=window_days)
+    write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known=FIRST)
+    shop.open(lake)
+    for day in days(nights):
+        shop.night(lake, day)
+        rolled = compute(company, lake, day)
+        counts = recomputed(told)
+        assert rolled == computed_without_caches(company, lake, day), day
+        told.clear()
+        assert day == FIRST or counts[0][0] < counts[0][1]
+
+
+def test_consecutive_nights_of_a_real_shop_equal_the_full_recompute(lake: Lake, shared_data: Path, told: pytest.LogCaptureFixture) -> None:
+    nights = [date(1998, 4, 30), date(1998, 5, 1), date(1998, 5, 2)]
+    company = a_company(lake.root, window_days=60)
+    lines = [
+        an_order_line(number, day=date.fromisoformat(sold), customer_id=customer, order_id=f"{customer}-{sold}", net_amount=paid)
+        for number, (customer, sold, paid) in enumerate(cdnow_purchases(shared_data), 1)
+    ]
+    for night in nights:
+        write_order_lines(lake, [line for line in lines if line["day"] == night], known=night)
+    write_order_lines(lake, [line for line in lines if line["day"] < nights[0]], known=nights[0])
+    for night in nights:
+        assert compute(company, lake, night) == computed_without_caches(company, lake, night)
+    assert [total - affected > 400 for affected, total in recomputed(told)] == [False, False, True, False, True, False]
+
+
+def cdnow_purchases(shared_data: Path) -> list[tuple[str, str, str]]:
+    """Return customer, ISO date and amount of every purchase."""
+    path = shared_data / "cdnow" / "sample.parquet"
+    return duckdb.sql(f"""
+        SELECT CAST(master_id AS VARCHAR), CAST(STRPTIME(CAST("date" AS VARCHAR), '%Y%m%d')::DATE AS VARCHAR), CAST(value_usd AS VARCHAR)
+        FROM '{path}' WHERE "date" >= '19980101' ORDER BY ALL
+    """).fetchall()
+
+
+def test_lifetime_figures_are_the_same_with_and_without_an_archive(lake: Lake) -> None:
+    a_shop(lake, 9, nights=1)
+    columns = [name for name in CUSTOMER_FEATURES.column_names if name.startswith(("lifetime", "gap", "first", "last", "rhythm", "tenure"))]
+    found = []
+    for window_days in (10, 1000):
+        compute(a_company(lake.root, window_days=window_days), lake, FIRST)
+        found.append([{name: row[name] for name in columns} for row in features(lake, FIRST)])
+    assert found[0] == found[1]
+    assert stored(lake, CUSTOMER_ARCHIVES)
+
+
+def test_any_order_of_nights_and_lost_caches_change_no_byte(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    written = []
+    for order in (days(8), chance.sample(days(8), 8)):
+        lake = Lake(tmp_path / f"lake{len(written)}")
+        a_shop(lake, 3, nights=8)
+        company = a_company(lake.root, window_days=10)
+        tables = {}
+        for day in order:
+            if order != days(8) and chance.random() < 0.2:
+                forget_all(lake)
+            tables[day] = compute(company, lake, day)
+        written.append(dict(sorted(tables.items())))
+    assert written[0] == written[1]
+
+
+def test_restated_nights_start_from_each_other_and_equal_the_full_recompute(lake: Lake, told: pytest.LogCaptureFixture) -> None:
+    a_shop(lake, 4, nights=6)
+    company = a_company(lake.root, window_days=10)
+    last = days(6)[-1]
+    for day in days(6):
+        compute(company, lake, day)
+    for day in days(3):
+        told.clear()
+        restated = compute(company, lake, day, known=last)
+        counts = recomputed(told)
+        assert restated == computed_without_caches(company, lake, day, known=last)
+        assert day == FIRST or counts[0][0] < counts[0][1]
+
+
+def test_nights_computed_at_the_same_time_equal_the_full_recompute(lake: Lake) -> None:
+    a_shop(lake, 6, nights=5)
+    company = a_company(lake.root, window_days=10)
+    compute(company, lake, FIRST)
+    with ThreadPoolExecutor(4) as workers:
+        together = dict(zip(days(5), workers.map(lambda day: compute(company, lake, day), days(5)), strict=True))
+    assert together == {day: computed_without_caches(company, lake, day) for day in days(5)}
+
+
+def a_long_history(lake: Lake) -> Company:
+    """Return a company whose window is ten days, in a lake whose history goes back far beyond it; one night is computed."""
+    shop = Shop(7)
+    shop.open(lake)
+    for day in days(2):
+        shop.learn(lake, day, day)
+    company = a_company(lake.root, window_days=10)
+    compute(company, lake, FIRST)
+    return company
+
+
+def test_the_next_night_reads_no_partition_beyond_the_window(lake: Lake) -> None:
+    company = a_long_history(lake)
+    for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
+        for version in lake.versions(table):
+            if version.day < date(2024, 1, 31):
+                make_unreadable(lake.path(table, day=version.day, known=version.known))
+    compute(company, lake, FIRST + timedelta(1))
+
+
+def make_unreadable(path: Path) -> None:
+    facts = path.stat()
+    path.write_bytes(bytes(facts.st_size))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+def test_a_night_run_again_recomputes_nobody(lake: Lake, told: pytest.LogCaptureFixture) -> None:
+    company = a_long_history(lake)
+    again = compute(company, lake, FIRST)
+    assert recomputed(told)[-1][0] == 0
+    assert again == computed_without_caches(company, lake, FIRST)
+
+
+def test_a_rollup_rewritten_in_place_makes_the_night_recompute_everybody(lake: Lake, told: pytest.LogCaptureFixture) -> None:
+    company = a_long_history(lake)
+    before = [row["lifetime_order_count"] for row in features(lake, FIRST)]
+    version = lake.versions(CUSTOMER_DAYS)[0]
+    rows = lake.read(CUSTOMER_DAYS, day=version.day, known=version.known).slice(1)
+    lake.write(CUSTOMER_DAYS, rows.to_batches(), day=version.day, known=version.known)
+    compute_features(company, lake, DuckDBEngine(lake.root), FIRST)
+    affected, total = recomputed(told)[-1]
+    assert affected == total
+    assert sum(row["lifetime_order_count"] for row in features(lake, FIRST)) < sum(before)
+
+
+def features(lake: Lake, day: date) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = lake.read(CUSTOMER_FEATURES, day=day).to_pylist()
+    return rows
+
+
+def test_another_window_makes_the_night_recompute_everybody(lake: Lake, told: pytest.LogCaptureFixture) -> None:
+    a_long_history(lake)
+    other = a_company(lake.root, window_days=11)
+    written = compute(other, lake, FIRST)
+    affected, total = recomputed(told)[-1]
+    assert affected == total
+    assert written == computed_without_caches(other, lake, FIRST)
+
+
+@pytest.mark.parametrize("folder", ["customer_states", "customer_archives", "population_rhythm"])
+def test_a_damaged_cache_is_as_good_as_none(lake: Lake, folder: str) -> None:
+    company = a_long_history(lake)
+    for path in (lake.root / FOLDER / folder).iterdir():
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    night = FIRST + timedelta(1)
+    assert compute(company, lake, night) == computed_without_caches(company, lake, night)
+
+
+def test_a_cache_dropped_by_another_run_stays_readable_for_the_one_that_took_it(lake: Lake) -> None:
+    a_long_history(lake)
+    engine = DuckDBEngine(lake.root)
+    with desk(lake, engine) as at:
+        taken = take(at, stored(lake, CUSTOMER_STATES)[0])
+        forget_all(lake)
+        assert taken is not None
+        engine.register(CUSTOMER_STATES, [taken])
+        assert engine.run(exp.select("*").from_("customer_states"), {}).read_all().num_rows > 0
+    engine.close()
+
+
+def test_a_chain_of_nights_keeps_few_caches(lake: Lake) -> None:
+    a_shop(lake, 8, nights=4)
+    company = a_company(lake.root, window_days=10)
+    for day in days(4):
+        compute(company, lake, day)
+    assert [path.stem for path in stored(lake, CUSTOMER_STATES)] == [f"{days(4)[-1]}_{days(4)[-1]}"]
+    assert len(stored(lake, CUSTOMER_ARCHIVES)) <= 4

@@ -1,0 +1,221 @@
+"""Laws 3, 9 and 12 over any series of runs, reruns, backfills, late rows, rollbacks, refits, edits and erasures.
+
+LAKE_SEQUENCES=1000 tries as many series; each is up to eight steps long, and most steps are whole nights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from nights import run_night, tree_bytes, write_shop
+from published_nights import no_connections, target_rows
+
+from pipeline.company import load_company
+from pipeline.erasure.erasing import erase
+from pipeline.errors import DataError
+from pipeline.lake import Lake
+from pipeline.limits import GATES
+from pipeline.parquet import is_whole
+from pipeline.publish.publication import current_publication
+from pipeline.publish.rollback import roll_back
+from pipeline.tables import CUSTOMER_FEATURES, RAW_ORDER_LINES
+
+FIRST = date(2024, 3, 1)
+CUSTOMERS = [f"c{n:02}" for n in range(36)]
+ORDERS = [f"o{n},1,{CUSTOMERS[n % 36]},2024-02-{10 + n % 20:02} 10:00:00,1,{n}.25,a" for n in range(90)] + [
+    f"p{n},1,{CUSTOMERS[n]},{FIRST + timedelta(n % 9)} 09:00:00,1,{n}.5,b" for n in range(27)
+]
+NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm")
+NO_GATES = f"[gates]\noff = {json.dumps(GATES)}\n"
+SCHEME = """
+title = "Size"
+kind = "rules"
+level = "behavioural"
+question = "Who orders much?"
+evidence = ["order_count"]
+
+[[segment]]
+id = "large"
+title = "Large"
+description = "Orders much."
+rule = "order_count >= {limit}"
+
+[[segment]]
+id = "small"
+title = "Small"
+description = "Orders little."
+otherwise = true
+"""
+places = st.integers(0, 8)
+
+
+class NightsInAnyOrder(RuleBasedStateMachine):
+    """A shop and its lake, and what readers must see of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.lake = Lake(self.folder / "lake")
+        self.nights: dict[date, dict[str, bytes]] = {}
+        self.unsettled: set[date] = set()
+        self.erased: set[str] = set()
+        self.late_count = 0
+
+    @initialize()
+    def first_night(self) -> None:
+        self.shop = write_shop(self.folder / "shop", ORDERS, customers=CUSTOMERS, settings=NO_GATES)
+        self.company = load_company(self.shop)
+        self._run(FIRST)
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @property
+    def newest(self) -> date:
+        return max(self.nights)
+
+    @property
+    def missed(self) -> list[date]:
+        return [day for day in (FIRST + timedelta(n) for n in range((self.newest - FIRST).days)) if day not in self.nights]
+
+    @rule(gap=st.integers(1, 2))
+    def the_next_night_runs(self, gap: int) -> None:
+        self._run(self.newest + timedelta(gap))
+
+    @rule(place=places)
+    def a_night_runs_again(self, place: int) -> None:
+        day = sorted(self.nights)[place % len(self.nights)]
+        before = self.nights[day]
+        self._run(day)
+        if day not in self.unsettled:
+            assert self.nights[day] == before, f"another run of {day} changed it"
+        self.unsettled.discard(day)
+
+    @precondition(lambda self: self.nights and self.missed)
+    @rule(place=places)
+    def a_missed_night_is_made_up_for(self, place: int) -> None:
+        day = self.missed[place % len(self.missed)]
+        self._run(day)
+        # What it read counts as known from then on, so that a rerun of what came after it may see more.
+        self.unsettled |= {night for night in self.nights if night > day}
+
+    @rule(place=places, customer=st.sampled_from(CUSTOMERS))
+    def a_late_order_arrives(self, place: int, customer: str) -> None:
+        self.late_count += 1
+        day = FIRST + timedelta(place % ((self.newest - FIRST).days + 1))
+        with (self.shop / "data" / "orders.csv").open("a") as file:
+            file.write(f"late{self.late_count},1,{customer},{day} 12:00:00,1,3.75,a\n")
+
+    @rule(limit=st.integers(1, 4))
+    def a_definition_is_edited(self, limit: int) -> None:
+        path = self.shop / "segments" / "size.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(SCHEME.format(limit=limit))
+        self.unsettled.add(self.newest)
+
+    @rule()
+    def a_refit_is_valid_from_tomorrow(self) -> None:
+        for folder in (self.lake.root / "models").iterdir():
+            newest = max(folder.glob("*.json"))
+            model = newest.read_text("utf-8")
+            (folder / f"{self.newest + timedelta(1)}.json").write_text(model, "utf-8")
+
+    @rule()
+    def the_last_publication_is_taken_back(self) -> None:
+        current = self._current()
+        if current.previous is None or not (self.lake.root / "publications" / current.previous).exists():
+            with pytest.raises(DataError, match="no way leads back"):
+                roll_back(self.company, self.lake, connections=no_connections)
+            assert self._current() == current
+        else:
+            roll_back(self.company, self.lake, connections=no_connections)
+            assert self._current().publication_id == current.previous
+
+    @rule(customer=st.sampled_from(CUSTOMERS))
+    def a_customer_is_erased(self, customer: str) -> None:
+        erase(self.company, self.lake, [customer], connections=no_connections)
+        self.erased.add(customer)
+        self.nights = {day: self._night(day) for day in self.nights}
+        self.unsettled = set(self.nights)
+
+    @invariant()
+    def every_night_is_as_it_was_last_written(self) -> None:
+        assert {day: self._night(day) for day in self.nights} == self.nights
+
+    @precondition(lambda self: self.nights)
+    @invariant()
+    def readers_see_one_whole_publication_in_files_and_database(self) -> None:
+        current = self._current()
+        manifest = json.loads((current.folder / "manifest.json").read_text("utf-8"))
+        for name, table in manifest["tables"].items():
+            assert sha256((current.folder / f"{name}.parquet").read_bytes()).hexdigest() == table["sha256"]
+        rows = target_rows(self.lake.root / "segments.sqlite")
+        assert max(row[0] for row in rows["publications"]) == str(current.day)
+        assert sorted(row[:3] for row in rows["customer_segments"]) == self._published_segments(current.folder)
+
+    @invariant()
+    def nothing_is_left_over_and_nothing_is_damaged(self) -> None:
+        assert not list((self.lake.root / "staging").glob("*"))
+        assert all(is_whole(path) for path in self.lake.root.glob("tables/**/*.parquet"))
+        assert len(list((self.lake.root / "publications").glob("*"))) <= 2
+
+    @invariant()
+    def who_was_erased_is_in_no_table(self) -> None:
+        for path in self.lake.root.glob("tables/**/*.parquet") if self.erased else ():
+            if "customer_id" in pq.read_schema(path).names:
+                assert not self.erased & set(pq.read_table(path, columns=["customer_id"])["customer_id"].to_pylist()), path
+
+    def _run(self, day: date) -> None:
+        current = current_publication(self.lake)
+        run_night(self.shop, self.lake, day)
+        self.nights[day] = self._night(day)
+        if current is None or day >= current.day:
+            assert self._current().day == day
+        else:
+            assert self._current() == current, "an older night moved the pointer"
+        assert self._spent(day) == self._spent_by_raw_lines(day)
+
+    def _night(self, day: date) -> dict[str, bytes]:
+        return dict(tree_bytes(self.lake, *(f"tables/{name}/day={day}" for name in NIGHT_TABLES)))
+
+    def _current(self) -> Any:
+        current = current_publication(self.lake)
+        assert current is not None
+        return current
+
+    def _published_segments(self, folder: Path) -> list[tuple[str, str, str]]:
+        rows = pq.read_table(folder / "customer_segments.parquet").to_pylist()
+        return sorted((row["customer_id"], row["scheme"], row["segment"]) for row in rows)
+
+    def _spent(self, day: date) -> dict[str, Decimal]:
+        rows = self.lake.read(self.company.table(CUSTOMER_FEATURES), day=day).to_pylist()
+        return {row["customer_id"]: row["spend_amount"] for row in rows if row["spend_amount"]}
+
+    def _spent_by_raw_lines(self, day: date) -> dict[str, Decimal]:
+        """Add up, in Python alone, what the night knew of the raw lines in the window of a year."""
+        spent: dict[str, Decimal] = defaultdict(Decimal)
+        for version in self.lake.versions_known(RAW_ORDER_LINES, through=day, known=day):
+            for row in self.lake.read(RAW_ORDER_LINES, day=version.day, known=version.known).to_pylist():
+                spent[row["customer_id"]] += row["net_amount"]
+        return {customer: amount for customer, amount in spent.items() if amount and customer not in self.erased}
+
+
+SEQUENCES = int(os.environ.get("LAKE_SEQUENCES", "4"))
+TestNightsInAnyOrder = NightsInAnyOrder.TestCase
+TestNightsInAnyOrder.settings = settings(
+    max_examples=SEQUENCES, stateful_step_count=8, deadline=None, derandomize=SEQUENCES < 100, suppress_health_check=list(HealthCheck)
+)

@@ -1,0 +1,343 @@
+"""Law 12: erased is erased. The id is gone from every byte of the lake, and no later night brings it back."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import shutil
+import stat
+from collections.abc import Iterator
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from killing import Killer, copied, killer
+from nights import night_environment, run_night, tree_bytes, write_shop
+from published_nights import no_connections, published_files, published_segments, target_rows
+from traces import traces
+from typer.testing import CliRunner
+
+from pipeline import steps
+from pipeline.cli import app
+from pipeline.company import load_company
+from pipeline.erasure.erasing import beside_erasures, erase, finish_erasures
+from pipeline.erasure.hashes import ErasedIds
+from pipeline.erasure.ledger import Ledger, Receipt
+from pipeline.errors import ConfigError, DataError, LockTimeout
+from pipeline.lake import Lake
+from pipeline.publish.pointer import current_publication, folder_of, publication_ids
+from pipeline.tables import CUSTOMER_FEATURES, EXTRACTIONS
+
+CANARY = "7f3a51"
+ZOE, ADA = f"Zoë's {CANARY}", "ada"
+FIRST, SECOND, THIRD, FOURTH = (date(2024, 3, day) for day in (1, 2, 3, 4))
+NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm")
+CUSTOMERS_SQL = """
+SELECT CAST(id AS VARCHAR) AS customer_id, CAST(id AS VARCHAR) || '@example.org' AS email, length(CAST(id AS VARCHAR)) AS id_length
+FROM customers
+"""
+SETTINGS = """
+[gates]
+rejected_share_limit = 0.9
+[attributes.email]
+level = "demographic"
+pii = true
+[attributes.id_length]
+level = "demographic"
+kind = "integer"
+"""
+CUSTOMERS = [ADA, "bob", "cleo", "dan", ZOE]
+
+
+def orders(*customers: str) -> list[str]:
+    """Return orders over all nights: plain ones, some too old to be kept, and one whose id has white space around it."""
+    lines = []
+    for place, customer in enumerate(customers):
+        for day in range(1, 5):
+            at = f"2024-03-0{day}" if place % 2 else f"2024-02-2{day + 5}"
+            lines.append(f"o{place}-{day},1,{customer},{at} 12:00:00,1,{10 + place}.50,tea")
+            lines.append(f"r{place}-{day},1,{customer},2023-03-0{day} 12:00:00,1,5,tea")
+        lines.append(f"w{place},1,  {customer} ,2024-03-02 13:00:00,1,7,tea")
+    return lines
+
+
+def a_shop(folder: Path, *customers: str) -> Path:
+    shop = write_shop(folder, orders(*customers), customers=list(customers), settings=SETTINGS)
+    (shop / "sources" / "customers.sql").write_text(CUSTOMERS_SQL)
+    return shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_shop(tmp_path_factory.mktemp("shop"), *CUSTOMERS)
+
+
+@pytest.fixture(scope="module")
+def three_nights(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Return a lake of three published nights, the first of them restated as the last one knows it; nobody is erased."""
+    lake = Lake(tmp_path_factory.mktemp("three") / "lake")
+    for day in (FIRST, SECOND, THIRD):
+        run_night(shop, lake, day)
+    with night_environment(shop, lake):
+        for step in (steps.features, steps.segment):
+            step(FIRST.isoformat(), known=THIRD.isoformat())
+    (lake.root / "staging" / "dead").mkdir()
+    (lake.root / "staging" / "dead" / "rows.parquet").write_text(ZOE)
+    return lake
+
+
+@pytest.fixture
+def nights(three_nights: Lake, tmp_path: Path) -> Lake:
+    return Lake(Path(shutil.copytree(three_nights.root, tmp_path / "nights", symlinks=True)))
+
+
+def erased(shop: Path, lake: Lake, *ids: str) -> Receipt:
+    return erase(load_company(shop), lake, ids, connections=no_connections)
+
+
+def test_the_id_is_gone_from_every_byte_of_the_lake(shop: Path, nights: Lake) -> None:
+    places = traces(nights, CANARY)
+    assert {"publications", "segments.sqlite", "staging", "restated/customer_segments", "tables/rejected_rows"} < places
+    erased(shop, nights, ZOE)
+    assert traces(nights, CANARY) == set()
+
+
+def test_rows_of_others_stay_as_they_are_and_readers_keep_a_whole_publication(shop: Path, nights: Lake) -> None:
+    def others() -> dict[str, list[dict[str, Any]]]:
+        files = [path for path in nights.root.rglob("*.parquet") if path.parent.parent.name == "restated" or "tables" in path.parts]
+        rows = {str(path.relative_to(nights.root)): pq.read_table(path, partitioning=None).to_pylist() for path in files}
+        return {name: [row for row in found if CANARY not in repr(row)] for name, found in rows.items()}
+
+    before, segments, target = others(), published_segments(nights), target_rows(nights.root / "segments.sqlite")
+    erased(shop, nights, ZOE)
+    assert others() == before
+    assert published_segments(nights) == {customer: segment for customer, segment in segments.items() if CANARY not in customer}
+    assert all(is_whole(nights, name) for name in publication_ids(nights))
+    kept = target_rows(nights.root / "segments.sqlite")
+    for name in ("customer_segments", "customer_segment_history"):
+        assert kept[name] == [row for row in target[name] if CANARY not in repr(row)]
+    current = current_publication(nights)
+    assert current is not None
+    assert (str(THIRD), current.publication_id) in [row[:2] for row in kept["publications"]]
+
+
+def is_whole(lake: Lake, name: str) -> bool:
+    folder = folder_of(lake, name)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    previous = manifest["previous"]
+    digests = {table: hashlib.sha256((folder / f"{table}.parquet").read_bytes()).hexdigest() for table in manifest["tables"]}
+    is_led_back = previous is None or not lake.root.joinpath("publications").exists() or manifest["publication_id"] != previous
+    return (
+        name == manifest["publication_id"]
+        and is_led_back
+        and all(table["sha256"] == digests[key] for key, table in manifest["tables"].items())
+    )
+
+
+def test_the_way_back_leads_to_a_publication_without_the_customer(shop: Path, nights: Lake) -> None:
+    before = current_publication(nights)
+    erased(shop, nights, ZOE)
+    after = current_publication(nights)
+    assert before
+    assert after
+    assert after.publication_id != before.publication_id
+    assert set(publication_ids(nights)) == {after.publication_id, after.previous}
+
+
+def test_no_later_night_and_no_backfill_brings_an_erased_customer_back(shop: Path, nights: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    erased(shop, nights, ZOE)
+    with caplog.at_level(logging.INFO), night_environment(shop, nights):
+        run_night(shop, nights, FOURTH)
+        steps.extract(SECOND.isoformat(), reread=True, since=FIRST.isoformat())
+        run_night(shop, nights, SECOND)
+    assert traces(nights, CANARY) == set()
+    assert "rows of erased customers were dropped" in caplog.text
+    assert CANARY not in caplog.text
+
+
+def test_what_the_source_still_has_of_them_makes_no_new_version_and_no_late_day(shop: Path, nights: Lake) -> None:
+    erased(shop, nights, ZOE)
+    raw = ("tables/raw_customers", "tables/raw_order_lines", "tables/late_days")
+    before = tree_bytes(nights, *raw)
+    with night_environment(shop, nights):
+        steps.extract(THIRD.isoformat(), reread=True)
+    assert tree_bytes(nights, *raw) == before
+
+
+def test_nights_run_again_after_an_erasure_are_those_of_a_source_without_the_customer(shop: Path, nights: Lake, tmp_path: Path) -> None:
+    erased(shop, nights, ZOE)
+    without = Lake(tmp_path / "without")
+    for day in (FIRST, SECOND, THIRD):
+        run_night(a_shop(tmp_path / "shop", *CUSTOMERS[:-1]), without, day)
+    for day in (SECOND, THIRD, FIRST):
+        run_night(shop, nights, day)
+    tables = [f"tables/{name}" for name in NIGHT_TABLES]
+    assert tree_bytes(nights, *tables) == tree_bytes(without, *tables)
+    once = tree_bytes(nights, "tables", "publications", "models")
+    run_night(shop, nights, SECOND)
+    assert tree_bytes(nights, "tables", "publications", "models") == once
+
+
+def test_erasing_twice_is_erasing_once(shop: Path, nights: Lake) -> None:
+    first = erased(shop, nights, ZOE)
+    before = tree_bytes(nights, "tables", "restated", "publications")
+    second = erased(shop, nights, f" {ZOE} ")
+    assert tree_bytes(nights, "tables", "restated", "publications") == before
+    assert (first.erased_before_count, second.erased_before_count) == (0, 1)
+    assert (second.removed, second.row_count) == ({}, 0)
+    assert second.customers == first.customers
+
+
+def test_the_receipt_counts_what_went_and_names_nobody(shop: Path, nights: Lake) -> None:
+    company = load_company(shop)
+    rows = {day: nights.read(company.table(CUSTOMER_FEATURES), day=day).num_rows for day in (FIRST, SECOND, THIRD)}
+    receipt = erased(shop, nights, ZOE, ADA, "nobody")
+    gone = {FIRST: 2, SECOND: 4, THIRD: 4}  # from the second night on there are their ids with white space too
+    assert {day: nights.read(company.table(CUSTOMER_FEATURES), day=day).num_rows + gone[day] for day in rows} == rows
+    assert receipt.removed["tables/customer_features"] == {"files": 3, "rows": 10}
+    assert receipt.removed["restated/customer_features"] == {"files": 1, "rows": 2}
+    assert receipt.removed["tables/raw_customers"] == {"files": 1, "rows": 2}
+    assert receipt.removed["tables/rejected_rows"]["rows"] == 8
+    assert receipt.row_count == sum(counts["rows"] for counts in receipt.removed.values())
+    assert receipt.known == str(THIRD)
+    assert len(receipt.customers) == 3
+    ledger = tree_bytes(nights, "erasures")
+    assert not any(name.encode() in content for content in ledger.values() for name in (CANARY, ADA, "nobody"))
+    assert stat.S_IMODE((nights.root / "erasures" / "key").stat().st_mode) == 0o600
+
+
+@given(st.binary(min_size=32, max_size=32), st.lists(st.text(max_size=20)), st.lists(st.text(max_size=20)))
+def test_ids_are_known_by_their_hmac_alone(key: bytes, erased_ids: list[str], others: list[str]) -> None:
+    hashes = [hmac.digest(key, each.encode().strip(), "sha256").hex() for each in erased_ids]
+    known = ErasedIds(key, hashes)
+    assert [known.hash_of(each) for each in erased_ids] == hashes
+    stripped = {each.encode().strip() for each in erased_ids}
+    found = known.among(pa.array([*erased_ids, *others, None], pa.string())).to_pylist()
+    assert set(found) == {each for each in (*erased_ids, *others) if each.encode().strip() in stripped}
+
+
+# Interrupted
+
+
+@pytest.fixture(scope="module")
+def deadly() -> Iterator[Killer]:
+    with killer() as found:
+        yield found
+
+
+def erase_zoe(shop: Path, root: Path) -> None:
+    erased(shop, Lake(root), ZOE)
+
+
+def finish(shop: Path, root: Path) -> None:
+    """Do what the next night does first, and what the operator does who saw no request written down."""
+    lake = Lake(root)
+    if len(Ledger(lake).receipts()) < 2 and not finish_erasures(load_company(shop), lake, connections=no_connections):
+        erase_zoe(shop, root)
+
+
+def contents(root: Path) -> dict[str, object]:
+    private = ("locks", "staging", "states", "pending")
+    files = [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in private]
+    found: dict[str, object] = {str(path.relative_to(root)): path.read_bytes() for path in files}
+    return found | {"segments.sqlite": target_rows(root / "segments.sqlite"), "current": str((root / "current").readlink())}
+
+
+def test_an_erasure_killed_anywhere_is_completed_to_the_same_bytes(shop: Path, nights: Lake, deadly: Killer) -> None:
+    erased(shop, nights, "somebody else")  # from then on the lake's key is the same in every copy
+    undisturbed = copied(nights.root, "undisturbed")
+    erase_zoe(shop, undisturbed)
+    old, new = published_files(nights), published_files(Lake(undisturbed))
+    lakes = deadly.killed_at_some(partial(erase_zoe, shop), nights.root, most=10)
+    for lake in lakes:
+        assert published_files(Lake(lake)) in (old, new), lake.name
+        assert all(is_whole(Lake(lake), name) for name in publication_ids(Lake(lake))), lake.name
+    deadly.done(partial(finish, shop), lakes)
+    for lake in lakes:
+        assert contents(lake) == contents(undisturbed), lake.name
+        assert traces(Lake(lake), CANARY) == set(), lake.name
+
+
+def test_the_next_night_completes_an_interrupted_erasure_before_it_reads(
+    shop: Path, nights: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    Ledger(nights).record([ZOE])
+    with caplog.at_level(logging.INFO):
+        run_night(shop, nights, FOURTH, until="extract")
+    assert "an erasure was interrupted and is finished first" in caplog.text
+    assert traces(nights, CANARY) == set()
+    assert Ledger(nights).pending() == []
+
+
+def test_a_file_that_cannot_be_read_keeps_the_erasure_pending_and_is_named(shop: Path, nights: Lake) -> None:
+    damaged = nights.root / "tables" / "customer_features" / f"day={SECOND}" / "part-0.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    with pytest.raises(DataError) as stopped:
+        erased(shop, nights, ZOE)
+    assert str(damaged) in str(stopped.value)
+    damaged.unlink()
+    assert traces(nights, CANARY) == set()
+    assert [receipt.erasure for receipt in finish_erasures(load_company(shop), nights, connections=no_connections)] == ["000001"]
+
+
+def test_an_erasure_waits_for_the_steps_under_way_and_is_not_forgotten_meanwhile(shop: Path, nights: Lake) -> None:
+    company = load_company(shop)
+    with beside_erasures(nights), pytest.raises(LockTimeout):
+        erase(company, nights, [ZOE], connections=no_connections, wait_seconds=0)
+    assert Ledger(nights).pending() == ["000001"]
+    assert finish_erasures(company, nights, connections=no_connections)[0].row_count > 0
+    assert traces(nights, CANARY) == set()
+
+
+def test_without_its_key_the_ledger_lets_no_night_read(shop: Path, nights: Lake) -> None:
+    erased(shop, nights, ZOE)
+    (nights.root / "erasures" / "key").unlink()
+    with pytest.raises(DataError, match="nobody knows whom to leave out"):
+        run_night(shop, nights, FOURTH)
+    assert FOURTH not in nights.nights(EXTRACTIONS)
+
+
+# Operators
+
+
+@pytest.mark.parametrize("way", ["arguments", "file", "standard input"])
+def test_the_command_takes_ids_from_arguments_a_file_or_standard_input(shop: Path, nights: Lake, tmp_path: Path, way: str) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_text(f"\ufeff{ZOE}\n\n{ADA}\r\n", "utf-8")
+    given_ids = {"arguments": [ZOE, ADA], "file": ["--file", str(file)], "standard input": ["--file", "-"]}[way]
+    run = CliRunner().invoke(app, ["erase", "--company", str(shop), "--lake", str(nights.root), *given_ids], input=f"{ZOE}\n{ADA}\n")
+    assert run.exit_code == 0, run.output
+    assert "2 customers, 0 of them erased before" in run.output
+    assert CANARY not in run.output
+    assert traces(nights, CANARY) == set()
+
+
+def test_nobody_to_erase_is_said_and_writes_nothing(shop: Path, nights: Lake) -> None:
+    with pytest.raises(ConfigError, match="no customer is named"):
+        erased(shop, nights, "", "  ")
+    assert not (nights.root / "erasures").exists()
+
+
+def test_the_companys_own_list_is_applied_as_far_as_it_is_new(shop: Path, nights: Lake, tmp_path: Path) -> None:
+    listing = Path(shutil.copytree(shop, tmp_path / "listing"))
+    (listing / "data" / "forget.csv").write_text(f"who,asked\n{ADA},2024-03-01\n{ZOE},2024-03-02\n")
+    (listing / "sources" / "erasures.sql").write_text("SELECT who AS customer_id, asked AS requested_at FROM forget")
+    erased(shop, nights, ADA)
+    with night_environment(listing, nights):
+        for _ in range(2):
+            steps.erase(THIRD.isoformat())
+    assert traces(nights, CANARY) == set()
+    assert [len(Ledger(nights).receipt(number).customers) for number in Ledger(nights).receipts()] == [1, 1]
+
+
+def test_a_company_without_a_list_is_told_what_to_write(shop: Path, nights: Lake) -> None:
+    with night_environment(shop, nights), pytest.raises(ConfigError, match=r"sources/erasures.sql is missing"):
+        steps.erase(THIRD.isoformat())

@@ -1,0 +1,171 @@
+"""What SQL measures of a night beside the last good one."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from builders import a_company, an_attribute, an_order_line, write_order_lines, write_rows
+from published_nights import a_row, no_connections, write_night
+
+from pipeline.audit.judging import judge_night
+from pipeline.audit.record import stored_gates
+from pipeline.company import load_company
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.errors import ConfigError, DataError, GateClosed
+from pipeline.gates import GateResult, Override, State
+from pipeline.limits import Limits
+from pipeline.publish.publication import publish
+from pipeline.tables import CUSTOMER_FEATURES, Column, Kind
+
+if TYPE_CHECKING:
+    from pipeline.company import Company
+    from pipeline.lake import Lake
+
+MONDAY = date(2025, 3, 3)
+TUESDAY, WEDNESDAY = MONDAY + timedelta(1), MONDAY + timedelta(2)
+LOYAL = {f"c{n:03}": "loyal" for n in range(100)}
+REACHABLE = an_attribute(Column("is_reachable", Kind.FLAG, "Whether we may write."))
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    return a_company(tmp_path)
+
+
+def judged(company: Company, lake: Lake, day: date, asked: Override | None = None) -> dict[tuple[str, str], GateResult]:
+    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+        judge_night(company, lake, engine, day, asked or Override())
+    record = stored_gates(lake, day)
+    assert record is not None
+    return {(result.gate, result.subject): result for result in record.results}
+
+
+def published(company: Company, lake: Lake, day: date, segments: dict[str, str]) -> None:
+    write_night(lake, company, day, segments)
+    publish(company, lake, day, connections=no_connections)
+
+
+def with_lines(lake: Lake, days: dict[date, int], *, known: date) -> None:
+    write_order_lines(
+        lake, [an_order_line(n, day=day, customer_id="c001") for day, count in days.items() for n in range(count)], known=known
+    )
+
+
+def test_shares_are_counted_by_customer_and_scheme(company: Company, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    published(company, lake, MONDAY, LOYAL)
+    write_night(
+        lake, company, TUESDAY, {**dict.fromkeys(list(LOYAL)[10:80], "loyal"), **dict.fromkeys(list(LOYAL)[80:], "lost"), "new": "lost"}
+    )
+    found = judged(replaced(company, smallest_population=50), lake, TUESDAY)
+    assert found["vanished", "customers"].measured == 0.1
+    assert found["churn", "rfm"].measured == pytest.approx(20 / 90)
+    assert found["swallowed", "rfm"].measured == pytest.approx(70 / 91)
+    assert "100.00% on 2025-03-03" in found["swallowed", "rfm"].words
+
+
+def test_order_lines_are_counted_as_the_night_knows_them(company: Company, lake: Lake) -> None:
+    weeks = {TUESDAY - timedelta(7 * week): 10 for week in range(1, 9)}
+    with_lines(lake, {**weeks, TUESDAY: 5}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 500}, known=WEDNESDAY)
+    published(company, lake, MONDAY, LOYAL)
+    write_night(lake, company, TUESDAY, LOYAL)
+    found = judged(company, lake, TUESDAY)
+    assert found["volume", "too_few"].measured == 0.5
+    assert found["freshness", "order_lines"].measured == 0
+
+
+def test_whom_we_can_write_to_is_an_attribute_of_the_company(tmp_path: Path, lake: Lake) -> None:
+    company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    for day, count in ((MONDAY, 80), (TUESDAY, 72)):
+        write_night(lake, company, day, LOYAL)
+        table = company.table(CUSTOMER_FEATURES)
+        flags: list[dict[str, Any]] = [a_row(table, customer_id=who, is_reachable=place < count or None) for place, who in enumerate(LOYAL)]
+        write_rows(lake, table, flags, day=day)
+        if day == MONDAY:
+            publish(company, lake, day, connections=no_connections)
+    found = judged(company, lake, TUESDAY)["reachability", "is_reachable"]
+    assert (found.state, found.measured) == (State.OPEN, 0.1)
+    assert "72.00% of customers can be reached, 80.00% on 2025-03-03" in found.words
+
+
+def test_an_attribute_that_was_not_published_yet_has_not_fallen(tmp_path: Path, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    published(a_company(tmp_path), lake, MONDAY, LOYAL)
+    company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
+    write_night(lake, company, TUESDAY, LOYAL)
+    assert judged(company, lake, TUESDAY)["reachability", "is_reachable"].state is State.NOT_MEASURED
+
+
+def test_a_rerun_is_compared_with_the_day_before_and_not_with_itself(company: Company, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    published(company, lake, MONDAY, LOYAL)
+    published(company, lake, TUESDAY, dict.fromkeys(LOYAL, "lost"))
+    with pytest.raises(GateClosed, match=r"100.00% of 100 customers changed segment since 2025-03-03, 1 night ago"):
+        judged(company, lake, TUESDAY)
+
+
+def test_a_recorded_override_holds_until_something_worse_is_measured(company: Company, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    published(company, lake, MONDAY, LOYAL)
+    for moved in (30, 30, 29):
+        write_night(lake, company, TUESDAY, {who: "lost" if place < moved else "loyal" for place, who in enumerate(LOYAL)})
+        asked = Override(frozenset({"churn"}), "new shop opened") if moved == 30 and stored_gates(lake, TUESDAY) is None else None
+        assert judged(company, lake, TUESDAY, asked)["churn", "rfm"].reason == "new shop opened"
+        publish(company, lake, TUESDAY, connections=no_connections)
+    write_night(lake, company, TUESDAY, {who: "lost" if place < 60 else "loyal" for place, who in enumerate(LOYAL)})
+    with pytest.raises(GateClosed, match=r"60\.00%"):
+        judged(company, lake, TUESDAY)
+
+
+def test_a_pointer_that_leads_nowhere_is_no_first_night(company: Company, lake: Lake) -> None:
+    published(company, lake, MONDAY, LOYAL)
+    (lake.root / "current").unlink()
+    (lake.root / "current").symlink_to("publications/gone")
+    write_night(lake, company, TUESDAY, LOYAL)
+    with pytest.raises(DataError, match="manifest cannot be read"):
+        judged(company, lake, TUESDAY)
+
+
+@pytest.mark.parametrize(
+    ("gates", "words"),
+    [
+        ('off = ["chrun"]', "`gates.off` names `chrun` (did you mean `churn`?)"),
+        ("churn_share_limit = 25", "`gates.churn_share_limit` must lie between 0 and 1"),
+        ("quiet_days = -1", "`gates.quiet_days` must be 0 or more"),
+        ("quiet_days = 1.5", "`gates.quiet_days` has the wrong type: float"),
+        ("swallowed_share_limit = 0.3", "must lie between 0.5 and 1"),
+        ("volume_weeks = 3", "`gates.volume_weeks` must be 4 or more"),
+        ('reachable_attribute = "email"', "must name a true-or-false attribute"),
+        ("churn_limit = 0.3", "did you mean `churn_share_limit`?"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_told(tmp_path: Path, gates: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_company(settings_folder(tmp_path, gates))
+    assert words in str(caught.value)
+
+
+def test_every_limit_can_be_set_and_every_gate_switched_off(tmp_path: Path) -> None:
+    company = load_company(settings_folder(tmp_path, 'quiet_days = 9\nchurn_share_limit = 1\noff = ["volume", "rejected"]'))
+    assert company.limits == Limits(quiet_days=9, churn_share_limit=1, off=("volume", "rejected"))
+    assert company.rejected_share_limit == 1
+
+
+def settings_folder(folder: Path, gates: str) -> Path:
+    (folder / "sources").mkdir()
+    for source in ("customers", "order_lines"):
+        (folder / "sources" / f"{source}.sql").write_text("SELECT 1")
+    base = 'name = "Shop"\ntime_zone = "Europe/Berlin"\ncurrency = "EUR"\nfirst_day = 2024-01-01\n'
+    (folder / "company.toml").write_text(f'{base}[gates]\n{gates}\n[attributes.email]\nlevel = "demographic"\n')
+    return folder
+
+
+def replaced(company: Company, **limits: Any) -> Company:
+    return replace(company, limits=Limits(**limits))

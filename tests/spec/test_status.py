@@ -1,0 +1,150 @@
+"""What `segments status` says of a lake, and the exit code that a monitor goes by."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nights import night_environment, run_night, write_shop
+
+from pipeline import steps
+from pipeline.cli import main
+from pipeline.errors import PipelineError
+from pipeline.lake import Lake
+
+GOOD, NEXT = date(2024, 3, 1), date(2024, 3, 2)
+ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Give the root logger back as it was: a command line sets it up for its process."""
+    handlers = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = handlers
+
+
+@pytest.fixture(scope="module")
+def good_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("good")
+    run_night(write_shop(folder / "shop", ORDERS, customers=[f"c{n}" for n in range(7)]), Lake(folder / "lake"), GOOD)
+    return folder
+
+
+@pytest.fixture
+def shop(good_night: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(good_night / "shop", tmp_path / "shop")
+
+
+@pytest.fixture
+def published(good_night: Path, tmp_path: Path) -> Lake:
+    return Lake(shutil.copytree(good_night / "lake", tmp_path / "lake", symlinks=True))
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, lake: Lake, *words: str) -> tuple[int, str]:
+    """Return the exit code of `segments status` and what it printed."""
+    monkeypatch.setattr("sys.argv", ["segments", "status", *words])
+    with night_environment(shop, lake), pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0), capsys.readouterr().out
+
+
+def status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, lake: Lake) -> dict[str, Any]:
+    code, text = asked(monkeypatch, capsys, shop, lake, "--json")
+    content: dict[str, Any] = json.loads(text)
+    assert content["exit_code"] == code
+    return content
+
+
+def test_a_lake_without_nights_is_not_finished_and_nothing_is_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, lake: Lake
+) -> None:
+    code, text = asked(monkeypatch, capsys, shop, Lake(lake.root.parent / "nothing"))
+    assert code == 7
+    assert "no night was run yet" in text
+    assert not (lake.root.parent / "nothing").exists()
+
+
+def test_a_published_night_is_live_and_ends_with_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    found = status(monkeypatch, capsys, shop, published)
+    assert found["exit_code"] == 0
+    assert (found["live"]["day"], found["newest"]["day"], found["newest"]["outcome"]) == ("2024-03-01", "2024-03-01", "live")
+    assert found["live"]["rows"]["customer_features"] == 7
+    assert found["bytes"]["tables"] == sum(path.stat().st_size for path in (published.root / "tables").rglob("*") if path.is_file())
+    code, text = asked(monkeypatch, capsys, shop, published)
+    assert code == 0
+    assert found["live"]["publication_id"] in text
+
+
+def test_a_night_that_is_still_under_way_is_not_finished(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    run_night(shop, published, NEXT, until="extract")
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["day"], found["newest"]["outcome"]) == (7, "2024-03-02", "not_finished")
+    assert found["live"]["day"] == "2024-03-01"
+
+
+def test_a_night_whose_source_could_not_be_read_was_begun_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    (shop / "data" / "orders.csv").unlink()
+    with night_environment(shop, published), pytest.raises(PipelineError):
+        steps.extract(NEXT.isoformat())
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["day"]) == (7, "2024-03-02")
+
+
+def test_a_night_with_too_many_rejected_rows_is_held_back_by_that_gate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.writelines(f"q{n},1,,2024-03-02 11:00:00,1,5,a\n" for n in range(30))
+    with pytest.raises(PipelineError):
+        run_night(shop, published, NEXT)
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (6, "gate_closed")
+    [closed] = [gate for gate in found["newest"]["gates"] if gate["state"] == "closed"]
+    assert (closed["gate"], closed["subject"], closed["limit"]) == ("rejected", "raw_order_lines", 0.05)
+    assert closed["measured"] > 0.5
+
+
+def test_rejected_rows_can_be_let_pass_by_name_and_a_rerun_keeps_that(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.writelines(f"q{n},1,,2024-03-02 11:00:00,1,5,a\n" for n in range(30))
+    monkeypatch.setattr("sys.argv", ["segments", "run", "--day", str(NEXT), "--override-gate", "rejected", "--reason", "tills down"])
+    with night_environment(shop, published):
+        main_code = ended_with(main)
+    assert main_code == 0
+    capsys.readouterr()
+    run_night(shop, published, NEXT)
+    found = status(monkeypatch, capsys, shop, published)
+    assert found["newest"]["outcome"] == "live"
+    assert [gate["reason"] for gate in found["newest"]["gates"] if gate["state"] == "overridden"] == ["tills down"]
+
+
+def test_a_night_stopped_by_a_critical_rule_ends_with_4_and_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    (shop / "data" / "customers.csv").write_text("id\n")
+    with pytest.raises(PipelineError):
+        run_night(shop, published, NEXT)
+    code, text = asked(monkeypatch, capsys, shop, published)
+    assert code == 4
+    assert "raw_customers breaks `" in text
+
+
+def ended_with(command: Any) -> int:
+    with pytest.raises(SystemExit) as ended:
+        command()
+    return int(ended.value.code or 0)
