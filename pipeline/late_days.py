@@ -60,8 +60,8 @@ def days_to_check(company: Company, first_read: date | None) -> Span | None:
     """Return the days before `first_read` that a night looks at, or None where there are none."""
     if first_read is None:
         return None
-    span = Span(max(first_read - timedelta(days=company.late_check_days), company.first_day), first_read - ONE_DAY)
-    return span if span.first <= span.last else None
+    count = min(company.late_check_days, (first_read - company.first_day).days)
+    return Span(first_read - timedelta(days=count), first_read - ONE_DAY) if count > 0 else None
 
 
 def source_totals(snapshot: Snapshot, query: SourceQuery, span: Span, zone: ZoneInfo, *, by_customer: bool) -> dict[date, Total]:

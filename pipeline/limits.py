@@ -67,10 +67,10 @@ def _require_sense(limits: Limits, where: str) -> None:
     faults = {f"`gates.{name}` must lie between 0 and 1": not 0 <= getattr(limits, name) <= 1 for name in shares}
     faults |= {
         "`gates.swallowed_share_limit` must lie between 0.5 and 1": not 0.5 <= limits.swallowed_share_limit <= 1,  # noqa: PLR2004
-        "`gates.quiet_days` must be 0 or more": limits.quiet_days < 0,
-        "`gates.volume_weeks` must be 4 or more": limits.volume_weeks < 4,  # noqa: PLR2004
+        "`gates.quiet_days` must lie between 0 and 366": not 0 <= limits.quiet_days <= 366,  # noqa: PLR2004
+        "`gates.volume_weeks` must lie between 4 and 52": not 4 <= limits.volume_weeks <= 52,  # noqa: PLR2004
         "`gates.volume_low_factor` must lie between 0 and 1": not 0 <= limits.volume_low_factor <= 1,
-        "`gates.volume_high_factor` must be 1 or more": limits.volume_high_factor < 1,
+        "`gates.volume_high_factor` must be a number from 1 on": not 1 <= limits.volume_high_factor < float("inf"),
         "`gates.smallest_population` must be 1 or more": limits.smallest_population < 1,
     }
     for fault, is_so in faults.items():

@@ -43,10 +43,10 @@ def first_day(company: Company, lake: Lake, day: date, nights: Sequence[date], *
     """Return the first local day that night `day` reads, `since` or earlier where it is given, or None for the whole history.
 
     `nights` are those read so far, in order. A night among them reads the same days again; where its mark is damaged
-    that is unknown, and the first night reads everything, as it once did.
+    that is unknown, and the first night reads everything, as it once did. Days before the company's first are not asked for.
     """
     first = _first_day(company, lake, day, nights)
-    return min(first, since) if first and since else first
+    return min(first, max(since, company.first_day)) if first and since else first
 
 
 def _first_day(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> date | None:
@@ -56,5 +56,10 @@ def _first_day(company: Company, lake: Lake, day: date, nights: Sequence[date]) 
     if not nights or day == nights[0]:
         return None
     lookback = day - timedelta(days=company.lookback_days - 1)
-    last_read = max((night for night in nights if night < day), default=None)
-    return min(lookback, last_read + ONE_DAY) if last_read else lookback
+    missed = [night + ONE_DAY for night in nights if night < day][-1:]
+    return min([lookback, *missed, *_attempted(company, lake, day)])
+
+
+def _attempted(company: Company, lake: Lake, day: date) -> list[date]:
+    """Return the days that an attempt of the night stored before it failed: the next one must not go by what it left there."""
+    return [version.day for version in lake.versions(RAW_ORDER_LINES) if version.known == day and version.day >= company.first_day]

@@ -282,6 +282,12 @@ CUSTOMER_DAY_CATEGORIES = Table(
         _ORDER_DAY,
         _CATEGORY,
         _CHANNEL,
+        Column(
+            "category_day_count",
+            Kind.INTEGER,
+            "1 for the first channel that the category was bought through on the day, by name, else 0: a sum over channels counts days.",
+            required=True,
+        ),
         Column("line_count", Kind.INTEGER, "Order lines.", required=True),
         Column("order_amount", Kind.MONEY, "Spend on order lines before refunds.", required=True),
     ),

@@ -74,11 +74,16 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
 
 @contextmanager
 def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
-    """Let the night's next run read the source anew: what stopped it is mended there."""
+    """Let the night's next run read the source anew: what stopped it is mended there.
+
+    An older night that was computed once keeps what it knew, whatever the limits and rules of today say of it.
+    """
     try:
         yield
     except PipelineError:
-        lake.remove(EXTRACTIONS, day=day)
+        is_older = day < max(lake.nights(EXTRACTIONS), default=day)
+        if not (is_older and lake.path(CUSTOMER_FEATURES, day=day).exists()):
+            lake.remove(EXTRACTIONS, day=day)
         raise
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -18,16 +19,23 @@ from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.gates import Holding, Measures, Moves, Reachable, window_first_day
 from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, SEGMENT_PROFILES, Table
+from pipeline.publish.consent import SOURCE as CONSENTS
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Table
 from pipeline.validation.verdict import stored_verdict
 
 Row = Mapping[str, Any]
 
-_LINES = "SELECT day, COUNT(*) AS line_count FROM order_lines GROUP BY day"
+# What the last good night published is compared with what this one would publish, hence without those who do not agree.
+_AGREEING = """
+SELECT * FROM customer_features
+WHERE customer_id NOT IN (
+    SELECT TRIM(customer_id) FROM raw_consents WHERE customer_id IS NOT NULL AND NOT COALESCE(is_consenting, FALSE)
+)
+"""
 _VANISHED = """
 SELECT COUNT(*) AS customer_count,
-    CAST(COALESCE(SUM(CASE WHEN customer_features.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS vanished_count
-FROM customer_features_before LEFT JOIN customer_features ON customer_features.customer_id = customer_features_before.customer_id
+    CAST(COALESCE(SUM(CASE WHEN agreeing.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS vanished_count
+FROM customer_features_before LEFT JOIN agreeing ON agreeing.customer_id = customer_features_before.customer_id
 """
 _MOVES = """
 SELECT customer_segments.scheme, COUNT(*) AS customer_count,
@@ -44,7 +52,7 @@ def measure(company: Company, lake: Lake, engine: Engine, day: date, good: LastG
     measures = Measures(
         day=day,
         before=good.day if good else None,
-        line_counts=_line_counts(company, lake, engine, day, good),
+        line_counts=_line_counts(company, lake, day, good),
         rejected=rejected_counts(lake, day),
     )
     return measures if good is None else _compared(measures, company, lake, engine, good)
@@ -61,7 +69,8 @@ def _compared(measures: Measures, company: Company, lake: Lake, engine: Engine, 
     for table in _tables(company, good):
         engine.register(table, [lake.path(table, day=measures.day)])
         engine.register(replace(table, name=f"{table.name}_before"), [good.folder / f"{table.name}.parquet"])
-    [customers] = _rows(engine, _VANISHED)
+    engine.register(RAW_CONSENTS, _consents(company, lake, measures.day))
+    [customers] = _rows(engine, _of_agreeing(_select(_VANISHED)))
     return replace(
         measures,
         customer_count_before=customers["customer_count"],
@@ -84,11 +93,18 @@ def _attribute(company: Company, good: LastGood) -> list[str]:
     return [name] if name and name in pq.read_schema(good.folder / f"{CUSTOMER_FEATURES.name}.parquet").names else []
 
 
-def _line_counts(company: Company, lake: Lake, engine: Engine, day: date, good: LastGood | None) -> dict[date, int]:
+def _consents(company: Company, lake: Lake, day: date) -> list[Path]:
+    """Return the answers that night `day` goes by, where the company asks and a night has read them."""
+    known = lake.snapshot_known(RAW_CONSENTS, day) if company.source_file(CONSENTS).is_file() else None
+    return [lake.path(RAW_CONSENTS, known=known)] if known else []
+
+
+def _line_counts(company: Company, lake: Lake, day: date, good: LastGood | None) -> dict[date, int]:
+    """Return how many order lines each event day of the recent past has; the footers tell."""
     first = window_first_day(day, good.day if good else None, company.limits)
     versions = [version for version in lake.versions_known(ORDER_LINES, through=day, known=day) if version.day >= first]
-    engine.register(ORDER_LINES, [lake.path(ORDER_LINES, day=version.day, known=version.known) for version in versions])
-    return dict.fromkeys((version.day for version in versions), 0) | {row["day"]: row["line_count"] for row in _rows(engine, _LINES)}
+    paths = {version.day: lake.path(ORDER_LINES, day=version.day, known=version.known) for version in versions}
+    return {event_day: lake.manifest(path)["row_count"] for event_day, path in paths.items()}
 
 
 def _holdings(engine: Engine) -> list[Holding]:
@@ -113,21 +129,29 @@ def _moves(engine: Engine, lake: Lake, day: date, good: LastGood) -> list[Moves]
     schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})
     return [
         Moves(row["scheme"], row["customer_count"], row["moved_count"], schemes.get(row["scheme"]) != good.schemes.get(row["scheme"]))
-        for row in _rows(engine, _MOVES)
+        for row in _rows(engine, _select(_MOVES))
     ]
 
 
 def _reachable(engine: Engine, company: Company, good: LastGood) -> Reachable | None:
     counts = []
     for attribute in _attribute(company, good):
-        for table in (CUSTOMER_FEATURES.name, f"{CUSTOMER_FEATURES.name}_before"):
+        for table in ("agreeing", f"{CUSTOMER_FEATURES.name}_before"):
             flags = exp.select(exp.alias_(exp.column(attribute, quoted=True), "reachable")).from_(table)
-            [row] = _rows(engine, parse_one(_REACHABLE, into=exp.Select, read="duckdb").from_(flags.subquery("flags")))
+            [row] = _rows(engine, _of_agreeing(_select(_REACHABLE).from_(flags.subquery("flags"))))
             counts += [row["reachable_count"], row["customer_count"]]
     return Reachable(*counts) if counts else None
 
 
-def _rows(engine: Engine, statement: str | exp.Query) -> list[Row]:
-    query = parse_one(statement, into=exp.Select, read="duckdb") if isinstance(statement, str) else statement
+def _select(text: str) -> exp.Select:
+    return parse_one(text, into=exp.Select, read="duckdb")
+
+
+def _of_agreeing(query: exp.Select) -> exp.Select:
+    """Return `query` with the table `agreeing`."""
+    return query.with_("agreeing", as_=_select(_AGREEING))
+
+
+def _rows(engine: Engine, query: exp.Query) -> list[Row]:
     rows: list[Row] = engine.run(query, {}).read_all().to_pylist()
     return rows

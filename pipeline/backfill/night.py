@@ -13,7 +13,7 @@ from traceback import extract_tb
 
 from pipeline import steps
 from pipeline.backfill.plan import STAGES, PlannedNight, Stage
-from pipeline.company import Company, load_company
+from pipeline.company import HOUSE, Company, load_company
 from pipeline.differences import Difference, difference
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import PipelineError
@@ -70,7 +70,8 @@ def worked_off(task: Task) -> Outcome:
 
 def _our_mistake(error: Exception) -> str:
     """Tell where an unforeseen error came from; its own words may quote a value."""
-    place = extract_tb(error.__traceback__)[-1]
+    places = extract_tb(error.__traceback__)
+    place = next((each for each in reversed(places) if Path(each.filename).is_relative_to(HOUSE / "pipeline")), places[-1])
     return f"{type(error).__name__}: this is our mistake\n  where: {Path(place.filename).name}:{place.lineno}"
 
 

@@ -24,7 +24,7 @@ class SparkEngine:
 
     def register(self, table: Table, paths: Sequence[Path]) -> None:
         if paths:
-            root = next(parent for parent in paths[0].parents if parent.name == table.name)
+            root = next(parent for parent in paths[0].parents if "=" not in parent.name)
             rows = self.session.read.option("basePath", str(root)).parquet(*(str(path) for path in paths))
         else:
             rows = self.session.sql(empty_select(table).sql("spark"))

@@ -34,16 +34,18 @@ def judge(measures: Measures, limits: Limits, *, rejected_share_limit: float) ->
     results = [
         *_freshness(measures, limits),
         *_volume(measures, limits),
-        *rejected_results(measures.rejected, rejected_share_limit),
+        *rejected_results(measures.rejected, limits, rejected_share_limit),
         *_vanished(measures, limits),
         *_reachability(measures, limits),
         *_swallowed(measures, limits),
         *_churn(measures, limits),
     ]
-    return [_off(result) if result.gate in limits.off else result for result in results]
+    return [_unless_off(result, limits) for result in results]
 
 
-def _off(result: GateResult) -> GateResult:
+def _unless_off(result: GateResult, limits: Limits) -> GateResult:
+    if result.gate not in limits.off:
+        return result
     return replace(result, state=State.OFF, words="switched off in company.toml", measured=None, limit=None)
 
 
@@ -114,9 +116,9 @@ def _first_new_day(day: date, before: date | None) -> date:
     return day - timedelta(days=span - 1)
 
 
-def rejected_results(counts: Mapping[str, tuple[int, int]], limit: float) -> list[GateResult]:
+def rejected_results(counts: Mapping[str, tuple[int, int]], limits: Limits, limit: float) -> list[GateResult]:
     """Return what the rejected share says of each source table, given rows set aside and rows checked."""
-    return [_rejected(table, *counts[table], limit) for table in sorted(counts)]
+    return [_unless_off(_rejected(table, *counts[table], limit), limits) for table in sorted(counts)]
 
 
 def _rejected(table: str, rejected: int, checked: int, limit: float) -> GateResult:
@@ -129,7 +131,7 @@ def _vanished(measures: Measures, limits: Limits) -> Iterator[GateResult]:
     if total < FEWEST_CUSTOMERS:
         yield _unmeasured("vanished", "customers", _few(measures.before, total, FEWEST_CUSTOMERS))
         return
-    share = (measures.vanished_count - measures.erased_count) / total
+    share = measures.vanished_count / total
     words = f"{share:.2%} of the {total:,} customers of {measures.before} are gone; the limit is {limit:.2%}"
     yield _above("vanished", "customers", share, limit, words)
 

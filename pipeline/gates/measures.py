@@ -68,7 +68,7 @@ class Measures:
     """What was measured of the night of `day` against the last good publication, that of `before`.
 
     `line_counts` holds the order lines per stored event day of the recent past, up to `day`; `rejected` the rows set
-    aside and checked per source table; `erased_count` the customers who are gone because they asked to be.
+    aside and checked per source table. Who asked to be erased is gone from that publication too.
     """
 
     day: date
@@ -77,7 +77,6 @@ class Measures:
     rejected: Mapping[str, tuple[int, int]]
     customer_count_before: int = 0
     vanished_count: int = 0
-    erased_count: int = 0
     holdings: Sequence[Holding] = ()
     moves: Sequence[Moves] = ()
     reachable: Reachable | None = None

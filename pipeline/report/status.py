@@ -101,7 +101,7 @@ def _outcome(lake: Lake, day: date, live: Publication | None, gates: Sequence[Ga
 def _gates(company: Company, lake: Lake, day: date) -> list[GateResult]:
     """Return what the gates said; of a night that was stopped before they were asked, what can be told of rejected rows."""
     record = stored_gates(lake, day)
-    rejected = rejected_results(rejected_counts(lake, day), company.rejected_share_limit)
+    rejected = rejected_results(rejected_counts(lake, day), company.limits, company.rejected_share_limit)
     if record is None:
         return rejected
     is_overridden = any(gate.gate == "rejected" and gate.state is State.OVERRIDDEN for gate in record.results)

@@ -7,7 +7,7 @@ WITH new_totals AS (
     MAX(CASE WHEN line_count > 0 THEN order_day END) AS last_order_date,
     CAST(COUNT(CASE WHEN line_count > 0 THEN 1 END) AS BIGINT) AS order_day_count,
     CAST(SUM(order_count) AS BIGINT) AS order_count,
-    CAST(SUM(order_amount - refund_amount) AS DECIMAL(18, 4)) AS spend_amount
+    CAST(SUM(order_amount) - SUM(refund_amount) AS DECIMAL(18, 4)) AS spend_amount
   FROM customer_days
   WHERE day >= $archived_from AND day < $archived_before
   GROUP BY customer_id

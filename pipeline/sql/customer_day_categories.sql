@@ -1,4 +1,24 @@
 -- Exact counts per customer, order-day, category and channel, within each version of an event day.
+WITH sums AS (
+  SELECT
+    day,
+    known,
+    customer_id,
+    order_day,
+    category,
+    channel,
+    CAST(COUNT(*) AS BIGINT) AS line_count,
+    CAST(SUM(net_amount) AS DECIMAL(18, 4)) AS order_amount
+  FROM order_lines
+  WHERE line_kind = 'order'
+  GROUP BY day, known, customer_id, order_day, category, channel
+),
+neighbours AS (
+  SELECT
+    *,
+    ROW_NUMBER() OVER (PARTITION BY day, known, customer_id, order_day, category ORDER BY channel) AS channel_number
+  FROM sums
+)
 SELECT
   day,
   known,
@@ -6,9 +26,8 @@ SELECT
   order_day,
   category,
   channel,
-  CAST(COUNT(*) AS BIGINT) AS line_count,
-  CAST(SUM(net_amount) AS DECIMAL(18, 4)) AS order_amount
-FROM order_lines
-WHERE line_kind = 'order'
-GROUP BY day, known, customer_id, order_day, category, channel
+  CAST(CASE WHEN channel_number = 1 THEN 1 ELSE 0 END AS BIGINT) AS category_day_count,
+  line_count,
+  order_amount
+FROM neighbours
 ORDER BY day, known, customer_id, order_day, category, channel

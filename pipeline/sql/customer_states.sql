@@ -9,7 +9,7 @@ WITH recent_totals AS (
     MIN(CASE WHEN order_day >= $window_first_day THEN order_day END) AS window_first_order_date,
     CAST(COUNT(CASE WHEN line_count > 0 THEN 1 END) AS BIGINT) AS lifetime_order_day_count,
     CAST(SUM(order_count) AS BIGINT) AS lifetime_order_count,
-    CAST(SUM(order_amount - refund_amount) AS DECIMAL(18, 4)) AS lifetime_spend_amount,
+    CAST(SUM(order_amount) - SUM(refund_amount) AS DECIMAL(18, 4)) AS lifetime_spend_amount,
     CAST(COUNT(CASE WHEN order_day >= $window_first_day AND line_count > 0 THEN 1 END) AS BIGINT) AS order_day_count,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN order_count ELSE 0 END) AS BIGINT) AS order_count,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
@@ -77,27 +77,28 @@ gaps AS (
   FROM all_gaps
   GROUP BY customer_id
 ),
-category_days AS (
+category_channels AS (
   SELECT
     customer_id,
     category,
-    order_day,
-    CAST(SUM(line_count) AS BIGINT) AS line_count,
-    CAST(SUM(order_amount) AS DECIMAL(18, 4)) AS order_amount,
-    CASE WHEN order_day >= $window_first_day THEN 1 ELSE 0 END AS in_window
+    channel,
+    MIN(order_day) AS first_day,
+    CAST(SUM(CASE WHEN order_day >= $window_first_day THEN category_day_count ELSE 0 END) AS BIGINT) AS day_count,
+    CAST(SUM(CASE WHEN order_day >= $window_first_day THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
+    CAST(SUM(CASE WHEN order_day >= $window_first_day THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount
   FROM customer_day_categories
   WHERE day BETWEEN $archived_before AND $day
-  GROUP BY customer_id, category, order_day
+  GROUP BY customer_id, category, channel
 ),
 categories AS (
   SELECT
     customer_id,
     category,
-    MIN(order_day) AS first_day,
-    CAST(SUM(in_window) AS BIGINT) AS day_count,
-    CAST(SUM(in_window * line_count) AS BIGINT) AS line_count,
-    CAST(SUM(CASE WHEN in_window = 1 THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount
-  FROM category_days
+    MIN(first_day) AS first_day,
+    CAST(SUM(day_count) AS BIGINT) AS day_count,
+    CAST(SUM(line_count) AS BIGINT) AS line_count,
+    CAST(SUM(order_amount) AS DECIMAL(18, 4)) AS order_amount
+  FROM category_channels
   GROUP BY customer_id, category
 ),
 category_mix AS (
@@ -125,8 +126,7 @@ category_mix AS (
 ),
 channels AS (
   SELECT customer_id, channel, CAST(SUM(line_count) AS BIGINT) AS line_count
-  FROM customer_day_categories
-  WHERE day BETWEEN $archived_before AND $day AND order_day >= $window_first_day
+  FROM category_channels
   GROUP BY customer_id, channel
 ),
 channel_mix AS (
@@ -135,6 +135,7 @@ channel_mix AS (
     ARG_MIN(channel, {'lines': -line_count, 'name': channel}) AS main_channel,
     MAX(line_count) AS main_channel_line_count
   FROM channels
+  WHERE line_count > 0
   GROUP BY customer_id
 )
 SELECT

@@ -69,7 +69,7 @@ def stop_where_broken(lake: Lake, day: date, inspections: Sequence[Inspection]) 
         raise DataError(
             "; ".join(f"{row['source_table']} breaks `{row['rule']}` on {day}: {_count(row)}" for row in broken),
             where=str(page_path(lake, day)),
-            todo="Mend the source, or the rule in expectations/<table>.json, then run the night again.",
+            todo="Mend the source, or the rule in expectations/<table>.json, then run the night again with --reread.",
         )
 
 
@@ -79,13 +79,13 @@ def stop_where_too_many_rejected(lake: Lake, day: date, inspections: Sequence[In
     if crowded:
         raise GateClosed(
             "; ".join(
-                f"{found.tally.rejected_share:.1%} of {found.tally.checked:,} rows of {found.table.name} were set aside on {day}, "
-                f"above the limit of {found.company.rejected_share_limit:.1%}: {_top_rules(found)}"
+                f"{found.tally.rejected_share:.2%} of {found.tally.checked:,} rows of {found.table.name} were set aside on {day}, "
+                f"above the limit of {found.company.rejected_share_limit:.2%}: {_top_rules(found)}"
                 for found in crowded
             ),
             where=str(page_path(lake, day)),
-            todo="Mend the source, or raise `rejected_share_limit` in company.toml under [gates], then run the night again; or let it "
-            f'pass: segments run --day {day} --override-gate rejected --reason "..."',
+            todo="Mend the source, or raise `rejected_share_limit` in company.toml under [gates], then run the night again with --reread; "
+            f'or let it pass: segments run --day {day} --override-gate rejected --reason "..."',
         )
 
 

@@ -16,28 +16,33 @@ from pipeline.lake import Lake
 from pipeline.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
 
 FIRST = date(2024, 2, 28)
-NIGHTS = {
-    0: {"c1": "a", "C1": "a", "ı": "b", "i": "b"},
-    3: {"c1": "a", "C1": "b", "ı": "b"},
-    1: {"c1": "b", "C1": "b", "ქ": "a"},
-}
+BEFORE = {0: {"c1": "a", "C1": "a", "ı": "b", "i": "b"}, 3: {"c1": "a", "C1": "b", "ı": "b"}}
+BETWEEN = {"c1": "b", "C1": "b", "ქ": "a"}
 RESTATED = {"c1": "a", "C1": "b"}
 
 
-def told(folder: Path, engine: Engine) -> Lake:
-    lake = Lake(folder)
-    told = [(offset, offset, segments) for offset, segments in NIGHTS.items()] + [(1, 3, RESTATED)]
-    for offset, later, segments in told:
-        day, known = FIRST + timedelta(offset), FIRST + timedelta(later)
-        rows = [{"customer_id": customer, "scheme": "s", "segment": segment} for customer, segment in segments.items()]
-        write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known=known)
-        keep_intervals(lake, engine, day, known=known)
+def store(lake: Lake, day: date, known: date, segments: dict[str, str]) -> None:
+    rows = [{"customer_id": customer, "scheme": "s", "segment": segment} for customer, segment in segments.items()]
+    write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known=known)
+
+
+def prepared(folder: Path) -> Lake:
+    """Tell two nights, and store one between them and its restatement untold."""
+    lake, between = Lake(folder), FIRST + timedelta(1)
+    with closing(DuckDBEngine(folder, memory_limit="200MB", threads=1)) as engine:
+        for offset, segments in BEFORE.items():
+            store(lake, FIRST + timedelta(offset), FIRST + timedelta(offset), segments)
+            keep_intervals(lake, engine, FIRST + timedelta(offset))
+    store(lake, between, between, BETWEEN)
+    store(lake, between, FIRST + timedelta(3), RESTATED)
     return lake
 
 
-def test_every_engine_tells_the_same_intervals(tmp_path: Path, spark: Engine) -> None:
-    with closing(DuckDBEngine(tmp_path / "duckdb", memory_limit="200MB")) as engine:
-        here = told(tmp_path / "duckdb", engine)
-    there = told(tmp_path / "spark", spark)
+def test_every_engine_tells_a_night_between_and_its_restatement_alike(tmp_path: Path, spark: Engine) -> None:
+    here, there = prepared(tmp_path / "duckdb"), prepared(tmp_path / "spark")
+    with closing(DuckDBEngine(here.root, memory_limit="200MB", threads=1)) as engine:
+        keep_intervals(here, engine, FIRST + timedelta(1))
+    keep_intervals(there, spark, FIRST + timedelta(1))
     table = f"tables/{CUSTOMER_SEGMENT_INTERVALS.name}"
-    assert tree_bytes(there, table) == tree_bytes(here, table) != {}
+    assert tree_bytes(there, table) == tree_bytes(here, table)
+    assert len(tree_bytes(here, table)) == 5

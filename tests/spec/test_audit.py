@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.gates import GateResult, Override, State
 from pipeline.limits import Limits
 from pipeline.publish.publication import publish
-from pipeline.tables import CUSTOMER_FEATURES, Column, Kind
+from pipeline.tables import CUSTOMER_FEATURES, RAW_CONSENTS, Column, Kind
 
 if TYPE_CHECKING:
     from pipeline.company import Company
@@ -95,6 +95,33 @@ def test_whom_we_can_write_to_is_an_attribute_of_the_company(tmp_path: Path, lak
     assert "72.00% of customers can be reached, 80.00% on 2025-03-03" in found.words
 
 
+def test_who_was_left_out_of_the_last_publication_is_not_counted_as_reachable_no_more(tmp_path: Path, lake: Lake) -> None:
+    company = asking_for_consent(replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable"))
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    people = {f"c{n:03}": n < 100 for n in range(200)}
+    write_rows(lake, RAW_CONSENTS, [{"customer_id": who, "is_consenting": answer} for who, answer in people.items()], known=MONDAY)
+    for day in (MONDAY, TUESDAY):
+        write_night(lake, company, day, dict.fromkeys(people, "loyal"))
+        table = company.table(CUSTOMER_FEATURES)
+        write_rows(lake, table, [a_row(table, customer_id=who, is_reachable=answer) for who, answer in people.items()], day=day)
+        if day == MONDAY:
+            publish(company, lake, day, connections=no_connections)
+    found = judged(company, lake, TUESDAY)["reachability", "is_reachable"]
+    assert (found.state, found.measured) == (State.OPEN, 0)
+
+
+def test_customers_who_would_no_longer_be_published_have_vanished(company: Company, lake: Lake) -> None:
+    company = asking_for_consent(company)
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    for day, agreeing in ((MONDAY, 100), (TUESDAY, 40)):
+        answers = [{"customer_id": who, "is_consenting": place < agreeing or None} for place, who in enumerate(LOYAL)]
+        write_rows(lake, RAW_CONSENTS, answers, known=day)
+    published(company, lake, MONDAY, LOYAL)
+    write_night(lake, company, TUESDAY, LOYAL)
+    with pytest.raises(GateClosed, match=r"vanished \(customers\): 60.00% of the 100 customers"):
+        judged(company, lake, TUESDAY)
+
+
 def test_an_attribute_that_was_not_published_yet_has_not_fallen(tmp_path: Path, lake: Lake) -> None:
     with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
     published(a_company(tmp_path), lake, MONDAY, LOYAL)
@@ -133,15 +160,36 @@ def test_a_pointer_that_leads_nowhere_is_no_first_night(company: Company, lake: 
         judged(company, lake, TUESDAY)
 
 
+def test_a_publication_whose_columns_cannot_be_read_is_told_as_damaged(tmp_path: Path, lake: Lake) -> None:
+    company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
+    published(company, lake, MONDAY, LOYAL)
+    (lake.root / "current" / "customer_features.parquet").write_bytes(b"torn")
+    write_night(lake, company, TUESDAY, LOYAL)
+    with pytest.raises(DataError, match="customer_features"):
+        judged(company, lake, TUESDAY)
+
+
+def test_an_attribute_that_was_text_when_it_was_published_has_not_fallen(tmp_path: Path, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    before = an_attribute(Column("is_reachable", Kind.TEXT, "Whether we may write."))
+    published(a_company(tmp_path, attributes=(before,)), lake, MONDAY, LOYAL)
+    company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
+    write_night(lake, company, TUESDAY, LOYAL)
+    assert judged(company, lake, TUESDAY)["reachability", "is_reachable"].state is State.NOT_MEASURED
+
+
 @pytest.mark.parametrize(
     ("gates", "words"),
     [
         ('off = ["chrun"]', "`gates.off` names `chrun` (did you mean `churn`?)"),
         ("churn_share_limit = 25", "`gates.churn_share_limit` must lie between 0 and 1"),
-        ("quiet_days = -1", "`gates.quiet_days` must be 0 or more"),
+        ("quiet_days = -1", "`gates.quiet_days` must lie between 0 and 366"),
         ("quiet_days = 1.5", "`gates.quiet_days` has the wrong type: float"),
         ("swallowed_share_limit = 0.3", "must lie between 0.5 and 1"),
-        ("volume_weeks = 3", "`gates.volume_weeks` must be 4 or more"),
+        ("quiet_days = 1000000", "`gates.quiet_days` must lie between 0 and 366"),
+        ("volume_weeks = 3", "`gates.volume_weeks` must lie between 4 and 52"),
+        ("volume_high_factor = nan", "`gates.volume_high_factor` must be a number from 1 on"),
+        ("volume_high_factor = inf", "`gates.volume_high_factor` must be a number from 1 on"),
         ('reachable_attribute = "email"', "must name a true-or-false attribute"),
         ("churn_limit = 0.3", "did you mean `churn_share_limit`?"),
     ],
@@ -165,6 +213,12 @@ def settings_folder(folder: Path, gates: str) -> Path:
     base = 'name = "Shop"\ntime_zone = "Europe/Berlin"\ncurrency = "EUR"\nfirst_day = 2024-01-01\n'
     (folder / "company.toml").write_text(f'{base}[gates]\n{gates}\n[attributes.email]\nlevel = "demographic"\n')
     return folder
+
+
+def asking_for_consent(company: Company) -> Company:
+    (company.folder / "sources").mkdir(parents=True)
+    company.source_file("consents").write_text("SELECT 1")
+    return company
 
 
 def replaced(company: Company, **limits: Any) -> Company:

@@ -211,11 +211,6 @@ def test_the_gates_look_at_no_more_days_after_a_year_of_absence_than_after_a_mon
 # --- customers and segments
 
 
-def test_erased_customers_have_not_vanished() -> None:
-    assert closed(a_night(vanished_count=140, erased_count=40)) == set()
-    assert closed(a_night(vanished_count=141, erased_count=40)) == {("vanished", "customers")}
-
-
 def test_a_naturally_dominant_segment_may_stay_so() -> None:
     assert closed(a_night(holdings=[Holding("lifecycle", "prospects", 950, 1000, 940, 1000)])) == set()
 

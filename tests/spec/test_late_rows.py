@@ -15,7 +15,7 @@ from nights import night_environment, run_night, tree_bytes, write_shop
 
 from pipeline import steps
 from pipeline.company import Company, load_company
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, GateClosed
 from pipeline.lake import Lake, Version
 from pipeline.tables import CUSTOMER_FEATURES, EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
 
@@ -97,7 +97,7 @@ def test_days_that_a_night_caught_up_on_are_not_called_late(company: Company, la
     assert late(lake, later) == {20: (1, 0, Decimal("9.9900"), Decimal(0))}
 
 
-@pytest.mark.parametrize(("days", "expected"), [(0, []), (1, [18]), (12, [7, 18]), (400, [1, 7, 18])])
+@pytest.mark.parametrize(("days", "expected"), [(0, []), (1, [18]), (12, [7, 18]), (10**6, [1, 7, 18])])
 def test_a_night_looks_back_as_far_as_the_company_says_and_never_before_its_first_day(
     tmp_path: Path, lake: Lake, days: int, expected: list[int]
 ) -> None:
@@ -172,6 +172,23 @@ def test_what_is_read_since_a_day_never_changes_what_later_nights_know(company: 
     assert order_ids(lake, date(2024, 3, 12), NEXT) == ["o11", "o50"]
 
 
+def test_reading_since_a_day_before_the_company_began_reads_since_its_first_day(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, [*LINES, sold(50, 2)], since=date(1, 1, 5))
+    assert order_ids(lake, date(2024, 3, 2), NEXT) == ["o1", "o50"]
+    assert late(lake) == {}
+
+
+def test_what_a_failed_attempt_stored_is_read_again_by_the_next_one_whatever_it_is_asked(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, [{**line, "paid": Decimal(500)} for line in LINES], since=date(2024, 3, 5))
+    lake.remove(EXTRACTIONS, day=NEXT)  # as validation leaves a night that it stopped
+    read(company, lake, NEXT, LINES)
+    versions = lake.versions_known(RAW_ORDER_LINES, through=NEXT, known=NEXT)
+    paid = {
+        row["net_amount"] for version in versions for row in lake.read(RAW_ORDER_LINES, day=version.day, known=version.known).to_pylist()
+    }
+    assert paid == {Decimal("9.99")}
+
+
 def test_a_night_cannot_be_read_since_a_later_day(company: Company, lake: Lake) -> None:
     before = tree_bytes(lake, "tables")
     with pytest.raises(ConfigError, match=r"night 2024-03-20 cannot be read since 2024-03-21"):
@@ -204,3 +221,19 @@ def test_a_night_read_since_an_old_day_counts_its_late_order(tmp_path: Path) -> 
     [features] = lake.read(load_company(shop).table(CUSTOMER_FEATURES), day=date(2024, 3, 11)).to_pylist()
     assert (features["order_count"], features["spend_amount"]) == (12, Decimal(60))
     assert Version(date(2024, 3, 2), date(2024, 3, 11)) in lake.versions(RAW_ORDER_LINES)
+
+
+def test_an_older_night_that_a_stricter_limit_stops_keeps_what_it_knew(tmp_path: Path) -> None:
+    orders = [f"o{day},1,c1,2024-03-{day:02} 12:00:00,1,5,tea" for day in range(1, 12)]
+    orders.append("nobody,1,,2024-03-10 12:00:00,1,5,tea")
+    lake, shop = Lake(tmp_path / "lake"), tmp_path / "shop"
+    write_shop(shop, orders, customers=["c1"], settings="[gates]\nrejected_share_limit = 0.5\n")
+    for day in (FIRST, date(2024, 3, 11)):
+        run_night(shop, lake, day)
+    before = tree_bytes(lake, "tables/raw_order_lines", "tables/extractions", "tables/customer_features")
+    write_shop(shop, [*orders, "late,1,c1,2024-03-09 12:00:00,1,5,tea"], customers=["c1"], settings="[gates]\nrejected_share_limit = 0\n")
+    with pytest.raises(GateClosed):
+        run_night(shop, lake, FIRST)
+    (shop / "company.toml").write_text((shop / "company.toml").read_text().replace("limit = 0", "limit = 0.5"))
+    run_night(shop, lake, FIRST)
+    assert tree_bytes(lake, "tables/raw_order_lines", "tables/extractions", "tables/customer_features") == before

@@ -117,6 +117,16 @@ def test_a_night_with_too_many_rejected_rows_is_held_back_by_that_gate(
     assert closed["measured"] > 0.5
 
 
+def test_a_gate_that_is_off_says_so_in_the_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "company.toml").open("a") as file:
+        file.write('[gates]\noff = ["rejected"]\n')
+    run_night(shop, published, NEXT)
+    found = status(monkeypatch, capsys, shop, published)
+    assert {gate["state"] for gate in found["newest"]["gates"] if gate["gate"] == "rejected"} == {"off"}
+
+
 def test_rejected_rows_can_be_let_pass_by_name_and_a_rerun_keeps_that(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
 ) -> None:

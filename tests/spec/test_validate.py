@@ -271,7 +271,7 @@ def test_too_many_rejected_rows_close_the_gate_and_say_what_to_do(company: Compa
     with pytest.raises(GateClosed) as refused:
         validate_sources(company, lake, NIGHT)
     assert refused.value.what == (
-        "33.3% of 9 rows of raw_order_lines were set aside on 2024-01-02, above the limit of 30.0%: "
+        "33.33% of 9 rows of raw_order_lines were set aside on 2024-01-02, above the limit of 30.00%: "
         "customer_id_is_given 2, currency_is_the_companys 1"
     )
     assert "`rejected_share_limit` in company.toml under [gates]" in refused.value.todo
