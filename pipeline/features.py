@@ -10,7 +10,7 @@ from pipeline.caches import Desk, desk
 from pipeline.calendar import days_window
 from pipeline.company import Company
 from pipeline.engines import Engine
-from pipeline.lake import Lake
+from pipeline.lake import Lake, Version
 from pipeline.recompute import Horizon, states_recipe
 from pipeline.statements import digest, statement, with_attributes
 from pipeline.states import register_states, rhythm_rows, rollup_basis
@@ -21,22 +21,32 @@ from pipeline.tables import (
     CUSTOMERS,
     ORDER_LINES,
     POPULATION_RHYTHM,
+    Table,
 )
 
 log = logging.getLogger("pipeline.features")
 
 
 def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
-    """Write the rollups of every event day that this night learned of; `known` is the night whose knowledge counts, else `day`."""
+    """Write the rollups of every event day that this night learned of; `known` is the night whose knowledge counts, else `day`.
+
+    A restatement adds those that are missing or older than their lines, so that it does not redo what the night `known` did.
+    """
     learned = known or day
     for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
         done = set(lake.versions(table))
         visible = lake.versions_known(ORDER_LINES, through=day, known=learned)
-        todo = [version for version in visible if version not in done or version.known == learned]
+        todo = [v for v in visible if v not in done or (v.known == learned and (learned == day or _is_older(lake, table, v)))]
         engine.register(ORDER_LINES, [lake.path(ORDER_LINES, day=v.day, known=v.known) for v in todo])
         query = statement(table.name)
         counts = lake.write_event_days(table, engine.run(query, {}), wanted=todo, manifest={"statement": digest(query)})
         log.info("%s: %s rows in %s event days", table.name, f"{sum(counts.values()):,}", f"{len(todo):,}")
+
+
+def _is_older(lake: Lake, rollup: Table, version: Version) -> bool:
+    """Return whether the lines of `version` were written after its rollup, as when their night was read again."""
+    ours, lines = (lake.path(table, day=version.day, known=version.known) for table in (rollup, ORDER_LINES))
+    return ours.stat().st_mtime_ns < lines.stat().st_mtime_ns
 
 
 def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:

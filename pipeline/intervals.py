@@ -98,18 +98,21 @@ def _tell(lake: Lake, engine: Engine, night: date) -> None:
 
 
 def _rows_by_end(lake: Lake, engine: Engine, night: date, days: Days) -> Iterator[tuple[date, Iterable[pa.RecordBatch]]]:
-    """Yield the partitions that change once `night` is told, with their rows; the open ones come as a stream."""
+    """Yield the partitions that change once `night` is told, with their rows, one at a time; the open ones come as a stream."""
     ends = [day for day in (*days.told, OPEN) if day >= night and _path(lake, day).exists()]
     engine.register(replace(TABLE, name="told"), [_path(lake, end) for end in ends])
     engine.register(replace(CUSTOMER_SEGMENTS, name="night"), [lake.path(CUSTOMER_SEGMENTS, day=night)])
     parameters = {"day": night, "next_day": days.next_told(night), "open": OPEN}
     last = max([night, *days.told])
     closed = engine.run(statement(TABLE.name), {**parameters, "first_end": night, "last_end": last})
-    found = {version.day: rows for version, rows in cut_by_version(closed)}
-    yield night, found.get(night, [])
-    for end in (end for end in ends if night < end < OPEN):
-        if not _is_stored(lake, end, found.get(end, [])):
-            yield end, found.get(end, [])
+    missing = {night, *ends} - {OPEN}
+    for version, rows in cut_by_version(closed):
+        missing.discard(version.day)
+        if version.day == night or not _is_stored(lake, version.day, rows):
+            yield version.day, rows
+    for end in missing:
+        if end == night or not _is_stored(lake, end, []):
+            yield end, []
     yield OPEN, engine.run(statement(TABLE.name), {**parameters, "first_end": OPEN, "last_end": OPEN})
 
 

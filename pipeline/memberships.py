@@ -88,23 +88,39 @@ def _digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, Cl
 
 
 def _model(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
-    """Return the model valid on `day`, fitting the first one; a night before the first model uses that one."""
+    """Return the model valid on `day`, fitting the first one; a night before the first uses that one, unless it had none."""
     folder = lake.root / "models" / scheme.name
-    valid = sorted(folder.glob("*.json"))
-    chosen = max((path for path in valid if path.stem <= day.isoformat()), default=valid[0] if valid else None)
-    if chosen is not None:
-        return model_from_json(chosen.read_text("utf-8"), where=str(chosen))
+    stored = sorted(folder.glob("*.json"))
+    valid = [path for path in stored if path.stem <= day.isoformat()][-1:] or stored[:1]
+    if valid and not (valid[0].stem > day.isoformat() and _had_none(lake, scheme, day, known)):
+        return _stored_model(valid[0])
+    model = _fitted(lake, scheme, day, known)
+    if isinstance(model, NotFitted):
+        log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
+        return model
+    if valid:
+        return _stored_model(valid[0])
+    lake.write_text(folder / f"{day}.json", to_json(model))
+    log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
+    return model
+
+
+def _had_none(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> bool:
+    """Return whether the night was computed when no model could be fitted, so that it says the same when it is computed again."""
+    models = stored_facts(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known)).get("models", {})
+    return scheme.name in models and models[scheme.name] is None
+
+
+def _stored_model(path: Path) -> ClusterModel:
+    return model_from_json(path.read_text("utf-8"), where=str(path))
+
+
+def _fitted(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
     names = ["customer_id", *scheme.columns]
     path = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     with reading(CUSTOMER_FEATURES.name, path):
         features = pq.read_table(path, columns=names, page_checksum_verification=True)
-    model = fit(features, scheme, day=day)
-    if isinstance(model, NotFitted):
-        log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
-        return model
-    lake.write_text(folder / f"{day}.json", to_json(model))
-    log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
-    return model
+    return fit(features, scheme, day=day)
 
 
 def _profiles(defined: Sequence[tuple[str, str, str, int]]) -> exp.Query:

@@ -121,7 +121,7 @@ def audit(
     from pipeline.validate import validate_features, validate_segments
 
     asked = asked_override(override_gates, override_reason)
-    with _night(day, known) as night:
+    with _night(day, known, is_computed=True) as night:
         validate_features(night.company, night.lake, night.day, known=night.known)
         validate_segments(night.company, night.lake, night.day, known=night.known)
         if night.known == night.day:
@@ -136,7 +136,7 @@ def publish(day: str, *, known: str | None = None, connections: Connections = fr
     if _is_restatement(day, known):
         return
     _finish_erasures(connections)
-    with _night(day) as night:
+    with _night(day, is_computed=True) as night:
         publish_night(night.company, night.lake, night.day, connections=connections)
 
 
@@ -173,15 +173,16 @@ def _is_restatement(day: str, known: str | None) -> bool:
 
 
 @contextmanager
-def _night(day: str, known: str | None = None) -> Iterator[Night]:
+def _night(day: str, known: str | None = None, *, is_computed: bool = False) -> Iterator[Night]:
     """Yield the night, with the definitions that were valid then, and its lock held, so that two runs of one day take turns."""
     from pipeline.erasure.erasing import beside_erasures
-    from pipeline.valid_definitions import company_of_night
+    from pipeline.valid_definitions import company_of_computed, company_of_night
 
     company, lake = _company_and_lake()
     at, learned = date.fromisoformat(day), date.fromisoformat(known or day)
+    definitions = company_of_computed if is_computed else company_of_night
     with beside_erasures(lake), lake.lock(f"day={at}"):
-        yield Night(company_of_night(lake, company, at, learned), lake, at, learned)
+        yield Night(definitions(lake, company, at, learned), lake, at, learned)
 
 
 def _company_and_lake() -> tuple[Company, Lake]:

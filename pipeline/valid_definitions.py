@@ -2,8 +2,9 @@
 
     lake/definitions/<day>.json    what decides features, segments and rejected rows, valid from that day
 
-The newest night goes by the files as they are, and they are kept where they differ from what was valid before. An older
-one goes by what was newest on its day, else by the earliest there is. A restatement goes by the files.
+The newest night is computed by the files as they are, and they are kept where they differ from what was valid before. An
+older one goes by what was newest on its day, else by the earliest there is. A restatement goes by the files. What was kept
+for a night that nobody could read goes once a later night is read by other definitions.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ FOLDERS = {"segments": ".toml", "expectations": ".json"}
 
 
 def company_of_night(lake: Lake, company: Company, day: date, known: date) -> Company:
-    """Return `company` as night `day` goes by it, and keep its definitions where the night is the newest."""
+    """Return `company` as night `day` is computed by it, and keep its definitions where the night is the newest."""
     if known != day:
         return company
     with lake.lock("definitions"):
-        if day >= max([day, *_kept_days(lake), *lake.nights(EXTRACTIONS), *lake.nights(CUSTOMER_SEGMENTS)]):
-            _keep(lake, company, day)
+        nights = [*lake.nights(EXTRACTIONS), *lake.nights(CUSTOMER_SEGMENTS)]
+        if day >= max([day, *_kept_days(lake), *nights]):
+            _keep(lake, company, day, last_read=max((night for night in nights if night < day), default=date.min))
             return company
     return company_valid(lake, company, day)
 
@@ -54,21 +56,36 @@ def company_valid(lake: Lake, company: Company, day: date) -> Company:
         raise DataError("the definitions kept for this day are damaged", where=str(file), todo="Put the file back from a copy.") from None
 
 
+def company_of_computed(lake: Lake, company: Company, day: date, known: date) -> Company:
+    """Return `company` as night `day` was computed by it, whatever the files say by the time it is judged or published."""
+    return company_valid(lake, company, day) if known == day else company
+
+
 def definitions_digest(company: Company) -> str:
     """Return a short digest of all that decides features and segments besides data and models."""
     content = {"settings": _settings(company), "segments": _texts(company, "segments")}
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _keep(lake: Lake, company: Company, day: date) -> None:
+def _keep(lake: Lake, company: Company, day: date, *, last_read: date) -> None:
     """Keep what the files say from `day` on, unless they say what was valid before, or nothing that could be computed."""
     text = _text(company)
-    before = max((kept for kept in _kept_days(lake) if kept < day), default=None)
+    earlier = [kept for kept in _kept_days(lake) if kept < day]
+    unused = [kept for kept in earlier if kept > last_read and not _is_kept(lake, kept, text)]
+    before = max((kept for kept in earlier if kept not in unused), default=None)
+    if before is not None and _is_kept(lake, before, text):
+        unused.append(day)
+    elif not _is_kept(lake, day, text):
+        if text is None or not _is_computable(company):
+            return
+        lake.write_text(_file(lake, day), text)
+    for kept in unused:
+        _file(lake, kept).unlink(missing_ok=True)
+
+
+def _is_kept(lake: Lake, day: date, text: str | None) -> bool:
     file = _file(lake, day)
-    if before is not None and _file(lake, before).read_text("utf-8") == text:
-        file.unlink(missing_ok=True)
-    elif text is not None and not (file.exists() and file.read_text("utf-8") == text) and _is_computable(company):
-        lake.write_text(file, text)
+    return file.exists() and file.read_text("utf-8") == text
 
 
 def _kept_days(lake: Lake) -> list[date]:

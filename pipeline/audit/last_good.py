@@ -43,11 +43,16 @@ def publication_in(folder: Path) -> LastGood | None:
 
 
 def last_good(lake: Lake, current: LastGood | None, day: date) -> LastGood | None:
-    """Return the newest publication of a day before `day`: the current one, or the one before it when `day` itself is live."""
+    """Return the newest publication of a day before `day`: the current one, or the one before it when `day` itself is live.
+
+    After a rollback to `day` the one before it is gone: then the live one itself, unless it was the first of all.
+    """
     if current is None or current.day < day:
         return current
     before = publication_in(folder_of(lake, current.previous)) if current.previous else None
-    return before if before and before.day < day else None
+    if before and before.day < day:
+        return before
+    return current if current.gates and current.gates.compared_with else None
 
 
 def _publication(folder: Path, content: Mapping[str, Any]) -> LastGood:

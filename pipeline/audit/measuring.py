@@ -18,9 +18,9 @@ from pipeline.audit.last_good import LastGood
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.gates import Holding, Measures, Moves, Reachable, window_first_day
-from pipeline.lake import Lake
+from pipeline.lake import Lake, reading
 from pipeline.publish.consent import SOURCE as CONSENTS
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Table
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Kind, Table
 from pipeline.validation.verdict import stored_verdict
 
 Row = Mapping[str, Any]
@@ -88,9 +88,14 @@ def _tables(company: Company, good: LastGood) -> list[Table]:
 
 
 def _attribute(company: Company, good: LastGood) -> list[str]:
-    """Return the attribute that tells who can be reached, unless the last good night did not have it yet."""
+    """Return the attribute that tells who can be reached, unless the last good night did not have it yet as it is now."""
     name = company.limits.reachable_attribute
-    return [name] if name and name in pq.read_schema(good.folder / f"{CUSTOMER_FEATURES.name}.parquet").names else []
+    if not name:
+        return []
+    path = good.folder / f"{CUSTOMER_FEATURES.name}.parquet"
+    with reading(CUSTOMER_FEATURES.name, path, piece="publication"):
+        schema = pq.read_schema(path)
+    return [name] if (name, Kind.FLAG.arrow) in zip(schema.names, schema.types, strict=True) else []
 
 
 def _consents(company: Company, lake: Lake, day: date) -> list[Path]:

@@ -112,7 +112,7 @@ def _usual_lines(past: Mapping[date, int], first: date, last: date) -> float | N
 
 
 def _first_new_day(day: date, before: date | None) -> date:
-    span = min((day - before).days, LONGEST_SPAN_DAYS) if before else 1
+    span = min(max((day - before).days, 1), LONGEST_SPAN_DAYS) if before else 1
     return day - timedelta(days=span - 1)
 
 

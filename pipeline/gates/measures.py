@@ -83,5 +83,5 @@ class Measures:
 
     @property
     def nights(self) -> int:
-        """Return how many nights lie between the two."""
-        return (self.day - self.before).days if self.before else 0
+        """Return how many nights lie between the two; one where the night is compared with itself as it is live."""
+        return max((self.day - self.before).days, 1) if self.before else 0

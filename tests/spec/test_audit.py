@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.gates import GateResult, Override, State
 from pipeline.limits import Limits
 from pipeline.publish.publication import publish
+from pipeline.publish.rollback import roll_back
 from pipeline.tables import CUSTOMER_FEATURES, RAW_CONSENTS, Column, Kind
 
 if TYPE_CHECKING:
@@ -138,6 +139,20 @@ def test_a_rerun_is_compared_with_the_day_before_and_not_with_itself(company: Co
         judged(company, lake, TUESDAY)
 
 
+def test_a_night_run_again_after_a_rollback_to_it_is_compared_with_what_is_live(company: Company, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1, WEDNESDAY: 1}, known=TUESDAY)
+    published(company, lake, MONDAY, LOYAL)
+    for day in (TUESDAY, WEDNESDAY):
+        write_night(lake, company, day, LOYAL)
+        judged(company, lake, day)
+        publish(company, lake, day, connections=no_connections)
+    roll_back(company, lake, connections=no_connections)
+    judged(company, lake, TUESDAY)
+    write_night(lake, company, TUESDAY, dict.fromkeys(list(LOYAL)[:50], "loyal"))
+    with pytest.raises(GateClosed, match=r"50.00% of the 100 customers of 2025-03-04 are gone"):
+        judged(company, lake, TUESDAY)
+
+
 def test_a_recorded_override_holds_until_something_worse_is_measured(company: Company, lake: Lake) -> None:
     with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
@@ -172,7 +187,11 @@ def test_a_publication_whose_columns_cannot_be_read_is_told_as_damaged(tmp_path:
 def test_an_attribute_that_was_text_when_it_was_published_has_not_fallen(tmp_path: Path, lake: Lake) -> None:
     with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
     before = an_attribute(Column("is_reachable", Kind.TEXT, "Whether we may write."))
-    published(a_company(tmp_path, attributes=(before,)), lake, MONDAY, LOYAL)
+    company = a_company(tmp_path, attributes=(before,))
+    write_night(lake, company, MONDAY, LOYAL)
+    table = company.table(CUSTOMER_FEATURES)
+    write_rows(lake, table, [a_row(table, customer_id=who, is_reachable="by post") for who in LOYAL], day=MONDAY)
+    publish(company, lake, MONDAY, connections=no_connections)
     company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
     write_night(lake, company, TUESDAY, LOYAL)
     assert judged(company, lake, TUESDAY)["reachability", "is_reachable"].state is State.NOT_MEASURED
