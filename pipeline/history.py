@@ -5,6 +5,8 @@ What a night says holds until the next stored night. A night restated later is t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.engines import Engine
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.lake import PART, Lake, Version
 from pipeline.spelling import did_you_mean
 from pipeline.statements import statement
@@ -74,7 +76,7 @@ def restatements(lake: Lake) -> list[Version]:
 def told_names(lake: Lake, on: date | None, known: date | None) -> Names:
     """Return the names that were valid `on` a day, by default the last night's; see `telling`."""
     nights = [night for night in lake.nights(CUSTOMER_SEGMENTS) if known is None or night <= known]
-    told = telling(lake, on or max(nights, default=date.min), known)
+    told = telling(lake, on or max(nights, default=known or date.min), known)
     rows = lake.read(SEGMENT_PROFILES, day=told.day, known=told.known).sort_by([("scheme", "ascending"), ("position", "ascending")])
     titles: dict[str, dict[str, str]] = {}
     for row in rows.select(["scheme", "segment", "title"]).to_pylist():
@@ -100,7 +102,7 @@ def telling(lake: Lake, on: date, known: date | None = None) -> Telling:
 
 
 def _chosen(what: str, name: str, titles: dict[str, str]) -> str:
-    words = {word.casefold(): key for key, title in titles.items() for word in (title, key)}
+    words = {title.casefold(): key for key, title in titles.items()} | {key: key for key in titles}
     if name.casefold() not in words:
         hint = did_you_mean(name.casefold(), words)
         raise ConfigError(f"there is no {what} `{name}`{hint}", where=f"--{what}", todo=f"Choose one of {', '.join(titles)}.")
@@ -123,6 +125,20 @@ def segment_sizes(engine: Engine, told: Telling) -> dict[tuple[str, str], int]:
 def intervals_of(lake: Lake, engine: Engine, customer_id: str) -> list[dict[str, object]]:
     """Return the rows of CUSTOMER_SEGMENT_INTERVALS of one customer, by scheme and day."""
     versions = lake.versions(CUSTOMER_SEGMENT_INTERVALS)
-    engine.register(CUSTOMER_SEGMENT_INTERVALS, [lake.path(CUSTOMER_SEGMENT_INTERVALS, day=v.day, known=v.known) for v in versions])
+    with reading_intervals(lake):
+        engine.register(CUSTOMER_SEGMENT_INTERVALS, [lake.path(CUSTOMER_SEGMENT_INTERVALS, day=v.day, known=v.known) for v in versions])
     rows: list[dict[str, object]] = engine.run(statement("intervals_of_customer"), {"customer_id": customer_id}).read_all().to_pylist()
     return rows
+
+
+@contextmanager
+def reading_intervals(lake: Lake) -> Iterator[None]:
+    """Tell of a damaged interval table how to mend it: it is made of all nights, so that no single one can."""
+    folder = lake.root / "tables" / CUSTOMER_SEGMENT_INTERVALS.name
+    try:
+        yield
+    except DataError as error:
+        if folder not in Path(error.where).parents:
+            raise
+        todo = "Remove this folder: the next night, or any that is run again, writes it anew from all stored ones."
+        raise DataError(f"{CUSTOMER_SEGMENT_INTERVALS.name} is damaged", where=str(folder), todo=todo) from None

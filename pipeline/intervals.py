@@ -20,7 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.engines import Engine
-from pipeline.history import restatements
+from pipeline.history import reading_intervals, restatements
 from pipeline.lake import Lake, Version, reading
 from pipeline.parquet import cut_by_version
 from pipeline.statements import statement
@@ -70,7 +70,7 @@ def keep_intervals(lake: Lake, engine: Engine, day: date, *, known: date | None 
     Stored nights that it does not tell yet are told first. Nothing is written where it tells the night already.
     """
     is_restated = known not in (None, day)
-    with lake.lock("intervals"):
+    with lake.lock("intervals"), reading_intervals(lake):
         finish(lake, TABLE.name)
         days = _days(lake)
         for night in sorted({*days.stored}.difference(days.told) | (set() if is_restated else {day})):

@@ -4,8 +4,9 @@
     tables/<table>/day=E/known=K/part-0.parquet      an event day as known on night K
     tables/<table>/known=K/part-0.parquet            a snapshot as known on night K
     restated/<table>/day=D/known=K/part-0.parquet    a night's table as a later night K knows it
-    models/ publications/ current reports/           what later steps add
-    staging/ locks/                                  private
+    models/ definitions/                             what was valid from a day on
+    publications/ current reports/ erasures/         what later steps add
+    states/ staging/ pending/ backfills/ locks/      private
 
 The manifest of a partition lives in its Parquet footer. This module is the only one that writes tables.
 """

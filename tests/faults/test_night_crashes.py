@@ -38,9 +38,9 @@ class Scenario:
 
 
 SCENARIOS = {
-    "a new day": Scenario(TONIGHT, "", 10),
-    "the same day again, with late rows": Scenario(LAST, LATE, 4),
-    "an older day that was missed": Scenario(MISSED, "", 4),
+    "a new day": Scenario(TONIGHT, "", 6),
+    "the same day again, with late rows": Scenario(LAST, LATE, 3),
+    "an older day that was missed": Scenario(MISSED, "", 3),
 }
 
 

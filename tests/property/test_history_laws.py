@@ -108,7 +108,7 @@ def told(folder: Path, asked: Tellings) -> tuple[Lake, Model]:
     return lake, model
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(tellings)
 def test_rows_and_partitions_say_of_every_day_what_was_known_on_every_later_one(asked: Tellings) -> None:
     with TemporaryDirectory() as folder:

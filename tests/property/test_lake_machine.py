@@ -110,7 +110,7 @@ class NightsInAnyOrder(RuleBasedStateMachine):
 
     # One rule for all that can happen: hypothesis leaves out some rules of every series, and most with them.
     @rule(
-        what=st.sampled_from(["next", "next", "again", "missed", "late", "edit", "refit", "rollback", "erase"]),
+        what=st.sampled_from(["again", "next", "next", "missed", "late", "edit", "refit", "rollback", "erase"]),
         place=places,
         customer=st.sampled_from(CUSTOMERS),
     )
@@ -241,7 +241,7 @@ class NightsInAnyOrder(RuleBasedStateMachine):
         return {customer: amount for customer, amount in spent.items() if amount and customer not in self.erased}
 
 
-SEQUENCES = int(os.environ.get("LAKE_SEQUENCES", "3"))
+SEQUENCES = int(os.environ.get("LAKE_SEQUENCES", "2"))
 TestNightsInAnyOrder = NightsInAnyOrder.TestCase
 TestNightsInAnyOrder.settings = settings(
     max_examples=SEQUENCES, stateful_step_count=8, deadline=None, derandomize=SEQUENCES < 100, suppress_health_check=list(HealthCheck)

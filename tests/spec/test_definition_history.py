@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from builders import an_order_line, write_order_lines, write_rows
-from nights import night_environment, tree_bytes, write_shop
+from nights import night_environment, run_night, tree_bytes, write_shop
 from published_nights import write_memberships
 
 from pipeline import steps
 from pipeline.company import HOUSE, Company, load_company
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.lake import Lake
 from pipeline.segments import load_schemes
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, CUSTOMERS
@@ -257,6 +257,38 @@ def test_damaged_kept_definitions_are_named(shop: Path, lake: Lake, text: str) -
     (lake.root / "definitions" / f"{MONDAY}.json").write_text(text, "utf-8")
     with pytest.raises(DataError, match=rf"damaged\n.*{MONDAY}\.json"):
         company_of_night(lake, load_company(shop), MONDAY, MONDAY)
+
+
+def test_an_edit_before_a_night_is_published_again_is_none_of_that_night(tmp_path: Path, lake: Lake) -> None:
+    shop = write_shop(tmp_path / "shop", [f"o1,1,c1,{MONDAY} 10:00:00,1,5,a", f"o2,1,c1,{MONDAY} 11:00:00,1,5,a"], customers=["c1"])
+    rules = write_scheme(shop, MINE)
+    run_night(shop, lake, MONDAY)
+    before = night_bytes(lake, MONDAY)
+    replace_in(rules, "order_count >= 2", "order_count >= 3")
+    with night_environment(shop, lake):
+        steps.audit(MONDAY.isoformat())
+        steps.publish(MONDAY.isoformat())
+    run_night(shop, lake, TUESDAY)
+    run_night(shop, lake, MONDAY)
+    assert night_bytes(lake, MONDAY) == before
+    assert stored(lake) == [f"{MONDAY}.json", f"{TUESDAY}.json"]
+
+
+@pytest.mark.parametrize("days", [[MONDAY, TUESDAY, WEDNESDAY], [TUESDAY, WEDNESDAY]], ids=["after others", "the first"])
+def test_a_night_that_a_mended_edit_stopped_can_be_run_later(tmp_path: Path, lake: Lake, days: list[date]) -> None:
+    shop = write_shop(tmp_path / "shop", [f"o1,1,c1,{MONDAY} 10:00:00,1,5,a"], customers=["c1"])
+    *earlier, stopped, last = days
+    for day in earlier:
+        run_night(shop, lake, day)
+    text = (shop / "company.toml").read_text("utf-8")
+    (shop / "company.toml").write_text(text + '[attributes.city]\nlevel = "geographic"\n', "utf-8")
+    with pytest.raises(PipelineError, match="lacks city"):
+        run_night(shop, lake, stopped)
+    (shop / "company.toml").write_text(text, "utf-8")
+    run_night(shop, lake, last)
+    run_night(shop, lake, stopped)
+    assert lake.nights(CUSTOMER_SEGMENTS) == days
+    assert len(stored(lake)) == 1
 
 
 def test_two_nights_that_begin_at_once_keep_one_and_the_same(shop: Path, lake: Lake) -> None:

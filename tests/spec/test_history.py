@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,7 +23,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
+from pipeline.history import Names, telling
 from pipeline.intervals import keep_intervals
 from pipeline.lake import Lake
 from pipeline.publish.publication import publish
@@ -126,12 +128,34 @@ def test_a_customers_intervals_are_shown_with_the_night_that_knew_them(told: Lak
         ("--segment lost", "a segment belongs to a scheme"),
         ("--on 2024-03-03", "no night tells of 2024-03-03: they reach from 2024-03-04 to 2024-03-08"),
         ("--on 2024-03-09", "no night tells of 2024-03-09"),
+        ("--known 2024-03-01", "no night tells of 2024-03-01: they reach from 2024-03-04"),
         ("--on 2024-03-05 --known 2024-03-04", "nobody knew of 2024-03-05 on 2024-03-04"),
     ],
 )
 def test_what_nobody_declared_or_knows_is_refused_with_what_there_is(told: Lake, words: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         asked(told, *words.split())
+
+
+def test_an_id_is_that_segment_even_where_another_has_it_as_its_title(told: Lake) -> None:
+    names = Names(telling(told, MONDAY), {"rfm": {"lost": "Away", "away": "Lost"}})
+    assert [names.segment("rfm", name) for name in ("lost", "Away")] == ["lost", "away"]
+
+
+@pytest.mark.parametrize("end", [TUESDAY, WEDNESDAY, date.max], ids=str)
+def test_a_damaged_interval_table_says_how_it_is_mended_and_is(told: Lake, tmp_path: Path, end: date) -> None:
+    lake = Lake(copied(told.root, f"damaged-{end}"))
+    before = tree_bytes(lake, TABLE)
+    path = lake.path(CUSTOMER_SEGMENT_INTERVALS, day=end, known=end)
+    path.write_bytes(path.read_bytes()[:-9])
+    night = partial(tell, lake, TUESDAY, {"ann": "champions", "bo": "lost", "cy": "lost"})
+    for reads in (night, partial(asked, lake, "--customer", "bo")):
+        with pytest.raises(DataError, match=f"{CUSTOMER_SEGMENT_INTERVALS.name} is damaged") as refused:
+            reads()
+        assert (refused.value.where, refused.value.todo[:18]) == (str(lake.root / TABLE), "Remove this folder")
+    shutil.rmtree(lake.root / TABLE)
+    tell(lake, TUESDAY, {"ann": "champions", "bo": "champions", "cy": "lost"})
+    assert tree_bytes(lake, TABLE) == before
 
 
 def test_an_empty_lake_tells_nothing(lake: Lake) -> None:
