@@ -15,6 +15,7 @@ from nights import night_environment, run_night, tree_bytes, write_shop
 from published_nights import write_memberships
 
 from pipeline import steps
+from pipeline.clusters import Cluster, ClusterModel, ModelFeature, to_json
 from pipeline.company import HOUSE, Company, load_company
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.lake import Lake
@@ -22,7 +23,7 @@ from pipeline.segments import load_schemes
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, CUSTOMERS
 from pipeline.valid_definitions import company_of_night, company_valid, definitions_digest
 
-MONDAY, TUESDAY, WEDNESDAY = date(2024, 3, 4), date(2024, 3, 5), date(2024, 3, 6)
+SUNDAY, MONDAY, TUESDAY, WEDNESDAY = (date(2024, 3, day) for day in (3, 4, 5, 6))
 NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles")
 MINE = """
 title = "Mine"
@@ -43,6 +44,19 @@ title = "Others"
 description = "Everybody else."
 otherwise = true
 """
+A_MODEL = ClusterModel(
+    scheme="behaviour_clusters",
+    day=WEDNESDAY,
+    algorithm="k-means",
+    library="none",
+    seed=0,
+    inputs_digest="0" * 64,
+    customer_count=2,
+    silhouette=0.5,
+    features=(ModelFeature("recency_days", "none", fill=0, low=0, high=100, mean=50, scale=10),),
+    constant_features=(),
+    clusters=(Cluster("cluster_1", "Long ago", 1, 1.0, (1.0,)), Cluster("cluster_2", "Lately", 1, 1.0, (-1.0,))),
+)
 
 
 @pytest.fixture
@@ -153,6 +167,16 @@ def test_the_footer_tells_definitions_apart_and_names_the_models(shop: Path, two
     assert manifests[0]["models"] == {"behaviour_clusters": None}
     replace_in(shop / "segments" / "mine.toml", "order_count >= 2", "order_count >= 3")
     assert definitions_digest(load_company(shop)) != manifests[0]["definitions"]
+
+
+def test_a_night_that_had_no_model_has_none_when_it_is_run_again_and_a_new_one_takes_the_first(shop: Path, two_nights: Lake) -> None:
+    before = night_bytes(two_nights, MONDAY)
+    two_nights.write_text(two_nights.root / "models" / "behaviour_clusters" / f"{WEDNESDAY}.json", to_json(A_MODEL))
+    for day in (MONDAY, SUNDAY):
+        compute(shop, two_nights, day)
+    assert night_bytes(two_nights, MONDAY) == before
+    assert segment_of(two_nights, SUNDAY, scheme="behaviour_clusters") == "unclustered"
+    assert two_nights.manifest(two_nights.path(CUSTOMER_SEGMENTS, day=SUNDAY))["models"] == {"behaviour_clusters": WEDNESDAY.isoformat()}
 
 
 def test_a_night_computed_by_another_version_of_the_program_is_told(shop: Path, two_nights: Lake, caplog: pytest.LogCaptureFixture) -> None:

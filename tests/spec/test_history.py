@@ -143,7 +143,7 @@ def test_an_id_is_that_segment_even_where_another_has_it_as_its_title(told: Lake
 
 
 @pytest.mark.parametrize("end", [TUESDAY, WEDNESDAY, date.max], ids=str)
-def test_a_damaged_interval_table_says_how_it_is_mended_and_is(told: Lake, tmp_path: Path, end: date) -> None:
+def test_a_damaged_interval_table_says_how_it_is_mended_and_is(told: Lake, end: date) -> None:
     lake = Lake(copied(told.root, f"damaged-{end}"))
     before = tree_bytes(lake, TABLE)
     path = lake.path(CUSTOMER_SEGMENT_INTERVALS, day=end, known=end)
