@@ -19,7 +19,7 @@ from pipeline.erasure.dropping import without_erased
 from pipeline.errors import ConfigError, TransientError
 from pipeline.lake import Lake
 from pipeline.late_days import LateDay, days_to_check, late_days, late_days_table, report_late_days, source_totals
-from pipeline.marks import QUERIES, first_day, is_read_alike, marks, queries_digest
+from pipeline.marks import QUERIES, first_day, is_read, marks, queries_digest
 from pipeline.parquet import sealed_writer
 from pipeline.sources import Snapshot, SourceQuery, authored_query
 from pipeline.sources.columns import check_columns, conformed, ignored_columns
@@ -83,8 +83,7 @@ def extract(  # noqa: PLR0913
         raise ConfigError(f"night {day} cannot be read since {since}", where="--since", todo="Choose the night itself or a day before it.")
     with lake.lock("extract"):
         nights = lake.nights(EXTRACTIONS)
-        is_older = day in nights[:-1]
-        if not (reread or since) and (is_older or (day in nights and is_read_alike(company, lake, day))):
+        if not (reread or since) and is_read(company, lake, day, nights):
             log.info("%s is already read", day)
             return
         last_read = max((night for night in nights if night < day), default=None)

@@ -17,9 +17,14 @@ from pipeline.versions import stored_facts
 QUERIES = "queries"
 
 
-def is_read_alike(company: Company, lake: Lake, day: date) -> bool:
-    """Return whether night `day` was read with the queries and columns of today; a mark that cannot be read says no."""
-    return stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(QUERIES) == queries_digest(company)
+def is_read(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> bool:
+    """Return whether night `day` need not be read: an older one of `nights` whatever the queries say now, the newest with today's.
+
+    A mark that cannot be read says no.
+    """
+    if day in nights[:-1]:
+        return bool(marks(lake, day))
+    return day in nights and stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(QUERIES) == queries_digest(company)
 
 
 def queries_digest(company: Company) -> str:
