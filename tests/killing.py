@@ -12,11 +12,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import count
-from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -62,15 +63,15 @@ class Child:
 class Killer:
     """Fresh processes without threads, which fork the children that die: forking another one may hang."""
 
-    pool: Pool
+    pool: ProcessPoolExecutor
 
     def events(self, work: Work, root: Path) -> list[str]:
         """Let `work` end in a copy of `root` and return its events, one word of their kind each."""
-        return self.pool.apply(_events, (work, root))
+        return self.pool.submit(_events, work, root).result()
 
     def killed(self, work: Work, root: Path, points: Iterable[int]) -> list[Path]:
         """Return a copy of `root` for each point, in which `work` was killed before the event of that number."""
-        return self.pool.starmap(_killed, [(work, root, point) for point in points], chunksize=1)
+        return list(self.pool.map(partial(_killed, work, root), points))
 
     def killed_everywhere(self, work: Work, root: Path) -> list[Path]:
         return self.killed(work, root, range(1, len(self.events(work, root)) + 1))
@@ -83,16 +84,16 @@ class Killer:
 
     def start(self, work: Work, root: Path) -> Child:
         """Let `work` begin in `root` and return its process at once."""
-        return Child(self.pool.apply(_started, (work, root)))
+        return Child(self.pool.submit(_started, work, root).result())
 
     def done(self, work: Work, roots: Iterable[Path]) -> None:
         """Let `work` end in each of `roots`, in a child of its own."""
-        self.pool.starmap(_done, [(work, root) for root in roots], chunksize=1)
+        list(self.pool.map(partial(_done, work), roots))
 
 
 @contextmanager
 def killer() -> Iterator[Killer]:
-    with multiprocessing.get_context("spawn").Pool(2, initializer=_load) as pool:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), _load) as pool:
         yield Killer(pool)
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -218,16 +220,26 @@ def _great_expectations() -> ModuleType:
 def _imported() -> ModuleType:
     """Import the library, which takes seconds and loads every engine it can find, warnings and all."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _main_file():
         warnings.simplefilter("ignore")
-        try:
-            import great_expectations
-            import great_expectations.expectations.registry
-        except SystemExit:
-            # It loads Spark where that is installed, which ends a process that has no main file.
-            raise ConfigError("Great Expectations ended its own import", todo="Run `segments`, not `python -c`.") from None
+        import great_expectations
+        import great_expectations.expectations.registry
     _silence_modules("great_expectations")
     return great_expectations
+
+
+@contextmanager
+def _main_file() -> Iterator[None]:
+    """Give `python -c` and spawned processes a main file: the library loads Spark where it is found, which ends a process without one."""
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__"):
+        yield
+        return
+    main.__file__ = ""
+    try:
+        yield
+    finally:
+        del main.__file__
 
 
 def _silence_modules(library: str) -> None:

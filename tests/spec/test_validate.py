@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -515,3 +517,9 @@ def test_the_page_says_what_a_result_means_for_the_night(
     result: dict[str, Any], rejected_by_rule: dict[tuple[str, str], int], words: str
 ) -> None:
     assert words in validation_page("Shop", NIGHT, [result], rejected_by_rule)
+
+
+def test_rows_are_checked_in_a_process_without_a_main_file(tmp_path: Path) -> None:
+    check = "from pipeline.validation import expectations; expectations._batch_definition(); print('checked')"
+    said = subprocess.run([sys.executable, "-c", check], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert said.stdout == "checked\n"
