@@ -73,10 +73,10 @@ class _Run:
             todo = [self._task(night, stage) for night in nights if not self.journal.has(night, stage)]
             self.watch.begins(stage, total=len(nights), done=len(nights) - len(todo))
             for outcome in self._outcomes(stage, todo, workers, parallel):
-                self.watch.ends(outcome)
                 if outcome.failure is None:
-                    self.journal.add(outcome)
-                else:
+                    self.journal.add(outcome)  # before anybody is told: what was told is not done again
+                self.watch.ends(outcome)
+                if outcome.failure is not None:
                     failed.add(outcome.day)
                     yield outcome
             if self.plan.asked.is_reread and stage == "read" and failed:
