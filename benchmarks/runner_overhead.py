@@ -39,6 +39,10 @@ class Recording:
         self.engine.register(table, paths)
         self.statements.append(_view(table, [self._kept(path) for path in paths]))
 
+    def define(self, table: Table, statement: exp.Query) -> None:
+        self.engine.define(table, statement)
+        self.statements.append(f"CREATE OR REPLACE VIEW {table.name} AS {statement.sql('duckdb')}")
+
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         bare = statement.transform(lambda node: exp.convert(parameters[node.name]) if isinstance(node, exp.Placeholder) else node)
         target = self.folder / f"{len(self.statements)}.parquet"

@@ -18,6 +18,8 @@ from pipeline.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PRO
 
 HOUSE = Path(__file__).resolve().parent.parent
 _CRON = re.compile(r"[0-9*,/LW#-]+ [0-9*,/LW#-]+( [0-9A-Za-z*,/#-]+){3}")
+MOST_DAYS = 36_525  # a century: more is a slip of the hand, and no date a million days back can be written
+EARLIEST_DAY = date(1900, 1, 1)
 LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
 
 
@@ -75,6 +77,7 @@ class Company:
     source: Source
     target: Target
     attributes: tuple[Attribute, ...]
+    language: str = "en"
     limits: Limits = field(default_factory=Limits)
     kept: Kept | None = None
 
@@ -139,6 +142,7 @@ def load_company(folder: Path) -> Company:
         name=content.take("name", str),
         zone=_zone(content),
         currency=content.take("currency", str),
+        language=content.take("language", str, default="en"),
         first_day=content.take("first_day", date),
         last_day=content.take("last_day", date, default=None),
         schedule=content.take("schedule", str, default="0 4 * * *"),
@@ -160,9 +164,10 @@ def load_company(folder: Path) -> Company:
 
 def _require_sense(company: Company, file: Path) -> None:
     faults = {
-        "`window_days` must be 1 or more": company.window_days < 1,
-        "`lookback_days` must be 1 or more": company.lookback_days < 1,
-        "`late_check_days` must be 0 or more": company.late_check_days < 0,
+        f"`window_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.window_days <= MOST_DAYS,
+        f"`lookback_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.lookback_days <= MOST_DAYS,
+        f"`late_check_days` must lie between 0 and {MOST_DAYS}": not 0 <= company.late_check_days <= MOST_DAYS,
+        f"`first_day` must not lie before {EARLIEST_DAY}": company.first_day < EARLIEST_DAY,
         "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
         "`gates.reachable_attribute` must name a true-or-false attribute without personal data": not _is_judged(company),
         "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,

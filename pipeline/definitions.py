@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,18 @@ class Section:
         self._values, self.file, self._path = dict(values), file, path
         self._known: list[str] = []
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to take."""
+        return not self._values
+
     def take(self, key: str, kind: Any, *, default: Any = ...) -> Any:
         """Return the value of `key`; raises ConfigError where it is missing or of another type."""
         self._known.append(key)
         value = self._values.pop(key, default)
         if value is ...:
             raise ConfigError(f"`{self._path}{key}` is missing", where=str(self.file), todo=f"Add `{key}` to the file.")
-        if value is not default and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+        if value is not default and (not isinstance(value, kind) or (type(value) in (bool, datetime) and type(value) is not kind)):
             raise ConfigError(f"`{self._path}{key}` has the wrong type: {type(value).__name__}", where=str(self.file))
         return value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,7 +19,7 @@ from pipeline.erasure.dropping import without_erased
 from pipeline.errors import ConfigError, TransientError
 from pipeline.lake import Lake
 from pipeline.late_days import LateDay, days_to_check, late_days, late_days_table, report_late_days, source_totals
-from pipeline.marks import QUERIES, first_day, is_read, marks, queries_digest
+from pipeline.marks import IS_BEGUN, QUERIES, first_day, is_read, marks, queries_digest
 from pipeline.parquet import sealed_writer
 from pipeline.sources import Snapshot, SourceQuery, authored_query
 from pipeline.sources.columns import check_columns, conformed, ignored_columns
@@ -96,13 +96,14 @@ def _read_and_store(reading: Reading, last_read: date | None) -> None:
     with _staging(reading.lake) as staging:
         staged, late = _read_source(reading, staging)
         _report_ignored(reading.lake, last_read, staged)
+        if reading.lake.path(EXTRACTIONS, day=reading.day).exists():
+            # The old mark must not stand for what is stored from here on, nor may the days be forgotten that it is about.
+            _write_mark(reading, staged, [0 for _ in staged], {IS_BEGUN: True})
         changed = [_store(reading, each) for each in staged]
     report_late_days(late)
     reading.lake.write(LATE_DAYS, late_days_table(late).to_batches(), day=reading.day)
     os.sync()
-    reading.lake.write(
-        EXTRACTIONS, _mark(reading, staged, changed).to_batches(), day=reading.day, manifest={QUERIES: queries_digest(reading.company)}
-    )
+    _write_mark(reading, staged, changed, {QUERIES: queries_digest(reading.company)})
 
 
 @contextmanager
@@ -195,6 +196,10 @@ def _report_ignored(lake: Lake, last_read: date | None, staged: Sequence[Staged]
     for each in staged:
         if each.ignored and each.ignored != known.get(each.table.name):
             log.info("%s: columns that no table declares are ignored: %s", each.table.name, each.ignored)
+
+
+def _write_mark(reading: Reading, staged: Sequence[Staged], changed: Sequence[int], manifest: Mapping[str, object]) -> None:
+    reading.lake.write(EXTRACTIONS, _mark(reading, staged, changed).to_batches(), day=reading.day, manifest=manifest)
 
 
 def _mark(reading: Reading, staged: Sequence[Staged], changed: Sequence[int]) -> pa.Table:

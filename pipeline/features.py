@@ -11,7 +11,7 @@ from pipeline.calendar import days_window
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.lake import Lake, Version
-from pipeline.recompute import Horizon, states_recipe
+from pipeline.recompute import Horizon, frozen_night, states_recipe
 from pipeline.statements import digest, statement, with_attributes
 from pipeline.states import register_states, rhythm_rows, rollup_basis
 from pipeline.tables import (
@@ -35,7 +35,10 @@ def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None
     learned = known or day
     for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
         done = set(lake.versions(table))
-        visible = lake.versions_known(ORDER_LINES, through=day, known=learned)
+        visible = dict.fromkeys(lake.versions_known(ORDER_LINES, through=day, known=learned))
+        frozen_day, frozen_known = frozen_night(day, learned)
+        # What the month's first night went by, though tonight knows better: its own features may never have been computed.
+        visible |= dict.fromkeys(lake.versions_known(ORDER_LINES, through=frozen_day, known=frozen_known))
         todo = [v for v in visible if v not in done or (v.known == learned and (learned == day or _is_older(lake, table, v)))]
         engine.register(ORDER_LINES, [lake.path(ORDER_LINES, day=v.day, known=v.known) for v in todo])
         query = statement(table.name)

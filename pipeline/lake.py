@@ -82,6 +82,11 @@ class Lake:
         """Return the files of `versions_known`."""
         return [self.path(table, day=v.day, known=v.known) for v in self.versions_known(table, through=through, known=known)]
 
+    def event_names(self, table: Table, *, through: date, known: date) -> list[str]:
+        """Return where the files of `versions_known` are below the root; plain strings, as every night asks for the whole history."""
+        versions = self.versions_known(table, through=through, known=known)
+        return [f"tables/{table.name}/day={version.day}/known={version.known}/{PART}" for version in versions]
+
     def nights(self, table: Table) -> list[date]:
         """Return the stored days of a NIGHT table, in order."""
         return sorted(_value(path.parent) for path in (self.root / "tables" / table.name).glob(f"day=*/{PART}"))

@@ -15,16 +15,25 @@ from pipeline.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, SOURCE_
 from pipeline.versions import stored_facts
 
 QUERIES = "queries"
+IS_BEGUN = "is_begun"
 
 
 def is_read(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> bool:
     """Return whether night `day` need not be read: an older one of `nights` whatever the queries say now, the newest with today's.
 
-    A mark that cannot be read says no.
+    A mark that cannot be read says no, and so does that of a night whose reading was begun again, but not completed.
     """
+    if is_begun_again(lake, day):
+        return False
     if day in nights[:-1]:
         return bool(marks(lake, day))
     return day in nights and stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(QUERIES) == queries_digest(company)
+
+
+def is_begun_again(lake: Lake, day: date) -> bool:
+    """Return whether a night that was read before was being read again when its attempt ended: what it stored is of both."""
+    path = lake.path(EXTRACTIONS, day=day)
+    return path.exists() and bool(stored_facts(lake, path).get(IS_BEGUN))
 
 
 def queries_digest(company: Company) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
@@ -23,15 +24,14 @@ from pipeline.clusters import (
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.lake import Lake, reading
-from pipeline.segments import Scheme, load_schemes, segments_statement
-from pipeline.statements import digest, statement
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
+from pipeline.profiles import profiles_statement, strategy_rows
+from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement
+from pipeline.statements import digest
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.valid_definitions import definitions_digest
 from pipeline.versions import stored_facts
 
 log = logging.getLogger("pipeline.memberships")
-
-UNCLUSTERED = ("unclustered", "Not clustered")
 
 
 def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
@@ -60,8 +60,16 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
     rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known=known, manifest=manifest)
     log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(loaded.schemes) + len(models))
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
-    profiles = _profiles(_defined_segments(loaded.schemes, models))
-    lake.write(SEGMENT_PROFILES, engine.run(profiles, {}), day=day, known=known, manifest={**manifest, "statement": digest(profiles)})
+    profiles = profiles_statement(loaded.schemes, models)
+    profiled = engine.run(profiles, {}).read_all()
+    facts = {**manifest, "statement": digest(profiles)}
+    lake.write(SEGMENT_PROFILES, profiled.to_batches(), day=day, known=known, manifest=facts)
+    strategies = strategy_rows(loaded.schemes, _told(profiled), company.language)
+    lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known=known, manifest={"definitions": manifest["definitions"]})
+
+
+def _told(profiles: pa.Table) -> list[tuple[str, str, str]]:
+    return [(row["scheme"], row["segment"], row["title"]) for row in profiles.select(["scheme", "segment", "title"]).to_pylist()]
 
 
 def _report_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) -> None:
@@ -83,7 +91,8 @@ def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme
 
 def _digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:
     """Return a digest of each scheme's definition and model, so that a night can tell which of them changed."""
-    by_rules = {scheme.name: digest(segments_statement([scheme])) for scheme in schemes}
+    by_name = {scheme.name: scheme for scheme in schemes}
+    by_rules = {scheme.name: digest(membership_statement(scheme, by_name)) for scheme in schemes}
     return by_rules | {scheme.name: digest(assignment_statement(scheme, model)) for scheme, model in models}
 
 
@@ -121,23 +130,3 @@ def _fitted(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) ->
     with reading(CUSTOMER_FEATURES.name, path):
         features = pq.read_table(path, columns=names, page_checksum_verification=True)
     return fit(features, scheme, day=day)
-
-
-def _profiles(defined: Sequence[tuple[str, str, str, int]]) -> exp.Query:
-    rows = exp.values(defined, alias="defined_segments", columns=["scheme", "segment", "title", "position"])
-    query = statement(SEGMENT_PROFILES.name).copy()
-    for table in query.find_all(exp.Table):
-        if table.name == "defined_segments":
-            table.replace(exp.alias_(exp.select("*").from_(rows).subquery(), table.alias, table=True))
-    return query
-
-
-def _defined_segments(
-    schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
-) -> list[tuple[str, str, str, int]]:
-    """Return (scheme, segment, title, position) of everything a customer can be in."""
-    titles = [(scheme.name, [(segment.id, segment.title) for segment in scheme.segments]) for scheme in schemes]
-    for scheme, model in models:
-        clusters = [] if isinstance(model, NotFitted) else [(cluster.id, cluster.title) for cluster in model.clusters]
-        titles.append((scheme.name, [*clusters, UNCLUSTERED]))
-    return [(name, segment, title, place) for name, pairs in titles for place, (segment, title) in enumerate(pairs, 1)]

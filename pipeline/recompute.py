@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from hashlib import sha256
@@ -17,6 +17,8 @@ from sqlglot import exp
 from pipeline.statements import digest, statement
 from pipeline.tables import (
     AFFECTED_CUSTOMERS,
+    BASE_STATES,
+    CHANGED_STATES,
     CUSTOMER_ARCHIVES,
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_DAYS,
@@ -43,9 +45,8 @@ class Horizon:
 
     @property
     def frozen(self) -> Horizon:
-        """The horizon of the month's first night; one that is restated knows what the restatement knows."""
-        first = self.day.replace(day=1)
-        return Horizon(first, first if self.known == self.day else self.known, self.window_days)
+        """The horizon of the night on which the population's rhythm was frozen."""
+        return Horizon(*frozen_night(self.day, self.known), self.window_days)
 
     @property
     def archived_before(self) -> date:
@@ -57,6 +58,12 @@ class Horizon:
         return {"day": self.day, "window_first_day": self.window_first_day, "archived_before": self.archived_before}
 
 
+def frozen_night(day: date, known: date) -> tuple[date, date]:
+    """Return the month's first night and the one whose knowledge it goes by; one that is restated knows what the restatement knows."""
+    first = day.replace(day=1)
+    return first, first if known == day else known
+
+
 def paths_of(paths: Iterable[str], table: Table) -> list[str]:
     """Return those of the paths that hold partitions of `table`."""
     return [path for path in paths if path.split("/")[1] == table.name]
@@ -65,6 +72,15 @@ def paths_of(paths: Iterable[str], table: Table) -> list[str]:
 def paths_since(basis: Basis, first: date) -> list[str]:
     """Return the paths of event days from `first` on."""
     return [path for path in basis if _event_day(path) >= first.isoformat()]
+
+
+def basis_of_months(basis: Basis, table: Table, *, since: date, before: date) -> dict[str, Basis]:
+    """Return the part of `basis` in `table` with event days from `since` to before `before`, by month (YYYY-MM)."""
+    months: dict[str, dict[str, str]] = {}
+    for path in paths_of(basis, table):
+        if since.isoformat() <= _event_day(path) < before.isoformat():
+            months.setdefault(_event_day(path)[:7], {})[path] = basis[path]
+    return dict(months)
 
 
 def first_day(basis: Basis) -> date:
@@ -97,6 +113,26 @@ def rhythm_name(basis: Basis, horizon: Horizon) -> str:
     return f"{horizon.day}_{_short(sorted(basis.items()), _recipe(POPULATION_RHYTHM), _recipe(CUSTOMER_ARCHIVES))}"
 
 
+def month_name(month: str, part: Basis, table: Table) -> str:
+    """Return the name of a merged month of rollups, `part` of a basis."""
+    return f"{month}_{_short(sorted(part.items()), table.column_names)}"
+
+
+def states_name(basis: Basis, horizon: Horizon) -> str:
+    """Return the name of the states that the rollups of `basis` make at the horizon's day."""
+    return f"{horizon.day}_{horizon.known}_{_short(sorted(basis.items()), states_recipe(horizon))}"
+
+
+def changes_name(horizon: Horizon, base: str) -> str:
+    """Return the name of the states that differ at the horizon's day from the base of that name."""
+    return f"{horizon.day}_{horizon.known}.{base}"
+
+
+def base_of(name: str) -> str | None:
+    """Return the name of the base that changes of that name belong to; None for a base."""
+    return name.partition(".")[2] or None
+
+
 def states_recipe(horizon: Horizon) -> str:
     """Return a digest of what states depend on beside rollups and day: the statements, the declared columns, the window."""
     return _short(_recipe(CUSTOMER_STATES), _recipe(CUSTOMER_ARCHIVES), horizon.window_days)
@@ -116,13 +152,29 @@ def affected_statement() -> exp.Query:
 @cache
 def rolled_forward_statement() -> exp.Query:
     """Return the states of affected customers computed anew beside the stored ones of all others, in order."""
-    query = statement(CUSTOMER_STATES.name).copy()
-    for table in (*ROLLUPS, CUSTOMER_ARCHIVES):
-        _restrict(query, table.name)
-    columns = [exp.column(name) for name in CUSTOMER_STATES.column_names]
-    carried = exp.select(*columns).from_(CUSTOMER_STATES.name).where(exp.not_(_is_affected()))
-    both = exp.union(exp.select(*columns).from_(query.subquery("computed", copy=False)), carried, distinct=False, copy=False)
-    return exp.select(*columns).from_(both.subquery("states", copy=False)).order_by("customer_id")
+    carried = exp.select(*_state_columns()).from_(CUSTOMER_STATES.name).where(exp.not_(_is_in(AFFECTED_CUSTOMERS)))
+    return _in_order(exp.select(*_state_columns()).from_(_computed()), carried)
+
+
+@cache
+def changes_statement() -> exp.Query:
+    """Return the states that differ from the base's: those of affected customers computed anew, and earlier changes of others.
+
+    Who has nothing left stands there with an id alone.
+    """
+    on = exp.column("customer_id", "computed").eq(exp.column("customer_id", AFFECTED_CUSTOMERS.name))
+    columns = [exp.column("customer_id", AFFECTED_CUSTOMERS.name), *_state_columns("computed")[1:]]
+    anew = exp.select(*columns).from_(AFFECTED_CUSTOMERS.name).join(_computed(), on=on, join_type="left")
+    carried = exp.select(*_state_columns()).from_(CHANGED_STATES.name).where(exp.not_(_is_in(AFFECTED_CUSTOMERS)))
+    return _in_order(anew, carried)
+
+
+@cache
+def current_states_statement() -> exp.Query:
+    """Return the base's states of customers who did not change since, and the changed ones."""
+    same = exp.select(*_state_columns()).from_(BASE_STATES.name).where(exp.not_(_is_in(CHANGED_STATES)))
+    changed = exp.select(*_state_columns()).from_(CHANGED_STATES.name).where("lifetime_order_count IS NOT NULL")
+    return exp.union(same, changed, distinct=False)
 
 
 @cache
@@ -131,18 +183,61 @@ def all_states_statement() -> exp.Query:
     return exp.select("*").from_(statement(CUSTOMER_STATES.name).subquery("states")).order_by("customer_id")
 
 
+@cache
+def row_count_statement(table: Table) -> exp.Query:
+    """Return the number of rows of a registered table."""
+    return exp.select(exp.alias_(exp.Count(this=exp.Star()), "row_count")).from_(table.name)
+
+
+@cache
+def by_month_statement(table: Table) -> exp.Query:
+    """Return the rows of a registered rollup, each with its event day."""
+    return exp.select("day", *table.column_names).from_(table.name)
+
+
+@cache
+def whole_statement(table: Table, by_month: Table) -> exp.Query:
+    """Return the rows of a rollup that lie in merged months, and of the event days registered as recent."""
+    columns = by_month.column_names
+    days = exp.select(*columns).from_(recent(table).name)
+    return exp.union(exp.select(*columns).from_(by_month.name), days, distinct=False)
+
+
+@cache
+def recent(table: Table) -> Table:
+    """Return the declaration of a rollup's event days that are not merged."""
+    return replace(table, name=f"recent_{table.name}")
+
+
+def _computed() -> exp.Subquery:
+    """Return the states of the affected customers alone, computed anew."""
+    query = statement(CUSTOMER_STATES.name).copy()
+    for table in (*ROLLUPS, CUSTOMER_ARCHIVES):
+        _restrict(query, table.name)
+    return query.subquery("computed", copy=False)
+
+
+def _state_columns(table: str | None = None) -> list[exp.Column]:
+    return [exp.column(name, table) for name in CUSTOMER_STATES.column_names]
+
+
+def _in_order(*parts: exp.Query) -> exp.Query:
+    rows = exp.union(*parts, distinct=False, copy=False)
+    return exp.select(*_state_columns()).from_(rows.subquery("states", copy=False)).order_by("customer_id")
+
+
 def _restrict(query: exp.Query, name: str) -> None:
     """Make `query` read the affected customers' rows of the table `name`, once however often it names it."""
     restricted = f"affected_{name}"
     for table in query.find_all(exp.Table):
         if table.name == name:
             table.set("this", exp.to_identifier(restricted))
-    rows = exp.select("*").from_(name).where(_is_affected())
+    rows = exp.select("*").from_(name).where(_is_in(AFFECTED_CUSTOMERS))
     query.args["with_"].expressions.insert(0, exp.CTE(this=rows, alias=exp.TableAlias(this=exp.to_identifier(restricted))))
 
 
-def _is_affected() -> exp.In:
-    return exp.column("customer_id").isin(query=exp.select("customer_id").from_(AFFECTED_CUSTOMERS.name))
+def _is_in(table: Table) -> exp.In:
+    return exp.column("customer_id").isin(query=exp.select("customer_id").from_(table.name))
 
 
 @cache

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlglot import exp
 
 from pipeline.caches import Desk, cache_path, digests, keep, stored, take
 from pipeline.lake import Lake
+from pipeline.months import register_months, register_rollups
 from pipeline.recompute import (
     ROLLUPS,
     Basis,
@@ -22,53 +22,67 @@ from pipeline.recompute import (
     affected_statement,
     all_states_statement,
     archive_name,
+    base_of,
     basis_before,
     changed_paths,
+    changes_name,
+    changes_statement,
+    current_states_statement,
     first_day,
     paths_of,
     paths_since,
     rhythm_name,
     rolled_forward_statement,
+    row_count_statement,
+    states_name,
     states_recipe,
 )
+from pipeline.slices import rows_by_slice, slices_of
 from pipeline.statements import statement
-from pipeline.tables import AFFECTED_CUSTOMERS, CUSTOMER_ARCHIVES, CUSTOMER_STATES, POPULATION_RHYTHM
+from pipeline.tables import (
+    AFFECTED_CUSTOMERS,
+    BASE_STATES,
+    CHANGED_STATES,
+    CUSTOMER_ARCHIVES,
+    CUSTOMER_DAY_CATEGORIES,
+    CUSTOMER_STATES,
+    POPULATION_RHYTHM,
+)
+
+SLICED = (*(table.name for table in ROLLUPS), CUSTOMER_ARCHIVES.name)
+FOLDED_SHARE = 0.2  # of the base's customers: beyond it the changes cost more to carry than a new base to write
 
 log = logging.getLogger("pipeline.states")
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
-    """A stored state to start from, and the rollups that entered or left since."""
+class _States:
+    """Stored states to start from: a base and, where `changes` are, what differs; and the rollups that entered or left since."""
 
-    path: Path
-    stored: Path
+    base: Path
+    changes: Path | None
     manifest: Mapping[str, Any]
     changed: list[str]
 
 
 def rollup_basis(lake: Lake, *, through: date, known: date) -> Basis:
     """Return the digests of the rollups that a night goes by."""
-    versions = [(table, version) for table in ROLLUPS for version in lake.versions_known(table, through=through, known=known)]
-    return digests(lake, [lake.path(table, day=v.day, known=v.known).relative_to(lake.root).as_posix() for table, v in versions])
+    return digests(lake, [name for table in ROLLUPS for name in lake.event_names(table, through=through, known=known)])
 
 
 def register_states(at: Desk, horizon: Horizon, basis: Basis) -> None:
     """Make customer_states readable: the nearest stored state rolled forward, or all of it from the rollups."""
-    base = _base(at, horizon, basis)
-    if base is not None and not base.changed and base.manifest["day"] == str(horizon.day):
-        at.engine.register(CUSTOMER_STATES, [base.path])
-        _tell(0, base.manifest["row_count"])
+    start = _nearest(at, horizon, basis)
+    if start is not None and not start.changed and start.manifest["day"] == str(horizon.day):
+        _register_stored(at, start.base, start.changes)
+        _tell(at, 0)
         return
     register_archive(at, basis, horizon.archived_before)
-    if base is None:
-        total = _keep_states(at, horizon, basis, all_states_statement())
-        _tell(total, total)
+    if start is None:
+        _tell(at, _keep_base(at, horizon, basis, _all_states(at, horizon, basis)))
     else:
-        affected = _register_affected(at, horizon, base)
-        _tell(affected, _keep_states(at, horizon, basis, rolled_forward_statement()))
-        if base.manifest["day"] < str(horizon.day):
-            base.stored.unlink(missing_ok=True)
+        _tell(at, _roll_forward(at, horizon, basis, start))
+        _drop_superseded(at.lake, horizon, start)
 
 
 def register_archive(at: Desk, basis: Basis, before: date) -> None:
@@ -77,7 +91,7 @@ def register_archive(at: Desk, basis: Basis, before: date) -> None:
     start, path = _older_archive(at, old, before) if old else (before, None)
     at.engine.register(CUSTOMER_ARCHIVES, [path] if path else [])
     if start < before:
-        _register_rollups(at, old, since=start)
+        register_rollups(at, old, since=start)
         rows = at.engine.run(statement(CUSTOMER_ARCHIVES.name), {"archived_from": start, "archived_before": before})
         path = keep(at, CUSTOMER_ARCHIVES, rows, archive_name(old, before), {"before": before})
         at.engine.register(CUSTOMER_ARCHIVES, [path])
@@ -90,22 +104,45 @@ def rhythm_rows(at: Desk, horizon: Horizon, basis: Basis) -> Iterable[pa.RecordB
     path = take(at, cache_path(at.lake, POPULATION_RHYTHM, name))
     if path is None:
         register_archive(at, basis, horizon.archived_before)
-        _register_rollups(at, basis, since=horizon.archived_before)
+        register_rollups(at, basis, since=horizon.archived_before)
         rows = at.engine.run(statement(POPULATION_RHYTHM.name), {"frozen_day": horizon.day, "archived_before": horizon.archived_before})
         path = keep(at, POPULATION_RHYTHM, rows, name, {"frozen_day": horizon.day})
     batches: list[pa.RecordBatch] = pq.read_table(path).to_batches()
     return batches
 
 
-def _tell(affected: int, total: int) -> None:
-    log.info("%s: %s of %s customers recomputed", CUSTOMER_STATES.name, f"{affected:,}", f"{total:,}")
+def _tell(at: Desk, affected: int) -> None:
+    [row] = at.engine.run(row_count_statement(CUSTOMER_STATES), {}).read_all().to_pylist()
+    log.info("%s: %s of %s customers recomputed", CUSTOMER_STATES.name, f"{affected:,}", f"{row['row_count']:,}")
 
 
-def _register_affected(at: Desk, horizon: Horizon, base: _Base) -> int:
-    """Make the base and the customers that it is stale for readable; return their number."""
-    at.engine.register(CUSTOMER_STATES, [base.path])
+def _register_stored(at: Desk, base: Path, changes: Path | None) -> None:
+    at.engine.register(BASE_STATES, [base])
+    at.engine.register(CHANGED_STATES, [changes] if changes else [])
+    if changes:
+        at.engine.define(CUSTOMER_STATES, current_states_statement())
+    else:
+        at.engine.register(CUSTOMER_STATES, [base])
+
+
+def _roll_forward(at: Desk, horizon: Horizon, basis: Basis, start: _States) -> int:
+    """Write who changed beside the base, or a new base where that is many; return how many were computed anew."""
+    _register_stored(at, start.base, start.changes)
+    affected = _register_affected(at, horizon, start)
+    register_months(at, basis, horizon)
+    if affected + _row_count(start.changes) > FOLDED_SHARE * _row_count(start.base):
+        _keep_base(at, horizon, basis, at.engine.run(rolled_forward_statement(), horizon.parameters))
+    else:
+        rows = at.engine.run(changes_statement(), horizon.parameters)
+        changes = keep(at, CHANGED_STATES, rows, changes_name(horizon, start.base.stem), _facts(horizon, basis))
+        _register_stored(at, start.base, changes)
+    return affected
+
+
+def _register_affected(at: Desk, horizon: Horizon, start: _States) -> int:
+    """Make the customers readable for whom the registered states are stale; return their number."""
     for table in ROLLUPS:
-        at.engine.register(table, [at.lake.root / path for path in paths_of(base.changed, table)])
+        at.engine.register(table, [at.lake.root / path for path in paths_of(start.changed, table)])
     rows = at.engine.run(affected_statement(), {"window_first_day": horizon.window_first_day})
     path = at.folder / AFFECTED_CUSTOMERS.name / "affected.parquet"
     count = at.lake.write_file(AFFECTED_CUSTOMERS.schema, rows, path, {})
@@ -113,29 +150,56 @@ def _register_affected(at: Desk, horizon: Horizon, base: _Base) -> int:
     return count
 
 
-def _register_rollups(at: Desk, basis: Basis, *, since: date) -> None:
-    for table in ROLLUPS:
-        at.engine.register(table, [at.lake.root / path for path in paths_of(paths_since(basis, since), table)])
+def _all_states(at: Desk, horizon: Horizon, basis: Basis) -> Iterable[pa.RecordBatch]:
+    """Yield everyone's state, computed from the rollups in slices that fit into memory."""
+    register_rollups(at, basis, since=horizon.archived_before)
+    largest = paths_of(paths_since(basis, horizon.archived_before), CUSTOMER_DAY_CATEGORIES)
+    slices = slices_of([at.lake.root / path for path in largest])
+    return rows_by_slice(at.engine, all_states_statement(), horizon.parameters, tables=SLICED, slices=slices)
 
 
-def _keep_states(at: Desk, horizon: Horizon, basis: Basis, query: exp.Query) -> int:
-    _register_rollups(at, basis, since=horizon.archived_before)
-    facts = {"day": horizon.day, "recipe": states_recipe(horizon), "rollups": basis}
-    path = keep(at, CUSTOMER_STATES, at.engine.run(query, horizon.parameters), f"{horizon.day}_{horizon.known}", facts)
-    at.engine.register(CUSTOMER_STATES, [path])
-    return int(at.lake.manifest(path)["row_count"])
+def _keep_base(at: Desk, horizon: Horizon, basis: Basis, rows: Iterable[pa.RecordBatch]) -> int:
+    path = keep(at, BASE_STATES, rows, states_name(basis, horizon), _facts(horizon, basis))
+    _register_stored(at, path, None)
+    return _row_count(path)
 
 
-def _base(at: Desk, horizon: Horizon, basis: Basis) -> _Base | None:
-    """Return the usable state of the nearest day that is not later."""
-    for path in stored(at.lake, CUSTOMER_STATES):
-        taken = take(at, path) if path.name[:10] <= str(horizon.day) else None
+def _facts(horizon: Horizon, basis: Basis) -> Mapping[str, Any]:
+    return {"day": horizon.day, "recipe": states_recipe(horizon), "rollups": basis}
+
+
+def _row_count(path: Path | None) -> int:
+    return pq.read_metadata(path).num_rows if path else 0
+
+
+def _nearest(at: Desk, horizon: Horizon, basis: Basis) -> _States | None:
+    """Return the usable states of the nearest day that is not later; changes before a base of the same night."""
+    paths = [*stored(at.lake, CHANGED_STATES), *stored(at.lake, BASE_STATES)]
+    for path in sorted(paths, key=lambda path: path.name[:21], reverse=True):
+        taken = _taken(at, path) if path.name[:10] <= str(horizon.day) else None
         if taken is not None:
-            manifest = at.lake.manifest(taken)
+            manifest = at.lake.manifest(taken[-1])
             changed = _changed(at.lake, manifest["rollups"], basis)
             if changed is not None and manifest["recipe"] == states_recipe(horizon):
-                return _Base(taken, path, manifest, changed)
+                return _States(taken[0], taken[1] if len(taken) > 1 else None, manifest, changed)
     return None
+
+
+def _taken(at: Desk, path: Path) -> list[Path] | None:
+    """Return the base that `path` is, or belongs to and itself; None where one is gone or damaged."""
+    base = base_of(path.stem)
+    files = [path] if base is None else [cache_path(at.lake, BASE_STATES, base), path]
+    taken = [found for file in files if (found := take(at, file))]
+    return taken if len(taken) == len(files) else None
+
+
+def _drop_superseded(lake: Lake, horizon: Horizon, start: _States) -> None:
+    """Drop the states of an earlier day that were rolled forward, but no base that changes need."""
+    if start.manifest["day"] < str(horizon.day):
+        if start.changes:
+            cache_path(lake, CHANGED_STATES, start.changes.stem).unlink(missing_ok=True)
+        if all(base_of(changes.stem) != start.base.stem for changes in stored(lake, CHANGED_STATES)):
+            cache_path(lake, BASE_STATES, start.base.stem).unlink(missing_ok=True)
 
 
 def _changed(lake: Lake, before: Basis, now: Basis) -> list[str] | None:

@@ -95,13 +95,19 @@ def features(day: str, *, known: str | None = None, connections: Connections = f
 
 
 def segment(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
-    """Assign every customer to a segment of every scheme, and profile the segments; with a later night `known`, as a restatement."""
+    """Assign every customer to a segment of every scheme, profile the segments, and tell who moved and why.
+
+    With a later night `known`, as a restatement, of which no moves are told.
+    """
     from pipeline.intervals import keep_intervals
     from pipeline.memberships import compute_segments
+    from pipeline.moves import keep_moves
 
     with _night(day, known) as night, _engine(night.lake) as engine:
         compute_segments(night.company, night.lake, engine, night.day, known=night.known)
         keep_intervals(night.lake, engine, night.day, known=night.known)
+        if night.known == night.day:
+            keep_moves(night.company, night.lake, engine, night.day)
 
 
 def audit(

@@ -363,6 +363,7 @@ CUSTOMER_FEATURES = Table(
             "dormant_limit_days", Kind.NUMBER, "Past this many days without an order the customer is dormant; past twice as many, lost."
         ),
         Column("value_rank_share", Kind.NUMBER, "Share of the window's spend held by strictly richer customers."),
+        Column("calendar_year", Kind.INTEGER, "Calendar year of the day; less the year of birth it is an age in years.", required=True),
     ),
     ("customer_id",),
     Partition.NIGHT,
@@ -392,6 +393,27 @@ CUSTOMER_SEGMENT_INTERVALS = Table(
     ("customer_id", "scheme", "valid_from", "known_from"),
     Partition.EVENT_DAY,
 )
+SEGMENT_MOVES = Table(
+    "segment_moves",
+    "One row per customer and scheme whose segment is another than on the stored night before, with the first reason that applies. "
+    "The first night of all has none.",
+    (
+        _CUSTOMER,
+        _SCHEME,
+        Column("from_segment", Kind.TEXT, "Segment on the night before; empty for a customer or a scheme that was not there."),
+        Column("to_segment", Kind.TEXT, "Segment on this night; empty for a customer or a scheme that is not there any more."),
+        Column(
+            "reason",
+            Kind.TEXT,
+            "`rule_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `own_purchase`, `refund`, `late_data`, "
+            "`attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
+            required=True,
+        ),
+    ),
+    ("customer_id", "scheme"),
+    Partition.NIGHT,
+    is_published=True,
+)
 SEGMENT_PROFILES = Table(
     "segment_profiles",
     "One row per scheme and segment: size, share, and what its customers are like.",
@@ -410,6 +432,28 @@ SEGMENT_PROFILES = Table(
         Column("discount_share", Kind.NUMBER, "Share of the segment's order lines in the window bought at a discount."),
     ),
     ("scheme", "segment"),
+    Partition.NIGHT,
+    is_published=True,
+)
+
+SEGMENT_STRATEGIES = Table(
+    "segment_strategies",
+    "One row per scheme, segment and language: what to do about the segment's customers.",
+    (
+        _SCHEME,
+        _SEGMENT,
+        Column("language", Kind.TEXT, "Language of title and texts; what is not translated is in the company's own.", required=True),
+        Column("title", Kind.TEXT, "Name shown to people.", required=True),
+        Column("message", Kind.TEXT, "What to say.", required=True),
+        Column("promotion", Kind.TEXT, "What to give or promise.", required=True),
+        Column("product_offer", Kind.TEXT, "Which products to show.", required=True),
+        Column("price", Kind.TEXT, "How to price.", required=True),
+        Column("channel", Kind.TEXT, "Where to talk to them.", required=True),
+        Column("service", Kind.TEXT, "How to serve them.", required=True),
+        Column("priority", Kind.INTEGER, "1 for the most urgent to 5.", required=True),
+        Column("budget_share", Kind.NUMBER, "Share of the budget of all segments of the scheme.", required=True),
+    ),
+    ("scheme", "segment", "language"),
     Partition.NIGHT,
     is_published=True,
 )
@@ -456,6 +500,24 @@ CUSTOMER_STATES = Table(
     ("customer_id",),
     Partition.NIGHT,
 )
+CUSTOMER_DAYS_BY_MONTH = replace(
+    CUSTOMER_DAYS,
+    name="customer_days_by_month",
+    description="A cache: the customer days of one month's event days.",
+    columns=(DAY, *CUSTOMER_DAYS.columns),
+    partition=Partition.NIGHT,
+)
+CUSTOMER_DAY_CATEGORIES_BY_MONTH = replace(
+    CUSTOMER_DAY_CATEGORIES,
+    name="customer_day_categories_by_month",
+    description="A cache: the categories of customer days of one month's event days.",
+    columns=(DAY, *CUSTOMER_DAY_CATEGORIES.columns),
+    partition=Partition.NIGHT,
+)
+BASE_STATES = replace(CUSTOMER_STATES, name="base_states", description="A cache: the states of everyone on an earlier night.")
+CHANGED_STATES = replace(
+    CUSTOMER_STATES, name="changed_states", description="A cache: the states that differ since; one without figures is gone."
+)
 CUSTOMER_ARCHIVES = Table(
     "customer_archives",
     "A cache: what each customer did before a month long past, as far as lifetime figures need it.",
@@ -495,6 +557,8 @@ ALL_TABLES = (
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
     CUSTOMER_SEGMENT_INTERVALS,
+    SEGMENT_MOVES,
     SEGMENT_PROFILES,
+    SEGMENT_STRATEGIES,
 )
 PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published)

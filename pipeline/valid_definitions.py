@@ -128,6 +128,7 @@ def _settings(company: Company) -> dict[str, Any]:
     return {
         "time_zone": company.zone.key,
         "currency": company.currency,
+        "language": company.language,
         "first_day": company.first_day.isoformat(),
         "window_days": company.window_days,
         "attributes": [_attribute(attribute) for attribute in company.attributes],
@@ -151,6 +152,7 @@ def _with(company: Company, file: Path, content: Mapping[str, Any]) -> Company:
         company,
         zone=ZoneInfo(settings["time_zone"]),
         currency=settings["currency"],
+        language=settings["language"],
         first_day=date.fromisoformat(settings["first_day"]),
         window_days=settings["window_days"],
         attributes=tuple(_kept_attribute(attribute) for attribute in settings["attributes"]),

@@ -15,7 +15,7 @@ from builders import write_rows
 
 from pipeline.company import Company
 from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, Kind, Table
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, SEGMENT_STRATEGIES, Kind, Table
 
 SCHEME = "rfm"
 TARGET_TABLES = ("customer_segments", "customer_segment_history", "segment_profiles", "publications")
@@ -23,13 +23,16 @@ FILLING = {Kind.TEXT: "text", Kind.INTEGER: 1, Kind.NUMBER: 0.5, Kind.MONEY: Dec
 
 
 def write_night(lake: Lake, company: Company, day: date, segments: dict[str, str]) -> None:
-    """Write the three published tables of a night in which each customer has one segment."""
+    """Write the published tables of a night in which each customer has one segment, one is new and one segment has a card."""
     features = company.table(CUSTOMER_FEATURES)
     sizes = Counter(segments.values())
     write_rows(lake, features, [a_row(features, customer_id=customer) for customer in segments], day=day)
     write_memberships(lake, day, {(customer, SCHEME): segment for customer, segment in segments.items()})
     profiles = [a_row(SEGMENT_PROFILES, scheme=SCHEME, segment=segment, customer_count=size) for segment, size in sizes.items()]
     write_rows(lake, SEGMENT_PROFILES, profiles, day=day)
+    first = [{"customer_id": customer, "scheme": SCHEME, "segment": segment} for customer, segment in segments.items()][:1]
+    for table in (SEGMENT_MOVES, SEGMENT_STRATEGIES):
+        write_rows(lake, table, [a_row(table, **row) for row in first], day=day)
 
 
 def write_memberships(lake: Lake, day: date, segments: dict[tuple[str, str], str], *, evidence: str | None = "r_score=5") -> None:

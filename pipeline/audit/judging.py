@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import date
 
 from pipeline.audit.last_good import LastGood, last_good, publication_in
 from pipeline.audit.measuring import measure
-from pipeline.audit.record import GateRecord, store_gates
+from pipeline.audit.record import GateRecord, audited_after, store_gates, stored_gates
 from pipeline.company import Company
 from pipeline.engines import Engine
-from pipeline.gates import GateResult, Override, State, judge, overridden, require_open, told
+from pipeline.errors import DataError
+from pipeline.gates import GateResult, Measures, Override, State, first_night_again, judge, overridden, require_open, told
 from pipeline.lake import Lake
 from pipeline.publish.pointer import POINTER
+from pipeline.publish.rollback_log import rollbacks
 from pipeline.validation.verdict import page_path, show_verdict
 
 log = logging.getLogger("pipeline.audit")
@@ -29,11 +32,12 @@ def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
         if current is not None and day < current.day:
             log.info("%s is not judged: %s stays live", day, current.day)
             return
-        good = last_good(lake, current, day)
-        measures = measure(company, lake, engine, day, good)
-    judged = judge(measures, company.limits, rejected_share_limit=company.rejected_share_limit)
-    results = overridden(judged, asked, _published_with(current, day))
-    store_gates(lake, day, GateRecord(good.publication_id if good else None, results))
+        good, standing, rollback_count = last_good(lake, current, day), _standing(lake, current, day), len(rollbacks(lake))
+        judged = _judged(company, measure(company, lake, engine, day, good))
+        if current is not None and good is None:
+            judged = first_night_again(judged, _judged(company, measure(company, lake, engine, day, current)), standing)
+    results = overridden(judged, asked, standing)
+    store_gates(lake, day, GateRecord(good.publication_id if good else None, results), rollback_count=rollback_count)
     show_verdict(company, lake, day, gates=results)
     for result in results:
         if result.state is State.OVERRIDDEN:
@@ -42,11 +46,23 @@ def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
 
 
 def is_let_pass(lake: Lake, day: date, gate: str, asked: Override) -> bool:
-    """Return whether a person lets the night pass `gate`, now or when it was published."""
-    published = _published_with(publication_in(lake.root / POINTER), day)
-    return gate in asked.gates or any(result.gate == gate and result.state is State.OVERRIDDEN for result in published)
+    """Return whether a person lets the night pass `gate`, now or when it was last judged."""
+    standing = _standing(lake, publication_in(lake.root / POINTER), day)
+    return gate in asked.gates or any(result.gate == gate and result.state is State.OVERRIDDEN for result in standing)
 
 
-def _published_with(current: LastGood | None, day: date) -> list[GateResult]:
-    """Return the results that the night is published with, where it is already."""
-    return list(current.gates.results) if current and current.gates and current.day == day else []
+def _judged(company: Company, measures: Measures) -> list[GateResult]:
+    return judge(measures, company.limits, rejected_share_limit=company.rejected_share_limit)
+
+
+def _standing(lake: Lake, current: LastGood | None, day: date) -> list[GateResult]:
+    """Return the results that the night is published with, where it is already, and those of its last audit.
+
+    A rollback takes back what was overridden before it: whoever wants the night all the same has to say so again.
+    """
+    published = current.gates.results if current and current.gates and current.day == day else ()
+    with suppress(DataError):  # a damaged record tells nothing, and is about to be written again
+        record = stored_gates(lake, day)
+        if record and audited_after(lake, day) == len(rollbacks(lake)):
+            return [*published, *record.results]
+    return list(published)

@@ -69,7 +69,7 @@ def _compared(measures: Measures, company: Company, lake: Lake, engine: Engine, 
     for table in _tables(company, good):
         engine.register(table, [lake.path(table, day=measures.day)])
         engine.register(replace(table, name=f"{table.name}_before"), [good.folder / f"{table.name}.parquet"])
-    engine.register(RAW_CONSENTS, _consents(company, lake, measures.day))
+    engine.register(_only(RAW_CONSENTS, "customer_id", "is_consenting"), _consents(company, lake, measures.day))
     [customers] = _rows(engine, _of_agreeing(_select(_VANISHED)))
     return replace(
         measures,
@@ -82,9 +82,17 @@ def _compared(measures: Measures, company: Company, lake: Lake, engine: Engine, 
 
 
 def _tables(company: Company, good: LastGood) -> list[Table]:
-    names = ["customer_id", *_attribute(company, good)]
-    features = replace(CUSTOMER_FEATURES, columns=tuple(c for c in company.table(CUSTOMER_FEATURES).columns if c.name in names))
-    return [features, CUSTOMER_SEGMENTS, SEGMENT_PROFILES]
+    """Return the compared tables with the columns that are looked at, and no others: the rest is not read, and may have changed."""
+    attribute = _attribute(company, good)
+    return [
+        _only(company.table(CUSTOMER_FEATURES), "customer_id", *attribute),
+        _only(CUSTOMER_SEGMENTS, "customer_id", "scheme", "segment"),
+        _only(SEGMENT_PROFILES, "scheme", "segment", "customer_count"),
+    ]
+
+
+def _only(table: Table, *names: str) -> Table:
+    return replace(table, columns=tuple(column for column in table.columns if column.name in names))
 
 
 def _attribute(company: Company, good: LastGood) -> list[str]:

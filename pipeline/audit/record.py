@@ -13,6 +13,8 @@ from pipeline.gates import GateResult, State
 from pipeline.lake import Lake, sorted_by
 from pipeline.tables import GATE_RESULTS
 
+ROLLBACK_COUNT = "rollback_count"
+
 
 @dataclass(frozen=True, slots=True)
 class GateRecord:
@@ -22,10 +24,11 @@ class GateRecord:
     results: Sequence[GateResult]
 
 
-def store_gates(lake: Lake, day: date, record: GateRecord) -> None:
-    """Write the record of a night, replacing what was there."""
+def store_gates(lake: Lake, day: date, record: GateRecord, *, rollback_count: int = 0) -> None:
+    """Write the record of a night, replacing what was there; `rollback_count` is how many rollbacks there were by then."""
     rows = pa.Table.from_pylist([asdict(result) for result in record.results], schema=GATE_RESULTS.schema)
-    lake.write(GATE_RESULTS, sorted_by(rows, GATE_RESULTS.key).to_batches(), day=day, manifest={"compared_with": record.compared_with})
+    manifest = {"compared_with": record.compared_with, ROLLBACK_COUNT: rollback_count}
+    lake.write(GATE_RESULTS, sorted_by(rows, GATE_RESULTS.key).to_batches(), day=day, manifest=manifest)
 
 
 def stored_gates(lake: Lake, day: date) -> GateRecord | None:
@@ -34,6 +37,12 @@ def stored_gates(lake: Lake, day: date) -> GateRecord | None:
     if not path.exists():
         return None
     return GateRecord(lake.manifest(path)["compared_with"], [_result(row) for row in lake.read(GATE_RESULTS, day=day).to_pylist()])
+
+
+def audited_after(lake: Lake, day: date) -> int | None:
+    """Return how many rollbacks there were when the night was audited, or None where it was never judged."""
+    path = lake.path(GATE_RESULTS, day=day)
+    return int(lake.manifest(path).get(ROLLBACK_COUNT, 0)) if path.exists() else None
 
 
 def as_manifest(record: GateRecord | None) -> dict[str, Any] | None:

@@ -15,7 +15,8 @@ from pipeline.errors import ConfigError
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
 from pipeline.spelling import did_you_mean
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, SEGMENT_PROFILES
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, SEGMENT_MOVES, SEGMENT_PROFILES, SEGMENT_STRATEGIES
+from pipeline.valid_definitions import definitions_digest
 
 Stage = Literal["read", "features", "segments", "audit", "publish"]
 STAGES: dict[Stage, tuple[str, ...]] = {
@@ -29,6 +30,8 @@ STAGE_OF_TABLE: dict[str, Stage] = {
     CUSTOMER_FEATURES.name: "features",
     CUSTOMER_SEGMENTS.name: "segments",
     SEGMENT_PROFILES.name: "segments",
+    SEGMENT_STRATEGIES.name: "segments",
+    SEGMENT_MOVES.name: "segments",
 }
 
 
@@ -68,16 +71,21 @@ class PlannedNight:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The nights of one backfill in the order of their days; one that is read again comes first."""
+    """The nights of one backfill in the order of their days; one that is read again comes first.
+
+    `definitions` is a digest of what the company's files say, since nights done by others are not done by these.
+    """
 
     asked: Asked
+    definitions: str
     nights: tuple[PlannedNight, ...]
 
     @property
     def digest(self) -> str:
-        """A short name that the same request gets again, as long as it goes by the same knowledge."""
+        """A short name that the same request gets again, as long as it goes by the same knowledge and definitions."""
         is_later = self.asked.is_as_of_now or self.asked.is_reread
-        facts = {**asdict(self.asked), "known": max(night.known for night in self.nights) if is_later else None}
+        known = max(night.known for night in self.nights) if is_later else None
+        facts = {**asdict(self.asked), "known": known, "definitions": self.definitions}
         return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
@@ -91,15 +99,15 @@ def planned(company: Company, lake: Lake, asked: Asked, *, now: datetime) -> Pla
     for day in (asked.first, asked.last):
         company.require_day(day, now=now)
     days = list(days_between(asked.first, asked.last))
-    nights = lake.nights(EXTRACTIONS)
+    nights, definitions = lake.nights(EXTRACTIONS), definitions_digest(company)
     if not (asked.is_as_of_now or asked.is_reread):
-        return Plan(asked, tuple(_as_known(lake, asked, day, is_read=day in nights) for day in days))
+        return Plan(asked, definitions, tuple(_as_known(lake, asked, day, is_read=day in nights) for day in days))
     newest = _newest(nights, asked.last)
     restated = [PlannedNight(day, newest, _chosen_stages(asked), is_read=day in nights) for day in days if day != newest]
     own = _as_known(lake, asked, newest, is_read=True, since=asked.first if asked.is_reread else None)
     if asked.is_reread:
-        return Plan(asked, (own, *restated))
-    return Plan(asked, (*restated, own) if asked.last == newest else tuple(restated))
+        return Plan(asked, definitions, (own, *restated))
+    return Plan(asked, definitions, (*restated, own) if asked.last == newest else tuple(restated))
 
 
 def _newest(nights: Sequence[date], last: date) -> date:

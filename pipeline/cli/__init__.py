@@ -8,8 +8,11 @@ import sys
 import typer
 
 from pipeline.cli.backfill import backfill
+from pipeline.cli.catalog import catalog
 from pipeline.cli.erase import erase
+from pipeline.cli.explain import explain
 from pipeline.cli.history import history
+from pipeline.cli.plan import apply, plan
 from pipeline.cli.rollback import rollback
 from pipeline.cli.run import run, summary
 from pipeline.cli.status import status
@@ -29,7 +32,11 @@ app.command()(summary)
 app.command()(rollback)
 app.command()(status)
 app.command()(history)
+app.command()(explain)
 app.command()(erase)
+app.command()(catalog)
+app.command()(plan)
+app.command()(apply)
 
 
 @app.command()

@@ -57,7 +57,7 @@ def _lines(file: str) -> list[str]:
         text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
     except (OSError, UnicodeError):
         raise ConfigError("the ids cannot be read", where=file, todo="Name a text file with one id on each line, as UTF-8.") from None
-    return text.splitlines()
+    return text.split("\n")  # no other line end: an id may hold one
 
 
 def _show(receipts: Sequence[Receipt], *, as_json: bool) -> None:

@@ -19,7 +19,7 @@ def status(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: J
     """Say what is live and what became of the newest night.
 
     Ends with 0 where the newest night is live, 6 where a gate holds it back, 4 where bad data stopped it, 7 where it is
-    not finished.
+    not finished; likewise where the newest night is live, but another run of it came to such an end.
     """
     from pipeline.lake import Lake
     from pipeline.report.status import status_of

@@ -25,6 +25,9 @@ class Engine(Protocol):
         EVENT_DAY tables have `day` and `known` beside their columns.
         """
 
+    def define(self, table: Table, statement: exp.Query) -> None:
+        """Make the rows of `statement`, over what is registered now, readable as `table.name`."""
+
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         """Return the rows of `statement` as a stream, its `$name` parameters bound."""
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.engines import Parameter, columns_of, empty_select, parameter_names
 from pipeline.errors import DataError, TransientError
 from pipeline.lake import reading
 from pipeline.staging import private_folder
-from pipeline.tables import Table
+from pipeline.tables import SOURCE_TABLES, Table
 
 BATCH_ROWS = 131_072
 
@@ -25,7 +26,7 @@ class DuckDBEngine:
 
     def __init__(self, lake_root: Path, *, memory_limit: str = "3GB", threads: int | None = None) -> None:
         self._resources = ExitStack()
-        self._whole: set[Path] = set()
+        self._columns: dict[Path, frozenset[str]] = {}
         with _told():
             spill = self._resources.enter_context(private_folder(lake_root))
         settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(spill)}
@@ -48,10 +49,16 @@ class DuckDBEngine:
 
     def _require_whole(self, table: Table, paths: Sequence[Path]) -> None:
         """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
+        declared = frozenset(table.column_names)
         for path in paths:
-            if path not in self._whole:
+            if path not in self._columns:
                 with reading(table.name, path):
-                    self._whole.add(path)
+                    self._columns[path] = frozenset(pq.read_schema(path).names)
+            if not declared <= self._columns[path]:
+                raise _outdated(table, path, sorted(declared - self._columns[path]))
+
+    def define(self, table: Table, statement: exp.Query) -> None:
+        self._connection.sql(statement.sql("duckdb")).create_view(table.name)
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
@@ -66,6 +73,18 @@ class DuckDBEngine:
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     with _told():
         yield from reader
+
+
+def _outdated(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
+    """Return the error for a file of an older declaration; what a source said is never removed, as it may not say it again."""
+    folder = next(parent for parent in path.parents if "=" not in parent.name)
+    is_from_source = table.name in {source.name for source in SOURCE_TABLES.values()}
+    remedy = "Read the source again: segments run --since" if is_from_source else "Remove that folder, then run again from"
+    return DataError(
+        f"{table.name} lacks `{'`, `'.join(lacking)}`: it was written by an older version of this program or of company.toml",
+        where=str(folder),
+        todo=f"{remedy} YYYY-MM-DD, the first day that is needed.",
+    )
 
 
 @contextmanager

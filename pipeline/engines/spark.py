@@ -30,6 +30,9 @@ class SparkEngine:
             rows = self.session.sql(empty_select(table).sql("spark"))
         rows.select(*(column.name for column in columns_of(table))).createOrReplaceTempView(table.name)
 
+    def define(self, table: Table, statement: exp.Query) -> None:
+        self.session.sql(statement.sql("spark")).createOrReplaceTempView(table.name)
+
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
         return self.session.sql(statement.sql("spark"), args=used).toArrow().to_reader()

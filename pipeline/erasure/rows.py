@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 CUSTOMER = "customer_id"
+WHITE_SPACE = " \t\n\v\f\r"  # what is around an id in any place; a no-break space belongs to the id
 BATCH_ROWS = 131_072
 
 
@@ -25,7 +26,7 @@ class Ids:
     @classmethod
     def of(cls, ids: Iterable[str]) -> Ids:
         """Return these ids, once each."""
-        return cls(pa.array(sorted({each.strip() for each in ids} - {""}), pa.string()))
+        return cls(pa.array(sorted({each.strip(WHITE_SPACE) for each in ids} - {""}), pa.string()))
 
     @property
     def texts(self) -> list[str]:

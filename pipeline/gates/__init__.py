@@ -1,6 +1,6 @@
 """May this night be published? Measures and limits in, results out; nothing here reads or writes."""
 
-from pipeline.gates.judging import churn_limit, judge, rejected_results, window_first_day
+from pipeline.gates.judging import churn_limit, first_night_again, judge, rejected_results, window_first_day
 from pipeline.gates.measures import GateResult, Holding, Measures, Moves, Reachable, State
 from pipeline.gates.overrides import Override, asked_override, overridden, require_open, told
 
@@ -14,6 +14,7 @@ __all__ = [
     "State",
     "asked_override",
     "churn_limit",
+    "first_night_again",
     "judge",
     "overridden",
     "rejected_results",

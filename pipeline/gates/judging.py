@@ -6,7 +6,7 @@ On the first night there is no last good one to keep: nothing is measured agains
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from statistics import median
@@ -20,6 +20,7 @@ SMALL_DAY_LINES = 100  # a recent past of smaller days makes no day of fewer lin
 FEWEST_CUSTOMERS = 10  # of fewer customers one who leaves is a share
 LONGEST_CHURN_NIGHTS = 7  # after a longer absence nobody may move more than after this one
 LONGEST_SPAN_DAYS = 28  # of a longer absence only the last days are weighed
+BESIDE_ITSELF = ("vanished", "reachability", "swallowed", "churn")  # what another run of the first night is judged by
 DIGITS = 9  # a share computed from a limit is rounded, so that a value on the limit passes
 
 
@@ -41,6 +42,22 @@ def judge(measures: Measures, limits: Limits, *, rejected_share_limit: float) ->
         *_churn(measures, limits),
     ]
     return [_unless_off(result, limits) for result in results]
+
+
+def first_night_again(first: Sequence[GateResult], beside_live: Sequence[GateResult], standing: Sequence[GateResult]) -> list[GateResult]:
+    """Return what the gates say of another run of the very first night.
+
+    That is what they say of a `first` night, but for what closes beside the run that is live, and for overrides that
+    stand: a run like the one before says the same as that.
+    """
+    overridden = [result for result in standing if result.state is State.OVERRIDDEN]
+    closed = [result for result in beside_live if result.state is State.CLOSED]
+    others = {_key(result): result for result in (*overridden, *closed) if result.gate in BESIDE_ITSELF}
+    return [*(result for result in first if _key(result) not in others), *others.values()]
+
+
+def _key(result: GateResult) -> tuple[str, str]:
+    return result.gate, result.subject
 
 
 def _unless_off(result: GateResult, limits: Limits) -> GateResult:

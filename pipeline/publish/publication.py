@@ -19,9 +19,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.audit.record import as_manifest, stored_gates
+from pipeline.audit.record import as_manifest, audited_after, stored_gates
 from pipeline.company import Company
-from pipeline.errors import DataError
+from pipeline.errors import DataError, GateClosed
 from pipeline.gates import require_open
 from pipeline.lake import Lake, reading
 from pipeline.publish.consent import withheld_customers, without
@@ -37,6 +37,7 @@ from pipeline.publish.pointer import (
     sweep,
 )
 from pipeline.publish.postgresql import publish_to_postgresql
+from pipeline.publish.rollback_log import LOG, rollbacks
 from pipeline.publish.sqlite import publish_to_sqlite
 from pipeline.publish.target import BATCH_ROWS, Night
 from pipeline.staging import private_folder
@@ -62,13 +63,14 @@ def publish(
 
     Readers keep the old publication until the last rename; after any failure the same call may be made again.
     Raises DataError where a partition is absent or damaged, TransientError where disk or database failed, GateClosed
-    where a gate closed on the night.
+    where a gate closed on the night, or a rollback came after its audit.
     """
     with lake.lock("publish"):
         current = current_publication(lake)
         if current is not None and day < current.day:
             log.warning("%s stays published: %s is older", current.publication_id, day)
             return current
+        _require_audit_since_rollback(lake, day)
         with on_disk(lake):
             publication = _build(company, lake, day, tables, current)
         publish_to_target(company, lake, publication, connections)
@@ -77,6 +79,18 @@ def publish(
             sweep(lake, publication)
         log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
     return publication
+
+
+def _require_audit_since_rollback(lake: Lake, day: date) -> None:
+    """Refuse what was audited before the last rollback: an attempt that slept must not undo what a person decided meanwhile."""
+    audited = audited_after(lake, day)
+    since = rollbacks(lake)[audited:] if audited is not None else []
+    if since:
+        raise GateClosed(
+            f"{day} is not published: since it was audited, {since[-1].from_id} was taken back",
+            where=str(lake.root / LOG),
+            todo=f"To publish it all the same, run the night again: segments run --day {day}",
+        )
 
 
 def _build(company: Company, lake: Lake, day: date, tables: Sequence[Table], current: Publication | None) -> Publication:

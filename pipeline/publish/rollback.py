@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from datetime import date
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
 
+from pipeline.audit.record import audited_after
 from pipeline.company import Company
 from pipeline.errors import DataError
 from pipeline.lake import Lake
@@ -25,19 +26,11 @@ from pipeline.publish.pointer import (
     publication_of,
 )
 from pipeline.publish.publication import publish_to_target
+from pipeline.publish.rollback_log import Rollback, record_rollback, rollbacks
 
 log = logging.getLogger("pipeline.publish")
 
-LOG = "rollbacks.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    """One step back, from one publication to another, and what the operator said of it."""
-
-    from_id: str
-    to_id: str
-    reason: str
+__all__ = ["Rollback", "roll_back", "rollbacks"]
 
 
 def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: str = "", connections: Callable[[str], str]) -> Rollback:
@@ -51,17 +44,11 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
         done = Rollback(_live_id(lake), chosen.publication_id, reason)
         publish_to_target(company, lake, chosen, connections, is_way_back=True)
         if done.from_id != done.to_id:
-            _record(lake, done)
+            record_rollback(lake, done, audited_after=_live_audited_after(lake, done.from_id))
         with on_disk(lake):
             point_to(lake, chosen)
         log.info("%s is live again, %s was taken back", done.to_id, done.from_id)
     return done
-
-
-def rollbacks(lake: Lake) -> list[Rollback]:
-    """Return every rollback of this lake, the last one last."""
-    path = lake.root / LOG
-    return [Rollback(**entry) for entry in json.loads(path.read_text("utf-8"))] if path.exists() else []
 
 
 def _way_back(lake: Lake) -> str:
@@ -106,9 +93,8 @@ def _digest(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _record(lake: Lake, done: Rollback) -> None:
-    """Record a rollback just before it is seen; a retry of one that broke off there is the same rollback."""
-    before: list[Any] = [asdict(each) for each in rollbacks(lake)]
-    if before and (before[-1]["from_id"], before[-1]["to_id"]) == (done.from_id, done.to_id):
-        before.pop()
-    lake.write_text(lake.root / LOG, json.dumps([*before, asdict(done)], indent=2) + "\n")
+def _live_audited_after(lake: Lake, publication_id: str) -> int | None:
+    """Return how many rollbacks there were when the live night was audited; None where nobody knows, or nothing is live."""
+    with suppress(DataError, ValueError):
+        return audited_after(lake, date.fromisoformat(publication_id[: len("YYYY-MM-DD")]))
+    return None

@@ -15,7 +15,9 @@ from pipeline.company import Company
 from pipeline.errors import DataError, GateClosed, TransientError
 from pipeline.gates import GateResult, State, rejected_results
 from pipeline.lake import Lake
+from pipeline.marks import is_begun_again
 from pipeline.publish.pointer import Publication, current_publication
+from pipeline.publish.rollback_log import rollbacks
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, GATE_RESULTS, LATE_DAYS, VALIDATION_RESULTS
 from pipeline.validation.inspection import WITHIN_LIMIT
 from pipeline.validation.verdict import stored_verdict
@@ -24,13 +26,16 @@ ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENT
 
 
 class Outcome(Enum):
-    """What became of a night: (words, exit code for a monitor)."""
+    """What became of a night, or of another run of the one that is live: (words, exit code for a monitor)."""
 
     LIVE = ("live", 0)
     SUPERSEDED = ("taken back, an earlier night is live", 0)
     GATE_CLOSED = ("held back by a closed gate", GateClosed.exit_code)
     STOPPED = ("stopped by bad data", DataError.exit_code)
     NOT_FINISHED = ("not finished", TransientError.exit_code)
+    RERUN_GATE_CLOSED = ("live as it was published before; its rerun is held back by a closed gate", GateClosed.exit_code)
+    RERUN_STOPPED = ("live as it was published before; its rerun was stopped by bad data", DataError.exit_code)
+    RERUN_NOT_FINISHED = ("live as it was published before; its rerun is not finished", TransientError.exit_code)
 
     @property
     def words(self) -> str:
@@ -63,7 +68,7 @@ class Status:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 where the newest night is live, else the exit code of what keeps it back."""
+        """Return 0 where the newest night is live as it was run last, else the exit code of what keeps it back."""
         return self.newest.outcome.exit_code if self.newest else Outcome.NOT_FINISHED.exit_code
 
 
@@ -89,28 +94,30 @@ def _broken_rules(lake: Lake, day: date) -> list[str]:
 
 
 def _outcome(lake: Lake, day: date, live: Publication | None, gates: Sequence[GateResult], broken: Sequence[str]) -> Outcome:
-    if live and live.day == day:
-        return Outcome.LIVE
+    is_live, is_closed = live is not None and live.day == day, any(gate.state is State.CLOSED for gate in gates)
     if broken:
-        return Outcome.STOPPED
-    if any(gate.state is State.CLOSED for gate in gates):
-        return Outcome.GATE_CLOSED
+        return Outcome.RERUN_STOPPED if is_live else Outcome.STOPPED
+    if is_closed:
+        return Outcome.RERUN_GATE_CLOSED if is_live else Outcome.GATE_CLOSED
+    if is_live:
+        return Outcome.LIVE if _is_read(lake, day) else Outcome.RERUN_NOT_FINISHED
     return Outcome.SUPERSEDED if _was_taken_back(lake, day) else Outcome.NOT_FINISHED
 
 
 def _gates(company: Company, lake: Lake, day: date) -> list[GateResult]:
     """Return what the gates said; of a night that was stopped before they were asked, what can be told of rejected rows."""
     record = stored_gates(lake, day)
-    rejected = rejected_results(rejected_counts(lake, day), company.limits, company.rejected_share_limit)
-    if record is None:
-        return rejected
-    is_overridden = any(gate.gate == "rejected" and gate.state is State.OVERRIDDEN for gate in record.results)
-    return list(record.results) if is_overridden else [*(gate for gate in record.results if gate.gate != "rejected"), *rejected]
+    if record and _is_read(lake, day):
+        return list(record.results)
+    return rejected_results(rejected_counts(lake, day), company.limits, company.rejected_share_limit)
+
+
+def _is_read(lake: Lake, day: date) -> bool:
+    """Return whether the night's reading stands: validation forgets one that it stops, and a second one may have broken off."""
+    return lake.path(EXTRACTIONS, day=day).exists() and not is_begun_again(lake, day)
 
 
 def _was_taken_back(lake: Lake, day: date) -> bool:
-    from pipeline.publish.rollback import rollbacks
-
     last = rollbacks(lake)[-1:]
     return any(rollback.from_id.startswith(f"{day}-") for rollback in last)
 

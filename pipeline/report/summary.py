@@ -19,7 +19,7 @@ from rich.text import Text
 from pipeline.audit.record import stored_gates
 from pipeline.calendar import ONE_DAY
 from pipeline.clusters import ClusterScheme, load_cluster_schemes
-from pipeline.company import Company
+from pipeline.company import LEVELS, Company
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
 from pipeline.report.gates import gates_line
@@ -27,6 +27,7 @@ from pipeline.segments import Scheme, load_schemes
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
 
 Row = Mapping[str, Any]
+MOST_ROWS, SHOWN_ROWS = 15, 12
 BAR_WIDTH = 12
 WIDTH_WITH_BARS = 120
 
@@ -43,12 +44,21 @@ def _summary(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iter
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
     for name, title, question in _schemes(company):
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
-        yield _segments(title, question, rows, company.currency, bar_width)
+        yield _segments(title, question, _largest(rows), company.currency, bar_width)
+        if len(rows) > MOST_ROWS:
+            yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
     for name, reason in load_schemes(company).not_computed.items():
         yield Text(f"{name}: not computed: {reason}\n")
     yield _rejected(lake, day)
     yield from _gates(lake, day)
     yield _where_next(company, lake, day)
+
+
+def _largest(rows: Sequence[Row]) -> Sequence[Row]:
+    """Return all rows where they are few, else the largest: a scheme may have a segment for every region."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return sorted(rows, key=lambda row: (-row["customer_count"], row["position"]))[:SHOWN_ROWS]
 
 
 def _headline(company: Company, lake: Lake, day: date) -> Text:
@@ -79,8 +89,9 @@ def _lines_read(lake: Lake, day: date) -> str:
 
 
 def _schemes(company: Company) -> list[tuple[str, str, str]]:
-    """Return (name, title, question) of every scheme, rules before clusters."""
+    """Return (name, title, question) of every scheme, what customers do before what they are, rules before clusters."""
     described: list[Scheme | ClusterScheme] = [*load_schemes(company).schemes, *load_cluster_schemes(company)]
+    described.sort(key=lambda scheme: (scheme.level != "behavioural", LEVELS.index(scheme.level)))
     return [(scheme.name, scheme.title, scheme.question) for scheme in described]
 
 

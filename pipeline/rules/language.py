@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from sqlglot import exp
 
 from pipeline.errors import ConfigError
+from pipeline.rules.parameters import Parameter
 from pipeline.rules.text import LANGUAGE, RuleText, parsed, position
 from pipeline.rules.types import COMPARABLE, NUMERIC, Typed, alike, calculated, operation, typed_column, typed_number, wrapped
 from pipeline.spelling import did_you_mean
@@ -23,13 +24,39 @@ MAX_LITERAL_DIGITS = 15  # Every such number is one correctly rounded division a
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def parse_rule(text: str, names: Mapping[str, Kind], *, where: str) -> exp.Expression:
-    """Return the condition that `text` states over the columns `names`, built anew, in DuckDB's dialect.
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What rules may name: columns by kind, parameters, and the segments of other schemes.
+
+    `segments` holds for a column such as `rfm.segment` what may be compared with it, and the id that each stands for.
+    """
+
+    names: Mapping[str, Kind]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    segments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def parse_rule(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Expression:
+    """Return the condition that `text` states in the words of `vocabulary`, built anew, in DuckDB's dialect.
 
     Raises ConfigError naming `where` and the column, with the text and a caret, for anything that is not a condition.
     """
-    rule = _Rule(RuleText(text, where), names)
+    rule = _rule(text, vocabulary, where)
     return _true_or_false(rule, parsed(rule.text), "a rule must be")
+
+
+def parse_score(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Expression:
+    """Return the number that `text` stands for, as a DOUBLE; raises ConfigError as parse_rule does."""
+    rule = _rule(text, vocabulary, where)
+    tree = parsed(rule.text)
+    checked = _checked(rule, tree)
+    if checked.kind not in NUMERIC:
+        raise rule.refusal(tree, f"a score must be a number, but this is: {checked.kind.words}", "Calculate with features and numbers.")
+    return exp.cast(wrapped(checked.node), "double")
+
+
+def _rule(text: str, vocabulary: Vocabulary, where: str) -> _Rule:
+    return _Rule(RuleText(text, where, vocabulary.parameters), vocabulary.names, vocabulary.segments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +65,7 @@ class _Rule:
 
     text: RuleText
     names: Mapping[str, Kind]
+    segments: Mapping[str, Mapping[str, str]]
 
     def refusal(self, node: exp.Expr, what: str, todo: str = LANGUAGE) -> ConfigError:
         return self.text.refusal(what, position(node), todo)
@@ -66,7 +94,8 @@ def _column(rule: _Rule, node: exp.Expr) -> Typed:
     kind = rule.names.get(node.name)
     if kind is None:
         suggestion = did_you_mean(node.name, rule.names)
-        raise rule.refusal(node, f"unknown name `{node.name}`{suggestion}", "Use a feature or a declared attribute.")
+        todo = "Use a feature, a declared attribute, or the segment of a scheme of rules, such as rfm.segment."
+        raise rule.refusal(node, f"unknown name `{node.name}`{suggestion}", todo)
     return typed_column(node.name, kind)
 
 
@@ -130,7 +159,7 @@ def _in(rule: _Rule, node: exp.Expr) -> Typed:
     is_list = all(isinstance(choice, (exp.Literal, exp.Neg, exp.Cast, exp.Boolean)) for choice in node.expressions)
     if not node.expressions or not is_list:
         raise rule.refusal(node, "IN takes a list of numbers, texts or dates", "Write `x IN ('a', 'b')`.")
-    value, *choices = _alike(rule, node, [_checked(rule, item) for item in (node.this, *node.expressions)])
+    value, *choices = _alike(rule, node, _items(rule, [node.this, *node.expressions]))
     return Typed(exp.In(this=wrapped(value), expressions=choices), Kind.FLAG)
 
 
@@ -141,11 +170,26 @@ def _is_null(rule: _Rule, node: exp.Expr) -> Typed:
 
 
 def _compared(rule: _Rule, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> exp.Expression:
-    sides = [_checked(rule, left), _checked(rule, right)]
+    sides = _items(rule, [left, right])
     nodes = _alike(rule, left, sides)
     if sides[0].kind is Kind.FLAG and operator not in (exp.EQ, exp.NEQ):
         raise rule.refusal(left, "true and false have no order", "Use = or <>.")
     return operation(operator, *nodes)
+
+
+def _items(rule: _Rule, nodes: Sequence[exp.Expr]) -> list[Typed]:
+    """Return what is compared, with the ids of segments for what a person may write for them."""
+    named = next((rule.segments[node.name] for node in nodes if isinstance(node, exp.Column) and node.name in rule.segments), None)
+    return [_checked(rule, node) if named is None else _segment(rule, node, named) for node in nodes]
+
+
+def _segment(rule: _Rule, node: exp.Expr, named: Mapping[str, str]) -> Typed:
+    if not isinstance(node, exp.Literal):
+        return _checked(rule, node)
+    if node.name not in named:
+        known = f"Write one of {', '.join(dict.fromkeys(named.values()))}."
+        raise rule.refusal(node, f"no such segment: `{node.name}`{did_you_mean(node.name, named)}", known)
+    return Typed(exp.Literal.string(named[node.name]), Kind.TEXT)
 
 
 def _alike(rule: _Rule, at: exp.Expr, items: Sequence[Typed]) -> list[exp.Expression]:

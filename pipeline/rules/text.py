@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from sqlglot import exp
@@ -13,13 +14,18 @@ from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from pipeline.errors import ConfigError
+from pipeline.rules.parameters import Parameter, value_tokens
+from pipeline.spelling import did_you_mean
 
 MAX_CHARACTERS = 4_000
 MAX_PARENTHESES = 10
 MAX_SIGNS = 2
 MAX_DEPTH = 40
 SHOWN_CHARACTERS = 60
-LANGUAGE = "Use names, numbers, 'text', DATE '2026-01-31', TRUE, FALSE, = <> < <= > >=, BETWEEN, IN, IS NULL, + - *, AND, OR, NOT, ( )."
+LANGUAGE = (
+    "Use names, scheme.segment, @parameters, numbers, 'text', DATE '2026-01-31', TRUE, FALSE, "
+    "= <> < <= > >=, BETWEEN, IN, IS NULL, + - *, AND, OR, NOT, ( )."
+)
 
 _LEXEME = re.compile(
     r"""
@@ -29,7 +35,9 @@ _LEXEME = re.compile(
     |(?P<quoted>"(?:[^"\n]|"")+")
     |(?P<number>[0-9]+(?:\.[0-9]+)?)
     |(?P<date>(?i:date)(?=\s*'))
+    |(?P<reference>[^\W\d]\w*\.[^\W\d]\w*)
     |(?P<word>[^\W\d]\w*)
+    |(?P<parameter>@[^\W\d]\w*)
     |(?P<mark><>|!=|<=|>=|[-+*(),=<>])
     """,
     re.VERBOSE,
@@ -65,10 +73,10 @@ _SIGNS = {TokenType.NOT, TokenType.DASH, TokenType.PLUS}
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = {"\u200c", "\u200d"}
 _REASONS = {
-    "@": ("parameters are not supported yet", "Write the value itself."),
-    "$": ("parameters are not supported yet", "Write the value itself."),
-    ":": ("parameters and casts are not part of the rule language", LANGUAGE),
-    ".": ("a rule looks at features only, not at other tables or schemes", "Write the feature's name alone, and 0.5 for .5"),
+    "@": ("the name of a parameter is missing", "Write @name, and give `name` a value under [parameters]."),
+    "$": ("parameters begin with @", "Write @name, and give `name` a value under [parameters]."),
+    ":": ("casts are not part of the rule language", LANGUAGE),
+    ".": ("a point stands within a number or between a scheme and `segment`", "Write rfm.segment, and 0.5 for .5"),
     ";": ("a rule is one condition", "Remove everything from the semicolon on."),
     "/": ("division is not part of the rule language", "Write `a > 2 * b` for `a / b > 2`."),
     "-": ("comments are not part of the rule language", "Put remarks in the definition file after a #."),
@@ -80,10 +88,11 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class RuleText:
-    """A rule as written, and where."""
+    """A rule as written, where, and the values of the parameters that it may name."""
 
     text: str
     where: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     def refusal(self, what: str, at: int, todo: str) -> ConfigError:
         """Return the error that points at character `at` of the text."""
@@ -125,7 +134,9 @@ def _tokens(rule: RuleText) -> list[Token]:
         found = _LEXEME.match(rule.text, at)
         if found is None or found.lastgroup == "comment":
             raise rule.refusal(*_reason(rule.text, at))
-        if found.lastgroup != "space":
+        if found.lastgroup == "parameter":
+            tokens += _parameter(rule, found)
+        elif found.lastgroup != "space":
             tokens.append(_token(found))
         at = found.end()
     _refuse_calls(rule, tokens)
@@ -143,6 +154,24 @@ def _token(found: re.Match[str]) -> Token:
     # Any word that is not ours is a name, so that no other keyword of SQL reaches the parser.
     token_type = types.get(str(kind)) or _WORDS.get(lexeme.lower(), TokenType.IDENTIFIER)
     return Token(token_type, lexeme, 1, at + 1, at, end)
+
+
+def _parameter(rule: RuleText, found: re.Match[str]) -> list[Token]:
+    name = found.group()[1:]
+    if name not in rule.parameters:
+        suggestion = did_you_mean(name, rule.parameters)
+        raise rule.refusal(f"unknown parameter `@{name}`{suggestion}", found.start(), "Give it a value under [parameters].")
+    return value_tokens(rule.parameters[name], found.start(), found.end() - 1)
+
+
+def parameters_of(text: str) -> set[str]:
+    """Return the parameters that `text` names, as far as it can be read."""
+    return {found.group()[1:] for found in _LEXEME.finditer(text) if found.lastgroup == "parameter"}
+
+
+def references_of(text: str) -> set[str]:
+    """Return what `text` refers to beyond features and attributes, such as `rfm.segment`, as far as it can be read."""
+    return {found.group() for found in _LEXEME.finditer(text) if found.lastgroup == "reference"}
 
 
 def _reason(text: str, at: int) -> tuple[str, int, str]:

@@ -156,5 +156,6 @@ SELECT
   r.gap_q50_days AS new_limit_days,
   r.gap_q75_days * r.rhythm_days / r.gap_q50_days AS active_limit_days,
   r.gap_q90_days * r.rhythm_days / r.gap_q50_days AS dormant_limit_days,
-  r.value_rank_share
+  r.value_rank_share,
+  CAST(EXTRACT(YEAR FROM $day) AS BIGINT) AS calendar_year
 FROM scored AS r

@@ -77,28 +77,16 @@ gaps AS (
   FROM all_gaps
   GROUP BY customer_id
 ),
-category_channels AS (
+categories AS (
   SELECT
     customer_id,
     category,
-    channel,
     MIN(order_day) AS first_day,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN category_day_count ELSE 0 END) AS BIGINT) AS day_count,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount
   FROM customer_day_categories
   WHERE day BETWEEN $archived_before AND $day
-  GROUP BY customer_id, category, channel
-),
-categories AS (
-  SELECT
-    customer_id,
-    category,
-    MIN(first_day) AS first_day,
-    CAST(SUM(day_count) AS BIGINT) AS day_count,
-    CAST(SUM(line_count) AS BIGINT) AS line_count,
-    CAST(SUM(order_amount) AS DECIMAL(18, 4)) AS order_amount
-  FROM category_channels
   GROUP BY customer_id, category
 ),
 category_mix AS (
@@ -126,7 +114,8 @@ category_mix AS (
 ),
 channels AS (
   SELECT customer_id, channel, CAST(SUM(line_count) AS BIGINT) AS line_count
-  FROM category_channels
+  FROM customer_day_categories
+  WHERE day BETWEEN $window_first_day AND $day
   GROUP BY customer_id, channel
 ),
 channel_mix AS (

@@ -18,7 +18,7 @@ from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
-from pipeline.rules import parse_rule
+from pipeline.rules import Vocabulary, parse_rule
 from pipeline.segments import load_schemes, segments_statement
 from pipeline.tables import CUSTOMER_FEATURES, Column, Kind
 
@@ -92,7 +92,7 @@ def some_rules(names: dict[str, Kind]) -> list[exp.Expression]:
     rules = []
     while len(rules) < 60:
         try:
-            rules.append(parse_rule(a_condition(chance, 2), names, where="x"))
+            rules.append(parse_rule(a_condition(chance, 2), Vocabulary(names), where="x"))
         except ConfigError as error:
             if "38 digits" not in str(error):
                 raise

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from nights import night_environment, run_night, tree_bytes, write_shop
 
@@ -121,3 +122,25 @@ def test_a_private_cache_that_is_damaged_is_as_good_as_none(shop: Path, lakes: d
         steps.features(TONIGHT.isoformat())
     table = f"tables/customer_features/day={TONIGHT}"
     assert tree_bytes(lake, table) == tree_bytes(Lake(lakes["the end"]), table)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("customer_day_categories", "category_day_count"), ("order_lines", "discount_amount"), ("customers", "is_prospect")],
+)
+def test_a_table_of_an_older_declaration_says_which_column_it_lacks_and_what_to_do(
+    shop: Path, lakes: dict[str, Path], tmp_path: Path, table: str, column: str
+) -> None:
+    lake = Lake(shutil.copytree(lakes["features"], tmp_path / "lake", symlinks=True))
+    paths = sorted((lake.root / "tables" / table).rglob("*.parquet"))
+    for path in paths:
+        rows = pq.read_table(path, partitioning=None).drop_columns(column)
+        lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
+    with night_environment(shop, lake), pytest.raises(DataError, match=f"{table} lacks `{column}`") as caught:
+        steps.features(TONIGHT.isoformat())
+    assert caught.value.where == str(lake.root / "tables" / table)
+    assert "Remove that folder, then run again from" in caught.value.todo
+    shutil.rmtree(caught.value.where)
+    for day in (YESTERDAY, TONIGHT):
+        run_night(shop, lake, day)
+    assert tree_bytes(lake, f"tables/{table}") == tree_bytes(Lake(lakes["the end"]), f"tables/{table}")

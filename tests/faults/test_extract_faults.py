@@ -207,6 +207,26 @@ def test_a_first_load_that_was_interrupted_is_read_whole_by_the_next_night(tmp_p
     assert [version.day.day for version in lake.versions(RAW_ORDER_LINES)] == list(range(1, 12))
 
 
+@pytest.mark.parametrize("later", [(), (NEXT_DAY,)], ids=["the newest night", "an older night"])
+def test_a_second_reading_that_was_interrupted_is_begun_again_without_being_asked_for(tmp_path: Path, later: tuple[date, ...]) -> None:
+    company, lake = a_shop_folder(tmp_path / "shop"), Lake(tmp_path / "lake")
+    write_files(company, a_shop())
+    for day in (DAY, *later):
+        run_extract(company, lake, day)
+    write_files(company, Shop([a_customer(n) for n in range(6)], a_shop(44).lines))
+    whole = Lake(shutil.copytree(lake.root, tmp_path / "whole"))
+    run_extract(company, whole, DAY, since=date(2024, 3, 1))
+
+    def die() -> None:
+        raise InterruptedError
+
+    with when_logged("raw_customers: 1 partitions changed", die), pytest.raises(TransientError):
+        run_extract(company, lake, DAY, since=date(2024, 3, 1))
+    assert tree_bytes(lake, "tables") != tree_bytes(whole, "tables")
+    run_extract(company, lake, DAY)
+    assert tree_bytes(lake, "tables") == tree_bytes(whole, "tables")
+
+
 # Disks and files
 
 

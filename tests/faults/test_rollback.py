@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -23,10 +24,14 @@ from published_nights import (
     write_night,
 )
 
+from pipeline.audit.judging import judge_night
 from pipeline.cli import main
 from pipeline.company import Company, Target
-from pipeline.errors import DataError
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.errors import DataError, GateClosed
+from pipeline.gates import Override
 from pipeline.lake import Lake
+from pipeline.limits import Limits
 from pipeline.publish.publication import Publication, current_publication, publish
 from pipeline.publish.rollback import Rollback, roll_back, rollbacks
 
@@ -41,7 +46,7 @@ NIGHTS = {
 
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
-    return a_company(tmp_path)
+    return a_company(tmp_path, limits=Limits(off=("freshness",)))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -174,6 +179,50 @@ def test_every_rollback_is_recorded_with_its_reason(
     assert not ended.value.code
     assert f"{monday.publication_id} is live again; {tuesday.publication_id} was taken back" in capsys.readouterr().out
     assert rollbacks(lake) == [Rollback(tuesday.publication_id, monday.publication_id, "prices were doubled")]
+
+
+# An attempt sleeps through it
+
+
+def audited(shop: Shop, day: date, segments: dict[str, str] | None = None) -> None:
+    write_night(shop.lake, shop.company, day, segments or NIGHTS[day])
+    with closing(DuckDBEngine(shop.lake.root, memory_limit="1GB")) as engine:
+        judge_night(shop.company, shop.lake, engine, day, Override())
+
+
+def test_an_attempt_that_wakes_after_the_rollback_publishes_nothing_and_a_new_run_does(lake: Lake, company: Company) -> None:
+    shop = Shop(company, lake, no_connections, partial(target_rows, lake.root / "segments.sqlite"))
+    shop.publish(MONDAY)
+    audited(shop, TUESDAY)
+    publish(company, lake, TUESDAY, connections=no_connections)
+    for _ in range(2):
+        shop.roll_back()
+        before = shop.seen()
+        with pytest.raises(GateClosed, match=f"{TUESDAY} is not published: since it was audited, {TUESDAY}-.* was taken back"):
+            publish(company, lake, TUESDAY, connections=no_connections)
+        assert shop.seen() == before
+        audited(shop, TUESDAY)
+        assert publish(company, lake, TUESDAY, connections=no_connections).day == TUESDAY
+    assert len(rollbacks(lake)) == 2
+
+
+def test_a_night_judged_beside_what_was_taken_back_is_judged_again_first(lake: Lake, company: Company) -> None:
+    shop = Shop(company, lake, no_connections, dict)
+    shop.publish(MONDAY)
+    shop.publish(TUESDAY)
+    audited(shop, WEDNESDAY)
+    shop.roll_back()
+    with pytest.raises(GateClosed, match=f"segments run --day {WEDNESDAY}"):
+        publish(company, lake, WEDNESDAY, connections=no_connections)
+
+
+def test_a_damaged_record_of_rollbacks_stops_what_goes_by_it(lake: Lake, company: Company) -> None:
+    shop = Shop(company, lake, no_connections, dict)
+    shop.publish(MONDAY)
+    audited(shop, TUESDAY)
+    (lake.root / "rollbacks.json").write_text("[{")
+    with pytest.raises(DataError, match=r"record of rollbacks cannot be read"):
+        publish(company, lake, TUESDAY, connections=no_connections)
 
 
 # The process dies

@@ -186,6 +186,16 @@ def test_nights_run_again_after_an_erasure_are_those_of_a_source_without_the_cus
     assert tree_bytes(nights, "tables", "publications", "models") == once
 
 
+def test_an_id_with_a_space_of_its_own_is_another_one_than_that_without(tmp_path: Path) -> None:
+    odd = ["\u00a0ada", "ada", "\u3000bob", "bob"]
+    shop, lake = a_shop(tmp_path / "shop", *odd), Lake(tmp_path / "lake")
+    run_night(shop, lake, FIRST)
+    erased(shop, lake, odd[0], f" {odd[2]}\t")
+    run_night(shop, lake, SECOND)
+    for day in (FIRST, SECOND):
+        assert {each.strip(" ") for each in lake.read(CUSTOMER_FEATURES, day=day)["customer_id"].to_pylist()} == {"ada", "bob"}
+
+
 def test_erasing_twice_is_erasing_once(shop: Path, nights: Lake) -> None:
     first = erased(shop, nights, ZOE)
     before = tree_bytes(nights, "tables", "restated", "publications")
@@ -318,6 +328,14 @@ def test_the_command_takes_ids_from_arguments_a_file_or_standard_input(shop: Pat
     assert "2 customers, 0 of them erased before" in run.output
     assert CANARY not in run.output
     assert traces(nights, CANARY) == set()
+
+
+def test_an_id_in_a_file_ends_with_its_line_and_nowhere_before(shop: Path, nights: Lake, tmp_path: Path) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_text(f"{ADA}\u2028bob\x85cleo\n", "utf-8")
+    run = CliRunner().invoke(app, ["erase", "--company", str(shop), "--lake", str(nights.root), "--file", str(file)])
+    assert "1 customers, 0 of them erased before" in run.output
+    assert {ADA, "bob", "cleo"} <= set(nights.read(CUSTOMER_FEATURES, day=THIRD)["customer_id"].to_pylist())
 
 
 def test_nobody_to_erase_is_said_and_writes_nothing(shop: Path, nights: Lake) -> None:

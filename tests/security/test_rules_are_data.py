@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from pipeline.errors import ConfigError
-from pipeline.rules import parse_rule
+from pipeline.rules import Vocabulary, parse_rule
 from pipeline.tables import Kind
 
 NAMES = {
@@ -196,7 +196,7 @@ def outcome(text: str) -> exp.Expression | ConfigError:
     """Parse `text` while nothing else may happen."""
     with nothing_is_touched():
         try:
-            return parse_rule(text, NAMES, where="segments/x.toml:7")
+            return parse_rule(text, Vocabulary(NAMES), where="segments/x.toml:7")
         except ConfigError as error:
             return error
 

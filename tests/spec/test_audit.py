@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 from builders import a_company, an_attribute, an_order_line, write_order_lines, write_rows
 from published_nights import a_row, no_connections, write_night
@@ -21,7 +22,7 @@ from pipeline.gates import GateResult, Override, State
 from pipeline.limits import Limits
 from pipeline.publish.publication import publish
 from pipeline.publish.rollback import roll_back
-from pipeline.tables import CUSTOMER_FEATURES, RAW_CONSENTS, Column, Kind
+from pipeline.tables import CUSTOMER_FEATURES, GATE_RESULTS, RAW_CONSENTS, Column, Kind
 
 if TYPE_CHECKING:
     from pipeline.company import Company
@@ -49,6 +50,13 @@ def judged(company: Company, lake: Lake, day: date, asked: Override | None = Non
 def published(company: Company, lake: Lake, day: date, segments: dict[str, str]) -> None:
     write_night(lake, company, day, segments)
     publish(company, lake, day, connections=no_connections)
+
+
+def first_night(company: Company, lake: Lake) -> dict[tuple[str, str], GateResult]:
+    write_night(lake, company, MONDAY, LOYAL)
+    said = judged(company, lake, MONDAY)
+    publish(company, lake, MONDAY, connections=no_connections)
+    return said
 
 
 def with_lines(lake: Lake, days: dict[date, int], *, known: date) -> None:
@@ -164,6 +172,62 @@ def test_a_recorded_override_holds_until_something_worse_is_measured(company: Co
     write_night(lake, company, TUESDAY, {who: "lost" if place < 60 else "loyal" for place, who in enumerate(LOYAL)})
     with pytest.raises(GateClosed, match=r"60\.00%"):
         judged(company, lake, TUESDAY)
+
+
+def test_another_run_of_the_very_first_night_is_judged_beside_the_one_that_is_live(company: Company, lake: Lake) -> None:
+    first = first_night(company, lake)
+    write_night(lake, company, MONDAY, dict.fromkeys(list(LOYAL)[:50], "loyal"))
+    with pytest.raises(GateClosed, match=r"50.00% of the 100 customers of 2025-03-03 are gone"):
+        judged(company, lake, MONDAY)
+    write_night(lake, company, MONDAY, LOYAL)
+    assert judged(company, lake, MONDAY) == first
+
+
+def test_an_old_source_closes_no_gate_on_another_run_of_the_very_first_night(company: Company, lake: Lake) -> None:
+    first = first_night(company, lake)
+    assert judged(company, lake, MONDAY) == first
+    assert first["freshness", "order_lines"].state is State.NOT_MEASURED
+
+
+def test_what_a_person_let_pass_on_the_very_first_night_stays_told(company: Company, lake: Lake) -> None:
+    first_night(company, lake)
+    write_night(lake, company, MONDAY, dict.fromkeys(list(LOYAL)[:50], "loyal"))
+    passed = judged(company, lake, MONDAY, Override(frozenset({"vanished"}), "test customers purged"))
+    publish(company, lake, MONDAY, connections=no_connections)
+    assert judged(company, lake, MONDAY) == passed
+    assert passed["vanished", "customers"].reason == "test customers purged"
+
+
+def test_an_override_stands_from_its_audit_on_until_the_night_is_taken_back(company: Company, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    published(company, lake, MONDAY, LOYAL)
+    write_night(lake, company, TUESDAY, dict.fromkeys(list(LOYAL)[:50], "loyal"))
+    passed = judged(company, lake, TUESDAY, Override(frozenset({"vanished"}), "test customers purged"))
+    assert judged(company, lake, TUESDAY) == passed
+    publish(company, lake, TUESDAY, connections=no_connections)
+    roll_back(company, lake, connections=no_connections)
+    with pytest.raises(GateClosed, match="vanished"):
+        judged(company, lake, TUESDAY)
+
+
+def test_a_damaged_record_of_an_earlier_audit_is_written_again(company: Company, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    published(company, lake, MONDAY, LOYAL)
+    write_night(lake, company, TUESDAY, LOYAL)
+    said = judged(company, lake, TUESDAY)
+    lake.path(GATE_RESULTS, day=TUESDAY).write_bytes(b"torn")
+    assert judged(company, lake, TUESDAY) == said
+
+
+def test_gates_need_no_column_of_the_last_publication_that_they_do_not_look_at(company: Company, lake: Lake) -> None:
+    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    published(company, lake, MONDAY, LOYAL)
+    for name, column in (("segment_profiles", "title"), ("customer_segments", "evidence")):
+        path = (lake.root / "current").resolve() / f"{name}.parquet"
+        rows = pq.read_table(path).drop_columns(column)
+        lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, {})
+    write_night(lake, company, TUESDAY, LOYAL)
+    assert judged(company, lake, TUESDAY)["swallowed", "rfm"].state is State.OPEN
 
 
 def test_a_pointer_that_leads_nowhere_is_no_first_night(company: Company, lake: Lake) -> None:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import pytest
 from nights import night_environment, run_night, tree_bytes, write_shop
 
 from pipeline import cli
+from pipeline.backfill import Asked, planned
+from pipeline.company import HOUSE, load_company
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, SEGMENT_PROFILES
@@ -292,6 +294,17 @@ def test_an_interrupted_backfill_leaves_no_process_and_goes_on_where_it_stopped(
     assert told.exit_code == 0, told.err
     assert f"{FIRST} read and checked" not in told.err
     assert night_bytes(place.lake, *NIGHTS[:2]) == night_bytes(ran.lake, *NIGHTS[:2])
+
+
+@pytest.mark.parametrize("is_as_of_now", [False, True])
+def test_a_night_done_by_other_definitions_is_not_done(again: Place, is_as_of_now: bool) -> None:
+    asked, now = Asked(FIRST, LAST, is_as_of_now=is_as_of_now), datetime(2024, 4, 1, tzinfo=UTC)
+    before = planned(load_company(again.shop), again.lake, asked, now=now)
+    assert planned(load_company(again.shop), again.lake, asked, now=now).digest == before.digest
+    (again.shop / "segments").mkdir()
+    ours = (HOUSE / "segments" / "rfm.toml").read_text("utf-8")
+    (again.shop / "segments" / "rfm.toml").write_text(ours.replace("fm_score >= 4", "fm_score > 3"), "utf-8")
+    assert planned(load_company(again.shop), again.lake, asked, now=now).digest != before.digest
 
 
 def night_bytes(lake: Lake, *days: date) -> dict[str, bytes]:

@@ -6,9 +6,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from nights import run_night, write_shop
 
 from pipeline.company import load_company
 from pipeline.errors import ConfigError
+from pipeline.lake import Lake
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS
 
 MINIMAL = """
@@ -58,9 +60,14 @@ def test_personal_attributes_stay_with_the_customers_and_never_enter_the_feature
         (MINIMAL + '[attributes.city]\nlevel = "geografic"', "`attributes.city.level` is `geografic` (did you mean `geographic`?)"),
         (MINIMAL + '[attributes.r_score]\nlevel = "geographic"', "`r_score` has the name of a feature"),
         (MINIMAL + "name = 1", "not valid TOML"),
-        (MINIMAL + "window_days = 0", "`window_days` must be 1 or more"),
-        (MINIMAL + "lookback_days = -3", "`lookback_days` must be 1 or more"),
-        (MINIMAL + "late_check_days = -1", "`late_check_days` must be 0 or more"),
+        (MINIMAL + "window_days = 0", "`window_days` must lie between 1 and 36525"),
+        (MINIMAL + "window_days = 1_000_000_000_000", "`window_days` must lie between 1 and 36525"),
+        (MINIMAL + "lookback_days = -3", "`lookback_days` must lie between 1 and 36525"),
+        (MINIMAL + "lookback_days = 10_000_000", "`lookback_days` must lie between 1 and 36525"),
+        (MINIMAL + "late_check_days = -1", "`late_check_days` must lie between 0 and 36525"),
+        (MINIMAL + "late_check_days = 10_000_000", "`late_check_days` must lie between 0 and 36525"),
+        (MINIMAL.replace("2024-01-01", "0001-01-01"), "`first_day` must not lie before 1900-01-01"),
+        (MINIMAL.replace("2024-01-01", "2024-01-01T00:00:00"), "`first_day` has the wrong type: datetime"),
         (MINIMAL + 'schedule = "nonsense"', "`schedule` must be five cron fields"),
         (MINIMAL + "last_day = 2023-12-31", "`last_day` lies before `first_day`"),
         (MINIMAL + "[gates]\nrejected_share_limit = 5", "must lie between 0 and 1"),
@@ -72,6 +79,15 @@ def test_a_wrong_company_is_answered_with_file_and_key(tmp_path: Path, text: str
         load_company(company_folder(tmp_path, text))
     assert message in str(caught.value)
     assert "company.toml" in caught.value.where
+
+
+def test_the_longest_spans_that_can_be_set_can_be_run(tmp_path: Path) -> None:
+    settings = "window_days = 36525\nlookback_days = 36525\nlate_check_days = 36525\n"
+    shop = write_shop(tmp_path / "shop", ["o1,1,c1,2024-03-01 10:00:00,1,5,a"], customers=["c1"], settings=settings)
+    lake = Lake(tmp_path / "lake")
+    for day in (date(2024, 3, 1), date(2024, 3, 2)):
+        run_night(shop, lake, day)
+    assert lake.read(CUSTOMER_FEATURES, day=date(2024, 3, 2))["spend_amount"].to_pylist() == [5]
 
 
 def test_a_folder_without_company_toml_says_where_to_point(tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ def test_the_manifest_says_what_the_folder_holds(company: Company, lake: Lake) -
     assert {name: said["rows"] for name, said in tables.items()} == {
         "customer_features": 2,
         "customer_segments": 2,
+        "segment_moves": 1,
         "segment_profiles": 2,
+        "segment_strategies": 1,
     }
     assert manifest(lake)["policies"]["time_zone"] == "Europe/Berlin"
     assert manifest(lake)["day"] == "2025-03-03"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.rules import parse_rule
+from pipeline.rules import Vocabulary, parse_rule, parse_score
 from pipeline.tables import Kind
 
 NAMES = {
@@ -26,7 +28,7 @@ NAMES = {
 
 
 def sql(text: str, dialect: str = "duckdb") -> str:
-    return parse_rule(text, NAMES, where="segments/x.toml:7").sql(dialect)
+    return parse_rule(text, Vocabulary(NAMES), where="segments/x.toml:7").sql(dialect)
 
 
 def refusal(text: str) -> str:
@@ -133,14 +135,14 @@ def test_exact_numbers_stay_exact_decimals_in_sums_and_products(text: str) -> No
         ("abs(r_score) = 1", "`abs(...)`: functions and subqueries are not part"),
         ("r_score = 1 AND (SELECT TRUE)", "this is not part of the rule language"),
         ("`r_score` = 1", "names are not quoted like this"),
-        ("r_score = '1'::INTEGER", "parameters and casts are not part"),
+        ("r_score = '1'::INTEGER", "casts are not part"),
         ("fav\u200bourite = 'a'", "an invisible character"),
         ("(" * 11 + "is_prospect" + ")" * 11, "too many nested parentheses"),
         ("+".join(["r_score"] * 50) + " = 1", "too many operations in a row"),
         ("is_prospect" + " " * 4_000, "longer than 4000 characters"),
         ("r_score = 1_000", "`_000` does not fit here"),
         ("r_score = 1e3", "`e3` does not fit here"),
-        ("value_rank_share > .5", "looks at features only"),
+        ("value_rank_share > .5", "a point stands within a number or between a scheme"),
         ("r_score = 1234567890123456", "more than 15 digits"),
         ("spend_amount * spend_amount * spend_amount > 0", "more than 38 digits"),
         ("favourite_category LIKE 'a%'", "`LIKE` does not fit here"),
@@ -159,14 +161,53 @@ def test_what_is_not_a_condition_is_refused_in_words(text: str, message: str) ->
     assert message in refusal(text)
 
 
-@pytest.mark.parametrize("text", ["recency_days > @high_spend", "@high_spend", "r_score = $n", "r_score = :n", "r_score = ?"])
-def test_parameters_are_refused(text: str) -> None:
-    assert "not" in refusal(text).splitlines()[0]
+@pytest.mark.parametrize("text", ["r_score = $n", "r_score = :n", "r_score = ?", "r_score = @", "r_score = @1"])
+def test_other_kinds_of_parameters_are_refused(text: str) -> None:
+    assert refusal(text)
 
 
-def test_parameters_with_an_at_sign_and_other_schemes_are_refused_by_name() -> None:
-    assert "parameters are not supported yet" in refusal("spend_amount > @high_spend")
-    assert "not at other tables or schemes" in refusal("rfm.champions")
+WORDS = Vocabulary(
+    {**NAMES, "recency_days": Kind.INTEGER, "last_order_date": Kind.DATE, "rfm.segment": Kind.TEXT},
+    {"high": 500, "share": 0.25, "low": -3, "since": date(2024, 2, 29), "place": "it's", "wanted": True},
+    {"rfm.segment": {"Champions": "champions", "champions": "champions", "lost": "lost"}},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt_out"),
+    [
+        ("recency_days >= @high", "recency_days >= 500"),
+        ("value_rank_share < @share", "value_rank_share < 0.25"),
+        ("recency_days BETWEEN @low AND @high", "recency_days BETWEEN -3 AND 500"),
+        ("recency_days - @low > 0", "recency_days - -3 > 0"),
+        ("last_order_date >= @since", "last_order_date >= DATE '2024-02-29'"),
+        ("favourite_category IN (@place, 'b')", "favourite_category IN ('it''s', 'b')"),
+        ("is_prospect = @wanted", "is_prospect = TRUE"),
+    ],
+)
+def test_a_parameter_reads_as_if_its_value_stood_there(text: str, spelt_out: str) -> None:
+    assert parse_rule(text, WORDS, where="x") == parse_rule(spelt_out, WORDS, where="x")
+
+
+def test_an_unknown_parameter_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"unknown parameter `@hihg` \(did you mean `high`\?\)"):
+        parse_rule("recency_days > @hihg", WORDS, where="x")
+
+
+def test_a_segment_of_another_scheme_goes_by_its_id_or_its_title() -> None:
+    by_title, by_id = (parse_rule(f"rfm.segment IN ('{name}', 'lost')", WORDS, where="x") for name in ("Champions", "champions"))
+    assert by_title == by_id
+
+
+def test_an_unknown_segment_of_another_scheme_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"no such segment: `champion` \(did you mean `champions`\?\)"):
+        parse_rule("rfm.segment = 'champion'", WORDS, where="x")
+
+
+def test_a_score_is_a_number() -> None:
+    assert parse_score("2 * r_score + 1", WORDS, where="x").sql().endswith("AS DOUBLE)")
+    with pytest.raises(ConfigError, match="a score must be a number"):
+        parse_score("is_prospect", WORDS, where="x")
 
 
 def test_a_refusal_names_the_file_the_place_and_what_to_do() -> None:
@@ -175,7 +216,7 @@ def test_a_refusal_names_the_file_the_place_and_what_to_do() -> None:
         "      OR r_scor = 1\n"
         "         ^\n"
         "  where: segments/x.toml:7, line 2, column 6 of the rule\n"
-        "  next:  Use a feature or a declared attribute."
+        "  next:  Use a feature, a declared attribute, or the segment of a scheme of rules, such as rfm.segment."
     )
 
 
@@ -190,5 +231,7 @@ def test_hundreds_of_conditions_in_a_row_are_one_rule() -> None:
 
 
 def test_equal_rules_written_differently_are_equal_trees() -> None:
-    left, right = (parse_rule(text, NAMES, where="x") for text in ("(r_score)=5 and (is_prospect)", '"r_score" = 005\nAND is_prospect'))
+    left, right = (
+        parse_rule(text, Vocabulary(NAMES), where="x") for text in ("(r_score)=5 and (is_prospect)", '"r_score" = 005\nAND is_prospect')
+    )
     assert left == right

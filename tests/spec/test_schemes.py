@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from pipeline.company import LEVELS, Company
 from pipeline.errors import ConfigError
-from pipeline.proofs import CELLS
+from pipeline.proofs import CELLS, Proof
 from pipeline.rules import rule_value
 from pipeline.segments import Scheme, Schemes, load_schemes, segments_statement
 from pipeline.tables import Column, Kind
@@ -164,7 +164,7 @@ def test_value_tiers_end_where_richer_customers_hold_80_and_95_percent(spend: st
 def test_our_schemes_are_complete_and_in_words() -> None:
     loaded = our_schemes()
     assert {"lifecycle", "rfm", "value_tier"} <= {found.name for found in loaded.schemes}
-    assert not loaded.not_computed
+    assert all(reason.startswith("needs ") for reason in loaded.not_computed.values())
     for found in loaded.schemes:
         assert found.level in LEVELS
         assert found.question.endswith("?")
@@ -188,7 +188,7 @@ def test_a_scheme_whose_attribute_the_company_lacks_is_not_computed_and_says_why
     text = definition(segment("young", "age < 30"), segment("rest"), needs='{ age = "integer", phone = "text" }', evidence='["age"]')
     phone = an_attribute(Column("phone", Kind.TEXT, "", pii=True))
     loaded = load_schemes(company_with(tmp_path, phone, mine=text))
-    assert loaded.not_computed == {"mine": "needs age, phone (held back as personal data)"}
+    assert loaded.not_computed["mine"] == "needs age, phone (held back as personal data)"
     assert "mine" not in {found.name for found in loaded.schemes}
 
 
@@ -251,9 +251,63 @@ def test_rules_that_leave_somebody_over_need_an_otherwise(tmp_path: Path) -> Non
     assert "otherwise = true" in message
 
 
-def test_rules_about_anything_but_scores_are_never_taken_for_total(tmp_path: Path) -> None:
-    text = definition(segment("rich", "spend_amount > 10"), segment("poor", "NOT spend_amount > 10"))
-    assert "without a segment" in refusal(tmp_path, text)
+def test_rules_over_ranges_are_proven_total_or_name_who_is_left_over(tmp_path: Path) -> None:
+    def split(low: str, high: str) -> str:
+        return definition(segment("low", low), segment("high", high))
+
+    schemes_of(tmp_path, mine=split("spend_amount <= 10", "spend_amount > 10"))
+    schemes_of(tmp_path, mine=split("order_count < 3", "order_count > 2"))
+    assert "such as one with spend_amount = 10" in refusal(tmp_path, split("spend_amount < 10", "spend_amount > 10"))
+    assert "such as one with order_count = 3" in refusal(tmp_path, split("order_count < 3", "order_count > 3"))
+    assert "such as one with gap_mean_days = nothing" in refusal(tmp_path, split("gap_mean_days < 3", "gap_mean_days >= 3"))
+    assert "such as one with main_channel = ''" in refusal(tmp_path, split("main_channel = 'web'", "main_channel IS NULL"))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "dead"),
+    [
+        ("spend_amount > 10", "spend_amount > 20"),
+        ("spend_amount > 10 OR is_prospect", "spend_amount >= 10.0001 AND category_count > 2"),
+        ("order_count > 3", "order_count >= 4"),
+        ("last_order_date >= DATE '2024-02-29'", "last_order_date > DATE '2024-02-28'"),
+        ("main_channel = 'web'", "main_channel IN ('web') AND r_score = 5"),
+        ("recency_days <= active_limit_days", "NOT recency_days > active_limit_days"),
+        ("NOT is_prospect", "category_count > 3 AND category_count < 3"),
+        ("NOT is_prospect", "order_count < 0"),
+        ("NOT is_prospect", "order_count > 2 AND order_count < 3"),
+    ],
+)
+def test_a_segment_that_nobody_can_be_in_is_found_over_ranges_too(tmp_path: Path, earlier: str, dead: str) -> None:
+    assert "nobody can ever be in `dead`" in refusal(
+        tmp_path, definition(segment("first", earlier), segment("dead", dead), segment("rest"))
+    )
+
+
+@pytest.mark.parametrize("column", ["spend_amount", "recency_days", "gap_mean_days"])
+def test_among_many_ranges_the_one_that_others_cover_is_found_and_no_other(tmp_path: Path, column: str) -> None:
+    ranges = [segment(f"s{n}", f"{column} >= {10 * n} AND {10 * n + 10} > {column}") for n in range(100)]
+    schemes_of(tmp_path, mine=definition(*ranges, segment("beyond", f"{column} >= 1000.5"), segment("rest")))
+    covered = segment("covered", f"{column} > 15 AND {column} <= 994")
+    message = refusal(tmp_path, definition(*ranges, covered, segment("rest")))
+    assert "nobody can ever be in `covered`" in message
+    assert "`s1`, `s2`" in message
+    assert "`s0`" not in message
+
+
+def test_a_scheme_says_how_it_is_proven_and_what_only_customers_can_tell(tmp_path: Path) -> None:
+    proofs = {name: scheme(name).proof for name in ("rfm", "value_tier", "lifecycle")}
+    assert proofs["rfm"] == Proof("enumeration")
+    assert proofs["value_tier"] == Proof("intervals")
+    lifecycle = proofs["lifecycle"]
+    assert lifecycle is not None
+    assert lifecycle.method == "features"
+    assert "prospect" not in lifecycle.undecided
+    text = definition(
+        *(segment(f"s{n}", f"recency_days = {n} AND main_channel = 'c{n}' AND spend_amount > {n}") for n in range(200)), segment("rest")
+    )
+    many = scheme("mine", schemes_of(tmp_path, mine=text)).proof
+    assert many is not None
+    assert many.method == "features"
 
 
 @pytest.mark.parametrize(
@@ -319,5 +373,6 @@ def test_the_statement_has_one_part_per_scheme() -> None:
     schemes = our_schemes().schemes
     statement = segments_statement(schemes)
     assert [column.alias_or_name for column in statement.selects] == ["customer_id", "scheme", "segment", "evidence"]
-    assert len(list(statement.find_all(exp.Select))) == len(schemes)
-    assert statement.find(exp.Order) is None
+    parts = [select for select in statement.find_all(exp.Select) if select.named_selects == statement.named_selects]
+    assert len(parts) == len(schemes)
+    assert not any(query.args.get("order") for query in (statement, *parts))

@@ -15,8 +15,9 @@ from nights import night_environment, run_night, write_shop
 
 from pipeline import steps
 from pipeline.cli import main
-from pipeline.errors import PipelineError
+from pipeline.errors import GateClosed, PipelineError
 from pipeline.lake import Lake
+from pipeline.tables import EXTRACTIONS
 
 GOOD, NEXT = date(2024, 3, 1), date(2024, 3, 2)
 ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
@@ -152,6 +153,71 @@ def test_a_night_stopped_by_a_critical_rule_ends_with_4_and_names_it(
     code, text = asked(monkeypatch, capsys, shop, published)
     assert code == 4
     assert "raw_customers breaks `" in text
+
+
+def test_a_rerun_of_the_live_night_that_a_gate_holds_back_is_told_with_the_gate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "company.toml").open("a") as file:
+        file.write("[gates]\nsmallest_population = 1\nchurn_share_limit = 0.5\n")
+    text = (shop / "data" / "orders.csv").read_text()
+    (shop / "data" / "orders.csv").write_text(text.replace(",c1,", ",c2,").replace(",c3,", ",c2,").replace(",c4,", ",c2,"))
+    read_again(shop, published)
+    with pytest.raises(GateClosed):
+        run_night(shop, published, GOOD)
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (6, "rerun_gate_closed")
+    assert found["live"]["day"] == found["newest"]["day"] == "2024-03-01"
+    assert {gate["gate"] for gate in found["newest"]["gates"] if gate["state"] == "closed"} == {"churn"}
+    code, printed = asked(monkeypatch, capsys, shop, published)
+    assert code == 6
+    assert "its rerun is held back by a closed gate" in " ".join(printed.split())
+    (shop / "data" / "orders.csv").write_text(text)
+    read_again(shop, published)
+    run_night(shop, published, GOOD)
+    assert status(monkeypatch, capsys, shop, published)["newest"]["outcome"] == "live"
+
+
+def test_a_rerun_of_the_live_night_that_validation_stops_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    text = (shop / "data" / "orders.csv").read_text()
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.writelines(f"q{n},1,,2024-03-01 11:00:00,1,5,a\n" for n in range(30))
+    for customers, outcome in ((None, (6, "rerun_gate_closed")), ("id\n", (4, "rerun_stopped"))):
+        if customers:
+            (shop / "data" / "customers.csv").write_text(customers)
+            (shop / "data" / "orders.csv").write_text(text)
+        read_again(shop, published)
+        with night_environment(shop, published), pytest.raises(PipelineError):
+            steps.validate(GOOD.isoformat())
+        found = status(monkeypatch, capsys, shop, published)
+        assert (found["exit_code"], found["newest"]["outcome"]) == outcome
+
+
+def test_a_rerun_of_the_live_night_whose_reading_broke_off_is_not_finished(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    published.remove(EXTRACTIONS, day=GOOD)
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (7, "rerun_not_finished")
+
+
+def test_a_limit_that_is_lowered_later_says_nothing_of_the_night_that_is_live(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.write("q1,1,,2024-03-02 11:00:00,1,5,a\n")
+    (shop / "company.toml").write_text(f"{(shop / 'company.toml').read_text()}[gates]\nrejected_share_limit = 0.9\n")
+    run_night(shop, published, NEXT)
+    (shop / "company.toml").write_text((shop / "company.toml").read_text().replace("0.9", "0.01"))
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (0, "live")
+
+
+def read_again(shop: Path, lake: Lake) -> None:
+    with night_environment(shop, lake):
+        steps.extract(GOOD.isoformat(), reread=True)
 
 
 def ended_with(command: Any) -> int:

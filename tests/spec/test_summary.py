@@ -54,3 +54,13 @@ def test_an_older_night_is_not_said_to_be_live(shop: Path) -> None:
     text = summary(shop, width=120, day=date(2024, 3, 30))
     assert "current/customer_segments.parquet" not in text
     assert "customer_segments/day=2024-03-30/part-0.parquet" in text.replace("\n", "")
+
+
+def test_a_scheme_of_many_segments_shows_the_largest_and_says_where_the_others_are(tmp_path: Path) -> None:
+    orders = [f"o{n},1,c{n},2024-03-{n % 28 + 1:02} 10:00:00,1,{n}.50,category {n % 20:02}" for n in range(100)]
+    again = [f"p{n},1,c{n},2024-03-29 10:00:00,1,{n}.50,category {n % 20:02}" for n in range(100)]
+    folder = write_shop(tmp_path, [*orders, *again], customers=["c1"])
+    run_night(folder, Lake(folder / "lake"), NIGHT)
+    text = summary(folder, width=120)
+    assert "and 11 smaller ones: segments catalog --scheme category_affinity" in text
+    assert text.count("category 0") + text.count("category 1") == 12

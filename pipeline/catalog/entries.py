@@ -1,0 +1,103 @@
+"""What the catalogue holds: schemes, segments, strategies and sizes; and what a publication says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+State = Literal["live", "changed", "new", "not computed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many customers a segment has, what they spent in the window, and both as shares of the scheme's, 0 to 1."""
+
+    customer_count: int
+    customer_share: float | None
+    spend_amount: Decimal
+    spend_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """A segment as it was published."""
+
+    segment: str
+    title: str
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The live publication: its night, its segments by scheme in their order, and digests of what its schemes were then."""
+
+    day: date
+    publication_id: str
+    profiles: Mapping[str, Sequence[Profiled]]
+    digests: Mapping[str, str]
+
+    def size(self, scheme: str, segment: str) -> Size | None:
+        """Return the size of a segment, or None where the publication has no such segment."""
+        return next((found.size for found in self.profiles.get(scheme, ()) if found.segment == segment), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What to do about a segment's customers: texts by name in the language asked for."""
+
+    texts: Mapping[str, str]
+    priority: int
+    budget_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEntry:
+    """One segment: `words` say who is in it, `rule` is its rule as written, if any; sizes are None where no night told them."""
+
+    segment: str
+    title: str
+    description: str
+    words: str
+    rule: str = ""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    card: Card | None = None
+    size: Size | None = None
+    crosswalk: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeEntry:
+    """One scheme with its segments; `features` is all that decides, `card` is for those segments that have none of their own."""
+
+    scheme: str
+    title: str
+    level: str
+    kind: str
+    question: str
+    decision: str
+    proof: str
+    file: str
+    state: State
+    segments: tuple[SegmentEntry, ...]
+    reason: str = ""
+    undecided: tuple[str, ...] = ()
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    card: Card | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every scheme of a company, by level and name; `gone` names those that are live though nothing defines them any more."""
+
+    company: str
+    language: str
+    day: date | None
+    publication_id: str | None
+    schemes: tuple[SchemeEntry, ...]
+    gone: tuple[str, ...] = ()

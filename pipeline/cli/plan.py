@@ -1,0 +1,60 @@
+"""`segments plan` and `segments apply`: who would move, before anything changes, and making it so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption, use
+from pipeline.cli.run import OverrideOption, ReasonOption
+from pipeline.company import load_company
+from pipeline.errors import PipelineError
+from pipeline.gates import asked_override
+
+CHANGES, FAILED = 2, 1
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a machine.")]
+PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, as `segments plan` showed it.")]
+
+
+def plan(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """Show who would move if the definitions as they are now took the place of the live ones.
+
+    Ends with 0 where nothing would change, 2 where something would, 1 on an error: a pull request can be judged by it.
+    """
+    from pipeline.lake import Lake
+    from pipeline.plans.planning import plan_of
+
+    try:
+        found = plan_of(load_company(company), Lake(lake))
+    except PipelineError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise typer.Exit(FAILED) from None
+    if as_json:
+        from pipeline.report.plan_view import plan_as_json
+
+        typer.echo(json.dumps(plan_as_json(found), indent=2, ensure_ascii=False))
+    else:
+        from pipeline.report.plan_view import print_plan
+
+        print_plan(found)
+    raise typer.Exit(0 if found.changes.is_nothing else CHANGES)
+
+
+def apply(
+    plan_id: PlanArgument,
+    company: CompanyOption = COMPANY,
+    lake: LakeOption = LAKE,
+    override_gate: OverrideOption = None,
+    reason: ReasonOption = "",
+) -> None:
+    """Publish the change that a plan showed, and only that."""
+    from pipeline.applying import apply_plan
+    from pipeline.lake import Lake
+
+    asked = asked_override(override_gate or (), reason)
+    use(company, lake)
+    applied = apply_plan(load_company(company), Lake(Path(lake)), plan_id, asked=asked)
+    typer.echo(f"Published: {applied.day} by the definitions of plan {applied.plan_id}.")

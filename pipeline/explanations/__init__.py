@@ -1,0 +1,22 @@
+"""Why a customer is where they are, and what would take them elsewhere."""
+
+from pipeline.explanations.changes import ANOTHER, Change, changes_of
+from pipeline.explanations.deciding import Case, Judged, Ranks, Standing
+from pipeline.explanations.explaining import Explanation, Nearest, explanation_of, nearest_segment
+from pipeline.explanations.moves import Move, moves_of
+
+__all__ = [
+    "ANOTHER",
+    "Case",
+    "Change",
+    "Explanation",
+    "Judged",
+    "Move",
+    "Nearest",
+    "Ranks",
+    "Standing",
+    "changes_of",
+    "explanation_of",
+    "moves_of",
+    "nearest_segment",
+]

@@ -1,0 +1,75 @@
+"""Which column is calculated from which, as a graph that can be followed either way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+ROWS = "*"
+How = Literal["copy", "value", "rows"]
+
+
+class Field(NamedTuple):
+    """A column of a table or of a part of its statement; `*` stands for which rows there are."""
+
+    table: str
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}"
+
+
+class Edge(NamedTuple):
+    """`target` reads `source`: it is a copy, its value is calculated from it, or it only chooses the rows that count."""
+
+    target: Field
+    source: Field
+    how: How
+
+
+class Graph:
+    """Every edge between the columns of some tables."""
+
+    def __init__(self, edges: Iterable[Edge]) -> None:
+        self._up: dict[bool, dict[Field, set[Field]]] = {True: defaultdict(set), False: defaultdict(set)}
+        self._down: dict[bool, dict[Field, set[Field]]] = {True: defaultdict(set), False: defaultdict(set)}
+        self._copied: dict[Field, set[Field]] = defaultdict(set)
+        for edge in edges:
+            self._up[edge.how != "rows"][edge.target].add(edge.source)
+            self._down[edge.how != "rows"][edge.source].add(edge.target)
+            if edge.how == "copy":
+                self._copied[edge.target].add(edge.source)
+
+    def sources(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
+        """Return what the values of `fields` are calculated from, at any depth, and what only chooses the rows that count for them."""
+        return _reached(self._up, fields)
+
+    def same(self, field: Field, table: str) -> list[Field]:
+        """Return `field` and what it is a copy of, as far as that is a part of the statement of `table`."""
+        sources = self._copied.get(field, set())
+        if len(sources) != 1:
+            return [field]
+        (source,) = sources
+        return [field, *(self.same(source, table) if source.table.startswith(f"{table}/") else [])]
+
+    def readers(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
+        """Return what is calculated from the values of `fields`, at any depth, and what they only choose the rows for."""
+        return _reached(self._down, fields)
+
+
+def _reached(edges: Mapping[bool, Mapping[Field, set[Field]]], fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
+    start = set(fields)
+    values = _closure([edges[True]], start)
+    everything = _closure(list(edges.values()), start)
+    return values - start, everything - values
+
+
+def _closure(edges: list[Mapping[Field, set[Field]]], start: set[Field]) -> set[Field]:
+    reached, waiting = set(start), list(start)
+    while waiting:
+        field = waiting.pop()
+        new = {other for step in edges for other in step.get(field, ())} - reached
+        reached |= new
+        waiting += new
+    return reached

@@ -1,0 +1,92 @@
+"""Which schemes and segments look at which features: by their rules, as evidence, through other schemes, or as clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlglot import exp
+
+from pipeline.clusters import ClusterScheme
+from pipeline.segments import Scheme, Segment
+from pipeline.segments.references import SUFFIX
+
+Way = Literal["rule", "values", "evidence", "clusters", "reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A scheme that something is used by: how, by which of its segments, and through which other schemes.
+
+    No segments stand for all of them: the scheme as a whole goes by it. A scheme that only shows it as evidence has none either.
+    """
+
+    scheme: str
+    ways: tuple[Way, ...]
+    segments: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
+
+
+def names_in(scheme: Scheme, segment: Segment) -> set[str]:
+    """Return what a segment's own rule looks at: features, attributes and columns such as `rfm.segment`."""
+    signals = segment.signals.conditions if segment.signals else ()
+    return _names([segment.rule, segment.score, *signals]) | whole_names(scheme)
+
+
+def whole_names(scheme: Scheme) -> set[str]:
+    """Return what decides about every segment of a scheme of values."""
+    return _names([scheme.rule]) | ({scheme.attribute} if scheme.attribute else set())
+
+
+def scheme_names(scheme: Scheme) -> set[str]:
+    """Return everything that decides in a scheme, what it only shows left out."""
+    return {name for segment in scheme.segments for name in names_in(scheme, segment)} | whole_names(scheme)
+
+
+def names_behind(names: Iterable[str], schemes: Sequence[Scheme]) -> set[str]:
+    """Return `names` and, where one is a column such as `rfm.segment`, everything that decides in that scheme."""
+    by_name = {scheme.name: scheme for scheme in schemes}
+    found = set(names)
+    for name in names:
+        other = by_name.get(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else None
+        found |= names_behind(scheme_names(other), schemes) if other else set()
+    return found
+
+
+def uses(features: Iterable[str], schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> tuple[Use, ...]:
+    """Return who uses any of `features`, by scheme; `features` may hold columns such as `rfm.segment`."""
+    asked = set(features)
+    found = [*(use for scheme in schemes for use in _of_scheme(scheme, asked, schemes)), *_of_clusters(asked, cluster_schemes)]
+    return tuple(sorted(found, key=lambda use: use.scheme))
+
+
+def _of_scheme(scheme: Scheme, asked: set[str], schemes: Sequence[Scheme]) -> Iterator[Use]:
+    is_whole = _is_touched(whole_names(scheme), asked, schemes)
+    segments = () if is_whole else tuple(s.id for s in scheme.segments if _is_touched(names_in(scheme, s), asked, schemes))
+    through = tuple(name for name in sorted(_referred(scheme) - asked) if _is_touched({name}, asked, schemes))
+    is_direct = bool(scheme_names(scheme) & asked)
+    ways: dict[Way, bool] = {
+        "rule": is_direct and scheme.kind == "rules",
+        "values": is_direct and scheme.kind != "rules",
+        "reference": bool(through),
+        "evidence": bool(set(scheme.evidence) & asked),
+    }
+    if any(ways.values()):
+        yield Use(scheme.name, tuple(way for way, is_so in ways.items() if is_so), segments, tuple(n.removesuffix(SUFFIX) for n in through))
+
+
+def _of_clusters(asked: set[str], cluster_schemes: Sequence[ClusterScheme]) -> Iterator[Use]:
+    yield from (Use(scheme.name, ("clusters",)) for scheme in cluster_schemes if asked & set(scheme.columns))
+
+
+def _is_touched(names: set[str], asked: set[str], schemes: Sequence[Scheme]) -> bool:
+    return bool(names_behind(names, schemes) & asked)
+
+
+def _referred(scheme: Scheme) -> set[str]:
+    return {name for name in scheme_names(scheme) if name.endswith(SUFFIX)}
+
+
+def _names(trees: Iterable[exp.Expr | None]) -> set[str]:
+    return {column.name for tree in trees if tree is not None for column in tree.find_all(exp.Column)}

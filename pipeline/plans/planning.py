@@ -1,0 +1,204 @@
+"""The plan: the live night's customers segmented by the definitions as they are now, beside what is live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from pipeline.company import Company
+from pipeline.engines import Engine
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.errors import DataError
+from pipeline.lake import Lake, reading
+from pipeline.plans.changes import Changes, changes_between
+from pipeline.publish.pointer import MANIFEST, Publication, current_publication
+from pipeline.segments import Scheme, load_schemes, membership_statement
+from pipeline.statements import statement
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.valid_definitions import company_valid, definitions_digest
+
+SAMPLE_SIZE = 20
+LIVE = replace(CUSTOMER_SEGMENTS, name="live_segments")
+PLANNED = replace(CUSTOMER_SEGMENTS, name="planned_segments")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How many customers go from one segment to another, or stay, and the window's spend they bring; None is no segment."""
+
+    from_segment: str | None
+    to_segment: str | None
+    customer_count: int
+    spend_amount: Decimal
+    write_count: int
+
+    @property
+    def is_move(self) -> bool:
+        """Whether these customers change their segment."""
+        return self.from_segment != self.to_segment
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """One customer who would move, by id, and the rule that would take them."""
+
+    customer_id: str
+    from_segment: str
+    to_segment: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemePlan:
+    """What would change in one scheme; `segments` are the ids it has before or after, in the order of its definition."""
+
+    scheme: str
+    title: str
+    segments: tuple[str, ...]
+    flows: tuple[Flow, ...]
+    sample: tuple[Mover, ...]
+    downstream: tuple[str, ...]
+
+    @property
+    def moves(self) -> tuple[Flow, ...]:
+        """Return the flows from one segment to another."""
+        return tuple(flow for flow in self.flows if flow.is_move)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the definitions as they are now would change in the live night; `plan_id` names exactly that."""
+
+    plan_id: str
+    day: date
+    publication_id: str
+    changes: Changes
+    schemes: tuple[SchemePlan, ...]
+    settings_changed: tuple[str, ...]
+
+    @property
+    def write_count(self) -> int:
+        """Return how many rows of customer_segments a CRM would be sent."""
+        return sum(flow.write_count for scheme in self.schemes for flow in scheme.flows)
+
+
+def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
+    """Return the plan for `company` as its files are now, over the customers of the live night.
+
+    Raises DataError where nothing is live or the live night was computed again without being published, ConfigError for a wrong file.
+    """
+    live = _live(lake)
+    valid = company_valid(lake, company, live.day)
+    features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    now = _seen_from(company, features)
+    before, after = load_schemes(valid).schemes, load_schemes(now).schemes
+    changes = changes_between(before, after)
+    with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
+        engine.register(now.table(CUSTOMER_FEATURES), [features])
+        engine.register(CUSTOMER_SEGMENTS, [memberships])
+        schemes = _scheme_plans(engine, changes, before, after)
+    identity = [live.publication_id, _sha256(features), _sha256(memberships), definitions_digest(company)]
+    return Plan(
+        plan_id=sha256(json.dumps(identity).encode()).hexdigest()[:12],
+        day=live.day,
+        publication_id=live.publication_id,
+        changes=changes,
+        schemes=schemes,
+        settings_changed=_settings_changed(valid, company),
+    )
+
+
+def _live(lake: Lake) -> Publication:
+    live = current_publication(lake)
+    if live is None:
+        raise DataError("nothing is published yet, so nobody can move", where=str(lake.root), todo="Run a night first: segments run.")
+    told = json.loads((live.folder / MANIFEST).read_text("utf-8"))["schemes"]
+    computed = lake.path(CUSTOMER_SEGMENTS, day=live.day)
+    with reading(CUSTOMER_SEGMENTS.name, computed):
+        if lake.manifest(computed).get("schemes") != told:
+            what = f"{live.day} was segmented anew since it was published, so its segments are not those that are live"
+            raise DataError(
+                what, where=str(computed), todo=f"See why it is held back (segments status), or run it: segments run --day {live.day}."
+            )
+    return live
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _seen_from(company: Company, features: Path) -> Company:
+    """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
+    names = set(pq.read_schema(features).names)
+    return replace(company, attributes=tuple(a for a in company.attributes if a.column.name in names))
+
+
+def _settings_changed(before: Company, after: Company) -> tuple[str, ...]:
+    """Return the settings that change what is known of customers, which takes a night and no plan shows."""
+    names = ("window_days", "zone", "currency", "attributes")
+    return tuple(name for name in names if getattr(before, name) != getattr(after, name))
+
+
+def _scheme_plans(engine: Engine, changes: Changes, before: Sequence[Scheme], after: Sequence[Scheme]) -> tuple[SchemePlan, ...]:
+    names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
+    if not names:
+        return ()
+    old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
+    engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
+    engine.define(PLANNED, _planned([new[name] for name in names if name in new], new))
+    flows, sample = _rows(engine, "planned_moves"), _rows(engine, "planned_sample", limit=SAMPLE_SIZE)
+    return tuple(
+        SchemePlan(
+            scheme=name,
+            title=(new.get(name) or old[name]).title,
+            segments=_segment_ids(old.get(name), new.get(name), [row for row in flows if row["scheme"] == name]),
+            flows=tuple(Flow(**_without_scheme(row)) for row in flows if row["scheme"] == name),
+            sample=tuple(_mover(new[name], row) for row in sample if row["scheme"] == name),
+            downstream=changes.downstream.get(name, ()),
+        )
+        for name in names
+    )
+
+
+def _planned(schemes: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Query:
+    if not schemes:
+        return exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.false())
+    first, *others = (membership_statement(scheme, by_name) for scheme in schemes)
+    for other in others:
+        first = exp.union(first, other, distinct=False)
+    return first
+
+
+def _rows(engine: Engine, name: str, **parameters: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = engine.run(statement(name), parameters).read_all().to_pylist()
+    return rows
+
+
+def _without_scheme(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "scheme"}
+
+
+def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the ids in the order of the new definition, then of the old one, then the values that are segments themselves."""
+    defined = [segment.id for scheme in (new, old) if scheme for segment in scheme.segments]
+    met = sorted({row[name] for row in rows for name in ("from_segment", "to_segment") if row[name]})
+    return tuple(dict.fromkeys((*defined, *met)))
+
+
+def _mover(scheme: Scheme, row: Mapping[str, Any]) -> Mover:
+    segment = next((segment for segment in scheme.segments if segment.id == row["to_segment"]), None)
+    reason = segment.rule_text if segment and segment.rule_text else scheme.rule_text
+    if segment and segment.signals:
+        reason = f"{segment.signals.needed} of: {'; '.join(segment.signals.texts)}"
+    return Mover(row["customer_id"], row["from_segment"], row["to_segment"], reason or "no other rule takes them any more")

@@ -1,0 +1,18 @@
+"""Schemes: named sets of segments, of which every customer has exactly one; proven when a definition loads."""
+
+from pipeline.segments.loading import load_schemes
+from pipeline.segments.membership_statement import membership_statement, segments_statement
+from pipeline.segments.scheme import Scheme, Schemes, Segment, Signals
+from pipeline.segments.strategies import STRATEGY_TEXTS, Strategy
+
+__all__ = [
+    "STRATEGY_TEXTS",
+    "Scheme",
+    "Schemes",
+    "Segment",
+    "Signals",
+    "Strategy",
+    "load_schemes",
+    "membership_statement",
+    "segments_statement",
+]

@@ -1,0 +1,187 @@
+"""Schemes as one statement: the segment and the evidence of every customer in every scheme, alike on every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+from sqlglot import exp
+
+from pipeline.segments.references import SUFFIX
+from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
+from pipeline.statements import statement
+from pipeline.tables import CUSTOMER_FEATURES
+
+# The columns of ranked_values, under names that no attribute can have.
+_RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value", "customer_count", "place", "rank_share")}
+
+
+def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
+    """Return the statement that gives customer_id, scheme, segment and evidence, one row per customer and scheme, unsorted.
+
+    It reads the registered table customer_features, alike on every engine. No scheme is a ValueError.
+    """
+    by_name = {scheme.name: scheme for scheme in schemes}
+    first, *others = (membership_statement(scheme, by_name) for scheme in schemes)
+    return reduce(lambda united, other: exp.union(united, other, distinct=False, copy=False), others, first)
+
+
+def membership_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Query:
+    """Return the statement of one scheme; `by_name` holds at least those that it refers to."""
+    if scheme.kind != "rules":
+        return _of_values(scheme, _relation(scheme, by_name))
+    relation = _relation(scheme, by_name)
+    if scheme.decision == "highest_score":
+        relation = exp.select("*", *_scores(scheme)).from_(relation).subquery("scored")
+    return _memberships(scheme, relation, decision(scheme), _evidence(scheme))
+
+
+def decision(scheme: Scheme) -> exp.Expression:
+    """Return the expression that gives the segment of a scheme of rules, among the columns that its relation has."""
+    chosen = exp.Case()
+    for place, segment in enumerate(scheme.segments):
+        name = exp.Literal.string(segment.id)
+        if is_otherwise(segment):
+            return chosen.else_(name)
+        chosen = chosen.when(_wins(scheme, place) if segment.rule is None or scheme.decision == "highest_score" else segment.rule, name)
+    return chosen
+
+
+def _wins(scheme: Scheme, place: int) -> exp.Expr:
+    is_above = exp.GT(this=_score(place), expression=_number(scheme.floor))
+    return exp.and_(is_above, exp.EQ(this=_score(place), expression=_best(scheme)))
+
+
+def is_otherwise(segment: Segment) -> bool:
+    """Return whether a segment of a scheme of rules takes everybody left over."""
+    return segment.rule is None and segment.score is None and segment.signals is None
+
+
+def _memberships(scheme: Scheme, relation: exp.Expression, chosen: exp.Expression, evidence: exp.Expression) -> exp.Query:
+    columns = {"scheme": exp.Literal.string(scheme.name), "segment": chosen, "evidence": evidence}
+    named = [exp.alias_(value, name) for name, value in columns.items()]
+    return exp.select(exp.column("customer_id"), *named).from_(relation)
+
+
+def _relation(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Expression:
+    """Return the features, with the segment of each scheme that is referred to as one more column."""
+    relation: exp.Expression = exp.to_table(CUSTOMER_FEATURES.name)
+    for name in scheme.references:
+        other = by_name[name]
+        if other.decision == "highest_score":
+            relation = exp.select("*", *_scores(other)).from_(relation).subquery(f"scored_{name}")
+            plain = exp.Star(except_=[exp.to_identifier(_score(place).name, quoted=True) for place in range(len(_scores(other)))])
+            query = exp.select(plain, exp.alias_(decision(other), f"{name}{SUFFIX}", quoted=True))
+        else:
+            query = exp.select("*", exp.alias_(decision(other), f"{name}{SUFFIX}", quoted=True))
+        relation = query.from_(relation).subquery(f"with_{name}")
+    return relation
+
+
+def _scores(scheme: Scheme) -> list[exp.Expr]:
+    """Return one column per segment that competes: its score where it may have somebody, else the floor, which does not win."""
+    scored = [segment for segment in scheme.segments if not is_otherwise(segment)]
+    return [exp.alias_(_competing(scheme, segment), _score(place).name, quoted=True) for place, segment in enumerate(scored)]
+
+
+def _competing(scheme: Scheme, segment: Segment) -> exp.Expression:
+    floor, score = _number(scheme.floor), score_of(segment)
+    conditions: list[exp.Expr] = [exp.GT(this=exp.Paren(this=score), expression=floor)]
+    if segment.rule is not None:
+        conditions.append(segment.rule)
+    if segment.signals is not None:
+        conditions.append(exp.GTE(this=signals_shown(segment), expression=exp.Literal.number(segment.signals.needed)))
+    return exp.Case().when(exp.and_(*conditions), score).else_(floor)
+
+
+def score_of(segment: Segment) -> exp.Expression:
+    """Return the score of a segment that competes: a DOUBLE."""
+    if segment.score is not None:
+        return segment.score
+    count = len(segment.signals.conditions) if segment.signals else 1
+    share = exp.Div(this=exp.cast(signals_shown(segment), "double"), expression=exp.Literal.number(count))
+    return exp.Paren(this=share)
+
+
+def signals_shown(segment: Segment) -> exp.Expression:
+    """Return how many of the segment's signals a customer shows."""
+    conditions = segment.signals.conditions if segment.signals else ()
+    shown: list[exp.Expression] = [
+        exp.Case().when(condition, exp.Literal.number(1)).else_(exp.Literal.number(0)) for condition in conditions
+    ]
+    return exp.Paren(this=reduce(lambda left, right: exp.Add(this=left, expression=right), shown))
+
+
+def _score(place: int) -> exp.Column:
+    return exp.column(f"score.{place}", quoted=True)
+
+
+def _best(scheme: Scheme) -> exp.Expression:
+    first, *others = (_score(place) for place in range(sum(not is_otherwise(segment) for segment in scheme.segments)))
+    return exp.Greatest(this=first, expressions=others) if others else first
+
+
+def _number(value: float) -> exp.Expression:
+    return exp.cast(exp.Literal.number(f"{value:.9g}"), "double")
+
+
+def _evidence(scheme: Scheme) -> exp.Expression:
+    parts: list[exp.Expression] = []
+    for name in scheme.evidence:
+        parts += [
+            _label(name, parts),
+            exp.Coalesce(this=exp.cast(exp.column(name, quoted=True), "varchar"), expressions=[exp.Literal.string("-")]),
+        ]
+    for place, segment in enumerate(scheme.segments if scheme.decision == "highest_score" else ()):
+        if not is_otherwise(segment):
+            parts += [_label(segment.id, parts), *_score_words(place, segment)]
+    return exp.Concat(expressions=parts)
+
+
+def _label(name: str, before: Sequence[exp.Expression]) -> exp.Expression:
+    return exp.Literal.string(f"{', ' if before else ''}{name}=")
+
+
+def _score_words(place: int, segment: Segment) -> list[exp.Expression]:
+    """Return the signals shown, or the score of one who may win in whole percent: doubles print differently from engine to engine."""
+    if segment.signals is None:
+        percent = exp.cast(exp.Floor(this=exp.Mul(this=exp.Literal.number(100), expression=_score(place))), "bigint")
+        return [exp.cast(percent, "varchar"), exp.Literal.string("%")]
+    return [exp.cast(signals_shown(segment), "varchar"), exp.Literal.string(f"/{len(segment.signals.conditions)}")]
+
+
+def _of_values(scheme: Scheme, relation: exp.Expression) -> exp.Query:
+    """Return the memberships of a scheme whose segments are the values of an attribute, or tiers of them."""
+    value = exp.column(scheme.attribute, quoted=True)
+    is_alike = exp.EQ(this=value, expression=_RANKED["value"].copy())
+    joined = exp.select("*").from_(relation.copy()).join(_ranked(scheme, relation), on=is_alike, join_type="left")
+    chosen = exp.Case()
+    if scheme.rule is not None:
+        is_taken = exp.Coalesce(this=exp.Paren(this=scheme.rule), expressions=[exp.false()])
+        chosen = chosen.when(exp.Not(this=is_taken), exp.Literal.string(INSUFFICIENT_EVIDENCE))
+    chosen = chosen.when(exp.Is(this=_RANKED["value"].copy(), expression=exp.null()), exp.Literal.string(UNKNOWN))
+    chosen = _tier(scheme, chosen) if scheme.kind == "value_tiers" else _value(scheme, chosen)
+    return _memberships(scheme, joined.subquery("valued"), chosen, _evidence(scheme))
+
+
+def _ranked(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
+    """Return the values of those whom the scheme's rule takes, ranked, so that a value of many others gets no place of theirs."""
+    values = exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation.copy()).where(scheme.rule)
+    query = statement("ranked_values").copy()
+    next(table for table in query.find_all(exp.Table) if table.name == "attribute_values").replace(values.subquery("attribute_values"))
+    named = (exp.alias_(exp.column(name), column.name, quoted=True) for name, column in _RANKED.items())
+    return exp.select(*named).from_(query.subquery("counted")).subquery("ranked")
+
+
+def _tier(scheme: Scheme, chosen: exp.Case) -> exp.Case:
+    *limited, last = (segment for segment in scheme.segments if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE))
+    for segment in limited:
+        below = exp.LT(this=_RANKED["rank_share"].copy(), expression=_number(segment.below or 0))
+        chosen = chosen.when(below, exp.Literal.string(segment.id))
+    return chosen.else_(exp.Literal.string(last.id))
+
+
+def _value(scheme: Scheme, chosen: exp.Case) -> exp.Case:
+    is_beyond = exp.GT(this=_RANKED["place"].copy(), expression=exp.Literal.number(scheme.most_segments))
+    is_rare = exp.LT(this=_RANKED["customer_count"].copy(), expression=exp.Literal.number(scheme.fewest_customers))
+    return chosen.when(exp.or_(is_beyond, is_rare), exp.Literal.string(OTHER)).else_(_RANKED["value"].copy())

@@ -1,0 +1,42 @@
+"""Moves and their reasons have the same bytes whichever engine computed them."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+from builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines
+from nights import tree_bytes
+
+from pipeline.engines import Engine
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.lake import Lake
+from pipeline.memberships import compute_segments
+from pipeline.moves import keep_moves
+from pipeline.tables import SEGMENT_MOVES, Column, Kind
+
+NIGHTS = date(2024, 2, 29), date(2024, 3, 1)
+CITIES = {NIGHTS[0]: {"c1": "Bonn", "C1": "Ulm", "ı": "Ulm"}, NIGHTS[1]: {"c1": "Ulm", "C1": "Ulm", "i": "ქ"}}
+
+
+def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: Engine) -> None:
+    company = a_company(tmp_path, attributes=(an_attribute(Column('Größe "x"', Kind.TEXT, "City."), "geographic"),))
+    here = Lake(tmp_path / "duckdb")
+    for night, cities in CITIES.items():
+        bought = [("c1", date(2024, 2, 1), 9), ("C1", date(2024, 2, 20), 90), ("c1", date(2024, 2, 11), 20), ("C1", date(2024, 3, 1), 50)]
+        lines = [an_order_line(place, customer_id=name, day=day, net_amount=paid) for place, (name, day, paid) in enumerate(bought)]
+        write_order_lines(here, [line for line in lines if line["day"] <= night], known=night)
+        write_customers(here, company, [{"customer_id": name, 'Größe "x"': city} for name, city in cities.items()], known=night)
+        with closing(DuckDBEngine(here.root, memory_limit="500MB", threads=1)) as engine:
+            features_by_customer(company, here, night, engine=engine)
+            compute_segments(company, here, engine, night)
+            keep_moves(company, here, engine, night)
+    there = Lake(tmp_path / "spark")
+    shutil.copytree(here.root, there.root)
+    there.remove(SEGMENT_MOVES, day=NIGHTS[1])
+    keep_moves(company, there, spark, NIGHTS[1])
+    table = f"tables/{SEGMENT_MOVES.name}"
+    assert len({row["reason"] for row in here.read(SEGMENT_MOVES, day=NIGHTS[1]).to_pylist()}) > 1
+    assert tree_bytes(there, table) == tree_bytes(here, table)

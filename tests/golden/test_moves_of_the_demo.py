@@ -1,0 +1,77 @@
+"""Nine days of a real company, over a turn of the month: nobody moves without a reason, and no reason contradicts the orders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Any
+
+import duckdb
+import pytest
+from nights import night_environment
+
+from pipeline import steps
+from pipeline.calendar import days_between
+from pipeline.company import HOUSE
+from pipeline.lake import Lake
+from pipeline.moves import REASONS
+from pipeline.tables import ORDER_LINES, SEGMENT_MOVES
+
+FIRST, LAST, NEW_YEAR = date(2013, 12, 28), date(2014, 1, 5), date(2014, 1, 1)
+BUYING = ("behaviour_clusters", "lifecycle", "rfm", "value_tier")
+COMPANY = HOUSE / "examples" / "adventureworks"
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Return a lake whose last night read the source, and that told 9 nights from it."""
+    lake = Lake(tmp_path_factory.mktemp("adventureworks"))
+    with night_environment(COMPANY, lake):
+        steps.extract(LAST.isoformat())
+        steps.validate(LAST.isoformat())
+        for day in days_between(FIRST, LAST):
+            steps.features(day.isoformat())
+            steps.segment(day.isoformat())
+    return lake
+
+
+@pytest.fixture(scope="module")
+def moves(lake: Lake) -> list[dict[str, Any]]:
+    return [{"day": day, **row} for day in lake.nights(SEGMENT_MOVES) for row in lake.read(SEGMENT_MOVES, day=day).to_pylist()]
+
+
+def reasons(moves: list[dict[str, Any]], scheme: str) -> Counter[str]:
+    return Counter(row["reason"] for row in moves if row["scheme"] == scheme)
+
+
+def test_every_move_has_one_of_the_reasons(lake: Lake, moves: list[dict[str, Any]]) -> None:
+    assert lake.nights(SEGMENT_MOVES) == list(days_between(FIRST, LAST))
+    assert {row["reason"] for row in moves} <= set(REASONS)
+    assert len({(row["day"], row["customer_id"], row["scheme"]) for row in moves}) == len(moves)
+
+
+def test_who_ordered_since_moved_by_it_and_nobody_else(lake: Lake, moves: list[dict[str, Any]]) -> None:
+    files = str(lake.root / "tables" / ORDER_LINES.name / "day=*" / "known=*" / "*.parquet")
+    select = "SELECT DISTINCT customer_id, order_day FROM read_parquet(?) WHERE line_kind = 'order' AND order_day >= ?"
+    ordered = set(duckdb.execute(select, [files, FIRST]).fetchall())
+    bought = [row for row in moves if row["scheme"] in BUYING]
+    by_reason = {reason: {(row["customer_id"], row["day"]) for row in bought if row["reason"] == reason} for reason in REASONS}
+    assert by_reason["own_purchase"] <= ordered
+    assert not ordered & (by_reason["ageing"] | by_reason["population_shift"] | by_reason["threshold_refreeze"])
+
+
+def test_with_frozen_limits_who_did_nothing_moves_by_age_alone_but_on_the_first_of_a_month(moves: list[dict[str, Any]]) -> None:
+    others = {"own_purchase", "new_customer"}
+    assert set(reasons([row for row in moves if row["day"] != NEW_YEAR], "lifecycle")) - others == {"ageing"}
+    assert {"threshold_refreeze"} <= set(reasons([row for row in moves if row["day"] == NEW_YEAR], "lifecycle")) - others
+
+
+def test_clusters_move_nobody_because_others_did(moves: list[dict[str, Any]]) -> None:
+    """The model is pinned, and made of no ranks."""
+    assert set(reasons(moves, "behaviour_clusters")) == {"ageing", "own_purchase", "new_customer"}
+
+
+def test_value_tiers_also_move_because_others_did(moves: list[dict[str, Any]]) -> None:
+    counts = reasons(moves, "value_tier")
+    assert counts["population_shift"] > 0
+    assert set(counts) == {"ageing", "own_purchase", "new_customer", "population_shift"}

@@ -1,0 +1,85 @@
+"""Law 8 on any shop: the moves of a night turn the night before into it, each has a reason, and no order of nights tells others."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nights import tree_bytes
+
+from pipeline.company import Company
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.lake import Lake
+from pipeline.memberships import compute_segments
+from pipeline.moves import REASONS, keep_moves
+from pipeline.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES, Column, Kind
+
+NIGHTS = [date(2024, 2, 29) + timedelta(offset) for offset in (0, 1, 3)]
+CUSTOMERS = [f"c{number}" for number in range(6)]
+TABLE = f"tables/{SEGMENT_MOVES.name}"
+
+days = st.integers(0, 40).map(lambda back: NIGHTS[-1] - timedelta(back))
+amounts = st.sampled_from(["5", "20", "300", "-20"])
+bought = st.tuples(st.sampled_from(CUSTOMERS), days, amounts, st.integers(0, 2))
+cities = st.lists(st.sampled_from(["Bonn", "Ulm", "Rom"]), min_size=len(CUSTOMERS), max_size=len(CUSTOMERS))
+
+
+def store(lake: Lake, company: Company, lines: list[tuple[str, date, str, int]], places: list[list[str]]) -> None:
+    """Store lines as versions of the nights that learned of them: the day's own night, or a later one."""
+    for place, known in enumerate(NIGHTS):
+        learned = {day for _, day, _, late in lines if _night_of(day, late) == known}
+        seen = [line for line in lines if _night_of(line[1], line[3]) <= known and line[1] in learned]
+        rows = [_line(number, *line[:3]) for number, line in enumerate(seen)]
+        write_order_lines(lake, rows, known=known)
+        rows = [{"customer_id": customer, "country": city} for customer, city in zip(CUSTOMERS, places[place], strict=True)]
+        write_customers(lake, company, rows[: 4 + place], known=known)
+
+
+def _night_of(day: date, late: int) -> date:
+    own = next(place for place, night in enumerate(NIGHTS) if night >= day)
+    return NIGHTS[min(own + late, len(NIGHTS) - 1)]
+
+
+def _line(number: int, customer: str, day: date, amount: str) -> dict[str, Any]:
+    kind = "refund" if amount.startswith("-") else "order"
+    return an_order_line(number, customer_id=customer, day=day, net_amount=amount, line_kind=kind)
+
+
+def run(lake: Lake, company: Company, day: date) -> None:
+    with closing(DuckDBEngine(lake.root, memory_limit="500MB", threads=1)) as engine:
+        features_by_customer(company, lake, day, engine=engine)
+        compute_segments(company, lake, engine, day)
+        keep_moves(company, lake, engine, day)
+
+
+def memberships(lake: Lake, day: date) -> dict[tuple[str, str], str]:
+    return {(row["customer_id"], row["scheme"]): row["segment"] for row in lake.read(CUSTOMER_SEGMENTS, day=day).to_pylist()}
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(lines=st.lists(bought, min_size=4, max_size=25), places=st.lists(cities, min_size=3, max_size=3), order=st.permutations(NIGHTS))
+def test_moves_turn_the_night_before_into_the_night_in_whatever_order_nights_came(
+    lines: list[tuple[str, date, str, int]], places: list[list[str]], order: list[date]
+) -> None:
+    with TemporaryDirectory() as folder:
+        company = a_company(Path(folder), attributes=(an_attribute(Column("country", Kind.TEXT, "Country."), "geographic"),))
+        here, there = Lake(Path(folder) / "here"), Lake(Path(folder) / "there")
+        for lake, nights in ((here, NIGHTS), (there, order)):
+            store(lake, company, lines, places)
+            for night in nights:
+                run(lake, company, night)
+        assert tree_bytes(there, TABLE) == tree_bytes(here, TABLE)
+        for before, night in pairwise(NIGHTS):
+            rows = here.read(SEGMENT_MOVES, day=night).to_pylist()
+            said = memberships(here, before)
+            assert all(said.get((row["customer_id"], row["scheme"])) == row["from_segment"] for row in rows)
+            said |= {(row["customer_id"], row["scheme"]): row["to_segment"] for row in rows}
+            assert {key: segment for key, segment in said.items() if segment is not None} == memberships(here, night)
+            assert {row["reason"] for row in rows} <= {*REASONS} - {"rule_change", "erasure"}

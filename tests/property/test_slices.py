@@ -1,0 +1,64 @@
+"""Customers computed slice by slice are those computed at once, in the same order."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from builders import an_order_line, write_order_lines
+
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.features import compute_rollups
+from pipeline.lake import Lake
+from pipeline.recompute import Horizon, all_states_statement
+from pipeline.slices import Slice, between, cut_points, rows_by_slice, slices_of
+from pipeline.tables import CUSTOMER_ARCHIVES, CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS
+
+NIGHT = date(2024, 3, 31)
+SLICED = ("customer_days", "customer_day_categories", "customer_archives")
+NAMES = ["", "0001", "C1", "c1", "c1 ", "i", "ı", "ÿ", "ქ", "😀", "z" * 40]
+
+
+def test_slices_leave_nobody_out_and_nobody_twice() -> None:
+    for part_count in range(1, 9):
+        parts = between(cut_points(NAMES, part_count))
+        for name in NAMES:
+            assert sum((part.first or "") <= name and (part.end is None or name < part.end) for part in parts) == 1
+
+
+def test_few_rows_are_one_slice_without_bounds(lake: Lake) -> None:
+    assert slices_of(rollups(lake)) == [Slice()]
+
+
+@pytest.mark.parametrize("rows_per_slice", [1, 7, 40])
+def test_states_of_all_slices_are_the_states_of_everyone_in_order(lake: Lake, rows_per_slice: int) -> None:
+    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    engine.register(CUSTOMER_ARCHIVES, [])
+    for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
+        engine.register(table, lake.event_paths(table, through=NIGHT, known=NIGHT))
+    parts = slices_of(rollups(lake), rows_per_slice=rows_per_slice)
+    parameters = Horizon(NIGHT, NIGHT, 365).parameters
+    whole = engine.run(all_states_statement(), parameters).read_all()
+    batches = rows_by_slice(engine, all_states_statement(), parameters, tables=SLICED, slices=parts)
+    assert len(parts) > 1
+    assert [row for batch in batches for row in batch.to_pylist()] == whole.to_pylist()
+    engine.close()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = Lake(tmp_path / "lake")
+    lines = [
+        an_order_line(number, day=NIGHT - timedelta(number % 13), customer_id=NAMES[number * number % 11], category="ab"[number % 2])
+        for number in range(1, 120)
+    ]
+    write_order_lines(lake, lines, known=NIGHT)
+    engine = DuckDBEngine(lake.root, memory_limit="1GB")
+    compute_rollups(lake, engine, NIGHT)
+    engine.close()
+    return lake
+
+
+def rollups(lake: Lake) -> list[Path]:
+    return lake.event_paths(CUSTOMER_DAY_CATEGORIES, through=NIGHT, known=NIGHT)
