@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import definitions_step
 import duckdb
 import full_recompute
 import nights
@@ -18,27 +19,28 @@ from lakes import HOUSE, stored_lake
 from measure import GIB, Result, print_results
 from rich.console import Console
 
-BENCHES = ("features", "state", "runner", "nights")
+BENCHES = ("features", "state", "runner", "nights", "definitions")
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much to measure on: one busy year, three years of fewer customers, and nights of the demo."""
+    """How much to measure on: one busy year, three years of fewer customers, nights of the demo, customers to plan for."""
 
     year: Shop
     history: Shop
     rounds: int
     nights: int
     peers: tuple[str, ...]
+    customers: int
 
 
 SIZES = {
-    "tiny": Size(Shop(4_000, 300, 60), Shop(4_000, 300, 90), 1, 1, ("DuckDB by hand", "Polars", "pandas")),
-    "small": Size(Shop(3_000_000, 120_000, 365), Shop(3_000_000, 150_000, 1095), 1, 3, FAST_PEERS),
-    "medium": Size(Shop(10_000_000, 400_000, 365), Shop(10_000_000, 500_000, 1095), 3, 10, ALL_PEERS),
-    "large": Size(Shop(100_000_000, 4_000_000, 365), Shop(30_000_000, 1_500_000, 1095), 1, 365, FAST_PEERS),
+    "tiny": Size(Shop(4_000, 300, 60), Shop(4_000, 300, 90), 1, 1, ("DuckDB by hand", "Polars", "pandas"), 1_000),
+    "small": Size(Shop(3_000_000, 120_000, 365), Shop(3_000_000, 150_000, 1095), 1, 3, FAST_PEERS, 200_000),
+    "medium": Size(Shop(10_000_000, 400_000, 365), Shop(10_000_000, 500_000, 1095), 3, 10, ALL_PEERS, 1_000_000),
+    "large": Size(Shop(100_000_000, 4_000_000, 365), Shop(30_000_000, 1_500_000, 1095), 1, 365, FAST_PEERS, 1_000_000),
 }
 
 
@@ -51,6 +53,8 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
             return state_step.results(stored_lake(size.history, folder), folder, rounds=size.rounds)
         case "runner":
             return runner_overhead.results(stored_lake(size.history, folder), folder, rounds=size.rounds)
+        case "definitions":
+            return definitions_step.results(folder, customers=size.customers, rounds=size.rounds)
         case _:
             return nights.results(folder, rounds=size.rounds, days=size.nights)
 

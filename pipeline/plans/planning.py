@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import DataError
 from pipeline.lake import Lake, reading
+from pipeline.parquet import content_digest
 from pipeline.plans.changes import Changes, changes_between
 from pipeline.publish.pointer import MANIFEST, Publication, current_publication
 from pipeline.segments import Scheme, load_schemes, membership_statement
@@ -107,7 +108,7 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
         engine.register(now.table(CUSTOMER_FEATURES), [features])
         engine.register(CUSTOMER_SEGMENTS, [memberships])
         schemes = _scheme_plans(engine, changes, before, after)
-    identity = [live.publication_id, _sha256(features), _sha256(memberships), definitions_digest(company)]
+    identity = [live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)]
     return Plan(
         plan_id=sha256(json.dumps(identity).encode()).hexdigest()[:12],
         day=live.day,
@@ -133,11 +134,6 @@ def _live(lake: Lake) -> Publication:
     return live
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
 def _seen_from(company: Company, features: Path) -> Company:
     """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
     names = set(pq.read_schema(features).names)
@@ -157,14 +153,14 @@ def _scheme_plans(engine: Engine, changes: Changes, before: Sequence[Scheme], af
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
     engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
     engine.define(PLANNED, _planned([new[name] for name in names if name in new], new))
-    flows, sample = _rows(engine, "planned_moves"), _rows(engine, "planned_sample", limit=SAMPLE_SIZE)
+    flows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
     return tuple(
         SchemePlan(
             scheme=name,
             title=(new.get(name) or old[name]).title,
             segments=_segment_ids(old.get(name), new.get(name), [row for row in flows if row["scheme"] == name]),
-            flows=tuple(Flow(**_without_scheme(row)) for row in flows if row["scheme"] == name),
-            sample=tuple(_mover(new[name], row) for row in sample if row["scheme"] == name),
+            flows=tuple(_flow(row) for row in flows if row["scheme"] == name),
+            sample=_sample(new[name], [row for row in flows if row["scheme"] == name]) if name in new and name in old else (),
             downstream=changes.downstream.get(name, ()),
         )
         for name in names
@@ -180,13 +176,8 @@ def _planned(schemes: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Qu
     return first
 
 
-def _rows(engine: Engine, name: str, **parameters: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = engine.run(statement(name), parameters).read_all().to_pylist()
-    return rows
-
-
-def _without_scheme(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "scheme"}
+def _flow(row: Mapping[str, Any]) -> Flow:
+    return Flow(**{name: value for name, value in row.items() if name not in ("scheme", "customer_ids")})
 
 
 def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -196,9 +187,20 @@ def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[
     return tuple(dict.fromkeys((*defined, *met)))
 
 
-def _mover(scheme: Scheme, row: Mapping[str, Any]) -> Mover:
-    segment = next((segment for segment in scheme.segments if segment.id == row["to_segment"]), None)
-    reason = segment.rule_text if segment and segment.rule_text else scheme.rule_text
+def _sample(scheme: Scheme, rows: Sequence[Mapping[str, Any]]) -> tuple[Mover, ...]:
+    """Return the first customers by id who go from one segment to another."""
+    moves = [row for row in rows if row["from_segment"] and row["to_segment"] and row["from_segment"] != row["to_segment"]]
+    movers = [
+        Mover(name, row["from_segment"], row["to_segment"], _reason(scheme, row["to_segment"]))
+        for row in moves
+        for name in row["customer_ids"]
+    ]
+    return tuple(sorted(movers, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
+
+
+def _reason(scheme: Scheme, name: str) -> str:
+    segment = next((segment for segment in scheme.segments if segment.id == name), None)
     if segment and segment.signals:
-        reason = f"{segment.signals.needed} of: {'; '.join(segment.signals.texts)}"
-    return Mover(row["customer_id"], row["from_segment"], row["to_segment"], reason or "no other rule takes them any more")
+        return f"{segment.signals.needed} of: {'; '.join(segment.signals.texts)}"
+    reason = segment.rule_text if segment and segment.rule_text else scheme.rule_text
+    return reason or "no other rule takes them any more"

@@ -42,8 +42,9 @@ def decision(scheme: Scheme) -> exp.Expression:
     for place, segment in enumerate(scheme.segments):
         name = exp.Literal.string(segment.id)
         if is_otherwise(segment):
-            return chosen.else_(name)
-        chosen = chosen.when(_wins(scheme, place) if segment.rule is None or scheme.decision == "highest_score" else segment.rule, name)
+            return chosen.else_(name, copy=False)
+        condition = segment.rule.copy() if segment.rule and scheme.decision == "first_match" else _wins(scheme, place)
+        chosen.when(condition, name, copy=False)  # in place: a thousand rules would be copied a thousand times
     return chosen
 
 

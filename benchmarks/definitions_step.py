@@ -1,0 +1,146 @@
+"""What definitions cost: a plan beside the two versions evaluated as bare SQL, and a thousand rules in one statement."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+from generate import LAST_DAY
+from lakes import HOUSE, MEMORY_LIMIT, engine
+from measure import Result, compared, cost
+
+from pipeline.company import Company, load_company
+from pipeline.lake import Lake
+from pipeline.memberships import compute_segments
+from pipeline.plans.planning import plan_of
+from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
+from pipeline.valid_definitions import company_of_night
+
+PLAN_BAR, RULES_BAR = 1.3, 3
+RULE_COUNT = 1_000
+BEFORE, AFTER = "r_score = 5 AND fm_score >= 4", "r_score = 5 AND fm_score >= 5"
+WIDER = ("r_score BETWEEN 3 AND 4 AND fm_score >= 4", "(r_score BETWEEN 3 AND 4 AND fm_score >= 4) OR (r_score = 5 AND fm_score = 4)")
+
+
+def results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
+    """Return what a plan and a thousand rules cost over `customers` customers."""
+    with TemporaryDirectory(dir=folder) as scratch:
+        root = Path(scratch)
+        _make_live(root, customers)
+        plans, bare, rules, plain = [], [], [], []
+        for _ in range(rounds):
+            plans.append(cost(partial(plan, root)))
+            bare.append(cost(partial(evaluate_both, root)))
+            rules.append(cost(partial(run_rules, root)))
+            plain.append(cost(partial(read_and_write, root)))
+    return [
+        compared(f"plan of an edited scheme, {customers:,} customers / both versions as bare SQL", plans, bare, bar=PLAN_BAR),
+        compared(f"{RULE_COUNT:,} rules in one statement / reading and writing those tables", rules, plain, bar=RULES_BAR),
+    ]
+
+
+def plan(root: Path) -> None:
+    """Plan the edit."""
+    found = plan_of(edited(root), Lake(root / "lake"), memory_limit=MEMORY_LIMIT)
+    assert found.changes.decided_otherwise == ("rfm",)  # noqa: S101
+
+
+def evaluate_both(root: Path) -> None:
+    """Evaluate the scheme as it was and as it is, by DuckDB alone."""
+    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
+        _view_features(connection, root)
+        for number, company in enumerate((load_company(root / "shop"), edited(root))):
+            rfm = next(scheme for scheme in load_schemes(company).schemes if scheme.name == "rfm")
+            query = membership_statement(rfm, {}).sql("duckdb")
+            connection.execute(f"CREATE TEMP TABLE version{number} AS {query}")
+
+
+def run_rules(root: Path) -> None:
+    """Segment everybody by a thousand rules, and write who is where."""
+    lake = Lake(root / "lake")
+    with engine(lake) as opened:
+        opened.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=LAST_DAY)])
+        query = segments_statement([_thousand(root)])
+        lake.write_file(CUSTOMER_SEGMENTS.schema, opened.run(query, {}), root / "rules.parquet", {})
+
+
+def read_and_write(root: Path) -> None:
+    """Read the columns that the rules look at, and write the rows that they gave."""
+    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
+        _view_features(connection, root)
+        connection.execute("SELECT MAX(customer_id), MAX(spend_amount), MAX(order_count) FROM customer_features").fetchall()
+        rows = f"SELECT * FROM read_parquet('{root / 'rules.parquet'}')"
+        connection.execute(f"COPY ({rows}) TO '{root / 'copy.parquet'}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def edited(root: Path) -> Company:
+    """Return the company with its edited definition."""
+    return load_company(root / "edited")
+
+
+def _thousand(root: Path) -> Scheme:
+    return next(scheme for scheme in load_schemes(load_company(root / "many")).schemes if scheme.name == "thousand")
+
+
+def _view_features(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+    path = Lake(root / "lake").path(CUSTOMER_FEATURES, day=LAST_DAY)
+    connection.execute(f"CREATE VIEW customer_features AS SELECT * FROM read_parquet('{path}', hive_partitioning=false)")
+
+
+def _make_live(root: Path, customers: int) -> None:
+    """Write a lake whose last night is segmented and live, and the company as it is, edited, and with a thousand rules."""
+    for name in ("shop", "edited", "many"):
+        shutil.copytree(HOUSE / "benchmarks" / "shop", root / name)
+        (root / name / "segments").mkdir(exist_ok=True)
+    rfm = (HOUSE / "segments" / "rfm.toml").read_text("utf-8")
+    (root / "edited" / "segments" / "rfm.toml").write_text(rfm.replace(BEFORE, AFTER).replace(*WIDER), "utf-8")
+    (root / "many" / "segments" / "thousand.toml").write_text(_thousand_rules(), "utf-8")
+    lake, company = Lake(root / "lake"), load_company(root / "shop")
+    _write_features(lake, customers)
+    with engine(lake) as opened:
+        compute_segments(company_of_night(lake, company, LAST_DAY, LAST_DAY), lake, opened, LAST_DAY)
+    _point_to(lake, LAST_DAY)
+
+
+def _write_features(lake: Lake, customers: int) -> None:
+    values = {
+        Kind.INTEGER: "CAST(hash({n} + {p}) % 90 AS BIGINT)",
+        Kind.NUMBER: "CAST(hash({n} + {p}) % 1000 AS DOUBLE) / 1000",
+        Kind.MONEY: "CAST(hash({n} + {p}) % 100000 AS DECIMAL(18, 4)) / 100",
+        Kind.TEXT: "'c' || CAST(hash({n} + {p}) % 12 AS VARCHAR)",
+        Kind.FLAG: "hash({n} + {p}) % 10 = 0",
+        Kind.DATE: "DATE '2024-01-01' + CAST(hash({n} + {p}) % 900 AS INTEGER)",
+    }
+    scores = dict.fromkeys(("r_score", "fm_score", "f_score", "m_score"), "CAST(1 + hash(n * {p}) % 5 AS BIGINT)")
+    own = {"customer_id": "printf('c%08d', n)", **scores}
+    columns = ", ".join(
+        f"CAST({own.get(column.name, values[column.kind]).format(n='n', p=place)} AS {column.kind.sql}) AS {column.name}"
+        for place, column in enumerate(CUSTOMER_FEATURES.columns, 1)
+    )
+    with duckdb.connect() as connection:
+        rows = connection.sql(f"SELECT {columns} FROM range({customers}) AS numbers(n) ORDER BY customer_id").to_arrow_reader(131_072)
+        lake.write(CUSTOMER_FEATURES, rows, day=LAST_DAY)
+
+
+def _point_to(lake: Lake, day: date) -> None:
+    """Make the night live, without the copies that readers would follow: a plan reads the lake's own tables."""
+    folder = lake.root / "publications" / f"{day}-bench"
+    folder.mkdir(parents=True)
+    schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day))["schemes"]
+    told = {"day": day.isoformat(), "publication_id": folder.name, "previous": None, "tables": {}, "schemes": schemes}
+    (folder / "manifest.json").write_text(json.dumps(told), "utf-8")
+    (lake.root / "current").symlink_to(Path("publications", folder.name))
+
+
+def _thousand_rules() -> str:
+    rules: Sequence[str] = [f"spend_amount >= {n} AND spend_amount < {n + 1} AND order_count >= {n % 7}" for n in range(RULE_COUNT - 1)]
+    segments = [f'[[segment]]\nid = "s{n}"\ntitle = "S{n}"\ndescription = "D."\nrule = "{rule}"\n' for n, rule in enumerate(rules)]
+    head = 'title = "T"\nkind = "rules"\nlevel = "behavioural"\nquestion = "Q?"\nevidence = ["order_count"]\n'
+    return head + "".join(segments) + '[[segment]]\nid = "rest"\ntitle = "Rest"\ndescription = "D."\notherwise = true\n'
