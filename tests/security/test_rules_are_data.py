@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +25,11 @@ NAMES = {
     "is_prospect": Kind.FLAG,
     "born": Kind.DATE,
 }
+WORDS = Vocabulary(
+    {**NAMES, "rfm.segment": Kind.TEXT},
+    {"most": 3, "least": -0.5, "place": "'; DROP TABLE x --", "since": date(2024, 1, 31), "wanted": False},
+    {"rfm.segment": {"Champions": "champions", "champions": "champions"}},
+)
 ALLOWED = (
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Is, exp.Null, exp.Add, exp.Sub, exp.Mul,
     exp.Neg, exp.Paren, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Column, exp.Identifier, exp.Literal, exp.Boolean,
@@ -196,7 +203,7 @@ def outcome(text: str) -> exp.Expression | ConfigError:
     """Parse `text` while nothing else may happen."""
     with nothing_is_touched():
         try:
-            return parse_rule(text, Vocabulary(NAMES), where="segments/x.toml:7")
+            return parse_rule(text, WORDS, where="segments/x.toml:7")
         except ConfigError as error:
             return error
 
@@ -204,7 +211,7 @@ def outcome(text: str) -> exp.Expression | ConfigError:
 def assert_checked(tree: exp.Expression) -> None:
     for node in tree.walk():
         assert type(node) in ALLOWED
-    assert {column.name for column in tree.find_all(exp.Column)} <= NAMES.keys()
+    assert {column.name for column in tree.find_all(exp.Column)} <= WORDS.names.keys()
     assert all(not column.table for column in tree.find_all(exp.Column))
 
 
@@ -236,6 +243,7 @@ FRAGMENTS = [
     *NAMES, "AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "TRUE", "DATE", "(", ")", ",", "=", "<>", "<", ">=", "+", "-", "*", "/", "%",
     "1", "0.5", "'a'", "'2024-01-31'", "''", '"city"', ";", "--", "/*", "*/", "@x", "$x", "SELECT", "FROM", "CAST", "AS", "::", ".", "`",
     "[", "]", "{", "}", "\\", "'", '"', "\n", "\x00", "é", "\u0131", "LIKE", "CASE", "WHEN", "EXISTS", "count", "SYMMETRIC", "ALL", "ANY",
+    "rfm.segment", "rfm.", "champions", "'champions'", "@most", "@least", "@place", "@since", "@wanted", "@",
 ]  # fmt: skip
 
 
@@ -253,3 +261,22 @@ def test_any_text_is_refused_or_checked(text: str) -> None:
     result = outcome(text)
     if not isinstance(result, ConfigError):
         assert_checked(result)
+
+
+def test_a_hundred_thousand_heaps_of_words_are_refused_or_checked() -> None:
+    chance, checked = random.Random(20240229), 0
+    for _ in range(100_000):
+        words = chance.choices(FRAGMENTS, k=chance.randint(1, 12)) if chance.random() < 0.5 else a_likely_rule(chance)
+        result = outcome((" " if chance.random() < 0.8 else "").join(words))
+        if not isinstance(result, ConfigError):
+            assert_checked(result)
+            checked += 1
+    assert checked > 1_000
+
+
+def a_likely_rule(chance: random.Random) -> list[str]:
+    """Return words that may well be a rule, so that what lies behind the parser is reached too."""
+    sides = [*NAMES, "rfm.segment", "@most", "@least", "@place", "@since", "@wanted", "1", "0.5", "'champions'", "NULL"]
+    operators = ["=", "<>", "<", ">=", "+", "*", "IS", "IN", "BETWEEN"]
+    parts = [[chance.choice(sides), chance.choice(operators), chance.choice(sides)] for _ in range(chance.randint(1, 3))]
+    return [word for part in parts for word in (chance.choice(["AND", "OR", "AND NOT"]), *part)][1:]
