@@ -59,5 +59,6 @@ def test_files_and_postgresql_give_the_same_bytes_and_the_segments_arrive(
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
     with psycopg.connect(postgres_uri) as connection:
-        counts = connection.execute("SELECT COUNT(*), COUNT(DISTINCT customer_id) FROM segments.customer_segments").fetchone()
-    assert counts == (4 * 21244, 21244)
+        counted = "SELECT COUNT(*), COUNT(DISTINCT scheme), COUNT(DISTINCT customer_id) FROM segments.customer_segments"
+        counts = connection.execute(counted).fetchone()
+    assert counts == (17 * 21244, 17, 21244)

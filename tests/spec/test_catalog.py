@@ -15,7 +15,7 @@ from nights import run_night, write_shop
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.company import load_company
+from pipeline.company import HOUSE, load_company
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import Lake
 from pipeline.report.segment_catalog import catalog_as_json, read_catalog
@@ -126,7 +126,10 @@ def shop_at(folder: Path) -> Path:
     shop = write_shop(folder, ORDERS, customers=["ann"], settings=SETTINGS)
     (shop / "data" / "customers.csv").write_text("id,land\nann,Türkiye\nbo,Georgia\ncy,Georgia\n", "utf-8")
     (shop / "sources" / "customers.sql").write_text(CUSTOMERS_SQL, "utf-8")
-    for name, text in {"spenders": SPENDERS, "groups": GROUPS, "colours": COLOURS}.items():
+    country = (
+        (HOUSE / "segments" / "country.toml").read_text("utf-8").replace("most_segments = 20", "most_segments = 20\nfewest_customers = 1")
+    )
+    for name, text in {"spenders": SPENDERS, "groups": GROUPS, "colours": COLOURS, "country": country}.items():
         path = shop / "segments" / f"{name}.toml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
@@ -199,11 +202,11 @@ def test_what_is_no_rule_is_told_in_words(shop: Path, lake: Lake, of: str, name:
 
 def test_a_scheme_tells_how_it_decides_how_it_is_proven_and_where_it_stands(shop: Path, lake: Lake) -> None:
     catalog = told(shop, lake)
-    facts = [(scheme(catalog, name)["proof"], scheme(catalog, name)["file"]) for name in ("rfm", "spenders", "country")]
+    facts = [(scheme(catalog, name)["proof"], scheme(catalog, name)["file"]) for name in ("rfm", "spenders", "category_affinity")]
     assert facts == [
         ("enumeration", "segments/rfm.toml"),
         ("intervals", "shop/segments/spenders.toml"),
-        ("construction", "segments/country.toml"),
+        ("construction", "segments/category_affinity.toml"),
     ]
     assert scheme(catalog, "groups")["decision"] == "the highest score decides if it is above 0.5"
     assert scheme(catalog, "groups")["features"] == ["category_count", "order_count", "spenders.segment", "weekend_share"]
