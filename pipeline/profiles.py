@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.clusters import ClusterModel, ClusterScheme, NotFitted
-from pipeline.segments import STRATEGY_TEXTS, Scheme, Segment, Strategy
+from pipeline.clusters import UNCLUSTERED, ClusterModel, ClusterScheme, NotFitted
+from pipeline.segments import Scheme, Segment, Strategy
 from pipeline.statements import statement
 from pipeline.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 
-UNCLUSTERED = ("unclustered", "Not clustered")
+UNCLUSTERED_TITLE = "Not clustered"
 Models = Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
 
 
@@ -51,17 +51,16 @@ def _cards(scheme: Scheme, name: str, title: str, language: str) -> list[dict[st
     if strategy is None:
         return []
     languages = dict.fromkeys((language, *segment.titles, *strategy.translations))
-    return [_card(scheme.name, segment, strategy, each, is_own=each == language) for each in languages]
+    return [_card(scheme.name, segment, strategy, each) for each in languages]
 
 
-def _card(scheme: str, segment: Segment, strategy: Strategy, language: str, *, is_own: bool) -> dict[str, object]:
-    texts: Mapping[str, str] = {name: getattr(strategy, name) for name in STRATEGY_TEXTS} if is_own else strategy.texts(language)
+def _card(scheme: str, segment: Segment, strategy: Strategy, language: str) -> dict[str, object]:
     return {
         "scheme": scheme,
         "segment": segment.id,
         "language": language,
-        "title": segment.title if is_own else segment.titles.get(language, segment.title),
-        **texts,
+        "title": segment.titles.get(language, segment.title),
+        **strategy.texts(language),
         "priority": strategy.priority,
         "budget_share": strategy.budget_share,
     }
@@ -91,5 +90,5 @@ def _defined_segments(schemes: Sequence[Scheme], models: Models) -> list[tuple[s
     titles = [(scheme.name, [(segment.id, segment.title) for segment in scheme.segments]) for scheme in schemes]
     for scheme, model in models:
         clusters = [] if isinstance(model, NotFitted) else [(cluster.id, cluster.title) for cluster in model.clusters]
-        titles.append((scheme.name, [*clusters, UNCLUSTERED]))
+        titles.append((scheme.name, [*clusters, (UNCLUSTERED, UNCLUSTERED_TITLE)]))
     return [(name, segment, title, place) for name, pairs in titles for place, (segment, title) in enumerate(pairs, 1)]

@@ -11,7 +11,7 @@ from pipeline.catalog.words import DECISIONS, decision_words, parameters_beside,
 from pipeline.clusters import UNCLUSTERED, ClusterScheme
 from pipeline.company import HOUSE, LEVELS, Company
 from pipeline.lineage import scheme_names
-from pipeline.segments import STRATEGY_TEXTS, Scheme, Schemes, Segment, Strategy, membership_statement
+from pipeline.segments import Scheme, Schemes, Segment, Strategy, membership_statement
 from pipeline.statements import digest
 
 NO_ORDER = "no order in the window, or no model yet"
@@ -26,14 +26,12 @@ class _View:
     live: Live | None
 
     def title(self, item: Scheme | Segment) -> str:
-        return item.titles.get(self.language, item.title) if self.language != self.company.language else item.title
+        return item.titles.get(self.language, item.title)
 
     def card(self, strategy: Strategy | None) -> Card | None:
         if strategy is None:
             return None
-        own = {name: getattr(strategy, name) for name in STRATEGY_TEXTS}
-        texts = own if self.language == self.company.language else strategy.texts(self.language)
-        return Card(texts, strategy.priority, strategy.budget_share)
+        return Card(strategy.texts(self.language), strategy.priority, strategy.budget_share)
 
     def size(self, scheme: str, segment: str) -> Size | None:
         return self.live.size(scheme, segment) if self.live else None

@@ -51,8 +51,7 @@ def value_words(attribute: str, value: str) -> str:
 
 def parameters_beside(scheme: Scheme, segment: Segment) -> dict[str, object]:
     """Return the parameters that the rule of `segment` names, with their values, in the order of the definition."""
-    texts = (segment.rule_text, segment.score_text, *(segment.signals.texts if segment.signals else ()), scheme.rule_text)
-    named = {name for text in texts for name in parameters_of(text)}
+    named = {name for text in (*segment.texts, scheme.rule_text) for name in parameters_of(text)}
     return {name: value for name, value in scheme.parameters.items() if name in named}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption
+from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.company import Company, load_company
 from pipeline.errors import ConfigError
 
@@ -21,7 +21,6 @@ LineageOption = Annotated[
         help="Where a feature, scheme or segment comes from and who uses it; what breaks if a source column goes.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a machine.")]
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Write one Markdown document, for a wiki.")]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption
+from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.company import load_company
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 CustomerArgument = Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The company's own id of the customer.")]
 NightOption = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="A stored night; by default the live one.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def explain(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import LAKE, LakeOption
+from pipeline.cli.options import LAKE, JsonOption, LakeOption
 
 if TYPE_CHECKING:
     from pipeline.engines import Engine
@@ -26,7 +26,6 @@ KnownOption = Annotated[
 ]
 CustomerOption = Annotated[str, typer.Option("--customer", metavar="ID", help="All intervals of one customer instead.")]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=0, help="Print so many ids at most.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def history(  # noqa: PLR0913, PLR0917

@@ -18,6 +18,7 @@ DayOption = Annotated[
     datetime | None,
     typer.Option("--day", formats=["%Y-%m-%d"], help="Business day; by default `last_day` of company.toml."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a machine.")]
 COMPANY, LAKE = Path("examples/adventureworks"), Path("lake")
 
 

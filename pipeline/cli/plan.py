@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption, use
+from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption, use
 from pipeline.cli.run import OverrideOption, ReasonOption
 from pipeline.company import load_company
 from pipeline.errors import PipelineError
 from pipeline.gates import asked_override
 
 CHANGES, FAILED = 2, 1
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a machine.")]
 PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, as `segments plan` showed it.")]
 
 
@@ -56,5 +54,5 @@ def apply(
 
     asked = asked_override(override_gate or (), reason)
     use(company, lake)
-    applied = apply_plan(load_company(company), Lake(Path(lake)), plan_id, asked=asked)
+    applied = apply_plan(load_company(company), Lake(lake), plan_id, asked=asked)
     typer.echo(f"Published: {applied.day} by the definitions of plan {applied.plan_id}.")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption
+from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.company import load_company
 
 if TYPE_CHECKING:
     from pipeline.report.status import Status
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a monitor.")]
 
 
 def status(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: JsonOption = False) -> None:  # noqa: FBT002

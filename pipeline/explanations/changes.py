@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.explanations.deciding import Case, Row, trees_of
+from pipeline.explanations.deciding import Case, Row
 from pipeline.proofs import CELLS
 from pipeline.rules import Value, rule_value
-from pipeline.segments.membership_statement import is_otherwise
+from pipeline.segments.membership_statement import limit_of
 from pipeline.tables import CUSTOMER_FEATURES, Kind
 
 ANOTHER = chr(0x10FFFF)
@@ -55,7 +55,7 @@ def changes_of(case: Case, row: Row, kinds: Mapping[str, Kind]) -> list[Change]:
 
     `kinds` holds what `row` does. Scores change as scores can: what is known of frequency and spend follows from both.
     """
-    trees = [tree for name in case.scheme.references for tree in trees_of(case.by_name[name])] + trees_of(case.scheme)
+    trees = [tree for name in case.scheme.references for tree in case.by_name[name].trees] + [*case.scheme.trees]
     names = list(dict.fromkeys(column.name for tree in trees for column in tree.find_all(exp.Column, bfs=False)))
     comparisons = list(_comparisons(case, trees))
     changes = [*_score_changes(names, row), *_value_changes(case, row)]
@@ -110,9 +110,8 @@ def _comparisons(case: Case, trees: Iterable[exp.Expr]) -> Iterator[exp.Expr]:
         yield from tree.find_all(*_COMPARISONS)
         for node in tree.find_all(exp.In):
             yield from (exp.EQ(this=node.this, expression=choice) for choice in node.expressions)
-    scores = [s.score for s in case.scheme.segments if s.score is not None and not is_otherwise(s)]
-    floor_number = exp.cast(exp.Literal.number(f"{case.scheme.floor:.9g}"), "double")
-    yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, floor_number], 2))
+    scores = [s.score for s in case.scheme.segments if s.score is not None]
+    yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, limit_of(case.scheme.floor)], 2))
 
 
 def _values(name: str, kind: Kind, comparisons: Iterable[exp.Expr], row: Row) -> Iterator[Value]:

@@ -12,7 +12,6 @@ from sqlglot import exp
 
 from pipeline.rules import Value, rule_value
 from pipeline.segments import Scheme, Segment
-from pipeline.segments.membership_statement import is_otherwise
 from pipeline.segments.references import SUFFIX
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN
 
@@ -109,13 +108,9 @@ def _may_hold(rule: exp.Expr, row: Row, varied: Collection[str]) -> bool:
 
 
 def _tier(scheme: Scheme, rank_share: float) -> str:
-    tiers = (segment.id for segment in scheme.segments if segment.below is not None and rank_share < _rounded(segment.below))
+    tiers = (segment.id for segment in scheme.segments if segment.below is not None and rank_share < segment.below)
     # The last tier has no limit; what stands after the tiers is no tier.
     return next(tiers, next(segment.id for segment in reversed(scheme.segments) if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE)))
-
-
-def _rounded(limit: float) -> float:
-    return float(f"{limit:.9g}")
 
 
 def _by_rules(scheme: Scheme, row: Row) -> str | None:
@@ -129,12 +124,12 @@ def _best(scheme: Scheme, row: Row) -> str | None:
     competing = judged(scheme, row)
     best = max((each.score for each in competing if each.score is not None), default=None)
     winners = (each.segment.id for each in competing if best is not None and each.score == best)
-    return next(winners, next((segment.id for segment in scheme.segments if is_otherwise(segment)), None))
+    return next(winners, next((segment.id for segment in scheme.segments if segment.is_otherwise), None))
 
 
 def judged(scheme: Scheme, row: Row) -> list[Judged]:
     """Return what each segment that competes by score comes to, for a completed `row`."""
-    return [_judged(scheme, segment, row) for segment in scheme.segments if not is_otherwise(segment)]
+    return [_judged(scheme, segment, row) for segment in scheme.segments if not segment.is_otherwise]
 
 
 def _judged(scheme: Scheme, segment: Segment, row: Row) -> Judged:
@@ -143,7 +138,7 @@ def _judged(scheme: Scheme, segment: Segment, row: Row) -> Judged:
     shown = sum(is_shown for _, is_shown in signals)
     score: Any = rule_value(segment.score, row) if segment.score is not None else shown / len(signals)
     is_enough = segment.signals is None or shown >= segment.signals.needed
-    may_win = holds is True and is_enough and score is not None and score > _rounded(scheme.floor)
+    may_win = holds is True and is_enough and score is not None and score > scheme.floor
     return Judged(segment, holds, signals, float(score) if may_win else None)
 
 
@@ -152,11 +147,3 @@ def _signals(segment: Segment, row: Row) -> tuple[tuple[str, bool], ...]:
         return ()
     pairs = zip(segment.signals.texts, segment.signals.conditions, strict=True)
     return tuple((text, rule_value(condition, row) is True) for text, condition in pairs)
-
-
-def trees_of(scheme: Scheme) -> list[exp.Expr]:
-    """Return every rule, score and signal of a scheme."""
-    trees: list[exp.Expr | None] = [scheme.rule]
-    for segment in scheme.segments:
-        trees += [segment.rule, segment.score, *(segment.signals.conditions if segment.signals else ())]
-    return [tree for tree in trees if tree is not None]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from pipeline.explanations.changes import Change, changes_of
-from pipeline.explanations.deciding import Case, Judged, Row, Standing, judged, trees_of
+from pipeline.explanations.deciding import Case, Judged, Row, Standing, judged
 from pipeline.rules import Value, parameters_of
 from pipeline.segments import Scheme, Segment
-from pipeline.segments.parts import texts_of
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.tables import Kind
 
@@ -81,11 +80,11 @@ def title_of(scheme: Scheme, segment: str) -> str:
     return next((each.title for each in scheme.segments if each.id == segment), segment)
 
 
-def _looked_at(scheme: Scheme, chosen: Segment | None) -> tuple[list[exp.Expr], list[str]]:
+def _looked_at(scheme: Scheme, chosen: Segment | None) -> tuple[Sequence[exp.Expr], Sequence[str]]:
     """Return the rules that decided, and their texts: all of them where scores compete, or where none took a customer left over."""
     if scheme.decision == "first_match" and chosen is not None and chosen.rule is not None:
         return [chosen.rule], [chosen.rule_text]
-    return trees_of(scheme), texts_of(scheme)
+    return scheme.trees, scheme.texts
 
 
 def _values(scheme: Scheme, trees: Iterable[exp.Expr], row: Row) -> dict[str, Value]:

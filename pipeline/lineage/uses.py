@@ -30,8 +30,7 @@ class Use:
 
 def names_in(scheme: Scheme, segment: Segment) -> set[str]:
     """Return what a segment's own rule looks at: features, attributes and columns such as `rfm.segment`."""
-    signals = segment.signals.conditions if segment.signals else ()
-    return _names([segment.rule, segment.score, *signals]) | whole_names(scheme)
+    return _names(segment.trees) | whole_names(scheme)
 
 
 def whole_names(scheme: Scheme) -> set[str]:

@@ -12,7 +12,7 @@ from pipeline.definitions import Definition, Section, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.proofs import Domains, Rule, require_proven
 from pipeline.rules import Vocabulary, parameters_of, parse_rule, require_parameters
-from pipeline.segments.parts import Place, eligibility, evidence_names, places_of, segment_in, texts_of
+from pipeline.segments.parts import Place, eligibility, evidence_names, places_of, segment_in
 from pipeline.segments.references import SUFFIX, in_order, references
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
 from pipeline.segments.strategies import require_budget, take_strategy, take_text
@@ -200,6 +200,6 @@ def _names(company: Company, content: Section) -> tuple[dict[str, Kind], tuple[s
 
 
 def _require_parameters_used(scheme: Scheme, text: str) -> None:
-    for name in scheme.parameters.keys() - {name for rule in texts_of(scheme) for name in parameters_of(rule)}:
+    for name in scheme.parameters.keys() - {name for rule in scheme.texts for name in parameters_of(rule)}:
         line = next((number for number, line in enumerate(text.splitlines(), 1) if line.strip().startswith(name)), 1)
         raise ConfigError(f"no rule names the parameter `@{name}`", where=f"{scheme.file}:{line}", todo="Use it, or delete it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import reduce
 
 from sqlglot import exp
@@ -41,7 +42,7 @@ def decision(scheme: Scheme) -> exp.Expression:
     chosen = exp.Case()
     for place, segment in enumerate(scheme.segments):
         name = exp.Literal.string(segment.id)
-        if is_otherwise(segment):
+        if segment.is_otherwise:
             return chosen.else_(name, copy=False)
         condition = segment.rule.copy() if segment.rule and scheme.decision == "first_match" else _wins(scheme, place)
         chosen.when(condition, name, copy=False)  # in place: a thousand rules would be copied a thousand times
@@ -49,13 +50,8 @@ def decision(scheme: Scheme) -> exp.Expression:
 
 
 def _wins(scheme: Scheme, place: int) -> exp.Expr:
-    is_above = exp.GT(this=_score(place), expression=_number(scheme.floor))
+    is_above = exp.GT(this=_score(place), expression=limit_of(scheme.floor))
     return exp.and_(is_above, exp.EQ(this=_score(place), expression=_best(scheme)))
-
-
-def is_otherwise(segment: Segment) -> bool:
-    """Return whether a segment of a scheme of rules takes everybody left over."""
-    return segment.rule is None and segment.score is None and segment.signals is None
 
 
 def _memberships(scheme: Scheme, relation: exp.Expression, chosen: exp.Expression, evidence: exp.Expression) -> exp.Query:
@@ -81,12 +77,12 @@ def _relation(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Expression:
 
 def _scores(scheme: Scheme) -> list[exp.Expr]:
     """Return one column per segment that competes: its score where it may have somebody, else the floor, which does not win."""
-    scored = [segment for segment in scheme.segments if not is_otherwise(segment)]
+    scored = [segment for segment in scheme.segments if not segment.is_otherwise]
     return [exp.alias_(_competing(scheme, segment), _score(place).name, quoted=True) for place, segment in enumerate(scored)]
 
 
 def _competing(scheme: Scheme, segment: Segment) -> exp.Expression:
-    floor, score = _number(scheme.floor), score_of(segment)
+    floor, score = limit_of(scheme.floor), score_of(segment)
     conditions: list[exp.Expr] = [exp.GT(this=exp.Paren(this=score), expression=floor)]
     if segment.rule is not None:
         conditions.append(segment.rule)
@@ -118,12 +114,13 @@ def _score(place: int) -> exp.Column:
 
 
 def _best(scheme: Scheme) -> exp.Expression:
-    first, *others = (_score(place) for place in range(sum(not is_otherwise(segment) for segment in scheme.segments)))
+    first, *others = (_score(place) for place in range(sum(not segment.is_otherwise for segment in scheme.segments)))
     return exp.Greatest(this=first, expressions=others) if others else first
 
 
-def _number(value: float) -> exp.Expression:
-    return exp.cast(exp.Literal.number(f"{value:.9g}"), "double")
+def limit_of(value: float) -> exp.Expression:
+    """Return a limit of a definition, such as a floor, as the DOUBLE that rules and customers are compared with."""
+    return exp.cast(exp.Literal.number(format(Decimal(repr(value)), "f")), "double")
 
 
 def _evidence(scheme: Scheme) -> exp.Expression:
@@ -134,7 +131,7 @@ def _evidence(scheme: Scheme) -> exp.Expression:
             exp.Coalesce(this=exp.cast(exp.column(name, quoted=True), "varchar"), expressions=[exp.Literal.string("-")]),
         ]
     for place, segment in enumerate(scheme.segments if scheme.decision == "highest_score" else ()):
-        if not is_otherwise(segment):
+        if not segment.is_otherwise:
             parts += [_label(segment.id, parts), *_score_words(place, segment)]
     return exp.Concat(expressions=parts)
 
@@ -177,7 +174,7 @@ def _ranked(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
 def _tier(scheme: Scheme, chosen: exp.Case) -> exp.Case:
     *limited, last = (segment for segment in scheme.segments if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE))
     for segment in limited:
-        below = exp.LT(this=_RANKED["rank_share"].copy(), expression=_number(segment.below or 0))
+        below = exp.LT(this=_RANKED["rank_share"].copy(), expression=limit_of(segment.below or 0))
         chosen = chosen.when(below, exp.Literal.string(segment.id))
     return chosen.else_(exp.Literal.string(last.id))
 

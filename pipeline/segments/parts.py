@@ -13,7 +13,7 @@ from sqlglot import exp
 from pipeline.definitions import Definition, Section, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.rules import Vocabulary, parse_rule, parse_score
-from pipeline.segments.scheme import Scheme, Segment, Signals
+from pipeline.segments.scheme import Segment, Signals
 from pipeline.segments.strategies import take_strategy, take_text
 from pipeline.spelling import did_you_mean
 from pipeline.tables import Kind
@@ -131,14 +131,6 @@ def eligibility(segment: Segment) -> exp.Expr | None:
     if segment.score is not None and not parts:
         return exp.true()
     return exp.and_(*parts) if parts else None
-
-
-def texts_of(scheme: Scheme) -> list[str]:
-    """Return every rule text of a scheme."""
-    texts = [scheme.rule_text]
-    for segment in scheme.segments:
-        texts += [segment.rule_text, segment.score_text, *(segment.signals.texts if segment.signals else ())]
-    return [text for text in texts if text]
 
 
 def _require_texts(values: Iterable[object], what: str, where: str) -> None:

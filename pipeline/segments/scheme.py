@@ -44,6 +44,23 @@ class Segment:
     strategy: Strategy | None = None
     crosswalk: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    @property
+    def is_otherwise(self) -> bool:
+        """Whether a segment of a scheme of rules takes everybody left over."""
+        return self.rule is None and self.score is None and self.signals is None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every rule, score and signal of the segment as it is written."""
+        signals = self.signals.texts if self.signals else ()
+        return tuple(text for text in (self.rule_text, self.score_text, *signals) if text)
+
+    @property
+    def trees(self) -> tuple[exp.Expression, ...]:
+        """Every rule, score and signal of the segment as a checked tree."""
+        signals = self.signals.conditions if self.signals else ()
+        return tuple(tree for tree in (self.rule, self.score, *signals) if tree is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
@@ -76,6 +93,18 @@ class Scheme:
     parameters: Mapping[str, object] = field(default_factory=dict, hash=False)
     references: tuple[str, ...] = ()
     proof: Proof | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every rule text of the scheme and its segments."""
+        own = (self.rule_text,) if self.rule_text else ()
+        return (*own, *(text for segment in self.segments for text in segment.texts))
+
+    @property
+    def trees(self) -> tuple[exp.Expression, ...]:
+        """Every rule, score and signal of the scheme and its segments."""
+        own = () if self.rule is None else (self.rule,)
+        return (*own, *(tree for segment in self.segments for tree in segment.trees))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,14 @@ from pipeline.publish.publication import current_publication
 from pipeline.tables import CUSTOMER_FEATURES
 
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 4)
-NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm")
+NIGHT_TABLES = (
+    "customer_features",
+    "customer_segments",
+    "segment_profiles",
+    "segment_strategies",
+    "segment_moves",
+    "population_rhythm",
+)
 NIGHTS = [FIRST + timedelta(offset) for offset in range((LAST - FIRST).days + 1)]
 
 
@@ -90,12 +97,14 @@ def test_an_older_night_learns_nothing_that_only_later_nights_knew(tmp_path: Pat
     lake = Lake(tmp_path / "lake")
     for day in (FIRST, LAST):
         run_night(shop, lake, day)
-    before = tree_bytes(lake, *(f"tables/{name}" for name in NIGHT_TABLES))
+    # A move is told from the stored night before, which is another one once a night between them exists.
+    tables = [f"tables/{name}" for name in NIGHT_TABLES if name != "segment_moves"]
+    before = tree_bytes(lake, *tables)
     with (shop / "data" / "orders.csv").open("a") as file:
         file.write("late,1,c1,2024-03-02 10:00:00,1,5,a\n")
     run_night(shop, lake, date(2024, 3, 2))
     run_night(shop, lake, LAST)
-    after = tree_bytes(lake, *(f"tables/{name}" for name in NIGHT_TABLES))
+    after = tree_bytes(lake, *tables)
     assert {name: content for name, content in after.items() if "day=2024-03-02" not in name} == before
 
 
