@@ -12,6 +12,7 @@ import definitions_step
 import duckdb
 import full_recompute
 import nights
+import refits
 import runner_overhead
 import state_step
 from generate import Shop
@@ -19,14 +20,14 @@ from lakes import HOUSE, stored_lake
 from measure import GIB, Result, print_results
 from rich.console import Console
 
-BENCHES = ("features", "state", "runner", "nights", "definitions")
+BENCHES = ("features", "state", "runner", "nights", "definitions", "refits")
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much to measure on: one busy year, three years of fewer customers, nights of the demo, customers to plan for."""
+    """How much to measure on: one busy year, three years of fewer customers, nights of the demo, customers to plan for and to cluster."""
 
     year: Shop
     history: Shop
@@ -34,13 +35,14 @@ class Size:
     nights: int
     peers: tuple[str, ...]
     customers: int
+    clustered: int
 
 
 SIZES = {
-    "tiny": Size(Shop(4_000, 300, 60), Shop(4_000, 300, 90), 1, 1, ("DuckDB by hand", "Polars", "pandas"), 1_000),
-    "small": Size(Shop(3_000_000, 120_000, 365), Shop(3_000_000, 150_000, 1095), 1, 3, FAST_PEERS, 200_000),
-    "medium": Size(Shop(10_000_000, 400_000, 365), Shop(10_000_000, 500_000, 1095), 3, 10, ALL_PEERS, 1_000_000),
-    "large": Size(Shop(100_000_000, 4_000_000, 365), Shop(30_000_000, 1_500_000, 1095), 1, 365, FAST_PEERS, 1_000_000),
+    "tiny": Size(Shop(4_000, 300, 60), Shop(4_000, 300, 90), 1, 1, ("DuckDB by hand", "Polars", "pandas"), 1_000, 5_000),
+    "small": Size(Shop(3_000_000, 120_000, 365), Shop(3_000_000, 150_000, 1095), 1, 3, FAST_PEERS, 200_000, 5_000_000),
+    "medium": Size(Shop(10_000_000, 400_000, 365), Shop(10_000_000, 500_000, 1095), 3, 10, ALL_PEERS, 1_000_000, 5_000_000),
+    "large": Size(Shop(100_000_000, 4_000_000, 365), Shop(30_000_000, 1_500_000, 1095), 1, 365, FAST_PEERS, 1_000_000, 5_000_000),
 }
 
 
@@ -55,6 +57,8 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
             return runner_overhead.results(stored_lake(size.history, folder), folder, rounds=size.rounds)
         case "definitions":
             return definitions_step.results(folder, customers=size.customers, rounds=size.rounds)
+        case "refits":
+            return refits.results(folder, customers=size.clustered, nights=3 if size.clustered < refits.MANY else 30, rounds=size.rounds)
         case _:
             return nights.results(folder, rounds=size.rounds, days=size.nights)
 

@@ -100,6 +100,19 @@ def runs_of_backfill(context: Context, *, company: Company) -> list[dict[str, st
     return [night.conf for night in plan.nights]
 
 
+def told(day: object) -> str:
+    """Return in Markdown what the refits of a night found, for whoever approves them."""
+    from pipeline.lake import Lake
+    from pipeline.refits.running import asked_schemes
+    from pipeline.refits.stored import stored_judgement
+    from pipeline.report.refit_text import refit_markdown
+
+    lake = Lake(Path(os.environ["SEGMENTS_LAKE"]))
+    with told_errors():
+        schemes = asked_schemes(company_of_deployment(), None)
+        return refit_markdown([stored_judgement(lake, scheme.name, date.fromisoformat(str(day))) for scheme in schemes])
+
+
 def step(work: Step) -> Callable[..., None]:
     """Return `work` as the function of a task: Airflow's connections go in, and its errors are told in the task's log.
 

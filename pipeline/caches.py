@@ -5,6 +5,7 @@
     states/customer_days_by_month/M_B.parquet the rollups of month M in one file, of digest B; customer_day_categories_by_month alike
     states/customer_archives/F_B.parquet      what lifetime figures need of the event days before F, from the rollups of digest B
     states/population_rhythm/F_B.parquet      the rhythm frozen on F, from the rollups of digest B
+    states/population_baselines/F_B.parquet   what was usual on F, alike
     states/digests.json                       digests of rollups, with the size and time that each was taken at
 
 A damaged one is as good as none.
@@ -29,10 +30,10 @@ from pipeline.errors import TransientError
 from pipeline.lake import Lake
 from pipeline.parquet import is_whole
 from pipeline.staging import private_folder
-from pipeline.tables import BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, POPULATION_RHYTHM, Table
+from pipeline.tables import BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, POPULATION_BASELINES, POPULATION_RHYTHM, Table
 
 FOLDER = "states"
-KEPT = {BASE_STATES.name: 8, CHANGED_STATES.name: 8, CUSTOMER_ARCHIVES.name: 4, POPULATION_RHYTHM.name: 24}
+KEPT = {BASE_STATES.name: 8, CHANGED_STATES.name: 8, CUSTOMER_ARCHIVES.name: 4, POPULATION_RHYTHM.name: 24, POPULATION_BASELINES.name: 24}
 
 
 @dataclass(frozen=True, slots=True)

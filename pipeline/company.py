@@ -78,6 +78,7 @@ class Company:
     target: Target
     attributes: tuple[Attribute, ...]
     language: str = "en"
+    customer_language: str = ""
     limits: Limits = field(default_factory=Limits)
     kept: Kept | None = None
 
@@ -143,6 +144,7 @@ def load_company(folder: Path) -> Company:
         zone=_zone(content),
         currency=content.take("currency", str),
         language=content.take("language", str, default="en"),
+        customer_language=content.take("customer_language", str, default=""),
         first_day=content.take("first_day", date),
         last_day=content.take("last_day", date, default=None),
         schedule=content.take("schedule", str, default="0 4 * * *"),
@@ -163,13 +165,16 @@ def load_company(folder: Path) -> Company:
 
 
 def _require_sense(company: Company, file: Path) -> None:
+    flags, texts = (_carried(company, kind) for kind in (Kind.FLAG, Kind.TEXT))
+    judged = company.limits.reachable_attribute
     faults = {
         f"`window_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.window_days <= MOST_DAYS,
         f"`lookback_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.lookback_days <= MOST_DAYS,
         f"`late_check_days` must lie between 0 and {MOST_DAYS}": not 0 <= company.late_check_days <= MOST_DAYS,
         f"`first_day` must not lie before {EARLIEST_DAY}": company.first_day < EARLIEST_DAY,
         "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
-        "`gates.reachable_attribute` must name a true-or-false attribute without personal data": not _is_judged(company),
+        "`gates.reachable_attribute` must name a true-or-false attribute without personal data": judged not in flags,
+        "`customer_language` must name a text attribute without personal data": company.customer_language not in texts,
         "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,
         "`schedule` must be five cron fields, such as 0 4 * * *": not _CRON.fullmatch(company.schedule),
     }
@@ -178,11 +183,9 @@ def _require_sense(company: Company, file: Path) -> None:
             raise ConfigError(fault, where=str(file), todo="Correct the setting.")
 
 
-def _is_judged(company: Company) -> bool:
-    """Return whether the attribute that the reachability gate looks at, if any, is one that the features carry."""
-    name = company.limits.reachable_attribute
-    flags = [a.column.name for a in company.attributes if a.column.kind is Kind.FLAG and not a.column.pii]
-    return not name or name in flags
+def _carried(company: Company, kind: Kind) -> set[str]:
+    """Return the attributes of this `kind` that the features carry, and no name at all."""
+    return {"", *(a.column.name for a in company.attributes if a.column.kind is kind and not a.column.pii)}
 
 
 def _zone(content: Section) -> ZoneInfo:

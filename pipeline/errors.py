@@ -56,3 +56,9 @@ class TransientError(PipelineError):
 
 class LockTimeout(TransientError):
     """Another run held the lock for longer than the set time."""
+
+
+class RefitRefused(PipelineError):
+    """A candidate model was refused on purpose; the current model stays valid."""
+
+    exit_code = 8

@@ -168,7 +168,7 @@ def _declared(company: Company, name: str) -> Table:
 def _condition(table: Table, found: pa.Schema) -> str:
     """Return which rows belong to the night; one without an instant is kept, for validation to name."""
     if table.partition is Partition.EVENT_DAY:
-        return '("ordered_at" >= $day_start AND "ordered_at" < $day_end) OR "ordered_at" IS NULL'
+        return f'("{table.instant}" >= $day_start AND "{table.instant}" < $day_end) OR "{table.instant}" IS NULL'
     return '"created_at" < $day_end OR "created_at" IS NULL' if "created_at" in found.names else ""
 
 

@@ -6,6 +6,7 @@ import logging
 from datetime import date
 from pathlib import Path
 
+from pipeline.baselines import baseline_rows
 from pipeline.caches import Desk, desk
 from pipeline.calendar import days_window
 from pipeline.company import Company
@@ -20,9 +21,11 @@ from pipeline.tables import (
     CUSTOMER_FEATURES,
     CUSTOMERS,
     ORDER_LINES,
+    POPULATION_BASELINES,
     POPULATION_RHYTHM,
     Table,
 )
+from pipeline.visits import register_visits, visits_basis
 
 log = logging.getLogger("pipeline.features")
 
@@ -53,7 +56,7 @@ def _is_older(lake: Lake, rollup: Table, version: Version) -> bool:
 
 
 def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
-    """Write the population's rhythm and the features of every customer as of the end of `day`.
+    """Write the population's rhythm and baselines, and the features of every customer as of the end of `day`.
 
     `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
     """
@@ -62,7 +65,10 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         _write_rhythm(at, horizon)
         basis = rollup_basis(lake, through=day, known=horizon.known)
         register_states(at, horizon, basis)
-        _write_features(company, at, horizon, [lake.root / path for path in basis])
+        visits = visits_basis(lake, horizon)
+        register_visits(at, horizon, basis, visits)
+        _write_baselines(at, horizon)
+        _write_features(company, at, horizon, [lake.root / path for path in basis], [lake.root / path for path in visits])
 
 
 def _write_rhythm(at: Desk, horizon: Horizon) -> None:
@@ -73,10 +79,23 @@ def _write_rhythm(at: Desk, horizon: Horizon) -> None:
     at.lake.write(POPULATION_RHYTHM, rhythm_rows(at, frozen, basis), day=horizon.day, known=horizon.known, manifest=manifest)
 
 
-def _write_features(company: Company, at: Desk, horizon: Horizon, rollups: list[Path]) -> None:
-    lake, day, known = at.lake, horizon.day, horizon.known
-    rhythm = lake.path(POPULATION_RHYTHM, day=day, known=known)
-    at.engine.register(POPULATION_RHYTHM, [rhythm])
+def _write_baselines(at: Desk, horizon: Horizon) -> None:
+    """Freeze what is usual on the month's first day likewise."""
+    frozen = horizon.frozen
+    basis = rollup_basis(at.lake, through=frozen.day, known=frozen.known)
+    manifest = {
+        "statement": digest(statement(POPULATION_BASELINES.name)),
+        "states": states_recipe(frozen),
+        "inputs": at.lake.digest(at.lake.root / path for path in basis),
+    }
+    at.lake.write(POPULATION_BASELINES, baseline_rows(at, horizon, basis), day=horizon.day, known=horizon.known, manifest=manifest)
+
+
+def _write_features(company: Company, at: Desk, horizon: Horizon, rollups: list[Path], visits: list[Path]) -> None:
+    lake, day, known, first = at.lake, horizon.day, horizon.known, horizon.frozen.day
+    frozen = [lake.path(table, day=day, known=known) for table in (POPULATION_RHYTHM, POPULATION_BASELINES)]
+    for table, path in zip((POPULATION_RHYTHM, POPULATION_BASELINES), frozen, strict=True):
+        at.engine.register(table, [path])
     snapshot = lake.snapshot_known(CUSTOMERS, known)
     customers = [] if snapshot is None else [lake.path(CUSTOMERS, known=snapshot)]
     at.engine.register(company.table(CUSTOMERS), customers)
@@ -85,11 +104,12 @@ def _write_features(company: Company, at: Desk, horizon: Horizon, rollups: list[
     manifest = {
         "statement": digest(query),
         "states": states_recipe(horizon),
-        "inputs": lake.digest([*rollups, rhythm, *customers]),
+        "inputs": lake.digest([*rollups, *visits, *frozen, *customers]),
         "time_zone": company.zone.key,
         "currency": company.currency,
         "window_days": company.window_days,
     }
-    rows = at.engine.run(query, {"day": day, "day_end": days_window(day, day, company.zone).end})
+    ends = {"day_end": days_window(day, day, company.zone).end, "frozen_day_end": days_window(first, first, company.zone).end}
+    rows = at.engine.run(query, {"day": day, **ends})
     count = lake.write(table, rows, day=day, known=known, manifest=manifest)
     log.info("%s: %s customers from %s event days", table.name, f"{count:,}", f"{len(rollups) // 2:,}")

@@ -65,7 +65,7 @@ class Lake:
         """Return every stored version of an EVENT_DAY table, in order."""
         days = _folders(str(self.root / "tables" / table.name))
         versions = ((day, known) for day, path in days for known, folder in _folders(path) if os.path.isfile(f"{folder}/{PART}"))  # noqa: PTH113
-        return sorted(Version(day, known) for day, known in versions)
+        return [Version(day, known) for day, known in sorted(versions)]
 
     def versions_known(self, table: Table, *, through: date, known: date) -> list[Version]:
         """Return, per event day up to `through`, the version that night `known` goes by.
@@ -80,7 +80,7 @@ class Lake:
 
     def event_paths(self, table: Table, *, through: date, known: date) -> list[Path]:
         """Return the files of `versions_known`."""
-        return [self.path(table, day=v.day, known=v.known) for v in self.versions_known(table, through=through, known=known)]
+        return [self.root / name for name in self.event_names(table, through=through, known=known)]
 
     def event_names(self, table: Table, *, through: date, known: date) -> list[str]:
         """Return where the files of `versions_known` are below the root; plain strings, as every night asks for the whole history."""
@@ -111,7 +111,8 @@ class Lake:
 
     def digest(self, paths: Iterable[Path]) -> str:
         """Return a short digest of which event days these files hold and how large they are, whichever night wrote them."""
-        names = sorted(f"{VERSION.sub('', str(path.relative_to(self.root)))} {path.stat().st_size}" for path in paths)
+        below = len(f"{self.root}/")
+        names = sorted(f"{VERSION.sub('', str(path)[below:])} {path.stat().st_size}" for path in paths)
         return sha256("\n".join(names).encode()).hexdigest()[:16]
 
     def manifest(self, path: Path) -> dict[str, Any]:

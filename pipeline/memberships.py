@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.clusters import (
@@ -23,9 +22,10 @@ from pipeline.clusters import (
 )
 from pipeline.company import Company
 from pipeline.engines import Engine
-from pipeline.lake import Lake, reading
+from pipeline.lake import Lake
 from pipeline.profiles import profiles_statement, strategy_rows
-from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement
+from pipeline.samples import sampled_customers
+from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement, unmet_segments
 from pipeline.statements import digest
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.valid_definitions import definitions_digest
@@ -44,17 +44,17 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
     loaded = load_schemes(company)
     for name, reason in loaded.not_computed.items():
         log.warning("%s: not computed: %s", name, reason)
-    with lake.lock("models"):
-        models = [(scheme, _model(lake, scheme, day, known)) for scheme in load_cluster_schemes(company)]
     features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
+    with lake.lock("models"):
+        models = [(scheme, _model(lake, engine, scheme, day, known)) for scheme in load_cluster_schemes(company)]
     query = _memberships(loaded.schemes, models)
     manifest = {
         "statement": digest(query),
         "schemes": _digests(loaded.schemes, models),
         "inputs": lake.digest([features]),
         "definitions": definitions_digest(company),
-        "models": {scheme.name: None if isinstance(model, NotFitted) else model.day.isoformat() for scheme, model in models},
+        "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
     }
     _report_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known), manifest)
     rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known=known, manifest=manifest)
@@ -62,10 +62,18 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
     profiles = profiles_statement(loaded.schemes, models)
     profiled = engine.run(profiles, {}).read_all()
+    _report_unmet(loaded.schemes, profiled)
     facts = {**manifest, "statement": digest(profiles)}
     lake.write(SEGMENT_PROFILES, profiled.to_batches(), day=day, known=known, manifest=facts)
-    strategies = strategy_rows(loaded.schemes, _told(profiled), company.language)
+    strategies = strategy_rows(loaded.schemes, _told(profiled), company.language, [scheme for scheme, _ in models])
     lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known=known, manifest={"definitions": manifest["definitions"]})
+
+
+def _report_unmet(schemes: Sequence[Scheme], profiles: pa.Table) -> None:
+    """Say of which segments only customers can tell whether they are possible, and none does."""
+    counts = {(row["scheme"], row["segment"]): row["customer_count"] for row in profiles.to_pylist()}
+    for each in unmet_segments(schemes, counts):
+        log.info("%s", each)
 
 
 def _told(profiles: pa.Table) -> list[tuple[str, str, str]]:
@@ -96,14 +104,15 @@ def _digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, Cl
     return by_rules | {scheme.name: digest(assignment_statement(scheme, model)) for scheme, model in models}
 
 
-def _model(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
+def _model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
     """Return the model valid on `day`, fitting the first one; a night before the first uses that one, unless it had none."""
     folder = lake.root / "models" / scheme.name
     stored = sorted(folder.glob("*.json"))
     valid = [path for path in stored if path.stem <= day.isoformat()][-1:] or stored[:1]
     if valid and not (valid[0].stem > day.isoformat() and _had_none(lake, scheme, day, known)):
         return _stored_model(valid[0])
-    model = _fitted(lake, scheme, day, known)
+    sample = sampled_customers(engine, scheme)
+    model = fit(sample.features, scheme, day=day, customer_count=sample.customer_count)
     if isinstance(model, NotFitted):
         log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
         return model
@@ -122,11 +131,3 @@ def _had_none(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) 
 
 def _stored_model(path: Path) -> ClusterModel:
     return model_from_json(path.read_text("utf-8"), where=str(path))
-
-
-def _fitted(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
-    names = ["customer_id", *scheme.columns]
-    path = lake.path(CUSTOMER_FEATURES, day=day, known=known)
-    with reading(CUSTOMER_FEATURES.name, path):
-        features = pq.read_table(path, columns=names, page_checksum_verification=True)
-    return fit(features, scheme, day=day)

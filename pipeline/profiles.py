@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.clusters import UNCLUSTERED, ClusterModel, ClusterScheme, NotFitted
-from pipeline.segments import Scheme, Segment, Strategy
+from pipeline.clusters import UNCLUSTERED, ClusterModel, ClusterScheme, NotFitted, translated_title
+from pipeline.segments import Scheme, Segment
 from pipeline.statements import statement
 from pipeline.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 
@@ -33,37 +33,43 @@ def profiles_statement(schemes: Sequence[Scheme], models: Models) -> exp.Query:
     return query
 
 
-def strategy_rows(schemes: Sequence[Scheme], segments: Iterable[tuple[str, str, str]], language: str) -> pa.Table:
-    """Return the rows of segment_strategies, sorted by its key: one per language for each of `segments` that has a card.
+def strategy_rows(
+    schemes: Sequence[Scheme], segments: Iterable[tuple[str, str, str]], language: str, clusters: Sequence[ClusterScheme] = ()
+) -> pa.Table:
+    """Return the rows of segment_strategies, sorted by its key: each of `segments` in each language that any scheme is translated into.
 
-    `segments` are (scheme, segment, title) as profiled; the card of a scheme stands for those of its values that have none.
+    `segments` are (scheme, segment, title) as profiled, `language` is the company's; the card of a scheme stands for those of its
+    values that have none.
     """
     by_name = {scheme.name: scheme for scheme in schemes}
-    rows = [row for name, segment, title in segments if name in by_name for row in _cards(by_name[name], segment, title, language)]
+    clustered = {scheme.name: scheme for scheme in clusters}
+    languages = {language}.union(*(scheme.languages for scheme in schemes), *(scheme.languages for scheme in clusters))
+    rows = [
+        _card(by_name[name], segment, title, each) if name in by_name else _clustered(clustered.get(name), name, segment, title, each)
+        for name, segment, title in segments
+        for each in languages
+    ]
     return pa.Table.from_pylist(
         sorted(rows, key=lambda row: [row[name] for name in SEGMENT_STRATEGIES.key]), schema=SEGMENT_STRATEGIES.schema
     )
 
 
-def _cards(scheme: Scheme, name: str, title: str, language: str) -> list[dict[str, object]]:
-    segment = next((segment for segment in scheme.segments if segment.id == name), Segment(name, title, ""))
+def _card(scheme: Scheme, value: str, title: str, language: str) -> dict[str, object]:
+    """Return what a segment, such as a value that no definition names, is called in `language`, and its card where there is one."""
+    segment = next((segment for segment in scheme.segments if segment.id == value), Segment(value, title, ""))
+    named = _named(scheme.name, value, language, segment.titles.get(language, segment.title))
     strategy = segment.strategy or scheme.strategy
     if strategy is None:
-        return []
-    languages = dict.fromkeys((language, *segment.titles, *strategy.translations))
-    return [_card(scheme.name, segment, strategy, each) for each in languages]
+        return named
+    return {**named, **strategy.texts(language), "priority": strategy.priority, "budget_share": strategy.budget_share}
 
 
-def _card(scheme: str, segment: Segment, strategy: Strategy, language: str) -> dict[str, object]:
-    return {
-        "scheme": scheme,
-        "segment": segment.id,
-        "language": language,
-        "title": segment.titles.get(language, segment.title),
-        **strategy.texts(language),
-        "priority": strategy.priority,
-        "budget_share": strategy.budget_share,
-    }
+def _clustered(scheme: ClusterScheme | None, name: str, cluster: str, title: str, language: str) -> dict[str, object]:
+    return _named(name, cluster, language, translated_title(title, scheme.features if scheme else (), language))
+
+
+def _named(scheme: str, segment: str, language: str, title: str) -> dict[str, object]:
+    return {"scheme": scheme, "segment": segment, "language": language, "title": title}
 
 
 def _values(schemes: Sequence[Scheme]) -> exp.Query:

@@ -23,6 +23,7 @@ from pipeline.tables import (
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_DAYS,
     CUSTOMER_STATES,
+    POPULATION_BASELINES,
     POPULATION_RHYTHM,
     Table,
 )
@@ -111,6 +112,11 @@ def archive_name(basis: Basis, before: date) -> str:
 def rhythm_name(basis: Basis, horizon: Horizon) -> str:
     """Return the name of the rhythm that the rollups of `basis` have at the horizon's day."""
     return f"{horizon.day}_{_short(sorted(basis.items()), _recipe(POPULATION_RHYTHM), _recipe(CUSTOMER_ARCHIVES))}"
+
+
+def baselines_name(basis: Basis, horizon: Horizon) -> str:
+    """Return the name of what is usual among customers, as the rollups of `basis` tell it at the horizon's day."""
+    return f"{horizon.day}_{_short(sorted(basis.items()), _recipe(POPULATION_BASELINES), states_recipe(horizon))}"
 
 
 def month_name(month: str, part: Basis, table: Table) -> str:

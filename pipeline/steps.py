@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.company import Company, load_company
 from pipeline.connections import from_environment
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError, GateClosed, PipelineError
 
 if TYPE_CHECKING:
     from pipeline.engines import Engine
@@ -49,6 +49,7 @@ def extract(
 
     if _is_restatement(day, known):
         return
+    _note_begin(day)
     _finish_erasures(connections)
     widened = date.fromisoformat(since) if since else None
     with _night(day) as night:
@@ -64,7 +65,7 @@ def validate(
     known: str | None = None,
     override_gates: Sequence[str] | str = (),
     override_reason: str = "",
-    connections: Connections = from_environment,  # noqa: ARG001
+    connections: Connections = from_environment,
 ) -> None:
     """Divide raw rows into clean and rejected ones, or stop the night; a restatement goes by what was divided.
 
@@ -77,7 +78,7 @@ def validate(
     asked = asked_override(override_gates, override_reason)
     if _is_restatement(day, known):
         return
-    with _night(day) as night:
+    with _refused_everywhere(connections), _night(day) as night:
         is_any_share_fine = is_let_pass(night.lake, night.day, "rejected", asked)
         company = replace(night.company, rejected_share_limit=1.0) if is_any_share_fine else night.company
         validate_sources(company, night.lake, night.day, memory_limit=_memory_limit())
@@ -99,12 +100,15 @@ def segment(day: str, *, known: str | None = None, connections: Connections = fr
 
     With a later night `known`, as a restatement, of which no moves are told.
     """
+    from pipeline.drifting import keep_drifts
     from pipeline.intervals import keep_intervals
     from pipeline.memberships import compute_segments
     from pipeline.moves import keep_moves
 
     with _night(day, known) as night, _engine(night.lake) as engine:
         compute_segments(night.company, night.lake, engine, night.day, known=night.known)
+        if night.known == night.day:
+            keep_drifts(night.company, night.lake, engine, night.day)
         keep_intervals(night.lake, engine, night.day, known=night.known)
         if night.known == night.day:
             keep_moves(night.company, night.lake, engine, night.day)
@@ -116,7 +120,7 @@ def audit(
     known: str | None = None,
     override_gates: Sequence[str] | str = (),
     override_reason: str = "",
-    connections: Connections = from_environment,  # noqa: ARG001
+    connections: Connections = from_environment,
 ) -> None:
     """Check what was computed before anyone sees it, then judge whether it may be published.
 
@@ -127,7 +131,7 @@ def audit(
     from pipeline.validate import validate_features, validate_segments
 
     asked = asked_override(override_gates, override_reason)
-    with _night(day, known, is_computed=True) as night:
+    with _refused_everywhere(connections), _night(day, known, is_computed=True) as night:
         validate_features(night.company, night.lake, night.day, known=night.known)
         validate_segments(night.company, night.lake, night.day, known=night.known)
         if night.known == night.day:
@@ -142,7 +146,7 @@ def publish(day: str, *, known: str | None = None, connections: Connections = fr
     if _is_restatement(day, known):
         return
     _finish_erasures(connections)
-    with _night(day, is_computed=True) as night:
+    with _refused_everywhere(connections), _night(day, is_computed=True) as night:
         publish_night(night.company, night.lake, night.day, connections=connections)
 
 
@@ -154,12 +158,48 @@ def erase(day: str, *, connections: Connections = from_environment) -> None:
     erase_listed(company, lake, date.fromisoformat(day), connections=connections, memory_limit=_memory_limit())
 
 
+def refit(day: str, *, scheme: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
+    """Fit a candidate of each cluster scheme, or of one, to the customers of night `day`, and store it judged; no night changes."""
+    from pipeline.erasure.erasing import beside_erasures
+    from pipeline.refits.running import refit_night
+
+    company, lake = _company_and_lake()
+    with beside_erasures(lake), lake.lock("refits"), _engine(lake) as engine:
+        refit_night(company, lake, engine, date.fromisoformat(day), scheme=scheme)
+
+
+def promote(
+    day: str,
+    *,
+    scheme: str | None = None,
+    override_reason: str = "",
+    connections: Connections = from_environment,  # noqa: ARG001
+) -> None:
+    """Make the stored candidates of night `day` the models of the nights to come, unless they were refused.
+
+    With an `override_reason` a refused one is promoted too. Raises RefitRefused where the current model stays.
+    """
+    from pipeline.refits.running import promote_night
+
+    company, lake = _company_and_lake()
+    with lake.lock("refits"):
+        promote_night(company, lake, date.fromisoformat(day), scheme=scheme, override=override_reason)
+
+
 def _require_target(company: Company, connections: Connections) -> None:
     """Find an address that cannot be one before the night's work, not after it."""
     if company.target.kind == "postgresql":
         from pipeline.publish.postgresql import require_address
 
         require_address(connections(company.target.connection), company.target)
+
+
+def _note_begin(day: str) -> None:
+    """Note that a run begins, before anything that it could fall asleep in."""
+    from pipeline.publish.rollback_log import note_begin
+
+    _, lake = _company_and_lake()
+    note_begin(lake, date.fromisoformat(day))
 
 
 def _finish_erasures(connections: Connections) -> None:
@@ -176,6 +216,22 @@ def _is_restatement(day: str, known: str | None) -> bool:
         return False
     log.info("%s as known on %s is a restatement: nothing to do here", day, known)
     return True
+
+
+@contextmanager
+def _refused_everywhere(connections: Connections) -> Iterator[None]:
+    """Where a night is refused in the block, take it out of the database target too: an attempt may have died right after that."""
+    try:
+        yield
+    except (DataError, GateClosed):
+        from pipeline.publish.publication import restore_target
+
+        company, lake = _company_and_lake()
+        try:
+            restore_target(company, lake, connections=connections)
+        except PipelineError as error:
+            log.warning("the database target may show a night that was refused: %s", error.what)
+        raise
 
 
 @contextmanager

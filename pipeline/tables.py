@@ -79,6 +79,11 @@ class Table:
     partition: Partition
     is_published: bool = False
 
+    @property
+    def instant(self) -> str:
+        """The name of the column that says when a row of an EVENT_DAY table happened."""
+        return next(column.name for column in self.columns if column.kind is Kind.INSTANT)
+
     @cached_property
     def schema(self) -> pa.Schema:
         return pa.schema([(column.name, column.kind.arrow) for column in self.columns])
@@ -170,6 +175,18 @@ RAW_CONSENTS = Table(
     ("customer_id",),
     Partition.SNAPSHOT,
 )
+_VISIT_COLUMNS = (
+    Column("visit_id", Kind.TEXT, "Id of the visit, such as a session of the web shop.", required=True),
+    _CUSTOMER,
+    Column("visited_at", Kind.INSTANT, "When the visit began.", required=True),
+)
+RAW_VISITS = Table(
+    "raw_visits",
+    "Visits to the shop with or without an order, as the source gave them: versions of days, as of order lines.",
+    _VISIT_COLUMNS,
+    ("visit_id",),
+    Partition.EVENT_DAY,
+)
 EXTRACTIONS = Table(
     "extractions",
     "What each night read from the source; its presence says that the night's extraction is complete.",
@@ -215,6 +232,7 @@ ORDER_LINES = Table(
     ("order_id", "line_number"),
     Partition.EVENT_DAY,
 )
+VISITS = Table("visits", "Visits that passed validation.", _VISIT_COLUMNS, ("visit_id",), Partition.EVENT_DAY)
 REJECTED_ROWS = Table(
     "rejected_rows",
     "Source rows kept out of the clean tables, with the rule that each broke.",
@@ -259,9 +277,31 @@ GATE_RESULTS = Table(
     Partition.NIGHT,
 )
 
+CLUSTER_DRIFTS = Table(
+    "cluster_drifts",
+    "How far the night's customers are from those that each cluster model was fitted to: beyond a limit the model asks for a refit.",
+    (
+        Column("scheme", Kind.TEXT, "Name of the cluster scheme.", required=True),
+        Column("measure", Kind.TEXT, "`feature` (population stability index), `distance` (to the centres) or `silhouette`.", required=True),
+        Column("subject", Kind.TEXT, "Feature that was measured, or `all`.", required=True),
+        Column("measured", Kind.NUMBER, "Index; times the distance at the fit; fall of the silhouette since then.", required=True),
+        Column("limit", Kind.NUMBER, "Value above which the model asks for a refit.", required=True),
+        Column("is_beyond", Kind.FLAG, "Whether it does.", required=True),
+        Column("words", Kind.TEXT, "The same in words.", required=True),
+    ),
+    ("scheme", "measure", "subject"),
+    Partition.NIGHT,
+)
+
 _ROLLUP_COLUMNS = (
     Column("line_count", Kind.INTEGER, "Order lines.", required=True),
     Column("discounted_line_count", Kind.INTEGER, "Order lines bought at a discount.", required=True),
+    Column(
+        "add_on_line_count",
+        Kind.INTEGER,
+        "Small add-ons: order lines that cost something, but at most a quarter of the dearest line of their order.",
+        required=True,
+    ),
     Column("order_amount", Kind.MONEY, "Spend on order lines before refunds.", required=True),
     Column("full_price_amount", Kind.MONEY, "Spend on order lines bought without a discount.", required=True),
     _DISCOUNT,
@@ -307,6 +347,23 @@ POPULATION_RHYTHM = Table(
     ("frozen_day",),
     Partition.NIGHT,
 )
+POPULATION_BASELINES = Table(
+    "population_baselines",
+    "What is usual among customers, frozen on the first day of the month, so that nobody moves because others did. "
+    "Quantiles are those of customers with three orders in the window.",
+    (
+        Column("frozen_day", Kind.DATE, "Last day whose orders count.", required=True),
+        Column("line_count", Kind.INTEGER, "Order lines of all customers in the window.", required=True),
+        Column("discounted_line_count", Kind.INTEGER, "Those of them bought at a discount.", required=True),
+        Column("new_category_share_q75", Kind.NUMBER, "Three quarters have this `new_category_share` or less."),
+        Column("category_entropy_q75", Kind.NUMBER, "Three quarters have this `category_entropy` or less."),
+        Column("add_on_share_q75", Kind.NUMBER, "Three quarters have this `add_on_share` or less."),
+        Column("return_share_q75", Kind.NUMBER, "Three quarters have this `return_share` or less."),
+        Column("conversion_share_q25", Kind.NUMBER, "One quarter of those with three visits have this `conversion_share` or less."),
+    ),
+    ("frozen_day",),
+    Partition.NIGHT,
+)
 CUSTOMER_FEATURES = Table(
     "customer_features",
     "One row per customer: what is known of their buying as of the end of the day, and the company's attributes.",
@@ -332,8 +389,15 @@ CUSTOMER_FEATURES = Table(
         Column("gap_median_days", Kind.NUMBER, "Median gap between order-days."),
         Column("gap_variation", Kind.NUMBER, "Coefficient of variation of the gaps; needs two gaps."),
         Column("discount_share", Kind.NUMBER, "Share of order lines in the window bought at a discount."),
+        Column(
+            "shrunk_discount_share",
+            Kind.NUMBER,
+            "The same with five lines added that are as often discounted as all customers' are: one cheap line makes no bargain hunter.",
+        ),
+        Column("discount_share_baseline", Kind.NUMBER, "Share of all customers' order lines bought at a discount, frozen monthly."),
         Column("full_price_share", Kind.NUMBER, "Share of spend before refunds in the window bought without a discount."),
         Column("return_share", Kind.NUMBER, "Money given back per money spent in the window."),
+        Column("return_share_q75", Kind.NUMBER, "Three quarters of customers with three orders have this share or less, frozen monthly."),
         Column("weekend_share", Kind.NUMBER, "Share of order-days in the window on a Saturday or Sunday."),
         Column("category_count", Kind.INTEGER, "Distinct categories bought in the window.", required=True),
         Column("favourite_category", Kind.TEXT, "Category bought on most order-days in the window; then most spend, then first by name."),
@@ -345,6 +409,21 @@ CUSTOMER_FEATURES = Table(
             Kind.NUMBER,
             "Share of category purchases after the first order-day, in the window, that were the first of that category.",
         ),
+        Column(
+            "new_category_share_q75", Kind.NUMBER, "Three quarters of customers with three orders have this share or less, frozen monthly."
+        ),
+        Column(
+            "category_entropy",
+            Kind.NUMBER,
+            "How evenly order lines in the window spread over categories: 0 is a single one, ln(n) is n bought alike.",
+        ),
+        Column("category_entropy_q75", Kind.NUMBER, "Three quarters of customers with three orders have this or less, frozen monthly."),
+        Column(
+            "add_on_share",
+            Kind.NUMBER,
+            "Share of order lines in the window that are small add-ons: at most a quarter of the dearest line of their order, not free.",
+        ),
+        Column("add_on_share_q75", Kind.NUMBER, "Three quarters of customers with three orders have this share or less, frozen monthly."),
         Column("main_channel", Kind.TEXT, "Channel with most order lines in the window; then first by name."),
         Column("main_channel_share", Kind.NUMBER, "Share of order lines in the window through the main channel."),
         Column("r_score", Kind.INTEGER, "Recency score 1-5, 5 most recent."),
@@ -363,12 +442,28 @@ CUSTOMER_FEATURES = Table(
             "dormant_limit_days", Kind.NUMBER, "Past this many days without an order the customer is dormant; past twice as many, lost."
         ),
         Column("value_rank_share", Kind.NUMBER, "Share of the window's spend held by strictly richer customers."),
+        Column("visit_count_90_days", Kind.INTEGER, "Visits in the last 90 days; empty where none is known."),
+        Column("conversion_share", Kind.NUMBER, "Order-days per visit in the last 90 days, 1 at most; empty without a visit."),
+        Column("conversion_share_q25", Kind.NUMBER, "One quarter of customers with three visits have this share or less, frozen monthly."),
+        Column(
+            "is_new_this_month",
+            Kind.FLAG,
+            "Known only since after the first day of the month: until the next one, tiers of values are made without this customer.",
+            required=True,
+        ),
         Column("calendar_year", Kind.INTEGER, "Calendar year of the day; less the year of birth it is an age in years.", required=True),
     ),
     ("customer_id",),
     Partition.NIGHT,
     is_published=True,
 )
+MONTHLY_FEATURES = frozenset(
+    {
+        *("rhythm_days", "new_limit_days", "active_limit_days", "dormant_limit_days", "discount_share_baseline", "return_share_q75"),
+        *("new_category_share_q75", "category_entropy_q75", "add_on_share_q75", "conversion_share_q25"),
+    }
+)
+"""Features that follow from what is frozen on the month's first day."""
 CUSTOMER_SEGMENTS = Table(
     "customer_segments",
     "One row per customer and scheme: the segment, and what it was decided on.",
@@ -406,7 +501,7 @@ SEGMENT_MOVES = Table(
             "reason",
             Kind.TEXT,
             "`rule_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `own_purchase`, `refund`, `late_data`, "
-            "`attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
+            "`own_visit`, `attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
             required=True,
         ),
     ),
@@ -463,6 +558,17 @@ SEGMENT_STRATEGIES = Table(
     is_published=True,
 )
 
+CUSTOMER_VISITS = Table(
+    "customer_visits",
+    "Worked out aside: what each visitor did in 90 days.",
+    (
+        _CUSTOMER,
+        Column("visit_count", Kind.INTEGER, "Visits in the last 90 days.", required=True),
+        Column("order_day_count", Kind.INTEGER, "Order-days in the last 90 days.", required=True),
+    ),
+    ("customer_id",),
+    Partition.NIGHT,
+)
 AFFECTED_CUSTOMERS = Table(
     "affected_customers",
     "Customers whose state must be computed anew tonight.",
@@ -485,6 +591,7 @@ CUSTOMER_STATES = Table(
         Column("order_count", Kind.INTEGER, "Orders in the window.", required=True),
         Column("line_count", Kind.INTEGER, "Order lines in the window.", required=True),
         Column("discounted_line_count", Kind.INTEGER, "Order lines in the window bought at a discount.", required=True),
+        Column("add_on_line_count", Kind.INTEGER, "Order lines in the window that are small add-ons.", required=True),
         Column("order_amount", Kind.MONEY, "Spend in the window before refunds.", required=True),
         Column("full_price_amount", Kind.MONEY, "Spend in the window on order lines bought without a discount.", required=True),
         Column("refund_amount", Kind.MONEY, "Money given back in the window, 0 or more.", required=True),
@@ -497,6 +604,7 @@ CUSTOMER_STATES = Table(
         Column("category_count", Kind.INTEGER, "Distinct categories bought in the window.", required=True),
         Column("favourite_category", Kind.TEXT, "Category bought on most order-days in the window; then most spend, then first by name."),
         Column("line_count_square_sum", Kind.INTEGER, "Sum over categories of the squared order lines in the window.", required=True),
+        Column("line_count_log_sum", Kind.INTEGER, "Sum over categories of n * ln(n) of their n lines, in millionths.", required=True),
         Column("later_count", Kind.INTEGER, "Category purchases in the window after the first order-day.", required=True),
         Column("new_count", Kind.INTEGER, "Those of them that were the first of their category.", required=True),
         Column("main_channel", Kind.TEXT, "Channel with most order lines in the window; then first by name."),
@@ -541,7 +649,13 @@ CUSTOMER_ARCHIVES = Table(
     Partition.NIGHT,
 )
 
-SOURCE_TABLES = {"customers": RAW_CUSTOMERS, "prospects": RAW_PROSPECTS, "order_lines": RAW_ORDER_LINES, "consents": RAW_CONSENTS}
+SOURCE_TABLES = {
+    "customers": RAW_CUSTOMERS,
+    "prospects": RAW_PROSPECTS,
+    "order_lines": RAW_ORDER_LINES,
+    "consents": RAW_CONSENTS,
+    "visits": RAW_VISITS,
+}
 # Ids on this list are never stored.
 ERASURES = Table("erasures", "Customers who asked to be forgotten.", (_CUSTOMER,), ("customer_id",), Partition.SNAPSHOT)
 ALL_TABLES = (
@@ -549,16 +663,20 @@ ALL_TABLES = (
     RAW_PROSPECTS,
     RAW_ORDER_LINES,
     RAW_CONSENTS,
+    RAW_VISITS,
     EXTRACTIONS,
     LATE_DAYS,
     CUSTOMERS,
     ORDER_LINES,
+    VISITS,
     REJECTED_ROWS,
     VALIDATION_RESULTS,
     GATE_RESULTS,
+    CLUSTER_DRIFTS,
     CUSTOMER_DAYS,
     CUSTOMER_DAY_CATEGORIES,
     POPULATION_RHYTHM,
+    POPULATION_BASELINES,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
     CUSTOMER_SEGMENT_INTERVALS,

@@ -26,7 +26,9 @@ from pipeline.tables import (
     RAW_CUSTOMERS,
     RAW_ORDER_LINES,
     RAW_PROSPECTS,
+    RAW_VISITS,
     REJECTED_ROWS,
+    VISITS,
     Table,
 )
 from pipeline.validation.batches import Stored
@@ -57,19 +59,28 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     people = _inspected_people(company, lake, day, batch_rows)
     ids = pa.concat_arrays(snapshot.ids for snapshot in people)
     lines = inspection_of(company, RAW_ORDER_LINES, can_reject=True, batch_rows=batch_rows, customer_ids=ids)
-    versions = _versions_to_check(lake, day)
+    versions = _versions_to_check(lake, day, RAW_ORDER_LINES, ORDER_LINES)
     partitions = [Stored(lines.table, version.day, version.known) for version in versions]
-    rejected = chain(people[0].rejected, lines.rejected_rows(lake, partitions), *(snapshot.rejected for snapshot in people[1:]))
+    visits = inspection_of(company, RAW_VISITS, can_reject=True, batch_rows=batch_rows, customer_ids=ids)
+    visited = _versions_to_check(lake, day, RAW_VISITS, VISITS)
+    visit_partitions = [Stored(visits.table, version.day, version.known) for version in visited]
+    rejected = chain(
+        people[0].rejected,
+        lines.rejected_rows(lake, partitions),
+        *(snapshot.rejected for snapshot in people[1:]),
+        visits.rejected_rows(lake, visit_partitions),
+    )
     lake.write(REJECTED_ROWS, rejected, day=day)
     lines.tally.add_spread_keys(spread_row_count(lake, versions, memory_limit=memory_limit))
-    inspections = [lines, *(snapshot.inspection for snapshot in people)]
-    recovered = [version for version in versions if version.known != day]
+    inspections = [lines, *(snapshot.inspection for snapshot in people), *([visits] if visited else [])]
+    recovered = sorted({version for version in (*versions, *visited) if version.known != day})
     store_verdict(company, lake, day, verdict_of(inspections, recovered))
     with _reading_forgotten_on_failure(lake, day):
         stop_where_broken(lake, day, inspections)
         stop_where_too_many_rejected(lake, day, inspections)
     _write_customers(company, lake, people)
     _write_order_lines(company, lake, lines, partitions)
+    _write_visits(company, lake, visits, visit_partitions)
 
 
 @contextmanager
@@ -135,13 +146,13 @@ def _inspected(lake: Lake, inspection: Inspection, known: date | None) -> _Peopl
     return _People(inspection, partition, rejected, pa.concat_arrays(ids))
 
 
-def _versions_to_check(lake: Lake, day: date) -> list[Version]:
-    """Return the versions of order lines that night `day` learned of, or that an earlier night left unchecked.
+def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[Version]:
+    """Return the versions of `raw` that night `day` learned of, or that an earlier night left unchecked.
 
     A rerun takes the same ones, though they have clean counterparts by then.
     """
-    settled = set(lake.versions(ORDER_LINES)).difference(_recovered_before(lake, day))
-    visible = lake.versions_known(RAW_ORDER_LINES, through=day, known=day)
+    settled = set(lake.versions(clean)).difference(_recovered_before(lake, day))
+    visible = lake.versions_known(raw, through=day, known=day)
     return [version for version in visible if version.known == day or version not in settled]
 
 
@@ -183,6 +194,13 @@ def _write_order_lines(company: Company, lake: Lake, lines: Inspection, partitio
         rows = _clean_order_lines(lake, lines, partition)
         count += lake.write(ORDER_LINES, _batches(rows), day=partition.day, known=partition.known, manifest=manifest)
     log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{count:,}", f"{len(partitions):,}")
+
+
+def _write_visits(company: Company, lake: Lake, visits: Inspection, partitions: Sequence[Stored]) -> None:
+    for partition in partitions:
+        manifest = {"suite": visits.suite.digest, "first_day": company.first_day, **visits.counts(partition)}
+        rows = (VISITS.conform(rows) for rows in visits.kept_rows(lake, partition))
+        lake.write(VISITS, _batches(rows), day=partition.day, known=partition.known, manifest=manifest)
 
 
 def _clean_order_lines(lake: Lake, lines: Inspection, partition: Stored) -> Iterator[pa.Table]:

@@ -26,7 +26,7 @@ _DAY = "segments_day"
 # A row without an instant waits on the first day there is, the same one every night; a zone west of Greenwich
 # puts the year 1 into the year 0, which no date can hold.
 _EVENT_DAY = parse_one(
-    "COALESCE(GREATEST(CAST(ordered_at AT TIME ZONE $zone AS DATE), CAST('0001-01-01' AS DATE)), CAST('0001-01-01' AS DATE))",
+    "COALESCE(GREATEST(CAST(happened_at AT TIME ZONE $zone AS DATE), CAST('0001-01-01' AS DATE)), CAST('0001-01-01' AS DATE))",
     read="duckdb",
 )
 _NIGHT = parse_one("CAST($day AS DATE)", read="duckdb")
@@ -191,7 +191,10 @@ def _parameters(night: Night) -> dict[str, Parameter]:
 
 
 def _days_of(table: Table) -> exp.Expr:
-    return (_EVENT_DAY if table.partition is Partition.EVENT_DAY else _NIGHT).copy()
+    if table.partition is not Partition.EVENT_DAY:
+        return _NIGHT.copy()
+    at = exp.column(table.instant)
+    return _EVENT_DAY.transform(lambda node: at.copy() if isinstance(node, exp.Column) else node)
 
 
 def _digests(table: Table) -> exp.Query:

@@ -18,7 +18,15 @@ from pipeline.lake import Lake
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, SEGMENT_STRATEGIES, Kind, Table
 
 SCHEME = "rfm"
-TARGET_TABLES = ("customer_segments", "customer_segment_history", "segment_profiles", "publications")
+TARGET_TABLES = (
+    "customer_segments",
+    "customer_segment_history",
+    "customer_profiles",
+    "segment_strategies",
+    "segment_moves",
+    "segment_profiles",
+    "publications",
+)
 FILLING = {Kind.TEXT: "text", Kind.INTEGER: 1, Kind.NUMBER: 0.5, Kind.MONEY: Decimal("0.1"), Kind.DATE: date(2024, 1, 1), Kind.FLAG: False}
 
 

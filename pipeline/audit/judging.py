@@ -11,11 +11,11 @@ from pipeline.audit.measuring import measure
 from pipeline.audit.record import GateRecord, audited_after, store_gates, stored_gates
 from pipeline.company import Company
 from pipeline.engines import Engine
-from pipeline.errors import DataError
+from pipeline.errors import DataError, GateClosed
 from pipeline.gates import GateResult, Measures, Override, State, first_night_again, judge, overridden, require_open, told
 from pipeline.lake import Lake
 from pipeline.publish.pointer import POINTER
-from pipeline.publish.rollback_log import rollbacks
+from pipeline.publish.rollback_log import LOG, begun_after, rollbacks
 from pipeline.validation.verdict import page_path, show_verdict
 
 log = logging.getLogger("pipeline.audit")
@@ -25,13 +25,14 @@ def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
     """Judge the night of `day` against the last good one, store and show the results.
 
     A night older than the current one is not judged, for it is not published. Raises GateClosed where a gate is
-    closed and not overridden.
+    closed and not overridden, or a rollback came after the night was begun.
     """
     with lake.lock("publish"):
         current = publication_in(lake.root / POINTER)
         if current is not None and day < current.day:
             log.info("%s is not judged: %s stays live", day, current.day)
             return
+        _require_begin_since_rollback(lake, day)
         good, standing, rollback_count = last_good(lake, current, day), _standing(lake, current, day), len(rollbacks(lake))
         judged = _judged(company, measure(company, lake, engine, day, good))
         if current is not None and good is None:
@@ -43,6 +44,17 @@ def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
         if result.state is State.OVERRIDDEN:
             log.warning("%s", told(result))
     require_open(day, results, where=str(page_path(lake, day)))
+
+
+def _require_begin_since_rollback(lake: Lake, day: date) -> None:
+    """Refuse what was begun before the last rollback: an attempt that slept must not undo what a person decided meanwhile."""
+    since = rollbacks(lake)[begun_after(lake, day) :]
+    if since:
+        raise GateClosed(
+            f"{day} is not published: since it was begun, {since[-1].from_id} was taken back",
+            where=str(lake.root / LOG),
+            todo=f"To publish it all the same, run the night again from its beginning: segments run --day {day}",
+        )
 
 
 def is_let_pass(lake: Lake, day: date, gate: str, asked: Override) -> bool:

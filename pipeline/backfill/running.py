@@ -15,6 +15,7 @@ from pipeline.backfill.workers import Chunks, Workers
 from pipeline.clusters import load_cluster_schemes
 from pipeline.company import Company
 from pipeline.lake import Lake
+from pipeline.publish.rollback_log import note_begin
 
 IN_ORDER: tuple[Stage, ...] = ("read", "publish")
 
@@ -68,6 +69,7 @@ class _Run:
 
     def failures(self, workers: Workers, parallel: int) -> Iterator[Outcome]:
         failed: set[date] = set()
+        self._note_begins()
         for stage in STAGES:
             nights = [night for night in self.plan.nights if stage in night.stages and night.day not in failed]
             todo = [self._task(night, stage) for night in nights if not self.journal.has(night, stage)]
@@ -81,6 +83,12 @@ class _Run:
                     yield outcome
             if self.plan.asked.is_reread and stage == "read" and failed:
                 return  # what was to be learned is not known
+
+    def _note_begins(self) -> None:
+        """Begin every night that is to be published anew: whoever resumes a backfill after a rollback wants it."""
+        for night in self.plan.nights:
+            if "publish" in night.stages:
+                note_begin(self.lake, night.day)
 
     def _task(self, night: PlannedNight, stage: Stage) -> Task:
         return Task(self.company.folder, self.lake.root, self.journal.folder / "before", night, stage)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.catalog.entries import Card, Catalog, Live, Profiled, SchemeEntry, SegmentEntry, Size, State
 from pipeline.catalog.words import DECISIONS, decision_words, parameters_beside, rule_words, value_words
-from pipeline.clusters import UNCLUSTERED, ClusterScheme
+from pipeline.clusters import UNCLUSTERED, ClusterScheme, translated_title
 from pipeline.company import HOUSE, LEVELS, Company
 from pipeline.lineage import scheme_names
 from pipeline.segments import Scheme, Schemes, Segment, Strategy, membership_statement
@@ -25,8 +25,14 @@ class _View:
     language: str
     live: Live | None
 
-    def title(self, item: Scheme | Segment) -> str:
+    def title(self, item: Scheme | Segment | ClusterScheme) -> str:
         return item.titles.get(self.language, item.title)
+
+    def question(self, scheme: Scheme | ClusterScheme) -> str:
+        return scheme.questions.get(self.language, scheme.question)
+
+    def description(self, segment: Segment) -> str:
+        return segment.descriptions.get(self.language, segment.description)
 
     def card(self, strategy: Strategy | None) -> Card | None:
         if strategy is None:
@@ -61,16 +67,10 @@ def catalog_of(
     )
 
 
-def languages_of(schemes: Schemes) -> set[str]:
+def languages_of(schemes: Schemes, clusters: Iterable[ClusterScheme]) -> set[str]:
     """Return the languages that anything is translated into."""
-    found: set[str] = set()
-    for scheme in (*schemes.schemes, *schemes.uncomputed):
-        found |= _languages(scheme).union(*(_languages(segment) for segment in scheme.segments))
-    return found
-
-
-def _languages(item: Scheme | Segment) -> set[str]:
-    return {*item.titles, *(item.strategy.translations if item.strategy else ())}
+    told = (scheme.languages for scheme in (*schemes.schemes, *schemes.uncomputed))
+    return set().union(*told, *(scheme.languages for scheme in clusters))
 
 
 def _entry(view: _View, schemes: Schemes, scheme: Scheme) -> SchemeEntry:
@@ -80,7 +80,7 @@ def _entry(view: _View, schemes: Schemes, scheme: Scheme) -> SchemeEntry:
         title=view.title(scheme),
         level=scheme.level,
         kind=scheme.kind,
-        question=scheme.question,
+        question=view.question(scheme),
         decision=decision_words(scheme),
         proof=scheme.proof.method if scheme.proof else "construction",
         file=_shown_file(view.company, scheme.file),
@@ -114,7 +114,7 @@ def _segment_entries(view: _View, scheme: Scheme) -> Iterator[SegmentEntry]:
         yield SegmentEntry(
             segment=segment.id,
             title=view.title(segment),
-            description=segment.description,
+            description=view.description(segment),
             words=rule_words(scheme, segment),
             rule=segment.rule_text,
             parameters=parameters_beside(scheme, segment),
@@ -122,21 +122,29 @@ def _segment_entries(view: _View, scheme: Scheme) -> Iterator[SegmentEntry]:
             size=view.size(scheme.name, segment.id),
             crosswalk=dict(segment.crosswalk),
         )
+    for segment in scheme.uncomputed:
+        words = f"not computed: needs {segment.source}"
+        yield SegmentEntry(segment.id, view.title(segment), view.description(segment), words, rule=segment.rule_text)
 
 
 def _cluster_entry(view: _View, scheme: ClusterScheme, file: Path) -> SchemeEntry:
     found = sorted(view.values(scheme.name, ()), key=lambda each: each.segment == UNCLUSTERED)
     return SchemeEntry(
         scheme=scheme.name,
-        title=scheme.title,
+        title=view.title(scheme),
         level=scheme.level,
         kind="clusters",
-        question=scheme.question,
+        question=view.question(scheme),
         decision=f"{DECISIONS['clusters']}, among {scheme.cluster_count_min} to {scheme.cluster_count_max} clusters",
         proof="construction",
         file=_shown_file(view.company, file),
         state="live" if found else "new",
-        segments=tuple(SegmentEntry(each.segment, each.title, "", _cluster_words(each), size=each.size) for each in found),
+        segments=tuple(
+            SegmentEntry(
+                each.segment, translated_title(each.title, scheme.features, view.language), "", _cluster_words(each), size=each.size
+            )
+            for each in found
+        ),
         features=tuple(feature.name for feature in scheme.features),
     )
 

@@ -13,6 +13,7 @@ from pipeline.cli.erase import erase
 from pipeline.cli.explain import explain
 from pipeline.cli.history import history
 from pipeline.cli.plan import apply, plan
+from pipeline.cli.refit import promote, refit
 from pipeline.cli.rollback import rollback
 from pipeline.cli.run import run, summary
 from pipeline.cli.status import status
@@ -37,6 +38,8 @@ app.command()(erase)
 app.command()(catalog)
 app.command()(plan)
 app.command()(apply)
+app.command()(refit)
+app.command()(promote)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,18 +16,25 @@ from pipeline.gates import asked_override
 
 CHANGES, FAILED = 2, 1
 PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, as `segments plan` showed it.")]
+ModelOption = Annotated[Path | None, typer.Option("--model", help="A candidate of `segments refit`: a file.")]
 
 
-def plan(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: JsonOption = False) -> None:  # noqa: FBT002
-    """Show who would move if the definitions as they are now took the place of the live ones.
+def plan(
+    company: CompanyOption = COMPANY,
+    lake: LakeOption = LAKE,
+    model: ModelOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Show who would move if the definitions as they are now, or a cluster model, took the place of the live ones.
 
     Ends with 0 where nothing would change, 2 where something would, 1 on an error: a pull request can be judged by it.
     """
     from pipeline.lake import Lake
+    from pipeline.plans.model_plan import plan_of_model
     from pipeline.plans.planning import plan_of
 
     try:
-        found = plan_of(load_company(company), Lake(lake))
+        found = plan_of_model(load_company(company), Lake(lake), model) if model else plan_of(load_company(company), Lake(lake))
     except PipelineError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(FAILED) from None

@@ -35,9 +35,9 @@ def assignment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted)
         raise DataError(f"the model was fitted for the scheme `{model.scheme}`", where=scheme.name, todo="Fit a model for this scheme.")
     # On a tie the lowest number wins, whatever the order of the clusters in the document.
     clusters = sorted(model.clusters, key=lambda cluster: cluster.number)
-    decided = _decided(_ranked(_scored(_placed(model.features), clusters, len(model.features)), clusters), clusters)
+    decided = _decided(_ranked(_scored(_placed(scheme, model.features), clusters, len(model.features)), clusters), clusters)
     segment = _when(exp.column(_IN_POPULATION), exp.column("nearest"), _text(UNCLUSTERED))
-    evidence = _when(exp.column(_IN_POPULATION), exp.column("margin"), _text(OUTSIDE))
+    evidence = _when(exp.column(_IN_POPULATION), exp.column("margin"), _text(_outside(scheme)))
     return _memberships(decided, scheme, segment, evidence)
 
 
@@ -46,12 +46,21 @@ def _memberships(rows: exp.Select, scheme: ClusterScheme, segment: exp.Expressio
     return exp.select("customer_id", *(exp.alias_(value, name) for name, value in named.items())).from_(rows.subquery("decided"))
 
 
-def _placed(features: Sequence[ModelFeature]) -> exp.Select:
+def _outside(scheme: ClusterScheme) -> str:
+    return f"{OUTSIDE}, or not in {scheme.within}" if scheme.within else OUTSIDE
+
+
+def _placed(scheme: ClusterScheme, features: Sequence[ModelFeature]) -> exp.Select:
     """Return the coordinates of every customer."""
     orders = exp.Coalesce(this=exp.column(POPULATION_COLUMN), expressions=[exp.Literal.number(0)])
     columns = [exp.alias_(_coordinate(feature), f"z{place}") for place, feature in enumerate(features)]
-    in_population = exp.alias_(exp.GTE(this=orders, expression=exp.Literal.number(1)), _IN_POPULATION)
-    return exp.select("customer_id", in_population, *columns).from_(CUSTOMER_FEATURES.name)
+    is_buying: exp.Expr = exp.GTE(this=orders, expression=exp.Literal.number(1))
+    if scheme.members is None:
+        return exp.select("customer_id", exp.alias_(is_buying, _IN_POPULATION), *columns).from_(CUSTOMER_FEATURES.name)
+    members = exp.select("customer_id AS member_id").from_(scheme.members.subquery("chosen")).subquery("members")
+    is_member = exp.not_(exp.Is(this=exp.column("member_id"), expression=exp.null()))
+    placed = exp.select("customer_id", exp.alias_(exp.and_(is_buying, is_member), _IN_POPULATION), *columns)
+    return placed.from_(CUSTOMER_FEATURES.name).join(members, on="member_id = customer_id", join_type="left")
 
 
 def _coordinate(feature: ModelFeature) -> exp.Expression:

@@ -41,6 +41,14 @@ class Fields:
             raise self.refusal(key, "is missing")
         return value
 
+    def has(self, key: str) -> bool:
+        """Return whether the field is there and is not null; a null one counts as taken."""
+        if self._values.get(key) is None:
+            self._known.append(key)
+            self._values.pop(key, None)
+            return False
+        return True
+
     def text(self, key: str, *, pattern: str = "", default: object = REQUIRED) -> str:
         """Return a printable text that matches the whole of `pattern`, where one is given."""
         value = self.take(key, default=default)
@@ -50,21 +58,33 @@ class Fields:
             raise self.refusal(key, f"must be a text like {pattern}")
         return value
 
+    def words(self, key: str, language: str, *, default: object = REQUIRED) -> tuple[str, dict[str, str]]:
+        """Return a text in `language` and its translations, by language: a text, or a table of texts by language.
+
+        Without the own language the first one given takes its place.
+        """
+        value = self.take(key, default=default)
+        if not isinstance(value, dict) or not value:
+            return Fields({key: value}, self._refuse, self._path).text(key), {}
+        texts = {str(name): Fields(value, self._refuse, self.name_of(key)).text(str(name)) for name in value}
+        own = language if language in texts else next(iter(texts))
+        return texts.pop(own), texts
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of printable texts."""
         return tuple(Fields({key: value}, self._refuse, self._path).text(key) for value in self._list(key))
 
-    def choice(self, key: str, choices: Sequence[str]) -> str:
+    def choice(self, key: str, choices: Sequence[str], *, default: object = REQUIRED) -> str:
         """Return one of the choices."""
-        value = self.take(key)
+        value = self.take(key, default=default)
         if value not in choices:
             hint = did_you_mean(value, choices) if isinstance(value, str) else ""
             raise self.refusal(key, f"is {shown(value)}{hint}; it must be one of {', '.join(choices)}")
         return str(value)
 
-    def integer(self, key: str, low: int, high: int) -> int:
+    def integer(self, key: str, low: int, high: int, *, default: object = REQUIRED) -> int:
         """Return a whole number within both bounds."""
-        value = self.take(key)
+        value = self.take(key, default=default)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise self.refusal(key, f"must be a whole number from {low} to {high}")
         return value
@@ -76,9 +96,9 @@ class Fields:
             raise self.refusal(key, f"must be a number from {low:g} to {high:g}")
         return float(value)
 
-    def numbers(self, key: str) -> tuple[float, ...]:
+    def numbers(self, key: str, *, default: object = REQUIRED) -> tuple[float, ...]:
         """Return a list of finite numbers."""
-        return tuple(Fields({key: value}, self._refuse, self._path).number(key) for value in self._list(key))
+        return tuple(Fields({key: value}, self._refuse, self._path).number(key) for value in self._list(key, default=default))
 
     def rows(self, key: str, fewest: int, most: int) -> list[Fields]:
         """Return a list of objects, at least `fewest` and at most `most`."""
@@ -92,8 +112,8 @@ class Fields:
         for key in self._values:
             raise self._refuse(f"{shown(self.name_of(key))} is not a known field{did_you_mean(key[:LONGEST_SHOWN], self._known)}")
 
-    def _list(self, key: str) -> list[object]:
-        value = self.take(key)
+    def _list(self, key: str, *, default: object = REQUIRED) -> list[object]:
+        value = self.take(key, default=default)
         if not isinstance(value, list):
             raise self.refusal(key, "must be a list")
         return value

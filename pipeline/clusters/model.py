@@ -6,6 +6,7 @@ import json
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from pipeline.clusters.fields import Fields, Refusal
@@ -16,11 +17,16 @@ LONGEST_DOCUMENT = 1_000_000
 SMALLEST_SCALE = 1e-6
 MOST_ROWS = 10**12
 FEWEST_CLUSTERS = 2
+MOST_NUMBER = 9999
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFeature:
-    """How a column becomes a coordinate: filled, transformed, held within `low` and `high`, then standardised."""
+    """How a column becomes a coordinate: filled, transformed, held within `low` and `high`, then standardised.
+
+    `cuts` are limits between coordinates, `shares` the share of customers below, between and above them when the model was
+    fitted: what later nights are compared with. Both are empty in models that keep none.
+    """
 
     name: str
     transform: str
@@ -29,13 +35,16 @@ class ModelFeature:
     high: float
     mean: float
     scale: float
+    cuts: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """One cluster: its lasting id, its title for people, its centre, and how it did when it was fitted.
 
-    `size` counts the customers of the sample; `jaccard` is the mean overlap with itself in bootstrap fits, 0 to 1.
+    `size` counts the customers of the sample; `jaccard` is the mean overlap with itself in bootstrap fits, 0 to 1; `spread`
+    is the mean distance of its customers to the centre, 0 where nobody measured it.
     """
 
     id: str
@@ -43,6 +52,7 @@ class Cluster:
     size: int
     jaccard: float
     centroid: tuple[float, ...]
+    spread: float = 0.0
 
     @property
     def number(self) -> int:
@@ -52,7 +62,11 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class ClusterModel:
-    """A fitted model; clusters stand in canonical order, by centroid from the largest first coordinate down."""
+    """A fitted model; clusters stand in canonical order, by centroid from the largest first coordinate down.
+
+    `valid_from` is the first night that goes by it, where that is not `day`; `last_number` the highest number that an id of
+    this scheme ever had, so that no id is given twice.
+    """
 
     scheme: str
     day: date
@@ -65,6 +79,18 @@ class ClusterModel:
     features: tuple[ModelFeature, ...]
     constant_features: tuple[str, ...]
     clusters: tuple[Cluster, ...]
+    valid_from: date | None = None
+    last_number: int = 0
+
+    @property
+    def first_night(self) -> date:
+        """Return the first night that goes by this model, which names its file."""
+        return self.valid_from or self.day
+
+    @property
+    def highest_number(self) -> int:
+        """Return the highest number that an id of this scheme ever had."""
+        return max(self.last_number, *(cluster.number for cluster in self.clusters))
 
     @property
     def smallest_share(self) -> float:
@@ -87,7 +113,7 @@ def cluster_titles(model: ClusterModel) -> Mapping[str, str]:
 
 def to_json(model: ClusterModel) -> str:
     """Return the document of `model`: equal models give equal bytes."""
-    content = {**asdict(model), "day": model.day.isoformat()}
+    content = {**asdict(model), "day": model.day.isoformat(), "valid_from": model.valid_from and model.valid_from.isoformat()}
     return json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -105,7 +131,7 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
     clusters = tuple(_cluster(row, len(features)) for row in fields.rows("clusters", FEWEST_CLUSTERS, MOST_CLUSTERS))
     model = ClusterModel(
         scheme=fields.text("scheme"),
-        day=_day(fields),
+        day=_day(fields, "day"),
         algorithm=fields.text("algorithm"),
         library=fields.text("library"),
         seed=fields.integer("seed", 0, 2**31 - 1),
@@ -115,6 +141,8 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
         features=features,
         constant_features=fields.texts("constant_features"),
         clusters=clusters,
+        valid_from=_day(fields, "valid_from") if fields.has("valid_from") else None,
+        last_number=fields.integer("last_number", 0, MOST_NUMBER, default=0),
     )
     fields.refuse_the_rest()
     _refuse_repeated(model, fields)
@@ -141,12 +169,12 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _day(fields: Fields) -> date:
-    text = fields.text("day", pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+def _day(fields: Fields, key: str) -> date:
+    text = fields.text(key, pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise fields.refusal("day", "is no date") from None
+        raise fields.refusal(key, "is no date") from None
 
 
 def _feature(fields: Fields) -> ModelFeature:
@@ -160,9 +188,19 @@ def _feature(fields: Fields) -> ModelFeature:
         high=high,
         mean=fields.number("mean", low, high),
         scale=fields.number("scale", SMALLEST_SCALE),
+        cuts=fields.numbers("cuts", default=[]),
+        shares=fields.numbers("shares", default=[]),
     )
     fields.refuse_the_rest()
+    _refuse_wrong_shares(feature, fields)
     return feature
+
+
+def _refuse_wrong_shares(feature: ModelFeature, fields: Fields) -> None:
+    if any(low >= high for low, high in pairwise(feature.cuts)):
+        raise fields.refusal("cuts", "must rise")
+    if len(feature.shares) != (len(feature.cuts) + 1 if feature.cuts else 0) or any(not 0 <= share <= 1 for share in feature.shares):
+        raise fields.refusal("shares", "must be one share, 0 to 1, more than there are cuts, or none of both")
 
 
 def _cluster(fields: Fields, feature_count: int) -> Cluster:
@@ -172,6 +210,7 @@ def _cluster(fields: Fields, feature_count: int) -> Cluster:
         size=fields.integer("size", 1, MOST_ROWS),
         jaccard=fields.number("jaccard", 0, 1),
         centroid=fields.numbers("centroid"),
+        spread=fields.number("spread", 0, default=0.0),
     )
     fields.refuse_the_rest()
     if len(cluster.centroid) != feature_count:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.erasure.hashes import ErasedIds
 from pipeline.erasure.ledger import Ledger
+from pipeline.erasure.rows import is_naming
 from pipeline.lake import Lake
 from pipeline.sources import Snapshot, SourceQuery
 
@@ -44,6 +45,21 @@ class _WithoutErased:
     def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if CUSTOMER not in batch.schema.names or pa.types.is_null(batch.schema.field(CUSTOMER).type):
             return batch
-        ids = batch.column(CUSTOMER).cast(pa.string())
+        found = self._found(batch.column(CUSTOMER))
+        return self._cleared(batch if found is None else batch.filter(pc.invert(found)))
+
+    def _cleared(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows about others with nothing where they name somebody erased, such as who referred them."""
+        for place, field in enumerate(batch.schema):
+            if field.name == CUSTOMER or not is_naming(field):
+                continue
+            found = self._found(batch.column(place))
+            if found is not None:
+                batch = batch.set_column(place, field, pc.if_else(found, pa.scalar(None, field.type), batch.column(place)))
+        return batch
+
+    def _found(self, values: pa.Array) -> pa.Array | None:
+        """Return per value whether it is the id of somebody erased; None where none is."""
+        ids = values.cast(pa.string())
         found = self._erased.among(ids)
-        return batch.filter(pc.invert(pc.is_in(ids, value_set=found))) if len(found) else batch
+        return pc.is_in(ids, value_set=found) if len(found) else None

@@ -12,20 +12,19 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.explanations.deciding import Case, Row
+from pipeline.explanations.deciding import Case, Ranks, Row
 from pipeline.proofs import CELLS
 from pipeline.rules import Value, rule_value
+from pipeline.segments import Scheme
 from pipeline.segments.membership_statement import limit_of
-from pipeline.tables import CUSTOMER_FEATURES, Kind
+from pipeline.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, Kind
 
 ANOTHER = chr(0x10FFFF)
 """Stands for any text that no rule names and no other customer has."""
 SCORE_STEPS = 5
 _SCORES: Mapping[str, tuple[str, ...]] = {"r_score": ("r_score",), "f_score": ("f_score", "fm_score"), "m_score": ("m_score", "fm_score")}
-# They tell how long customers wait, or what is past: nothing that one customer could do would change them alone.
-_HELD = frozenset(
-    ("customer_id", "is_prospect", "rhythm_days", "last_gap_days", "new_limit_days", "active_limit_days", "dormant_limit_days")
-)
+# They tell what all customers do, or what is past: nothing that one customer could do would change them alone.
+_HELD = MONTHLY_FEATURES | {"customer_id", "is_prospect", "last_gap_days"}
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
 _ONLY_GROWING = frozenset(("calendar_year", "tenure_days", "gap_count", "lifetime_order_count", "lifetime_order_day_count"))
 _MAY_BE_NEGATIVE = frozenset(("spend_amount", "lifetime_spend_amount", "average_order_amount"))
@@ -58,12 +57,19 @@ def changes_of(case: Case, row: Row, kinds: Mapping[str, Kind]) -> list[Change]:
     trees = [tree for name in case.scheme.references for tree in case.by_name[name].trees] + [*case.scheme.trees]
     names = list(dict.fromkeys(column.name for tree in trees for column in tree.find_all(exp.Column, bfs=False)))
     comparisons = list(_comparisons(case, trees))
-    changes = [*_score_changes(names, row), *_value_changes(case, row)]
+    changes = [*_score_changes(names, row), *(change for scheme, ranks in case.ranked for change in _value_changes(scheme, ranks, row))]
     for name in names:
         if name in row and not _is_held(name, row):
             values = dict.fromkeys(_values(name, kinds[name], comparisons, case.completed(row)))
             changes += [Change(name, row[name], value, _size(row[name], value)) for value in values if _is_new(name, row[name], value)]
     return sorted(changes, key=lambda change: change.size)
+
+
+def changes_across(name: str, kind: Kind, root: Fraction, row: Row) -> Iterator[Change]:
+    """Yield the changes of a number to the values at and just beside `root`, as far as one customer could make them."""
+    if not _is_held(name, row):
+        values = _numbers_at(root, name, kind)
+        yield from (Change(name, row[name], value, _size(row[name], value)) for value in values if _is_new(name, row[name], value))
 
 
 def _is_held(name: str, row: Row) -> bool:
@@ -91,14 +97,14 @@ def _score_changes(names: Sequence[str], row: Row) -> Iterator[Change]:
                 yield Change(feature, before, after, abs(after - before) / SCORE_STEPS, follows)
 
 
-def _value_changes(case: Case, row: Row) -> Iterator[Change]:
+def _value_changes(scheme: Scheme, ranks: Ranks, row: Row) -> Iterator[Change]:
     """Yield the other values of the attribute that decides: the most frequent first, of tiers the next in rank."""
-    name = case.scheme.attribute
-    if case.ranks is None or _is_held(name, row):
+    name = scheme.attribute
+    if _is_held(name, row):
         return
-    own = case.ranks.standing(row[name])
-    values = [value for _, value in case.ranks.order]
-    if case.scheme.kind == "value_tiers" and own is not None:
+    own = ranks.standing(row[name])
+    values = [value for _, value in ranks.order]
+    if scheme.kind == "value_tiers" and own is not None:
         places = {value: abs(place - own.place) for place, value in enumerate(values, 1)}
         values.sort(key=places.__getitem__)
     yield from (Change(name, row[name], value, 1) for value in [*values, ANOTHER] if value != row[name])
@@ -139,8 +145,11 @@ def _opposite(node: exp.Expr, name: str, row: Row) -> Iterator[Value]:
 def _beside(node: exp.Expr, name: str, kind: Kind, row: Row) -> Iterator[Value]:
     """Yield the numbers at and beside the one that makes both sides equal, no finer than people would write them."""
     root = _root(node, name, row)
-    if root is None:
-        return
+    if root is not None:
+        yield from _numbers_at(root, name, kind)
+
+
+def _numbers_at(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:
     steps = _STEPS[kind]
     scaled = root * steps
     numbers = [Fraction(number, steps) for number in (ceil(scaled) - 1, floor(scaled), ceil(scaled), floor(scaled) + 1)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, chain
 from typing import Any
 
 from sqlglot import exp
@@ -29,26 +29,30 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """How many other customers have each value of an attribute, of those whom the scheme takes: any value can be tried for this one."""
+    """How many other customers have each value of an attribute, of those whom the scheme takes: any value can be tried for this one.
+
+    `own` is 1, or 0 where this customer does not count yet.
+    """
 
     counts: Mapping[str, int]
     order: tuple[tuple[int, str], ...]
     held: tuple[int, ...]
+    own: int = 1
 
     @classmethod
-    def of(cls, counts: Mapping[str, int]) -> Ranks:
+    def of(cls, counts: Mapping[str, int], *, own: int = 1) -> Ranks:
         """Return the ranks of the values that `counts` of the other customers give."""
         order = sorted((-count, value) for value, count in counts.items() if value)
-        return cls(counts, tuple(order), (0, *accumulate(-count for count, _ in order)))
+        return cls(counts, tuple(order), (0, *accumulate(-count for count, _ in order)), own)
 
     def standing(self, value: Value) -> Standing | None:
         """Return where `value` stands once this customer has it too; None for no value."""
         if not isinstance(value, str) or not value:
             return None
-        count = self.counts.get(value, 0) + 1
+        count, total = self.counts.get(value, 0) + self.own, self.held[-1] + self.own
         # A shorter tuple comes before every one that begins like it.
         held = self.held[bisect_left(self.order, (-count,))]
-        return Standing(bisect_left(self.order, (-count, value)) + 1, count, held / (self.held[-1] + 1))
+        return Standing(bisect_left(self.order, (-count, value)) + 1, count, held / total if total else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +67,29 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One scheme, those that it refers to by name, and how common the values of its attribute are."""
+    """One scheme, those that it refers to by name, and how common the values of its attribute, and of theirs, are."""
 
     scheme: Scheme
     by_name: Mapping[str, Scheme]
     ranks: Ranks | None = None
+    other_ranks: Mapping[str, Ranks] = field(default_factory=dict)
+
+    @property
+    def ranked(self) -> list[tuple[Scheme, Ranks]]:
+        """The schemes of values that decide, this one or those that it refers to, with how common their values are."""
+        own = [] if self.ranks is None else [(self.scheme, self.ranks)]
+        return [*own, *((self.by_name[name], ranks) for name, ranks in self.other_ranks.items())]
 
     def completed(self, row: Row) -> Row:
         """Return `row` with the segment of each scheme that is referred to."""
         known = dict(row)
         for name in self.scheme.references:
-            known[f"{name}{SUFFIX}"] = _by_rules(self.by_name[name], known)
+            known[f"{name}{SUFFIX}"] = _decided(self.by_name[name], known, self.other_ranks.get(name))
         return known
 
     def segment_of(self, row: Row) -> str | None:
         """Return the segment of a customer with the features `row`."""
-        known = self.completed(row)
-        return _by_rules(self.scheme, known) if self.scheme.kind == "rules" else self._by_value(known)
+        return _decided(self.scheme, self.completed(row), self.ranks)
 
     def narrowed(self, row: Row, changing: Collection[str]) -> Case:
         """Return this case without the rules that cannot hold, whatever the features `changing` are, while all others are as in `row`."""
@@ -90,16 +100,21 @@ class Case:
         left = tuple(segment for segment in self.scheme.segments if segment.rule is None or _may_hold(segment.rule, known, varied))
         return replace(self, scheme=replace(self.scheme, segments=left))
 
-    def _by_value(self, row: Row) -> str | None:
-        if self.scheme.rule is not None and rule_value(self.scheme.rule, row) is not True:
-            return INSUFFICIENT_EVIDENCE
-        standing = self.ranks.standing(row[self.scheme.attribute]) if self.ranks else None
-        if standing is None:
-            return UNKNOWN
-        if self.scheme.kind == "value_tiers":
-            return _tier(self.scheme, standing.rank_share)
-        is_rare = standing.customer_count < self.scheme.fewest_customers
-        return OTHER if is_rare or standing.place > self.scheme.most_segments else str(row[self.scheme.attribute])
+
+def _decided(scheme: Scheme, row: Row, ranks: Ranks | None) -> str | None:
+    return _by_rules(scheme, row) if scheme.kind == "rules" else _by_value(scheme, row, ranks)
+
+
+def _by_value(scheme: Scheme, row: Row, ranks: Ranks | None) -> str | None:
+    if scheme.rule is not None and rule_value(scheme.rule, row) is not True:
+        return INSUFFICIENT_EVIDENCE
+    standing = ranks.standing(row[scheme.attribute]) if ranks else None
+    if standing is None:
+        return UNKNOWN
+    if scheme.kind == "value_tiers":
+        return _tier(scheme, standing.rank_share)
+    is_rare = standing.customer_count < scheme.fewest_customers
+    return OTHER if is_rare or standing.place > scheme.most_segments else str(row[scheme.attribute])
 
 
 def _may_hold(rule: exp.Expr, row: Row, varied: Collection[str]) -> bool:
@@ -121,15 +136,17 @@ def _by_rules(scheme: Scheme, row: Row) -> str | None:
 
 
 def _best(scheme: Scheme, row: Row) -> str | None:
+    # Who gives too little evidence is told so before any score counts.
+    before = (s.id for s in scheme.segments if s.rule is not None and not s.competes and rule_value(s.rule, row) is True)
     competing = judged(scheme, row)
     best = max((each.score for each in competing if each.score is not None), default=None)
     winners = (each.segment.id for each in competing if best is not None and each.score == best)
-    return next(winners, next((segment.id for segment in scheme.segments if segment.is_otherwise), None))
+    return next(chain(before, winners), next((segment.id for segment in scheme.segments if segment.is_otherwise), None))
 
 
 def judged(scheme: Scheme, row: Row) -> list[Judged]:
     """Return what each segment that competes by score comes to, for a completed `row`."""
-    return [_judged(scheme, segment, row) for segment in scheme.segments if not segment.is_otherwise]
+    return [_judged(scheme, segment, row) for segment in scheme.competing]
 
 
 def _judged(scheme: Scheme, segment: Segment, row: Row) -> Judged:

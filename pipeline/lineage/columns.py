@@ -17,21 +17,25 @@ from pipeline.tables import (
     CUSTOMER_ARCHIVES,
     CUSTOMER_FEATURES,
     CUSTOMER_STATES,
+    CUSTOMER_VISITS,
     CUSTOMERS,
     ORDER_LINES,
     RAW_PROSPECTS,
     SOURCE_TABLES,
+    VISITS,
     Partition,
     Table,
 )
 
-_DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, CUSTOMER_ARCHIVES)}
+_DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, CUSTOMER_ARCHIVES, CUSTOMER_VISITS)}
 _LINE_KIND = ("is_cancelled", "net_amount", "quantity")
 DERIVED: Mapping[tuple[str, str], Sequence[str]] = {
     (ORDER_LINES.name, "line_kind"): _LINE_KIND,
     (ORDER_LINES.name, "order_day"): ("ordered_at", "refunded_order_day", *_LINE_KIND),
     (ORDER_LINES.name, "day"): ("ordered_at",),
     (ORDER_LINES.name, "known"): (),
+    (VISITS.name, "day"): ("visited_at",),
+    (VISITS.name, "known"): (),
 }
 """Columns of clean tables that validation makes, from which raw ones; every other one is the raw column of its name."""
 

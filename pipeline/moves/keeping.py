@@ -46,6 +46,7 @@ from pipeline.tables import (
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
     SEGMENT_MOVES,
+    VISITS,
     Table,
 )
 from pipeline.valid_definitions import company_valid
@@ -145,7 +146,7 @@ def _register_features(at: _Desk, table: Table, name: str, night: date) -> None:
 
 def _register_rollups(at: _Desk) -> None:
     """Make the event days since the night before readable, and of earlier ones the versions that differ, as known then and now."""
-    for table, name in ((CUSTOMER_DAYS, "days"), (CUSTOMER_DAY_CATEGORIES, "categories")):
+    for table, name in ((CUSTOMER_DAYS, "days"), (CUSTOMER_DAY_CATEGORIES, "categories"), (VISITS, "visits")):
         known, now = (set(at.lake.versions_known(table, through=night, known=night)) for night in (at.before, at.day))
         new = {version for version in now if version.day > at.before}
         for part, versions in ((f"new_{name}", new), (f"{name}_before", known - now), (f"{name}_now", now - known - new)):
@@ -180,12 +181,13 @@ def _changes(at: _Desk) -> Iterator[SchemeChange]:
     digests = before.get("schemes", {}), now.get("schemes", {})
     models = set(before.get("models", {})) | set(now.get("models", {}))
     is_resettled = _is_resettled(at)
+    is_new_month = at.before.replace(day=1) != at.day.replace(day=1)
     for name in sorted(set(digests[0]) | set(digests[1])):
         is_on_both = name in digests[0] and name in digests[1]
         is_same = is_on_both and digests[0][name] == digests[1][name]
         rules = "model_refit" if name in models and is_on_both else "rule_change"
         # The same rules say something else of the same night only if its features hold fewer customers than they then did.
-        yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_resettled)
+        yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_resettled, is_new_month)
 
 
 def _is_resettled(at: _Desk) -> bool:

@@ -1,7 +1,7 @@
 """Why customers moved: tonight's rules, tried on features that become tonight's in steps; the first step that moves a customer tells.
 
     rules       the previous night's features           rule_change, model_refit, erasure (of others)
-    own         of whom did something: tonight's        own_purchase, refund, late_data
+    own         of whom did something: tonight's        own_purchase, refund, late_data, own_visit
     attributes  and tonight's attributes                attribute_change
     limits      and tonight's frozen limits             threshold_refreeze
     age         and all but the scores by rank          ageing
@@ -11,14 +11,15 @@ What none of these moves was moved by the scores and ranks of others: population
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
 from sqlglot import exp
 
+from pipeline.segments.membership_statement import NEW_THIS_MONTH
 from pipeline.statements import statement
-from pipeline.tables import CUSTOMER_FEATURES, SEGMENT_MOVES, Column, Table
+from pipeline.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, SEGMENT_MOVES, Column, Table
 
 REASONS = (
     "rule_change",
@@ -29,13 +30,16 @@ REASONS = (
     "own_purchase",
     "refund",
     "late_data",
+    "own_visit",
     "attribute_change",
     "threshold_refreeze",
     "ageing",
     "population_shift",
 )
 TRIALS = ("rules", "own", "attributes", "limits", "age")
-LIMITS = frozenset({"rhythm_days", "new_limit_days", "active_limit_days", "dormant_limit_days"})
+LIMITS = MONTHLY_FEATURES
+# What is weighed against such a limit: of whom the own figures stayed the same, the limit alone moved.
+WEIGHED: Mapping[str, tuple[str, ...]] = {"shrunk_discount_share": ("line_count", "discounted_line_count")}
 # What each rank among customers is a rank of: one whose own figure left the window moved by age, not by what others did.
 RANKED: Mapping[str, tuple[str, ...]] = {
     "r_score": ("is_in_window",),
@@ -44,6 +48,8 @@ RANKED: Mapping[str, tuple[str, ...]] = {
     "fm_score": ("order_day_count", "spend_amount"),
     "value_rank_share": ("spend_amount",),
 }
+# A visit alone changes nothing else: whatever else moved the visitor was something else.
+VISIT, VISITED = "own_visit", frozenset({"visit_count_90_days", "conversion_share"})
 # Nobody's figures of a whole life change by age: where no rollup tells why they did, what happened was learned of late.
 LIFETIME = ("first_order_date", "last_order_date", "lifetime_order_day_count", "lifetime_order_count", "lifetime_spend_amount")
 # How the statement of a scheme of values calls the values of everybody, which it counts.
@@ -55,13 +61,14 @@ BEFORE, NOW, PAIRS, DOING = "features_before", "features_now", "moved_features",
 class SchemeChange:
     """What became of a scheme since the previous night: whether both have it, and what moved those whom rules alone move.
 
-    `is_resettled` says that features are counted otherwise, such as over another window.
+    `is_resettled` says that features are counted otherwise, such as over another window, `is_new_month` that tiers are frozen anew.
     """
 
     scheme: str
     is_on_both: bool
     reason: str
     is_resettled: bool
+    is_new_month: bool = False
 
 
 def moved_statement() -> exp.Query:
@@ -71,7 +78,7 @@ def moved_statement() -> exp.Query:
 
 def looked_at(table: Table, memberships: Iterable[exp.Query]) -> Table:
     """Return the company's CUSTOMER_FEATURES with those columns that these schemes, or the reasons, look at."""
-    figures = {figure for names in RANKED.values() for figure in names if figure in table.column_names}
+    figures = {figure for names in (*RANKED.values(), *WEIGHED.values()) for figure in names if figure in table.column_names}
     names = {*table.key, *LIFETIME, "order_day_count", *figures}.union(*(_names(query, table) for query in memberships))
     return replace(table, columns=tuple(column for column in table.columns if column.name in names))
 
@@ -129,9 +136,11 @@ def _tried(trial: str, name: str) -> exp.Expr:
         return now
     if is_attribute or trial == "rules":
         return before
-    does = exp.not_(exp.Is(this=exp.column(DOING), expression=exp.null()))
+    is_anything = exp.not_(exp.Is(this=exp.column(DOING), expression=exp.null()))
+    does: exp.Expr = is_anything if name in VISITED else exp.column(DOING).neq(exp.Literal.string(VISIT))
     figures = RANKED.get(name, ()) if trial == "age" else ()
-    return exp.Case().when(exp.or_(does, *(_is_aged(figure) for figure in figures)), now).else_(before)
+    weighed = [exp.not_(exp.or_(*(_is_aged(figure) for figure in WEIGHED[name])))] if trial == "limits" and name in WEIGHED else []
+    return exp.Case().when(exp.or_(does, *weighed, *(_is_aged(figure) for figure in figures)), now).else_(before)
 
 
 def _first_step(name: str) -> int:
@@ -165,6 +174,7 @@ def moves_statement(memberships: Mapping[str, exp.Query], changes: Sequence[Sche
     """
     query = statement(SEGMENT_MOVES.name).copy()
     changed = {each.scheme for each in changes if each.reason != "erasure"}
+    tiered = {scheme for scheme, membership in memberships.items() if NEW_THIS_MONTH in _names(membership, table)}
     tried = [
         _tried_membership(membership, scheme, trial)
         for trial in TRIALS
@@ -173,14 +183,15 @@ def moves_statement(memberships: Mapping[str, exp.Query], changes: Sequence[Sche
     ]
     for each in list(query.find_all(exp.Table)):
         if each.name in ("trials", "scheme_changes"):
-            content = _trials(tried) if each.name == "trials" else _known(changes)
+            content = _trials(tried) if each.name == "trials" else _known(changes, tiered)
             each.replace(exp.alias_(content.subquery(copy=False), each.alias, table=True))
     return query
 
 
-def _known(changes: Sequence[SchemeChange]) -> exp.Select:
-    rows = [(each.scheme, each.is_on_both, each.reason, each.is_resettled) for each in changes]
-    columns = ["scheme", "is_on_both", "reason", "is_resettled"]
+def _known(changes: Sequence[SchemeChange], tiered: Container[str]) -> exp.Select:
+    shifts = ["threshold_refreeze" if each.is_new_month and each.scheme in tiered else "population_shift" for each in changes]
+    rows = [(each.scheme, each.is_on_both, each.reason, each.is_resettled, shift) for each, shift in zip(changes, shifts, strict=True)]
+    columns = ["scheme", "is_on_both", "reason", "is_resettled", "shift"]
     return exp.select("*").from_(exp.values(rows, alias="known", columns=columns))
 
 
@@ -192,7 +203,7 @@ def _group(trial: str, table: Table) -> set[str]:
     """Return the features that may make a trial another than the one before it: a scheme that names none of them needs no such trial."""
     attributes = set(table.column_names).difference(CUSTOMER_FEATURES.column_names)
     others = set(CUSTOMER_FEATURES.column_names)
-    return {"rules": attributes | others, "own": others, "attributes": attributes, "limits": set(LIMITS), "age": others}[trial]
+    return {"rules": attributes | others, "own": others, "attributes": attributes, "limits": {*LIMITS, *WEIGHED}, "age": others}[trial]
 
 
 def _is_ranking(membership: exp.Query) -> bool:

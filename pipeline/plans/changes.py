@@ -49,8 +49,10 @@ def _words(scheme: Scheme) -> tuple[object, ...]:
     """Return what people read of a scheme: titles in their order, descriptions, strategy cards in every language."""
     named = [(scheme.name, segment.id, segment.title) for segment in scheme.segments]
     cards = strategy_rows([scheme], [*named, (scheme.name, "", "")], "").to_pylist()
-    texts = [(s.id, s.title, s.description, sorted(s.titles.items()), sorted(s.crosswalk.items())) for s in scheme.segments]
-    return scheme.title, scheme.level, scheme.question, texts, cards
+    texts = [
+        (s.id, s.title, s.description, *(sorted(said.items()) for said in (s.titles, s.descriptions, s.crosswalk))) for s in scheme.segments
+    ]
+    return scheme.title, sorted(scheme.titles.items()), scheme.level, scheme.question, sorted(scheme.questions.items()), texts, cards
 
 
 def _downstream(name: str, decided: Sequence[str], schemes: Mapping[str, Scheme]) -> tuple[str, ...]:

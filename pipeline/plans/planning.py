@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ from pipeline.lake import Lake, reading
 from pipeline.parquet import content_digest
 from pipeline.plans.changes import Changes, changes_between
 from pipeline.publish.pointer import MANIFEST, Publication, current_publication
-from pipeline.segments import Scheme, load_schemes, membership_statement
+from pipeline.segments import Scheme, Unmet, load_schemes, membership_statement, unmet_segments
 from pipeline.statements import statement
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
 from pipeline.valid_definitions import company_valid, definitions_digest
 
 SAMPLE_SIZE = 20
@@ -78,7 +79,11 @@ class SchemePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the definitions as they are now would change in the live night; `plan_id` names exactly that."""
+    """What the definitions as they are now would change in the live night; `plan_id` names exactly that.
+
+    `unmet` are segments of which only customers can tell whether they are possible, and the live night's do not; `applied_by`
+    is the command that makes the plan true, where it is not `segments apply`.
+    """
 
     plan_id: str
     day: date
@@ -86,6 +91,8 @@ class Plan:
     changes: Changes
     schemes: tuple[SchemePlan, ...]
     settings_changed: tuple[str, ...]
+    unmet: tuple[Unmet, ...]
+    applied_by: str = ""
 
     @property
     def write_count(self) -> int:
@@ -98,7 +105,7 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
 
     Raises DataError where nothing is live or the live night was computed again without being published, ConfigError for a wrong file.
     """
-    live = _live(lake)
+    live = live_night(lake)
     valid = company_valid(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _seen_from(company, features)
@@ -116,10 +123,29 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
         changes=changes,
         schemes=schemes,
         settings_changed=_settings_changed(valid, company),
+        unmet=unmet_segments(after, {**_live_counts(live), **_planned_counts(schemes)}),
     )
 
 
-def _live(lake: Lake) -> Publication:
+def _live_counts(live: Publication) -> dict[tuple[str, str], int]:
+    path = live.folder / f"{SEGMENT_PROFILES.name}.parquet"
+    with reading(SEGMENT_PROFILES.name, path, piece="publication"):
+        rows = pq.read_table(path, columns=["scheme", "segment", "customer_count"], page_checksum_verification=True).to_pylist()
+    return {(row["scheme"], row["segment"]): row["customer_count"] for row in rows}
+
+
+def _planned_counts(plans: Sequence[SchemePlan]) -> dict[tuple[str, str], int]:
+    """Return how many customers each segment of a scheme would have that decides otherwise."""
+    counts = {(plan.scheme, segment): 0 for plan in plans for segment in plan.segments}
+    for plan in plans:
+        for flow in plan.flows:
+            if flow.to_segment is not None:
+                counts[plan.scheme, flow.to_segment] += flow.customer_count
+    return counts
+
+
+def live_night(lake: Lake) -> Publication:
+    """Return what is live; raises DataError where nothing is, or where its night was segmented anew since."""
     live = current_publication(lake)
     if live is None:
         raise DataError("nothing is published yet, so nobody can move", where=str(lake.root), todo="Run a night first: segments run.")
@@ -152,14 +178,14 @@ def _scheme_plans(engine: Engine, changes: Changes, before: Sequence[Scheme], af
         return ()
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
     engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
-    engine.define(PLANNED, _planned([new[name] for name in names if name in new], new))
+    engine.define(PLANNED, _planned(names, new))
     flows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
     return tuple(
         SchemePlan(
             scheme=name,
             title=(new.get(name) or old[name]).title,
             segments=_segment_ids(old.get(name), new.get(name), [row for row in flows if row["scheme"] == name]),
-            flows=tuple(_flow(row) for row in flows if row["scheme"] == name),
+            flows=tuple(flow_of(row) for row in flows if row["scheme"] == name),
             sample=_sample(new[name], [row for row in flows if row["scheme"] == name]) if name in new and name in old else (),
             downstream=changes.downstream.get(name, ()),
         )
@@ -167,16 +193,23 @@ def _scheme_plans(engine: Engine, changes: Changes, before: Sequence[Scheme], af
     )
 
 
-def _planned(schemes: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Query:
-    if not schemes:
-        return exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.false())
-    first, *others = (membership_statement(scheme, by_name) for scheme in schemes)
-    for other in others:
-        first = exp.union(first, other, distinct=False)
-    return first
+def _planned(names: Sequence[str], by_name: Mapping[str, Scheme]) -> exp.Query:
+    """Return who would be where, with the window's spend: every customer once for each of the schemes, in no segment of a removed one."""
+    first, *others = (
+        membership_statement(by_name[name], by_name).select("spend_amount") if name in by_name else _in_no_segment(name) for name in names
+    )
+    return reduce(lambda united, other: exp.union(united, other, distinct=False), others, first)
 
 
-def _flow(row: Mapping[str, Any]) -> Flow:
+def _in_no_segment(name: str) -> exp.Select:
+    nothing = exp.cast(exp.null(), "varchar")
+    named = {"scheme": exp.Literal.string(name), "segment": nothing, "evidence": nothing}
+    columns = [exp.alias_(value, column) for column, value in named.items()]
+    return exp.select("customer_id", *columns, "spend_amount").from_(CUSTOMER_FEATURES.name)
+
+
+def flow_of(row: Mapping[str, Any]) -> Flow:
+    """Return the flow that a row of planned_moves tells of."""
     return Flow(**{name: value for name, value in row.items() if name not in ("scheme", "customer_ids")})
 
 

@@ -7,7 +7,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from pipeline.publish.target import PUBLICATIONS, STAGED_NIGHT, TABLES, Night, Session, TargetTable, load_night, load_table
+from pipeline.publish.target import Night, Session, load_night, load_table
+from pipeline.publish.target_tables import PUBLICATIONS, STAGED_NIGHT, TABLES, TargetTable
 from pipeline.tables import CUSTOMER_SEGMENTS
 
 CUSTOMER: Final = "customer_id"

@@ -13,7 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.company import Target
 from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
-from pipeline.publish.target import Night, Session, TargetTable, merge_night
+from pipeline.publish.target import Night, Session, merge_night
+from pipeline.publish.target_tables import TargetTable
 from pipeline.tables import MONEY_DECIMALS, Kind
 
 APPLICATION = "customer-segments"

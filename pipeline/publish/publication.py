@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -21,10 +21,11 @@ import pyarrow.parquet as pq
 
 from pipeline.audit.record import as_manifest, audited_after, stored_gates
 from pipeline.company import Company
-from pipeline.errors import DataError, GateClosed
+from pipeline.errors import GateClosed
 from pipeline.gates import require_open
-from pipeline.lake import Lake, reading
-from pipeline.publish.consent import withheld_customers, without
+from pipeline.lake import Lake
+from pipeline.publish.consent import withheld_customers
+from pipeline.publish.night_rows import dated_rows, moves_between
 from pipeline.publish.pointer import (
     MANIFEST,
     Publication,
@@ -39,7 +40,7 @@ from pipeline.publish.pointer import (
 from pipeline.publish.postgresql import publish_to_postgresql
 from pipeline.publish.rollback_log import LOG, rollbacks
 from pipeline.publish.sqlite import publish_to_sqlite
-from pipeline.publish.target import BATCH_ROWS, Night
+from pipeline.publish.target import Night
 from pipeline.staging import private_folder
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
 
@@ -48,6 +49,7 @@ log = logging.getLogger("pipeline.publish")
 __all__ = ["Publication", "current_publication", "publish"]
 
 DIGEST_LENGTH = 12
+UNFINISHED = "unfinished.txt"
 CONTENT = ("day", "tables", "policies", "withheld")
 
 
@@ -73,12 +75,28 @@ def publish(
         _require_audit_since_rollback(lake, day)
         with on_disk(lake):
             publication = _build(company, lake, day, tables, current)
+        lake.write_text(lake.root / UNFINISHED, f"{publication.publication_id}\n")
         publish_to_target(company, lake, publication, connections)
         with on_disk(lake):
             point_to(lake, publication)
             sweep(lake, publication)
+            (lake.root / UNFINISHED).unlink()
         log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
     return publication
+
+
+def restore_target(company: Company, lake: Lake, *, connections: Callable[[str], str]) -> None:
+    """Bring the database target back to what is live, where a publication reached it, broke off, and was then refused."""
+    note = lake.root / UNFINISHED
+    with lake.lock("publish"):
+        current = current_publication(lake)
+        if current is None or not note.exists():
+            return
+        if note.read_text("utf-8").strip() != current.publication_id:
+            publish_to_target(company, lake, current, connections, is_way_back=True)
+            log.warning("%s is in the database target again: what broke off there was refused", current.publication_id)
+        with on_disk(lake):
+            note.unlink()
 
 
 def _require_audit_since_rollback(lake: Lake, day: date) -> None:
@@ -155,30 +173,10 @@ def _withheld(lake: Lake, day: date, written: Mapping[str, Any], withheld: pa.Ar
 def _write_table(lake: Lake, table: Table, day: date, folder: Path, withheld: pa.Array | None) -> dict[str, Any]:
     path = folder / f"{table.name}.parquet"
     schema = pa.schema([(DAY.name, DAY.kind.arrow), *table.schema])
-    kept = (without(rows, withheld) for rows in _dated(lake.path(table, day=day), table, day))
+    kept = dated_rows(lake.path(table, day=day), table, day, withheld)
     rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
     with path.open("rb") as file:
         return {"rows": rows, "sha256": file_digest(file, "sha256").hexdigest()}
-
-
-def _dated(path: Path, table: Table, day: date) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a partition after a column with its day."""
-    names = list(table.column_names)
-    with reading(table.name, path, piece="night"):
-        for batch in _partition(path, table).iter_batches(BATCH_ROWS, columns=names):
-            days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
-            yield pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names])
-
-
-def _partition(path: Path, table: Table) -> pq.ParquetFile:
-    file = pq.ParquetFile(path, page_checksum_verification=True)
-    if file.schema_arrow.names != list(table.column_names):
-        raise DataError(
-            f"{table.name} was written with other columns than it has now",
-            where=str(path),
-            todo="Run that day again: segments run --day YYYY-MM-DD.",
-        )
-    return file
 
 
 def install(staged: Path, folder: Path) -> None:
@@ -199,7 +197,15 @@ def publish_to_target(
     company: Company, lake: Lake, publication: Publication, connections: Callable[[str], str], *, is_way_back: bool = False
 ) -> None:
     """Bring the database target to `publication`; on the way back its later days are taken back first, else they win."""
-    night = Night(publication.day, publication.publication_id, publication.folder, is_way_back)
+    night = Night(
+        publication.day,
+        publication.publication_id,
+        publication.folder,
+        is_way_back,
+        language=company.language,
+        language_attribute=company.customer_language,
+        moves_since=lambda since: moves_between(company, lake, since, publication.day),
+    )
     if company.target.kind == "postgresql":
         is_merged = publish_to_postgresql(connections(company.target.connection), company.target, night)
     else:

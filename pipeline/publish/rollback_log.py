@@ -1,9 +1,12 @@
-"""The record of rollbacks: what was taken back, in order. A night audited before the last of them was judged for another past."""
+"""The record of rollbacks: what was taken back, in order. A night begun before the last of them belongs to another past."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.lake import Lake
@@ -44,3 +47,21 @@ def record_rollback(lake: Lake, done: Rollback, *, audited_after: int | None) ->
     if before and not is_another and (before[-1].from_id, before[-1].to_id) == (done.from_id, done.to_id):
         before.pop()
     lake.write_text(lake.root / LOG, json.dumps([asdict(each) for each in (*before, done)], indent=2) + "\n")
+
+
+def note_begin(lake: Lake, day: date) -> None:
+    """Note that a run of night `day` begins, after as many rollbacks as there are now; before the first there is nothing to note."""
+    count = len(rollbacks(lake))
+    if count > begun_after(lake, day):
+        lake.write_text(_begun(lake, day), f"{count}\n")
+
+
+def begun_after(lake: Lake, day: date) -> int:
+    """Return how many rollbacks there were when the newest run of night `day` began."""
+    with suppress(OSError, ValueError):
+        return int(_begun(lake, day).read_text("utf-8"))
+    return 0
+
+
+def _begun(lake: Lake, day: date) -> Path:
+    return lake.root / "begun" / f"{day}.txt"

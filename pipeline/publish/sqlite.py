@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import DataError, TransientError
-from pipeline.publish.target import Night, Session, TargetTable, merge_night, quoted
+from pipeline.publish.target import Night, Session, merge_night, quoted
+from pipeline.publish.target_tables import TargetTable
 from pipeline.tables import Kind
 
 LOCK_SECONDS = 60
@@ -64,7 +65,7 @@ class _SQLiteSession:
     def columns(self) -> Mapping[str, Sequence[str]]:
         query = """
             SELECT stored.name, held.name FROM sqlite_master AS stored JOIN pragma_table_info(stored.name) AS held
-            WHERE stored.type = 'table' ORDER BY stored.name, held.cid
+            WHERE stored.type IN ('table', 'view') ORDER BY stored.name, held.cid
         """
         found: dict[str, list[str]] = {}
         for table, column in self._connection.execute(query):

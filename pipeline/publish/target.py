@@ -1,18 +1,11 @@
-"""Tables of the database target, and the statements that bring them to a night; both databases share them.
-
-    customer_segments           what is so now: one row per customer and scheme
-    customer_segment_history    what was so: half-open intervals of days, an open end while it still is
-    segment_profiles            one row per day, scheme and segment
-    publications                one row per day
-
-Only what changes slowly is here: features count days, so nearly every row of them is new every night.
-"""
+"""The statements that bring the tables of the database target to a night; both databases share them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Final, LiteralString, Protocol
 
@@ -20,32 +13,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError
-from pipeline.tables import CUSTOMER_SEGMENTS, DAY, SEGMENT_PROFILES, Column, Kind
+from pipeline.publish.customer_profiles import BATCH_ROWS, customer_profiles
+from pipeline.publish.target_tables import (
+    CREATE_VIEW,
+    CURRENT,
+    CUSTOMERS,
+    HISTORY,
+    INDEXES,
+    MOVES,
+    MOVES_KEPT,
+    PROFILES,
+    PUBLICATIONS,
+    STAGED,
+    STAGED_NIGHT,
+    STRATEGIES,
+    TABLES,
+    VIEW,
+    TargetTable,
+)
+from pipeline.tables import Kind
 
-BATCH_ROWS = 65_536
 
-
-@dataclass(frozen=True, slots=True)
-class TargetTable:
-    """One table of the database target."""
-
-    name: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-
-    @property
-    def column_names(self) -> list[str]:
-        return [column.name for column in self.columns]
+def _nobody(_since: date) -> tuple[pa.RecordBatch, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A publication folder to bring the target to; on the way back, later days are taken back first."""
+    """A publication folder to bring the target to; on the way back, later days are taken back first.
+
+    Customers are spoken to in the language that their `language_attribute` names, where cards are written in it, else in `language`.
+    `moves_since` gives who moved after a published day on nights that were not published, and before this one.
+    """
 
     day: date
     publication_id: str
     folder: Path
     is_way_back: bool = False
+    language: str = "en"
+    language_attribute: str = ""
+    moves_since: Callable[[date], Iterable[pa.RecordBatch]] = _nobody
 
 
 class Session(Protocol):
@@ -69,52 +76,24 @@ class Session(Protocol):
         """Fill `table`, which exists and is private to this session; batches have its columns."""
 
 
-CURRENT: Final = TargetTable(CUSTOMER_SEGMENTS.name, CUSTOMER_SEGMENTS.columns, CUSTOMER_SEGMENTS.key)
-PROFILES: Final = TargetTable(SEGMENT_PROFILES.name, (DAY, *SEGMENT_PROFILES.columns), (DAY.name, *SEGMENT_PROFILES.key))
-HISTORY: Final = TargetTable(
-    "customer_segment_history",
-    (
-        *(column for column in CUSTOMER_SEGMENTS.columns if column.name != "evidence"),
-        Column("valid_from", Kind.DATE, "First published day on which the customer was in the segment.", required=True),
-        Column("valid_to", Kind.DATE, "First published day on which that was over; empty while it is so."),
-    ),
-    (*CUSTOMER_SEGMENTS.key, "valid_from"),
-)
-PUBLICATIONS: Final = TargetTable(
-    "publications",
-    (
-        DAY,
-        Column("publication_id", Kind.TEXT, "Id of the publication folder with the same rows.", required=True),
-        Column("membership_count", Kind.INTEGER, "Rows of customer_segments on that day.", required=True),
-        Column("profile_count", Kind.INTEGER, "Rows of segment_profiles on that day.", required=True),
-    ),
-    (DAY.name,),
-)
-TABLES: Final = (CURRENT, HISTORY, PROFILES, PUBLICATIONS)
-STAGED_NIGHT: Final = TargetTable("night", PUBLICATIONS.columns, PUBLICATIONS.key)
-STAGED_CURRENT: Final = TargetTable("staged_segments", CURRENT.columns, CURRENT.key)
-STAGED_PROFILES: Final = TargetTable("staged_profiles", PROFILES.columns, PROFILES.key)
-
-INDEXES: Final[tuple[LiteralString, ...]] = (
-    "CREATE UNIQUE INDEX customer_segment_history_open ON customer_segment_history (customer_id, scheme) WHERE valid_to IS NULL",
-    "CREATE INDEX customer_segment_history_from ON customer_segment_history (valid_from)",
-    "CREATE INDEX customer_segment_history_to ON customer_segment_history (valid_to)",
-)
 LATER_PUBLICATIONS: Final = "SELECT count(*) FROM publications WHERE day > (SELECT day FROM night)"
+LAST_PUBLICATION: Final = """
+    SELECT CAST(max(day) AS VARCHAR(10)) FROM publications WHERE day < (SELECT day FROM night) HAVING max(day) IS NOT NULL
+"""
 TAKE_BACK: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM customer_segment_history WHERE valid_from > (SELECT day FROM night)",
     "UPDATE customer_segment_history SET valid_to = NULL WHERE valid_to > (SELECT day FROM night)",
     "DELETE FROM segment_profiles WHERE day > (SELECT day FROM night)",
     "DELETE FROM publications WHERE day > (SELECT day FROM night)",
 )
-MERGE: Final[tuple[LiteralString, ...]] = (
+KEEP_HISTORY: Final[tuple[LiteralString, ...]] = (
     # A rerun first takes back what an earlier run of the same day opened and closed.
     "DELETE FROM customer_segment_history WHERE valid_from = (SELECT day FROM night)",
     "UPDATE customer_segment_history SET valid_to = NULL WHERE valid_to = (SELECT day FROM night)",
     """
     UPDATE customer_segment_history SET valid_to = (SELECT day FROM night)
     WHERE valid_to IS NULL AND NOT EXISTS (
-        SELECT 1 FROM staged_segments AS staged
+        SELECT 1 FROM staged_customer_segments AS staged
         WHERE staged.customer_id = customer_segment_history.customer_id
           AND staged.scheme = customer_segment_history.scheme
           AND staged.segment = customer_segment_history.segment)
@@ -122,38 +101,32 @@ MERGE: Final[tuple[LiteralString, ...]] = (
     """
     INSERT INTO customer_segment_history (customer_id, scheme, segment, valid_from)
     SELECT staged.customer_id, staged.scheme, staged.segment, night.day
-    FROM staged_segments AS staged CROSS JOIN night
+    FROM staged_customer_segments AS staged CROSS JOIN night
     WHERE NOT EXISTS (
         SELECT 1 FROM customer_segment_history AS held
         WHERE held.valid_to IS NULL AND held.customer_id = staged.customer_id AND held.scheme = staged.scheme)
     """,
-    """
-    UPDATE customer_segments SET segment = staged.segment, evidence = staged.evidence
-    FROM staged_segments AS staged
-    WHERE staged.customer_id = customer_segments.customer_id
-      AND staged.scheme = customer_segments.scheme
-      AND (staged.segment <> customer_segments.segment OR staged.evidence IS DISTINCT FROM customer_segments.evidence)
-    """,
-    """
-    DELETE FROM customer_segments WHERE NOT EXISTS (
-        SELECT 1 FROM staged_segments AS staged
-        WHERE staged.customer_id = customer_segments.customer_id AND staged.scheme = customer_segments.scheme)
-    """,
-    """
-    INSERT INTO customer_segments (customer_id, scheme, segment, evidence)
-    SELECT staged.customer_id, staged.scheme, staged.segment, staged.evidence
-    FROM staged_segments AS staged
-    WHERE NOT EXISTS (
-        SELECT 1 FROM customer_segments AS held
-        WHERE held.customer_id = staged.customer_id AND held.scheme = staged.scheme)
-    """,
+)
+KEEP_DAYS: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM segment_profiles WHERE day = (SELECT day FROM night)",
-    "INSERT INTO segment_profiles SELECT * FROM staged_profiles",
+    "INSERT INTO segment_profiles SELECT * FROM staged_segment_profiles",
     "DELETE FROM publications WHERE day = (SELECT day FROM night)",
     "INSERT INTO publications SELECT * FROM night",
-    "DROP TABLE staged_segments",
-    "DROP TABLE staged_profiles",
-    "DROP TABLE night",
+    # What no earlier publication tells is told by this one: moves of nights that were held back, or are taken back, too.
+    """
+    DELETE FROM segment_moves WHERE NOT EXISTS (
+        SELECT 1 FROM publications AS told WHERE told.day >= segment_moves.day AND told.day < (SELECT day FROM night))
+    """,
+    "INSERT INTO segment_moves SELECT * FROM staged_segment_moves",
+    f"""
+    DELETE FROM segment_moves WHERE day < (
+        SELECT min(kept.day) FROM (SELECT day FROM publications ORDER BY day DESC LIMIT {MOVES_KEPT}) AS kept)
+    """,  # noqa: S608 - a number that we declare
+    # Who does not agree any more is not told of; that somebody left is.
+    """
+    DELETE FROM segment_moves WHERE reason <> 'left' AND NOT EXISTS (
+        SELECT 1 FROM customer_profiles AS profile WHERE profile.customer_id = segment_moves.customer_id)
+    """,
 )
 
 
@@ -168,11 +141,28 @@ def merge_night(session: Session, night: Night) -> bool:
         session.execute(statement)
     if session.count(LATER_PUBLICATIONS):
         return False
-    load_table(session, STAGED_CURRENT, _rows(night, CURRENT))
-    load_table(session, STAGED_PROFILES, _rows(night, PROFILES))
-    for statement in MERGE:
+    held_back = [moves for since in session.texts(LAST_PUBLICATION) for moves in night.moves_since(date.fromisoformat(since))]
+    for table, staged in STAGED.items():
+        load_table(session, staged, chain(held_back if table is MOVES else (), _rows(night, table)))
+    for statement in (*KEEP_HISTORY, *_merge(CURRENT), *_merge(CUSTOMERS), *_merge(STRATEGIES), *KEEP_DAYS):
         session.execute(statement)
+    for staged in (*STAGED.values(), STAGED_NIGHT):
+        session.execute(f"DROP TABLE {staged.name}")
     return True
+
+
+def _merge(table: TargetTable) -> tuple[str, str, str]:
+    """Return the statements that make `table` what is staged for it, writing only rows that differ."""
+    name, staged = table.name, STAGED[table].name
+    others = [column for column in table.column_names if column not in table.key]
+    is_same = " AND ".join(f"staged.{column} = {name}.{column}" for column in table.key)
+    is_other = " OR ".join(f"staged.{column} IS DISTINCT FROM {name}.{column}" for column in others)
+    values = ", ".join(f"{column} = staged.{column}" for column in others)
+    return (
+        f"UPDATE {name} SET {values} FROM {staged} AS staged WHERE {is_same} AND ({is_other})",  # noqa: S608 - names that we declare
+        f"DELETE FROM {name} WHERE NOT EXISTS (SELECT 1 FROM {staged} AS staged WHERE {is_same})",  # noqa: S608
+        f"INSERT INTO {name} SELECT * FROM {staged} AS staged WHERE NOT EXISTS (SELECT 1 FROM {name} WHERE {is_same})",  # noqa: S608
+    )
 
 
 def _create_missing(session: Session) -> None:
@@ -189,6 +179,8 @@ def _create_missing(session: Session) -> None:
     if HISTORY.name not in found:
         for statement in INDEXES:
             session.execute(statement)
+    if VIEW not in found:
+        session.execute(CREATE_VIEW)
 
 
 def load_night(session: Session, night: Night) -> None:
@@ -223,9 +215,13 @@ def _night_row(night: Night) -> pa.RecordBatch:
 
 
 def _rows(night: Night, table: TargetTable) -> Iterator[pa.RecordBatch]:
-    file = pq.ParquetFile(_file(night, table), page_checksum_verification=True)
-    for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
-        yield batch.select(table.column_names)
+    """Yield what the publication holds of `table`; one of an older version holds nothing of tables that came since."""
+    if table is CUSTOMERS:
+        yield from customer_profiles(night.folder, night.language, night.language_attribute)
+    elif table not in (STRATEGIES, MOVES) or _file(night, table).exists():
+        file = pq.ParquetFile(_file(night, table), page_checksum_verification=True)
+        for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
+            yield batch.select(table.column_names)
 
 
 def _file(night: Night, table: TargetTable) -> Path:

@@ -13,16 +13,18 @@ from typing import Any
 
 from sqlglot import exp
 
+from pipeline.clusters import ClusterModel, model_from_json
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
-from pipeline.explanations import Case, Explanation, Move, Ranks, explanation_of, moves_of
+from pipeline.explanations import Case, ClusterExplanation, Explanation, Move, Ranks, cluster_explanation, explanation_of, moves_of
 from pipeline.history import TODO, intervals_of
 from pipeline.lake import Lake
 from pipeline.publish.pointer import current_publication
 from pipeline.rules import Value
 from pipeline.segments import Scheme, Schemes, load_schemes
+from pipeline.segments.membership_statement import NEW_THIS_MONTH
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, Table
 from pipeline.valid_definitions import company_valid
@@ -32,7 +34,7 @@ MEMORY_LIMIT = "1GB"
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The stored segment of one scheme; `explanation` is None where none of the night's rules decides: clusters are the nearest."""
+    """The stored segment of one scheme, explained by its rules or by its `clusters`; by neither where no definition or model is left."""
 
     scheme: str
     segment: str
@@ -40,6 +42,7 @@ class Membership:
     evidence: str
     explanation: Explanation | None
     moves: Sequence[Move]
+    clusters: ClusterExplanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ def _memberships(asked: _Night) -> list[Membership]:
         todo = "Check the id, letter for letter as the source has it. The customer may be newer, or erased: segments history --customer ID."
         raise ConfigError(f"no customer of that id was known on {asked.day}", where=str(asked.lake.root), todo=todo)
     row = {name: _exact(value) for name, value in features[0].items()}
-    titles, moves = _titles(asked), _moves(asked)
+    titles, moves, models = _titles(asked), _moves(asked), _models(asked)
+    kinds = {column.name: column.kind for column in asked.features.columns}
     by_name = {scheme.name: scheme for scheme in asked.schemes.schemes}
     return [
         Membership(
@@ -113,19 +117,28 @@ def _memberships(asked: _Night) -> list[Membership]:
             evidence=each["evidence"] or "",
             explanation=_explanation(asked, by_name, each, row) if each["scheme"] in by_name else None,
             moves=[move for move in moves if move.scheme == each["scheme"]],
+            clusters=cluster_explanation(models[each["scheme"]], row, kinds) if each["scheme"] in models else None,
         )
         for each in stored
     ]
 
 
+def _models(asked: _Night) -> dict[str, ClusterModel]:
+    """Return the models that the night went by, by scheme."""
+    stored = asked.lake.manifest(asked.lake.path(CUSTOMER_SEGMENTS, day=asked.day)).get("models", {})
+    paths = {scheme: asked.lake.root / "models" / scheme / f"{name}.json" for scheme, name in stored.items() if name}
+    return {scheme: model_from_json(path.read_text("utf-8"), where=str(path)) for scheme, path in paths.items()}
+
+
 def _explanation(asked: _Night, by_name: Mapping[str, Scheme], stored: Mapping[str, Any], row: Mapping[str, Value]) -> Explanation:
     scheme = by_name[stored["scheme"]]
-    case = Case(scheme, by_name, None if scheme.kind == "rules" else _ranks(asked, scheme))
+    ranks = {name: _ranks(asked, by_name[name], row) for name in (scheme.name, *scheme.references) if by_name[name].kind != "rules"}
+    case = Case(scheme, by_name, ranks.pop(scheme.name, None), ranks)
     return explanation_of(case, stored["segment"], row, {column.name: column.kind for column in asked.features.columns})
 
 
-def _ranks(asked: _Night, scheme: Scheme) -> Ranks:
-    """Return how many other customers, of those whom the scheme took, have each value."""
+def _ranks(asked: _Night, scheme: Scheme, row: Mapping[str, Value]) -> Ranks:
+    """Return how many other customers, of those whom the scheme took, have each value; tiers are made of those who are not new."""
     value = exp.column(scheme.attribute, "features", quoted=True)
     members = exp.select("customer_id").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").eq(exp.Placeholder(this="scheme")))
     if scheme.rule is not None:
@@ -136,8 +149,12 @@ def _ranks(asked: _Night, scheme: Scheme) -> Ranks:
         .where(exp.column("customer_id", "features").isin(query=members), exp.not_(_is_customer()), value.neq(exp.Literal.string("")))
         .group_by(value)
     )
+    is_tiered = scheme.kind == "value_tiers"
+    if is_tiered:
+        query = query.where(exp.not_(exp.column(NEW_THIS_MONTH, "features")))
     rows = asked.engine.run(query, {"scheme": scheme.name, "customer_id": asked.customer_id}).read_all().to_pylist()
-    return Ranks.of({each["value"]: each["customer_count"] for each in rows})
+    counts = {each["value"]: each["customer_count"] for each in rows}
+    return Ranks.of(counts, own=int(not (is_tiered and row[NEW_THIS_MONTH])))
 
 
 def _is_customer() -> exp.Expr:

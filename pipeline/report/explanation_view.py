@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.explanations import ANOTHER, Change, Explanation, Judged, Move, Nearest, Standing
+from pipeline.explanations import ANOTHER, Change, ClusterExplanation, Explanation, Judged, Move, Nearest, Standing
 from pipeline.report.explanation import Explained, Membership
 
 LEFT_OVER = "everybody whom no other rule takes"
@@ -33,23 +33,51 @@ def _facts(membership: Membership) -> Grid:
     grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    facts = (
-        _explained(membership.explanation) if membership.explanation else [("by", "the nearest cluster"), ("evidence", membership.evidence)]
-    )
-    for name, value in [*facts, *_moved(membership)]:
+    for name, value in [*_decided(membership), *_moved(membership)]:
         grid.add_row(name, Text(_printable(value)))
     return grid
+
+
+def _decided(membership: Membership) -> Iterable[tuple[str, str]]:
+    if membership.explanation:
+        return _explained(membership.explanation)
+    return _clustered(membership, membership.clusters) if membership.clusters else [("evidence", membership.evidence)]
+
+
+def _clustered(membership: Membership, found: ClusterExplanation) -> Iterator[tuple[str, str]]:
+    yield "by", "the nearest centre, in standard deviations" if found.centres else f"nothing: {membership.evidence}"
+    yield "with", _with(found.values)
+    if found.centres:
+        yield "centres", "\n".join(f"{centre.distance:.2f}  {centre.title} ({centre.segment})" for centre in found.centres)
+        yield "margin", found.margin
+        yield "nearest", cluster_words(membership.segment, found)
+
+
+def cluster_words(segment: str, found: ClusterExplanation) -> str:
+    """Return for people the next cluster, and what would take the customer to another one."""
+    if found.decided != segment:
+        return _of_another_version(found.decided)
+    if not found.centres:
+        return "no order in the window"
+    next_one = found.centres[1]
+    nearest = found.nearest
+    change = f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another cluster"
+    return f"{next_one.title} is next ({next_one.segment}, {next_one.distance:.2f} away)\n{change}"
 
 
 def _explained(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield "rule", _rule(explanation)
     if explanation.values:
-        yield "with", ", ".join(f"{name} = {value_words(value)}" for name, value in explanation.values.items())
+        yield "with", _with(explanation.values)
     if explanation.standing:
         yield "rank", standing_words(explanation.standing)
     for judged in explanation.judged:
         yield judged.segment.id, judged_words(judged)
     yield "nearest", nearest_words(explanation)
+
+
+def _with(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} = {value_words(value)}" for name, value in values.items())
 
 
 def _rule(explanation: Explanation) -> str:
@@ -86,9 +114,13 @@ def judged_words(judged: Judged) -> str:
 def nearest_words(explanation: Explanation) -> str:
     """Return for people the nearest other segment and what would take the customer there."""
     if explanation.decided != explanation.segment:
-        return f"not told: the definitions now say {explanation.decided} of what is stored, so another version computed this night"
+        return _of_another_version(explanation.decided)
     nearest = explanation.nearest
     return f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another segment"
+
+
+def _of_another_version(decided: str | None) -> str:
+    return f"not told: the definitions now say {decided} of what is stored, so another version computed this night"
 
 
 def change_words(change: Change) -> str:
@@ -146,7 +178,21 @@ def _membership(membership: Membership) -> dict[str, Any]:
     explanation = membership.explanation
     facts = {"scheme": membership.scheme, "segment": membership.segment, "title": membership.title, "evidence": membership.evidence}
     moves = [{**_fields(move, ("from_segment", "to_segment", "reason")), "day": move.day.isoformat()} for move in membership.moves]
-    return {**facts, **(_decision(explanation) if explanation else {"decided_by": "clusters"}), "moves": moves}
+    decided = _decision(explanation) if explanation else _clusters(membership.segment, membership.clusters)
+    return {**facts, **decided, "moves": moves}
+
+
+def _clusters(segment: str, found: ClusterExplanation | None) -> dict[str, Any]:
+    if found is None:
+        return {"decided_by": "clusters"}
+    return {
+        "decided_by": "clusters",
+        "values": _plain(found.values),
+        "centres": [_fields(centre, ("segment", "title", "distance")) for centre in found.centres],
+        "margin": found.margin,
+        "nearest": _nearest(found.nearest) if found.nearest and found.decided == segment else None,
+        "nearest_words": cluster_words(segment, found),
+    }
 
 
 def _decision(explanation: Explanation) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "changes": asdict(plan.changes),
         "write_count": plan.write_count,
         "settings_changed": plan.settings_changed,
+        "unmet": [asdict(each) for each in plan.unmet],
         "schemes": schemes,
     }
 
@@ -43,6 +44,7 @@ def _parts(plan: Plan) -> Iterator[RenderableType]:
     yield Text.assemble(("Plan ", "bold"), (plan.plan_id, "bold cyan"), f" over the customers of {plan.day} ({plan.publication_id})")
     for name in plan.settings_changed:
         yield Text(f"`{name}` changed too: what that does shows only once a night has run.", style="yellow")
+    yield from (Text(f"{each}.", style="yellow") for each in plan.unmet)
     if plan.changes.is_nothing:
         yield Text("Nothing would change.", style="green")
         return
@@ -61,7 +63,7 @@ def _parts(plan: Plan) -> Iterator[RenderableType]:
     yield Text()
     moved = sum(flow.customer_count for scheme in plan.schemes for flow in scheme.moves)
     yield Text(f"{moved:,} memberships would change, {plan.write_count:,} rows would be sent to a CRM.", style="bold")
-    yield Text(f"To make it so: segments apply {plan.plan_id}", style="dim")
+    yield Text(f"To make it so: {plan.applied_by or f'segments apply {plan.plan_id}'}", style="dim")
 
 
 def _segments(scheme: SchemePlan) -> Grid:

@@ -28,9 +28,9 @@ def read_catalog(company: Company, lake: Lake, *, language: str = "", scheme: st
     Raises ConfigError where nothing is translated into the language, or there is no such scheme.
     """
     schemes = load_schemes(company)
-    _require_language(language, company, languages_of(schemes))
     files = {name: definition.file for name, definition in company.definitions("segments", ".toml").items()}
     clusters = [(found, files[found.name]) for found in load_cluster_schemes(company)]
+    _require_language(language, company, languages_of(schemes, (found for found, _ in clusters)))
     catalog = catalog_of(company, schemes, clusters, live_segments(lake), language=language or company.language)
     return _only(catalog, scheme) if scheme else catalog
 

@@ -12,13 +12,14 @@ from typing import Any
 from pipeline.audit.measuring import rejected_counts
 from pipeline.audit.record import stored_gates
 from pipeline.company import Company
+from pipeline.drifting import asked_refits
 from pipeline.errors import DataError, GateClosed, TransientError
 from pipeline.gates import GateResult, State, rejected_results
 from pipeline.lake import Lake
 from pipeline.marks import is_begun_again
 from pipeline.publish.pointer import Publication, current_publication
-from pipeline.publish.rollback_log import rollbacks
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, GATE_RESULTS, LATE_DAYS, VALIDATION_RESULTS
+from pipeline.publish.rollback_log import begun_after, rollbacks
+from pipeline.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, GATE_RESULTS, LATE_DAYS, VALIDATION_RESULTS
 from pipeline.validation.inspection import WITHIN_LIMIT
 from pipeline.validation.verdict import stored_verdict
 
@@ -32,6 +33,7 @@ class Outcome(Enum):
     SUPERSEDED = ("taken back, an earlier night is live", 0)
     GATE_CLOSED = ("held back by a closed gate", GateClosed.exit_code)
     STOPPED = ("stopped by bad data", DataError.exit_code)
+    REFUSED = ("refused, for a rollback came after it was begun; run it again from its beginning", GateClosed.exit_code)
     NOT_FINISHED = ("not finished", TransientError.exit_code)
     RERUN_GATE_CLOSED = ("live as it was published before; its rerun is held back by a closed gate", GateClosed.exit_code)
     RERUN_STOPPED = ("live as it was published before; its rerun was stopped by bad data", DataError.exit_code)
@@ -65,6 +67,7 @@ class Status:
     late_days: Sequence[date]
     restated_nights: Sequence[tuple[date, date]]
     sizes: Mapping[str, int]
+    asked_refits: Sequence[str]
 
     @property
     def exit_code(self) -> int:
@@ -75,7 +78,7 @@ class Status:
 def status_of(company: Company, lake: Lake) -> Status:
     """Return where `lake` stands; raises DataError where what is live cannot be read."""
     live = current_publication(lake)
-    return Status(live, _newest(company, lake, live), _late_days(lake), _restated(lake), _sizes(lake))
+    return Status(live, _newest(company, lake, live), _late_days(lake), _restated(lake), _sizes(lake), _asked_refits(lake))
 
 
 def _newest(company: Company, lake: Lake, live: Publication | None) -> Newest | None:
@@ -101,7 +104,9 @@ def _outcome(lake: Lake, day: date, live: Publication | None, gates: Sequence[Ga
         return Outcome.RERUN_GATE_CLOSED if is_live else Outcome.GATE_CLOSED
     if is_live:
         return Outcome.LIVE if _is_read(lake, day) else Outcome.RERUN_NOT_FINISHED
-    return Outcome.SUPERSEDED if _was_taken_back(lake, day) else Outcome.NOT_FINISHED
+    if _was_taken_back(lake, day):
+        return Outcome.SUPERSEDED
+    return Outcome.REFUSED if begun_after(lake, day) < len(rollbacks(lake)) else Outcome.NOT_FINISHED
 
 
 def _gates(company: Company, lake: Lake, day: date) -> list[GateResult]:
@@ -133,6 +138,11 @@ def _late_days(lake: Lake) -> list[date]:
     return lake.read(LATE_DAYS, day=nights[-1])["event_day"].to_pylist() if nights else []
 
 
+def _asked_refits(lake: Lake) -> list[str]:
+    nights = lake.nights(CLUSTER_DRIFTS)
+    return asked_refits(lake, nights[-1]) if nights else []
+
+
 def _restated(lake: Lake) -> list[tuple[date, date]]:
     """Return (day, night that knew it so) of every restatement."""
     folders = (lake.root / "restated" / CUSTOMER_SEGMENTS.name).glob("day=*/known=*")
@@ -162,6 +172,7 @@ def as_json(status: Status) -> dict[str, Any]:
         },
         "late_days": status.late_days,
         "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
+        "asked_refits": list(status.asked_refits),
         "bytes": status.sizes,
         "exit_code": status.exit_code,
     }

@@ -94,7 +94,7 @@ def _column(rule: _Rule, node: exp.Expr) -> Typed:
     kind = rule.names.get(node.name)
     if kind is None:
         suggestion = did_you_mean(node.name, rule.names)
-        todo = "Use a feature, a declared attribute, or the segment of a scheme of rules, such as rfm.segment."
+        todo = "Use a feature, a declared attribute, or the segment of a scheme that is not of clusters, such as rfm.segment."
         raise rule.refusal(node, f"unknown name `{node.name}`{suggestion}", todo)
     return typed_column(node.name, kind)
 

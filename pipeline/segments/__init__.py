@@ -4,6 +4,7 @@ from pipeline.segments.loading import load_schemes
 from pipeline.segments.membership_statement import membership_statement, segments_statement
 from pipeline.segments.scheme import Scheme, Schemes, Segment, Signals
 from pipeline.segments.strategies import STRATEGY_TEXTS, Strategy
+from pipeline.segments.undecided import Unmet, unmet_segments
 
 __all__ = [
     "STRATEGY_TEXTS",
@@ -12,7 +13,9 @@ __all__ = [
     "Segment",
     "Signals",
     "Strategy",
+    "Unmet",
     "load_schemes",
     "membership_statement",
     "segments_statement",
+    "unmet_segments",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -48,9 +48,18 @@ def load_schemes(company: Company) -> Schemes:
     by_name = [loaded.schemes[name] for name in sorted(loaded.schemes)]
     return Schemes(
         tuple(scheme for scheme in by_name if not scheme.missing),
-        {scheme.name: _reason(company, scheme.missing) for scheme in by_name if scheme.missing},
+        dict(_not_computed(company, by_name)),
         tuple(scheme for scheme in by_name if scheme.missing),
     )
+
+
+def _not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterator[tuple[str, str]]:
+    """Yield what cannot be computed, a scheme or `scheme.segment`, with the reason."""
+    for scheme in schemes:
+        if scheme.missing:
+            yield scheme.name, _reason(company, scheme.missing)
+        else:
+            yield from ((f"{scheme.name}.{segment.id}", f"needs {segment.source}") for segment in scheme.uncomputed)
 
 
 def _reason(company: Company, missing: Sequence[str]) -> str:
@@ -65,12 +74,14 @@ def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], nam
     kind = content.choose("kind", (*KINDS, "clusters"))
     vocabulary, missing = _vocabulary(loaded, content, named)
     title, titles = take_text(content, "title", language)
+    question, questions = take_text(content, "question", language)
     scheme = Scheme(
         name=file.stem,
         title=title,
         titles=titles,
         level=content.choose("level", LEVELS),
-        question=take_text(content, "question", language)[0],
+        question=question,
+        questions=questions,
         kind=kind,
         evidence=evidence_names(content, vocabulary.names),
         segments=(),
@@ -85,7 +96,14 @@ def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], nam
     content.refuse_the_rest()
     _require_parameters_used(scheme, definition.text)
     require_budget([segment.strategy for segment in scheme.segments], str(file))
+    scheme = _supplied(loaded.company, scheme)
     return _proven(loaded, scheme, vocabulary, place) if kind == "rules" else scheme
+
+
+def _supplied(company: Company, scheme: Scheme) -> Scheme:
+    """Return the scheme without the segments that need a source which the company lacks: they are told to be uncomputed."""
+    lacking = tuple(segment for segment in scheme.segments if segment.source and not company.source_file(segment.source).is_file())
+    return replace(scheme, segments=tuple(s for s in scheme.segments if s not in lacking), uncomputed=lacking) if lacking else scheme
 
 
 def _decided_by_rules(scheme: Scheme, content: Section, place: Place) -> Scheme:
@@ -155,7 +173,8 @@ def _require_distinct(segments: Sequence[Segment], places: Sequence[str]) -> Non
 
 
 def _proven(loaded: _Loaded, scheme: Scheme, vocabulary: Vocabulary, place: Place) -> Scheme:
-    segments = {f"{name}{SUFFIX}": [segment.id for segment in loaded.schemes[name].segments] for name in scheme.references}
+    closed = [loaded.schemes[name] for name in scheme.references if loaded.schemes[name].is_closed]
+    segments = {f"{other.name}{SUFFIX}": [segment.id for segment in other.segments] for other in closed}
     places = places_of(place.definition, len(scheme.segments))
     rules = [Rule(segment.id, eligibility(segment), where) for segment, where in zip(scheme.segments, places, strict=True)]
     is_ordered = scheme.decision == "first_match"
@@ -166,10 +185,11 @@ def _vocabulary(loaded: _Loaded, content: Section, named: Sequence[str]) -> tupl
     """Return what rules may name, and which of it the company does not supply."""
     names, missing = _names(loaded.company, content)
     parameters = require_parameters(content.take("parameters", dict, default={}), str(content.file))
-    others = {name: loaded.schemes[name] for name in named if name in loaded.schemes and loaded.schemes[name].kind == "rules"}
-    segments = {f"{name}{SUFFIX}": _words(other) for name, other in others.items()}
+    others = {name: loaded.schemes[name] for name in named if name in loaded.schemes}
+    referred = dict.fromkeys((f"{name}{SUFFIX}" for name in others), Kind.TEXT)
+    segments = {f"{name}{SUFFIX}": _words(other) for name, other in others.items() if other.is_closed}
     lacking = tuple(name for name, other in others.items() if other.missing)
-    return Vocabulary({**names, **dict.fromkeys(segments, Kind.TEXT)}, parameters, segments), (*missing, *lacking)
+    return Vocabulary({**names, **referred}, parameters, segments), (*missing, *lacking)
 
 
 def _words(scheme: Scheme) -> dict[str, str]:

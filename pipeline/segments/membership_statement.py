@@ -8,11 +8,13 @@ from functools import reduce
 
 from sqlglot import exp
 
+from pipeline.segments.decision_tree import first_of, sorted_for
 from pipeline.segments.references import SUFFIX
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
 from pipeline.statements import statement
 from pipeline.tables import CUSTOMER_FEATURES
 
+NEW_THIS_MONTH = "is_new_this_month"
 # The columns of ranked_values, under names that no attribute can have.
 _RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value", "customer_count", "place", "rank_share")}
 
@@ -29,24 +31,24 @@ def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
 
 def membership_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Query:
     """Return the statement of one scheme; `by_name` holds at least those that it refers to."""
-    if scheme.kind != "rules":
-        return _of_values(scheme, _relation(scheme, by_name))
     relation = _relation(scheme, by_name)
+    if scheme.kind != "rules":
+        valued = _valued(scheme, relation, by_name).subquery("valued")
+        return _memberships(scheme, valued, _value_decision(scheme), _evidence(scheme))
     if scheme.decision == "highest_score":
         relation = exp.select("*", *_scores(scheme)).from_(relation).subquery("scored")
-    return _memberships(scheme, relation, decision(scheme), _evidence(scheme))
+    chosen = decision(scheme)
+    return _memberships(scheme, sorted_for(chosen, relation), chosen, _evidence(scheme))
 
 
 def decision(scheme: Scheme) -> exp.Expression:
     """Return the expression that gives the segment of a scheme of rules, among the columns that its relation has."""
-    chosen = exp.Case()
-    for place, segment in enumerate(scheme.segments):
-        name = exp.Literal.string(segment.id)
-        if segment.is_otherwise:
-            return chosen.else_(name, copy=False)
-        condition = segment.rule.copy() if segment.rule and scheme.decision == "first_match" else _wins(scheme, place)
-        chosen.when(condition, name, copy=False)  # in place: a thousand rules would be copied a thousand times
-    return chosen
+    otherwise = next((exp.Literal.string(segment.id) for segment in scheme.segments if segment.is_otherwise), None)
+    choices: list[tuple[exp.Expr, exp.Expr]] = [
+        (segment.rule, exp.Literal.string(segment.id)) for segment in scheme.segments if segment.rule is not None and not segment.competes
+    ]
+    choices += [(_wins(scheme, place), exp.Literal.string(segment.id)) for place, segment in enumerate(scheme.competing)]
+    return first_of(choices, otherwise)
 
 
 def _wins(scheme: Scheme, place: int) -> exp.Expr:
@@ -56,8 +58,8 @@ def _wins(scheme: Scheme, place: int) -> exp.Expr:
 
 def _memberships(scheme: Scheme, relation: exp.Expression, chosen: exp.Expression, evidence: exp.Expression) -> exp.Query:
     columns = {"scheme": exp.Literal.string(scheme.name), "segment": chosen, "evidence": evidence}
-    named = [exp.alias_(value, name) for name, value in columns.items()]
-    return exp.select(exp.column("customer_id"), *named).from_(relation)
+    named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]  # in place: a thousand rules are slow to copy
+    return exp.Select().select(exp.column("customer_id"), *named, copy=False).from_(relation, copy=False)
 
 
 def _relation(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Expression:
@@ -65,7 +67,11 @@ def _relation(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Expression:
     relation: exp.Expression = exp.to_table(CUSTOMER_FEATURES.name)
     for name in scheme.references:
         other = by_name[name]
-        if other.decision == "highest_score":
+        if other.kind != "rules":
+            relation = _valued(other, relation, by_name).subquery(f"valued_{name}")
+            plain = exp.Star(except_=[column.this.copy() for column in _RANKED.values()])
+            query = exp.select(plain, exp.alias_(_value_decision(other), f"{name}{SUFFIX}", quoted=True))
+        elif other.decision == "highest_score":
             relation = exp.select("*", *_scores(other)).from_(relation).subquery(f"scored_{name}")
             plain = exp.Star(except_=[exp.to_identifier(_score(place).name, quoted=True) for place in range(len(_scores(other)))])
             query = exp.select(plain, exp.alias_(decision(other), f"{name}{SUFFIX}", quoted=True))
@@ -77,8 +83,7 @@ def _relation(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Expression:
 
 def _scores(scheme: Scheme) -> list[exp.Expr]:
     """Return one column per segment that competes: its score where it may have somebody, else the floor, which does not win."""
-    scored = [segment for segment in scheme.segments if not segment.is_otherwise]
-    return [exp.alias_(_competing(scheme, segment), _score(place).name, quoted=True) for place, segment in enumerate(scored)]
+    return [exp.alias_(_competing(scheme, segment), _score(place).name, quoted=True) for place, segment in enumerate(scheme.competing)]
 
 
 def _competing(scheme: Scheme, segment: Segment) -> exp.Expression:
@@ -114,7 +119,7 @@ def _score(place: int) -> exp.Column:
 
 
 def _best(scheme: Scheme) -> exp.Expression:
-    first, *others = (_score(place) for place in range(sum(not segment.is_otherwise for segment in scheme.segments)))
+    first, *others = (_score(place) for place in range(len(scheme.competing)))
     return exp.Greatest(this=first, expressions=others) if others else first
 
 
@@ -130,9 +135,8 @@ def _evidence(scheme: Scheme) -> exp.Expression:
             _label(name, parts),
             exp.Coalesce(this=exp.cast(exp.column(name, quoted=True), "varchar"), expressions=[exp.Literal.string("-")]),
         ]
-    for place, segment in enumerate(scheme.segments if scheme.decision == "highest_score" else ()):
-        if not segment.is_otherwise:
-            parts += [_label(segment.id, parts), *_score_words(place, segment)]
+    for place, segment in enumerate(scheme.competing):
+        parts += [_label(segment.id, parts), *_score_words(place, segment)]
     return exp.Concat(expressions=parts)
 
 
@@ -148,23 +152,32 @@ def _score_words(place: int, segment: Segment) -> list[exp.Expression]:
     return [exp.cast(signals_shown(segment), "varchar"), exp.Literal.string(f"/{len(segment.signals.conditions)}")]
 
 
-def _of_values(scheme: Scheme, relation: exp.Expression) -> exp.Query:
-    """Return the memberships of a scheme whose segments are the values of an attribute, or tiers of them."""
+def _valued(scheme: Scheme, relation: exp.Expression, by_name: Mapping[str, Scheme]) -> exp.Select:
+    """Return `relation` with how common each customer's value is among those whom the scheme takes."""
     value = exp.column(scheme.attribute, quoted=True)
     is_alike = exp.EQ(this=value, expression=_RANKED["value"].copy())
-    joined = exp.select("*").from_(relation.copy()).join(_ranked(scheme, relation), on=is_alike, join_type="left")
+    ranked = _ranked(scheme, _relation(scheme, by_name))
+    return exp.select("*").from_(relation).join(ranked, on=is_alike, join_type="left")
+
+
+def _value_decision(scheme: Scheme) -> exp.Case:
+    """Return the expression that gives the segment of a scheme whose segments are the values of an attribute, or tiers of them."""
     chosen = exp.Case()
     if scheme.rule is not None:
         is_taken = exp.Coalesce(this=exp.Paren(this=scheme.rule), expressions=[exp.false()])
         chosen = chosen.when(exp.Not(this=is_taken), exp.Literal.string(INSUFFICIENT_EVIDENCE))
-    chosen = chosen.when(exp.Is(this=_RANKED["value"].copy(), expression=exp.null()), exp.Literal.string(UNKNOWN))
-    chosen = _tier(scheme, chosen) if scheme.kind == "value_tiers" else _value(scheme, chosen)
-    return _memberships(scheme, joined.subquery("valued"), chosen, _evidence(scheme))
+    given: exp.Expr = _RANKED["value"].copy()
+    if scheme.kind == "value_tiers":  # a value that only newcomers have is known, though it has no rank yet
+        given = exp.Nullif(this=exp.column(scheme.attribute, quoted=True), expression=exp.Literal.string(""))
+    chosen = chosen.when(exp.Is(this=given, expression=exp.null()), exp.Literal.string(UNKNOWN))
+    return _tier(scheme, chosen) if scheme.kind == "value_tiers" else _value(scheme, chosen)
 
 
 def _ranked(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
     """Return the values of those whom the scheme's rule takes, ranked, so that a value of many others gets no place of theirs."""
-    values = exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation.copy()).where(scheme.rule)
+    values = exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation).where(scheme.rule)
+    if scheme.kind == "value_tiers":  # frozen for the month: nobody is moved by those who came since
+        values = values.where(exp.Not(this=exp.Coalesce(this=exp.column(NEW_THIS_MONTH), expressions=[exp.false()])))
     query = statement("ranked_values").copy()
     next(table for table in query.find_all(exp.Table) if table.name == "attribute_values").replace(values.subquery("attribute_values"))
     named = (exp.alias_(exp.column(name), column.name, quoted=True) for name, column in _RANKED.items())

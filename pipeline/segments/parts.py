@@ -13,13 +13,14 @@ from sqlglot import exp
 from pipeline.definitions import Definition, Section, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.rules import Vocabulary, parse_rule, parse_score
-from pipeline.segments.scheme import Segment, Signals
+from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE, Segment, Signals
 from pipeline.segments.strategies import take_strategy, take_text
 from pipeline.spelling import did_you_mean
 from pipeline.tables import Kind
 
 # Doubles print differently from engine to engine, and what counts days up to now changes every night.
 EVIDENCE_KINDS = (Kind.INTEGER, Kind.DATE, Kind.TEXT, Kind.MONEY, Kind.FLAG)
+OPTIONAL_SOURCES = ("visits",)
 AGEING_FEATURES = ("recency_days", "tenure_days")
 _DECISIVE_LINE = re.compile(r"\s*(rule|score|signals|below)\s*=")
 
@@ -72,12 +73,15 @@ def evidence_names(content: Section, names: Mapping[str, Kind]) -> tuple[str, ..
 def segment_in(content: Section, place: Place, *, is_scored: bool, is_tier: bool) -> Segment:
     """Return one segment; raises ConfigError where it lacks something or has what its scheme does not know."""
     title, titles = take_text(content, "title", place.language)
+    description, descriptions = take_text(content, "description", place.language)
     segment = Segment(
         id=content.take("id", str),
         title=title,
-        description=take_text(content, "description", place.language)[0],
+        description=description,
         titles=titles,
+        descriptions=descriptions,
         crosswalk=content.take("crosswalk", dict, default={}),
+        source=content.choose("source", ("", *OPTIONAL_SOURCES), default=""),
         strategy=take_strategy(content, place.language),
     )
     require_identifier(segment.id, "`id`", place.where)
@@ -97,7 +101,9 @@ def _decided(segment: Segment, content: Section, place: Place, *, is_scored: boo
     score_text = content.take("score", str, default="") if is_scored else ""
     signals = _signals(content, place) if is_scored else None
     competes = bool(score_text) + (signals is not None)
-    if (is_scored and competes + is_otherwise != 1) or (not is_scored and is_otherwise == bool(rule_text)) or (is_otherwise and rule_text):
+    is_before = segment.id == INSUFFICIENT_EVIDENCE and bool(rule_text)
+    ways = competes + is_otherwise + (is_before if is_scored else bool(rule_text))
+    if ways != 1 or (is_otherwise and rule_text):
         what = "a `score` or `signals`, beside a `rule` or none," if is_scored else "a `rule`"
         raise ConfigError(f"a segment has either {what} or `otherwise = true`", where=place.where, todo="Write one of them.")
     return replace(

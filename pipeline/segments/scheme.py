@@ -28,7 +28,8 @@ class Signals:
 class Segment:
     """One segment; `rule` is None for the one that takes everybody left over, `score` is given where the highest one decides.
 
-    `titles` are those of other languages, by language. `below` is the limit of a tier of values.
+    `titles` and `descriptions` are those of other languages, by language. `below` is the limit of a tier of values.
+    `source` names the optional source without which nobody can be told to be in the segment.
     """
 
     id: str
@@ -40,14 +41,26 @@ class Segment:
     score: exp.Expression | None = None
     signals: Signals | None = None
     below: float | None = None
+    source: str = ""
     titles: Mapping[str, str] = field(default_factory=dict, hash=False)
+    descriptions: Mapping[str, str] = field(default_factory=dict, hash=False)
     strategy: Strategy | None = None
     crosswalk: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
+    def competes(self) -> bool:
+        """Whether a score, or signals, decide on the segment."""
+        return self.score is not None or self.signals is not None
+
+    @property
     def is_otherwise(self) -> bool:
         """Whether a segment of a scheme of rules takes everybody left over."""
-        return self.rule is None and self.score is None and self.signals is None
+        return self.rule is None and not self.competes
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The languages that anything of the segment is translated into."""
+        return frozenset({*self.titles, *self.descriptions, *(self.strategy.translations if self.strategy else ())})
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -69,7 +82,8 @@ class Scheme:
     Of kind `rules`, segments decide in order or by score; of kind `values`, each value of `attribute` is a segment, at most
     `most_segments` of them and none of fewer than `fewest_customers`, for those whom `rule` takes; of kind `value_tiers`, values are
     ranked by their customers.
-    `references` names the schemes that its rules look at, those that these look at before them.
+    `references` names the schemes that its rules look at, those that these look at before them. `uncomputed` are segments that need a
+    source which the company lacks.
     """
 
     name: str
@@ -80,6 +94,7 @@ class Scheme:
     evidence: tuple[str, ...]
     segments: tuple[Segment, ...]
     file: Path
+    uncomputed: tuple[Segment, ...] = ()
     missing: tuple[str, ...] = ()
     decision: Literal["first_match", "highest_score"] = "first_match"
     floor: float = 0.0
@@ -90,9 +105,26 @@ class Scheme:
     fewest_customers: int = 0
     strategy: Strategy | None = None
     titles: Mapping[str, str] = field(default_factory=dict, hash=False)
+    questions: Mapping[str, str] = field(default_factory=dict, hash=False)
     parameters: Mapping[str, object] = field(default_factory=dict, hash=False)
     references: tuple[str, ...] = ()
     proof: Proof | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the definition names every segment; where values are segments, customers do."""
+        return self.kind != "values"
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The languages that anything of the scheme and its segments is translated into."""
+        own = frozenset({*self.titles, *self.questions, *(self.strategy.translations if self.strategy else ())})
+        return own.union(*(segment.languages for segment in self.segments))
+
+    @property
+    def competing(self) -> tuple[Segment, ...]:
+        """The segments of which the highest score wins; the others of such a scheme take who has none, or come before any score."""
+        return tuple(segment for segment in self.segments if segment.competes)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -109,7 +141,7 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True)
 class Schemes:
-    """The schemes that can be computed, and why each of the others, the `uncomputed` ones, cannot."""
+    """The schemes that can be computed, and why each of the others, the `uncomputed` ones, or a segment `scheme.segment` cannot."""
 
     schemes: tuple[Scheme, ...]
     not_computed: Mapping[str, str]

@@ -1,6 +1,6 @@
 -- What is known of each customer's buying as of the end of $day: the state of each, seen from that day and among all others.
 WITH known_customers AS (
-  SELECT customer_id FROM customers WHERE created_at IS NULL OR created_at < $day_end
+  SELECT customer_id, created_at FROM customers WHERE created_at IS NULL OR created_at < $day_end
 ),
 joined AS (
   SELECT
@@ -14,6 +14,7 @@ joined AS (
     COALESCE(s.order_count, 0) AS order_count,
     COALESCE(s.line_count, 0) AS line_count,
     COALESCE(s.discounted_line_count, 0) AS discounted_line_count,
+    s.add_on_line_count,
     COALESCE(s.order_amount, CAST(0 AS DECIMAL(18, 4))) AS order_amount,
     COALESCE(s.full_price_amount, CAST(0 AS DECIMAL(18, 4))) AS full_price_amount,
     COALESCE(s.refund_amount, CAST(0 AS DECIMAL(18, 4))) AS refund_amount,
@@ -27,16 +28,30 @@ joined AS (
     COALESCE(s.category_count, 0) AS category_count,
     s.favourite_category,
     s.line_count_square_sum,
+    s.line_count_log_sum,
     s.later_count,
     s.new_count,
     s.main_channel,
     s.main_channel_line_count,
+    CASE WHEN k.created_at IS NOT NULL THEN k.created_at >= $frozen_day_end ELSE COALESCE(s.first_order_date > p.frozen_day, FALSE) END
+      AS is_new_this_month,
     CAST(p.gap_q50_days AS DOUBLE) AS gap_q50_days,
     CAST(p.gap_q75_days AS DOUBLE) AS gap_q75_days,
-    CAST(p.gap_q90_days AS DOUBLE) AS gap_q90_days
+    CAST(p.gap_q90_days AS DOUBLE) AS gap_q90_days,
+    b.line_count AS usual_line_count,
+    b.discounted_line_count AS usual_discounted_line_count,
+    b.new_category_share_q75,
+    b.category_entropy_q75,
+    b.add_on_share_q75,
+    b.return_share_q75,
+    b.conversion_share_q25,
+    v.visit_count AS visit_count_90_days,
+    v.order_day_count AS visitor_order_day_count
   FROM known_customers AS k
   FULL JOIN customer_states AS s ON s.customer_id = k.customer_id
+  LEFT JOIN customer_visits AS v ON v.customer_id = COALESCE(s.customer_id, k.customer_id)
   CROSS JOIN population_rhythm AS p
+  CROSS JOIN population_baselines AS b
 ),
 -- Ranks are counted over the distinct values: ties share the lowest rank, so equal customers score the same.
 recencies AS (
@@ -136,8 +151,16 @@ SELECT
         / (CAST(r.gap_sum AS DOUBLE) / r.gap_count)
   END AS gap_variation,
   CASE WHEN r.line_count > 0 THEN CAST(r.discounted_line_count AS DOUBLE) / r.line_count END AS discount_share,
+  -- Few lines say little: five lines as discounted as those of all customers are counted with the customer's own.
+  CASE
+    WHEN r.line_count > 0 AND r.usual_line_count > 0
+      THEN CAST(r.discounted_line_count * r.usual_line_count + 5 * r.usual_discounted_line_count AS DOUBLE)
+        / CAST((r.line_count + 5) * r.usual_line_count AS DOUBLE)
+  END AS shrunk_discount_share,
+  CASE WHEN r.usual_line_count > 0 THEN CAST(r.usual_discounted_line_count AS DOUBLE) / r.usual_line_count END AS discount_share_baseline,
   CASE WHEN r.order_amount > 0 THEN CAST(r.full_price_amount AS DOUBLE) / CAST(r.order_amount AS DOUBLE) END AS full_price_share,
   CASE WHEN r.order_amount > 0 THEN CAST(r.refund_amount AS DOUBLE) / CAST(r.order_amount AS DOUBLE) END AS return_share,
+  r.return_share_q75,
   CASE WHEN r.order_day_count > 0 THEN CAST(r.weekend_day_count AS DOUBLE) / r.order_day_count END AS weekend_share,
   r.category_count,
   r.favourite_category,
@@ -145,6 +168,14 @@ SELECT
     WHEN r.line_count > 0 THEN CAST(r.line_count_square_sum AS DOUBLE) / CAST(r.line_count * r.line_count AS DOUBLE)
   END AS category_concentration,
   CASE WHEN r.later_count > 0 THEN CAST(r.new_count AS DOUBLE) / r.later_count END AS new_category_share,
+  r.new_category_share_q75,
+  CASE
+    WHEN r.line_count > 0
+      THEN CAST(CAST(FLOOR(r.line_count * LN(r.line_count) * 1000000 + 0.5) AS BIGINT) - r.line_count_log_sum AS DOUBLE) / (r.line_count * 1000000)
+  END AS category_entropy,
+  r.category_entropy_q75,
+  CASE WHEN r.line_count > 0 THEN CAST(r.add_on_line_count AS DOUBLE) / r.line_count END AS add_on_share,
+  r.add_on_share_q75,
   r.main_channel,
   CASE WHEN r.line_count > 0 THEN CAST(r.main_channel_line_count AS DOUBLE) / r.line_count END AS main_channel_share,
   r.r_score,
@@ -157,5 +188,12 @@ SELECT
   r.gap_q75_days * r.rhythm_days / r.gap_q50_days AS active_limit_days,
   r.gap_q90_days * r.rhythm_days / r.gap_q50_days AS dormant_limit_days,
   r.value_rank_share,
+  r.visit_count_90_days,
+  CASE
+    WHEN r.visitor_order_day_count < r.visit_count_90_days THEN CAST(r.visitor_order_day_count AS DOUBLE) / r.visit_count_90_days
+    WHEN r.visit_count_90_days > 0 THEN 1
+  END AS conversion_share,
+  r.conversion_share_q25,
+  r.is_new_this_month,
   CAST(EXTRACT(YEAR FROM $day) AS BIGINT) AS calendar_year
 FROM scored AS r

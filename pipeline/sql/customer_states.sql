@@ -1,7 +1,21 @@
 -- What each customer's buying adds up to as of the end of $day, in dates and exact numbers that do not depend on how
 -- long ago they were. Window figures cover $window_first_day to $day, lifetime figures everything before.
 -- customer_archives hold the event days before $archived_before; the rollups here are those from then on.
-WITH recent_totals AS (
+WITH recent_days AS (
+  SELECT
+    customer_id,
+    order_day,
+    order_count,
+    line_count,
+    discounted_line_count,
+    add_on_line_count,
+    order_amount,
+    full_price_amount,
+    refund_amount
+  FROM customer_days
+  WHERE day BETWEEN $archived_before AND $day
+),
+recent_totals AS (
   SELECT
     customer_id,
     MIN(CASE WHEN line_count > 0 THEN order_day END) AS first_order_date,
@@ -14,6 +28,7 @@ WITH recent_totals AS (
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN order_count ELSE 0 END) AS BIGINT) AS order_count,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN discounted_line_count ELSE 0 END) AS BIGINT) AS discounted_line_count,
+    CAST(SUM(CASE WHEN order_day >= $window_first_day THEN add_on_line_count ELSE 0 END) AS BIGINT) AS add_on_line_count,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN full_price_amount ELSE 0 END) AS DECIMAL(18, 4)) AS full_price_amount,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN refund_amount ELSE 0 END) AS DECIMAL(18, 4)) AS refund_amount,
@@ -24,8 +39,7 @@ WITH recent_totals AS (
         END
       ) AS BIGINT
     ) AS weekend_day_count
-  FROM customer_days
-  WHERE day BETWEEN $archived_before AND $day
+  FROM recent_days
   GROUP BY customer_id
 ),
 totals AS (
@@ -41,6 +55,7 @@ totals AS (
     COALESCE(r.order_count, 0) AS order_count,
     COALESCE(r.line_count, 0) AS line_count,
     COALESCE(r.discounted_line_count, 0) AS discounted_line_count,
+    COALESCE(r.add_on_line_count, 0) AS add_on_line_count,
     CAST(COALESCE(r.order_amount, 0) AS DECIMAL(18, 4)) AS order_amount,
     CAST(COALESCE(r.full_price_amount, 0) AS DECIMAL(18, 4)) AS full_price_amount,
     CAST(COALESCE(r.refund_amount, 0) AS DECIMAL(18, 4)) AS refund_amount,
@@ -50,7 +65,7 @@ totals AS (
   FULL JOIN customer_archives AS a ON a.customer_id = r.customer_id
 ),
 order_days AS (
-  SELECT customer_id, order_day FROM customer_days WHERE day BETWEEN $archived_before AND $day AND line_count > 0
+  SELECT customer_id, order_day FROM recent_days WHERE line_count > 0
   UNION ALL
   SELECT customer_id, last_order_date FROM customer_archives WHERE last_order_date IS NOT NULL
 ),
@@ -95,6 +110,9 @@ category_mix AS (
     CAST(COUNT(*) AS BIGINT) AS category_count,
     ARG_MIN(c.category, {'days': -c.day_count, 'amount': -c.order_amount, 'name': c.category}) AS favourite_category,
     CAST(SUM(c.line_count * c.line_count) AS BIGINT) AS line_count_square_sum,
+    -- In whole millionths, so that the sum is exact in whatever order it is taken.
+    CAST(SUM(CASE WHEN c.line_count > 0 THEN CAST(FLOOR(c.line_count * LN(c.line_count) * 1000000 + 0.5) AS BIGINT) ELSE 0 END) AS BIGINT)
+      AS line_count_log_sum,
     CAST(SUM(c.day_count - CASE WHEN c.first_day = t.first_order_date AND c.first_day >= $window_first_day THEN 1 ELSE 0 END) AS BIGINT)
       AS later_count,
     CAST(
@@ -139,6 +157,7 @@ SELECT
   t.order_count,
   t.line_count,
   t.discounted_line_count,
+  t.add_on_line_count,
   t.order_amount,
   t.full_price_amount,
   t.refund_amount,
@@ -151,6 +170,7 @@ SELECT
   COALESCE(c.category_count, 0) AS category_count,
   c.favourite_category,
   COALESCE(c.line_count_square_sum, 0) AS line_count_square_sum,
+  COALESCE(c.line_count_log_sum, 0) AS line_count_log_sum,
   COALESCE(c.later_count, 0) AS later_count,
   COALESCE(c.new_count, 0) AS new_count,
   h.main_channel,

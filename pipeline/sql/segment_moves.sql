@@ -23,7 +23,7 @@ SELECT
     WHEN d.step = 1 THEN p.doing
     WHEN d.step = 3 THEN 'threshold_refreeze'
     WHEN d.step = 4 THEN 'ageing'
-    ELSE 'population_shift'
+    ELSE c.shift
   END AS reason
 FROM moved AS m
 JOIN scheme_changes AS c ON c.scheme = m.scheme

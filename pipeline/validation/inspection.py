@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ from pipeline.lake import Lake, sorted_by
 from pipeline.tables import REJECTED_ROWS, Partition, Table
 from pipeline.validation.batches import Batch, Stored, batches, pieces, same_as_previous
 from pipeline.validation.expectations import CRITICAL, WARNING, Finding, Rule, Suite, load_suite
-from pipeline.validation.raw_rows import as_records, checked_columns, repeats
+from pipeline.validation.raw_rows import as_records, checked_columns, repeats, source_row_text
 
 BATCH_ROWS = 250_000
 NOT_REPEATED = Rule("row_is_not_repeated", CRITICAL, rejects_rows=True)
@@ -192,7 +191,7 @@ class Inspection:
             "source_day": pa.repeat(pa.scalar(partition.day, pa.date32()), len(records)),
             "rule": pa.array([rules[0] for rules in broken], pa.string()),
             "broken_rules": pa.array([",".join(rules) for rules in broken], pa.string()),
-            "row": pa.array([json.dumps(record, sort_keys=True, ensure_ascii=False) for record in records], pa.string()),
+            "row": pa.array([source_row_text(record) for record in records], pa.string()),
         }
         return REJECTED_ROWS.conform(pa.table(columns))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.tables import Kind, Table
 
-IDS = ("customer_id", "order_id")
+IDS = ("customer_id", "order_id", "visit_id")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # One day inside of what Python can hold, so that no time zone pushes an instant out of it.
 FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
@@ -22,7 +23,7 @@ MICROSECONDS_PER_DAY = 86_400_000_000
 def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | None = None) -> pa.Table:
     """Return `rows` as rules see them: blank ids are null, money is a float, instants fit a calendar.
 
-    Beside the columns of `table` there are `is_text_readable`, `are_ids_trimmed`, `are_numbers_finite`,
+    Beside the columns of `table` there are `is_text_readable`, `is_customer_id_trimmed`, `are_ids_trimmed`, `are_numbers_finite`,
     `is_refund_plausible` where there are amounts, and `is_customer_known` where `customer_ids` are given.
     """
     columns: dict[str, Any] = {name: rows[name].combine_chunks() for name in rows.column_names}
@@ -33,6 +34,7 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     given_ids = [name for name in IDS if name in columns]
     for name in given_ids:
         columns[name] = blank_to_null(columns[name])
+    columns["is_customer_id_trimmed"] = _all([_is_plain(columns[name]) for name in given_ids if name == "customer_id"], rows.num_rows)
     columns["are_ids_trimmed"] = _all([_is_trimmed(columns[name]) for name in given_ids], rows.num_rows)
     if "net_amount" in columns:
         columns["is_refund_plausible"] = _all([_is_refund_plausible(columns["quantity"], columns["net_amount"])], rows.num_rows)
@@ -62,6 +64,11 @@ def as_records(rows: pa.Table, table: Table) -> list[dict[str, Any]]:
     """Return `rows` as JSON can hold them: decimals, dates and instants as text, broken characters by their bytes."""
     columns = [_spelt(rows[column.name].combine_chunks(), column.kind) for column in table.columns]
     return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def source_row_text(row: Mapping[str, Any]) -> str:
+    """Return a row of a source as one line of JSON, the way rejected rows are kept."""
+    return json.dumps(row, sort_keys=True, ensure_ascii=False)
 
 
 def _names(table: Table, kind: Kind) -> list[str]:
@@ -109,6 +116,11 @@ def _clamped(column: pa.Array, number: pa.DataType, units_per_day: int) -> pa.Ar
     first, last = ((day - EPOCH.date()).days * units_per_day for day in (FIRST_DAY, LAST_DAY))
     at_least = pc.max_element_wise(column.cast(number), pa.scalar(first, number), skip_nulls=False)
     return pc.min_element_wise(at_least, pa.scalar(last, number), skip_nulls=False).cast(column.type)
+
+
+def _is_plain(ids: pa.Array) -> pa.Array:
+    """Return per id whether no white space is around it; a no-break space belongs to the id."""
+    return pc.equal(pc.ascii_trim_whitespace(ids), ids)
 
 
 def _is_trimmed(ids: pa.Array) -> pa.Array:

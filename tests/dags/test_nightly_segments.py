@@ -30,7 +30,7 @@ def facts(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
 
 def test_the_folder_holds_these_dags_and_imports_without_errors(facts: Facts) -> None:
     assert facts["import_errors"] == {}
-    assert facts["dag_ids"] == ["backfill_segments", "erase_customers", "nightly_segments"]
+    assert facts["dag_ids"] == ["backfill_segments", "erase_customers", "nightly_segments", "refit_clusters"]
 
 
 def test_parsing_warns_of_nothing(facts: Facts) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import random
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from builders import a_company, an_order_line, write_customers, write_order_lines
+from builders import a_company, an_order_line, write_customers, write_order_lines, write_rows
 
 from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.features import compute_features, compute_rollups
 from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_RHYTHM
+from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM, VISITS
 
 NIGHT = date(2024, 3, 31)
+NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 TOLERANCE = 1e-12
 
 
@@ -50,6 +51,15 @@ def adversarial_lines() -> list[dict[str, Any]]:
     return lines
 
 
+def write_visits(lake: Lake) -> None:
+    """Write visits of buyers and of others, on the edges of the 90 days and between them."""
+    chance = random.Random(11)
+    for day in (NIGHT, NIGHT - timedelta(89), NIGHT - timedelta(90), date(2024, 3, 1), date(2024, 2, 29)):
+        names = [chance.choice(["c1", "never", "ı", *(f"n{number}" for number in range(40))]) for _ in range(60)]
+        rows = [{"visit_id": str(number), "customer_id": name, "visited_at": NOON} for number, name in enumerate(names)]
+        write_rows(lake, VISITS, rows, day=day, known=NIGHT)
+
+
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory, spark: Engine) -> dict[str, Lake]:
     """Return the same night computed by either engine."""
@@ -59,6 +69,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory, spark: Engine) -> dict[str,
         company = a_company(lake.root)
         write_order_lines(lake, adversarial_lines(), known=NIGHT)
         write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known=NIGHT)
+        write_visits(lake)
         engine = spark if name == "spark" else DuckDBEngine(lake.root, memory_limit="1GB")
         for night in (NIGHT - timedelta(1), NIGHT):  # the second rolls the states of the first forward, over an archive
             compute_rollups(lake, engine, night)
@@ -87,7 +98,7 @@ def test_rollups_are_equal_on_both_engines(nights: dict[str, Lake], table: Any) 
         assert_equal(left, right)
 
 
-@pytest.mark.parametrize("table", [POPULATION_RHYTHM, CUSTOMER_FEATURES], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES], ids=lambda table: table.name)
 def test_night_tables_are_equal_on_both_engines(nights: dict[str, Lake], table: Any) -> None:
     left, right = (nights[name].read(table, day=NIGHT) for name in ("duckdb", "spark"))
     assert left.num_rows > 0

@@ -63,12 +63,41 @@ description = "Rest."
 otherwise = true
 """
 
+CHANNELS = """
+title = "Channels of those who buy one kind of thing"
+kind = "values"
+level = "behavioural"
+question = "Do values of those whom another scheme of values takes count alike?"
+evidence = ["order_count"]
+attribute = "main_channel"
+fewest_customers = 1
+rule = "category_affinity.segment <> 'other'"
+"""
+REFERRING = """
+title = "By values of others"
+kind = "rules"
+level = "behavioural"
+question = "Do segments that are values read alike?"
+evidence = ["order_count"]
+[[segment]]
+id = "x"
+title = "X"
+description = "X."
+rule = "channels.segment IN ('a', 'z', 'it''s') OR category_affinity.segment = 'unknown' AND rfm.segment <> 'lost'"
+[[segment]]
+id = "rest"
+title = "Rest"
+description = "Rest."
+otherwise = true
+"""
+
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     folder: Path = tmp_path_factory.mktemp("company")
     (folder / "segments").mkdir()
-    (folder / "segments" / "everything.toml").write_text(SCHEME, "utf-8")
+    for name, text in {"everything": SCHEME, "channels": CHANNELS, "referring": REFERRING}.items():
+        (folder / "segments" / f"{name}.toml").write_text(text, "utf-8")
     attributes = (Column("is_member", Kind.FLAG, ""), Column('Größe "x"', Kind.TEXT, ""))
     return a_company(folder, attributes=tuple(an_attribute(column) for column in attributes))
 

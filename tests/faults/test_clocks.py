@@ -61,7 +61,7 @@ def test_a_clock_that_jumps_and_another_time_zone_change_no_byte(jumping_clock: 
     program = tmp_path / "night.py"
     program.write_text(NIGHT)
     with night_environment(shop, elsewhere):
-        environment = {**os.environ, "LD_PRELOAD": str(jumping_clock), "TZ": "America/Santiago"}
+        environment = {**os.environ, "LD_PRELOAD": str(jumping_clock), "TZ": "America/Santiago", "PYTHONHASHSEED": "4711"}
         subprocess.run([sys.executable, "-W", "ignore", str(program), DAY.isoformat()], env=environment, check=True)
     kept = ("tables", "publications", "models", "definitions", "reports")
     assert tree_bytes(elsewhere, *kept) == tree_bytes(here, *kept)

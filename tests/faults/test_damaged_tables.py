@@ -16,6 +16,7 @@ from pipeline import steps
 from pipeline.errors import DataError
 from pipeline.lake import Lake
 from pipeline.parquet import is_whole
+from pipeline.tables import CUSTOMER_FEATURES
 
 YESTERDAY, TONIGHT = date(2024, 3, 2), date(2024, 3, 3)
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [
@@ -122,6 +123,18 @@ def test_a_private_cache_that_is_damaged_is_as_good_as_none(shop: Path, lakes: d
         steps.features(TONIGHT.isoformat())
     table = f"tables/customer_features/day={TONIGHT}"
     assert tree_bytes(lake, table) == tree_bytes(Lake(lakes["the end"]), table)
+
+
+def test_features_of_an_older_declaration_are_told_by_their_column_before_anything_is_fitted_to_them(
+    shop: Path, lakes: dict[str, Path], tmp_path: Path
+) -> None:
+    lake = Lake(shutil.copytree(lakes["segment"], tmp_path / "lake", symlinks=True))
+    shutil.rmtree(lake.root / "models", ignore_errors=True)
+    path = lake.path(CUSTOMER_FEATURES, day=TONIGHT)
+    rows = pq.read_table(path, partitioning=None).drop_columns("order_day_count")
+    lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
+    with night_environment(shop, lake), pytest.raises(DataError, match="customer_features lacks `order_day_count`"):
+        steps.segment(TONIGHT.isoformat())
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,34 @@ def test_half_of_the_customers_vanish_and_the_last_good_night_stays_live_until_t
     assert segments(monkeypatch, shop, published, "status") == 0
 
 
+def test_a_night_that_died_right_after_the_database_is_taken_out_of_it_when_its_retry_is_refused(
+    shop: Path, published: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = live(published)
+    with monkeypatch.context() as dying:
+        dying.setattr("pipeline.publish.publication.point_to", unplugged)
+        with pytest.raises(SystemError):
+            run_night(shop, published, NEXT)
+    assert live(published)["target"] != before["target"]
+    assert live(published)["link"] == before["link"]
+    half_of_the_customers_vanish(shop)
+    with night_environment(shop, published):
+        steps.extract(NEXT.isoformat(), since="2024-01-01")
+    with pytest.raises(GateClosed):
+        steps_until_audit(shop, published, NEXT)
+    assert live(published)["target"] == before["target"]
+    write_shop(shop, ORDERS, customers=CUSTOMERS)
+    with night_environment(shop, published):
+        steps.extract(NEXT.isoformat(), since="2024-01-01")
+    run_night(shop, published, NEXT)
+    assert manifest(published)["day"] == NEXT.isoformat()
+    assert max(row[0] for row in target_rows(published.root / "segments.sqlite")["publications"]) == NEXT.isoformat()
+
+
+def unplugged(*_: object) -> None:
+    raise SystemError("the plug is pulled")
+
+
 def test_a_closed_gate_is_passed_only_by_name_and_the_reason_is_kept_for_good(
     shop: Path, published: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,8 @@
-"""Whole nights under SIGKILL, before events of every kind in every step; KILL_EVERYWHERE=1 takes all events."""
+"""Whole nights under SIGKILL, before events of every kind in every step; KILL_EVERYWHERE=1 takes all events, and hours."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +20,7 @@ from pipeline import steps
 from pipeline.lake import Lake
 from pipeline.parquet import is_whole
 
+pytestmark = [pytest.mark.timeout(0)] if os.environ.get("KILL_EVERYWHERE") else []
 FIRST, MISSED, LAST, TONIGHT = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3), date(2024, 3, 4)
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [
     f"p{day.day},1,c{day.day},{day} 09:00:00,1,5,b" for day in (FIRST, MISSED, LAST, TONIGHT)

@@ -17,19 +17,21 @@ from typing import Any
 import pytest
 from killing import Child, Killer
 from nights import night_environment, run_night, tree_bytes, write_shop
-from published_nights import published_files, target_rows
+from published_nights import no_connections, published_files, target_rows
 
 from pipeline import steps
-from pipeline.errors import LockTimeout, TransientError
+from pipeline.company import load_company
+from pipeline.errors import GateClosed, LockTimeout, TransientError
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
+from pipeline.publish.rollback import roll_back
 
 FIRST, MISSED, TONIGHT, TOMORROW = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3), date(2024, 3, 4)
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [
     f"p{day.day},1,c{day.day},{day} 09:00:00,1,5,b" for day in (FIRST, MISSED, TONIGHT, TOMORROW)
 ]
 # Which night learned of a day first, and against which one gates compared, depends on the order of the nights.
-NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm")
+NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm", "population_baselines")
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,11 @@ def night(root: Path, shop: Path, day: date) -> None:
     run_night(shop, Lake(root), day)
 
 
-def paused_night(root: Path, shop: Path, day: date, event: str, place: str) -> None:
-    """Run a night in this process, which stops itself in `publish` before the first `event` at a path that ends with `place`."""
+def paused_night(root: Path, shop: Path, day: date, event: str, place: str, step: str = "publish") -> None:
+    """Run a night in this process, which stops itself in `step` before the first `event` at a path that ends with `place`.
+
+    Ends it with the exit code of a closed gate.
+    """
     stopped = False
 
     def hear(name: str, arguments: tuple[Any, ...]) -> None:
@@ -77,22 +82,26 @@ def paused_night(root: Path, shop: Path, day: date, event: str, place: str) -> N
             stopped = True
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    run_night(shop, Lake(root), day, until="audit")
-    sys.addaudithook(hear)
     with night_environment(shop, Lake(root)):
-        steps.publish(day.isoformat())
+        for name in steps.STEPS:
+            if name == step:
+                sys.addaudithook(hear)
+            try:
+                getattr(steps, name)(day.isoformat())
+            except GateClosed as closed:
+                os._exit(closed.exit_code)
 
 
 @contextmanager
-def paused(killing: Killer, lake: Lake, shop: Path, event: str, place: str) -> Iterator[None]:
-    """Start TONIGHT, which stops itself; within the block it is stopped, afterwards it wakes up and ends well."""
-    child = killing.start(partial(paused_night, shop=shop, day=TONIGHT, event=event, place=place), lake.root)
+def paused(killing: Killer, lake: Lake, shop: Path, event: str, place: str, *, step: str = "publish", ends_with: int = 0) -> Iterator[None]:
+    """Start TONIGHT, which stops itself; within the block it is stopped, afterwards it wakes up and ends with that code."""
+    child = killing.start(partial(paused_night, shop=shop, day=TONIGHT, event=event, place=place, step=step), lake.root)
     try:
         child.reach("T")
         yield
         child.signal(signal.SIGCONT)
         child.reach("Z")
-        assert child.exit_status == 0
+        assert os.waitstatus_to_exitcode(child.exit_status) == ends_with
     finally:
         child.signal(signal.SIGKILL)
 
@@ -145,6 +154,22 @@ def test_an_attempt_that_wakes_up_after_others_published_changes_nothing(killing
     current = current_publication(lake)
     assert current is not None
     assert current.day == later
+
+
+@pytest.mark.parametrize("step", ["extract", "segment", "audit", "publish"])
+def test_an_attempt_that_wakes_up_after_its_night_was_taken_back_is_refused_wherever_it_slept(
+    killing: Killer, shop: Path, lake: Lake, step: str
+) -> None:
+    company = load_company(shop)
+    with paused(killing, lake, shop, "open", f"day={TONIGHT}.lock", step=step, ends_with=GateClosed.exit_code):
+        run_night(shop, lake, TONIGHT)
+        roll_back(company, lake, connections=no_connections)
+        before = published_files(lake), target_rows(lake.root / "segments.sqlite")
+    assert (published_files(lake), target_rows(lake.root / "segments.sqlite")) == before
+    run_night(shop, lake, TONIGHT)
+    current = current_publication(lake)
+    assert current is not None
+    assert current.day == TONIGHT, "whoever runs it again from its beginning wants it"
 
 
 def test_a_step_without_enough_memory_may_be_tried_again_with_more(

@@ -75,3 +75,14 @@ def test_value_tiers_also_move_because_others_did(moves: list[dict[str, Any]]) -
     counts = reasons(moves, "value_tier")
     assert counts["population_shift"] > 0
     assert set(counts) == {"ageing", "own_purchase", "new_customer", "population_shift"}
+
+
+def test_newcomers_move_nobody_to_another_city_tier_but_on_the_first_of_a_month(moves: list[dict[str, Any]]) -> None:
+    assert set(reasons([row for row in moves if row["day"] != NEW_YEAR], "city_tier")) == {"new_customer"}
+    assert set(reasons([row for row in moves if row["day"] == NEW_YEAR], "city_tier")) == {"new_customer", "threshold_refreeze"}
+
+
+def test_nobody_is_of_another_shopper_group_because_others_did_something(moves: list[dict[str, Any]]) -> None:
+    own = {"ageing", "own_purchase", "new_customer"}
+    assert set(reasons([row for row in moves if row["day"] != NEW_YEAR], "shopper_groups")) <= own
+    assert set(reasons([row for row in moves if row["day"] == NEW_YEAR], "shopper_groups")) <= own | {"threshold_refreeze"}

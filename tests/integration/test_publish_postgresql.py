@@ -129,6 +129,36 @@ def test_only_what_changed_is_written(company: Company, lake: Lake, connections:
     assert {customer for customer in before if before[customer] == after[customer]} == {"ada", "cleo"}
 
 
+@pytest.mark.parametrize("table", ["customer_profiles", "segment_strategies"])
+def test_profiles_and_cards_that_say_the_same_are_not_written_again(
+    company: Company, lake: Lake, connections: Connections, operator: Operator, table: str
+) -> None:
+    write_night(lake, company, MONDAY, NIGHTS[MONDAY])
+    publish(company, lake, MONDAY, connections=connections)
+    before = rows(operator, table, "ctid::text, xmin::text")
+    write_night(lake, company, TUESDAY, NIGHTS[MONDAY])
+    publish(company, lake, TUESDAY, connections=connections)
+    assert rows(operator, table, "ctid::text, xmin::text") == before
+
+
+def test_one_select_reads_the_cards_of_a_customer_and_the_view_keeps_who_may_read_it(
+    company: Company, lake: Lake, connections: Connections, operator: Operator
+) -> None:
+    published_nights(company, lake, connections)
+    operator.execute("CREATE ROLE crm")
+    operator.execute("GRANT USAGE ON SCHEMA segments TO crm")
+    operator.execute("GRANT SELECT ON segments.customer_strategies TO crm")
+    publish(company, lake, THURSDAY, connections=connections)
+    operator.execute("SET ROLE crm")
+    try:
+        query = "SELECT scheme, segment, valid_from, language, title FROM segments.customer_strategies WHERE customer_id = 'ada'"
+        assert operator.execute(query).fetchall() == [(SCHEME, "lost", THURSDAY, "en", None)]
+    finally:
+        operator.execute("RESET ROLE")
+        operator.execute("DROP OWNED BY crm")
+        operator.execute("DROP ROLE crm")
+
+
 def test_an_older_day_changes_nothing_even_when_the_lake_is_new(
     tmp_path: Path, company: Company, lake: Lake, connections: Connections, operator: Operator
 ) -> None:

@@ -28,8 +28,8 @@ from pipeline.clusters import (
     model_from_json,
     to_json,
 )
+from pipeline.clusters.algorithms import nearest
 from pipeline.clusters.fields import LARGEST_NUMBER
-from pipeline.clusters.fitting import nearest
 
 DAY = date(2024, 3, 31)
 DATABASE = duckdb.connect(config={"threads": 1})

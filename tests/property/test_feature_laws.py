@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.features import compute_features, compute_rollups
 from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_RHYTHM
+from pipeline.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM
 
 NIGHT = date(2024, 3, 31)
 FEW = settings(max_examples=12, deadline=None, derandomize=True)
@@ -50,7 +50,7 @@ def night_bytes(lines: list[dict[str, Any]], *, threads: int = 2) -> list[bytes]
         compute_features(a_company(lake.root), lake, engine, NIGHT)
         engine.close()
         written = [lake.path(CUSTOMER_DAYS, day=v.day, known=v.known) for v in lake.versions(CUSTOMER_DAYS)]
-        written += [lake.path(POPULATION_RHYTHM, day=NIGHT), lake.path(CUSTOMER_FEATURES, day=NIGHT)]
+        written += [lake.path(table, day=NIGHT) for table in (POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES)]
         return [path.read_bytes() for path in written]
 
 

@@ -30,6 +30,7 @@ from pipeline.tables import (
     CUSTOMER_DAYS_BY_MONTH,
     CUSTOMER_FEATURES,
     CUSTOMER_STATES,
+    POPULATION_BASELINES,
     POPULATION_RHYTHM,
 )
 
@@ -118,7 +119,8 @@ def features_computed(company: Company, lake: Lake, day: date, *, known: date | 
     engine = DuckDBEngine(lake.root, memory_limit="1GB")
     compute_features(company, lake, engine, day, known=known)
     engine.close()
-    return [lake.path(table, day=day, known=known).read_bytes() for table in (POPULATION_RHYTHM, CUSTOMER_FEATURES)]
+    written = (POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES)
+    return [lake.path(table, day=day, known=known).read_bytes() for table in written]
 
 
 def computed_without_caches(company: Company, lake: Lake, day: date, *, known: date | None = None) -> list[bytes]:
@@ -328,7 +330,10 @@ def test_another_window_makes_the_night_recompute_everybody(lake: Lake, told: py
     assert written == computed_without_caches(other, lake, FIRST)
 
 
-@pytest.mark.parametrize("folder", ["base_states", "changed_states", "customer_archives", "customer_days_by_month", "population_rhythm"])
+@pytest.mark.parametrize(
+    "folder",
+    ["base_states", "changed_states", "customer_archives", "customer_days_by_month", "population_rhythm", "population_baselines"],
+)
 def test_a_damaged_cache_is_as_good_as_none(lake: Lake, folder: str) -> None:
     company = a_long_history(lake, window_days=35)
     compute(company, lake, FIRST + timedelta(1))

@@ -43,7 +43,7 @@ CUSTOMERS = [f"c{n:02}" for n in range(36)]
 ORDERS = [f"o{n},1,{CUSTOMERS[n % 36]},2024-02-{10 + n % 20:02} 10:00:00,1,{n}.25,a" for n in range(90)] + [
     f"p{n},1,{CUSTOMERS[n]},{FIRST + timedelta(n % 9)} 09:00:00,1,{n}.5,b" for n in range(27)
 ]
-NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm")
+NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm", "population_baselines")
 NO_GATES = f"[gates]\noff = {json.dumps(GATES)}\n"
 SCHEME = """
 title = "Size"
@@ -243,6 +243,7 @@ class NightsInAnyOrder(RuleBasedStateMachine):
 
 SEQUENCES = int(os.environ.get("LAKE_SEQUENCES", "2"))
 TestNightsInAnyOrder = NightsInAnyOrder.TestCase
+TestNightsInAnyOrder.pytestmark = [pytest.mark.timeout(0)] if SEQUENCES > 10 else []  # type: ignore[attr-defined]
 TestNightsInAnyOrder.settings = settings(
     max_examples=SEQUENCES, stateful_step_count=8, deadline=None, derandomize=SEQUENCES < 100, suppress_health_check=list(HealthCheck)
 )

@@ -23,6 +23,7 @@ NIGHT_TABLES = (
     "segment_strategies",
     "segment_moves",
     "population_rhythm",
+    "population_baselines",
 )
 NIGHTS = [FIRST + timedelta(offset) for offset in range((LAST - FIRST).days + 1)]
 

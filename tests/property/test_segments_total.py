@@ -117,7 +117,7 @@ def test_equal_customers_have_equal_segments_and_evidence(customers: list[dict[s
 def test_the_first_rule_that_holds_decides(customers: list[dict[str, Any]]) -> None:
     found = {(row["customer_id"], row["scheme"]): row["segment"] for row in answers(customers, segments_statement(schemes()))}
     for customer in customers:
-        for scheme in (scheme for scheme in schemes() if scheme.kind == "rules"):
+        for scheme in (scheme for scheme in schemes() if scheme.kind == "rules" and scheme.decision == "first_match"):
             holding = (
                 segment.id for segment in scheme.segments if segment.rule is None or rule_value(segment.rule, exact(customer)) is True
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from builders import an_order_line, write_order_lines
 
@@ -13,7 +15,7 @@ from pipeline.features import compute_rollups
 from pipeline.lake import Lake
 from pipeline.recompute import Horizon, all_states_statement
 from pipeline.slices import Slice, between, cut_points, rows_by_slice, slices_of
-from pipeline.tables import CUSTOMER_ARCHIVES, CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS
+from pipeline.tables import CUSTOMER_ARCHIVES, CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, Kind, Table
 
 NIGHT = date(2024, 3, 31)
 SLICED = ("customer_days", "customer_day_categories", "customer_archives")
@@ -44,6 +46,18 @@ def test_states_of_all_slices_are_the_states_of_everyone_in_order(lake: Lake, ro
     assert len(parts) > 1
     assert [row for batch in batches for row in batch.to_pylist()] == whole.to_pylist()
     engine.close()
+
+
+@pytest.mark.parametrize("table", [CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES])
+def test_a_range_of_customers_leaves_out_most_of_a_large_day(tmp_path: Path, table: Table) -> None:
+    lake, count = Lake(tmp_path / "large"), 200_000
+    values = {Kind.TEXT: "a", Kind.DATE: NIGHT, Kind.INTEGER: 1, Kind.MONEY: 1}
+    rows = {column.name: pa.array([values[column.kind]] * count, column.kind.arrow) for column in table.columns}
+    rows["customer_id"] = pa.array([f"C{number:06}" for number in range(count)])
+    lake.write(table, pa.table(rows).to_batches(), day=NIGHT, known=NIGHT)
+    file = pq.read_metadata(lake.path(table, day=NIGHT, known=NIGHT))
+    ids = [file.row_group(number).column(0).statistics for number in range(file.num_row_groups)]
+    assert sum(group.min < "C050000" and group.max >= "C040000" for group in ids) <= 2 < len(ids) // 2
 
 
 @pytest.fixture

@@ -34,12 +34,12 @@ from pipeline.erasure.ledger import Ledger, Receipt
 from pipeline.errors import ConfigError, DataError, LockTimeout
 from pipeline.lake import Lake
 from pipeline.publish.pointer import current_publication, folder_of, publication_ids
-from pipeline.tables import CUSTOMER_FEATURES, EXTRACTIONS
+from pipeline.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
 
 CANARY = "7f3a51"
 ZOE, ADA = f"Zoë's {CANARY}", "ada"
 FIRST, SECOND, THIRD, FOURTH = (date(2024, 3, day) for day in (1, 2, 3, 4))
-NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm")
+NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm", "population_baselines")
 CUSTOMERS_SQL = """
 SELECT CAST(id AS VARCHAR) AS customer_id, CAST(id AS VARCHAR) || '@example.org' AS email, length(CAST(id AS VARCHAR)) AS id_length
 FROM customers
@@ -53,6 +53,11 @@ pii = true
 [attributes.id_length]
 level = "demographic"
 kind = "integer"
+"""
+REFERRED = """
+[attributes.referring_customer_id]
+level = "demographic"
+pii = true
 """
 CUSTOMERS = [ADA, "bob", "cleo", "dan", ZOE]
 
@@ -184,6 +189,25 @@ def test_nights_run_again_after_an_erasure_are_those_of_a_source_without_the_cus
     once = tree_bytes(nights, "tables", "publications", "models")
     run_night(shop, nights, SECOND)
     assert tree_bytes(nights, "tables", "publications", "models") == once
+
+
+def test_who_was_referred_by_an_erased_customer_stays_and_names_nobody(tmp_path: Path) -> None:
+    settings = SETTINGS.replace("0.9", "1.0") + REFERRED
+    shop, lake = write_shop(tmp_path / "shop", orders(ADA, ZOE), customers=[], settings=settings), Lake(tmp_path / "lake")
+    (shop / "sources" / "customers.sql").write_text(CUSTOMERS_SQL.replace("FROM", ", referrer AS referring_customer_id FROM"))
+    (shop / "data" / "customers.csv").write_text(f"id,referrer\n{ADA},{ZOE}\n{ZOE},{ADA}\nbob, {ZOE} \nbob,{ZOE}\n")
+    run_night(shop, lake, FIRST)
+    assert {"tables/raw_customers", "tables/customers", "tables/rejected_rows"} <= traces(lake, CANARY)
+    erased(shop, lake, ZOE)
+    assert traces(lake, CANARY) == set()
+    assert {ADA} <= set(lake.read(CUSTOMER_FEATURES, day=FIRST)["customer_id"].to_pylist())
+    once = tree_bytes(lake, "tables/raw_customers")
+    for day in (FIRST, SECOND):
+        run_night(shop, lake, day)
+    assert traces(lake, CANARY) == set()
+    assert tree_bytes(lake, "tables/raw_customers") == once, "what the source still says is nothing new"
+    people = lake.read(RAW_CUSTOMERS, known=FIRST).select(["customer_id"]).to_pylist()
+    assert [row["customer_id"] for row in people] == [ADA, "bob", "bob"]
 
 
 def test_an_id_with_a_space_of_its_own_is_another_one_than_that_without(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from pipeline.gates import GateResult, Override, State
 from pipeline.limits import Limits
 from pipeline.publish.publication import publish
 from pipeline.publish.rollback import roll_back
+from pipeline.publish.rollback_log import note_begin
 from pipeline.tables import CUSTOMER_FEATURES, GATE_RESULTS, RAW_CONSENTS, Column, Kind
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def company(tmp_path: Path) -> Company:
 
 
 def judged(company: Company, lake: Lake, day: date, asked: Override | None = None) -> dict[tuple[str, str], GateResult]:
+    note_begin(lake, day)
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
         judge_night(company, lake, engine, day, asked or Override())
     record = stored_gates(lake, day)

@@ -17,12 +17,14 @@ from typing import Any
 import psutil
 import pytest
 from nights import night_environment, run_night, tree_bytes, write_shop
+from published_nights import no_connections
 
 from pipeline import cli
 from pipeline.backfill import Asked, planned
 from pipeline.company import HOUSE, load_company
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
+from pipeline.publish.rollback import roll_back
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, SEGMENT_PROFILES
 
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 4)
@@ -275,6 +277,17 @@ def test_a_killed_process_costs_its_night_alone_and_the_same_command_mends_it(ra
     told = backfill(place, FIRST, NIGHTS[2])
     assert told.exit_code == 0, told.err
     assert night_bytes(place.lake, *NIGHTS[:3]) == night_bytes(ran.lake, *NIGHTS[:3])
+
+
+def test_a_backfill_that_is_resumed_after_a_rollback_publishes_what_it_was_asked_for(again: Place, backfill: Any) -> None:
+    with again.started(LAST, LAST) as process:
+        wait_for(process, "described")
+        process.kill()
+    roll_back(load_company(again.shop), again.lake, connections=no_connections)
+    assert published_day(again.lake) == NIGHTS[-2]
+    told = backfill(again, LAST, LAST)
+    assert told.exit_code == 0, told.err
+    assert published_day(again.lake) == LAST
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])

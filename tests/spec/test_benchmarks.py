@@ -47,6 +47,15 @@ def test_peers_and_we_compute_the_same_features_from_a_generated_shop(tmp_path: 
     assert all(other == rows["ours"] for other in rows.values())
 
 
+def test_clusters_are_measured_from_planted_ones_to_assignment_at_size(tmp_path: Path) -> None:
+    import refits
+
+    found = {result.name: result for result in refits.results(tmp_path, customers=3_000, nights=1, rounds=1)}
+    assert found["planted clusters: 1 - adjusted Rand index"].verdict == "met"
+    assert found["clusters made of noise"].verdict == "met"
+    assert found["labels that differ from scikit-learn's"].ours == 0
+
+
 def _rows(path: Path) -> list[tuple[object, ...]]:
     columns = ", ".join(f"CAST({name} AS VARCHAR)" for name in SAME_MEANING if not name.endswith("date"))
     dates = "CAST(first_order_date AS DATE), CAST(last_order_date AS DATE)"

@@ -15,6 +15,7 @@ from nights import run_night, write_shop
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.clusters import load_cluster_schemes, translated_title
 from pipeline.company import HOUSE, load_company
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import Lake
@@ -269,6 +270,32 @@ def test_titles_and_strategies_are_told_in_the_language_asked_for_where_translat
     big = segment(catalog, "big", "spenders")
     assert (big["title"], big["strategy"]["message"], big["strategy"]["promotion"]) == ("Büyük harcayanlar", "Teşekkürler.", "None.")
     assert segment(catalog, "rest", "spenders")["title"] == "Rest"
+
+
+def test_questions_and_descriptions_are_told_in_the_language_asked_for_too(shop: Path, lake: Lake) -> None:
+    path = shop / "segments" / "spenders.toml"
+    text = path.read_text("utf-8").replace(
+        'question = "Who spends much?"', 'question = { en = "Who spends much?", ka = "ვინ ხარჯავს ბევრს?" }'
+    )
+    path.write_text(
+        text.replace('description = "All others."', 'description.en = "All others."\ndescription.ka = "ყველა დანარჩენი."'), "utf-8"
+    )
+    georgian, turkish = (told(shop, lake, language=language) for language in ("ka", "tr"))
+    assert scheme(georgian, "spenders")["question"] == "ვინ ხარჯავს ბევრს?"
+    assert segment(georgian, "rest", "spenders")["description"] == "ყველა დანარჩენი."
+    assert (scheme(turkish, "spenders")["question"], scheme(turkish, "spenders")["title"]) == ("Who spends much?", "Harcayanlar")
+    assert segment(turkish, "rest", "spenders")["description"] == "All others."
+    assert "ვინ ხარჯავს ბევრს?" in printed("--company", str(shop), "--lake", str(lake.root), "--language", "ka")
+
+
+def test_clusters_are_told_in_the_words_that_the_language_has_for_them(shop: Path, lake: Lake) -> None:
+    assert scheme(told(shop, lake, language="tr"), "behaviour_clusters")["title"] == "Davranış kümeleri"
+    (clusters,) = load_cluster_schemes(load_company(shop))
+    title = "Long known, not seen lately, rather high spend (2)"
+    assert translated_title(title, clusters.features, "tr") == "Eski müşteri, uzun süredir görülmeyen, rather çok harcayan (2)"
+    assert translated_title(title, clusters.features, "ka").startswith("ძველი მომხმარებელი, ")
+    assert translated_title("Discounted", clusters.features, "tr") == "İndirimli alan"
+    assert translated_title(title, clusters.features, "xx") == title
 
 
 def test_what_nobody_declared_is_refused_with_the_nearest(shop: Path, lake: Lake) -> None:

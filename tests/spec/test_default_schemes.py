@@ -30,7 +30,7 @@ PER_LEVEL = {
     "demographic": {"age_band", "household", "income_band"},
     "geographic": {"city_tier", "country", "region"},
     "psychographic": {"purchase_motive", "survey_interest"},
-    "behavioural": {"category_affinity", "lifecycle", "rfm", "value_tier"},
+    "behavioural": {"category_affinity", "lifecycle", "rfm", "shopper_groups", "value_tier"},
     "firmographic": {"business_type", "firm_age", "firm_sales", "firm_size"},
 }
 OURS = sorted(name for names in PER_LEVEL.values() for name in names)

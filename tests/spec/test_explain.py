@@ -113,6 +113,24 @@ id = "small"
 title = "Small"
 description = "D."
 """
+PLACES = """
+kind = "rules"
+[[segment]]
+id = "visit"
+title = "Visit"
+description = "D."
+rule = "towns.segment IN ('Ulm', 'other') AND order_count >= 2"
+[[segment]]
+id = "write"
+title = "Write"
+description = "D."
+rule = "tiers.segment = 'Small'"
+[[segment]]
+id = "rest"
+title = "Rest"
+description = "D."
+otherwise = true
+"""
 NAMES = ("Aachen", "Bonn", "Bonn", "Ulm", "Ulm", "Ulm", "Jena", "", "Aachen", "Bonn", "Celle")
 COUNT = 30
 
@@ -132,7 +150,7 @@ def write_company(folder: Path) -> Path:
     (folder / "data/customers.csv").write_text("\n".join(["id,town,income,member_since,is_subscriber", *rows]) + "\n", "utf-8")
     (folder / "sources/customers.sql").write_text(CUSTOMERS_SQL, "utf-8")
     (folder / "segments").mkdir()
-    for name, text in {"groups": GROUPS, "focus": FOCUS, "towns": TOWNS, "tiers": TIERS}.items():
+    for name, text in {"groups": GROUPS, "focus": FOCUS, "towns": TOWNS, "tiers": TIERS, "places": PLACES}.items():
         (folder / "segments" / f"{name}.toml").write_text(HEAD + text, "utf-8")
     return folder
 
@@ -175,10 +193,10 @@ def test_an_engine_gives_the_nearest_segment_once_the_change_is_made(shop: tuple
     for customer, each in explanations(everybody):
         if each.explanation and each.explanation.nearest:
             proposed.setdefault(each.scheme, []).append((customer, each.explanation.nearest))
-    assert proposed.keys() >= {"rfm", "lifecycle", "value_tier", "groups", "focus", "towns", "tiers"}
+    assert proposed.keys() >= {"rfm", "lifecycle", "value_tier", "groups", "focus", "towns", "tiers", "places"}
     for name, changes in proposed.items():
         # Whose segment is their rank among others is changed alone.
-        runs = [[change] for change in changes[:5]] if name in ("towns", "tiers", "category_affinity") else [changes]
+        runs = [[change] for change in changes[:5]] if name in ("towns", "tiers", "places", "category_affinity") else [changes]
         for run in runs:
             found = segments_after(shop, {customer: nearest.change for customer, nearest in run}, name)
             assert {customer: found[customer] for customer, _ in run} == {customer: nearest.segment for customer, nearest in run}, name

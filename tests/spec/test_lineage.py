@@ -31,6 +31,7 @@ from pipeline.tables import CUSTOMER_FEATURES, ORDER_LINES, RAW_ORDER_LINES, Col
 from pipeline.validation.clean_rows import clean_order_lines
 
 NOON = datetime(2023, 11, 14, 12, tzinfo=UTC)
+DISCOUNTS = ("discounted_line_count", "discount_share", "shrunk_discount_share", "discount_share_baseline", "full_price_share")
 HEAD = 'title = "T"\nkind = "rules"\nlevel = "behavioural"\nquestion = "Q?"\nevidence = ["last_order_date"]\n'
 VIP = """[[segment]]
 id = "vip"
@@ -120,10 +121,15 @@ def test_without_net_amounts_no_night_runs_and_rfm_and_value_tiers_break() -> No
     assert use_of(found, "value_tier").segments == ("a", "b", "c")
 
 
+def test_without_visits_nobody_can_be_said_to_wander_and_a_night_runs() -> None:
+    found = ours().of("raw_visits.visited_at")
+    assert found.features == ("visit_count_90_days", "conversion_share", "conversion_share_q25")
+
+
 def test_without_discounts_only_what_tells_of_discounts_breaks() -> None:
     found = ours().of("discount_amount")
     assert not found.is_required
-    assert found.features == ("discounted_line_count", "discount_share", "full_price_share")
+    assert found.features == DISCOUNTS
     assert not {"rfm", "lifecycle", "value_tier"} & {use.scheme for use in found.uses}
 
 
@@ -220,7 +226,7 @@ def test_every_column_of_the_graph_leads_to_a_declared_source_or_to_nothing() ->
     graph = column_graph(a_company(Path("no-such-folder")))
     values, rows = graph.sources([Field(CUSTOMER_FEATURES.name, name) for name in CUSTOMER_FEATURES.column_names])
     ends = {field.table for field in values | rows if not any(graph.sources([field])) and field.column not in ("*", "known")}
-    assert ends == {"raw_order_lines", "raw_customers"}
+    assert ends == {"raw_order_lines", "raw_customers", "raw_visits"}
 
 
 def bought(**changed: Any) -> list[dict[str, Any]]:
@@ -337,4 +343,4 @@ def test_the_command_tells_a_lineage_as_text_and_as_json(tmp_path: Path) -> None
     run = CliRunner().invoke(app, ["catalog", "--company", str(shop), "--lineage", "discount_amount", "--json"])
     told = json.loads(run.stdout)
     assert (told["kind"], told["columns"], told["is_required"]) == ("source column", ["raw_order_lines.discount_amount"], False)
-    assert told["features"] == ["discounted_line_count", "discount_share", "full_price_share"]
+    assert told["features"] == list(DISCOUNTS)

@@ -23,6 +23,10 @@ from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES
 WEDNESDAY, THURSDAY, FRIDAY, MONDAY, TUESDAY = (date(2024, 3, 27), date(2024, 3, 28), date(2024, 3, 29), date(2024, 4, 1), date(2024, 4, 2))
 NIGHTS = (WEDNESDAY, THURSDAY, FRIDAY, MONDAY, TUESDAY)
 CUSTOMERS_SQL = "SELECT CAST(id AS VARCHAR) AS customer_id, city FROM customers"
+VISITS_SQL = """
+SELECT visit AS visit_id, CAST(customer AS VARCHAR) AS customer_id, CAST(came_at AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS visited_at
+FROM visits
+"""
 SETTINGS = 'window_days = 60\n[attributes.city]\nlevel = "geographic"\n'
 SCHEME = """{head}
 [[segment]]
@@ -55,6 +59,7 @@ RULES = {
     "berliner": "city = 'Berlin'",
     "slow": "new_limit_days > 20",
     "rich": "value_rank_share < 0.5",
+    "watched": "visit_count_90_days >= 2",
     "once": "order_count > 0 AND twice.segment = 'no'",
 }
 A_MODEL = ClusterModel(
@@ -72,6 +77,8 @@ A_MODEL = ClusterModel(
 )
 # id, city; ids tell what happens to whom.
 CUSTOMERS = ["buyer,Bonn", "returner,Bonn", "late,Bonn", "mover,Bonn", "ager,Bonn", "leaver,Bonn", "rich,Bonn", "old,Bonn", "richer,Bonn"]
+CUSTOMERS += ["looker,Bonn"]
+VISITS = ["v1,looker,2024-03-26 10:00", "v2,looker,2024-03-28 10:00", "v3,ager,2024-03-28 10:00"]
 ORDERS = [
     "o1,1,buyer,2024-03-20 10:00,1,10,tea",
     "o2,1,returner,2024-03-24 10:00,1,30,tea",
@@ -97,6 +104,8 @@ def write(shop: Path, orders: list[str], customers: list[str], rules: Mapping[st
     write_shop(shop, orders, customers=[], settings=SETTINGS)
     (shop / "sources" / "customers.sql").write_text(CUSTOMERS_SQL)
     (shop / "data" / "customers.csv").write_text("\n".join(["id,city", *customers]) + "\n")
+    (shop / "sources" / "visits.sql").write_text(VISITS_SQL)
+    (shop / "data" / "visits.csv").write_text("\n".join(["visit,customer,came_at", *VISITS]) + "\n")
     shutil.rmtree(shop / "segments", ignore_errors=True)
     (shop / "segments").mkdir()
     for name, rule in rules.items():
@@ -142,6 +151,7 @@ def memberships(lake: Lake, day: date) -> dict[tuple[str, str], str]:
         ("buyer", "seen", ("no", "yes", "own_purchase")),
         ("returner", "returner", ("no", "yes", "refund")),
         ("late", "twice", ("no", "yes", "late_data")),
+        ("looker", "watched", ("no", "yes", "own_visit")),
         ("mover", "berliner", ("no", "yes", "attribute_change")),
         ("ager", "seen", ("yes", "no", "ageing")),
         ("newcomer", "seen", (None, "no", "new_customer")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.gates import asked_override
 from pipeline.lake import Lake
 from pipeline.plans.planning import Plan, plan_of
-from pipeline.tables import CUSTOMER_SEGMENTS
+from pipeline.segments import Unmet
+from pipeline.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES
 
 NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
 ORDERS = [f"o{n}-{k},1,c{n},2024-02-{1 + 2 * n + k:02} 10:00:00,1,{10 * n + k}.25,a" for n in range(8) for k in range(n % 4)]
@@ -188,6 +190,64 @@ def test_a_wrong_definition_ends_with_1_and_says_where(place: Path) -> None:
     ended = command(place, "plan")
     assert ended.exit_code == 1
     assert "did you mean `order_count`?" in ended.stderr
+
+
+UNDECIDED = """
+title = "Back"
+kind = "rules"
+level = "behavioural"
+question = "Who came back?"
+evidence = ["order_count"]
+[[segment]]
+id = "odd"
+title = "Odd"
+description = "More categories than lines, which nothing but customers can refute."
+rule = "category_count > line_count"
+[[segment]]
+id = "even"
+title = "Even"
+description = "As many orders as days."
+rule = "order_count = order_day_count"
+[[segment]]
+id = "rest"
+title = "Rest"
+description = "All others."
+otherwise = true
+"""
+
+
+def test_a_segment_that_could_not_be_proven_is_looked_up_among_customers(place: Path) -> None:
+    write(place, "back", UNDECIDED)
+    found = [each for each in plan(place).unmet if each.scheme == "back"]
+    assert found == [Unmet("back", "odd")]
+    told = command(place, "plan")
+    assert told.exit_code == 2
+    assert "back: nobody is in `odd`, and that anybody can be could not be proven." in " ".join(told.stdout.split())
+    run_night(place / "shop", Lake(place / "lake"), NIGHT)
+    after = plan(place)
+    assert after.changes.is_nothing
+    assert Unmet("back", "odd") in after.unmet
+    assert {"scheme": "back", "segment": "odd"} in json.loads(command(place, "plan", "--json").stdout)["unmet"]
+
+
+def test_a_threshold_on_values_of_another_scheme_is_planned_to_the_customer(place: Path) -> None:
+    towns = (
+        MINE.format(many=2).partition("kind")[0] + 'kind = "values"\nlevel = "behavioural"\nquestion = "?"\nevidence = ["order_count"]\n'
+    )
+    write(place, "kinds", towns + 'attribute = "favourite_category"\nfewest_customers = 1\nrule = "order_count >= 1"\n')
+    write(place, "care", DEPENDENT.replace("size.segment = 'Many' OR is_prospect", "kinds.segment = 'a'"))
+    run_night(place / "shop", Lake(place / "lake"), NIGHT)
+    write(place, "kinds", towns + 'attribute = "favourite_category"\nfewest_customers = 1\nrule = "order_count >= 2"\n')
+    found = plan(place)
+    (kinds,) = (part for part in found.schemes if part.scheme == "kinds")
+    assert kinds.downstream == ("care",)
+    before = memberships(place, "care")
+    run_night(place / "shop", Lake(place / "lake"), NEXT)
+    after = memberships(place, "care", NEXT)
+    moves = Counter((before[customer], after[customer]) for customer in before if before[customer] != after[customer])
+    assert moved(found, "care") == moves == {("call", "rest"): 2}
+    told = Lake(place / "lake").read(SEGMENT_MOVES, day=NEXT).to_pylist()
+    assert [row["reason"] for row in told if row["scheme"] == "care"] == ["rule_change"] * 2
 
 
 def test_without_a_live_night_there_is_nothing_to_plan_on(place: Path, tmp_path: Path) -> None:

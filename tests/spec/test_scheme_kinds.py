@@ -14,6 +14,7 @@ from pipeline.company import Company
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
+from pipeline.proofs import Proof
 from pipeline.segments import Scheme, load_schemes, segments_statement
 from pipeline.tables import CUSTOMER_FEATURES, Column, Kind
 
@@ -78,6 +79,48 @@ def test_schemes_refer_to_schemes_that_refer_to_schemes(tmp_path: Path, lake: La
     assert scheme(company, "outer").references == ("rfm", "mine")
     champion = {"r_score": 5, "f_score": 5, "m_score": 5, "fm_score": 5, "order_count": 3}
     assert told(company, lake, "outer", champion, {"order_count": 3})["c0"][0] == "best"
+
+
+CITIES = 'kind = "values"\nattribute = "city"\nmost_segments = 2\nfewest_customers = 1\nrule = "order_count > 0"\n'
+SIZES = 'kind = "value_tiers"\nattribute = "city"\n' + segment("large", more="below = 0.5") + segment("small", more=" ")
+PLACES = segment("rest_of_all", "cities.segment = 'other'") + segment("metropolitans", "cities.segment = 'Ulm' AND sizes.segment = 'Large'")
+
+
+def test_a_rule_may_look_at_values_and_tiers_of_values(tmp_path: Path, lake: Lake) -> None:
+    outer = RULES + segment("out", "mine.segment = 'rest_of_all' OR sizes.segment = 'unknown'") + segment("rest")
+    company = company_with(tmp_path, cities=CITIES, sizes=SIZES, mine=RULES + PLACES + segment("rest"), outer=outer)
+    assert scheme(company, "outer").references == ("cities", "sizes", "mine")
+    people = [{"city": city, "order_count": 1} for city in ("Ulm", "Ulm", "Bonn", "Bonn", "Aue", None)]
+    idle = [{"city": "Ulm", "order_count": 0}]
+    assert [segment for segment, _ in told(company, lake, "mine", *people, *idle).values()] == [
+        *("metropolitans", "metropolitans", "rest", "rest", "rest_of_all", "rest", "rest")
+    ]
+    assert [segment for segment, _ in told(company, lake, "outer", *people).values()] == ["rest"] * 4 + ["out"] * 2
+
+
+def test_values_may_be_those_of_whom_a_scheme_of_values_takes(tmp_path: Path, lake: Lake) -> None:
+    inner = 'kind = "values"\nattribute = "favourite_category"\nfewest_customers = 1\nrule = "cities.segment = \'Ulm\'"\n'
+    people = [{"city": city, "favourite_category": "tea", "order_count": 1} for city in ("Ulm", "Ulm", "Bonn")]
+    found = told(company_with(tmp_path, cities=CITIES, inner=inner), lake, "inner", *people)
+    assert [segment for segment, _ in found.values()] == ["tea", "tea", "insufficient_evidence"]
+
+
+def test_a_reference_to_a_tier_is_checked_and_proven_and_one_to_a_value_may_be_any_text(tmp_path: Path) -> None:
+    rules = RULES + segment("some", "sizes.segment IN ('large', 'small')") + segment("none", "sizes.segment = 'unknown'")
+    company = company_with(tmp_path / "closed", cities=CITIES, sizes=SIZES, mine=rules)
+    assert scheme(company, "mine").proof == Proof("intervals")
+    assert "nobody can ever be in `rest`" in refusal(tmp_path / "over", sizes=SIZES, mine=rules + segment("rest"))
+    typo = RULES + segment("x", "sizes.segment = 'largge'") + segment("rest")
+    assert "no such segment: `largge` (did you mean `large`?)" in refusal(tmp_path / "typo", sizes=SIZES, mine=typo)
+    twice = segment("x", "cities.segment = 'Ulm'") + segment("dead", "cities.segment IN ('Ulm')") + segment("rest")
+    assert "nobody can ever be in `dead`: `x` comes first" in refusal(tmp_path / "dead", cities=CITIES, mine=RULES + twice)
+
+
+def test_a_circle_through_a_scheme_of_values_is_refused(tmp_path: Path) -> None:
+    cities = CITIES.replace("order_count > 0", "mine.segment = 'x'")
+    message = refusal(tmp_path, cities=cities, mine=RULES + segment("x", "cities.segment = 'Ulm'") + segment("rest"))
+    assert "in a circle: " in message
+    assert "cities" in message
 
 
 def test_a_circle_of_references_is_refused_with_its_path(tmp_path: Path) -> None:
@@ -187,6 +230,15 @@ def test_tiers_of_values_keep_equally_large_values_together(tmp_path: Path, lake
     assert {city: name for city, (name, _) in zip(cities, found.values(), strict=True)} == {
         "a": "large", "b": "middle", "c": "middle", "d": "small", "e": "small", None: "unknown",
     }  # fmt: skip
+
+
+def test_who_came_this_month_moves_nobody_to_another_tier(tmp_path: Path, lake: Lake) -> None:
+    tiers = segment("large", more="below = 0.5") + segment("small", more=" ")
+    company = company_with(tmp_path, mine='kind = "value_tiers"\nattribute = "city"\n' + tiers)
+    known = [{"city": city} for city in ["a", "a", "b", None]]
+    new: list[dict[str, Any]] = [{"city": city, "is_new_this_month": True} for city in ["b", "b", "c", "c", "a", ""]]
+    found = [name for name, _ in told(company, lake, "mine", *known, *new).values()]
+    assert found == ["large", "large", "small", "unknown", "small", "small", "small", "small", "large", "unknown"]
 
 
 CARD = "\n".join(f'strategy.{name} = "{name}!"' for name in ("message", "promotion", "product_offer", "price", "channel", "service"))

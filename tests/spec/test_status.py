@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 from nights import night_environment, run_night, write_shop
+from published_nights import no_connections
 
 from pipeline import steps
 from pipeline.cli import main
+from pipeline.company import load_company
 from pipeline.errors import GateClosed, PipelineError
 from pipeline.lake import Lake
+from pipeline.publish.rollback import roll_back
 from pipeline.tables import EXTRACTIONS
 
-GOOD, NEXT = date(2024, 3, 1), date(2024, 3, 2)
+GOOD, NEXT, LATER = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3)
 ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
 
 
@@ -92,6 +95,20 @@ def test_a_night_that_is_still_under_way_is_not_finished(
     found = status(monkeypatch, capsys, shop, published)
     assert (found["exit_code"], found["newest"]["day"], found["newest"]["outcome"]) == (7, "2024-03-02", "not_finished")
     assert found["live"]["day"] == "2024-03-01"
+
+
+def test_a_night_begun_before_a_rollback_is_refused_until_it_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    run_night(shop, published, NEXT)
+    run_night(shop, published, LATER, until="extract")
+    roll_back(load_company(shop), published, connections=no_connections)
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["day"], found["newest"]["outcome"]) == (6, "2024-03-03", "refused")
+    with night_environment(shop, published):
+        steps.extract(LATER.isoformat())
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (7, "not_finished")
 
 
 def test_a_night_whose_source_could_not_be_read_was_begun_all_the_same(

@@ -29,6 +29,7 @@ from pipeline.tables import (
     RAW_CUSTOMERS,
     RAW_ORDER_LINES,
     RAW_PROSPECTS,
+    RAW_VISITS,
     Column,
     Kind,
 )
@@ -39,6 +40,7 @@ BROKEN_LINES: dict[str, dict[str, Any]] = {
     "order_id_is_given": {"order_id": None},
     "line_number_is_given": {"line_number": None},
     "customer_id_is_given": {"customer_id": None},
+    "customer_id_is_trimmed": {"customer_id": " c1"},
     "ordered_at_is_given": {"ordered_at": None},
     "quantity_is_given": {"quantity": None},
     "net_amount_is_given": {"net_amount": None},
@@ -163,7 +165,7 @@ def test_a_rejected_row_is_the_raw_row_as_sorted_json_with_exact_decimals_and_is
 
 def test_results_count_rows_per_rule_and_a_rejecting_rule_does_not_stop_the_night(motley: Lake) -> None:
     found = results(motley)["raw_order_lines", "customer_id_is_given"]
-    assert (found["checked_count"], found["failed_count"], found["is_passed"]) == (31, 4, True)
+    assert (found["checked_count"], found["failed_count"], found["is_passed"]) == (32, 4, True)
     assert results(motley)["raw_order_lines", "row_is_not_repeated"]["failed_count"] == 2
 
 
@@ -175,8 +177,8 @@ def test_warnings_are_counted_and_no_row_is_dropped_for_them(motley: Lake) -> No
     }
     assert found == {
         "category_is_given": 0,
-        "customer_is_known": 2,
-        "ids_are_trimmed": 0,
+        "customer_is_known": 3,
+        "ids_are_trimmed": 1,
         "key_is_of_one_day": 0,
         "net_amount_is_plausible": 2,
         "quantity_is_plausible": 1,
@@ -441,7 +443,7 @@ def test_a_suite_that_is_no_suite_is_refused(company: Company, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "table", [RAW_CUSTOMERS, RAW_PROSPECTS, RAW_ORDER_LINES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS], ids=lambda table: table.name
+    "table", [RAW_CUSTOMERS, RAW_PROSPECTS, RAW_ORDER_LINES, RAW_VISITS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS], ids=lambda table: table.name
 )
 def test_our_suites_load_whole_and_guard_every_required_column_of_the_sources(company: Company, table: Any) -> None:
     suite = load_suite(company, table)

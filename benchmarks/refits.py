@@ -1,0 +1,285 @@
+"""What clusters promise: nobody moves for nothing, assignment costs less than predicting, a fit stays bounded at any size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from lakes import HOUSE
+from measure import Result, compared, cost, peak_memory
+from sklearn.cluster import KMeans
+
+from pipeline.clusters import (
+    ClusterModel,
+    ClusterScheme,
+    assignment_statement,
+    fit,
+    fit_told,
+    load_cluster_schemes,
+    model_from_json,
+    places,
+    to_json,
+)
+from pipeline.clusters.algorithms import Labels, dispersion
+from pipeline.clusters.preparation import coordinates
+from pipeline.company import load_company
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.lake import Lake
+from pipeline.refits.judging import rand_index
+from pipeline.refits.refitting import beside
+from pipeline.samples import Sample, sampled_customers
+from pipeline.tables import CUSTOMER_FEATURES, Kind, Table
+
+NIGHT_BAR, ASSIGN_BAR, SECONDS_BAR, GIB_BAR, INERTIA_BAR, RAND_BAR = 0.5, 0.7, 60, 2, 0.001, 0.95
+CDNOW = Path(os.environ.get("CDNOW", HOUSE.parent / "shared" / "data" / "cdnow" / "master.parquet"))
+LAST_NIGHT = date(1997, 12, 31)
+DAY = date(2025, 11, 25)
+MANY = 100_000
+ALL_FEATURES = (
+    "spend_amount", "order_day_count", "recency_days", "tenure_days", "category_count",
+    "discount_share", "return_share", "line_count", "weekend_share", "lifetime_spend_amount",
+)  # fmt: skip
+MEMORY_LIMIT = "1GB"
+
+
+def results(folder: Path, *, customers: int, nights: int, rounds: int) -> list[Result]:
+    """Return what refits of CDNOW move, and what fitting and assigning `customers` customers cost."""
+    found = [*_planted(min(customers, 20_000)), *(_stability(nights) if CDNOW.exists() else ())]
+    with TemporaryDirectory(dir=folder) as scratch:
+        return [*found, *_at_size(Path(scratch), customers, rounds)]
+
+
+def scheme(**changes: object) -> ClusterScheme:
+    """Return our own cluster scheme, as a company without definitions has it."""
+    [found] = load_cluster_schemes(replace(load_company(HOUSE / "benchmarks" / "shop"), folder=HOUSE / "benchmarks" / "sql"))
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def features_of_cdnow(night: date) -> pa.Table:
+    """Return the features of CDNOW's customers on a night."""
+    return duckdb.sql(f"""
+        SELECT customer_id, count(DISTINCT date) AS order_day_count, sum(value_usd)::DECIMAL(18, 4) AS spend_amount,
+          datediff('day', max(day), DATE '{night}') AS recency_days, datediff('day', min(day), DATE '{night}') AS tenure_days,
+          1 AS category_count, 0.0::DOUBLE AS discount_share, 0.0::DOUBLE AS return_share
+        FROM (SELECT *, strptime(date, '%Y%m%d')::DATE AS day FROM '{CDNOW}') WHERE day <= DATE '{night}'
+        GROUP BY customer_id ORDER BY customer_id
+    """).to_arrow_table()
+
+
+def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[float]:
+    """Return the share of customers whose id is another than the night before, refitting every night as we do."""
+    model = _fitted(features[0], days[0], scheme())
+    changed = []
+    for before, table, day in zip(features, features[1:], days[1:], strict=False):
+        told = fit_told(table, scheme(), day=day, current=model)
+        candidate = beside(told, model, scheme(), model.highest_number).candidate
+        changed.append(_changed(_ids(before, model), _ids(table, candidate)))
+        model = candidate
+    return changed
+
+
+def plain_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[float]:
+    """Return the same, refitting every night as most do: anew with another seed, numbered as k-means numbers them."""
+    first = _fitted(features[0], days[0], scheme())
+    labels = []
+    for seed, table in enumerate(features):
+        points = coordinates(table, first.features)
+        labels.append(KMeans(len(first.clusters), n_init=10, random_state=seed).fit_predict(points))
+    return [float((one != other).mean()) for one, other in pairwise(labels)]
+
+
+def _stability(nights: int) -> Iterator[Result]:
+    days = [LAST_NIGHT - timedelta(days=nights - place) for place in range(nights + 1)]
+    features = [features_of_cdnow(day) for day in days]
+    model = _fitted(features[-1], days[-1], scheme())
+    again = fit_told(features[-1], scheme(), day=days[-1], current=model)
+    same = beside(again, model, scheme(), model.highest_number)
+    yield Result(
+        "CDNOW: customers moved by a refit on the same data",
+        same.measures.moved_share * 100,
+        0,
+        "%",
+        0 if not same.measures.moved_share else 2,
+        0,
+    )
+    ours, plain = aligned_nights(features, days), plain_nights(features, days)
+    yield _shares(f"CDNOW: customers changing id per night, {nights} nightly refits / without alignment", ours, plain)
+
+
+def _shares(name: str, ours: Sequence[float], plain: Sequence[float]) -> Result:
+    """Return the mean share in percent beside that without alignment; the ratio is against the bar in percent."""
+    share = mean(ours) * 100
+    return Result(f"{name} (bar {NIGHT_BAR} %)", share, mean(plain) * 100, "% a night", ratio=share / NIGHT_BAR, bar=1)
+
+
+def _planted(customers: int) -> Iterator[Result]:
+    random = np.random.default_rng(7)
+    group = random.choice(5, customers, p=(0.1, 0.15, 0.2, 0.25, 0.3))
+    centres = random.uniform(-4, 4, (5, 7))
+    table = _table(centres[group] + random.normal(0, 0.6, (customers, 7)))
+    model = _fitted(table, DAY, scheme())
+    found = rand_index(group, places(table, model))
+    yield Result("planted clusters: 1 - adjusted Rand index", 1 - found, 1 - RAND_BAR, "", bar=1)
+    noise = fit(_table(random.normal(0, 1, (customers, 7))), scheme(), day=DAY)
+    yield Result(
+        "clusters made of noise", float(isinstance(noise, ClusterModel)), 0, "", ratio=float(isinstance(noise, ClusterModel)), bar=0
+    )
+
+
+def _table(points: np.ndarray) -> pa.Table:
+    ids = [f"c{number:06}" for number in range(len(points))]
+    plain = replace(scheme()).features
+    columns = {
+        feature.name: np.expm1(column + 8) if feature.transform == "log1p" else column
+        for feature, column in zip(plain, points.T, strict=True)
+    }
+    columns["order_day_count"] = np.maximum(columns["order_day_count"], 1)
+    return pa.table({"customer_id": ids, **columns})
+
+
+def _at_size(root: Path, customers: int, rounds: int) -> Iterator[Result]:
+    lake = Lake(root / "lake")
+    _write_features(lake, customers)
+    model = fit_sample(lake).model
+    (root / "model.json").write_text(to_json(model), "utf-8")
+    ours, theirs, fits = [], [], []
+    for _ in range(rounds):
+        ours.append(cost(partial(assign, root)))
+        theirs.append(cost(partial(predict, root)))
+        fits.append(cost(partial(fit_sample, lake)))
+    yield compared(f"assign {customers:,} customers x {len(ALL_FEATURES)} in SQL / scikit-learn's predict", ours, theirs, bar=ASSIGN_BAR)
+    differ = _labels_that_differ(root)
+    yield Result("labels that differ from scikit-learn's", differ, 0, "customers", ratio=differ, bar=0)
+    # One thread: CPU seconds are what it takes on a machine with nothing else to do.
+    seconds = min(one.cpu_seconds for one in fits)
+    yield Result(f"fit and choose k on a sample of {customers:,}", seconds, SECONDS_BAR, "CPU s", bar=1)
+    yield peak_memory("the same, peak memory", fits, bar_gib=GIB_BAR)
+    yield _inertia(lake, model)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model and the sample it was fitted to."""
+
+    model: ClusterModel
+    sample: Sample
+
+
+def fit_sample(lake: Lake) -> Fitted:
+    """Read a sample of the lake's customers and fit a model to it, k chosen."""
+    wide = _wide()
+    with closing(DuckDBEngine(lake.root, memory_limit=MEMORY_LIMIT)) as engine:
+        engine.register(_columns(), [lake.path(CUSTOMER_FEATURES, day=DAY)])
+        sample = sampled_customers(engine, wide)
+    model = fit(sample.features, wide, day=DAY, customer_count=sample.customer_count)
+    assert isinstance(model, ClusterModel), model  # noqa: S101
+    return Fitted(model, sample)
+
+
+def assign(root: Path) -> None:
+    """Write everybody's cluster, Parquet to Parquet, by the statement of the model."""
+    lake, model = Lake(root / "lake"), _model(root)
+    with duckdb.connect(config={"memory_limit": "3GB"}) as connection:
+        connection.execute(f"CREATE VIEW customer_features AS SELECT * FROM '{lake.path(CUSTOMER_FEATURES, day=DAY)}'")
+        text = assignment_statement(_wide(), model).sql("duckdb")
+        connection.execute(
+            f"COPY (SELECT customer_id, segment FROM ({text})) TO '{root / 'ours.parquet'}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
+def predict(root: Path) -> None:
+    """Do the same with scikit-learn: read, prepare, predict, write."""
+    lake, model = Lake(root / "lake"), _model(root)
+    table = pq.read_table(lake.path(CUSTOMER_FEATURES, day=DAY), columns=["customer_id", *ALL_FEATURES])
+    points = coordinates(table, model.features)
+    centres = np.array([cluster.centroid for cluster in model.clusters])
+    estimator = KMeans(len(centres), init=centres, n_init=1, max_iter=1).fit(centres)
+    estimator.cluster_centers_ = centres
+    names = pa.array([cluster.id for cluster in model.clusters])
+    labels = pa.DictionaryArray.from_arrays(pa.array(estimator.predict(points)), names)
+    pq.write_table(
+        pa.table({"customer_id": table["customer_id"], "segment": labels.cast(pa.string())}), root / "theirs.parquet", compression="zstd"
+    )
+
+
+def _labels_that_differ(root: Path) -> int:
+    query = f"""SELECT count(*) FROM '{root}/ours.parquet' AS a
+        JOIN '{root}/theirs.parquet' AS b USING (customer_id) WHERE a.segment <> b.segment"""
+    [(count,)] = duckdb.sql(query).fetchall()
+    return int(count)
+
+
+def _inertia(lake: Lake, model: ClusterModel) -> Result:
+    """Return how much farther customers are from the sample's centres than from those of a fit to everybody."""
+    table = pq.read_table(lake.path(CUSTOMER_FEATURES, day=DAY), columns=list(ALL_FEATURES))
+    points = coordinates(table, model.features)
+    centres = np.array([cluster.centroid for cluster in model.clusters])
+    whole = KMeans(len(centres), init=centres, n_init=1).fit(points)
+    lost = dispersion(points, centres) / dispersion(points, whole.cluster_centers_) - 1
+    return Result("distance to the centres lost by the sample", lost * 100, INERTIA_BAR * 100, "%", bar=1)
+
+
+def _wide() -> ClusterScheme:
+    plain = {feature.name: feature for feature in scheme().features}
+    some = next(iter(plain.values()))
+    features = [
+        plain.get(name, replace(some, name=name, transform="none", high=f"high {name}", low=f"low {name}")) for name in ALL_FEATURES
+    ]
+    return scheme(features=tuple(features))
+
+
+def _write_features(lake: Lake, customers: int) -> None:
+    """Write a night of customers of six kinds with a good deal of overlap; the same number gives the same bytes."""
+    kind = "CAST(hash(n) % 6 AS INTEGER) + 1"
+    unit = "((hash(n * 3 + {p} * 100007) % 10000 + hash(n * 5 + {p} * 300007) % 10000 + hash(n * 7 + {p} * 500009) % 10000) / 30000.0)"
+    centre = "((hash({kind} + {p} * 7919) % 1000) / 1000.0)"
+    coordinate = f"({centre} * 0.7 + {unit} * 0.6)"
+    shapes = {
+        Kind.INTEGER: "CAST(1 + FLOOR(EXP(4 * {z})) AS BIGINT)",
+        Kind.NUMBER: "LEAST({z}, 1.0)",
+        Kind.MONEY: "CAST(EXP(7 * {z}) AS DECIMAL(18, 4))",
+    }
+    columns = ["printf('c%08d', n) AS customer_id"] + [
+        f"{shapes[column.kind].format(z=coordinate.format(kind=kind, p=place))} AS {column.name}"
+        for place, column in enumerate(_columns().columns, 1)
+        if column.name != "customer_id"
+    ]
+    with duckdb.connect() as connection:
+        rows = connection.sql(f"SELECT {', '.join(columns)} FROM range({customers}) AS numbers(n)").to_arrow_reader(131_072)
+        lake.write(_columns(), rows, day=DAY)
+
+
+def _model(root: Path) -> ClusterModel:
+    return model_from_json((root / "model.json").read_text("utf-8"), where="bench")
+
+
+def _fitted(table: pa.Table, day: date, by: ClusterScheme) -> ClusterModel:
+    model = fit(table, by, day=day)
+    assert isinstance(model, ClusterModel), model  # noqa: S101
+    return model
+
+
+def _ids(table: pa.Table, model: ClusterModel) -> Labels:
+    return np.array([cluster.number for cluster in model.clusters])[places(table, model)]
+
+
+def _changed(one: Labels, other: Labels) -> float:
+    """Return the share of customers whose cluster differs, of those that both nights have."""
+    return float((one != other[: len(one)]).mean())
+
+
+def _columns() -> Table:
+    names = {"customer_id", *ALL_FEATURES}
+    return replace(CUSTOMER_FEATURES, columns=tuple(column for column in CUSTOMER_FEATURES.columns if column.name in names))

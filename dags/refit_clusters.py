@@ -1,0 +1,59 @@
+"""Cluster models are fitted anew: a candidate, judged beside the current model, promoted or refused.
+
+Runs on the first noon of each month for the last whole day, whose night must be stored. A promoted model is valid from the
+next night on: no stored night changes. With `is_approval_asked` a person decides before that; a rejected candidate is kept
+as a file. A refused one fails the run with the reason, and the current model stays.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain, get_current_context, task
+from airflow_tasks import TASK_DEFAULTS, company_of_deployment, day_of_run, step, told
+
+from pipeline import steps
+
+COMPANY = company_of_deployment()
+PARAMS = {
+    "day": Param(None, "Night whose customers are clustered; empty for the last whole day.", type=["null", "string"], format="date"),
+    "is_approval_asked": Param(default=False, description="Whether a person approves before promotion.", type="boolean"),
+    "override_reason": Param(None, "Why a refused candidate is promoted all the same.", type=["null", "string"]),
+}
+
+with DAG(
+    dag_id="refit_clusters",
+    dag_display_name=f"Refit the clusters of {COMPANY.name}",
+    doc_md=__doc__,
+    tags={"segments", "refit"},
+    schedule=CronDataIntervalTimetable("0 12 1 * *", timezone=COMPANY.zone.key),
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    default_args=TASK_DEFAULTS,
+) as dag:
+
+    @task(execution_timeout=timedelta(minutes=5))
+    def business_day() -> str:
+        """Return the local day this run works on, as ISO text."""
+        return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
+
+    @task.branch(execution_timeout=timedelta(minutes=5))
+    def next_task() -> str:
+        """Return `told` where a person is to approve, else `promote`."""
+        return "told" if get_current_context()["params"]["is_approval_asked"] else "promote"
+
+    day, branch = business_day(), next_task()
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Promote the cluster models refitted to {{ ti.xcom_pull('business_day') }}?",
+        body="{{ ti.xcom_pull('told') }}",
+        response_timeout=timedelta(days=7),
+        execution_timeout=None,
+        retries=0,
+        doc_md="Waits a week for a person.",
+    )
+    promote = task(trigger_rule="none_failed_min_one_success")(step(steps.promote))(day)
+    chain(task(step(steps.refit))(day), branch, task(told)(day), approve, promote)
+    chain(branch, promote)

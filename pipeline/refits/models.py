@@ -1,0 +1,81 @@
+"""Where models and candidates live in the lake.
+
+models/<scheme>/<first night>.json               a model, valid from that night until the next one's
+refits/<scheme>/<day>/candidate.json             a candidate fitted to the customers of a night: a model without a first night
+refits/<scheme>/<day>/judgement.json             what it was measured by, and the verdict
+refits/<scheme>/<day>/promotion.json     from when on it is the model, and why a refused one is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+from pipeline.clusters import ClusterModel, ClusterScheme, model_from_json
+from pipeline.company import Company
+from pipeline.engines import Engine
+from pipeline.errors import DataError
+from pipeline.lake import Lake
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
+
+CANDIDATE, JUDGEMENT, PROMOTION = "candidate.json", "judgement.json", "promotion.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a refit works on: the customers of night `day`, of one company, by one scheme."""
+
+    company: Company
+    lake: Lake
+    engine: Engine
+    day: date
+    scheme: ClusterScheme
+
+    def register_features(self, night: date, names: Iterable[str]) -> None:
+        """Make the features of a night readable: the scheme's columns and those named, as another version may have written it."""
+        wanted = {"customer_id", *names, *self.scheme.columns, *self.scheme.member_columns}
+        table = self.company.table(CUSTOMER_FEATURES)
+        held = tuple(column for column in table.columns if column.name in wanted)
+        self.engine.register(replace(table, columns=held), [self.lake.path(CUSTOMER_FEATURES, day=night)])
+
+
+def models_folder(lake: Lake, scheme: str) -> Path:
+    """Return where the models of a scheme are."""
+    return lake.root / "models" / scheme
+
+
+def refit_folder(lake: Lake, scheme: str, day: date) -> Path:
+    """Return where the candidate of a night and its judgement are."""
+    return lake.root / "refits" / scheme / day.isoformat()
+
+
+def stored_models(lake: Lake, scheme: str) -> list[Path]:
+    """Return the files of a scheme's models in order of their first nights."""
+    return sorted(models_folder(lake, scheme).glob("*.json"))
+
+
+def current_model(lake: Lake, scheme: str) -> ClusterModel | None:
+    """Return the model that the next night goes by; None where there is none yet."""
+    return next((model_at(path) for path in stored_models(lake, scheme)[-1:]), None)
+
+
+def last_number(lake: Lake, scheme: str) -> int:
+    """Return the highest number that a cluster of the scheme ever had, 0 where there was none."""
+    return max((model_at(path).highest_number for path in stored_models(lake, scheme)), default=0)
+
+
+def model_at(path: Path) -> ClusterModel:
+    """Return the model in a file; raises DataError where there is none or it is damaged."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise DataError("no such model", where=str(path), todo="Name a candidate: lake/refits/<scheme>/<day>/candidate.json.") from None
+    return model_from_json(text, where=str(path))
+
+
+def next_night(lake: Lake, day: date) -> date:
+    """Return the first night that no stored table belongs to, after `day`: a stored night keeps the model it was computed by."""
+    nights = [night for table in (EXTRACTIONS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS) for night in lake.nights(table)]
+    return max([day, *nights]) + timedelta(days=1)

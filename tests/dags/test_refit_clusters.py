@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployments import REPO, Deployment
+from nights import write_shop
+from refit_nights import customers_of, noise_of, write_features
+
+from pipeline.company import load_company
+from pipeline.lake import Lake
+
+FILE = REPO / "dags" / "refit_clusters.py"
+SCRIPT = Path(__file__).with_name("run_refit.py")
+DAY = date(2024, 3, 31)
+Facts = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Return a lake with the features of two nights: one with kinds of customers, one without."""
+    folder = tmp_path_factory.mktemp("refits")
+    deployment = Deployment.of(folder / "company", folder)
+    write_shop(deployment.company, [], customers=[], settings=f"last_day = {DAY}\n")
+    company, lake = load_company(deployment.company), Lake(deployment.lake)
+    write_features(lake, company, customers_of("regulars", "bargain hunters", "newcomers", each=60), DAY)
+    write_features(lake, company, noise_of(300), DAY + timedelta(days=30))
+    return deployment
+
+
+@pytest.fixture(scope="module")
+def facts(town: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    return ran(town, tmp_path_factory.mktemp("facts") / "facts.json", {})
+
+
+def ran(deployment: Deployment, found: Path, conf: dict[str, Any]) -> Facts:
+    command = [sys.executable, str(SCRIPT), str(found), json.dumps(conf)]
+    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
+    assert found.exists(), run.stderr[-3_000:]
+    described: Facts = json.loads(found.read_text())
+    return described
+
+
+def test_a_run_fits_judges_and_promotes_without_asking_anybody(town: Deployment, facts: Facts) -> None:
+    ended = {"business_day": "success", "refit": "success", "next_task": "success", "promote": "success"}
+    assert facts["states"] == {**ended, "told": "skipped", "approve": "skipped"}
+    assert [path.name for path in (town.lake / "models" / "behaviour_clusters").iterdir()] == [f"{DAY + timedelta(days=31)}.json"]
+
+
+def test_a_person_can_be_asked_between_judging_and_promoting(facts: Facts) -> None:
+    assert facts["is_approval_asked"] is False
+    assert facts["upstream"]["approve"] == ["told"]
+    assert facts["upstream"]["promote"] == ["approve", "business_day", "next_task"]
+
+
+def test_it_runs_every_month_one_at_a_time_and_parses_without_a_warning(facts: Facts) -> None:
+    assert facts["schedule"] == "0 12 1 * *"
+    assert (facts["max_active_runs"], facts["catchup"], facts["warnings"]) == (1, False, [])
+    assert all(retries > 0 for name, retries in facts["retries"].items() if name != "approve")
+
+
+def test_a_candidate_that_is_refused_fails_the_run_and_the_model_stays(town: Deployment, facts: Facts, tmp_path: Path) -> None:
+    assert facts["states"]
+    models = town.lake / "models" / "behaviour_clusters"
+    before = {path.name: path.read_bytes() for path in models.iterdir()}
+    ended = ran(town, tmp_path / "facts.json", {"day": (DAY + timedelta(days=30)).isoformat()})["states"]
+    assert (ended["refit"], ended["promote"]) == ("success", "failed")
+    assert {path.name: path.read_bytes() for path in models.iterdir()} == before
+
+
+def test_the_file_is_under_sixty_lines() -> None:
+    assert len(FILE.read_text().splitlines()) < 60
