@@ -25,7 +25,7 @@ from pipeline.engines import Engine
 from pipeline.lake import Lake
 from pipeline.profiles import profiles_statement, strategy_rows
 from pipeline.samples import sampled_customers
-from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement, unmet_segments
+from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement
 from pipeline.statements import digest
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.valid_definitions import definitions_digest
@@ -62,18 +62,10 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
     profiles = profiles_statement(loaded.schemes, models)
     profiled = engine.run(profiles, {}).read_all()
-    _report_unmet(loaded.schemes, profiled)
     facts = {**manifest, "statement": digest(profiles)}
     lake.write(SEGMENT_PROFILES, profiled.to_batches(), day=day, known=known, manifest=facts)
     strategies = strategy_rows(loaded.schemes, _told(profiled), company.language, [scheme for scheme, _ in models])
     lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known=known, manifest={"definitions": manifest["definitions"]})
-
-
-def _report_unmet(schemes: Sequence[Scheme], profiles: pa.Table) -> None:
-    """Say of which segments only customers can tell whether they are possible, and none does."""
-    counts = {(row["scheme"], row["segment"]): row["customer_count"] for row in profiles.to_pylist()}
-    for each in unmet_segments(schemes, counts):
-        log.info("%s", each)
 
 
 def _told(profiles: pa.Table) -> list[tuple[str, str, str]]:

@@ -57,7 +57,7 @@ def explanation_of(case: Case, segment: str, row: Row, kinds: Mapping[str, Kind]
         decided=decided,
         rule_text=scheme.rule_text if chosen is None else chosen.rule_text or scheme.rule_text,
         values={**_values(scheme, trees, known), **_parameters(scheme, texts)},
-        judged=tuple(judged(scheme, known)) if scheme.decision == "highest_score" else (),
+        judged=tuple(judged(scheme, known)) if _is_by_score(scheme, chosen) else (),
         standing=case.ranks.standing(row[scheme.attribute]) if case.ranks and segment != INSUFFICIENT_EVIDENCE else None,
         nearest=nearest_segment(case, row, kinds) if decided == segment else None,
     )
@@ -82,9 +82,14 @@ def title_of(scheme: Scheme, segment: str) -> str:
 
 def _looked_at(scheme: Scheme, chosen: Segment | None) -> tuple[Sequence[exp.Expr], Sequence[str]]:
     """Return the rules that decided, and their texts: all of them where scores compete, or where none took a customer left over."""
-    if scheme.decision == "first_match" and chosen is not None and chosen.rule is not None:
+    if chosen is not None and chosen.rule is not None and not chosen.competes:
         return [chosen.rule], [chosen.rule_text]
     return scheme.trees, scheme.texts
+
+
+def _is_by_score(scheme: Scheme, chosen: Segment | None) -> bool:
+    """Return whether scores decided: a rule of a scheme of scores takes its customers before any of them counts."""
+    return scheme.decision == "highest_score" and (chosen is None or chosen.competes or chosen.is_otherwise)
 
 
 def _values(scheme: Scheme, trees: Iterable[exp.Expr], row: Row) -> dict[str, Value]:

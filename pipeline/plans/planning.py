@@ -26,7 +26,7 @@ from pipeline.plans.changes import Changes, changes_between
 from pipeline.publish.pointer import MANIFEST, Publication, current_publication
 from pipeline.segments import Scheme, Unmet, load_schemes, membership_statement, unmet_segments
 from pipeline.statements import statement
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.valid_definitions import company_valid, definitions_digest
 
 SAMPLE_SIZE = 20
@@ -81,8 +81,8 @@ class SchemePlan:
 class Plan:
     """What the definitions as they are now would change in the live night; `plan_id` names exactly that.
 
-    `unmet` are segments of which only customers can tell whether they are possible, and the live night's do not; `applied_by`
-    is the command that makes the plan true, where it is not `segments apply`.
+    `unmet` are segments of the planned schemes that no proof shows to be possible, and that no customer of the live night would be in;
+    `applied_by` is the command that makes the plan true, where it is not `segments apply`.
     """
 
     plan_id: str
@@ -123,25 +123,19 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
         changes=changes,
         schemes=schemes,
         settings_changed=_settings_changed(valid, company),
-        unmet=unmet_segments(after, {**_live_counts(live), **_planned_counts(schemes)}),
+        unmet=_unmet(after, schemes),
     )
 
 
-def _live_counts(live: Publication) -> dict[tuple[str, str], int]:
-    path = live.folder / f"{SEGMENT_PROFILES.name}.parquet"
-    with reading(SEGMENT_PROFILES.name, path, piece="publication"):
-        rows = pq.read_table(path, columns=["scheme", "segment", "customer_count"], page_checksum_verification=True).to_pylist()
-    return {(row["scheme"], row["segment"]): row["customer_count"] for row in rows}
-
-
-def _planned_counts(plans: Sequence[SchemePlan]) -> dict[tuple[str, str], int]:
-    """Return how many customers each segment of a scheme would have that decides otherwise."""
+def _unmet(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[Unmet, ...]:
+    """Return the segments of the planned schemes that only customers can prove to be possible, and none would."""
+    planned = {plan.scheme for plan in plans}
     counts = {(plan.scheme, segment): 0 for plan in plans for segment in plan.segments}
     for plan in plans:
         for flow in plan.flows:
             if flow.to_segment is not None:
                 counts[plan.scheme, flow.to_segment] += flow.customer_count
-    return counts
+    return unmet_segments((scheme for scheme in schemes if scheme.name in planned), counts)
 
 
 def live_night(lake: Lake) -> Publication:
