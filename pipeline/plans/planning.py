@@ -21,9 +21,11 @@ from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import DataError
 from pipeline.lake import Lake, reading
+from pipeline.memberships import with_clusters_now
 from pipeline.parquet import content_digest
 from pipeline.plans.changes import Changes, changes_between
 from pipeline.publish.pointer import MANIFEST, Publication, current_publication
+from pipeline.refits.models import with_clusters_of
 from pipeline.segments import Scheme, Unmet, load_schemes, membership_statement, unmet_segments
 from pipeline.statements import statement
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
@@ -109,11 +111,12 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
     valid = company_valid(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _seen_from(company, features)
-    before, after = load_schemes(valid).schemes, load_schemes(now).schemes
-    changes = changes_between(before, after)
     with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
         engine.register(now.table(CUSTOMER_FEATURES), [features])
         engine.register(CUSTOMER_SEGMENTS, [memberships])
+        before = with_clusters_of(lake, valid, live.day, load_schemes(valid).schemes)
+        after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
+        changes = changes_between(before, after)
         schemes = _scheme_plans(engine, changes, before, after)
     identity = [live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)]
     return Plan(
@@ -174,16 +177,20 @@ def _scheme_plans(engine: Engine, changes: Changes, before: Sequence[Scheme], af
     engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
     engine.define(PLANNED, _planned(names, new))
     flows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
-    return tuple(
-        SchemePlan(
-            scheme=name,
-            title=(new.get(name) or old[name]).title,
-            segments=_segment_ids(old.get(name), new.get(name), [row for row in flows if row["scheme"] == name]),
-            flows=tuple(flow_of(row) for row in flows if row["scheme"] == name),
-            sample=_sample(new[name], [row for row in flows if row["scheme"] == name]) if name in new and name in old else (),
-            downstream=changes.downstream.get(name, ()),
-        )
-        for name in names
+    return tuple(scheme_plan(old.get(name), new.get(name), flows, changes.downstream.get(name, ())) for name in names)
+
+
+def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
+    """Return what would change in the scheme that `old` or `new`, or both, define; `flows` are rows of planned_moves."""
+    [scheme, *_] = (each for each in (new, old) if each)
+    rows = [row for row in flows if row["scheme"] == scheme.name]
+    return SchemePlan(
+        scheme=scheme.name,
+        title=scheme.title,
+        segments=_segment_ids(old, new, rows),
+        flows=tuple(flow_of(row) for row in rows),
+        sample=_sample(new, rows) if new and old else (),
+        downstream=downstream,
     )
 
 
