@@ -69,13 +69,15 @@ def scheme(**changes: object) -> ClusterScheme:
 
 def features_of_cdnow(night: date) -> pa.Table:
     """Return the features of CDNOW's customers on a night."""
-    return duckdb.sql(f"""
+    query = f"""
         SELECT customer_id, count(DISTINCT date) AS order_day_count, sum(value_usd)::DECIMAL(18, 4) AS spend_amount,
           datediff('day', max(day), DATE '{night}') AS recency_days, datediff('day', min(day), DATE '{night}') AS tenure_days,
           1 AS category_count, 0.0::DOUBLE AS discount_share, 0.0::DOUBLE AS return_share
         FROM (SELECT *, strptime(date, '%Y%m%d')::DATE AS day FROM '{CDNOW}') WHERE day <= DATE '{night}'
         GROUP BY customer_id ORDER BY customer_id
-    """).to_arrow_table()
+    """
+    with duckdb.connect() as connection:
+        return connection.sql(query).to_arrow_table()
 
 
 def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[float]:
@@ -217,7 +219,8 @@ def predict(root: Path) -> None:
 def _labels_that_differ(root: Path) -> int:
     query = f"""SELECT count(*) FROM '{root}/ours.parquet' AS a
         JOIN '{root}/theirs.parquet' AS b USING (customer_id) WHERE a.segment <> b.segment"""
-    [(count,)] = duckdb.sql(query).fetchall()
+    with duckdb.connect() as connection:
+        [(count,)] = connection.sql(query).fetchall()
     return int(count)
 
 

@@ -50,6 +50,6 @@ def test_the_history_folder_reads_as_one_table(lake: Lake, spark: SparkEngine, t
     rows = sum(counts.values())
     assert len(pd.read_parquet(folder)) == rows
     assert pl.scan_parquet(folder / "**/*.parquet").collect().height == rows
-    found = duckdb.execute("SELECT COUNT(*), MIN(day) FROM read_parquet(?)", [f"{folder}/*/*.parquet"]).fetchone()
-    assert found == (rows, min(day for day, count in counts.items() if count))
+    found = duckdb.execute("SELECT COUNT(*), MIN(day) FROM read_parquet(?)", [f"{folder}/*/*.parquet"]).fetchall()
+    assert found == [(rows, min(day for day, count in counts.items() if count))]
     assert spark.session.read.parquet(str(folder)).count() == rows

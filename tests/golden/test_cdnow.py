@@ -40,7 +40,9 @@ def cdnow_night(folder: Path, data: Path, order: str) -> Lake:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (folder / "data").mkdir()
-    duckdb.execute(f"COPY (SELECT * FROM '{data / 'cdnow' / 'sample.parquet'}' ORDER BY {order}) TO '{folder / 'data' / 'sample.parquet'}'")
+    duckdb.execute(
+        f"COPY (SELECT * FROM '{data / 'cdnow' / 'sample.parquet'}' ORDER BY {order}) TO '{folder / 'data' / 'sample.parquet'}'"
+    ).fetchall()
     lake = Lake(folder / "lake")
     run_night(folder, lake, NIGHT)
     return lake

@@ -61,4 +61,4 @@ def test_files_and_postgresql_give_the_same_bytes_and_the_segments_arrive(
     with psycopg.connect(postgres_uri) as connection:
         counted = "SELECT COUNT(*), COUNT(DISTINCT scheme), COUNT(DISTINCT customer_id) FROM segments.customer_segments"
         counts = connection.execute(counted).fetchone()
-    assert counts == (17 * 21244, 17, 21244)
+    assert counts == (18 * 21244, 18, 21244)

@@ -71,7 +71,7 @@ def test_a_refused_night_names_rules_and_counts_but_no_value(
     shown = capfd.readouterr()
     assert_no_trace(f"{refused.value} {refused.value.__cause__} {caplog.text} {shown.out} {shown.err}")
     assert_no_trace(outputs(lake).decode("utf-8", "replace"))
-    assert lake.read(REJECTED_ROWS, day=NIGHT).num_rows == 10
+    assert lake.read(REJECTED_ROWS, day=NIGHT).num_rows == 11
 
 
 def test_a_rule_that_cannot_run_does_not_quote_the_rows(company: Company, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:

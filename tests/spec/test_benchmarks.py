@@ -61,7 +61,8 @@ def _rows(path: Path) -> list[tuple[object, ...]]:
     dates = "CAST(first_order_date AS DATE), CAST(last_order_date AS DATE)"
     query = f"""SELECT customer_id, {dates}, {columns}, CAST(ROUND(spend_amount, 2) AS DECIMAL(18, 2)), ROUND(gap_median_days, 6)
         FROM read_parquet('{path}') WHERE order_day_count > 0 ORDER BY customer_id"""
-    return duckdb.sql(query).fetchall()
+    with duckdb.connect() as connection:
+        return connection.sql(query).fetchall()
 
 
 def test_a_longer_history_ends_on_the_same_day_and_twice_is_the_same(tmp_path: Path) -> None:
