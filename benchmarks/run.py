@@ -1,4 +1,4 @@
-"""`make bench`: measures what the issue of speed promises, and prints every ratio beside its bar."""
+"""`make bench`: measures what is promised of speed, and prints every ratio beside its bar."""
 
 from __future__ import annotations
 
