@@ -18,13 +18,13 @@ from pipeline.clusters import (
     assignments,
     fit,
     load_cluster_schemes,
-    model_from_json,
     to_json,
 )
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.lake import Lake
 from pipeline.profiles import profiles_statement, strategy_rows
+from pipeline.refits.models import model_at, models_folder, stored_models
 from pipeline.samples import sampled_customers
 from pipeline.segments import (
     Scheme,
@@ -110,8 +110,8 @@ def _model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date, known: 
     model = _valid_model(lake, engine, scheme, day, known)
     if isinstance(model, NotFitted):
         log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
-    elif not any(_models(lake, scheme)):
-        lake.write_text(lake.root / "models" / scheme.name / f"{day}.json", to_json(model))
+    elif not stored_models(lake, scheme.name):
+        lake.write_text(models_folder(lake, scheme.name) / f"{day}.json", to_json(model))
         log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
     return model
 
@@ -122,30 +122,23 @@ def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, s
     It reads the registered table customer_features where a model would be fitted; nothing is written.
     """
     named = clusters_looked_at(schemes)
-    models = [(scheme, _valid_model(lake, engine, scheme, day, None)) for scheme in load_cluster_schemes(company) if scheme.name in named]
+    clusters = [scheme for scheme in load_cluster_schemes(company) if scheme.name in named] if named else []
+    models = [(scheme, _valid_model(lake, engine, scheme, day, None)) for scheme in clusters]
     return with_assignments(schemes, assignments(models))
 
 
 def _valid_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
     """Return the model valid on `day`, where there is none a fitted one; a night before the first uses that one, unless it had none."""
-    stored = _models(lake, scheme)
+    stored = stored_models(lake, scheme.name)
     valid = [path for path in stored if path.stem <= day.isoformat()][-1:] or stored[:1]
     if valid and not (valid[0].stem > day.isoformat() and _had_none(lake, scheme, day, known)):
-        return _stored_model(valid[0])
+        return model_at(valid[0])
     sample = sampled_customers(engine, scheme)
     model = fit(sample.features, scheme, day=day, customer_count=sample.customer_count)
-    return _stored_model(valid[0]) if valid and not isinstance(model, NotFitted) else model
-
-
-def _models(lake: Lake, scheme: ClusterScheme) -> list[Path]:
-    return sorted((lake.root / "models" / scheme.name).glob("*.json"))
+    return model_at(valid[0]) if valid and not isinstance(model, NotFitted) else model
 
 
 def _had_none(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> bool:
     """Return whether the night was computed when no model could be fitted, so that it says the same when it is computed again."""
     models = stored_facts(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known)).get("models", {})
     return scheme.name in models and models[scheme.name] is None
-
-
-def _stored_model(path: Path) -> ClusterModel:
-    return model_from_json(path.read_text("utf-8"), where=str(path))

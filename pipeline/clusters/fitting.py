@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.clusters.algorithms import Labels, Task, found, nearest
 from pipeline.clusters.model import Cluster, ClusterModel, NotFitted
+from pipeline.clusters.placing import places
 from pipeline.clusters.preparation import FEWEST_CUSTOMERS_PER_CLUSTER, CannotFitError, Numbers, Prepared, prepared, rounded
 from pipeline.clusters.references import GAP_FLOOR, Gap, gap_beyond_reference
 from pipeline.clusters.scheme import ClusterScheme
@@ -124,8 +125,6 @@ def fit_told(
 
 
 def _question(sample: Prepared, scheme: ClusterScheme, current: ClusterModel | None) -> _Question:
-    from pipeline.clusters.placing import places
-
     start = None if current is None else places(sample.table, current)
     return _Question(sample, scheme, start, 0 if current is None else len(current.clusters))
 

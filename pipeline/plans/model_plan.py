@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import reduce
 from hashlib import sha256
@@ -30,20 +29,12 @@ from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
 from pipeline.plans.changes import Changes
-from pipeline.plans.planning import LIVE, PLANNED, SAMPLE_SIZE, Flow, Mover, Plan, SchemePlan, flow_of, live_night, scheme_plan
+from pipeline.plans.planning import Plan, SchemePlan, flow_of, live_night, movers, plan_id_of, planned_moves, scheme_plan
 from pipeline.refits.models import model_at, models_of_night
 from pipeline.segments import Scheme, clusters_looked_at, load_schemes, membership_statement, with_assignments
-from pipeline.statements import digest, statement
+from pipeline.statements import digest
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.valid_definitions import company_valid
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Flows of the scheme, and the first customers by id of each pair of clusters."""
-
-    flows: tuple[Flow, ...]
-    customers: tuple[tuple[Flow, tuple[str, ...]], ...]
 
 
 def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = "3GB") -> Plan:
@@ -62,14 +53,13 @@ def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str
     with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
         found = _flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
     downstream = tuple(sorted(changed))
-    identity = [live.publication_id, sha256(to_json(model).encode()).hexdigest()]
     return Plan(
-        plan_id=sha256(json.dumps(identity).encode()).hexdigest()[:12],
+        plan_id=plan_id_of(live.publication_id, sha256(to_json(model).encode()).hexdigest()),
         day=live.day,
         publication_id=live.publication_id,
         changes=_changes(scheme, downstream, is_new=scheme.name not in told, is_same=told.get(scheme.name) == digest(query)),
         schemes=(
-            _scheme_plan(scheme, model, _rows(found, scheme.name), downstream),
+            _scheme_plan(scheme, model, found, downstream),
             *(scheme_plan(by_name[name], by_name[name], found, ()) for name in downstream),
         ),
         settings_changed=(),
@@ -92,15 +82,8 @@ def _flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Ma
     held = tuple(column for column in features.columns if column.name in {"customer_id", "spend_amount", *named})
     engine.register(replace(features, columns=held), [lake.path(CUSTOMER_FEATURES, day=night)])
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=night)])
-    engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*planned)))
-    engine.define(PLANNED, _with_spend(reduce(lambda united, other: exp.union(united, other, distinct=False), planned.values())))
-    found: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
-    return found
-
-
-def _rows(found: Sequence[Mapping[str, Any]], scheme: str) -> _Rows:
-    own = [(flow_of(row), tuple(row["customer_ids"])) for row in found if row["scheme"] == scheme]
-    return _Rows(tuple(flow for flow, _ in own), tuple(own))
+    united = reduce(lambda one, other: exp.union(one, other, distinct=False), planned.values())
+    return planned_moves(engine, planned, _with_spend(united))
 
 
 def _with_spend(memberships: exp.Query) -> exp.Select:
@@ -123,20 +106,15 @@ def _changes(scheme: ClusterScheme, downstream: tuple[str, ...], *, is_new: bool
     return Changes((*(() if is_new or is_same else names), *downstream), names if is_new else (), (), (), {scheme.name: downstream})
 
 
-def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, rows: _Rows, downstream: tuple[str, ...]) -> SchemePlan:
+def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, found: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
     titles = cluster_titles(model)
-    met = sorted({name for flow in rows.flows for name in (flow.from_segment, flow.to_segment) if name})
-    movers = [
-        Mover(customer, flow.from_segment, flow.to_segment, f"nearest to `{titles.get(flow.to_segment, UNCLUSTERED)}`")
-        for flow, customers in rows.customers
-        if flow.is_move and flow.from_segment and flow.to_segment
-        for customer in customers
-    ]
+    rows = [row for row in found if row["scheme"] == scheme.name]
+    met = sorted({row[name] for row in rows for name in ("from_segment", "to_segment") if row[name]})
     return SchemePlan(
         scheme=scheme.name,
         title=scheme.title,
         segments=tuple(dict.fromkeys((*titles, *met))),
-        flows=rows.flows,
-        sample=tuple(sorted(movers, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE]),
+        flows=tuple(flow_of(row) for row in rows),
+        sample=movers(rows, lambda segment: f"nearest to `{titles.get(segment, UNCLUSTERED)}`"),
         downstream=downstream,
     )

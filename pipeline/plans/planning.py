@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from functools import reduce
+from functools import partial, reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -118,9 +118,8 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
         after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
         changes = changes_between(before, after)
         schemes = _scheme_plans(engine, changes, before, after)
-    identity = [live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)]
     return Plan(
-        plan_id=sha256(json.dumps(identity).encode()).hexdigest()[:12],
+        plan_id=plan_id_of(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
         day=live.day,
         publication_id=live.publication_id,
         changes=changes,
@@ -128,6 +127,11 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
         settings_changed=_settings_changed(valid, company),
         unmet=_unmet(after, schemes),
     )
+
+
+def plan_id_of(*identity: str) -> str:
+    """Return the name of the plan that these digests make up."""
+    return sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
 
 def _unmet(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[Unmet, ...]:
@@ -174,10 +178,16 @@ def _scheme_plans(engine: Engine, changes: Changes, before: Sequence[Scheme], af
     if not names:
         return ()
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
-    engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
-    engine.define(PLANNED, _planned(names, new))
-    flows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
+    flows = planned_moves(engine, names, _planned(names, new))
     return tuple(scheme_plan(old.get(name), new.get(name), flows, changes.downstream.get(name, ())) for name in names)
+
+
+def planned_moves(engine: Engine, names: Iterable[str], planned: exp.Query) -> list[dict[str, Any]]:
+    """Return the rows of planned_moves: the schemes of these `names` as they are live, beside `planned` with the window's spend."""
+    engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
+    engine.define(PLANNED, planned)
+    rows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
+    return rows
 
 
 def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
@@ -189,7 +199,7 @@ def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[
         title=scheme.title,
         segments=_segment_ids(old, new, rows),
         flows=tuple(flow_of(row) for row in rows),
-        sample=_sample(new, rows) if new and old else (),
+        sample=movers(rows, partial(_reason, new)) if new and old else (),
         downstream=downstream,
     )
 
@@ -221,15 +231,13 @@ def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[
     return tuple(dict.fromkeys((*defined, *met)))
 
 
-def _sample(scheme: Scheme, rows: Sequence[Mapping[str, Any]]) -> tuple[Mover, ...]:
-    """Return the first customers by id who go from one segment to another."""
+def movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str], str]) -> tuple[Mover, ...]:
+    """Return the first customers by id who go from one segment to another; `reason` says what takes them into a segment."""
     moves = [row for row in rows if row["from_segment"] and row["to_segment"] and row["from_segment"] != row["to_segment"]]
-    movers = [
-        Mover(name, row["from_segment"], row["to_segment"], _reason(scheme, row["to_segment"]))
-        for row in moves
-        for name in row["customer_ids"]
+    found = [
+        Mover(name, row["from_segment"], row["to_segment"], reason(row["to_segment"])) for row in moves for name in row["customer_ids"]
     ]
-    return tuple(sorted(movers, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
+    return tuple(sorted(found, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
 
 
 def _reason(scheme: Scheme, name: str) -> str:

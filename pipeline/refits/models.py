@@ -8,7 +8,7 @@ refits/<scheme>/<day>/promotion.json     from when on it is the model, and why a
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -68,10 +68,10 @@ def last_number(lake: Lake, scheme: str) -> int:
 
 
 def models_of_night(
-    lake: Lake, company: Company, night: date, names: Container[str]
+    lake: Lake, company: Company, night: date, names: Collection[str]
 ) -> list[tuple[ClusterScheme, ClusterModel | NotFitted]]:
     """Return those of `names` that are the company's schemes of clusters, each with the model that a stored night went by, if any."""
-    schemes = [scheme for scheme in load_cluster_schemes(company) if scheme.name in names]
+    schemes = [scheme for scheme in load_cluster_schemes(company) if scheme.name in names] if names else []
     days = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night)).get("models", {}) if schemes else {}
     return [
         (scheme, model_at(models_folder(lake, scheme.name) / f"{days[scheme.name]}.json") if days.get(scheme.name) else NotFitted("none"))

@@ -38,11 +38,17 @@ class _Range:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A condition and what it chooses, with the ranges that it needs by the text of their side."""
+    """A condition and what it chooses, with the ranges that it needs by the text of their side, and itself where it is one comparison."""
 
     condition: exp.Expr
     chosen: exp.Expr
     ranges: Mapping[str, _Range]
+    comparison: tuple[str, type[exp.Expr], Any] | None
+
+    @classmethod
+    def of(cls, condition: exp.Expr, chosen: exp.Expr) -> _Choice:
+        found = compared(condition)
+        return cls(condition, chosen, _ranges(condition), found and (found[0].sql(), *found[1:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ def first_of(choices: Sequence[tuple[exp.Expr, exp.Expr]], otherwise: exp.Expr |
 
     `choices` are pairs of a condition and what it chooses.
     """
-    return _tree([_Choice(condition, chosen, _ranges(condition)) for condition, chosen in choices], otherwise)
+    return _tree([_Choice.of(condition, chosen) for condition, chosen in choices], otherwise)
 
 
 def sorted_for(chosen: exp.Expression, relation: exp.Expression) -> exp.Expression:
@@ -104,7 +110,9 @@ def _cuts(choices: Sequence[_Choice], name: str) -> tuple[_Cut, _Cut]:
     below = [choice for choice in choices if _is_low(choice.ranges.get(name), at)]
     above = [choice for choice in choices if _is_high(choice.ranges.get(name), at)]
     is_below, is_above = (operator(this=side.copy(), expression=at.node.copy()) for operator in (exp.LT, exp.GTE))
-    return _Cut(is_below, _until_sure(below, is_below), above), _Cut(is_above, _until_sure(above, is_above), below)
+    sure_below = [choice.comparison is not None and _holds_below(name, at, *choice.comparison) for choice in below]
+    sure_above = [choice.comparison is not None and _holds_from(name, at, *choice.comparison) for choice in above]
+    return _Cut(is_below, _until_sure(below, sure_below), above), _Cut(is_above, _until_sure(above, sure_above), below)
 
 
 def _is_low(needed: _Range | None, at: _Limit) -> bool:
@@ -115,21 +123,19 @@ def _is_high(needed: _Range | None, at: _Limit) -> bool:
     return needed is None or needed.high is None or needed.high >= at
 
 
-def _until_sure(choices: Sequence[_Choice], known: exp.Expr) -> Sequence[_Choice]:
-    """Return the choices up to the first that holds wherever `known` does: nobody gets past it."""
-    sure = next((place for place, choice in enumerate(choices) if _follows(choice.condition, known)), len(choices))
-    return choices[: sure + 1]
+def _until_sure(choices: Sequence[_Choice], sure: Sequence[bool]) -> Sequence[_Choice]:
+    """Return the choices up to the first that is sure: nobody gets past it."""
+    return choices[: sure.index(True) + 1] if True in sure else choices
 
 
-def _follows(condition: exp.Expr, known: exp.Expr) -> bool:
-    """Return whether a comparison follows from another of the same column, such as from one with a stricter limit."""
-    wanted, given = compared(condition), compared(known)
-    if wanted is None or given is None or wanted[0] != given[0]:
-        return False
-    (_, operator, limit), (_, _, at) = wanted, given
-    if isinstance(known, exp.LT):
-        return operator in (exp.LT, exp.LTE) and bool(limit >= at)  # type: ignore[operator]
-    return bool(operator is exp.GTE and limit <= at) or bool(operator is exp.GT and limit < at)  # type: ignore[operator]
+def _holds_below(name: str, at: _Limit, side: str, operator: type[exp.Expr], limit: Any) -> bool:  # noqa: ANN401
+    """Return whether a comparison holds of everybody whose value of `name` is below `at`."""
+    return side == name and operator in (exp.LT, exp.LTE) and bool(limit >= at.value)
+
+
+def _holds_from(name: str, at: _Limit, side: str, operator: type[exp.Expr], limit: Any) -> bool:  # noqa: ANN401
+    """Return whether a comparison holds of everybody whose value of `name` is `at` or more."""
+    return side == name and ((operator is exp.GTE and bool(limit <= at.value)) or (operator is exp.GT and bool(limit < at.value)))
 
 
 def _ranges(condition: exp.Expr) -> Mapping[str, _Range]:
