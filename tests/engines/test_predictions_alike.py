@@ -22,8 +22,8 @@ NIGHT = date(2024, 12, 31)
 def test_both_engines_predict_alike(tmp_path: Path, spark: Engine) -> None:
     lake, company = Lake(tmp_path / "lake"), only_clusters(tmp_path / "company")
     customers = customers_of(*KINDS, each=20)
-    ever = pa.array([None if row == 7 else row % 9 for row in range(customers.num_rows)], pa.int64()).fill_null(0)
-    spend = pa.array([row * 1000 - 50 for row in range(customers.num_rows)], pa.int64()).cast(pa.decimal128(18, 4))
+    ever = pa.array([row % 9 for row in range(customers.num_rows)], pa.int64())
+    spend = pa.array([row * 1000.0 - 50 for row in range(customers.num_rows)]).cast(pa.decimal128(18, 4))
     extra = customers.append_column("lifetime_order_day_count", ever).append_column("lifetime_spend_amount", spend)
     write_features(lake, company, extra, NIGHT)
     statements = [predictions_statement(by) for by in (fitted(outcomes_of(), NIGHT), NotPredicted(NIGHT, "it isn't"))]

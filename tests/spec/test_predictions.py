@@ -222,7 +222,7 @@ def test_the_command_shows_the_model_beside_both_baselines_and_the_next_night_go
     shop, lake = write_shop(tmp_path / "company", [], customers=[]), Lake(tmp_path / "lake")
     copytree(town[1].root, lake.root, ignore=ignore_patterns("models", "refits"))
     command = ["refit-predictions", "--company", str(shop), "--lake", str(lake.root), "--day", NIGHT.isoformat()]
-    shown = CliRunner().invoke(app, [*command, "--hold"])
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*command, "--hold"])
     assert shown.exit_code == 0, shown.output
     assert all(words in shown.output for words in ("promote: tested on days", "last year's spend", "BG/NBD and Gamma-Gamma"))
     assert not (lake.root / "models" / "customer_predictions").exists()
