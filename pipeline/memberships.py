@@ -15,6 +15,7 @@ from pipeline.clusters import (
     ClusterScheme,
     NotFitted,
     assignment_statement,
+    assignments,
     fit,
     load_cluster_schemes,
     model_from_json,
@@ -25,7 +26,14 @@ from pipeline.engines import Engine
 from pipeline.lake import Lake
 from pipeline.profiles import profiles_statement, strategy_rows
 from pipeline.samples import sampled_customers
-from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement, unmet_segments
+from pipeline.segments import (
+    Scheme,
+    clusters_looked_at,
+    load_schemes,
+    membership_statement,
+    segments_statement,
+    with_assignments,
+)
 from pipeline.statements import digest
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.valid_definitions import definitions_digest
@@ -48,32 +56,25 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     with lake.lock("models"):
         models = [(scheme, _model(lake, engine, scheme, day, known)) for scheme in load_cluster_schemes(company)]
-    query = _memberships(loaded.schemes, models)
+    schemes = with_assignments(loaded.schemes, assignments(models))
+    query = _memberships(schemes, models)
     manifest = {
         "statement": digest(query),
-        "schemes": _digests(loaded.schemes, models),
+        "schemes": _digests(schemes, models),
         "inputs": lake.digest([features]),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
     }
     _report_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known), manifest)
     rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known=known, manifest=manifest)
-    log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(loaded.schemes) + len(models))
+    log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(schemes) + len(models))
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
-    profiles = profiles_statement(loaded.schemes, models)
+    profiles = profiles_statement(schemes, models)
     profiled = engine.run(profiles, {}).read_all()
-    _report_unmet(loaded.schemes, profiled)
     facts = {**manifest, "statement": digest(profiles)}
     lake.write(SEGMENT_PROFILES, profiled.to_batches(), day=day, known=known, manifest=facts)
-    strategies = strategy_rows(loaded.schemes, _told(profiled), company.language, [scheme for scheme, _ in models])
+    strategies = strategy_rows(schemes, _told(profiled), company.language, [scheme for scheme, _ in models])
     lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known=known, manifest={"definitions": manifest["definitions"]})
-
-
-def _report_unmet(schemes: Sequence[Scheme], profiles: pa.Table) -> None:
-    """Say of which segments only customers can tell whether they are possible, and none does."""
-    counts = {(row["scheme"], row["segment"]): row["customer_count"] for row in profiles.to_pylist()}
-    for each in unmet_segments(schemes, counts):
-        log.info("%s", each)
 
 
 def _told(profiles: pa.Table) -> list[tuple[str, str, str]]:
@@ -105,22 +106,39 @@ def _digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, Cl
 
 
 def _model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
-    """Return the model valid on `day`, fitting the first one; a night before the first uses that one, unless it had none."""
-    folder = lake.root / "models" / scheme.name
-    stored = sorted(folder.glob("*.json"))
+    """Return the model that the night goes by, kept where it is the first one."""
+    model = _valid_model(lake, engine, scheme, day, known)
+    if isinstance(model, NotFitted):
+        log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
+    elif not any(_models(lake, scheme)):
+        lake.write_text(lake.root / "models" / scheme.name / f"{day}.json", to_json(model))
+        log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
+    return model
+
+
+def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
+    """Return the schemes with the clusters that they look at, as the night of `day` would assign them if it were run now.
+
+    It reads the registered table customer_features where a model would be fitted; nothing is written.
+    """
+    named = clusters_looked_at(schemes)
+    models = [(scheme, _valid_model(lake, engine, scheme, day, None)) for scheme in load_cluster_schemes(company) if scheme.name in named]
+    return with_assignments(schemes, assignments(models))
+
+
+def _valid_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
+    """Return the model valid on `day`, where there is none a fitted one; a night before the first uses that one, unless it had none."""
+    stored = _models(lake, scheme)
     valid = [path for path in stored if path.stem <= day.isoformat()][-1:] or stored[:1]
     if valid and not (valid[0].stem > day.isoformat() and _had_none(lake, scheme, day, known)):
         return _stored_model(valid[0])
     sample = sampled_customers(engine, scheme)
     model = fit(sample.features, scheme, day=day, customer_count=sample.customer_count)
-    if isinstance(model, NotFitted):
-        log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
-        return model
-    if valid:
-        return _stored_model(valid[0])
-    lake.write_text(folder / f"{day}.json", to_json(model))
-    log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
-    return model
+    return _stored_model(valid[0]) if valid and not isinstance(model, NotFitted) else model
+
+
+def _models(lake: Lake, scheme: ClusterScheme) -> list[Path]:
+    return sorted((lake.root / "models" / scheme.name).glob("*.json"))
 
 
 def _had_none(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> bool:

@@ -91,7 +91,7 @@ def _entry(view: _View, schemes: Schemes, scheme: Scheme) -> SchemeEntry:
         parameters=dict(scheme.parameters),
         features=tuple(sorted(scheme_names(scheme))),
         evidence=scheme.evidence,
-        references=scheme.references,
+        references=(*scheme.references, *scheme.clusters),
         card=view.card(scheme.strategy),
     )
 

@@ -1,6 +1,6 @@
 """Clusters: fit in Python, kept as JSON, applied in SQL."""
 
-from pipeline.clusters.assignment import UNCLUSTERED, assignment_statement
+from pipeline.clusters.assignment import UNCLUSTERED, assignment_statement, assignments
 from pipeline.clusters.drift import Drift, drifts
 from pipeline.clusters.fitting import Fit, Trial, fit, fit_told
 from pipeline.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted, cluster_titles, model_from_json, to_json
@@ -21,6 +21,7 @@ __all__ = [
     "NotFitted",
     "Trial",
     "assignment_statement",
+    "assignments",
     "cluster_titles",
     "drifts",
     "fit",

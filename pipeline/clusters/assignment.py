@@ -31,14 +31,40 @@ def assignment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted)
     if isinstance(model, NotFitted):
         everyone = exp.select("customer_id").from_(CUSTOMER_FEATURES.name)
         return _memberships(everyone, scheme, _text(UNCLUSTERED), _text(model.reason))
+    clusters = _by_number(model)
+    decided = _decided(_nearest(scheme, model, clusters), clusters)
+    evidence = _when(exp.column(_IN_POPULATION), exp.column("margin"), _text(_outside(scheme)))
+    return _memberships(decided, scheme, _segment(), evidence)
+
+
+def assignments(models: Iterable[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, exp.Select]:
+    """Return by scheme the statement of `customer_id, segment` alone, which is what rules of other schemes look at.
+
+    Equal assignments are equal statements, whatever the words beside them say.
+    """
+    return {scheme.name: _assignment(scheme, model) for scheme, model in models}
+
+
+def _assignment(scheme: ClusterScheme, model: ClusterModel | NotFitted) -> exp.Select:
+    if isinstance(model, NotFitted):
+        return exp.select("customer_id", exp.alias_(_text(UNCLUSTERED), "segment")).from_(CUSTOMER_FEATURES.name)
+    nearest = _nearest(scheme, model, _by_number(model))
+    return exp.select("customer_id", exp.alias_(_segment(), "segment")).from_(nearest.subquery("decided"))
+
+
+def _by_number(model: ClusterModel) -> list[Cluster]:
+    """Return the clusters in the order in which ties are decided, whatever their order in the document."""
+    return sorted(model.clusters, key=lambda cluster: cluster.number)
+
+
+def _nearest(scheme: ClusterScheme, model: ClusterModel, clusters: Sequence[Cluster]) -> exp.Select:
     if model.scheme != scheme.name:
         raise DataError(f"the model was fitted for the scheme `{model.scheme}`", where=scheme.name, todo="Fit a model for this scheme.")
-    # On a tie the lowest number wins, whatever the order of the clusters in the document.
-    clusters = sorted(model.clusters, key=lambda cluster: cluster.number)
-    decided = _decided(_ranked(_scored(_placed(scheme, model.features), clusters, len(model.features)), clusters), clusters)
-    segment = _when(exp.column(_IN_POPULATION), exp.column("nearest"), _text(UNCLUSTERED))
-    evidence = _when(exp.column(_IN_POPULATION), exp.column("margin"), _text(_outside(scheme)))
-    return _memberships(decided, scheme, segment, evidence)
+    return _ranked(_scored(_placed(scheme, model.features), clusters, len(model.features)), clusters)
+
+
+def _segment() -> exp.Expression:
+    return _when(exp.column(_IN_POPULATION), exp.column("nearest"), _text(UNCLUSTERED))
 
 
 def _memberships(rows: exp.Select, scheme: ClusterScheme, segment: exp.Expression, evidence: exp.Expression) -> exp.Select:

@@ -119,6 +119,9 @@ def _bounded(scheme: ClusterScheme, company: Company, file: Path) -> ClusterSche
     if scheme.within not in known:
         what = f"`within` is {shown(scheme.within)}, which is no segment of this company{did_you_mean(scheme.within, known)}"
         raise ConfigError(what, where=str(file), todo="Write it as scheme.segment, such as lifecycle.active.")
+    if by_name[other].clusters:
+        what = f"`within` is {shown(scheme.within)}, which goes by clusters itself: {', '.join(by_name[other].clusters)}"
+        raise ConfigError(what, where=str(file), todo="Name a segment that is decided by features alone.")
     members = exp.select("customer_id").from_(membership_statement(by_name[other], by_name).subquery("memberships"))
     chosen = members.where(exp.column("segment").eq(exp.Literal.string(segment)))
     return replace(scheme, within_sql=chosen.sql("duckdb"))

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.explanations.deciding import Case, Ranks, Row
+from pipeline.explanations.centres import Row
+from pipeline.explanations.deciding import Case, Ranks
 from pipeline.proofs import CELLS
 from pipeline.rules import Value, rule_value
 from pipeline.segments import Scheme

@@ -10,12 +10,11 @@ from typing import Any
 
 from sqlglot import exp
 
+from pipeline.explanations.centres import Clustering, Row
 from pipeline.rules import Value, rule_value
 from pipeline.segments import Scheme, Segment
 from pipeline.segments.references import SUFFIX
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN
-
-Row = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +66,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One scheme, those that it refers to by name, and how common the values of its attribute, and of theirs, are."""
+    """One scheme, those that it refers to by name, how common the values of its attribute, and of theirs, are, and its clusters."""
 
     scheme: Scheme
     by_name: Mapping[str, Scheme]
     ranks: Ranks | None = None
     other_ranks: Mapping[str, Ranks] = field(default_factory=dict)
+    clusterings: Mapping[str, Clustering] = field(default_factory=dict)
 
     @property
     def ranked(self) -> list[tuple[Scheme, Ranks]]:
@@ -82,7 +82,7 @@ class Case:
 
     def completed(self, row: Row) -> Row:
         """Return `row` with the segment of each scheme that is referred to."""
-        known = dict(row)
+        known = {**row, **{f"{name}{SUFFIX}": clustering.segment_of(row) for name, clustering in self.clusterings.items()}}
         for name in self.scheme.references:
             known[f"{name}{SUFFIX}"] = _decided(self.by_name[name], known, self.other_ranks.get(name))
         return known
@@ -95,7 +95,7 @@ class Case:
         """Return this case without the rules that cannot hold, whatever the features `changing` are, while all others are as in `row`."""
         if self.scheme.kind != "rules" or self.scheme.decision != "first_match":
             return self
-        varied = {*changing, *(f"{name}{SUFFIX}" for name in self.scheme.references)}
+        varied = {*changing, *(f"{name}{SUFFIX}" for name in (*self.scheme.references, *self.scheme.clusters))}
         known = self.completed(row)
         left = tuple(segment for segment in self.scheme.segments if segment.rule is None or _may_hold(segment.rule, known, varied))
         return replace(self, scheme=replace(self.scheme, segments=left))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
+from pipeline.clusters import UNCLUSTERED
+from pipeline.explanations.borders import border_changes
+from pipeline.explanations.centres import Row
 from pipeline.explanations.changes import Change, changes_of
-from pipeline.explanations.deciding import Case, Judged, Row, Standing, judged
+from pipeline.explanations.deciding import Case, Judged, Standing, judged
 from pipeline.rules import Value, parameters_of
 from pipeline.segments import Scheme, Segment
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE
@@ -57,7 +60,7 @@ def explanation_of(case: Case, segment: str, row: Row, kinds: Mapping[str, Kind]
         decided=decided,
         rule_text=scheme.rule_text if chosen is None else chosen.rule_text or scheme.rule_text,
         values={**_values(scheme, trees, known), **_parameters(scheme, texts)},
-        judged=tuple(judged(scheme, known)) if scheme.decision == "highest_score" else (),
+        judged=tuple(judged(scheme, known)) if _is_by_score(scheme, chosen) else (),
         standing=case.ranks.standing(row[scheme.attribute]) if case.ranks and segment != INSUFFICIENT_EVIDENCE else None,
         nearest=nearest_segment(case, row, kinds) if decided == segment else None,
     )
@@ -66,13 +69,23 @@ def explanation_of(case: Case, segment: str, row: Row, kinds: Mapping[str, Kind]
 def nearest_segment(case: Case, row: Row, kinds: Mapping[str, Kind]) -> Nearest | None:
     """Return the segment that the smallest change of one feature leads to, or None where none leads to another."""
     own, narrowed = case.segment_of(row), dict[str, Case]()
-    for change in changes_of(case, row, kinds):
+    for change in sorted(_changes(case, row, kinds), key=lambda change: change.size):
         if change.feature not in narrowed:
             narrowed[change.feature] = case.narrowed(row, (change.feature, *change.follows))
         other = narrowed[change.feature].segment_of(change.applied(row))
         if other not in (own, None):
             return Nearest(str(other), title_of(case.scheme, str(other)), change)
     return None
+
+
+def _changes(case: Case, row: Row, kinds: Mapping[str, Kind]) -> Iterator[Change]:
+    """Yield the changes of one feature that may lead to another segment, through rules or the clusters that they look at."""
+    held = frozenset[str]().union(*(clustering.held for clustering in case.clusterings.values()))
+    found = changes_of(case, row, kinds)
+    for clustering in case.clusterings.values():
+        if clustering.model is not None and clustering.segment_of(row) != UNCLUSTERED:
+            found += border_changes(clustering.model, row, kinds)
+    yield from (change for change in found if change.feature not in held)
 
 
 def title_of(scheme: Scheme, segment: str) -> str:
@@ -82,9 +95,14 @@ def title_of(scheme: Scheme, segment: str) -> str:
 
 def _looked_at(scheme: Scheme, chosen: Segment | None) -> tuple[Sequence[exp.Expr], Sequence[str]]:
     """Return the rules that decided, and their texts: all of them where scores compete, or where none took a customer left over."""
-    if scheme.decision == "first_match" and chosen is not None and chosen.rule is not None:
+    if chosen is not None and chosen.rule is not None and not chosen.competes:
         return [chosen.rule], [chosen.rule_text]
     return scheme.trees, scheme.texts
+
+
+def _is_by_score(scheme: Scheme, chosen: Segment | None) -> bool:
+    """Return whether scores decided: a rule of a scheme of scores takes its customers before any of them counts."""
+    return scheme.decision == "highest_score" and (chosen is None or chosen.competes or chosen.is_otherwise)
 
 
 def _values(scheme: Scheme, trees: Iterable[exp.Expr], row: Row) -> dict[str, Value]:

@@ -102,7 +102,7 @@ class Lineages:
     @cached_property
     def _deciding(self) -> Mapping[str, set[str]]:
         """What decides in every scheme and segment, by names such as `rfm`, `rfm.segment` and `rfm.champions`."""
-        found = {scheme.name: set(scheme.columns) for scheme in self._clusters}
+        found = {name: set(scheme.columns) for scheme in self._clusters for name in (scheme.name, f"{scheme.name}{SUFFIX}")}
         for scheme in self._schemes:
             found |= {f"{scheme.name}.{segment.id}": names_in(scheme, segment) for segment in scheme.segments}
             found |= dict.fromkeys((scheme.name, f"{scheme.name}{SUFFIX}"), scheme_names(scheme))
@@ -127,7 +127,8 @@ class Lineages:
         )
 
     def _of_scheme(self, name: str) -> Lineage:
-        features = self._in_features(Field(CUSTOMER_FEATURES.name, name) for name in names_behind(self._deciding[name], self._schemes))
+        behind = names_behind(self._deciding[name], self._schemes, self._clusters)
+        features = self._in_features(Field(CUSTOMER_FEATURES.name, each) for each in behind)
         scheme = name.partition(".")[0]
         is_whole = name in (scheme, f"{scheme}{SUFFIX}")
         titles = {each.name: each.title for each in self._schemes} | {each.name: each.title for each in self._clusters}

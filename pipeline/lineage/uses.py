@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,27 +43,38 @@ def scheme_names(scheme: Scheme) -> set[str]:
     return {name for segment in scheme.segments for name in names_in(scheme, segment)} | whole_names(scheme)
 
 
-def names_behind(names: Iterable[str], schemes: Sequence[Scheme]) -> set[str]:
+def names_behind(names: Iterable[str], schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> set[str]:
     """Return `names` and, where one is a column such as `rfm.segment`, everything that decides in that scheme."""
-    by_name = {scheme.name: scheme for scheme in schemes}
-    found = set(names)
-    for name in names:
-        other = by_name.get(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else None
-        found |= names_behind(scheme_names(other), schemes) if other else set()
+    return _behind(names, _deciding(schemes, cluster_schemes))
+
+
+def _deciding(schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> Mapping[str, set[str]]:
+    """Return what decides in each scheme, by columns such as `rfm.segment`."""
+    clustered = {f"{scheme.name}{SUFFIX}": set(scheme.columns) for scheme in cluster_schemes}
+    return {f"{scheme.name}{SUFFIX}": scheme_names(scheme) for scheme in schemes} | clustered
+
+
+def _behind(names: Iterable[str], deciding: Mapping[str, set[str]]) -> set[str]:
+    found, left = set[str](), set(names)
+    while left:
+        found |= left
+        left = {behind for name in left for behind in deciding.get(name, ())} - found
     return found
 
 
 def uses(features: Iterable[str], schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> tuple[Use, ...]:
     """Return who uses any of `features`, by scheme; `features` may hold columns such as `rfm.segment`."""
     asked = set(features)
-    found = [*(use for scheme in schemes for use in _of_scheme(scheme, asked, schemes)), *_of_clusters(asked, cluster_schemes)]
+    deciding = _deciding(schemes, cluster_schemes)
+    touched = asked | {column for column in deciding if _behind([column], deciding) & asked}
+    found = [*(use for scheme in schemes for use in _of_scheme(scheme, asked, touched)), *_of_clusters(asked, cluster_schemes)]
     return tuple(sorted(found, key=lambda use: use.scheme))
 
 
-def _of_scheme(scheme: Scheme, asked: set[str], schemes: Sequence[Scheme]) -> Iterator[Use]:
-    is_whole = _is_touched(whole_names(scheme), asked, schemes)
-    segments = () if is_whole else tuple(s.id for s in scheme.segments if _is_touched(names_in(scheme, s), asked, schemes))
-    through = tuple(name for name in sorted(_referred(scheme) - asked) if _is_touched({name}, asked, schemes))
+def _of_scheme(scheme: Scheme, asked: set[str], touched: set[str]) -> Iterator[Use]:
+    is_whole = bool(whole_names(scheme) & touched)
+    segments = () if is_whole else tuple(s.id for s in scheme.segments if names_in(scheme, s) & touched)
+    through = tuple(sorted(_referred(scheme) & touched - asked))
     is_direct = bool(scheme_names(scheme) & asked)
     ways: dict[Way, bool] = {
         "rule": is_direct and scheme.kind == "rules",
@@ -77,10 +88,6 @@ def _of_scheme(scheme: Scheme, asked: set[str], schemes: Sequence[Scheme]) -> It
 
 def _of_clusters(asked: set[str], cluster_schemes: Sequence[ClusterScheme]) -> Iterator[Use]:
     yield from (Use(scheme.name, ("clusters",)) for scheme in cluster_schemes if asked & set(scheme.columns))
-
-
-def _is_touched(names: set[str], asked: set[str], schemes: Sequence[Scheme]) -> bool:
-    return bool(names_behind(names, schemes) & asked)
 
 
 def _referred(scheme: Scheme) -> set[str]:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from pipeline.clusters import ClusterModel, NotFitted, assignment_statement, load_cluster_schemes, model_from_json
+from pipeline.clusters import assignment_statement
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.errors import DataError
@@ -37,7 +37,8 @@ from pipeline.moves.reasons import (
     trial_features,
     trial_name,
 )
-from pipeline.segments import load_schemes, membership_statement
+from pipeline.refits.models import models_of_night, with_clusters_of
+from pipeline.segments import Scheme, load_schemes, membership_statement
 from pipeline.staging import private_folder
 from pipeline.statements import digest, statement
 from pipeline.tables import (
@@ -159,35 +160,37 @@ def _paths(lake: Lake, table: Table, versions: set[Version]) -> list[Path]:
 
 def _memberships(at: _Desk, names: set[str]) -> Iterator[tuple[str, exp.Query]]:
     """Yield each of these schemes with tonight's statement of it."""
-    schemes = load_schemes(at.company).schemes
-    by_name = {scheme.name: scheme for scheme in schemes}
-    yield from ((scheme.name, membership_statement(scheme, by_name)) for scheme in schemes if scheme.name in names)
-    models: Mapping[str, str | None] = _facts(at, CUSTOMER_SEGMENTS, at.day).get("models", {})
-    for scheme in load_cluster_schemes(at.company):
-        day = models.get(scheme.name)
-        if scheme.name in names:
-            model = _model(at.lake, scheme.name, day) if day else NotFitted("not fitted")
-            yield scheme.name, assignment_statement(scheme, model)
+    by_name = _schemes_by(at, at.day)
+    yield from ((name, membership_statement(scheme, by_name)) for name, scheme in by_name.items() if name in names)
+    models = models_of_night(at.lake, at.company, at.day, names)
+    yield from ((scheme.name, assignment_statement(scheme, model)) for scheme, model in models)
 
 
-def _model(lake: Lake, scheme: str, day: str) -> ClusterModel:
-    path = lake.root / "models" / scheme / f"{day}.json"
-    return model_from_json(path.read_text("utf-8"), where=str(path))
+def _schemes_by(at: _Desk, night: date) -> Mapping[str, Scheme]:
+    """Return tonight's schemes by name, with the clusters that they look at as the models of `night` assign them."""
+    return {scheme.name: scheme for scheme in with_clusters_of(at.lake, at.company, night, load_schemes(at.company).schemes)}
 
 
 def _changes(at: _Desk) -> Iterator[SchemeChange]:
     """Yield what became of each scheme that either night has."""
     before, now = (_facts(at, CUSTOMER_SEGMENTS, night) for night in (at.before, at.day))
     digests = before.get("schemes", {}), now.get("schemes", {})
-    models = set(before.get("models", {})) | set(now.get("models", {}))
+    refitted = {*before.get("models", {}), *now.get("models", {}), *_refitted(at, digests[0])}
     is_resettled = _is_resettled(at)
     is_new_month = at.before.replace(day=1) != at.day.replace(day=1)
     for name in sorted(set(digests[0]) | set(digests[1])):
         is_on_both = name in digests[0] and name in digests[1]
         is_same = is_on_both and digests[0][name] == digests[1][name]
-        rules = "model_refit" if name in models and is_on_both else "rule_change"
+        rules = "model_refit" if name in refitted and is_on_both else "rule_change"
         # The same rules say something else of the same night only if its features hold fewer customers than they then did.
         yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_resettled, is_new_month)
+
+
+def _refitted(at: _Desk, before: Mapping[str, str]) -> Iterator[str]:
+    """Yield the schemes whose rules are still what they were on the night before, if clusters that they look at are not."""
+    by_name = _schemes_by(at, at.before)
+    looking = (scheme for scheme in by_name.values() if scheme.clusters)
+    yield from (scheme.name for scheme in looking if before.get(scheme.name) == digest(membership_statement(scheme, by_name)))
 
 
 def _is_resettled(at: _Desk) -> bool:

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sqlglot import exp
 
-from pipeline.clusters import UNCLUSTERED, ClusterModel, ClusterScheme, assignment_statement, cluster_titles, load_cluster_schemes, to_json
+from pipeline.clusters import (
+    UNCLUSTERED,
+    ClusterModel,
+    ClusterScheme,
+    assignment_statement,
+    assignments,
+    cluster_titles,
+    load_cluster_schemes,
+    to_json,
+)
 from pipeline.company import Company
+from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
 from pipeline.plans.changes import Changes
-from pipeline.plans.planning import LIVE, PLANNED, SAMPLE_SIZE, Flow, Mover, Plan, SchemePlan, flow_of, live_night
-from pipeline.refits.models import model_at
+from pipeline.plans.planning import LIVE, PLANNED, SAMPLE_SIZE, Flow, Mover, Plan, SchemePlan, flow_of, live_night, scheme_plan
+from pipeline.refits.models import model_at, models_of_night
+from pipeline.segments import Scheme, clusters_looked_at, load_schemes, membership_statement, with_assignments
 from pipeline.statements import digest, statement
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.valid_definitions import company_valid
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +53,60 @@ def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str
     """
     model, live = model_at(path), live_night(lake)
     scheme = _scheme(company, model, path)
+    valid = company_valid(lake, company, live.day)
+    by_name = _by_model(lake, valid, live.day, model)
     query = assignment_statement(scheme, model)
     told = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=live.day)).get("schemes", {})
+    looking = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
+    changed = {name: each for name, each in looking.items() if told.get(name) != digest(each)}
     with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
-        columns = {"customer_id", "spend_amount", *scheme.columns, *scheme.member_columns, *(feature.name for feature in model.features)}
-        table = company.table(CUSTOMER_FEATURES)
-        held = tuple(column for column in table.columns if column.name in columns)
-        engine.register(replace(table, columns=held), [lake.path(CUSTOMER_FEATURES, day=live.day)])
-        engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=live.day)])
-        engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").eq(exp.Literal.string(scheme.name))))
-        engine.define(PLANNED, _with_spend(query))
-        found = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
-    rows = _Rows(tuple(flow_of(row) for row in found), tuple((flow_of(row), tuple(row["customer_ids"])) for row in found))
+        found = _flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
+    downstream = tuple(sorted(changed))
     identity = [live.publication_id, sha256(to_json(model).encode()).hexdigest()]
     return Plan(
         plan_id=sha256(json.dumps(identity).encode()).hexdigest()[:12],
         day=live.day,
         publication_id=live.publication_id,
-        changes=_changes(scheme, is_new=scheme.name not in told, is_same=told.get(scheme.name) == digest(query)),
-        schemes=(_scheme_plan(scheme, model, rows),),
+        changes=_changes(scheme, downstream, is_new=scheme.name not in told, is_same=told.get(scheme.name) == digest(query)),
+        schemes=(
+            _scheme_plan(scheme, model, _rows(found, scheme.name), downstream),
+            *(scheme_plan(by_name[name], by_name[name], found, ()) for name in downstream),
+        ),
         settings_changed=(),
         unmet=(),
         applied_by=f"segments promote --day {model.day} --scheme {model.scheme}",
     )
 
 
-def _with_spend(assignment: exp.Select) -> exp.Select:
-    """Return the assignment with the window's spend of each customer."""
+def _by_model(lake: Lake, company: Company, night: date, model: ClusterModel) -> Mapping[str, Scheme]:
+    """Return the schemes by name, with the clusters that they look at as `model`, and the others that the night went by, assign them."""
+    schemes = load_schemes(company).schemes
+    stored = models_of_night(lake, company, night, clusters_looked_at(schemes))
+    models = [(scheme, model if scheme.name == model.scheme else other) for scheme, other in stored]
+    return {scheme.name: scheme for scheme in with_assignments(schemes, assignments(models))}
+
+
+def _flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:
+    """Return the rows of planned_moves for the schemes whose statements are `planned`."""
+    named = {column.name for query in planned.values() for column in query.find_all(exp.Column)}
+    held = tuple(column for column in features.columns if column.name in {"customer_id", "spend_amount", *named})
+    engine.register(replace(features, columns=held), [lake.path(CUSTOMER_FEATURES, day=night)])
+    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=night)])
+    engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*planned)))
+    engine.define(PLANNED, _with_spend(reduce(lambda united, other: exp.union(united, other, distinct=False), planned.values())))
+    found: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
+    return found
+
+
+def _rows(found: Sequence[Mapping[str, Any]], scheme: str) -> _Rows:
+    own = [(flow_of(row), tuple(row["customer_ids"])) for row in found if row["scheme"] == scheme]
+    return _Rows(tuple(flow for flow, _ in own), tuple(own))
+
+
+def _with_spend(memberships: exp.Query) -> exp.Select:
+    """Return the memberships with the window's spend of each customer."""
     features = exp.select("customer_id", "spend_amount").from_(CUSTOMER_FEATURES.name).subquery("features")
-    rows = exp.select("assigned.*", "features.spend_amount").from_(assignment.subquery("assigned"))
+    rows = exp.select("assigned.*", "features.spend_amount").from_(memberships.subquery("assigned"))
     return rows.join(features, on="features.customer_id = assigned.customer_id")
 
 
@@ -77,12 +118,12 @@ def _scheme(company: Company, model: ClusterModel, path: Path) -> ClusterScheme:
     return schemes[model.scheme]
 
 
-def _changes(scheme: ClusterScheme, *, is_new: bool, is_same: bool) -> Changes:
+def _changes(scheme: ClusterScheme, downstream: tuple[str, ...], *, is_new: bool, is_same: bool) -> Changes:
     names = (scheme.name,)
-    return Changes(() if is_new or is_same else names, names if is_new else (), (), (), {})
+    return Changes((*(() if is_new or is_same else names), *downstream), names if is_new else (), (), (), {scheme.name: downstream})
 
 
-def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, rows: _Rows) -> SchemePlan:
+def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, rows: _Rows, downstream: tuple[str, ...]) -> SchemePlan:
     titles = cluster_titles(model)
     met = sorted({name for flow in rows.flows for name in (flow.from_segment, flow.to_segment) if name})
     movers = [
@@ -97,5 +138,5 @@ def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, rows: _Rows) -> Sch
         segments=tuple(dict.fromkeys((*titles, *met))),
         flows=rows.flows,
         sample=tuple(sorted(movers, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE]),
-        downstream=(),
+        downstream=downstream,
     )

@@ -21,12 +21,14 @@ from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import DataError
 from pipeline.lake import Lake, reading
+from pipeline.memberships import with_clusters_now
 from pipeline.parquet import content_digest
 from pipeline.plans.changes import Changes, changes_between
 from pipeline.publish.pointer import MANIFEST, Publication, current_publication
+from pipeline.refits.models import with_clusters_of
 from pipeline.segments import Scheme, Unmet, load_schemes, membership_statement, unmet_segments
 from pipeline.statements import statement
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.valid_definitions import company_valid, definitions_digest
 
 SAMPLE_SIZE = 20
@@ -81,8 +83,8 @@ class SchemePlan:
 class Plan:
     """What the definitions as they are now would change in the live night; `plan_id` names exactly that.
 
-    `unmet` are segments of which only customers can tell whether they are possible, and the live night's do not; `applied_by`
-    is the command that makes the plan true, where it is not `segments apply`.
+    `unmet` are segments of the planned schemes that no proof shows to be possible, and that no customer of the live night would be in;
+    `applied_by` is the command that makes the plan true, where it is not `segments apply`.
     """
 
     plan_id: str
@@ -109,11 +111,12 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
     valid = company_valid(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _seen_from(company, features)
-    before, after = load_schemes(valid).schemes, load_schemes(now).schemes
-    changes = changes_between(before, after)
     with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
         engine.register(now.table(CUSTOMER_FEATURES), [features])
         engine.register(CUSTOMER_SEGMENTS, [memberships])
+        before = with_clusters_of(lake, valid, live.day, load_schemes(valid).schemes)
+        after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
+        changes = changes_between(before, after)
         schemes = _scheme_plans(engine, changes, before, after)
     identity = [live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)]
     return Plan(
@@ -123,25 +126,19 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
         changes=changes,
         schemes=schemes,
         settings_changed=_settings_changed(valid, company),
-        unmet=unmet_segments(after, {**_live_counts(live), **_planned_counts(schemes)}),
+        unmet=_unmet(after, schemes),
     )
 
 
-def _live_counts(live: Publication) -> dict[tuple[str, str], int]:
-    path = live.folder / f"{SEGMENT_PROFILES.name}.parquet"
-    with reading(SEGMENT_PROFILES.name, path, piece="publication"):
-        rows = pq.read_table(path, columns=["scheme", "segment", "customer_count"], page_checksum_verification=True).to_pylist()
-    return {(row["scheme"], row["segment"]): row["customer_count"] for row in rows}
-
-
-def _planned_counts(plans: Sequence[SchemePlan]) -> dict[tuple[str, str], int]:
-    """Return how many customers each segment of a scheme would have that decides otherwise."""
+def _unmet(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[Unmet, ...]:
+    """Return the segments of the planned schemes that only customers can prove to be possible, and none would."""
+    planned = {plan.scheme for plan in plans}
     counts = {(plan.scheme, segment): 0 for plan in plans for segment in plan.segments}
     for plan in plans:
         for flow in plan.flows:
             if flow.to_segment is not None:
                 counts[plan.scheme, flow.to_segment] += flow.customer_count
-    return counts
+    return unmet_segments((scheme for scheme in schemes if scheme.name in planned), counts)
 
 
 def live_night(lake: Lake) -> Publication:
@@ -180,16 +177,20 @@ def _scheme_plans(engine: Engine, changes: Changes, before: Sequence[Scheme], af
     engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
     engine.define(PLANNED, _planned(names, new))
     flows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
-    return tuple(
-        SchemePlan(
-            scheme=name,
-            title=(new.get(name) or old[name]).title,
-            segments=_segment_ids(old.get(name), new.get(name), [row for row in flows if row["scheme"] == name]),
-            flows=tuple(flow_of(row) for row in flows if row["scheme"] == name),
-            sample=_sample(new[name], [row for row in flows if row["scheme"] == name]) if name in new and name in old else (),
-            downstream=changes.downstream.get(name, ()),
-        )
-        for name in names
+    return tuple(scheme_plan(old.get(name), new.get(name), flows, changes.downstream.get(name, ())) for name in names)
+
+
+def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
+    """Return what would change in the scheme that `old` or `new`, or both, define; `flows` are rows of planned_moves."""
+    [scheme, *_] = (each for each in (new, old) if each)
+    rows = [row for row in flows if row["scheme"] == scheme.name]
+    return SchemePlan(
+        scheme=scheme.name,
+        title=scheme.title,
+        segments=_segment_ids(old, new, rows),
+        flows=tuple(flow_of(row) for row in rows),
+        sample=_sample(new, rows) if new and old else (),
+        downstream=downstream,
     )
 
 

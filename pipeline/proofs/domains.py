@@ -37,10 +37,14 @@ _TEXT_AFTER, _TEXT_LAST = "\x01", chr(0x10FFFF)
 
 @dataclass(frozen=True, slots=True)
 class Domains:
-    """What the names of rules can be: their kinds, and the segments of the schemes that are referred to."""
+    """What the names of rules can be: their kinds, and the segments of the schemes that are referred to.
+
+    `always` names columns that are never empty, though their values are not known.
+    """
 
     kinds: Mapping[str, Kind]
     segments: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    always: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def _values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Sequence[
     values = sorted(set(_around(kind, constants)))
     if name in _COUNTS:
         values = [value for value in values if value >= 0]
-    return values if name in _REQUIRED else [*values, None]
+    return values if name in _REQUIRED or name in domains.always else [*values, None]
 
 
 def _around(kind: Kind, constants: Sequence[Any]) -> list[Any]:

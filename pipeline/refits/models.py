@@ -8,16 +8,17 @@ refits/<scheme>/<day>/promotion.json     from when on it is the model, and why a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
-from pipeline.clusters import ClusterModel, ClusterScheme, model_from_json
+from pipeline.clusters import ClusterModel, ClusterScheme, NotFitted, assignments, load_cluster_schemes, model_from_json
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.errors import DataError
 from pipeline.lake import Lake
+from pipeline.segments import Scheme, clusters_looked_at, with_assignments
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
 
 CANDIDATE, JUDGEMENT, PROMOTION = "candidate.json", "judgement.json", "promotion.json"
@@ -64,6 +65,24 @@ def current_model(lake: Lake, scheme: str) -> ClusterModel | None:
 def last_number(lake: Lake, scheme: str) -> int:
     """Return the highest number that a cluster of the scheme ever had, 0 where there was none."""
     return max((model_at(path).highest_number for path in stored_models(lake, scheme)), default=0)
+
+
+def models_of_night(
+    lake: Lake, company: Company, night: date, names: Container[str]
+) -> list[tuple[ClusterScheme, ClusterModel | NotFitted]]:
+    """Return those of `names` that are the company's schemes of clusters, each with the model that a stored night went by, if any."""
+    schemes = [scheme for scheme in load_cluster_schemes(company) if scheme.name in names]
+    days = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night)).get("models", {}) if schemes else {}
+    return [
+        (scheme, model_at(models_folder(lake, scheme.name) / f"{days[scheme.name]}.json") if days.get(scheme.name) else NotFitted("none"))
+        for scheme in schemes
+    ]
+
+
+def with_clusters_of(lake: Lake, company: Company, night: date, schemes: Iterable[Scheme]) -> tuple[Scheme, ...]:
+    """Return the schemes with the clusters that they look at, as the models that a stored night went by assign them."""
+    found = list(schemes)
+    return with_assignments(found, assignments(models_of_night(lake, company, night, clusters_looked_at(found))))
 
 
 def model_at(path: Path) -> ClusterModel:

@@ -13,17 +13,27 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.clusters import ClusterModel, model_from_json
+from pipeline.clusters import UNCLUSTERED, ClusterModel, load_cluster_schemes, model_from_json
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
-from pipeline.explanations import Case, ClusterExplanation, Explanation, Move, Ranks, cluster_explanation, explanation_of, moves_of
+from pipeline.explanations import (
+    Case,
+    ClusterExplanation,
+    Clustering,
+    Explanation,
+    Move,
+    Ranks,
+    cluster_explanation,
+    explanation_of,
+    moves_of,
+)
 from pipeline.history import TODO, intervals_of
 from pipeline.lake import Lake
 from pipeline.publish.pointer import current_publication
 from pipeline.rules import Value
-from pipeline.segments import Scheme, Schemes, load_schemes
+from pipeline.segments import Scheme, Schemes, clusters_looked_at, load_schemes
 from pipeline.segments.membership_statement import NEW_THIS_MONTH
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, Table
@@ -60,6 +70,7 @@ class Explained:
 class _Night:
     """What is read of a night for one customer."""
 
+    company: Company
     lake: Lake
     engine: Engine
     day: date
@@ -84,7 +95,7 @@ def explained(company: Company, lake: Lake, customer_id: str, day: date | None) 
     night = _stored_night(lake, day or (live.day if live else None))
     valid = company_valid(lake, company, night)
     with closing(DuckDBEngine(lake.root, memory_limit=MEMORY_LIMIT)) as engine:
-        asked = _Night(lake, engine, night, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
+        asked = _Night(valid, lake, engine, night, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
         memberships = _memberships(asked)
     return Explained(customer_id, night, live is not None and live.day == night, memberships, asked.schemes.not_computed)
 
@@ -109,13 +120,16 @@ def _memberships(asked: _Night) -> list[Membership]:
     titles, moves, models = _titles(asked), _moves(asked), _models(asked)
     kinds = {column.name: column.kind for column in asked.features.columns}
     by_name = {scheme.name: scheme for scheme in asked.schemes.schemes}
+    clusterings = _clusterings(asked, models, {each["scheme"]: each["segment"] for each in stored})
     return [
         Membership(
             scheme=each["scheme"],
             segment=each["segment"],
             title=titles.get((each["scheme"], each["segment"]), each["segment"]),
             evidence=each["evidence"] or "",
-            explanation=_explanation(asked, by_name, each, row) if each["scheme"] in by_name else None,
+            explanation=explanation_of(_case(asked, by_name, each["scheme"], row, clusterings), each["segment"], row, kinds)
+            if each["scheme"] in by_name
+            else None,
             moves=[move for move in moves if move.scheme == each["scheme"]],
             clusters=cluster_explanation(models[each["scheme"]], row, kinds) if each["scheme"] in models else None,
         )
@@ -130,11 +144,17 @@ def _models(asked: _Night) -> dict[str, ClusterModel]:
     return {scheme: model_from_json(path.read_text("utf-8"), where=str(path)) for scheme, path in paths.items()}
 
 
-def _explanation(asked: _Night, by_name: Mapping[str, Scheme], stored: Mapping[str, Any], row: Mapping[str, Value]) -> Explanation:
-    scheme = by_name[stored["scheme"]]
+def _clusterings(asked: _Night, models: Mapping[str, ClusterModel], stored: Mapping[str, str]) -> dict[str, Clustering]:
+    """Return how the customer is clustered by each scheme of clusters that the rules of others look at."""
+    named = clusters_looked_at(asked.schemes.schemes)
+    schemes = [scheme for scheme in load_cluster_schemes(asked.company) if scheme.name in named]
+    return {each.name: Clustering.of(each, models.get(each.name), stored.get(each.name, UNCLUSTERED)) for each in schemes}
+
+
+def _case(asked: _Night, by_name: Mapping[str, Scheme], name: str, row: Mapping[str, Value], clusterings: Mapping[str, Clustering]) -> Case:
+    scheme = by_name[name]
     ranks = {name: _ranks(asked, by_name[name], row) for name in (scheme.name, *scheme.references) if by_name[name].kind != "rules"}
-    case = Case(scheme, by_name, ranks.pop(scheme.name, None), ranks)
-    return explanation_of(case, stored["segment"], row, {column.name: column.kind for column in asked.features.columns})
+    return Case(scheme, by_name, ranks.pop(name, None), ranks, {cluster: clusterings[cluster] for cluster in scheme.clusters})
 
 
 def _ranks(asked: _Night, scheme: Scheme, row: Mapping[str, Value]) -> Ranks:

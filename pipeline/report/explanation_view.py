@@ -95,7 +95,7 @@ def _rule(explanation: Explanation) -> str:
 def standing_words(standing: Standing) -> str:
     """Return for people where a value stands."""
     others = f"{standing.rank_share:.1%} of customers have more frequent values"
-    return f"{standing.place}. of all values, with {standing.customer_count:,} customers; {others}"
+    return f"{standing.place}. of all values, with {standing.customer_count:,} customers who count; {others}"
 
 
 def judged_words(judged: Judged) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake import Lake, reading
 from pipeline.lineage import Lineage, Lineages
 from pipeline.publish.pointer import MANIFEST, current_publication
+from pipeline.refits.models import with_clusters_of
 from pipeline.segments import load_schemes
 from pipeline.spelling import did_you_mean
 from pipeline.tables import SEGMENT_PROFILES
@@ -31,7 +33,10 @@ def read_catalog(company: Company, lake: Lake, *, language: str = "", scheme: st
     files = {name: definition.file for name, definition in company.definitions("segments", ".toml").items()}
     clusters = [(found, files[found.name]) for found in load_cluster_schemes(company)]
     _require_language(language, company, languages_of(schemes, (found for found, _ in clusters)))
-    catalog = catalog_of(company, schemes, clusters, live_segments(lake), language=language or company.language)
+    live = live_segments(lake)
+    if live:
+        schemes = replace(schemes, schemes=with_clusters_of(lake, company, live.day, schemes.schemes))
+    catalog = catalog_of(company, schemes, clusters, live, language=language or company.language)
     return _only(catalog, scheme) if scheme else catalog
 
 

@@ -47,8 +47,9 @@ def _summary(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iter
         yield _segments(title, question, _largest(rows), company.currency, bar_width)
         if len(rows) > MOST_ROWS:
             yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
-    for name, reason in load_schemes(company).not_computed.items():
-        yield Text(f"{name}: not computed: {reason}\n")
+    lacking = load_schemes(company).not_computed
+    if lacking:
+        yield Text("".join(f"{name}: not computed: {reason}\n" for name, reason in lacking.items()))
     yield _rejected(lake, day)
     yield from _gates(lake, day)
     yield _where_next(company, lake, day)
@@ -89,8 +90,9 @@ def _lines_read(lake: Lake, day: date) -> str:
 
 
 def _schemes(company: Company) -> list[tuple[str, str, str]]:
-    """Return (name, title, question) of every scheme, what customers do before what they are, rules before clusters."""
-    described: list[Scheme | ClusterScheme] = [*load_schemes(company).schemes, *load_cluster_schemes(company)]
+    """Return (name, title, question) of every scheme: what customers do before what they are, then rules, values and clusters."""
+    by_kind: list[Scheme] = sorted(load_schemes(company).schemes, key=lambda scheme: scheme.kind != "rules")
+    described: list[Scheme | ClusterScheme] = [*by_kind, *load_cluster_schemes(company)]
     described.sort(key=lambda scheme: (scheme.level != "behavioural", LEVELS.index(scheme.level)))
     return [(scheme.name, scheme.title, scheme.question) for scheme in described]
 

@@ -6,34 +6,34 @@ and built anew with explicit casts, so that every engine gives the same answer. 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 from sqlglot import exp
 
 from pipeline.errors import ConfigError
+from pipeline.rules.cluster_ids import TODO, is_cluster_id, nearest_cluster_id
 from pipeline.rules.parameters import Parameter
 from pipeline.rules.text import LANGUAGE, RuleText, parsed, position
-from pipeline.rules.types import COMPARABLE, NUMERIC, Typed, alike, calculated, operation, typed_column, typed_number, wrapped
+from pipeline.rules.types import COMPARABLE, NUMERIC, Typed, alike, calculated, is_date, operation, typed_column, typed_number, wrapped
 from pipeline.spelling import did_you_mean
 from pipeline.tables import Kind
 
 MAX_LITERAL_DIGITS = 15  # Every such number is one correctly rounded division away from its DOUBLE.
-_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What rules may name: columns by kind, parameters, and the segments of other schemes.
 
-    `segments` holds for a column such as `rfm.segment` what may be compared with it, and the id that each stands for.
+    `segments` holds for a column such as `rfm.segment` what may be compared with it, and the id that each stands for; `clusters` has
+    the columns that are compared with ids of clusters.
     """
 
     names: Mapping[str, Kind]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     segments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    clusters: frozenset[str] = frozenset()
 
 
 def parse_rule(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Expression:
@@ -56,7 +56,7 @@ def parse_score(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Express
 
 
 def _rule(text: str, vocabulary: Vocabulary, where: str) -> _Rule:
-    return _Rule(RuleText(text, where, vocabulary.parameters), vocabulary.names, vocabulary.segments)
+    return _Rule(RuleText(text, where, vocabulary.parameters), vocabulary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ class _Rule:
     """What a check needs to know besides the node at hand."""
 
     text: RuleText
-    names: Mapping[str, Kind]
-    segments: Mapping[str, Mapping[str, str]]
+    vocabulary: Vocabulary
 
     def refusal(self, node: exp.Expr, what: str, todo: str = LANGUAGE) -> ConfigError:
         return self.text.refusal(what, position(node), todo)
@@ -91,10 +90,10 @@ def _inside(rule: _Rule, node: exp.Expr) -> Typed:
 
 
 def _column(rule: _Rule, node: exp.Expr) -> Typed:
-    kind = rule.names.get(node.name)
+    kind = rule.vocabulary.names.get(node.name)
     if kind is None:
-        suggestion = did_you_mean(node.name, rule.names)
-        todo = "Use a feature, a declared attribute, or the segment of a scheme that is not of clusters, such as rfm.segment."
+        suggestion = did_you_mean(node.name, rule.vocabulary.names)
+        todo = "Use a feature, a declared attribute, or the segment of another scheme, such as rfm.segment."
         raise rule.refusal(node, f"unknown name `{node.name}`{suggestion}", todo)
     return typed_column(node.name, kind)
 
@@ -124,16 +123,9 @@ def _null(rule: _Rule, node: exp.Expr) -> Typed:
 
 
 def _date(rule: _Rule, node: exp.Expr) -> Typed:
-    if not _is_date(node.name):
+    if not is_date(node.name):
         raise rule.refusal(node, "this is no date", "Write it as DATE '2026-01-31'.")
     return Typed(exp.cast(exp.Literal.string(node.name), "date"), Kind.DATE)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return bool(_ISO_DATE.fullmatch(text) and date.fromisoformat(text))
-    except ValueError:
-        return False
 
 
 def _connected(rule: _Rule, node: exp.Expr) -> Typed:
@@ -179,8 +171,17 @@ def _compared(rule: _Rule, operator: type[exp.Expr], left: exp.Expr, right: exp.
 
 def _items(rule: _Rule, nodes: Sequence[exp.Expr]) -> list[Typed]:
     """Return what is compared, with the ids of segments for what a person may write for them."""
-    named = next((rule.segments[node.name] for node in nodes if isinstance(node, exp.Column) and node.name in rule.segments), None)
+    columns, known = [node.name for node in nodes if isinstance(node, exp.Column)], rule.vocabulary
+    if known.clusters.intersection(columns):
+        return [_cluster(rule, node) for node in nodes]
+    named = next((known.segments[name] for name in columns if name in known.segments), None)
     return [_checked(rule, node) if named is None else _segment(rule, node, named) for node in nodes]
+
+
+def _cluster(rule: _Rule, node: exp.Expr) -> Typed:
+    if isinstance(node, exp.Literal) and node.is_string and not is_cluster_id(node.name):
+        raise rule.refusal(node, f"no such cluster: `{node.name}`{nearest_cluster_id(node.name)}", TODO)
+    return _checked(rule, node)
 
 
 def _segment(rule: _Rule, node: exp.Expr, named: Mapping[str, str]) -> Typed:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import reduce
 from typing import cast
 
@@ -15,6 +17,7 @@ NUMERIC = frozenset({Kind.INTEGER, Kind.MONEY, Kind.NUMBER})
 COMPARABLE = NUMERIC | {Kind.TEXT, Kind.DATE, Kind.FLAG}
 MAX_DIGITS = 38
 _SHORT_DIGITS = 18
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SAFE_DECIMALS = 6
 _COLUMN_DIGITS = {Kind.INTEGER: (19, 0), Kind.MONEY: (18, MONEY_DECIMALS)}
 _ATOMS = (exp.Column, exp.Literal, exp.Neg, exp.Boolean, exp.Cast)
@@ -28,6 +31,14 @@ class Typed:
     kind: Kind
     digits: int = 0
     decimals: int = 0
+
+
+def is_date(text: str) -> bool:
+    """Return whether `text` is a day that the calendar has, written as 2026-01-31."""
+    try:
+        return bool(_ISO_DATE.fullmatch(text) and date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def typed_column(name: str, kind: Kind) -> Typed:

@@ -2,7 +2,7 @@
 
 from pipeline.segments.loading import load_schemes
 from pipeline.segments.membership_statement import membership_statement, segments_statement
-from pipeline.segments.scheme import Scheme, Schemes, Segment, Signals
+from pipeline.segments.scheme import Scheme, Schemes, Segment, Signals, clusters_looked_at, with_assignments
 from pipeline.segments.strategies import STRATEGY_TEXTS, Strategy
 from pipeline.segments.undecided import Unmet, unmet_segments
 
@@ -14,8 +14,10 @@ __all__ = [
     "Signals",
     "Strategy",
     "Unmet",
+    "clusters_looked_at",
     "load_schemes",
     "membership_statement",
     "segments_statement",
     "unmet_segments",
+    "with_assignments",
 ]

@@ -27,9 +27,10 @@ FEWEST_CUSTOMERS = 5
 
 @dataclass(slots=True)
 class _Loaded:
-    """The schemes loaded so far, by name, for those that refer to them."""
+    """The schemes loaded so far, by name, for those that refer to them, and the names of those of clusters."""
 
     company: Company
+    clusters: frozenset[str] = frozenset()
     schemes: dict[str, Scheme] = field(default_factory=dict)
 
 
@@ -41,7 +42,7 @@ def load_schemes(company: Company) -> Schemes:
     """
     definitions = company.definitions("segments", ".toml")
     contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
-    loaded = _Loaded(company)
+    loaded = _Loaded(company, frozenset(definitions.keys() - contents.keys()))
     named = {name: references(values) for name, values in contents.items()}
     for name in in_order(named, {name: definitions[name].file for name in contents}):
         loaded.schemes[name] = _scheme(loaded, definitions[name], contents[name], named[name])
@@ -90,6 +91,7 @@ def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], nam
         strategy=take_strategy(content, language),
         parameters=vocabulary.parameters,
         references=_referred(loaded, named),
+        clusters=_clusters(loaded, named),
     )
     place = Place(definition, vocabulary, language)
     scheme = _decided_by_rules(scheme, content, place) if kind == "rules" else _decided_by_values(scheme, content, place)
@@ -175,10 +177,12 @@ def _require_distinct(segments: Sequence[Segment], places: Sequence[str]) -> Non
 def _proven(loaded: _Loaded, scheme: Scheme, vocabulary: Vocabulary, place: Place) -> Scheme:
     closed = [loaded.schemes[name] for name in scheme.references if loaded.schemes[name].is_closed]
     segments = {f"{other.name}{SUFFIX}": [segment.id for segment in other.segments] for other in closed}
+    always = frozenset(f"{name}{SUFFIX}" for name in scheme.clusters)
     places = places_of(place.definition, len(scheme.segments))
     rules = [Rule(segment.id, eligibility(segment), where) for segment, where in zip(scheme.segments, places, strict=True)]
     is_ordered = scheme.decision == "first_match"
-    return replace(scheme, proof=require_proven(rules, Domains(vocabulary.names, segments), where=str(scheme.file), is_ordered=is_ordered))
+    domains = Domains(vocabulary.names, segments, always)
+    return replace(scheme, proof=require_proven(rules, domains, where=str(scheme.file), is_ordered=is_ordered))
 
 
 def _vocabulary(loaded: _Loaded, content: Section, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
@@ -186,10 +190,11 @@ def _vocabulary(loaded: _Loaded, content: Section, named: Sequence[str]) -> tupl
     names, missing = _names(loaded.company, content)
     parameters = require_parameters(content.take("parameters", dict, default={}), str(content.file))
     others = {name: loaded.schemes[name] for name in named if name in loaded.schemes}
-    referred = dict.fromkeys((f"{name}{SUFFIX}" for name in others), Kind.TEXT)
+    clusters = frozenset(f"{name}{SUFFIX}" for name in named if name in loaded.clusters)
+    referred = dict.fromkeys((*(f"{name}{SUFFIX}" for name in others), *clusters), Kind.TEXT)
     segments = {f"{name}{SUFFIX}": _words(other) for name, other in others.items() if other.is_closed}
     lacking = tuple(name for name, other in others.items() if other.missing)
-    return Vocabulary({**names, **referred}, parameters, segments), (*missing, *lacking)
+    return Vocabulary({**names, **referred}, parameters, segments, clusters), (*missing, *lacking)
 
 
 def _words(scheme: Scheme) -> dict[str, str]:
@@ -200,6 +205,11 @@ def _words(scheme: Scheme) -> dict[str, str]:
 def _referred(loaded: _Loaded, named: Sequence[str]) -> tuple[str, ...]:
     known = [name for name in named if name in loaded.schemes]
     return tuple(dict.fromkeys(name for other in known for name in (*loaded.schemes[other].references, other)))
+
+
+def _clusters(loaded: _Loaded, named: Sequence[str]) -> tuple[str, ...]:
+    behind = (name for other in named if other in loaded.schemes for name in loaded.schemes[other].clusters)
+    return tuple(sorted({*behind, *loaded.clusters.intersection(named)}))
 
 
 def _names(company: Company, content: Section) -> tuple[dict[str, Kind], tuple[str, ...]]:

@@ -22,7 +22,8 @@ _RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value",
 def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
     """Return the statement that gives customer_id, scheme, segment and evidence, one row per customer and scheme, unsorted.
 
-    It reads the registered table customer_features, alike on every engine. No scheme is a ValueError.
+    It reads the registered table customer_features, alike on every engine. No scheme is a ValueError, one that looks at clusters
+    without their assignments a KeyError.
     """
     by_name = {scheme.name: scheme for scheme in schemes}
     first, *others = (membership_statement(scheme, by_name) for scheme in schemes)
@@ -65,6 +66,8 @@ def _memberships(scheme: Scheme, relation: exp.Expression, chosen: exp.Expressio
 def _relation(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Expression:
     """Return the features, with the segment of each scheme that is referred to as one more column."""
     relation: exp.Expression = exp.to_table(CUSTOMER_FEATURES.name)
+    for name in scheme.clusters:
+        relation = _clustered(relation, name, scheme.assignments[name])
     for name in scheme.references:
         other = by_name[name]
         if other.kind != "rules":
@@ -79,6 +82,14 @@ def _relation(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Expression:
             query = exp.select("*", exp.alias_(decision(other), f"{name}{SUFFIX}", quoted=True))
         relation = query.from_(relation).subquery(f"with_{name}")
     return relation
+
+
+def _clustered(relation: exp.Expression, name: str, assignment: exp.Query) -> exp.Expression:
+    """Return `relation` with each customer's cluster as one more column."""
+    known, assigned = exp.alias_(relation, "known", table=True), assignment.subquery(f"assigned_{name}")
+    is_same = exp.column("customer_id", "known").eq(exp.column("customer_id", assigned.alias))
+    segment = exp.alias_(exp.column("segment", assigned.alias), f"{name}{SUFFIX}", quoted=True)
+    return exp.select("known.*", segment).from_(known).join(assigned, on=is_same).subquery(f"with_{name}")
 
 
 def _scores(scheme: Scheme) -> list[exp.Expr]:

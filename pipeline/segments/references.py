@@ -1,4 +1,4 @@
-"""In which order schemes load: each after those whose segments its rules look at."""
+"""In which order schemes load: each after those whose segments its rules look at; clusters look at none."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -82,8 +82,9 @@ class Scheme:
     Of kind `rules`, segments decide in order or by score; of kind `values`, each value of `attribute` is a segment, at most
     `most_segments` of them and none of fewer than `fewest_customers`, for those whom `rule` takes; of kind `value_tiers`, values are
     ranked by their customers.
-    `references` names the schemes that its rules look at, those that these look at before them. `uncomputed` are segments that need a
-    source which the company lacks.
+    `references` names the schemes that its rules look at, those that these look at before them; `clusters` the schemes of clusters
+    that these or its own rules look at, `assignments` the statement of `customer_id, segment` of each. `uncomputed` are segments that
+    need a source which the company lacks.
     """
 
     name: str
@@ -108,6 +109,8 @@ class Scheme:
     questions: Mapping[str, str] = field(default_factory=dict, hash=False)
     parameters: Mapping[str, object] = field(default_factory=dict, hash=False)
     references: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+    assignments: Mapping[str, exp.Query] = field(default_factory=dict, hash=False)
     proof: Proof | None = None
 
     @property
@@ -146,3 +149,13 @@ class Schemes:
     schemes: tuple[Scheme, ...]
     not_computed: Mapping[str, str]
     uncomputed: tuple[Scheme, ...] = ()
+
+
+def clusters_looked_at(schemes: Iterable[Scheme]) -> frozenset[str]:
+    """Return the names of the schemes of clusters that any of these look at."""
+    return frozenset(name for scheme in schemes for name in scheme.clusters)
+
+
+def with_assignments(schemes: Iterable[Scheme], assignments: Mapping[str, exp.Query]) -> tuple[Scheme, ...]:
+    """Return the schemes with the statements of the clusters that they look at, without which none of such a scheme can be made."""
+    return tuple(replace(scheme, assignments={name: assignments[name] for name in scheme.clusters}) for scheme in schemes)

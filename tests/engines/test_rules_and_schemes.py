@@ -13,13 +13,14 @@ import pytest
 from builders import a_company, an_attribute, write_rows
 from sqlglot import exp
 
+from pipeline.clusters import Cluster, ClusterModel, ModelFeature, assignments, load_cluster_schemes
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
 from pipeline.rules import Vocabulary, parse_rule
-from pipeline.segments import load_schemes, segments_statement
+from pipeline.segments import load_schemes, segments_statement, with_assignments
 from pipeline.tables import CUSTOMER_FEATURES, Column, Kind
 
 NIGHT = date(2024, 3, 31)
@@ -34,6 +35,7 @@ COLUMNS = {
     "favourite_category": TEXTS, "main_channel": TEXTS, "is_prospect": [True, False], "is_member": [None, True, False],
     'Größe "x"': TEXTS,
     "r_score": [None, 1, 2, 3, 4, 5], "fm_score": [None, 1, 2, 3, 4, 5], "lifetime_order_day_count": [0, 1, 2],
+    "order_day_count": [0, 1, 2],
     "last_gap_days": [None, 1, 50], "new_limit_days": [None, 20.0], "active_limit_days": [None, 30.5],
     "dormant_limit_days": [None, 45.0], "rhythm_days": [None, 20.0],
 }  # fmt: skip
@@ -90,13 +92,45 @@ title = "Rest"
 description = "Rest."
 otherwise = true
 """
+CLUSTERED = """
+title = "By clusters and by values of others"
+kind = "rules"
+level = "behavioural"
+question = "Do clusters read alike?"
+evidence = ["order_count"]
+[[segment]]
+id = "x"
+title = "X"
+description = "X."
+rule = "behaviour_clusters.segment = 'cluster_2' AND referring.segment = 'rest'"
+[[segment]]
+id = "y"
+title = "Y"
+description = "Y."
+rule = "behaviour_clusters.segment IN ('cluster_1', 'cluster_3')"
+[[segment]]
+id = "rest"
+title = "Rest"
+description = "Rest."
+otherwise = true
+"""
+MODEL = ClusterModel(
+    "behaviour_clusters", NIGHT, "k-means", "by hand", 1, "0" * 64, 30, 0.5,
+    (
+        ModelFeature("spend_amount", "log1p", 0.0, 0.0, 7.0, 4.0, 1.5),
+        ModelFeature("recency_days", "none", 400.0, 0.0, 365.0, 90.0, 80.0),
+        ModelFeature("order_count", "log1p", 0.0, 0.0, 4.0, 1.5, 0.8),
+    ),
+    (),
+    tuple(Cluster(f"cluster_{n}", f"{n}", 10, 0.9, at) for n, at in enumerate([(1.2, -0.9, 1.1), (-0.2, 0.1, 0.0), (-0.9, 1.6, -0.8)], 1)),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     folder: Path = tmp_path_factory.mktemp("company")
     (folder / "segments").mkdir()
-    for name, text in {"everything": SCHEME, "channels": CHANNELS, "referring": REFERRING}.items():
+    for name, text in {"everything": SCHEME, "channels": CHANNELS, "referring": REFERRING, "clustered": CLUSTERED}.items():
         (folder / "segments" / f"{name}.toml").write_text(text, "utf-8")
     attributes = (Column("is_member", Kind.FLAG, ""), Column('Größe "x"', Kind.TEXT, ""))
     return a_company(folder, attributes=tuple(an_attribute(column) for column in attributes))
@@ -164,7 +198,9 @@ def test_rules_decide_alike_on_both_engines(engines: tuple[Engine, Engine], comp
 
 
 def test_segments_and_evidence_are_equal_on_both_engines(engines: tuple[Engine, Engine], company: Company) -> None:
-    schemes = load_schemes(company).schemes
+    clusters = [(scheme, MODEL) for scheme in load_cluster_schemes(company)]
+    schemes = with_assignments(load_schemes(company).schemes, assignments(clusters))
     duck, spark = (sorted_rows(engine, segments_statement(schemes)) for engine in engines)
     assert duck == spark
     assert len(duck) == 400 * len(schemes)
+    assert {row["segment"] for row in duck if row["scheme"] == "clustered"} == {"x", "y", "rest"}

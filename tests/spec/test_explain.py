@@ -337,6 +337,9 @@ def test_rules_that_are_left_out_of_a_try_could_not_have_held(shop: tuple[Compan
                 assert narrowed.segment_of(change.applied(row)) == case.segment_of(change.applied(row))
 
 
+EARLY = ("shopper_groups", "insufficient_evidence")
+
+
 def test_the_command_fills_the_customers_values_into_the_rule_as_written(shop: tuple[Company, Lake], everybody: list[Explained]) -> None:
     run = asked(shop, "c1", "--json")
     schemes = {each["scheme"]: each for each in json.loads(run.stdout)["schemes"]}
@@ -347,6 +350,9 @@ def test_the_command_fills_the_customers_values_into_the_rule_as_written(shop: t
     rest = next(each.explanation for _, each in explanations(everybody) if (each.scheme, each.segment) == ("focus", "rest"))
     assert rest is not None
     assert rest.values.keys() == {"rfm.segment", "income", "town", "is_subscriber", "member_since", "average_order_amount", "@rich"}
+    early = next(each.explanation for _, each in explanations(everybody) if (each.scheme, each.segment) == EARLY)
+    assert early is not None
+    assert (early.judged, early.values.keys()) == ((), {"order_count", "visit_count_90_days", "@fewest_orders", "@fewest_visits"})
     assert groups["decided_by"] == "highest_score"
     assert {score["segment"] for score in groups["scores"]} == {"keen", "cautious"}
     keen = next(score for score in groups["scores"] if score["segment"] == "keen")

@@ -216,7 +216,7 @@ def test_a_refusal_names_the_file_the_place_and_what_to_do() -> None:
         "      OR r_scor = 1\n"
         "         ^\n"
         "  where: segments/x.toml:7, line 2, column 6 of the rule\n"
-        "  next:  Use a feature, a declared attribute, or the segment of a scheme of rules, such as rfm.segment."
+        "  next:  Use a feature, a declared attribute, or the segment of another scheme, such as rfm.segment."
     )
 
 

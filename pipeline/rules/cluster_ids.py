@@ -1,0 +1,23 @@
+"""Ids of clusters: how rules write them, whichever of them a model happens to have."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.spelling import did_you_mean
+
+TODO = "Write the id of a cluster, such as cluster_1, or unclustered: a refit may change titles, and segments catalog shows both."
+_OUTSIDE = "unclustered"
+_ID = re.compile(r"cluster_[1-9][0-9]{0,3}")
+_NUMBER = re.compile(r"(?<![0-9])0*([1-9][0-9]{0,3})(?![0-9])")
+
+
+def is_cluster_id(text: str) -> bool:
+    """Return whether a model can have a cluster of this id, or `text` stands for customers in none."""
+    return text == _OUTSIDE or _ID.fullmatch(text) is not None
+
+
+def nearest_cluster_id(text: str) -> str:
+    """Return ` (did you mean `x`?)` for the nearest id, by its number if there is one, or an empty string."""
+    numbers = _NUMBER.findall(text)
+    return f" (did you mean `cluster_{numbers[0]}`?)" if len(numbers) == 1 else did_you_mean(text.lower(), [_OUTSIDE])
