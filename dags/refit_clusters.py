@@ -1,8 +1,7 @@
 """Cluster models are fitted anew: a candidate, judged beside the current model, promoted or refused.
 
-Runs on the first noon of each month for the last whole day, whose night must be stored. A promoted model is valid from the
-next night on: no stored night changes. With `is_approval_asked` a person decides before that; a rejected candidate is kept
-as a file. A refused one fails the run with the reason, and the current model stays.
+Runs on each month's first noon for the last whole day, whose night must be stored; valid from the next night on. With
+`is_approval_asked` a person decides. A refused one fails the run, and the current model stays. Predictions are refitted beside.
 """
 
 from __future__ import annotations
@@ -57,3 +56,4 @@ with DAG(
     promote = task(trigger_rule="none_failed_min_one_success")(step(steps.promote))(day)
     chain(task(step(steps.refit))(day), branch, task(told)(day), approve, promote)
     chain(branch, promote)
+    task(step(steps.refit_predictions))(day)

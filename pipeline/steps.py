@@ -96,7 +96,7 @@ def features(day: str, *, known: str | None = None, connections: Connections = f
 
 
 def segment(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:  # noqa: ARG001
-    """Assign every customer to a segment of every scheme, profile the segments, and tell who moved and why.
+    """Assign every customer to a segment of every scheme, predict their value, profile the segments, and tell who moved and why.
 
     With a later night `known`, as a restatement, of which no moves are told.
     """
@@ -104,9 +104,11 @@ def segment(day: str, *, known: str | None = None, connections: Connections = fr
     from pipeline.intervals import keep_intervals
     from pipeline.memberships import compute_segments
     from pipeline.moves import keep_moves
+    from pipeline.predicting import keep_predictions
 
     with _night(day, known) as night, _engine(night.lake) as engine:
         compute_segments(night.company, night.lake, engine, night.day, known=night.known)
+        keep_predictions(night.company, night.lake, engine, night.day, known=night.known)
         if night.known == night.day:
             keep_drifts(night.company, night.lake, engine, night.day)
         keep_intervals(night.lake, engine, night.day, known=night.known)
@@ -184,6 +186,23 @@ def promote(
     company, lake = _company_and_lake()
     with lake.lock("refits"):
         promote_night(company, lake, date.fromisoformat(day), scheme=scheme, override=override_reason)
+
+
+def refit_predictions(day: str, *, is_held: bool = False, connections: Connections = from_environment) -> None:  # noqa: ARG001
+    """Fit and test what predicts customers' value on what night `day` knows, and make it valid from the next night on unless held.
+
+    Raises RefitRefused where it does not beat last year's spend: then nothing is predicted from the next night on.
+    """
+    from pipeline.erasure.erasing import beside_erasures
+    from pipeline.refits.predictions import promote_trial, store_trial, tried
+
+    company, lake = _company_and_lake()
+    with beside_erasures(lake), lake.lock("refits"), _engine(lake) as engine:
+        trial = tried(company, lake, engine, date.fromisoformat(day))
+        said = store_trial(lake, trial)
+        log.info("%s: %s: %s", said["scheme"], said["verdict"], said["reason"])
+        if not is_held:
+            promote_trial(lake, trial)
 
 
 def _require_target(company: Company, connections: Connections) -> None:

@@ -558,6 +558,22 @@ SEGMENT_STRATEGIES = Table(
     is_published=True,
 )
 
+CUSTOMER_PREDICTIONS = Table(
+    "customer_predictions",
+    "One row per customer: what the next 90 days are expected to bring, by a model that was tested on days it had not seen.",
+    (
+        _CUSTOMER,
+        Column(
+            "expected_spend_amount", Kind.NUMBER, "Spend net of refunds that is expected in the next 90 days; empty where not predicted."
+        ),
+        Column("repeat_probability", Kind.NUMBER, "Probability of an order in the next 90 days, 0 to 1; empty where not predicted."),
+        Column("evidence", Kind.TEXT, "The model, by the night it was fitted on; or `not predicted` and why.", required=True),
+    ),
+    ("customer_id",),
+    Partition.NIGHT,
+    is_published=True,
+)
+
 CUSTOMER_VISITS = Table(
     "customer_visits",
     "Worked out aside: what each visitor did in 90 days.",
@@ -683,5 +699,6 @@ ALL_TABLES = (
     SEGMENT_MOVES,
     SEGMENT_PROFILES,
     SEGMENT_STRATEGIES,
+    CUSTOMER_PREDICTIONS,
 )
 PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published)

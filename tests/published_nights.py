@@ -15,7 +15,16 @@ from builders import write_rows
 
 from pipeline.company import Company
 from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, SEGMENT_STRATEGIES, Kind, Table
+from pipeline.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_PREDICTIONS,
+    CUSTOMER_SEGMENTS,
+    SEGMENT_MOVES,
+    SEGMENT_PROFILES,
+    SEGMENT_STRATEGIES,
+    Kind,
+    Table,
+)
 
 SCHEME = "rfm"
 TARGET_TABLES = (
@@ -35,6 +44,7 @@ def write_night(lake: Lake, company: Company, day: date, segments: dict[str, str
     features = company.table(CUSTOMER_FEATURES)
     sizes = Counter(segments.values())
     write_rows(lake, features, [a_row(features, customer_id=customer) for customer in segments], day=day)
+    write_rows(lake, CUSTOMER_PREDICTIONS, [a_row(CUSTOMER_PREDICTIONS, customer_id=customer) for customer in segments], day=day)
     write_memberships(lake, day, {(customer, SCHEME): segment for customer, segment in segments.items()})
     profiles = [a_row(SEGMENT_PROFILES, scheme=SCHEME, segment=segment, customer_count=size) for segment, size in sizes.items()]
     write_rows(lake, SEGMENT_PROFILES, profiles, day=day)

@@ -15,7 +15,15 @@ from pipeline.errors import ConfigError
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
 from pipeline.spelling import did_you_mean
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, SEGMENT_MOVES, SEGMENT_PROFILES, SEGMENT_STRATEGIES
+from pipeline.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_PREDICTIONS,
+    CUSTOMER_SEGMENTS,
+    EXTRACTIONS,
+    SEGMENT_MOVES,
+    SEGMENT_PROFILES,
+    SEGMENT_STRATEGIES,
+)
 from pipeline.valid_definitions import definitions_digest
 
 Stage = Literal["read", "features", "segments", "audit", "publish"]
@@ -32,6 +40,7 @@ STAGE_OF_TABLE: dict[str, Stage] = {
     SEGMENT_PROFILES.name: "segments",
     SEGMENT_STRATEGIES.name: "segments",
     SEGMENT_MOVES.name: "segments",
+    CUSTOMER_PREDICTIONS.name: "segments",
 }
 
 

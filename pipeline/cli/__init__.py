@@ -14,6 +14,7 @@ from pipeline.cli.explain import explain
 from pipeline.cli.history import history
 from pipeline.cli.plan import apply, plan
 from pipeline.cli.refit import promote, refit
+from pipeline.cli.refit_predictions import refit_predictions
 from pipeline.cli.rollback import rollback
 from pipeline.cli.run import run, summary
 from pipeline.cli.status import status
@@ -40,6 +41,7 @@ app.command()(plan)
 app.command()(apply)
 app.command()(refit)
 app.command()(promote)
+app.command()(refit_predictions)
 
 
 @app.command()

@@ -47,7 +47,7 @@ def ran(deployment: Deployment, found: Path, conf: dict[str, Any]) -> Facts:
 
 
 def test_a_run_fits_judges_and_promotes_without_asking_anybody(town: Deployment, facts: Facts) -> None:
-    ended = {"business_day": "success", "refit": "success", "next_task": "success", "promote": "success"}
+    ended = {"business_day": "success", "refit": "success", "next_task": "success", "promote": "success", "refit_predictions": "success"}
     assert facts["states"] == {**ended, "told": "skipped", "approve": "skipped"}
     assert [path.name for path in (town.lake / "models" / "behaviour_clusters").iterdir()] == [f"{DAY + timedelta(days=31)}.json"]
 

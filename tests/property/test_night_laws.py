@@ -22,6 +22,7 @@ NIGHT_TABLES = (
     "segment_profiles",
     "segment_strategies",
     "segment_moves",
+    "customer_predictions",
     "population_rhythm",
     "population_baselines",
 )

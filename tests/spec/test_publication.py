@@ -75,6 +75,7 @@ def test_the_manifest_says_what_the_folder_holds(company: Company, lake: Lake) -
         "segment_moves": 1,
         "segment_profiles": 2,
         "segment_strategies": 1,
+        "customer_predictions": 2,
     }
     assert manifest(lake)["policies"]["time_zone"] == "Europe/Berlin"
     assert manifest(lake)["day"] == "2025-03-03"

@@ -1,0 +1,39 @@
+"""What is predicted is the same on DuckDB and on Spark."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from prediction_nights import outcomes_of
+from refit_nights import KINDS, customers_of, only_clusters, write_features
+
+from pipeline.engines import Engine
+from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.lake import Lake
+from pipeline.predictions import NotPredicted, fitted, predictions_statement
+from pipeline.tables import CUSTOMER_FEATURES
+
+NIGHT = date(2024, 12, 31)
+
+
+def test_both_engines_predict_alike(tmp_path: Path, spark: Engine) -> None:
+    lake, company = Lake(tmp_path / "lake"), only_clusters(tmp_path / "company")
+    customers = customers_of(*KINDS, each=20)
+    ever = pa.array([row % 9 for row in range(customers.num_rows)], pa.int64())
+    spend = pa.array([row * 1000.0 - 50 for row in range(customers.num_rows)]).cast(pa.decimal128(18, 4))
+    extra = customers.append_column("lifetime_order_day_count", ever).append_column("lifetime_spend_amount", spend)
+    write_features(lake, company, extra, NIGHT)
+    statements = [predictions_statement(by) for by in (fitted(outcomes_of(), NIGHT), NotPredicted(NIGHT, "it isn't"))]
+    told: list[list[pa.Table]] = []
+    for engine in (DuckDBEngine(lake.root, memory_limit="1GB"), spark):
+        engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
+        told.append([engine.run(each, {"window_days": 365}).read_all() for each in statements])
+    for ours, theirs in zip(*told, strict=True):
+        assert ours.select(["customer_id", "evidence"]).to_pylist() == theirs.select(["customer_id", "evidence"]).to_pylist()
+        for name, unit in (("expected_spend_amount", 0.01), ("repeat_probability", 0.0001)):
+            one, other = (table[name].to_numpy().astype(float) for table in (ours, theirs))
+            np.testing.assert_allclose(one, other, atol=1.001 * unit, rtol=1e-9)
+    assert sum(row["expected_spend_amount"] is not None for row in told[0][0].to_pylist()) == sum(value > 0 for value in ever.to_pylist())
