@@ -11,10 +11,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,12 +22,18 @@ from zoneinfo import ZoneInfo
 import psutil
 import pytest
 from deployments import CANARY, REPO, Deployment, a_small_company
+from refit_nights import customers_of, write_features
 
 from pipeline.calendar import business_day
+from pipeline.company import load_company
+from pipeline.lake import Lake
 
-DAG, BACKFILL = "/api/v2/dags/nightly_segments", "/api/v2/dags/backfill_segments"
+DAG, BACKFILL, REFIT = (f"/api/v2/dags/{name}" for name in ("nightly_segments", "backfill_segments", "refit_clusters"))
 OTHER_DAY = "2024-03-30"
+CLUSTERED_DAY = date(2024, 2, 29)
 RUN_SECONDS = 240
+READING_SECONDS = 8
+ENDED = {"success", "failed", "skipped", "upstream_failed"}
 
 
 @dataclass(slots=True)
@@ -60,7 +66,7 @@ class Interface:
         assert answer.status < 400, content
         return content
 
-    def trigger(self, conf: dict[str, str], *, dag: str = DAG) -> str:
+    def trigger(self, conf: dict[str, Any], *, dag: str = DAG) -> str:
         return str(self.call("POST", f"{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
     def finished_runs(self, count: int, *, dag: str = DAG) -> dict[str, str]:
@@ -73,6 +79,25 @@ class Interface:
             time.sleep(1)
         raise AssertionError(f"not finished within {RUN_SECONDS} s: {states}")
 
+    def decided(self, decision: str) -> dict[str, str]:
+        """Ask for a refit that a person decides on, decide, and return the state of each of its tasks."""
+        conf = {"day": CLUSTERED_DAY.isoformat(), "is_approval_asked": True}
+        tasks = f"{REFIT}/dagRuns/{self.trigger(conf, dag=REFIT)}/taskInstances"
+        self._wait_for(tasks, lambda states: states.get("approve") == "awaiting_input")
+        # An answer before the scheduler has heard that the task waits would fail the task; no person is as quick.
+        time.sleep(READING_SECONDS)
+        self.call("PATCH", f"{tasks}/approve/-1/hitlDetails", {"chosen_options": [decision]})
+        return self._wait_for(tasks, lambda states: None not in states.values() and set(states.values()) <= ENDED)
+
+    def _wait_for(self, tasks: str, is_so: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            states = {task["task_id"]: task["state"] for task in self.call("GET", tasks)["task_instances"]}
+            if is_so(states):
+                return states
+            time.sleep(1)
+        raise AssertionError(f"not so within {RUN_SECONDS} s: {states}")
+
 
 @dataclass(frozen=True, slots=True)
 class Evening:
@@ -83,6 +108,9 @@ class Evening:
     states: dict[str, str]
     asked: str
     misspelt: str
+    rejected: dict[str, str]
+    models_after_rejection: list[str]
+    approved: dict[str, str]
     listening: set[str]
     left_over: list[psutil.Process]
     exit_code: int
@@ -92,6 +120,8 @@ class Evening:
 def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
     folder = tmp_path_factory.mktemp("served")
     deployment = Deployment.of(a_small_company(folder / "company"), folder)
+    kinds = customers_of("regulars", "bargain hunters", "newcomers", each=60)
+    write_features(Lake(deployment.lake), load_company(deployment.company), kinds, CLUSTERED_DAY)
     port = _free_port()
     command = [sys.executable, str(REPO / "dags" / "serve_ui.py"), *deployment.options, "--port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(REPO)}
@@ -108,16 +138,24 @@ def _watched(interface: Interface, deployment: Deployment) -> Evening:
     health = interface.call("GET", "/api/v2/monitor/health")
     interface.trigger({"first_day": OTHER_DAY, "last_day": OTHER_DAY}, dag=BACKFILL)
     misspelt = interface.trigger({"dya": OTHER_DAY})
-    for dag in (DAG, BACKFILL):
+    for dag in (DAG, BACKFILL, REFIT):
         interface.call("PATCH", f"{dag}?update_mask=is_paused", {"is_paused": False})
     states = interface.finished_runs(3)
     assert set(interface.finished_runs(1, dag=BACKFILL).values()) == {"success"}
     (asked,) = (run for run in states if run != misspelt and not run.startswith("scheduled__"))
+    rejected = interface.decided("Reject")
+    models = _models(deployment)
+    approved = interface.decided("Approve")
     children = psutil.Process(interface.process.pid).children(recursive=True)
     listening = {c.laddr.ip for child in children for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN}
     interface.process.send_signal(signal.SIGINT)
     exit_code = interface.process.wait(60)
-    return Evening(deployment, health, states, asked, misspelt, listening, [child for child in children if child.is_running()], exit_code)
+    left_over = [child for child in children if child.is_running()]
+    return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, listening, left_over, exit_code)
+
+
+def _models(deployment: Deployment) -> list[str]:
+    return sorted(path.name for path in (deployment.lake / "models" / "behaviour_clusters").glob("*.json"))
 
 
 def _free_port() -> int:
@@ -148,8 +186,10 @@ def test_a_misspelt_key_fails_the_run_and_the_log_says_which(evening: Evening) -
 
 def test_tasks_pass_on_nothing_but_their_dates(evening: Evening) -> None:
     with closing(sqlite3.connect(evening.deployment.home / "airflow.db")) as database:
-        passed = set(database.execute("SELECT task_id, key, value FROM xcom WHERE task_id <> 'night'"))
-        (ended,) = database.execute("SELECT data_interval_end FROM dag_run WHERE run_type = 'scheduled'").fetchone()
+        nights = "SELECT task_id, key, value FROM xcom WHERE task_id <> 'night' AND dag_id <> 'refit_clusters'"
+        passed = set(database.execute(nights))
+        scheduled = "SELECT data_interval_end FROM dag_run WHERE run_type = 'scheduled' AND dag_id = 'nightly_segments'"
+        (ended,) = database.execute(scheduled).fetchone()
     scheduled_day = business_day(datetime.fromisoformat(ended).replace(tzinfo=UTC), ZoneInfo("Europe/Berlin"))
     days = {("business_day", "return_value", f'"{day}"') for day in (scheduled_day, OTHER_DAY)}
     assert passed == {*days, ("nights", "return_value", f'[{{"day": "{OTHER_DAY}"}}]')}
@@ -157,6 +197,17 @@ def test_tasks_pass_on_nothing_but_their_dates(evening: Evening) -> None:
 
 def test_airflow_keeps_no_value_of_any_customer_after_nights_under_a_scheduler(evening: Evening) -> None:
     assert CANARY.encode() not in evening.deployment.everything_airflow_kept()
+
+
+def test_a_refit_that_a_person_rejects_changes_no_model(evening: Evening) -> None:
+    assert evening.rejected["refit"] == "success"
+    assert evening.rejected["promote"] == "skipped"
+    assert evening.models_after_rejection == []
+
+
+def test_a_refit_that_a_person_approves_is_promoted(evening: Evening) -> None:
+    assert (evening.approved["approve"], evening.approved["promote"]) == ("success", "success")
+    assert len(_models(evening.deployment)) == 1
 
 
 def test_every_port_is_on_loopback(evening: Evening) -> None:
