@@ -14,10 +14,13 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.segments.decision_tree import FEW_RULES, Choice, Cut, Limits, Tree, cases_of, choices_of, tree_of
+from pipeline.segments.decision_tree import FEW_RULES, Choice, Cut, Limits, Tree, cases_of, choices_of, sorted_for, tree_of
 
 MOST_LEVELS, MOST_COMPARED = 14, 8
 _MOST_ENTRIES = 8  # of a list, for each rule: a tree that leans to one side would make long ones
+
+COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_MIXED = (exp.Connector, exp.Not, exp.Is, exp.In)  # may be true though a part of them is unknown
 
 Key = tuple[Any, ...]
 
@@ -59,10 +62,11 @@ def first_of(pairs: Sequence[tuple[exp.Expr, exp.Expr]], otherwise: exp.Expr | N
     choices, limits = choices_of(pairs)
     if len(choices) <= FEW_RULES:
         return Found(relation, cases_of(choices, limits, otherwise))
-    walk = _walk(tree_of(choices, limits, 1))
+    walk = _walk(tree_of(choices, limits, 1)) if all(map(_are_alike, limits.nodes.values())) else None
     said = _said(walk.ends) if walk and len(walk.ends) <= _MOST_ENTRIES * len(choices) else []
     if not walk or not 0 < len(said) <= MOST_COMPARED:
-        return Found(relation, cases_of(tree_of(choices, limits, FEW_RULES), limits, otherwise))
+        tree = tree_of(choices, limits, FEW_RULES)
+        return Found(sorted_for(tree, limits, relation), cases_of(tree, limits, otherwise))
     names = tuple(f"place.{level}" for level in range(len(walk.levels)))
     for level, name in enumerate(names):
         place = _step(walk.levels[level], limits, names[level - 1] if level else "")
@@ -123,12 +127,14 @@ def _sentence(node: exp.Expr, constants: list[exp.Expr]) -> Key:
     """Return what `node` says with its constants left out; they are added to `constants` in order."""
     if isinstance(node, exp.Column):
         return (exp.Column, node.name)
+    if isinstance(node, exp.DataType):
+        return _type(node)
     kind = _kind(node)
     if kind:
         constants.append(node)
         return kind
-    children = (value if isinstance(value, list) else [value] for value in node.args.values() if value is not None)
-    parts = [_sentence(part, constants) if isinstance(part, exp.Expr) else part for parts in children for part in parts]
+    given = ((name, value if isinstance(value, list) else [value]) for name, value in node.args.items() if value is not None)
+    parts = [(name, _sentence(part, constants) if isinstance(part, exp.Expr) else part) for name, values in given for part in values]
     return (type(node), *parts)
 
 
@@ -139,8 +145,18 @@ def _kind(node: exp.Expr) -> Key:
     if not isinstance(literal, exp.Literal):
         return ()
     if node is not inner:
-        return ("cast", node.args["to"].this, *(size.name for size in node.args["to"].expressions))
+        return _type(node.args["to"])
     return ("text",) if literal.is_string else ("integer",) if literal.name.isdigit() else ()
+
+
+def _type(node: exp.DataType) -> Key:
+    return (exp.DataType, node.this, *(size.name for size in node.expressions))
+
+
+def _are_alike(constants: Sequence[exp.Expr]) -> bool:
+    """Return whether one list can hold all of them: no calculations, all of one type."""
+    [kind, *others] = {_kind(constant) for constant in constants}
+    return bool(kind) and not others
 
 
 def _decided(said: Sequence[_Said], otherwise: exp.Expr | None, place: str) -> exp.Case:
@@ -158,11 +174,9 @@ def _decided(said: Sequence[_Said], otherwise: exp.Expr | None, place: str) -> e
 
 
 def _is_strict(condition: exp.Expr) -> bool:
-    """Return whether a condition never holds where nothing is looked up: one of all that it needs is a comparison with that."""
-    parts = condition.flatten(unnest=False) if isinstance(condition, exp.And) else [condition]
-    return any(
-        isinstance(part.unnest(), exp.Predicate) and not isinstance(part.unnest(), exp.Is) and part.find(exp.Bracket) for part in parts
-    )
+    """Return whether a condition never holds where nothing is looked up: one of all that it needs is a plain comparison with that."""
+    parts = [part.unnest() for part in condition.flatten(unnest=False)] if isinstance(condition, exp.And) else [condition]
+    return any(isinstance(part, COMPARISONS) and part.find(exp.Bracket) and not part.find(*_MIXED) for part in parts)
 
 
 def _looked_up(constants: Sequence[exp.Expr | None], place: str) -> exp.Expr:

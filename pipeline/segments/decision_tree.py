@@ -118,6 +118,13 @@ def cases_of(tree: Tree, limits: Limits, otherwise: exp.Expr | None) -> exp.Case
     return case if otherwise is None else case.else_(otherwise.copy(), copy=False)
 
 
+def sorted_for(tree: Tree, limits: Limits, relation: exp.Expression) -> exp.Expression:
+    """Return `relation` in the order of the column that a tree cuts first: engines compare a whole batch with each rule that one meets."""
+    if not isinstance(tree, Cut):
+        return relation
+    return exp.select("*").from_(relation).order_by(limits.sides[tree.name].copy()).subquery("in_order")
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     """A cut, with the choices that can hold on both sides of it."""

@@ -71,6 +71,18 @@ NARROW = {
 }
 
 
+SENTENCES = [
+    "recency_days = {low} AND (is_prospect OR spend_amount < {high})",
+    "recency_days BETWEEN {low} AND {high}",
+    "rhythm_days > {low} AND rhythm_days <= {high} AND favourite_category <> 'k{low}'",
+    "spend_amount >= {low}.5 AND {high} >= spend_amount AND (recency_days IS NULL OR recency_days > {low})",
+    "recency_days = {low} AND (recency_days > {high} OR spend_amount > 2) = is_prospect",
+    "recency_days + 1 > {high} AND recency_days = {low} AND NOT (favourite_category IN ('a', 'B', 'k{high}'))",
+    "recency_days IS NULL AND spend_amount = {low}",
+    "NOT (recency_days <> {low}) AND spend_amount < 0 - {high}",
+]
+
+
 @pytest.mark.parametrize("texts", NARROW.values(), ids=NARROW)
 def test_a_rule_takes_whom_it_names_to_the_limit(texts: list[str]) -> None:
     rows = [{"customer_id": f"c{n:03}", "recency_days": n, "favourite_category": f"k{n:03}"} for n in range(122)]
@@ -80,6 +92,19 @@ def test_a_rule_takes_whom_it_names_to_the_limit(texts: list[str]) -> None:
 @settings(max_examples=15, derandomize=True, deadline=None)
 @given(texts=st.lists(RULE, min_size=2 * FEW_RULES, max_size=60, unique=True), customers=st.lists(CUSTOMER, min_size=20, max_size=60))
 def test_a_tree_of_cases_chooses_the_first_rule_that_holds(texts: list[str], customers: list[dict[str, Any]]) -> None:
+    assert_chosen_in_order(texts, [{"customer_id": f"c{number:03}", **customer} for number, customer in enumerate(customers)])
+
+
+@settings(max_examples=15, derandomize=True, deadline=None)
+@given(
+    sentences=st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=3),
+    numbers=st.lists(st.tuples(st.integers(0, 2), NUMBERS, NUMBERS), min_size=2 * FEW_RULES, max_size=60, unique=True),
+    customers=st.lists(CUSTOMER, min_size=20, max_size=60),
+)
+def test_lists_of_constants_choose_the_first_rule_that_holds(
+    sentences: list[str], numbers: list[tuple[int, int, int]], customers: list[dict[str, Any]]
+) -> None:
+    texts = [sentences[kind % len(sentences)].format(low=low, high=low + width) for kind, low, width in numbers]
     assert_chosen_in_order(texts, [{"customer_id": f"c{number:03}", **customer} for number, customer in enumerate(customers)])
 
 
