@@ -36,12 +36,12 @@ def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None
     A restatement adds those that are missing or older than their lines, so that it does not redo what the night `known` did.
     """
     learned = known or day
+    visible = dict.fromkeys(lake.versions_known(ORDER_LINES, through=day, known=learned))
+    frozen_day, frozen_known = frozen_night(day, learned)
+    # What the month's first night went by, though tonight knows better: its own features may never have been computed.
+    visible |= dict.fromkeys(lake.versions_known(ORDER_LINES, through=frozen_day, known=frozen_known))
     for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
         done = set(lake.versions(table))
-        visible = dict.fromkeys(lake.versions_known(ORDER_LINES, through=day, known=learned))
-        frozen_day, frozen_known = frozen_night(day, learned)
-        # What the month's first night went by, though tonight knows better: its own features may never have been computed.
-        visible |= dict.fromkeys(lake.versions_known(ORDER_LINES, through=frozen_day, known=frozen_known))
         todo = [v for v in visible if v not in done or (v.known == learned and (learned == day or _is_older(lake, table, v)))]
         engine.register(ORDER_LINES, [lake.path(ORDER_LINES, day=v.day, known=v.known) for v in todo])
         query = statement(table.name)

@@ -25,7 +25,7 @@ from pipeline.engines import Engine
 from pipeline.lake import Lake
 from pipeline.parquet import content_digest
 from pipeline.profiles import profiles_statement, strategy_rows
-from pipeline.refits.models import model_at, models_folder, stored_models
+from pipeline.refits.models import model_at, models_folder, note_unfitted, stored_models, unfitted_nights
 from pipeline.samples import sampled_customers
 from pipeline.segments import (
     Scheme,
@@ -56,7 +56,7 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
     features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     with lake.lock("models"):
-        models = [(scheme, _model(lake, engine, scheme, day, known)) for scheme in load_cluster_schemes(company)]
+        models = [(scheme, _model(lake, engine, scheme, day)) for scheme in load_cluster_schemes(company)]
     schemes = with_assignments(loaded.schemes, assignments(models))
     query = _memberships(schemes, models)
     manifest = {
@@ -107,11 +107,12 @@ def _digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, Cl
     return by_rules | {scheme.name: digest(assignment_statement(scheme, model)) for scheme, model in models}
 
 
-def _model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
+def _model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
     """Return the model that the night goes by, kept where it is the first one."""
-    model = _valid_model(lake, engine, scheme, day, known)
+    model = _valid_model(lake, engine, scheme, day)
     if isinstance(model, NotFitted):
         log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
+        note_unfitted(lake, scheme.name, day)
     elif not stored_models(lake, scheme.name):
         lake.write_text(models_folder(lake, scheme.name) / f"{day}.json", to_json(model))
         log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
@@ -125,22 +126,16 @@ def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, s
     """
     named = clusters_looked_at(schemes)
     clusters = [scheme for scheme in load_cluster_schemes(company) if scheme.name in named] if named else []
-    models = [(scheme, _valid_model(lake, engine, scheme, day, None)) for scheme in clusters]
+    models = [(scheme, _valid_model(lake, engine, scheme, day)) for scheme in clusters]
     return with_assignments(schemes, assignments(models))
 
 
-def _valid_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date, known: date | None) -> ClusterModel | NotFitted:
+def _valid_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
     """Return the model valid on `day`, where there is none a fitted one; a night before the first uses that one, unless it had none."""
     stored = stored_models(lake, scheme.name)
     valid = [path for path in stored if path.stem <= day.isoformat()][-1:] or stored[:1]
-    if valid and not (valid[0].stem > day.isoformat() and _had_none(lake, scheme, day, known)):
+    if valid and not (valid[0].stem > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
         return model_at(valid[0])
     sample = sampled_customers(engine, scheme)
     model = fit(sample.features, scheme, day=day, customer_count=sample.customer_count)
     return model_at(valid[0]) if valid and not isinstance(model, NotFitted) else model
-
-
-def _had_none(lake: Lake, scheme: ClusterScheme, day: date, known: date | None) -> bool:
-    """Return whether the night was computed when no model could be fitted, so that it says the same when it is computed again."""
-    models = stored_facts(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known)).get("models", {})
-    return scheme.name in models and models[scheme.name] is None

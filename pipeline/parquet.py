@@ -160,10 +160,11 @@ def cut_by_version(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Version,
 
 
 def _runs(batch: pa.RecordBatch) -> Iterator[tuple[Version, pa.RecordBatch]]:
-    marks = pa.table(batch.select(["day", "known"])).append_column("at", pa.array(range(batch.num_rows), pa.int64()))
-    starts = marks.group_by(["day", "known"], use_threads=False).aggregate([("at", "min"), ("at", "count")])
-    for row in starts.sort_by("at_min").to_pylist():
-        yield Version(row["day"], row["known"]), batch.slice(row["at_min"], row["at_count"])
+    sizes = pa.table(batch.select(["day", "known"])).group_by(["day", "known"], use_threads=False).aggregate([([], "count_all")])
+    start = 0
+    for row in sizes.sort_by([("day", "ascending"), ("known", "ascending")]).to_pylist():
+        yield Version(row["day"], row["known"]), batch.slice(start, row["count_all"])
+        start += row["count_all"]
 
 
 def sorted_by(table: pa.Table, columns: Iterable[str]) -> pa.Table:

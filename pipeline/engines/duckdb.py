@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class DuckDBEngine:
             settings["threads"] = threads
         self._connection = self._resources.enter_context(duckdb.connect(config=settings))
         self._connection.execute("SET TimeZone = 'UTC'")
+        # Where another process started this one, it would draw bars into the log unless told not to.
+        self._connection.execute("SET enable_progress_bar = false")
         self._connection.execute("SET allowed_directories = $roots", {"roots": [f"{lake_root}/"]})
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
@@ -43,7 +46,7 @@ class DuckDBEngine:
         if not paths:
             relation = self._connection.sql(empty_select(table).sql("duckdb"))
         else:
-            names = ", ".join(exp.column(column.name, quoted=True).sql("duckdb") for column in columns_of(table))
+            names = _quoted(tuple(column.name for column in columns_of(table)))
             relation = self._connection.read_parquet([str(path) for path in paths], hive_partitioning=True).project(names)
         relation.create_view(table.name)
 
@@ -68,6 +71,11 @@ class DuckDBEngine:
 
     def close(self) -> None:
         self._resources.close()
+
+
+@cache
+def _quoted(names: tuple[str, ...]) -> str:
+    return ", ".join(exp.column(name, quoted=True).sql("duckdb") for name in names)
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

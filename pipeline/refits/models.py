@@ -1,6 +1,7 @@
 """Where models and candidates live in the lake.
 
 models/<scheme>/<first night>.json               a model, valid from that night until the next one's
+models/<scheme>/unfitted.txt                     the nights that no model could be fitted for, when there was none
 refits/<scheme>/<day>/candidate.json             a candidate fitted to the customers of a night: a model without a first night
 refits/<scheme>/<day>/judgement.json             what it was measured by, and the verdict
 refits/<scheme>/<day>/promotion.json     from when on it is the model, and why a refused one is
@@ -21,6 +22,7 @@ from pipeline.lake import Lake
 from pipeline.segments import Scheme, clusters_looked_at, with_assignments
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
 
+UNFITTED = "unfitted.txt"
 CANDIDATE, JUDGEMENT, PROMOTION = "candidate.json", "judgement.json", "promotion.json"
 
 
@@ -55,6 +57,27 @@ def refit_folder(lake: Lake, scheme: str, day: date) -> Path:
 def stored_models(lake: Lake, scheme: str) -> list[Path]:
     """Return the files of a scheme's models in order of their first nights."""
     return sorted(models_folder(lake, scheme).glob("*.json"))
+
+
+def unfitted_nights(lake: Lake, scheme: str) -> frozenset[date]:
+    """Return the nights that no model could be fitted for: computed again, they do not go by a later one.
+
+    Raises DataError where the note is damaged.
+    """
+    path = models_folder(lake, scheme) / UNFITTED
+    try:
+        return frozenset(date.fromisoformat(line) for line in path.read_text("utf-8").split())
+    except FileNotFoundError:
+        return frozenset()
+    except ValueError:
+        raise DataError("a note of nights is damaged", where=str(path), todo="Put it back from a copy: a date on each line.") from None
+
+
+def note_unfitted(lake: Lake, scheme: str, night: date) -> None:
+    """Note that no model could be fitted for a night."""
+    nights = unfitted_nights(lake, scheme)
+    if night not in nights:
+        lake.write_text(models_folder(lake, scheme) / UNFITTED, "".join(f"{each}\n" for each in sorted({*nights, night})))
 
 
 def current_model(lake: Lake, scheme: str) -> ClusterModel | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from pipeline.company import LEVELS, Company
+from pipeline.company import LEVELS, Attribute, Company
 from pipeline.definitions import Definition, Section, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.proofs import Domains, Rule, require_proven
@@ -25,6 +26,17 @@ MOST_SEGMENTS = 50
 FEWEST_CUSTOMERS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """All that schemes depend on: two companies that say the same have the same schemes."""
+
+    company: Company = field(compare=False)
+    definitions: tuple[Definition, ...]
+    attributes: tuple[Attribute, ...]
+    language: str
+    sources: frozenset[str]
+
+
 @dataclass(slots=True)
 class _Loaded:
     """The schemes loaded so far, by name, for those that refer to them, and the names of those of clusters."""
@@ -40,7 +52,15 @@ def load_schemes(company: Company) -> Schemes:
     Raises ConfigError naming file and line where a definition is wrong, leaves a customer over, refers to itself or holds a segment
     nobody can be in.
     """
-    definitions = company.definitions("segments", ".toml")
+    sources = frozenset(path.stem for path in company.source_file("*").parent.glob("*.sql"))
+    definitions = tuple(company.definitions("segments", ".toml").values())
+    return _schemes(_Said(company, definitions, company.attributes, company.language, sources))
+
+
+@lru_cache(maxsize=8)
+def _schemes(said: _Said) -> Schemes:
+    """Return the schemes; kept, as a night asks for them in several steps and proving takes longest."""
+    company, definitions = said.company, {definition.file.stem: definition for definition in said.definitions}
     contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
     loaded = _Loaded(company, frozenset(definitions.keys() - contents.keys()))
     named = {name: references(values) for name, values in contents.items()}

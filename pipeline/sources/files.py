@@ -144,6 +144,7 @@ def _connect(folder: Path, staging: Path, memory_limit: str) -> duckdb.DuckDBPyC
     }
     connection = duckdb.connect(config=settings)
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # as the engine's own: a log is no console
     connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/", f"{staging}/"]})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

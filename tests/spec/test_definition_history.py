@@ -179,6 +179,23 @@ def test_a_night_that_had_no_model_has_none_when_it_is_run_again_and_a_new_one_t
     assert segment_of(two_nights, SUNDAY, scheme="behaviour_clusters") == "cluster_1"
 
 
+def test_a_night_that_had_no_model_is_the_same_where_it_is_rebuilt_from_what_was_read_and_the_models(
+    shop: Path, two_nights: Lake, tmp_path: Path
+) -> None:
+    two_nights.write_text(two_nights.root / "models" / "behaviour_clusters" / f"{WEDNESDAY}.json", to_json(A_MODEL))
+    other = Lake(tmp_path / "other")
+    write_clean_rows(other)
+    shutil.copytree(two_nights.root / "models", other.root / "models")
+    compute(shop, other, MONDAY)
+    assert night_bytes(other, MONDAY) == night_bytes(two_nights, MONDAY)
+
+
+def test_damaged_notes_of_nights_without_a_model_are_named(shop: Path, two_nights: Lake) -> None:
+    (two_nights.root / "models" / "behaviour_clusters" / "unfitted.txt").write_text("yesterday\n", "utf-8")
+    with pytest.raises(DataError, match=r"unfitted\.txt"):
+        compute(shop, two_nights, TUESDAY)
+
+
 def test_a_night_computed_by_another_version_of_the_program_is_told(shop: Path, two_nights: Lake, caplog: pytest.LogCaptureFixture) -> None:
     path = two_nights.path(CUSTOMER_SEGMENTS, day=MONDAY)
     facts = {**two_nights.manifest(path), "statement": "another"}
