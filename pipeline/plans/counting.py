@@ -21,9 +21,7 @@ from pipeline.statements import digest, statement
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 
 SAMPLE_SIZE = 20
-LIVE, PLANNED, CUSTOMERS = (
-    replace(CUSTOMER_SEGMENTS, name=f"{name}") for name in ("live_segments", "planned_segments", "planned_customers")
-)
+LIVE, PLANNED, CUSTOMERS = (replace(CUSTOMER_SEGMENTS, name=name) for name in ("live_segments", "planned_segments", "planned_customers"))
 Schemes = Mapping[str, Scheme]
 
 

@@ -27,7 +27,7 @@ from pipeline.plans.counting import SAMPLE_SIZE, LiveTables, moves_between
 from pipeline.publish.pointer import MANIFEST, Publication, current_publication
 from pipeline.refits.models import with_clusters_of
 from pipeline.segments import Scheme, Unmet, load_schemes, unmet_segments
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.valid_definitions import company_valid, definitions_digest
 
 
@@ -107,7 +107,7 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _seen_from(company, features)
     with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
-        engine.register(now.table(CUSTOMER_FEATURES), [features])
+        engine.register(_held(now, _seen_from(valid, features)), [features])
         before = with_clusters_of(lake, valid, live.day, load_schemes(valid).schemes)
         after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
         changes = changes_between(before, after)
@@ -161,6 +161,13 @@ def _seen_from(company: Company, features: Path) -> Company:
     """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
     names = set(pq.read_schema(features).names)
     return replace(company, attributes=tuple(a for a in company.attributes if a.column.name in names))
+
+
+def _held(now: Company, before: Company) -> Table:
+    """Return the features of the live night that either version of the definitions may look at."""
+    table = now.table(CUSTOMER_FEATURES)
+    gone = [column for column in before.table(CUSTOMER_FEATURES).columns if column.name not in table.column_names]
+    return table.with_columns(gone)
 
 
 def _settings_changed(before: Company, after: Company) -> tuple[str, ...]:

@@ -18,8 +18,7 @@ from pipeline.segments.decision_tree import FEW_RULES, Choice, Cut, Limits, Tree
 
 MOST_LEVELS, MOST_COMPARED = 14, 8
 _MOST_ENTRIES = 8  # of a list, for each rule: a tree that leans to one side would make long ones
-
-COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _MIXED = (exp.Connector, exp.Not, exp.Is, exp.In)  # may be true though a part of them is unknown
 
 Key = tuple[Any, ...]
@@ -176,7 +175,7 @@ def _decided(said: Sequence[_Said], otherwise: exp.Expr | None, place: str) -> e
 def _is_strict(condition: exp.Expr) -> bool:
     """Return whether a condition never holds where nothing is looked up: one of all that it needs is a plain comparison with that."""
     parts = [part.unnest() for part in condition.flatten(unnest=False)] if isinstance(condition, exp.And) else [condition]
-    return any(isinstance(part, COMPARISONS) and part.find(exp.Bracket) and not part.find(*_MIXED) for part in parts)
+    return any(isinstance(part, _COMPARISONS) and part.find(exp.Bracket) and not part.find(*_MIXED) for part in parts)
 
 
 def _looked_up(constants: Sequence[exp.Expr | None], place: str) -> exp.Expr:

@@ -289,6 +289,20 @@ def test_what_was_stored_by_other_definitions_is_read_and_not_worked_out(place: 
     assert not live.is_told_by("care", by_name)
 
 
+def test_an_attribute_that_goes_with_the_rule_that_named_it_is_planned(tmp_path: Path) -> None:
+    customers = [f"c{n},{('Berlin', 'Ulm')[n % 2]}" for n in range(8)]
+    write_shop(tmp_path / "shop", ORDERS, customers=customers, settings='[attributes.city]\nlevel = "geographic"\n')
+    (tmp_path / "shop" / "data" / "customers.csv").write_text("\n".join(["id,city", *customers]) + "\n", "utf-8")
+    (tmp_path / "shop" / "sources" / "customers.sql").write_text("SELECT CAST(id AS VARCHAR) AS customer_id, city FROM customers", "utf-8")
+    (tmp_path / "shop" / "segments").mkdir()
+    write(tmp_path, "size", MINE.format(many=2).replace("order_count >= @many", "city = 'Ulm' OR order_count > 5 + @many"))
+    run_night(tmp_path / "shop", Lake(tmp_path / "lake"), NIGHT)
+    write(tmp_path, "size", MINE.format(many=2))
+    settings = tmp_path / "shop" / "company.toml"
+    settings.write_text(settings.read_text("utf-8").replace('[attributes.city]\nlevel = "geographic"\n', ""), "utf-8")
+    assert moved(plan(tmp_path), "size") == {("few", "many"): 2, ("many", "few"): 2}
+
+
 def test_without_a_live_night_there_is_nothing_to_plan_on(place: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing is published yet"):
         plan_of(load_company(place / "shop"), Lake(tmp_path / "empty"))
