@@ -23,6 +23,7 @@ from pipeline.clusters import (
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.lake import Lake
+from pipeline.parquet import content_digest
 from pipeline.profiles import profiles_statement, strategy_rows
 from pipeline.refits.models import model_at, models_folder, note_unfitted, stored_models, unfitted_nights
 from pipeline.samples import sampled_customers
@@ -62,6 +63,7 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
         "statement": digest(query),
         "schemes": _digests(schemes, models),
         "inputs": lake.digest([features]),
+        "features": content_digest(features),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pipeline.profiles import strategy_rows
 from pipeline.segments import Scheme, membership_statement
@@ -30,8 +31,9 @@ def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> Change
     """Return how `after` differs from `before`, by what their trees mean: layout, comments and brackets make no difference."""
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
     both = sorted(old.keys() & new.keys())
-    decided = tuple(name for name in both if _decision(old[name], old) != _decision(new[name], new))
-    worded = tuple(name for name in both if name not in decided and _words(old[name]) != _words(new[name]))
+    edited = [name for name in both if not _is_same(name, old, new)]
+    decided = tuple(name for name in edited if _decision(old[name], old) != _decision(new[name], new))
+    worded = tuple(name for name in edited if name not in decided and _words(old[name]) != _words(new[name]))
     return Changes(
         decided_otherwise=decided,
         added=tuple(sorted(new.keys() - old.keys())),
@@ -39,6 +41,12 @@ def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> Change
         worded_otherwise=worded,
         downstream={name: _downstream(name, decided, new) for name in decided},
     )
+
+
+def _is_same(name: str, old: Mapping[str, Scheme], new: Mapping[str, Scheme]) -> bool:
+    """Return whether nothing was edited of a scheme, nor of those that it refers to, wherever their files are."""
+    before, after = ((scheme[name], *(scheme[other] for other in scheme[name].references)) for scheme in (old, new))
+    return [replace(scheme, file=Path()) for scheme in before] == [replace(scheme, file=Path()) for scheme in after]
 
 
 def _decision(scheme: Scheme, by_name: Mapping[str, Scheme]) -> str:

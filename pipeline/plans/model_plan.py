@@ -29,7 +29,8 @@ from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
 from pipeline.plans.changes import Changes
-from pipeline.plans.planning import Plan, SchemePlan, flow_of, live_night, movers, plan_id_of, planned_moves, scheme_plan
+from pipeline.plans.counting import planned_moves
+from pipeline.plans.planning import Plan, SchemePlan, flow_of, live_night, movers, plan_id_of, scheme_plan
 from pipeline.refits.models import model_at, models_of_night
 from pipeline.segments import Scheme, clusters_looked_at, load_schemes, membership_statement, with_assignments
 from pipeline.statements import digest
@@ -42,12 +43,12 @@ def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str
 
     Raises DataError where nothing is live or the file holds no model, ConfigError where it is of no scheme of the company.
     """
-    model, live = model_at(path), live_night(lake)
+    model, (live, facts) = model_at(path), live_night(lake)
     scheme = _scheme(company, model, path)
     valid = company_valid(lake, company, live.day)
     by_name = _by_model(lake, valid, live.day, model)
     query = assignment_statement(scheme, model)
-    told = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=live.day)).get("schemes", {})
+    told = facts.get("schemes", {})
     looking = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
     changed = {name: each for name, each in looking.items() if told.get(name) != digest(each)}
     with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:

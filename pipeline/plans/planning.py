@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from functools import partial, reduce
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from sqlglot import exp
 
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import DataError
-from pipeline.lake import Lake, reading
+from pipeline.lake import Lake
 from pipeline.memberships import with_clusters_now
 from pipeline.parquet import content_digest
 from pipeline.plans.changes import Changes, changes_between
+from pipeline.plans.counting import SAMPLE_SIZE, LiveTables, moves_between
 from pipeline.publish.pointer import MANIFEST, Publication, current_publication
 from pipeline.refits.models import with_clusters_of
-from pipeline.segments import Scheme, Unmet, load_schemes, membership_statement, unmet_segments
-from pipeline.statements import statement
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.segments import Scheme, Unmet, load_schemes, unmet_segments
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.valid_definitions import company_valid, definitions_digest
-
-SAMPLE_SIZE = 20
-LIVE = replace(CUSTOMER_SEGMENTS, name="live_segments")
-PLANNED = replace(CUSTOMER_SEGMENTS, name="planned_segments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +102,16 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
 
     Raises DataError where nothing is live or the live night was computed again without being published, ConfigError for a wrong file.
     """
-    live = live_night(lake)
+    live, facts = live_night(lake)
     valid = company_valid(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _seen_from(company, features)
     with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
-        engine.register(now.table(CUSTOMER_FEATURES), [features])
-        engine.register(CUSTOMER_SEGMENTS, [memberships])
+        engine.register(_held(now, _seen_from(valid, features)), [features])
         before = with_clusters_of(lake, valid, live.day, load_schemes(valid).schemes)
         after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
         changes = changes_between(before, after)
-        schemes = _scheme_plans(engine, changes, before, after)
+        schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
     return Plan(
         plan_id=plan_id_of(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
         day=live.day,
@@ -145,20 +139,22 @@ def _unmet(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[Unme
     return unmet_segments((scheme for scheme in schemes if scheme.name in planned), counts)
 
 
-def live_night(lake: Lake) -> Publication:
-    """Return what is live; raises DataError where nothing is, or where its night was segmented anew since."""
+def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
+    """Return what is live, and what the footer of its memberships says.
+
+    Raises DataError where nothing is live, or where its night was segmented anew since.
+    """
     live = current_publication(lake)
     if live is None:
         raise DataError("nothing is published yet, so nobody can move", where=str(lake.root), todo="Run a night first: segments run.")
     told = json.loads((live.folder / MANIFEST).read_text("utf-8"))["schemes"]
     computed = lake.path(CUSTOMER_SEGMENTS, day=live.day)
-    with reading(CUSTOMER_SEGMENTS.name, computed):
-        if lake.manifest(computed).get("schemes") != told:
-            what = f"{live.day} was segmented anew since it was published, so its segments are not those that are live"
-            raise DataError(
-                what, where=str(computed), todo=f"See why it is held back (segments status), or run it: segments run --day {live.day}."
-            )
-    return live
+    facts = lake.manifest(computed)
+    if facts.get("schemes") != told:
+        what = f"{live.day} was segmented anew since it was published, so its segments are not those that are live"
+        todo = f"See why it is held back (segments status), or run it: segments run --day {live.day}."
+        raise DataError(what, where=str(computed), todo=todo)
+    return live, facts
 
 
 def _seen_from(company: Company, features: Path) -> Company:
@@ -167,27 +163,28 @@ def _seen_from(company: Company, features: Path) -> Company:
     return replace(company, attributes=tuple(a for a in company.attributes if a.column.name in names))
 
 
+def _held(now: Company, before: Company) -> Table:
+    """Return the features of the live night that either version of the definitions may look at."""
+    table = now.table(CUSTOMER_FEATURES)
+    gone = [column for column in before.table(CUSTOMER_FEATURES).columns if column.name not in table.column_names]
+    return table.with_columns(gone)
+
+
 def _settings_changed(before: Company, after: Company) -> tuple[str, ...]:
     """Return the settings that change what is known of customers, which takes a night and no plan shows."""
     names = ("window_days", "zone", "currency", "attributes")
     return tuple(name for name in names if getattr(before, name) != getattr(after, name))
 
 
-def _scheme_plans(engine: Engine, changes: Changes, before: Sequence[Scheme], after: Sequence[Scheme]) -> tuple[SchemePlan, ...]:
+def _scheme_plans(
+    engine: Engine, live: LiveTables, changes: Changes, before: Sequence[Scheme], after: Sequence[Scheme]
+) -> tuple[SchemePlan, ...]:
     names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
     if not names:
         return ()
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
-    flows = planned_moves(engine, names, _planned(names, new))
+    flows = moves_between(engine, live, names, old, new)
     return tuple(scheme_plan(old.get(name), new.get(name), flows, changes.downstream.get(name, ())) for name in names)
-
-
-def planned_moves(engine: Engine, names: Iterable[str], planned: exp.Query) -> list[dict[str, Any]]:
-    """Return the rows of planned_moves: the schemes of these `names` as they are live, beside `planned` with the window's spend."""
-    engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
-    engine.define(PLANNED, planned)
-    rows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
-    return rows
 
 
 def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
@@ -202,21 +199,6 @@ def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[
         sample=movers(rows, partial(_reason, new)) if new and old else (),
         downstream=downstream,
     )
-
-
-def _planned(names: Sequence[str], by_name: Mapping[str, Scheme]) -> exp.Query:
-    """Return who would be where, with the window's spend: every customer once for each of the schemes, in no segment of a removed one."""
-    first, *others = (
-        membership_statement(by_name[name], by_name).select("spend_amount") if name in by_name else _in_no_segment(name) for name in names
-    )
-    return reduce(lambda united, other: exp.union(united, other, distinct=False), others, first)
-
-
-def _in_no_segment(name: str) -> exp.Select:
-    nothing = exp.cast(exp.null(), "varchar")
-    named = {"scheme": exp.Literal.string(name), "segment": nothing, "evidence": nothing}
-    columns = [exp.alias_(value, column) for column, value in named.items()]
-    return exp.select("customer_id", *columns, "spend_amount").from_(CUSTOMER_FEATURES.name)
 
 
 def flow_of(row: Mapping[str, Any]) -> Flow:

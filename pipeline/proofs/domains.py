@@ -125,11 +125,18 @@ def compared(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] | None:
     if not isinstance(node, _ORDERED):
         return None
     sides = (node.this, node.expression)
-    if sides[0].find(exp.Column) and not sides[1].find(exp.Column):
+    is_open = [_has_column(side) for side in sides]
+    if is_open == [True, False]:
         return sides[0], type(node), rule_value(sides[1], {})
-    if sides[1].find(exp.Column) and not sides[0].find(exp.Column):
+    if is_open == [False, True]:
         return sides[1], _MIRRORED.get(type(node), type(node)), rule_value(sides[0], {})
     return None
+
+
+def _has_column(node: exp.Expr) -> bool:
+    while isinstance(node, exp.Cast | exp.Paren):
+        node = node.this
+    return isinstance(node, exp.Column) or (not isinstance(node, exp.Literal) and node.find(exp.Column) is not None)
 
 
 def _bounds(node: exp.Expr) -> list[Value] | None:

@@ -61,9 +61,10 @@ def _negative(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
 
 def _cast(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
     value: Any = rule_value(rule.this, row)
-    if value is None or rule.args["to"].is_type("decimal"):
+    kind = rule.args["to"].this
+    if value is None or kind is exp.DType.DECIMAL:
         return None if value is None else Fraction(value)
-    if rule.args["to"].is_type("date"):
+    if kind is exp.DType.DATE:
         return date.fromisoformat(value)
     return float(value)
 

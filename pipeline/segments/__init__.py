@@ -1,5 +1,6 @@
 """Schemes: named sets of segments, of which every customer has exactly one; proven when a definition loads."""
 
+from pipeline.segments.beside import beside_statement
 from pipeline.segments.loading import load_schemes
 from pipeline.segments.membership_statement import membership_statement, segments_statement
 from pipeline.segments.scheme import Scheme, Schemes, Segment, Signals, clusters_looked_at, with_assignments
@@ -14,6 +15,7 @@ __all__ = [
     "Signals",
     "Strategy",
     "Unmet",
+    "beside_statement",
     "clusters_looked_at",
     "load_schemes",
     "membership_statement",

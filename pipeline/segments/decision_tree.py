@@ -1,4 +1,4 @@
-"""The first of many rules that holds, as a tree of cases: a customer is compared with the few rules that can hold of them.
+"""The first of many rules that holds, found by cutting customers in two over and over until few rules are left to compare.
 
 A case of a thousand rules compares everybody with all that come before their own. What a rule needs of a column, such as a spend
 between 100 and 200, says on which side of a limit it can hold: cut at limits, over and over, few rules are left to compare.
@@ -6,190 +6,168 @@ between 100 and 200, says on which side of a limit it can hold: cut at limits, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
 
-from pipeline.proofs import compared, is_plain
-from pipeline.rules import rule_value
+from pipeline.proofs import compared
+from pipeline.segments.decision_ranges import Axes, Range, ranges_of
 
 FEW_RULES = 16  # compared one after the other as fast as cut in two
+_NEVER_BELOW, _NEVER_ABOVE = -1, 1 << 30  # places before and after those of all limits
+_ANY = (_NEVER_BELOW, _NEVER_ABOVE)
 _MOST_COPIES = 1.5  # a cut that leaves more rules on both sides together, for each before, gains too little
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Limit:
-    """A constant, and how the rule writes it."""
-
-    value: Any
-    node: exp.Expr = field(compare=False)
-
-
 @dataclass(frozen=True, slots=True)
-class _Range:
-    """What a rule needs of a column, as it is read there: a value from `low` to `high`, both included; None is no limit."""
+class Choice:
+    """A condition and what it chooses.
 
-    side: exp.Expr
-    low: _Limit | None
-    high: _Limit | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """A condition and what it chooses, with the ranges that it needs by the text of their side, and itself where it is one comparison."""
+    `ranges` are the places, among the limits of a column in order, of those from which on, and up to which, the condition can hold: from
+    a place to before the next one. Where it is one comparison of the column `alone`, it holds of everybody below the limit at the place
+    `below`, or from the one at `above` on.
+    """
 
     condition: exp.Expr
     chosen: exp.Expr
-    ranges: Mapping[str, _Range]
-    comparison: tuple[str, type[exp.Expr], Any] | None
-
-    @classmethod
-    def of(cls, condition: exp.Expr, chosen: exp.Expr) -> _Choice:
-        found = compared(condition)
-        return cls(condition, chosen, _ranges(condition), found and (found[0].sql(), *found[1:]))
+    ranges: Mapping[str, tuple[int, int]]
+    alone: str
+    below: int
+    above: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """A comparison of one column, and the rules that can hold where it does and where it does not, or nothing is known."""
+class Limits:
+    """The columns that conditions compare, and for each the limits in order as they are written."""
 
-    condition: exp.Expr
-    held: Sequence[_Choice]
-    rest: Sequence[_Choice]
+    sides: Mapping[str, exp.Expr]
+    nodes: Mapping[str, Sequence[exp.Expr]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A column compared with the limit at a place; who is below it, or else who is not, is on the side `held`, who has no value never."""
+
+    name: str
+    place: int
+    is_below: bool
+    held: Tree
+    rest: Tree
+
+    @property
+    def operator(self) -> type[exp.Binary]:
+        """The comparison that holds of those on the side `held`."""
+        return exp.LT if self.is_below else exp.GTE
+
+
+Tree = Cut | Sequence[Choice]
+
+
+def choices_of(pairs: Sequence[tuple[exp.Expr, exp.Expr]]) -> tuple[Sequence[Choice], Limits]:
+    """Return `pairs` of a condition and what it chooses, with what the conditions need of columns."""
+    axes: Axes = {}
+    needed = [ranges_of(condition, axes) for condition, _ in pairs]
+    ordered = {name: sorted(axis.limits) for name, axis in axes.items()}
+    places = {name: {value: place for place, value in enumerate(values)} for name, values in ordered.items()}
+    choices = [_choice(*pair, ranges, places) for pair, ranges in zip(pairs, needed, strict=True)]
+    nodes = {name: [axes[name].limits[value] for value in values] for name, values in ordered.items()}
+    return choices, Limits({name: axis.side for name, axis in axes.items()}, nodes)
+
+
+def _choice(condition: exp.Expr, chosen: exp.Expr, ranges: Mapping[str, Range], places: Mapping[str, Mapping[Any, int]]) -> Choice:
+    found = {
+        name: (
+            _NEVER_BELOW if needed.low is None else places[name][needed.low],
+            _NEVER_ABOVE if needed.high is None else places[name][needed.high[0]] - (not needed.high[1]),
+        )
+        for name, needed in ranges.items()
+    }
+    return Choice(condition, chosen, found, *_alone(condition, found))
+
+
+def _alone(condition: exp.Expr, ranges: Mapping[str, tuple[int, int]]) -> tuple[str, int, int]:
+    found = compared(condition) if isinstance(condition, exp.LT | exp.LTE | exp.GT | exp.GTE) else None
+    if found is None or not ranges:
+        return "", _NEVER_BELOW, _NEVER_ABOVE
+    [(name, (low, high))] = ranges.items()
+    if found[1] in (exp.LT, exp.LTE):
+        return name, high if found[1] is exp.LTE else high + 1, _NEVER_ABOVE
+    return name, _NEVER_BELOW, low if found[1] is exp.GTE else low + 1
+
+
+def tree_of(choices: Sequence[Choice], limits: Limits, few: int) -> Tree:
+    """Return the tree that cuts until `few` choices are left, or no cut is worth it."""
+    found = _best_cut(choices, limits) if len(choices) > few else None
+    if found is None:
+        return choices
+    held, rest = (tree_of(side, limits, few) for side in (found.held, found.rest))
+    return Cut(found.name, found.place, found.is_below, held, rest)
+
+
+def cases_of(tree: Tree, limits: Limits, otherwise: exp.Expr | None) -> exp.Case:
+    """Return the expression that gives what the first condition that holds chooses, else `otherwise`, else nothing."""
+    case = exp.Case()
+    if isinstance(tree, Cut):
+        condition = tree.operator(this=limits.sides[tree.name].copy(), expression=limits.nodes[tree.name][tree.place].copy())
+        case.when(condition, cases_of(tree.held, limits, otherwise), copy=False)
+        return case.else_(cases_of(tree.rest, limits, otherwise), copy=False)
+    for choice in tree:
+        case.when(choice.condition.copy(), choice.chosen.copy(), copy=False)  # in place: a case would be copied for each rule
+    return case if otherwise is None else case.else_(otherwise.copy(), copy=False)
+
+
+def sorted_for(tree: Tree, limits: Limits, relation: exp.Expression) -> exp.Expression:
+    """Return `relation` in the order of the column that a tree cuts first: engines compare a whole batch with each rule that one meets."""
+    if not isinstance(tree, Cut):
+        return relation
+    return exp.select("*").from_(relation).order_by(limits.sides[tree.name].copy()).subquery("in_order")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A cut, with the choices that can hold on both sides of it."""
+
+    name: str
+    place: int
+    is_below: bool
+    held: Sequence[Choice]
+    rest: Sequence[Choice]
 
     @property
     def size(self) -> int:
         return max(len(self.held), len(self.rest))
 
 
-def first_of(choices: Sequence[tuple[exp.Expr, exp.Expr]], otherwise: exp.Expr | None) -> exp.Expression:
-    """Return the expression that gives what the first condition that holds chooses, else `otherwise`, else nothing.
-
-    `choices` are pairs of a condition and what it chooses.
-    """
-    return _tree([_Choice.of(condition, chosen) for condition, chosen in choices], otherwise)
-
-
-def sorted_for(chosen: exp.Expression, relation: exp.Expression) -> exp.Expression:
-    """Return `relation` in the order of the column that a tree cuts first: engines compare a whole batch with each rule that one meets."""
-    first, *others = chosen.args.get("ifs", [None])
-    if others or first is None or not isinstance(first.args["true"], exp.Case):
-        return relation
-    return exp.select("*").from_(relation).order_by(first.this.this.copy()).subquery("in_order")
-
-
-def _tree(choices: Sequence[_Choice], otherwise: exp.Expr | None) -> exp.Expression:
-    cut = _best_cut(choices) if len(choices) > FEW_RULES else None
-    case = exp.Case()
-    if cut is not None:
-        case.when(cut.condition, _tree(cut.held, otherwise), copy=False)
-        return case.else_(_tree(cut.rest, otherwise), copy=False)
-    for choice in choices:
-        case.when(choice.condition.copy(), choice.chosen.copy(), copy=False)  # in place: a case would be copied for each rule
-    return case if otherwise is None else case.else_(otherwise.copy(), copy=False)
-
-
-def _best_cut(choices: Sequence[_Choice]) -> _Cut | None:
+def _best_cut(choices: Sequence[Choice], limits: Limits) -> _Found | None:
     """Return the cut that leaves the fewest rules on its larger side; None where none is worth it."""
     names = dict.fromkeys(name for choice in choices for name in choice.ranges)
-    cuts = [cut for name in names for cut in _cuts(choices, name)]
+    cuts = [cut for name in names for cut in _cuts(choices, name, len(limits.nodes[name]))]
     worth = [cut for cut in cuts if cut.size < len(choices) and len(cut.held) + len(cut.rest) <= _MOST_COPIES * len(choices)]
     return min(worth, key=lambda cut: cut.size, default=None)
 
 
-def _cuts(choices: Sequence[_Choice], name: str) -> tuple[_Cut, _Cut]:
+def _cuts(choices: Sequence[Choice], name: str, count: int) -> Sequence[_Found]:
     """Return both ways to cut a column at the middle of its rules' limits.
 
     Who has no value is on neither side of it: no rule that needs one holds for them, wherever they are compared.
     """
-    ranges = [choice.ranges[name] for choice in choices if name in choice.ranges]
-    limits = sorted({each.value: each for one in ranges for each in (one.low, one.high) if each is not None}.values())
-    side, at = ranges[0].side, limits[len(limits) // 2]
-    below = [choice for choice in choices if _is_low(choice.ranges.get(name), at)]
-    above = [choice for choice in choices if _is_high(choice.ranges.get(name), at)]
-    is_below, is_above = (operator(this=side.copy(), expression=at.node.copy()) for operator in (exp.LT, exp.GTE))
-    sure_below = [choice.comparison is not None and _holds_below(name, at, *choice.comparison) for choice in below]
-    sure_above = [choice.comparison is not None and _holds_from(name, at, *choice.comparison) for choice in above]
-    return _Cut(is_below, _until_sure(below, sure_below), above), _Cut(is_above, _until_sure(above, sure_above), below)
+    needed = [choice.ranges.get(name, _ANY) for choice in choices]
+    places = sorted({place for low, high in needed for place in (low, high + 1) if 0 <= place < count})
+    if not places:
+        return ()
+    at = places[len(places) // 2]
+    below = [choice for choice, (low, _) in zip(choices, needed, strict=True) if low < at]
+    above = [choice for choice, (_, high) in zip(choices, needed, strict=True) if high >= at]
+    sure_below = [choice.below >= at and choice.alone == name for choice in below]
+    sure_above = [choice.above <= at and choice.alone == name for choice in above]
+    return (
+        _Found(name, at, is_below=True, held=_until_sure(below, sure_below), rest=above),
+        _Found(name, at, is_below=False, held=_until_sure(above, sure_above), rest=below),
+    )
 
 
-def _is_low(needed: _Range | None, at: _Limit) -> bool:
-    return needed is None or needed.low is None or needed.low < at
-
-
-def _is_high(needed: _Range | None, at: _Limit) -> bool:
-    return needed is None or needed.high is None or needed.high >= at
-
-
-def _until_sure(choices: Sequence[_Choice], sure: Sequence[bool]) -> Sequence[_Choice]:
+def _until_sure(choices: Sequence[Choice], sure: Sequence[bool]) -> Sequence[Choice]:
     """Return the choices up to the first that is sure: nobody gets past it."""
     return choices[: sure.index(True) + 1] if True in sure else choices
-
-
-def _holds_below(name: str, at: _Limit, side: str, operator: type[exp.Expr], limit: Any) -> bool:  # noqa: ANN401
-    """Return whether a comparison holds of everybody whose value of `name` is below `at`."""
-    return side == name and operator in (exp.LT, exp.LTE) and bool(limit >= at.value)
-
-
-def _holds_from(name: str, at: _Limit, side: str, operator: type[exp.Expr], limit: Any) -> bool:  # noqa: ANN401
-    """Return whether a comparison holds of everybody whose value of `name` is `at` or more."""
-    return side == name and ((operator is exp.GTE and bool(limit <= at.value)) or (operator is exp.GT and bool(limit < at.value)))
-
-
-def _ranges(condition: exp.Expr) -> Mapping[str, _Range]:
-    """Return the ranges without which `condition` does not hold, by the text of their side."""
-    if isinstance(condition, exp.Paren):
-        return _ranges(condition.this)
-    if isinstance(condition, exp.And):
-        return _all_of([_ranges(part) for part in condition.flatten(unnest=False)])
-    if isinstance(condition, exp.Or):
-        return _any_of([_ranges(part) for part in condition.flatten(unnest=False)])
-    found = _listed(condition) if isinstance(condition, exp.In) else _compared(condition)
-    return {found.side.sql(): found} if found and is_plain(found.side) else {}
-
-
-def _listed(node: exp.In) -> _Range | None:
-    limits = [_Limit(rule_value(choice, {}), choice) for choice in node.expressions]
-    return None if any(isinstance(limit.value, bool) for limit in limits) else _Range(node.this, min(limits), max(limits))
-
-
-def _compared(node: exp.Expr) -> _Range | None:
-    found = compared(node)
-    if found is None or isinstance(found[2], bool):
-        return None
-    side, operator, value = found
-    limit = _Limit(value, node.expression if side is node.this else node.this)
-    low = limit if operator in (exp.EQ, exp.GT, exp.GTE) else None
-    high = limit if operator in (exp.EQ, exp.LT, exp.LTE) else None
-    return _Range(side, low, high) if low or high else None
-
-
-def _all_of(parts: Sequence[Mapping[str, _Range]]) -> Mapping[str, _Range]:
-    found: dict[str, _Range] = {}
-    for name, needed in (item for part in parts for item in part.items()):
-        other = found.get(name, needed)
-        found[name] = _Range(needed.side, _narrower(max, other.low, needed.low), _narrower(min, other.high, needed.high))
-    return found
-
-
-def _narrower(choose: Callable[[Sequence[_Limit]], _Limit], *limits: _Limit | None) -> _Limit | None:
-    known = [limit for limit in limits if limit is not None]
-    return choose(known) if known else None
-
-
-def _any_of(parts: Sequence[Mapping[str, _Range]]) -> Mapping[str, _Range]:
-    """Return what every one of `parts` needs: from the lowest of their limits to the highest."""
-    found: dict[str, _Range] = {}
-    for name in (name for name in parts[0] if all(name in part for part in parts)):
-        low = _wider(min, [part[name].low for part in parts])
-        high = _wider(max, [part[name].high for part in parts])
-        if low or high:
-            found[name] = _Range(parts[0][name].side, low, high)
-    return found
-
-
-def _wider(choose: Callable[[Sequence[_Limit]], _Limit], limits: Sequence[_Limit | None]) -> _Limit | None:
-    known = [limit for limit in limits if limit is not None]
-    return choose(known) if len(known) == len(limits) else None

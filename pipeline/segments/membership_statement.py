@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
 
 from sqlglot import exp
 
-from pipeline.segments.decision_tree import first_of, sorted_for
+from pipeline.segments.decision_lookup import Found, first_of
 from pipeline.segments.references import SUFFIX
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
 from pipeline.statements import statement
@@ -17,6 +18,16 @@ from pipeline.tables import CUSTOMER_FEATURES
 NEW_THIS_MONTH = "is_new_this_month"
 # The columns of ranked_values, under names that no attribute can have.
 _RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value", "customer_count", "place", "rank_share")}
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A relation of customers, the segment and the evidence of each of them in terms of its columns, and the columns that it adds."""
+
+    relation: exp.Expression
+    segment: exp.Expression
+    evidence: exp.Expression
+    added: tuple[str, ...]
 
 
 def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
@@ -32,24 +43,27 @@ def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
 
 def membership_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Query:
     """Return the statement of one scheme; `by_name` holds at least those that it refers to."""
-    relation = _relation(scheme, by_name)
-    if scheme.kind != "rules":
-        valued = _valued(scheme, relation, by_name).subquery("valued")
-        return _memberships(scheme, valued, _value_decision(scheme), _evidence(scheme))
-    if scheme.decision == "highest_score":
-        relation = exp.select("*", *_scores(scheme)).from_(relation).subquery("scored")
-    chosen = decision(scheme)
-    return _memberships(scheme, sorted_for(chosen, relation), chosen, _evidence(scheme))
+    found = decided(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))
+    columns = {"scheme": exp.Literal.string(scheme.name), "segment": found.segment, "evidence": found.evidence}
+    named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]  # in place: a thousand rules are slow to copy
+    return exp.Select().select(exp.column("customer_id"), *named, copy=False).from_(found.relation, copy=False)
 
 
-def decision(scheme: Scheme) -> exp.Expression:
-    """Return the expression that gives the segment of a scheme of rules, among the columns that its relation has."""
+def decided(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> Decided:
+    """Return how a scheme decides on `customers`, a relation with the columns of their features."""
+    relation, looked_at = _relation(scheme, by_name, customers)
+    found = _chosen(scheme, by_name, relation, "scored" if scheme.kind == "rules" else "valued")
+    return Decided(found.relation, found.chosen, _evidence(scheme), (*looked_at, *found.added))
+
+
+def _ruled(scheme: Scheme, relation: exp.Expression) -> Found:
+    """Return what gives the segment of a scheme of rules."""
     otherwise = next((exp.Literal.string(segment.id) for segment in scheme.segments if segment.is_otherwise), None)
     choices: list[tuple[exp.Expr, exp.Expr]] = [
         (segment.rule, exp.Literal.string(segment.id)) for segment in scheme.segments if segment.rule is not None and not segment.competes
     ]
     choices += [(_wins(scheme, place), exp.Literal.string(segment.id)) for place, segment in enumerate(scheme.competing)]
-    return first_of(choices, otherwise)
+    return first_of(choices, otherwise, relation)
 
 
 def _wins(scheme: Scheme, place: int) -> exp.Expr:
@@ -57,31 +71,34 @@ def _wins(scheme: Scheme, place: int) -> exp.Expr:
     return exp.and_(is_above, exp.EQ(this=_score(place), expression=_best(scheme)))
 
 
-def _memberships(scheme: Scheme, relation: exp.Expression, chosen: exp.Expression, evidence: exp.Expression) -> exp.Query:
-    columns = {"scheme": exp.Literal.string(scheme.name), "segment": chosen, "evidence": evidence}
-    named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]  # in place: a thousand rules are slow to copy
-    return exp.Select().select(exp.column("customer_id"), *named, copy=False).from_(relation, copy=False)
-
-
-def _relation(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Expression:
-    """Return the features, with the segment of each scheme that is referred to as one more column."""
-    relation: exp.Expression = exp.to_table(CUSTOMER_FEATURES.name)
+def _relation(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> tuple[exp.Expression, tuple[str, ...]]:
+    """Return `customers` with the segment of each scheme that is referred to as one more column, and the names of these."""
+    relation = customers
     for name in scheme.clusters:
         relation = _clustered(relation, name, scheme.assignments[name])
     for name in scheme.references:
         other = by_name[name]
-        if other.kind != "rules":
-            relation = _valued(other, relation, by_name).subquery(f"valued_{name}")
-            plain = exp.Star(except_=[column.this.copy() for column in _RANKED.values()])
-            query = exp.select(plain, exp.alias_(_value_decision(other), f"{name}{SUFFIX}", quoted=True))
-        elif other.decision == "highest_score":
-            relation = exp.select("*", *_scores(other)).from_(relation).subquery(f"scored_{name}")
-            plain = exp.Star(except_=[exp.to_identifier(_score(place).name, quoted=True) for place in range(len(_scores(other)))])
-            query = exp.select(plain, exp.alias_(decision(other), f"{name}{SUFFIX}", quoted=True))
-        else:
-            query = exp.select("*", exp.alias_(decision(other), f"{name}{SUFFIX}", quoted=True))
-        relation = query.from_(relation).subquery(f"with_{name}")
-    return relation
+        found = _chosen(other, by_name, relation, f"{'scored' if other.kind == 'rules' else 'valued'}_{name}")
+        query = exp.Select().select(all_but(found.added), exp.alias_(found.chosen, f"{name}{SUFFIX}", quoted=True), copy=False)
+        relation = query.from_(found.relation, copy=False).subquery(f"with_{name}", copy=False)
+    return relation, tuple(f"{name}{SUFFIX}" for name in (*scheme.clusters, *scheme.references))
+
+
+def _chosen(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> Found:
+    """Return `relation` with the columns that a scheme decides by, and the segment that it chooses."""
+    if scheme.kind != "rules":
+        valued = _valued(scheme, relation, by_name).subquery(alias)
+        return Found(valued, _value_decision(scheme), tuple(column.name for column in _RANKED.values()))
+    if scheme.decision != "highest_score":
+        return _ruled(scheme, relation)
+    scores = _scores(scheme)
+    found = _ruled(scheme, exp.select("*", *scores).from_(relation).subquery(alias))
+    return replace(found, added=(*found.added, *(score.alias for score in scores)))
+
+
+def all_but(names: Sequence[str]) -> exp.Star:
+    """Return all columns but those of these `names`."""
+    return exp.Star(except_=[exp.to_identifier(name, quoted=True) for name in names]) if names else exp.Star()
 
 
 def _clustered(relation: exp.Expression, name: str, assignment: exp.Query) -> exp.Expression:
@@ -167,7 +184,7 @@ def _valued(scheme: Scheme, relation: exp.Expression, by_name: Mapping[str, Sche
     """Return `relation` with how common each customer's value is among those whom the scheme takes."""
     value = exp.column(scheme.attribute, quoted=True)
     is_alike = exp.EQ(this=value, expression=_RANKED["value"].copy())
-    ranked = _ranked(scheme, _relation(scheme, by_name))
+    ranked = _ranked(scheme, _relation(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))[0])
     return exp.select("*").from_(relation).join(ranked, on=is_alike, join_type="left")
 
 

@@ -19,7 +19,8 @@ from sqlglot import exp
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.lake import Lake
 from pipeline.rules import Vocabulary, parse_rule, rule_value
-from pipeline.segments.decision_tree import FEW_RULES, first_of
+from pipeline.segments.decision_lookup import Found, first_of
+from pipeline.segments.decision_tree import FEW_RULES
 from pipeline.tables import CUSTOMER_FEATURES
 
 NIGHT = date(2024, 3, 31)
@@ -70,6 +71,18 @@ NARROW = {
 }
 
 
+SENTENCES = [
+    "recency_days = {low} AND (is_prospect OR spend_amount < {high})",
+    "recency_days BETWEEN {low} AND {high}",
+    "rhythm_days > {low} AND rhythm_days <= {high} AND favourite_category <> 'k{low}'",
+    "spend_amount >= {low}.5 AND {high} >= spend_amount AND (recency_days IS NULL OR recency_days > {low})",
+    "recency_days = {low} AND (recency_days > {high} OR spend_amount > 2) = is_prospect",
+    "recency_days + 1 > {high} AND recency_days = {low} AND NOT (favourite_category IN ('a', 'B', 'k{high}'))",
+    "recency_days IS NULL AND spend_amount = {low}",
+    "NOT (recency_days <> {low}) AND spend_amount < 0 - {high}",
+]
+
+
 @pytest.mark.parametrize("texts", NARROW.values(), ids=NARROW)
 def test_a_rule_takes_whom_it_names_to_the_limit(texts: list[str]) -> None:
     rows = [{"customer_id": f"c{n:03}", "recency_days": n, "favourite_category": f"k{n:03}"} for n in range(122)]
@@ -82,19 +95,41 @@ def test_a_tree_of_cases_chooses_the_first_rule_that_holds(texts: list[str], cus
     assert_chosen_in_order(texts, [{"customer_id": f"c{number:03}", **customer} for number, customer in enumerate(customers)])
 
 
+@settings(max_examples=15, derandomize=True, deadline=None)
+@given(
+    sentences=st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=3),
+    numbers=st.lists(st.tuples(st.integers(0, 2), NUMBERS, NUMBERS), min_size=2 * FEW_RULES, max_size=60, unique=True),
+    customers=st.lists(CUSTOMER, min_size=20, max_size=60),
+)
+def test_lists_of_constants_choose_the_first_rule_that_holds(
+    sentences: list[str], numbers: list[tuple[int, int, int]], customers: list[dict[str, Any]]
+) -> None:
+    texts = [sentences[kind % len(sentences)].format(low=low, high=low + width) for kind, low, width in numbers]
+    assert_chosen_in_order(texts, [{"customer_id": f"c{number:03}", **customer} for number, customer in enumerate(customers)])
+
+
 def assert_chosen_in_order(texts: list[str], rows: list[dict[str, Any]]) -> None:
     rules = [parse_rule(text, VOCABULARY, where="test") for text in texts]
-    chosen = first_of([(rule, exp.Literal.string(f"s{place}")) for place, rule in enumerate(rules)], exp.Literal.string("rest"))
-    assert answers(rows, chosen) == [first_in_order(rules, row) for row in rows]
+    assert answers(rows, found_of(rules)) == [first_in_order(rules, row) for row in rows]
+
+
+def found_of(rules: Sequence[exp.Expr]) -> Found:
+    choices = [(rule, exp.Literal.string(f"s{place}")) for place, rule in enumerate(rules)]
+    return first_of(choices, exp.Literal.string("rest"), exp.to_table(CUSTOMER_FEATURES.name))
 
 
 @pytest.mark.parametrize(
     "text", ["spend_amount >= {n} AND spend_amount < {n} + 1", "spend_amount < {n}", "spend_amount <= {n}", "spend_amount > 1000 - {n}"]
 )
 def test_a_customer_is_compared_with_few_of_a_thousand_rules(text: str) -> None:
-    rules = [parse_rule(text.format(n=n), VOCABULARY, where="test") for n in range(1_000)]
-    chosen = first_of([(rule, exp.Literal.string("s")) for rule in rules], exp.Literal.string("rest"))
-    assert most_compared(chosen) <= FEW_RULES + 10
+    found = found_of([parse_rule(text.format(n=n), VOCABULARY, where="test") for n in range(1_000)])
+    assert most_compared(found.chosen) + len(found.added) <= FEW_RULES + 10
+
+
+@pytest.mark.parametrize("name", sorted(NARROW.keys() - {"one of two", "either"}))
+def test_rules_that_differ_by_their_constants_alone_are_looked_up_in_lists(name: str) -> None:
+    found = found_of([parse_rule(text, VOCABULARY, where="test") for text in NARROW[name]])
+    assert most_compared(found.chosen) <= 8
 
 
 def most_compared(chosen: exp.Expr | None) -> int:
@@ -110,13 +145,13 @@ def first_in_order(rules: Sequence[exp.Expr], row: dict[str, Any]) -> str:
     return next((f"s{place}" for place, rule in enumerate(rules) if rule_value(rule, known) is True), "rest")
 
 
-def answers(customers: list[dict[str, Any]], chosen: exp.Expression) -> list[str]:
+def answers(customers: list[dict[str, Any]], found: Found) -> list[str]:
     with TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
         write_rows(lake, CUSTOMER_FEATURES, customers, day=NIGHT)
         engine = DuckDBEngine(lake.root, memory_limit="500MB", threads=1)
         engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
-        query = exp.select("customer_id", exp.alias_(chosen, "segment")).from_(CUSTOMER_FEATURES.name).order_by("customer_id")
-        found: list[str] = engine.run(query, {}).read_all()["segment"].to_pylist()
+        query = exp.select("customer_id", exp.alias_(found.chosen, "segment")).from_(found.relation).order_by("customer_id")
+        segments: list[str] = engine.run(query, {}).read_all()["segment"].to_pylist()
         engine.close()
-    return found
+    return segments

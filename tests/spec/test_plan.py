@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from typer.testing import CliRunner
 from pipeline.applying import apply_plan
 from pipeline.cli import app
 from pipeline.company import load_company
+from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError, DataError
 from pipeline.gates import asked_override
 from pipeline.lake import Lake
-from pipeline.plans.planning import Plan, plan_of
-from pipeline.segments import Unmet
-from pipeline.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES
+from pipeline.plans.counting import LiveTables, moves_between
+from pipeline.plans.planning import Plan, live_night, plan_of
+from pipeline.segments import Unmet, load_schemes
+from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES
 
 NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
 ORDERS = [f"o{n}-{k},1,c{n},2024-02-{1 + 2 * n + k:02} 10:00:00,1,{10 * n + k}.25,a" for n in range(8) for k in range(n % 4)]
@@ -243,6 +246,61 @@ def test_a_threshold_on_values_of_another_scheme_is_planned_to_the_customer(plac
     assert moved(found, "care") == moves == {("call", "rest"): 2}
     told = Lake(place / "lake").read(SEGMENT_MOVES, day=NEXT).to_pylist()
     assert [row["reason"] for row in told if row["scheme"] == "care"] == ["rule_change"] * 2
+
+
+EDITS = {
+    "size": ('evidence = ["order_count"]', 'evidence = ["order_count", "spend_amount"]'),
+    "rfm": ("r_score = 5 AND fm_score >= 4", "r_score = 5 AND fm_score >= 3"),
+    "value_tier": ("value_rank_share < 0.80", "value_rank_share < 0.30"),
+    "shopper_groups": ("fewest_orders = 3", "fewest_orders = 1"),
+    "category_affinity": ('rule = "order_day_count >= 2"', 'rule = "order_day_count >= 1"\nfewest_customers = 1'),
+    "care": ("size.segment = 'Many' OR is_prospect", "rfm.segment = 'lost' OR shopper_groups.segment = 'loyal' OR size.segment = 'Few'"),
+}
+
+
+def test_where_customers_are_live_is_the_same_worked_out_again_or_read_from_what_is_stored(place: Path) -> None:
+    company, lake = load_company(place / "shop"), Lake(place / "lake")
+    before = {scheme.name: scheme for scheme in load_schemes(company).schemes}
+    for name, edit in EDITS.items():
+        text = before[name].file.read_text("utf-8")
+        assert edit[0] in text
+        write(place, name, text.replace(*edit))
+    after = {scheme.name: scheme for scheme in load_schemes(company).schemes}
+    features, stored = (lake.path(table, day=NIGHT) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    _, facts = live_night(lake)
+    known, unknown = LiveTables(features, stored, facts), LiveTables(features, stored, {**facts, "features": "others"})
+    assert all(known.is_told_by(name, before) and not unknown.is_told_by(name, before) for name in EDITS)
+    found = []
+    for live in (known, unknown):
+        with closing(DuckDBEngine(lake.root)) as engine:
+            engine.register(company.table(CUSTOMER_FEATURES), [features])
+            found.append(moves_between(engine, live, sorted(EDITS), before, after))
+    assert found[0] == found[1]
+    assert {row["scheme"] for row in found[0] if row["customer_ids"]} >= EDITS.keys() - {"size", "rfm"}
+
+
+def test_what_was_stored_by_other_definitions_is_read_and_not_worked_out(place: Path) -> None:
+    company = load_company(place / "shop")
+    lake = Lake(place / "lake")
+    features, stored = (lake.path(table, day=NIGHT) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    live = LiveTables(features, stored, {**live_night(lake)[1], "schemes": {"size": "another"}})
+    by_name = {scheme.name: scheme for scheme in load_schemes(company).schemes}
+    assert not live.is_told_by("size", by_name)
+    assert not live.is_told_by("care", by_name)
+
+
+def test_an_attribute_that_goes_with_the_rule_that_named_it_is_planned(tmp_path: Path) -> None:
+    customers = [f"c{n},{('Berlin', 'Ulm')[n % 2]}" for n in range(8)]
+    write_shop(tmp_path / "shop", ORDERS, customers=customers, settings='[attributes.city]\nlevel = "geographic"\n')
+    (tmp_path / "shop" / "data" / "customers.csv").write_text("\n".join(["id,city", *customers]) + "\n", "utf-8")
+    (tmp_path / "shop" / "sources" / "customers.sql").write_text("SELECT CAST(id AS VARCHAR) AS customer_id, city FROM customers", "utf-8")
+    (tmp_path / "shop" / "segments").mkdir()
+    write(tmp_path, "size", MINE.format(many=2).replace("order_count >= @many", "city = 'Ulm' OR order_count > 5 + @many"))
+    run_night(tmp_path / "shop", Lake(tmp_path / "lake"), NIGHT)
+    write(tmp_path, "size", MINE.format(many=2))
+    settings = tmp_path / "shop" / "company.toml"
+    settings.write_text(settings.read_text("utf-8").replace('[attributes.city]\nlevel = "geographic"\n', ""), "utf-8")
+    assert moved(plan(tmp_path), "size") == {("few", "many"): 2, ("many", "few"): 2}
 
 
 def test_without_a_live_night_there_is_nothing_to_plan_on(place: Path, tmp_path: Path) -> None:
