@@ -45,11 +45,11 @@ def rows_by_slice(
         yield from engine.run(statement_of_slice(query, part, tables=names), {**parameters, **part.parameters})
 
 
-def slices_of(paths: Sequence[Path], *, rows_per_slice: int = ROWS_PER_SLICE) -> list[Slice]:
-    """Return as many slices as the rows in the rollup's files need; one where they are few."""
+def slices_of(paths: Sequence[Path], *, sampled: Sequence[Path], rows_per_slice: int = ROWS_PER_SLICE) -> list[Slice]:
+    """Return as many slices as the rows in the rollup's files need, cut by the ids of its `sampled` days; one where they are few."""
     row_count = sum(pq.read_metadata(path).num_rows for path in paths)
     count = -(-row_count // rows_per_slice)
-    return between(cut_points(_sampled_ids(paths), count) if count > 1 else [])
+    return between(cut_points(_sampled_ids(sampled), count) if count > 1 else [])
 
 
 def cut_points(ids: Sequence[str], count: int) -> list[str]:
