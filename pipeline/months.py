@@ -41,12 +41,12 @@ def register_rollups(at: Desk, basis: Basis, *, since: date) -> None:
         at.engine.register(table, [at.lake.root / path for path in paths_of(paths_since(basis, since), table)])
 
 
-def register_months(at: Desk, basis: Basis, horizon: Horizon, *, is_adding_up: bool = False) -> list[Path]:
-    """Make the rollups that the archive leaves readable, and return the files of the largest of them.
+def register_months(at: Desk, basis: Basis, horizon: Horizon, *, is_adding_up: bool = False) -> tuple[list[Path], list[Path]]:
+    """Make the rollups that the archive leaves readable, and return the files of the largest of them: of days, and of months.
 
     Months that are kept added up are read so. Others are added up only where asked, and of large ones few a night.
     """
-    files: list[Path] = []
+    files: tuple[list[Path], list[Path]] = ([], [])
     for table in ROLLUPS:
         summed = _summed(at, table, basis, horizon, large=LARGE_PER_NIGHT if is_adding_up else None)
         for number, summary in enumerate(SUMMARIES[table]):
@@ -55,7 +55,7 @@ def register_months(at: Desk, basis: Basis, horizon: Horizon, *, is_adding_up: b
         others = {month: part for month, part in months.items() if month not in summed}
         own = paths_of(paths_since(basis, horizon.own_month), table)
         days = _register_days(at, table, others, own, is_merging=is_adding_up)
-        files = [*days, *(paths[0] for paths in summed.values())]
+        files = days, [paths[0] for paths in summed.values()]
     return files
 
 

@@ -115,9 +115,9 @@ def rhythm_rows(at: Desk, horizon: Horizon, basis: Basis) -> Iterable[pa.RecordB
 
 def computed_in_slices(at: Desk, horizon: Horizon, basis: Basis, query: exp.Query) -> Iterator[pa.RecordBatch]:
     """Yield the rows of `query` over everyone's rollups, in slices that fit into memory; the archive must be readable."""
-    files = register_months(at, basis, horizon)
-    days = paths_of(paths_since(basis, horizon.archived_before), CUSTOMER_DAY_CATEGORIES)
-    slices = slices_of(files, sampled=[at.lake.root / path for path in days])
+    days, months = register_months(at, basis, horizon)
+    every = paths_of(paths_since(basis, horizon.archived_before), CUSTOMER_DAY_CATEGORIES)
+    slices = slices_of(days, months, sampled=[at.lake.root / path for path in every])
     return rows_by_slice(at.engine, query, horizon.parameters, tables=SLICED, slices=slices)
 
 

@@ -113,8 +113,6 @@ all_gaps AS (
 gaps AS (
   SELECT
     customer_id,
-    CAST(COUNT(gap_days) AS BIGINT) AS gap_count,
-    CAST(SUM(gap_days) AS BIGINT) AS gap_sum,
     CAST(SUM(gap_days * gap_days) AS BIGINT) AS gap_square_sum,
     CAST(2 * MEDIAN(gap_days) AS BIGINT) AS gap_median_doubled,
     ARG_MAX(last_gap_days, first_order_date) AS last_gap_days
@@ -122,7 +120,13 @@ gaps AS (
   GROUP BY customer_id
 ),
 category_spans AS (
-  SELECT customer_id, category, order_day AS first_day, category_day_count AS day_count, line_count, order_amount
+  SELECT
+    customer_id,
+    category,
+    order_day AS first_day,
+    CASE WHEN order_day >= $window_first_day THEN category_day_count ELSE 0 END AS day_count,
+    CASE WHEN order_day >= $window_first_day THEN line_count ELSE 0 END AS line_count,
+    CASE WHEN order_day >= $window_first_day THEN order_amount ELSE 0 END AS order_amount
   FROM customer_day_categories
   WHERE day BETWEEN $archived_before AND $day
   UNION ALL
@@ -134,9 +138,9 @@ categories AS (
     customer_id,
     category,
     MIN(first_day) AS first_day,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN day_count ELSE 0 END) AS BIGINT) AS day_count,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount
+    CAST(SUM(day_count) AS BIGINT) AS day_count,
+    CAST(SUM(line_count) AS BIGINT) AS line_count,
+    CAST(SUM(order_amount) AS DECIMAL(18, 4)) AS order_amount
   FROM category_spans
   GROUP BY customer_id, category
 ),
@@ -205,8 +209,8 @@ SELECT
   t.full_price_amount,
   t.refund_amount,
   t.weekend_day_count,
-  COALESCE(g.gap_count, 0) AS gap_count,
-  COALESCE(g.gap_sum, 0) AS gap_sum,
+  GREATEST(t.lifetime_order_day_count - 1, 0) AS gap_count,
+  COALESCE(CAST(DATEDIFF('day', t.first_order_date, t.last_order_date) AS BIGINT), 0) AS gap_sum,
   COALESCE(g.gap_square_sum, 0) AS gap_square_sum,
   g.gap_median_doubled,
   COALESCE(g.last_gap_days, t.archived_last_gap_days) AS last_gap_days,
