@@ -47,12 +47,10 @@ def rows_by_slice(
         yield from engine.run(statement_of_slice(query, part, tables=names), {**parameters, **part.parameters})
 
 
-def slices_of(
-    days: Sequence[Path], months: Sequence[Path] = (), *, sampled: Sequence[Path], rows_per_slice: int = ROWS_PER_SLICE
-) -> list[Slice]:
-    """Return as many slices as the rows of days and months in a rollup's files need, cut by the ids in `sampled`; one where they are few."""
+def slices_of(days: Sequence[Path], months: Sequence[Path] = (), *, sampled: Sequence[Path], limit: int = ROWS_PER_SLICE) -> list[Slice]:
+    """Return as many slices as the rows in a rollup's files need, cut by the ids of the `sampled` ones; one where there are few."""
     weight = _row_count(days) + _row_count(months) * ROWS_PER_SLICE // MONTH_ROWS_PER_SLICE
-    count = -(-weight // rows_per_slice)
+    count = -(-weight // limit)
     return between(cut_points(_sampled_ids(sampled), count) if count > 1 else [])
 
 
