@@ -40,7 +40,7 @@ def test_states_of_all_slices_are_the_states_of_everyone_in_order(lake: Lake, ro
         engine.register(table, [])
     for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
         engine.register(table, lake.event_paths(table, through=NIGHT, known=NIGHT))
-    parts = slices_of(rollups(lake), sampled=rollups(lake), rows_per_slice=rows_per_slice)
+    parts = slices_of(rollups(lake), sampled=rollups(lake), limit=rows_per_slice)
     parameters = Horizon(NIGHT, NIGHT, 365).parameters
     whole = engine.run(all_states_statement(), parameters).read_all()
     batches = rows_by_slice(engine, all_states_statement(), parameters, tables=SLICED, slices=parts)
