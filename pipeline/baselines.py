@@ -10,12 +10,10 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.caches import Desk, cache_path, keep, take
-from pipeline.months import register_rollups
-from pipeline.recompute import Basis, Horizon, baselines_name, paths_of, paths_since
-from pipeline.slices import rows_by_slice, slices_of
+from pipeline.recompute import Basis, Horizon, baselines_name
 from pipeline.statements import statement
-from pipeline.states import SLICED, register_archive
-from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_STATES, CUSTOMER_VISITS, POPULATION_BASELINES, Table
+from pipeline.states import computed_in_slices, register_archive
+from pipeline.tables import CUSTOMER_STATES, CUSTOMER_VISITS, POPULATION_BASELINES, Table
 from pipeline.visits import register_visits, visits_basis
 
 FROZEN = {CUSTOMER_STATES.name: "frozen_states", CUSTOMER_VISITS.name: "frozen_visits"}
@@ -60,10 +58,7 @@ def _looked_at(query: exp.Query) -> Table:
 def _register_frozen(at: Desk, frozen: Horizon, basis: Basis, table: Table) -> None:
     """Make everyone's state of the frozen day readable as `table`, computed from the rollups in slices that fit into memory."""
     register_archive(at, basis, frozen.archived_before)
-    register_rollups(at, basis, since=frozen.archived_before)
-    largest = paths_of(paths_since(basis, frozen.archived_before), CUSTOMER_DAY_CATEGORIES)
-    slices = slices_of([at.lake.root / path for path in largest])
-    rows = rows_by_slice(at.engine, _states_statement(table), frozen.parameters, tables=SLICED, slices=slices)
+    rows = computed_in_slices(at, frozen, basis, _states_statement(table))
     path = at.folder / table.name / f"{frozen.day}.parquet"
     at.lake.write_file(table.schema, rows, path, {})
     at.engine.register(table, [path])

@@ -22,6 +22,9 @@ from pipeline.tables import (
     CUSTOMER_ARCHIVES,
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_DAYS,
+    CUSTOMER_MONTH_CATEGORIES,
+    CUSTOMER_MONTH_CHANNELS,
+    CUSTOMER_MONTHS,
     CUSTOMER_STATES,
     POPULATION_BASELINES,
     POPULATION_RHYTHM,
@@ -30,6 +33,9 @@ from pipeline.tables import (
 
 Basis = Mapping[str, str]
 ROLLUPS = (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
+SUMMARIES = {CUSTOMER_DAYS: (CUSTOMER_MONTHS,), CUSTOMER_DAY_CATEGORIES: (CUSTOMER_MONTH_CATEGORIES, CUSTOMER_MONTH_CHANNELS)}
+CONDENSED = (CUSTOMER_MONTHS, CUSTOMER_MONTH_CATEGORIES, CUSTOMER_MONTH_CHANNELS, CUSTOMER_ARCHIVES)
+BY_CUSTOMER = (*ROLLUPS, *CONDENSED)  # what states are computed from
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,17 @@ class Horizon:
     def archived_before(self) -> date:
         """The first event day that the archive leaves to the rollups: a month's first, so that the archive grows once a month."""
         return self.window_first_day.replace(day=1)
+
+    @property
+    def first_whole_month(self) -> date:
+        """The first day of the first month that lies in the window with all its days."""
+        first = self.window_first_day
+        return first if first.day == 1 else (self.archived_before + timedelta(31)).replace(day=1)
+
+    @property
+    def own_month(self) -> date:
+        """The first day of the night's own month."""
+        return self.day.replace(day=1)
 
     @property
     def parameters(self) -> Mapping[str, date]:
@@ -111,7 +128,7 @@ def archive_name(basis: Basis, before: date) -> str:
 
 def rhythm_name(basis: Basis, horizon: Horizon) -> str:
     """Return the name of the rhythm that the rollups of `basis` have at the horizon's day."""
-    return f"{horizon.day}_{_short(sorted(basis.items()), _recipe(POPULATION_RHYTHM), _recipe(CUSTOMER_ARCHIVES))}"
+    return f"{horizon.day}_{_short(sorted(basis.items()), _recipe(POPULATION_RHYTHM), *map(_recipe, CONDENSED))}"
 
 
 def baselines_name(basis: Basis, horizon: Horizon) -> str:
@@ -122,6 +139,11 @@ def baselines_name(basis: Basis, horizon: Horizon) -> str:
 def month_name(month: str, part: Basis, table: Table) -> str:
     """Return the name of a merged month of rollups, `part` of a basis."""
     return f"{month}_{_short(sorted(part.items()), table.column_names)}"
+
+
+def summary_name(month: str, part: Basis, table: Table) -> str:
+    """Return the name of what a month of rollups, `part` of a basis, adds up to in `table`."""
+    return f"{month}_{_short(sorted(part.items()), _recipe(table))}"
 
 
 def states_name(basis: Basis, horizon: Horizon) -> str:
@@ -141,7 +163,7 @@ def base_of(name: str) -> str | None:
 
 def states_recipe(horizon: Horizon) -> str:
     """Return a digest of what states depend on beside rollups and day: the statements, the declared columns, the window."""
-    return _short(_recipe(CUSTOMER_STATES), _recipe(CUSTOMER_ARCHIVES), horizon.window_days)
+    return _short(_recipe(CUSTOMER_STATES), *map(_recipe, CONDENSED), horizon.window_days)
 
 
 @cache
@@ -218,7 +240,7 @@ def recent(table: Table) -> Table:
 def _computed() -> exp.Subquery:
     """Return the states of the affected customers alone, computed anew."""
     query = statement(CUSTOMER_STATES.name).copy()
-    for table in (*ROLLUPS, CUSTOMER_ARCHIVES):
+    for table in BY_CUSTOMER:
         _restrict(query, table.name)
     return query.subquery("computed", copy=False)
 

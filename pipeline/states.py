@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlglot import exp
 
 from pipeline.caches import Desk, cache_path, digests, keep, stored, take
 from pipeline.lake import Lake
 from pipeline.months import register_months, register_rollups
 from pipeline.recompute import (
+    BY_CUSTOMER,
     ROLLUPS,
     Basis,
     Horizon,
@@ -49,7 +51,7 @@ from pipeline.tables import (
     POPULATION_RHYTHM,
 )
 
-SLICED = (*(table.name for table in ROLLUPS), CUSTOMER_ARCHIVES.name)
+SLICED = [table.name for table in BY_CUSTOMER]
 FOLDED_SHARE = 0.2  # of the base's customers: beyond it the changes cost more to carry than a new base to write
 
 log = logging.getLogger("pipeline.states")
@@ -79,7 +81,7 @@ def register_states(at: Desk, horizon: Horizon, basis: Basis) -> None:
         return
     register_archive(at, basis, horizon.archived_before)
     if start is None:
-        _tell(at, _keep_base(at, horizon, basis, _all_states(at, horizon, basis)))
+        _tell(at, _keep_base(at, horizon, basis, computed_in_slices(at, horizon, basis, all_states_statement())))
     else:
         _tell(at, _roll_forward(at, horizon, basis, start))
         _drop_superseded(at.lake, horizon, start)
@@ -104,11 +106,19 @@ def rhythm_rows(at: Desk, horizon: Horizon, basis: Basis) -> Iterable[pa.RecordB
     path = take(at, cache_path(at.lake, POPULATION_RHYTHM, name))
     if path is None:
         register_archive(at, basis, horizon.archived_before)
-        register_rollups(at, basis, since=horizon.archived_before)
+        register_months(at, basis, horizon)
         rows = at.engine.run(statement(POPULATION_RHYTHM.name), {"frozen_day": horizon.day, "archived_before": horizon.archived_before})
         path = keep(at, POPULATION_RHYTHM, rows, name, {"frozen_day": horizon.day})
     batches: list[pa.RecordBatch] = pq.read_table(path).to_batches()
     return batches
+
+
+def computed_in_slices(at: Desk, horizon: Horizon, basis: Basis, query: exp.Query) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of `query` over everyone's rollups, in slices that fit into memory; the archive must be readable."""
+    days, months = register_months(at, basis, horizon)
+    every = paths_of(paths_since(basis, horizon.archived_before), CUSTOMER_DAY_CATEGORIES)
+    slices = slices_of(days, months, sampled=[at.lake.root / path for path in every])
+    return rows_by_slice(at.engine, query, horizon.parameters, tables=SLICED, slices=slices)
 
 
 def _tell(at: Desk, affected: int) -> None:
@@ -129,7 +139,7 @@ def _roll_forward(at: Desk, horizon: Horizon, basis: Basis, start: _States) -> i
     """Write who changed beside the base, or a new base where that is many; return how many were computed anew."""
     _register_stored(at, start.base, start.changes)
     affected = _register_affected(at, horizon, start)
-    register_months(at, basis, horizon)
+    register_months(at, basis, horizon, is_adding_up=True)
     if affected + _row_count(start.changes) > FOLDED_SHARE * _row_count(start.base):
         _keep_base(at, horizon, basis, at.engine.run(rolled_forward_statement(), horizon.parameters))
     else:
@@ -148,14 +158,6 @@ def _register_affected(at: Desk, horizon: Horizon, start: _States) -> int:
     count = at.lake.write_file(AFFECTED_CUSTOMERS.schema, rows, path, {})
     at.engine.register(AFFECTED_CUSTOMERS, [path])
     return count
-
-
-def _all_states(at: Desk, horizon: Horizon, basis: Basis) -> Iterable[pa.RecordBatch]:
-    """Yield everyone's state, computed from the rollups in slices that fit into memory."""
-    register_rollups(at, basis, since=horizon.archived_before)
-    largest = paths_of(paths_since(basis, horizon.archived_before), CUSTOMER_DAY_CATEGORIES)
-    slices = slices_of([at.lake.root / path for path in largest])
-    return rows_by_slice(at.engine, all_states_statement(), horizon.parameters, tables=SLICED, slices=slices)
 
 
 def _keep_base(at: Desk, horizon: Horizon, basis: Basis, rows: Iterable[pa.RecordBatch]) -> int:

@@ -643,6 +643,54 @@ CUSTOMER_DAY_CATEGORIES_BY_MONTH = replace(
     columns=(DAY, *CUSTOMER_DAY_CATEGORIES.columns),
     partition=Partition.NIGHT,
 )
+CUSTOMER_MONTHS = Table(
+    "customer_months",
+    "A cache: what each customer's days add up to in one month of event days; a refund of an earlier month's day stands by itself.",
+    (
+        _CUSTOMER,
+        Column("first_day", Kind.DATE, "First day that anything counts for.", required=True),
+        Column("first_order_date", Kind.DATE, "First order-day."),
+        Column("last_order_date", Kind.DATE, "Last order-day."),
+        Column("order_day_count", Kind.INTEGER, "Order-days.", required=True),
+        Column("weekend_day_count", Kind.INTEGER, "Order-days on a Saturday or Sunday.", required=True),
+        Column("order_count", Kind.INTEGER, "Orders.", required=True),
+        Column("line_count", Kind.INTEGER, "Order lines.", required=True),
+        Column("discounted_line_count", Kind.INTEGER, "Order lines bought at a discount.", required=True),
+        Column("add_on_line_count", Kind.INTEGER, "Order lines that are small add-ons.", required=True),
+        Column("order_amount", Kind.MONEY, "Spend before refunds.", required=True),
+        Column("full_price_amount", Kind.MONEY, "Spend on order lines bought without a discount.", required=True),
+        Column("refund_amount", Kind.MONEY, "Money given back, 0 or more.", required=True),
+        Column("gaps", Kind.INTEGERS, "Days between one order-day and the next, in any order."),
+        Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
+    ),
+    ("customer_id", "first_day"),
+    Partition.NIGHT,
+)
+CUSTOMER_MONTH_CATEGORIES = Table(
+    "customer_month_categories",
+    "A cache: what each customer bought of each category in one month of event days.",
+    (
+        _CUSTOMER,
+        _CATEGORY,
+        Column("first_day", Kind.DATE, "First order-day of the category.", required=True),
+        Column("day_count", Kind.INTEGER, "Order-days of the category.", required=True),
+        Column("line_count", Kind.INTEGER, "Order lines.", required=True),
+        Column("order_amount", Kind.MONEY, "Spend before refunds.", required=True),
+    ),
+    ("customer_id", "category"),
+    Partition.NIGHT,
+)
+CUSTOMER_MONTH_CHANNELS = Table(
+    "customer_month_channels",
+    "A cache: order lines of each customer through each channel in one month of event days.",
+    (
+        _CUSTOMER,
+        _CHANNEL,
+        Column("line_count", Kind.INTEGER, "Order lines.", required=True),
+    ),
+    ("customer_id", "channel"),
+    Partition.NIGHT,
+)
 BASE_STATES = replace(CUSTOMER_STATES, name="base_states", description="A cache: the states of everyone on an earlier night.")
 CHANGED_STATES = replace(
     CUSTOMER_STATES, name="changed_states", description="A cache: the states that differ since; one without figures is gone."

@@ -11,10 +11,10 @@ from sqlglot import exp
 from pipeline.company import Company
 from pipeline.lineage.graph import Edge, Field, Graph
 from pipeline.lineage.selects import edges_of
+from pipeline.recompute import CONDENSED
 from pipeline.statements import FOLDER, statement, with_attributes
 from pipeline.tables import (
     ALL_TABLES,
-    CUSTOMER_ARCHIVES,
     CUSTOMER_FEATURES,
     CUSTOMER_STATES,
     CUSTOMER_VISITS,
@@ -27,7 +27,7 @@ from pipeline.tables import (
     Table,
 )
 
-_DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, CUSTOMER_ARCHIVES, CUSTOMER_VISITS)}
+_DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, *CONDENSED, CUSTOMER_VISITS)}
 _LINE_KIND = ("is_cancelled", "net_amount", "quantity")
 DERIVED: Mapping[tuple[str, str], Sequence[str]] = {
     (ORDER_LINES.name, "line_kind"): _LINE_KIND,

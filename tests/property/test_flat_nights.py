@@ -29,6 +29,7 @@ from pipeline.tables import (
     CUSTOMER_DAYS,
     CUSTOMER_DAYS_BY_MONTH,
     CUSTOMER_FEATURES,
+    CUSTOMER_MONTHS,
     CUSTOMER_STATES,
     POPULATION_BASELINES,
     POPULATION_RHYTHM,
@@ -145,7 +146,7 @@ def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-@pytest.mark.parametrize(("seed", "window_days", "nights"), [(1, 10, 30), (2, 33, 8)])
+@pytest.mark.parametrize(("seed", "window_days", "nights"), [(1, 10, 30), (2, 33, 8), (4, 70, 24)])
 def test_nights_of_late_data_and_refunds_equal_the_full_recompute(
     lake: Lake, seed: int, window_days: int, nights: int, told: pytest.LogCaptureFixture
 ) -> None:
@@ -164,6 +165,25 @@ def test_nights_of_late_data_and_refunds_equal_the_full_recompute(
     assert is_folded[0]
     assert 0 < sum(is_folded[1:]) < nights - 1
     assert stored(lake, CUSTOMER_DAYS_BY_MONTH)
+    assert bool(stored(lake, CUSTOMER_MONTHS)) == (window_days > 60)
+
+
+@pytest.mark.parametrize("window_days", [70, 400])
+def test_months_that_are_added_up_give_what_their_days_give(lake: Lake, window_days: int, told: pytest.LogCaptureFixture) -> None:
+    a_shop(lake, 7, nights=25)
+    company = a_company(lake.root, window_days=window_days)
+    for day in (days(25)[-3], days(25)[-1]):
+        compute(company, lake, day)
+    months = [path.name[:7] for path in stored(lake, CUSTOMER_MONTHS)]
+    for table in (BASE_STATES, CHANGED_STATES, POPULATION_RHYTHM, POPULATION_BASELINES):
+        for path in stored(lake, table):
+            path.unlink()
+    told.clear()
+    from_months = features_computed(company, lake, days(25)[-1])
+    [(affected, total)] = recomputed(told)
+    assert affected == total
+    assert months == (["2024-02", "2024-01"] if window_days == 70 else ["2024-02", "2024-01", "2023-12"])
+    assert from_months == computed_without_caches(company, lake, days(25)[-1])
 
 
 def test_consecutive_nights_of_a_real_shop_equal_the_full_recompute(lake: Lake, shared_data: Path, told: pytest.LogCaptureFixture) -> None:

@@ -13,12 +13,12 @@ from builders import an_order_line, write_order_lines
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.features import compute_rollups
 from pipeline.lake import Lake
-from pipeline.recompute import Horizon, all_states_statement
+from pipeline.recompute import BY_CUSTOMER, CONDENSED, Horizon, all_states_statement
 from pipeline.slices import Slice, between, cut_points, rows_by_slice, slices_of
-from pipeline.tables import CUSTOMER_ARCHIVES, CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, Kind, Table
+from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, Kind, Table
 
 NIGHT = date(2024, 3, 31)
-SLICED = ("customer_days", "customer_day_categories", "customer_archives")
+SLICED = [table.name for table in BY_CUSTOMER]
 NAMES = ["", "0001", "C1", "c1", "c1 ", "i", "ı", "ÿ", "ქ", "😀", "z" * 40]
 
 
@@ -30,16 +30,17 @@ def test_slices_leave_nobody_out_and_nobody_twice() -> None:
 
 
 def test_few_rows_are_one_slice_without_bounds(lake: Lake) -> None:
-    assert slices_of(rollups(lake)) == [Slice()]
+    assert slices_of(rollups(lake), sampled=rollups(lake)) == [Slice()]
 
 
 @pytest.mark.parametrize("rows_per_slice", [1, 7, 40])
 def test_states_of_all_slices_are_the_states_of_everyone_in_order(lake: Lake, rows_per_slice: int) -> None:
     engine = DuckDBEngine(lake.root, memory_limit="1GB")
-    engine.register(CUSTOMER_ARCHIVES, [])
+    for table in CONDENSED:
+        engine.register(table, [])
     for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
         engine.register(table, lake.event_paths(table, through=NIGHT, known=NIGHT))
-    parts = slices_of(rollups(lake), rows_per_slice=rows_per_slice)
+    parts = slices_of(rollups(lake), sampled=rollups(lake), limit=rows_per_slice)
     parameters = Horizon(NIGHT, NIGHT, 365).parameters
     whole = engine.run(all_states_statement(), parameters).read_all()
     batches = rows_by_slice(engine, all_states_statement(), parameters, tables=SLICED, slices=parts)

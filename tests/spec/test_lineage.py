@@ -79,7 +79,13 @@ def test_every_feature_comes_from_a_column_of_a_source(feature: str) -> None:
 def test_a_share_of_discounted_lines_comes_from_the_discount_through_every_table_on_the_way() -> None:
     found = ours().of("discount_share")
     assert "raw_order_lines.discount_amount" in value_sources(found)
-    assert [table for table, _ in found.steps] == ["customer_states", "customer_days", "order_lines", "raw_order_lines"]
+    assert [table for table, _ in found.steps] == [
+        "customer_states",
+        "customer_months",
+        "customer_days",
+        "order_lines",
+        "raw_order_lines",
+    ]
     assert dict(found.steps)["customer_states"] == ("line_count", "discounted_line_count")
     assert use_of(found, "behaviour_clusters").ways == ("clusters",)
 
