@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -75,8 +75,8 @@ def plain_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[flo
     labels = []
     for seed, table in enumerate(features):
         points = coordinates(table, first.features)
-        labels.append(KMeans(len(first.clusters), n_init=10, random_state=seed).fit_predict(points))
-    return [float((one != other).mean()) for one, other in pairwise(labels)]
+        labels.append(_by_id(table, KMeans(len(first.clusters), n_init=10, random_state=seed).fit_predict(points)))
+    return [_changed(one, other) for one, other in pairwise(labels)]
 
 
 def _stability(shop: Shop, nights: int) -> Iterator[Result]:
@@ -250,13 +250,17 @@ def _fitted(table: pa.Table, day: date, by: ClusterScheme) -> ClusterModel:
     return model
 
 
-def _ids(table: pa.Table, model: ClusterModel) -> Labels:
-    return np.array([cluster.number for cluster in model.clusters])[places(table, model)]
+def _ids(table: pa.Table, model: ClusterModel) -> Mapping[str, int]:
+    return _by_id(table, np.array([cluster.number for cluster in model.clusters])[places(table, model)])
 
 
-def _changed(one: Labels, other: Labels) -> float:
+def _by_id(table: pa.Table, labels: Labels) -> Mapping[str, int]:
+    return dict(zip(table["customer_id"].to_pylist(), labels.tolist(), strict=True))
+
+
+def _changed(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     """Return the share of customers whose cluster differs, of those that both nights have."""
-    return float((one != other[: len(one)]).mean())
+    return mean(other[customer] != label for customer, label in one.items())
 
 
 def _columns() -> Table:
