@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -17,8 +16,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from lakes import HOUSE
 from measure import Result, compared, cost, peak_memory
+from refit_sameness import other_models, pinned
+from refit_shops import Shop, scheme, stored_shops
 from sklearn.cluster import KMeans
 
 from pipeline.clusters import (
@@ -27,14 +27,12 @@ from pipeline.clusters import (
     assignment_statement,
     fit,
     fit_told,
-    load_cluster_schemes,
     model_from_json,
     places,
     to_json,
 )
 from pipeline.clusters.algorithms import Labels, dispersion
 from pipeline.clusters.preparation import coordinates
-from pipeline.company import load_company
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.lake import Lake
 from pipeline.refits.judging import rand_index
@@ -43,8 +41,6 @@ from pipeline.samples import Sample, sampled_customers
 from pipeline.tables import CUSTOMER_FEATURES, Kind, Table
 
 NIGHT_BAR, ASSIGN_BAR, SECONDS_BAR, GIB_BAR, INERTIA_BAR, RAND_BAR = 0.5, 0.7, 60, 2, 0.001, 0.95
-CDNOW = Path(os.environ.get("CDNOW", HOUSE.parent / "shared" / "data" / "cdnow" / "master.parquet"))
-LAST_NIGHT = date(1997, 12, 31)
 DAY = date(2025, 11, 25)
 MANY = 100_000
 ALL_FEATURES = (
@@ -56,28 +52,9 @@ MEMORY_LIMIT = "1GB"
 
 def results(folder: Path, *, customers: int, nights: int, rounds: int) -> list[Result]:
     """Return what refits of CDNOW move, and what fitting and assigning `customers` customers cost."""
-    found = [*_planted(min(customers, 20_000)), *(_stability(nights) if CDNOW.exists() else ())]
+    found = [*_planted(min(customers, 20_000)), *(result for shop in stored_shops() for result in _stability(shop, nights))]
     with TemporaryDirectory(dir=folder) as scratch:
         return [*found, *_at_size(Path(scratch), customers, rounds)]
-
-
-def scheme(**changes: object) -> ClusterScheme:
-    """Return our own cluster scheme, as a company without definitions has it."""
-    [found] = load_cluster_schemes(replace(load_company(HOUSE / "benchmarks" / "shop"), folder=HOUSE / "benchmarks" / "sql"))
-    return replace(found, **changes)  # type: ignore[arg-type]
-
-
-def features_of_cdnow(night: date) -> pa.Table:
-    """Return the features of CDNOW's customers on a night."""
-    query = f"""
-        SELECT customer_id, count(DISTINCT date) AS order_day_count, sum(value_usd)::DECIMAL(18, 4) AS spend_amount,
-          datediff('day', max(day), DATE '{night}') AS recency_days, datediff('day', min(day), DATE '{night}') AS tenure_days,
-          1 AS category_count, 0.0::DOUBLE AS discount_share, 0.0::DOUBLE AS return_share
-        FROM (SELECT *, strptime(date, '%Y%m%d')::DATE AS day FROM '{CDNOW}') WHERE day <= DATE '{night}'
-        GROUP BY customer_id ORDER BY customer_id
-    """
-    with duckdb.connect() as connection:
-        return connection.sql(query).to_arrow_table()
 
 
 def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[float]:
@@ -98,26 +75,26 @@ def plain_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[flo
     labels = []
     for seed, table in enumerate(features):
         points = coordinates(table, first.features)
-        labels.append(KMeans(len(first.clusters), n_init=10, random_state=seed).fit_predict(points))
-    return [float((one != other).mean()) for one, other in pairwise(labels)]
+        labels.append(_by_id(table, KMeans(len(first.clusters), n_init=10, random_state=seed).fit_predict(points)))
+    return [_changed(one, other) for one, other in pairwise(labels)]
 
 
-def _stability(nights: int) -> Iterator[Result]:
-    days = [LAST_NIGHT - timedelta(days=nights - place) for place in range(nights + 1)]
-    features = [features_of_cdnow(day) for day in days]
+def _stability(shop: Shop, nights: int) -> Iterator[Result]:
+    days = [shop.last_night - timedelta(days=nights - place) for place in range(nights + 1)]
+    features = [shop.features(day) for day in days]
     model = _fitted(features[-1], days[-1], scheme())
     again = fit_told(features[-1], scheme(), day=days[-1], current=model)
     same = beside(again, model, scheme(), model.highest_number)
-    yield Result(
-        "CDNOW: customers moved by a refit on the same data",
-        same.measures.moved_share * 100,
-        0,
-        "%",
-        0 if not same.measures.moved_share else 2,
-        0,
-    )
+    yield _none(f"{shop.name}: customers moved by a refit on the same data", same.measures.moved_share * 100, "%")
     ours, plain = aligned_nights(features, days), plain_nights(features, days)
-    yield _shares(f"CDNOW: customers changing id per night, {nights} nightly refits / without alignment", ours, plain)
+    yield _shares(f"{shop.name}: customers changing id per night, {nights} nightly refits / without alignment", ours, plain)
+    yield from pinned(shop.name, features[-2], features[-1], scheme())
+    yield _none(f"{shop.name}: other models for shuffled rows, 1 or 2 threads, any hash seed", other_models(shop.name), "models")
+
+
+def _none(name: str, found: float, unit: str) -> Result:
+    """Return a result that is met by nothing at all."""
+    return Result(name, found, 0, unit, ratio=found, bar=0)
 
 
 def _shares(name: str, ours: Sequence[float], plain: Sequence[float]) -> Result:
@@ -135,9 +112,7 @@ def _planted(customers: int) -> Iterator[Result]:
     found = rand_index(group, places(table, model))
     yield Result("planted clusters: 1 - adjusted Rand index", 1 - found, 1 - RAND_BAR, "", bar=1)
     noise = fit(_table(random.normal(0, 1, (customers, 7))), scheme(), day=DAY)
-    yield Result(
-        "clusters made of noise", float(isinstance(noise, ClusterModel)), 0, "", ratio=float(isinstance(noise, ClusterModel)), bar=0
-    )
+    yield _none("clusters made of noise", float(isinstance(noise, ClusterModel)), "")
 
 
 def _table(points: np.ndarray) -> pa.Table:
@@ -163,10 +138,11 @@ def _at_size(root: Path, customers: int, rounds: int) -> Iterator[Result]:
         fits.append(cost(partial(fit_sample, lake)))
     yield compared(f"assign {customers:,} customers x {len(ALL_FEATURES)} in SQL / scikit-learn's predict", ours, theirs, bar=ASSIGN_BAR)
     differ = _labels_that_differ(root)
-    yield Result("labels that differ from scikit-learn's", differ, 0, "customers", ratio=differ, bar=0)
+    yield _none("labels that differ from scikit-learn's", differ, "customers")
     # One thread: CPU seconds are what it takes on a machine with nothing else to do.
     seconds = min(one.cpu_seconds for one in fits)
     yield Result(f"fit and choose k on a sample of {customers:,}", seconds, SECONDS_BAR, "CPU s", bar=1)
+    yield Result("the same, by the clock", min(one.wall_seconds for one in fits), SECONDS_BAR, "s", bar=1)
     yield peak_memory("the same, peak memory", fits, bar_gib=GIB_BAR)
     yield _inertia(lake, model)
 
@@ -274,13 +250,17 @@ def _fitted(table: pa.Table, day: date, by: ClusterScheme) -> ClusterModel:
     return model
 
 
-def _ids(table: pa.Table, model: ClusterModel) -> Labels:
-    return np.array([cluster.number for cluster in model.clusters])[places(table, model)]
+def _ids(table: pa.Table, model: ClusterModel) -> Mapping[str, int]:
+    return _by_id(table, np.array([cluster.number for cluster in model.clusters])[places(table, model)])
 
 
-def _changed(one: Labels, other: Labels) -> float:
+def _by_id(table: pa.Table, labels: Labels) -> Mapping[str, int]:
+    return dict(zip(table["customer_id"].to_pylist(), labels.tolist(), strict=True))
+
+
+def _changed(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     """Return the share of customers whose cluster differs, of those that both nights have."""
-    return float((one != other[: len(one)]).mean())
+    return mean(other[customer] != label for customer, label in one.items())
 
 
 def _columns() -> Table:

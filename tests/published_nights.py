@@ -31,6 +31,7 @@ TARGET_TABLES = (
     "customer_segments",
     "customer_segment_history",
     "customer_profiles",
+    "customer_predictions",
     "segment_strategies",
     "segment_moves",
     "segment_profiles",

@@ -1,8 +1,9 @@
 """Clusters: fit in Python, kept as JSON, applied in SQL."""
 
 from pipeline.clusters.assignment import UNCLUSTERED, assignment_statement, assignments
+from pipeline.clusters.choosing import Trial
 from pipeline.clusters.drift import Drift, drifts
-from pipeline.clusters.fitting import Fit, Trial, fit, fit_told
+from pipeline.clusters.fitting import Fit, fit, fit_told
 from pipeline.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted, cluster_titles, model_from_json, to_json
 from pipeline.clusters.placing import places
 from pipeline.clusters.preparation import sample_prefix

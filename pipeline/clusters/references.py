@@ -1,24 +1,34 @@
 """Structureless data of the same shape: clusters count only where they hold customers together better than they would in it.
 
-Each kind of reference keeps one thing of the customers and destroys what groups would be: the values of each feature, the
-directions they spread in, both, or the spread alone. Skew and correlation make k-means look good on some of them; none of
-them has groups, so the one that k-means does best on is what customers are measured by.
+Each kind of reference keeps one thing of the customers and destroys what groups would be: how each feature is spread, in which
+directions all are, how features go together by rank, or the covariance alone. Whatever is kept of a feature has one peak. Skew
+and correlation make k-means look good on some of them; none of them has groups, so the one that k-means does best on is what
+customers are measured by.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from pipeline.clusters.algorithms import dispersion, k_means
+from pipeline.clusters.peaks import single_peak, spread_ties
 from pipeline.clusters.preparation import Numbers, rounded
 
 ROWS = 5_000
 DRAWS = 3
 INITIALISATIONS = 3
 GAP_FLOOR = 0.015
-DEVIATIONS = 2
+DEVIATIONS = 3
+SWEEPS = 10
+RIDGE, TINY = 1e-6, 1e-9
+
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+
+Reference = Callable[[np.random.Generator], Numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +42,20 @@ class Gap:
 def gap_beyond_reference(points: Numbers, count: int, seed: int) -> Gap:
     """Return the smallest gap between `count` clusters of the points and as many of any reference."""
     random = np.random.default_rng([seed, count, len(points)])
-    rows = points[random.permutation(len(points))[:ROWS]]
+    tied = points[random.permutation(len(points))[:ROWS]]
+    rows = spread_ties(tied, random)
     own = _log_dispersion(rows, count, seed)
-    kinds = (_of_same_directions, _of_same_spread, *((_of_same_values, _of_same_values_and_ranks) if points.shape[1] > 1 else ()))
-    drawn = np.array([[_log_dispersion(draw(rows, random), count, seed) for _ in range(DRAWS)] for draw in kinds])
+    drawn = np.array([[_log_dispersion(draw(random), count, seed) for _ in range(DRAWS)] for draw in _references(tied, rows, random)])
     deviation = float(np.sqrt(drawn.var(axis=1, ddof=1).mean() * (1 + 1 / DRAWS)))
     return Gap(float(rounded(drawn.mean(axis=1).min() - own)), float(rounded(max(GAP_FLOOR, DEVIATIONS * deviation))))
+
+
+def _references(tied: Numbers, rows: Numbers, random: np.random.Generator) -> tuple[Reference, ...]:
+    """Return what draws as many rows of each kind."""
+    features, spread = _of_same_features(rows), _of_same_spread(rows)
+    if rows.shape[1] == 1:
+        return features, spread
+    return features, spread, _of_same_directions(rows), _of_same_features_and_ranks(tied, features, random)
 
 
 def _log_dispersion(points: Numbers, count: int, seed: int) -> float:
@@ -45,29 +63,53 @@ def _log_dispersion(points: Numbers, count: int, seed: int) -> float:
     return float(np.log(max(dispersion(points, centres), np.finfo(float).tiny)))
 
 
-def _of_same_values(points: Numbers, random: np.random.Generator) -> Numbers:
-    return np.column_stack([random.permutation(column) for column in points.T])
+def _of_same_features(rows: Numbers) -> Reference:
+    peaks = [single_peak(column) for column in rows.T]
+    return lambda random: np.column_stack([peak.drawn(len(rows), random) for peak in peaks])
 
 
-def _of_same_directions(points: Numbers, random: np.random.Generator) -> Numbers:
-    centre = points.mean(axis=0)
-    axes = np.linalg.svd(points - centre, full_matrices=False)[2]
-    return np.asarray(_of_same_values((points - centre) @ axes.T, random) @ axes + centre)
+def _of_same_directions(rows: Numbers) -> Reference:
+    centre = rows.mean(axis=0)
+    axes = np.linalg.svd(rows - centre, full_matrices=False)[2]
+    along = _of_same_features((rows - centre) @ axes.T)
+    return lambda random: along(random) @ axes + centre
 
 
-def _of_same_spread(points: Numbers, random: np.random.Generator) -> Numbers:
-    covariance = np.cov(points.T).reshape(points.shape[1], -1)
-    return random.multivariate_normal(points.mean(axis=0), covariance, len(points), method="eigh")
+def _of_same_spread(rows: Numbers) -> Reference:
+    covariance = np.cov(rows.T).reshape(rows.shape[1], -1)
+    return lambda random: random.multivariate_normal(rows.mean(axis=0), covariance, len(rows), method="eigh")
 
 
-def _of_same_values_and_ranks(points: Numbers, random: np.random.Generator) -> Numbers:
-    """Return points whose features have the same values, and are related as their ranks are, as if all came from one bell."""
-    from scipy.special import ndtri
+def _of_same_features_and_ranks(tied: Numbers, features: Reference, random: np.random.Generator) -> Reference:
+    """Return what draws features related as those of the rows are by rank, as if all came from one bell."""
+    covariance = np.cov(_scores(tied, random).T)
 
-    scores = ndtri((_ranks(points + random.normal(0, 1e-9, points.shape)) + 0.5) / len(points))
-    bell = random.multivariate_normal(np.zeros(points.shape[1]), np.cov(scores.T), len(points), method="eigh")
-    return np.take_along_axis(np.sort(points, axis=0), _ranks(bell), axis=0)
+    def drawn(random: np.random.Generator) -> Numbers:
+        bell = random.multivariate_normal(np.zeros(tied.shape[1]), covariance, len(tied), method="eigh")
+        return np.take_along_axis(np.sort(features(random), axis=0), np.argsort(np.argsort(bell, axis=0), axis=0), axis=0)
+
+    return drawn
 
 
-def _ranks(points: Numbers) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    return np.asarray(np.argsort(np.argsort(points, axis=0), axis=0))
+def _scores(tied: Numbers, random: np.random.Generator) -> Numbers:
+    """Return where each value stands on a bell, as far as the bell of all features tells it for values that many share.
+
+    Half of all customers with one order are half of the bell: ranks given to them by chance would hide what it has to do with
+    the rest. So a tied score is drawn from what the other features leave open, within the part of the bell that is its own.
+    """
+    from scipy.special import ndtr, ndtri
+
+    parts = [np.searchsorted(np.sort(column), column, side=side) / len(tied) for column in tied.T for side in _SIDES]
+    low, high = np.column_stack(parts[0::2]), np.column_stack(parts[1::2])
+    scores = np.asarray(ndtri((low + high) / 2))
+    open_features = [place for place, width in enumerate((high - low).max(axis=0) * len(tied)) if width > 1]
+    for place in open_features * SWEEPS:
+        others = np.delete(scores, place, axis=1)
+        covariance = np.cov(others.T).reshape(others.shape[1], -1) + RIDGE * np.eye(others.shape[1])
+        weights = np.linalg.solve(covariance, (others * scores[:, [place]]).mean(axis=0))
+        mean = others @ weights
+        spread = np.sqrt(max(1 - float(weights @ covariance @ weights), RIDGE))
+        bounds = [ndtr((ndtri(side[:, place]) - mean) / spread) for side in (low, high)]
+        drawn = mean + spread * ndtri(np.clip(random.uniform(*bounds), TINY, 1 - TINY))
+        scores[:, place] = np.clip(drawn, ndtri(np.maximum(low[:, place], TINY)), ndtri(np.minimum(high[:, place], 1 - TINY)))
+    return scores

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, LiteralString, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError
@@ -22,6 +23,7 @@ from pipeline.publish.target_tables import (
     INDEXES,
     MOVES,
     MOVES_KEPT,
+    PREDICTIONS,
     PROFILES,
     PUBLICATIONS,
     STAGED,
@@ -144,7 +146,7 @@ def merge_night(session: Session, night: Night) -> bool:
     held_back = [moves for since in session.texts(LAST_PUBLICATION) for moves in night.moves_since(date.fromisoformat(since))]
     for table, staged in STAGED.items():
         load_table(session, staged, chain(held_back if table is MOVES else (), _rows(night, table)))
-    for statement in (*KEEP_HISTORY, *_merge(CURRENT), *_merge(CUSTOMERS), *_merge(STRATEGIES), *KEEP_DAYS):
+    for statement in (*KEEP_HISTORY, *_merge(CURRENT), *_merge(CUSTOMERS), *_merge(PREDICTIONS), *_merge(STRATEGIES), *KEEP_DAYS):
         session.execute(statement)
     for staged in (*STAGED.values(), STAGED_NIGHT):
         session.execute(f"DROP TABLE {staged.name}")
@@ -218,10 +220,11 @@ def _rows(night: Night, table: TargetTable) -> Iterator[pa.RecordBatch]:
     """Yield what the publication holds of `table`; one of an older version holds nothing of tables that came since."""
     if table is CUSTOMERS:
         yield from customer_profiles(night.folder, night.language, night.language_attribute)
-    elif table not in (STRATEGIES, MOVES) or _file(night, table).exists():
+    elif table not in (PREDICTIONS, STRATEGIES, MOVES) or _file(night, table).exists():
         file = pq.ParquetFile(_file(night, table), page_checksum_verification=True)
         for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
-            yield batch.select(table.column_names)
+            rows = batch.select(table.column_names)
+            yield rows.filter(pc.is_valid(rows["expected_spend_amount"])) if table is PREDICTIONS else rows
 
 
 def _file(night: Night, table: TargetTable) -> Path:

@@ -3,14 +3,15 @@
     customer_segments           what is so now: one row per customer and scheme
     customer_segment_history    what was so: half-open intervals of days, an open end while it still is
     customer_profiles           one row per customer: the language, and what changes only when the customer does something
+    customer_predictions        one row per customer of whom anything is predicted, with both figures
     segment_strategies          one row per scheme, segment and language: title and strategy card
     segment_moves               who moved and why on the last published days
     segment_profiles            one row per day, scheme and segment
     publications                one row per day
     customer_strategies         a view: one row per customer and scheme, with title and card in the customer's language
 
-Only what changes slowly is here: features count days, so nearly every row of them is new every night. Titles and cards are
-stored once per segment and language, never once per customer.
+Features are not here: they count days, so nearly every row of them is new every night. So is what is predicted, as long as
+anything is; where nothing is, no row is. Titles and cards are stored once per segment and language, never once per customer.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, SEGMENT_MOVES, SEGMENT_PROFILES, SEGMENT_STRATEGIES, Column, Kind
+from pipeline.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_PREDICTIONS,
+    CUSTOMER_SEGMENTS,
+    DAY,
+    SEGMENT_MOVES,
+    SEGMENT_PROFILES,
+    SEGMENT_STRATEGIES,
+    Column,
+    Kind,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,7 @@ HISTORY: Final = TargetTable(
 CUSTOMERS: Final = TargetTable(
     "customer_profiles", (*(column for column in CUSTOMER_FEATURES.columns if column.name in _SLOW), LANGUAGE), ("customer_id",)
 )
+PREDICTIONS: Final = TargetTable(CUSTOMER_PREDICTIONS.name, CUSTOMER_PREDICTIONS.columns, CUSTOMER_PREDICTIONS.key)
 STRATEGIES: Final = TargetTable(SEGMENT_STRATEGIES.name, SEGMENT_STRATEGIES.columns, SEGMENT_STRATEGIES.key)
 MOVES: Final = TargetTable(SEGMENT_MOVES.name, (DAY, *SEGMENT_MOVES.columns), (DAY.name, *SEGMENT_MOVES.key))
 PROFILES: Final = TargetTable(SEGMENT_PROFILES.name, (DAY, *SEGMENT_PROFILES.columns), (DAY.name, *SEGMENT_PROFILES.key))
@@ -64,9 +76,10 @@ PUBLICATIONS: Final = TargetTable(
     ),
     (DAY.name,),
 )
-TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, STRATEGIES, MOVES, PROFILES, PUBLICATIONS)
+TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, PUBLICATIONS)
 STAGED: Final = {
-    table: TargetTable(f"staged_{table.name}", table.columns, table.key) for table in (CURRENT, CUSTOMERS, STRATEGIES, MOVES, PROFILES)
+    table: TargetTable(f"staged_{table.name}", table.columns, table.key)
+    for table in (CURRENT, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES)
 }
 STAGED_NIGHT: Final = TargetTable("night", PUBLICATIONS.columns, PUBLICATIONS.key)
 

@@ -66,6 +66,21 @@ def valid_decision(lake: Lake, day: date) -> Decision:
     return decision_from_json(valid[-1].read_text("utf-8"), where=str(valid[-1])) if valid else NotPredicted(day, NOT_FITTED)
 
 
+def predictions_told(lake: Lake, day: date) -> str:
+    """Return by which model the value of customers is predicted on night `day`, and how it did in its test, or why it is not."""
+    decision = valid_decision(lake, day)
+    if isinstance(decision, PredictionModel):
+        return f"model of {decision.day}, {_test_told(lake, decision.day)}"
+    return f"none: {decision.reason}{f'; segments refit-predictions --day {day} fits one' if decision.reason == NOT_FITTED else ''}"
+
+
+def _test_told(lake: Lake, day: date) -> str:
+    try:
+        return str(json.loads((refit_folder(lake, NAME, day) / JUDGEMENT).read_text("utf-8"))["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "whose test cannot be read any more"
+
+
 def tried(company: Company, lake: Lake, engine: Engine, day: date) -> Trial:
     """Return a model fitted to what is known on night `day`, tested; nothing is written. Later rows play no part in it."""
     formed = _night_before(lake, day)

@@ -88,7 +88,8 @@ def _require_verdict(said: dict[str, Any], override: str, folder: Path) -> None:
     if said["verdict"] == Verdict.NO_CLUSTERS.value:
         raise RefitRefused(said["reason"], where=str(folder / JUDGEMENT), todo="The current model stays. Look at the scheme's features.")
     if said["verdict"] == Verdict.REFUSE.value and not override:
-        todo = f"The current model stays. See who would move: segments plan --model {folder / CANDIDATE}"
+        anyway = f"Where you want it all the same: segments promote --day {folder.name} --override 'why'"
+        todo = f"The current model stays. See who would move: segments plan --model {folder / CANDIDATE}. {anyway}"
         raise RefitRefused(said["reason"], where=str(folder / JUDGEMENT), todo=todo)
 
 

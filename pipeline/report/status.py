@@ -19,6 +19,7 @@ from pipeline.lake import Lake
 from pipeline.marks import is_begun_again
 from pipeline.publish.pointer import Publication, current_publication
 from pipeline.publish.rollback_log import begun_after, rollbacks
+from pipeline.refits.predictions import predictions_told
 from pipeline.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, GATE_RESULTS, LATE_DAYS, VALIDATION_RESULTS
 from pipeline.validation.inspection import WITHIN_LIMIT
 from pipeline.validation.verdict import stored_verdict
@@ -60,7 +61,7 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a lake stands; sizes are bytes per folder."""
+    """Where a lake stands; sizes are bytes per folder. `predictions` says what customers' value is foretold by, or why it is not."""
 
     live: Publication | None
     newest: Newest | None
@@ -68,6 +69,7 @@ class Status:
     restated_nights: Sequence[tuple[date, date]]
     sizes: Mapping[str, int]
     asked_refits: Sequence[str]
+    predictions: str
 
     @property
     def exit_code(self) -> int:
@@ -78,7 +80,9 @@ class Status:
 def status_of(company: Company, lake: Lake) -> Status:
     """Return where `lake` stands; raises DataError where what is live cannot be read."""
     live = current_publication(lake)
-    return Status(live, _newest(company, lake, live), _late_days(lake), _restated(lake), _sizes(lake), _asked_refits(lake))
+    newest = _newest(company, lake, live)
+    said = predictions_told(lake, newest.day) if newest else ""
+    return Status(live, newest, _late_days(lake), _restated(lake), _sizes(lake), _asked_refits(lake), said)
 
 
 def _newest(company: Company, lake: Lake, live: Publication | None) -> Newest | None:
@@ -173,6 +177,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "late_days": status.late_days,
         "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
         "asked_refits": list(status.asked_refits),
+        "predictions": status.predictions,
         "bytes": status.sizes,
         "exit_code": status.exit_code,
     }

@@ -33,6 +33,7 @@ def _facts(status: Status) -> Grid:
         ("Late days", _late_days(status)),
         ("Restated", _few([f"{day} as of {known}" for day, known in status.restated_nights])),
         ("Refit asked for", Text("\n".join(status.asked_refits) or "-", style="yellow" if status.asked_refits else "")),
+        ("Predicted value", status.predictions or "-"),
         ("Size", ", ".join(f"{name} {_size(size)}" for name, size in status.sizes.items() if size) or "-"),
     ):
         grid.add_row(name, value)

@@ -22,6 +22,7 @@ from pipeline.clusters import ClusterScheme, load_cluster_schemes
 from pipeline.company import LEVELS, Company
 from pipeline.lake import Lake
 from pipeline.publish.publication import current_publication
+from pipeline.refits.predictions import predictions_told
 from pipeline.report.gates import gates_line
 from pipeline.segments import Scheme, load_schemes
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
@@ -52,6 +53,7 @@ def _summary(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iter
         yield Text("".join(f"{name}: not computed: {reason}\n" for name, reason in lacking.items()))
     yield _rejected(lake, day)
     yield from _gates(lake, day)
+    yield Text(f"Predicted value: {predictions_told(lake, day)}\n")
     yield _where_next(company, lake, day)
 
 

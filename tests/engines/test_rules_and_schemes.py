@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -13,13 +14,14 @@ import pytest
 from builders import a_company, an_attribute, write_rows
 from sqlglot import exp
 
-from pipeline.clusters import Cluster, ClusterModel, ModelFeature, assignments, load_cluster_schemes
-from pipeline.company import Company
+from pipeline.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, assignments, load_cluster_schemes
+from pipeline.company import HOUSE, Company
 from pipeline.engines import Engine
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
 from pipeline.lake import Lake
 from pipeline.rules import Vocabulary, parse_rule
+from pipeline.samples import sampled_customers
 from pipeline.segments import load_schemes, segments_statement, with_assignments
 from pipeline.segments.decision_lookup import first_of
 from pipeline.segments.membership_statement import all_but
@@ -230,3 +232,20 @@ def test_many_rules_are_looked_up_alike_on_both_engines(engines: tuple[Engine, E
     duck, spark = (sorted_rows(engine, exp.select("customer_id", *MANY).from_(relation)) for engine in engines)
     assert duck == spark
     assert all(len({row[name] for row in duck}) > 1 for name in MANY)
+
+
+@pytest.mark.parametrize("stage", ["lifecycle.active", "rfm.champions", "value_tier.a"])
+def test_clusters_within_a_segment_are_equal_on_both_engines(engines: tuple[Engine, Engine], tmp_path: Path, stage: str) -> None:
+    (tmp_path / "segments").mkdir()
+    text = (HOUSE / "segments" / "behaviour_clusters.toml").read_text("utf-8")
+    (tmp_path / "segments" / "stage_clusters.toml").write_text(f'within = "{stage}"\n{text}', "utf-8")
+    [scheme] = [scheme for scheme in load_cluster_schemes(a_company(tmp_path)) if scheme.within]
+    duck, spark = (sorted_rows(engine, assignment_statement(scheme, replace(MODEL, scheme=scheme.name))) for engine in engines)
+    assert duck == spark
+    assert len(duck) == 400
+    clustered = [row["customer_id"] for row in duck if row["segment"] != "unclustered"]
+    assert 0 < len(clustered) < 400
+    samples = [sampled_customers(engine, scheme, rows=len(clustered) // 2) for engine in engines]
+    assert [sample.customer_count for sample in samples] == [len(clustered)] * 2
+    one, other = (set(sample.features["customer_id"].to_pylist()) for sample in samples)
+    assert one == other < set(clustered)

@@ -228,11 +228,10 @@ def test_cdnow_falls_into_stable_clusters_with_the_labels_of_the_fitted_estimato
     assert sum(row["segment"] != label for row, label in zip(rows, estimated(features, model), strict=True)) == 0
     assert [cluster.title for cluster in model.clusters] == [
         "Frequent, high spend, recently seen",
-        "Recently seen, long known, frequent",
+        "Long known, recently seen, high spend",
         "Recently seen, new, frequent",
-        "Long known, not seen lately, high spend",
+        "Long known, not seen lately, infrequent",
         "New, infrequent, low spend",
-        "Long known, not seen lately, low spend",
     ]
     assert model.smallest_share > 0.08
     assert min(cluster.jaccard for cluster in model.clusters) > 0.8

@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from builders import a_company, an_order_line, write_order_lines
 from nights import write_shop
@@ -24,7 +25,7 @@ from pipeline.lake import Lake
 from pipeline.predictions import NotPredicted, PredictionModel, compared, decision_from_json, fitted, refusal, to_json
 from pipeline.predictions.fitting import Forecast, forecast
 from pipeline.predictions.model import SIGNALS
-from pipeline.refits.predictions import Trial, judgement, promote_trial, store_trial
+from pipeline.refits.predictions import Trial, judgement, predictions_told, promote_trial, store_trial
 from pipeline.statements import statement
 from pipeline.tables import CUSTOMER_FEATURES
 
@@ -231,6 +232,32 @@ def test_the_command_shows_the_model_beside_both_baselines_and_the_next_night_go
     night = NIGHT + timedelta(days=2)
     compute_night(lake, town[0], night)
     assert predict_night(lake, town[0], night)[0]["evidence"] == f"model of {NIGHT}"
+
+
+def test_rows_in_another_order_give_the_same_bytes(town: Town, tmp_path: Path) -> None:
+    company, lake = town[0], Lake(tmp_path / "lake")
+    copytree(town[1].root, lake.root, ignore=ignore_patterns("models", "refits"))
+    random = np.random.default_rng(8)
+    for night in NIGHTS[:2]:
+        rows = lake.read(CUSTOMER_FEATURES, day=night)
+        shuffled = rows.take(pa.array(random.permutation(rows.num_rows)))
+        assert not shuffled.equals(rows)
+        lake.write(CUSTOMER_FEATURES, shuffled.to_batches(), day=night)
+    assert to_json(trial_of(lake, company).decision) == to_json(town[2].decision)
+
+
+def test_what_nights_predict_by_is_told_with_its_test(town: Town, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    assert predictions_told(lake, NIGHT) == (
+        f"none: no model was fitted before this night; segments refit-predictions --day {NIGHT} fits one"
+    )
+    copytree(town[1].root, lake.root, ignore=ignore_patterns("models", "refits"))
+    store_trial(lake, town[2])
+    promote_trial(lake, town[2])
+    later = NIGHT + timedelta(days=30)
+    assert predictions_told(lake, later) == f"model of {NIGHT}, {judgement(town[2])['reason']}"
+    (lake.root / "refits" / "customer_predictions" / NIGHT.isoformat() / "judgement.json").write_text("[]")
+    assert predictions_told(lake, later) == f"model of {NIGHT}, whose test cannot be read any more"
 
 
 def test_a_model_of_another_window_predicts_nothing(town: Town) -> None:
