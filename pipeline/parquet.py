@@ -134,7 +134,8 @@ def _blocks(schema: pa.Schema, batches: Iterable[pa.RecordBatch], group_rows: in
     waiting: list[pa.Table] = []
     count = 0
     for batch in batches:
-        waiting.append(pa.table(batch.select(schema.names)).cast(schema))
+        # A table of a single batch made otherwise has pandas imported to look for its frames.
+        waiting.append(pa.Table.from_batches([batch.select(schema.names)]).cast(schema))
         count += batch.num_rows
         while count >= group_rows:
             merged = pa.concat_tables(waiting)
@@ -160,7 +161,8 @@ def cut_by_version(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Version,
 
 
 def _runs(batch: pa.RecordBatch) -> Iterator[tuple[Version, pa.RecordBatch]]:
-    sizes = pa.table(batch.select(["day", "known"])).group_by(["day", "known"], use_threads=False).aggregate([([], "count_all")])
+    versions = pa.Table.from_batches([batch.select(["day", "known"])])
+    sizes = versions.group_by(["day", "known"], use_threads=False).aggregate([([], "count_all")])
     start = 0
     for row in sizes.sort_by([("day", "ascending"), ("known", "ascending")]).to_pylist():
         yield Version(row["day"], row["known"]), batch.slice(start, row["count_all"])

@@ -13,7 +13,7 @@ def refit_markdown(judgements: Sequence[Judgement]) -> str:
 
 
 def _lines(judgement: Judgement) -> Iterator[str]:
-    yield f"**{judgement['scheme']}**, candidate of {judgement['day']}: **{judgement['verdict']}**. {judgement['reason']}."
+    yield f"**{judgement['scheme']}**, candidate of {judgement['day']}: **{judgement['verdict']}**: {judgement['reason']}."
     yield from (f"- {event['change']}: {event['words']}" for event in judgement["events"])
     if judgement["clusters"]:
         yield "\n| Cluster | Title | Now | Then |\n|---|---|--:|--:|"
