@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
-from pipeline.caches import Desk, cache_path, keep, take
+from pipeline.caches import Desk, cache_path, keep, stored, take
 from pipeline.recompute import (
     ROLLUPS,
     SUMMARIES,
@@ -32,6 +32,7 @@ BY_MONTH = {CUSTOMER_DAYS: CUSTOMER_DAYS_BY_MONTH, CUSTOMER_DAY_CATEGORIES: CUST
 LARGE_BYTES = 8 << 20  # a month's rollups beyond it cost more to write again than their files to open
 LARGE_PER_NIGHT = 1  # so that no night pays for a year
 SETTLED_AFTER = timedelta(7)  # a large month waits for its late versions, as each would have it added up anew
+PAST_KEPT = timedelta(366)  # for a backfill of older nights, beside tonight's
 Summaries = Mapping[str, list[Path]]
 
 
@@ -56,7 +57,18 @@ def register_months(at: Desk, basis: Basis, horizon: Horizon, *, is_adding_up: b
         own = paths_of(paths_since(basis, horizon.own_month), table)
         days = _register_days(at, table, others, own, is_merging=is_adding_up)
         files = days, [paths[0] for paths in summed.values()]
+        if is_adding_up:
+            _drop_past(at, table, horizon)
     return files
+
+
+def _drop_past(at: Desk, table: Table, horizon: Horizon) -> None:
+    """Drop what is kept of months that left the window long ago: the archive has them."""
+    oldest = f"{horizon.archived_before - PAST_KEPT:%Y-%m}"
+    for kept in (BY_MONTH[table], *SUMMARIES[table]):
+        for path in stored(at.lake, kept):
+            if path.name[:7] < oldest:
+                path.unlink(missing_ok=True)
 
 
 def add_up_months(at: Desk, basis: Basis, horizon: Horizon) -> None:
