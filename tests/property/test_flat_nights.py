@@ -385,3 +385,15 @@ def test_a_chain_of_nights_keeps_few_caches(lake: Lake) -> None:
     assert len(stored(lake, BASE_STATES)) == 1
     assert [path.name[:10] for path in stored(lake, CHANGED_STATES)] in ([], [f"{days(4)[-1]}"])
     assert len(stored(lake, CUSTOMER_ARCHIVES)) <= 4
+
+
+def test_what_is_kept_of_months_goes_a_year_after_they_left_the_window(lake: Lake) -> None:
+    a_shop(lake, 8, nights=4)
+    company = a_company(lake.root, window_days=60)
+    for day in days(4):
+        compute(company, lake, day)
+    assert "2024-01" in [path.name[:7] for path in stored(lake, CUSTOMER_MONTHS)]
+    for day in (date(2025, 2, 10), date(2025, 2, 11), date(2025, 4, 10), date(2025, 4, 11)):
+        compute(company, lake, day)
+        kept = [path.name[:7] for path in stored(lake, CUSTOMER_MONTHS)]
+        assert ("2024-01" in kept) is (day < date(2025, 4, 1)), day
