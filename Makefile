@@ -32,7 +32,7 @@ ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until 
 	@$(BIN)/python dags/serve_ui.py --company '$(COMPANY)' --lake '$(LAKE)' --port '$(PORT)'
 
 test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 bench: .venv/.dev ## Measure cost against its bars (SIZE=small, medium or large; ARGS='--only state' for one)
 	$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(ARGS)

@@ -20,7 +20,7 @@ def test_a_bench_runs_end_to_end_and_judges_itself(tmp_path: Path) -> None:
     from lakes import stored_lake
 
     lake = stored_lake(Shop(lines=3_000, customers=200, days=20), tmp_path)
-    ratio, peak = full_recompute.results(lake, tmp_path, rounds=1, names=())
+    ratio, peak, *_ = full_recompute.results(lake, tmp_path, rounds=1, names=())
     assert min(ratio.ours, ratio.reference) > 0
     assert ratio.verdict in ("met", "MISSED")
     assert peak.verdict == "met"
@@ -47,9 +47,11 @@ def test_peers_and_we_compute_the_same_features_from_a_generated_shop(tmp_path: 
     assert all(other == rows["ours"] for other in rows.values())
 
 
-def test_clusters_are_measured_from_planted_ones_to_assignment_at_size(tmp_path: Path) -> None:
+def test_clusters_are_measured_from_planted_ones_to_assignment_at_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import refits
 
+    smallest = refits.stored_shops()[1:]
+    monkeypatch.setattr(refits, "stored_shops", lambda: smallest)
     found = {result.name: result for result in refits.results(tmp_path, customers=3_000, nights=1, rounds=1)}
     assert found["planted clusters: 1 - adjusted Rand index"].verdict == "met"
     assert found["clusters made of noise"].verdict == "met"
