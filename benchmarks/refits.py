@@ -35,7 +35,7 @@ from pipeline.clusters.algorithms import Labels, dispersion
 from pipeline.clusters.preparation import coordinates
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.lake import Lake
-from pipeline.refits.judging import rand_index
+from pipeline.refits.judging import Verdict, rand_index, verdict
 from pipeline.refits.refitting import beside
 from pipeline.samples import Sample, sampled_customers
 from pipeline.tables import CUSTOMER_FEATURES, Kind, Table
@@ -58,14 +58,19 @@ def results(folder: Path, *, customers: int, nights: int, rounds: int) -> list[R
 
 
 def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[float]:
-    """Return the share of customers whose id is another than the night before, refitting every night as we do."""
+    """Return the share of customers whose id is another than the night before, refitting every night as we do.
+
+    A candidate that is refused leaves the model as it is; how it would have told spend apart is not asked.
+    """
     model = _fitted(features[0], days[0], scheme())
     changed = []
     for before, table, day in zip(features, features[1:], days[1:], strict=False):
         told = fit_told(table, scheme(), day=day, current=model)
-        candidate = beside(told, model, scheme(), model.highest_number).candidate
-        changed.append(_changed(_ids(before, model), _ids(table, candidate)))
-        model = candidate
+        found = beside(told, model, scheme(), model.highest_number)
+        is_refused = verdict(found.measures, scheme(), is_same=False)[0] is Verdict.REFUSE
+        valid = model if is_refused else found.candidate
+        changed.append(_changed(_ids(before, model), _ids(table, valid)))
+        model = valid
     return changed
 
 
