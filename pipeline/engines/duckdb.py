@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -34,12 +34,7 @@ class DuckDBEngine:
         if threads:
             settings["threads"] = threads
         self._connection = self._resources.enter_context(duckdb.connect(config=settings))
-        self._connection.execute("SET TimeZone = 'UTC'")
-        # Where another process started this one, it would draw bars into the log unless told not to.
-        self._connection.execute("SET enable_progress_bar = false")
-        self._connection.execute("SET allowed_directories = $roots", {"roots": [f"{lake_root}/"]})
-        self._connection.execute("SET enable_external_access = false")
-        self._connection.execute("SET lock_configuration = true")
+        confine(self._connection, [lake_root])
 
     def register(self, table: Table, paths: Sequence[Path]) -> None:
         self._require_whole(table, paths)
@@ -71,6 +66,16 @@ class DuckDBEngine:
 
     def close(self) -> None:
         self._resources.close()
+
+
+def confine(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> None:
+    """Leave a connection no way out but these folders, for good; its days are UTC's."""
+    connection.execute("SET TimeZone = 'UTC'")
+    # Where another process started this one, it would draw bars into the log unless told not to.
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/" for folder in folders]})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 @cache

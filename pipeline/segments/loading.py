@@ -13,7 +13,7 @@ from pipeline.definitions import Definition, Section, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.proofs import Domains, Rule, require_proven
 from pipeline.rules import Vocabulary, parameters_of, parse_rule, require_parameters
-from pipeline.segments.parts import Place, eligibility, evidence_names, places_of, segment_in
+from pipeline.segments.parts import OPTIONAL_SOURCES, Place, eligibility, evidence_names, places_of, segment_in
 from pipeline.segments.references import SUFFIX, in_order, references
 from pipeline.segments.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
 from pipeline.segments.strategies import require_budget, take_strategy, take_text
@@ -39,10 +39,11 @@ class _Said:
 
 @dataclass(slots=True)
 class _Loaded:
-    """The schemes loaded so far, by name, for those that refer to them, and the names of those of clusters."""
+    """The schemes loaded so far, by name, for those that refer to them, and the names of the sources and of the schemes of clusters."""
 
     company: Company
-    clusters: frozenset[str] = frozenset()
+    sources: frozenset[str]
+    clusters: frozenset[str]
     schemes: dict[str, Scheme] = field(default_factory=dict)
 
 
@@ -52,7 +53,7 @@ def load_schemes(company: Company) -> Schemes:
     Raises ConfigError naming file and line where a definition is wrong, leaves a customer over, refers to itself or holds a segment
     nobody can be in.
     """
-    sources = frozenset(path.stem for path in company.source_file("*").parent.glob("*.sql"))
+    sources = frozenset(name for name in OPTIONAL_SOURCES if company.source_file(name).is_file())
     definitions = tuple(company.definitions("segments", ".toml").values())
     return _schemes(_Said(company, definitions, company.attributes, company.language, sources))
 
@@ -62,7 +63,7 @@ def _schemes(said: _Said) -> Schemes:
     """Return the schemes; kept, as a night asks for them in several steps and proving takes longest."""
     company, definitions = said.company, {definition.file.stem: definition for definition in said.definitions}
     contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
-    loaded = _Loaded(company, frozenset(definitions.keys() - contents.keys()))
+    loaded = _Loaded(company, said.sources, frozenset(definitions.keys() - contents.keys()))
     named = {name: references(values) for name, values in contents.items()}
     for name in in_order(named, {name: definitions[name].file for name in contents}):
         loaded.schemes[name] = _scheme(loaded, definitions[name], contents[name], named[name])
@@ -118,13 +119,13 @@ def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], nam
     content.refuse_the_rest()
     _require_parameters_used(scheme, definition.text)
     require_budget([segment.strategy for segment in scheme.segments], str(file))
-    scheme = _supplied(loaded.company, scheme)
+    scheme = _supplied(loaded, scheme)
     return _proven(loaded, scheme, vocabulary, place) if kind == "rules" else scheme
 
 
-def _supplied(company: Company, scheme: Scheme) -> Scheme:
+def _supplied(loaded: _Loaded, scheme: Scheme) -> Scheme:
     """Return the scheme without the segments that need a source which the company lacks: they are told to be uncomputed."""
-    lacking = tuple(segment for segment in scheme.segments if segment.source and not company.source_file(segment.source).is_file())
+    lacking = tuple(segment for segment in scheme.segments if segment.source and segment.source not in loaded.sources)
     return replace(scheme, segments=tuple(s for s in scheme.segments if s not in lacking), uncomputed=lacking) if lacking else scheme
 
 

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.company import Source
+from pipeline.engines.duckdb import confine
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.sources import SourceQuery, words
 from pipeline.sources.csv_files import BAD_CELL, CsvTable, rejected_lines
@@ -143,11 +144,7 @@ def _connect(folder: Path, staging: Path, memory_limit: str) -> duckdb.DuckDBPyC
         "autoload_known_extensions": False,
     }
     connection = duckdb.connect(config=settings)
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")  # as the engine's own: a log is no console
-    connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/", f"{staging}/"]})
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
+    confine(connection, [folder, staging])
     return connection
 
 

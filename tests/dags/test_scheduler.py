@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -71,32 +72,34 @@ class Interface:
 
     def finished_runs(self, count: int, *, dag: str = DAG) -> dict[str, str]:
         """Return the state of every run of `dag` by id, once `count` have ended and no other is left."""
-        deadline = time.monotonic() + RUN_SECONDS
-        while time.monotonic() < deadline:
-            states = {run["dag_run_id"]: run["state"] for run in self.call("GET", f"{dag}/dagRuns")["dag_runs"]}
-            if len(states) == count and set(states.values()) <= {"success", "failed"}:
-                return states
-            time.sleep(1)
-        raise AssertionError(f"not finished within {RUN_SECONDS} s: {states}")
+        is_finished = partial(_have_ended, count=count, ends={"success", "failed"})
+        return self._awaited(f"{dag}/dagRuns", ("dag_runs", "dag_run_id"), is_finished)
 
     def decided(self, decision: str) -> dict[str, str]:
         """Ask for a refit that a person decides on, decide, and return the state of each of its tasks."""
         conf = {"day": CLUSTERED_DAY.isoformat(), "is_approval_asked": True}
         tasks = f"{REFIT}/dagRuns/{self.trigger(conf, dag=REFIT)}/taskInstances"
-        self._wait_for(tasks, lambda states: states.get("approve") == "awaiting_input")
+        listed = ("task_instances", "task_id")
+        asked = self._awaited(tasks, listed, lambda states: states.get("approve") == "awaiting_input")
         # An answer before the scheduler has heard that the task waits would fail the task; no person is as quick.
         time.sleep(READING_SECONDS)
         self.call("PATCH", f"{tasks}/approve/-1/hitlDetails", {"chosen_options": [decision]})
-        return self._wait_for(tasks, lambda states: None not in states.values() and set(states.values()) <= ENDED)
+        return self._awaited(tasks, listed, partial(_have_ended, count=len(asked), ends=ENDED))
 
-    def _wait_for(self, tasks: str, is_so: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+    def _awaited(self, path: str, listed: tuple[str, str], is_so: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+        """Return the states that `path` lists under a key, by the name that each goes by, once that is so."""
+        key, name = listed
         deadline = time.monotonic() + RUN_SECONDS
         while time.monotonic() < deadline:
-            states = {task["task_id"]: task["state"] for task in self.call("GET", tasks)["task_instances"]}
+            states = {each[name]: each["state"] for each in self.call("GET", path)[key]}
             if is_so(states):
                 return states
             time.sleep(1)
         raise AssertionError(f"not so within {RUN_SECONDS} s: {states}")
+
+
+def _have_ended(states: dict[str, str], *, count: int, ends: set[str]) -> bool:
+    return len(states) == count and set(states.values()) <= ends
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,26 @@ def test_a_new_month_brings_what_is_usual_then(lake: Lake) -> None:
     assert april["often"]["discount_share_baseline"] == (2 + 29) / (8 + 29)
 
 
+def test_a_source_that_is_added_or_taken_away_is_noticed_by_the_same_process(tmp_path: Path) -> None:
+    company, visits = a_company(tmp_path), tmp_path / "sources" / "visits.sql"
+    name = "shopper_groups.wandering"
+    assert name in load_schemes(company).not_computed
+    visits.parent.mkdir(exist_ok=True)
+    visits.write_text("SELECT visit_id, customer_id, visited_at FROM visits", "utf-8")
+    assert name not in load_schemes(company).not_computed
+    visits.unlink()
+    assert name in load_schemes(company).not_computed
+
+
+def test_a_definition_that_is_edited_is_read_anew_by_the_same_process(tmp_path: Path) -> None:
+    company, mine = a_company(tmp_path), tmp_path / "segments" / "shopper_groups.toml"
+    before = {scheme.name: scheme for scheme in load_schemes(company).schemes}["shopper_groups"]
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text(before.file.read_text("utf-8").replace('title.en = "', 'title.en = "Our ', 1), "utf-8")
+    after = {scheme.name: scheme for scheme in load_schemes(company).schemes}["shopper_groups"]
+    assert (after.title, after.file) == (f"Our {before.title}", mine)
+
+
 WANDERING = {"visit_count_90_days": 5, "conversion_share": 0.2, "conversion_share_q25": 0.2}
 
 
