@@ -67,8 +67,8 @@ def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[f
     for before, table, day in zip(features, features[1:], days[1:], strict=False):
         told = fit_told(table, scheme(), day=day, current=model)
         found = beside(told, model, scheme(), model.highest_number)
-        is_refused = verdict(found.measures, scheme(), is_same=False)[0] is Verdict.REFUSE
-        valid = model if is_refused else found.candidate
+        is_kept = verdict(found.measures, scheme(), is_same=False)[0] is not Verdict.PROMOTE
+        valid = model if is_kept else found.candidate
         changed.append(_changed(_ids(before, model), _ids(table, valid)))
         model = valid
     return changed

@@ -1,7 +1,8 @@
 """Cluster models are fitted anew: a candidate, judged beside the current model, promoted or refused.
 
 Runs on each month's first noon for the last whole day, whose night must be stored; valid from the next night on. With
-`is_approval_asked` a person decides. A refused one fails the run, and the current model stays. Predictions are refitted beside.
+`is_approval_asked` a person decides. A refused one fails the run, and so does one that moves many customers where no person
+was asked: the current model stays. Predictions are refitted beside.
 """
 
 from __future__ import annotations

@@ -175,17 +175,21 @@ def promote(
     *,
     scheme: str | None = None,
     override_reason: str = "",
+    is_approval_asked: bool = False,
     connections: Connections = from_environment,  # noqa: ARG001
 ) -> None:
     """Make the stored candidates of night `day` the models of the nights to come, unless they were refused.
 
-    With an `override_reason` a refused one is promoted too. Raises RefitRefused where the current model stays.
+    Where `is_approval_asked`, a person has approved by now, which those need that move many customers. With an
+    `override_reason` a refused one is promoted too. Raises RefitRefused where the current model stays.
     """
+    from pipeline.refits.promoting import Consent
     from pipeline.refits.running import promote_night
 
     company, lake = _company_and_lake()
     with lake.lock("refits"):
-        promote_night(company, lake, date.fromisoformat(day), scheme=scheme, override=override_reason)
+        night = date.fromisoformat(day)
+        promote_night(company, lake, night, Consent(is_approved=is_approval_asked, override=override_reason), scheme=scheme)
 
 
 def refit_predictions(day: str, *, is_held: bool = False, connections: Connections = from_environment) -> None:  # noqa: ARG001

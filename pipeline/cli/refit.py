@@ -32,7 +32,7 @@ def refit(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an
     """Fit a cluster model to the customers of a night, judge it beside the current one, and promote it if it is good enough.
 
     It is valid from the next night on; no stored night changes. Ends with 0 where it is promoted or would change nothing, 8
-    where it is refused and the current model stays.
+    where the current model stays: the candidate is refused, or moves so many customers that a person decides.
     """
     night = load_company(company).require_day(chosen_day(company, day), now=datetime.now(UTC))
     use(company, lake)
@@ -49,10 +49,10 @@ def promote(
     scheme: SchemeOption = None,
     override: OverrideOption = "",
 ) -> None:
-    """Make the stored candidate of a night the model of the nights to come."""
+    """Make the stored candidate of a night the model of the nights to come: your yes, where it was left to a person."""
     night = chosen_day(company, day)
     use(company, lake)
-    steps.promote(night.isoformat(), scheme=scheme, override_reason=override)
+    steps.promote(night.isoformat(), scheme=scheme, override_reason=override, is_approval_asked=True)
 
 
 def _judgements(company: Path, lake: Path, night: date, scheme: str | None) -> list[Judgement]:

@@ -45,7 +45,7 @@ class ClusterFeature:
 class ClusterScheme:
     """What to cluster customers by, and which clusters are good enough.
 
-    `moved_share_limit` is the share of customers that a refit may move to another cluster without separating them better. A
+    `moved_share_limit` is the share of customers that a refit may move to another cluster without a person's yes. A
     night asks for a refit where a feature's population stability index, the distance to the centres (as a multiple of that at
     the fit) or the fall of the silhouette is beyond its `drift_` limit. `within` is a segment of another scheme, such as
     `lifecycle.active`, whose customers alone are clustered; `within_sql` is the statement of their ids.

@@ -11,7 +11,7 @@ from pipeline.clusters import ClusterScheme
 from pipeline.clusters.algorithms import Labels
 from pipeline.clusters.preparation import Numbers, rounded
 
-# Of moves that go beyond the limit: how much better customers must be apart for them to be worth it.
+# How much better customers must be apart for moves beyond the limit to be worth a person's look.
 WORTHWHILE = 0.05
 LARGEST_LOSS = 0.02
 
@@ -21,6 +21,7 @@ class Verdict(StrEnum):
 
     PROMOTE = "promote"
     KEEP = "keep"
+    ASK = "ask"
     REFUSE = "refuse"
     NO_CLUSTERS = "no clusters"
 
@@ -64,18 +65,25 @@ def verdict(measures: Measures, scheme: ClusterScheme, *, is_same: bool) -> tupl
     """Return the verdict and its reason; `is_same` says that the candidate decides and reads as the current model does."""
     if is_same:
         return Verdict.KEEP, "nobody would move and no title would change"
-    if measures.moved_share > scheme.moved_share_limit and measures.gain < WORTHWHILE:
-        return Verdict.REFUSE, (
-            f"{measures.moved_share:.1%} of customers would change their cluster, over the limit of {scheme.moved_share_limit:.1%}, "
-            f"while the silhouette goes from {measures.silhouette_now:.3f} to {measures.silhouette:.3f}: that is not worth it"
-        )
+    is_far = measures.moved_share > scheme.moved_share_limit
+    if is_far and measures.gain < WORTHWHILE:
+        return Verdict.REFUSE, f"{_upheaval(measures, scheme)}: that is not worth it"
     test = measures.backtest
     if test and test.then < test.now - LARGEST_LOSS:
         return Verdict.REFUSE, (
             f"formed on {test.day}, it would have told spend of the next {test.days} days less well: Gini {test.then:.3f}, "
             f"{test.now:.3f} by the current model"
         )
+    if is_far:
+        return Verdict.ASK, f"{_upheaval(measures, scheme)}: that may be worth it, but a person decides"
     return Verdict.PROMOTE, f"{measures.moved_share:.1%} of customers change their cluster, and nothing gets worse by it"
+
+
+def _upheaval(measures: Measures, scheme: ClusterScheme) -> str:
+    return (
+        f"{measures.moved_share:.1%} of customers would change their cluster, over the limit of {scheme.moved_share_limit:.1%}, "
+        f"while the silhouette goes from {measures.silhouette_now:.3f} to {measures.silhouette:.3f}"
+    )
 
 
 def rand_index(one: Labels, other: Labels) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,17 @@ from pipeline.refits.refitting import Refit
 from pipeline.refits.stored import stored_judgement
 
 log = logging.getLogger("pipeline.refits")
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person said of a candidate: whether it is approved, and why even a refused one is promoted."""
+
+    is_approved: bool = False
+    override: str = ""
+
+
+NOBODY_ASKED = Consent()
 
 
 def store_refit(lake: Lake, refit: Refit) -> Path:
@@ -57,16 +68,17 @@ def judgement(refit: Refit) -> dict[str, Any]:
     }
 
 
-def promote(lake: Lake, scheme: str, day: date, *, override: str = "") -> ClusterModel:
+def promote(lake: Lake, scheme: str, day: date, *, consent: Consent = NOBODY_ASKED) -> ClusterModel:
     """Make the candidate of night `day` the model from the next night on, and return it; nothing stored changes.
 
-    A candidate that was refused is promoted where `override` says why. One that is the current model already is returned
-    as that. Raises RefitRefused with the verdict's reason, and ConfigError where another model took its place meanwhile.
+    A candidate for a person to decide is promoted where one approved, one that was refused where `consent` says why. One that
+    is the current model already is returned as that. Raises RefitRefused with the verdict's reason, and ConfigError where
+    another model took its place meanwhile.
     """
     folder = refit_folder(lake, scheme, day)
     with lake.lock("models"):
         said = stored_judgement(lake, scheme, day)
-        _require_verdict(said, override, folder)
+        _require_verdict(said, folder, consent)
         candidate = model_at(folder / CANDIDATE)
         current = current_model(lake, scheme)
         if said["verdict"] == Verdict.KEEP.value and current:
@@ -78,18 +90,22 @@ def promote(lake: Lake, scheme: str, day: date, *, override: str = "") -> Cluste
             raise ConfigError(what, where=str(folder), todo=f"Refit again: segments refit --day {day}.")
         model = replace(candidate, valid_from=next_night(lake, day), last_number=max(candidate.highest_number, last_number(lake, scheme)))
         lake.write_text(models_folder(lake, scheme) / f"{model.first_night}.json", to_json(model))
-        promotion = {"first_night": model.first_night.isoformat(), "verdict": said["verdict"], "override": override}
+        promotion = {"first_night": model.first_night.isoformat(), "verdict": said["verdict"], "override": consent.override}
         lake.write_text(folder / PROMOTION, json.dumps(promotion, indent=1, ensure_ascii=False) + "\n")
-    log.info("%s: the candidate of %s is the model from %s on%s", scheme, day, model.first_night, f": {override}" if override else "")
+    log.info(
+        "%s: the candidate of %s is the model from %s on%s", scheme, day, model.first_night, consent.override and f": {consent.override}"
+    )
     return model
 
 
-def _require_verdict(said: dict[str, Any], override: str, folder: Path) -> None:
+def _require_verdict(said: dict[str, Any], folder: Path, consent: Consent) -> None:
     if said["verdict"] == Verdict.NO_CLUSTERS.value:
         raise RefitRefused(said["reason"], where=str(folder / JUDGEMENT), todo="The current model stays. Look at the scheme's features.")
-    if said["verdict"] == Verdict.REFUSE.value and not override:
-        anyway = f"Where you want it all the same: segments promote --day {folder.name} --override 'why'"
-        todo = f"The current model stays. See who would move: segments plan --model {folder / CANDIDATE}. {anyway}"
+    is_for_a_person = said["verdict"] == Verdict.ASK.value and not consent.is_approved
+    if (is_for_a_person or said["verdict"] == Verdict.REFUSE.value) and not consent.override:
+        command = f"segments promote --day {folder.name}"
+        then = f"To approve it: {command}" if is_for_a_person else f"Where you want it all the same: {command} --override 'why'"
+        todo = f"The current model stays. See who would move: segments plan --model {folder / CANDIDATE}. {then}"
         raise RefitRefused(said["reason"], where=str(folder / JUDGEMENT), todo=todo)
 
 

@@ -11,7 +11,7 @@ from pipeline.engines import Engine
 from pipeline.errors import ConfigError, PipelineError, RefitRefused
 from pipeline.lake import Lake
 from pipeline.refits.models import Ground
-from pipeline.refits.promoting import promote, store_refit
+from pipeline.refits.promoting import Consent, promote, store_refit
 from pipeline.refits.refitting import refitted
 from pipeline.spelling import did_you_mean
 
@@ -37,7 +37,7 @@ def refit_night(company: Company, lake: Lake, engine: Engine, day: date, *, sche
         log.info("%s: %s: %s (%s)", refit.scheme, refit.verdict, refit.reason, folder)
 
 
-def promote_night(company: Company, lake: Lake, day: date, *, scheme: str | None = None, override: str = "") -> None:
+def promote_night(company: Company, lake: Lake, day: date, consent: Consent, *, scheme: str | None = None) -> None:
     """Promote the stored candidates of night `day`, each as far as its judgement allows.
 
     Raises the first refusal at the end, so that one scheme's does not keep another from its model.
@@ -45,7 +45,7 @@ def promote_night(company: Company, lake: Lake, day: date, *, scheme: str | None
     refusals: list[PipelineError] = []
     for each in asked_schemes(company, scheme):
         try:
-            promote(lake, each.name, day, override=override)
+            promote(lake, each.name, day, consent=consent)
         except RefitRefused as refused:
             refusals.append(refused)
             log.warning("%s: %s", each.name, refused.what)

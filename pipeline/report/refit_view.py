@@ -12,10 +12,17 @@ from rich.text import Text
 from pipeline.refits.judging import Verdict
 from pipeline.refits.stored import Judgement
 
-STYLES = {Verdict.PROMOTE: "bold green", Verdict.KEEP: "green", Verdict.REFUSE: "bold red", Verdict.NO_CLUSTERS: "bold red"}
+STYLES = {
+    Verdict.PROMOTE: "bold green",
+    Verdict.KEEP: "green",
+    Verdict.ASK: "bold yellow",
+    Verdict.REFUSE: "bold red",
+    Verdict.NO_CLUSTERS: "bold red",
+}
 SAID = {
     Verdict.PROMOTE: "good enough to be promoted",
     Verdict.KEEP: "as the current model",
+    Verdict.ASK: "for a person to decide, the current model stays until then",
     Verdict.REFUSE: "refused, the current model stays",
     Verdict.NO_CLUSTERS: "no clusters, the current model stays",
 }

@@ -30,7 +30,7 @@ from pipeline.refits import alignment
 from pipeline.refits.alignment import Change
 from pipeline.refits.judging import Backtest, Measures, Verdict, normalised_gini, rand_index, verdict
 from pipeline.refits.models import current_model, model_at, next_night
-from pipeline.refits.promoting import promote, store_refit
+from pipeline.refits.promoting import Consent, promote, store_refit
 from pipeline.refits.stored import stored_judgement
 from pipeline.samples import sampled_customers
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
@@ -143,9 +143,21 @@ def test_a_candidate_that_moves_many_for_nothing_is_refused_and_the_current_mode
     with pytest.raises(RefitRefused, match="for the test"):
         promote(lake, NAME, LATER)
     assert current_model(lake, NAME) == before
-    assert promote(lake, NAME, LATER, override="the board wants it").first_night == LATER + timedelta(days=1)
+    assert promote(lake, NAME, LATER, consent=Consent(override="the board wants it")).first_night == LATER + timedelta(days=1)
     recorded = json.loads((lake.root / "refits" / NAME / LATER.isoformat() / "promotion.json").read_text())
     assert (recorded["verdict"], recorded["override"]) == ("refuse", "the board wants it")
+
+
+def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(town: Town) -> None:
+    company, lake = town
+    write_features(lake, company, customers_of(*FIVE), LATER)
+    before = current_model(lake, NAME)
+    store_refit(lake, replace(refit_night(lake, company, LATER), verdict=Verdict.ASK, reason="for a person"))
+    with pytest.raises(RefitRefused, match="for a person") as refused:
+        promote(lake, NAME, LATER)
+    assert f"To approve it: segments promote --day {LATER}" in refused.value.todo
+    assert current_model(lake, NAME) == before
+    assert promote(lake, NAME, LATER, consent=Consent(is_approved=True)).first_night == LATER + timedelta(days=1)
 
 
 def measures(**changes: object) -> Measures:
@@ -157,7 +169,7 @@ def measures(**changes: object) -> Measures:
     [
         (measures(), Verdict.PROMOTE, "1.0% of customers change their cluster"),
         (measures(moved_share=0.4), Verdict.REFUSE, "40.0% of customers would change their cluster, over the limit of 25.0%"),
-        (measures(moved_share=0.4, silhouette=0.5), Verdict.PROMOTE, "40.0%"),
+        (measures(moved_share=0.4, silhouette=0.5), Verdict.ASK, "from 0.400 to 0.500: that may be worth it, but a person decides"),
         (
             measures(backtest=Backtest("2024-01-01", 90, 0.5, 0.45, 0.6)),
             Verdict.REFUSE,
@@ -181,7 +193,7 @@ def test_noise_is_refused_and_not_made_into_clusters(town: Town) -> None:
     assert all(trial.refusal for trial in refit.trials)
     store_refit(lake, refit)
     with pytest.raises(RefitRefused, match="no stable clusters"):
-        promote(lake, NAME, LATER, override="whatever")
+        promote(lake, NAME, LATER, consent=Consent(override="whatever"))
 
 
 def test_a_first_night_of_noise_has_rules_only_and_says_why(tmp_path: Path) -> None:
