@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+import pandas as pd  # noqa: F401 - Arrow imports it when first asked for a list's array; imports are left out
 import pyarrow as pa
 from generate import LAST_DAY
 from lakes import MEMORY_LIMIT, company, copied_lake, engine, linked_lake

@@ -36,7 +36,7 @@ def baseline_rows(at: Desk, horizon: Horizon, basis: Basis) -> Iterable[pa.Recor
             _register_frozen(at, frozen, basis, _looked_at(query))
             register_visits(at, frozen, basis, visits, name=FROZEN[CUSTOMER_VISITS.name])
         path = keep(at, POPULATION_BASELINES, at.engine.run(query, {"frozen_day": frozen.day}), name, {"frozen_day": frozen.day})
-    batches: list[pa.RecordBatch] = pq.read_table(path).to_batches()
+    batches: list[pa.RecordBatch] = pq.ParquetFile(path).read().to_batches()
     return batches
 
 

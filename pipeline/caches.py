@@ -19,7 +19,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ import pyarrow as pa
 from pipeline.engines import Engine
 from pipeline.errors import TransientError
 from pipeline.lake import Lake
-from pipeline.parquet import is_whole
+from pipeline.parquet import content_digest, is_whole
 from pipeline.staging import private_folder
 from pipeline.tables import BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, POPULATION_BASELINES, POPULATION_RHYTHM, Table
 
@@ -125,12 +124,7 @@ def _current(lake: Lake, path: str, last: list[int | str] | None) -> list[int | 
     facts = os.stat(f"{lake.root}/{path}")  # noqa: PTH116 - a plain string is cheaper, and every night asks for the whole history
     if last is not None and last[:2] == [facts.st_size, facts.st_mtime_ns]:
         return last
-    return [facts.st_size, facts.st_mtime_ns, _digest(lake.root / path)]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()[:16]
+    return [facts.st_size, facts.st_mtime_ns, content_digest(lake.root / path)]
 
 
 def _link(path: Path, new: Path) -> None:

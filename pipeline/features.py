@@ -12,7 +12,7 @@ from pipeline.calendar import days_window
 from pipeline.company import Company
 from pipeline.engines import Engine
 from pipeline.lake import Lake, Version
-from pipeline.recompute import Horizon, frozen_night, states_recipe
+from pipeline.recompute import Basis, Horizon, frozen_night, states_recipe
 from pipeline.statements import digest, statement, with_attributes
 from pipeline.states import register_states, rhythm_rows, rollup_basis
 from pipeline.tables import (
@@ -62,30 +62,27 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
     """
     horizon = Horizon(day, known or day, company.window_days)
     with desk(lake, engine) as at:
-        _write_rhythm(at, horizon)
-        basis = rollup_basis(lake, through=day, known=horizon.known)
+        frozen = rollup_basis(lake, through=horizon.frozen.day, known=horizon.frozen.known)
+        _write_rhythm(at, horizon, frozen)
+        basis = frozen if horizon.frozen == horizon else rollup_basis(lake, through=day, known=horizon.known)
         register_states(at, horizon, basis)
         visits = visits_basis(lake, horizon)
         register_visits(at, horizon, basis, visits)
-        _write_baselines(at, horizon)
+        _write_baselines(at, horizon, frozen)
         _write_features(company, at, horizon, [lake.root / path for path in basis], [lake.root / path for path in visits])
 
 
-def _write_rhythm(at: Desk, horizon: Horizon) -> None:
-    """Freeze the rhythm on the month's first day, so that nobody moves because others did."""
-    frozen = horizon.frozen
-    basis = rollup_basis(at.lake, through=frozen.day, known=frozen.known)
+def _write_rhythm(at: Desk, horizon: Horizon, basis: Basis) -> None:
+    """Freeze the rhythm on the month's first day, whose rollups are `basis`, so that nobody moves because others did."""
     manifest = {"statement": digest(statement(POPULATION_RHYTHM.name)), "inputs": at.lake.digest(at.lake.root / path for path in basis)}
-    at.lake.write(POPULATION_RHYTHM, rhythm_rows(at, frozen, basis), day=horizon.day, known=horizon.known, manifest=manifest)
+    at.lake.write(POPULATION_RHYTHM, rhythm_rows(at, horizon.frozen, basis), day=horizon.day, known=horizon.known, manifest=manifest)
 
 
-def _write_baselines(at: Desk, horizon: Horizon) -> None:
+def _write_baselines(at: Desk, horizon: Horizon, basis: Basis) -> None:
     """Freeze what is usual on the month's first day likewise."""
-    frozen = horizon.frozen
-    basis = rollup_basis(at.lake, through=frozen.day, known=frozen.known)
     manifest = {
         "statement": digest(statement(POPULATION_BASELINES.name)),
-        "states": states_recipe(frozen),
+        "states": states_recipe(horizon.frozen),
         "inputs": at.lake.digest(at.lake.root / path for path in basis),
     }
     at.lake.write(POPULATION_BASELINES, baseline_rows(at, horizon, basis), day=horizon.day, known=horizon.known, manifest=manifest)

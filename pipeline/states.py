@@ -109,7 +109,7 @@ def rhythm_rows(at: Desk, horizon: Horizon, basis: Basis) -> Iterable[pa.RecordB
         register_months(at, basis, horizon)
         rows = at.engine.run(statement(POPULATION_RHYTHM.name), {"frozen_day": horizon.day, "archived_before": horizon.archived_before})
         path = keep(at, POPULATION_RHYTHM, rows, name, {"frozen_day": horizon.day})
-    batches: list[pa.RecordBatch] = pq.read_table(path).to_batches()
+    batches: list[pa.RecordBatch] = pq.ParquetFile(path).read().to_batches()
     return batches
 
 

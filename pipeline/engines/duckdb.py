@@ -51,7 +51,7 @@ class DuckDBEngine:
         for path in paths:
             if path not in self._columns:
                 with reading(table.name, path):
-                    self._columns[path] = frozenset(pq.read_schema(path).names)
+                    self._columns[path] = frozenset(pq.read_schema(str(path)).names)
             if not declared <= self._columns[path]:
                 raise _outdated(table, path, sorted(declared - self._columns[path]))
 
