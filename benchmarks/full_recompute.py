@@ -59,14 +59,14 @@ def recompute(lake: Lake) -> None:
 def add_up_year(lake: Lake) -> None:
     """Leave the whole months of the last day's window added up."""
     with engine(lake) as opened, desk(lake, opened) as at:
-        add_up_months(at, rollup_basis(lake, through=LAST_DAY, known=LAST_DAY), _horizon())
+        add_up_months(at, rollup_basis(lake, _horizon()), _horizon())
 
 
 def freeze_usual(lake: Lake) -> None:
     """Leave what is usual among customers on the month's first day."""
     first = _horizon().frozen
     with engine(lake) as opened, desk(lake, opened) as at:
-        basis = rollup_basis(lake, through=first.day, known=first.known)
+        basis = rollup_basis(lake, first)
         list(rhythm_rows(at, first, basis))
         list(baseline_rows(at, _horizon(), basis))
 

@@ -85,7 +85,7 @@ def state_step(lake: Lake) -> None:
     """Bring the states to the last day, from what is there."""
     horizon = Horizon(LAST_DAY, LAST_DAY, company().window_days)
     with engine(lake) as opened, desk(lake, opened) as at:
-        register_states(at, horizon, rollup_basis(lake, through=LAST_DAY, known=LAST_DAY))
+        register_states(at, horizon, rollup_basis(lake, horizon))
 
 
 def _cost_in_copy(work: Callable[[Lake], None], lake: Lake, scratch: Path) -> Cost:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from airflow.sdk import Connection, Context, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk import Asset, Connection, Context, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from pipeline import calendar
@@ -24,6 +24,8 @@ from pipeline.errors import ConfigError, PipelineError, TransientError
 from pipeline.spelling import did_you_mean
 
 log = logging.getLogger("pipeline.airflow")
+# Renewed by a night whose customers drifted from a cluster model; its events carry that night's day.
+DRIFT = Asset("drift_of_clusters")
 AS_KNOWN, AS_OF_NOW, READ_AGAIN = KNOWLEDGE = ("as known then", "as of now", "as of now, read again first")
 
 # Bad data stays bad: it fails on the first try.
@@ -54,7 +56,7 @@ def company_of_deployment() -> Company:
 
 
 def day_of_run(context: Context, *, company: Company, known: Collection[str]) -> str:
-    """Return the business day of a run as ISO text: the one asked for, else the last whole day of the company.
+    """Return the business day of a run as ISO text: the one asked for, or that drifted, else the last whole day of the company.
 
     A run started by hand takes the company's `last_day`, where it has one; a scheduled one never does. A run that
     belongs to no interval goes by the instant it may start. Raises ConfigError for a day that is not over, or where the
@@ -67,7 +69,7 @@ def day_of_run(context: Context, *, company: Company, known: Collection[str]) ->
             where=run.run_id,
             todo=f"Trigger it again with `{'`, `'.join(known)}` alone.",
         )
-    asked: str | None = context["params"]["day"]
+    asked: str | None = context["params"]["day"] or _day_of_drift(context)
     by_hand = company.last_day if run.run_type == "manual" else None
     last = calendar.business_day(context.get("data_interval_end") or run.run_after, company.zone)
     now = datetime.now(UTC)
@@ -75,6 +77,11 @@ def day_of_run(context: Context, *, company: Company, known: Collection[str]) ->
     if context["params"].get("known"):
         _require_later(company.require_day(date.fromisoformat(context["params"]["known"]), now=now), day, run.run_id)
     return day.isoformat()
+
+
+def _day_of_drift(context: Context) -> str | None:
+    """Return the newest night that this run was started by, if it was."""
+    return max((event.extra["day"] for event in context["triggering_asset_events"].get(DRIFT, []) if "day" in event.extra), default=None)
 
 
 def _require_later(known: date, day: date, run_id: str) -> None:
@@ -98,6 +105,19 @@ def runs_of_backfill(context: Context, *, company: Company) -> list[dict[str, st
     with told_errors():
         plan = planned(company, Lake(Path(os.environ["SEGMENTS_LAKE"])), asked, now=datetime.now(UTC))
     return [night.conf for night in plan.nights]
+
+
+def ask_refit(day: object) -> None:
+    """Have clusters refitted that the night's customers drifted from: `refit_clusters` starts. Skipped where none are."""
+    from pipeline.lake import Lake
+    from pipeline.refits.due import due_refits
+
+    with told_errors():
+        due = due_refits(Lake(Path(os.environ["SEGMENTS_LAKE"])), date.fromisoformat(str(day)))
+    if not due:
+        raise AirflowSkipException("no cluster model is due for a refit")
+    log.info("a refit is due: %s", ", ".join(due))
+    get_current_context()["outlet_events"][DRIFT].extra = {"day": str(day)}
 
 
 def told(day: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
-from airflow_tasks import TASK_DEFAULTS, company_of_deployment, day_of_run, step
+from airflow_tasks import DRIFT, TASK_DEFAULTS, ask_refit, company_of_deployment, day_of_run, step
 
 from pipeline import steps
 from pipeline.tables import PUBLISHED_TABLES
@@ -46,4 +46,5 @@ with DAG(
     chain(
         *(task(step(work))(day) for work in (steps.extract, steps.validate, steps.features, steps.segment, steps.audit)),
         publish(day),
+        task(outlets=[DRIFT], execution_timeout=timedelta(minutes=5))(ask_refit)(day),
     )

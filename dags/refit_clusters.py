@@ -1,8 +1,8 @@
 """Cluster models are fitted anew: a candidate, judged beside the current model, promoted or refused.
 
-Runs on each month's first noon for the last whole day, whose night must be stored; valid from the next night on. With
-`is_approval_asked` a person decides. A refused one fails the run, and so does one that moves many customers where no person
-was asked: the current model stays. Predictions are refitted beside.
+Runs on each month's first noon for the last whole day, and at once for a night that drifted; valid from the next night on.
+With `is_approval_asked` a person decides. Else what is refused, or moves many customers, fails the run: the current model stays.
+Predictions are refitted beside.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, chain, get_current_context, task
-from airflow_tasks import TASK_DEFAULTS, company_of_deployment, day_of_run, step, told
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, chain, get_current_context, task
+from airflow_tasks import DRIFT, TASK_DEFAULTS, company_of_deployment, day_of_run, step, told
 
 from pipeline import steps
 
@@ -27,7 +27,7 @@ with DAG(
     dag_display_name=f"Refit the clusters of {COMPANY.name}",
     doc_md=__doc__,
     tags={"segments", "refit"},
-    schedule=CronDataIntervalTimetable("0 12 1 * *", timezone=COMPANY.zone.key),
+    schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("0 12 1 * *", timezone=COMPANY.zone.key), assets=[DRIFT]),
     catchup=False,
     max_active_runs=1,
     params=PARAMS,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 from datetime import date
-from pathlib import Path
 
 from pipeline.baselines import baseline_rows
 from pipeline.caches import Desk, desk
 from pipeline.calendar import days_window
 from pipeline.company import Company
 from pipeline.engines import Engine
-from pipeline.lake import Lake, Version
+from pipeline.lake import Lake, Version, known_versions
 from pipeline.recompute import Basis, Horizon, frozen_night, states_recipe
 from pipeline.statements import digest, statement, with_attributes
-from pipeline.states import register_states, rhythm_rows, rollup_basis
+from pipeline.states import register_states, rhythm_rows, rollup_bases
 from pipeline.tables import (
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_DAYS,
@@ -36,10 +35,14 @@ def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None
     A restatement adds those that are missing or older than their lines, so that it does not redo what the night `known` did.
     """
     learned = known or day
-    visible = dict.fromkeys(lake.versions_known(ORDER_LINES, through=day, known=learned))
+    stored = lake.versions(ORDER_LINES)
     frozen_day, frozen_known = frozen_night(day, learned)
-    # What the month's first night went by, though tonight knows better: its own features may never have been computed.
-    visible |= dict.fromkeys(lake.versions_known(ORDER_LINES, through=frozen_day, known=frozen_known))
+    # Also what the month's first night went by, though tonight knows better: its own features may never have been computed.
+    visible = dict.fromkeys(
+        version
+        for through, by in ((day, learned), (frozen_day, frozen_known))
+        for version in known_versions(stored, through=through, known=by)
+    )
     for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
         done = set(lake.versions(table))
         todo = [v for v in visible if v not in done or (v.known == learned and (learned == day or _is_older(lake, table, v)))]
@@ -62,19 +65,18 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
     """
     horizon = Horizon(day, known or day, company.window_days)
     with desk(lake, engine) as at:
-        frozen = rollup_basis(lake, through=horizon.frozen.day, known=horizon.frozen.known)
+        basis, frozen = rollup_bases(lake, [horizon, horizon.frozen])
         _write_rhythm(at, horizon, frozen)
-        basis = frozen if horizon.frozen == horizon else rollup_basis(lake, through=day, known=horizon.known)
         register_states(at, horizon, basis)
         visits = visits_basis(lake, horizon)
         register_visits(at, horizon, basis, visits)
         _write_baselines(at, horizon, frozen)
-        _write_features(company, at, horizon, [lake.root / path for path in basis], [lake.root / path for path in visits])
+        _write_features(company, at, horizon, basis, visits)
 
 
 def _write_rhythm(at: Desk, horizon: Horizon, basis: Basis) -> None:
     """Freeze the rhythm on the month's first day, whose rollups are `basis`, so that nobody moves because others did."""
-    manifest = {"statement": digest(statement(POPULATION_RHYTHM.name)), "inputs": at.lake.digest(at.lake.root / path for path in basis)}
+    manifest = {"statement": digest(statement(POPULATION_RHYTHM.name)), "inputs": at.lake.digest(basis)}
     at.lake.write(POPULATION_RHYTHM, rhythm_rows(at, horizon.frozen, basis), day=horizon.day, known=horizon.known, manifest=manifest)
 
 
@@ -83,12 +85,12 @@ def _write_baselines(at: Desk, horizon: Horizon, basis: Basis) -> None:
     manifest = {
         "statement": digest(statement(POPULATION_BASELINES.name)),
         "states": states_recipe(horizon.frozen),
-        "inputs": at.lake.digest(at.lake.root / path for path in basis),
+        "inputs": at.lake.digest(basis),
     }
     at.lake.write(POPULATION_BASELINES, baseline_rows(at, horizon, basis), day=horizon.day, known=horizon.known, manifest=manifest)
 
 
-def _write_features(company: Company, at: Desk, horizon: Horizon, rollups: list[Path], visits: list[Path]) -> None:
+def _write_features(company: Company, at: Desk, horizon: Horizon, rollups: Basis, visits: Basis) -> None:
     lake, day, known, first = at.lake, horizon.day, horizon.known, horizon.frozen.day
     frozen = [lake.path(table, day=day, known=known) for table in (POPULATION_RHYTHM, POPULATION_BASELINES)]
     for table, path in zip((POPULATION_RHYTHM, POPULATION_BASELINES), frozen, strict=True):
@@ -101,7 +103,7 @@ def _write_features(company: Company, at: Desk, horizon: Horizon, rollups: list[
     manifest = {
         "statement": digest(query),
         "states": states_recipe(horizon),
-        "inputs": lake.digest([*rollups, *visits, *frozen, *customers]),
+        "inputs": lake.digest([*rollups, *visits, *(str(path.relative_to(lake.root)) for path in (*frozen, *customers))]),
         "time_zone": company.zone.key,
         "currency": company.currency,
         "window_days": company.window_days,

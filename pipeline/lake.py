@@ -37,7 +37,7 @@ PART = "part-0.parquet"
 LOCK_SECONDS = 600
 VERSION = re.compile(r"known=[0-9-]+/")
 
-__all__ = ["Lake", "Version", "reading", "sorted_by"]
+__all__ = ["Lake", "Version", "event_names", "known_versions", "reading", "sorted_by"]
 
 
 class Lake:
@@ -72,20 +72,11 @@ class Lake:
 
         That is the newest known by then; a day first learned of later counts as first learned.
         """
-        chosen: dict[date, Version] = {}
-        for version in self.versions(table):
-            if version.day <= through and (version.day not in chosen or version.known <= known):
-                chosen[version.day] = version
-        return list(chosen.values())
+        return known_versions(self.versions(table), through=through, known=known)
 
     def event_paths(self, table: Table, *, through: date, known: date) -> list[Path]:
         """Return the files of `versions_known`."""
-        return [self.root / name for name in self.event_names(table, through=through, known=known)]
-
-    def event_names(self, table: Table, *, through: date, known: date) -> list[str]:
-        """Return where the files of `versions_known` are below the root; plain strings, as every night asks for the whole history."""
-        versions = self.versions_known(table, through=through, known=known)
-        return [f"tables/{table.name}/day={version.day}/known={version.known}/{PART}" for version in versions]
+        return [self.root / name for name in event_names(table, self.versions_known(table, through=through, known=known))]
 
     def nights(self, table: Table) -> list[date]:
         """Return the stored days of a NIGHT table, in order."""
@@ -109,10 +100,9 @@ class Lake:
         """Remove a night's partition; one that is not there is no error."""
         self.path(table, day=day).unlink(missing_ok=True)
 
-    def digest(self, paths: Iterable[Path]) -> str:
-        """Return a short digest of which event days these files hold and how large they are, whichever night wrote them."""
-        below = len(f"{self.root}/")
-        names = sorted(f"{VERSION.sub('', str(path)[below:])} {path.stat().st_size}" for path in paths)
+    def digest(self, names: Iterable[str]) -> str:
+        """Return a short digest of which event days files below the root hold and how large they are, whichever night wrote them."""
+        names = sorted(f"{VERSION.sub('', name)} {os.stat(f'{self.root}/{name}').st_size}" for name in names)  # noqa: PTH116 - as above
         return sha256("\n".join(names).encode()).hexdigest()[:16]
 
     def manifest(self, path: Path) -> dict[str, Any]:
@@ -188,6 +178,20 @@ class Lake:
             seconds = self._lock_seconds if timeout_seconds is None else timeout_seconds
             _acquire(file.fileno(), path, seconds, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
             yield
+
+
+def known_versions(versions: Iterable[Version], *, through: date, known: date) -> list[Version]:
+    """Return of versions in order, per event day up to `through`, the one that night `known` goes by."""
+    chosen: dict[date, Version] = {}
+    for version in versions:
+        if version.day <= through and (version.day not in chosen or version.known <= known):
+            chosen[version.day] = version
+    return list(chosen.values())
+
+
+def event_names(table: Table, versions: Iterable[Version]) -> list[str]:
+    """Return where the files of versions are below the root; plain strings, as every night asks for the whole history."""
+    return [f"tables/{table.name}/day={version.day}/known={version.known}/{PART}" for version in versions]
 
 
 def _folders(root: str) -> list[tuple[date, str]]:

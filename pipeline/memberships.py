@@ -62,7 +62,7 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
     manifest = {
         "statement": digest(query),
         "schemes": _digests(schemes, models),
-        "inputs": lake.digest([features]),
+        "inputs": lake.digest([str(features.relative_to(lake.root))]),
         "features": content_digest(features),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},

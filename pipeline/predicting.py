@@ -27,7 +27,7 @@ def keep_predictions(company: Company, lake: Lake, engine: Engine, day: date, *,
         by = _usable(valid_decision(lake, day), company)
     query = predictions_statement(by)
     first_night = by.valid_from.isoformat() if by.valid_from else None
-    manifest = {"statement": digest(query), "inputs": lake.digest([features]), "model": first_night}
+    manifest = {"statement": digest(query), "inputs": lake.digest([str(features.relative_to(lake.root))]), "model": first_night}
     rows = engine.run(query, {"window_days": company.window_days})
     count = lake.write(CUSTOMER_PREDICTIONS, rows, day=day, known=known, manifest=manifest)
     log.info("%s: %s customers%s", CUSTOMER_PREDICTIONS.name, f"{count:,}", f": {by.reason}" if isinstance(by, NotPredicted) else "")

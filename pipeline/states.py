@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.caches import Desk, cache_path, digests, keep, stored, take
-from pipeline.lake import Lake
+from pipeline.lake import Lake, event_names, known_versions
 from pipeline.months import register_months, register_rollups
 from pipeline.recompute import (
     BY_CUSTOMER,
@@ -67,9 +68,25 @@ class _States:
     changed: list[str]
 
 
-def rollup_basis(lake: Lake, *, through: date, known: date) -> Basis:
+def rollup_basis(lake: Lake, horizon: Horizon) -> Basis:
     """Return the digests of the rollups that a night goes by."""
-    return digests(lake, [name for table in ROLLUPS for name in lake.event_names(table, through=through, known=known)])
+    [basis] = rollup_bases(lake, [horizon])
+    return basis
+
+
+def rollup_bases(lake: Lake, horizons: Sequence[Horizon]) -> list[Basis]:
+    """Return the digests of the rollups that each of several nights goes by."""
+    stored = {table: lake.versions(table) for table in ROLLUPS}
+    names = [
+        [
+            name
+            for table, versions in stored.items()
+            for name in event_names(table, known_versions(versions, through=horizon.day, known=horizon.known))
+        ]
+        for horizon in horizons
+    ]
+    found = digests(lake, dict.fromkeys(chain(*names)))
+    return [{name: found[name] for name in each} for each in names]
 
 
 def register_states(at: Desk, horizon: Horizon, basis: Basis) -> None:

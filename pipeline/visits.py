@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from pipeline.caches import Desk, digests
-from pipeline.lake import Lake
+from pipeline.lake import Lake, event_names
 from pipeline.recompute import Basis, Horizon, paths_of, paths_since
 from pipeline.statements import statement
 from pipeline.tables import CUSTOMER_DAYS, CUSTOMER_VISITS, VISITS
@@ -17,7 +17,7 @@ VISIT_DAYS = 90
 
 def visits_basis(lake: Lake, horizon: Horizon) -> Basis:
     """Return the digests of the visits that a night goes by; none for a company without them."""
-    paths = lake.event_names(VISITS, through=horizon.day, known=horizon.known)
+    paths = event_names(VISITS, lake.versions_known(VISITS, through=horizon.day, known=horizon.known))
     return digests(lake, paths_since(dict.fromkeys(paths, ""), _first_day(horizon)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
@@ -32,9 +31,10 @@ def stored_judgement(lake: Lake, scheme: str, day: date) -> Judgement:
 
 def newest_judgement(lake: Lake, scheme: str) -> Judgement | None:
     """Return what was told of the newest refit of a scheme; None where there was none."""
-    days = sorted(_days(lake.root / "refits" / scheme))
+    days = judged_days(lake, scheme)
     return stored_judgement(lake, scheme, days[-1]) if days else None
 
 
-def _days(folder: Path) -> list[date]:
-    return [date.fromisoformat(path.parent.name) for path in folder.glob(f"*/{JUDGEMENT}")]
+def judged_days(lake: Lake, scheme: str) -> list[date]:
+    """Return the nights whose refit was judged, in order."""
+    return sorted(date.fromisoformat(path.parent.name) for path in (lake.root / "refits" / scheme).glob(f"*/{JUDGEMENT}"))

@@ -50,6 +50,7 @@ def test_a_dag_file_is_under_sixty_lines(file: Path) -> None:
 def test_tasks_run_in_the_order_of_the_steps(facts: Facts) -> None:
     upstream = {name: set(task["upstream"]) - {"business_day"} for name, task in facts["tasks"].items()}
     assert upstream.pop("business_day") == set()
+    assert upstream.pop("ask_refit") == {"publish"}
     assert list(upstream) == list(STEPS)
     assert upstream == {step: set(STEPS[place - 1 : place]) for place, step in enumerate(STEPS)}
 
@@ -69,9 +70,9 @@ def test_only_what_may_pass_by_itself_is_retried(facts: Facts) -> None:
     assert {action for name, action in facts["retries"].items() if name not in retried} == {"fail"}
 
 
-def test_publishing_alone_renews_one_asset_per_published_table(facts: Facts) -> None:
+def test_publishing_renews_one_asset_per_published_table_and_drift_one_of_its_own(facts: Facts) -> None:
     outlets = {name: task["outlets"] for name, task in facts["tasks"].items() if task["outlets"]}
-    assert outlets == {"publish": [table.name for table in PUBLISHED_TABLES]}
+    assert outlets == {"publish": [table.name for table in PUBLISHED_TABLES], "ask_refit": ["drift_of_clusters"]}
 
 
 def test_nights_follow_each_other_and_none_is_made_up(facts: Facts) -> None:
