@@ -1,8 +1,7 @@
 """Cluster models are fitted anew: a candidate, judged beside the current model, promoted or refused.
 
 Runs on each month's first noon for the last whole day, and at once for a night that drifted; valid from the next night on.
-With `is_approval_asked` a person decides. Else what is refused, or moves many customers, fails the run: the current model stays.
-Predictions are refitted beside.
+With `is_approval_asked` a person decides. Else what is refused, or moves many, fails the run. Predictions are refitted beside.
 """
 
 from __future__ import annotations

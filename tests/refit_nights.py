@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -101,3 +102,13 @@ def refit_night(lake: Lake, company: Company, day: date, **changes: Any) -> Refi
     """Return what a refit to the customers of a night finds."""
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
         return refitted(Ground(company, lake, engine, day, scheme_of(company, **changes)))
+
+
+def make_live(lake: Lake, day: date) -> None:
+    """Point to a night as if it were published: a plan reads the lake's own tables."""
+    folder = lake.root / "publications" / f"{day}-test"
+    folder.mkdir(parents=True)
+    schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day))["schemes"]
+    told = {"day": day.isoformat(), "publication_id": folder.name, "previous": None, "tables": {}, "schemes": schemes}
+    (folder / "manifest.json").write_text(json.dumps(told), "utf-8")
+    (lake.root / "current").symlink_to(Path("publications", folder.name))

@@ -19,7 +19,8 @@ with warnings.catch_warnings(record=True) as seen:
 
 def facts() -> dict[str, Any]:
     return {
-        "schedule": getattr(dag.timetable, "expression", None),
+        "schedule": dag.timetable.timetable.expression,
+        "assets": [asset.name for asset in dag.timetable.asset_condition.objects],
         "max_active_runs": dag.max_active_runs,
         "catchup": dag.catchup,
         "warnings": [str(one.message) for one in seen if "refit_clusters" in str(one.filename)],

@@ -58,8 +58,8 @@ def test_a_person_can_be_asked_between_judging_and_promoting(facts: Facts) -> No
     assert facts["upstream"]["promote"] == ["approve", "business_day", "next_task"]
 
 
-def test_it_runs_every_month_one_at_a_time_and_parses_without_a_warning(facts: Facts) -> None:
-    assert facts["schedule"] == "0 12 1 * *"
+def test_it_runs_every_month_and_on_drift_one_at_a_time_and_parses_without_a_warning(facts: Facts) -> None:
+    assert (facts["schedule"], facts["assets"]) == ("0 12 1 * *", ["drift_of_clusters"])
     assert (facts["max_active_runs"], facts["catchup"], facts["warnings"]) == (1, False, [])
     assert all(retries > 0 for name, retries in facts["retries"].items() if name != "approve")
 

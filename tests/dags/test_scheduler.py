@@ -86,6 +86,16 @@ class Interface:
         self.call("PATCH", f"{tasks}/approve/-1/hitlDetails", {"chosen_options": [decision]})
         return self._awaited(tasks, listed, partial(_have_ended, count=len(asked), ends=ENDED))
 
+    def drifted(self, day: date) -> dict[str, str]:
+        """Renew the asset of drift as the night `day` does, and return the state of each task of the refit that this starts."""
+        before = self.call("GET", f"{REFIT}/dagRuns")["dag_runs"]
+        [asset] = self.call("GET", "/api/v2/assets?name_pattern=drift_of_clusters")["assets"]
+        self.call("POST", "/api/v2/assets/events", {"asset_id": asset["id"], "extra": {"day": day.isoformat()}})
+        runs = self.finished_runs(len(before) + 1, dag=REFIT)
+        [started] = runs.keys() - {run["dag_run_id"] for run in before}
+        tasks = self.call("GET", f"{REFIT}/dagRuns/{started}/taskInstances")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks}
+
     def _awaited(self, path: str, listed: tuple[str, str], is_so: Callable[[dict[str, str]], bool]) -> dict[str, str]:
         """Return the states that `path` lists under a key, by the name that each goes by, once that is so."""
         key, name = listed
@@ -114,6 +124,7 @@ class Evening:
     rejected: dict[str, str]
     models_after_rejection: list[str]
     approved: dict[str, str]
+    drifted: dict[str, str]
     listening: set[str]
     left_over: list[psutil.Process]
     exit_code: int
@@ -149,12 +160,13 @@ def _watched(interface: Interface, deployment: Deployment) -> Evening:
     rejected = interface.decided("Reject")
     models = _models(deployment)
     approved = interface.decided("Approve")
+    drifted = interface.drifted(CLUSTERED_DAY)
     children = psutil.Process(interface.process.pid).children(recursive=True)
     listening = {c.laddr.ip for child in children for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN}
     interface.process.send_signal(signal.SIGINT)
     exit_code = interface.process.wait(60)
     left_over = [child for child in children if child.is_running()]
-    return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, listening, left_over, exit_code)
+    return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, drifted, listening, left_over, exit_code)
 
 
 def _models(deployment: Deployment) -> list[str]:
@@ -211,6 +223,14 @@ def test_a_refit_that_a_person_rejects_changes_no_model(evening: Evening) -> Non
 def test_a_refit_that_a_person_approves_is_promoted(evening: Evening) -> None:
     assert (evening.approved["approve"], evening.approved["promote"]) == ("success", "success")
     assert len(_models(evening.deployment)) == 1
+
+
+def test_a_night_that_drifted_has_its_customers_clustered_anew(evening: Evening) -> None:
+    ended = {"business_day": "success", "refit": "success", "next_task": "success", "promote": "success"}
+    assert {name: evening.drifted[name] for name in ended} == ended
+    with closing(sqlite3.connect(evening.deployment.home / "airflow.db")) as database:
+        days = "SELECT value FROM xcom JOIN dag_run USING (run_id) WHERE task_id = 'business_day' AND run_type = 'asset_triggered'"
+        assert database.execute(days).fetchall() == [(f'"{CLUSTERED_DAY}"',)]
 
 
 def test_every_port_is_on_loopback(evening: Evening) -> None:

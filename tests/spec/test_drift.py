@@ -7,12 +7,14 @@ import logging
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from nights import write_shop
-from refit_nights import customers_of, scheme_of, segment_night, write_features
+from refit_nights import customers_of, make_live, scheme_of, segment_night, write_features
 from typer.testing import CliRunner
 
 from pipeline.cli import app
@@ -23,6 +25,8 @@ from pipeline.drifting import asked_refits, keep_drifts
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import RefitRefused
 from pipeline.lake import Lake
+from pipeline.refits.due import due_refits
+from pipeline.refits.models import refit_folder
 from pipeline.samples import sampled_customers
 from pipeline.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES
 
@@ -71,6 +75,16 @@ def test_a_feature_that_shifts_asks_for_a_refit_and_none_is_made(town: Town, cap
     assert f"segments refit --day {LATER}" in caplog.text
     assert len(list((town[1].root / "models" / "behaviour_clusters").iterdir())) == 1
     assert not (town[1].root / "refits").exists()
+
+
+def test_only_the_live_night_is_due_and_only_a_week_after_the_last_judgement(town: Town, tmp_path: Path) -> None:
+    lake = Lake(copytree(town[1].root, tmp_path / "lake"))
+    assert due_refits(lake, LATER) == []
+    make_live(lake, LATER)
+    assert (due_refits(lake, DAY), due_refits(lake, LATER)) == ([], ["behaviour_clusters"])
+    for days, due in ((7, ["behaviour_clusters"]), (6, []), (0, [])):
+        lake.write_text(refit_folder(lake, "behaviour_clusters", LATER - timedelta(days=days)) / "judgement.json", "{}")
+        assert due_refits(lake, LATER) == due
 
 
 def test_measuring_twice_says_the_same(town: Town) -> None:

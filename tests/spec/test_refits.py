@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from builders import an_order_line, write_order_lines
-from refit_nights import customers_of, noise_of, only_clusters, refit_night, scheme_of, segment_night, write_features
+from refit_nights import customers_of, make_live, noise_of, only_clusters, refit_night, scheme_of, segment_night, write_features
 from sklearn.metrics import adjusted_rand_score
 
 from pipeline.clusters import Cluster, ClusterFeature, ClusterModel, ModelFeature, NotFitted, fit, fit_told, sample_prefix, to_json
@@ -392,16 +392,6 @@ def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(town: To
     assert len(list((lake.root / "models" / NAME).iterdir())) == 1
     [current] = (lake.root / "models" / NAME).iterdir()
     assert plan_of_model(company, lake, current).changes.is_nothing
-
-
-def make_live(lake: Lake, day: date) -> None:
-    """Point to a night as if it were published: a plan reads the lake's own tables."""
-    folder = lake.root / "publications" / f"{day}-test"
-    folder.mkdir(parents=True)
-    schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day))["schemes"]
-    told = {"day": day.isoformat(), "publication_id": folder.name, "previous": None, "tables": {}, "schemes": schemes}
-    (folder / "manifest.json").write_text(json.dumps(told), "utf-8")
-    (lake.root / "current").symlink_to(Path("publications", folder.name))
 
 
 def test_a_damaged_candidate_or_judgement_changes_nothing(town: Town) -> None:
