@@ -71,7 +71,14 @@ def predictions_told(lake: Lake, day: date) -> str:
     decision = valid_decision(lake, day)
     if isinstance(decision, PredictionModel):
         return f"model of {decision.day}, {_test_told(lake, decision.day)}"
-    return f"none: {decision.reason}{f'; segments refit-predictions --day {day} fits one' if decision.reason == NOT_FITTED else ''}"
+    return f"none: {decision.reason}{_first_fit(lake, day) if decision.reason == NOT_FITTED else ''}"
+
+
+def _first_fit(lake: Lake, day: date) -> str:
+    """Return what is needed for a first model, which learns from a night whose next days are over."""
+    if _night_before(lake, day):
+        return f"; to fit and test one: segments refit-predictions --day {day}"
+    return f"; one can be fitted once a night of {HORIZON_DAYS} to {OLDEST_DAYS} days earlier is stored"
 
 
 def _test_told(lake: Lake, day: date) -> str:

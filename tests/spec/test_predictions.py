@@ -248,10 +248,10 @@ def test_rows_in_another_order_give_the_same_bytes(town: Town, tmp_path: Path) -
 
 def test_what_nights_predict_by_is_told_with_its_test(town: Town, tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
-    assert predictions_told(lake, NIGHT) == (
-        f"none: no model was fitted before this night; segments refit-predictions --day {NIGHT} fits one"
-    )
+    none = "none: no model was fitted before this night; "
+    assert predictions_told(lake, NIGHT) == f"{none}one can be fitted once a night of 90 to 180 days earlier is stored"
     copytree(town[1].root, lake.root, ignore=ignore_patterns("models", "refits"))
+    assert predictions_told(lake, NIGHT) == f"{none}to fit and test one: segments refit-predictions --day {NIGHT}"
     store_trial(lake, town[2])
     promote_trial(lake, town[2])
     later = NIGHT + timedelta(days=30)
