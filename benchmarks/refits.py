@@ -57,21 +57,24 @@ def results(folder: Path, *, customers: int, nights: int, rounds: int) -> list[R
         return [*found, *_at_size(Path(scratch), customers, rounds)]
 
 
-def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[float]:
-    """Return the share of customers whose id is another than the night before, refitting every night as we do.
+def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> tuple[list[float], list[float]]:
+    """Return the shares of customers whose id is another than the night before, refitting every night as we do, and of those by the refit.
 
-    A candidate that is refused leaves the model as it is; how it would have told spend apart is not asked.
+    The others would have changed by the pinned model too: they did something. A candidate that is refused, or that a person
+    would have to approve, leaves the model as it is; how it would have told spend apart is not asked.
     """
     model = _fitted(features[0], days[0], scheme())
-    changed = []
+    changed, moved = [], []
     for before, table, day in zip(features, features[1:], days[1:], strict=False):
         told = fit_told(table, scheme(), day=day, current=model)
         found = beside(told, model, scheme(), model.highest_number)
         is_kept = verdict(found.measures, scheme(), is_same=False)[0] is not Verdict.PROMOTE
         valid = model if is_kept else found.candidate
-        changed.append(_changed(_ids(before, model), _ids(table, valid)))
+        ids = _ids(table, valid)
+        changed.append(_changed(_ids(before, model), ids))
+        moved.append(_changed(_ids(table, model), ids))
         model = valid
-    return changed
+    return changed, moved
 
 
 def plain_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[float]:
@@ -91,8 +94,10 @@ def _stability(shop: Shop, nights: int) -> Iterator[Result]:
     again = fit_told(features[-1], scheme(), day=days[-1], current=model)
     same = beside(again, model, scheme(), model.highest_number)
     yield _none(f"{shop.name}: customers moved by a refit on the same data", same.measures.moved_share * 100, "%")
-    ours, plain = aligned_nights(features, days), plain_nights(features, days)
-    yield _shares(f"{shop.name}: customers changing id per night, {nights} nightly refits / without alignment", ours, plain)
+    (changed, moved), plain = aligned_nights(features, days), plain_nights(features, days)
+    refits = f"{shop.name}, {nights} nightly refits: customers"
+    yield _shares(f"{refits} moved by a refit / without alignment", moved, plain, bar=NIGHT_BAR)
+    yield _shares(f"{refits} changing id per night, also by what they did / without alignment", changed, plain, bar=shop.changes_bar)
     yield from pinned(shop.name, features[-2], features[-1], scheme())
     yield _none(f"{shop.name}: other models for shuffled rows, 1 or 2 threads, any hash seed", other_models(shop.name), "models")
 
@@ -102,10 +107,12 @@ def _none(name: str, found: float, unit: str) -> Result:
     return Result(name, found, 0, unit, ratio=found, bar=0)
 
 
-def _shares(name: str, ours: Sequence[float], plain: Sequence[float]) -> Result:
-    """Return the mean share in percent beside that without alignment; the ratio is against the bar in percent."""
-    share = mean(ours) * 100
-    return Result(f"{name} (bar {NIGHT_BAR} %)", share, mean(plain) * 100, "% a night", ratio=share / NIGHT_BAR, bar=1)
+def _shares(name: str, ours: Sequence[float], plain: Sequence[float], *, bar: float | None) -> Result:
+    """Return the mean share in percent beside that without alignment; with a bar in percent, the ratio is against it."""
+    share, other = mean(ours) * 100, mean(plain) * 100
+    if bar is None:
+        return Result(name, share, other, "% a night")
+    return Result(f"{name} (bar {bar} %)", share, other, "% a night", ratio=share / bar, bar=1)
 
 
 def _planted(customers: int) -> Iterator[Result]:

@@ -14,9 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from builders import an_order_line, write_order_lines
+from nights import write_shop
 from refit_nights import customers_of, make_live, noise_of, only_clusters, refit_night, scheme_of, segment_night, write_features
 from sklearn.metrics import adjusted_rand_score
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.clusters import Cluster, ClusterFeature, ClusterModel, ModelFeature, NotFitted, fit, fit_told, sample_prefix, to_json
 from pipeline.clusters.preparation import prepared
 from pipeline.clusters.titles import lasting_titles
@@ -29,7 +32,7 @@ from pipeline.plans.model_plan import plan_of_model
 from pipeline.refits import alignment
 from pipeline.refits.alignment import Change
 from pipeline.refits.judging import Backtest, Measures, Verdict, normalised_gini, rand_index, verdict
-from pipeline.refits.models import current_model, model_at, next_night
+from pipeline.refits.models import current_model, model_at, next_night, stored_models
 from pipeline.refits.promoting import Consent, promote, store_refit
 from pipeline.refits.stored import stored_judgement
 from pipeline.samples import sampled_customers
@@ -148,16 +151,24 @@ def test_a_candidate_that_moves_many_for_nothing_is_refused_and_the_current_mode
     assert (recorded["verdict"], recorded["override"]) == ("refuse", "the board wants it")
 
 
-def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(town: Town) -> None:
+def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     company, lake = town
     write_features(lake, company, customers_of(*FIVE), LATER)
     before = current_model(lake, NAME)
-    store_refit(lake, replace(refit_night(lake, company, LATER), verdict=Verdict.ASK, reason="for a person"))
-    with pytest.raises(RefitRefused, match="for a person") as refused:
+    refit = refit_night(lake, company, LATER, moved_share_limit=0.1)
+    assert refit.verdict is Verdict.ASK
+    store_refit(lake, refit)
+    with pytest.raises(RefitRefused, match="a person decides") as refused:
         promote(lake, NAME, LATER)
     assert f"To approve it: segments promote --day {LATER}" in refused.value.todo
     assert current_model(lake, NAME) == before
-    assert promote(lake, NAME, LATER, consent=Consent(is_approved=True)).first_night == LATER + timedelta(days=1)
+    for name in ("SEGMENTS_COMPANY", "SEGMENTS_LAKE"):
+        monkeypatch.setenv(name, "")
+    shop = write_shop(tmp_path / "shop", [], customers=[])
+    assert CliRunner().invoke(app, ["promote", "--day", str(LATER), "--company", str(shop), "--lake", str(lake.root)]).exit_code == 0
+    assert [path.stem for path in stored_models(lake, NAME)] == [str(DAY), str(LATER + timedelta(days=1))]
 
 
 def measures(**changes: object) -> Measures:
