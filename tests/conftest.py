@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,27 +13,31 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
 sys.path.insert(0, str(Path(__file__).parent))
+from deployments import DEMO, Deployment
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-SPARK = "tests/engines"
+SPARK, DEMO_NIGHT = "tests/engines", "tests/dags/test_run_night.py"
+# What takes minutes to set up is set up once where all that reads it is handed out together.
+TOGETHER = {
+    "tests/golden/test_companies.py": DEMO_NIGHT,
+    "tests/integration/test_company_from_postgresql.py": DEMO_NIGHT,
+}
 # Begun first, longest first: a file of minutes that is begun last runs on beside idle workers.
 LONGEST = (
+    DEMO_NIGHT,
     SPARK,
     "tests/property/test_flat_nights.py",
-    "tests/dags/test_run_night.py",
     "tests/faults/test_publish_crashes.py",
     "tests/faults/test_night_crashes.py",
     "tests/dags/test_scheduler.py",
     "tests/property/test_night_laws.py",
     "tests/faults/test_runs_at_once.py",
-    "tests/golden/test_companies.py",
     "tests/golden/test_moves_of_the_demo.py",
     "tests/spec/test_backfill.py",
     "tests/security/test_erasure.py",
     "tests/faults/test_gates_keep_last_good.py",
     "tests/property/test_feature_laws.py",
     "tests/faults/test_extract_faults.py",
-    "tests/integration/test_company_from_postgresql.py",
     "tests/dags/test_refit_clusters.py",
     "tests/faults/test_full_disks.py",
     "tests/spec/test_benchmarks.py",
@@ -49,8 +54,9 @@ LONGEST = (
 
 
 def unit_of(nodeid: str) -> str:
-    """Return what a test is handed out with: its file, or all that shares the one Spark session."""
-    return SPARK if nodeid.startswith(f"{SPARK}/") else nodeid.partition("::")[0]
+    """Return what a test is handed out with: its file, or all that share a Spark session or the night of the demo."""
+    file = nodeid.partition("::")[0]
+    return SPARK if file.startswith(f"{SPARK}/") else TOGETHER.get(file, file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,6 +82,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileS
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return Deployment.of(DEMO, tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def demo_night(demo: Deployment) -> CompletedProcess[str]:
+    """Return how the last night of the demo company ended, run through Airflow as people run it; nobody changes its lake."""
+    return demo.run_night()
+
+
+@pytest.fixture(scope="session")
+def demo_lake(demo: Deployment, demo_night: CompletedProcess[str]) -> Lake:
+    assert demo_night.returncode == 0, demo_night.stderr
+    return Lake(demo.lake)
 
 
 @pytest.fixture(scope="session")
