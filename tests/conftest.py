@@ -1,20 +1,116 @@
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pipeline.lake import Lake
 
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
+
 sys.path.insert(0, str(Path(__file__).parent))
+from deployments import DEMO, Deployment
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SPARK, DEMO_NIGHT = "tests/engines", "tests/dags/test_run_night.py"
+# What takes minutes to set up is set up once where all that reads it is handed out together.
+TOGETHER = {
+    "tests/golden/test_companies.py": DEMO_NIGHT,
+    "tests/integration/test_company_from_postgresql.py": DEMO_NIGHT,
+}
+# Begun first, longest first: a file of minutes that is begun last runs on beside idle workers.
+LONGEST = (
+    DEMO_NIGHT,
+    SPARK,
+    "tests/property/test_flat_nights.py",
+    "tests/faults/test_publish_crashes.py",
+    "tests/faults/test_night_crashes.py",
+    "tests/dags/test_scheduler.py",
+    "tests/property/test_night_laws.py",
+    "tests/faults/test_runs_at_once.py",
+    "tests/golden/test_moves_of_the_demo.py",
+    "tests/spec/test_backfill.py",
+    "tests/security/test_erasure.py",
+    "tests/faults/test_gates_keep_last_good.py",
+    "tests/property/test_feature_laws.py",
+    "tests/faults/test_extract_faults.py",
+    "tests/dags/test_refit_clusters.py",
+    "tests/faults/test_full_disks.py",
+    "tests/spec/test_benchmarks.py",
+    "tests/faults/test_failed_nights.py",
+    "tests/faults/test_damaged_tables.py",
+    "tests/spec/test_definition_history.py",
+    "tests/integration/test_extract_postgresql.py",
+    "tests/golden/test_cdnow.py",
+    "tests/faults/test_rollback.py",
+    "tests/spec/test_plan.py",
+    "tests/property/test_cluster_model.py",
+    "tests/spec/test_status.py",
+)
+
+
+def unit_of(nodeid: str) -> str:
+    """Return what a test is handed out with: its file, or all that share a Spark session or the night of the demo."""
+    file = nodeid.partition("::")[0]
+    return SPARK if file.startswith(f"{SPARK}/") else TOGETHER.get(file, file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {unit: place for place, unit in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(unit_of(item.nodeid), len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage seldom: looking through all that is imported, again and again, is a fifth of what nights cost here."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """Return the plugin's own scheduler, which hands out by `unit_of` in the order of collection."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Units(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Units(config, log)
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return Deployment.of(DEMO, tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def demo_night(demo: Deployment) -> CompletedProcess[str]:
+    """Return how the last night of the demo company ended, run through Airflow as people run it; nobody changes its lake."""
+    return demo.run_night()
+
+
+@pytest.fixture(scope="session")
+def demo_lake(demo: Deployment, demo_night: CompletedProcess[str]) -> Lake:
+    assert demo_night.returncode == 0, demo_night.stderr
+    return Lake(demo.lake)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import re
@@ -109,6 +110,7 @@ def _load() -> None:
     ):
         import_module(name)
     expectations._batch_definition()
+    gc.freeze()  # a child that collects garbage would otherwise copy every page of what is loaded
 
 
 def some_of_each_kind(events: Sequence[str], most: int) -> list[int]:

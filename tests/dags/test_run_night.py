@@ -28,11 +28,6 @@ PROGRESS = re.compile(r"\[\d/6\] \w+ .+|      \S.*")
 
 
 @pytest.fixture(scope="module")
-def demo_night(demo: Deployment) -> Run:
-    return demo.run_night()
-
-
-@pytest.fixture(scope="module")
 def small_night(small: Deployment) -> Run:
     return small.run_night()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.tables import CUSTOMER_FEATURES
 
 NIGHTS = (date(2024, 3, 1), date(2024, 3, 2))
 ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
+CUSTOMERS = [f"c{n}" for n in range(7)]
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +30,21 @@ def _own_logging() -> Iterator[None]:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    return write_shop(tmp_path / "shop", ORDERS, customers=[f"c{n}" for n in range(7)])
+    return write_shop(tmp_path / "shop", ORDERS, customers=CUSTOMERS)
+
+
+@pytest.fixture(scope="module")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    folder = tmp_path_factory.mktemp("first")
+    lake = Lake(folder / "lake")
+    run_night(write_shop(folder / "shop", ORDERS, customers=CUSTOMERS), lake, NIGHTS[0])
+    return lake
 
 
 @pytest.fixture
-def published(shop: Path, lake: Lake) -> Lake:
-    run_night(shop, lake, NIGHTS[0])
-    return lake
+def published(first_night: Lake, tmp_path: Path) -> Lake:
+    """Return a lake in which the first night of the shop is live, to be changed."""
+    return Lake(shutil.copytree(first_night.root, tmp_path / "lake", symlinks=True))
 
 
 def segments(monkeypatch: pytest.MonkeyPatch, company: Path, lake: Lake, *words: str) -> int:

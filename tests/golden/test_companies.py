@@ -35,18 +35,14 @@ def answers(lake: Lake, table: Table, select: str) -> tuple[Any, ...]:
     return rows[0]
 
 
-@pytest.mark.parametrize("night", ["adventureworks"], indirect=True)
-def test_adventureworks_keeps_every_line_and_every_cent(night: tuple[str, Lake]) -> None:
-    _, lake = night
+def test_adventureworks_keeps_every_line_and_every_cent(demo_lake: Lake) -> None:
     totals = "COUNT(*) FILTER (channel = '{0}'), SUM(net_amount) FILTER (channel = '{0}')"
-    assert answers(lake, ORDER_LINES, totals.format("internet")) == (60398, Decimal("29358677.2207"))
-    assert answers(lake, ORDER_LINES, totals.format("reseller")) == (60855, Decimal("80450596.9823"))
+    assert answers(demo_lake, ORDER_LINES, totals.format("internet")) == (60398, Decimal("29358677.2207"))
+    assert answers(demo_lake, ORDER_LINES, totals.format("reseller")) == (60855, Decimal("80450596.9823"))
 
 
-@pytest.mark.parametrize("night", ["adventureworks"], indirect=True)
-def test_every_adventureworks_customer_has_one_segment_in_every_scheme(night: tuple[str, Lake]) -> None:
-    _, lake = night
-    current = lake.root / "current"
+def test_every_adventureworks_customer_has_one_segment_in_every_scheme(demo_lake: Lake) -> None:
+    current = demo_lake.root / "current"
     segments = duckdb.execute(
         "SELECT scheme, COUNT(*), COUNT(DISTINCT customer_id), COUNT(*) - COUNT(segment) FROM read_parquet(?) GROUP BY ALL ORDER BY ALL",
         [str(current / f"{CUSTOMER_SEGMENTS.name}.parquet")],
@@ -58,11 +54,9 @@ def test_every_adventureworks_customer_has_one_segment_in_every_scheme(night: tu
     assert customers == 18484 + 701 + 2059
 
 
-@pytest.mark.parametrize("night", ["adventureworks"], indirect=True)
-def test_the_spend_of_the_segments_adds_up_to_the_spend_of_the_window(night: tuple[str, Lake]) -> None:
-    _, lake = night
-    window = answers(lake, ORDER_LINES, "SUM(net_amount) FILTER (order_day BETWEEN DATE '2013-01-29' AND DATE '2014-01-28')")[0]
-    profiles = pq.read_table(lake.root / "current" / f"{SEGMENT_PROFILES.name}.parquet").to_pylist()
+def test_the_spend_of_the_segments_adds_up_to_the_spend_of_the_window(demo_lake: Lake) -> None:
+    window = answers(demo_lake, ORDER_LINES, "SUM(net_amount) FILTER (order_day BETWEEN DATE '2013-01-29' AND DATE '2014-01-28')")[0]
+    profiles = pq.read_table(demo_lake.root / "current" / f"{SEGMENT_PROFILES.name}.parquet").to_pylist()
     for scheme in {row["scheme"] for row in profiles}:
         assert sum(row["spend_amount"] for row in profiles if row["scheme"] == scheme) == window
 

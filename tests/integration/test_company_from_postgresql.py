@@ -47,14 +47,13 @@ def company_in_postgresql(tmp_path: Path, postgres_uri: str, monkeypatch: pytest
 
 
 def test_files_and_postgresql_give_the_same_bytes_and_the_segments_arrive(
-    company_in_postgresql: Path, postgres_uri: str, tmp_path: Path
+    company_in_postgresql: Path, postgres_uri: str, demo_lake: Lake, tmp_path: Path
 ) -> None:
     day = load_company(DEMO).last_day
     assert day is not None
-    lakes = {name: Lake(tmp_path / name) for name in ("files", "postgresql")}
-    run_night(DEMO, lakes["files"], day)
-    run_night(company_in_postgresql, lakes["postgresql"], day)
-    first, second = (tree_bytes(lake, "tables", "publications", "models") for lake in lakes.values())
+    lake = Lake(tmp_path / "lake")
+    run_night(company_in_postgresql, lake, day)
+    first, second = (tree_bytes(each, "tables", "publications", "models") for each in (demo_lake, lake))
     assert len(first) > 4000
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -45,11 +46,32 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def in_order(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    lake = Lake(tmp_path_factory.mktemp("lake"))
-    for day in NIGHTS:
+def first_night(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(tmp_path_factory.mktemp("first") / "lake")
+    run_night(shop, lake, FIRST)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def in_order(shop: Path, first_night: Lake, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = copied(first_night, tmp_path_factory.mktemp("in-order"))
+    for day in NIGHTS[1:]:
         run_night(shop, lake, day)
     return lake
+
+
+@pytest.fixture(scope="module")
+def first_and_last(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of a shop that lists one customer, and its lake, in which the nights between are missing."""
+    folder = tmp_path_factory.mktemp("first-and-last")
+    shop = write_shop(folder / "shop", orders(), customers=["c1"])
+    for day in (FIRST, LAST):
+        run_night(shop, Lake(folder / "lake"), day)
+    return folder
+
+
+def copied(lake: Lake, folder: Path) -> Lake:
+    return Lake(shutil.copytree(lake.root, folder / "lake", symlinks=True))
 
 
 def test_running_a_night_twice_changes_no_byte(shop: Path, in_order: Lake) -> None:
@@ -68,9 +90,11 @@ def test_running_an_older_night_again_changes_no_byte_and_never_moves_current(sh
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(NIGHTS[1:]))[1:4], ids=lambda order: "-".join(str(day.day) for day in order))
-def test_any_order_of_later_nights_gives_the_same_night_tables(shop: Path, in_order: Lake, tmp_path: Path, order: tuple[date, ...]) -> None:
-    lake = Lake(tmp_path)
-    for day in (FIRST, *order):
+def test_any_order_of_later_nights_gives_the_same_night_tables(
+    shop: Path, first_night: Lake, in_order: Lake, tmp_path: Path, order: tuple[date, ...]
+) -> None:
+    lake = copied(first_night, tmp_path)
+    for day in order:
         run_night(shop, lake, day)
     tables = [f"tables/{name}" for name in (*NIGHT_TABLES, "customer_segment_intervals")]
     assert tree_bytes(lake, *tables) == tree_bytes(in_order, *tables)
@@ -94,11 +118,8 @@ def test_shuffled_source_rows_change_no_byte(in_order: Lake, tmp_path: Path) -> 
     assert tree_bytes(lake, "tables", "publications", "models") == tree_bytes(in_order, "tables", "publications", "models")
 
 
-def test_an_older_night_learns_nothing_that_only_later_nights_knew(tmp_path: Path) -> None:
-    shop = write_shop(tmp_path / "shop", orders(), customers=["c1"])
-    lake = Lake(tmp_path / "lake")
-    for day in (FIRST, LAST):
-        run_night(shop, lake, day)
+def test_an_older_night_learns_nothing_that_only_later_nights_knew(first_and_last: Path, tmp_path: Path) -> None:
+    shop, lake = shutil.copytree(first_and_last / "shop", tmp_path / "shop"), copied(Lake(first_and_last / "lake"), tmp_path)
     # A move is told from the stored night before, which is another one once a night between them exists.
     tables = [f"tables/{name}" for name in NIGHT_TABLES if name != "segment_moves"]
     before = tree_bytes(lake, *tables)
@@ -121,11 +142,8 @@ def test_an_edited_query_is_read_anew_by_the_same_night(tmp_path: Path) -> None:
     assert sum(row["spend_amount"] for row in lake.read(CUSTOMER_FEATURES, day=LAST).to_pylist()) == 2 * spent
 
 
-def test_an_attribute_added_later_reaches_the_newest_night_and_leaves_an_older_one_as_it_was(tmp_path: Path) -> None:
-    shop = write_shop(tmp_path / "shop", orders(), customers=["c1"])
-    lake = Lake(tmp_path / "lake")
-    for day in (FIRST, LAST):
-        run_night(shop, lake, day)
+def test_an_attribute_added_later_reaches_the_newest_night_and_leaves_an_older_one_as_it_was(first_and_last: Path, tmp_path: Path) -> None:
+    shop, lake = shutil.copytree(first_and_last / "shop", tmp_path / "shop"), copied(Lake(first_and_last / "lake"), tmp_path)
     before = tree_bytes(lake, *(f"tables/{name}/day={FIRST}" for name in NIGHT_TABLES))
     (shop / "sources" / "customers.sql").write_text("SELECT id AS customer_id, 'Köln' AS city FROM customers")
     with (shop / "company.toml").open("a") as file:

@@ -48,10 +48,13 @@ def test_peers_and_we_compute_the_same_features_from_a_generated_shop(tmp_path: 
 
 
 def test_clusters_are_measured_from_planted_ones_to_assignment_at_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import refit_sameness
     import refits
 
     smallest = refits.stored_shops()[1:]
     monkeypatch.setattr(refits, "stored_shops", lambda: smallest)
+    # That all of them give the same bytes is a law of its own, in tests/property.
+    monkeypatch.setattr(refit_sameness, "WAYS", refit_sameness.WAYS[::3])
     found = {result.name: result for result in refits.results(tmp_path, customers=3_000, nights=1, rounds=1)}
     assert found["planted clusters: 1 - adjusted Rand index"].verdict == "met"
     assert found["clusters made of noise"].verdict == "met"

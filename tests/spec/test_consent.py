@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -25,9 +26,26 @@ CONSENTS_SQL = "SELECT who AS customer_id, CAST(answer AS BOOLEAN) AS is_consent
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
+    return a_shop(tmp_path / "shop")
+
+
+@pytest.fixture(scope="module")
+def kept_night(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    folder = tmp_path_factory.mktemp("kept")
+    run_night(a_shop(folder / "shop"), Lake(folder / "lake"), MONDAY)
+    return Lake(folder / "lake")
+
+
+@pytest.fixture
+def monday(kept_night: Lake, tmp_path: Path) -> Lake:
+    """Return a lake in which the shop's Monday is live, to be changed."""
+    return Lake(shutil.copytree(kept_night.root, tmp_path / "lake", symlinks=True))
+
+
+def a_shop(folder: Path) -> Path:
     names = ["ada", "bob", "cleo", "dan"]
     orders = [f"o-{name},1,{name},2024-03-0{place} 12:00:00,1,10,tea" for place, name in enumerate(names, 1)]
-    folder = write_shop(tmp_path / "shop", orders, customers=names)
+    write_shop(folder, orders, customers=names)
     (folder / "sources" / "consents.sql").write_text(CONSENTS_SQL)
     say(folder, "ada,true", "bob,false")
     return folder
@@ -41,20 +59,18 @@ def current(lake: Lake) -> set[str]:
     return {row[0] for row in target_rows(lake.root / "segments.sqlite")["customer_segments"]}
 
 
-def test_who_said_no_is_left_out_of_what_is_published_and_who_said_nothing_is_not(shop: Path, lake: Lake) -> None:
-    run_night(shop, lake, MONDAY)
-    features = pq.read_table(lake.root / "current" / "customer_features.parquet")
-    assert set(published_segments(lake)) == {"ada", "cleo", "dan"}
+def test_who_said_no_is_left_out_of_what_is_published_and_who_said_nothing_is_not(monday: Lake) -> None:
+    features = pq.read_table(monday.root / "current" / "customer_features.parquet")
+    assert set(published_segments(monday)) == {"ada", "cleo", "dan"}
     assert set(features["customer_id"].to_pylist()) == {"ada", "cleo", "dan"}
-    assert current(lake) == {"ada", "cleo", "dan"}
+    assert current(monday) == {"ada", "cleo", "dan"}
 
 
-def test_segments_are_computed_for_everybody_and_the_manifest_counts_who_is_withheld(shop: Path, lake: Lake) -> None:
-    run_night(shop, lake, MONDAY)
+def test_segments_are_computed_for_everybody_and_the_manifest_counts_who_is_withheld(monday: Lake) -> None:
     for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS):
-        assert set(lake.read(table, day=MONDAY)["customer_id"].to_pylist()) == {"ada", "bob", "cleo", "dan"}
-    assert manifest(lake)["withheld"] == {"customers": 1}
-    assert "bob" not in (lake.root / "current" / "manifest.json").read_text()
+        assert set(monday.read(table, day=MONDAY)["customer_id"].to_pylist()) == {"ada", "bob", "cleo", "dan"}
+    assert manifest(monday)["withheld"] == {"customers": 1}
+    assert "bob" not in (monday.root / "current" / "manifest.json").read_text()
 
 
 @pytest.mark.parametrize("answers", [[("ada", False)], [("ada", None)], [("ada", True), ("ada", False)], [(" ada ", False)]])
@@ -66,21 +82,19 @@ def test_anything_but_a_plain_yes_is_a_no(shop: Path, lake: Lake, answers: list[
     assert without(pa.record_batch({"customer_id": ["ada", "bob", "cleo"]}), withheld).column(0).to_pylist() == ["bob", "cleo"]
 
 
-def test_who_withdraws_is_deleted_from_the_target_by_the_next_publication(shop: Path, lake: Lake) -> None:
-    run_night(shop, lake, MONDAY)
+def test_who_withdraws_is_deleted_from_the_target_by_the_next_publication(shop: Path, monday: Lake) -> None:
     say(shop, "ada,false", "bob,true")
-    run_night(shop, lake, TUESDAY)
-    assert current(lake) == set(published_segments(lake)) == {"bob", "cleo", "dan"}
-    history = target_rows(lake.root / "segments.sqlite")["customer_segment_history"]
+    run_night(shop, monday, TUESDAY)
+    assert current(monday) == set(published_segments(monday)) == {"bob", "cleo", "dan"}
+    history = target_rows(monday.root / "segments.sqlite")["customer_segment_history"]
     assert {row[-1] for row in history if row[0] == "ada"} == {str(TUESDAY)}
 
 
-def test_publishing_a_night_again_changes_no_byte(shop: Path, lake: Lake) -> None:
-    run_night(shop, lake, MONDAY)
-    before = tree_bytes(lake, "tables", "publications")
+def test_publishing_a_night_again_changes_no_byte(shop: Path, monday: Lake) -> None:
+    before = tree_bytes(monday, "tables", "publications")
     say(shop, "ada,false", "bob,true")
-    run_night(shop, lake, MONDAY)
-    assert tree_bytes(lake, "tables", "publications") == before
+    run_night(shop, monday, MONDAY)
+    assert tree_bytes(monday, "tables", "publications") == before
 
 
 def test_without_a_consents_query_everybody_is_published(shop: Path, lake: Lake) -> None:

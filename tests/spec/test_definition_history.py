@@ -61,8 +61,11 @@ A_MODEL = ClusterModel(
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    folder = write_shop(tmp_path / "shop", [], customers=["c1"])
-    write_scheme(folder, MINE)
+    return write_mine(tmp_path / "shop")
+
+
+def write_mine(folder: Path) -> Path:
+    write_scheme(write_shop(folder, [], customers=["c1"]), MINE)
     return folder
 
 
@@ -102,12 +105,20 @@ def night_bytes(lake: Lake, day: date) -> Any:
     return tree_bytes(lake, *(f"tables/{name}/day={day}" for name in NIGHT_TABLES))
 
 
-@pytest.fixture
-def two_nights(shop: Path, lake: Lake) -> Lake:
+@pytest.fixture(scope="module")
+def kept_nights(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    folder = tmp_path_factory.mktemp("kept")
+    shop, lake = write_mine(folder / "shop"), Lake(folder / "lake")
     write_clean_rows(lake)
     for day in (MONDAY, TUESDAY):
         compute(shop, lake, day)
     return lake
+
+
+@pytest.fixture
+def two_nights(kept_nights: Lake, tmp_path: Path) -> Lake:
+    """Return a lake of two nights of the shop, to be changed."""
+    return Lake(shutil.copytree(kept_nights.root, tmp_path / "lake", symlinks=True))
 
 
 def test_an_edited_rule_shows_in_the_newest_night_and_leaves_an_older_one_byte_for_byte(
