@@ -81,7 +81,8 @@ def day_of_run(context: Context, *, company: Company, known: Collection[str]) ->
 
 def _day_of_drift(context: Context) -> str | None:
     """Return the newest night that this run was started by, if it was."""
-    return max((event.extra["day"] for event in context["triggering_asset_events"].get(DRIFT, []) if "day" in event.extra), default=None)
+    events = context["triggering_asset_events"].get(DRIFT, []) if "triggering_asset_events" in context else []
+    return max((event.extra["day"] for event in events if "day" in event.extra), default=None)
 
 
 def _require_later(known: date, day: date, run_id: str) -> None:
