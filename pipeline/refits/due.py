@@ -19,7 +19,7 @@ def due_refits(lake: Lake, day: date) -> list[str]:
     Raises DataError where what is live, or the night's drift, cannot be read.
     """
     live = current_publication(lake)
-    if live is None or live.day != day:
+    if live is None or live.day != day or not lake.path(CLUSTER_DRIFTS, day=day).exists():
         return []
     asked = {row["scheme"] for row in lake.read(CLUSTER_DRIFTS, day=day).to_pylist() if row["is_beyond"]}
     return sorted(scheme for scheme in asked if all(judged <= day - REST for judged in judged_days(lake, scheme)))
