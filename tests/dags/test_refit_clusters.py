@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 from deployments import REPO, Deployment
 from nights import write_shop
-from refit_nights import customers_of, noise_of, write_features
+from refit_nights import customers_of, make_live, noise_of, segment_night, write_features
 
 from pipeline.company import load_company
+from pipeline.drifting import keep_drifts
+from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.lake import Lake
+from pipeline.tables import CUSTOMER_FEATURES
 
 FILE = REPO / "dags" / "refit_clusters.py"
 SCRIPT = Path(__file__).with_name("run_refit.py")
@@ -71,6 +75,37 @@ def test_a_candidate_that_is_refused_fails_the_run_and_the_model_stays(town: Dep
     ended = ran(town, tmp_path / "facts.json", {"day": (DAY + timedelta(days=30)).isoformat()})["states"]
     assert (ended["refit"], ended["promote"]) == ("success", "failed")
     assert {path.name: path.read_bytes() for path in models.iterdir()} == before
+
+
+def test_a_live_night_that_drifted_says_so_with_its_day_and_another_says_nothing(tmp_path: Path) -> None:
+    later = DAY + timedelta(days=30)
+    deployment = Deployment.of(tmp_path / "company", tmp_path)
+    write_shop(deployment.company, [], customers=[], settings=f"last_day = {later}\n")
+    lake = a_drifting_lake(deployment, later)
+    assert asked(deployment, tmp_path, later) == {"state": "skipped", "events": []}
+    make_live(lake, later)
+    assert asked(deployment, tmp_path, later) == {"state": "success", "events": [{"day": later.isoformat()}]}
+
+
+def a_drifting_lake(deployment: Deployment, later: date) -> Lake:
+    """Return a lake of two nights; on the later one there are other kinds of customers."""
+    company, lake = load_company(deployment.company), Lake(deployment.lake)
+    for day, kinds in ((DAY, ("regulars", "bargain hunters")), (later, ("newcomers", "sleepers"))):
+        write_features(lake, company, customers_of(*kinds, each=60), day)
+        segment_night(lake, company, day)
+        with closing(DuckDBEngine(lake.root)) as engine:
+            engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
+            keep_drifts(company, lake, engine, day)
+    return lake
+
+
+def asked(deployment: Deployment, folder: Path, day: date) -> Facts:
+    found = folder / "asked.json"
+    command = [sys.executable, str(SCRIPT.with_name("run_drift.py")), str(found), str(deployment.home / "airflow.db"), day.isoformat()]
+    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr[-3_000:]
+    told: Facts = json.loads(found.read_text())
+    return told
 
 
 def test_the_file_is_under_sixty_lines() -> None:
