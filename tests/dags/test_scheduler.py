@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -162,11 +162,18 @@ def _watched(interface: Interface, deployment: Deployment) -> Evening:
     approved = interface.decided("Approve")
     drifted = interface.drifted(CLUSTERED_DAY)
     children = psutil.Process(interface.process.pid).children(recursive=True)
-    listening = {c.laddr.ip for child in children for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+    listening = {address for child in children for address in _listening(child)}
     interface.process.send_signal(signal.SIGINT)
     exit_code = interface.process.wait(60)
     left_over = [child for child in children if child.is_running()]
     return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, drifted, listening, left_over, exit_code)
+
+
+def _listening(process: psutil.Process) -> set[str]:
+    """Return the addresses that a process listens on; one that has ended since listens on none."""
+    with suppress(psutil.NoSuchProcess):
+        return {each.laddr.ip for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN}
+    return set()
 
 
 def _models(deployment: Deployment) -> list[str]:
