@@ -19,7 +19,7 @@ from pipeline.features import compute_features
 from pipeline.lake import Lake
 from pipeline.months import add_up_months
 from pipeline.recompute import Horizon
-from pipeline.states import rhythm_rows, rollup_basis
+from pipeline.states import rhythm_rows, rollup_bases
 
 BAR, BAR_GIB = 12, 4
 PEERS = {
@@ -59,14 +59,15 @@ def recompute(lake: Lake) -> None:
 def add_up_year(lake: Lake) -> None:
     """Leave the whole months of the last day's window added up."""
     with engine(lake) as opened, desk(lake, opened) as at:
-        add_up_months(at, rollup_basis(lake, _horizon()), _horizon())
+        [basis] = rollup_bases(lake, [_horizon()])
+        add_up_months(at, basis, _horizon())
 
 
 def freeze_usual(lake: Lake) -> None:
     """Leave what is usual among customers on the month's first day."""
     first = _horizon().frozen
     with engine(lake) as opened, desk(lake, opened) as at:
-        basis = rollup_basis(lake, first)
+        [basis] = rollup_bases(lake, [first])
         list(rhythm_rows(at, first, basis))
         list(baseline_rows(at, _horizon(), basis))
 

@@ -62,7 +62,7 @@ def cost(work: Work, *, ready: Work | None = None) -> Cost:
     """Return what `work` costs in a fresh process, its imports and `ready` left out."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         if ready:
-            pool.submit(_done, ready).result()
+            pool.submit(ready).result()
         return pool.submit(_measured, work).result()
 
 
@@ -99,10 +99,6 @@ def print_results(results: list[Result], console: Console | None = None) -> None
             f"{result.peak_bytes / GIB:.2f}" if result.peak_bytes else "",
         )
     (console or Console()).print(table)
-
-
-def _done(work: Work) -> None:
-    work()
 
 
 def _measured(work: Work) -> Cost:

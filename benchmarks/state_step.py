@@ -20,7 +20,7 @@ from pipeline.caches import desk
 from pipeline.features import compute_features
 from pipeline.lake import Lake
 from pipeline.recompute import ROLLUPS, Horizon
-from pipeline.states import register_states, rollup_basis
+from pipeline.states import register_states, rollup_bases
 from pipeline.tables import Table
 
 BAR, FLAT_BAR = 0.15, 1.15
@@ -85,7 +85,8 @@ def state_step(lake: Lake) -> None:
     """Bring the states to the last day, from what is there."""
     horizon = Horizon(LAST_DAY, LAST_DAY, company().window_days)
     with engine(lake) as opened, desk(lake, opened) as at:
-        register_states(at, horizon, rollup_basis(lake, horizon))
+        [basis] = rollup_bases(lake, [horizon])
+        register_states(at, horizon, basis)
 
 
 def _cost_in_copy(work: Callable[[Lake], None], lake: Lake, scratch: Path) -> Cost:

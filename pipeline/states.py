@@ -68,12 +68,6 @@ class _States:
     changed: list[str]
 
 
-def rollup_basis(lake: Lake, horizon: Horizon) -> Basis:
-    """Return the digests of the rollups that a night goes by."""
-    [basis] = rollup_bases(lake, [horizon])
-    return basis
-
-
 def rollup_bases(lake: Lake, horizons: Sequence[Horizon]) -> list[Basis]:
     """Return the digests of the rollups that each of several nights goes by."""
     stored = {table: lake.versions(table) for table in ROLLUPS}
