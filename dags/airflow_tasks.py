@@ -110,8 +110,8 @@ def runs_of_backfill(context: Context, *, company: Company) -> list[dict[str, st
 
 def ask_refit(day: object) -> None:
     """Have clusters refitted that the night's customers drifted from: `refit_clusters` starts. Skipped where none are."""
+    from pipeline.drifting import due_refits
     from pipeline.lake import Lake
-    from pipeline.refits.due import due_refits
 
     with told_errors():
         due = due_refits(Lake(Path(os.environ["SEGMENTS_LAKE"])), date.fromisoformat(str(day)))

@@ -15,6 +15,7 @@ from builders import a_company
 
 from pipeline.clusters import ClusterScheme, load_cluster_schemes
 from pipeline.company import Company
+from pipeline.drifting import keep_drifts
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.lake import Lake, sorted_by
 from pipeline.memberships import compute_segments
@@ -96,6 +97,13 @@ def segment_night(lake: Lake, company: Company, day: date) -> dict[str, str]:
         compute_segments(company, lake, engine, day)
     rows = lake.read(CUSTOMER_SEGMENTS, day=day).to_pylist()
     return {row["customer_id"]: row["segment"] for row in rows if row["scheme"] == "behaviour_clusters"}
+
+
+def measure_drift(lake: Lake, company: Company, day: date) -> None:
+    """Write how far a night's customers are from the models, as a night does."""
+    with closing(DuckDBEngine(lake.root)) as engine:
+        engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
+        keep_drifts(company, lake, engine, day)
 
 
 def refit_night(lake: Lake, company: Company, day: date, **changes: Any) -> Refit:

@@ -21,6 +21,7 @@ def facts() -> dict[str, Any]:
     return {
         "schedule": dag.timetable.timetable.expression,
         "assets": [asset.name for asset in dag.timetable.asset_condition.objects],
+        "params": list(dag.params),
         "max_active_runs": dag.max_active_runs,
         "catchup": dag.catchup,
         "warnings": [str(one.message) for one in seen if "refit_clusters" in str(one.filename)],

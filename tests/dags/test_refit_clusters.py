@@ -3,21 +3,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import closing
 from datetime import date, timedelta
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deployments import REPO, Deployment
 from nights import write_shop
-from refit_nights import customers_of, make_live, noise_of, segment_night, write_features
+from refit_nights import customers_of, make_live, measure_drift, noise_of, segment_night, write_features
 
+from pipeline import steps
 from pipeline.company import load_company
-from pipeline.drifting import keep_drifts
-from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_FEATURES
 
 FILE = REPO / "dags" / "refit_clusters.py"
 SCRIPT = Path(__file__).with_name("run_refit.py")
@@ -62,6 +60,11 @@ def test_a_person_can_be_asked_between_judging_and_promoting(facts: Facts) -> No
     assert facts["upstream"]["promote"] == ["approve", "business_day", "next_task"]
 
 
+def test_promoting_takes_every_parameter_of_the_run_so_that_an_approval_counts(facts: Facts) -> None:
+    assert set(facts["params"]) == {"day", "is_approval_asked", "override_reason"}
+    assert set(facts["params"]) <= set(signature(steps.promote).parameters)
+
+
 def test_it_runs_every_month_and_on_drift_one_at_a_time_and_parses_without_a_warning(facts: Facts) -> None:
     assert (facts["schedule"], facts["assets"]) == ("0 12 1 * *", ["drift_of_clusters"])
     assert (facts["max_active_runs"], facts["catchup"], facts["warnings"]) == (1, False, [])
@@ -93,9 +96,7 @@ def a_drifting_lake(deployment: Deployment, later: date) -> Lake:
     for day, kinds in ((DAY, ("regulars", "bargain hunters")), (later, ("newcomers", "sleepers"))):
         write_features(lake, company, customers_of(*kinds, each=60), day)
         segment_night(lake, company, day)
-        with closing(DuckDBEngine(lake.root)) as engine:
-            engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
-            keep_drifts(company, lake, engine, day)
+        measure_drift(lake, company, day)
     return lake
 
 

@@ -14,18 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from nights import write_shop
-from refit_nights import customers_of, make_live, scheme_of, segment_night, write_features
+from refit_nights import customers_of, make_live, measure_drift, scheme_of, segment_night, write_features
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.clusters import ClusterModel, drifts, fit
 from pipeline.clusters.drift import stability_index
 from pipeline.company import Company, load_company
-from pipeline.drifting import asked_refits, keep_drifts
+from pipeline.drifting import asked_refits, due_refits
 from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import RefitRefused
 from pipeline.lake import Lake
-from pipeline.refits.due import due_refits
 from pipeline.refits.models import refit_folder
 from pipeline.samples import sampled_customers
 from pipeline.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES
@@ -52,10 +51,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
 
 
 def measure(town: Town, day: date) -> None:
-    company, lake = town
-    with closing(DuckDBEngine(lake.root)) as engine:
-        engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
-        keep_drifts(company, lake, engine, day)
+    measure_drift(town[1], town[0], day)
 
 
 def test_the_customers_of_the_fit_have_not_drifted(town: Town) -> None:
