@@ -37,14 +37,14 @@ with DAG(
 
     TriggerDagRunOperator.partial(
         task_id="night",
-        doc_md="Runs one night and waits for its end.",
+        doc_md="Runs one night and waits for its end; where the waiting process dies, the night runs once more.",
         trigger_dag_id="nightly_segments",
         logical_date=None,
         wait_for_completion=True,
         fail_when_dag_is_paused=True,
         poke_interval=5,
         openlineage_inject_parent_info=False,
-        retries=0,
+        retry_delay=timedelta(seconds=10),
         max_active_tis_per_dagrun=1,
         map_index_template="{{ task.conf['day'] }}",
     ).expand(conf=nights())

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,92 +20,14 @@ import psutil
 import pytest
 from deployments import CANARY, REPO, Deployment, a_small_company
 from refit_nights import customers_of, write_features
+from served_airflow import BACKFILL, DAG, REFIT, Interface, served
 
 from pipeline.calendar import business_day
 from pipeline.company import load_company
 from pipeline.lake import Lake
 
-DAG, BACKFILL, REFIT = (f"/api/v2/dags/{name}" for name in ("nightly_segments", "backfill_segments", "refit_clusters"))
 OTHER_DAY = "2024-03-30"
 CLUSTERED_DAY = date(2024, 2, 29)
-RUN_SECONDS = 240
-READING_SECONDS = 8
-ENDED = {"success", "failed", "skipped", "upstream_failed"}
-
-
-@dataclass(slots=True)
-class Interface:
-    """A served Airflow, its address and what it said on standard error so far."""
-
-    process: subprocess.Popen[str]
-    port: int
-    said: list[str] = field(default_factory=list)
-    token: str = ""
-
-    def wait_until_served(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said.append(line)
-            if "Ctrl-C" in line:
-                break
-        password = next((line.split()[1] for line in self.said if "password" in line), None)
-        assert password, "".join(self.said)
-        self.token = self.call("POST", "/auth/token", {"username": "admin", "password": password})["access_token"]
-
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        data = None if body is None else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        with closing(connection):
-            connection.request(method, path, data, headers)
-            answer = connection.getresponse()
-            content: dict[str, Any] = json.loads(answer.read())
-        assert answer.status < 400, content
-        return content
-
-    def trigger(self, conf: dict[str, Any], *, dag: str = DAG) -> str:
-        return str(self.call("POST", f"{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
-
-    def finished_runs(self, count: int, *, dag: str = DAG) -> dict[str, str]:
-        """Return the state of every run of `dag` by id, once `count` have ended and no other is left."""
-        is_finished = partial(_have_ended, count=count, ends={"success", "failed"})
-        return self._awaited(f"{dag}/dagRuns", ("dag_runs", "dag_run_id"), is_finished)
-
-    def decided(self, decision: str) -> dict[str, str]:
-        """Ask for a refit that a person decides on, decide, and return the state of each of its tasks."""
-        conf = {"day": CLUSTERED_DAY.isoformat(), "is_approval_asked": True}
-        tasks = f"{REFIT}/dagRuns/{self.trigger(conf, dag=REFIT)}/taskInstances"
-        listed = ("task_instances", "task_id")
-        asked = self._awaited(tasks, listed, lambda states: states.get("approve") == "awaiting_input")
-        # An answer before the scheduler has heard that the task waits would fail the task; no person is as quick.
-        time.sleep(READING_SECONDS)
-        self.call("PATCH", f"{tasks}/approve/-1/hitlDetails", {"chosen_options": [decision]})
-        return self._awaited(tasks, listed, partial(_have_ended, count=len(asked), ends=ENDED))
-
-    def drifted(self, day: date) -> dict[str, str]:
-        """Renew the asset of drift as the night `day` does, and return the state of each task of the refit that this starts."""
-        before = self.call("GET", f"{REFIT}/dagRuns")["dag_runs"]
-        [asset] = self.call("GET", "/api/v2/assets?name_pattern=drift_of_clusters")["assets"]
-        self.call("POST", "/api/v2/assets/events", {"asset_id": asset["id"], "extra": {"day": day.isoformat()}})
-        runs = self.finished_runs(len(before) + 1, dag=REFIT)
-        [started] = runs.keys() - {run["dag_run_id"] for run in before}
-        tasks = self.call("GET", f"{REFIT}/dagRuns/{started}/taskInstances")["task_instances"]
-        return {task["task_id"]: task["state"] for task in tasks}
-
-    def _awaited(self, path: str, listed: tuple[str, str], is_so: Callable[[dict[str, str]], bool]) -> dict[str, str]:
-        """Return the states that `path` lists under a key, by the name that each goes by, once that is so."""
-        key, name = listed
-        deadline = time.monotonic() + RUN_SECONDS
-        while time.monotonic() < deadline:
-            states = {each[name]: each["state"] for each in self.call("GET", path)[key]}
-            if is_so(states):
-                return states
-            time.sleep(1)
-        raise AssertionError(f"not so within {RUN_SECONDS} s: {states}")
-
-
-def _have_ended(states: dict[str, str], *, count: int, ends: set[str]) -> bool:
-    return len(states) == count and set(states.values()) <= ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +54,11 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
     deployment = Deployment.of(a_small_company(folder / "company"), folder)
     kinds = customers_of("regulars", "bargain hunters", "newcomers", each=60)
     write_features(Lake(deployment.lake), load_company(deployment.company), kinds, CLUSTERED_DAY)
-    port = _free_port()
-    command = [sys.executable, str(REPO / "dags" / "serve_ui.py"), *deployment.options, "--port", str(port)]
-    environment = os.environ | {"PYTHONPATH": str(REPO)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        interface = Interface(process, port)
-        try:
-            yield _watched(interface, deployment)
-        finally:
-            process.send_signal(signal.SIGINT)
+    with served(deployment) as interface:
+        yield _watched(interface, deployment)
 
 
 def _watched(interface: Interface, deployment: Deployment) -> Evening:
-    interface.wait_until_served()
     health = interface.call("GET", "/api/v2/monitor/health")
     interface.trigger({"first_day": OTHER_DAY, "last_day": OTHER_DAY}, dag=BACKFILL)
     misspelt = interface.trigger({"dya": OTHER_DAY})
@@ -157,9 +67,9 @@ def _watched(interface: Interface, deployment: Deployment) -> Evening:
     states = interface.finished_runs(3)
     assert set(interface.finished_runs(1, dag=BACKFILL).values()) == {"success"}
     (asked,) = (run for run in states if run != misspelt and not run.startswith("scheduled__"))
-    rejected = interface.decided("Reject")
+    rejected = interface.decided("Reject", CLUSTERED_DAY)
     models = _models(deployment)
-    approved = interface.decided("Approve")
+    approved = interface.decided("Approve", CLUSTERED_DAY)
     drifted = interface.drifted(CLUSTERED_DAY)
     children = psutil.Process(interface.process.pid).children(recursive=True)
     listening = {address for child in children for address in _listening(child)}
@@ -178,12 +88,6 @@ def _listening(process: psutil.Process) -> set[str]:
 
 def _models(deployment: Deployment) -> list[str]:
     return sorted(path.name for path in (deployment.lake / "models" / "behaviour_clusters").glob("*.json"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_what_is_served_says_it_is_healthy(evening: Evening) -> None:
