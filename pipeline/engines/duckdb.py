@@ -38,12 +38,9 @@ class DuckDBEngine:
 
     def register(self, table: Table, paths: Sequence[Path]) -> None:
         self._require_whole(table, paths)
-        if not paths:
-            relation = self._connection.sql(empty_select(table).sql("duckdb"))
-        else:
-            names = _quoted(tuple(column.name for column in columns_of(table)))
-            relation = self._connection.read_parquet([str(path) for path in paths], hive_partitioning=True).project(names)
-        relation.create_view(table.name)
+        query = _reading(table, paths) if paths else empty_select(table).sql("duckdb")
+        # Written out, as each step of a relation would look at every file anew.
+        self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted((table.name,))} AS {query}")
 
     def _require_whole(self, table: Table, paths: Sequence[Path]) -> None:
         """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
@@ -76,6 +73,12 @@ def confine(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> N
     connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/" for folder in folders]})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def _reading(table: Table, paths: Sequence[Path]) -> str:
+    columns = _quoted(tuple(column.name for column in columns_of(table)))
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"SELECT {columns} FROM read_parquet([{files}], hive_partitioning = true)"  # noqa: S608 - names and paths of our own, quoted
 
 
 @cache

@@ -118,6 +118,13 @@ def test_shuffled_source_rows_change_no_byte(in_order: Lake, tmp_path: Path) -> 
     assert tree_bytes(lake, "tables", "publications", "models") == tree_bytes(in_order, "tables", "publications", "models")
 
 
+@pytest.mark.parametrize("name", ["o'brien & sons", "100% [new] *?"])
+def test_a_lake_may_lie_in_a_folder_of_any_name(shop: Path, in_order: Lake, tmp_path: Path, name: str) -> None:
+    lake = copied(in_order, tmp_path / name)
+    run_night(shop, lake, LAST)
+    assert tree_bytes(lake, "tables", "publications", "models") == tree_bytes(in_order, "tables", "publications", "models")
+
+
 def test_an_older_night_learns_nothing_that_only_later_nights_knew(first_and_last: Path, tmp_path: Path) -> None:
     shop, lake = shutil.copytree(first_and_last / "shop", tmp_path / "shop"), copied(Lake(first_and_last / "lake"), tmp_path)
     # A move is told from the stored night before, which is another one once a night between them exists.
