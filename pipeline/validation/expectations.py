@@ -25,6 +25,7 @@ from pipeline.company import Company
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 from pipeline.tables import Table
+from pipeline.validation.frames import frame_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -86,7 +87,7 @@ class Suite:
 
         Raises ConfigError where a rule cannot run, such as one on a column that is not there.
         """
-        results = self._results(_frame(rows, self.columns), parameters)
+        results = self._results(frame_of(rows, self.columns), parameters)
         self._require_run(results, rows.column_names)
         return [self._finding(rule, results[rule.name]) for rule in self.rules]
 
@@ -194,16 +195,6 @@ def _built(table: Table, definition: Mapping[str, Any], file: Path) -> Expectati
     if len(suite.expectations) != len(entries):
         raise ConfigError(f"{len(entries) - len(suite.expectations)} expectations were not understood", where=str(file))
     return suite
-
-
-def _frame(rows: pa.Table, columns: frozenset[str]) -> pd.DataFrame:
-    """Return a pandas frame of the columns that rules read; whole numbers stay exact beside nulls."""
-    import pandas as pd
-
-    names = [name for name in rows.column_names if name in columns] or rows.column_names[:1]
-    exact = {pa.int64(): pd.Int64Dtype()}
-    frame: pd.DataFrame = rows.select(names).to_pandas(date_as_object=False, types_mapper=exact.get)
-    return frame
 
 
 def _has_raised(info: Mapping[str, Any]) -> bool:

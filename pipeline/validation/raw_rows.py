@@ -104,12 +104,19 @@ def _checkable(column: pa.Array, kind: Kind) -> pa.Array:
         case Kind.TEXT if not _is_valid(column):
             return pa.array(_spelt(column, kind), pa.string())
         case Kind.MONEY:
-            return column.cast(pa.float64())
+            return _nearest_floats(column)
         case Kind.INSTANT:
             return _clamped(column, pa.int64(), MICROSECONDS_PER_DAY)
         case Kind.DATE:
             return _clamped(column, pa.int32(), 1)
     return column
+
+
+def _nearest_floats(money: pa.Array) -> pa.Array:
+    """Return each amount as the float next to it, as an amount in a rule is read; Arrow's own cast makes 0.7000000000000001 of 0.7."""
+    whole = pa.decimal128(money.type.precision, 0)
+    unscaled = pa.Array.from_buffers(whole, len(money), money.buffers(), offset=money.offset)
+    return pc.divide(unscaled.cast(pa.float64()), float(10**money.type.scale))
 
 
 def _clamped(column: pa.Array, number: pa.DataType, units_per_day: int) -> pa.Array:

@@ -385,6 +385,18 @@ def test_a_company_replaces_a_suite_by_its_own(company: Company, lake: Lake) -> 
     assert (found["failed_count"], found["is_passed"]) == (3, True)
 
 
+def test_an_amount_at_a_limit_keeps_it_and_one_just_beyond_does_not(company: Company, lake: Lake) -> None:
+    rule = an_expectation(
+        "expect_column_values_to_be_between", rule="is_in_range", rejects_rows=True, column="net_amount", min_value=0.1, max_value=0.7
+    )
+    override(company, "raw_order_lines", rule)
+    amounts = ["0.0999", "0.1", "0.7", "0.7001", "-1234567890.1234"]
+    write_raw(company, lake, [a_raw_line(number, net_amount=Decimal(amount)) for number, amount in enumerate(amounts)])
+    validate_sources(company, lake, NIGHT)
+    assert [line["order_id"] for line in clean_lines(lake)] == ["o1", "o2"]
+    assert sorted(json.loads(row["row"])["order_id"] for row in rejected(lake)) == ["o0", "o3", "o4"]
+
+
 @pytest.mark.parametrize(
     ("expectation", "message"),
     [
