@@ -30,6 +30,7 @@ LONGEST = (
     "tests/property/test_flat_nights.py",
     "tests/faults/test_publish_crashes.py",
     "tests/faults/test_night_crashes.py",
+    "tests/dags/test_killed_tasks.py",
     "tests/dags/test_scheduler.py",
     "tests/property/test_night_laws.py",
     "tests/faults/test_runs_at_once.py",
