@@ -12,6 +12,7 @@ from typing import Any
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator  # noqa: F401 - loaded when named
 from airflow.sdk import DAG, Asset, Connection, CronDataIntervalTimetable, ExceptionRetryPolicy, Param, chain, task  # noqa: F401 - loaded when named
+from airflow.sdk.exceptions import AirflowException
 
 from pipeline import errors
 
@@ -30,6 +31,7 @@ def facts() -> dict[str, Any]:
         from nightly_segments import dag
 
         seconds = time.process_time() - started
+    night = backfill.get_task("night").partial_kwargs
     bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
     return {
         "dag_ids": sorted(bag.dag_ids),
@@ -48,7 +50,9 @@ def facts() -> dict[str, Any]:
             "doc": backfill.doc_md,
             "max_active_runs": backfill.max_active_runs,
             "params": {name: backfill.params.get_param(name).schema for name in backfill.params},
-            "triggers": backfill.get_task("night").partial_kwargs["trigger_dag_id"],
+            "triggers": night["trigger_dag_id"],
+            "retries": night["retries"],
+            "after_a_failed_night": str(night["retry_policy"].evaluate(AirflowException("x"), 1, 4).action.value),
         },
         "tasks": {one.task_id: facts_of_task(one) for one in dag.tasks},
         "retries": {name: decision(dag.get_task("extract"), name) for name in RAISED},

@@ -70,6 +70,11 @@ def test_only_what_may_pass_by_itself_is_retried(facts: Facts) -> None:
     assert {action for name, action in facts["retries"].items() if name not in retried} == {"fail"}
 
 
+def test_a_backfill_tries_again_where_its_waiting_died_and_not_where_the_night_failed(facts: Facts) -> None:
+    assert facts["backfill"]["retries"] > 0
+    assert facts["backfill"]["after_a_failed_night"] == "fail"
+
+
 def test_publishing_renews_one_asset_per_published_table_and_drift_one_of_its_own(facts: Facts) -> None:
     outlets = {name: task["outlets"] for name, task in facts["tasks"].items() if task["outlets"]}
     assert outlets == {"publish": [table.name for table in PUBLISHED_TABLES], "ask_refit": ["drift_of_clusters"]}
