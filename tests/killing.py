@@ -51,9 +51,9 @@ class Child:
 
     def reach(self, state: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.state != state:
-            assert self.state != "Z", "it ended before"
-            assert time.monotonic() < deadline, f"it is {self.state}, not {state}"
+        while (now := self.state) != state:
+            assert now != "Z", "it ended before"
+            assert time.monotonic() < deadline, f"it is {now}, not {state}"
             time.sleep(0.01)
 
     def signal(self, number: int) -> None:
