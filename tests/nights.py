@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from unittest import mock
 
 from pipeline import steps
 from pipeline.lake import Lake
+from pipeline.limits import GATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,7 @@ time_zone = "Europe/Berlin"
 currency = "EUR"
 first_day = 2024-01-01
 """
+NO_GATES = f"[gates]\noff = {json.dumps(GATES)}\n"
 
 CUSTOMERS_SQL = "SELECT CAST(id AS VARCHAR) AS customer_id FROM customers"
 ORDER_LINES_SQL = """

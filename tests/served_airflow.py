@@ -28,7 +28,7 @@ ENDED = {"success", "failed", "skipped", "upstream_failed"}
 @contextmanager
 def served(deployment: Deployment) -> Iterator[Interface]:
     """Serve an Airflow on a free port until the block ends."""
-    port = free_port()
+    port = _free_port()
     command = [sys.executable, str(REPO / "dags" / "serve_ui.py"), *deployment.options, "--port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(REPO)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
@@ -95,11 +95,11 @@ class Interface:
 
     def drifted(self, day: date) -> dict[str, str]:
         """Renew the asset of drift as the night `day` does, and return the state of each task of the refit that this starts."""
-        before = self.call("GET", f"{REFIT}/dagRuns")["dag_runs"]
+        before = self.runs(REFIT)
         [asset] = self.call("GET", "/api/v2/assets?name_pattern=drift_of_clusters")["assets"]
         self.call("POST", "/api/v2/assets/events", {"asset_id": asset["id"], "extra": {"day": day.isoformat()}})
         runs = self.finished_runs(len(before) + 1, dag=REFIT)
-        [started] = runs.keys() - {run["dag_run_id"] for run in before}
+        [started] = runs.keys() - before.keys()
         tasks = self.call("GET", f"{REFIT}/dagRuns/{started}/taskInstances")["task_instances"]
         return {task["task_id"]: task["state"] for task in tasks}
 
@@ -127,7 +127,7 @@ def _have_ended(states: dict[str, str], *, count: int, ends: set[str]) -> bool:
     return len(states) == count and set(states.values()) <= ends
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.lake import Lake, reading
+from pipeline.lake import Lake, reading, sorted_by
 from pipeline.tables import Table
 
 WORTH_THREADS = 16_384
@@ -83,11 +83,7 @@ def _row_groups(lake: Lake, partition: Stored) -> Iterator[pa.Table]:
 
 
 def _sorted(tables: list[pa.Table], table: Table) -> pa.Table:
-    rows = pa.concat_tables(tables)
-    order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in table.key])
-    # Files of ours are in order, and to take every row of forty columns costs more than to see that.
-    is_in_order = np.array_equal(order.to_numpy(), np.arange(rows.num_rows))
-    return (rows if is_in_order else rows.take(order)).combine_chunks()
+    return sorted_by(pa.concat_tables(tables), table.key).combine_chunks()
 
 
 def _cut(rows: pa.Table, table: Table, limit: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import shutil
@@ -18,20 +17,17 @@ from pathlib import Path
 import psutil
 import pytest
 from deployments import Deployment
-from nights import run_night, tree_bytes, write_shop
+from nights import NO_GATES, run_night, tree_bytes, write_shop
 from published_nights import published_files, target_rows
 from served_airflow import BACKFILL, DAG, Interface, served
 
 from pipeline.lake import Lake
-from pipeline.limits import GATES
 from pipeline.tables import CUSTOMER_FEATURES
 
 BEFORE = [date(2024, 3, day) for day in (28, 29, 30)]
 AGAIN = BEFORE[1].isoformat()
 CUSTOMERS = [f"c{n}" for n in range(12)]
 ORDERS = [f"o{n},1,c{n % 12},2024-03-{1 + n % 30:02} 10:00:00,1,{n}.25,a" for n in range(60)]
-# The scheduled night is that of today's calendar, long after the shop's last order.
-NO_GATES = f"[gates]\noff = {json.dumps(GATES)}\n"
 KILLS = 4
 ALL_RUNS_SECONDS = 450  # each kill costs a task's start, and beside other tests that is slow
 SEGMENTS = str(Path(sys.executable).parent / "segments")
@@ -53,6 +49,7 @@ class Night:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     folder = tmp_path_factory.mktemp("killed")
+    # The scheduled night is that of today's calendar, long after the shop's last order: gates would hold it back.
     shop = write_shop(folder / "shop", ORDERS, customers=CUSTOMERS, settings=NO_GATES)
     deployment = Deployment.of(shop, folder)
     lake = Lake(deployment.lake)

@@ -24,14 +24,13 @@ import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from nights import run_night, tree_bytes, write_shop
+from nights import NO_GATES, run_night, tree_bytes, write_shop
 from published_nights import no_connections, target_rows
 
 from pipeline.company import load_company
 from pipeline.erasure.erasing import erase
 from pipeline.errors import DataError
 from pipeline.lake import Lake
-from pipeline.limits import GATES
 from pipeline.parquet import is_whole
 from pipeline.publish.publication import current_publication
 from pipeline.publish.rollback import roll_back
@@ -44,7 +43,6 @@ ORDERS = [f"o{n},1,{CUSTOMERS[n % 36]},2024-02-{10 + n % 20:02} 10:00:00,1,{n}.2
     f"p{n},1,{CUSTOMERS[n]},{FIRST + timedelta(n % 9)} 09:00:00,1,{n}.5,b" for n in range(27)
 ]
 NIGHT_TABLES = ("customer_features", "customer_segments", "segment_profiles", "population_rhythm", "population_baselines")
-NO_GATES = f"[gates]\noff = {json.dumps(GATES)}\n"
 SCHEME = """
 title = "Size"
 kind = "rules"
