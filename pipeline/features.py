@@ -66,27 +66,24 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
     horizon = Horizon(day, known or day, company.window_days)
     with desk(lake, engine) as at:
         basis, frozen = rollup_bases(lake, [horizon, horizon.frozen])
-        _write_rhythm(at, horizon, frozen)
+        inputs = lake.digest(frozen)
+        _write_rhythm(at, horizon, frozen, inputs)
         register_states(at, horizon, basis)
         visits = visits_basis(lake, horizon)
         register_visits(at, horizon, basis, visits)
-        _write_baselines(at, horizon, frozen)
+        _write_baselines(at, horizon, frozen, inputs)
         _write_features(company, at, horizon, basis, visits)
 
 
-def _write_rhythm(at: Desk, horizon: Horizon, basis: Basis) -> None:
+def _write_rhythm(at: Desk, horizon: Horizon, basis: Basis, inputs: str) -> None:
     """Freeze the rhythm on the month's first day, whose rollups are `basis`, so that nobody moves because others did."""
-    manifest = {"statement": digest(statement(POPULATION_RHYTHM.name)), "inputs": at.lake.digest(basis)}
+    manifest = {"statement": digest(statement(POPULATION_RHYTHM.name)), "inputs": inputs}
     at.lake.write(POPULATION_RHYTHM, rhythm_rows(at, horizon.frozen, basis), day=horizon.day, known=horizon.known, manifest=manifest)
 
 
-def _write_baselines(at: Desk, horizon: Horizon, basis: Basis) -> None:
+def _write_baselines(at: Desk, horizon: Horizon, basis: Basis, inputs: str) -> None:
     """Freeze what is usual on the month's first day likewise."""
-    manifest = {
-        "statement": digest(statement(POPULATION_BASELINES.name)),
-        "states": states_recipe(horizon.frozen),
-        "inputs": at.lake.digest(basis),
-    }
+    manifest = {"statement": digest(statement(POPULATION_BASELINES.name)), "states": states_recipe(horizon.frozen), "inputs": inputs}
     at.lake.write(POPULATION_BASELINES, baseline_rows(at, horizon, basis), day=horizon.day, known=horizon.known, manifest=manifest)
 
 

@@ -95,9 +95,9 @@ def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme
     parts = [segments_statement(schemes), *(assignment_statement(scheme, model) for scheme, model in models)]
     united: exp.Query = parts[0]
     for part in parts[1:]:
-        united = exp.union(united, part, distinct=False)
+        united = exp.union(united, part, distinct=False, copy=False)
     columns = [exp.column(name) for name in CUSTOMER_SEGMENTS.column_names]
-    return exp.select(*columns).from_(united.subquery("memberships")).order_by("customer_id", "scheme")
+    return exp.select(*columns).from_(united.subquery("memberships", copy=False), copy=False).order_by("customer_id", "scheme", copy=False)
 
 
 def _digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:

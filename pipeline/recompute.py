@@ -208,7 +208,7 @@ def current_states_statement() -> exp.Query:
 @cache
 def all_states_statement() -> exp.Query:
     """Return the states of all customers computed anew, in order."""
-    return exp.select("*").from_(statement(CUSTOMER_STATES.name).subquery("states")).order_by("customer_id")
+    return exp.select("*").from_(statement(CUSTOMER_STATES.name).subquery("states"), copy=False).order_by("customer_id", copy=False)
 
 
 @cache
@@ -251,7 +251,7 @@ def _state_columns(table: str | None = None) -> list[exp.Column]:
 
 def _in_order(*parts: exp.Query) -> exp.Query:
     rows = exp.union(*parts, distinct=False, copy=False)
-    return exp.select(*_state_columns()).from_(rows.subquery("states", copy=False)).order_by("customer_id")
+    return exp.select(*_state_columns()).from_(rows.subquery("states", copy=False), copy=False).order_by("customer_id", copy=False)
 
 
 def _restrict(query: exp.Query, name: str) -> None:

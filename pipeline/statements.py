@@ -37,8 +37,8 @@ def with_attributes(features: exp.Query, base: Table, table: Table) -> exp.Query
     extra = [column.name for column in table.columns if column.name not in base.column_names]
     columns = [exp.column(name, "features") for name in base.column_names]
     columns += [exp.column(name, "customers", quoted=True) for name in extra]
-    joined = exp.select(*columns).from_(features.copy().subquery("features"))
+    joined = exp.select(*columns).from_(features.subquery("features"), copy=False)
     if extra:
         on = exp.column("customer_id", "customers").eq(exp.column("customer_id", "features"))
         joined = joined.join("customers", on=on, join_type="left")
-    return joined.order_by(*(exp.column(name, "features") for name in table.key))
+    return joined.order_by(*(exp.column(name, "features") for name in table.key), copy=False)

@@ -16,10 +16,9 @@ from sqlglot import exp
 from pipeline.engines import Parameter, columns_of, empty_select, parameter_names
 from pipeline.errors import DataError, TransientError
 from pipeline.lake import reading
+from pipeline.parquet import ROW_GROUP_ROWS
 from pipeline.staging import private_folder
 from pipeline.tables import SOURCE_TABLES, Table
-
-BATCH_ROWS = 131_072
 
 
 class DuckDBEngine:
@@ -58,7 +57,7 @@ class DuckDBEngine:
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
         with _told():
-            reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(BATCH_ROWS)
+            reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(ROW_GROUP_ROWS)
         return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader))
 
     def close(self) -> None:
