@@ -16,9 +16,9 @@ from lakes import HOUSE, MEMORY_LIMIT, engine
 from measure import Result, compared, cost
 
 from pipeline.company import Company, load_company
-from pipeline.engines.duckdb import BATCH_ROWS
 from pipeline.lake import Lake
 from pipeline.memberships import compute_segments
+from pipeline.parquet import ROW_GROUP_ROWS
 from pipeline.plans.planning import plan_of
 from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement
 from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
@@ -78,7 +78,7 @@ def read_and_write(root: Path) -> None:
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
         _view_features(connection, root)
         # A MAX would be told by the file's footer: rows are handed over, as the rules take them.
-        for _ in connection.sql("SELECT customer_id, spend_amount, order_count FROM customer_features").to_arrow_reader(BATCH_ROWS):
+        for _ in connection.sql("SELECT customer_id, spend_amount, order_count FROM customer_features").to_arrow_reader(ROW_GROUP_ROWS):
             pass
         rows = f"SELECT * FROM read_parquet('{root / 'rules.parquet'}')"
         connection.execute(f"COPY ({rows}) TO '{root / 'copy.parquet'}' (FORMAT parquet, COMPRESSION zstd)")
