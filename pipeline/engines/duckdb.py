@@ -26,7 +26,8 @@ class DuckDBEngine:
 
     def __init__(self, lake_root: Path, *, memory_limit: str = "3GB", threads: int | None = None) -> None:
         self._resources = ExitStack()
-        self._columns: dict[Path, frozenset[str]] = {}
+        self._verified: set[Path] = set()
+        self._registered: dict[str, tuple[Table, Sequence[Path]]] = {}
         with _told():
             spill = self._resources.enter_context(private_folder(lake_root))
         settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(spill)}
@@ -37,28 +38,42 @@ class DuckDBEngine:
 
     def register(self, table: Table, paths: Sequence[Path]) -> None:
         self._require_whole(table, paths)
+        self._registered[table.name] = (table, paths)
         query = _reading(table, paths) if paths else empty_select(table).sql("duckdb")
         # Written out, as each step of a relation would look at every file anew.
-        self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted((table.name,))} AS {query}")
+        with self._told():
+            self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted((table.name,))} AS {query}")
 
     def _require_whole(self, table: Table, paths: Sequence[Path]) -> None:
         """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
-        declared = frozenset(table.column_names)
         for path in paths:
-            if path not in self._columns:
+            if path not in self._verified:
                 with reading(table.name, path):
-                    self._columns[path] = frozenset(pq.read_schema(str(path)).names)
-            if not declared <= self._columns[path]:
-                raise _outdated(table, path, sorted(declared - self._columns[path]))
+                    self._verified.add(path)
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self._connection.sql(statement.sql("duckdb")).create_view(table.name)
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
-        with _told():
+        with self._told():
             reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(ROW_GROUP_ROWS)
-        return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader))
+        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        with self._told():
+            yield from reader
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell what failed, and by the file that lacks a declared column where one does: DuckDB fails then, and never fills it up."""
+        try:
+            with _told():
+                yield
+        except DataError:
+            for table, paths in self._registered.values():
+                _require_columns(table, paths)
+            raise
 
     def close(self) -> None:
         self._resources.close()
@@ -85,9 +100,12 @@ def _quoted(names: tuple[str, ...]) -> str:
     return ", ".join(exp.column(name, quoted=True).sql("duckdb") for name in names)
 
 
-def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    with _told():
-        yield from reader
+def _require_columns(table: Table, paths: Iterable[Path]) -> None:
+    for path in filter(Path.exists, paths):  # a step's private files go with it
+        with reading(table.name, path):
+            found = pq.read_schema(str(path)).names
+        if lacking := [name for name in table.column_names if name not in found]:
+            raise _outdated(table, path, lacking)
 
 
 def _outdated(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
