@@ -39,10 +39,7 @@ class DuckDBEngine:
     def register(self, table: Table, paths: Sequence[Path]) -> None:
         self._require_whole(table, paths)
         self._registered[table.name] = (table, paths)
-        query = _reading(table, paths) if paths else empty_select(table).sql("duckdb")
-        # Written out, as each step of a relation would look at every file anew.
-        with self._told():
-            self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted((table.name,))} AS {query}")
+        self._view(table, _reading(table, paths) if paths else empty_select(table).sql("duckdb"))
 
     def _require_whole(self, table: Table, paths: Sequence[Path]) -> None:
         """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
@@ -52,13 +49,18 @@ class DuckDBEngine:
                     self._verified.add(path)
 
     def define(self, table: Table, statement: exp.Query) -> None:
-        self._connection.sql(statement.sql("duckdb")).create_view(table.name)
+        self._view(table, statement.sql("duckdb"))
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
         with self._told():
             reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(ROW_GROUP_ROWS)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+
+    def _view(self, table: Table, query: str) -> None:
+        # Written out, as each step of a relation would look at every file anew.
+        with self._told():
+            self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted((table.name,))} AS {query}")
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         with self._told():
