@@ -53,21 +53,21 @@ class DuckDBEngine:
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
-        with self._told():
+        with self._told_by_file():
             reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(ROW_GROUP_ROWS)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
 
     def _view(self, table: Table, query: str) -> None:
         # Written out, as each step of a relation would look at every file anew.
-        with self._told():
+        with self._told_by_file():
             self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted((table.name,))} AS {query}")
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        with self._told():
+        with self._told_by_file():
             yield from reader
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told_by_file(self) -> Iterator[None]:
         """Tell what failed, and by the file that lacks a declared column where one does: DuckDB fails then, and never fills it up."""
         try:
             with _told():

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.parquet import ROW_GROUP_ROWS
 from pipeline.validation.raw_rows import source_row_text
 
 CUSTOMER = "customer_id"
 WHITE_SPACE = " \t\n\v\f\r"  # what is around an id in any place; a no-break space belongs to the id
-BATCH_ROWS = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def rows_of_others(file: pq.ParquetFile, ids: Ids) -> Iterator[pa.RecordBatch]:
 
 def batches(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file in batches of bounded size."""
-    yield from file.iter_batches(BATCH_ROWS, columns=columns, use_threads=columns is None)
+    yield from file.iter_batches(ROW_GROUP_ROWS, columns=columns, use_threads=columns is None)
 
 
 def opened(path: Path) -> pq.ParquetFile:

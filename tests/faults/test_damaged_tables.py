@@ -157,3 +157,13 @@ def test_a_table_of_an_older_declaration_says_which_column_it_lacks_and_what_to_
     for day in (YESTERDAY, TONIGHT):
         run_night(shop, lake, day)
     assert tree_bytes(lake, f"tables/{table}") == tree_bytes(Lake(lakes["the end"]), f"tables/{table}")
+
+
+def test_one_older_file_among_newer_ones_is_told_by_the_column_it_lacks(shop: Path, lakes: dict[str, Path], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(lakes["features"], tmp_path / "lake", symlinks=True))
+    shutil.rmtree(lake.root / "states")
+    path = max((lake.root / "tables" / "customer_days").rglob("*.parquet"))
+    rows = pq.read_table(path, partitioning=None).drop_columns("order_amount")
+    lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
+    with night_environment(shop, lake), pytest.raises(DataError, match="customer_days lacks `order_amount`"):
+        steps.features(TONIGHT.isoformat())
