@@ -15,14 +15,14 @@ from generate import LAST_DAY
 from lakes import HOUSE, MEMORY_LIMIT, engine
 from measure import Result, compared, cost
 
-from pipeline.company import Company, load_company
-from pipeline.lake import Lake
-from pipeline.memberships import compute_segments
-from pipeline.parquet import ROW_GROUP_ROWS
-from pipeline.plans.planning import plan_of
-from pipeline.segments import Scheme, load_schemes, membership_statement, segments_statement
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
-from pipeline.valid_definitions import company_of_night
+from pipeline.definitions.company import Company, load_company
+from pipeline.definitions.history import company_of_night
+from pipeline.definitions.schemes import Scheme, load_schemes, membership_statement, segments_statement
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import ROW_GROUP_ROWS
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
+from pipeline.reporting.plan.plan import plan_of
+from pipeline.segmentation.memberships import compute_segments
 
 PLAN_BAR, RULES_BAR = 1.3, 3
 RULE_COUNT = 1_000

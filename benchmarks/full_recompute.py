@@ -12,14 +12,14 @@ from generate import LAST_DAY
 from lakes import company, copied_lake, engine, linked_lake
 from measure import Cost, Result, compared, cost, peak_memory
 
-from pipeline.baselines import baseline_rows
-from pipeline.caches import FOLDER as CACHES
-from pipeline.caches import desk
-from pipeline.features import compute_features
-from pipeline.lake import Lake
-from pipeline.months import add_up_months
-from pipeline.recompute import Horizon
-from pipeline.states import rhythm_rows, rollup_bases
+from pipeline.features.baselines import baseline_rows
+from pipeline.features.cache import FOLDER as CACHES
+from pipeline.features.cache import desk
+from pipeline.features.customer_states import rhythm_rows, rollup_bases
+from pipeline.features.features import compute_features
+from pipeline.features.monthly_sums import add_up_months
+from pipeline.features.rollup_set import Horizon
+from pipeline.lake.lake import Lake
 
 BAR, BAR_GIB = 12, 4
 PEERS = {

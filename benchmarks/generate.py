@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow as pa
 
-from pipeline.lake import Lake
-from pipeline.parquet import Version
-from pipeline.tables import CUSTOMERS, ORDER_LINES
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import Version
+from pipeline.lake.tables import CUSTOMERS, ORDER_LINES
 
 SQL = Path(__file__).parent / "sql"
 LAST_DAY = date(2024, 12, 16)

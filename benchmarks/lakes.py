@@ -12,20 +12,20 @@ from pathlib import Path
 
 from generate import LAST_DAY, Shop, write_shop
 
-from pipeline.company import Company, load_company
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.features import compute_rollups
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMERS, ORDER_LINES
+from pipeline.definitions.company import Company, load_company
+from pipeline.features.features import compute_rollups
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMERS, ORDER_LINES
 
 HOUSE = Path(__file__).resolve().parent.parent
 INPUTS = (ORDER_LINES, CUSTOMERS, CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
 WRITERS = (
     "benchmarks/generate.py",
     "benchmarks/sql/order*.sql",
-    "pipeline/parquet.py",
-    "pipeline/tables.py",
-    "pipeline/sql/customer_day*.sql",
+    "pipeline/lake/parquet.py",
+    "pipeline/lake/tables/*.py",
+    "pipeline/features/sql/customer_day*.sql",
 )
 MEMORY_LIMIT = "3GB"
 BEFORE = LAST_DAY - timedelta(days=1)

@@ -14,7 +14,7 @@ from lakes import HOUSE, copied_lake
 from measure import Cost, Result, compared, cost
 
 from pipeline.errors import GateClosed
-from pipeline.lake import Lake
+from pipeline.lake.lake import Lake
 
 BAR = 1.1
 DEMO = HOUSE / "examples" / "adventureworks"

@@ -16,7 +16,8 @@ import pyarrow as pa
 from measure import Result
 from refit_shops import SHOPS, scheme
 
-from pipeline.clusters import ClusterModel, ClusterScheme, assignment_statement, fit, to_json
+from pipeline.definitions.schemes import ClusterScheme
+from pipeline.models.clusters import ClusterModel, assignment_statement, fit, to_json
 
 ANY_DAY = date(2000, 1, 1)
 # Threads, hash seed, and the seed that rows are shuffled by; 0 leaves them as they are.

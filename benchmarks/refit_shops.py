@@ -13,8 +13,8 @@ import duckdb
 import pyarrow as pa
 from lakes import HOUSE
 
-from pipeline.clusters import ClusterScheme, load_cluster_schemes
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
+from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 
 DATA = HOUSE.parent / "shared" / "data"
 CDNOW = Path(os.environ.get("CDNOW", DATA / "cdnow" / "master.parquet"))

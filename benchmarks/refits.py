@@ -21,7 +21,10 @@ from refit_sameness import other_models, pinned
 from refit_shops import Shop, scheme, stored_shops
 from sklearn.cluster import KMeans
 
-from pipeline.clusters import (
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, Kind, Table
+from pipeline.models.clusters import (
     ClusterModel,
     ClusterScheme,
     assignment_statement,
@@ -31,14 +34,11 @@ from pipeline.clusters import (
     places,
     to_json,
 )
-from pipeline.clusters.algorithms import Labels, dispersion
-from pipeline.clusters.preparation import coordinates
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.lake import Lake
-from pipeline.refits.judging import Verdict, rand_index, verdict
-from pipeline.refits.refitting import beside
-from pipeline.samples import Sample, sampled_customers
-from pipeline.tables import CUSTOMER_FEATURES, Kind, Table
+from pipeline.models.clusters.algorithms import Labels, dispersion
+from pipeline.models.clusters.preparation import coordinates
+from pipeline.models.refits.candidate import beside
+from pipeline.models.refits.verdict import Verdict, rand_index, verdict
+from pipeline.models.sample import Sample, sampled_customers
 
 NIGHT_BAR, ASSIGN_BAR, SECONDS_BAR, GIB_BAR, INERTIA_BAR, RAND_BAR = 0.5, 0.7, 60, 2, 0.001, 0.95
 DAY = date(2025, 11, 25)

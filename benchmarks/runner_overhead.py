@@ -17,14 +17,14 @@ from lakes import MEMORY_LIMIT, company, copied_lake, engine, linked_lake
 from measure import Cost, Result, compared, cost
 from sqlglot import exp
 
-from pipeline.caches import forget_all
-from pipeline.engines import Engine, Parameter, columns_of, empty_select
-from pipeline.features import compute_features, compute_rollups
-from pipeline.lake import Lake
-from pipeline.memberships import compute_segments
-from pipeline.segments import load_schemes
-from pipeline.tables import Table
-from pipeline.validate import validate_features, validate_segments
+from pipeline.definitions.schemes import load_schemes
+from pipeline.features.cache import forget_all
+from pipeline.features.features import compute_features, compute_rollups
+from pipeline.ingestion.validate import validate_features, validate_segments
+from pipeline.lake.engines import Engine, Parameter, columns_of, empty_select
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import Table
+from pipeline.segmentation.memberships import compute_segments
 
 BAR = 1.1
 

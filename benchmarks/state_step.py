@@ -16,12 +16,12 @@ from generate import LAST_DAY
 from lakes import BEFORE, MEMORY_LIMIT, company, copied_lake, engine, linked_lake
 from measure import Cost, Result, compared, cost
 
-from pipeline.caches import desk
-from pipeline.features import compute_features
-from pipeline.lake import Lake
-from pipeline.recompute import ROLLUPS, Horizon
-from pipeline.states import register_states, rollup_bases
-from pipeline.tables import Table
+from pipeline.features.cache import desk
+from pipeline.features.customer_states import register_states, rollup_bases
+from pipeline.features.features import compute_features
+from pipeline.features.rollup_set import ROLLUPS, Horizon
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import Table
 
 BAR, FLAT_BAR = 0.15, 1.15
 YEAR_DAYS = 400  # the window, and the month that it begins in

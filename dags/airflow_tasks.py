@@ -18,8 +18,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipExceptio
 from airflow.sdk.log import mask_secret
 
 from pipeline import calendar
-from pipeline.company import Company, load_company
-from pipeline.connections import from_environment
+from pipeline.definitions.company import Company, load_company
+from pipeline.definitions.connections import from_environment
 from pipeline.errors import ConfigError, PipelineError, TransientError
 from pipeline.spelling import did_you_mean
 
@@ -97,8 +97,8 @@ def runs_of_backfill(context: Context, *, company: Company) -> list[dict[str, st
 
     Raises ConfigError for a day that is none of the company's or not over, or nights of which nothing later is known.
     """
-    from pipeline.backfill.plan import Asked, planned
-    from pipeline.lake import Lake
+    from pipeline.lake.lake import Lake
+    from pipeline.operations.backfill.plan import Asked, planned
 
     params = context["params"]
     first, last = (date.fromisoformat(params[name]) for name in ("first_day", "last_day"))
@@ -110,8 +110,8 @@ def runs_of_backfill(context: Context, *, company: Company) -> list[dict[str, st
 
 def ask_refit(day: object) -> None:
     """Have clusters refitted that the night's customers drifted from: `refit_clusters` starts. Skipped where none are."""
-    from pipeline.drifting import due_refits
-    from pipeline.lake import Lake
+    from pipeline.lake.lake import Lake
+    from pipeline.operations.refits import due_refits
 
     with told_errors():
         due = due_refits(Lake(Path(os.environ["SEGMENTS_LAKE"])), date.fromisoformat(str(day)))
@@ -123,10 +123,10 @@ def ask_refit(day: object) -> None:
 
 def told(day: object) -> str:
     """Return in Markdown what the refits of a night found, for whoever approves them."""
-    from pipeline.lake import Lake
-    from pipeline.refits.running import asked_schemes
-    from pipeline.refits.stored import stored_judgement
-    from pipeline.report.refit_text import refit_markdown
+    from pipeline.lake.lake import Lake
+    from pipeline.models.refits.refit import asked_schemes
+    from pipeline.models.refits.stored import stored_judgement
+    from pipeline.reporting.refits.markdown import refit_markdown
 
     lake = Lake(Path(os.environ["SEGMENTS_LAKE"]))
     with told_errors():

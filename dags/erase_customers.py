@@ -11,8 +11,8 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 from airflow_tasks import RETRY_TRANSIENT, company_of_deployment, day_of_run, step
 
-from pipeline import steps
-from pipeline.tables import ERASURES
+from pipeline.lake.tables import ERASURES
+from pipeline.operations import steps
 
 COMPANY = company_of_deployment()
 PARAMS = {"day": Param(None, "Last day the list is asked for; empty for the last whole one.", type=["null", "string"], format="date")}

@@ -11,8 +11,8 @@ from datetime import timedelta
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
 from airflow_tasks import DRIFT, TASK_DEFAULTS, ask_refit, company_of_deployment, day_of_run, step
 
-from pipeline import steps
-from pipeline.tables import PUBLISHED_TABLES
+from pipeline.lake.tables import PUBLISHED_TABLES
+from pipeline.operations import steps
 
 COMPANY = company_of_deployment()
 PARAMS = {

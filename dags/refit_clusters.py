@@ -12,7 +12,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, chain, get_current_context, task
 from airflow_tasks import DRIFT, TASK_DEFAULTS, company_of_deployment, day_of_run, step, told
 
-from pipeline import steps
+from pipeline.operations import steps
 
 COMPANY = company_of_deployment()
 PARAMS = {

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, TextIO
 import local_airflow
 
 from pipeline import calendar
-from pipeline.company import Company, load_company
+from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.lake import Lake
-from pipeline.report.summary import print_summary
-from pipeline.steps import STEPS
+from pipeline.lake.lake import Lake
+from pipeline.operations.steps import STEPS
+from pipeline.reporting.summary import print_summary
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, Context

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import local_airflow
 
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError, PipelineError, TransientError
 
 # Logs are read from the disk, so the scheduler need not serve them on a port of its own.

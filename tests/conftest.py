@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.lake import Lake
+from pipeline.lake.lake import Lake
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
 sys.path.insert(0, str(Path(__file__).parent))
-from deployments import DEMO, Deployment
+from support.deployments import DEMO, Deployment
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SPARK, DEMO_NIGHT = "tests/engines", "tests/dags/test_run_night.py"
@@ -35,23 +35,23 @@ LONGEST = (
     "tests/property/test_night_laws.py",
     "tests/faults/test_runs_at_once.py",
     "tests/golden/test_moves_of_the_demo.py",
-    "tests/spec/test_backfill.py",
+    "tests/spec/operations/test_backfill.py",
     "tests/security/test_erasure.py",
     "tests/faults/test_gates_keep_last_good.py",
     "tests/property/test_feature_laws.py",
     "tests/faults/test_extract_faults.py",
     "tests/dags/test_refit_clusters.py",
     "tests/faults/test_full_disks.py",
-    "tests/spec/test_benchmarks.py",
+    "tests/benchmarks/test_benchmarks.py",
     "tests/faults/test_failed_nights.py",
     "tests/faults/test_damaged_tables.py",
-    "tests/spec/test_definition_history.py",
+    "tests/spec/definitions/test_definition_history.py",
     "tests/integration/test_extract_postgresql.py",
     "tests/golden/test_cdnow.py",
     "tests/faults/test_rollback.py",
-    "tests/spec/test_plan.py",
+    "tests/spec/reporting/test_plan.py",
     "tests/property/test_cluster_model.py",
-    "tests/spec/test_status.py",
+    "tests/spec/reporting/test_status.py",
 )
 
 

@@ -47,7 +47,7 @@ app.command()(refit_predictions)
 @app.command()
 def tables() -> None:
     """Print the table catalogue in Markdown."""
-    from pipeline.report.catalogue import readme_tables
+    from pipeline.reporting.table_catalog import readme_tables
 
     typer.echo(readme_tables(), nl=False)
 

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 
-from pipeline.backfill import Plan
 from pipeline.calendar import backfill_bounds, is_once_a_day
-from pipeline.company import Company
+from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
+from pipeline.operations.backfill import Plan
 
 DAG = "nightly_segments"
 OTHER_WAY = "Or leave out --airflow, or trigger the DAG `backfill_segments` with the same days."

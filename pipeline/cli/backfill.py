@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption, use
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.backfill import Asked, Plan, Report
-    from pipeline.company import Company
-    from pipeline.lake import Lake
+    from pipeline.definitions.company import Company
+    from pipeline.lake.lake import Lake
+    from pipeline.operations.backfill import Asked, Plan, Report
 
 INTERRUPTED = 130
 _DAY = ["%Y-%m-%d"]
@@ -46,8 +46,8 @@ def backfill(  # noqa: PLR0913, PLR0917
     airflow: AirflowOption = False,  # noqa: FBT002
 ) -> None:
     """Run a range of nights again. The same command goes on where an interrupted one stopped."""
-    from pipeline.backfill import Asked
-    from pipeline.lake import Lake
+    from pipeline.lake.lake import Lake
+    from pipeline.operations.backfill import Asked
 
     if reread and as_of_now is False:
         raise ConfigError("--reread learns something new, --as-known must not", where="--as-known", todo="Leave one of them out.")
@@ -58,7 +58,7 @@ def backfill(  # noqa: PLR0913, PLR0917
 
 
 def _carry_out(company: Company, lake: Lake, asked: Asked, *, parallel: int, is_dry: bool, is_json: bool, is_airflow: bool) -> None:  # noqa: PLR0913
-    from pipeline.backfill import planned
+    from pipeline.operations.backfill import planned
 
     plan = planned(company, lake, asked, now=datetime.now(UTC))
     if is_airflow:
@@ -66,7 +66,7 @@ def _carry_out(company: Company, lake: Lake, asked: Asked, *, parallel: int, is_
 
         raise typer.Exit(plan_in_airflow(company, plan, parallel=parallel, is_dry=is_dry))
     if is_dry:
-        from pipeline.cli.backfill_view import print_plan
+        from pipeline.operations.backfill.view import print_plan
 
         print_plan(plan)
         return
@@ -78,8 +78,8 @@ def _carry_out(company: Company, lake: Lake, asked: Asked, *, parallel: int, is_
 
 
 def _watched(company: Company, lake: Lake, plan: Plan, *, parallel: int) -> Report:
-    from pipeline.backfill import run_backfill
-    from pipeline.cli.backfill_view import watching
+    from pipeline.operations.backfill import run_backfill
+    from pipeline.operations.backfill.view import watching
 
     with watching() as watch:
         try:
@@ -90,7 +90,7 @@ def _watched(company: Company, lake: Lake, plan: Plan, *, parallel: int) -> Repo
 
 
 def _tell(report: Report, lake: Lake, plan: Plan, *, is_json: bool) -> None:
-    from pipeline.cli.backfill_view import as_json, print_report
+    from pipeline.operations.backfill.view import as_json, print_report
 
     if is_json:
         typer.echo(as_json(report, lake))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
-from pipeline.company import Company, load_company
+from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError
 
 SchemeOption = Annotated[str, typer.Option("--scheme", help="One scheme alone, with its strategies in full.")]
@@ -39,29 +39,29 @@ def catalog(  # noqa: PLR0913, PLR0917
     if lineage:
         _show_lineage(load_company(company), lineage, as_json=as_json)
         return
-    from pipeline.lake import Lake
-    from pipeline.report.segment_catalog import catalog_as_json, read_catalog
+    from pipeline.lake.lake import Lake
+    from pipeline.reporting.catalog.catalog import catalog_as_json, read_catalog
 
     found = read_catalog(load_company(company), Lake(lake), language=language, scheme=scheme)
     if as_json:
         typer.echo(json.dumps(catalog_as_json(found), indent=2, ensure_ascii=False))
     elif as_markdown:
-        from pipeline.report.segment_catalog_markdown import catalog_as_markdown
+        from pipeline.reporting.catalog.markdown import catalog_as_markdown
 
         typer.echo(catalog_as_markdown(found), nl=False)
     else:
-        from pipeline.report.segment_catalog_view import print_catalog
+        from pipeline.reporting.catalog.view import print_catalog
 
         print_catalog(found, whole_cards=bool(scheme))
 
 
 def _show_lineage(company: Company, name: str, *, as_json: bool) -> None:
-    from pipeline.report.segment_catalog import lineage_as_json, lineage_of
+    from pipeline.reporting.catalog.catalog import lineage_as_json, lineage_of
 
     found = lineage_of(company, name)
     if as_json:
         typer.echo(json.dumps(lineage_as_json(found), indent=2, ensure_ascii=False))
     else:
-        from pipeline.report.lineage_view import print_lineage
+        from pipeline.reporting.lineage.view import print_lineage
 
         print_lineage(found)

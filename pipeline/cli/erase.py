@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.erasure.ledger import Receipt
+    from pipeline.ingestion.erased.ledger import Receipt
 
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="CUSTOMER_ID", help="Ids; other users of the machine see them in its list of processes.")
@@ -35,10 +35,10 @@ def erase(  # noqa: PLR0913, PLR0917
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Remove customers from everything that is stored, for good, and print a receipt of counts."""
-    from pipeline.connections import from_environment
-    from pipeline.erasure.erasing import erase as erase_customers
-    from pipeline.erasure.erasing import finish_erasures
-    from pipeline.lake import Lake
+    from pipeline.definitions.connections import from_environment
+    from pipeline.lake.lake import Lake
+    from pipeline.operations.erasure.erase import erase as erase_customers
+    from pipeline.operations.erasure.erase import finish_erasures
 
     ids = [*(customer_ids or ()), *_lines(file)]
     if resume and ids:

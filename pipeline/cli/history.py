@@ -13,9 +13,9 @@ import typer
 from pipeline.cli.options import LAKE, JsonOption, LakeOption
 
 if TYPE_CHECKING:
-    from pipeline.engines import Engine
-    from pipeline.history import Telling
-    from pipeline.lake import Lake
+    from pipeline.lake.engines import Engine
+    from pipeline.lake.lake import Lake
+    from pipeline.segmentation.history import Telling
 
 SchemeOption = Annotated[str, typer.Option("--scheme", help="A scheme, such as rfm; without a segment: how many customers each has.")]
 SegmentOption = Annotated[str, typer.Option("--segment", help="A segment of the scheme, by id or title: prints its customers' ids.")]
@@ -39,8 +39,8 @@ def history(  # noqa: PLR0913, PLR0917
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Show who was in a segment on a day, as known on a later day; or one customer's intervals."""
-    from pipeline.history import told_names
-    from pipeline.lake import Lake
+    from pipeline.lake.lake import Lake
+    from pipeline.segmentation.history import told_names
 
     names = told_names(Lake(lake), on.date() if on else None, known.date() if known else None)
     asked_scheme = names.scheme(scheme) if scheme else ""
@@ -53,7 +53,7 @@ def history(  # noqa: PLR0913, PLR0917
 
 
 def _show_members(told: Telling, scheme: str, segment: str, limit: int | None, *, as_json: bool) -> None:
-    from pipeline.history import members, segment_sizes
+    from pipeline.segmentation.history import members, segment_sizes
 
     with closing(_engine(told.lake)) as engine:
         count = segment_sizes(engine, told).get((scheme, segment), 0)
@@ -73,7 +73,7 @@ def _texts(rows: object) -> Iterator[str]:
 
 
 def _show_sizes(told: Telling, titles: dict[str, dict[str, str]], scheme: str, *, as_json: bool) -> None:
-    from pipeline.history import segment_sizes
+    from pipeline.segmentation.history import segment_sizes
 
     with closing(_engine(told.lake)) as engine:
         sizes = segment_sizes(engine, told)
@@ -91,7 +91,7 @@ def _show_sizes(told: Telling, titles: dict[str, dict[str, str]], scheme: str, *
 
 
 def _show_customer(lake: Lake, customer: str, scheme: str, *, as_json: bool) -> None:
-    from pipeline.history import intervals_of
+    from pipeline.segmentation.history import intervals_of
 
     with closing(_engine(lake)) as engine:
         rows = [row for row in intervals_of(lake, engine, customer) if scheme in ("", row["scheme"])]
@@ -126,6 +126,6 @@ def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
 
 
 def _engine(lake: Lake) -> Engine:
-    from pipeline.engines.duckdb import DuckDBEngine
+    from pipeline.lake.engines.duckdb import DuckDBEngine
 
     return DuckDBEngine(lake.root, memory_limit="1GB")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
 
 CompanyOption = Annotated[Path, typer.Option("--company", envvar="SEGMENTS_COMPANY", help="The company's folder.")]

@@ -10,9 +10,9 @@ import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption, use
 from pipeline.cli.run import OverrideOption, ReasonOption
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
 from pipeline.errors import PipelineError
-from pipeline.gates import asked_override
+from pipeline.publication.gates import asked_override
 
 CHANGES, FAILED = 2, 1
 PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, as `segments plan` showed it.")]
@@ -29,9 +29,9 @@ def plan(
 
     Ends with 0 where nothing would change, 2 where something would, 1 on an error: a pull request can be judged by it.
     """
-    from pipeline.lake import Lake
-    from pipeline.plans.model_plan import plan_of_model
-    from pipeline.plans.planning import plan_of
+    from pipeline.lake.lake import Lake
+    from pipeline.reporting.plan.model_plan import plan_of_model
+    from pipeline.reporting.plan.plan import plan_of
 
     try:
         found = plan_of_model(load_company(company), Lake(lake), model) if model else plan_of(load_company(company), Lake(lake))
@@ -39,11 +39,11 @@ def plan(
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(FAILED) from None
     if as_json:
-        from pipeline.report.plan_view import plan_as_json
+        from pipeline.reporting.plan.view import plan_as_json
 
         typer.echo(json.dumps(plan_as_json(found), indent=2, ensure_ascii=False))
     else:
-        from pipeline.report.plan_view import print_plan
+        from pipeline.reporting.plan.view import print_plan
 
         print_plan(found)
     raise typer.Exit(0 if found.changes.is_nothing else CHANGES)
@@ -57,8 +57,8 @@ def apply(
     reason: ReasonOption = "",
 ) -> None:
     """Publish the change that a plan showed, and only that."""
-    from pipeline.applying import apply_plan
-    from pipeline.lake import Lake
+    from pipeline.lake.lake import Lake
+    from pipeline.operations.apply import apply_plan
 
     asked = asked_override(override_gate or (), reason)
     use(company, lake)

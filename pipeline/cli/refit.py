@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import steps
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, JsonOption, LakeOption, chosen_day, use
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
+from pipeline.operations import steps
 
 if TYPE_CHECKING:
-    from pipeline.refits.stored import Judgement
+    from pipeline.models.refits.stored import Judgement
 
 SchemeOption = Annotated[str | None, typer.Option("--scheme", help="One cluster scheme; by default all of them.")]
 HoldOption = Annotated[bool, typer.Option("--hold", help="Judge the candidate, and leave it to `segments promote`.")]
@@ -56,9 +56,9 @@ def promote(
 
 
 def _judgements(company: Path, lake: Path, night: date, scheme: str | None) -> list[Judgement]:
-    from pipeline.lake import Lake
-    from pipeline.refits.running import asked_schemes
-    from pipeline.refits.stored import stored_judgement
+    from pipeline.lake.lake import Lake
+    from pipeline.models.refits.refit import asked_schemes
+    from pipeline.models.refits.stored import stored_judgement
 
     return [stored_judgement(Lake(lake), each.name, night) for each in asked_schemes(load_company(company), scheme)]
 
@@ -69,7 +69,7 @@ def _show(judgements: list[Judgement], *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from pipeline.report.refit_view import shown
+    from pipeline.reporting.refits.view import shown
 
     console = Console(highlight=False, markup=False)
     for judgement in judgements:

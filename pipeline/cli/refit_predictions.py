@@ -10,11 +10,11 @@ from typing import Any
 
 import typer
 
-from pipeline import steps
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, JsonOption, LakeOption, chosen_day, use
 from pipeline.cli.refit import HoldOption
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
 from pipeline.errors import RefitRefused
+from pipeline.operations import steps
 
 FORECASTERS = {"model": "the model", "last_years_spend": "last year's spend", "classical": "BG/NBD and Gamma-Gamma"}
 
@@ -44,8 +44,8 @@ def refit_predictions(
 
 
 def _stored(lake: Path, night: str) -> dict[str, Any]:
-    from pipeline.refits.models import JUDGEMENT
-    from pipeline.tables import CUSTOMER_PREDICTIONS
+    from pipeline.lake.tables import CUSTOMER_PREDICTIONS
+    from pipeline.models.refits.model_store import JUDGEMENT
 
     said: dict[str, Any] = json.loads((lake / "refits" / CUSTOMER_PREDICTIONS.name / night / JUDGEMENT).read_text("utf-8"))
     return said

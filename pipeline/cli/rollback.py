@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption
-from pipeline.company import load_company
-from pipeline.connections import from_environment
+from pipeline.definitions.company import load_company
+from pipeline.definitions.connections import from_environment
 
 ToOption = Annotated[str | None, typer.Option("--to", metavar="ID", help="Publication to go to; by default the one before the live one.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who come later.")]
@@ -16,8 +16,8 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who 
 
 def rollback(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, to: ToOption = None, reason: ReasonOption = "") -> None:
     """Take back what was published last: files and database show the publication before it."""
-    from pipeline.lake import Lake
-    from pipeline.publish.rollback import roll_back
+    from pipeline.lake.lake import Lake
+    from pipeline.publication.rollback import roll_back
 
     done = roll_back(load_company(company), Lake(lake), to=to, reason=reason, connections=from_environment)
     typer.echo(f"{done.to_id} is live again; {done.from_id} was taken back. The next night moves forward from here.")

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import steps
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, LakeOption, chosen_day, use
-from pipeline.company import load_company
-from pipeline.gates import asked_override
+from pipeline.definitions.company import load_company
+from pipeline.operations import steps
+from pipeline.publication.gates import asked_override
 
 RereadOption = Annotated[bool, typer.Option("--reread", help="Read the source again, even where this night has read it.")]
 SinceOption = Annotated[
@@ -57,9 +57,9 @@ def summary(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayO
 
 def show_summary(company: Path, lake: Path, night: date) -> None:
     """Print what a night published."""
-    from pipeline.lake import Lake
-    from pipeline.report.summary import print_summary
-    from pipeline.valid_definitions import company_valid
+    from pipeline.definitions.history import company_valid
+    from pipeline.lake.lake import Lake
+    from pipeline.reporting.summary import print_summary
 
     stored = Lake(lake)
     print_summary(company_valid(stored, load_company(company), night), stored, night)

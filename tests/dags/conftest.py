@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from deployments import Deployment, a_small_company
+from support.deployments import Deployment, a_small_company
 
 
 @pytest.fixture(scope="session")

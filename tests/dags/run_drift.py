@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "dags"))
 import refit_clusters  # noqa: F401 - an asset that nothing is scheduled on has no events
 from nightly_segments import dag
 
-from pipeline.steps import STEPS
+from pipeline.operations.steps import STEPS
 
 if __name__ == "__main__":
     found, database, day = sys.argv[1:]

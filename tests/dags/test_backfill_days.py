@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from deployments import Deployment, a_small_company
+from support.deployments import Deployment, a_small_company
 
 from pipeline.calendar import days_between
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
-from nights import run_night
-from traces import traces
+from support.deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
+from support.nights import run_night
+from support.traces import traces
 
-from pipeline.lake import Lake
+from pipeline.lake.lake import Lake
 
 FILE = REPO / "dags" / "erase_customers.py"
 SCRIPT = Path(__file__).with_name("run_erasure.py")

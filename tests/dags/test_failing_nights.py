@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deployments import CANARY, Deployment, a_small_company
+from support.deployments import CANARY, Deployment, a_small_company
 
 
 def test_airflow_keeps_no_value_of_a_night_that_fails(tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from deployments import Deployment
-from nights import NO_GATES, run_night, tree_bytes, write_shop
-from published_nights import published_files, target_rows
-from served_airflow import BACKFILL, DAG, Interface, served
+from support.deployments import Deployment
+from support.nights import NO_GATES, run_night, tree_bytes, write_shop
+from support.published_nights import published_files, target_rows
+from support.served_airflow import BACKFILL, DAG, Interface, served
 
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_FEATURES
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES
 
 BEFORE = [date(2024, 3, day) for day in (28, 29, 30)]
 AGAIN = BEFORE[1].isoformat()

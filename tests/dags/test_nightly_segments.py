@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployments import REPO, Deployment
+from support.deployments import REPO, Deployment
 
-from pipeline.steps import STEPS
-from pipeline.tables import PUBLISHED_TABLES
+from pipeline.lake.tables import PUBLISHED_TABLES
+from pipeline.operations.steps import STEPS
 
 DAG_FILES = [REPO / "dags" / f"{name}.py" for name in ("nightly_segments", "backfill_segments")]
 A_DATE = {"default": None, "type": ["null", "string"], "format": "date"}

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployments import REPO, Deployment
-from nights import write_shop
-from refit_nights import customers_of, make_live, measure_drift, noise_of, segment_night, write_features
+from support.deployments import REPO, Deployment
+from support.nights import write_shop
+from support.refit_nights import customers_of, make_live, measure_drift, noise_of, segment_night, write_features
 
-from pipeline import steps
-from pipeline.company import load_company
-from pipeline.lake import Lake
+from pipeline.definitions.company import load_company
+from pipeline.lake.lake import Lake
+from pipeline.operations import steps
 
 FILE = REPO / "dags" / "refit_clusters.py"
 SCRIPT = Path(__file__).with_name("run_refit.py")

@@ -14,12 +14,12 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from deployments import CANARY, DEMO, LAST_DAY, REPO, Deployment
-from nights import run_night, tree_bytes
+from support.deployments import CANARY, DEMO, LAST_DAY, REPO, Deployment
+from support.nights import run_night, tree_bytes
 
-from pipeline.company import load_company
-from pipeline.lake import Lake
-from pipeline.steps import STEPS
+from pipeline.definitions.company import load_company
+from pipeline.lake.lake import Lake
+from pipeline.operations.steps import STEPS
 
 Run = CompletedProcess[str]
 SECRET = f"{CANARY}-password"

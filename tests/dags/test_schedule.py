@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from deployments import LAST_DAY, Deployment, a_small_company
+from support.deployments import LAST_DAY, Deployment, a_small_company
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "America/Santiago", "Africa/Cairo", "Pacific/Auckland")
 YEAR = [(date(2024, 12, 31) + timedelta(days=n)).isoformat() for n in range(365)]

@@ -18,13 +18,13 @@ from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
-from deployments import CANARY, REPO, Deployment, a_small_company
-from refit_nights import customers_of, write_features
-from served_airflow import BACKFILL, DAG, REFIT, Interface, served
+from support.deployments import CANARY, REPO, Deployment, a_small_company
+from support.refit_nights import customers_of, write_features
+from support.served_airflow import BACKFILL, DAG, REFIT, Interface, served
 
 from pipeline.calendar import business_day
-from pipeline.company import load_company
-from pipeline.lake import Lake
+from pipeline.definitions.company import load_company
+from pipeline.lake.lake import Lake
 
 OTHER_DAY = "2024-03-30"
 CLUSTERED_DAY = date(2024, 2, 29)

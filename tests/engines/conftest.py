@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from local_spark import local_session
+from support.local_spark import local_session
 
-from pipeline.engines.spark import SparkEngine
+from pipeline.lake.engines.spark import SparkEngine
 
 
 @pytest.fixture(scope="session")

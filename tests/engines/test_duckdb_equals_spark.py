@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from builders import a_company, an_order_line, write_customers, write_order_lines, write_rows
+from support.builders import a_company, an_order_line, write_customers, write_order_lines, write_rows
 
-from pipeline.engines import Engine
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.features import compute_features, compute_rollups
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM, VISITS
+from pipeline.features.features import compute_features, compute_rollups
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM, VISITS
 
 NIGHT = date(2024, 3, 31)
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)

@@ -7,15 +7,15 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines
-from nights import tree_bytes
+from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines
+from support.nights import tree_bytes
 
-from pipeline.engines import Engine
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.lake import Lake
-from pipeline.memberships import compute_segments
-from pipeline.moves import keep_moves
-from pipeline.tables import SEGMENT_MOVES, Column, Kind
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import SEGMENT_MOVES, Column, Kind
+from pipeline.segmentation.memberships import compute_segments
+from pipeline.segmentation.moves import keep_moves
 
 NIGHTS = date(2024, 2, 29), date(2024, 3, 1)
 CITIES = {NIGHTS[0]: {"c1": "Bonn", "C1": "Ulm", "ı": "Ulm"}, NIGHTS[1]: {"c1": "Ulm", "C1": "Ulm", "i": "ქ"}}

@@ -6,14 +6,14 @@ from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
-from builders import write_rows
-from nights import tree_bytes
+from support.builders import write_rows
+from support.nights import tree_bytes
 
-from pipeline.engines import Engine
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.intervals import keep_intervals
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
+from pipeline.segmentation.intervals import keep_intervals
 
 FIRST = date(2024, 2, 28)
 BEFORE = {0: {"c1": "a", "C1": "a", "ı": "b", "i": "b"}, 3: {"c1": "a", "C1": "b", "ı": "b"}}

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from prediction_nights import outcomes_of
-from refit_nights import KINDS, customers_of, only_clusters, write_features
+from support.prediction_nights import outcomes_of
+from support.refit_nights import KINDS, customers_of, only_clusters, write_features
 
-from pipeline.engines import Engine
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.lake import Lake
-from pipeline.predictions import NotPredicted, fitted, predictions_statement
-from pipeline.tables import CUSTOMER_FEATURES
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.models.predictions import NotPredicted, fitted, predictions_statement
 
 NIGHT = date(2024, 12, 31)
 

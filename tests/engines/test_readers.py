@@ -9,11 +9,11 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from nights import run_night, write_shop
+from support.nights import run_night, write_shop
 
-from pipeline.engines.spark import SparkEngine
-from pipeline.lake import Lake
-from pipeline.tables import PUBLISHED_TABLES, Table
+from pipeline.lake.engines.spark import SparkEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import PUBLISHED_TABLES, Table
 
 EVE, NIGHT = date(2024, 3, 30), date(2024, 3, 31)
 

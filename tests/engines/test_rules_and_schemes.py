@@ -11,21 +11,21 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from builders import a_company, an_attribute, write_rows
 from sqlglot import exp
+from support.builders import a_company, an_attribute, write_rows
 
-from pipeline.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, assignments, load_cluster_schemes
-from pipeline.company import HOUSE, Company
-from pipeline.engines import Engine
-from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.definitions.company import HOUSE, Company
+from pipeline.definitions.rules import Vocabulary, parse_rule
+from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, segments_statement, with_assignments
+from pipeline.definitions.schemes.decision_lookup import first_of
+from pipeline.definitions.schemes.sql import all_but
 from pipeline.errors import ConfigError
-from pipeline.lake import Lake
-from pipeline.rules import Vocabulary, parse_rule
-from pipeline.samples import sampled_customers
-from pipeline.segments import load_schemes, segments_statement, with_assignments
-from pipeline.segments.decision_lookup import first_of
-from pipeline.segments.membership_statement import all_but
-from pipeline.tables import CUSTOMER_FEATURES, Column, Kind
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
+from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, assignments
+from pipeline.models.sample import sampled_customers
 
 NIGHT = date(2024, 3, 31)
 INTEGERS = [None, 0, 1, 2, 5, -1, 2**31, 10**15, 2**63 - 1]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from killing import Killer, killer
+from support.killing import Killer, killer
 
 
 @pytest.fixture(scope="session")

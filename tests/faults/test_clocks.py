@@ -10,9 +10,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_environment, run_night, tree_bytes, write_shop
 
-from pipeline.lake import Lake
+from pipeline.lake.lake import Lake
 
 DAY = date(2024, 3, 3)
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [f"p,1,c1,{DAY} 23:30:00,1,5,b"]
@@ -36,7 +36,7 @@ int gettimeofday(struct timeval *at, void *zone) { (void)zone; at->tv_sec = jump
 """
 NIGHT = """
 import sys, time
-from pipeline import steps
+from pipeline.operations import steps
 assert len({int(time.time()) for _ in range(4)}) == 4, "the clock does not jump"
 for name in steps.STEPS:
     getattr(steps, name)(sys.argv[1])

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_environment, run_night, tree_bytes, write_shop
 
-from pipeline import steps
 from pipeline.errors import DataError
-from pipeline.lake import Lake
-from pipeline.parquet import is_whole
-from pipeline.tables import CUSTOMER_FEATURES
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import is_whole
+from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.operations import steps
 
 YESTERDAY, TONIGHT = date(2024, 3, 2), date(2024, 3, 3)
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [

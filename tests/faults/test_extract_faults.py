@@ -18,7 +18,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from extractions import (
+from support.extractions import (
     CUSTOMERS,
     Shop,
     a_customer,
@@ -31,12 +31,12 @@ from extractions import (
     when_logged,
     write_files,
 )
-from nights import run_night, tree_bytes, write_shop
+from support.nights import run_night, tree_bytes, write_shop
 
-from pipeline.company import Company
+from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, TransientError
-from pipeline.lake import Lake
-from pipeline.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
 
 pytest_plugins = ("integration.conftest",)
 DAY, NEXT_DAY = date(2024, 3, 10), date(2024, 3, 11)
@@ -171,7 +171,7 @@ def exit_code(folder: Path, day: date, fatal: int) -> int | None:
 
 @pytest.mark.parametrize("earlier", [(), (date(2024, 3, 8),)], ids=["the first night", "a later night"])
 def test_a_night_killed_at_any_file_event_is_made_whole_by_its_retry(tmp_path: Path, earlier: tuple[date, ...]) -> None:
-    get_context("forkserver").set_forkserver_preload(["pipeline.extract", "test_extract_faults"])
+    get_context("forkserver").set_forkserver_preload(["pipeline.ingestion.extract", "test_extract_faults"])
     start = tmp_path / "start"
     company = a_shop_folder(start / "shop")
     write_files(company, a_shop())

@@ -9,11 +9,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_environment, run_night, tree_bytes, write_shop
 
 from pipeline.cli import main
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_FEATURES
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES
 
 NIGHTS = (date(2024, 3, 1), date(2024, 3, 2))
 ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]

@@ -10,11 +10,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from nights import run_night, tree_bytes, write_shop
-from published_nights import published_files, target_rows
+from support.nights import run_night, tree_bytes, write_shop
+from support.published_nights import published_files, target_rows
 
 from pipeline.errors import TransientError
-from pipeline.lake import Lake
+from pipeline.lake.lake import Lake
 
 YESTERDAY, TONIGHT = date(2024, 3, 2), date(2024, 3, 3)
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [f"p,1,c1,{TONIGHT} 09:00:00,1,5,b"]

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nights import night_environment, run_night, tree_bytes, write_shop
-from published_nights import manifest, published_segments, target_rows
+from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.published_nights import manifest, published_segments, target_rows
 
-from pipeline import steps
-from pipeline.audit.record import stored_gates
 from pipeline.cli import main
 from pipeline.errors import GateClosed
-from pipeline.gates import GateResult, State
-from pipeline.lake import Lake
+from pipeline.lake.lake import Lake
+from pipeline.operations import steps
+from pipeline.publication.gates import GateResult, State
+from pipeline.publication.gates.results import stored_gates
 
 GOOD, NEXT, LATER = date(2024, 3, 27), date(2024, 3, 28), date(2024, 3, 29)
 CUSTOMERS = [f"c{n}" for n in range(100)]
@@ -113,7 +113,7 @@ def test_a_night_that_died_right_after_the_database_is_taken_out_of_it_when_its_
 ) -> None:
     before = live(published)
     with monkeypatch.context() as dying:
-        dying.setattr("pipeline.publish.publication.point_to", unplugged)
+        dying.setattr("pipeline.publication.publish.point_to", unplugged)
         with pytest.raises(SystemError):
             run_night(shop, published, NEXT)
     assert live(published)["target"] != before["target"]

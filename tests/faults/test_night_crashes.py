@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from killing import Killer, copied
-from nights import night_environment, write_shop
-from published_nights import published_files, target_rows
+from support.killing import Killer, copied
+from support.nights import night_environment, write_shop
+from support.published_nights import published_files, target_rows
 
-from pipeline import steps
-from pipeline.lake import Lake
-from pipeline.parquet import is_whole
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import is_whole
+from pipeline.operations import steps
 
 pytestmark = [pytest.mark.timeout(0)] if os.environ.get("KILL_EVERYWHERE") else []
 FIRST, MISSED, LAST, TONIGHT = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3), date(2024, 3, 4)

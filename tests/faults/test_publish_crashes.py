@@ -16,13 +16,13 @@ from typing import Any
 
 import pandas as pd  # noqa: F401 - pyarrow imports it when first asked for rows: once here, not in every child
 import pytest
-from builders import a_company
-from killing import Killer, copied
-from published_nights import no_connections, published_files, target_rows, write_night
+from support.builders import a_company
+from support.killing import Killer, copied
+from support.published_nights import no_connections, published_files, target_rows, write_night
 
 from pipeline.errors import TransientError
-from pipeline.lake import Lake
-from pipeline.publish.publication import current_publication, publish
+from pipeline.lake.lake import Lake
+from pipeline.publication.publish import current_publication, publish
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
 BEFORE = {"ada": "loyal", "bob": "lost", "cleo": "loyal"}

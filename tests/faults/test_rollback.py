@@ -11,10 +11,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from builders import a_company
-from killing import Killer, copied
-from nights import night_environment, tree_bytes, write_shop
-from published_nights import (
+from support.builders import a_company
+from support.killing import Killer, copied
+from support.nights import night_environment, tree_bytes, write_shop
+from support.published_nights import (
     TARGET_TABLES,
     no_connections,
     publications,
@@ -24,17 +24,17 @@ from published_nights import (
     write_night,
 )
 
-from pipeline.audit.judging import judge_night
 from pipeline.cli import main
-from pipeline.company import Company, Target
-from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.definitions.company import Company, Target
+from pipeline.definitions.gate_limits import Limits
 from pipeline.errors import DataError, GateClosed
-from pipeline.gates import Override
-from pipeline.lake import Lake
-from pipeline.limits import Limits
-from pipeline.publish.publication import Publication, current_publication, publish
-from pipeline.publish.rollback import Rollback, roll_back, rollbacks
-from pipeline.publish.rollback_log import note_begin
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.publication.gates import Override, require_open
+from pipeline.publication.gates.audit import judge_night
+from pipeline.publication.publish import Publication, current_publication, publish
+from pipeline.publication.rollback import Rollback, roll_back, rollbacks
+from pipeline.publication.rollback_log import note_begin
 
 pytest_plugins = ("integration.conftest",)
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
@@ -192,7 +192,8 @@ def audited(shop: Shop, day: date, segments: dict[str, str] | None = None) -> No
     note_begin(shop.lake, day)
     write_night(shop.lake, shop.company, day, segments or NIGHTS[day])
     with closing(DuckDBEngine(shop.lake.root, memory_limit="1GB")) as engine:
-        judge_night(shop.company, shop.lake, engine, day, Override())
+        results = judge_night(shop.company, shop.lake, engine, day, Override())
+    require_open(day, results, where="page")
 
 
 def test_an_attempt_that_wakes_after_the_rollback_publishes_nothing_and_a_new_run_does(lake: Lake, company: Company) -> None:

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import Child, Killer
-from nights import night_environment, run_night, tree_bytes, write_shop
-from published_nights import no_connections, published_files, target_rows
+from support.killing import Child, Killer
+from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.published_nights import no_connections, published_files, target_rows
 
-from pipeline import steps
-from pipeline.company import load_company
+from pipeline.definitions.company import load_company
 from pipeline.errors import GateClosed, LockTimeout, TransientError
-from pipeline.lake import Lake
-from pipeline.publish.publication import current_publication
-from pipeline.publish.rollback import roll_back
+from pipeline.lake.lake import Lake
+from pipeline.operations import steps
+from pipeline.publication.publish import current_publication
+from pipeline.publication.rollback import roll_back
 
 FIRST, MISSED, TONIGHT, TOMORROW = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3), date(2024, 3, 4)
 ORDERS = [f"o{n},1,c{n % 5},2024-02-{20 + n % 9:02} 10:00:00,1,{n}.25,a" for n in range(20)] + [

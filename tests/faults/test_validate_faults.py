@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from builders import a_company, an_attribute
-from nights import tree_bytes
-from raw_nights import NIGHT, a_raw_line, clean_lines, rejected, write_raw
+from support.builders import a_company, an_attribute
+from support.nights import tree_bytes
+from support.raw_nights import NIGHT, a_raw_line, clean_lines, rejected, write_raw
 
-from pipeline.company import Company
+from pipeline.definitions.company import Company
 from pipeline.errors import DataError, PipelineError, SchemaDrift, TransientError
-from pipeline.lake import Lake
-from pipeline.parquet import ROW_GROUP_ROWS
-from pipeline.tables import CUSTOMERS, ORDER_LINES, RAW_CUSTOMERS, RAW_ORDER_LINES, Column, Kind
-from pipeline.validate import validate_sources
-from pipeline.validation.batches import Stored, pieces
+from pipeline.ingestion.validate import validate_sources
+from pipeline.ingestion.validation.batches import Stored, pieces
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import ROW_GROUP_ROWS
+from pipeline.lake.tables import CUSTOMERS, ORDER_LINES, RAW_CUSTOMERS, RAW_ORDER_LINES, Column, Kind
 
 
 @pytest.fixture

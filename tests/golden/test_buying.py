@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from pipeline.predictions.buying import (
+from pipeline.models.predictions.bg_nbd import (
     Buying,
     History,
     buying_probabilities,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from nights import run_night, tree_bytes
+from support.nights import run_night, tree_bytes
 
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_FEATURES
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES
 
 NIGHT = date(1998, 6, 30)
 COMPANY = """

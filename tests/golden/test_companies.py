@@ -8,12 +8,12 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from nights import run_night
+from support.nights import run_night
 
-from pipeline.company import HOUSE, load_company
-from pipeline.lake import Lake
-from pipeline.segments import load_schemes
-from pipeline.tables import CUSTOMER_SEGMENTS, ORDER_LINES, RAW_ORDER_LINES, REJECTED_ROWS, SEGMENT_PROFILES, Table
+from pipeline.definitions.company import HOUSE, load_company
+from pipeline.definitions.schemes import load_schemes
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_SEGMENTS, ORDER_LINES, RAW_ORDER_LINES, REJECTED_ROWS, SEGMENT_PROFILES, Table
 
 ALL_DAYS = "day=*/known=*/part-0.parquet"
 

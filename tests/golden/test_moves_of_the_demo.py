@@ -8,14 +8,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from nights import night_environment
+from support.nights import night_environment
 
-from pipeline import steps
 from pipeline.calendar import days_between
-from pipeline.company import HOUSE
-from pipeline.lake import Lake
-from pipeline.moves import REASONS
-from pipeline.tables import ORDER_LINES, SEGMENT_MOVES
+from pipeline.definitions.company import HOUSE
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import ORDER_LINES, SEGMENT_MOVES
+from pipeline.operations import steps
+from pipeline.segmentation.moves import REASONS
 
 FIRST, LAST, NEW_YEAR = date(2013, 12, 28), date(2014, 1, 5), date(2014, 1, 1)
 BUYING = ("behaviour_clusters", "lifecycle", "rfm", "value_tier")

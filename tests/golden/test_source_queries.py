@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from pipeline.calendar import BEGINNING, first_instant
-from pipeline.company import Company, load_company
-from pipeline.tables import SOURCE_TABLES
+from pipeline.definitions.company import Company, load_company
+from pipeline.lake.tables import SOURCE_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

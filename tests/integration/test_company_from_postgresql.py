@@ -8,11 +8,11 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
-from nights import run_night, tree_bytes
 from psycopg import sql
+from support.nights import run_night, tree_bytes
 
-from pipeline.company import HOUSE, load_company
-from pipeline.lake import Lake
+from pipeline.definitions.company import HOUSE, load_company
+from pipeline.lake.lake import Lake
 
 DEMO = HOUSE / "examples" / "adventureworks"
 POSTGRESQL_TYPES = {"UTINYINT": "SMALLINT", "DOUBLE": "DOUBLE PRECISION", "VARCHAR": "TEXT"}

@@ -6,17 +6,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from builders import a_company
 from psycopg import sql
-from published_nights import published_segments, write_night
-from traces import traces
+from support.builders import a_company
+from support.published_nights import published_segments, write_night
+from support.traces import traces
 
-from pipeline.company import Company, Target
-from pipeline.erasure.erasing import erase, finish_erasures
-from pipeline.erasure.ledger import Ledger
+from pipeline.definitions.company import Company, Target
 from pipeline.errors import TransientError
-from pipeline.lake import Lake
-from pipeline.publish.publication import publish
+from pipeline.ingestion.erased.ledger import Ledger
+from pipeline.lake.lake import Lake
+from pipeline.operations.erasure.erase import erase, finish_erasures
+from pipeline.publication.publish import publish
 
 MONDAY, TUESDAY = date(2025, 3, 3), date(2025, 3, 4)
 ZOE = "Zoë'); DROP TABLE x; -- 7f3a51"

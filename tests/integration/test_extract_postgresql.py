@@ -12,7 +12,7 @@ from urllib.parse import quote
 import psycopg
 import pyarrow as pa
 import pytest
-from extractions import (
+from support.extractions import (
     Shop,
     a_customer,
     a_line,
@@ -29,13 +29,13 @@ from extractions import (
     write_files,
     write_query,
 )
-from nights import tree_bytes
+from support.nights import tree_bytes
 
-from pipeline.company import Company
+from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
-from pipeline.lake import Lake
-from pipeline.tables import LATE_DAYS, RAW_CUSTOMERS, RAW_ORDER_LINES, REJECTED_ROWS, Column, Kind
-from pipeline.validate import validate_sources
+from pipeline.ingestion.validate import validate_sources
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import LATE_DAYS, RAW_CUSTOMERS, RAW_ORDER_LINES, REJECTED_ROWS, Column, Kind
 
 DAY = date(2024, 3, 31)
 LINES_SQL = "SELECT order_id, line AS line_number, customer_id, sold_at AS ordered_at, pieces AS quantity, paid AS net_amount FROM lines"

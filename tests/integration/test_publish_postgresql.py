@@ -10,21 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from builders import a_company, write_rows
 from psycopg import sql
-from published_nights import SCHEME, TARGET_TABLES, a_row, no_connections, published_segments, target_rows, write_memberships, write_night
+from support.builders import a_company, write_rows
+from support.published_nights import (
+    SCHEME,
+    TARGET_TABLES,
+    a_row,
+    no_connections,
+    published_segments,
+    target_rows,
+    write_memberships,
+    write_night,
+)
 
-from pipeline.company import Target
+from pipeline.definitions.company import Target
 from pipeline.errors import ConfigError, DataError, TransientError
-from pipeline.lake import Lake
-from pipeline.publish.publication import current_publication, publish
-from pipeline.tables import SEGMENT_PROFILES
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.publication.publish import current_publication, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pipeline.company import Company
+    from pipeline.definitions.company import Company
 
     Connections = Callable[[str], str]
     Operator = psycopg.Connection

@@ -13,11 +13,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from builders import a_company
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.builders import a_company
 
-from pipeline.clusters import (
+from pipeline.definitions.json_fields import LARGEST_NUMBER
+from pipeline.models.clusters import (
     Cluster,
     ClusterModel,
     ClusterScheme,
@@ -28,8 +29,7 @@ from pipeline.clusters import (
     model_from_json,
     to_json,
 )
-from pipeline.clusters.algorithms import nearest
-from pipeline.clusters.fields import LARGEST_NUMBER
+from pipeline.models.clusters.algorithms import nearest
 
 DAY = date(2024, 3, 31)
 DATABASE = duckdb.connect(config={"threads": 1})

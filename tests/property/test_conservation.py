@@ -12,14 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from builders import a_company, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nights import tree_bytes
+from support.builders import a_company, write_rows
+from support.nights import tree_bytes
 
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMERS, ORDER_LINES, RAW_CUSTOMERS, RAW_ORDER_LINES, RAW_PROSPECTS, REJECTED_ROWS
-from pipeline.validate import validate_sources
+from pipeline.ingestion.validate import validate_sources
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMERS, ORDER_LINES, RAW_CUSTOMERS, RAW_ORDER_LINES, RAW_PROSPECTS, REJECTED_ROWS
 
 NIGHT = date(2024, 3, 31)  # a day of 23 hours in Berlin
 DAYS = [NIGHT - timedelta(days=back) for back in (40, 2, 1, 0)]

@@ -9,14 +9,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from builders import a_company, an_order_line, features_by_customer, write_order_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.builders import a_company, an_order_line, features_by_customer, write_order_lines
 
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.features import compute_features, compute_rollups
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM
+from pipeline.features.features import compute_features, compute_rollups
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM
 
 NIGHT = date(2024, 3, 31)
 FEW = settings(max_examples=12, deadline=None, derandomize=True)

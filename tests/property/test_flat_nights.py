@@ -14,15 +14,15 @@ from typing import Any
 
 import duckdb
 import pytest
-from builders import a_company, an_order_line, write_customers, write_order_lines
 from sqlglot import exp
+from support.builders import a_company, an_order_line, write_customers, write_order_lines
 
-from pipeline.caches import FOLDER, desk, forget_all, stored, take
-from pipeline.company import Company
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.features import compute_features, compute_rollups
-from pipeline.lake import Lake
-from pipeline.tables import (
+from pipeline.definitions.company import Company
+from pipeline.features.cache import FOLDER, desk, forget_all, stored, take
+from pipeline.features.features import compute_features, compute_rollups
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import (
     BASE_STATES,
     CHANGED_STATES,
     CUSTOMER_ARCHIVES,
@@ -143,7 +143,7 @@ def recomputed(caplog: pytest.LogCaptureFixture) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "pipeline.states")
+    caplog.set_level(logging.INFO, "pipeline.features.customer_states")
     return caplog
 
 

@@ -11,18 +11,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.dataset as ds
-from builders import write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nights import tree_bytes
+from support.builders import write_rows
+from support.nights import tree_bytes
 
-from pipeline.engines import Engine
-from pipeline.engines.duckdb import DuckDBEngine
 from pipeline.errors import ConfigError
-from pipeline.history import telling
-from pipeline.intervals import keep_intervals
-from pipeline.lake import Lake
-from pipeline.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
+from pipeline.segmentation.history import telling
+from pipeline.segmentation.intervals import keep_intervals
 
 DAYS = [date(2024, 2, 26) + timedelta(offset) for offset in range(6)]
 KNOWN = [DAYS[-1] + timedelta(offset) for offset in range(3)]

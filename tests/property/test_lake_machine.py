@@ -24,17 +24,17 @@ import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from nights import NO_GATES, run_night, tree_bytes, write_shop
-from published_nights import no_connections, target_rows
+from support.nights import NO_GATES, run_night, tree_bytes, write_shop
+from support.published_nights import no_connections, target_rows
 
-from pipeline.company import load_company
-from pipeline.erasure.erasing import erase
+from pipeline.definitions.company import load_company
 from pipeline.errors import DataError
-from pipeline.lake import Lake
-from pipeline.parquet import is_whole
-from pipeline.publish.publication import current_publication
-from pipeline.publish.rollback import roll_back
-from pipeline.tables import CUSTOMER_FEATURES, RAW_ORDER_LINES
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import is_whole
+from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_ORDER_LINES
+from pipeline.operations.erasure.erase import erase
+from pipeline.publication.publish import current_publication
+from pipeline.publication.rollback import roll_back
 
 FIRST = date(2024, 3, 1)
 STARTED = (FIRST, date(2024, 3, 2), date(2024, 3, 4))

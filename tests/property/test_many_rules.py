@@ -11,17 +11,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from builders import write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
+from support.builders import write_rows
 
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.lake import Lake
-from pipeline.rules import Vocabulary, parse_rule, rule_value
-from pipeline.segments.decision_lookup import Found, first_of
-from pipeline.segments.decision_tree import FEW_RULES
-from pipeline.tables import CUSTOMER_FEATURES
+from pipeline.definitions.rules import Vocabulary, parse_rule, rule_value
+from pipeline.definitions.schemes.decision_lookup import Found, first_of
+from pipeline.definitions.schemes.decision_tree import FEW_RULES
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES
 
 NIGHT = date(2024, 3, 31)
 KINDS = {column.name: column.kind for column in CUSTOMER_FEATURES.columns}

@@ -9,17 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nights import tree_bytes
+from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines
+from support.nights import tree_bytes
 
-from pipeline.company import Company
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.lake import Lake
-from pipeline.memberships import compute_segments
-from pipeline.moves import REASONS, keep_moves
-from pipeline.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES, Column, Kind
+from pipeline.definitions.company import Company
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES, Column, Kind
+from pipeline.segmentation.memberships import compute_segments
+from pipeline.segmentation.moves import REASONS, keep_moves
 
 NIGHTS = [date(2024, 2, 29) + timedelta(offset) for offset in (0, 1, 3)]
 CUSTOMERS = [f"c{number}" for number in range(6)]

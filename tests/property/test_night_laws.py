@@ -9,12 +9,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from nights import run_night, tree_bytes, write_shop
+from support.nights import run_night, tree_bytes, write_shop
 
-from pipeline.company import load_company
-from pipeline.lake import Lake
-from pipeline.publish.publication import current_publication
-from pipeline.tables import CUSTOMER_FEATURES
+from pipeline.definitions.company import load_company
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.publication.publish import current_publication
 
 FIRST, LAST = date(2024, 3, 1), date(2024, 3, 4)
 NIGHT_TABLES = (

@@ -13,13 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders import a_company
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from published_nights import SCHEME, manifest, no_connections, publications, published_segments, target_rows, write_night
+from support.builders import a_company
+from support.published_nights import SCHEME, manifest, no_connections, publications, published_segments, target_rows, write_night
 
-from pipeline.lake import Lake
-from pipeline.publish.publication import current_publication, publish
+from pipeline.lake.lake import Lake
+from pipeline.publication.publish import current_publication, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.parquet import ROW_GROUP_ROWS, write_parquet
-from pipeline.tables import Kind
+from pipeline.lake.parquet import ROW_GROUP_ROWS, write_parquet
+from pipeline.lake.tables import Kind
 
 COUNT = 2 * ROW_GROUP_ROWS + 7
 HIGHEST = Decimal("99999999999999.9999")

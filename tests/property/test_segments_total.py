@@ -11,17 +11,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from builders import a_company, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
+from support.builders import a_company, write_rows
 
-from pipeline.engines.duckdb import DuckDBEngine
+from pipeline.definitions.rules import Vocabulary, parse_rule, rule_value
+from pipeline.definitions.schemes import Scheme, load_schemes, segments_statement
 from pipeline.errors import ConfigError
-from pipeline.lake import Lake
-from pipeline.rules import Vocabulary, parse_rule, rule_value
-from pipeline.segments import Scheme, load_schemes, segments_statement
-from pipeline.tables import CUSTOMER_FEATURES
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES
 
 NIGHT = date(2024, 3, 31)
 KINDS = {column.name: column.kind for column in CUSTOMER_FEATURES.columns}

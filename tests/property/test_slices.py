@@ -8,14 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from builders import an_order_line, write_order_lines
+from support.builders import an_order_line, write_order_lines
 
-from pipeline.engines.duckdb import DuckDBEngine
-from pipeline.features import compute_rollups
-from pipeline.lake import Lake
-from pipeline.recompute import BY_CUSTOMER, CONDENSED, Horizon, all_states_statement
-from pipeline.slices import Slice, between, cut_points, rows_by_slice, slices_of
-from pipeline.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, Kind, Table
+from pipeline.features.customer_slices import Slice, between, cut_points, rows_by_slice, slices_of
+from pipeline.features.features import compute_rollups
+from pipeline.features.rollup_set import BY_CUSTOMER, CONDENSED, Horizon, all_states_statement
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, Kind, Table
 
 NIGHT = date(2024, 3, 31)
 SLICED = [table.name for table in BY_CUSTOMER]

@@ -9,15 +9,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from nights import night_environment, run_night, write_shop
-from traces import traces
+from support.nights import night_environment, run_night, write_shop
+from support.traces import traces
 from typer.testing import CliRunner
 
-from pipeline import steps
 from pipeline.cli import app
 from pipeline.errors import GateClosed, PipelineError, SchemaDrift
-from pipeline.lake import Lake
-from pipeline.tables import ALL_TABLES, PUBLISHED_TABLES
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import ALL_TABLES, PUBLISHED_TABLES
+from pipeline.operations import steps
 
 ID, MAIL, ORDER, PAID = "idcanary7f3a", "mailcanary9b2c", "ordercanary4d1e", "31415926.53"
 TRACES = (ID, MAIL, ORDER, "31415926", "1987-06-05")

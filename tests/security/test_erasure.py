@@ -20,22 +20,22 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from killing import Killer, copied, killer
-from nights import night_environment, run_night, tree_bytes, write_shop
-from published_nights import no_connections, published_files, published_segments, target_rows
-from traces import traces
+from support.killing import Killer, copied, killer
+from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.published_nights import no_connections, published_files, published_segments, target_rows
+from support.traces import traces
 from typer.testing import CliRunner
 
-from pipeline import steps
 from pipeline.cli import app
-from pipeline.company import load_company
-from pipeline.erasure.erasing import beside_erasures, erase, finish_erasures
-from pipeline.erasure.hashes import ErasedIds
-from pipeline.erasure.ledger import Ledger, Receipt
+from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError, DataError, LockTimeout
-from pipeline.lake import Lake
-from pipeline.publish.pointer import current_publication, folder_of, publication_ids
-from pipeline.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
+from pipeline.ingestion.erased.hashes import ErasedIds
+from pipeline.ingestion.erased.ledger import Ledger, Receipt
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
+from pipeline.operations import steps
+from pipeline.operations.erasure.erase import beside_erasures, erase, finish_erasures
+from pipeline.publication.current import current_publication, folder_of, publication_ids
 
 CANARY = "7f3a51"
 ZOE, ADA = f"Zoë's {CANARY}", "ada"

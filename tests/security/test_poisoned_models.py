@@ -12,12 +12,20 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from builders import a_company
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.builders import a_company
 
-from pipeline.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, load_cluster_schemes, model_from_json, to_json
 from pipeline.errors import DataError
+from pipeline.models.clusters import (
+    Cluster,
+    ClusterModel,
+    ModelFeature,
+    assignment_statement,
+    load_cluster_schemes,
+    model_from_json,
+    to_json,
+)
 
 DATABASE = duckdb.connect(config={"threads": 1})
 WATCHED = ("exec", "compile", "import", "open", "os.", "subprocess.", "socket.", "pickle.", "marshal.", "ctypes.")

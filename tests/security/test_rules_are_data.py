@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
+from pipeline.definitions.rules import Vocabulary, parse_rule
 from pipeline.errors import ConfigError
-from pipeline.rules import Vocabulary, parse_rule
-from pipeline.tables import Kind
+from pipeline.lake.tables import Kind
 
 NAMES = {
     "r_score": Kind.INTEGER,

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import a_company, an_attribute, write_rows
-from nights import tree_bytes
-from raw_nights import NIGHT, a_raw_line, write_raw
+from support.builders import a_company, an_attribute, write_rows
+from support.nights import tree_bytes
+from support.raw_nights import NIGHT, a_raw_line, write_raw
 
-from pipeline.company import Company
+from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, GateClosed
-from pipeline.lake import Lake
-from pipeline.report.validation import validation_page
-from pipeline.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, Column, Kind
-from pipeline.validate import validate_features, validate_segments, validate_sources
+from pipeline.ingestion.validate import validate_features, validate_segments, validate_sources
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, Column, Kind
+from pipeline.reporting.pages.validation import validation_page, write_validation_page
 
 CANARY = "canary7f3a"
 AMOUNT = Decimal("31415926.5358")
@@ -68,6 +68,7 @@ def test_a_refused_night_names_rules_and_counts_but_no_value(
     write_raw(company, lake, marked_lines(), customers=people * 2, prospects=people)
     with caplog.at_level(logging.DEBUG), pytest.raises(GateClosed) as refused:
         validate_sources(company, lake, NIGHT)
+    write_validation_page(company, lake, NIGHT)
     shown = capfd.readouterr()
     assert_no_trace(f"{refused.value} {refused.value.__cause__} {caplog.text} {shown.out} {shown.err}")
     assert_no_trace(outputs(lake).decode("utf-8", "replace"))
@@ -102,6 +103,7 @@ def test_wrong_features_and_segments_are_named_without_values(company: Company, 
     for check in (validate_features, validate_segments):
         with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as stopped:
             check(company, lake, NIGHT)
+        write_validation_page(company, lake, NIGHT)
         assert_no_trace(f"{stopped.value} {caplog.text}")
     assert_no_trace(outputs(lake).decode("utf-8", "replace"))
 

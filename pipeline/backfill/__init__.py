@@ -1,6 +1,0 @@
-"""A range of nights again: planned, worked off by one or more processes, resumed where it stopped, told what changed."""
-
-from pipeline.backfill.plan import Asked, Plan, PlannedNight, planned
-from pipeline.backfill.running import Report, Watch, run_backfill
-
-__all__ = ["Asked", "Plan", "PlannedNight", "Report", "Watch", "planned", "run_backfill"]

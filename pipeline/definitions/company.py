@@ -1,0 +1,261 @@
+"""A company is a folder: `company.toml`, `sources/*.sql`, and what it overrides of our defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pipeline.calendar import business_day
+from pipeline.definitions.fields import Definition, Section, definition_in, read_definition, require_identifier
+from pipeline.definitions.gate_limits import Limits, limits_of
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Column, Kind, Table
+
+HOUSE = Path(__file__).resolve().parents[2]
+_CRON = re.compile(r"[0-9*,/LW#-]+ [0-9*,/LW#-]+( [0-9A-Za-z*,/#-]+){3}")
+MOST_DAYS = 36_525  # a century: more is a slip of the hand, and no date a million days back can be written
+EARLIEST_DAY = date(1900, 1, 1)
+LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One column of `sources/customers.sql` beyond the declared ones."""
+
+    column: Column
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where customers and order lines come from; `connection` names a database, never holds its password."""
+
+    kind: Literal["files", "postgresql"]
+    folder: Path | None = None
+    connection: str = ""
+    column_types: Mapping[str, Mapping[str, str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Database that segment tables are published to besides Parquet."""
+
+    kind: Literal["sqlite", "postgresql"] = "sqlite"
+    connection: str = ""
+    schema: str = "segments"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Definitions that were valid from `day` and are files no more: their texts by folder and stem, kept in `file`."""
+
+    day: date
+    file: Path
+    texts: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Everything that differs between companies; read once, never changed."""
+
+    folder: Path
+    name: str
+    zone: ZoneInfo
+    currency: str
+    first_day: date
+    last_day: date | None
+    schedule: str
+    window_days: int
+    lookback_days: int
+    late_check_days: int
+    rejected_share_limit: float
+    source: Source
+    target: Target
+    attributes: tuple[Attribute, ...]
+    language: str = "en"
+    customer_language: str = ""
+    limits: Limits = field(default_factory=Limits)
+    kept: Kept | None = None
+
+    def table(self, table: Table) -> Table:
+        """Return `table` with this company's attribute columns where the table carries them.
+
+        Attributes with personal data stay with the customers and never enter the features.
+        """
+        if table.name in (RAW_CUSTOMERS.name, RAW_PROSPECTS.name, CUSTOMERS.name):
+            return table.with_columns(attribute.column for attribute in self.attributes)
+        if table.name == CUSTOMER_FEATURES.name:
+            return table.with_columns(a.column for a in self.attributes if not a.column.pii)
+        return table
+
+    def require_day(self, day: date, *, now: datetime) -> date:
+        """Return `day` if its night can be run at the instant `now`; raises ConfigError before the first day or for one not over."""
+        last = business_day(now, self.zone)
+        if not self.first_day <= day <= last:
+            raise ConfigError(
+                f"{day} cannot be run: {self.name} begins on {self.first_day}, and the last whole day is {last}",
+                where=str(self.folder / "company.toml"),
+                todo="Choose a day between them.",
+            )
+        return day
+
+    def source_file(self, source: str) -> Path:
+        """Return the path of `sources/<source>.sql`, which an optional source may lack."""
+        return self.folder / "sources" / f"{source}.sql"
+
+    def definitions(self, folder: str, suffix: str) -> dict[str, Definition]:
+        """Return definitions by stem: ours, each replaced by the company's file of the same name; or what was kept of them.
+
+        Raises ConfigError where a file is not text.
+        """
+        if self.kept is not None:
+            return {name: Definition(self.kept.file / folder / f"{name}{suffix}", text) for name, text in self.kept.texts[folder].items()}
+        ours, theirs = HOUSE / folder, self.folder / folder
+        files = {path.stem: path for root in (ours, theirs) for path in sorted(root.glob(f"*{suffix}"))}
+        return {name: definition_in(file) for name, file in files.items()}
+
+
+def load_company(folder: Path) -> Company:
+    """Return the company that `folder` describes.
+
+    Raises ConfigError naming file and key where something is missing, unknown or of the wrong type.
+    """
+    file = folder / "company.toml"
+    if not file.is_file():
+        raise ConfigError(
+            "no company.toml here",
+            where=str(folder),
+            todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
+        )
+    content = read_definition(file)
+    source = content.section("source")
+    gates = content.section("gates")
+    limits = limits_of(gates)
+    rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
+    target = content.section("publish")
+    company = Company(
+        folder=folder.resolve(),
+        name=content.take("name", str),
+        zone=_zone(content),
+        currency=content.take("currency", str),
+        language=content.take("language", str, default="en"),
+        customer_language=content.take("customer_language", str, default=""),
+        first_day=content.take("first_day", date),
+        last_day=content.take("last_day", date, default=None),
+        schedule=content.take("schedule", str, default="0 4 * * *"),
+        window_days=content.take("window_days", int, default=365),
+        lookback_days=content.take("lookback_days", int, default=3),
+        late_check_days=content.take("late_check_days", int, default=30),
+        rejected_share_limit=1.0 if "rejected" in limits.off else rejected,
+        source=_source(source, folder),
+        target=_target(target),
+        attributes=tuple(_attributes(content.section("attributes"))),
+        limits=limits,
+    )
+    for section in (content, gates, target, source):
+        section.refuse_the_rest()
+    _require_sense(company, file)
+    _require_sources(company)
+    return company
+
+
+def _require_sense(company: Company, file: Path) -> None:
+    flags, texts = (_carried(company, kind) for kind in (Kind.FLAG, Kind.TEXT))
+    judged = company.limits.reachable_attribute
+    faults = {
+        f"`window_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.window_days <= MOST_DAYS,
+        f"`lookback_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.lookback_days <= MOST_DAYS,
+        f"`late_check_days` must lie between 0 and {MOST_DAYS}": not 0 <= company.late_check_days <= MOST_DAYS,
+        f"`first_day` must not lie before {EARLIEST_DAY}": company.first_day < EARLIEST_DAY,
+        "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
+        "`gates.reachable_attribute` must name a true-or-false attribute without personal data": judged not in flags,
+        "`customer_language` must name a text attribute without personal data": company.customer_language not in texts,
+        "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,
+        "`schedule` must be five cron fields, such as 0 4 * * *": not _CRON.fullmatch(company.schedule),
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise ConfigError(fault, where=str(file), todo="Correct the setting.")
+
+
+def _carried(company: Company, kind: Kind) -> set[str]:
+    """Return the attributes of this `kind` that the features carry, and no name at all."""
+    return {"", *(a.column.name for a in company.attributes if a.column.kind is kind and not a.column.pii)}
+
+
+def _zone(content: Section) -> ZoneInfo:
+    name = content.take("time_zone", str)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ConfigError(
+            f"`time_zone` is `{name}`, which is no IANA time zone",
+            where=str(content.file),
+            todo='Write a name such as "Europe/Berlin".',
+        ) from None
+
+
+def _source(section: Section, folder: Path) -> Source:
+    kind = section.choose("kind", ("files", "postgresql"), default="files")
+    if kind == "postgresql":
+        return Source(kind="postgresql", connection=section.take("connection", str))
+    root = _package_folder(section) or folder
+    types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
+    return Source(kind="files", folder=(root / section.take("path", str, default="data")).resolve(), column_types=types)
+
+
+def _package_folder(section: Section) -> Path | None:
+    package = section.take("package", str, default="")
+    if not package:
+        return None
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            f"the Python package `{package}` is not installed",
+            where=str(section.file),
+            todo="Install it beside the pipeline, or set `path` to a folder of files.",
+        )
+    return Path(spec.origin).parent
+
+
+def _target(section: Section) -> Target:
+    kind = section.choose("kind", ("sqlite", "postgresql"), default="sqlite")
+    if kind == "sqlite":
+        return Target()
+    schema = section.take("schema", str, default="segments")
+    return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
+
+
+def _attributes(sections: Section) -> list[Attribute]:
+    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
+    attributes = []
+    for name, section in sections.sections():
+        require_identifier(name, "the name of the attribute", str(sections.file))
+        column = Column(
+            name,
+            Kind[section.choose("kind", kinds, default="text").upper()],
+            section.take("description", str, default=""),
+            pii=section.take("pii", bool, default=False),
+        )
+        attributes.append(Attribute(column, section.choose("level", LEVELS)))
+        section.refuse_the_rest()
+        if name in CUSTOMER_FEATURES.column_names or name in CUSTOMERS.column_names:
+            raise ConfigError(f"the attribute `{name}` has the name of a feature", where=str(sections.file))
+    return attributes
+
+
+def _require_sources(company: Company) -> None:
+    for source in ("customers", "order_lines"):
+        if not company.source_file(source).is_file():
+            raise ConfigError(
+                f"sources/{source}.sql is missing",
+                where=str(company.folder),
+                todo="Write a query whose columns are those of the table; README shows them.",
+            )

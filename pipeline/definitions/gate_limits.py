@@ -1,0 +1,78 @@
+"""The limits of the gates, as a company sets them under [gates] of company.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pipeline.definitions.fields import Section
+from pipeline.errors import ConfigError
+from pipeline.spelling import did_you_mean
+
+GATES = ("freshness", "volume", "rejected", "vanished", "reachability", "swallowed", "churn")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a night may differ by from the recent past; a measured value on its limit passes.
+
+    `quiet_days`             days without an order line up to the night
+    `volume_weeks`           weeks that are the recent past
+    `volume_low_factor`      fewest order lines, times the median of the same weekdays
+    `volume_high_factor`     most order lines of a day, times the busiest day
+    `vanished_share_limit`   customers of the last good publication that are gone
+    `reachable_attribute`    true-or-false attribute of a customer who can be written to; none by default
+    `reachable_fall_limit`   fall of the share of such customers, relative to what it was
+    `swallowed_share_limit`  share that one segment of a scheme may hold ...
+    `swallowed_growth_limit` ... unless it grew by no more than this
+    `churn_share_limit`      customers that change segment in one night, per scheme
+    `smallest_population`    with fewer customers the last three of these say nothing and are not measured
+    `off`                    gates switched off
+    """
+
+    quiet_days: int = 2
+    volume_weeks: int = 8
+    volume_low_factor: float = 0.1
+    volume_high_factor: float = 5.0
+    vanished_share_limit: float = 0.1
+    reachable_attribute: str = ""
+    reachable_fall_limit: float = 0.1
+    swallowed_share_limit: float = 0.8
+    swallowed_growth_limit: float = 0.1
+    churn_share_limit: float = 0.25
+    smallest_population: int = 100
+    off: tuple[str, ...] = ()
+
+
+_KINDS: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "tuple[str, ...]": list}
+
+
+def limits_of(section: Section) -> Limits:
+    """Return what [gates] says; raises ConfigError naming the setting that makes no sense."""
+    given = {field.name: section.take(field.name, _KINDS[str(field.type)], default=field.default) for field in fields(Limits)}
+    limits = Limits(**{**given, "off": tuple(given["off"])})
+    for gate in limits.off:
+        if gate not in GATES:
+            raise ConfigError(
+                f"`gates.off` names `{gate}`{did_you_mean(str(gate), GATES)}",
+                where=str(section.file),
+                todo=f"Choose among {', '.join(GATES)}.",
+            )
+    _require_sense(limits, str(section.file))
+    return limits
+
+
+def _require_sense(limits: Limits, where: str) -> None:
+    shares = ("vanished_share_limit", "reachable_fall_limit", "swallowed_growth_limit", "churn_share_limit")
+    faults = {f"`gates.{name}` must lie between 0 and 1": not 0 <= getattr(limits, name) <= 1 for name in shares}
+    faults |= {
+        "`gates.swallowed_share_limit` must lie between 0.5 and 1": not 0.5 <= limits.swallowed_share_limit <= 1,  # noqa: PLR2004
+        "`gates.quiet_days` must lie between 0 and 366": not 0 <= limits.quiet_days <= 366,  # noqa: PLR2004
+        "`gates.volume_weeks` must lie between 4 and 52": not 4 <= limits.volume_weeks <= 52,  # noqa: PLR2004
+        "`gates.volume_low_factor` must lie between 0 and 1": not 0 <= limits.volume_low_factor <= 1,
+        "`gates.volume_high_factor` must be a number from 1 on": not 1 <= limits.volume_high_factor < float("inf"),
+        "`gates.smallest_population` must be 1 or more": limits.smallest_population < 1,
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise ConfigError(fault, where=where, todo="Correct the setting, or name the gate in `off` to do without it.")

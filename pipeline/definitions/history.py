@@ -1,0 +1,165 @@
+"""The definitions valid on a night: those of a night run for the first time stay, so that it can be computed again as it was.
+
+    lake/definitions/<day>.json    what decides features, segments and rejected rows, valid from that day
+
+The newest night is computed by the files as they are, and they are kept where they differ from what was valid before. An
+older one goes by what was newest on its day, else by the earliest there is. A restatement goes by the files. What was kept
+for a night that nobody could read goes once a later night is read by other definitions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipeline.definitions.company import Attribute, Company, Kept
+from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
+from pipeline.errors import ConfigError, DataError
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, Kind
+
+FOLDERS = {"segments": ".toml", "expectations": ".json"}
+
+
+def company_of_night(lake: Lake, company: Company, day: date, known: date) -> Company:
+    """Return `company` as night `day` is computed by it, and keep its definitions where the night is the newest."""
+    if known != day:
+        return company
+    with lake.lock("definitions"):
+        nights = [*lake.nights(EXTRACTIONS), *lake.nights(CUSTOMER_SEGMENTS)]
+        if day >= max([day, *_kept_days(lake), *nights]):
+            _keep(lake, company, day, last_read=max((night for night in nights if night < day), default=date.min))
+            return company
+    return company_valid(lake, company, day)
+
+
+def company_valid(lake: Lake, company: Company, day: date) -> Company:
+    """Return `company` with the definitions and settings valid on `day`, or as it is where the files still say the same.
+
+    Raises DataError where what was kept of them is damaged.
+    """
+    days = _kept_days(lake)
+    if not days:
+        return company
+    file = _file(lake, max((kept for kept in days if kept <= day), default=days[0]))
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        return company if _is_said_by(company, content) else _with(company, file, content)
+    except (ValueError, KeyError, TypeError):
+        raise DataError("the definitions kept for this day are damaged", where=str(file), todo="Put the file back from a copy.") from None
+
+
+def company_of_computed(lake: Lake, company: Company, day: date, known: date) -> Company:
+    """Return `company` as night `day` was computed by it, whatever the files say by the time it is judged or published."""
+    return company_valid(lake, company, day) if known == day else company
+
+
+def definitions_digest(company: Company) -> str:
+    """Return a short digest of all that decides features and segments besides data and models."""
+    content = {"settings": _settings(company), "segments": _texts(company, "segments")}
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _keep(lake: Lake, company: Company, day: date, *, last_read: date) -> None:
+    """Keep what the files say from `day` on, unless they say what was valid before, or nothing that could be computed."""
+    text = _text(company)
+    earlier = [kept for kept in _kept_days(lake) if kept < day]
+    unused = [kept for kept in earlier if kept > last_read and not _is_kept(lake, kept, text)]
+    before = max((kept for kept in earlier if kept not in unused), default=None)
+    if before is not None and _is_kept(lake, before, text):
+        unused.append(day)
+    elif not _is_kept(lake, day, text):
+        if text is None or not _is_computable(company):
+            return
+        lake.write_text(_file(lake, day), text)
+    for kept in unused:
+        _file(lake, kept).unlink(missing_ok=True)
+
+
+def _is_kept(lake: Lake, day: date, text: str | None) -> bool:
+    file = _file(lake, day)
+    return file.exists() and file.read_text("utf-8") == text
+
+
+def _kept_days(lake: Lake) -> list[date]:
+    return sorted(date.fromisoformat(file.stem) for file in (lake.root / "definitions").glob("*.json"))
+
+
+def _file(lake: Lake, day: date) -> Path:
+    return lake.root / "definitions" / f"{day}.json"
+
+
+def _is_computable(company: Company) -> bool:
+    try:
+        load_schemes(company)
+        load_cluster_schemes(company)
+    except ConfigError:
+        return False
+    return True
+
+
+def _is_said_by(company: Company, content: Mapping[str, Any]) -> bool:
+    text = _text(company)
+    return text is not None and json.loads(text) == content
+
+
+def _text(company: Company) -> str | None:
+    """Return the document of what `company` says now, or None where a file is no text: the step that reads it will tell."""
+    try:
+        content = {"settings": _settings(company), **{folder: _texts(company, folder) for folder in FOLDERS}}
+    except ConfigError:
+        return None
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _texts(company: Company, folder: str) -> dict[str, str]:
+    return {name: definition.text for name, definition in company.definitions(folder, FOLDERS[folder]).items()}
+
+
+def _settings(company: Company) -> dict[str, Any]:
+    """Return the settings that shape the tables of a night. Limits are none of them: they are today's judgement."""
+    return {
+        "time_zone": company.zone.key,
+        "currency": company.currency,
+        "language": company.language,
+        "first_day": company.first_day.isoformat(),
+        "window_days": company.window_days,
+        "attributes": [_attribute(attribute) for attribute in company.attributes],
+    }
+
+
+def _attribute(attribute: Attribute) -> dict[str, Any]:
+    column = attribute.column
+    return {
+        "name": column.name,
+        "kind": column.kind.name.lower(),
+        "description": column.description,
+        "pii": column.pii,
+        "level": attribute.level,
+    }
+
+
+def _with(company: Company, file: Path, content: Mapping[str, Any]) -> Company:
+    settings = content["settings"]
+    return replace(
+        company,
+        zone=ZoneInfo(settings["time_zone"]),
+        currency=settings["currency"],
+        language=settings["language"],
+        first_day=date.fromisoformat(settings["first_day"]),
+        window_days=settings["window_days"],
+        attributes=tuple(_kept_attribute(attribute) for attribute in settings["attributes"]),
+        kept=Kept(date.fromisoformat(file.stem), file, {folder: content[folder] for folder in FOLDERS}),
+    )
+
+
+def _kept_attribute(attribute: Mapping[str, Any]) -> Attribute:
+    kind = Kind[attribute["kind"].upper()]
+    column = Column(attribute["name"], kind, attribute["description"], pii=attribute["pii"])
+    return Attribute(column, attribute["level"])

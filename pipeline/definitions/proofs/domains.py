@@ -1,0 +1,161 @@
+"""Every case that a rule can tell apart: for each column the values between, at and beyond the constants that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from itertools import pairwise, product
+from math import ceil, floor
+from typing import Any
+
+from sqlglot import exp
+
+from pipeline.definitions.rules import Value, rule_value
+from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
+
+Cell = Mapping[str, Value]
+
+_SCORES = range(1, 6)
+_PROSPECT: Cell = {"is_prospect": True, "r_score": None, "f_score": None, "m_score": None, "fm_score": None}
+CELLS: tuple[Cell, ...] = (
+    _PROSPECT,
+    *(
+        {"is_prospect": False, "r_score": r, "f_score": f, "m_score": m, "fm_score": (f + m + 1) // 2}
+        for r, f, m in product(_SCORES, repeat=3)
+    ),
+)
+"""Every combination of scores that a customer can have."""
+SCORES = frozenset(_PROSPECT)
+_REQUIRED = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.required)
+_COUNTS = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.kind is Kind.INTEGER)
+_ORDERED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
+_TEXT_AFTER, _TEXT_LAST = "\x01", chr(0x10FFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """What the names of rules can be: their kinds, and the segments of the schemes that are referred to.
+
+    `always` names columns that are never empty, though their values are not known.
+    """
+
+    kinds: Mapping[str, Kind]
+    segments: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    always: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """The smallest part of a rule that is true, false or unknown; `axis` names what decides it: columns, or the comparison itself."""
+
+    node: exp.Expr
+    axis: str
+    is_negated: bool = False
+
+
+SCORE_AXIS = "scores"
+_OPPOSITES: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.NEQ: exp.EQ, exp.GT: exp.LTE, exp.GTE: exp.LT}
+
+
+def atom_of(node: exp.Expr) -> Atom:
+    """Return `node` with the axis that decides it; what compares features with each other decides itself, together with its opposite."""
+    names = {column.name for column in node.find_all(exp.Column)}
+    if names and names <= SCORES:
+        return Atom(node, SCORE_AXIS)
+    if len(names) <= 1 and (not isinstance(node, _ORDERED) or _bounds(node) is not None):
+        return Atom(node, next(iter(names), ""))
+    opposite = _OPPOSITES.get(type(node))
+    plain = opposite(this=node.this, expression=node.expression) if opposite else node
+    return Atom(plain, f"({plain.sql()})", is_negated=opposite is not None)
+
+
+def is_open(axis: str) -> bool:
+    """Return whether an axis is a comparison of features with each other, taken to be true or false of anybody."""
+    return axis.startswith("(")
+
+
+def cases(axis: str, nodes: Iterable[exp.Expr], domains: Domains) -> list[Cell]:
+    """Return rows of values, one for each case of `axis` that `nodes` can tell apart."""
+    atoms = list(nodes)
+    if is_open(axis) or not axis:
+        return [{}]
+    if axis == SCORE_AXIS:
+        names = {column.name for node in atoms for column in node.find_all(exp.Column)}
+        return [dict(kept) for kept in dict.fromkeys(tuple((n, cell[n]) for n in _PROSPECT if n in names) for cell in CELLS)]
+    return [{axis: value} for value in _values(axis, atoms, domains)]
+
+
+def _values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Sequence[Value]:
+    if name in domains.segments:
+        return sorted(domains.segments[name])
+    kind = domains.kinds[name]
+    constants = sorted({bound for node in atoms for bound in _bounds(node) or ()}, key=lambda value: (str(type(value)), value))
+    values = sorted(set(_around(kind, constants)))
+    if name in _COUNTS:
+        values = [value for value in values if value >= 0]
+    return values if name in _REQUIRED or name in domains.always else [*values, None]
+
+
+def _around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
+    """Return a value of `kind` for each stretch that `constants` cut, and each constant that is such a value."""
+    if kind is Kind.FLAG:
+        return [True, False]
+    if kind is Kind.TEXT:
+        return ["", *(text for constant in constants for text in (constant, constant + _TEXT_AFTER)), _TEXT_LAST]
+    if kind is Kind.DATE:
+        return [day for constant in constants for day in _days_around(constant)] or [date(2000, 1, 1)]
+    if not constants:
+        return [1]
+    if kind is Kind.INTEGER:
+        return [number for constant in constants for number in (floor(constant) - 1, floor(constant), ceil(constant), ceil(constant) + 1)]
+    middles = [(low + high) / 2 for low, high in pairwise(constants)]
+    return sorted([constants[0] - 1, *constants, *middles, constants[-1] + 1])
+
+
+def _days_around(day: date) -> list[date]:
+    around = (day.toordinal() + step for step in (-1, 0, 1))
+    return [date.fromordinal(number) for number in around if date.min.toordinal() <= number <= date.max.toordinal()]
+
+
+def compared(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] | None:
+    """Return column side, operator and constant of a comparison, the column first; None for anything else."""
+    if not isinstance(node, _ORDERED):
+        return None
+    sides = (node.this, node.expression)
+    is_open = [_has_column(side) for side in sides]
+    if is_open == [True, False]:
+        return sides[0], type(node), rule_value(sides[1], {})
+    if is_open == [False, True]:
+        return sides[1], _MIRRORED.get(type(node), type(node)), rule_value(sides[0], {})
+    return None
+
+
+def _has_column(node: exp.Expr) -> bool:
+    while isinstance(node, exp.Cast | exp.Paren):
+        node = node.this
+    return isinstance(node, exp.Column) or (not isinstance(node, exp.Literal) and node.find(exp.Column) is not None)
+
+
+def _bounds(node: exp.Expr) -> list[Value] | None:
+    """Return the constants that one column is compared with; None where the comparison is another one."""
+    if isinstance(node, exp.In):
+        sides, constants = [node.this], node.expressions
+    elif isinstance(node, _ORDERED):
+        sides = [side for side in (node.this, node.expression) if side.find(exp.Column)]
+        constants = [side for side in (node.this, node.expression) if not side.find(exp.Column)]
+    else:
+        return []
+    if not all(is_plain(side) for side in sides):
+        return None
+    values = [rule_value(constant, {}) for constant in constants]
+    return [Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values if value is not None]
+
+
+def is_plain(node: exp.Expr) -> bool:
+    """Return whether `node` is a column, whatever type it is read as."""
+    while isinstance(node, exp.Cast | exp.Paren):
+        node = node.this
+    return isinstance(node, exp.Column)

@@ -1,0 +1,226 @@
+"""The letters of a rule: which lexemes it may have, how deep it may nest, and where it is wrong."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import ParseError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from pipeline.definitions.rules.parameters import Parameter, value_tokens
+from pipeline.errors import ConfigError
+from pipeline.spelling import did_you_mean
+
+MAX_CHARACTERS = 4_000
+MAX_PARENTHESES = 10
+MAX_SIGNS = 2
+MAX_DEPTH = 40
+SHOWN_CHARACTERS = 60
+LANGUAGE = (
+    "Use names, scheme.segment, @parameters, numbers, 'text', DATE '2026-01-31', TRUE, FALSE, "
+    "= <> < <= > >=, BETWEEN, IN, IS NULL, + - *, AND, OR, NOT, ( )."
+)
+
+_LEXEME = re.compile(
+    r"""
+    (?P<space>\s+)
+    |(?P<comment>--)
+    |(?P<text>'(?:[^'\n]|'')*')
+    |(?P<quoted>"(?:[^"\n]|"")+")
+    |(?P<number>[0-9]+(?:\.[0-9]+)?)
+    |(?P<date>(?i:date)(?=\s*'))
+    |(?P<reference>[^\W\d]\w*\.[^\W\d]\w*)
+    |(?P<word>[^\W\d]\w*)
+    |(?P<parameter>@[^\W\d]\w*)
+    |(?P<mark><>|!=|<=|>=|[-+*(),=<>])
+    """,
+    re.VERBOSE,
+)
+_WORDS = {
+    "and": TokenType.AND,
+    "or": TokenType.OR,
+    "not": TokenType.NOT,
+    "between": TokenType.BETWEEN,
+    "in": TokenType.IN,
+    "is": TokenType.IS,
+    "null": TokenType.NULL,
+    "true": TokenType.TRUE,
+    "false": TokenType.FALSE,
+}
+_MARKS = {
+    "(": TokenType.L_PAREN,
+    ")": TokenType.R_PAREN,
+    ",": TokenType.COMMA,
+    "+": TokenType.PLUS,
+    "-": TokenType.DASH,
+    "*": TokenType.STAR,
+    "=": TokenType.EQ,
+    "<>": TokenType.NEQ,
+    "!=": TokenType.NEQ,
+    "<": TokenType.LT,
+    "<=": TokenType.LTE,
+    ">": TokenType.GT,
+    ">=": TokenType.GTE,
+}
+_SIGNS = {TokenType.NOT, TokenType.DASH, TokenType.PLUS}
+# Joiners of letters in some scripts; every other invisible character can make a rule read unlike it works.
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = {"\u200c", "\u200d"}
+_REASONS = {
+    "@": ("the name of a parameter is missing", "Write @name, and give `name` a value under [parameters]."),
+    "$": ("parameters begin with @", "Write @name, and give `name` a value under [parameters]."),
+    ":": ("casts are not part of the rule language", LANGUAGE),
+    ".": ("a point stands within a number or between a scheme and `segment`", "Write rfm.segment, and 0.5 for .5"),
+    ";": ("a rule is one condition", "Remove everything from the semicolon on."),
+    "/": ("division is not part of the rule language", "Write `a > 2 * b` for `a / b > 2`."),
+    "-": ("comments are not part of the rule language", "Put remarks in the definition file after a #."),
+    "`": ("names are not quoted like this", 'Write "name" or just name.'),
+    "'": ("this text is not closed on its line", "Add the closing quote; a quote within text is written twice: ''."),
+    '"': ("this name is not closed on its line", "Add the closing quote."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """A rule as written, where, and the values of the parameters that it may name."""
+
+    text: str
+    where: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    def refusal(self, what: str, at: int, todo: str) -> ConfigError:
+        """Return the error that points at character `at` of the text."""
+        start = self.text.rfind("\n", 0, at) + 1
+        line, column = self.text.count("\n", 0, at) + 1, at - start + 1
+        first = max(start, at - SHOWN_CHARACTERS)
+        shown = self.text[first : at + SHOWN_CHARACTERS].split("\n", 1)[0]
+        caret = " " * (at - first) + "^"
+        place = f"column {column}" if line == 1 else f"line {line}, column {column}"
+        return ConfigError(f"{what}\n    {_printable(shown)}\n    {caret}", where=f"{self.where}, {place} of the rule", todo=todo)
+
+
+def parsed(rule: RuleText) -> exp.Expr:
+    """Return the syntax tree of `rule`, whose nodes are still to be checked; leaves know their position."""
+    tokens = _tokens(rule)
+    _refuse_nesting(rule, tokens)
+    try:
+        tree = DuckDB().parser().parse_into(exp.Condition, tokens, rule.text)[0]
+    except ParseError as error:
+        raise rule.refusal(*_misfit(error, tokens)) from None
+    if tree is None:
+        raise rule.refusal("the rule is empty", 0, "Write a condition such as `recency_days <= 30`.")
+    if _depth(tree) > MAX_DEPTH:
+        raise rule.refusal("too many operations in a row", position(tree), "Split the rule.")
+    return tree
+
+
+def position(node: exp.Expr) -> int:
+    """Return where in its text the first leaf below `node` begins."""
+    return min((leaf.meta["start"] for leaf in node.walk() if "start" in leaf.meta), default=0)
+
+
+def _tokens(rule: RuleText) -> list[Token]:
+    if len(rule.text) > MAX_CHARACTERS:
+        raise rule.refusal(f"the rule is longer than {MAX_CHARACTERS} characters", 0, "Split it into several segments.")
+    _refuse_invisible(rule)
+    tokens, at = [], 0
+    while at < len(rule.text):
+        found = _LEXEME.match(rule.text, at)
+        if found is None or found.lastgroup == "comment":
+            raise rule.refusal(*_reason(rule.text, at))
+        if found.lastgroup == "parameter":
+            tokens += _parameter(rule, found)
+        elif found.lastgroup != "space":
+            tokens.append(_token(found))
+        at = found.end()
+    _refuse_calls(rule, tokens)
+    return tokens
+
+
+def _token(found: re.Match[str]) -> Token:
+    kind, lexeme = found.lastgroup, found.group()
+    at, end = found.start(), found.end() - 1
+    if kind == "text":
+        return Token(TokenType.STRING, lexeme[1:-1].replace("''", "'"), 1, at + 1, at, end)
+    if kind == "quoted":
+        return Token(TokenType.IDENTIFIER, lexeme[1:-1].replace('""', '"'), 1, at + 1, at, end)
+    types = {"number": TokenType.NUMBER, "date": TokenType.DATE, "mark": _MARKS.get(lexeme)}
+    # Any word that is not ours is a name, so that no other keyword of SQL reaches the parser.
+    token_type = types.get(str(kind)) or _WORDS.get(lexeme.lower(), TokenType.IDENTIFIER)
+    return Token(token_type, lexeme, 1, at + 1, at, end)
+
+
+def _parameter(rule: RuleText, found: re.Match[str]) -> list[Token]:
+    name = found.group()[1:]
+    if name not in rule.parameters:
+        suggestion = did_you_mean(name, rule.parameters)
+        raise rule.refusal(f"unknown parameter `@{name}`{suggestion}", found.start(), "Give it a value under [parameters].")
+    return value_tokens(rule.parameters[name], found.start(), found.end() - 1)
+
+
+def parameters_of(text: str) -> set[str]:
+    """Return the parameters that `text` names, as far as it can be read."""
+    return {found.group()[1:] for found in _LEXEME.finditer(text) if found.lastgroup == "parameter"}
+
+
+def references_of(text: str) -> set[str]:
+    """Return what `text` refers to beyond features and attributes, such as `rfm.segment`, as far as it can be read."""
+    return {found.group() for found in _LEXEME.finditer(text) if found.lastgroup == "reference"}
+
+
+def _reason(text: str, at: int) -> tuple[str, int, str]:
+    if text.startswith("/*", at):
+        at_comment, todo = _REASONS["-"]
+        return at_comment, at, todo
+    what, todo = _REASONS.get(text[at], (f"`{text[at]}` is not part of the rule language", LANGUAGE))
+    return what, at, todo
+
+
+def _refuse_invisible(rule: RuleText) -> None:
+    for at, character in enumerate(rule.text):
+        is_invisible = unicodedata.category(character) in _INVISIBLE
+        if is_invisible and character not in "\n\r\t" and character not in _JOINERS:
+            raise rule.refusal("an invisible character", at, "Delete it and type the text again.")
+
+
+def _refuse_calls(rule: RuleText, tokens: list[Token]) -> None:
+    for name, following in pairwise(tokens):
+        if name.token_type is TokenType.IDENTIFIER and following.token_type is TokenType.L_PAREN:
+            raise rule.refusal(f"`{name.text}(...)`: functions and subqueries are not part of the rule language", name.start, LANGUAGE)
+
+
+def _refuse_nesting(rule: RuleText, tokens: list[Token]) -> None:
+    opened = signs = 0
+    for token in tokens:
+        opened += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        signs = signs + 1 if token.token_type in _SIGNS else 0
+        if opened > MAX_PARENTHESES or signs > MAX_SIGNS:
+            raise rule.refusal("too many nested parentheses or signs", token.start, "Split the rule into several segments.")
+
+
+def _depth(tree: exp.Expr) -> int:
+    """Return how many operations are nested in `tree`; a chain of AND, or of OR, counts once."""
+    deepest, waiting = 0, [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        for child in node.iter_expressions():
+            is_chain = isinstance(node, exp.Connector) and type(child) is type(node)
+            waiting.append((child, depth if is_chain else depth + 1))
+    return deepest
+
+
+def _misfit(error: ParseError, tokens: list[Token]) -> tuple[str, int, str]:
+    column = error.errors[0].get("col")
+    token = next((token for token in tokens if token.col == column), tokens[-1])
+    return f"`{token.text}` does not fit here: something is missing, or too much", token.start, LANGUAGE
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

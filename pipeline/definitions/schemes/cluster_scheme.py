@@ -1,0 +1,192 @@
+"""What a company wants clustered: the definition files of kind `clusters`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp, parse_one
+
+from pipeline.definitions.company import LEVELS, Company
+from pipeline.definitions.json_fields import Fields, shown
+from pipeline.definitions.schemes.loading import load_schemes
+from pipeline.definitions.schemes.sql import membership_statement
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
+from pipeline.spelling import did_you_mean
+
+KIND = "clusters"
+TRANSFORMS = ("log1p", "none")
+ALGORITHMS = ("k-means", "gaussian-mixture", "hdbscan")
+POPULATION_COLUMN = "order_day_count"
+NUMERIC_FEATURES = tuple(c.name for c in CUSTOMER_FEATURES.columns if c.kind in (Kind.INTEGER, Kind.NUMBER, Kind.MONEY))
+MOST_FEATURES = 20
+MOST_CLUSTERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFeature:
+    """One column that clusters are made of; `fill` stands for an empty cell, `high` and `low` are words for titles.
+
+    `highs` and `lows` are those of other languages, by language.
+    """
+
+    name: str
+    transform: str
+    fill: float
+    high: str
+    low: str
+    highs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    lows: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterScheme:
+    """What to cluster customers by, and which clusters are good enough.
+
+    `moved_share_limit` is the share of customers that a refit may move to another cluster without a person's yes. A
+    night asks for a refit where a feature's population stability index, the distance to the centres (as a multiple of that at
+    the fit) or the fall of the silhouette is beyond its `drift_` limit. `within` is a segment of another scheme, such as
+    `lifecycle.active`, whose customers alone are clustered; `within_sql` is the statement of their ids.
+    """
+
+    name: str
+    title: str
+    level: str
+    question: str
+    features: tuple[ClusterFeature, ...]
+    cluster_count_min: int
+    cluster_count_max: int
+    smallest_share: float
+    jaccard_floor: float
+    seed: int
+    sample_rows: int
+    algorithm: str = "k-means"
+    largest_share: float = 0.8
+    moved_share_limit: float = 0.25
+    drift_psi_limit: float = 0.25
+    drift_distance_limit: float = 1.25
+    drift_silhouette_limit: float = 0.1
+    titles: Mapping[str, str] = field(default_factory=dict, hash=False)
+    questions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    within: str = ""
+    within_sql: str = ""
+
+    @property
+    def members(self) -> exp.Query | None:
+        """Return the statement of the customers that are clustered, by id, where they are those of a segment of another scheme."""
+        return parse_one(self.within_sql, into=exp.Select, read="duckdb") if self.within_sql else None
+
+    @property
+    def member_columns(self) -> frozenset[str]:
+        """Return the columns that tell who is clustered."""
+        return frozenset(column.name for column in self.members.find_all(exp.Column)) if self.members else frozenset()
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The languages that anything of the scheme is translated into."""
+        words = (said for feature in self.features for said in (feature.highs, feature.lows))
+        return frozenset({*self.titles, *self.questions}).union(*words)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns of `customer_features` that a fit reads besides `customer_id`, each once."""
+        return tuple(dict.fromkeys((POPULATION_COLUMN, *(feature.name for feature in self.features))))
+
+
+def load_cluster_schemes(company: Company) -> tuple[ClusterScheme, ...]:
+    """Return the cluster schemes of `company`, by name: ours, each replaced by the company's file of the same name.
+
+    Raises ConfigError naming file and field where something is missing, unknown or out of bounds.
+    """
+    schemes = []
+    for name, definition in sorted(company.definitions("segments", ".toml").items()):
+        values = definition.toml()
+        if values.get("kind") == KIND:
+            scheme = _scheme(name, definition.file, values, company.language)
+            schemes.append(_bounded(scheme, company, definition.file) if scheme.within else scheme)
+    return tuple(schemes)
+
+
+def _bounded(scheme: ClusterScheme, company: Company, file: Path) -> ClusterScheme:
+    """Return the scheme with the statement of the customers that it is `within`."""
+    other, _, segment = scheme.within.partition(".")
+    by_name = {each.name: each for each in load_schemes(company).schemes}
+    known = [f"{name}.{each.id}" for name, found in by_name.items() for each in found.segments]
+    if scheme.within not in known:
+        what = f"`within` is {shown(scheme.within)}, which is no segment of this company{did_you_mean(scheme.within, known)}"
+        raise ConfigError(what, where=str(file), todo="Write it as scheme.segment, such as lifecycle.active.")
+    if by_name[other].clusters:
+        what = f"`within` is {shown(scheme.within)}, which goes by clusters itself: {', '.join(by_name[other].clusters)}"
+        raise ConfigError(what, where=str(file), todo="Name a segment that is decided by features alone.")
+    members = exp.select("customer_id").from_(membership_statement(by_name[other], by_name).subquery("memberships"))
+    chosen = members.where(exp.column("segment").eq(exp.Literal.string(segment)))
+    return replace(scheme, within_sql=chosen.sql("duckdb"))
+
+
+def _scheme(name: str, file: Path, values: dict[str, Any], language: str) -> ClusterScheme:
+    def refuse(what: str) -> PipelineError:
+        return ConfigError(what, where=str(file), todo="Mend the file; segments/behaviour_clusters.toml is the pattern.")
+
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise refuse("the file's name must be lower-case letters, digits and underscores, since it names the scheme")
+    fields = Fields(values, refuse)
+    fields.choice("kind", (KIND,))
+    fewest = fields.integer("cluster_count_min", 2, MOST_CLUSTERS)
+    title, titles = fields.words("title", language)
+    question, questions = fields.words("question", language)
+    scheme = ClusterScheme(
+        name=name,
+        title=title,
+        level=fields.choice("level", LEVELS),
+        question=question,
+        features=tuple(_feature(row, language) for row in fields.rows("features", 1, MOST_FEATURES)),
+        cluster_count_min=fewest,
+        cluster_count_max=fields.integer("cluster_count_max", fewest, MOST_CLUSTERS),
+        smallest_share=fields.number("smallest_share", 0.01, 1 / fewest),
+        jaccard_floor=fields.number("jaccard_floor", 0, 1),
+        seed=fields.integer("seed", 0, 2**31 - 1),
+        sample_rows=fields.integer("sample_rows", 1_000, 1_000_000),
+        algorithm=fields.choice("algorithm", ALGORITHMS, default="k-means"),
+        largest_share=fields.number("largest_share", 1 / fewest, 1, default=0.8),
+        moved_share_limit=fields.number("moved_share_limit", 0, 1, default=0.25),
+        drift_psi_limit=fields.number("drift_psi_limit", 0.01, 10, default=0.25),
+        drift_distance_limit=fields.number("drift_distance_limit", 1, 10, default=1.25),
+        drift_silhouette_limit=fields.number("drift_silhouette_limit", 0.01, 1, default=0.1),
+        titles=titles,
+        questions=questions,
+        within=fields.text("within", pattern=r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*") if fields.has("within") else "",
+    )
+    fields.refuse_the_rest()
+    _refuse_repeated(scheme, fields)
+    return scheme
+
+
+def _feature(fields: Fields, language: str) -> ClusterFeature:
+    name = fields.text("name")
+    if name not in NUMERIC_FEATURES:
+        what = f"is {shown(name)}, which is no numeric column of {CUSTOMER_FEATURES.name}{did_you_mean(name, NUMERIC_FEATURES)}"
+        raise fields.refusal("name", what)
+    words = name.replace("_", " ")
+    high, highs = fields.words("high", language, default=f"high {words}")
+    low, lows = fields.words("low", language, default=f"low {words}")
+    feature = ClusterFeature(
+        name=name,
+        transform=fields.choice("transform", TRANSFORMS),
+        fill=fields.number("fill", default=0.0),
+        high=high,
+        low=low,
+        highs=highs,
+        lows=lows,
+    )
+    fields.refuse_the_rest()
+    return feature
+
+
+def _refuse_repeated(scheme: ClusterScheme, fields: Fields) -> None:
+    names = [feature.name for feature in scheme.features]
+    if len(set(names)) < len(names):
+        raise fields.refusal("features", "names a column twice")

@@ -1,0 +1,256 @@
+"""Schemes as files: `segments/<scheme>.toml`, ours or the company's own, read and proven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from pipeline.definitions.company import LEVELS, Attribute, Company
+from pipeline.definitions.fields import Definition, Section, require_identifier
+from pipeline.definitions.proofs import Domains, Rule, require_proven
+from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule, require_parameters
+from pipeline.definitions.schemes.references import SUFFIX, in_order, references
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
+from pipeline.definitions.schemes.segment_files import OPTIONAL_SOURCES, Place, eligibility, evidence_names, places_of, segment_in
+from pipeline.definitions.schemes.strategies import require_budget, take_strategy, take_text
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
+from pipeline.spelling import did_you_mean
+
+KINDS = ("rules", "values", "value_tiers")
+MOST_SEGMENTS = 50
+# A value that hardly anybody shares would tell of them by being a segment, even after they were erased.
+FEWEST_CUSTOMERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """All that schemes depend on: two companies that say the same have the same schemes."""
+
+    company: Company = field(compare=False)
+    definitions: tuple[Definition, ...]
+    attributes: tuple[Attribute, ...]
+    language: str
+    sources: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """The schemes loaded so far, by name, for those that refer to them, and the names of the sources and of the schemes of clusters."""
+
+    company: Company
+    sources: frozenset[str]
+    clusters: frozenset[str]
+    schemes: dict[str, Scheme] = field(default_factory=dict)
+
+
+def load_schemes(company: Company) -> Schemes:
+    """Return the schemes decided by rules or by values: ours, each replaced by the company's file of the same name.
+
+    Raises ConfigError naming file and line where a definition is wrong, leaves a customer over, refers to itself or holds a segment
+    nobody can be in.
+    """
+    sources = frozenset(name for name in OPTIONAL_SOURCES if company.source_file(name).is_file())
+    definitions = tuple(company.definitions("segments", ".toml").values())
+    return _schemes(_Said(company, definitions, company.attributes, company.language, sources))
+
+
+@lru_cache(maxsize=8)
+def _schemes(said: _Said) -> Schemes:
+    """Return the schemes; kept, as a night asks for them in several steps and proving takes longest."""
+    company, definitions = said.company, {definition.file.stem: definition for definition in said.definitions}
+    contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
+    loaded = _Loaded(company, said.sources, frozenset(definitions.keys() - contents.keys()))
+    named = {name: references(values) for name, values in contents.items()}
+    for name in in_order(named, {name: definitions[name].file for name in contents}):
+        loaded.schemes[name] = _scheme(loaded, definitions[name], contents[name], named[name])
+    by_name = [loaded.schemes[name] for name in sorted(loaded.schemes)]
+    return Schemes(
+        tuple(scheme for scheme in by_name if not scheme.missing),
+        dict(_not_computed(company, by_name)),
+        tuple(scheme for scheme in by_name if scheme.missing),
+    )
+
+
+def _not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterator[tuple[str, str]]:
+    """Yield what cannot be computed, a scheme or `scheme.segment`, with the reason."""
+    for scheme in schemes:
+        if scheme.missing:
+            yield scheme.name, _reason(company, scheme.missing)
+        else:
+            yield from ((f"{scheme.name}.{segment.id}", f"needs {segment.source}") for segment in scheme.uncomputed)
+
+
+def _reason(company: Company, missing: Sequence[str]) -> str:
+    held_back = {attribute.column.name for attribute in company.attributes if attribute.column.pii}
+    return "needs " + ", ".join(f"{name} (held back as personal data)" if name in held_back else name for name in missing)
+
+
+def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], named: Sequence[str]) -> Scheme:
+    file, language = definition.file, loaded.company.language
+    require_identifier(file.stem, "the file's name", str(file))
+    content = Section(values, file)
+    kind = content.choose("kind", (*KINDS, "clusters"))
+    vocabulary, missing = _vocabulary(loaded, content, named)
+    title, titles = take_text(content, "title", language)
+    question, questions = take_text(content, "question", language)
+    scheme = Scheme(
+        name=file.stem,
+        title=title,
+        titles=titles,
+        level=content.choose("level", LEVELS),
+        question=question,
+        questions=questions,
+        kind=kind,
+        evidence=evidence_names(content, vocabulary.names),
+        segments=(),
+        file=file,
+        missing=missing,
+        strategy=take_strategy(content, language),
+        parameters=vocabulary.parameters,
+        references=_referred(loaded, named),
+        clusters=_clusters(loaded, named),
+    )
+    place = Place(definition, vocabulary, language)
+    scheme = _decided_by_rules(scheme, content, place) if kind == "rules" else _decided_by_values(scheme, content, place)
+    content.refuse_the_rest()
+    _require_parameters_used(scheme, definition.text)
+    require_budget([segment.strategy for segment in scheme.segments], str(file))
+    scheme = _supplied(loaded, scheme)
+    return _proven(loaded, scheme, vocabulary, place) if kind == "rules" else scheme
+
+
+def _supplied(loaded: _Loaded, scheme: Scheme) -> Scheme:
+    """Return the scheme without the segments that need a source which the company lacks: they are told to be uncomputed."""
+    lacking = tuple(segment for segment in scheme.segments if segment.source and segment.source not in loaded.sources)
+    return replace(scheme, segments=tuple(s for s in scheme.segments if s not in lacking), uncomputed=lacking) if lacking else scheme
+
+
+def _decided_by_rules(scheme: Scheme, content: Section, place: Place) -> Scheme:
+    is_scored = content.choose("decision", ("first_match", "highest_score"), default="first_match") == "highest_score"
+    floor = float(content.take("floor", (int, float), default=0.0)) if is_scored else 0.0
+    segments = _segments(content, place, is_scored=is_scored)
+    return replace(scheme, decision="highest_score" if is_scored else "first_match", floor=floor, segments=segments)
+
+
+def _decided_by_values(scheme: Scheme, content: Section, place: Place) -> Scheme:
+    where = str(scheme.file)
+    attribute = content.take("attribute", str)
+    if place.vocabulary.names.get(attribute) is not Kind.TEXT:
+        suggestion = did_you_mean(attribute, (name for name, kind in place.vocabulary.names.items() if kind is Kind.TEXT))
+        todo = "Name an attribute or a feature that is text; declare it under [needs] where a company may lack it."
+        raise ConfigError(f"`attribute` is `{attribute}`, which is no text that is known{suggestion}", where=where, todo=todo)
+    rule_text = content.take("rule", str, default="")
+    rule = parse_rule(rule_text, place.vocabulary, where=where) if rule_text else None
+    given = {"attribute": attribute, "rule_text": rule_text, "rule": rule}
+    if scheme.kind == "values":
+        most = content.take("most_segments", int, default=MOST_SEGMENTS)
+        fewest = content.take("fewest_customers", int, default=FEWEST_CUSTOMERS)
+        if min(most, fewest) < 1:
+            raise ConfigError("`most_segments` and `fewest_customers` must be 1 or more", where=where, todo="Correct the setting.")
+        return replace(scheme, **given, most_segments=most, fewest_customers=fewest, segments=_standing((OTHER, UNKNOWN), rule_text))
+    tiers = _segments(content, place, is_tier=True)
+    limits = [segment.below for segment in tiers]
+    is_rising = all(low is not None and high is not None and 0 < low < high for low, high in pairwise(limits[:-1]))
+    if len(tiers) < 2 or limits[-1] is not None or not is_rising or not all(below and 0 < below < 1 for below in limits[:-1]):  # noqa: PLR2004
+        todo = "Give each tier but the last a `below` between 0 and 1, each larger than the one before."
+        raise ConfigError("the tiers do not divide all customers", where=where, todo=todo)
+    return replace(scheme, **given, segments=(*tiers, *_standing((UNKNOWN,), rule_text)))
+
+
+def _standing(names: Sequence[str], rule_text: str) -> tuple[Segment, ...]:
+    """Return the segments that a scheme of values has whatever the values are."""
+    words = {
+        OTHER: ("Other", "Values with fewer customers than those that have a segment of their own."),
+        UNKNOWN: ("Unknown", "Cannot be told: the attribute is not known of the customer."),
+        INSUFFICIENT_EVIDENCE: ("Insufficient evidence", f"Not (yet) so: {rule_text}."),
+    }
+    return tuple(Segment(name, *words[name]) for name in (*names, *([INSUFFICIENT_EVIDENCE] if rule_text else [])))
+
+
+def _segments(content: Section, place: Place, *, is_scored: bool = False, is_tier: bool = False) -> tuple[Segment, ...]:
+    tables = content.take("segment", list)
+    if not all(isinstance(table, dict) for table in tables):
+        raise ConfigError("`segment` is no list of tables", where=str(content.file), todo="Begin each segment with [[segment]].")
+    if not tables:
+        raise ConfigError(
+            "there are no segments, so customers are left without a segment", where=str(content.file), todo="Add [[segment]]."
+        )
+    parts = [Section(table, content.file, f"segment {number}: ") for number, table in enumerate(tables, 1)]
+    places = places_of(place.definition, len(parts))
+    segments = tuple(
+        segment_in(part, place.at(where), is_scored=is_scored, is_tier=is_tier) for part, where in zip(parts, places, strict=True)
+    )
+    _require_distinct(segments, places)
+    return segments
+
+
+def _require_distinct(segments: Sequence[Segment], places: Sequence[str]) -> None:
+    ids = [segment.id for segment in segments]
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            raise ConfigError(f"two segments are called `{name}`", where=places[index], todo="Rename one of them.")
+
+
+def _proven(loaded: _Loaded, scheme: Scheme, vocabulary: Vocabulary, place: Place) -> Scheme:
+    closed = [loaded.schemes[name] for name in scheme.references if loaded.schemes[name].is_closed]
+    segments = {f"{other.name}{SUFFIX}": [segment.id for segment in other.segments] for other in closed}
+    always = frozenset(f"{name}{SUFFIX}" for name in scheme.clusters)
+    places = places_of(place.definition, len(scheme.segments))
+    rules = [Rule(segment.id, eligibility(segment), where) for segment, where in zip(scheme.segments, places, strict=True)]
+    is_ordered = scheme.decision == "first_match"
+    domains = Domains(vocabulary.names, segments, always)
+    return replace(scheme, proof=require_proven(rules, domains, where=str(scheme.file), is_ordered=is_ordered))
+
+
+def _vocabulary(loaded: _Loaded, content: Section, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
+    """Return what rules may name, and which of it the company does not supply."""
+    names, missing = _names(loaded.company, content)
+    parameters = require_parameters(content.take("parameters", dict, default={}), str(content.file))
+    others = {name: loaded.schemes[name] for name in named if name in loaded.schemes}
+    clusters = frozenset(f"{name}{SUFFIX}" for name in named if name in loaded.clusters)
+    referred = dict.fromkeys((*(f"{name}{SUFFIX}" for name in others), *clusters), Kind.TEXT)
+    segments = {f"{name}{SUFFIX}": _words(other) for name, other in others.items() if other.is_closed}
+    lacking = tuple(name for name, other in others.items() if other.missing)
+    return Vocabulary({**names, **referred}, parameters, segments, clusters), (*missing, *lacking)
+
+
+def _words(scheme: Scheme) -> dict[str, str]:
+    """Return what a person may write for each segment: its title or its id."""
+    return {segment.title: segment.id for segment in scheme.segments} | {segment.id: segment.id for segment in scheme.segments}
+
+
+def _referred(loaded: _Loaded, named: Sequence[str]) -> tuple[str, ...]:
+    known = [name for name in named if name in loaded.schemes]
+    return tuple(dict.fromkeys(name for other in known for name in (*loaded.schemes[other].references, other)))
+
+
+def _clusters(loaded: _Loaded, named: Sequence[str]) -> tuple[str, ...]:
+    behind = (name for other in named if other in loaded.schemes for name in loaded.schemes[other].clusters)
+    return tuple(sorted({*behind, *loaded.clusters.intersection(named)}))
+
+
+def _names(company: Company, content: Section) -> tuple[dict[str, Kind], tuple[str, ...]]:
+    """Return the kinds of all names that rules may use, and which of them the company does not supply."""
+    supplied = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
+    declared = content.take("needs", dict, default={})
+    section = Section(declared, content.file, "needs.")
+    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
+    needs = {name: Kind[section.choose(name, kinds).upper()] for name in declared}
+    for name, kind in needs.items():
+        if supplied.get(name, kind) is not kind:
+            raise ConfigError(
+                f"`needs.{name}` is {kind.words}, but the company's `{name}` is {supplied[name].words}",
+                where=str(content.file),
+                todo="Declare the kind that company.toml gives.",
+            )
+    return {**needs, **supplied}, tuple(name for name in needs if name not in supplied)
+
+
+def _require_parameters_used(scheme: Scheme, text: str) -> None:
+    for name in scheme.parameters.keys() - {name for rule in scheme.texts for name in parameters_of(rule)}:
+        line = next((number for number, line in enumerate(text.splitlines(), 1) if line.strip().startswith(name)), 1)
+        raise ConfigError(f"no rule names the parameter `@{name}`", where=f"{scheme.file}:{line}", todo="Use it, or delete it.")

@@ -1,0 +1,34 @@
+"""In which order schemes load: each after those whose segments its rules look at; clusters look at none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from pipeline.definitions.rules import references_of
+from pipeline.errors import ConfigError
+
+SUFFIX = ".segment"
+_RULES = ("rule", "score")
+
+
+def references(values: Mapping[str, Any]) -> list[str]:
+    """Return the schemes that the rules of a definition name, by name, as far as they can be read."""
+    segments = [segment for segment in values.get("segment", []) if isinstance(segment, Mapping)]
+    texts = [table.get(key) for table in (values, *segments) for key in _RULES]
+    texts += [signal for segment in segments if isinstance(segment.get("signals"), list) for signal in segment["signals"]]
+    named = {name for text in texts if isinstance(text, str) for name in references_of(text)}
+    return sorted(name.removesuffix(SUFFIX) for name in named if name.endswith(SUFFIX))
+
+
+def in_order(named: Mapping[str, list[str]], files: Mapping[str, Path]) -> list[str]:
+    """Return the names of schemes, each after those it names; raises ConfigError for a circle, with its path."""
+    graph = TopologicalSorter({name: [other for other in others if other in named] for name, others in sorted(named.items())})
+    try:
+        return list(graph.static_order())
+    except CycleError as error:
+        path = list(reversed(error.args[1]))
+        todo = "Decide one of them by features alone."
+        raise ConfigError(f"schemes refer to each other in a circle: {' > '.join(path)}", where=str(files[path[0]]), todo=todo) from None

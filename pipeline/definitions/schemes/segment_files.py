@@ -1,0 +1,144 @@
+"""The parts of a definition file: its segments one by one, what is shown as evidence, and where each part stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+from sqlglot import exp
+
+from pipeline.definitions.fields import Definition, Section, require_identifier
+from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Segment, Signals
+from pipeline.definitions.schemes.strategies import take_strategy, take_text
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import Kind
+from pipeline.spelling import did_you_mean
+
+# Doubles print differently from engine to engine, and what counts days up to now changes every night.
+EVIDENCE_KINDS = (Kind.INTEGER, Kind.DATE, Kind.TEXT, Kind.MONEY, Kind.FLAG)
+OPTIONAL_SOURCES = ("visits",)
+AGEING_FEATURES = ("recency_days", "tenure_days")
+_DECISIVE_LINE = re.compile(r"\s*(rule|score|signals|below)\s*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a part needs to know of the file it stands in; `where` is what messages name."""
+
+    definition: Definition
+    vocabulary: Vocabulary
+    language: str
+    where: str = ""
+
+    def at(self, where: str) -> Place:
+        """Return this place with the line of one part."""
+        return replace(self, where=where)
+
+
+def places_of(definition: Definition, count: int) -> list[str]:
+    """Return file and line of each [[segment]]: of what decides it, or its first, since TOML's reader forgets them."""
+    found: list[int] = []
+    for number, line in enumerate(definition.text.splitlines(), 1):
+        if line.strip().startswith("[[segment]]"):
+            found.append(number)
+        elif found and _DECISIVE_LINE.match(line):
+            found[-1] = number
+    file: Path = definition.file
+    return [f"{file}:{line}" for line in found] if len(found) == count else [str(file)] * count
+
+
+def evidence_names(content: Section, names: Mapping[str, Kind]) -> tuple[str, ...]:
+    """Return the features shown beside a segment; raises ConfigError for those that would differ by engine or by night."""
+    evidence = content.take("evidence", list)
+    _require_texts(evidence, "`evidence`", str(content.file))
+    for name in evidence:
+        kind = names.get(name)
+        if kind is None or "." in name:
+            raise ConfigError(f"evidence `{name}` is unknown{did_you_mean(name, names)}", where=str(content.file))
+        if kind not in EVIDENCE_KINDS or name in AGEING_FEATURES:
+            raise ConfigError(
+                f"`{name}` cannot be evidence: it changes every night or prints differently from engine to engine",
+                where=str(content.file),
+                todo="Name dates, counts, exact amounts, texts or flags, such as last_order_date.",
+            )
+    if not evidence:
+        raise ConfigError("`evidence` is empty", where=str(content.file), todo="Name the features that people should see beside a segment.")
+    return tuple(evidence)
+
+
+def segment_in(content: Section, place: Place, *, is_scored: bool, is_tier: bool) -> Segment:
+    """Return one segment; raises ConfigError where it lacks something or has what its scheme does not know."""
+    title, titles = take_text(content, "title", place.language)
+    description, descriptions = take_text(content, "description", place.language)
+    segment = Segment(
+        id=content.take("id", str),
+        title=title,
+        description=description,
+        titles=titles,
+        descriptions=descriptions,
+        crosswalk=content.take("crosswalk", dict, default={}),
+        source=content.choose("source", ("", *OPTIONAL_SOURCES), default=""),
+        strategy=take_strategy(content, place.language),
+    )
+    require_identifier(segment.id, "`id`", place.where)
+    _require_texts(segment.crosswalk.values(), "`crosswalk`", place.where)
+    if is_tier:
+        below = content.take("below", (int, float), default=None)
+        segment = replace(segment, below=None if below is None else float(below))
+    else:
+        segment = _decided(segment, content, place, is_scored=is_scored)
+    content.refuse_the_rest()
+    return segment
+
+
+def _decided(segment: Segment, content: Section, place: Place, *, is_scored: bool) -> Segment:
+    rule_text = content.take("rule", str, default="")
+    is_otherwise = content.take("otherwise", bool, default=False)
+    score_text = content.take("score", str, default="") if is_scored else ""
+    signals = _signals(content, place) if is_scored else None
+    competes = bool(score_text) + (signals is not None)
+    is_before = segment.id == INSUFFICIENT_EVIDENCE and bool(rule_text)
+    ways = competes + is_otherwise + (is_before if is_scored else bool(rule_text))
+    if ways != 1 or (is_otherwise and rule_text):
+        what = "a `score` or `signals`, beside a `rule` or none," if is_scored else "a `rule`"
+        raise ConfigError(f"a segment has either {what} or `otherwise = true`", where=place.where, todo="Write one of them.")
+    return replace(
+        segment,
+        rule_text=rule_text,
+        rule=parse_rule(rule_text, place.vocabulary, where=place.where) if rule_text else None,
+        score_text=score_text,
+        score=parse_score(score_text, place.vocabulary, where=place.where) if score_text else None,
+        signals=signals,
+    )
+
+
+def _signals(content: Section, place: Place) -> Signals | None:
+    texts = content.take("signals", list, default=[])
+    if not texts:
+        return None
+    _require_texts(texts, "`signals`", place.where)
+    needed = content.take("needed", int, default=len(texts))
+    if not 1 <= needed <= len(texts):
+        raise ConfigError("`needed` must lie between 1 and the number of signals", where=place.where, todo="Correct the number.")
+    conditions: tuple[exp.Expression, ...] = tuple(parse_rule(text, place.vocabulary, where=place.where) for text in texts)
+    return Signals(tuple(texts), conditions, needed)
+
+
+def eligibility(segment: Segment) -> exp.Expr | None:
+    """Return the condition under which a segment may have somebody; None for the one that takes everybody left over."""
+    parts: list[exp.Expr] = [] if segment.rule is None else [segment.rule]
+    if segment.signals is not None:
+        enough = combinations(segment.signals.conditions, segment.signals.needed)
+        parts.append(exp.or_(*(exp.and_(*shown) for shown in enough)))
+    if segment.score is not None and not parts:
+        return exp.true()
+    return exp.and_(*parts) if parts else None
+
+
+def _require_texts(values: Iterable[object], what: str, where: str) -> None:
+    if not all(isinstance(value, str) for value in values):
+        raise ConfigError(f"{what} holds something that is not text", where=where, todo='Write "text" in double quotes.')

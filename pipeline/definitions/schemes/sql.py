@@ -1,0 +1,226 @@
+"""Schemes as one statement: the segment and the evidence of every customer in every scheme, alike on every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import reduce
+
+from sqlglot import exp
+
+from pipeline.definitions.schemes.decision_lookup import Found, first_of
+from pipeline.definitions.schemes.references import SUFFIX
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_FEATURES
+
+NEW_THIS_MONTH = "is_new_this_month"
+# The columns of ranked_values, under names that no attribute can have.
+_RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value", "customer_count", "place", "rank_share")}
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A relation of customers, the segment and the evidence of each of them in terms of its columns, and the columns that it adds."""
+
+    relation: exp.Expression
+    segment: exp.Expression
+    evidence: exp.Expression
+    added: tuple[str, ...]
+
+
+def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
+    """Return the statement that gives customer_id, scheme, segment and evidence, one row per customer and scheme, unsorted.
+
+    It reads the registered table customer_features, alike on every engine. No scheme is a ValueError, one that looks at clusters
+    without their assignments a KeyError.
+    """
+    by_name = {scheme.name: scheme for scheme in schemes}
+    first, *others = (membership_statement(scheme, by_name) for scheme in schemes)
+    return reduce(lambda united, other: exp.union(united, other, distinct=False, copy=False), others, first)
+
+
+def membership_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Query:
+    """Return the statement of one scheme; `by_name` holds at least those that it refers to."""
+    found = decided(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))
+    columns = {"scheme": exp.Literal.string(scheme.name), "segment": found.segment, "evidence": found.evidence}
+    named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]  # in place: a thousand rules are slow to copy
+    return exp.Select().select(exp.column("customer_id"), *named, copy=False).from_(found.relation, copy=False)
+
+
+def decided(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> Decided:
+    """Return how a scheme decides on `customers`, a relation with the columns of their features."""
+    relation, looked_at = _relation(scheme, by_name, customers)
+    found = _chosen(scheme, by_name, relation, "scored" if scheme.kind == "rules" else "valued")
+    return Decided(found.relation, found.chosen, _evidence(scheme), (*looked_at, *found.added))
+
+
+def _ruled(scheme: Scheme, relation: exp.Expression) -> Found:
+    """Return what gives the segment of a scheme of rules."""
+    otherwise = next((exp.Literal.string(segment.id) for segment in scheme.segments if segment.is_otherwise), None)
+    choices: list[tuple[exp.Expr, exp.Expr]] = [
+        (segment.rule, exp.Literal.string(segment.id)) for segment in scheme.segments if segment.rule is not None and not segment.competes
+    ]
+    choices += [(_wins(scheme, place), exp.Literal.string(segment.id)) for place, segment in enumerate(scheme.competing)]
+    return first_of(choices, otherwise, relation)
+
+
+def _wins(scheme: Scheme, place: int) -> exp.Expr:
+    is_above = exp.GT(this=_score(place), expression=limit_of(scheme.floor))
+    return exp.and_(is_above, exp.EQ(this=_score(place), expression=_best(scheme)))
+
+
+def _relation(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> tuple[exp.Expression, tuple[str, ...]]:
+    """Return `customers` with the segment of each scheme that is referred to as one more column, and the names of these."""
+    relation = customers
+    for name in scheme.clusters:
+        relation = _clustered(relation, name, scheme.assignments[name])
+    for name in scheme.references:
+        other = by_name[name]
+        found = _chosen(other, by_name, relation, f"{'scored' if other.kind == 'rules' else 'valued'}_{name}")
+        query = exp.Select().select(all_but(found.added), exp.alias_(found.chosen, f"{name}{SUFFIX}", quoted=True), copy=False)
+        relation = query.from_(found.relation, copy=False).subquery(f"with_{name}", copy=False)
+    return relation, tuple(f"{name}{SUFFIX}" for name in (*scheme.clusters, *scheme.references))
+
+
+def _chosen(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> Found:
+    """Return `relation` with the columns that a scheme decides by, and the segment that it chooses."""
+    if scheme.kind != "rules":
+        valued = _valued(scheme, relation, by_name).subquery(alias)
+        return Found(valued, _value_decision(scheme), tuple(column.name for column in _RANKED.values()))
+    if scheme.decision != "highest_score":
+        return _ruled(scheme, relation)
+    scores = _scores(scheme)
+    found = _ruled(scheme, exp.select("*", *scores).from_(relation).subquery(alias))
+    return replace(found, added=(*found.added, *(score.alias for score in scores)))
+
+
+def all_but(names: Sequence[str]) -> exp.Star:
+    """Return all columns but those of these `names`."""
+    return exp.Star(except_=[exp.to_identifier(name, quoted=True) for name in names]) if names else exp.Star()
+
+
+def _clustered(relation: exp.Expression, name: str, assignment: exp.Query) -> exp.Expression:
+    """Return `relation` with each customer's cluster as one more column."""
+    known, assigned = exp.alias_(relation, "known", table=True), assignment.subquery(f"assigned_{name}")
+    is_same = exp.column("customer_id", "known").eq(exp.column("customer_id", assigned.alias))
+    segment = exp.alias_(exp.column("segment", assigned.alias), f"{name}{SUFFIX}", quoted=True)
+    return exp.select("known.*", segment).from_(known).join(assigned, on=is_same).subquery(f"with_{name}")
+
+
+def _scores(scheme: Scheme) -> list[exp.Expr]:
+    """Return one column per segment that competes: its score where it may have somebody, else the floor, which does not win."""
+    return [exp.alias_(_competing(scheme, segment), _score(place).name, quoted=True) for place, segment in enumerate(scheme.competing)]
+
+
+def _competing(scheme: Scheme, segment: Segment) -> exp.Expression:
+    floor, score = limit_of(scheme.floor), score_of(segment)
+    conditions: list[exp.Expr] = [exp.GT(this=exp.Paren(this=score), expression=floor)]
+    if segment.rule is not None:
+        conditions.append(segment.rule)
+    if segment.signals is not None:
+        conditions.append(exp.GTE(this=signals_shown(segment), expression=exp.Literal.number(segment.signals.needed)))
+    return exp.Case().when(exp.and_(*conditions), score).else_(floor)
+
+
+def score_of(segment: Segment) -> exp.Expression:
+    """Return the score of a segment that competes: a DOUBLE."""
+    if segment.score is not None:
+        return segment.score
+    count = len(segment.signals.conditions) if segment.signals else 1
+    share = exp.Div(this=exp.cast(signals_shown(segment), "double"), expression=exp.Literal.number(count))
+    return exp.Paren(this=share)
+
+
+def signals_shown(segment: Segment) -> exp.Expression:
+    """Return how many of the segment's signals a customer shows."""
+    conditions = segment.signals.conditions if segment.signals else ()
+    shown: list[exp.Expression] = [
+        exp.Case().when(condition, exp.Literal.number(1)).else_(exp.Literal.number(0)) for condition in conditions
+    ]
+    return exp.Paren(this=reduce(lambda left, right: exp.Add(this=left, expression=right), shown))
+
+
+def _score(place: int) -> exp.Column:
+    return exp.column(f"score.{place}", quoted=True)
+
+
+def _best(scheme: Scheme) -> exp.Expression:
+    first, *others = (_score(place) for place in range(len(scheme.competing)))
+    return exp.Greatest(this=first, expressions=others) if others else first
+
+
+def limit_of(value: float) -> exp.Expression:
+    """Return a limit of a definition, such as a floor, as the DOUBLE that rules and customers are compared with."""
+    return exp.cast(exp.Literal.number(format(Decimal(repr(value)), "f")), "double")
+
+
+def _evidence(scheme: Scheme) -> exp.Expression:
+    parts: list[exp.Expression] = []
+    for name in scheme.evidence:
+        parts += [
+            _label(name, parts),
+            exp.Coalesce(this=exp.cast(exp.column(name, quoted=True), "varchar"), expressions=[exp.Literal.string("-")]),
+        ]
+    for place, segment in enumerate(scheme.competing):
+        parts += [_label(segment.id, parts), *_score_words(place, segment)]
+    return exp.Concat(expressions=parts)
+
+
+def _label(name: str, before: Sequence[exp.Expression]) -> exp.Expression:
+    return exp.Literal.string(f"{', ' if before else ''}{name}=")
+
+
+def _score_words(place: int, segment: Segment) -> list[exp.Expression]:
+    """Return the signals shown, or the score of one who may win in whole percent: doubles print differently from engine to engine."""
+    if segment.signals is None:
+        percent = exp.cast(exp.Floor(this=exp.Mul(this=exp.Literal.number(100), expression=_score(place))), "bigint")
+        return [exp.cast(percent, "varchar"), exp.Literal.string("%")]
+    return [exp.cast(signals_shown(segment), "varchar"), exp.Literal.string(f"/{len(segment.signals.conditions)}")]
+
+
+def _valued(scheme: Scheme, relation: exp.Expression, by_name: Mapping[str, Scheme]) -> exp.Select:
+    """Return `relation` with how common each customer's value is among those whom the scheme takes."""
+    value = exp.column(scheme.attribute, quoted=True)
+    is_alike = exp.EQ(this=value, expression=_RANKED["value"].copy())
+    ranked = _ranked(scheme, _relation(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))[0])
+    return exp.select("*").from_(relation).join(ranked, on=is_alike, join_type="left")
+
+
+def _value_decision(scheme: Scheme) -> exp.Case:
+    """Return the expression that gives the segment of a scheme whose segments are the values of an attribute, or tiers of them."""
+    chosen = exp.Case()
+    if scheme.rule is not None:
+        is_taken = exp.Coalesce(this=exp.Paren(this=scheme.rule), expressions=[exp.false()])
+        chosen = chosen.when(exp.Not(this=is_taken), exp.Literal.string(INSUFFICIENT_EVIDENCE))
+    given: exp.Expr = _RANKED["value"].copy()
+    if scheme.kind == "value_tiers":  # a value that only newcomers have is known, though it has no rank yet
+        given = exp.Nullif(this=exp.column(scheme.attribute, quoted=True), expression=exp.Literal.string(""))
+    chosen = chosen.when(exp.Is(this=given, expression=exp.null()), exp.Literal.string(UNKNOWN))
+    return _tier(scheme, chosen) if scheme.kind == "value_tiers" else _value(scheme, chosen)
+
+
+def _ranked(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
+    """Return the values of those whom the scheme's rule takes, ranked, so that a value of many others gets no place of theirs."""
+    values = exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation).where(scheme.rule)
+    if scheme.kind == "value_tiers":  # frozen for the month: nobody is moved by those who came since
+        values = values.where(exp.Not(this=exp.Coalesce(this=exp.column(NEW_THIS_MONTH), expressions=[exp.false()])))
+    query = statement("ranked_values").copy()
+    next(table for table in query.find_all(exp.Table) if table.name == "attribute_values").replace(values.subquery("attribute_values"))
+    named = (exp.alias_(exp.column(name), column.name, quoted=True) for name, column in _RANKED.items())
+    return exp.select(*named).from_(query.subquery("counted")).subquery("ranked")
+
+
+def _tier(scheme: Scheme, chosen: exp.Case) -> exp.Case:
+    *limited, last = (segment for segment in scheme.segments if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE))
+    for segment in limited:
+        below = exp.LT(this=_RANKED["rank_share"].copy(), expression=limit_of(segment.below or 0))
+        chosen = chosen.when(below, exp.Literal.string(segment.id))
+    return chosen.else_(exp.Literal.string(last.id))
+
+
+def _value(scheme: Scheme, chosen: exp.Case) -> exp.Case:
+    is_beyond = exp.GT(this=_RANKED["place"].copy(), expression=exp.Literal.number(scheme.most_segments))
+    is_rare = exp.LT(this=_RANKED["customer_count"].copy(), expression=exp.Literal.number(scheme.fewest_customers))
+    return chosen.when(exp.or_(is_beyond, is_rare), exp.Literal.string(OTHER)).else_(_RANKED["value"].copy())

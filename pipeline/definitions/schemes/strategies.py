@@ -1,0 +1,72 @@
+"""Strategy cards: what to do about the customers of a segment, kept in one definition with its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.definitions.fields import Section
+from pipeline.errors import ConfigError
+
+STRATEGY_TEXTS = ("message", "promotion", "product_offer", "price", "channel", "service")
+MOST_URGENT, LEAST_URGENT = 1, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """What to say and offer; `priority` is 1 for the most urgent to 5, `budget_share` the segment's share of its scheme's budget.
+
+    `translations` are the texts of other languages, by language and name of the text.
+    """
+
+    message: str
+    promotion: str
+    product_offer: str
+    price: str
+    channel: str
+    service: str
+    priority: int
+    budget_share: float
+    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+
+    def texts(self, language: str) -> dict[str, str]:
+        """Return the texts by name in `language`, each in the company's own where it is not translated."""
+        return {name: getattr(self, name) for name in STRATEGY_TEXTS} | dict(self.translations.get(language, {}))
+
+
+def take_text(content: Section, key: str, language: str) -> tuple[str, dict[str, str]]:
+    """Return the text of `key` in the company's `language` and in others: a text, or a table of texts by language.
+
+    Without the company's own language the first one given takes its place.
+    """
+    value = content.take(key, (str, dict))
+    if isinstance(value, str):
+        return value, {}
+    if not value or not all(isinstance(text, str) for text in value.values()):
+        raise ConfigError(f"`{key}` holds no text", where=str(content.file), todo=f'Write `{key}.{language} = "text"`.')
+    own = language if language in value else next(iter(value))
+    return value[own], {name: text for name, text in value.items() if name != own}
+
+
+def take_strategy(content: Section, language: str) -> Strategy | None:
+    """Return the strategy card, if any; raises ConfigError for one that is incomplete or out of bounds."""
+    card = content.section("strategy")
+    if card.is_empty:
+        return None
+    given = {name: take_text(card, name, language) for name in STRATEGY_TEXTS}
+    languages = dict.fromkeys(name for _, others in given.values() for name in others)
+    translations = {name: {key: others[name] for key, (_, others) in given.items() if name in others} for name in languages}
+    priority = card.take("priority", int)
+    share = float(card.take("budget_share", (int, float)))
+    card.refuse_the_rest()
+    if not MOST_URGENT <= priority <= LEAST_URGENT or not 0 <= share <= 1:
+        todo = "Give a priority from 1, the most urgent, to 5, and a budget_share from 0 to 1."
+        raise ConfigError("the strategy is out of bounds", where=str(content.file), todo=todo)
+    return Strategy(**{name: text for name, (text, _) in given.items()}, priority=priority, budget_share=share, translations=translations)
+
+
+def require_budget(strategies: Sequence[Strategy | None], where: str) -> None:
+    """Raise ConfigError where the segments of a scheme share out more than the whole budget."""
+    total = sum(strategy.budget_share for strategy in strategies if strategy)
+    if total > 1 + 1e-9:
+        raise ConfigError(f"the budget shares add up to {total:g}", where=where, todo="Share out 1 at most.")

@@ -1,0 +1,64 @@
+"""What a source still says of erased customers never enters the lake."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from contextlib import closing
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.ingestion.erased.columns import CUSTOMER, is_naming
+from pipeline.ingestion.erased.hashes import ErasedIds
+from pipeline.ingestion.erased.ledger import Ledger
+from pipeline.ingestion.sources import Snapshot, SourceQuery
+from pipeline.lake.lake import Lake
+
+log = logging.getLogger("pipeline.operations.erasure")
+
+
+def without_erased(snapshot: Snapshot, lake: Lake) -> Snapshot:
+    """Return `snapshot` without the rows of customers whom this lake has erased; itself where there are none."""
+    erased = Ledger(lake).erased()
+    return _WithoutErased(snapshot, erased) if erased else snapshot
+
+
+class _WithoutErased:
+    def __init__(self, snapshot: Snapshot, erased: ErasedIds) -> None:
+        self._snapshot, self._erased = snapshot, erased
+
+    def schema(self, query: SourceQuery) -> pa.Schema:
+        return self._snapshot.schema(query)
+
+    def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
+        dropped = 0
+        with closing(self._snapshot.rows(query)) as batches:
+            for batch in batches:
+                kept = self._kept(batch)
+                dropped += batch.num_rows - kept.num_rows
+                yield kept
+        if dropped:
+            log.info("%s: %s rows of erased customers were dropped", query.name, f"{dropped:,}")
+
+    def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if CUSTOMER not in batch.schema.names or pa.types.is_null(batch.schema.field(CUSTOMER).type):
+            return batch
+        found = self._found(batch.column(CUSTOMER))
+        return self._cleared(batch if found is None else batch.filter(pc.invert(found)))
+
+    def _cleared(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows about others with nothing where they name somebody erased, such as who referred them."""
+        for place, field in enumerate(batch.schema):
+            if field.name == CUSTOMER or not is_naming(field):
+                continue
+            found = self._found(batch.column(place))
+            if found is not None:
+                batch = batch.set_column(place, field, pc.if_else(found, pa.scalar(None, field.type), batch.column(place)))
+        return batch
+
+    def _found(self, values: pa.Array) -> pa.Array | None:
+        """Return per value whether it is the id of somebody erased; None where none is."""
+        ids = values.cast(pa.string())
+        found = self._erased.among(ids)
+        return pc.is_in(ids, value_set=found) if len(found) else None

@@ -1,0 +1,79 @@
+"""Marks: what each night read of its source, and therefore what it reads when it is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import Any, cast
+
+from pipeline.calendar import ONE_DAY
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError
+from pipeline.ingestion.versions import stored_facts
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, SOURCE_TABLES
+
+QUERIES = "queries"
+IS_BEGUN = "is_begun"
+
+
+def is_read(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> bool:
+    """Return whether night `day` need not be read: an older one of `nights` whatever the queries say now, the newest with today's.
+
+    A mark that cannot be read says no, and so does that of a night whose reading was begun again, but not completed.
+    """
+    if is_begun_again(lake, day):
+        return False
+    if day in nights[:-1]:
+        return bool(marks(lake, day))
+    return day in nights and stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(QUERIES) == queries_digest(company)
+
+
+def is_begun_again(lake: Lake, day: date) -> bool:
+    """Return whether a night that was read before was being read again when its attempt ended: what it stored is of both."""
+    path = lake.path(EXTRACTIONS, day=day)
+    return path.exists() and bool(stored_facts(lake, path).get(IS_BEGUN))
+
+
+def queries_digest(company: Company) -> str:
+    """Return a digest of what decides which rows and columns a night reads, besides the source itself."""
+    files = [company.source_file(name) for name in SOURCE_TABLES]
+    texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
+    columns = [f"{column.name} {column.kind.name}" for column in company.table(RAW_CUSTOMERS).columns]
+    return sha256("\n".join([*texts, *columns]).encode()).hexdigest()[:16]
+
+
+def marks(lake: Lake, day: date) -> list[dict[str, Any]]:
+    """Return the rows of the night's EXTRACTIONS, none where they cannot be read."""
+    try:
+        rows: list[dict[str, Any]] = lake.read(EXTRACTIONS, day=day).to_pylist()
+    except DataError:
+        return []
+    return rows
+
+
+def first_day(company: Company, lake: Lake, day: date, nights: Sequence[date], *, since: date | None) -> date | None:
+    """Return the first local day that night `day` reads, `since` or earlier where it is given, or None for the whole history.
+
+    `nights` are those read so far, in order. A night among them reads the same days again; where its mark is damaged
+    that is unknown, and the first night reads everything, as it once did. Days before the company's first are not asked for.
+    """
+    first = _first_day(company, lake, day, nights)
+    return min(first, max(since, company.first_day)) if first and since else first
+
+
+def _first_day(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> date | None:
+    for mark in marks(lake, day) if day in nights else ():
+        if mark["source_table"] == RAW_ORDER_LINES.name:
+            return cast("date | None", mark["first_day"])
+    if not nights or day == nights[0]:
+        return None
+    lookback = day - timedelta(days=company.lookback_days - 1)
+    missed = [night + ONE_DAY for night in nights if night < day][-1:]
+    return min([lookback, *missed, *_attempted(company, lake, day)])
+
+
+def _attempted(company: Company, lake: Lake, day: date) -> list[date]:
+    """Return the days that an attempt of the night stored before it failed: the next one must not go by what it left there."""
+    return [version.day for version in lake.versions(RAW_ORDER_LINES) if version.known == day and version.day >= company.first_day]

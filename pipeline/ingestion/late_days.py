@@ -1,0 +1,144 @@
+"""Late days: local days before those a night reads whose lines the source now counts or adds up otherwise than the lake.
+
+One aggregated look per night, in the night's own snapshot: it reads no rows and changes no version, it names the days
+that a wider reading would mend. A line that changed neither its day nor its amount is not seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from pipeline.calendar import ONE_DAY, days_between, days_window
+from pipeline.definitions.company import Company
+from pipeline.ingestion.sources import Snapshot, SourceQuery
+from pipeline.ingestion.versions import NET_AMOUNT, stored_facts
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import LATE_DAYS, MONEY_DECIMALS, RAW_ORDER_LINES
+
+log = logging.getLogger("pipeline.ingestion.extract")
+_LARGEST = Decimal(10) ** (18 - MONEY_DECIMALS)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Local days, both included."""
+
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Lines of one day and the exact sum of what was paid for them."""
+
+    row_count: int = 0
+    net_amount: Decimal = Decimal(0)
+
+    def plus(self, row_count: int, net_amount: Decimal) -> Total:
+        return Total(self.row_count + row_count, self.net_amount + net_amount)
+
+
+@dataclass(frozen=True, slots=True)
+class LateDay:
+    """One day on which source and lake differ; `known` is None where the stored partition cannot be read."""
+
+    day: date
+    source: Total
+    known: Total | None
+
+
+def days_to_check(company: Company, first_read: date | None) -> Span | None:
+    """Return the days before `first_read` that a night looks at, or None where there are none."""
+    if first_read is None:
+        return None
+    count = min(company.late_check_days, (first_read - company.first_day).days)
+    return Span(first_read - timedelta(days=count), first_read - ONE_DAY) if count > 0 else None
+
+
+def source_totals(snapshot: Snapshot, query: SourceQuery, span: Span, zone: ZoneInfo, *, by_customer: bool) -> dict[date, Total]:
+    """Return what the source has of each day of `span` that has any order line, added up by the source itself.
+
+    Where the snapshot drops customers, it must see each of them: then the source adds up `by_customer`.
+    """
+    wanted = replace(query, window=days_window(span.first, span.last, zone)).totals(zone.key, by_customer=by_customer)
+    totals: defaultdict[date, Total] = defaultdict(Total)
+    with closing(snapshot.rows(wanted)) as batches:
+        for row in (row for batch in batches for row in batch.to_pylist()):
+            totals[row["event_day"]] = totals[row["event_day"]].plus(row["row_count"], Decimal(row["net_amount"]))
+    return totals
+
+
+def late_days(lake: Lake, span: Span, found: Mapping[date, Total]) -> list[LateDay]:
+    """Return the days of `span` of which the source has other lines than the lake knows, in order."""
+    known = _known_totals(lake, span)
+    compared = (LateDay(day, found.get(day, Total()), known.get(day, Total())) for day in days_between(span.first, span.last))
+    return [each for each in compared if each.source != each.known]
+
+
+def report_late_days(late: list[LateDay]) -> None:
+    """Say how many lines differ, on which days, and what mends it."""
+    if not late:
+        return
+    first, last = late[0].day, late[-1].day
+    log.warning(
+        "%s of %s before the lookback, %s to %s: segments backfill --reread --from %s --to %s",
+        _differences(late),
+        _counted(len(late), "day"),
+        first,
+        last,
+        first,
+        last,
+    )
+
+
+def late_days_table(late: list[LateDay]) -> pa.Table:
+    """Return `late` as LATE_DAYS; an amount too large to store is left empty."""
+    rows = [
+        {
+            "event_day": each.day,
+            "source_row_count": each.source.row_count,
+            "known_row_count": each.known.row_count if each.known else None,
+            "source_net_amount": _storable(each.source.net_amount),
+            "known_net_amount": _storable(each.known.net_amount) if each.known else None,
+        }
+        for each in late
+    ]
+    return pa.Table.from_pylist(rows, schema=LATE_DAYS.schema)
+
+
+def _known_totals(lake: Lake, span: Span) -> dict[date, Total | None]:
+    """Return what the newest version of each day says of itself, whichever night learned it."""
+    versions = lake.versions_known(RAW_ORDER_LINES, through=span.last, known=date.max)
+    paths = {version.day: lake.path(RAW_ORDER_LINES, day=version.day, known=version.known) for version in versions}
+    return {day: _total(stored_facts(lake, path)) for day, path in paths.items() if day >= span.first}
+
+
+def _total(facts: Mapping[str, object]) -> Total | None:
+    return Total(int(str(facts["row_count"])), Decimal(str(facts[NET_AMOUNT]))) if NET_AMOUNT in facts else None
+
+
+def _differences(late: list[LateDay]) -> str:
+    more = [each.source.row_count - (each.known or Total()).row_count for each in late]
+    told = {
+        "late line": sum(count for count in more if count > 0),
+        "vanished line": -sum(count for count in more if count < 0),
+        "changed amount": sum(count == 0 for count in more),
+    }
+    return " and ".join(_counted(count, what) for what, count in told.items() if count)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _storable(amount: Decimal) -> Decimal | None:
+    return amount if amount.is_finite() and abs(amount) < _LARGEST else None

@@ -1,0 +1,121 @@
+"""Sources: where the rows of a company's own queries come from, each read in one consistent snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+from sqlglot import Dialect
+from sqlglot.errors import TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from pipeline.calendar import Window
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import MONEY_DECIMALS
+from pipeline.spelling import did_you_mean
+
+PARAMETERS = ("day_start", "day_end")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceQuery:
+    """One query of the company, in its source's dialect; `$day_start` and `$day_end` are the bounds of `window`."""
+
+    name: str
+    file: Path
+    dialect: str
+    text: str
+    window: Window
+
+    @property
+    def parameters(self) -> dict[str, datetime]:
+        """Values of the parameters that the text uses."""
+        values = {"day_start": self.window.start, "day_end": self.window.end}
+        return {name: values[name] for _, _, name in parameter_places(self.text, self.dialect)}
+
+    def selecting(self, columns: Iterable[str] = (), condition: str = "") -> SourceQuery:
+        """Return the query of these `columns` of this one's rows, or of all, where `condition` holds.
+
+        The author's text stands alone on its lines, so that a comment at its end hides nothing.
+        """
+        names = ", ".join(quoted(column) for column in columns) or "*"
+        lines = ["SELECT", names, "FROM (", self.text, ") AS source", f"WHERE {condition}" if condition else ""]
+        return replace(self, text="\n".join(lines))
+
+    def totals(self, zone: str, *, by_customer: bool = False) -> SourceQuery:
+        """Return the query that counts this one's order lines within the window, and adds up their net amounts, per local day in `zone`."""
+        keys = [f"CAST(\"ordered_at\" AT TIME ZONE '{zone}' AS DATE)", *(['"customer_id"'] if by_customer else [])]
+        sums = ["COUNT(*) AS row_count", f'CAST(COALESCE(SUM("net_amount"), 0) AS DECIMAL(38, {MONEY_DECIMALS})) AS net_amount']
+        lines = ["SELECT", ", ".join([f"{keys[0]} AS event_day", *keys[1:], *sums]), "FROM (", self.text, ") AS source"]
+        lines += ['WHERE "ordered_at" >= $day_start AND "ordered_at" < $day_end', f"GROUP BY {', '.join(keys)}"]
+        return replace(self, name=f"{self.name} before the lookback", text="\n".join(lines))
+
+
+class Snapshot(Protocol):
+    """One moment of a source: every query sees the same rows."""
+
+    def schema(self, query: SourceQuery) -> pa.Schema:
+        """Return names and types of the columns that `query` gives, without reading its rows."""
+
+    def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the rows of `query` in batches of bounded size, in any order."""
+
+
+def authored_query(name: str, file: Path, dialect: str, window: Window) -> SourceQuery:
+    """Return the query in `file`, without a closing semicolon.
+
+    Raises ConfigError where the file holds no statement, several of them, or a parameter that does not exist.
+    """
+    text = file.read_text("utf-8-sig")
+    try:
+        query = SourceQuery(name, file, dialect, _only_statement(text, dialect), window)
+        unknown = [parameter for _, _, parameter in parameter_places(query.text, dialect) if parameter not in PARAMETERS]
+    except (TokenError, ValueError) as error:
+        what = "a quote or a comment never ends" if isinstance(error, TokenError) else str(error)
+        todo = "Write one query, with a space after each parameter."  # `$day_start,$` reads like the start of a quote
+        raise ConfigError(f"sources/{file.name} is not one query: {what}", where=str(file), todo=todo) from None
+    for parameter in unknown:
+        raise ConfigError(
+            f"`${parameter}` is not a parameter{did_you_mean(parameter, PARAMETERS)}",
+            where=str(file),
+            todo="Use $day_start and $day_end, the first instant asked for and the one after the last.",
+        )
+    return query
+
+
+def parameter_places(text: str, dialect: str) -> list[tuple[int, int, str]]:
+    """Return start, end and name of each `$name` in `text` that is neither in a string nor in a comment."""
+    return [
+        (mark.start, name.end + 1, name.text)
+        for mark, name in pairwise(_tokens(text, dialect))
+        if mark.token_type is TokenType.PARAMETER and mark.text == "$" and name.start == mark.end + 1
+    ]
+
+
+def words(text: str, dialect: str) -> set[str]:
+    """Return the names and keywords in `text`, in lower case."""
+    return {token.text.lower() for token in _tokens(text, dialect) if token.token_type is not TokenType.STRING}
+
+
+def quoted(name: str) -> str:
+    """Return `name` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _only_statement(text: str, dialect: str) -> str:
+    tokens = _tokens(text, dialect)
+    ends = [token.start for token in tokens if token.token_type is TokenType.SEMICOLON]
+    if len(ends) == len(tokens):
+        raise ValueError("it is empty")
+    if ends and any(token.start > ends[0] and token.token_type is not TokenType.SEMICOLON for token in tokens):
+        raise ValueError("it holds several statements")
+    return text[: ends[0]] if ends else text
+
+
+def _tokens(text: str, dialect: str) -> list[Token]:
+    return Dialect.get_or_raise(dialect).tokenize(text)

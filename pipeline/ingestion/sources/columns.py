@@ -1,0 +1,127 @@
+"""What a query must give for a table, and the only conversions made: those that lose nothing and guess nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+from pyarrow import types
+
+from pipeline.errors import ConfigError, SchemaDrift
+from pipeline.ingestion.sources import SourceQuery
+from pipeline.lake.tables import MONEY_DECIMALS, Column, Kind, Table
+from pipeline.spelling import did_you_mean
+
+
+def check_columns(table: Table, found: pa.Schema, query: SourceQuery, zone: ZoneInfo) -> None:
+    """Refuse a query that lacks a required column or gives a type that cannot be stored exactly.
+
+    Raises SchemaDrift naming every such column, or ConfigError where two columns have one name.
+    """
+    for name in found.names:
+        if found.names.count(name) > 1:
+            raise ConfigError(f"{query.name} has two columns named {name}", where=str(query.file), todo="Select it once.")
+    lacking = [column.name for column in table.columns if column.required and column.name not in found.names]
+    if lacking:
+        spare = [name for name in found.names if name not in table.column_names]
+        wrong = ", ".join(f"{name}{did_you_mean(name, spare)}" for name in lacking)
+        raise _drift(f"{query.name} lacks {wrong}", table, found, query)
+    problems = [_problem(column, found.field(column.name), query, zone) for column in table.columns if column.name in found.names]
+    if any(problems):
+        raise _drift("\n".join(filter(None, problems)), table, found, query)
+
+
+def ignored_columns(table: Table, found: pa.Schema) -> str:
+    """Return the names of columns that `table` does not declare, comma separated."""
+    return ",".join(sorted(set(found.names) - set(table.column_names)))
+
+
+def conformed(batch: pa.RecordBatch, table: Table, query: SourceQuery) -> pa.RecordBatch:
+    """Return `batch` with the columns and types of `table`; a column that it lacks is empty.
+
+    Raises SchemaDrift where a value does not fit; never rounds, wraps or clamps one.
+    """
+    arrays = [_column(batch, column, query) for column in table.columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+
+
+def is_exact_number(kind: pa.DataType) -> bool:
+    """Return whether values of this type are PostgreSQL's decimals of unknown scale, written as text."""
+    return isinstance(kind, pa.OpaqueType) and kind.type_name == "numeric"
+
+
+def _fits_money(kind: pa.DataType) -> bool:
+    return types.is_integer(kind) or is_exact_number(kind) or (types.is_decimal(kind) and kind.scale <= MONEY_DECIMALS)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+_ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
+    Kind.TEXT: _is_text,
+    Kind.INTEGER: types.is_integer,
+    Kind.NUMBER: lambda kind: types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or is_exact_number(kind),
+    Kind.MONEY: _fits_money,
+    Kind.DATE: types.is_date32,
+    Kind.INSTANT: lambda kind: types.is_timestamp(kind) and kind.tz is not None,
+    Kind.FLAG: types.is_boolean,
+}
+
+
+def _problem(column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> str:
+    if types.is_null(found.type) or _ACCEPTED[column.kind](found.type):
+        return ""
+    name = f"{query.name}.{column.name}"
+    return f"{name} is {_words(found.type)}, declared {column.kind.words}: write {_remedy(column, found.type, zone)}"
+
+
+def _remedy(column: Column, found: pa.DataType, zone: ZoneInfo) -> str:
+    if column.kind is Kind.INSTANT:
+        moment = column.name if types.is_timestamp(found) else f"CAST({column.name} AS TIMESTAMP)"
+        return f"`{moment} AT TIME ZONE '{zone.key}' AS {column.name}`"
+    sql = "DOUBLE PRECISION" if column.kind is Kind.NUMBER else column.kind.sql
+    return f"`CAST({column.name} AS {sql}) AS {column.name}`"
+
+
+def _words(kind: pa.DataType) -> str:
+    if types.is_timestamp(kind):
+        return "TIMESTAMP without a time zone"
+    if isinstance(kind, pa.OpaqueType):
+        return str(kind.type_name)
+    if types.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    if _is_text(kind):
+        return "text"
+    names = {pa.float64(): "DOUBLE", pa.float32(): "REAL", pa.date32(): "DATE", pa.bool_(): "BOOLEAN"}
+    return names.get(kind, f"a whole number ({kind})" if types.is_integer(kind) else str(kind))
+
+
+def _drift(what: str, table: Table, found: pa.Schema, query: SourceQuery) -> SchemaDrift:
+    has, declared = ", ".join(found.names), ", ".join(table.column_names)
+    return SchemaDrift(what, where=str(query.file), todo=f"Edit the query. It gives: {has}. Declared are: {declared}.")
+
+
+def _column(batch: pa.RecordBatch, column: Column, query: SourceQuery) -> pa.Array:
+    if column.name not in batch.schema.names:
+        return pa.nulls(batch.num_rows, column.kind.arrow)
+    try:
+        return _cast(batch.column(column.name), column.kind)
+    except pa.ArrowInvalid:
+        raise SchemaDrift(
+            f"{query.name}.{column.name} holds a value that no {column.kind.words} can hold: too large, too precise, or no number",
+            where=str(query.file),
+            todo=f"Find it in the source, then round, correct or empty it in the query; stored as {column.kind.sql}.",
+        ) from None
+
+
+def _cast(values: pa.Array, kind: Kind) -> pa.Array:
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    if kind is Kind.MONEY and types.is_integer(values.type):
+        values = values.cast(pa.decimal256(76, MONEY_DECIMALS))
+    if kind is Kind.NUMBER and types.is_decimal(values.type):
+        values = values.cast(pa.string())  # read back as the nearest double, whatever the scale
+    return values.cast(kind.arrow)

@@ -1,0 +1,212 @@
+"""Raw rows become clean ones or are set aside with the rule they broke; computed tables are checked before anyone sees them.
+
+Nothing of a night reaches the clean tables until all its rows were checked and no rule stops the night.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import chain
+
+import pyarrow as pa
+
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError, PipelineError
+from pipeline.ingestion.validation.batches import Stored
+from pipeline.ingestion.validation.clean_rows import clean_order_lines, clean_people, united
+from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection, inspection_of
+from pipeline.ingestion.validation.results import stop_where_broken, stop_where_too_many_rejected, store_verdict, stored_verdict, verdict_of
+from pipeline.ingestion.validation.spread_keys import spread_row_count
+from pipeline.lake.lake import Lake, Version
+from pipeline.lake.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    CUSTOMERS,
+    EXTRACTIONS,
+    ORDER_LINES,
+    RAW_CUSTOMERS,
+    RAW_ORDER_LINES,
+    RAW_PROSPECTS,
+    RAW_VISITS,
+    REJECTED_ROWS,
+    VISITS,
+    Table,
+)
+
+log = logging.getLogger("pipeline.ingestion.validate")
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """One checked snapshot of customers or prospects, with its rejected rows and the ids it keeps."""
+
+    inspection: Inspection
+    partition: Stored
+    rejected: list[pa.RecordBatch]
+    ids: pa.Array
+
+
+def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int = BATCH_ROWS, memory_limit: str = "3GB") -> None:
+    """Divide what night `day` knows of its sources into clean partitions and rejected rows.
+
+    Raises DataError where a critical rule stops the night, GateClosed where too many rows were set aside; rejected
+    rows, results and their page are stored even then, clean partitions are not.
+    """
+    people = _inspected_people(company, lake, day, batch_rows)
+    ids = pa.concat_arrays(snapshot.ids for snapshot in people)
+    lines = inspection_of(company, RAW_ORDER_LINES, can_reject=True, batch_rows=batch_rows, customer_ids=ids)
+    versions = _versions_to_check(lake, day, RAW_ORDER_LINES, ORDER_LINES)
+    partitions = [Stored(lines.table, version.day, version.known) for version in versions]
+    visits = inspection_of(company, RAW_VISITS, can_reject=True, batch_rows=batch_rows, customer_ids=ids)
+    visited = _versions_to_check(lake, day, RAW_VISITS, VISITS)
+    visit_partitions = [Stored(visits.table, version.day, version.known) for version in visited]
+    rejected = chain(
+        people[0].rejected,
+        lines.rejected_rows(lake, partitions),
+        *(snapshot.rejected for snapshot in people[1:]),
+        visits.rejected_rows(lake, visit_partitions),
+    )
+    lake.write(REJECTED_ROWS, rejected, day=day)
+    lines.tally.add_spread_keys(spread_row_count(lake, versions, memory_limit=memory_limit))
+    inspections = [lines, *(snapshot.inspection for snapshot in people), *([visits] if visited else [])]
+    recovered = sorted({version for version in (*versions, *visited) if version.known != day})
+    store_verdict(lake, day, verdict_of(inspections, recovered))
+    with _reading_forgotten_on_failure(lake, day):
+        stop_where_broken(lake, day, inspections)
+        stop_where_too_many_rejected(lake, day, inspections)
+    _write_customers(company, lake, people)
+    _write_order_lines(company, lake, lines, partitions)
+    _write_visits(company, lake, visits, visit_partitions)
+
+
+@contextmanager
+def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
+    """Let the night's next run read the source anew: what stopped it is mended there.
+
+    An older night that was computed once keeps what it knew, whatever the limits and rules of today say of it.
+    """
+    try:
+        yield
+    except PipelineError:
+        is_older = day < max(lake.nights(EXTRACTIONS), default=day)
+        if not (is_older and lake.path(CUSTOMER_FEATURES, day=day).exists()):
+            lake.remove(EXTRACTIONS, day=day)
+        raise
+
+
+def validate_features(company: Company, lake: Lake, day: date, *, known: date | None = None) -> None:
+    """Check the night's CUSTOMER_FEATURES, as night `known` knows it; raises DataError where a critical rule stops the night."""
+    _validate_computed(company, lake, day, known, CUSTOMER_FEATURES)
+
+
+def validate_segments(company: Company, lake: Lake, day: date, *, known: date | None = None) -> None:
+    """Check the night's CUSTOMER_SEGMENTS, as night `known` knows it; raises DataError where a critical rule stops the night."""
+    _validate_computed(company, lake, day, known, CUSTOMER_SEGMENTS)
+
+
+def _validate_computed(company: Company, lake: Lake, day: date, known: date | None, table: Table) -> None:
+    inspection = inspection_of(company, table, can_reject=False, batch_rows=BATCH_ROWS)
+    for _ in inspection.rejected_rows(lake, [Stored(inspection.table, day, known)]):
+        pass
+    before = stored_verdict(lake, day, known=known)
+    others = [row for row in before.results if row["source_table"] != table.name]
+    store_verdict(lake, day, replace(before, results=[*others, *inspection.results()]), known=known)
+    stop_where_broken(lake, day, [inspection])
+
+
+def _inspected_people(company: Company, lake: Lake, day: date, batch_rows: int) -> list[_People]:
+    """Return the customers that `day` goes by and, where the source has any, the prospects."""
+    known = [night for table in (RAW_CUSTOMERS, RAW_PROSPECTS) if (night := lake.snapshot_known(table, day)) is not None]
+    if lake.snapshot_known(RAW_CUSTOMERS, day) is None:
+        raise DataError(
+            f"{RAW_CUSTOMERS.name} has no snapshot", where=str(lake.root), todo="Run the whole night: segments run --day YYYY-MM-DD."
+        )
+    # What belongs to a clean snapshot depends on its night alone, so that every night writes it alike.
+    newest = max(known)
+    customers = _inspected(
+        lake,
+        inspection_of(company, RAW_CUSTOMERS, can_reject=True, batch_rows=batch_rows),
+        lake.snapshot_known(RAW_CUSTOMERS, newest),
+    )
+    of_prospects = lake.snapshot_known(RAW_PROSPECTS, newest)
+    if of_prospects is None:
+        return [customers]
+    prospects = inspection_of(company, RAW_PROSPECTS, can_reject=True, batch_rows=batch_rows, customer_ids=customers.ids)
+    return [customers, _inspected(lake, prospects, of_prospects)]
+
+
+def _inspected(lake: Lake, inspection: Inspection, known: date | None) -> _People:
+    partition = Stored(inspection.table, known=known)
+    rejected = list(inspection.rejected_rows(lake, [partition]))
+    ids = [rows["customer_id"].combine_chunks() for rows in inspection.kept_rows(lake, partition)]
+    return _People(inspection, partition, rejected, pa.concat_arrays(ids))
+
+
+def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[Version]:
+    """Return the versions of `raw` that night `day` learned of, or that an earlier night left unchecked.
+
+    A rerun takes the same ones, though they have clean counterparts by then.
+    """
+    settled = set(lake.versions(clean)).difference(_recovered_before(lake, day))
+    visible = lake.versions_known(raw, through=day, known=day)
+    return [version for version in visible if version.known == day or version not in settled]
+
+
+def _recovered_before(lake: Lake, day: date) -> Sequence[Version]:
+    """Return what the night's stored verdict says that it recovered; one that is damaged is about to be written again."""
+    try:
+        return stored_verdict(lake, day).recovered
+    except DataError:
+        return ()
+
+
+def _write_customers(company: Company, lake: Lake, people: Sequence[_People]) -> None:
+    table = company.table(CUSTOMERS)
+    customers = _clean_people(lake, people[0], table, is_prospect=False)
+    prospects = _clean_people(lake, people[1], table, is_prospect=True) if people[1:] else iter(())
+    known = max(snapshot.partition.known or date.min for snapshot in people)
+    manifest = {
+        snapshot.partition.table.name: {"suite": snapshot.inspection.suite.digest, **snapshot.inspection.counts(snapshot.partition)}
+        for snapshot in people
+    }
+    count = lake.write(table, _batches(united(customers, prospects)), known=known, manifest=manifest)
+    log.info("%s: %s rows", table.name, f"{count:,}")
+
+
+def _clean_people(lake: Lake, people: _People, table: Table, *, is_prospect: bool) -> Iterator[pa.Table]:
+    for rows in people.inspection.kept_rows(lake, people.partition):
+        yield clean_people(rows, table, is_prospect=is_prospect)
+
+
+def _write_order_lines(company: Company, lake: Lake, lines: Inspection, partitions: Sequence[Stored]) -> None:
+    count = 0
+    for partition in partitions:
+        manifest = {
+            "suite": lines.suite.digest,
+            "currency": company.currency,
+            "first_day": company.first_day,
+            **lines.counts(partition),
+        }
+        rows = _clean_order_lines(lake, lines, partition)
+        count += lake.write(ORDER_LINES, _batches(rows), day=partition.day, known=partition.known, manifest=manifest)
+    log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{count:,}", f"{len(partitions):,}")
+
+
+def _write_visits(company: Company, lake: Lake, visits: Inspection, partitions: Sequence[Stored]) -> None:
+    for partition in partitions:
+        manifest = {"suite": visits.suite.digest, "first_day": company.first_day, **visits.counts(partition)}
+        rows = (VISITS.conform(rows) for rows in visits.kept_rows(lake, partition))
+        lake.write(VISITS, _batches(rows), day=partition.day, known=partition.known, manifest=manifest)
+
+
+def _clean_order_lines(lake: Lake, lines: Inspection, partition: Stored) -> Iterator[pa.Table]:
+    for rows in lines.kept_rows(lake, partition):
+        yield clean_order_lines(rows, partition.day or date.min)
+
+
+def _batches(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+    return (batch for table in tables for batch in table.to_batches())

@@ -1,0 +1,135 @@
+"""Stored partitions, read in order and in pieces that fit in memory; equal keys stay together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import DataError
+from pipeline.lake.lake import Lake, reading, sorted_by
+from pipeline.lake.tables import Table
+
+WORTH_THREADS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Address of one stored partition: a night has `day`, a snapshot `known`, an event day both."""
+
+    table: Table
+    day: date | None = None
+    known: date | None = None
+
+
+Batch = list[tuple[Stored, pa.Table]]
+
+
+def batches(lake: Lake, partitions: Iterable[Stored], *, limit: int) -> Iterator[Batch]:
+    """Yield the rows of `partitions` in order, small ones together, in batches of about `limit` rows.
+
+    Each partition comes at least once, if only with no rows; a batch holds partitions of one `known` night.
+    """
+    batch: Batch = []
+    for partition in partitions:
+        for rows in pieces(lake, partition, limit=limit):
+            if batch and (_row_count(batch) + rows.num_rows > limit or batch[0][0].known != partition.known):
+                yield batch
+                batch = []
+            batch.append((partition, rows))
+    if batch:
+        yield batch
+
+
+def pieces(lake: Lake, partition: Stored, *, limit: int) -> Iterator[pa.Table]:
+    """Yield one partition in pieces of about `limit` rows, sorted by key; rows of one key share a piece.
+
+    Raises SchemaDrift where a declared column is missing, DataError where the file is absent, damaged or
+    larger than a piece and not sorted.
+    """
+    waiting: list[pa.Table] = []
+    last: tuple[tuple[bool, object], ...] | None = None
+    for group in _row_groups(lake, partition):
+        waiting.append(group)
+        while sum(rows.num_rows for rows in waiting) > limit:
+            merged = _sorted(waiting, partition.table)
+            cut = _cut(merged, partition.table, limit)
+            if cut == 0:
+                waiting = [merged]
+                break
+            last = _require_order(lake, partition, merged, last, cut)
+            yield merged.slice(0, cut)
+            waiting = [merged.slice(cut)]
+    rest = _sorted(waiting, partition.table)
+    if rest.num_rows or last is None:
+        _require_order(lake, partition, rest, last, rest.num_rows)
+        yield rest
+
+
+def _row_groups(lake: Lake, partition: Stored) -> Iterator[pa.Table]:
+    path = lake.path(partition.table, day=partition.day, known=partition.known)
+    with reading(partition.table.name, path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        declared = partition.table.schema
+        is_as_declared = file.schema_arrow.equals(declared)
+        yield declared.empty_table() if is_as_declared else partition.table.conform(file.schema_arrow.empty_table())
+        for index in range(file.num_row_groups):
+            rows = file.read_row_group(index, use_threads=file.metadata.num_rows > WORTH_THREADS)
+            yield rows if is_as_declared else partition.table.conform(rows)
+
+
+def _sorted(tables: list[pa.Table], table: Table) -> pa.Table:
+    return sorted_by(pa.concat_tables(tables), table.key).combine_chunks()
+
+
+def _cut(rows: pa.Table, table: Table, limit: int) -> int:
+    """Return where to cut sorted `rows`: the last start of a key within `limit`, else the first after it, else 0."""
+    starts = np.flatnonzero(~same_as_previous(rows, table.key))
+    within = starts[starts <= limit]
+    if len(within) and within[-1] > 0:
+        return int(within[-1])
+    beyond = starts[starts > limit]
+    return int(beyond[0]) if len(beyond) else 0
+
+
+def same_as_previous(rows: pa.Table, columns: Iterable[str]) -> np.ndarray:
+    """Return per row whether `columns` equal those of the row before; nulls equal each other."""
+    same = np.ones(rows.num_rows, np.bool_)
+    same[:1] = False
+    for name in columns:
+        column = rows[name].combine_chunks()
+        here, before = column.slice(1), column.slice(0, max(len(column) - 1, 0))
+        equal = pc.or_(pc.fill_null(pc.equal(here, before), fill_value=False), pc.and_(pc.is_null(here), pc.is_null(before)))
+        same[1:] &= equal.to_numpy(zero_copy_only=False)
+    return same
+
+
+def _require_order(
+    lake: Lake, partition: Stored, rows: pa.Table, last: tuple[tuple[bool, object], ...] | None, count: int
+) -> tuple[tuple[bool, object], ...] | None:
+    """Return the key of row `count - 1`; raise DataError where the first row does not follow `last`."""
+    if last is not None and rows.num_rows and _key(rows, partition.table, 0) <= last:
+        raise DataError(
+            f"{partition.table.name} is not sorted by {', '.join(partition.table.key)}",
+            where=str(lake.path(partition.table, day=partition.day, known=partition.known)),
+            todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
+        )
+    return _key(rows, partition.table, count - 1) if count else last
+
+
+def _key(rows: pa.Table, table: Table, row: int) -> tuple[tuple[bool, object], ...]:
+    """Return the key of one row, comparable as files are sorted: text by its bytes, nulls last."""
+    scalars = [rows[name][row] for name in table.key]
+    return tuple((not scalar.is_valid, _comparable(scalar) if scalar.is_valid else 0) for scalar in scalars)
+
+
+def _comparable(scalar: pa.Scalar) -> object:
+    return scalar.as_buffer().to_pybytes() if pa.types.is_string(scalar.type) else scalar.as_py()
+
+
+def _row_count(batch: Batch) -> int:
+    return sum(rows.num_rows for _, rows in batch)

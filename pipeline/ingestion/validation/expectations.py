@@ -1,0 +1,251 @@
+"""Great Expectations suites: one JSON file per table, run over bounded batches.
+
+Only names, counts and row positions leave this module: the library's own results hold customers' values.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.definitions.company import Company
+from pipeline.errors import ConfigError
+from pipeline.ingestion.validation.frames import frame_of
+from pipeline.lake.tables import Table
+from pipeline.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import pandas as pd
+    from great_expectations import ExpectationSuite
+    from great_expectations.core import ExpectationValidationResult
+    from great_expectations.core.batch_definition import BatchDefinition
+
+CRITICAL, WARNING = "critical", "warning"
+WHOLE_TABLE = "table_"  # how the name of a rule about a whole table begins
+POSITIONS_ONLY = {"result_format": "COMPLETE", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
+COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
+COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One expectation as people know it; a share `mostly` of the rows must keep to it."""
+
+    name: str
+    severity: str = CRITICAL
+    rejects_rows: bool = False
+    mostly: float = 1.0
+
+    def is_passed(self, checked: int, failed: int) -> bool:
+        """Return whether the night may go on as far as this rule is concerned."""
+        if self.severity == WARNING or self.rejects_rows:
+            return True
+        return checked - failed >= self.mostly * checked
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule found in one batch.
+
+    `failed` counts rows, or is 0 or 1 where the rule is about the whole table. Positions count from 0 and are
+    given where the rule rejects rows.
+    """
+
+    rule: Rule
+    failed: int
+    is_about_rows: bool
+    positions: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The rules of one table, in the order of its file."""
+
+    table: Table
+    file: Path
+    digest: str
+    rules: tuple[Rule, ...]
+    columns: frozenset[str]
+    expectations: ExpectationSuite
+
+    def check(self, rows: pa.Table, parameters: Mapping[str, Any]) -> list[Finding]:
+        """Return what each rule finds in `rows`, in suite order; `$PARAMETER`s are bound to `parameters`.
+
+        Raises ConfigError where a rule cannot run, such as one on a column that is not there.
+        """
+        results = self._results(frame_of(rows, self.columns), parameters)
+        self._require_run(results, rows.column_names)
+        return [self._finding(rule, results[rule.name]) for rule in self.rules]
+
+    def _results(self, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = POSITIONS_ONLY if any(rule.rejects_rows for rule in self.rules) else COUNTS_ONLY
+        batch = _batch_definition().get_batch({"dataframe": frame})
+        try:
+            outcome = batch.validate(self.expectations, result_format=wanted, expectation_parameters=dict(parameters))
+        except _great_expectations().exceptions.GreatExpectationsError as error:
+            raise ConfigError(
+                f"the rules of {self.table.name} cannot run: {type(error).__name__}",
+                where=str(self.file),
+                todo=f"`$PARAMETER` can be one of {', '.join(parameters)}.",
+            ) from None
+        return {result["expectation_config"]["meta"]["rule"]: result for result in outcome.results}
+
+    def _require_run(self, results: Mapping[str, Any], known: list[str]) -> None:
+        unknown = sorted(self.columns.difference(known))
+        for rule in self.rules:
+            if _has_raised(results[rule.name].exception_info):
+                hint = "".join(f"; `{name}` is no column{did_you_mean(name, known)}" for name in unknown)
+                raise ConfigError(f"the rule `{rule.name}` cannot run{hint}", where=str(self.file), todo="Mend the rule.")
+
+    def _finding(self, rule: Rule, result: ExpectationValidationResult) -> Finding:
+        content = result.result
+        if "unexpected_count" not in content:
+            if rule.rejects_rows:
+                raise ConfigError(f"the rule `{rule.name}` is about no single row, so it cannot reject any", where=str(self.file))
+            return Finding(rule, int(not result.success), is_about_rows=False, positions=np.empty(0, np.int64))
+        positions = content.get("unexpected_index_list") if rule.rejects_rows else None
+        return Finding(rule, content["unexpected_count"], is_about_rows=True, positions=np.asarray(positions or [], np.int64))
+
+
+def load_suite(company: Company, table: Table) -> Suite:
+    """Return the suite of `table`: the company's own file where it has one, else ours.
+
+    Raises ConfigError naming the file and the rule where something is missing, unknown or of the wrong type.
+    """
+    found = company.definitions("expectations", ".json").get(table.name)
+    if found is None:
+        raise ConfigError(f"no expectations for {table.name}", where="expectations", todo=f"Write expectations/{table.name}.json.")
+    file = found.file
+    definition = _parsed(found.text, file)
+    entries = definition["expectations"]
+    return Suite(
+        table,
+        file,
+        sha256(found.text.encode()).hexdigest()[:16],
+        tuple(_rules(entries, file)),
+        frozenset(name for entry in entries for name in _columns_of(entry)),
+        _built(table, definition, file),
+    )
+
+
+def _parsed(text: str, file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"not valid JSON: {error}", where=str(file)) from None
+    entries = content.get("expectations") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError("`expectations` must be a list of objects", where=str(file))
+    return dict(content)
+
+
+def _rules(entries: list[dict[str, Any]], file: Path) -> Iterator[Rule]:
+    seen: set[str] = set()
+    for entry in entries:
+        meta = entry.get("meta") or {}
+        name, rejects_rows, severity = meta.get("rule"), meta.get("rejects_rows"), entry.get("severity")
+        if not isinstance(name, str) or name in seen:
+            raise ConfigError(
+                f"`meta.rule` of {entry.get('type')} is missing or used twice", where=str(file), todo="Give each rule its own name."
+            )
+        if not isinstance(rejects_rows, bool) or severity not in (CRITICAL, WARNING) or (rejects_rows and severity == WARNING):
+            raise ConfigError(
+                f"the rule `{name}` needs `severity` critical or warning, and `meta.rejects_rows` true or false",
+                where=str(file),
+                todo="A warning rejects no rows.",
+            )
+        seen.add(name)
+        yield Rule(name, severity, rejects_rows, float((entry.get("kwargs") or {}).get("mostly", 1.0)))
+
+
+def _columns_of(entry: Mapping[str, Any]) -> Iterator[str]:
+    kwargs = entry.get("kwargs") or {}
+    for key in COLUMN_KEYS:
+        value = kwargs.get(key, [])
+        yield from [value] if isinstance(value, str) else value
+
+
+def _built(table: Table, definition: Mapping[str, Any], file: Path) -> ExpectationSuite:
+    """Return the library's suite; it drops what it does not know, so types are checked and counted."""
+    gx = _great_expectations()
+    entries = definition["expectations"]
+    known = gx.expectations.registry.list_registered_expectation_implementations()
+    for entry in entries:
+        if entry.get("type") not in known:
+            hint = did_you_mean(str(entry.get("type")), known)
+            raise ConfigError(f"`{entry.get('type')}` is no expectation{hint}", where=str(file), todo="Mend its `type`.")
+    try:
+        suite: ExpectationSuite = gx.ExpectationSuite(name=table.name, expectations=entries, meta=definition.get("meta") or {})
+    except ValueError as error:
+        raise ConfigError(f"an expectation has wrong arguments: {error}", where=str(file), todo="Mend its `kwargs`.") from None
+    if len(suite.expectations) != len(entries):
+        raise ConfigError(f"{len(entries) - len(suite.expectations)} expectations were not understood", where=str(file))
+    return suite
+
+
+def _has_raised(info: Mapping[str, Any]) -> bool:
+    """Return whether an expectation failed to run; the library nests what it knows by metric."""
+    return bool(info.get("raised_exception")) or any(isinstance(value, Mapping) and _has_raised(value) for value in info.values())
+
+
+def _great_expectations() -> ModuleType:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    return _imported()
+
+
+@cache
+def _imported() -> ModuleType:
+    """Import the library, which takes seconds and loads every engine it can find, warnings and all."""
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings(), _main_file():
+        warnings.simplefilter("ignore")
+        import great_expectations
+        import great_expectations.expectations.registry
+    _silence_modules("great_expectations")
+    return great_expectations
+
+
+@contextmanager
+def _main_file() -> Iterator[None]:
+    """Give `python -c` and spawned processes a main file: the library loads Spark where it is found, which ends a process without one."""
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__"):
+        yield
+        return
+    main.__file__ = ""
+    try:
+        yield
+    finally:
+        del main.__file__
+
+
+def _silence_modules(library: str) -> None:
+    """Keep the library's log lines, which can quote values, out of ours: some of its modules set a level of their own."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(f"{library}."):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@cache
+def _batch_definition() -> BatchDefinition[Any]:
+    gx = _great_expectations()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
+    definition: BatchDefinition[Any] = asset.add_batch_definition_whole_dataframe("rows")
+    return definition

@@ -1,0 +1,223 @@
+"""One table of one night under its rules: which rows are kept, which are set aside and why, how often each rule broke."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.calendar import days_window, first_instant
+from pipeline.definitions.company import Company
+from pipeline.errors import ConfigError
+from pipeline.ingestion.validation.batches import Batch, Stored, batches, pieces, same_as_previous
+from pipeline.ingestion.validation.expectations import CRITICAL, WARNING, Finding, Rule, Suite, load_suite
+from pipeline.ingestion.validation.raw_rows import as_records, checked_columns, repeats, source_row_text
+from pipeline.lake.lake import Lake, sorted_by
+from pipeline.lake.tables import REJECTED_ROWS, Partition, Table
+
+BATCH_ROWS = 250_000
+NOT_REPEATED = Rule("row_is_not_repeated", CRITICAL, rejects_rows=True)
+KEY_OF_ONE_DAY = Rule("key_is_of_one_day", WARNING)
+WITHIN_LIMIT = Rule("table_keeps_enough_rows", CRITICAL)
+
+Result = dict[str, Any]
+log = logging.getLogger("pipeline.ingestion.validate")
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many rows were checked; per rule how many broke it; per rule how many were set aside for it first."""
+
+    checked: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def add(self, finding: Finding) -> None:
+        before = self.failed[finding.rule.name]
+        self.failed[finding.rule.name] = before + finding.failed if finding.is_about_rows else max(before, finding.failed)
+
+    def add_spread_keys(self, row_count: int) -> None:
+        """Add rows that share their key with a row of another day."""
+        self.failed[KEY_OF_ONE_DAY.name] += row_count
+
+    @property
+    def rejected_count(self) -> int:
+        return self.rejected.total()
+
+    @property
+    def rejected_share(self) -> float:
+        return self.rejected_count / self.checked if self.checked else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Runs the rules of one table over its batches; where it `can_reject`, rows that break one are set aside.
+
+    Keeps a bit per row, and the rows of the first batch, which is all there is on most nights.
+    """
+
+    company: Company
+    suite: Suite
+    can_reject: bool = True
+    customer_ids: pa.Array | None = None
+    batch_rows: int = BATCH_ROWS
+    tally: Tally = field(default_factory=Tally)
+    kept: dict[Stored, list[pa.Array]] = field(default_factory=dict)
+    held: dict[Stored, list[pa.Table]] = field(default_factory=dict)
+
+    @property
+    def table(self) -> Table:
+        return self.suite.table
+
+    def rejected_rows(self, lake: Lake, partitions: Iterable[Stored]) -> Iterator[pa.RecordBatch]:
+        """Check every row of `partitions`, and yield those to set aside, sorted as REJECTED_ROWS is."""
+        checked = (part for batch in batches(lake, partitions, limit=self.batch_rows) for part in self._check(batch))
+        for _, parts in groupby(checked, key=lambda part: part[0]):
+            rows = pa.concat_tables(rejected for _, rejected in parts)
+            if rows.num_rows:
+                yield from sorted_by(rows, (*REJECTED_ROWS.key, "broken_rules")).to_batches()
+
+    def kept_rows(self, lake: Lake, partition: Stored) -> Iterator[pa.Table]:
+        """Yield the rows of a checked partition that stay, in pieces sorted by key."""
+        masks, held = self.kept[partition], self.held.get(partition, [])
+        whole = held if len(held) == len(masks) else pieces(lake, partition, limit=self.batch_rows)
+        for rows, mask in zip(whole, masks, strict=True):
+            yield rows.filter(mask)
+
+    def counts(self, partition: Stored) -> dict[str, int]:
+        """Return what the manifest of the clean partition says of its raw one."""
+        masks = self.kept[partition]
+        rejected = sum(mask.false_count for mask in masks)
+        return {"raw_row_count": sum(map(len, masks)), "rejected_row_count": rejected}
+
+    def results(self) -> list[Result]:
+        """Return one row of VALIDATION_RESULTS per rule."""
+        if not self.can_reject:
+            return [self._result(rule) for rule in self.suite.rules]
+        about_keys = (NOT_REPEATED, KEY_OF_ONE_DAY) if self.table.partition is Partition.EVENT_DAY else (NOT_REPEATED,)
+        return [self._result(rule) for rule in (*about_keys, *self.suite.rules)] + [self._share_result()]
+
+    def broken_results(self) -> list[Result]:
+        """Return the results of the rules that stop the night; the share of rejected rows is none of them."""
+        return [row for row in map(self._result, self.suite.rules) if not row["is_passed"]]
+
+    def is_within_limit(self) -> bool:
+        """Return whether few enough rows were set aside."""
+        return self.tally.rejected_share <= self.company.rejected_share_limit
+
+    def _result(self, rule: Rule) -> Result:
+        failed = self.tally.failed[rule.name]
+        return {
+            "source_table": self.table.name,
+            "rule": rule.name,
+            "severity": rule.severity,
+            "rejects_rows": rule.rejects_rows,
+            "checked_count": self.tally.checked,
+            "failed_count": failed,
+            "is_passed": rule.is_passed(self.tally.checked, failed),
+        }
+
+    def _share_result(self) -> Result:
+        is_within = self.is_within_limit()
+        return self._result(WITHIN_LIMIT) | {"failed_count": int(not is_within), "is_passed": is_within}
+
+    def _check(self, batch: Batch) -> Iterator[tuple[Stored, pa.Table]]:
+        """Yield each part of the batch with the rows of it that are set aside."""
+        rows = _merged(batch)
+        broken = self._broken(rows, batch[0][0])
+        positions = np.array(sorted(broken), np.int64)
+        self.tally.checked += rows.num_rows
+        self.tally.rejected.update(rules[0] for rules in broken.values())
+        start = 0
+        for partition, part in batch:
+            if self.tally.checked <= self.batch_rows:
+                self.held.setdefault(partition, []).append(part)
+            here = positions[np.searchsorted(positions, start) : np.searchsorted(positions, start + part.num_rows)]
+            yield partition, self._set_aside(partition, part, here - start, [broken[at] for at in here])
+            start += part.num_rows
+        log.info("%s: %s rows checked, %s set aside", self.table.name, f"{self.tally.checked:,}", f"{self.tally.rejected_count:,}")
+
+    def _broken(self, rows: pa.Table, partition: Stored) -> dict[int, list[str]]:
+        """Return the names of the rejecting rules that each row broke, in suite order, and count all rules."""
+        repeated = self._repeated(rows, partition)
+        broken = {int(at): [NOT_REPEATED.name] for at in np.flatnonzero(repeated)}
+        self.tally.failed[NOT_REPEATED.name] += len(broken)
+        at_row = np.flatnonzero(~repeated)
+        for finding in self._findings(rows.take(at_row) if broken else rows, partition):
+            for at in at_row[finding.positions]:
+                broken.setdefault(int(at), []).append(finding.rule.name)
+        return broken
+
+    def _repeated(self, rows: pa.Table, partition: Stored) -> np.ndarray:
+        if not self.can_reject:
+            return np.zeros(rows.num_rows, np.bool_)
+        key = self.table.key if partition.day is None else ("day", *self.table.key)
+        return repeats(rows, same_as_previous(rows, key))
+
+    def _findings(self, rows: pa.Table, partition: Stored) -> list[Finding]:
+        columns = checked_columns(rows, self.table, customer_ids=self.customer_ids)
+        findings = self.suite.check(columns, self._parameters(partition))
+        for finding in findings:
+            self.tally.add(finding)
+        return findings
+
+    def _parameters(self, partition: Stored) -> dict[str, Any]:
+        """Return what rules can refer to; the night is the one that knew the rows, whichever night checks them."""
+        night = partition.known or partition.day
+        if night is None:
+            raise ValueError("a stored partition has a day or a known night")
+        return {
+            "first_instant": first_instant(self.company.first_day, self.company.zone).isoformat(),
+            "night_end": days_window(night, night, self.company.zone).end.isoformat(),
+            "night": f"{night}T00:00:00",
+            "currencies": [self.company.currency],
+        }
+
+    def _set_aside(self, partition: Stored, rows: pa.Table, positions: np.ndarray, broken: list[list[str]]) -> pa.Table:
+        mask = np.ones(rows.num_rows, np.bool_)
+        mask[positions] = False
+        self.kept.setdefault(partition, []).append(pa.array(mask))
+        if not broken:
+            return REJECTED_ROWS.schema.empty_table()
+        records = as_records(rows.take(positions), self.table)
+        columns = {
+            "source_table": pa.repeat(self.table.name, len(records)),
+            "source_day": pa.repeat(pa.scalar(partition.day, pa.date32()), len(records)),
+            "rule": pa.array([rules[0] for rules in broken], pa.string()),
+            "broken_rules": pa.array([",".join(rules) for rules in broken], pa.string()),
+            "row": pa.array([source_row_text(record) for record in records], pa.string()),
+        }
+        return REJECTED_ROWS.conform(pa.table(columns))
+
+
+def inspection_of(company: Company, table: Table, *, can_reject: bool, batch_rows: int, customer_ids: pa.Array | None = None) -> Inspection:
+    """Return the inspection of `table` under its suite.
+
+    Raises ConfigError where a suite sets rows aside that were computed and can only be right or wrong.
+    """
+    suite = load_suite(company, company.table(table))
+    for rule in suite.rules:
+        if rule.rejects_rows and not can_reject:
+            raise ConfigError(
+                f"the rule `{rule.name}` rejects rows of {table.name}, which is computed",
+                where=str(suite.file),
+                todo="Set `rejects_rows` to false.",
+            )
+    return Inspection(company, suite, can_reject, customer_ids, batch_rows)
+
+
+def _merged(batch: Batch) -> pa.Table:
+    """Return the rows of a batch as one table, with `day` where its parts are event days."""
+    return pa.concat_tables(_with_day(rows, partition) for partition, rows in batch).combine_chunks()
+
+
+def _with_day(rows: pa.Table, partition: Stored) -> pa.Table:
+    if partition.day is None:
+        return rows
+    return rows.append_column("day", pa.repeat(pa.scalar(partition.day, pa.date32()), rows.num_rows))

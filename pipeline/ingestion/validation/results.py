@@ -1,0 +1,95 @@
+"""What validation found in a night: stored as a table, shown as a page, and enforced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import DataError, GateClosed
+from pipeline.ingestion.validation.expectations import WHOLE_TABLE
+from pipeline.ingestion.validation.inspection import Inspection, Result
+from pipeline.lake.lake import Lake, Version, sorted_by
+from pipeline.lake.tables import VALIDATION_RESULTS
+
+TOP_RULES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The results of a night; rows set aside as (table, first rule, count); versions that an earlier night left unchecked."""
+
+    results: Sequence[Result] = ()
+    rejected: Sequence[tuple[str, str, int]] = ()
+    recovered: Sequence[Version] = ()
+
+
+def verdict_of(inspections: Sequence[Inspection], recovered: Sequence[Version]) -> Verdict:
+    """Return what `inspections` found."""
+    rejected = [(found.table.name, rule, count) for found in inspections for rule, count in found.tally.rejected.items()]
+    return Verdict([row for found in inspections for row in found.results()], sorted(rejected), recovered)
+
+
+def stored_verdict(lake: Lake, day: date, *, known: date | None = None) -> Verdict:
+    """Return the night's verdict as stored, empty before the night was validated."""
+    path = lake.path(VALIDATION_RESULTS, day=day, known=known)
+    if not path.exists():
+        return Verdict()
+    facts = lake.manifest(path)
+    recovered = [Version(date.fromisoformat(of), date.fromisoformat(known)) for of, known in facts["recovered"]]
+    return Verdict(
+        lake.read(VALIDATION_RESULTS, day=day, known=known).to_pylist(), [tuple(entry) for entry in facts["rejected"]], recovered
+    )
+
+
+def store_verdict(lake: Lake, day: date, verdict: Verdict, *, known: date | None = None) -> None:
+    """Write the night's results, replacing what was there."""
+    rows = pa.Table.from_pylist(list(verdict.results), schema=VALIDATION_RESULTS.schema)
+    manifest = {"rejected": verdict.rejected, "recovered": [(version.day, version.known) for version in verdict.recovered]}
+    lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, known=known, manifest=manifest)
+
+
+def stop_where_broken(lake: Lake, day: date, inspections: Sequence[Inspection]) -> None:
+    """Raise DataError naming every critical rule that stops the night."""
+    broken = [row for found in inspections for row in found.broken_results()]
+    if broken:
+        raise DataError(
+            "; ".join(f"{row['source_table']} breaks `{row['rule']}` on {day}: {_count(row)}" for row in broken),
+            where=str(page_path(lake, day)),
+            todo="Mend the source, or the rule in expectations/<table>.json, then run the night again with --reread.",
+        )
+
+
+def stop_where_too_many_rejected(lake: Lake, day: date, inspections: Sequence[Inspection]) -> None:
+    """Raise GateClosed naming every table of which more rows were set aside than the company allows."""
+    crowded = [found for found in inspections if not found.is_within_limit()]
+    if crowded:
+        raise GateClosed(
+            "; ".join(
+                f"{found.tally.rejected_share:.2%} of {found.tally.checked:,} rows of {found.table.name} were set aside on {day}, "
+                f"above the limit of {found.company.rejected_share_limit:.2%}: {_top_rules(found)}"
+                for found in crowded
+            ),
+            where=str(page_path(lake, day)),
+            todo="Mend the source, or raise `rejected_share_limit` in company.toml under [gates], then run the night again with --reread; "
+            f'or let it pass: segments run --day {day} --override-gate rejected --reason "..."',
+        )
+
+
+def page_path(lake: Lake, day: date, *, known: date | None = None) -> Path:
+    """Return where the page of a night, or of its restatement by night `known`, is."""
+    folder = lake.root / "reports" / f"day={day}"
+    return (folder if known in (None, day) else folder / f"known={known}") / "validation.html"
+
+
+def _count(row: Result) -> str:
+    rows = f"{row['checked_count']:,} rows"
+    return f"{rows} were checked" if row["rule"].startswith(WHOLE_TABLE) else f"{row['failed_count']:,} of {rows} broke it"
+
+
+def _top_rules(found: Inspection) -> str:
+    top = sorted(found.tally.rejected.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{rule} {count:,}" for rule, count in top[:TOP_RULES])

@@ -1,0 +1,34 @@
+"""Keys of order lines that a night found on more than one day: within a day a repeated key is set aside, across days it is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from sqlglot import exp, parse_one
+
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import Version
+from pipeline.lake.tables import RAW_ORDER_LINES
+
+_ROWS = parse_one(
+    """SELECT CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS row_count FROM (
+      SELECT COUNT(*) AS row_count FROM raw_order_lines
+      WHERE order_id IS NOT NULL AND line_number IS NOT NULL
+      GROUP BY order_id, line_number
+      HAVING MIN(day) < MAX(day)
+    )""",
+    into=exp.Select,
+    read="duckdb",
+)
+
+
+def spread_row_count(lake: Lake, versions: Sequence[Version], *, memory_limit: str) -> int:
+    """Return how many raw order lines of `versions` have the key of a line on another day; memory is bounded, the rest spills."""
+    if len({version.day for version in versions}) < 2:  # noqa: PLR2004
+        return 0
+    paths = [lake.path(RAW_ORDER_LINES, day=version.day, known=version.known) for version in versions]
+    with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
+        engine.register(RAW_ORDER_LINES, paths)
+        return int(engine.run(_ROWS, {}).read_all()["row_count"][0].as_py())

@@ -1,0 +1,136 @@
+"""DuckDB, the embedded default: bounded memory, spilling to a private folder, no way out of the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from pipeline.errors import DataError, TransientError
+from pipeline.lake.engines import Parameter, columns_of, empty_select, parameter_names
+from pipeline.lake.lake import reading
+from pipeline.lake.parquet import ROW_GROUP_ROWS
+from pipeline.lake.staging import private_folder
+from pipeline.lake.tables import SOURCE_TABLES, Table
+
+
+class DuckDBEngine:
+    """Runs statements in one private in-memory database that can read `lake_root` and nothing else."""
+
+    def __init__(self, lake_root: Path, *, memory_limit: str = "3GB", threads: int | None = None) -> None:
+        self._resources = ExitStack()
+        self._verified: set[Path] = set()
+        self._registered: dict[str, tuple[Table, Sequence[Path]]] = {}
+        with _told():
+            spill = self._resources.enter_context(private_folder(lake_root))
+        settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(spill)}
+        if threads:
+            settings["threads"] = threads
+        self._connection = self._resources.enter_context(duckdb.connect(config=settings))
+        confine(self._connection, [lake_root])
+
+    def register(self, table: Table, paths: Sequence[Path]) -> None:
+        self._require_whole(table, paths)
+        self._registered[table.name] = (table, paths)
+        self._view(table, _reading(table, paths) if paths else empty_select(table).sql("duckdb"))
+
+    def _require_whole(self, table: Table, paths: Sequence[Path]) -> None:
+        """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
+        for path in paths:
+            if path not in self._verified:
+                with reading(table.name, path):
+                    self._verified.add(path)
+
+    def define(self, table: Table, statement: exp.Query) -> None:
+        self._view(table, statement.sql("duckdb"))
+
+    def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
+        used = {name: parameters[name] for name in parameter_names(statement)}
+        with self._told_by_file():
+            reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(ROW_GROUP_ROWS)
+        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+
+    def _view(self, table: Table, query: str) -> None:
+        # Written out, as each step of a relation would look at every file anew.
+        with self._told_by_file():
+            self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted((table.name,))} AS {query}")
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        with self._told_by_file():
+            yield from reader
+
+    @contextmanager
+    def _told_by_file(self) -> Iterator[None]:
+        """Tell what failed, and by the file that lacks a declared column where one does: DuckDB fails then, and never fills it up."""
+        try:
+            with _told():
+                yield
+        except DataError:
+            for table, paths in self._registered.values():
+                _require_columns(table, paths)
+            raise
+
+    def close(self) -> None:
+        self._resources.close()
+
+
+def confine(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> None:
+    """Leave a connection no way out but these folders, for good; its days are UTC's."""
+    connection.execute("SET TimeZone = 'UTC'")
+    # Where another process started this one, it would draw bars into the log unless told not to.
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/" for folder in folders]})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _reading(table: Table, paths: Sequence[Path]) -> str:
+    columns = _quoted(tuple(column.name for column in columns_of(table)))
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"SELECT {columns} FROM read_parquet([{files}], hive_partitioning = true)"  # noqa: S608 - names and paths of our own, quoted
+
+
+@cache
+def _quoted(names: tuple[str, ...]) -> str:
+    return ", ".join(exp.column(name, quoted=True).sql("duckdb") for name in names)
+
+
+def _require_columns(table: Table, paths: Iterable[Path]) -> None:
+    for path in filter(Path.exists, paths):  # a step's private files go with it
+        with reading(table.name, path):
+            found = pq.read_schema(str(path)).names
+        if lacking := [name for name in table.column_names if name not in found]:
+            raise _outdated(table, path, lacking)
+
+
+def _outdated(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
+    """Return the error for a file of an older declaration; what a source said is never removed, as it may not say it again."""
+    folder = next(parent for parent in path.parents if "=" not in parent.name)
+    is_from_source = table.name in {source.name for source in SOURCE_TABLES.values()}
+    remedy = "Read the source again: segments run --since" if is_from_source else "Remove that folder, then run again from"
+    return DataError(
+        f"{table.name} lacks `{'`, `'.join(lacking)}`: it was written by an older version of this program or of company.toml",
+        where=str(folder),
+        todo=f"{remedy} YYYY-MM-DD, the first day that is needed.",
+    )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what failed by kind alone: the engine's own messages quote values."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise TransientError("a statement ran out of memory", todo="Raise SEGMENTS_MEMORY_LIMIT or free memory, then run again.") from None
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        kind = getattr(error, "strerror", None) or str(error).partition(":")[0]
+        if isinstance(error, duckdb.IOException) or getattr(error, "errno", None) or kind in ("IO Error", "Out of Memory Error"):
+            raise TransientError(f"a statement failed: {kind}", todo="Free disk space or memory, then run again.") from None
+        raise DataError(f"a statement failed on a value: {kind}", todo="Look for an amount or a date that is out of range.") from None

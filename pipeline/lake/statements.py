@@ -1,0 +1,53 @@
+"""The SQL of computed tables: `<package>/sql/<table>.sql`, one statement each, read as a syntax tree."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import cast
+
+import sqlglot
+from sqlglot import exp
+
+from pipeline.lake.tables import Table
+
+PACKAGES = Path(__file__).parents[1]
+
+
+def has_statement(name: str) -> bool:
+    """Return whether a package computes a table of that name."""
+    return any(PACKAGES.glob(f"*/sql/{name}.sql"))
+
+
+@cache
+def statement(name: str) -> exp.Query:
+    """Return the syntax tree of `<package>/sql/<name>.sql`; parameters are `$name`.
+
+    A name alone is enough, as no two packages compute the same table.
+    """
+    [file] = PACKAGES.glob(f"*/sql/{name}.sql")
+    tree = cast("exp.Query", sqlglot.parse_one(file.read_text("utf-8"), read="duckdb"))
+    for node in tree.walk():
+        node.meta.clear()  # where a word stood is asked by nobody, and costs half of every copy
+    return tree
+
+
+def digest(tree: exp.Query) -> str:
+    """Return a short digest of what `tree` means, whatever its layout and comments."""
+    return sha256(tree.sql("duckdb", comments=False).encode()).hexdigest()[:16]
+
+
+def with_attributes(features: exp.Query, base: Table, table: Table) -> exp.Query:
+    """Return `features` joined with the attribute columns that `table` has beyond `base`.
+
+    Customers whom the customers table lacks keep empty attributes. Sorted by the table's key.
+    """
+    extra = [column.name for column in table.columns if column.name not in base.column_names]
+    columns = [exp.column(name, "features") for name in base.column_names]
+    columns += [exp.column(name, "customers", quoted=True) for name in extra]
+    joined = exp.select(*columns).from_(features.subquery("features"), copy=False)
+    if extra:
+        on = exp.column("customer_id", "customers").eq(exp.column("customer_id", "features"))
+        joined = joined.join("customers", on=on, join_type="left")
+    return joined.order_by(*(exp.column(name, "features") for name in table.key), copy=False)

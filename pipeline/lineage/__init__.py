@@ -1,6 +1,0 @@
-"""Lineage: from a rule to the features, the tables and the source columns that it comes from, and back. Pure."""
-
-from pipeline.lineage.answers import Lineage, Lineages, SourceColumn
-from pipeline.lineage.uses import Use, names_in, scheme_names
-
-__all__ = ["Lineage", "Lineages", "SourceColumn", "Use", "names_in", "scheme_names"]

@@ -1,0 +1,172 @@
+"""The cluster of every customer as one statement: the nearest centroid, by linear scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+
+from sqlglot import exp
+
+from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN, ClusterScheme
+from pipeline.errors import DataError
+from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.models.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted
+
+UNCLUSTERED = "unclustered"
+OUTSIDE = "no order in the window"
+# How much nearer the own centroid is than the next one. Bands, since a figure would change every night for everyone.
+CLEAR_RATIO = 0.5
+FAIR_RATIO = 0.8
+
+_IN_POPULATION = "is_in_population"
+_SQUARE = "square"
+
+
+def assignment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted) -> exp.Select:
+    """Return the statement that gives `customer_id, scheme, segment, evidence` of every row of `customer_features`.
+
+    Customers without an order in the window, and all of them where there is no model, are `unclustered`.
+    Raises DataError where the model belongs to another scheme.
+    """
+    if isinstance(model, NotFitted):
+        everyone = exp.select("customer_id").from_(CUSTOMER_FEATURES.name)
+        return _memberships(everyone, scheme, _text(UNCLUSTERED), _text(model.reason))
+    clusters = _by_number(model)
+    decided = _decided(_nearest(scheme, model, clusters), clusters)
+    evidence = _when(exp.column(_IN_POPULATION), exp.column("margin"), _text(_outside(scheme)))
+    return _memberships(decided, scheme, _segment(), evidence)
+
+
+def assignments(models: Iterable[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, exp.Select]:
+    """Return by scheme the statement of `customer_id, segment` alone, which is what rules of other schemes look at.
+
+    Equal assignments are equal statements, whatever the words beside them say.
+    """
+    return {scheme.name: _assignment(scheme, model) for scheme, model in models}
+
+
+def _assignment(scheme: ClusterScheme, model: ClusterModel | NotFitted) -> exp.Select:
+    if isinstance(model, NotFitted):
+        return exp.select("customer_id", exp.alias_(_text(UNCLUSTERED), "segment")).from_(CUSTOMER_FEATURES.name)
+    nearest = _nearest(scheme, model, _by_number(model))
+    return exp.select("customer_id", exp.alias_(_segment(), "segment")).from_(nearest.subquery("decided"))
+
+
+def _by_number(model: ClusterModel) -> list[Cluster]:
+    """Return the clusters in the order in which ties are decided, whatever their order in the document."""
+    return sorted(model.clusters, key=lambda cluster: cluster.number)
+
+
+def _nearest(scheme: ClusterScheme, model: ClusterModel, clusters: Sequence[Cluster]) -> exp.Select:
+    if model.scheme != scheme.name:
+        raise DataError(f"the model was fitted for the scheme `{model.scheme}`", where=scheme.name, todo="Fit a model for this scheme.")
+    return _ranked(_scored(_placed(scheme, model.features), clusters, len(model.features)), clusters)
+
+
+def _segment() -> exp.Expression:
+    return _when(exp.column(_IN_POPULATION), exp.column("nearest"), _text(UNCLUSTERED))
+
+
+def _memberships(rows: exp.Select, scheme: ClusterScheme, segment: exp.Expression, evidence: exp.Expression) -> exp.Select:
+    named = {"scheme": _text(scheme.name), "segment": segment, "evidence": evidence}
+    return exp.select("customer_id", *(exp.alias_(value, name) for name, value in named.items())).from_(rows.subquery("decided"))
+
+
+def _outside(scheme: ClusterScheme) -> str:
+    return f"{OUTSIDE}, or not in {scheme.within}" if scheme.within else OUTSIDE
+
+
+def _placed(scheme: ClusterScheme, features: Sequence[ModelFeature]) -> exp.Select:
+    """Return the coordinates of every customer."""
+    orders = exp.Coalesce(this=exp.column(POPULATION_COLUMN), expressions=[exp.Literal.number(0)])
+    columns = [exp.alias_(_coordinate(feature), f"z{place}") for place, feature in enumerate(features)]
+    is_buying: exp.Expr = exp.GTE(this=orders, expression=exp.Literal.number(1))
+    if scheme.members is None:
+        return exp.select("customer_id", exp.alias_(is_buying, _IN_POPULATION), *columns).from_(CUSTOMER_FEATURES.name)
+    members = exp.select("customer_id AS member_id").from_(scheme.members.subquery("chosen")).subquery("members")
+    is_member = exp.not_(exp.Is(this=exp.column("member_id"), expression=exp.null()))
+    placed = exp.select("customer_id", exp.alias_(exp.and_(is_buying, is_member), _IN_POPULATION), *columns)
+    return placed.from_(CUSTOMER_FEATURES.name).join(members, on="member_id = customer_id", join_type="left")
+
+
+def _coordinate(feature: ModelFeature) -> exp.Expression:
+    value: exp.Expression = exp.Coalesce(this=exp.cast(exp.column(feature.name), "DOUBLE"), expressions=[_number(feature.fill)])
+    if feature.transform == "log1p":
+        value = exp.Ln(this=exp.Add(this=_number(1), expression=_largest(value, _number(0))))
+    held = _smallest(_largest(value, _number(feature.low)), _number(feature.high))
+    return _sum([_product(held, _number(1 / feature.scale)), _number(-feature.mean / feature.scale)])
+
+
+def _scored(placed: exp.Select, clusters: Sequence[Cluster], width: int) -> exp.Select:
+    """Return, per customer and cluster, the squared distance less the square of the customer's own coordinates."""
+    square = _sum(_product(exp.column(f"z{place}"), exp.column(f"z{place}")) for place in range(width))
+    scores = [exp.alias_(_score(cluster), f"s{cluster.number}") for cluster in clusters]
+    return exp.select("customer_id", _IN_POPULATION, exp.alias_(square, _SQUARE), *scores).from_(placed.subquery("placed"))
+
+
+def _score(cluster: Cluster) -> exp.Expression:
+    weighted = (_product(exp.column(f"z{place}"), _number(-2 * centre)) for place, centre in enumerate(cluster.centroid))
+    return _sum([*weighted, _number(sum(centre * centre for centre in cluster.centroid))])
+
+
+def _ranked(scored: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
+    """Return the nearest cluster of each customer with its score."""
+    best = _smallest(*(_score_column(cluster) for cluster in clusters))
+    inner = exp.select("*", exp.alias_(best, "best")).from_(scored.subquery("scored"))
+    found = exp.case()
+    for cluster in clusters[:-1]:
+        found = found.when(exp.EQ(this=_score_column(cluster), expression=exp.column("best")), _text(cluster.id))
+    return exp.select("*", exp.alias_(found.else_(_text(clusters[-1].id)), "nearest")).from_(inner.subquery("compared"))
+
+
+def _decided(ranked: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
+    """Return the cluster of each customer, and in words how clear the decision was."""
+    runner_up = exp.case()
+    for cluster in clusters:
+        others = [_score_column(other) for other in clusters if other is not cluster]
+        runner_up = runner_up.when(exp.column("nearest").eq(_text(cluster.id)), _smallest(*others))
+    rows = exp.select("customer_id", _IN_POPULATION, _SQUARE, "best", "nearest", exp.alias_(runner_up, "runner_up"))
+    margin = exp.case().when(_is_within(CLEAR_RATIO), _text("margin=high")).when(_is_within(FAIR_RATIO), _text("margin=medium"))
+    columns = ("customer_id", _IN_POPULATION, "nearest", exp.alias_(margin.else_(_text("margin=low")), "margin"))
+    return exp.select(*columns).from_(rows.from_(ranked.subquery("ranked")).subquery("measured"))
+
+
+def _is_within(ratio: float) -> exp.Expression:
+    """Return whether the nearest centroid is within `ratio` of the distance to the second."""
+    own, other = (_sum([exp.column(_SQUARE), exp.column(score)]) for score in ("best", "runner_up"))
+    return exp.LTE(this=own, expression=_product(exp.paren(other), _number(round(ratio * ratio, 6))))
+
+
+def _score_column(cluster: Cluster) -> exp.Column:
+    return exp.column(f"s{cluster.number}")
+
+
+def _when(condition: exp.Expression, then: exp.Expression, otherwise: exp.Expression) -> exp.Case:
+    return exp.case().when(condition, then).else_(otherwise)
+
+
+def _sum(terms: Iterable[exp.Expression]) -> exp.Expression:
+    return reduce(lambda left, right: exp.Add(this=left, expression=right), terms)
+
+
+def _product(left: exp.Expression, right: exp.Expression) -> exp.Expression:
+    return exp.Mul(this=left, expression=right)
+
+
+def _smallest(first: exp.Expression, *rest: exp.Expression) -> exp.Expression:
+    return exp.Least(this=first, expressions=list(rest), ignore_nulls=True) if rest else first
+
+
+def _largest(first: exp.Expression, *rest: exp.Expression) -> exp.Expression:
+    return exp.Greatest(this=first, expressions=list(rest), ignore_nulls=True)
+
+
+def _text(value: str) -> exp.Literal:
+    return exp.Literal.string(value)
+
+
+def _number(value: float) -> exp.Expression:
+    """Return a DOUBLE: without an exponent the number would be a decimal."""
+    digits = repr(abs(float(value)))
+    literal = exp.Literal.number(digits if "e" in digits else f"{digits}e0")
+    return exp.Neg(this=literal) if value < 0 else literal

@@ -1,0 +1,115 @@
+"""Structureless data of the same shape: clusters count only where they hold customers together better than they would in it.
+
+Each kind of reference keeps one thing of the customers and destroys what groups would be: how each feature is spread, in which
+directions all are, how features go together by rank, or the covariance alone. Whatever is kept of a feature has one peak. Skew
+and correlation make k-means look good on some of them; none of them has groups, so the one that k-means does best on is what
+customers are measured by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.models.clusters.algorithms import dispersion, k_means
+from pipeline.models.clusters.preparation import Numbers, rounded
+from pipeline.models.clusters.unimodality import single_peak, spread_ties
+
+ROWS = 5_000
+DRAWS = 3
+INITIALISATIONS = 3
+GAP_FLOOR = 0.015
+DEVIATIONS = 3
+SWEEPS = 10
+RIDGE, TINY = 1e-6, 1e-9
+
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+
+Reference = Callable[[np.random.Generator], Numbers]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How much tighter customers are than the hardest reference, as a difference of log dispersions, and what is needed."""
+
+    gap: float
+    needed: float
+
+
+def gap_beyond_reference(points: Numbers, count: int, seed: int) -> Gap:
+    """Return the smallest gap between `count` clusters of the points and as many of any reference."""
+    random = np.random.default_rng([seed, count, len(points)])
+    tied = points[random.permutation(len(points))[:ROWS]]
+    rows = spread_ties(tied, random)
+    own = _log_dispersion(rows, count, seed)
+    drawn = np.array([[_log_dispersion(draw(random), count, seed) for _ in range(DRAWS)] for draw in _references(tied, rows, random)])
+    deviation = float(np.sqrt(drawn.var(axis=1, ddof=1).mean() * (1 + 1 / DRAWS)))
+    return Gap(float(rounded(drawn.mean(axis=1).min() - own)), float(rounded(max(GAP_FLOOR, DEVIATIONS * deviation))))
+
+
+def _references(tied: Numbers, rows: Numbers, random: np.random.Generator) -> tuple[Reference, ...]:
+    """Return what draws as many rows of each kind."""
+    features, spread = _of_same_features(rows), _of_same_spread(rows)
+    if rows.shape[1] == 1:
+        return features, spread
+    return features, spread, _of_same_directions(rows), _of_same_features_and_ranks(tied, features, random)
+
+
+def _log_dispersion(points: Numbers, count: int, seed: int) -> float:
+    centres = k_means(points, count, seed, initialisations=INITIALISATIONS)
+    return float(np.log(max(dispersion(points, centres), np.finfo(float).tiny)))
+
+
+def _of_same_features(rows: Numbers) -> Reference:
+    peaks = [single_peak(column) for column in rows.T]
+    return lambda random: np.column_stack([peak.drawn(len(rows), random) for peak in peaks])
+
+
+def _of_same_directions(rows: Numbers) -> Reference:
+    centre = rows.mean(axis=0)
+    axes = np.linalg.svd(rows - centre, full_matrices=False)[2]
+    along = _of_same_features((rows - centre) @ axes.T)
+    return lambda random: along(random) @ axes + centre
+
+
+def _of_same_spread(rows: Numbers) -> Reference:
+    covariance = np.cov(rows.T).reshape(rows.shape[1], -1)
+    return lambda random: random.multivariate_normal(rows.mean(axis=0), covariance, len(rows), method="eigh")
+
+
+def _of_same_features_and_ranks(tied: Numbers, features: Reference, random: np.random.Generator) -> Reference:
+    """Return what draws features related as those of the rows are by rank, as if all came from one bell."""
+    covariance = np.cov(_scores(tied, random).T)
+
+    def drawn(random: np.random.Generator) -> Numbers:
+        bell = random.multivariate_normal(np.zeros(tied.shape[1]), covariance, len(tied), method="eigh")
+        return np.take_along_axis(np.sort(features(random), axis=0), np.argsort(np.argsort(bell, axis=0), axis=0), axis=0)
+
+    return drawn
+
+
+def _scores(tied: Numbers, random: np.random.Generator) -> Numbers:
+    """Return where each value stands on a bell, as far as the bell of all features tells it for values that many share.
+
+    Half of all customers with one order are half of the bell: ranks given to them by chance would hide what it has to do with
+    the rest. So a tied score is drawn from what the other features leave open, within the part of the bell that is its own.
+    """
+    from scipy.special import ndtr, ndtri
+
+    parts = [np.searchsorted(np.sort(column), column, side=side) / len(tied) for column in tied.T for side in _SIDES]
+    low, high = np.column_stack(parts[0::2]), np.column_stack(parts[1::2])
+    scores = np.asarray(ndtri((low + high) / 2))
+    open_features = [place for place, width in enumerate((high - low).max(axis=0) * len(tied)) if width > 1]
+    for place in open_features * SWEEPS:
+        others = np.delete(scores, place, axis=1)
+        covariance = np.cov(others.T).reshape(others.shape[1], -1) + RIDGE * np.eye(others.shape[1])
+        weights = np.linalg.solve(covariance, (others * scores[:, [place]]).mean(axis=0))
+        mean = others @ weights
+        spread = np.sqrt(max(1 - float(weights @ covariance @ weights), RIDGE))
+        bounds = [ndtr((ndtri(side[:, place]) - mean) / spread) for side in (low, high)]
+        drawn = mean + spread * ndtri(np.clip(random.uniform(*bounds), TINY, 1 - TINY))
+        scores[:, place] = np.clip(drawn, ndtri(np.maximum(low[:, place], TINY)), ndtri(np.minimum(high[:, place], 1 - TINY)))
+    return scores

@@ -1,0 +1,231 @@
+"""A fitted model is a small JSON document: nothing in it is executed, all of it can be read in a diff."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from itertools import pairwise
+from typing import Any, NoReturn
+
+from pipeline.definitions.json_fields import Fields, Refusal
+from pipeline.definitions.schemes.cluster_scheme import MOST_CLUSTERS, MOST_FEATURES, NUMERIC_FEATURES, TRANSFORMS
+from pipeline.errors import DataError, PipelineError
+
+LONGEST_DOCUMENT = 1_000_000
+SMALLEST_SCALE = 1e-6
+MOST_ROWS = 10**12
+FEWEST_CLUSTERS = 2
+MOST_NUMBER = 9999
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFeature:
+    """How a column becomes a coordinate: filled, transformed, held within `low` and `high`, then standardised.
+
+    `cuts` are limits between coordinates, `shares` the share of customers below, between and above them when the model was
+    fitted: what later nights are compared with. Both are empty in models that keep none.
+    """
+
+    name: str
+    transform: str
+    fill: float
+    low: float
+    high: float
+    mean: float
+    scale: float
+    cuts: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster: its lasting id, its title for people, its centre, and how it did when it was fitted.
+
+    `size` counts the customers of the sample; `jaccard` is the mean overlap with itself in bootstrap fits, 0 to 1; `spread`
+    is the mean distance of its customers to the centre, 0 where nobody measured it.
+    """
+
+    id: str
+    title: str
+    size: int
+    jaccard: float
+    centroid: tuple[float, ...]
+    spread: float = 0.0
+
+    @property
+    def number(self) -> int:
+        """Return the number in the id."""
+        return int(self.id.removeprefix("cluster_"))
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterModel:
+    """A fitted model; clusters stand in canonical order, by centroid from the largest first coordinate down.
+
+    `valid_from` is the first night that goes by it, where that is not `day`; `last_number` the highest number that an id of
+    this scheme ever had, so that no id is given twice.
+    """
+
+    scheme: str
+    day: date
+    algorithm: str
+    library: str
+    seed: int
+    inputs_digest: str
+    customer_count: int
+    silhouette: float
+    features: tuple[ModelFeature, ...]
+    constant_features: tuple[str, ...]
+    clusters: tuple[Cluster, ...]
+    valid_from: date | None = None
+    last_number: int = 0
+
+    @property
+    def first_night(self) -> date:
+        """Return the first night that goes by this model, which names its file."""
+        return self.valid_from or self.day
+
+    @property
+    def highest_number(self) -> int:
+        """Return the highest number that an id of this scheme ever had."""
+        return max(self.last_number, *(cluster.number for cluster in self.clusters))
+
+    @property
+    def smallest_share(self) -> float:
+        """Return the share of the sample that the smallest cluster holds."""
+        sizes = [cluster.size for cluster in self.clusters]
+        return min(sizes) / sum(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class NotFitted:
+    """Why there is no model: a sentence that stays the same while the cause does."""
+
+    reason: str
+
+
+def cluster_titles(model: ClusterModel) -> Mapping[str, str]:
+    """Return the title of every cluster by its id, in canonical order."""
+    return {cluster.id: cluster.title for cluster in model.clusters}
+
+
+def to_json(model: ClusterModel) -> str:
+    """Return the document of `model`: equal models give equal bytes."""
+    content = {**asdict(model), "day": model.day.isoformat(), "valid_from": model.valid_from and model.valid_from.isoformat()}
+    return json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def model_from_json(text: str, *, where: str) -> ClusterModel:
+    """Return the model that `text` describes.
+
+    Raises DataError naming `where` and the field for anything that `to_json` would not have written.
+    """
+
+    def refuse(what: str) -> PipelineError:
+        return DataError(f"not a cluster model: {what}", where=where, todo="Put back the file as it was written, or fit a new model.")
+
+    fields = Fields(_parsed(text, refuse), refuse)
+    features = tuple(_feature(row) for row in fields.rows("features", 1, MOST_FEATURES))
+    clusters = tuple(_cluster(row, len(features)) for row in fields.rows("clusters", FEWEST_CLUSTERS, MOST_CLUSTERS))
+    model = ClusterModel(
+        scheme=fields.text("scheme"),
+        day=_day(fields, "day"),
+        algorithm=fields.text("algorithm"),
+        library=fields.text("library"),
+        seed=fields.integer("seed", 0, 2**31 - 1),
+        inputs_digest=fields.text("inputs_digest", pattern="[0-9a-f]{64}"),
+        customer_count=fields.integer("customer_count", 1, MOST_ROWS),
+        silhouette=fields.number("silhouette", -1, 1),
+        features=features,
+        constant_features=fields.texts("constant_features"),
+        clusters=clusters,
+        valid_from=_day(fields, "valid_from") if fields.has("valid_from") else None,
+        last_number=fields.integer("last_number", 0, MOST_NUMBER, default=0),
+    )
+    fields.refuse_the_rest()
+    _refuse_repeated(model, fields)
+    return model
+
+
+def _parsed(text: str, refuse: Refusal) -> object:
+    if len(text) > LONGEST_DOCUMENT:
+        raise refuse(f"longer than {LONGEST_DOCUMENT:,} characters")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs)
+    except (ValueError, RecursionError):
+        raise refuse("not valid JSON with finite numbers and unique names") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError
+    return content
+
+
+def _day(fields: Fields, key: str) -> date:
+    text = fields.text(key, pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise fields.refusal(key, "is no date") from None
+
+
+def _feature(fields: Fields) -> ModelFeature:
+    low = fields.number("low")
+    high = fields.number("high", low)
+    feature = ModelFeature(
+        name=fields.choice("name", NUMERIC_FEATURES),
+        transform=fields.choice("transform", TRANSFORMS),
+        fill=fields.number("fill"),
+        low=low,
+        high=high,
+        mean=fields.number("mean", low, high),
+        scale=fields.number("scale", SMALLEST_SCALE),
+        cuts=fields.numbers("cuts", default=[]),
+        shares=fields.numbers("shares", default=[]),
+    )
+    fields.refuse_the_rest()
+    _refuse_wrong_shares(feature, fields)
+    return feature
+
+
+def _refuse_wrong_shares(feature: ModelFeature, fields: Fields) -> None:
+    if any(low >= high for low, high in pairwise(feature.cuts)):
+        raise fields.refusal("cuts", "must rise")
+    if len(feature.shares) != (len(feature.cuts) + 1 if feature.cuts else 0) or any(not 0 <= share <= 1 for share in feature.shares):
+        raise fields.refusal("shares", "must be one share, 0 to 1, more than there are cuts, or none of both")
+
+
+def _cluster(fields: Fields, feature_count: int) -> Cluster:
+    cluster = Cluster(
+        id=fields.text("id", pattern="cluster_[1-9][0-9]{0,3}"),
+        title=fields.text("title"),
+        size=fields.integer("size", 1, MOST_ROWS),
+        jaccard=fields.number("jaccard", 0, 1),
+        centroid=fields.numbers("centroid"),
+        spread=fields.number("spread", 0, default=0.0),
+    )
+    fields.refuse_the_rest()
+    if len(cluster.centroid) != feature_count:
+        raise fields.refusal("centroid", f"must have one number per feature, {feature_count}")
+    return cluster
+
+
+def _refuse_repeated(model: ClusterModel, fields: Fields) -> None:
+    _require_unique(fields, "features", "names a column twice", (feature.name for feature in model.features))
+    _require_unique(fields, "clusters", "gives two clusters one id", (cluster.id for cluster in model.clusters))
+    _require_unique(fields, "clusters", "gives two clusters one title", (cluster.title for cluster in model.clusters))
+    _require_unique(fields, "clusters", "gives two clusters one centre", (cluster.centroid for cluster in model.clusters))
+
+
+def _require_unique(fields: Fields, key: str, what: str, values: Iterable[Hashable]) -> None:
+    listed = list(values)
+    if len(set(listed)) < len(listed):
+        raise fields.refusal(key, what)

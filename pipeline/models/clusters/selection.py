@@ -1,0 +1,202 @@
+"""Which clusters: as many as separate best, among those counts where every cluster is large, stable and tighter than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
+from pipeline.models.clusters.algorithms import Labels, Task, found, nearest
+from pipeline.models.clusters.gap_statistic import GAP_FLOOR, Gap, gap_beyond_reference
+from pipeline.models.clusters.model import ClusterModel
+from pipeline.models.clusters.placing import places
+from pipeline.models.clusters.preparation import FEWEST_CUSTOMERS_PER_CLUSTER, CannotFitError, Numbers, Prepared, rounded
+from pipeline.models.clusters.separation import silhouette
+from pipeline.models.clusters.stability import stabilities
+from pipeline.models.clusters.unimodality import has_peaks, spread_ties
+
+FIDELITY_FLOOR = 0.9
+# Another number of clusters than now has to separate better by this much, since it gives many customers another cluster.
+STAYING = 0.05
+PEAK_ROWS = 5_000
+# Features are left out where the gap becomes larger by this much, which is by two fifths less dispersion; half as much keeps them out.
+WORTH_LEAVING_OUT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One possible clustering of the sample; a label is the place of its centroid."""
+
+    centroids: Numbers
+    labels: Labels
+    silhouette: float
+
+    @property
+    def count(self) -> int:
+        return len(self.centroids)
+
+    @property
+    def sizes(self) -> Labels:
+        return np.bincount(self.labels, minlength=self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of one number of clusters; what was not asked any more is None, and `refusal` is empty for the chosen one."""
+
+    count: int
+    refusal: str
+    smallest_share: float
+    largest_share: float
+    silhouette: float | None = None
+    gap: float | None = None
+    jaccard: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the clusters are looked for in, by which scheme; `start` is the place of each customer's cluster as it is now."""
+
+    sample: Prepared
+    scheme: ClusterScheme
+    start: Labels | None
+    current: ClusterModel | None
+
+    @property
+    def count_now(self) -> int:
+        return 0 if self.current is None else len(self.current.clusters)
+
+    @property
+    def is_narrow_now(self) -> bool:
+        """Whether the current model goes by these features alone."""
+        return self.current is not None and [each.name for each in self.current.features] == [each.name for each in self.sample.features]
+
+    def task(self, count: int) -> Task:
+        return Task(count, self.scheme.smallest_share, self.scheme.seed, self.start if count == self.count_now else None)
+
+    def merit(self, candidate: Candidate) -> float:
+        return candidate.silhouette + (STAYING if candidate.count == self.count_now else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The best clusters with the stability of each, what they are clusters of, and what was tried."""
+
+    sample: Prepared
+    candidate: Candidate
+    jaccards: Numbers
+    gap: float
+    trials: tuple[Trial, ...]
+
+
+def answer(sample: Prepared, scheme: ClusterScheme, current: ClusterModel | None, trials: list[Trial]) -> Answer:
+    """Return the best clusters of the sample, and put what was tried for them into `trials`.
+
+    Groups that show in two features are lost among five that say nothing. So the features that show groups by themselves are
+    asked too, and decide where all together show none, or none that are nearly as tight. Raises CannotFitError.
+    """
+    start = None if current is None else places(sample.table, current)
+    asked = Question(sample, scheme, start, current)
+    narrower = replace(asked, sample=_telling(asked))
+    whole, part = _answer(asked, trials), _answer(narrower, []) if 0 < len(narrower.sample.features) < len(sample.features) else None
+    worth = WORTH_LEAVING_OUT / 2 if narrower.is_narrow_now else WORTH_LEAVING_OUT
+    if isinstance(part, Answer) and (not isinstance(whole, Answer) or part.gap > whole.gap + worth):
+        trials[:] = part.trials
+        return part
+    if isinstance(whole, Answer):
+        return whole
+    raise whole
+
+
+def _answer(asked: Question, trials: list[Trial]) -> Answer | CannotFitError:
+    try:
+        candidate, jaccards = _chosen(asked, trials)
+    except CannotFitError as reason:
+        return reason
+    return Answer(asked.sample, candidate, jaccards, trials[-1].gap or 0.0, tuple(trials))
+
+
+def _telling(asked: Question) -> Prepared:
+    """Return the sample with those features alone that have more than one peak."""
+    points = asked.sample.points
+    random = np.random.default_rng([asked.scheme.seed, len(points)])
+    rows = spread_ties(points[random.permutation(len(points))[:PEAK_ROWS]], random)
+    kept = [place for place, column in enumerate(rows.T) if has_peaks(column, random)]
+    return replace(asked.sample, features=tuple(asked.sample.features[place] for place in kept), points=points[:, kept])
+
+
+def _chosen(asked: Question, trials: list[Trial]) -> tuple[Candidate, Numbers]:
+    """Return the best candidate with the stability of its clusters; the costly questions are asked in order of merit."""
+    candidates = list(_candidates(asked, trials))
+    for candidate in sorted(candidates, key=lambda candidate: -asked.merit(candidate)):
+        gap = gap_beyond_reference(asked.sample.points, candidate.count, asked.scheme.seed)
+        # What was structure once stays it while there is a gap at all, or chance would make clusters come and go.
+        is_structure = gap.gap > (GAP_FLOOR if candidate.count == asked.count_now else gap.needed)
+        jaccards = stabilities(asked.sample.points, candidate.labels, asked.scheme) if is_structure else None
+        trial = _trial(candidate, asked.scheme, gap, jaccards)
+        trials.append(trial)
+        if jaccards is not None and not trial.refusal:
+            return candidate, jaccards
+    scheme = asked.scheme
+    raise CannotFitError(
+        f"no stable clusters: with {scheme.cluster_count_min} to {scheme.cluster_count_max} of them, one always holds under "
+        f"{scheme.smallest_share:.1%} of customers, or has a bootstrap Jaccard under {scheme.jaccard_floor:g}, or customers are no "
+        "more alike in them than in data without structure"
+    )
+
+
+def _trial(candidate: Candidate, scheme: ClusterScheme, gap: Gap, jaccards: Numbers | None) -> Trial:
+    lowest = None if jaccards is None else float(jaccards.min())
+    if lowest is None:
+        refusal = "no tighter than data without structure"
+    elif lowest < scheme.jaccard_floor:
+        refusal = f"a cluster has a bootstrap Jaccard under {scheme.jaccard_floor:g}"
+    else:
+        refusal = ""
+    return Trial(candidate.count, refusal, *_extremes(candidate.sizes), candidate.silhouette, gap.gap, lowest)
+
+
+def _extremes(sizes: Labels) -> tuple[float, float]:
+    return float(rounded(sizes.min() / sizes.sum())), float(rounded(sizes.max() / sizes.sum()))
+
+
+def _candidates(asked: Question, trials: list[Trial]) -> Iterator[Candidate]:
+    """Yield a candidate per count whose clusters are neither too small nor too large."""
+    points, scheme = asked.sample.points, asked.scheme
+    for count in _counts(points, scheme):
+        centres = found(points, scheme.algorithm, asked.task(count))
+        labels = nearest(points, centres.centres) if len(centres.centres) else np.zeros(len(points), np.int64)
+        sizes = np.bincount(labels, minlength=len(centres.centres))
+        if refusal := _refusal(count, centres.centres, sizes, centres.fidelity, scheme):
+            trials.append(Trial(len(sizes), refusal, *_extremes(sizes)))
+        else:
+            yield Candidate(centres.centres, labels, silhouette(points, labels, scheme.seed))
+
+
+def _refusal(count: int, centres: Numbers, sizes: Labels, fidelity: float, scheme: ClusterScheme) -> str:
+    """Return why these clusters are no candidate, or nothing."""
+    smallest, largest = _extremes(sizes)
+    if scheme.algorithm == "hdbscan":
+        is_count = scheme.cluster_count_min <= len(centres) <= scheme.cluster_count_max
+    else:
+        is_count = len(centres) == count
+    if not is_count:
+        return f"only {len(centres)} clusters differ" if len(centres) < count else f"{len(centres)} clusters are too many"
+    if smallest < scheme.smallest_share:
+        return f"a cluster holds under {scheme.smallest_share:.1%} of customers"
+    if largest > scheme.largest_share:
+        return f"a cluster holds over {scheme.largest_share:.1%} of customers"
+    if fidelity < FIDELITY_FLOOR:
+        return f"only {fidelity:.0%} of customers are nearest to the centre of the group that {scheme.algorithm} put them in"
+    return ""
+
+
+def _counts(points: Numbers, scheme: ClusterScheme) -> Sequence[int]:
+    kinds = len(np.unique(rounded(points), axis=0))
+    if kinds < scheme.cluster_count_min:
+        raise CannotFitError(f"too few kinds of customers: fewer than {scheme.cluster_count_min} differ in any feature")
+    most = min(scheme.cluster_count_max, kinds, len(points) // FEWEST_CUSTOMERS_PER_CLUSTER)
+    counts = range(scheme.cluster_count_min, most + 1)
+    return counts[:1] if scheme.algorithm == "hdbscan" else counts

@@ -1,0 +1,65 @@
+"""Every night measures how far customers have drifted from the models they are assigned by. It asks for a refit, and never makes one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake, sorted_by
+from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_SEGMENTS
+from pipeline.models.clusters import Drift, drifts
+from pipeline.models.refits.model_store import model_at, models_folder
+from pipeline.models.sample import sampled_customers
+
+log = logging.getLogger("pipeline.models.measure_drift")
+SAMPLE_ROWS = 10_000
+
+
+def keep_drifts(company: Company, lake: Lake, engine: Engine, day: date) -> None:
+    """Write how far the customers of night `day`, registered as `customer_features`, are from those of the models."""
+    rows = [_row(scheme.name, drift) for scheme in load_cluster_schemes(company) for drift in _drifts(lake, engine, scheme, day)]
+    for row in rows:
+        if row["is_beyond"]:
+            log.warning("%s asks for a refit: %s; the limit is %g: segments refit --day %s", row["scheme"], row["words"], row["limit"], day)
+    table = sorted_by(pa.Table.from_pylist(rows, schema=CLUSTER_DRIFTS.schema), CLUSTER_DRIFTS.key)
+    lake.write(CLUSTER_DRIFTS, table.to_batches(), day=day)
+
+
+def asked_refits(lake: Lake, day: date) -> list[str]:
+    """Return in words why night `day` asks for a refit, most urgent scheme by scheme; empty where it does not."""
+    return [f"{row['scheme']}: {row['words']}" for row in rows_beyond_limits(lake, day)]
+
+
+def rows_beyond_limits(lake: Lake, day: date) -> list[dict[str, Any]]:
+    """Return what a night measured beyond its limit; nothing where it measured nothing."""
+    if not lake.path(CLUSTER_DRIFTS, day=day).exists():
+        return []
+    return [row for row in lake.read(CLUSTER_DRIFTS, day=day).to_pylist() if row["is_beyond"]]
+
+
+def _drifts(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> Iterator[Drift]:
+    models = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("models", {})
+    first_night = models.get(scheme.name)
+    if first_night:
+        model = model_at(models_folder(lake, scheme.name) / f"{first_night}.json")
+        sample = sampled_customers(engine, scheme, columns=[feature.name for feature in model.features], rows=SAMPLE_ROWS)
+        yield from drifts(sample.features.sort_by("customer_id"), model, scheme)
+
+
+def _row(scheme: str, drift: Drift) -> dict[str, object]:
+    return {
+        "scheme": scheme,
+        "measure": drift.measure,
+        "subject": drift.subject,
+        "measured": drift.measured,
+        "limit": drift.limit,
+        "is_beyond": drift.is_beyond,
+        "words": drift.words,
+    }

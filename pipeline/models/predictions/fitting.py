@@ -1,0 +1,174 @@
+"""A model is fitted to the signals of an older night and to what customers did since.
+
+Spend by a Poisson regression with a logarithmic link, buying again by a logistic one; both are then calibrated on customers
+that they were not fitted to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.models.clusters.preparation import Numbers, rounded
+from pipeline.models.predictions.model import HORIZON_DAYS, SIGNALS, SMALLEST_SCALE, PredictionModel, Signal
+
+HELD_QUANTILES = (0.001, 0.999)
+PENALTY = 0.1
+FOLDS = 5
+MOST_ITERATIONS = 500
+TOLERANCE = 1e-9
+FEWEST_CUSTOMERS, FEWEST_OF_EACH = 500, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Customers of night `formed`, in order of id: their signals, a row each, and what they did in the days after it.
+
+    `amounts` are their spend less refunds, no less than nothing; `returned` is 1 for who bought again. `order_days` to `window_spend` are
+    what baselines look at: order-days ever, days from the first to the last and to the night, spend ever and in the window.
+    """
+
+    formed: date
+    window_days: int
+    ids: tuple[str, ...]
+    signals: Numbers
+    amounts: Numbers
+    returned: npt.NDArray[np.int64]
+    order_days: Numbers
+    active_days: Numbers
+    known_days: Numbers
+    lifetime_spend: Numbers
+    window_spend: Numbers
+    customer_count: int
+
+    def insufficiency(self) -> str | None:
+        """Return why nothing can be learned of these customers, None where it can."""
+        again, count = int(self.returned.sum()), len(self.ids)
+        if count < FEWEST_CUSTOMERS:
+            return f"fewer than {FEWEST_CUSTOMERS} customers had ordered by then"
+        if self.known_days.max() < HORIZON_DAYS:
+            return f"orders of fewer than {HORIZON_DAYS} days were known by then"
+        if min(again, count - again) < FEWEST_OF_EACH:
+            return f"fewer than {FEWEST_OF_EACH} customers ordered again, or fewer than {FEWEST_OF_EACH} did not"
+        if not self.amounts.sum() > 0:
+            return "nobody spent anything since then"
+        return None
+
+    def digest(self) -> str:
+        """Return a digest of all that a fit reads."""
+        content = sha256("\n".join([self.formed.isoformat(), str(self.window_days), *self.ids]).encode())
+        for values in (self.signals, self.amounts, self.returned.astype(np.float64)):
+            content.update(np.ascontiguousarray(values).astype("<f8").tobytes())
+        return content.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a forecaster says of each customer: spend, and where it says so the probability of buying again."""
+
+    amounts: Numbers
+    probabilities: Numbers | None = None
+
+
+def fitted(outcomes: Outcomes, day: date) -> PredictionModel:
+    """Return the model that what customers did by `day` suggests, calibrated; the same whatever the order of rows was."""
+    import sklearn
+
+    raw = _fitted(outcomes, np.arange(len(outcomes.ids)))
+    model = PredictionModel(
+        day=day,
+        formed=outcomes.formed,
+        horizon_days=HORIZON_DAYS,
+        window_days=outcomes.window_days,
+        library=f"scikit-learn {sklearn.__version__}",
+        inputs_digest=outcomes.digest(),
+        customer_count=outcomes.customer_count,
+        spend_intercept=raw.spend_intercept,
+        repeat_intercept=raw.repeat_intercept,
+        signals=raw.signals,
+    )
+    return _calibrated(model, outcomes)
+
+
+def forecast(model: PredictionModel, signals: Numbers) -> Forecast:
+    """Return what the model says, as its statement computes it before rounding."""
+    return _forecast(Weights(model.signals, model.spend_intercept, model.repeat_intercept), signals)
+
+
+def forecast_of_others(outcomes: Outcomes) -> Forecast:
+    """Return what is said of each customer by a model that was fitted to the others: five fits, each without a fifth of them."""
+    amounts, probabilities = np.empty(len(outcomes.ids)), np.empty(len(outcomes.ids))
+    for apart in _folds(outcomes.ids):
+        rest = np.setdiff1d(np.arange(len(outcomes.ids)), apart)
+        said = _forecast(_fitted(outcomes, rest), outcomes.signals[apart])
+        amounts[apart], probabilities[apart] = said.amounts, said.probabilities
+    return Forecast(amounts, probabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What decides a forecast."""
+
+    signals: tuple[Signal, ...]
+    spend_intercept: float
+    repeat_intercept: float
+
+
+def _folds(ids: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+    """Return the places of each fifth of customers, by a hash of their ids."""
+    fold = np.array([sha256(customer.encode()).digest()[0] % FOLDS for customer in ids])
+    return [np.flatnonzero(fold == number) for number in range(FOLDS)]
+
+
+def _fitted(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> Weights:
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor
+
+    values, amounts, returned = outcomes.signals[rows], outcomes.amounts[rows], outcomes.returned[rows]
+    low, high = (rounded(limit) for limit in np.quantile(values, HELD_QUANTILES, axis=0))
+    held = np.clip(values, low, high)
+    mean, scale = np.clip(rounded(held.mean(axis=0)), low, high), rounded(held.std(axis=0))
+    varying = np.flatnonzero(scale >= SMALLEST_SCALE)
+    points, unit = (held[:, varying] - mean[varying]) / scale[varying], float(amounts.mean())
+    settings = {"solver": "newton-cholesky", "tol": TOLERANCE, "max_iter": MOST_ITERATIONS}
+    spend = PoissonRegressor(alpha=PENALTY, **settings).fit(points, amounts / unit)
+    chance = LogisticRegression(C=1 / (PENALTY * len(rows)), **settings).fit(points, returned)
+    names = [SIGNALS[place] for place in varying]
+    columns = (low[varying], high[varying], mean[varying], scale[varying], rounded(spend.coef_), rounded(chance.coef_[0]))
+    signals = tuple(Signal(name, *row) for name, *row in zip(names, *(column.tolist() for column in columns), strict=True))
+    return Weights(signals, float(rounded(spend.intercept_ + np.log(unit))), float(rounded(chance.intercept_[0])))
+
+
+def _forecast(weights: Weights, signals: Numbers) -> Forecast:
+    spend, logit = np.full(len(signals), weights.spend_intercept), np.full(len(signals), weights.repeat_intercept)
+    for signal in weights.signals:
+        column = signals[:, SIGNALS.index(signal.name)]
+        distance = np.clip(column, signal.low, signal.high) - signal.mean
+        spend += distance * (signal.spend_weight / signal.scale)
+        logit += distance * (signal.repeat_weight / signal.scale)
+    return Forecast(np.exp(spend), 1 / (1 + np.exp(-logit)))
+
+
+def _calibrated(model: PredictionModel, outcomes: Outcomes) -> PredictionModel:
+    """Return the model with spend scaled to its true sum and probabilities bent to their true shares, as others are forecast.
+
+    Both are linear before the link, so that they go into the weights: nothing more is to be applied.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    others = forecast_of_others(outcomes)
+    factor = float(np.log(outcomes.amounts.sum() / others.amounts.sum()))
+    chances = np.clip(np.asarray(others.probabilities), 1e-9, 1 - 1e-9)
+    logits = np.log(chances / (1 - chances))[:, None]
+    bent = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=TOLERANCE, max_iter=MOST_ITERATIONS).fit(logits, outcomes.returned)
+    slope, shift = float(bent.coef_[0][0]), float(bent.intercept_[0])
+    return replace(
+        model,
+        spend_intercept=float(rounded(model.spend_intercept + factor)),
+        repeat_intercept=float(rounded(slope * model.repeat_intercept + shift)),
+        signals=tuple(replace(signal, repeat_weight=float(rounded(slope * signal.repeat_weight))) for signal in model.signals),
+    )

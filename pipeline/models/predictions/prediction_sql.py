@@ -1,0 +1,77 @@
+"""What is predicted of every customer, as one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+
+from sqlglot import exp
+
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
+from pipeline.models.predictions.model import NotPredicted, PredictionModel, Signal
+
+NOT_PREDICTED = "not predicted"
+NEVER_ORDERED = f"{NOT_PREDICTED}: never ordered"
+AMOUNT_DECIMALS, PROBABILITY_DECIMALS = 2, 4
+
+
+def predictions_statement(by: PredictionModel | NotPredicted) -> exp.Query:
+    """Return the statement of `customer_predictions`, a row per customer; its parameter is `window_days`.
+
+    Who never ordered, and everybody where there is no model, has no figures but a reason.
+    """
+    everyone = exp.select("customer_id AS known_id").from_(CUSTOMER_FEATURES.name).subquery("everyone")
+    if isinstance(by, NotPredicted):
+        nothing = exp.cast(exp.null(), "DOUBLE")
+        return _rows(exp.select("*").from_(everyone), (nothing, nothing.copy()), exp.Literal.string(f"{NOT_PREDICTED}: {by.reason}"))
+    joined = exp.select("*").from_(everyone).join(_figures(by).subquery("figures"), on="customer_id = known_id", join_type="left")
+    is_unknown = exp.Is(this=exp.column("customer_id"), expression=exp.null())
+    words = exp.case().when(is_unknown, exp.Literal.string(NEVER_ORDERED)).else_(exp.Literal.string(f"model of {by.day.isoformat()}"))
+    return _rows(joined, (exp.column("spend"), exp.column("chance")), words)
+
+
+def _figures(by: PredictionModel) -> exp.Select:
+    """Return both figures of every customer who ever ordered."""
+    spend = _sum([_number(by.spend_intercept), *(_weighed(signal, signal.spend_weight) for signal in by.signals)])
+    logit = _sum([_number(by.repeat_intercept), *(_weighed(signal, signal.repeat_weight) for signal in by.signals)])
+    odds = exp.Exp(this=exp.Neg(this=exp.paren(logit)))
+    chance = exp.Div(this=_number(1), expression=exp.paren(_sum([_number(1), odds])))
+    columns = [
+        exp.alias_(_rounded(exp.Exp(this=spend), AMOUNT_DECIMALS), "spend"),
+        exp.alias_(_rounded(chance, PROBABILITY_DECIMALS), "chance"),
+    ]
+    return exp.select("customer_id", *columns).from_(statement("customer_signals").copy().subquery("signals"))
+
+
+def _rows(rows: exp.Select, figures: tuple[exp.Expression, exp.Expression], words: exp.Expression) -> exp.Query:
+    values = (exp.column("known_id"), *figures, words)
+    columns = [exp.alias_(value, name) for name, value in zip(CUSTOMER_PREDICTIONS.column_names, values, strict=True)]
+    return exp.select(*columns).from_(rows.subquery("known")).order_by("customer_id")
+
+
+def _weighed(signal: Signal, weight: float) -> exp.Expression:
+    column = exp.column(signal.name)
+    held = exp.Least(
+        this=exp.Greatest(this=column, expressions=[_number(signal.low)], ignore_nulls=True),
+        expressions=[_number(signal.high)],
+        ignore_nulls=True,
+    )
+    distance = exp.paren(exp.Sub(this=held, expression=_number(signal.mean)))
+    return exp.Mul(this=distance, expression=_number(weight / signal.scale))
+
+
+def _rounded(value: exp.Expression, decimals: int) -> exp.Expression:
+    return exp.Round(this=value, decimals=exp.Literal.number(decimals))
+
+
+def _sum(terms: Iterable[exp.Expression]) -> exp.Expression:
+    listed: Sequence[exp.Expression] = list(terms)
+    return reduce(lambda left, right: exp.Add(this=left, expression=right), listed)
+
+
+def _number(value: float) -> exp.Expression:
+    """Return a DOUBLE: without an exponent the number would be a decimal."""
+    digits = repr(abs(float(value)))
+    literal = exp.Literal.number(digits if "e" in digits else f"{digits}e0")
+    return exp.paren(exp.Neg(this=literal)) if value < 0 else literal

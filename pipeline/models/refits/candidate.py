@@ -1,0 +1,174 @@
+"""A refit: a candidate fitted to the customers of a night, matched with the current model, and judged beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from pipeline.definitions.schemes import ClusterScheme
+from pipeline.errors import ConfigError
+from pipeline.models.clusters import ClusterModel, NotFitted, Trial, fit_told, places, to_json
+from pipeline.models.clusters.algorithms import Labels
+from pipeline.models.clusters.drift import stability_index
+from pipeline.models.clusters.fitting import Fit
+from pipeline.models.clusters.preparation import Prepared, rounded
+from pipeline.models.clusters.separation import silhouette
+from pipeline.models.clusters.titles import lasting_titles
+from pipeline.models.refits import alignment
+from pipeline.models.refits.backtest import backtest
+from pipeline.models.refits.model_store import Ground, current_model, last_number
+from pipeline.models.refits.verdict import Backtest, Measures, Verdict, rand_index, verdict
+from pipeline.models.sample import sampled_customers
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The share of the sampled customers that a cluster has by the current model and by the candidate."""
+
+    cluster: str
+    title: str
+    share_now: float
+    share_then: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """What a refit found: a candidate, or none, what was tried for it, what would become of the clusters, and the verdict."""
+
+    scheme: str
+    day: date
+    verdict: Verdict
+    reason: str
+    candidate: ClusterModel | None = None
+    current: ClusterModel | None = None
+    trials: tuple[Trial, ...] = ()
+    sizes: tuple[Size, ...] = ()
+    events: tuple[alignment.Event, ...] = ()
+    measures: Measures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A candidate with lasting ids and titles beside the current model."""
+
+    candidate: ClusterModel
+    measures: Measures
+    sizes: tuple[Size, ...]
+    events: tuple[alignment.Event, ...]
+
+
+def refitted(on: Ground) -> Refit:
+    """Return the candidate that the night's customers suggest, judged; nothing is written.
+
+    Raises DataError where the night has no features, ConfigError where the current model was fitted to a later night.
+    """
+    scheme, day = on.scheme, on.day
+    current, highest = current_model(on.lake, scheme.name), last_number(on.lake, scheme.name)
+    if current and current.day > day:
+        what = f"the current model was fitted to the later night {current.day}"
+        raise ConfigError(what, where=scheme.name, todo=f"Refit to {current.day} or later.")
+    columns = [feature.name for feature in current.features] if current else []
+    on.register_features(day, columns)
+    sample = sampled_customers(on.engine, scheme, columns=columns)
+    fit = fit_told(sample.features, scheme, day=day, customer_count=sample.customer_count, current=current)
+    if isinstance(fit.model, NotFitted):
+        return Refit(scheme.name, day, Verdict.NO_CLUSTERS, fit.model.reason, current=current, trials=fit.trials)
+    if current is None:
+        return _first(fit, fit.model, scheme, day)
+    found = beside(fit, current, scheme, highest)
+    tested = backtest(on, (current, found.candidate))
+    return _judged(_with_backtest(found, tested), scheme, day, fit.trials, current)
+
+
+def _with_backtest(found: Beside, tested: Backtest | str) -> Beside:
+    """Return `found` with its backtest, or with why there is none."""
+    if isinstance(tested, str):
+        return replace(found, measures=replace(found.measures, backtest_missing=tested))
+    return replace(found, measures=replace(found.measures, backtest=tested))
+
+
+def _first(fit: Fit, model: ClusterModel, scheme: ClusterScheme, day: date) -> Refit:
+    total = sum(cluster.size for cluster in model.clusters)
+    sizes = tuple(Size(cluster.id, cluster.title, 0.0, float(rounded(cluster.size / total))) for cluster in model.clusters)
+    return Refit(scheme.name, day, Verdict.PROMOTE, "it is the first model", model, trials=fit.trials, sizes=sizes)
+
+
+def beside(fit: Fit, current: ClusterModel, scheme: ClusterScheme, highest: int) -> Beside:
+    """Return the fitted model with the ids and titles of the clusters it continues, and what it is beside the current one.
+
+    `highest` is the highest number that a cluster of the scheme ever had.
+    """
+    raw, sample, then = _whole(fit)
+    now = places(sample.table, current)
+    shared = alignment.fates(now, then, (len(current.clusters), len(raw.clusters)))
+    continued = alignment.matches(shared, alignment.distances_between(current, raw))
+    candidate = _titled(alignment.with_lasting_ids(raw, current, continued, last_number=highest), current, continued, scheme)
+    sizes = _sizes(shared, current, candidate)
+    ids_now, ids_then = (np.array([c.number for c in model.clusters])[labels] for model, labels in ((current, now), (candidate, then)))
+    measures = Measures(
+        moved_share=float(rounded((ids_now != ids_then).mean())),
+        stability=rand_index(now, then),
+        psi=stability_index(np.array([size.share_now for size in sizes]), np.array([size.share_then for size in sizes])),
+        silhouette=candidate.silhouette,
+        silhouette_now=silhouette(sample.points, now, scheme.seed),
+    )
+    return Beside(candidate, measures, sizes, alignment.events(candidate, current, shared, continued))
+
+
+def _whole(fit: Fit) -> tuple[ClusterModel, Prepared, Labels]:
+    if isinstance(fit.model, NotFitted) or fit.sample is None or fit.labels is None:
+        raise TypeError
+    return fit.model, fit.sample, fit.labels
+
+
+def _titled(candidate: ClusterModel, current: ClusterModel, continued: Mapping[int, int], scheme: ClusterScheme) -> ClusterModel:
+    """Return the candidate with the titles that its clusters have now, as far as they still hold."""
+    used = {feature.name for feature in candidate.features}
+    earlier = [current.clusters[continued[place]].title if place in continued else None for place in range(len(candidate.clusters))]
+    titles = lasting_titles(
+        [cluster.title for cluster in candidate.clusters],
+        earlier,
+        np.array([cluster.centroid for cluster in candidate.clusters]),
+        [feature for feature in scheme.features if feature.name in used],
+    )
+    clusters = tuple(replace(cluster, title=title) for cluster, title in zip(candidate.clusters, titles, strict=True))
+    return replace(candidate, clusters=clusters)
+
+
+def _sizes(found: alignment.Fates, current: ClusterModel, candidate: ClusterModel) -> tuple[Size, ...]:
+    now = {cluster.id: int(count) for cluster, count in zip(current.clusters, found.shared.sum(axis=1), strict=True)}
+    then = {cluster.id: int(count) for cluster, count in zip(candidate.clusters, found.shared.sum(axis=0), strict=True)}
+    titles = {cluster.id: cluster.title for model in (current, candidate) for cluster in model.clusters}
+    order = sorted(titles, key=lambda name: int(name.removeprefix("cluster_")))
+    shares = {name: [float(rounded(side.get(name, 0) / max(found.total, 1))) for side in (now, then)] for name in order}
+    return tuple(Size(name, titles[name], *shares[name]) for name in order)
+
+
+def _judged(found: Beside, scheme: ClusterScheme, day: date, trials: Sequence[Trial], current: ClusterModel) -> Refit:
+    same = to_json(_decision(found.candidate)) == to_json(_decision(current))
+    said, reason = verdict(found.measures, scheme, is_same=same)
+    return Refit(scheme.name, day, said, reason, found.candidate, current, tuple(trials), found.sizes, found.events, found.measures)
+
+
+def _decision(model: ClusterModel) -> ClusterModel:
+    """Return the model without what only tells of its fit: what is left decides who is where and how that is called."""
+    clusters = tuple(replace(cluster, size=1, jaccard=0.0, spread=0.0) for cluster in model.clusters)
+    features = tuple(replace(feature, cuts=(), shares=()) for feature in model.features)
+    return replace(
+        model,
+        day=date.min,
+        valid_from=None,
+        library="-",
+        algorithm="-",
+        seed=0,
+        inputs_digest="0" * 64,
+        customer_count=1,
+        silhouette=0.0,
+        last_number=0,
+        constant_features=(),
+        features=features,
+        clusters=clusters,
+    )

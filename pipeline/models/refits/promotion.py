@@ -1,0 +1,113 @@
+"""A candidate is stored with its judgement, and becomes the model of the nights to come."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError, RefitRefused
+from pipeline.lake.lake import Lake
+from pipeline.models.clusters import ClusterModel, to_json
+from pipeline.models.refits.candidate import Refit
+from pipeline.models.refits.model_store import (
+    CANDIDATE,
+    JUDGEMENT,
+    PROMOTION,
+    current_model,
+    last_number,
+    model_at,
+    models_folder,
+    next_night,
+    refit_folder,
+)
+from pipeline.models.refits.stored import stored_judgement
+from pipeline.models.refits.verdict import Verdict
+
+log = logging.getLogger("pipeline.models.refits")
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person said of a candidate: whether it is approved, and why even a refused one is promoted."""
+
+    is_approved: bool = False
+    override: str = ""
+
+
+NOBODY_ASKED = Consent()
+
+
+def store_refit(lake: Lake, refit: Refit) -> Path:
+    """Write the candidate, where there is one, and its judgement; return the folder."""
+    folder = refit_folder(lake, refit.scheme, refit.day)
+    if refit.candidate:
+        lake.write_text(folder / CANDIDATE, to_json(refit.candidate))
+    else:
+        (folder / CANDIDATE).unlink(missing_ok=True)
+    lake.write_text(folder / JUDGEMENT, json.dumps(judgement(refit), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return folder
+
+
+def judgement(refit: Refit) -> dict[str, Any]:
+    """Return what is told of a refit besides the candidate itself, as JSON values."""
+    return {
+        "scheme": refit.scheme,
+        "day": refit.day.isoformat(),
+        "verdict": refit.verdict.value,
+        "reason": refit.reason,
+        "current": refit.current and refit.current.first_night.isoformat(),
+        "current_inputs": refit.current and refit.current.inputs_digest,
+        "clusters": [asdict(size) for size in refit.sizes],
+        "events": [asdict(event) for event in refit.events],
+        "measures": refit.measures and asdict(refit.measures),
+        "tried": [asdict(trial) for trial in refit.trials],
+    }
+
+
+def promote(lake: Lake, scheme: str, day: date, *, consent: Consent = NOBODY_ASKED) -> ClusterModel:
+    """Make the candidate of night `day` the model from the next night on, and return it; nothing stored changes.
+
+    A candidate for a person to decide is promoted where one approved, one that was refused where `consent` says why. One that
+    is the current model already is returned as that. Raises RefitRefused with the verdict's reason, and ConfigError where
+    another model took its place meanwhile.
+    """
+    folder = refit_folder(lake, scheme, day)
+    with lake.lock("models"):
+        said = stored_judgement(lake, scheme, day)
+        _require_verdict(said, folder, consent)
+        candidate = model_at(folder / CANDIDATE)
+        current = current_model(lake, scheme)
+        if said["verdict"] == Verdict.KEEP.value and current:
+            return current
+        if current and _is_of(current, candidate):
+            return current
+        if (current and current.inputs_digest) != said["current_inputs"]:
+            what = "another model was promoted since this candidate was judged"
+            raise ConfigError(what, where=str(folder), todo=f"Refit again: segments refit --day {day}.")
+        model = replace(candidate, valid_from=next_night(lake, day), last_number=max(candidate.highest_number, last_number(lake, scheme)))
+        lake.write_text(models_folder(lake, scheme) / f"{model.first_night}.json", to_json(model))
+        promotion = {"first_night": model.first_night.isoformat(), "verdict": said["verdict"], "override": consent.override}
+        lake.write_text(folder / PROMOTION, json.dumps(promotion, indent=1, ensure_ascii=False) + "\n")
+    log.info(
+        "%s: the candidate of %s is the model from %s on%s", scheme, day, model.first_night, consent.override and f": {consent.override}"
+    )
+    return model
+
+
+def _require_verdict(said: dict[str, Any], folder: Path, consent: Consent) -> None:
+    if said["verdict"] == Verdict.NO_CLUSTERS.value:
+        raise RefitRefused(said["reason"], where=str(folder / JUDGEMENT), todo="The current model stays. Look at the scheme's features.")
+    is_for_a_person = said["verdict"] == Verdict.ASK.value and not consent.is_approved
+    if (is_for_a_person or said["verdict"] == Verdict.REFUSE.value) and not consent.override:
+        command = f"segments promote --day {folder.name}"
+        then = f"To approve it: {command}" if is_for_a_person else f"Where you want it all the same: {command} --override 'why'"
+        todo = f"The current model stays. See who would move: segments plan --model {folder / CANDIDATE}. {then}"
+        raise RefitRefused(said["reason"], where=str(folder / JUDGEMENT), todo=todo)
+
+
+def _is_of(model: ClusterModel, candidate: ClusterModel) -> bool:
+    return replace(model, valid_from=None, last_number=0) == replace(candidate, valid_from=None, last_number=0)

@@ -1,0 +1,117 @@
+"""Is a candidate worth it? What it was measured by, and the verdict: promote it, keep what there is, or refuse it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from pipeline.definitions.schemes import ClusterScheme
+from pipeline.models.clusters.algorithms import Labels
+from pipeline.models.clusters.preparation import Numbers, rounded
+
+# How much better customers must be apart for moves beyond the limit to be worth a person's look.
+WORTHWHILE = 0.05
+LARGEST_LOSS = 0.02
+
+
+class Verdict(StrEnum):
+    """What becomes of a candidate."""
+
+    PROMOTE = "promote"
+    KEEP = "keep"
+    ASK = "ask"
+    REFUSE = "refuse"
+    NO_CLUSTERS = "no clusters"
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """How well groups formed on `day` order customers by what they spent in the days after it: normalised Gini, 1 is perfect.
+
+    `now` is by the current model, `then` by the candidate, `naive` by tenths of customers by spend in the window.
+    """
+
+    day: str
+    days: int
+    now: float
+    then: float
+    naive: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What a candidate is beside the current model, both for the same customers.
+
+    `moved_share` of them would change their cluster; `stability` is the adjusted Rand index, 1 where both group alike;
+    `psi` the population stability index of the sizes; silhouettes are of both in the candidate's coordinates.
+    """
+
+    moved_share: float
+    stability: float
+    psi: float
+    silhouette: float
+    silhouette_now: float
+    backtest: Backtest | None = None
+    backtest_missing: str = ""
+
+    @property
+    def gain(self) -> float:
+        return self.silhouette - self.silhouette_now
+
+
+def verdict(measures: Measures, scheme: ClusterScheme, *, is_same: bool) -> tuple[Verdict, str]:
+    """Return the verdict and its reason; `is_same` says that the candidate decides and reads as the current model does."""
+    if is_same:
+        return Verdict.KEEP, "nobody would move and no title would change"
+    is_far = measures.moved_share > scheme.moved_share_limit
+    if is_far and measures.gain < WORTHWHILE:
+        return Verdict.REFUSE, f"{_upheaval(measures, scheme)}: that is not worth it"
+    test = measures.backtest
+    if test and test.then < test.now - LARGEST_LOSS:
+        return Verdict.REFUSE, (
+            f"formed on {test.day}, it would have told spend of the next {test.days} days less well: Gini {test.then:.3f}, "
+            f"{test.now:.3f} by the current model"
+        )
+    if is_far:
+        return Verdict.ASK, f"{_upheaval(measures, scheme)}: that may be worth it, but a person decides"
+    return Verdict.PROMOTE, f"{measures.moved_share:.1%} of customers change their cluster, and nothing gets worse by it"
+
+
+def _upheaval(measures: Measures, scheme: ClusterScheme) -> str:
+    return (
+        f"{measures.moved_share:.1%} of customers would change their cluster, over the limit of {scheme.moved_share_limit:.1%}, "
+        f"while the silhouette goes from {measures.silhouette_now:.3f} to {measures.silhouette:.3f}"
+    )
+
+
+def rand_index(one: Labels, other: Labels) -> float:
+    """Return the adjusted Rand index of two labels per customer: 1 for the same groups, about 0 for unrelated ones."""
+    width = int(other.max()) + 1
+    table = np.bincount(one * width + other).astype(np.float64)
+    both, ours, theirs = _pairs(table), _pairs(np.bincount(one).astype(np.float64)), _pairs(np.bincount(other).astype(np.float64))
+    expected = ours * theirs / max(_pairs(np.array([float(len(one))])), 1)
+    most = (ours + theirs) / 2
+    return 1.0 if most == expected else float(rounded((both - expected) / (most - expected)))
+
+
+def _pairs(counts: Numbers) -> float:
+    return float((counts * (counts - 1) / 2).sum())
+
+
+def normalised_gini(groups: Labels, amounts: Numbers) -> float:
+    """Return how well groups, taken from the highest mean amount down, order customers by amount: 1 is perfect, 0 is chance."""
+    perfect = _gini(np.arange(len(amounts)), amounts)
+    return float(rounded(_gini(groups, amounts) / perfect)) if perfect else 0.0
+
+
+def _gini(groups: Labels, amounts: Numbers) -> float:
+    labels = np.unique(groups, return_inverse=True)[1]
+    counts, sums = np.bincount(labels), np.bincount(labels, weights=amounts)
+    order = np.argsort(-sums / counts, kind="stable")
+    total = float(sums.sum())
+    if total <= 0:
+        return 0.0
+    people, money = (np.concatenate([[0.0], np.cumsum(part[order]) / part.sum()]) for part in (counts, sums))
+    return float(2 * np.trapezoid(money, people) - 1)

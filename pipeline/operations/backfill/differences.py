@@ -1,0 +1,93 @@
+"""What a night computed again says that is different from what was said before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from filecmp import cmp
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow.parquet as pq
+from sqlglot import exp, parse_one
+
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import reading
+from pipeline.lake.tables import CUSTOMER_FEATURES, Table
+
+_CUSTOMERS = parse_one(
+    """
+SELECT
+  CAST(COUNT(*) FILTER (WHERE before.customer_id IS NULL) AS BIGINT) AS customers_added,
+  CAST(COUNT(*) FILTER (WHERE after.customer_id IS NULL) AS BIGINT) AS customers_removed,
+  CAST(COUNT(*) FILTER (WHERE before.customer_id = after.customer_id AND is_changed) AS BIGINT) AS customers_changed,
+  COALESCE(SUM(after.spend_amount), 0) - COALESCE(SUM(before.spend_amount), 0) AS spend_amount
+FROM before FULL JOIN after ON before.customer_id = after.customer_id
+""",
+    into=exp.Select,
+    read="duckdb",
+)
+_MOVES = parse_one(
+    """
+SELECT after.scheme AS scheme, CAST(COUNT(*) AS BIGINT) AS moved
+FROM before JOIN after ON before.customer_id = after.customer_id AND before.scheme = after.scheme
+WHERE before.segment <> after.segment
+GROUP BY after.scheme
+ORDER BY after.scheme
+""",
+    into=exp.Select,
+    read="duckdb",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Customers that came, went or changed, by how much the window's spend did, and how many moved, per scheme."""
+
+    customers_added: int = 0
+    customers_removed: int = 0
+    customers_changed: int = 0
+    spend_amount: Decimal = Decimal(0)
+    moved: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether both say the same."""
+        return self == Difference()
+
+
+def difference(table: Table, before: Path, after: Path, *, engine: Callable[[], Engine]) -> Difference:
+    """Return what the file `after` says that `before` did not; `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS.
+
+    Files of the same bytes cost a look at those. Raises DataError where one is absent or damaged.
+    """
+    with reading(table.name, before), reading(table.name, after):
+        if cmp(before, after, shallow=False):
+            return Difference()
+        columns = _common_columns(table, before, after)
+    with closing(engine()) as opened:
+        for name, path in (("before", before), ("after", after)):
+            opened.register(replace(columns, name=name), [path])
+        is_of_customers = table.name == CUSTOMER_FEATURES.name
+        return _of_customers(opened, columns) if is_of_customers else _of_memberships(opened)
+
+
+def _common_columns(table: Table, *paths: Path) -> Table:
+    """Return `table` with the columns that all files have: an attribute may have come since."""
+    names = set[str].intersection(*(set(pq.read_schema(path).names) for path in paths))
+    return replace(table, columns=tuple(column for column in table.columns if column.name in names))
+
+
+def _of_customers(engine: Engine, table: Table) -> Difference:
+    pairs = ((exp.column(name, "before", quoted=True), exp.column(name, "after", quoted=True)) for name in table.column_names)
+    is_changed = exp.paren(exp.or_(*(exp.NullSafeNEQ(this=before, expression=after) for before, after in pairs)))
+    query = _CUSTOMERS.transform(lambda node: is_changed if isinstance(node, exp.Column) and node.name == "is_changed" else node)
+    row: dict[str, Any] = engine.run(cast("exp.Query", query), {}).read_all().to_pylist()[0]
+    return Difference(**row)
+
+
+def _of_memberships(engine: Engine) -> Difference:
+    rows = engine.run(_MOVES, {}).read_all().to_pylist()
+    return Difference(moved={row["scheme"]: row["moved"] for row in rows})

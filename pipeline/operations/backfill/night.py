@@ -1,0 +1,127 @@
+"""One stage of one night: its steps, and what they changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from time import monotonic
+from traceback import extract_tb
+
+from pipeline.definitions.company import HOUSE, Company, load_company
+from pipeline.errors import PipelineError
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import PART, Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.operations import steps
+from pipeline.operations.backfill.differences import Difference, difference
+from pipeline.operations.backfill.plan import STAGES, PlannedNight, Stage
+
+COMPARED: dict[Stage, Table] = {"features": CUSTOMER_FEATURES, "segments": CUSTOMER_SEGMENTS}
+BEFORE, AS_KNOWN = "what was there", "the night as known"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One stage of one night, in a lake; `kept` is the private folder for what the night said before."""
+
+    company: Path
+    lake: Path
+    kept: Path
+    night: PlannedNight
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What stopped a night, in words for people, and the exit code of its cause."""
+
+    message: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one stage of one night; `differences` goes by what the night was compared with."""
+
+    day: date
+    known: date
+    stage: Stage
+    seconds: float = 0.0
+    differences: dict[str, Difference] | None = None
+    failure: Failure | None = None
+
+
+def worked_off(task: Task) -> Outcome:
+    """Work on `task` and return what became of it; no error leaves it but an interruption."""
+    night, started = task.night, monotonic()
+    try:
+        differences = _compared(task)
+        failure = None
+    except PipelineError as error:
+        differences, failure = None, Failure(f"{type(error).__name__}: {error}", error.exit_code)
+    except Exception as error:  # noqa: BLE001 - one night must not stop the others
+        differences, failure = None, Failure(_our_mistake(error), 1)
+    return Outcome(night.day, night.known, task.stage, monotonic() - started, differences, failure)
+
+
+def _our_mistake(error: Exception) -> str:
+    """Tell where an unforeseen error came from; its own words may quote a value."""
+    places = extract_tb(error.__traceback__)
+    place = next((each for each in reversed(places) if Path(each.filename).is_relative_to(HOUSE / "pipeline")), places[-1])
+    return f"{type(error).__name__}: this is our mistake\n  where: {Path(place.filename).name}:{place.lineno}"
+
+
+def _compared(task: Task) -> dict[str, Difference] | None:
+    table = COMPARED.get(task.stage)
+    if table is None:
+        _run_steps(task)
+        return None
+    company, lake = load_company(task.company), Lake(task.lake)
+    path = lake.path(table, day=task.night.day, known=task.night.known)
+    with _kept(path, task.kept / f"{table.name}-{task.night.day}-{task.night.known}.parquet") as before:
+        others = _others(lake, table, task.night, before)
+        _run_steps(task)
+        return {against: _difference(company, lake, table, other, path) for against, other in others.items()}
+
+
+def _run_steps(task: Task) -> None:
+    night = task.night
+    for name in STAGES[task.stage]:
+        options: dict[str, object] = {}
+        if night.known != night.day:
+            options["known"] = night.known.isoformat()
+        if name == "extract" and night.since:
+            options |= {"reread": True, "since": night.since.isoformat()}
+        getattr(steps, name)(night.day.isoformat(), **options)
+
+
+@contextmanager
+def _kept(path: Path, kept: Path) -> Iterator[Path | None]:
+    """Yield what was at `path` before the block, or None; what an interrupted attempt kept is still what was there."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if not kept.exists() and path.exists():
+        os.link(path, kept)
+    yield kept if kept.exists() else None
+    kept.unlink(missing_ok=True)
+
+
+def _others(lake: Lake, table: Table, night: PlannedNight, before: Path | None) -> dict[str, Path]:
+    """Return what a night is to be compared with: what was there, and for a restatement the night as known."""
+    found = {} if before is None else {BEFORE: before}
+    if night.known == night.day:
+        return found
+    as_known = lake.path(table, day=night.day)
+    stored = (lake.root / "restated" / table.name / f"day={night.day}").glob(f"known=*/{PART}")
+    earlier = max((path for path in stored if path.parent.name < f"known={night.known}"), default=None)
+    if earlier is not None and before is None:
+        found[f"as {earlier.parent.name.replace('=', ' on ')}"] = earlier
+    return ({AS_KNOWN: as_known} if as_known.is_file() else {}) | found
+
+
+def _difference(company: Company, lake: Lake, table: Table, before: Path, after: Path) -> Difference:
+    memory = os.environ.get("SEGMENTS_MEMORY_LIMIT", "3GB")
+    return difference(company.table(table), before, after, engine=lambda: DuckDBEngine(lake.root, memory_limit=memory))

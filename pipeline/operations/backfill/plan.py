@@ -1,0 +1,152 @@
+"""What a backfill will do: which nights, with whose knowledge, through which stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Literal
+
+from pipeline.calendar import days_between
+from pipeline.definitions.company import Company
+from pipeline.definitions.history import definitions_digest
+from pipeline.errors import ConfigError
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_PREDICTIONS,
+    CUSTOMER_SEGMENTS,
+    EXTRACTIONS,
+    SEGMENT_MOVES,
+    SEGMENT_PROFILES,
+    SEGMENT_STRATEGIES,
+)
+from pipeline.publication.publish import current_publication
+from pipeline.spelling import did_you_mean
+
+Stage = Literal["read", "features", "segments", "audit", "publish"]
+STAGES: dict[Stage, tuple[str, ...]] = {
+    "read": ("extract", "validate"),
+    "features": ("features",),
+    "segments": ("segment",),
+    "audit": ("audit",),
+    "publish": ("audit", "publish"),  # a night is judged against the one published before it
+}
+STAGE_OF_TABLE: dict[str, Stage] = {
+    CUSTOMER_FEATURES.name: "features",
+    CUSTOMER_SEGMENTS.name: "segments",
+    SEGMENT_PROFILES.name: "segments",
+    SEGMENT_STRATEGIES.name: "segments",
+    SEGMENT_MOVES.name: "segments",
+    CUSTOMER_PREDICTIONS.name: "segments",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the operator asked for: days `first` to `last`, both included.
+
+    `is_as_of_now` takes what arrived since; `is_reread` reads the source again first. No `tables` means all.
+    """
+
+    first: date
+    last: date
+    is_as_of_now: bool = False
+    is_reread: bool = False
+    tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNight:
+    """One night of a backfill: the day, the night whose knowledge counts, and the stages it goes through.
+
+    `since` is the first local day to read again from the source; `is_read` whether the night has read it before.
+    """
+
+    day: date
+    known: date
+    stages: tuple[Stage, ...]
+    is_read: bool
+    since: date | None = None
+
+    @property
+    def conf(self) -> dict[str, str]:
+        """The same night as the configuration of a run of the nightly DAG."""
+        facts = {"day": self.day, "known": self.known if self.known != self.day else None, "since": self.since}
+        return {name: value.isoformat() for name, value in facts.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The nights of one backfill in the order of their days; one that is read again comes first.
+
+    `definitions` is a digest of what the company's files say, since nights done by others are not done by these.
+    """
+
+    asked: Asked
+    definitions: str
+    nights: tuple[PlannedNight, ...]
+
+    @property
+    def digest(self) -> str:
+        """A short name that the same request gets again, as long as it goes by the same knowledge and definitions."""
+        is_later = self.asked.is_as_of_now or self.asked.is_reread
+        known = max(night.known for night in self.nights) if is_later else None
+        facts = {**asdict(self.asked), "known": known, "definitions": self.definitions}
+        return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def planned(company: Company, lake: Lake, asked: Asked, *, now: datetime) -> Plan:
+    """Return the plan of a backfill asked for at the instant `now`.
+
+    Raises ConfigError for a day that is none of the company's or not over, an unknown table, or nights that nobody knows of.
+    """
+    if asked.last < asked.first:
+        raise ConfigError(f"{asked.first} lies after {asked.last}", where="--from, --to", todo="Name the earlier day first.")
+    for day in (asked.first, asked.last):
+        company.require_day(day, now=now)
+    days = list(days_between(asked.first, asked.last))
+    nights, definitions = lake.nights(EXTRACTIONS), definitions_digest(company)
+    if not (asked.is_as_of_now or asked.is_reread):
+        return Plan(asked, definitions, tuple(_as_known(lake, asked, day, is_read=day in nights) for day in days))
+    newest = _newest(nights, asked.last)
+    restated = [PlannedNight(day, newest, _chosen_stages(asked), is_read=day in nights) for day in days if day != newest]
+    own = _as_known(lake, asked, newest, is_read=True, since=asked.first if asked.is_reread else None)
+    if asked.is_reread:
+        return Plan(asked, definitions, (own, *restated))
+    return Plan(asked, definitions, (*restated, own) if asked.last == newest else tuple(restated))
+
+
+def _newest(nights: Sequence[date], last: date) -> date:
+    """Return the night that knows most; what is not read yet cannot be known."""
+    newest = max(nights, default=None)
+    if newest is None or last > newest:
+        known = f"the newest night that read the source is {newest}" if newest else "no night has read the source yet"
+        raise ConfigError(f"nothing later is known of {last}: {known}", where="--to", todo="Run those nights --as-known first.")
+    return newest
+
+
+def _as_known(lake: Lake, asked: Asked, day: date, *, is_read: bool, since: date | None = None) -> PlannedNight:
+    stages = _chosen_stages(asked)
+    if "features" in stages:
+        stages = ("read", *stages)
+    current = current_publication(lake)
+    if "audit" in stages and (current is None or day >= current.day):
+        stages = (*stages[:-1], "publish")
+    return PlannedNight(day, day, stages, is_read, since)
+
+
+def _chosen_stages(asked: Asked) -> tuple[Stage, ...]:
+    """Return what is computed; some tables alone are neither audited nor published."""
+    for name in asked.tables:
+        if name not in STAGE_OF_TABLE:
+            raise ConfigError(
+                f"`{name}` is no table of a night{did_you_mean(name, STAGE_OF_TABLE)}",
+                where="--tables",
+                todo=f"Choose among {', '.join(STAGE_OF_TABLE)}.",
+            )
+    chosen = {STAGE_OF_TABLE[name] for name in asked.tables}
+    is_whole = not chosen or chosen == set(STAGE_OF_TABLE.values())
+    return ("features", "segments", "audit") if is_whole else tuple(chosen)

@@ -1,0 +1,178 @@
+"""What the operator sees of a backfill: the plan, the progress, what changed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date
+from functools import reduce
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table as Grid
+
+from pipeline.lake.lake import Lake
+from pipeline.operations.backfill import Plan, PlannedNight, Report
+from pipeline.operations.backfill.differences import Difference
+from pipeline.operations.backfill.night import Outcome
+from pipeline.operations.backfill.plan import Stage
+from pipeline.publication.publish import current_publication
+
+VERBS: dict[Stage, str] = {
+    "read": "read and checked",
+    "features": "described",
+    "segments": "segmented",
+    "audit": "audited",
+    "publish": "audited, published",
+}
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what would be done to each night."""
+    grid = Grid("Day", "As known on", "Source", "Compute", "Publish", title="Nothing is done: this is a dry run", title_justify="left")
+    for night in plan.nights:
+        computed = ", ".join(stage for stage in ("features", "segments") if stage in night.stages)
+        grid.add_row(str(night.day), str(night.known), _source(night), computed, "yes" if "publish" in night.stages else "-")
+    Console(highlight=False).print(grid)
+
+
+def _source(night: PlannedNight) -> str:
+    if night.since:
+        return f"read again from {night.since}"
+    if "read" not in night.stages:
+        return "-"
+    return "already read" if night.is_read else "read"
+
+
+class Progressing:
+    """Shows progress on standard error: bars in a terminal, a line per night elsewhere."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars, self._said = bars, set[str]()
+        self._bar = TaskID(0)
+        self.total = self.done_count = 0
+
+    def begins(self, stage: Stage, *, total: int, done: int) -> None:
+        """Start the bar of a stage."""
+        self.total, self.done_count = self.total + total, self.done_count + done
+        if total:
+            self._bar = self._bars.add_task(VERBS[stage], total=total, completed=done)
+
+    def ends(self, outcome: Outcome) -> None:
+        """Move the bar on by one night."""
+        self.done_count += outcome.failure is None
+        self._bars.advance(self._bar)
+        if not self._bars.console.is_terminal:
+            what = "failed" if outcome.failure else VERBS[outcome.stage]
+            bar = self._bars.tasks[self._bar]
+            self.says(f"[{bar.completed:.0f}/{bar.total:.0f}] {outcome.day} {what} in {outcome.seconds:.1f} s")
+
+    def says(self, text: str) -> None:
+        """Print a line above the bars, once."""
+        if text not in self._said:
+            self._said.add(text)
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def watching() -> Iterator[Progressing]:
+    """Yield what shows the progress of a backfill as long as the block lasts."""
+    console = Console(file=sys.stderr)
+    columns = (
+        TextColumn("{task.description:16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        yield Progressing(bars)
+
+
+Compared = tuple[Outcome, str, Difference]
+
+
+def changes(report: Report) -> list[Compared]:
+    """Return, per night and what it was compared with, everything that changed; nights that did not are left out."""
+    found: dict[tuple[date, date, str], list[tuple[Outcome, Difference]]] = defaultdict(list)
+    for outcome in report.outcomes:
+        for against, difference in (outcome.differences or {}).items():
+            found[outcome.day, outcome.known, against].append((outcome, difference))
+    united = [(pairs[0][0], key[2], reduce(_united, (difference for _, difference in pairs))) for key, pairs in sorted(found.items())]
+    return [each for each in united if not each[2].is_nothing]
+
+
+def _united(one: Difference, other: Difference) -> Difference:
+    return Difference(
+        one.customers_added + other.customers_added,
+        one.customers_removed + other.customers_removed,
+        one.customers_changed + other.customers_changed,
+        one.spend_amount + other.spend_amount,
+        {**one.moved, **other.moved},
+    )
+
+
+def print_report(report: Report, lake: Lake, plan: Plan) -> None:
+    """Print what changed, what was published, and which nights failed and why."""
+    console = Console(highlight=False)
+    changed = changes(report)
+    if changed:
+        console.print(_grid(changed))
+    console.print(_verdict(report, plan, changed), soft_wrap=True)
+    console.print(_published(report, lake), soft_wrap=True)
+    for outcome in report.failures:
+        if outcome.failure:
+            console.print(f"\n{outcome.day} was not {VERBS[outcome.stage]}\n{outcome.failure.message}", markup=False, soft_wrap=True)
+    if report.failures:
+        console.print("\nThe same command tries the failed nights again.")
+
+
+def _grid(changed: Sequence[Compared]) -> Grid:
+    schemes = sorted({scheme for _, _, difference in changed for scheme in difference.moved})
+    grid = Grid("Day", "Against", title="What changed", title_justify="left")
+    for name in ("New", "Gone", "Changed", *(f"Moved in {scheme}" for scheme in schemes), "Spend"):
+        grid.add_column(name, justify="right")
+    for outcome, against, difference in changed:
+        counts = [difference.customers_added, difference.customers_removed, difference.customers_changed]
+        moved = [difference.moved.get(scheme, 0) for scheme in schemes]
+        grid.add_row(str(outcome.day), against, *(f"{count:,}" for count in (*counts, *moved)), f"{difference.spend_amount:+,.2f}")
+    return grid
+
+
+def _verdict(report: Report, plan: Plan, changed: Sequence[Compared]) -> str:
+    done = {(outcome.day, outcome.known) for outcome in report.outcomes}.difference((each.day, each.known) for each in report.failures)
+    different = {(outcome.day, outcome.known) for outcome, _, _ in changed}
+    compared = {(outcome.day, outcome.known) for outcome in report.outcomes if outcome.differences}
+    return (
+        f"{len(done):,} of {len(plan.nights):,} nights done: {len(different & done):,} differ from what was there, "
+        f"{len((compared - different) & done):,} do not, {len(done - compared):,} are new."
+    )
+
+
+def _published(report: Report, lake: Lake) -> str:
+    days = [outcome.day for outcome in report.outcomes if outcome.stage == "publish"]
+    current = current_publication(lake)
+    live = f"{current.publication_id} is live." if current else "Nothing is live."
+    return f"Nights published: {len(days):,}. {live}"
+
+
+def as_json(report: Report, lake: Lake) -> str:
+    """Return what `print_report` shows, for machines."""
+    current = current_publication(lake)
+    content: dict[str, Any] = {
+        "changed": [
+            {"day": outcome.day, "known": outcome.known, "against": against, **asdict(difference)}
+            for outcome, against, difference in changes(report)
+        ],
+        "done": sorted({str(outcome.day) for outcome in report.outcomes} - {str(outcome.day) for outcome in report.failures}),
+        "published": sorted(str(outcome.day) for outcome in report.outcomes if outcome.stage == "publish"),
+        "failed": [{"day": each.day, "stage": each.stage, **asdict(each.failure)} for each in report.failures if each.failure],
+        "current": current.publication_id if current else None,
+    }
+    return json.dumps(content, indent=2, default=str)

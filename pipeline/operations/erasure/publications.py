@@ -1,0 +1,109 @@
+"""Publications are immutable: one that holds an erased customer gives way to another of the same night without them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.lake.lake import Lake, reading
+from pipeline.lake.staging import private_folder
+from pipeline.operations.erasure.rows import Ids, customer_ids, opened, row_count, rows_of_others
+from pipeline.publication.current import MANIFEST, current_publication, folder_of, on_disk, point_to, publication_ids, publication_of
+from pipeline.publication.publish import install, named_by_content
+
+Manifest = dict[str, Any]
+PLACE = "publications"
+
+
+class Publications:
+    """The publications that a lake keeps."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def customer_ids(self) -> Iterator[pa.Array]:
+        """Yield the ids that the publications hold, with repetitions."""
+        for name in publication_ids(self._lake):
+            for path in self._files(name):
+                with reading(path.stem, path, piece="publication"):
+                    yield from customer_ids(opened(path))
+
+    def count(self, ids: Ids) -> dict[str, dict[str, int]]:
+        """Return files and rows to go."""
+        rows = [count for name in publication_ids(self._lake) for count in self._row_counts(name, ids).values() if count]
+        return {PLACE: {"files": len(rows), "rows": sum(rows)}} if rows else {}
+
+    def remove(self, ids: Ids) -> None:
+        """Put another in the place of each publication that holds rows of `ids`; readers see whole ones throughout.
+
+        The new ones are laid beside the old ones, then the pointer moves, then the old ones go: the same call mends
+        an interrupted one.
+        """
+        with self._lake.lock("publish"), on_disk(self._lake):
+            names = publication_ids(self._lake)
+            touched = [name for name in names if any(self._row_counts(name, ids).values())]
+            renamed = self._replace(touched, ids)
+            self._lead_back_to(renamed, [name for name in names if name not in touched])
+            with private_folder(self._lake.root) as private:
+                for name in touched:
+                    folder_of(self._lake, name).rename(private / name)
+
+    def _replace(self, names: list[str], ids: Ids) -> dict[str, str]:
+        """Write what is to stand in the place of the publications `names`, move the pointer, and return new ids by old ones."""
+        with private_folder(self._lake.root) as private:
+            manifests = {name: self._rewritten(name, private / name, ids) for name in names}
+            renamed = {name: str(manifest["publication_id"]) for name, manifest in manifests.items()}
+            for name, manifest in manifests.items():
+                manifest["previous"] = renamed.get(manifest["previous"], manifest["previous"])
+                self._lake.write_text(private / name / MANIFEST, _text(manifest))
+                if not folder_of(self._lake, renamed[name]).exists():
+                    install(private / name, folder_of(self._lake, renamed[name]))
+        current = current_publication(self._lake)
+        if current is not None and current.publication_id in renamed:
+            point_to(self._lake, publication_of(self._lake, manifests[current.publication_id]))
+        return renamed
+
+    def _rewritten(self, name: str, folder: Path, ids: Ids) -> Manifest:
+        """Write the tables of a publication without the rows of `ids` into `folder`, and return the manifest they need."""
+        tables = {path.stem: self._without(path, folder / path.name, ids) for path in self._files(name)}
+        manifest = {**self._manifest(name), "tables": tables}
+        return {**manifest, "publication_id": named_by_content(manifest)}
+
+    def _without(self, path: Path, copy: Path, ids: Ids) -> Manifest:
+        with reading(path.stem, path, piece="publication"):
+            file = opened(path)
+            facts = {key: value for key, value in self._lake.manifest(path).items() if key != "row_count"}
+            rows = self._lake.write_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
+        with copy.open("rb") as written:
+            return {"rows": rows, "sha256": file_digest(written, "sha256").hexdigest()}
+
+    def _lead_back_to(self, renamed: dict[str, str], names: list[str]) -> None:
+        """Make the publications `names`, which stay, lead back to the new ids."""
+        for name in names:
+            manifest = self._manifest(name)
+            if manifest["previous"] in renamed:
+                manifest["previous"] = renamed[manifest["previous"]]
+                self._lake.write_text(folder_of(self._lake, name) / MANIFEST, _text(manifest))
+
+    def _row_counts(self, name: str, ids: Ids) -> dict[str, int]:
+        return {path.stem: self._row_count(path, ids) for path in self._files(name)}
+
+    def _row_count(self, path: Path, ids: Ids) -> int:
+        with reading(path.stem, path, piece="publication"):
+            return row_count(opened(path), ids)
+
+    def _files(self, name: str) -> list[Path]:
+        return sorted(folder_of(self._lake, name).glob("*.parquet"))
+
+    def _manifest(self, name: str) -> Manifest:
+        manifest: Manifest = json.loads((folder_of(self._lake, name) / MANIFEST).read_text("utf-8"))
+        return manifest
+
+
+def _text(manifest: Manifest) -> str:
+    return json.dumps(manifest, indent=2, sort_keys=True) + "\n"

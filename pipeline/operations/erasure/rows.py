@@ -1,0 +1,157 @@
+"""Rows about some customers in Parquet files of any table, found by the names and the form of their columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.ingestion.erased.columns import CUSTOMER, is_naming
+from pipeline.ingestion.validation.raw_rows import source_row_text
+from pipeline.lake.parquet import ROW_GROUP_ROWS
+
+WHITE_SPACE = " \t\n\v\f\r"  # what is around an id in any place; a no-break space belongs to the id
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Ids of customers, white space around them apart."""
+
+    values: pa.Array
+
+    @classmethod
+    def of(cls, ids: Iterable[str]) -> Ids:
+        """Return these ids, once each."""
+        return cls(pa.array(sorted({each.strip(WHITE_SPACE) for each in ids} - {""}), pa.string()))
+
+    @property
+    def texts(self) -> list[str]:
+        """The ids as they are."""
+        return [str(each) for each in self.values.to_pylist()]
+
+    def marks(self, rows: pa.RecordBatch) -> pa.Array:
+        """Return per row whether it is about one of these customers: no row is where no column tells."""
+        return self._any(rows.num_rows, (_told_ids(rows, name) for name in telling_columns(rows.schema)))
+
+    def touched(self, rows: pa.RecordBatch) -> pa.Array:
+        """Return per row whether it is about one of these customers, or names one as something of somebody else's."""
+        others = naming_columns(rows.schema)
+        named = (ids for name in others for ids in _named_ids(rows, name))
+        return pc.or_(self.marks(rows), self._any(rows.num_rows, named))
+
+    def without(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows about others, which name none of these customers any more."""
+        kept = rows.filter(pc.invert(self.marks(rows)))
+        for name in naming_columns(rows.schema):
+            place = rows.schema.get_field_index(name)
+            kept = kept.set_column(place, rows.schema.field(name), self._cleared(kept.column(name), name))
+        return kept
+
+    def _cleared(self, texts: pa.Array, name: str) -> pa.Array:
+        if name.endswith(CUSTOMER):
+            return pc.if_else(pc.fill_null(self._are_in(texts), fill_value=False), pa.scalar(None, pa.string()), texts)
+        mine = set(self.texts)
+        return pa.array((_row_naming_none_of(mine, text) for text in texts.to_pylist()), pa.string())
+
+    def _any(self, count: int, columns: Iterable[pa.Array]) -> pa.Array:
+        marks = pa.repeat(pa.scalar(value=False), count)
+        for ids in columns:
+            marks = pc.or_(marks, self._are_in(ids))
+        return marks
+
+    def _are_in(self, ids: pa.Array) -> pa.Array:
+        return pc.is_in(pc.ascii_trim_whitespace(ids), value_set=self.values)
+
+
+def telling_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that tell whose rows they are: ids of customers or, where there are none, text that may hold source rows."""
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    return [name for name in texts if name == CUSTOMER] or [name for name in texts if name.endswith(CUSTOMER)] or texts
+
+
+def naming_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that may name a customer in a row about somebody else, such as who referred them."""
+    telling = telling_columns(schema)
+    if telling == [CUSTOMER]:
+        return [field.name for field in schema if field.name != CUSTOMER and is_naming(field)]
+    return [name for name in telling if not name.endswith(CUSTOMER)]
+
+
+def customer_ids(file: pq.ParquetFile) -> Iterator[pa.Array]:
+    """Yield, batch by batch, the ids of the customers whose rows a file holds, or whom they name; with repetitions and nulls."""
+    telling, naming = telling_columns(file.schema_arrow), naming_columns(file.schema_arrow)
+    for rows in batches(file, sorted({*telling, *naming})) if telling else ():
+        yield from (_told_ids(rows, name) for name in telling)
+        yield from (ids for name in naming for ids in _named_ids(rows, name))
+
+
+def row_count(file: pq.ParquetFile, ids: Ids) -> int:
+    """Return how many rows of a file are about these customers or name them."""
+    columns = sorted({*telling_columns(file.schema_arrow), *naming_columns(file.schema_arrow)})
+    return sum(ids.touched(rows).true_count for rows in batches(file, columns)) if columns else 0
+
+
+def rows_of_others(file: pq.ParquetFile, ids: Ids) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file that are about nobody of these customers, in their order, and name none of them."""
+    for rows in batches(file):
+        yield ids.without(rows)
+
+
+def batches(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file in batches of bounded size."""
+    yield from file.iter_batches(ROW_GROUP_ROWS, columns=columns, use_threads=columns is None)
+
+
+def opened(path: Path) -> pq.ParquetFile:
+    """Return the file at `path`, to be read with its page checksums verified."""
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def _told_ids(rows: pa.RecordBatch, name: str) -> pa.Array:
+    texts = rows.column(name)
+    return texts if name.endswith(CUSTOMER) else pa.array(map(_id_in_row, texts.to_pylist()), pa.string())
+
+
+def _named_ids(rows: pa.RecordBatch, name: str) -> Iterator[pa.Array]:
+    """Yield what a column that names customers says of each row; a source row that is kept as JSON may name several."""
+    texts = rows.column(name)
+    if name.endswith(CUSTOMER):
+        yield texts
+        return
+    named = [_names_in_row(_source_row(text)) for text in texts.to_pylist()]
+    for key in sorted({key for each in named for key in each}):
+        yield pa.array((each.get(key) for each in named), pa.string())
+
+
+def _id_in_row(text: str | None) -> str | None:
+    """Return the id in a source row that is kept as JSON."""
+    found = _source_row(text).get(CUSTOMER)
+    return found if isinstance(found, str) else None
+
+
+def _row_naming_none_of(ids: Container[str], text: str | None) -> str | None:
+    """Return a source row that is kept as JSON with nothing in place of `ids`; any other text as it is."""
+    row = _source_row(text)
+    found = {key: None for key, value in _names_in_row(row).items() if value.strip(WHITE_SPACE) in ids}
+    return source_row_text(row | found) if found else text
+
+
+def _names_in_row(row: Mapping[str, Any]) -> dict[str, str]:
+    return {key: value for key, value in row.items() if key != CUSTOMER and key.endswith(CUSTOMER) and isinstance(value, str)}
+
+
+def _source_row(text: str | None) -> dict[str, Any]:
+    """Return a source row that is kept as JSON; nothing where the text is none."""
+    if not text or not text.startswith("{"):
+        return {}
+    try:
+        row: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return {}
+    return row

@@ -1,0 +1,114 @@
+"""Every Parquet file of a lake, publications apart: tables, restatements, and whatever table comes next."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.errors import DataError
+from pipeline.features.cache import FOLDER, forget_all
+from pipeline.ingestion.versions import DIGEST, facts_of_rows
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake, reading
+from pipeline.lake.parquet import write_parquet
+from pipeline.lake.staging import private_folder
+from pipeline.lake.tables import Column, Kind, Partition, Table
+from pipeline.operations.erasure.rows import Ids, customer_ids, opened, row_count, rows_of_others
+
+log = logging.getLogger("pipeline.operations.erasure")
+ELSEWHERE = ("publications", "staging", "erasures", "locks", FOLDER)
+
+
+class TableFiles:
+    """The files of all tables."""
+
+    def __init__(self, lake: Lake, *, memory_limit: str) -> None:
+        self._lake, self._memory_limit = lake, memory_limit
+        self._unreadable: list[Path] = []
+        self._affected: list[Path] = []
+
+    def customer_ids(self) -> Iterator[pa.Array]:
+        """Yield the ids that the files hold, with repetitions."""
+        for path in self._paths():
+            with self._noted_where_unreadable(path):
+                yield from customer_ids(opened(path))
+
+    def count(self, ids: Ids) -> dict[str, dict[str, int]]:
+        """Return files and rows to go, by table."""
+        files, rows = Counter[str](), Counter[str]()
+        self._affected, self._unreadable = [], []
+        for path in self._paths():
+            if found := self._row_count(path, ids):
+                self._affected.append(path)
+                files[self._place(path)] += 1
+                rows[self._place(path)] += found
+        return {place: {"files": files[place], "rows": rows[place]} for place in files}
+
+    def remove(self, ids: Ids) -> None:
+        """Write each of the counted files anew without the rows of `ids`, and drop the caches that were made of them.
+
+        Raises DataError at the end where files cannot be read: nobody knows what they hold.
+        """
+        forget_all(self._lake)
+        with closing(DuckDBEngine(self._lake.root, memory_limit=self._memory_limit)) as engine:
+            for path in self._affected:
+                with self._noted_where_unreadable(path):
+                    self._rewrite(path, ids, engine)
+        if self._unreadable:
+            raise DataError(
+                f"files that may hold erased customers cannot be read: {len(self._unreadable)}",
+                where=str(self._unreadable[0]),
+                todo="Remove them and run those days again with --reread; then run: segments erase --resume",
+            )
+
+    def _rewrite(self, path: Path, ids: Ids, engine: DuckDBEngine) -> None:
+        with reading(self._place(path), path):
+            file = opened(path)
+            schema = file.schema_arrow.remove_metadata()
+            facts = {name: value for name, value in self._lake.manifest(path).items() if name != "row_count"}
+            if DIGEST in facts:
+                facts |= self._facts(file, schema, ids, engine)
+            self._lake.write_file(schema, rows_of_others(file, ids), path, facts)
+
+    def _facts(self, file: Any, schema: pa.Schema, ids: Ids, engine: DuckDBEngine) -> dict[str, str]:  # noqa: ANN401 - pyarrow
+        """Return what extraction would have said of the rows that stay, so that the next night finds them unchanged."""
+        with private_folder(self._lake.root) as private:
+            staged = private / "rows.parquet"
+            write_parquet(schema, rows_of_others(file, ids), staged, {})
+            return facts_of_rows(engine, _table(schema), staged)
+
+    def _row_count(self, path: Path, ids: Ids) -> int:
+        with self._noted_where_unreadable(path):
+            return row_count(opened(path), ids)
+        return 0
+
+    @contextmanager
+    def _noted_where_unreadable(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except (DataError, pa.ArrowException, OSError, ValueError):
+            self._unreadable.append(path)
+
+    def _paths(self) -> Iterator[Path]:
+        for folder, folders, names in os.walk(self._lake.root):
+            if Path(folder) == self._lake.root:
+                folders[:] = [name for name in folders if name not in ELSEWHERE]
+            folders.sort()
+            yield from (Path(folder, name) for name in sorted(names) if name.endswith(".parquet"))
+
+    def _place(self, path: Path) -> str:
+        return "/".join(path.relative_to(self._lake.root).parts[:2])
+
+
+def _table(schema: pa.Schema) -> Table:
+    """Return a stored raw table as it was declared when it was written."""
+    kinds = {kind.arrow: kind for kind in Kind}
+    columns = tuple(Column(field.name, kinds[field.type], "") for field in schema)
+    return Table("rows_that_stay", "", columns, (), Partition.SNAPSHOT)

@@ -1,0 +1,84 @@
+"""The database targets: SQLite in the lake, and PostgreSQL elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.definitions.company import Company
+from pipeline.lake.lake import Lake
+from pipeline.operations.erasure.rows import Ids
+from pipeline.publication.current import MANIFEST, Publication, current_publication, folder_of, publication_ids, publication_of
+from pipeline.publication.targets.forget import count_rows, forget, stored_ids
+from pipeline.publication.targets.merge import Night, Session
+from pipeline.publication.targets.postgresql import postgresql_session
+from pipeline.publication.targets.sqlite import compact_sqlite, sqlite_session
+
+BATCH_IDS = 65_536
+SQLITE = "segments.sqlite"
+
+
+class DatabaseTarget:
+    """The tables that we publish to in one database."""
+
+    def __init__(self, place: str, lake: Lake, opened: Callable[[], AbstractContextManager[Session]]) -> None:
+        self._place, self._lake, self._opened = place, lake, opened
+
+    def customer_ids(self) -> Iterator[pa.Array]:
+        """Yield the ids that the tables hold, with repetitions."""
+        with self._opened() as session:
+            ids = stored_ids(session)
+            while some := list(islice(ids, BATCH_IDS)):
+                yield pa.array(some, pa.string())
+
+    def count(self, ids: Ids) -> dict[str, dict[str, int]]:
+        """Return rows to go, by table."""
+        with self._opened() as session:
+            return {f"{self._place}/{name}": {"rows": count} for name, count in count_rows(session, ids.values).items()}
+
+    def remove(self, ids: Ids) -> None:
+        """Delete the rows of `ids`, in one transaction."""
+        with self._opened() as session:
+            forget(session, ids.values, _published_nights(self._lake))
+
+
+class SQLiteTarget(DatabaseTarget):
+    """The one file in the lake."""
+
+    def __init__(self, path: Path, lake: Lake) -> None:
+        super().__init__(SQLITE, lake, partial(sqlite_session, path))
+        self._path = path
+
+    def remove(self, ids: Ids) -> None:
+        """Delete the rows of `ids`, and what earlier nights deleted but left in the file."""
+        super().remove(ids)
+        compact_sqlite(self._path)
+
+
+def sqlite_targets(lake: Lake) -> list[DatabaseTarget]:
+    """Return the lake's own file, where there is one: whatever the company publishes to now."""
+    path = lake.root / SQLITE
+    return [SQLiteTarget(path, lake)] if path.is_file() else []
+
+
+def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str], str]) -> list[DatabaseTarget]:
+    """Return the schema that the company publishes to, if any."""
+    target = company.target
+    if target.kind != "postgresql":
+        return []
+    return [DatabaseTarget("postgresql", lake, lambda: postgresql_session(connections(target.connection), target))]
+
+
+def _published_nights(lake: Lake) -> list[Night]:
+    """Return the publications that are kept, one per day: the current one where a day has two."""
+    manifests = [json.loads((folder_of(lake, name) / MANIFEST).read_text("utf-8")) for name in publication_ids(lake)]
+    current = current_publication(lake)
+    kept: list[Publication] = [publication_of(lake, manifest) for manifest in manifests] + ([current] if current else [])
+    by_day = {each.day: each for each in kept}
+    return [Night(each.day, each.publication_id, each.folder) for each in by_day.values()]

@@ -1,0 +1,78 @@
+"""Judge a night that is to be published, and record what every gate said, even when one is closed."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from datetime import date
+
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError, GateClosed
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake
+from pipeline.publication.current import POINTER
+from pipeline.publication.gates import GateResult, Measures, Override, State, first_night_again, judge, overridden, told
+from pipeline.publication.gates.last_good import LastGood, last_good, publication_in
+from pipeline.publication.gates.measuring import measure
+from pipeline.publication.gates.results import GateRecord, audited_after, store_gates, stored_gates
+from pipeline.publication.rollback_log import LOG, begun_after, rollbacks
+
+log = logging.getLogger("pipeline.audit")
+
+
+def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: Override) -> list[GateResult]:
+    """Judge the night of `day` against the last good one, store what every gate says, and return it.
+
+    A night older than the current one is not judged, for it is not published. Raises GateClosed where a rollback came
+    after the night was begun; a closed gate is for the caller to stop at.
+    """
+    with lake.lock("publish"):
+        current = publication_in(lake.root / POINTER)
+        if current is not None and day < current.day:
+            log.info("%s is not judged: %s stays live", day, current.day)
+            return []
+        _require_begin_since_rollback(lake, day)
+        good, standing, rollback_count = last_good(lake, current, day), _standing(lake, current, day), len(rollbacks(lake))
+        judged = _judged(company, measure(company, lake, engine, day, good))
+        if current is not None and good is None:
+            judged = first_night_again(judged, _judged(company, measure(company, lake, engine, day, current)), standing)
+    results = overridden(judged, asked, standing)
+    store_gates(lake, day, GateRecord(good.publication_id if good else None, results), rollback_count=rollback_count)
+    for result in results:
+        if result.state is State.OVERRIDDEN:
+            log.warning("%s", told(result))
+    return results
+
+
+def _require_begin_since_rollback(lake: Lake, day: date) -> None:
+    """Refuse what was begun before the last rollback: an attempt that slept must not undo what a person decided meanwhile."""
+    since = rollbacks(lake)[begun_after(lake, day) :]
+    if since:
+        raise GateClosed(
+            f"{day} is not published: since it was begun, {since[-1].from_id} was taken back",
+            where=str(lake.root / LOG),
+            todo=f"To publish it all the same, run the night again from its beginning: segments run --day {day}",
+        )
+
+
+def is_let_pass(lake: Lake, day: date, gate: str, asked: Override) -> bool:
+    """Return whether a person lets the night pass `gate`, now or when it was last judged."""
+    standing = _standing(lake, publication_in(lake.root / POINTER), day)
+    return gate in asked.gates or any(result.gate == gate and result.state is State.OVERRIDDEN for result in standing)
+
+
+def _judged(company: Company, measures: Measures) -> list[GateResult]:
+    return judge(measures, company.limits, rejected_share_limit=company.rejected_share_limit)
+
+
+def _standing(lake: Lake, current: LastGood | None, day: date) -> list[GateResult]:
+    """Return the results that the night is published with, where it is already, and those of its last audit.
+
+    A rollback takes back what was overridden before it: whoever wants the night all the same has to say so again.
+    """
+    published = current.gates.results if current and current.gates and current.day == day else ()
+    with suppress(DataError):  # a damaged record tells nothing, and is about to be written again
+        record = stored_gates(lake, day)
+        if record and audited_after(lake, day) == len(rollbacks(lake)):
+            return [*published, *record.results]
+    return list(published)

@@ -1,0 +1,170 @@
+"""What a night is like beside the last good one: a few small answers from SQL over Parquet files.
+
+The cost follows from the number of customers and the last weeks' order lines, never from the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from sqlglot import exp, parse_one
+
+from pipeline.definitions.company import Company
+from pipeline.ingestion.validation.results import stored_verdict
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake, reading
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Kind, Table
+from pipeline.publication.consent import SOURCE as CONSENTS
+from pipeline.publication.gates import Holding, Measures, Moves, Reachable, window_first_day
+from pipeline.publication.gates.last_good import LastGood
+
+Row = Mapping[str, Any]
+
+# What the last good night published is compared with what this one would publish, hence without those who do not agree.
+_AGREEING = """
+SELECT * FROM customer_features
+WHERE customer_id NOT IN (
+    SELECT TRIM(customer_id) FROM raw_consents WHERE customer_id IS NOT NULL AND NOT COALESCE(is_consenting, FALSE)
+)
+"""
+_VANISHED = """
+SELECT COUNT(*) AS customer_count,
+    CAST(COALESCE(SUM(CASE WHEN agreeing.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS vanished_count
+FROM customer_features_before LEFT JOIN agreeing ON agreeing.customer_id = customer_features_before.customer_id
+"""
+_MOVES = """
+SELECT customer_segments.scheme, COUNT(*) AS customer_count,
+    CAST(SUM(CASE WHEN customer_segments.segment <> customer_segments_before.segment THEN 1 ELSE 0 END) AS BIGINT) AS moved_count
+FROM customer_segments JOIN customer_segments_before
+    ON customer_segments.customer_id = customer_segments_before.customer_id AND customer_segments.scheme = customer_segments_before.scheme
+GROUP BY customer_segments.scheme ORDER BY customer_segments.scheme
+"""
+_REACHABLE = "SELECT COUNT(*) AS customer_count, CAST(COALESCE(SUM(CASE WHEN reachable THEN 1 ELSE 0 END), 0) AS BIGINT) AS reachable_count"
+
+
+def measure(company: Company, lake: Lake, engine: Engine, day: date, good: LastGood | None) -> Measures:
+    """Return what the gates need to know of the night of `day`, beside the last `good` one where there is one."""
+    measures = Measures(
+        day=day,
+        before=good.day if good else None,
+        line_counts=_line_counts(company, lake, day, good),
+        rejected=rejected_counts(lake, day),
+    )
+    return measures if good is None else _compared(measures, company, lake, engine, good)
+
+
+def rejected_counts(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
+    """Return rows set aside and rows checked, per source table, as validation stored them."""
+    verdict = stored_verdict(lake, day)
+    checked = {row["source_table"]: row["checked_count"] for row in verdict.results if row["rejects_rows"]}
+    return {table: (sum(count for of, _, count in verdict.rejected if of == table), count) for table, count in checked.items()}
+
+
+def _compared(measures: Measures, company: Company, lake: Lake, engine: Engine, good: LastGood) -> Measures:
+    for table in _tables(company, good):
+        engine.register(table, [lake.path(table, day=measures.day)])
+        engine.register(replace(table, name=f"{table.name}_before"), [good.folder / f"{table.name}.parquet"])
+    engine.register(_only(RAW_CONSENTS, "customer_id", "is_consenting"), _consents(company, lake, measures.day))
+    [customers] = _rows(engine, _of_agreeing(_select(_VANISHED)))
+    return replace(
+        measures,
+        customer_count_before=customers["customer_count"],
+        vanished_count=customers["vanished_count"],
+        holdings=_holdings(engine),
+        moves=_moves(engine, lake, measures.day, good),
+        reachable=_reachable(engine, company, good),
+    )
+
+
+def _tables(company: Company, good: LastGood) -> list[Table]:
+    """Return the compared tables with the columns that are looked at, and no others: the rest is not read, and may have changed."""
+    attribute = _attribute(company, good)
+    return [
+        _only(company.table(CUSTOMER_FEATURES), "customer_id", *attribute),
+        _only(CUSTOMER_SEGMENTS, "customer_id", "scheme", "segment"),
+        _only(SEGMENT_PROFILES, "scheme", "segment", "customer_count"),
+    ]
+
+
+def _only(table: Table, *names: str) -> Table:
+    return replace(table, columns=tuple(column for column in table.columns if column.name in names))
+
+
+def _attribute(company: Company, good: LastGood) -> list[str]:
+    """Return the attribute that tells who can be reached, unless the last good night did not have it yet as it is now."""
+    name = company.limits.reachable_attribute
+    if not name:
+        return []
+    path = good.folder / f"{CUSTOMER_FEATURES.name}.parquet"
+    with reading(CUSTOMER_FEATURES.name, path, piece="publication"):
+        schema = pq.read_schema(path)
+    return [name] if (name, Kind.FLAG.arrow) in zip(schema.names, schema.types, strict=True) else []
+
+
+def _consents(company: Company, lake: Lake, day: date) -> list[Path]:
+    """Return the answers that night `day` goes by, where the company asks and a night has read them."""
+    known = lake.snapshot_known(RAW_CONSENTS, day) if company.source_file(CONSENTS).is_file() else None
+    return [lake.path(RAW_CONSENTS, known=known)] if known else []
+
+
+def _line_counts(company: Company, lake: Lake, day: date, good: LastGood | None) -> dict[date, int]:
+    """Return how many order lines each event day of the recent past has; the footers tell."""
+    first = window_first_day(day, good.day if good else None, company.limits)
+    versions = [version for version in lake.versions_known(ORDER_LINES, through=day, known=day) if version.day >= first]
+    paths = {version.day: lake.path(ORDER_LINES, day=version.day, known=version.known) for version in versions}
+    return {event_day: lake.manifest(path)["row_count"] for event_day, path in paths.items()}
+
+
+def _holdings(engine: Engine) -> list[Holding]:
+    now, before = _segment_counts(engine, SEGMENT_PROFILES.name), _segment_counts(engine, f"{SEGMENT_PROFILES.name}_before")
+    return [_largest(scheme, counts, before.get(scheme)) for scheme, counts in sorted(now.items())]
+
+
+def _largest(scheme: str, counts: Mapping[str, int], before: Mapping[str, int] | None) -> Holding:
+    segment = max(sorted(counts), key=lambda name: counts[name])
+    then = (None, None) if before is None else (before.get(segment, 0), sum(before.values()))
+    return Holding(scheme, segment, counts[segment], sum(counts.values()), *then)
+
+
+def _segment_counts(engine: Engine, profiles: str) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for row in _rows(engine, exp.select("scheme", "segment", "customer_count").from_(profiles)):
+        counts.setdefault(row["scheme"], {})[row["segment"]] = row["customer_count"]
+    return counts
+
+
+def _moves(engine: Engine, lake: Lake, day: date, good: LastGood) -> list[Moves]:
+    schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})
+    return [
+        Moves(row["scheme"], row["customer_count"], row["moved_count"], schemes.get(row["scheme"]) != good.schemes.get(row["scheme"]))
+        for row in _rows(engine, _select(_MOVES))
+    ]
+
+
+def _reachable(engine: Engine, company: Company, good: LastGood) -> Reachable | None:
+    counts = []
+    for attribute in _attribute(company, good):
+        for table in ("agreeing", f"{CUSTOMER_FEATURES.name}_before"):
+            flags = exp.select(exp.alias_(exp.column(attribute, quoted=True), "reachable")).from_(table)
+            [row] = _rows(engine, _of_agreeing(_select(_REACHABLE).from_(flags.subquery("flags"))))
+            counts += [row["reachable_count"], row["customer_count"]]
+    return Reachable(*counts) if counts else None
+
+
+def _select(text: str) -> exp.Select:
+    return parse_one(text, into=exp.Select, read="duckdb")
+
+
+def _of_agreeing(query: exp.Select) -> exp.Select:
+    """Return `query` with the table `agreeing`."""
+    return query.with_("agreeing", as_=_select(_AGREEING))
+
+
+def _rows(engine: Engine, query: exp.Query) -> list[Row]:
+    rows: list[Row] = engine.run(query, {}).read_all().to_pylist()
+    return rows

@@ -1,0 +1,86 @@
+"""A closed gate stops the night, unless a person lets it pass by name and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from pipeline.definitions.gate_limits import GATES
+from pipeline.errors import ConfigError, GateClosed
+from pipeline.publication.gates.measures import GateResult, State
+from pipeline.spelling import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Gates that a person lets the night pass, and why."""
+
+    gates: frozenset[str] = frozenset()
+    reason: str = ""
+
+
+def asked_override(gates: Sequence[str] | str, reason: str) -> Override:
+    """Return the override that a person asks for; `gates` is a list, or text with commas.
+
+    Raises ConfigError for a gate that there is not, and for an override without a reason.
+    """
+    given = gates.split(",") if isinstance(gates, str) else gates
+    names = [name.strip() for name in given if name.strip()]
+    for name in names:
+        if name not in GATES:
+            raise ConfigError(
+                f"there is no gate `{name}`{did_you_mean(name, GATES)}", where="override", todo=f"Choose among {', '.join(GATES)}."
+            )
+    if bool(names) != bool(reason.strip()):
+        what = "an override needs a reason" if names else "a reason is given, but no gate to override"
+        raise ConfigError(what, where="override", todo='Give both: --override-gate churn --reason "new shop opened".')
+    return Override(frozenset(names), reason.strip())
+
+
+def overridden(results: Sequence[GateResult], asked: Override, standing: Sequence[GateResult] = ()) -> list[GateResult]:
+    """Return `results` with closed gates overridden where a person asks for it, or did so before.
+
+    `standing` are the results that the night was published with: what was overridden then stays so, unless the night
+    is now further beyond the limit than the person knew.
+    """
+    return [_overridden(result, asked, standing) if result.state is State.CLOSED else result for result in results]
+
+
+def require_open(day: date, results: Sequence[GateResult], *, where: str) -> None:
+    """Raise GateClosed naming every closed gate, what was measured and its limit."""
+    closed = [result for result in results if result.state is State.CLOSED]
+    if not closed:
+        return
+    names = list(dict.fromkeys(result.gate for result in closed))
+    options = " ".join(f"--override-gate {name}" for name in names)
+    raise GateClosed(
+        "\n  ".join([f"{day} is not published, the last good night stays live:", *map(told, closed)]),
+        where=where,
+        todo=f"Mend the source and run the night with --reread, change the limit under [gates] in company.toml, or let it pass: "
+        f'segments run --day {day} {options} --reason "..."',
+    )
+
+
+def told(result: GateResult) -> str:
+    """Return one line about a result, such as `churn (rfm): 31.00% of ...`."""
+    reason = f"; overridden: {result.reason}" if result.reason else ""
+    return f"{result.gate} ({result.subject}): {result.words}{reason}"
+
+
+def _overridden(result: GateResult, asked: Override, standing: Sequence[GateResult]) -> GateResult:
+    if result.gate in asked.gates:
+        return replace(result, state=State.OVERRIDDEN, reason=asked.reason)
+    for before in standing:
+        if before.state is State.OVERRIDDEN and _is_as_bad(result, before):
+            return replace(result, state=State.OVERRIDDEN, reason=before.reason)
+    return result
+
+
+def _is_as_bad(result: GateResult, before: GateResult) -> bool:
+    same = (result.gate, result.subject, result.limit) == (before.gate, before.subject, before.limit)
+    return same and _excess(result) <= _excess(before)
+
+
+def _excess(result: GateResult) -> float:
+    return abs((result.measured or 0) - (result.limit or 0))

@@ -1,0 +1,59 @@
+"""What the gates said of a night, as stored beside it and as told in its publication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.lake.lake import Lake, sorted_by
+from pipeline.lake.tables import GATE_RESULTS
+from pipeline.publication.gates import GateResult, State
+
+ROLLBACK_COUNT = "rollback_count"
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """The results of a night, and the id of the publication that it was compared with, if any."""
+
+    compared_with: str | None
+    results: Sequence[GateResult]
+
+
+def store_gates(lake: Lake, day: date, record: GateRecord, *, rollback_count: int = 0) -> None:
+    """Write the record of a night, replacing what was there; `rollback_count` is how many rollbacks there were by then."""
+    rows = pa.Table.from_pylist([asdict(result) for result in record.results], schema=GATE_RESULTS.schema)
+    manifest = {"compared_with": record.compared_with, ROLLBACK_COUNT: rollback_count}
+    lake.write(GATE_RESULTS, sorted_by(rows, GATE_RESULTS.key).to_batches(), day=day, manifest=manifest)
+
+
+def stored_gates(lake: Lake, day: date) -> GateRecord | None:
+    """Return the record of a night, or None where it was never judged."""
+    path = lake.path(GATE_RESULTS, day=day)
+    if not path.exists():
+        return None
+    return GateRecord(lake.manifest(path)["compared_with"], [_result(row) for row in lake.read(GATE_RESULTS, day=day).to_pylist()])
+
+
+def audited_after(lake: Lake, day: date) -> int | None:
+    """Return how many rollbacks there were when the night was audited, or None where it was never judged."""
+    path = lake.path(GATE_RESULTS, day=day)
+    return int(lake.manifest(path).get(ROLLBACK_COUNT, 0)) if path.exists() else None
+
+
+def as_manifest(record: GateRecord | None) -> dict[str, Any] | None:
+    """Return the record as the manifest of a publication holds it."""
+    return asdict(record) if record else None
+
+
+def of_manifest(content: Mapping[str, Any] | None) -> GateRecord | None:
+    """Return the record that the manifest of a publication holds."""
+    return GateRecord(content["compared_with"], [_result(row) for row in content["results"]]) if content else None
+
+
+def _result(row: Mapping[str, Any]) -> GateResult:
+    return GateResult(**{**row, "state": State(row["state"])})

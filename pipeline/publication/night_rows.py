@@ -1,0 +1,45 @@
+"""Rows of nights as they are published: after a column with their day, without the customers who do not agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError
+from pipeline.lake.lake import Lake, reading
+from pipeline.lake.tables import DAY, SEGMENT_MOVES, Table
+from pipeline.publication.consent import withheld_customers, without
+from pipeline.publication.targets.customer_profiles import BATCH_ROWS
+
+
+def dated_rows(path: Path, table: Table, day: date, withheld: pa.Array | None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a partition after a column with its day, without those of the customers `withheld`."""
+    names = list(table.column_names)
+    with reading(table.name, path, piece="night"):
+        for batch in _partition(path, table).iter_batches(BATCH_ROWS, columns=names):
+            days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
+            yield without(pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names]), withheld)
+
+
+def moves_between(company: Company, lake: Lake, since: date, until: date) -> Iterator[pa.RecordBatch]:
+    """Yield who moved on the stored nights after `since` and before `until`, which were not published: `until` builds on them."""
+    nights = [night for night in lake.nights(SEGMENT_MOVES) if since < night < until]
+    withheld = withheld_customers(company, lake, until) if nights else None
+    for night in nights:
+        yield from dated_rows(lake.path(SEGMENT_MOVES, day=night), SEGMENT_MOVES, night, withheld)
+
+
+def _partition(path: Path, table: Table) -> pq.ParquetFile:
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    if file.schema_arrow.names != list(table.column_names):
+        raise DataError(
+            f"{table.name} was written with other columns than it has now",
+            where=str(path),
+            todo="Run that day again: segments run --day YYYY-MM-DD.",
+        )
+    return file

@@ -1,0 +1,214 @@
+"""Publish a night: an immutable folder, the database target, then the one pointer that readers follow.
+
+    publications/<day>-<digest>/<table>.parquet + manifest.json    named by content, complete or not there
+    current -> publications/<day>-<digest>                         swapped by one rename, never to an older day
+
+After a swap only the current publication and its previous are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.definitions.company import Company
+from pipeline.errors import GateClosed
+from pipeline.lake.lake import Lake
+from pipeline.lake.staging import private_folder
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
+from pipeline.publication.consent import withheld_customers
+from pipeline.publication.current import (
+    MANIFEST,
+    Publication,
+    current_publication,
+    flush,
+    folder_of,
+    on_disk,
+    point_to,
+    publication_of,
+    sweep,
+)
+from pipeline.publication.gates import require_open
+from pipeline.publication.gates.results import as_manifest, audited_after, stored_gates
+from pipeline.publication.night_rows import dated_rows, moves_between
+from pipeline.publication.rollback_log import LOG, rollbacks
+from pipeline.publication.targets.merge import Night
+from pipeline.publication.targets.postgresql import publish_to_postgresql
+from pipeline.publication.targets.sqlite import publish_to_sqlite
+
+log = logging.getLogger("pipeline.publication")
+
+__all__ = ["Publication", "current_publication", "publish"]
+
+DIGEST_LENGTH = 12
+UNFINISHED = "unfinished.txt"
+CONTENT = ("day", "tables", "policies", "withheld")
+
+
+def publish(
+    company: Company,
+    lake: Lake,
+    day: date,
+    *,
+    tables: Sequence[Table] = PUBLISHED_TABLES,
+    connections: Callable[[str], str],
+) -> Publication:
+    """Publish the night of `day` and return what is current then; a day older than the current one changes nothing.
+
+    Readers keep the old publication until the last rename; after any failure the same call may be made again.
+    Raises DataError where a partition is absent or damaged, TransientError where disk or database failed, GateClosed
+    where a gate closed on the night, or a rollback came after its audit.
+    """
+    with lake.lock("publish"):
+        current = current_publication(lake)
+        if current is not None and day < current.day:
+            log.warning("%s stays published: %s is older", current.publication_id, day)
+            return current
+        _require_audit_since_rollback(lake, day)
+        with on_disk(lake):
+            publication = _build(company, lake, day, tables, current)
+        lake.write_text(lake.root / UNFINISHED, f"{publication.publication_id}\n")
+        publish_to_target(company, lake, publication, connections)
+        with on_disk(lake):
+            point_to(lake, publication)
+            sweep(lake, publication)
+            (lake.root / UNFINISHED).unlink()
+        log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
+    return publication
+
+
+def restore_target(company: Company, lake: Lake, *, connections: Callable[[str], str]) -> None:
+    """Bring the database target back to what is live, where a publication reached it, broke off, and was then refused."""
+    note = lake.root / UNFINISHED
+    with lake.lock("publish"):
+        current = current_publication(lake)
+        if current is None or not note.exists():
+            return
+        if note.read_text("utf-8").strip() != current.publication_id:
+            publish_to_target(company, lake, current, connections, is_way_back=True)
+            log.warning("%s is in the database target again: what broke off there was refused", current.publication_id)
+        with on_disk(lake):
+            note.unlink()
+
+
+def _require_audit_since_rollback(lake: Lake, day: date) -> None:
+    """Refuse what was audited before the last rollback: an attempt that slept must not undo what a person decided meanwhile."""
+    audited = audited_after(lake, day)
+    since = rollbacks(lake)[audited:] if audited is not None else []
+    if since:
+        raise GateClosed(
+            f"{day} is not published: since it was audited, {since[-1].from_id} was taken back",
+            where=str(lake.root / LOG),
+            todo=f"To publish it all the same, run the night again: segments run --day {day}",
+        )
+
+
+def _build(company: Company, lake: Lake, day: date, tables: Sequence[Table], current: Publication | None) -> Publication:
+    """Write the folder of `day` beside the others; nobody reads it yet, unless it is current and the same."""
+    with private_folder(lake.root) as private:
+        staged = private / "publication"
+        withheld = withheld_customers(company, lake, day)
+        written = {table.name: _write_table(lake, company.table(table), day, staged, withheld) for table in tables}
+        content = {"day": day.isoformat(), "tables": written, "policies": _policies(company), **_withheld(lake, day, written, withheld)}
+        publication_id = named_by_content(content)
+        previous = _previous(lake, current, day, publication_id)
+        manifest = {**content, **_told(lake, day), "publication_id": publication_id, "previous": previous}
+        lake.write_text(staged / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        install(staged, folder_of(lake, publication_id))
+    return publication_of(lake, manifest)
+
+
+def _told(lake: Lake, day: date) -> dict[str, Any]:
+    """Return what the manifest tells beside the content: what the gates said, and digests of what the schemes were then."""
+    gates = stored_gates(lake, day)
+    require_open(day, gates.results if gates else [], where=str(lake.path(GATE_RESULTS, day=day)))
+    return {"gates": as_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
+
+
+def _policies(company: Company) -> dict[str, Any]:
+    return {
+        "company": company.name,
+        "time_zone": company.zone.key,
+        "currency": company.currency,
+        "first_day": company.first_day.isoformat(),
+        "window_days": company.window_days,
+        "lookback_days": company.lookback_days,
+        "rejected_share_limit": company.rejected_share_limit,
+    }
+
+
+def named_by_content(manifest: Mapping[str, Any]) -> str:
+    """Return the id of a publication: its day and a digest of what it holds, whatever else its manifest tells."""
+    content = {name: manifest[name] for name in CONTENT if name in manifest}
+    return f"{manifest['day']}-{sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]}"
+
+
+def _previous(lake: Lake, current: Publication | None, day: date, publication_id: str) -> str | None:
+    """Return where a rollback leads: the last publication of an earlier day, so that no rerun of a day hides it.
+
+    A rerun that has none leads to the publication it replaces; never to itself, though a retry finds itself current.
+    """
+    if current is None:
+        return None
+    ways_back = (current.publication_id,) if current.day < day else (current.previous, current.publication_id)
+    return next((way for way in ways_back if way and way != publication_id and folder_of(lake, way).is_dir()), None)
+
+
+def _withheld(lake: Lake, day: date, written: Mapping[str, Any], withheld: pa.Array | None) -> dict[str, Any]:
+    """Return how many of the night's customers are left out, where the company asks for consent."""
+    if withheld is None:
+        return {}
+    count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
+    return {"withheld": {"customers": count - written[CUSTOMER_FEATURES.name]["rows"]}}
+
+
+def _write_table(lake: Lake, table: Table, day: date, folder: Path, withheld: pa.Array | None) -> dict[str, Any]:
+    path = folder / f"{table.name}.parquet"
+    schema = pa.schema([(DAY.name, DAY.kind.arrow), *table.schema])
+    kept = dated_rows(lake.path(table, day=day), table, day, withheld)
+    rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
+    with path.open("rb") as file:
+        return {"rows": rows, "sha256": file_digest(file, "sha256").hexdigest()}
+
+
+def install(staged: Path, folder: Path) -> None:
+    """Move a finished folder into place; on one of the same id it lays the same bytes, so that damage heals."""
+    for path in (*staged.iterdir(), staged):
+        flush(path)
+    folder.parent.mkdir(exist_ok=True)
+    if folder.is_dir():
+        for path in sorted(staged.iterdir()):
+            path.replace(folder / path.name)
+    else:
+        staged.rename(folder)
+    flush(folder)
+    flush(folder.parent)
+
+
+def publish_to_target(
+    company: Company, lake: Lake, publication: Publication, connections: Callable[[str], str], *, is_way_back: bool = False
+) -> None:
+    """Bring the database target to `publication`; on the way back its later days are taken back first, else they win."""
+    night = Night(
+        publication.day,
+        publication.publication_id,
+        publication.folder,
+        is_way_back,
+        language=company.language,
+        language_attribute=company.customer_language,
+        moves_since=lambda since: moves_between(company, lake, since, publication.day),
+    )
+    if company.target.kind == "postgresql":
+        is_merged = publish_to_postgresql(connections(company.target.connection), company.target, night)
+    else:
+        is_merged = publish_to_sqlite(lake.root / "segments.sqlite", night)
+    if not is_merged:
+        log.warning("the database target keeps its later day; %s was not merged", publication.publication_id)

@@ -1,0 +1,100 @@
+"""The way back: readers and the database target see an earlier publication again; the next night moves forward from there."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
+from hashlib import file_digest
+from pathlib import Path
+
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError
+from pipeline.lake.lake import Lake
+from pipeline.publication.current import (
+    MANIFEST,
+    POINTER,
+    Publication,
+    current_publication,
+    folder_of,
+    on_disk,
+    point_to,
+    publication_ids,
+    publication_of,
+)
+from pipeline.publication.gates.results import audited_after
+from pipeline.publication.publish import publish_to_target
+from pipeline.publication.rollback_log import Rollback, record_rollback, rollbacks
+
+log = logging.getLogger("pipeline.publication")
+
+__all__ = ["Rollback", "roll_back", "rollbacks"]
+
+
+def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: str = "", connections: Callable[[str], str]) -> Rollback:
+    """Make the previous publication, or the one whose id is `to`, the live one again, and return what was done.
+
+    Whatever is taken back stays on disk until the next night is published. After any failure the same call may be
+    made again. Raises DataError where no way leads back, or the way's end is damaged.
+    """
+    with lake.lock("publish"):
+        chosen = _verified(lake, to or _way_back(lake))
+        done = Rollback(_live_id(lake), chosen.publication_id, reason)
+        publish_to_target(company, lake, chosen, connections, is_way_back=True)
+        if done.from_id != done.to_id:
+            record_rollback(lake, done, audited_after=_live_audited_after(lake, done.from_id))
+        with on_disk(lake):
+            point_to(lake, chosen)
+        log.info("%s is live again, %s was taken back", done.to_id, done.from_id)
+    return done
+
+
+def _way_back(lake: Lake) -> str:
+    current = current_publication(lake)
+    if current is None:
+        raise DataError("nothing is published, so nothing can be taken back", where=str(lake.root), todo="Run a night first.")
+    if current.previous is None or current.previous not in publication_ids(lake):
+        raise DataError(
+            f"no way leads back from {current.publication_id}: no publication before it is kept",
+            where=str(lake.root / "publications"),
+            todo=f"Run a night to move forward. {_kept(lake)}",
+        )
+    return current.previous
+
+
+def _verified(lake: Lake, publication_id: str) -> Publication:
+    """Return a publication that is there and whole; readers must never be sent to another."""
+    folder = folder_of(lake, publication_id)
+    if publication_id not in publication_ids(lake):
+        raise DataError(f"no publication `{publication_id}` is kept", where=str(folder.parent), todo=_kept(lake))
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        is_whole = all(_digest(folder / f"{name}.parquet") == table["sha256"] for name, table in manifest["tables"].items())
+    except (OSError, ValueError, KeyError):
+        is_whole = False
+    if not is_whole:
+        raise DataError(f"the publication {publication_id} is damaged", where=str(folder), todo="Run its day, or the next one, again.")
+    return publication_of(lake, manifest)
+
+
+def _kept(lake: Lake) -> str:
+    return f"Kept: {', '.join(publication_ids(lake)) or 'none'}."
+
+
+def _live_id(lake: Lake) -> str:
+    link = lake.root / POINTER
+    return link.readlink().name if link.is_symlink() else ""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _live_audited_after(lake: Lake, publication_id: str) -> int | None:
+    """Return how many rollbacks there were when the live night was audited; None where nobody knows, or nothing is live."""
+    with suppress(DataError, ValueError):
+        return audited_after(lake, date.fromisoformat(publication_id[: len("YYYY-MM-DD")]))
+    return None

@@ -1,0 +1,231 @@
+"""The statements that bring the tables of the database target to a night; both databases share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import chain
+from pathlib import Path
+from typing import Final, LiteralString, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import Kind
+from pipeline.publication.targets.customer_profiles import BATCH_ROWS, customer_profiles
+from pipeline.publication.targets.tables import (
+    CREATE_VIEW,
+    CURRENT,
+    CUSTOMERS,
+    HISTORY,
+    INDEXES,
+    MOVES,
+    MOVES_KEPT,
+    PREDICTIONS,
+    PROFILES,
+    PUBLICATIONS,
+    STAGED,
+    STAGED_NIGHT,
+    STRATEGIES,
+    TABLES,
+    VIEW,
+    TargetTable,
+)
+
+
+def _nobody(_since: date) -> tuple[pa.RecordBatch, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A publication folder to bring the target to; on the way back, later days are taken back first.
+
+    Customers are spoken to in the language that their `language_attribute` names, where cards are written in it, else in `language`.
+    `moves_since` gives who moved after a published day on nights that were not published, and before this one.
+    """
+
+    day: date
+    publication_id: str
+    folder: Path
+    is_way_back: bool = False
+    language: str = "en"
+    language_attribute: str = ""
+    moves_since: Callable[[date], Iterable[pa.RecordBatch]] = _nobody
+
+
+class Session(Protocol):
+    """One open transaction in a target; nothing is seen by others before it is committed."""
+
+    types: Mapping[Kind, str]
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Return the column names, in order, of every table that exists."""
+
+    def execute(self, statement: str) -> None:
+        """Run one statement that returns nothing."""
+
+    def count(self, statement: str) -> int:
+        """Return the number that `statement` selects."""
+
+    def texts(self, statement: str) -> Iterator[str]:
+        """Yield the values of the one text column that `statement` selects."""
+
+    def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
+        """Fill `table`, which exists and is private to this session; batches have its columns."""
+
+
+LATER_PUBLICATIONS: Final = "SELECT count(*) FROM publications WHERE day > (SELECT day FROM night)"
+LAST_PUBLICATION: Final = """
+    SELECT CAST(max(day) AS VARCHAR(10)) FROM publications WHERE day < (SELECT day FROM night) HAVING max(day) IS NOT NULL
+"""
+TAKE_BACK: Final[tuple[LiteralString, ...]] = (
+    "DELETE FROM customer_segment_history WHERE valid_from > (SELECT day FROM night)",
+    "UPDATE customer_segment_history SET valid_to = NULL WHERE valid_to > (SELECT day FROM night)",
+    "DELETE FROM segment_profiles WHERE day > (SELECT day FROM night)",
+    "DELETE FROM publications WHERE day > (SELECT day FROM night)",
+)
+KEEP_HISTORY: Final[tuple[LiteralString, ...]] = (
+    # A rerun first takes back what an earlier run of the same day opened and closed.
+    "DELETE FROM customer_segment_history WHERE valid_from = (SELECT day FROM night)",
+    "UPDATE customer_segment_history SET valid_to = NULL WHERE valid_to = (SELECT day FROM night)",
+    """
+    UPDATE customer_segment_history SET valid_to = (SELECT day FROM night)
+    WHERE valid_to IS NULL AND NOT EXISTS (
+        SELECT 1 FROM staged_customer_segments AS staged
+        WHERE staged.customer_id = customer_segment_history.customer_id
+          AND staged.scheme = customer_segment_history.scheme
+          AND staged.segment = customer_segment_history.segment)
+    """,
+    """
+    INSERT INTO customer_segment_history (customer_id, scheme, segment, valid_from)
+    SELECT staged.customer_id, staged.scheme, staged.segment, night.day
+    FROM staged_customer_segments AS staged CROSS JOIN night
+    WHERE NOT EXISTS (
+        SELECT 1 FROM customer_segment_history AS held
+        WHERE held.valid_to IS NULL AND held.customer_id = staged.customer_id AND held.scheme = staged.scheme)
+    """,
+)
+KEEP_DAYS: Final[tuple[LiteralString, ...]] = (
+    "DELETE FROM segment_profiles WHERE day = (SELECT day FROM night)",
+    "INSERT INTO segment_profiles SELECT * FROM staged_segment_profiles",
+    "DELETE FROM publications WHERE day = (SELECT day FROM night)",
+    "INSERT INTO publications SELECT * FROM night",
+    # What no earlier publication tells is told by this one: moves of nights that were held back, or are taken back, too.
+    """
+    DELETE FROM segment_moves WHERE NOT EXISTS (
+        SELECT 1 FROM publications AS told WHERE told.day >= segment_moves.day AND told.day < (SELECT day FROM night))
+    """,
+    "INSERT INTO segment_moves SELECT * FROM staged_segment_moves",
+    f"""
+    DELETE FROM segment_moves WHERE day < (
+        SELECT min(kept.day) FROM (SELECT day FROM publications ORDER BY day DESC LIMIT {MOVES_KEPT}) AS kept)
+    """,  # noqa: S608 - a number that we declare
+    # Who does not agree any more is not told of; that somebody left is.
+    """
+    DELETE FROM segment_moves WHERE reason <> 'left' AND NOT EXISTS (
+        SELECT 1 FROM customer_profiles AS profile WHERE profile.customer_id = segment_moves.customer_id)
+    """,
+)
+
+
+def merge_night(session: Session, night: Night) -> bool:
+    """Bring the target to `night` within the session's transaction; return False where it holds a later day.
+
+    Raises ConfigError where a table of the target has other columns than declared.
+    """
+    _create_missing(session)
+    load_night(session, night)
+    for statement in TAKE_BACK if night.is_way_back else ():
+        session.execute(statement)
+    if session.count(LATER_PUBLICATIONS):
+        return False
+    held_back = [moves for since in session.texts(LAST_PUBLICATION) for moves in night.moves_since(date.fromisoformat(since))]
+    for table, staged in STAGED.items():
+        load_table(session, staged, chain(held_back if table is MOVES else (), _rows(night, table)))
+    for statement in (*KEEP_HISTORY, *_merge(CURRENT), *_merge(CUSTOMERS), *_merge(PREDICTIONS), *_merge(STRATEGIES), *KEEP_DAYS):
+        session.execute(statement)
+    for staged in (*STAGED.values(), STAGED_NIGHT):
+        session.execute(f"DROP TABLE {staged.name}")
+    return True
+
+
+def _merge(table: TargetTable) -> tuple[str, str, str]:
+    """Return the statements that make `table` what is staged for it, writing only rows that differ."""
+    name, staged = table.name, STAGED[table].name
+    others = [column for column in table.column_names if column not in table.key]
+    is_same = " AND ".join(f"staged.{column} = {name}.{column}" for column in table.key)
+    is_other = " OR ".join(f"staged.{column} IS DISTINCT FROM {name}.{column}" for column in others)
+    values = ", ".join(f"{column} = staged.{column}" for column in others)
+    return (
+        f"UPDATE {name} SET {values} FROM {staged} AS staged WHERE {is_same} AND ({is_other})",  # noqa: S608 - names that we declare
+        f"DELETE FROM {name} WHERE NOT EXISTS (SELECT 1 FROM {staged} AS staged WHERE {is_same})",  # noqa: S608
+        f"INSERT INTO {name} SELECT * FROM {staged} AS staged WHERE NOT EXISTS (SELECT 1 FROM {name} WHERE {is_same})",  # noqa: S608
+    )
+
+
+def _create_missing(session: Session) -> None:
+    found = session.columns()
+    for table in TABLES:
+        if table.name not in found:
+            session.execute(f"CREATE TABLE {_definition(table, session.types)}")
+        elif list(found[table.name]) != table.column_names:
+            raise ConfigError(
+                f"the table {table.name} of the database target has other columns than declared",
+                where=table.name,
+                todo="Alter or drop it, then publish again.",
+            )
+    if HISTORY.name not in found:
+        for statement in INDEXES:
+            session.execute(statement)
+    if VIEW not in found:
+        session.execute(CREATE_VIEW)
+
+
+def load_night(session: Session, night: Night) -> None:
+    """Describe `night` in a temporary table of one row."""
+    load_table(session, STAGED_NIGHT, [_night_row(night)])
+
+
+def load_table(session: Session, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
+    """Fill a new temporary table with `batches`, which have its columns."""
+    session.execute(f"CREATE TEMPORARY TABLE {_definition(table, session.types)}")
+    session.load(table, batches)
+
+
+def _definition(table: TargetTable, types: Mapping[Kind, str]) -> str:
+    columns = [
+        f"{quoted(column.name)} {types[column.kind]}{' NOT NULL' if column.required or column.name in table.key else ''}"
+        for column in table.columns
+    ]
+    key = ", ".join(quoted(name) for name in table.key)
+    return f"{quoted(table.name)} ({', '.join(columns)}, PRIMARY KEY ({key}))"
+
+
+def quoted(name: str) -> str:
+    """Return `name` as a quoted identifier of standard SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _night_row(night: Night) -> pa.RecordBatch:
+    counts = [pq.read_metadata(_file(night, table)).num_rows for table in (CURRENT, PROFILES)]
+    values = (night.day, night.publication_id, *counts)
+    return pa.RecordBatch.from_pylist([dict(zip(PUBLICATIONS.column_names, values, strict=True))])
+
+
+def _rows(night: Night, table: TargetTable) -> Iterator[pa.RecordBatch]:
+    """Yield what the publication holds of `table`; one of an older version holds nothing of tables that came since."""
+    if table is CUSTOMERS:
+        yield from customer_profiles(night.folder, night.language, night.language_attribute)
+    elif table not in (PREDICTIONS, STRATEGIES, MOVES) or _file(night, table).exists():
+        file = pq.ParquetFile(_file(night, table), page_checksum_verification=True)
+        for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
+            rows = batch.select(table.column_names)
+            yield rows.filter(pc.is_valid(rows["expected_spend_amount"])) if table is PREDICTIONS else rows
+
+
+def _file(night: Night, table: TargetTable) -> Path:
+    return night.folder / f"{table.name}.parquet"

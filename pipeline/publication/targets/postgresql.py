@@ -1,0 +1,166 @@
+"""PostgreSQL as target: rows arrive by COPY, only what changed is merged, publishers take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pipeline.definitions.company import Target
+from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
+from pipeline.lake.tables import MONEY_DECIMALS, Kind
+from pipeline.publication.targets.merge import Night, Session, merge_night
+from pipeline.publication.targets.tables import TargetTable
+
+APPLICATION = "customer-segments"
+CONNECT_SECONDS = 10
+LOCK_TIMEOUT = "600s"
+TYPES = {
+    Kind.TEXT: "text",
+    Kind.INTEGER: "bigint",
+    Kind.NUMBER: "double precision",
+    Kind.MONEY: f"numeric(18,{MONEY_DECIMALS})",
+    Kind.DATE: "date",
+    Kind.INSTANT: "timestamp with time zone",
+    Kind.FLAG: "boolean",
+}
+COPY_ESCAPES = (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r"))
+
+
+def publish_to_postgresql(uri: str, target: Target, night: Night) -> bool:
+    """Bring the target's schema to `night` in one transaction; return False where it holds a later day.
+
+    Raises TransientError where the connection fails, ConfigError where the server refuses a statement and
+    DataError where it refuses a value; none of them holds what `uri` or a row says.
+    """
+    where = f"connection `{target.connection}`, schema `{target.schema}`"
+    with _told(where), _connected(uri) as connection:
+        _take_turn(connection, target.schema)
+        is_merged = merge_night(_PostgreSQLSession(connection, target.schema), night)
+        if is_merged:
+            _commit(connection, where)
+        else:
+            connection.rollback()
+    return is_merged
+
+
+def require_address(uri: str, target: Target) -> None:
+    """Raise ConfigError where `uri` cannot be the address of a PostgreSQL; no server is asked."""
+    try:
+        conninfo_to_dict(uri)
+    except psycopg.ProgrammingError:
+        raise ConfigError(
+            "the address of the publish target cannot be read",
+            where=f"connection `{target.connection}`",
+            todo="Set it to a URI such as postgresql://writer@host:5432/crm.",
+        ) from None
+
+
+@contextmanager
+def postgresql_session(uri: str, target: Target) -> Iterator[Session]:
+    """Yield one transaction in the target's schema, while no publisher is in it; it ends with the block."""
+    where = f"connection `{target.connection}`, schema `{target.schema}`"
+    with _told(where), _connected(uri) as connection:
+        _take_turn(connection, target.schema)
+        yield _PostgreSQLSession(connection, target.schema)
+        _commit(connection, where)
+
+
+def _connected(uri: str) -> psycopg.Connection:
+    settings = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION, **conninfo_to_dict(uri)}
+    return psycopg.connect(make_conninfo("", **settings))
+
+
+def _take_turn(connection: psycopg.Connection, schema: str) -> None:
+    """Wait until no other publisher is in `schema`, and make its tables the ones that names mean."""
+    path = sql.Identifier(schema).as_string(connection)
+    connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('search_path', %s, true)", [LOCK_TIMEOUT, path])
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{APPLICATION} {schema}"])
+    # IF NOT EXISTS would ask for the right to create even where there is nothing to create.
+    if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchone() is None:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+
+
+def _commit(connection: psycopg.Connection, where: str) -> None:
+    try:
+        connection.commit()
+    except psycopg.OperationalError:
+        raise TransientError(
+            "PostgreSQL did not confirm the commit: whether the night is in the database is unknown",
+            where=where,
+            todo="Run again: publishing a day twice is publishing it once.",
+        ) from None
+
+
+class _PostgreSQLSession:
+    types: Mapping[Kind, str] = TYPES
+
+    def __init__(self, connection: psycopg.Connection, schema: str) -> None:
+        self._connection, self._schema = connection, schema
+
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        query = """
+            SELECT table_name::text, array_agg(column_name::text ORDER BY ordinal_position)
+            FROM information_schema.columns WHERE table_schema = %s GROUP BY table_name
+        """
+        return dict(self._connection.execute(query, [self._schema]).fetchall())
+
+    def execute(self, statement: str) -> None:
+        self._connection.execute(statement.encode())
+
+    def count(self, statement: str) -> int:
+        row = self._connection.execute(statement.encode()).fetchone()
+        return int(row[0]) if row else 0
+
+    def texts(self, statement: str) -> Iterator[str]:
+        for (text,) in self._connection.execute(statement.encode()):
+            yield text
+
+    def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
+        name = sql.Identifier(table.name)
+        with self._connection.cursor() as cursor:
+            with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(name)) as copy:
+                for batch in batches:
+                    copy.write(copy_lines(batch))
+            cursor.execute(sql.SQL("ANALYZE {}").format(name))
+
+
+def copy_lines(batch: pa.RecordBatch) -> bytes:
+    r"""Return the rows of `batch` in PostgreSQL's text format: a line each, tabs between, `\N` for no value."""
+    lines = pc.binary_join_element_wise(*(_copy_text(column) for column in batch.columns), "\t")
+    return b"".join(line + b"\n" for line in lines.cast(pa.binary()).to_pylist())
+
+
+def _copy_text(values: pa.Array) -> pa.Array:
+    text = values.cast(pa.string())
+    for character, escape in COPY_ESCAPES if pa.types.is_string(values.type) else ():
+        text = pc.replace_substring(text, character, escape)
+    return pc.fill_null(text, r"\N")
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Raise our own errors for the driver's, whose texts may hold credentials or values."""
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable:
+        raise LockTimeout("another publisher, or a reader's lock, held the tables for too long", where=where, todo="Run again.") from None
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(
+            f"PostgreSQL refused the night: {type(error).__name__}",
+            where=where,
+            todo="Check the connection string, and the role's rights to create and change tables in the schema.",
+        ) from None
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise DataError(f"PostgreSQL refused a value: {type(error).__name__}", where=where) from None
+    except psycopg.Error as error:
+        raise TransientError(
+            f"PostgreSQL could not be reached or broke off: {type(error).__name__}",
+            where=where,
+            todo="Nothing was changed. Check that the server runs, then run again.",
+        ) from None

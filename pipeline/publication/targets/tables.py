@@ -1,0 +1,102 @@
+"""Tables of the database target, and the view that a CRM reads; both databases share them.
+
+    customer_segments           what is so now: one row per customer and scheme
+    customer_segment_history    what was so: half-open intervals of days, an open end while it still is
+    customer_profiles           one row per customer: the language, and what changes only when the customer does something
+    customer_predictions        one row per customer of whom anything is predicted, with both figures
+    segment_strategies          one row per scheme, segment and language: title and strategy card
+    segment_moves               who moved and why on the last published days
+    segment_profiles            one row per day, scheme and segment
+    publications                one row per day
+    customer_strategies         a view: one row per customer and scheme, with title and card in the customer's language
+
+Features are not here: they count days, so nearly every row of them is new every night. So is what is predicted, as long as
+anything is; where nothing is, no row is. Titles and cards are stored once per segment and language, never once per customer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+from pipeline.lake.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_PREDICTIONS,
+    CUSTOMER_SEGMENTS,
+    DAY,
+    SEGMENT_MOVES,
+    SEGMENT_PROFILES,
+    SEGMENT_STRATEGIES,
+    Column,
+    Kind,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """One table of the database target."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def column_names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+
+MOVES_KEPT: Final = 31
+LANGUAGE: Final = Column("language", Kind.TEXT, "Language that the customer is spoken to in: one that cards are written in.", required=True)
+_SLOW: Final = ("customer_id", "is_prospect", "first_order_date", "last_order_date", "lifetime_order_count", "lifetime_spend_amount")
+
+CURRENT: Final = TargetTable(CUSTOMER_SEGMENTS.name, CUSTOMER_SEGMENTS.columns, CUSTOMER_SEGMENTS.key)
+HISTORY: Final = TargetTable(
+    "customer_segment_history",
+    (
+        *(column for column in CUSTOMER_SEGMENTS.columns if column.name != "evidence"),
+        Column("valid_from", Kind.DATE, "First published day on which the customer was in the segment.", required=True),
+        Column("valid_to", Kind.DATE, "First published day on which that was over; empty while it is so."),
+    ),
+    (*CUSTOMER_SEGMENTS.key, "valid_from"),
+)
+CUSTOMERS: Final = TargetTable(
+    "customer_profiles", (*(column for column in CUSTOMER_FEATURES.columns if column.name in _SLOW), LANGUAGE), ("customer_id",)
+)
+PREDICTIONS: Final = TargetTable(CUSTOMER_PREDICTIONS.name, CUSTOMER_PREDICTIONS.columns, CUSTOMER_PREDICTIONS.key)
+STRATEGIES: Final = TargetTable(SEGMENT_STRATEGIES.name, SEGMENT_STRATEGIES.columns, SEGMENT_STRATEGIES.key)
+MOVES: Final = TargetTable(SEGMENT_MOVES.name, (DAY, *SEGMENT_MOVES.columns), (DAY.name, *SEGMENT_MOVES.key))
+PROFILES: Final = TargetTable(SEGMENT_PROFILES.name, (DAY, *SEGMENT_PROFILES.columns), (DAY.name, *SEGMENT_PROFILES.key))
+PUBLICATIONS: Final = TargetTable(
+    "publications",
+    (
+        DAY,
+        Column("publication_id", Kind.TEXT, "Id of the publication folder with the same rows.", required=True),
+        Column("membership_count", Kind.INTEGER, "Rows of customer_segments on that day.", required=True),
+        Column("profile_count", Kind.INTEGER, "Rows of segment_profiles on that day.", required=True),
+    ),
+    (DAY.name,),
+)
+TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, PUBLICATIONS)
+STAGED: Final = {
+    table: TargetTable(f"staged_{table.name}", table.columns, table.key)
+    for table in (CURRENT, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES)
+}
+STAGED_NIGHT: Final = TargetTable("night", PUBLICATIONS.columns, PUBLICATIONS.key)
+
+INDEXES: Final[tuple[LiteralString, ...]] = (
+    "CREATE UNIQUE INDEX customer_segment_history_open ON customer_segment_history (customer_id, scheme) WHERE valid_to IS NULL",
+    "CREATE INDEX customer_segment_history_from ON customer_segment_history (valid_from)",
+    "CREATE INDEX customer_segment_history_to ON customer_segment_history (valid_to)",
+)
+# Made once: a view that is dropped and made anew would lose who may read it.
+VIEW: Final = "customer_strategies"
+CREATE_VIEW: Final[LiteralString] = """
+    CREATE VIEW customer_strategies AS
+    SELECT profile.customer_id, profile.language, profile.is_prospect, profile.first_order_date, profile.last_order_date,
+        held.scheme, held.segment, held.valid_from, card.title, card.message, card.promotion, card.product_offer, card.price,
+        card.channel, card.service, card.priority, card.budget_share
+    FROM customer_profiles AS profile
+    JOIN customer_segment_history AS held ON held.customer_id = profile.customer_id AND held.valid_to IS NULL
+    LEFT JOIN segment_strategies AS card
+        ON card.scheme = held.scheme AND card.segment = held.segment AND card.language = profile.language
+"""

@@ -1,0 +1,161 @@
+"""The catalogue of schemes: what is defined, beside what the live publication says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.definitions.company import HOUSE, LEVELS, Company
+from pipeline.definitions.schemes import ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
+from pipeline.lake.statements import digest
+from pipeline.models.clusters import UNCLUSTERED, translated_title
+from pipeline.reporting.catalog.entries import Card, Catalog, Live, Profiled, SchemeEntry, SegmentEntry, Size, State
+from pipeline.reporting.catalog.words import DECISIONS, decision_words, parameters_beside, rule_words, value_words
+from pipeline.reporting.lineage import scheme_names
+
+NO_ORDER = "no order in the window, or no model yet"
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What entries are seen through: the company, the language asked for, and the live publication."""
+
+    company: Company
+    language: str
+    live: Live | None
+
+    def title(self, item: Scheme | Segment | ClusterScheme) -> str:
+        return item.titles.get(self.language, item.title)
+
+    def question(self, scheme: Scheme | ClusterScheme) -> str:
+        return scheme.questions.get(self.language, scheme.question)
+
+    def description(self, segment: Segment) -> str:
+        return segment.descriptions.get(self.language, segment.description)
+
+    def card(self, strategy: Strategy | None) -> Card | None:
+        if strategy is None:
+            return None
+        return Card(strategy.texts(self.language), strategy.priority, strategy.budget_share)
+
+    def size(self, scheme: str, segment: str) -> Size | None:
+        return self.live.size(scheme, segment) if self.live else None
+
+    def values(self, scheme: str, defined: Iterable[str]) -> list[Profiled]:
+        """Return the published segments that no definition names, the largest first."""
+        named = set(defined)
+        found = [each for each in (self.live.profiles.get(scheme, ()) if self.live else ()) if each.segment not in named]
+        return sorted(found, key=lambda each: (-each.size.customer_count, each.segment))
+
+
+def catalog_of(
+    company: Company, schemes: Schemes, cluster_schemes: Sequence[tuple[ClusterScheme, Path]], live: Live | None, *, language: str
+) -> Catalog:
+    """Return the catalogue of what is defined; `live` is None before anything was published."""
+    view = _View(company, language, live)
+    entries = [_entry(view, schemes, scheme) for scheme in (*schemes.schemes, *schemes.uncomputed)]
+    entries += [_cluster_entry(view, scheme, file) for scheme, file in cluster_schemes]
+    names = {entry.scheme for entry in entries}
+    return Catalog(
+        company=company.name,
+        language=language,
+        day=live.day if live else None,
+        publication_id=live.publication_id if live else None,
+        schemes=tuple(sorted(entries, key=lambda entry: (LEVELS.index(entry.level), entry.scheme))),
+        gone=tuple(sorted(set(live.profiles) - names)) if live else (),
+    )
+
+
+def languages_of(schemes: Schemes, clusters: Iterable[ClusterScheme]) -> set[str]:
+    """Return the languages that anything is translated into."""
+    told = (scheme.languages for scheme in (*schemes.schemes, *schemes.uncomputed))
+    return set().union(*told, *(scheme.languages for scheme in clusters))
+
+
+def _entry(view: _View, schemes: Schemes, scheme: Scheme) -> SchemeEntry:
+    reason = schemes.not_computed.get(scheme.name, "")
+    return SchemeEntry(
+        scheme=scheme.name,
+        title=view.title(scheme),
+        level=scheme.level,
+        kind=scheme.kind,
+        question=view.question(scheme),
+        decision=decision_words(scheme),
+        proof=scheme.proof.method if scheme.proof else "construction",
+        file=_shown_file(view.company, scheme.file),
+        state="not computed" if reason else _state(view.live, schemes, scheme),
+        segments=tuple(_segment_entries(view, scheme)),
+        reason=reason,
+        undecided=scheme.proof.undecided if scheme.proof else (),
+        parameters=dict(scheme.parameters),
+        features=tuple(sorted(scheme_names(scheme))),
+        evidence=scheme.evidence,
+        references=(*scheme.references, *scheme.clusters),
+        card=view.card(scheme.strategy),
+    )
+
+
+def _state(live: Live | None, schemes: Schemes, scheme: Scheme) -> State:
+    published = live.digests.get(scheme.name) if live else None
+    if published is None:
+        return "new"
+    by_name = {other.name: other for other in schemes.schemes}
+    return "live" if published == digest(membership_statement(scheme, by_name)) else "changed"
+
+
+def _segment_entries(view: _View, scheme: Scheme) -> Iterator[SegmentEntry]:
+    """Yield the segments of a scheme, the values that customers have before those that stand whatever the values are."""
+    if scheme.kind == "values":
+        card = view.card(scheme.strategy)
+        for found in view.values(scheme.name, (segment.id for segment in scheme.segments)):
+            yield SegmentEntry(found.segment, found.title, "", value_words(scheme.attribute, found.segment), card=card, size=found.size)
+    for segment in scheme.segments:
+        yield SegmentEntry(
+            segment=segment.id,
+            title=view.title(segment),
+            description=view.description(segment),
+            words=rule_words(scheme, segment),
+            rule=segment.rule_text,
+            parameters=parameters_beside(scheme, segment),
+            card=view.card(segment.strategy or scheme.strategy),
+            size=view.size(scheme.name, segment.id),
+            crosswalk=dict(segment.crosswalk),
+        )
+    for segment in scheme.uncomputed:
+        words = f"not computed: needs {segment.source}"
+        yield SegmentEntry(segment.id, view.title(segment), view.description(segment), words, rule=segment.rule_text)
+
+
+def _cluster_entry(view: _View, scheme: ClusterScheme, file: Path) -> SchemeEntry:
+    found = sorted(view.values(scheme.name, ()), key=lambda each: each.segment == UNCLUSTERED)
+    return SchemeEntry(
+        scheme=scheme.name,
+        title=view.title(scheme),
+        level=scheme.level,
+        kind="clusters",
+        question=view.question(scheme),
+        decision=f"{DECISIONS['clusters']}, among {scheme.cluster_count_min} to {scheme.cluster_count_max} clusters",
+        proof="construction",
+        file=_shown_file(view.company, file),
+        state="live" if found else "new",
+        segments=tuple(
+            SegmentEntry(
+                each.segment, translated_title(each.title, scheme.features, view.language), "", _cluster_words(each), size=each.size
+            )
+            for each in found
+        ),
+        features=tuple(feature.name for feature in scheme.features),
+    )
+
+
+def _cluster_words(found: Profiled) -> str:
+    return NO_ORDER if found.segment == UNCLUSTERED else f"nearest to the centre of {found.segment}"
+
+
+def _shown_file(company: Company, file: Path) -> str:
+    """Return where a definition stands: from the house down, else from the company's folder down."""
+    for root, name in ((HOUSE, ""), (company.folder.resolve(), company.folder.name)):
+        if file.resolve().is_relative_to(root):
+            return str(Path(name) / file.resolve().relative_to(root))
+    return file.name

@@ -1,0 +1,138 @@
+"""The catalogue of schemes for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.reporting.catalog import PROOFS, Card, Catalog, SchemeEntry, SegmentEntry, Size
+
+STATES = {
+    "live": ("live as defined", "green"),
+    "changed": ("defined otherwise since the last night", "yellow"),
+    "new": ("no night has told it yet", "yellow"),
+    "not computed": ("not computed", "red"),
+}
+
+
+def print_catalog(catalog: Catalog, *, whole_cards: bool) -> None:
+    """Print the catalogue; with `whole_cards` every text of the strategies, else what to say alone."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(_head(catalog))
+    told = [entry for entry in catalog.schemes if whole_cards or not entry.reason]
+    for entry in told:
+        for part in _scheme(entry, whole_cards=whole_cards):
+            console.print(part)
+    if len(told) < len(catalog.schemes):
+        console.print(_not_computed([entry for entry in catalog.schemes if entry not in told]))
+    if catalog.gone:
+        console.print(Text(f"\nLive, but defined no more: {', '.join(catalog.gone)}", style="yellow"))
+
+
+def _head(catalog: Catalog) -> Text:
+    count = sum(len(entry.segments) for entry in catalog.schemes)
+    schemes = f"{len(catalog.schemes)} schemes" if len(catalog.schemes) > 1 else "1 scheme"
+    fresh = f"as of {catalog.day} ({catalog.publication_id})" if catalog.day else "no night is published yet, so there are no sizes"
+    return Text.assemble((catalog.company, "bold"), f": {schemes}, {count:,} segments, {fresh}")
+
+
+def _scheme(entry: SchemeEntry, *, whole_cards: bool) -> Iterator[RenderableType]:
+    words, style = STATES[entry.state]
+    yield Text.assemble("\n", (entry.title, "bold"), "  ", (entry.scheme, "cyan"), f"  {entry.level}  ", (words, style))
+    yield Text(entry.question, style="italic")
+    if entry.reason:
+        yield Text(entry.reason, style="red")
+    yield Text("; ".join(_facts(entry)), style="dim")
+    if entry.card:
+        yield Text(_message(entry.card), style="dim")
+    yield _segments(entry)
+    if whole_cards:
+        yield from _cards(entry)
+
+
+def _not_computed(entries: Sequence[SchemeEntry]) -> Grid:
+    title = Text("Not computed, since the company does not supply what they need", style="bold")
+    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("Title", "Scheme", "Why"):
+        grid.add_column(name, overflow="fold")
+    for entry in entries:
+        grid.add_row(entry.title, Text(entry.scheme, style="cyan"), entry.reason)
+    return grid
+
+
+def _facts(entry: SchemeEntry) -> Iterator[str]:
+    yield entry.decision
+    if entry.kind != "clusters":
+        yield PROOFS[entry.proof]
+    if entry.undecided:
+        yield f"only customers can tell whether anybody is in {', '.join(entry.undecided)}"
+    if entry.features:
+        yield f"goes by {', '.join(entry.features)}"
+    if entry.evidence:
+        yield f"evidence {', '.join(entry.evidence)}"
+    yield entry.file
+
+
+def _segments(entry: SchemeEntry) -> Grid:
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
+    grid.add_column("Segment", ratio=2, overflow="fold")
+    grid.add_column("Who, and what to tell them", ratio=5, overflow="fold")
+    for name in ("Customers", "Share", "Revenue"):
+        grid.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    for segment in entry.segments:
+        grid.add_row(_shown(segment.title), _words(segment, entry.card), *_size(segment.size))
+    return grid
+
+
+def _words(segment: SegmentEntry, shared: Card | None) -> Text:
+    words = Text(_shown(segment.words))
+    if segment.parameters:
+        words.append(f" ({', '.join(f'@{name} = {value}' for name, value in segment.parameters.items())})", style="cyan")
+    if segment.card and segment.card != shared:
+        words.append(f"\n{_message(segment.card)}", style="dim")
+    return words
+
+
+def _message(card: Card) -> str:
+    return f"Priority {card.priority}: {card.texts['message']}"
+
+
+def _size(size: Size | None) -> tuple[str, str, str]:
+    if size is None:
+        return "-", "-", "-"
+    return f"{size.customer_count:,}", _percent(size.customer_share), _percent(size.spend_share)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _cards(entry: SchemeEntry) -> Iterator[Grid]:
+    """Yield the strategy that segments share, if any, then those of their own."""
+    if entry.card:
+        yield _card("Every segment without a strategy of its own", "", entry.card)
+    for segment in entry.segments:
+        if segment.card and segment.card != entry.card:
+            yield _card(f"{segment.title}  {segment.segment}", segment.description, segment.card)
+
+
+def _card(title: str, description: str, card: Card) -> Grid:
+    grid = Grid(title=Text(title, style="bold"), title_justify="left", box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    if description:
+        grid.add_row("who", description)
+    for name, text in card.texts.items():
+        grid.add_row(name.replace("_", " "), text)
+    grid.add_row("priority", f"{card.priority} of 5, {card.budget_share:.0%} of the scheme's budget")
+    grid.add_row("", "")
+    return grid
+
+
+def _shown(text: str) -> str:
+    """Return `text` without what could command a terminal: values come from the source."""
+    return "".join(character if character.isprintable() else "?" for character in text)

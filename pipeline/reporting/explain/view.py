@@ -1,0 +1,241 @@
+"""Why a customer is in their segments, for the terminal and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.reporting.explain import ANOTHER, Change, ClusterExplanation, Explanation, Judged, Move, Nearest, Standing
+from pipeline.reporting.explain.customer import Explained, Membership
+
+LEFT_OVER = "everybody whom no other rule takes"
+
+
+def shown(found: Explained) -> Iterator[RenderableType]:
+    """Yield what to print, scheme by scheme."""
+    night = "the live night" if found.is_live else "that night"
+    yield Text(f"Customer {_printable(found.customer_id)} on {found.day}, as {night} was computed", style="bold")
+    for membership in found.memberships:
+        yield Text.assemble(f"\n{membership.scheme}: ", (_printable(membership.title), "bold cyan"))
+        yield Padding(_facts(membership), (0, 0, 0, 2))
+    if found.not_computed:
+        yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in found.not_computed.items()))
+
+
+def _facts(membership: Membership) -> Grid:
+    grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in [*_decided(membership), *_moved(membership)]:
+        grid.add_row(name, Text(_printable(value)))
+    return grid
+
+
+def _decided(membership: Membership) -> Iterable[tuple[str, str]]:
+    if membership.explanation:
+        return _explained(membership.explanation)
+    return _clustered(membership, membership.clusters) if membership.clusters else [("evidence", membership.evidence)]
+
+
+def _clustered(membership: Membership, found: ClusterExplanation) -> Iterator[tuple[str, str]]:
+    yield "by", "the nearest centre, in standard deviations" if found.centres else f"nothing: {membership.evidence}"
+    yield "with", _with(found.values)
+    if found.centres:
+        yield "centres", "\n".join(f"{centre.distance:.2f}  {centre.title} ({centre.segment})" for centre in found.centres)
+        yield "margin", found.margin
+        yield "nearest", cluster_words(membership.segment, found)
+
+
+def cluster_words(segment: str, found: ClusterExplanation) -> str:
+    """Return for people the next cluster, and what would take the customer to another one."""
+    if found.decided != segment:
+        return _of_another_version(found.decided)
+    if not found.centres:
+        return "no order in the window"
+    next_one = found.centres[1]
+    nearest = found.nearest
+    change = f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another cluster"
+    return f"{next_one.title} is next ({next_one.segment}, {next_one.distance:.2f} away)\n{change}"
+
+
+def _explained(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    yield "rule", _rule(explanation)
+    if explanation.values:
+        yield "with", _with(explanation.values)
+    if explanation.standing:
+        yield "rank", standing_words(explanation.standing)
+    for judged in explanation.judged:
+        yield judged.segment.id, judged_words(judged)
+    yield "nearest", nearest_words(explanation)
+
+
+def _with(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} = {value_words(value)}" for name, value in values.items())
+
+
+def _rule(explanation: Explanation) -> str:
+    words = {
+        "values": f"the value of {explanation.scheme.attribute}",
+        "value_tiers": f"how many customers share the value of {explanation.scheme.attribute}",
+        "rules": "the highest score" if explanation.judged else explanation.rule_text or LEFT_OVER,
+    }[explanation.scheme.kind]
+    if explanation.judged:
+        return f"{words} above {explanation.scheme.floor:g}"
+    is_also = explanation.rule_text and explanation.scheme.kind != "rules"
+    return f"{words}, of those with {explanation.rule_text}" if is_also else words
+
+
+def standing_words(standing: Standing) -> str:
+    """Return for people where a value stands."""
+    others = f"{standing.rank_share:.1%} of customers have more frequent values"
+    return f"{standing.place}. of all values, with {standing.customer_count:,} customers who count; {others}"
+
+
+def judged_words(judged: Judged) -> str:
+    """Return for people what a segment that competes by score came to."""
+    parts = [f"score {value_words(judged.score)}" if judged.score is not None else "does not compete"]
+    if judged.segment.score_text:
+        parts.append(f"score = {judged.segment.score_text}")
+    if judged.segment.rule_text:
+        parts.append(f"{_truth(judged.holds)}: {judged.segment.rule_text}")
+    if judged.segment.signals:
+        needed = f"{sum(holds for _, holds in judged.signals)} of {len(judged.signals)} signals, {judged.segment.signals.needed} needed"
+        parts += [needed, *(f"{_truth(holds)}: {text}" for text, holds in judged.signals)]
+    return "\n  ".join(parts)
+
+
+def nearest_words(explanation: Explanation) -> str:
+    """Return for people the nearest other segment and what would take the customer there."""
+    if explanation.decided != explanation.segment:
+        return _of_another_version(explanation.decided)
+    nearest = explanation.nearest
+    return f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another segment"
+
+
+def _of_another_version(decided: str | None) -> str:
+    return f"not told: the definitions now say {decided} of what is stored, so another version computed this night"
+
+
+def change_words(change: Change) -> str:
+    """Return for people what would be otherwise, such as `if r_score were 4 instead of 2`."""
+    after = "another one" if change.after == ANOTHER else value_words(change.after)
+    follows = ", ".join(f"{name} then {value_words(value)}" for name, value in change.follows.items())
+    return f"if {change.feature} were {after} instead of {value_words(change.before)}" + (f" ({follows})" if follows else "")
+
+
+def value_words(value: object) -> str:
+    """Return a value for people, numbers with at most four decimals."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Fraction | float):
+        return f"{float(value):.4f}".rstrip("0").rstrip(".")
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _truth(value: object) -> str:
+    return "yes" if value is True else "no" if value is False else "unknown"
+
+
+def _moved(membership: Membership) -> Iterator[tuple[str, str]]:
+    lines = [move_words(move) for move in membership.moves]
+    if lines:
+        yield "moves", "\n".join(lines)
+
+
+def move_words(move: Move) -> str:
+    """Return a move for people."""
+    reason = f" ({move.reason})" if move.reason else ""
+    if move.from_segment is None:
+        return f"{move.day}  first in {move.to_segment}{reason}"
+    return f"{move.day}  {move.from_segment} > {move.to_segment or '-'}{reason}"
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
+
+
+def as_json(found: Explained) -> dict[str, Any]:
+    """Return the same for machines."""
+    return {
+        "customer_id": found.customer_id,
+        "day": found.day.isoformat(),
+        "is_live": found.is_live,
+        "schemes": [_membership(membership) for membership in found.memberships],
+        "not_computed": dict(found.not_computed),
+    }
+
+
+def _membership(membership: Membership) -> dict[str, Any]:
+    explanation = membership.explanation
+    facts = {"scheme": membership.scheme, "segment": membership.segment, "title": membership.title, "evidence": membership.evidence}
+    moves = [{**_fields(move, ("from_segment", "to_segment", "reason")), "day": move.day.isoformat()} for move in membership.moves]
+    decided = _decision(explanation) if explanation else _clusters(membership.segment, membership.clusters)
+    return {**facts, **decided, "moves": moves}
+
+
+def _clusters(segment: str, found: ClusterExplanation | None) -> dict[str, Any]:
+    if found is None:
+        return {"decided_by": "clusters"}
+    return {
+        "decided_by": "clusters",
+        "values": _plain(found.values),
+        "centres": [_fields(centre, ("segment", "title", "distance")) for centre in found.centres],
+        "margin": found.margin,
+        "nearest": _nearest(found.nearest) if found.nearest and found.decided == segment else None,
+        "nearest_words": cluster_words(segment, found),
+    }
+
+
+def _decision(explanation: Explanation) -> dict[str, Any]:
+    scheme, standing = explanation.scheme, explanation.standing
+    return {
+        "decided_by": scheme.decision if scheme.kind == "rules" else scheme.kind,
+        "rule": explanation.rule_text,
+        "values": _plain(explanation.values),
+        "scores": [_judged(judged) for judged in explanation.judged],
+        "standing": _fields(standing, ("place", "customer_count", "rank_share")) if standing else None,
+        "nearest": _nearest(explanation.nearest) if explanation.nearest else None,
+        "nearest_words": nearest_words(explanation),
+    }
+
+
+def _judged(judged: Judged) -> dict[str, Any]:
+    signals = [{"signal": text, "is_shown": holds} for text, holds in judged.signals]
+    segment = judged.segment
+    return {"segment": segment.id, "score": judged.score, "rule": segment.rule_text, "holds": judged.holds, "signals": signals}
+
+
+def _nearest(nearest: Nearest) -> dict[str, Any]:
+    change = nearest.change
+    values = {"from": change.before, "to": None if change.after == ANOTHER else change.after}
+    return {
+        "segment": nearest.segment,
+        "title": nearest.title,
+        "feature": change.feature,
+        **_plain(values),
+        "follows": _plain(change.follows),
+    }
+
+
+def _fields(thing: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in names}
+
+
+def _plain(values: Mapping[str, object]) -> dict[str, Any]:
+    """Return `values` as JSON can hold them."""
+    return {name: _plain_value(value) for name, value in values.items()}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    return value.isoformat() if isinstance(value, date) else value

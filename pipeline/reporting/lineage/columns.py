@@ -1,0 +1,122 @@
+"""The columns of every table between a source and the features, and what each is calculated from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from graphlib import TopologicalSorter
+
+from sqlglot import exp
+
+from pipeline.definitions.company import Company
+from pipeline.features.rollup_set import CONDENSED
+from pipeline.lake.statements import has_statement, statement, with_attributes
+from pipeline.lake.tables import (
+    ALL_TABLES,
+    CUSTOMER_FEATURES,
+    CUSTOMER_STATES,
+    CUSTOMER_VISITS,
+    CUSTOMERS,
+    ORDER_LINES,
+    RAW_PROSPECTS,
+    SOURCE_TABLES,
+    VISITS,
+    Partition,
+    Table,
+)
+from pipeline.reporting.lineage.graph import Edge, Field, Graph
+from pipeline.reporting.lineage.sql_columns import edges_of
+
+_DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, *CONDENSED, CUSTOMER_VISITS)}
+_LINE_KIND = ("is_cancelled", "net_amount", "quantity")
+DERIVED: Mapping[tuple[str, str], Sequence[str]] = {
+    (ORDER_LINES.name, "line_kind"): _LINE_KIND,
+    (ORDER_LINES.name, "order_day"): ("ordered_at", "refunded_order_day", *_LINE_KIND),
+    (ORDER_LINES.name, "day"): ("ordered_at",),
+    (ORDER_LINES.name, "known"): (),
+    (VISITS.name, "day"): ("visited_at",),
+    (VISITS.name, "known"): (),
+}
+"""Columns of clean tables that validation makes, from which raw ones; every other one is the raw column of its name."""
+
+
+def column_graph(company: Company) -> Graph:
+    """Return what every column from the sources of `company` to its features is calculated from."""
+    return Graph(_edges(company))
+
+
+def source_fields(company: Company) -> dict[Field, str]:
+    """Return every column that a source of features may supply, with its meaning."""
+    raws = [company.table(raw) for table in _tables() if not _is_computed(table) for raw in _raws(company, table)]
+    return {Field(raw.name, column.name): column.description for raw in raws for column in raw.columns}
+
+
+def required_fields() -> set[Field]:
+    """Return the source columns without which no night can run."""
+    return {Field(raw.name, column.name) for raw in SOURCE_TABLES.values() for column in raw.columns if column.required}
+
+
+def described_fields(company: Company) -> dict[Field, str]:
+    """Return every declared column from the features back to the sources, with its meaning."""
+    tables = [company.table(table) for table in _tables()]
+    inner = {Field(table.name, column.name): column.description for table in tables for column in table.columns}
+    return inner | source_fields(company)
+
+
+def _edges(company: Company) -> Iterator[Edge]:
+    columns = {table.name: _columns(company.table(table)) for table in _tables()}
+    for table in _tables():
+        if _is_computed(table):
+            yield from edges_of(_query(company, table), table.name, columns)
+        else:
+            yield from _of_clean_rows(company, table, columns[table.name])
+
+
+@cache
+def _tables() -> tuple[Table, ...]:
+    """Return the tables that features are computed from, each before those that it reads, what is computed before clean rows."""
+    inputs: dict[str, list[str]] = {}
+    waiting = [CUSTOMER_FEATURES.name]
+    while waiting:
+        name = waiting.pop()
+        if name not in inputs:
+            inputs[name] = sorted(_inputs(name) - {name})
+            waiting += inputs[name]
+    ordered = [_DECLARED[name] for name in reversed(list(TopologicalSorter(inputs).static_order()))]
+    return tuple(sorted(ordered, key=lambda table: not _is_computed(table)))
+
+
+def _inputs(name: str) -> set[str]:
+    if not _is_computed(_DECLARED[name]):
+        return set()
+    query = statement(name)
+    return {table.name for table in query.find_all(exp.Table)} - {cte.alias for cte in query.find_all(exp.CTE)}
+
+
+def _is_computed(table: Table) -> bool:
+    return has_statement(table.name)
+
+
+def _query(company: Company, table: Table) -> exp.Query:
+    query = statement(table.name)
+    return with_attributes(query, CUSTOMER_FEATURES, company.table(table)) if table.name == CUSTOMER_FEATURES.name else query
+
+
+def _columns(table: Table) -> tuple[str, ...]:
+    """Return the columns that statements see: those of event days carry their day, and the night that knew it."""
+    return (*table.column_names, "day", "known") if table.partition is Partition.EVENT_DAY else table.column_names
+
+
+def _of_clean_rows(company: Company, table: Table, columns: Sequence[str]) -> Iterator[Edge]:
+    for raw in _raws(company, table):
+        given = company.table(raw).column_names
+        for name in columns:
+            for source in DERIVED.get((table.name, name), (name,)):
+                if source in given:
+                    yield Edge(Field(table.name, name), Field(raw.name, source), "value")
+
+
+def _raws(company: Company, table: Table) -> list[Table]:
+    """Return the raw tables that clean rows come from: people also come from the prospects, where the company has them."""
+    has_prospects = table.name == CUSTOMERS.name and company.source_file("prospects").is_file()
+    return [SOURCE_TABLES[table.name], *([RAW_PROSPECTS] if has_prospects else [])]

@@ -1,0 +1,168 @@
+"""Where a feature, a column, a scheme or a segment comes from, and what breaks where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.schemes import ClusterScheme, Scheme
+from pipeline.definitions.schemes.references import SUFFIX
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_CONSENTS, SOURCE_TABLES
+from pipeline.reporting.lineage.columns import column_graph, described_fields, required_fields, source_fields
+from pipeline.reporting.lineage.graph import ROWS, Field, Graph
+from pipeline.reporting.lineage.source_queries import given_columns
+from pipeline.reporting.lineage.uses import Use, names_behind, names_in, scheme_names, uses
+from pipeline.spelling import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """One column that a source supplies: what it means, whether a night needs it, and whether it makes the value or chooses rows.
+
+    `given_by` is the expression of the company's query that gives it, empty where the query does not, None where that cannot be told.
+    """
+
+    field: Field
+    description: str
+    is_required: bool
+    is_value: bool
+    given_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where something comes from, what is calculated from it on the way to the features, and who uses those.
+
+    `given_by` has for each of the `fields` what a source column has of that name; None for what is no source column.
+    `steps` are the columns on the way, by table, the nearest first. `features` are the ones whose values change with it,
+    `chosen_features` those for which it only chooses the rows that count.
+    """
+
+    name: str
+    kind: str
+    description: str
+    fields: tuple[Field, ...]
+    given_by: tuple[str | None, ...]
+    sources: tuple[SourceColumn, ...]
+    steps: tuple[tuple[str, tuple[str, ...]], ...]
+    features: tuple[str, ...]
+    chosen_features: tuple[str, ...]
+    uses: tuple[Use, ...]
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it is a source column without which no night can run."""
+        return bool(self.fields) and set(self.fields) <= required_fields()
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it is a source column itself."""
+        return bool(self.fields) and not self.sources
+
+
+class Lineages:
+    """The lineage of everything that has a name in a company: columns, features, attributes, schemes and segments."""
+
+    def __init__(self, company: Company, schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> None:
+        self._company, self._schemes, self._clusters = company, schemes, cluster_schemes
+        self._graph: Graph = column_graph(company)
+        self._described = described_fields(company)
+        self._sources = source_fields(company)
+        self._given = given_columns(company)
+        self._features = company.table(CUSTOMER_FEATURES).column_names
+
+    def of(self, name: str) -> Lineage:
+        """Return the lineage of `name`; raises ConfigError with the nearest name where nothing is called so."""
+        if name in self._features:
+            return self._of_fields(name, self._kind(name), [Field(CUSTOMER_FEATURES.name, name)])
+        fields = self._columns.get(_stored_name(name)) or self._columns.get(name)
+        if fields:
+            return self._of_fields(name, "source column" if set(fields) <= self._sources.keys() else "column", fields)
+        if name in self._deciding:
+            return self._of_scheme(name)
+        known = [*self._features, *self._columns, *self._deciding]
+        todo = "Name a feature, an attribute, a column such as order_lines.net_amount, a scheme or a segment such as rfm.champions."
+        raise ConfigError(f"nothing is called `{name}`{did_you_mean(name, known)}", where="--lineage", todo=todo)
+
+    @cached_property
+    def _columns(self) -> Mapping[str, list[Field]]:
+        """Every column by its own name, the sources' before others, and by table and name."""
+        declared = dict.fromkeys((*self._sources, *self._described))
+        named: dict[str, list[Field]] = {str(field): [field] for field in declared}
+        bare: dict[str, list[Field]] = {}
+        for field in declared:
+            if field in self._sources or not any(other in self._sources for other in bare.get(field.column, [])):
+                bare.setdefault(field.column, []).append(field)
+        return named | bare
+
+    @cached_property
+    def _deciding(self) -> Mapping[str, set[str]]:
+        """What decides in every scheme and segment, by names such as `rfm`, `rfm.segment` and `rfm.champions`."""
+        found = {name: set(scheme.columns) for scheme in self._clusters for name in (scheme.name, f"{scheme.name}{SUFFIX}")}
+        for scheme in self._schemes:
+            found |= {f"{scheme.name}.{segment.id}": names_in(scheme, segment) for segment in scheme.segments}
+            found |= dict.fromkeys((scheme.name, f"{scheme.name}{SUFFIX}"), scheme_names(scheme))
+        return found
+
+    def _kind(self, name: str) -> str:
+        return "feature" if name in CUSTOMER_FEATURES.column_names else "attribute"
+
+    def _of_fields(self, name: str, kind: str, fields: Sequence[Field]) -> Lineage:
+        values, rows = self._graph.readers(same for field in fields for same in self._graph.same(field, CUSTOMER_FEATURES.name))
+        changed = self._in_features([*fields, *values])
+        return Lineage(
+            name,
+            kind,
+            self._described.get(fields[0], ""),
+            tuple(fields),
+            tuple(self._given_by(field) for field in fields),
+            *self._upwards(fields),
+            changed,
+            self._in_features(rows),
+            uses(changed, self._schemes, self._clusters),
+        )
+
+    def _of_scheme(self, name: str) -> Lineage:
+        behind = names_behind(self._deciding[name], self._schemes, self._clusters)
+        features = self._in_features(Field(CUSTOMER_FEATURES.name, each) for each in behind)
+        scheme = name.partition(".")[0]
+        is_whole = name in (scheme, f"{scheme}{SUFFIX}")
+        titles = {each.name: each.title for each in self._schemes} | {each.name: each.title for each in self._clusters}
+        fields = [Field(CUSTOMER_FEATURES.name, feature) for feature in features]
+        dependents = uses([f"{scheme}{SUFFIX}"], self._schemes, ())
+        return Lineage(name, "scheme" if is_whole else "segment", titles[scheme], (), (), *self._upwards(fields), features, (), dependents)
+
+    def _upwards(self, fields: Sequence[Field]) -> tuple[tuple[SourceColumn, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+        values, rows = self._graph.sources(fields)
+        required = required_fields()
+        found = [
+            SourceColumn(field, description, field in required, field in values, self._given_by(field))
+            for field, description in self._sources.items()
+            if field in values or field in rows
+        ]
+        return tuple(sorted(found, key=lambda source: not source.is_value)), tuple(self._steps(values))
+
+    def _given_by(self, field: Field) -> str | None:
+        given = self._given.get(field.table)
+        return None if given is None else given.get(field.column, "")
+
+    def _steps(self, values: set[Field]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the declared tables on the way, the sources last, with the columns that are read of each."""
+        for table in dict.fromkeys(field.table for field in self._described):
+            columns = tuple(field.column for field in self._described if field.table == table and field in values)
+            if columns:
+                yield table, columns
+
+    def _in_features(self, fields: Iterable[Field]) -> tuple[str, ...]:
+        names = {field.column for field in fields if field.table == CUSTOMER_FEATURES.name and field.column != ROWS}
+        return tuple(name for name in self._features if name in names)
+
+
+def _stored_name(name: str) -> str:
+    """Return the name of the raw table's column for a column named by its source, such as `order_lines.net_amount`."""
+    source, _, column = name.partition(".")
+    tables = {name: table for name, table in SOURCE_TABLES.items() if table is not RAW_CONSENTS}
+    return f"{tables[source].name}.{column}" if source in tables else name

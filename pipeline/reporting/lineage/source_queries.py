@@ -1,0 +1,38 @@
+"""What the company's own queries give for the columns of its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.fields import definition_in
+from pipeline.lake.tables import SOURCE_TABLES
+
+_DIALECTS = {"files": "duckdb", "postgresql": "postgres"}
+
+
+def given_columns(company: Company) -> dict[str, Mapping[str, str]]:
+    """Return for every raw table whose query can be read the expression that gives each column, in the source's own words."""
+    found: dict[str, Mapping[str, str]] = {}
+    for source, table in SOURCE_TABLES.items():
+        file = company.source_file(source)
+        columns = _expressions(file, _DIALECTS[company.source.kind]) if file.is_file() else None
+        if columns is not None:
+            found[table.name] = columns
+    return found
+
+
+def _expressions(file: Path, dialect: str) -> dict[str, str] | None:
+    """Return the expressions by column; None where they cannot be told, as behind a star or in words that only the source knows."""
+    try:
+        query = sqlglot.parse_one(definition_in(file).text, read=dialect)
+    except SqlglotError:
+        return None
+    if not isinstance(query, exp.Query) or query.is_star:
+        return None
+    return {column.alias_or_name: column.unalias().sql(dialect, comments=False) for column in query.selects}

@@ -1,0 +1,141 @@
+"""What each column of one statement reads, from its syntax tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from pipeline.reporting.lineage.graph import ROWS, Edge, Field, How
+
+_CONDITIONS = ("where", "group", "having", "qualify")
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What can be selected from: a table, a named part of a statement or a subquery, with its columns in order."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Select:
+    """One SELECT, the relation that it makes, and what it selects from, by alias."""
+
+    node: exp.Select
+    name: str
+    sources: Mapping[str, Relation]
+    fixed: str  # The alias whose rows are kept: all other relations are joined to it.
+
+    def fields(self, nodes: Iterable[exp.Expr]) -> list[Field]:
+        """Return the columns that stand in `nodes`; raises ValueError for one that no source has."""
+        return [self._field(column) for node in nodes for column in node.find_all(exp.Column) if not isinstance(column.this, exp.Star)]
+
+    def _field(self, column: exp.Column) -> Field:
+        aliases = [column.table] if column.table else [name for name, found in self.sources.items() if column.name in found.columns]
+        if len(aliases) != 1 or aliases[0] not in self.sources or column.name not in self.sources[aliases[0]].columns:
+            raise ValueError(f"{self.name}: where does `{column.sql()}` come from?")
+        return Field(self.sources[aliases[0]].name, column.name)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The edges found so far in one statement."""
+
+    edges: list[Edge] = field(default_factory=list)
+
+    def add(self, target: Field, sources: Iterable[Field], how: How) -> None:
+        self.edges += [Edge(target, source, how) for source in sources]
+
+
+def edges_of(query: exp.Query, name: str, tables: Mapping[str, Sequence[str]]) -> list[Edge]:
+    """Return what every column of the statement `query` of the table `name` reads; `tables` holds the columns of tables.
+
+    Raises ValueError for a column that no relation has.
+    """
+    reading = _Reading()
+    _read(reading, query, name, {table: Relation(table, tuple(columns)) for table, columns in tables.items()}, ())
+    return reading.edges
+
+
+def _read(reading: _Reading, query: exp.Query, name: str, visible: Mapping[str, Relation], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Add the edges of `query` and return its columns; as a part of a union it has the `names` of the first part."""
+    seen = dict(visible)
+    for cte in query.ctes:
+        inner = f"{name}/{cte.alias}"
+        seen[cte.alias] = Relation(inner, _read(reading, cte.this, inner, seen, ()))
+    if isinstance(query, exp.SetOperation):
+        first = _read(reading, query.left, name, seen, names)
+        return _read(reading, query.right, name, seen, first)
+    if not isinstance(query, exp.Select):
+        raise TypeError(f"{name}: this is no SELECT: {query.sql()}")
+    return _read_select(reading, query, name, seen, names)
+
+
+def _read_select(reading: _Reading, node: exp.Select, name: str, seen: Mapping[str, Relation], names: tuple[str, ...]) -> tuple[str, ...]:
+    sources = {part.alias_or_name: _relation(reading, part, name, seen) for part in _parts(node)}
+    select = _Select(node, name, sources, fixed=next(iter(sources), ""))
+    _read_rows(reading, select)
+    outputs = list(_outputs(select))
+    columns = names or tuple(column for column, _ in outputs)
+    for column, (_, expression) in zip(columns, outputs, strict=True):
+        _read_column(reading, select, Field(name, column), expression)
+    return columns
+
+
+def _parts(node: exp.Select) -> list[exp.Expr]:
+    start = node.args.get("from_")
+    return [*([start.this] if start else []), *(join.this for join in _joins(node))]
+
+
+def _joins(node: exp.Select) -> list[exp.Join]:
+    return node.args.get("joins") or []
+
+
+def _relation(reading: _Reading, part: exp.Expr, name: str, seen: Mapping[str, Relation]) -> Relation:
+    if isinstance(part, exp.Subquery):
+        inner = f"{name}/{part.alias}"
+        return Relation(inner, _read(reading, part.this, inner, seen, ()))
+    if part.name not in seen:
+        raise ValueError(f"{name}: which table is `{part.name}`?")
+    return seen[part.name]
+
+
+def _outputs(select: _Select) -> Iterator[tuple[str, exp.Expr]]:
+    """Yield every column by name with its expression, those behind a star one by one."""
+    for expression in select.node.expressions:
+        if not expression.is_star:
+            yield expression.alias_or_name, expression
+            continue
+        for alias in [expression.table] if isinstance(expression, exp.Column) else select.sources:
+            yield from ((column, exp.column(column, alias)) for column in select.sources[alias].columns)
+
+
+def _read_rows(reading: _Reading, select: _Select) -> None:
+    """Add what decides which rows there are: conditions, groups, and joins that can drop or add some."""
+    rows = Field(select.name, ROWS)
+    conditions = [select.node.args[key] for key in _CONDITIONS if select.node.args.get(key)]
+    kept = [select.fixed] if select.fixed else []
+    for join in _joins(select.node):
+        if join.side != "LEFT" and join.kind != "CROSS":
+            conditions.append(join.args["on"])
+            kept.append(join.alias_or_name)
+    reading.add(rows, select.fields(conditions), "value")
+    reading.add(rows, [Field(select.sources[alias].name, ROWS) for alias in kept], "value")
+
+
+def _read_column(reading: _Reading, select: _Select, target: Field, expression: exp.Expr) -> None:
+    read = select.fields([expression])
+    is_copy = isinstance(expression.unalias(), exp.Column) and len(read) == 1
+    reading.add(target, read, "copy" if is_copy else "value")
+    rows = Field(select.name, ROWS)
+    reading.add(target, [rows], "value" if _counts_rows(expression) else "rows")
+    tables = {source.table for source in read}
+    joined = [join.args["on"] for join in _joins(select.node) if join.args.get("on") and select.sources[join.alias_or_name].name in tables]
+    reading.add(target, select.fields(joined), "rows")
+
+
+def _counts_rows(expression: exp.Expr) -> bool:
+    return any(isinstance(count.this, exp.Star) for count in expression.find_all(exp.Count))

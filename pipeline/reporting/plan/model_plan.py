@@ -1,0 +1,127 @@
+"""The plan of a cluster model: the live night's customers assigned by it, beside what is live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from functools import reduce
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.history import company_valid
+from pipeline.definitions.schemes import (
+    ClusterScheme,
+    Scheme,
+    clusters_looked_at,
+    load_cluster_schemes,
+    load_schemes,
+    membership_statement,
+    with_assignments,
+)
+from pipeline.errors import ConfigError
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.statements import digest
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.models.clusters import (
+    UNCLUSTERED,
+    ClusterModel,
+    assignment_statement,
+    assignments,
+    cluster_titles,
+    to_json,
+)
+from pipeline.models.refits.model_store import model_at, models_of_night
+from pipeline.reporting.plan.changes import Changes
+from pipeline.reporting.plan.moves import planned_moves
+from pipeline.reporting.plan.plan import Plan, SchemePlan, flow_of, live_night, movers, plan_id_of, scheme_plan
+
+
+def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = "3GB") -> Plan:
+    """Return what the live night would be by the model in the file `path`.
+
+    Raises DataError where nothing is live or the file holds no model, ConfigError where it is of no scheme of the company.
+    """
+    model, (live, facts) = model_at(path), live_night(lake)
+    scheme = _scheme(company, model, path)
+    valid = company_valid(lake, company, live.day)
+    by_name = _by_model(lake, valid, live.day, model)
+    query = assignment_statement(scheme, model)
+    told = facts.get("schemes", {})
+    looking = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
+    changed = {name: each for name, each in looking.items() if told.get(name) != digest(each)}
+    with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
+        found = _flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
+    downstream = tuple(sorted(changed))
+    return Plan(
+        plan_id=plan_id_of(live.publication_id, sha256(to_json(model).encode()).hexdigest()),
+        day=live.day,
+        publication_id=live.publication_id,
+        changes=_changes(scheme, downstream, is_new=scheme.name not in told, is_same=told.get(scheme.name) == digest(query)),
+        schemes=(
+            _scheme_plan(scheme, model, found, downstream),
+            *(scheme_plan(by_name[name], by_name[name], found, ()) for name in downstream),
+        ),
+        settings_changed=(),
+        unmet=(),
+        applied_by=f"segments promote --day {model.day} --scheme {model.scheme}",
+    )
+
+
+def _by_model(lake: Lake, company: Company, night: date, model: ClusterModel) -> Mapping[str, Scheme]:
+    """Return the schemes by name, with the clusters that they look at as `model`, and the others that the night went by, assign them."""
+    schemes = load_schemes(company).schemes
+    stored = models_of_night(lake, company, night, clusters_looked_at(schemes))
+    models = [(scheme, model if scheme.name == model.scheme else other) for scheme, other in stored]
+    return {scheme.name: scheme for scheme in with_assignments(schemes, assignments(models))}
+
+
+def _flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:
+    """Return the rows of planned_moves for the schemes whose statements are `planned`."""
+    named = {column.name for query in planned.values() for column in query.find_all(exp.Column)}
+    held = tuple(column for column in features.columns if column.name in {"customer_id", "spend_amount", *named})
+    engine.register(replace(features, columns=held), [lake.path(CUSTOMER_FEATURES, day=night)])
+    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=night)])
+    united = reduce(lambda one, other: exp.union(one, other, distinct=False), planned.values())
+    return planned_moves(engine, planned, _with_spend(united))
+
+
+def _with_spend(memberships: exp.Query) -> exp.Select:
+    """Return the memberships with the window's spend of each customer."""
+    features = exp.select("customer_id", "spend_amount").from_(CUSTOMER_FEATURES.name).subquery("features")
+    rows = exp.select("assigned.*", "features.spend_amount").from_(memberships.subquery("assigned"))
+    return rows.join(features, on="features.customer_id = assigned.customer_id")
+
+
+def _scheme(company: Company, model: ClusterModel, path: Path) -> ClusterScheme:
+    schemes = {scheme.name: scheme for scheme in load_cluster_schemes(company)}
+    if model.scheme not in schemes:
+        what = f"the model is of the scheme `{model.scheme}`, which this company does not have"
+        raise ConfigError(what, where=str(path), todo=f"Name a model of {', '.join(schemes) or 'a scheme that you define'}.")
+    return schemes[model.scheme]
+
+
+def _changes(scheme: ClusterScheme, downstream: tuple[str, ...], *, is_new: bool, is_same: bool) -> Changes:
+    names = (scheme.name,)
+    return Changes((*(() if is_new or is_same else names), *downstream), names if is_new else (), (), (), {scheme.name: downstream})
+
+
+def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, found: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
+    titles = cluster_titles(model)
+    rows = [row for row in found if row["scheme"] == scheme.name]
+    met = sorted({row[name] for row in rows for name in ("from_segment", "to_segment") if row[name]})
+    return SchemePlan(
+        scheme=scheme.name,
+        title=scheme.title,
+        segments=tuple(dict.fromkeys((*titles, *met))),
+        flows=tuple(flow_of(row) for row in rows),
+        sample=movers(rows, lambda segment: f"nearest to `{titles.get(segment, UNCLUSTERED)}`"),
+        downstream=downstream,
+    )

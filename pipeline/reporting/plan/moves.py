@@ -1,0 +1,94 @@
+"""Who would move from where to where, counted by one statement over the live night's customers.
+
+Where somebody is live is worked out again, beside where they would be, if the live night is known to have been computed from these very
+features by the definitions at hand: that takes one look at the features, and nothing stored. Else what is stored is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
+
+from pipeline.definitions.schemes import Scheme, beside_statement, membership_statement
+from pipeline.lake.engines import Engine
+from pipeline.lake.parquet import content_digest
+from pipeline.lake.statements import digest, statement
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+
+SAMPLE_SIZE = 20
+LIVE, PLANNED, CUSTOMERS = (replace(CUSTOMER_SEGMENTS, name=name) for name in ("live_segments", "planned_segments", "planned_customers"))
+Schemes = Mapping[str, Scheme]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTables:
+    """The features and memberships of the live night, and what the footer of the memberships says of them."""
+
+    features: Path
+    memberships: Path
+    facts: Mapping[str, Any]
+
+    def is_told_by(self, name: str, schemes: Schemes) -> bool:
+        """Return whether the night's features, decided on by the scheme `name` of `schemes`, give what it stored of the scheme."""
+        if self.facts.get("features") != content_digest(self.features) or name not in schemes:
+            return False
+        told: str | None = self.facts["schemes"].get(name)
+        return told == digest(membership_statement(schemes[name], schemes))
+
+
+def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before: Schemes, after: Schemes) -> list[dict[str, Any]]:
+    """Return the rows of planned_moves for the schemes of these `names`, live by `before` and planned by `after`.
+
+    It reads the registered table customer_features.
+    """
+    known = [name for name in names if name in after and live.is_told_by(name, before)]
+    others = [name for name in names if name not in known]
+    parts = [beside_statement((before[name], before), (after[name], after)) for name in known]
+    if others:
+        engine.register(CUSTOMER_SEGMENTS, [live.memberships])
+        parts.append(_beside_live(engine, others, _planned(others, after)))
+    return _counted(engine, _united(parts))
+
+
+def planned_moves(engine: Engine, names: Iterable[str], planned: exp.Query) -> list[dict[str, Any]]:
+    """Return the rows of planned_moves: the schemes of these `names` as they are live, beside `planned` with the window's spend.
+
+    It reads the registered table customer_segments.
+    """
+    return _counted(engine, _beside_live(engine, names, planned))
+
+
+def _counted(engine: Engine, customers: exp.Query) -> list[dict[str, Any]]:
+    engine.define(CUSTOMERS, customers)
+    rows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
+    return rows
+
+
+def _beside_live(engine: Engine, names: Iterable[str], planned: exp.Query) -> exp.Query:
+    engine.define(LIVE, exp.select("*").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").isin(*names)))
+    engine.define(PLANNED, planned)
+    return statement("beside_live")
+
+
+def _planned(names: Iterable[str], by_name: Schemes) -> exp.Query:
+    """Return who would be where, with the window's spend: every customer once for each of the schemes, in no segment of a removed one."""
+    found = (
+        membership_statement(by_name[name], by_name).select("spend_amount") if name in by_name else _in_no_segment(name) for name in names
+    )
+    return _united(found)
+
+
+def _united(parts: Iterable[exp.Query]) -> exp.Query:
+    return reduce(lambda united, other: exp.union(united, other, distinct=False), parts)
+
+
+def _in_no_segment(name: str) -> exp.Select:
+    nothing = exp.cast(exp.null(), "varchar")
+    named = {"scheme": exp.Literal.string(name), "segment": nothing, "evidence": nothing}
+    columns = [exp.alias_(value, column) for column, value in named.items()]
+    return exp.select("customer_id", *columns, "spend_amount").from_(CUSTOMER_FEATURES.name)

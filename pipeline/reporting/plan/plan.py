@@ -1,0 +1,230 @@
+"""The plan: the live night's customers segmented by the definitions as they are now, beside what is live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.history import company_valid, definitions_digest
+from pipeline.definitions.schemes import Scheme, Unmet, load_schemes, unmet_segments
+from pipeline.errors import DataError
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import content_digest
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.models.refits.model_store import with_clusters_of
+from pipeline.publication.current import MANIFEST, Publication, current_publication
+from pipeline.reporting.plan.changes import Changes, changes_between
+from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
+from pipeline.segmentation.memberships import with_clusters_now
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How many customers go from one segment to another, or stay, and the window's spend they bring; None is no segment."""
+
+    from_segment: str | None
+    to_segment: str | None
+    customer_count: int
+    spend_amount: Decimal
+    write_count: int
+
+    @property
+    def is_move(self) -> bool:
+        """Whether these customers change their segment."""
+        return self.from_segment != self.to_segment
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """One customer who would move, by id, and the rule that would take them."""
+
+    customer_id: str
+    from_segment: str
+    to_segment: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemePlan:
+    """What would change in one scheme; `segments` are the ids it has before or after, in the order of its definition."""
+
+    scheme: str
+    title: str
+    segments: tuple[str, ...]
+    flows: tuple[Flow, ...]
+    sample: tuple[Mover, ...]
+    downstream: tuple[str, ...]
+
+    @property
+    def moves(self) -> tuple[Flow, ...]:
+        """Return the flows from one segment to another."""
+        return tuple(flow for flow in self.flows if flow.is_move)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the definitions as they are now would change in the live night; `plan_id` names exactly that.
+
+    `unmet` are segments of the planned schemes that no proof shows to be possible, and that no customer of the live night would be in;
+    `applied_by` is the command that makes the plan true, where it is not `segments apply`.
+    """
+
+    plan_id: str
+    day: date
+    publication_id: str
+    changes: Changes
+    schemes: tuple[SchemePlan, ...]
+    settings_changed: tuple[str, ...]
+    unmet: tuple[Unmet, ...]
+    applied_by: str = ""
+
+    @property
+    def write_count(self) -> int:
+        """Return how many rows of customer_segments a CRM would be sent."""
+        return sum(flow.write_count for scheme in self.schemes for flow in scheme.flows)
+
+
+def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
+    """Return the plan for `company` as its files are now, over the customers of the live night.
+
+    Raises DataError where nothing is live or the live night was computed again without being published, ConfigError for a wrong file.
+    """
+    live, facts = live_night(lake)
+    valid = company_valid(lake, company, live.day)
+    features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    now = _seen_from(company, features)
+    with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
+        engine.register(_held(now, _seen_from(valid, features)), [features])
+        before = with_clusters_of(lake, valid, live.day, load_schemes(valid).schemes)
+        after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
+        changes = changes_between(before, after)
+        schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
+    return Plan(
+        plan_id=plan_id_of(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
+        day=live.day,
+        publication_id=live.publication_id,
+        changes=changes,
+        schemes=schemes,
+        settings_changed=_settings_changed(valid, company),
+        unmet=_unmet(after, schemes),
+    )
+
+
+def plan_id_of(*identity: str) -> str:
+    """Return the name of the plan that these digests make up."""
+    return sha256(json.dumps(identity).encode()).hexdigest()[:12]
+
+
+def _unmet(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[Unmet, ...]:
+    """Return the segments of the planned schemes that only customers can prove to be possible, and none would."""
+    planned = {plan.scheme for plan in plans}
+    counts = {(plan.scheme, segment): 0 for plan in plans for segment in plan.segments}
+    for plan in plans:
+        for flow in plan.flows:
+            if flow.to_segment is not None:
+                counts[plan.scheme, flow.to_segment] += flow.customer_count
+    return unmet_segments((scheme for scheme in schemes if scheme.name in planned), counts)
+
+
+def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
+    """Return what is live, and what the footer of its memberships says.
+
+    Raises DataError where nothing is live, or where its night was segmented anew since.
+    """
+    live = current_publication(lake)
+    if live is None:
+        raise DataError("nothing is published yet, so nobody can move", where=str(lake.root), todo="Run a night first: segments run.")
+    told = json.loads((live.folder / MANIFEST).read_text("utf-8"))["schemes"]
+    computed = lake.path(CUSTOMER_SEGMENTS, day=live.day)
+    facts = lake.manifest(computed)
+    if facts.get("schemes") != told:
+        what = f"{live.day} was segmented anew since it was published, so its segments are not those that are live"
+        todo = f"See why it is held back (segments status), or run it: segments run --day {live.day}."
+        raise DataError(what, where=str(computed), todo=todo)
+    return live, facts
+
+
+def _seen_from(company: Company, features: Path) -> Company:
+    """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
+    names = set(pq.read_schema(features).names)
+    return replace(company, attributes=tuple(a for a in company.attributes if a.column.name in names))
+
+
+def _held(now: Company, before: Company) -> Table:
+    """Return the features of the live night that either version of the definitions may look at."""
+    table = now.table(CUSTOMER_FEATURES)
+    gone = [column for column in before.table(CUSTOMER_FEATURES).columns if column.name not in table.column_names]
+    return table.with_columns(gone)
+
+
+def _settings_changed(before: Company, after: Company) -> tuple[str, ...]:
+    """Return the settings that change what is known of customers, which takes a night and no plan shows."""
+    names = ("window_days", "zone", "currency", "attributes")
+    return tuple(name for name in names if getattr(before, name) != getattr(after, name))
+
+
+def _scheme_plans(
+    engine: Engine, live: LiveTables, changes: Changes, before: Sequence[Scheme], after: Sequence[Scheme]
+) -> tuple[SchemePlan, ...]:
+    names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
+    if not names:
+        return ()
+    old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
+    flows = moves_between(engine, live, names, old, new)
+    return tuple(scheme_plan(old.get(name), new.get(name), flows, changes.downstream.get(name, ())) for name in names)
+
+
+def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
+    """Return what would change in the scheme that `old` or `new`, or both, define; `flows` are rows of planned_moves."""
+    [scheme, *_] = (each for each in (new, old) if each)
+    rows = [row for row in flows if row["scheme"] == scheme.name]
+    return SchemePlan(
+        scheme=scheme.name,
+        title=scheme.title,
+        segments=_segment_ids(old, new, rows),
+        flows=tuple(flow_of(row) for row in rows),
+        sample=movers(rows, partial(_reason, new)) if new and old else (),
+        downstream=downstream,
+    )
+
+
+def flow_of(row: Mapping[str, Any]) -> Flow:
+    """Return the flow that a row of planned_moves tells of."""
+    return Flow(**{name: value for name, value in row.items() if name not in ("scheme", "customer_ids")})
+
+
+def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the ids in the order of the new definition, then of the old one, then the values that are segments themselves."""
+    defined = [segment.id for scheme in (new, old) if scheme for segment in scheme.segments]
+    met = sorted({row[name] for row in rows for name in ("from_segment", "to_segment") if row[name]})
+    return tuple(dict.fromkeys((*defined, *met)))
+
+
+def movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str], str]) -> tuple[Mover, ...]:
+    """Return the first customers by id who go from one segment to another; `reason` says what takes them into a segment."""
+    moves = [row for row in rows if row["from_segment"] and row["to_segment"] and row["from_segment"] != row["to_segment"]]
+    found = [
+        Mover(name, row["from_segment"], row["to_segment"], reason(row["to_segment"])) for row in moves for name in row["customer_ids"]
+    ]
+    return tuple(sorted(found, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
+
+
+def _reason(scheme: Scheme, name: str) -> str:
+    segment = next((segment for segment in scheme.segments if segment.id == name), None)
+    if segment and segment.signals:
+        return f"{segment.signals.needed} of: {'; '.join(segment.signals.texts)}"
+    reason = segment.rule_text if segment and segment.rule_text else scheme.rule_text
+    return reason or "no other rule takes them any more"

@@ -1,0 +1,117 @@
+"""A plan for the terminal, and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.reporting.plan.plan import Flow, Plan, SchemePlan
+
+
+def print_plan(plan: Plan) -> None:
+    """Print the plan, the whole before its parts."""
+    console = Console(highlight=False)
+    for part in _parts(plan):
+        console.print(part)
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON values; amounts are exact, as text."""
+    schemes = [{**_values(asdict(scheme)), "flows": [_values(asdict(flow)) for flow in scheme.flows]} for scheme in plan.schemes]
+    return {
+        "plan_id": plan.plan_id,
+        "day": plan.day.isoformat(),
+        "publication_id": plan.publication_id,
+        "is_nothing": plan.changes.is_nothing,
+        "changes": asdict(plan.changes),
+        "write_count": plan.write_count,
+        "settings_changed": plan.settings_changed,
+        "unmet": [asdict(each) for each in plan.unmet],
+        "schemes": schemes,
+    }
+
+
+def _values(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if name == "spend_amount" else value for name, value in facts.items()}
+
+
+def _parts(plan: Plan) -> Iterator[RenderableType]:
+    yield Text.assemble(("Plan ", "bold"), (plan.plan_id, "bold cyan"), f" over the customers of {plan.day} ({plan.publication_id})")
+    for name in plan.settings_changed:
+        yield Text(f"`{name}` changed too: what that does shows only once a night has run.", style="yellow")
+    yield from (Text(f"{each}.", style="yellow") for each in plan.unmet)
+    if plan.changes.is_nothing:
+        yield Text("Nothing would change.", style="green")
+        return
+    for what, names in (("New", plan.changes.added), ("Gone", plan.changes.removed), ("Worded otherwise", plan.changes.worded_otherwise)):
+        if names:
+            yield Text(f"{what}: {', '.join(names)}")
+    for scheme in plan.schemes:
+        yield Text()
+        yield _segments(scheme)
+        if scheme.moves:
+            yield _moves(scheme)
+        if scheme.sample:
+            yield _sample(scheme)
+        if scheme.downstream:
+            yield Text(f"Changes with it: {', '.join(scheme.downstream)}", style="yellow")
+    yield Text()
+    moved = sum(flow.customer_count for scheme in plan.schemes for flow in scheme.moves)
+    yield Text(f"{moved:,} memberships would change, {plan.write_count:,} rows would be sent to a CRM.", style="bold")
+    yield Text(f"To make it so: {plan.applied_by or f'segments apply {plan.plan_id}'}", style="dim")
+
+
+def _segments(scheme: SchemePlan) -> Grid:
+    grid = Grid(
+        title=Text.assemble((scheme.title, "bold"), f"  {scheme.scheme}"), title_justify="left", title_style="", box=None, pad_edge=False
+    )
+    grid.add_column("Segment")
+    for name in ("Now", "Entering", "Leaving", "Then", "Spend moved"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for segment in scheme.segments:
+        grid.add_row(segment, *_counts(scheme, segment))
+    return grid
+
+
+def _counts(scheme: SchemePlan, segment: str) -> Iterator[RenderableType]:
+    entering = [flow for flow in scheme.moves if flow.to_segment == segment]
+    leaving = [flow for flow in scheme.moves if flow.from_segment == segment]
+    now = _customers([flow for flow in scheme.flows if flow.from_segment == segment])
+    came, went = _customers(entering), _customers(leaving)
+    moved = sum(flow.spend_amount for flow in entering) - sum(flow.spend_amount for flow in leaving)
+    yield f"{now:,}"
+    yield Text(f"+{came:,}" if came else "-", style="green" if came else "dim")
+    yield Text(f"-{went:,}" if went else "-", style="red" if went else "dim")
+    yield f"{now + came - went:,}"
+    yield f"{moved:+,.2f}" if moved else "-"
+
+
+def _customers(flows: list[Flow]) -> int:
+    return sum(flow.customer_count for flow in flows)
+
+
+def _moves(scheme: SchemePlan) -> Grid:
+    grid = Grid(box=None, pad_edge=False)
+    for name in ("From", "", "To"):
+        grid.add_column(name)
+    for name in ("Customers", "Spend"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for flow in sorted(scheme.moves, key=lambda flow: (-flow.customer_count, str(flow.from_segment), str(flow.to_segment))):
+        grid.add_row(
+            flow.from_segment or "(none)", ">", flow.to_segment or "(none)", f"{flow.customer_count:,}", f"{flow.spend_amount:,.2f}"
+        )
+    return grid
+
+
+def _sample(scheme: SchemePlan) -> Grid:
+    grid = Grid(box=None, pad_edge=False)
+    for name in ("Customer", "From", "To", "Because"):
+        grid.add_column(name, overflow="fold")
+    for mover in scheme.sample:
+        grid.add_row(mover.customer_id, mover.from_segment, mover.to_segment, mover.reason)
+    return grid

@@ -1,0 +1,1 @@
+"""What a refit found, for the terminal and for whoever approves it."""

@@ -1,0 +1,21 @@
+"""A refit in a few lines of Markdown, for whoever is asked to approve it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pipeline.models.refits.stored import Judgement
+
+
+def refit_markdown(judgements: Sequence[Judgement]) -> str:
+    """Return what the refits of a night found: sizes and changes of clusters, nothing about any one customer."""
+    return "\n\n".join("\n".join(_lines(each)) for each in judgements)
+
+
+def _lines(judgement: Judgement) -> Iterator[str]:
+    yield f"**{judgement['scheme']}**, candidate of {judgement['day']}: **{judgement['verdict']}**: {judgement['reason']}."
+    yield from (f"- {event['change']}: {event['words']}" for event in judgement["events"])
+    if judgement["clusters"]:
+        yield "\n| Cluster | Title | Now | Then |\n|---|---|--:|--:|"
+        for size in judgement["clusters"]:
+            yield f"| {size['cluster']} | {size['title']} | {size['share_now']:.1%} | {size['share_then']:.1%} |"

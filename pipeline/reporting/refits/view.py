@@ -1,0 +1,93 @@
+"""A refit for the terminal: what was tried, what would become of the clusters, what it was measured by, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.models.refits.stored import Judgement
+from pipeline.models.refits.verdict import Verdict
+
+STYLES = {
+    Verdict.PROMOTE: "bold green",
+    Verdict.KEEP: "green",
+    Verdict.ASK: "bold yellow",
+    Verdict.REFUSE: "bold red",
+    Verdict.NO_CLUSTERS: "bold red",
+}
+SAID = {
+    Verdict.PROMOTE: "good enough to be promoted",
+    Verdict.KEEP: "as the current model",
+    Verdict.ASK: "for a person to decide, the current model stays until then",
+    Verdict.REFUSE: "refused, the current model stays",
+    Verdict.NO_CLUSTERS: "no clusters, the current model stays",
+}
+WIDEST_BAR = 16
+FOLDED, RIGHT = ("Title", "What it says"), ("Now", "Then", "Silhouette", "Gap", "Jaccard", "Smallest", "Largest", "Tried")
+Row = Mapping[str, Any]
+
+
+def shown(judgement: Judgement) -> Iterator[RenderableType]:
+    """Yield what to print of one refit."""
+    said = Verdict(judgement["verdict"])
+    head = (judgement["scheme"], "bold"), f"  candidate of {judgement['day']}: ", (SAID[said], STYLES[said])
+    yield Text.assemble(*head, f"\n{judgement['reason']}")
+    if judgement["clusters"]:
+        yield _clusters(judgement["clusters"], is_first=judgement["current"] is None)
+    for event in judgement["events"]:
+        yield Text(f"{event['change']}: {event['words']}", style="yellow")
+    if judgement["measures"]:
+        yield _measures(judgement["measures"])
+    if judgement["tried"]:
+        yield _tried(judgement["tried"])
+
+
+def _grid(*names: str, title: str) -> Grid:
+    grid = Grid(title=f"\n{title}", title_style="bold", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in names:
+        grid.add_column(name, no_wrap=name not in FOLDED, overflow="fold", justify="right" if name in RIGHT else "left")
+    return grid
+
+
+def _clusters(sizes: Sequence[Row], *, is_first: bool) -> Grid:
+    grid = _grid("Cluster", "Title", "Now", "Then", "", title="Clusters")
+    widest = max(size["share_then"] for size in sizes) or 1
+    for size in sizes:
+        bar = "█" * round(WIDEST_BAR * size["share_then"] / widest)
+        now = "-" if is_first or not size["share_now"] else f"{size['share_now']:.1%}"
+        then = f"{size['share_then']:.1%}" if size["share_then"] else "-"
+        grid.add_row(size["cluster"], size["title"], now, then, Text(bar, style="cyan"))
+    return grid
+
+
+def _measures(measures: Row) -> Grid:
+    grid = _grid("Measure", "Now", "Then", "What it says", title="Beside the current model")
+    grid.add_row("customers who move", "", f"{measures['moved_share']:.2%}", "share that gets another cluster")
+    grid.add_row("stability", "", f"{measures['stability']:.3f}", "adjusted Rand index: 1 where both group alike")
+    grid.add_row("shift of sizes", "", f"{measures['psi']:.3f}", "population stability index: above 0.25 is large")
+    grid.add_row("silhouette", f"{measures['silhouette_now']:.3f}", f"{measures['silhouette']:.3f}", "1 is wholly apart, 0 is not")
+    if test := measures["backtest"]:
+        words = f"Gini, {test['days']} days after {test['day']}; by last year's spend {test['naive']:.3f}"
+        grid.add_row("spend told apart", f"{test['now']:.3f}", f"{test['then']:.3f}", words)
+    else:
+        grid.add_row("spend told apart", "-", "-", f"not measured: {measures['backtest_missing']}")
+    return grid
+
+
+def _tried(trials: Sequence[Row]) -> Grid:
+    grid = _grid(
+        "Tried", "Silhouette", "Gap", "Jaccard", "Smallest", "Largest", "What it says", title="Numbers of clusters that were tried"
+    )
+    for trial in sorted(trials, key=lambda trial: (bool(trial["refusal"]), -(trial["silhouette"] or -1))):
+        figures = (_figure(trial[name]) for name in ("silhouette", "gap", "jaccard"))
+        refusal = Text(trial["refusal"], style="dim") if trial["refusal"] else Text("chosen", style="green")
+        grid.add_row(str(trial["count"]), *figures, f"{trial['smallest_share']:.1%}", f"{trial['largest_share']:.1%}", refusal)
+    return grid
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,1 @@
+"""What is live, and what became of the newest night."""

@@ -1,0 +1,191 @@
+"""Where a lake stands: what is live, and what became of the newest night. Derived from what is stored, by files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError, GateClosed, TransientError
+from pipeline.ingestion.extractions import is_begun_again
+from pipeline.ingestion.validation.inspection import WITHIN_LIMIT
+from pipeline.ingestion.validation.results import stored_verdict
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import (
+    CLUSTER_DRIFTS,
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    EXTRACTIONS,
+    GATE_RESULTS,
+    LATE_DAYS,
+    VALIDATION_RESULTS,
+)
+from pipeline.models.measure_drift import asked_refits
+from pipeline.models.refits.prediction_refit import predictions_told
+from pipeline.publication.current import Publication, current_publication
+from pipeline.publication.gates import GateResult, State, rejected_results
+from pipeline.publication.gates.measuring import rejected_counts
+from pipeline.publication.gates.results import stored_gates
+from pipeline.publication.rollback_log import begun_after, rollbacks
+
+ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
+
+
+class Outcome(Enum):
+    """What became of a night, or of another run of the one that is live: (words, exit code for a monitor)."""
+
+    LIVE = ("live", 0)
+    SUPERSEDED = ("taken back, an earlier night is live", 0)
+    GATE_CLOSED = ("held back by a closed gate", GateClosed.exit_code)
+    STOPPED = ("stopped by bad data", DataError.exit_code)
+    REFUSED = ("refused, for a rollback came after it was begun; run it again from its beginning", GateClosed.exit_code)
+    NOT_FINISHED = ("not finished", TransientError.exit_code)
+    RERUN_GATE_CLOSED = ("live as it was published before; its rerun is held back by a closed gate", GateClosed.exit_code)
+    RERUN_STOPPED = ("live as it was published before; its rerun was stopped by bad data", DataError.exit_code)
+    RERUN_NOT_FINISHED = ("live as it was published before; its rerun is not finished", TransientError.exit_code)
+
+    @property
+    def words(self) -> str:
+        return self.value[0]
+
+    @property
+    def exit_code(self) -> int:
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest night that was begun, what became of it, what its gates said, and which rules stopped it."""
+
+    day: date
+    outcome: Outcome
+    gates: Sequence[GateResult]
+    broken_rules: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a lake stands; sizes are bytes per folder. `predictions` says what customers' value is foretold by, or why it is not."""
+
+    live: Publication | None
+    newest: Newest | None
+    late_days: Sequence[date]
+    restated_nights: Sequence[tuple[date, date]]
+    sizes: Mapping[str, int]
+    asked_refits: Sequence[str]
+    predictions: str
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 where the newest night is live as it was run last, else the exit code of what keeps it back."""
+        return self.newest.outcome.exit_code if self.newest else Outcome.NOT_FINISHED.exit_code
+
+
+def status_of(company: Company, lake: Lake) -> Status:
+    """Return where `lake` stands; raises DataError where what is live cannot be read."""
+    live = current_publication(lake)
+    newest = _newest(company, lake, live)
+    said = predictions_told(lake, newest.day) if newest else ""
+    return Status(live, newest, _late_days(lake), _restated(lake), _sizes(lake), _asked_refits(lake), said)
+
+
+def _newest(company: Company, lake: Lake, live: Publication | None) -> Newest | None:
+    begun = [night for table in ATTEMPTS for night in lake.nights(table)] + _locked_days(lake) + ([live.day] if live else [])
+    if not begun:
+        return None
+    day = max(begun)
+    gates, broken = _gates(company, lake, day), _broken_rules(lake, day)
+    return Newest(day, _outcome(lake, day, live, gates, broken), gates, broken)
+
+
+def _broken_rules(lake: Lake, day: date) -> list[str]:
+    """Return the critical rules that stopped the night; the share of rejected rows is a gate."""
+    failed = [row for row in stored_verdict(lake, day).results if not row["is_passed"] and row["rule"] != WITHIN_LIMIT.name]
+    return [f"{row['source_table']} breaks `{row['rule']}`" for row in failed]
+
+
+def _outcome(lake: Lake, day: date, live: Publication | None, gates: Sequence[GateResult], broken: Sequence[str]) -> Outcome:
+    is_live, is_closed = live is not None and live.day == day, any(gate.state is State.CLOSED for gate in gates)
+    if broken:
+        return Outcome.RERUN_STOPPED if is_live else Outcome.STOPPED
+    if is_closed:
+        return Outcome.RERUN_GATE_CLOSED if is_live else Outcome.GATE_CLOSED
+    if is_live:
+        return Outcome.LIVE if _is_read(lake, day) else Outcome.RERUN_NOT_FINISHED
+    if _was_taken_back(lake, day):
+        return Outcome.SUPERSEDED
+    return Outcome.REFUSED if begun_after(lake, day) < len(rollbacks(lake)) else Outcome.NOT_FINISHED
+
+
+def _gates(company: Company, lake: Lake, day: date) -> list[GateResult]:
+    """Return what the gates said; of a night that was stopped before they were asked, what can be told of rejected rows."""
+    record = stored_gates(lake, day)
+    if record and _is_read(lake, day):
+        return list(record.results)
+    return rejected_results(rejected_counts(lake, day), company.limits, company.rejected_share_limit)
+
+
+def _is_read(lake: Lake, day: date) -> bool:
+    """Return whether the night's reading stands: validation forgets one that it stops, and a second one may have broken off."""
+    return lake.path(EXTRACTIONS, day=day).exists() and not is_begun_again(lake, day)
+
+
+def _was_taken_back(lake: Lake, day: date) -> bool:
+    last = rollbacks(lake)[-1:]
+    return any(rollback.from_id.startswith(f"{day}-") for rollback in last)
+
+
+def _locked_days(lake: Lake) -> list[date]:
+    """Return the nights that took a lock: one that failed before it stored anything left nothing else."""
+    names = [path.stem.removeprefix("day=") for path in (lake.root / "locks").glob("day=*.lock")]
+    return [date.fromisoformat(name) for name in names]
+
+
+def _late_days(lake: Lake) -> list[date]:
+    nights = lake.nights(LATE_DAYS)
+    return lake.read(LATE_DAYS, day=nights[-1])["event_day"].to_pylist() if nights else []
+
+
+def _asked_refits(lake: Lake) -> list[str]:
+    nights = lake.nights(CLUSTER_DRIFTS)
+    return asked_refits(lake, nights[-1]) if nights else []
+
+
+def _restated(lake: Lake) -> list[tuple[date, date]]:
+    """Return (day, night that knew it so) of every restatement."""
+    folders = (lake.root / "restated" / CUSTOMER_SEGMENTS.name).glob("day=*/known=*")
+    return sorted((_date(folder.parent), _date(folder)) for folder in folders)
+
+
+def _date(folder: Path) -> date:
+    return date.fromisoformat(folder.name.partition("=")[2])
+
+
+def _sizes(lake: Lake) -> dict[str, int]:
+    folders = [path for path in sorted(lake.root.glob("*")) if path.is_dir() and not path.is_symlink()]
+    return {folder.name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) for folder in folders}
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """Return the status as a machine reads it; dates are ISO text, sizes bytes."""
+    live, newest = status.live, status.newest
+    return {
+        "live": live and {"day": live.day, "publication_id": live.publication_id, "previous": live.previous, "rows": live.row_counts},
+        "newest": newest
+        and {
+            "day": newest.day,
+            "outcome": newest.outcome.name.lower(),
+            "gates": [asdict(gate) for gate in newest.gates],
+            "broken_rules": newest.broken_rules,
+        },
+        "late_days": status.late_days,
+        "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
+        "asked_refits": list(status.asked_refits),
+        "predictions": status.predictions,
+        "bytes": status.sizes,
+        "exit_code": status.exit_code,
+    }

@@ -1,0 +1,209 @@
+"""The summary of a night in the terminal, for whoever wants to know who the customers are this morning."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.calendar import ONE_DAY
+from pipeline.definitions.company import LEVELS, Company
+from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, load_schemes
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
+from pipeline.models.refits.prediction_refit import predictions_told
+from pipeline.publication.gates.results import stored_gates
+from pipeline.publication.publish import current_publication
+from pipeline.reporting.pages.gates import gates_line
+
+Row = Mapping[str, Any]
+MOST_ROWS, SHOWN_ROWS = 15, 12
+BAR_WIDTH = 12
+WIDTH_WITH_BARS = 120
+
+
+def print_summary(company: Company, lake: Lake, day: date, *, console: Console | None = None) -> None:
+    """Print what the night of `day` found: customers, rejected rows by rule, segments, and where to go next."""
+    chosen = console or Console(highlight=False)
+    for part in _summary(company, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
+        chosen.print(part, soft_wrap=isinstance(part, Text))
+
+
+def _summary(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:
+    yield Panel(_headline(company, lake, day), title=f"{company.name} · {day:%A %d %B %Y}", title_align="left", padding=(1, 2))
+    profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
+    for name, title, question in _schemes(company):
+        rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
+        yield _segments(title, question, _largest(rows), company.currency, bar_width)
+        if len(rows) > MOST_ROWS:
+            yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
+    lacking = load_schemes(company).not_computed
+    if lacking:
+        yield Text("".join(f"{name}: not computed: {reason}\n" for name, reason in lacking.items()))
+    yield _rejected(lake, day)
+    yield from _gates(lake, day)
+    yield Text(f"Predicted value: {predictions_told(lake, day)}\n")
+    yield _where_next(company, lake, day)
+
+
+def _largest(rows: Sequence[Row]) -> Sequence[Row]:
+    """Return all rows where they are few, else the largest: a scheme may have a segment for every region."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return sorted(rows, key=lambda row: (-row["customer_count"], row["position"]))[:SHOWN_ROWS]
+
+
+def _headline(company: Company, lake: Lake, day: date) -> Text:
+    names = ["is_prospect", "order_day_count", "spend_amount"]
+    features = lake.read(CUSTOMER_FEATURES, day=day).select(names)
+    prospects = pc.sum(features["is_prospect"]).as_py() or 0
+    buyers = pc.sum(pc.greater(features["order_day_count"], 0)).as_py() or 0
+    spend = pc.sum(features["spend_amount"]).as_py() or Decimal(0)
+    return Text.assemble(
+        (f"{features.num_rows - prospects:,}", "bold"),
+        " customers and ",
+        (f"{prospects:,}", "bold"),
+        " prospects. ",
+        (f"{buyers:,}", "bold"),
+        f" bought in the last {company.window_days} days, for ",
+        (f"{spend:,.2f} {company.currency}", "bold"),
+        " net of refunds.\n",
+        (_lines_read(lake, day), "dim"),
+    )
+
+
+def _lines_read(lake: Lake, day: date) -> str:
+    if day not in lake.nights(EXTRACTIONS):
+        return ""
+    rows = lake.read(EXTRACTIONS, day=day).to_pylist()
+    read = ", ".join(f"{row['row_count']:,} {row['source_table'].removeprefix('raw_').replace('_', ' ')}" for row in rows)
+    return f"Read from the source this night: {read}."
+
+
+def _schemes(company: Company) -> list[tuple[str, str, str]]:
+    """Return (name, title, question) of every scheme: what customers do before what they are, then rules, values and clusters."""
+    by_kind: list[Scheme] = sorted(load_schemes(company).schemes, key=lambda scheme: scheme.kind != "rules")
+    described: list[Scheme | ClusterScheme] = [*by_kind, *load_cluster_schemes(company)]
+    described.sort(key=lambda scheme: (scheme.level != "behavioural", LEVELS.index(scheme.level)))
+    return [(scheme.name, scheme.title, scheme.question) for scheme in described]
+
+
+def _segments(title: str, question: str, rows: Sequence[Row], currency: str, bar_width: int) -> RenderableType:
+    grid = Grid(
+        title=Text.assemble((title, "bold"), f"  {question}"),
+        title_justify="left",
+        title_style="",
+        box=None,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    grid.add_column("Segment", width=42 if bar_width else 24, overflow="fold")
+    for name, width in (
+        ("Customers", 9),
+        ("Share", 6),
+        ("", bar_width),
+        (f"Spend {currency}", 14),
+        ("Share", 6),
+        ("", bar_width),
+        ("Last order", 11),
+    ):
+        if width:
+            grid.add_column(name, justify="right" if name else "left", no_wrap=True, width=width)
+    for row in rows:
+        grid.add_row(*(cell for cell in _cells(row, bar_width) if cell is not None), style="dim" if row["customer_count"] == 0 else "")
+    return Group(grid, Text())
+
+
+def _cells(row: Row, bar_width: int) -> tuple[RenderableType | None, ...]:
+    recency = row["mean_recency_days"]
+    return (
+        row["title"],
+        f"{row['customer_count']:,}",
+        _percent(row["customer_share"]),
+        _bar(row["customer_share"], "cyan", bar_width),
+        f"{row['spend_amount']:,.0f}",
+        _percent(row["spend_share"]),
+        _bar(row["spend_share"], "yellow", bar_width),
+        "-" if recency is None else f"{recency:,.0f} d ago",
+    )
+
+
+def _bar(share: float | None, color: str, width: int) -> Text | None:
+    if not width:
+        return None
+    eighths = round(max(share or 0, 0) * width * 8)
+    return Text("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip(), style=color)
+
+
+def _rejected(lake: Lake, day: date) -> RenderableType:
+    rows = lake.read(REJECTED_ROWS, day=day).select(["source_table", "rule"]) if day in lake.nights(REJECTED_ROWS) else None
+    if rows is None or rows.num_rows == 0:
+        return Text("No row was rejected.\n")
+    grid = Grid(
+        title=f"Rejected rows: {rows.num_rows:,}", title_style="bold", title_justify="left", box=None, pad_edge=False, collapse_padding=True
+    )
+    for name in ("Table", "Rule it broke"):
+        grid.add_column(name)
+    grid.add_column("Rows", justify="right")
+    for row in _counted(rows):
+        grid.add_row(row["source_table"], row["rule"].replace("_", " "), f"{row['rule_count']:,}")
+    return Group(grid, Text())
+
+
+def _gates(lake: Lake, day: date) -> Iterator[RenderableType]:
+    record = stored_gates(lake, day)
+    if record:
+        yield Text(f"{gates_line(record.results)}\n")
+
+
+def _counted(rows: pa.Table) -> list[Row]:
+    counts: list[Row] = rows.group_by(["source_table", "rule"]).aggregate([("rule", "count")]).to_pylist()
+    return sorted(counts, key=lambda row: (row["source_table"], -row["rule_count"], row["rule"]))
+
+
+def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
+    root, segments, programs = _shown(lake.root), _segments_file(lake, day), Path(sys.executable).parent
+    return Text.assemble(
+        ("Where it is\n", "bold"),
+        f"  {_what_is_live(lake, day)}\n",
+        f"  {segments}, and segment_profiles, customer_features likewise\n",
+        f"  {root}/segments.sqlite, the same as tables with their history\n" if company.target.kind == "sqlite" else "",
+        f"  {root}/reports/day={day}/validation.html, what each check found\n",
+        ("Try next\n", "bold"),
+        f"  {_shown(programs / 'python')} -c \"import pandas; print(pandas.read_parquet('{segments}'))\"\n",
+        f"  {_shown(programs / 'segments')} run --company {_shown(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
+    )
+
+
+def _live_day(lake: Lake) -> date | None:
+    published = current_publication(lake)
+    return published.day if published else None
+
+
+def _what_is_live(lake: Lake, day: date) -> str:
+    live = _live_day(lake)
+    return "This night is live." if live == day else f"This night is not published: {live or 'nothing'} stays live."
+
+
+def _segments_file(lake: Lake, day: date) -> str:
+    """Return where the night's segments are: what is live, or the day's partition when another day is live."""
+    path = lake.root / "current" / f"{CUSTOMER_SEGMENTS.name}.parquet" if _live_day(lake) == day else lake.path(CUSTOMER_SEGMENTS, day=day)
+    return _shown(path)
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"

@@ -1,0 +1,100 @@
+"""What is told of every segment a customer can be in: a statement for size and character, rows for what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+from sqlglot import exp
+
+from pipeline.definitions.schemes import ClusterScheme, Scheme, Segment
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
+from pipeline.models.clusters import UNCLUSTERED, ClusterModel, NotFitted, translated_title
+
+UNCLUSTERED_TITLE = "Not clustered"
+Models = Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
+
+
+def profiles_statement(schemes: Sequence[Scheme], models: Models) -> exp.Query:
+    """Return the statement of segment_profiles; it reads customer_features and customer_segments.
+
+    Segments that are values come after the defined ones of their scheme, by name.
+    """
+    columns = ["scheme", "segment", "title", "position"]
+    rows = exp.values(_defined_segments(schemes, models), alias="defined", columns=columns)
+    defined: exp.Query = exp.select("*").from_(rows)
+    if any(scheme.kind == "values" for scheme in schemes):
+        defined = exp.union(defined, _values([scheme for scheme in schemes if scheme.kind == "values"]), distinct=False)
+    query = statement(SEGMENT_PROFILES.name).copy()
+    for table in query.find_all(exp.Table):
+        if table.name == "defined_segments":
+            table.replace(exp.alias_(defined.subquery(), table.alias, table=True))
+    return query
+
+
+def strategy_rows(
+    schemes: Sequence[Scheme], segments: Iterable[tuple[str, str, str]], language: str, clusters: Sequence[ClusterScheme] = ()
+) -> pa.Table:
+    """Return the rows of segment_strategies, sorted by its key: each of `segments` in each language that any scheme is translated into.
+
+    `segments` are (scheme, segment, title) as profiled, `language` is the company's; the card of a scheme stands for those of its
+    values that have none.
+    """
+    by_name = {scheme.name: scheme for scheme in schemes}
+    clustered = {scheme.name: scheme for scheme in clusters}
+    languages = {language}.union(*(scheme.languages for scheme in schemes), *(scheme.languages for scheme in clusters))
+    rows = [
+        _card(by_name[name], segment, title, each) if name in by_name else _clustered(clustered.get(name), name, segment, title, each)
+        for name, segment, title in segments
+        for each in languages
+    ]
+    return pa.Table.from_pylist(
+        sorted(rows, key=lambda row: [row[name] for name in SEGMENT_STRATEGIES.key]), schema=SEGMENT_STRATEGIES.schema
+    )
+
+
+def _card(scheme: Scheme, value: str, title: str, language: str) -> dict[str, object]:
+    """Return what a segment, such as a value that no definition names, is called in `language`, and its card where there is one."""
+    segment = next((segment for segment in scheme.segments if segment.id == value), Segment(value, title, ""))
+    named = _named(scheme.name, value, language, segment.titles.get(language, segment.title))
+    strategy = segment.strategy or scheme.strategy
+    if strategy is None:
+        return named
+    return {**named, **strategy.texts(language), "priority": strategy.priority, "budget_share": strategy.budget_share}
+
+
+def _clustered(scheme: ClusterScheme | None, name: str, cluster: str, title: str, language: str) -> dict[str, object]:
+    return _named(name, cluster, language, translated_title(title, scheme.features if scheme else (), language))
+
+
+def _named(scheme: str, segment: str, language: str, title: str) -> dict[str, object]:
+    return {"scheme": scheme, "segment": segment, "language": language, "title": title}
+
+
+def _values(schemes: Sequence[Scheme]) -> exp.Query:
+    """Return the segments that are values of customers, which no definition names."""
+    named = exp.or_(*(_is_value(scheme) for scheme in schemes))
+    found = exp.select("scheme", "segment").distinct().from_(CUSTOMER_SEGMENTS.name).where(named)
+    order = exp.Window(
+        this=exp.RowNumber(), partition_by=[exp.column("scheme")], order=exp.Order(expressions=[exp.Ordered(this=exp.column("segment"))])
+    )
+    place = exp.Add(this=order, expression=exp.Literal.number(max(len(scheme.segments) for scheme in schemes)))
+    return exp.select("scheme", "segment", exp.alias_(exp.column("segment"), "title"), exp.alias_(place, "position")).from_(
+        found.subquery("found")
+    )
+
+
+def _is_value(scheme: Scheme) -> exp.Expr:
+    names = [exp.Literal.string(segment.id) for segment in scheme.segments]
+    is_named = exp.In(this=exp.column("segment"), expressions=names)
+    return exp.and_(exp.column("scheme").eq(exp.Literal.string(scheme.name)), exp.not_(is_named))
+
+
+def _defined_segments(schemes: Sequence[Scheme], models: Models) -> list[tuple[str, str, str, int]]:
+    """Return (scheme, segment, title, position) of everything that a definition or a model names."""
+    titles = [(scheme.name, [(segment.id, segment.title) for segment in scheme.segments]) for scheme in schemes]
+    for scheme, model in models:
+        clusters = [] if isinstance(model, NotFitted) else [(cluster.id, cluster.title) for cluster in model.clusters]
+        titles.append((scheme.name, [*clusters, (UNCLUSTERED, UNCLUSTERED_TITLE)]))
+    return [(name, segment, title, place) for name, pairs in titles for place, (segment, title) in enumerate(pairs, 1)]

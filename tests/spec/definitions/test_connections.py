@@ -1,0 +1,73 @@
+"""Where the URI of a database comes from, and how it is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.definitions.connections import from_environment, redacted
+from pipeline.errors import ConfigError
+
+OURS, AIRFLOW = "SEGMENTS_CONNECTION_SHOP_DB", "AIRFLOW_CONN_SHOP_DB"
+
+
+@pytest.fixture(autouse=True)
+def _no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (OURS, AIRFLOW):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_our_variable_wins_over_the_one_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(AIRFLOW, "postgres://theirs/x")
+    monkeypatch.setenv(OURS, "host=h dbname=x")
+    assert from_environment("shop-db") == "host=h dbname=x"
+
+
+@pytest.mark.parametrize(
+    ("value", "uri"),
+    [
+        ("postgres://u:p%40@h:5432/x", "postgresql://u:p%40@h:5432/x"),
+        ("postgres://h/x?sslmode=require&__extra__=%7B%7D&options=-c+a%3Db", "postgresql://h/x?sslmode=require&options=-c%20a%3Db"),
+        (json.dumps({"conn_type": "postgres", "host": "h", "login": "u", "password": "p@/ :", "schema": "x", "port": 5432}),
+         "postgresql://u:p%40%2F%20%3A@h:5432/x"),
+        (json.dumps({"conn_type": "postgres", "host": "h", "extra": '{"sslmode": "verify-full", "nested": {}}'}),
+         "postgresql://h/?sslmode=verify-full"),
+        (json.dumps({"host": "h", "login": "u", "extra": {"connect_timeout": 3}}), "postgresql://u@h/?connect_timeout=3"),
+    ],
+)  # fmt: skip
+def test_a_connection_of_airflow_becomes_a_uri(monkeypatch: pytest.MonkeyPatch, value: str, uri: str) -> None:
+    monkeypatch.setenv(AIRFLOW, value)
+    assert from_environment("shop db") == uri
+
+
+def test_a_connection_that_nobody_set_names_the_variable_to_set() -> None:
+    with pytest.raises(ConfigError) as refused:
+        from_environment("shop.db")
+    assert OURS in refused.value.todo
+    assert AIRFLOW in refused.value.todo
+
+
+@pytest.mark.parametrize("value", ["{s3cret", '{"host": 1, "extra": "s3cret"}', "{}s3cret", '{"extra": [1]}'])
+def test_a_connection_that_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(AIRFLOW, value)
+    with pytest.raises(ConfigError) as refused:
+        from_environment("shop-db")
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://u:s3cret@h:5432/x?password=s3cret", "postgresql://h:5432/x"),
+        ("postgresql://u:s3cret@/x?host=/run", "postgresql:///x"),
+        ("postgresql://s3cret@h/x#s3cret", "postgresql://h/x"),
+        ("postgresql://u:p@h:s3cret/x", "***"),
+        ("postgresql://u:s3/cret@h/x", "***"),
+        ("host=h password=s3cret", "***"),
+        ("password=s3cret://x", "***"),
+        ("", "***"),
+    ],
+)
+def test_a_uri_is_shown_without_user_password_and_parameters(uri: str, shown: str) -> None:
+    assert redacted(uri) == shown

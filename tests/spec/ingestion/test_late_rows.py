@@ -1,0 +1,239 @@
+"""Rows that the source learned, changed or dropped after their day was read: inside the lookback, before it, and on request."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from support.extractions import Shop, a_customer, a_line, a_shop_folder, order_ids, run_extract, write_files
+from support.nights import night_environment, run_night, tree_bytes, write_shop
+
+from pipeline.definitions.company import Company, load_company
+from pipeline.errors import ConfigError, GateClosed
+from pipeline.lake.lake import Lake, Version
+from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
+from pipeline.operations import steps
+
+FIRST, LAST, NEXT = date(2024, 3, 10), date(2024, 3, 20), date(2024, 3, 21)
+Row = dict[str, Any]
+
+
+def sold(order: int, day: int, **given: Any) -> Row:
+    return a_line(order, f"2024-03-{day:02} 12:00", **given)
+
+
+LINES = [sold(number, 1 + number) for number in range(19)]
+
+
+def read(company: Company, lake: Lake, day: date, lines: list[Row], **options: Any) -> None:
+    write_files(company, Shop([a_customer(1)], lines))
+    run_extract(company, lake, day, **options)
+
+
+def late(lake: Lake, night: date = NEXT) -> dict[int, tuple[Any, ...]]:
+    """Return by day of March what source and lake have: rows, rows, amount, amount."""
+    return {row.pop("event_day").day: tuple(row.values()) for row in lake.read(LATE_DAYS, day=night).to_pylist()}
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    return a_shop_folder(tmp_path / "shop", first_day=date(2024, 3, 1))
+
+
+@pytest.fixture
+def lake(company: Company, tmp_path: Path) -> Lake:
+    """Return a lake that has read every line up to LAST."""
+    lake = Lake(tmp_path / "lake")
+    for day in (FIRST, LAST):
+        read(company, lake, day, LINES)
+    return lake
+
+
+# What a night says of days that it does not read
+
+
+def test_nothing_is_late_while_the_source_only_grows(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, [*LINES, sold(99, 21)])
+    assert [late(lake, night) for night in (FIRST, LAST, NEXT)] == [{}, {}, {}]
+
+
+def test_late_vanished_and_changed_lines_before_the_lookback_are_counted_and_named_and_leave_what_is_known(
+    company: Company, lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = tree_bytes(lake, "tables/raw_order_lines")
+    changed = [*LINES[:6], {**LINES[6], "paid": Decimal("4.50")}, *LINES[8:], sold(50, 4), sold(51, 4), sold(52, 5)]
+    with caplog.at_level(logging.WARNING):
+        read(company, lake, NEXT, changed)
+    price = Decimal("9.9900")
+    assert late(lake) == {
+        4: (3, 1, 3 * price, price),
+        5: (2, 1, 2 * price, price),
+        7: (1, 1, Decimal("4.5000"), price),
+        8: (0, 1, Decimal(0), price),
+    }
+    assert (
+        "3 late lines and 1 vanished line and 1 changed amount of 4 days before the lookback, 2024-03-04 to 2024-03-08: "
+        "segments backfill --reread --from 2024-03-04 --to 2024-03-08"
+    ) in caplog.text
+    after = tree_bytes(lake, "tables/raw_order_lines")
+    assert {name: content for name, content in after.items() if "known=2024-03-21" not in name} == before
+    assert [version.day for version in lake.versions(RAW_ORDER_LINES) if version.known == NEXT] == [NEXT]
+
+
+def test_a_late_line_inside_the_lookback_is_read_and_not_called_late(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, [*LINES, sold(50, 19)])
+    assert late(lake) == {}
+    assert order_ids(lake, date(2024, 3, 19), NEXT) == ["o18", "o50"]
+
+
+def test_days_that_a_night_caught_up_on_are_not_called_late(company: Company, lake: Lake) -> None:
+    later = date(2024, 3, 27)
+    read(company, lake, later, [*LINES, sold(50, 22), sold(51, 23), sold(52, 20)])
+    assert late(lake, later) == {20: (1, 0, Decimal("9.9900"), Decimal(0))}
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, []), (1, [18]), (12, [7, 18]), (10**6, [1, 7, 18])])
+def test_a_night_looks_back_as_far_as_the_company_says_and_never_before_its_first_day(
+    tmp_path: Path, lake: Lake, days: int, expected: list[int]
+) -> None:
+    company = a_shop_folder(tmp_path / "shop", first_day=date(2024, 3, 1), late_check_days=days)
+    lines = [*LINES, *(sold(60 + day, day) for day in (1, 7, 18)), a_line(90, "2024-02-29 12:00"), a_line(91, None)]
+    read(company, lake, NEXT, lines)
+    assert list(late(lake)) == expected
+
+
+def test_a_night_run_out_of_turn_compares_with_all_that_is_known_by_now(company: Company, lake: Lake) -> None:
+    mended = [*LINES, sold(50, 12)]
+    read(company, lake, NEXT, mended, since=date(2024, 3, 12))
+    read(company, lake, date(2024, 3, 18), mended)
+    assert late(lake, date(2024, 3, 18)) == {}
+
+
+def test_a_day_whose_stored_partition_is_damaged_is_named(company: Company, lake: Lake) -> None:
+    lake.path(RAW_ORDER_LINES, day=date(2024, 3, 5), known=FIRST).write_bytes(b"torn")
+    read(company, lake, NEXT, LINES)
+    assert late(lake) == {5: (1, None, Decimal("9.9900"), None)}
+
+
+def test_a_night_that_is_not_read_again_keeps_what_it_said(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, [*LINES, sold(50, 4)])
+    before = tree_bytes(lake, "tables/late_days")
+    read(company, lake, NEXT, [*LINES, sold(50, 4), sold(51, 5)])
+    assert tree_bytes(lake, "tables/late_days") == before
+    read(company, lake, NEXT, [*LINES, sold(50, 4), sold(51, 5)], reread=True)
+    assert list(late(lake)) == [4, 5]
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Apia", "America/Santiago", "Asia/Kathmandu"])
+def test_a_source_counts_days_as_the_lake_cuts_them(tmp_path: Path, zone: str) -> None:
+    company = a_shop_folder(tmp_path / "shop", first_day=date(2024, 3, 1), zone=ZoneInfo(zone))
+    lake = Lake(tmp_path / "lake")
+    quarters = [datetime(2024, 3, 9, tzinfo=UTC) + n * timedelta(minutes=15) for n in range(96 * 3)]
+    lines = [a_line(number, at) for number, at in enumerate(quarters)]
+    for night in (date(2024, 3, 15), date(2024, 3, 19)):
+        read(company, lake, night, lines)
+    assert late(lake, date(2024, 3, 19)) == {}
+
+
+# Reading further back on request
+
+
+def test_reading_since_a_day_learns_what_differs_from_there_on_and_rereading_the_night_reads_as_far(company: Company, lake: Lake) -> None:
+    mended = [*LINES, sold(50, 4), sold(51, 12)]
+    read(company, lake, NEXT, mended, since=date(2024, 3, 12))
+    assert [version.day.day for version in lake.versions(RAW_ORDER_LINES) if version.known == NEXT] == [12, 21]
+    assert list(late(lake)) == [4]
+    read(company, lake, NEXT, [*mended, sold(52, 13)], reread=True)
+    assert order_ids(lake, date(2024, 3, 13), NEXT) == ["o12", "o52"]
+    firsts = [row["first_day"] for row in lake.read(EXTRACTIONS, day=NEXT).to_pylist() if row["first_day"]]
+    assert firsts == [date(2024, 3, 12)]
+
+
+def test_reading_since_a_day_inside_the_window_reads_no_less_than_before(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, LINES)
+    read(company, lake, NEXT, [*LINES, sold(50, 19)], since=NEXT)
+    assert order_ids(lake, date(2024, 3, 19), NEXT) == ["o18", "o50"]
+
+
+def test_a_first_night_read_since_a_day_still_reads_everything(company: Company, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "other")
+    read(company, lake, NEXT, LINES, since=date(2024, 3, 15))
+    assert order_ids(lake, date(2024, 3, 1), NEXT) == ["o0"]
+
+
+def test_what_is_read_since_a_day_never_changes_what_later_nights_know(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, [*LINES, sold(50, 12)], since=date(2024, 3, 12))
+    read(company, lake, date(2024, 3, 20), [], since=date(2024, 3, 12))
+    assert order_ids(lake, date(2024, 3, 12), NEXT) == ["o11", "o50"]
+
+
+def test_reading_since_a_day_before_the_company_began_reads_since_its_first_day(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, [*LINES, sold(50, 2)], since=date(1, 1, 5))
+    assert order_ids(lake, date(2024, 3, 2), NEXT) == ["o1", "o50"]
+    assert late(lake) == {}
+
+
+def test_what_a_failed_attempt_stored_is_read_again_by_the_next_one_whatever_it_is_asked(company: Company, lake: Lake) -> None:
+    read(company, lake, NEXT, [{**line, "paid": Decimal(500)} for line in LINES], since=date(2024, 3, 5))
+    lake.remove(EXTRACTIONS, day=NEXT)  # as validation leaves a night that it stopped
+    read(company, lake, NEXT, LINES)
+    versions = lake.versions_known(RAW_ORDER_LINES, through=NEXT, known=NEXT)
+    paid = {
+        row["net_amount"] for version in versions for row in lake.read(RAW_ORDER_LINES, day=version.day, known=version.known).to_pylist()
+    }
+    assert paid == {Decimal("9.99")}
+
+
+def test_a_night_cannot_be_read_since_a_later_day(company: Company, lake: Lake) -> None:
+    before = tree_bytes(lake, "tables")
+    with pytest.raises(ConfigError, match=r"night 2024-03-20 cannot be read since 2024-03-21"):
+        run_extract(company, lake, LAST, since=NEXT)
+    assert tree_bytes(lake, "tables") == before
+
+
+def test_a_line_whose_day_moved_by_more_than_the_lookback_is_shown_on_both_days_and_mended_by_reading_them(
+    company: Company, lake: Lake
+) -> None:
+    moved = [*LINES[:4], sold(4, 13), *LINES[5:]]
+    read(company, lake, NEXT, moved)
+    assert {day: counts[:2] for day, counts in late(lake).items()} == {5: (0, 1), 13: (2, 1)}
+    read(company, lake, NEXT, moved, since=date(2024, 3, 5))
+    assert late(lake) == {}
+    assert [order_ids(lake, date(2024, 3, day), NEXT) for day in (5, 13)] == [[], ["o12", "o4"]]
+    assert [order_ids(lake, date(2024, 3, day), LAST) for day in (5, 13)] == [["o4"], ["o12"]]
+
+
+def test_a_night_read_since_an_old_day_counts_its_late_order(tmp_path: Path) -> None:
+    orders = [f"o{day},1,c1,2024-03-{day:02} 12:00:00,1,5,tea" for day in range(1, 12)]
+    shop = write_shop(tmp_path / "shop", orders, customers=["c1"])
+    lake = Lake(tmp_path / "lake")
+    for day in (FIRST, date(2024, 3, 11)):
+        run_night(shop, lake, day)
+    write_shop(shop, [*orders, "late,1,c1,2024-03-02 12:00:00,1,5,tea"], customers=["c1"])
+    with night_environment(shop, lake):
+        steps.extract("2024-03-11", since="2024-03-02")
+    run_night(shop, lake, date(2024, 3, 11))
+    [features] = lake.read(load_company(shop).table(CUSTOMER_FEATURES), day=date(2024, 3, 11)).to_pylist()
+    assert (features["order_count"], features["spend_amount"]) == (12, Decimal(60))
+    assert Version(date(2024, 3, 2), date(2024, 3, 11)) in lake.versions(RAW_ORDER_LINES)
+
+
+def test_an_older_night_that_a_stricter_limit_stops_keeps_what_it_knew(tmp_path: Path) -> None:
+    orders = [f"o{day},1,c1,2024-03-{day:02} 12:00:00,1,5,tea" for day in range(1, 12)]
+    orders.append("nobody,1,,2024-03-10 12:00:00,1,5,tea")
+    lake, shop = Lake(tmp_path / "lake"), tmp_path / "shop"
+    write_shop(shop, orders, customers=["c1"], settings="[gates]\nrejected_share_limit = 0.5\n")
+    for day in (FIRST, date(2024, 3, 11)):
+        run_night(shop, lake, day)
+    before = tree_bytes(lake, "tables/raw_order_lines", "tables/extractions", "tables/customer_features")
+    write_shop(shop, [*orders, "late,1,c1,2024-03-09 12:00:00,1,5,tea"], customers=["c1"], settings="[gates]\nrejected_share_limit = 0\n")
+    with pytest.raises(GateClosed):
+        run_night(shop, lake, FIRST)
+    (shop / "company.toml").write_text((shop / "company.toml").read_text().replace("limit = 0", "limit = 0.5"))
+    run_night(shop, lake, FIRST)
+    assert tree_bytes(lake, "tables/raw_order_lines", "tables/extractions", "tables/customer_features") == before

@@ -1,0 +1,96 @@
+"""Groups are found wherever they show, and none are made up where customers differ in degree alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from support.builders import a_company
+
+from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
+from pipeline.models.clusters import ClusterModel, NotFitted, fit, places
+from pipeline.models.clusters.preparation import Numbers
+from pipeline.models.clusters.unimodality import has_peaks, spread_ties
+from pipeline.models.refits.verdict import rand_index
+
+DAY = date(2024, 3, 31)
+
+
+@pytest.fixture(scope="module")
+def scheme() -> ClusterScheme:
+    [found] = load_cluster_schemes(a_company(Path("no such folder")))
+    return found
+
+
+def customers_at(points: Numbers, scheme: ClusterScheme) -> pa.Table:
+    """Return customers whose features, transformed as the scheme says, are the columns of `points`."""
+    columns = {
+        feature.name: np.expm1(column) if feature.transform == "log1p" else column
+        for feature, column in zip(scheme.features, points.T, strict=True)
+    }
+    columns["order_day_count"] = np.maximum(columns["order_day_count"], 1)
+    return pa.table({"customer_id": [f"c{number:05}" for number in range(len(points))], **columns})
+
+
+def groups_in(telling: int, *, customers: int = 600, seed: int = 3) -> tuple[Numbers, np.ndarray]:
+    """Return three groups apart in so many of seven features, which are otherwise related noise; and the group of each point."""
+    random = np.random.default_rng(seed)
+    group = random.integers(0, 3, customers)
+    points = random.normal(size=(customers, 7)) + random.normal(size=(customers, 1))
+    for place in range(telling):
+        points[:, place + 2] = random.permutation(3)[group] * 6 + random.normal(size=customers)
+    return points / 2 + 6, group
+
+
+@pytest.mark.parametrize("telling", [1, 2, 3])
+def test_groups_that_show_in_a_few_of_seven_features_are_found_again(scheme: ClusterScheme, telling: int) -> None:
+    points, group = groups_in(telling)
+    customers = customers_at(points, scheme)
+    model = fit(customers, scheme, day=DAY)
+    assert isinstance(model, ClusterModel), model
+    assert rand_index(group, places(customers, model)) > 0.95
+    assert [feature.name for feature in model.features] == [feature.name for feature in scheme.features[2 : 2 + telling]]
+
+
+def related(random: np.random.Generator) -> Numbers:
+    return np.asarray(0.8 * random.normal(size=(1_000, 1)) + 0.6 * random.normal(size=(1_000, 7)))
+
+
+STRUCTURELESS: dict[str, Callable[[np.random.Generator], Numbers]] = {
+    "independent": lambda random: random.normal(8, 1, (1_000, 7)),
+    "related": lambda random: related(random) + 8,
+    "related, with heavy tails": lambda random: np.exp(related(random)),
+    "half with one order": lambda random: np.maximum(related(random) + 0.7, 0.7) + 2,
+    "nearly all zero": lambda random: np.where(random.random((1_000, 7)) < 0.7, 0, random.beta(1, 2, (1_000, 7))),
+    "steps": lambda random: np.log(random.geometric(0.4, (1_000, 7)) + 1.0),
+}
+
+
+@pytest.mark.parametrize("kind", STRUCTURELESS)
+def test_customers_who_differ_in_degree_alone_are_not_clustered(scheme: ClusterScheme, kind: str) -> None:
+    points = STRUCTURELESS[kind](np.random.default_rng(4))
+    model = fit(customers_at(points, scheme), scheme, day=DAY)
+    assert isinstance(model, NotFitted)
+    assert model.reason.startswith("no stable clusters")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (lambda random: random.normal(size=2_000), False),
+        (lambda random: random.lognormal(size=2_000), False),
+        (lambda random: np.log(random.geometric(0.4, 2_000) + 1.0), False),
+        (lambda random: np.where(random.random(2_000) < 0.6, 0.0, random.random(2_000)), False),
+        (lambda random: random.choice([0.0, 4.0], 2_000) + random.normal(size=2_000), True),
+        (lambda random: np.where(random.random(2_000) < 0.2, random.integers(30, 40, 2_000), random.integers(1, 4, 2_000)), True),
+    ],
+    ids=["bell", "skewed", "steps of a logarithm", "many zeros", "two bells", "few orders and many"],
+)
+def test_hollows_make_peaks_and_skew_and_steps_do_not(values: Callable[[np.random.Generator], Numbers], *, expected: bool) -> None:
+    random = np.random.default_rng(5)
+    [column] = spread_ties(np.asarray(values(random), dtype=np.float64)[:, None], random).T
+    assert has_peaks(column, random) is expected

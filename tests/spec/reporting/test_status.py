@@ -1,0 +1,243 @@
+"""What `segments status` says of a lake, and the exit code that a monitor goes by."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.nights import night_environment, run_night, write_shop
+from support.published_nights import no_connections
+
+from pipeline.cli import main
+from pipeline.definitions.company import load_company
+from pipeline.errors import GateClosed, PipelineError
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import EXTRACTIONS
+from pipeline.operations import steps
+from pipeline.publication.rollback import roll_back
+
+GOOD, NEXT, LATER = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3)
+ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Give the root logger back as it was: a command line sets it up for its process."""
+    handlers = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = handlers
+
+
+@pytest.fixture(scope="module")
+def good_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("good")
+    run_night(write_shop(folder / "shop", ORDERS, customers=[f"c{n}" for n in range(7)]), Lake(folder / "lake"), GOOD)
+    return folder
+
+
+@pytest.fixture
+def shop(good_night: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(good_night / "shop", tmp_path / "shop")
+
+
+@pytest.fixture
+def published(good_night: Path, tmp_path: Path) -> Lake:
+    return Lake(shutil.copytree(good_night / "lake", tmp_path / "lake", symlinks=True))
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, lake: Lake, *words: str) -> tuple[int, str]:
+    """Return the exit code of `segments status` and what it printed."""
+    monkeypatch.setattr("sys.argv", ["segments", "status", *words])
+    with night_environment(shop, lake), pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0), capsys.readouterr().out
+
+
+def status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, lake: Lake) -> dict[str, Any]:
+    code, text = asked(monkeypatch, capsys, shop, lake, "--json")
+    content: dict[str, Any] = json.loads(text)
+    assert content["exit_code"] == code
+    return content
+
+
+def test_a_lake_without_nights_is_not_finished_and_nothing_is_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, lake: Lake
+) -> None:
+    code, text = asked(monkeypatch, capsys, shop, Lake(lake.root.parent / "nothing"))
+    assert code == 7
+    assert "no night was run yet" in text
+    assert not (lake.root.parent / "nothing").exists()
+
+
+def test_a_published_night_is_live_and_ends_with_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    found = status(monkeypatch, capsys, shop, published)
+    assert found["exit_code"] == 0
+    assert (found["live"]["day"], found["newest"]["day"], found["newest"]["outcome"]) == ("2024-03-01", "2024-03-01", "live")
+    assert found["live"]["rows"]["customer_features"] == 7
+    assert found["bytes"]["tables"] == sum(path.stat().st_size for path in (published.root / "tables").rglob("*") if path.is_file())
+    code, text = asked(monkeypatch, capsys, shop, published)
+    assert code == 0
+    assert found["live"]["publication_id"] in text
+
+
+def test_a_night_that_is_still_under_way_is_not_finished(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    run_night(shop, published, NEXT, until="extract")
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["day"], found["newest"]["outcome"]) == (7, "2024-03-02", "not_finished")
+    assert found["live"]["day"] == "2024-03-01"
+
+
+def test_a_night_begun_before_a_rollback_is_refused_until_it_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    run_night(shop, published, NEXT)
+    run_night(shop, published, LATER, until="extract")
+    roll_back(load_company(shop), published, connections=no_connections)
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["day"], found["newest"]["outcome"]) == (6, "2024-03-03", "refused")
+    with night_environment(shop, published):
+        steps.extract(LATER.isoformat())
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (7, "not_finished")
+
+
+def test_a_night_whose_source_could_not_be_read_was_begun_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    (shop / "data" / "orders.csv").unlink()
+    with night_environment(shop, published), pytest.raises(PipelineError):
+        steps.extract(NEXT.isoformat())
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["day"]) == (7, "2024-03-02")
+
+
+def test_a_night_with_too_many_rejected_rows_is_held_back_by_that_gate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.writelines(f"q{n},1,,2024-03-02 11:00:00,1,5,a\n" for n in range(30))
+    with pytest.raises(PipelineError):
+        run_night(shop, published, NEXT)
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (6, "gate_closed")
+    [closed] = [gate for gate in found["newest"]["gates"] if gate["state"] == "closed"]
+    assert (closed["gate"], closed["subject"], closed["limit"]) == ("rejected", "raw_order_lines", 0.05)
+    assert closed["measured"] > 0.5
+
+
+def test_a_gate_that_is_off_says_so_in_the_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "company.toml").open("a") as file:
+        file.write('[gates]\noff = ["rejected"]\n')
+    run_night(shop, published, NEXT)
+    found = status(monkeypatch, capsys, shop, published)
+    assert {gate["state"] for gate in found["newest"]["gates"] if gate["gate"] == "rejected"} == {"off"}
+
+
+def test_rejected_rows_can_be_let_pass_by_name_and_a_rerun_keeps_that(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.writelines(f"q{n},1,,2024-03-02 11:00:00,1,5,a\n" for n in range(30))
+    monkeypatch.setattr("sys.argv", ["segments", "run", "--day", str(NEXT), "--override-gate", "rejected", "--reason", "tills down"])
+    with night_environment(shop, published):
+        main_code = ended_with(main)
+    assert main_code == 0
+    capsys.readouterr()
+    run_night(shop, published, NEXT)
+    found = status(monkeypatch, capsys, shop, published)
+    assert found["newest"]["outcome"] == "live"
+    assert [gate["reason"] for gate in found["newest"]["gates"] if gate["state"] == "overridden"] == ["tills down"]
+
+
+def test_a_night_stopped_by_a_critical_rule_ends_with_4_and_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    (shop / "data" / "customers.csv").write_text("id\n")
+    with pytest.raises(PipelineError):
+        run_night(shop, published, NEXT)
+    code, text = asked(monkeypatch, capsys, shop, published)
+    assert code == 4
+    assert "raw_customers breaks `" in text
+
+
+def test_a_rerun_of_the_live_night_that_a_gate_holds_back_is_told_with_the_gate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "company.toml").open("a") as file:
+        file.write("[gates]\nsmallest_population = 1\nchurn_share_limit = 0.5\n")
+    text = (shop / "data" / "orders.csv").read_text()
+    (shop / "data" / "orders.csv").write_text(text.replace(",c1,", ",c2,").replace(",c3,", ",c2,").replace(",c4,", ",c2,"))
+    read_again(shop, published)
+    with pytest.raises(GateClosed):
+        run_night(shop, published, GOOD)
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (6, "rerun_gate_closed")
+    assert found["live"]["day"] == found["newest"]["day"] == "2024-03-01"
+    assert {gate["gate"] for gate in found["newest"]["gates"] if gate["state"] == "closed"} == {"churn"}
+    code, printed = asked(monkeypatch, capsys, shop, published)
+    assert code == 6
+    assert "its rerun is held back by a closed gate" in " ".join(printed.split())
+    (shop / "data" / "orders.csv").write_text(text)
+    read_again(shop, published)
+    run_night(shop, published, GOOD)
+    assert status(monkeypatch, capsys, shop, published)["newest"]["outcome"] == "live"
+
+
+def test_a_rerun_of_the_live_night_that_validation_stops_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    text = (shop / "data" / "orders.csv").read_text()
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.writelines(f"q{n},1,,2024-03-01 11:00:00,1,5,a\n" for n in range(30))
+    for customers, outcome in ((None, (6, "rerun_gate_closed")), ("id\n", (4, "rerun_stopped"))):
+        if customers:
+            (shop / "data" / "customers.csv").write_text(customers)
+            (shop / "data" / "orders.csv").write_text(text)
+        read_again(shop, published)
+        with night_environment(shop, published), pytest.raises(PipelineError):
+            steps.validate(GOOD.isoformat())
+        found = status(monkeypatch, capsys, shop, published)
+        assert (found["exit_code"], found["newest"]["outcome"]) == outcome
+
+
+def test_a_rerun_of_the_live_night_whose_reading_broke_off_is_not_finished(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    published.remove(EXTRACTIONS, day=GOOD)
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (7, "rerun_not_finished")
+
+
+def test_a_limit_that_is_lowered_later_says_nothing_of_the_night_that_is_live(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.write("q1,1,,2024-03-02 11:00:00,1,5,a\n")
+    (shop / "company.toml").write_text(f"{(shop / 'company.toml').read_text()}[gates]\nrejected_share_limit = 0.9\n")
+    run_night(shop, published, NEXT)
+    (shop / "company.toml").write_text((shop / "company.toml").read_text().replace("0.9", "0.01"))
+    found = status(monkeypatch, capsys, shop, published)
+    assert (found["exit_code"], found["newest"]["outcome"]) == (0, "live")
+
+
+def read_again(shop: Path, lake: Lake) -> None:
+    with night_environment(shop, lake):
+        steps.extract(GOOD.isoformat(), reread=True)
+
+
+def ended_with(command: Any) -> int:
+    with pytest.raises(SystemExit) as ended:
+        command()
+    return int(ended.value.code or 0)

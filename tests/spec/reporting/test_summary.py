@@ -1,0 +1,66 @@
+"""The summary says what a marketing person asks first, in a narrow and in a wide terminal."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from support.nights import night_environment, run_night, write_shop
+
+from pipeline.definitions.company import load_company
+from pipeline.lake.lake import Lake
+from pipeline.reporting.summary import print_summary
+
+NIGHT = date(2024, 3, 31)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    orders = [f"o{n},1,c{n % 9},2024-03-{n % 28 + 1:02} 10:00:00,1,{n}.50,a" for n in range(1, 60)]
+    folder = write_shop(tmp_path_factory.mktemp("shop"), [*orders, "x1,1,,2024-03-31 10:00:00,1,5,a"], customers=["c1", "new"])
+    run_night(folder, Lake(folder / "lake"), NIGHT)
+    return folder
+
+
+def summary(shop: Path, *, width: int, day: date = NIGHT) -> str:
+    console = Console(width=width, record=True, quiet=False, force_terminal=False, file=(shop / "shown").open("w"))
+    with night_environment(shop, Lake(shop / "lake")):
+        print_summary(load_company(shop), Lake(shop / "lake"), day, console=console)
+    console.file.close()
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_it_names_customers_segments_money_and_rejected_rows(shop: Path, width: int) -> None:
+    text = summary(shop, width=width)
+    assert "9 customers and 1 prospects" in text
+    assert "1,799.50 EUR net of refunds" in " ".join(text.replace("│", " ").split())
+    assert all(title in text for title in ("Champions", "Lifecycle", "Value tiers", "Behaviour clusters"))
+    assert "customer id is given" in text
+    assert "…" not in text
+
+
+def test_it_says_where_the_segments_are_and_what_to_try_next(shop: Path) -> None:
+    text = summary(shop, width=120)
+    assert "current/customer_segments.parquet" in text
+    assert "--day 2024-03-30" in text
+
+
+def test_an_older_night_is_not_said_to_be_live(shop: Path) -> None:
+    lake = Lake(shop / "lake")
+    run_night(shop, lake, date(2024, 3, 30))
+    text = summary(shop, width=120, day=date(2024, 3, 30))
+    assert "current/customer_segments.parquet" not in text
+    assert "customer_segments/day=2024-03-30/part-0.parquet" in text.replace("\n", "")
+
+
+def test_a_scheme_of_many_segments_shows_the_largest_and_says_where_the_others_are(tmp_path: Path) -> None:
+    orders = [f"o{n},1,c{n},2024-03-{n % 28 + 1:02} 10:00:00,1,{n}.50,category {n % 20:02}" for n in range(100)]
+    again = [f"p{n},1,c{n},2024-03-29 10:00:00,1,{n}.50,category {n % 20:02}" for n in range(100)]
+    folder = write_shop(tmp_path, [*orders, *again], customers=["c1"])
+    run_night(folder, Lake(folder / "lake"), NIGHT)
+    text = summary(folder, width=120)
+    assert "and 11 smaller ones: segments catalog --scheme category_affinity" in text
+    assert text.count("category 0") + text.count("category 1") == 12

@@ -1,0 +1,1 @@
+"""What tests share: small companies and lakes, nights, kills, real services."""

@@ -1,0 +1,185 @@
+"""SIGKILL before the N-th event that changes a file or runs a statement, in a child forked for the purpose."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline.ingestion.validation import expectations
+
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.truncate"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+EVENTS = "events.txt"
+PATIENCE_SECONDS = 120
+# Two events of one kind differ in days, digests and random names only.
+VARIABLE = re.compile(r"tmp\w{8}|\d{4}-\d\d-\d\d(-[0-9a-f]{12})?|part-\d+")
+
+Work = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process at work; the one that forked it does not wait for it."""
+
+    pid: int
+
+    @property
+    def state(self) -> str:
+        """Return the letter of the process's state: T is stopped, Z has ended."""
+        return Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+
+    @property
+    def exit_status(self) -> int:
+        return int(Path(f"/proc/{self.pid}/stat").read_text("utf-8").split()[-1])
+
+    def reach(self, state: str) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (now := self.state) != state:
+            assert now != "Z", "it ended before"
+            assert time.monotonic() < deadline, f"it is {now}, not {state}"
+            time.sleep(0.01)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+
+@dataclass(frozen=True)
+class Killer:
+    """Fresh processes without threads, which fork the children that die: forking another one may hang."""
+
+    pool: ProcessPoolExecutor
+
+    def events(self, work: Work, root: Path) -> list[str]:
+        """Let `work` end in a copy of `root` and return its events, one word of their kind each."""
+        return self.pool.submit(_events, work, root).result()
+
+    def killed(self, work: Work, root: Path, points: Iterable[int]) -> list[Path]:
+        """Return a copy of `root` for each point, in which `work` was killed before the event of that number."""
+        return list(self.pool.map(partial(_killed, work, root), points))
+
+    def killed_everywhere(self, work: Work, root: Path) -> list[Path]:
+        return self.killed(work, root, range(1, len(self.events(work, root)) + 1))
+
+    def killed_at_some(self, work: Work, root: Path, most: int) -> list[Path]:
+        """Return the lakes killed before at most that many events of kinds of their own; before all where KILL_EVERYWHERE is set."""
+        events = self.events(work, root)
+        every = range(1, len(events) + 1)
+        return self.killed(work, root, every if os.environ.get("KILL_EVERYWHERE") else some_of_each_kind(events, most))
+
+    def start(self, work: Work, root: Path) -> Child:
+        """Let `work` begin in `root` and return its process at once."""
+        return Child(self.pool.submit(_started, work, root).result())
+
+    def done(self, work: Work, roots: Iterable[Path]) -> None:
+        """Let `work` end in each of `roots`, in a child of its own."""
+        list(self.pool.map(partial(_done, work), roots))
+
+
+@contextmanager
+def killer() -> Iterator[Killer]:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), _load) as pool:
+        yield Killer(pool)
+
+
+def _load() -> None:
+    """Load what a night loads, once and not in every child; nothing of it starts a thread."""
+    for name in (
+        "pandas",
+        "pipeline.ingestion.extract",
+        "pipeline.features.features",
+        "pipeline.segmentation.memberships",
+        "pipeline.publication.rollback",
+        "pipeline.ingestion.validate",
+    ):
+        import_module(name)
+    expectations._batch_definition()
+    gc.freeze()  # a child that collects garbage would otherwise copy every page of what is loaded
+
+
+def some_of_each_kind(events: Sequence[str], most: int) -> list[int]:
+    """Return the numbers of the first events of at most `most` kinds, evenly over the run, the last kind among them."""
+    firsts = sorted({kind: number for number, kind in reversed(list(enumerate(events, 1)))}.values())
+    step = max(1, -(-len(firsts) // most))
+    return firsts[::-1][::step][::-1]
+
+
+def copied(root: Path, name: str) -> Path:
+    return Path(shutil.copytree(root, root.parent / name, symlinks=True))
+
+
+def _events(work: Work, root: Path) -> list[str]:
+    heard = copied(root, "heard")
+    assert _exit_status(work, heard, None) == 0
+    return (heard.parent / EVENTS).read_text("utf-8").splitlines()
+
+
+def _killed(work: Work, root: Path, fatal: int) -> Path:
+    lake = copied(root, f"killed-{fatal}")
+    assert _exit_status(work, lake, fatal) == -signal.SIGKILL, f"it ended before event {fatal}"
+    return lake
+
+
+def _done(work: Work, root: Path) -> None:
+    assert _exit_status(work, root, None) == 0, root.name
+
+
+def _started(work: Work, root: Path) -> int:
+    return os.fork() or _ended(work, root)
+
+
+def _exit_status(work: Work, root: Path, fatal: int | None) -> int:
+    child = os.fork() or _ended(lambda place: (_listen(place, fatal), work(place)), root)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _ended(work: Callable[[Path], object], root: Path) -> NoReturn:
+    """End this process with `work`: a forked child must not return into the pool."""
+    try:
+        work(root)
+    except BaseException:  # noqa: BLE001
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def _listen(root: Path, fatal: int | None) -> None:
+    """Number the events of this process; die before number `fatal`, if any; in the lake that is `heard`, write all down."""
+    numbers = count(1)
+    heard = (root.parent / EVENTS).open("w", encoding="utf-8", buffering=1) if root.name == "heard" else None
+
+    def live(kind: str) -> None:
+        if next(numbers) == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if heard:
+            heard.write(f"{kind}\n")
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        is_write = event == "open" and bool(arguments[2] & WRITING) and str(arguments[0]).startswith(str(root))
+        if is_write or event in CHANGES:
+            places = [str(place).removeprefix(str(root)) for place in arguments if isinstance(place, str | Path)]
+            live(VARIABLE.sub("", " ".join([event, *places])))
+
+    def connect(*arguments: Any, opened: Callable[..., sqlite3.Connection] = sqlite3.connect, **settings: Any) -> sqlite3.Connection:
+        connection = opened(*arguments, **settings)
+        connection.set_trace_callback(lambda statement: live(" ".join(statement.split()[:3])))
+        return connection
+
+    sqlite3.connect = connect
+    sys.addaudithook(hear)

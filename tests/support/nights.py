@@ -1,0 +1,74 @@
+"""Whole nights for tests: the same step functions that Airflow calls."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from pipeline.definitions.gate_limits import GATES
+from pipeline.lake.lake import Lake
+from pipeline.operations import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHOP = """
+name = "Shop"
+time_zone = "Europe/Berlin"
+currency = "EUR"
+first_day = 2024-01-01
+"""
+NO_GATES = f"[gates]\noff = {json.dumps(GATES)}\n"
+
+CUSTOMERS_SQL = "SELECT CAST(id AS VARCHAR) AS customer_id FROM customers"
+ORDER_LINES_SQL = """
+SELECT
+  order_id,
+  CAST(line AS BIGINT) AS line_number,
+  CAST(customer AS VARCHAR) AS customer_id,
+  CAST(sold_at AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS ordered_at,
+  CAST(pieces AS DECIMAL(18, 4)) AS quantity,
+  CAST(paid AS DECIMAL(18, 4)) AS net_amount,
+  category
+FROM orders
+"""
+
+
+def write_shop(folder: Path, orders: list[str], *, customers: list[str], settings: str = "") -> Path:
+    """Write a company folder of two CSV files; an order is `order_id,line,customer,sold_at,pieces,paid,category`."""
+    for name, text in {
+        "company.toml": SHOP + settings,
+        "sources/customers.sql": CUSTOMERS_SQL,
+        "sources/order_lines.sql": ORDER_LINES_SQL,
+        "data/customers.csv": "\n".join(["id", *customers]) + "\n",
+        "data/orders.csv": "\n".join(["order_id,line,customer,sold_at,pieces,paid,category", *orders]) + "\n",
+    }.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return folder
+
+
+def run_night(company: Path, lake: Lake, day: date, *, until: str = "publish") -> None:
+    """Run the steps of one night, up to and including `until`."""
+    with night_environment(company, lake):
+        for name in steps.STEPS[: steps.STEPS.index(until) + 1]:
+            getattr(steps, name)(day.isoformat())
+
+
+@contextmanager
+def night_environment(company: Path, lake: Lake) -> Iterator[None]:
+    with mock.patch.dict(os.environ, {"SEGMENTS_COMPANY": str(company), "SEGMENTS_LAKE": str(lake.root)}):
+        yield
+
+
+def tree_bytes(lake: Lake, *folders: str) -> Mapping[str, bytes]:
+    """Return the bytes of every file below the given folders of the lake."""
+    roots = [lake.root / folder for folder in folders]
+    return {str(path.relative_to(lake.root)): path.read_bytes() for root in roots for path in sorted(root.rglob("*")) if path.is_file()}

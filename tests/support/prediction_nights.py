@@ -1,0 +1,94 @@
+"""A lake of three nights, ninety days apart, of a made-up shop whose regulars go on and whose others stay away."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pipeline.definitions.company import Company
+from pipeline.features.features import compute_features, compute_rollups
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_PREDICTIONS
+from pipeline.models.predict import keep_predictions
+from pipeline.models.predictions.fitting import Outcomes
+from pipeline.models.predictions.model import SIGNALS
+from pipeline.models.refits.prediction_refit import Trial, tried
+from support.builders import a_company, an_order_line, write_order_lines
+
+NIGHT = date(2024, 12, 31)
+HORIZON = timedelta(days=90)
+NIGHTS = (NIGHT - 2 * HORIZON, NIGHT - HORIZON, NIGHT)
+# Everybody orders on one day of the week, so that there are few files to write.
+WEEK, FIRST_DAYS, SEED = 7, 330, 5
+
+
+def write_shop_nights(lake: Lake, *, customers: int = 700) -> Company:
+    """Write three nights of a shop, each computed from what was known then: four in ten customers come about once a week."""
+    lake.root.mkdir(parents=True, exist_ok=True)
+    company = a_company(lake.root)
+    lines = orders(customers)
+    for since, night in pairwise((date.min, *NIGHTS)):
+        write_order_lines(lake, [line for line in lines if since < line["day"] <= night], known=night)
+        compute_night(lake, company, night)
+    return company
+
+
+def orders(customers: int) -> list[dict[str, Any]]:
+    """Return the orders of regulars, and of customers who hardly ever come; each has an amount of their own."""
+    random = np.random.default_rng(SEED)
+    pace = np.where(random.random(customers) < 0.4, 0.08, 0.004) * np.exp(random.normal(0, 0.4, customers))
+    value, began = np.exp(random.normal(3, 0.6, customers)), random.integers(0, FIRST_DAYS // WEEK, customers)
+    lines: list[dict[str, Any]] = []
+    for customer in range(customers):
+        weeks = np.flatnonzero(random.random((FIRST_DAYS + 180) // WEEK) < WEEK * pace[customer]).tolist()
+        for offset in sorted({WEEK * int(week) for week in [began[customer], *weeks] if week >= began[customer]}):
+            amount = Decimal(str(round(float(value[customer] * np.exp(random.normal(0, 0.3))), 2)))
+            day = NIGHTS[0] - timedelta(days=FIRST_DAYS - 1 - offset)
+            lines.append(an_order_line(len(lines), day=day, customer_id=f"c{customer:04}", order_id=f"o{len(lines)}", net_amount=amount))
+    return lines
+
+
+def compute_night(lake: Lake, company: Company, night: date) -> None:
+    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+        compute_rollups(lake, engine, night)
+        compute_features(company, lake, engine, night)
+
+
+def predict_night(lake: Lake, company: Company, night: date) -> list[dict[str, Any]]:
+    """Predict as a night does, and return the rows."""
+    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+        keep_predictions(company, lake, engine, night)
+    return lake.read(CUSTOMER_PREDICTIONS, day=night).to_pylist()
+
+
+def trial_of(lake: Lake, company: Company, day: date = NIGHT) -> Trial:
+    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+        return tried(company, lake, engine, day)
+
+
+def outcomes_of(count: int = 800, *, seed: int = 3) -> Outcomes:
+    """Return made-up customers whose spend and return follow from their signals."""
+    random = np.random.default_rng(seed)
+    signals = random.normal(0, 1, (count, len(SIGNALS)))
+    returned = (random.random(count) < 1 / (1 + np.exp(-signals[:, 0]))).astype(np.int64)
+    nothing = np.ones(count)
+    return Outcomes(
+        formed=NIGHTS[1],
+        window_days=365,
+        ids=tuple(f"c{number:05}" for number in range(count)),
+        signals=signals,
+        amounts=returned * np.exp(2 + 0.5 * signals[:, 1] + random.normal(0, 0.2, count)),
+        returned=returned,
+        order_days=nothing * 2,
+        active_days=nothing * 50,
+        known_days=nothing * 200,
+        lifetime_spend=nothing * 100,
+        window_spend=nothing * 100,
+        customer_count=count,
+    )
