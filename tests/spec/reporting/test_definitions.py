@@ -1,0 +1,255 @@
+"""The page of definitions is true: each of its worked examples is what the pipeline computes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines, write_rows
+from support.documentation import Example, examples_of, require_same
+
+from pipeline.definitions.company import HOUSE, Company
+from pipeline.definitions.gate_limits import Limits
+from pipeline.definitions.schemes import load_schemes, segments_statement
+from pipeline.definitions.schemes.cluster_scheme import load_cluster_schemes
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, VISITS, Column, Kind, Table
+from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement
+from pipeline.models.clusters.drift import stability_index
+from pipeline.models.clusters.preparation import coordinates, prepared
+from pipeline.models.predictions.bg_nbd import Buying, History, buying_probabilities, expected_order_days
+from pipeline.models.predictions.evaluation import measures
+from pipeline.models.predictions.fitting import Forecast, Outcomes
+from pipeline.models.refits import alignment
+from pipeline.models.refits.verdict import normalised_gini, rand_index
+from pipeline.publication.gates import GateResult, Holding, Measures, Moves, Reachable, judge
+from pipeline.segmentation.profiles import profiles_statement
+
+PAGE = HOUSE / "docs" / "reference" / "definitions.md"
+EXAMPLES = examples_of(PAGE)
+NOTHING = {Kind.INTEGER: 0, Kind.MONEY: 0, Kind.FLAG: False}
+DAY = date(2024, 3, 29)
+Rows = Sequence[Mapping[str, Any]]
+
+
+def features(example: Example, lake: Lake) -> Rows:
+    """Return the features of the customers that the page shows; a row without a day is a customer who never ordered."""
+    night = date.fromisoformat(example.title.rsplit(" ", 1)[1])
+    company, lines = a_company(lake.root), [row for row in example.inputs[0] if row["day"]]
+    write_order_lines(lake, [an_order_line(number, **filled(row)) for number, row in enumerate(lines, 1)], known=night.replace(day=1))
+    never = [{"customer_id": row["customer_id"]} for row in example.inputs[0] if not row["day"]]
+    write_customers(lake, company, never, known=night.replace(day=1))
+    for table in example.inputs[1:]:
+        write_visits(lake, [date.fromisoformat(row["visit_day"]) for row in table], [row["customer_id"] for row in table])
+    found = features_by_customer(company, lake, night)
+    is_named = "customer_id" in example.expected[0]
+    return [found[row["customer_id"]] for row in example.expected] if is_named else list(found.values())
+
+
+def filled(row: Mapping[str, str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if cell}
+
+
+def write_visits(lake: Lake, days: Sequence[date], customers: Sequence[str]) -> None:
+    for day in sorted(set(days)):
+        at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
+        rows = [
+            {"day": day, "visit_id": f"v{number}", "customer_id": customer, "visited_at": at}
+            for number, (visited, customer) in enumerate(zip(days, customers, strict=True))
+            if visited == day
+        ]
+        write_rows(lake, VISITS, rows, day=day, known=min(days).replace(day=1))
+
+
+def customers_table(company: Company, rows: Rows) -> tuple[Table, pa.Table]:
+    """Return customers with the features given, in order of id; what is required and not given is nothing."""
+    table = company.table(CUSTOMER_FEATURES)
+    required = {column.name: NOTHING.get(column.kind, "") for column in table.columns if column.required}
+    full = [{**dict.fromkeys(table.column_names), **required, "customer_id": f"c{number:03}", **row} for number, row in enumerate(rows)]
+    for row in full:
+        row.update({c.name: float(row[c.name]) for c in table.columns if c.kind is Kind.NUMBER and row[c.name] is not None})
+    return table, pa.Table.from_pylist(full, schema=table.schema)
+
+
+def query(lake: Lake, tables: Mapping[Table, pa.Table], statement: Any, parameters: Mapping[str, Any] | None = None) -> Rows:
+    with closing(DuckDBEngine(lake.root)) as engine:
+        for table, rows in tables.items():
+            path = lake.root / f"{table.name}.parquet"
+            lake.write_file(table.schema, rows.to_batches(), path, {})
+            engine.register(table, [path])
+        return list(engine.run(statement, parameters or {}).read_all().to_pylist())
+
+
+def memberships(example: Example, lake: Lake) -> tuple[Any, Company, Rows]:
+    """Return the scheme that the example names, a company that has what it needs, and who is in which segment."""
+    name = example.title.rsplit(" ", 1)[1]
+    given = [column for column in example.inputs[0][0] if column not in CUSTOMER_FEATURES.column_names]
+    company = a_company(with_visits(lake.root), attributes=tuple(an_attribute(Column(each, Kind.TEXT, "")) for each in given))
+    scheme = next(scheme for scheme in load_schemes(company).schemes if scheme.name == name)
+    table, rows = customers_table(company, example.rows())
+    found = query(lake, {table: rows}, segments_statement([scheme]))
+    return scheme, company, sorted(found, key=lambda row: str(row["customer_id"]))
+
+
+def with_visits(folder: Path) -> Path:
+    """Return `folder` with a source of visits, so that every segment is computed."""
+    (folder / "sources").mkdir(parents=True, exist_ok=True)
+    (folder / "sources" / "visits.sql").write_text("SELECT 1", "utf-8")
+    return folder
+
+
+def segments(example: Example, lake: Lake) -> Rows:
+    return memberships(example, lake)[2]
+
+
+def profiles(example: Example, lake: Lake) -> Rows:
+    scheme, company, found = memberships(example, lake)
+    table, rows = customers_table(company, example.rows())
+    members = pa.Table.from_pylist(list(found), schema=CUSTOMER_SEGMENTS.schema)
+    told = query(lake, {table: rows, CUSTOMER_SEGMENTS: members}, profiles_statement([scheme], []))
+    return sorted(told, key=lambda row: int(row["position"]))
+
+
+def cluster_coordinates(example: Example, _lake: Lake) -> Rows:
+    [default] = load_cluster_schemes(a_company(Path("no such folder")))
+    scheme = replace(default, features=(replace(default.features[0], name="recency_days", transform="none"),))
+    ids = pa.array([f"c{number:03}" for number in range(101)])
+    fitted_to = pa.table({"customer_id": ids, "order_day_count": [1] * 101, "recency_days": list(range(101))})
+    feature = prepared(fitted_to, scheme).features[0]
+    values = [row["value"] for row in example.rows()]
+    points = coordinates(pa.table({"recency_days": values}), [feature])[:, 0]
+    read = {"low": feature.low, "high": feature.high, "mean": feature.mean, "scale": feature.scale}
+    return [{**read, "value": value, "coordinate": point} for value, point in zip(values, points, strict=True)]
+
+
+def cluster_assignment(example: Example, lake: Lake) -> Rows:
+    centres = [float(number) for number in re.findall(r"[0-9]+", example.title)]
+    [scheme] = load_cluster_schemes(a_company(lake.root))
+    clusters = tuple(Cluster(f"cluster_{number}", f"T{number}", 1, 1.0, (centre,)) for number, centre in enumerate(centres, 1))
+    feature = ModelFeature("recency_days", "none", 0.0, -1000.0, 1000.0, 0.0, 1.0)
+    model = ClusterModel(scheme.name, DAY, "k-means", "-", 0, "0" * 64, 2, 0.5, (feature,), (), clusters)
+    table, rows = customers_table(
+        a_company(lake.root), [{"recency_days": row["coordinate"], "order_day_count": 1} for row in example.rows()]
+    )
+    return sorted(query(lake, {table: rows}, assignment_statement(scheme, model)), key=lambda row: str(row["customer_id"]))
+
+
+def two_groupings(example: Example) -> tuple[np.ndarray, np.ndarray]:
+    now, then = (np.array([row[side] for row in example.rows()]) for side in ("now", "then"))
+    return now, then
+
+
+def overlaps(example: Example, _lake: Lake) -> Rows:
+    now, then = two_groupings(example)
+    shared = alignment.fates(now, then, (int(now.max()) + 1, int(then.max()) + 1)).overlaps()
+    return [{"now": one, "then": other, "overlap": shared[one, other]} for one, other in np.ndindex(shared.shape)]
+
+
+def rand(example: Example, _lake: Lake) -> Rows:
+    return [{"adjusted Rand index": rand_index(*two_groupings(example))}]
+
+
+def stability(example: Example, _lake: Lake) -> Rows:
+    expected, actual = (np.array([row[side] for row in example.rows()]) for side in ("expected", "actual"))
+    return [{"population stability index": stability_index(expected, actual)}]
+
+
+def gini(example: Example, _lake: Lake) -> Rows:
+    groups = np.unique([str(row["group"]) for row in example.rows()], return_inverse=True)[1]
+    return [{"normalised Gini": normalised_gini(groups, np.array([float(row["spend"]) for row in example.rows()]))}]
+
+
+def signals(example: Example, lake: Lake) -> Rows:
+    table, rows = customers_table(a_company(lake.root), example.rows())
+    return query(lake, {table: rows}, statement("customer_signals"), {"window_days": int(example.title.split()[-2])})
+
+
+def forecast_measures(example: Example, _lake: Lake) -> Rows:
+    said, chances, spent, ordered = (
+        np.array([float(row[name]) for row in example.rows()]) for name in ("forecast", "probability", "spent", "ordered")
+    )
+    nothing = np.zeros(len(said))
+    outcomes = Outcomes(
+        DAY, 365, tuple("abcd"), nothing[:, None], spent, ordered.astype(np.int64), nothing, nothing, nothing, nothing, nothing, len(said)
+    )
+    found = measures(Forecast(said, chances), outcomes)
+    return [{"gini": found.gini, "error": found.error, "total": found.total, "calibration_error": found.calibration_error}]
+
+
+def bg_nbd(example: Example, _lake: Lake) -> Rows:
+    r, alpha, a, b, weeks = (float(number) for number in re.findall(r"[0-9]+\.?[0-9]*", example.title))
+    history = History(*(np.array([float(row[name]) for row in example.rows()]) for name in ("x", "t", "T")))
+    fit = Buying(r, alpha, a, b, 0.0)
+    pairs = zip(expected_order_days(history, fit, weeks), buying_probabilities(history, fit, weeks), strict=True)
+    return [{"expected order-days": expected, "probability": probability} for expected, probability in pairs]
+
+
+def gate(example: Example, _lake: Lake) -> Rows:
+    name = example.title.rsplit(" ", 1)[1]
+    wanted = [row.get("subject") for row in example.expected]
+    return [result_row(judged(name, row), name, subject) for row, subject in zip(example.rows(), wanted, strict=True)]
+
+
+def judged(name: str, row: Mapping[str, Any]) -> Sequence[GateResult]:
+    nights = row.get("nights", 1)
+    night = Measures(day=DAY, before=DAY - timedelta(days=nights), line_counts={}, rejected={})
+    facts: dict[str, Callable[[], dict[str, Any]]] = {
+        "churn": lambda: {"moves": [Moves("rfm", row["customers"], row["moved"], is_explained=False)]},
+        "volume": lambda: {"line_counts": lines(row["lines tonight"], row["lines of each earlier day"])},
+        "swallowed": lambda: {
+            "holdings": [Holding("rfm", "lost", row["in the segment now"], row["of customers"], row["before"], row["of customers"])]
+        },
+        "reachability": lambda: {
+            "reachable": Reachable(row["reachable now"], row["of customers"], row["reachable before"], row["of customers"])
+        },
+        "vanished": lambda: {"vanished_count": row["vanished"], "customer_count_before": row["customers before"]},
+        "rejected": lambda: {"rejected": {"raw_order_lines": (row["rejected"], row["checked"])}},
+        "freshness": lambda: {"line_counts": {DAY - timedelta(days=row["days without a line"]): 5}},
+    }
+    return judge(replace(night, **facts[name]()), Limits(reachable_attribute="is_reachable"), rejected_share_limit=0.05)
+
+
+def lines(tonight: int, earlier: int) -> dict[date, int]:
+    return {DAY: tonight, **{DAY - timedelta(days=back): earlier for back in range(1, 57)}}
+
+
+def result_row(results: Sequence[GateResult], name: str, subject: str | None) -> Mapping[str, Any]:
+    found = next(result for result in results if result.gate == name and subject in (None, result.subject))
+    return {"measured": found.measured, "limit": found.limit, "state": found.state.value, "subject": found.subject}
+
+
+COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
+    "features on": features,
+    "segments of": segments,
+    "profiles of": profiles,
+    "coordinates of": cluster_coordinates,
+    "clusters at": cluster_assignment,
+    "overlap of": overlaps,
+    "adjusted Rand": rand,
+    "population stability": stability,
+    "normalised Gini": gini,
+    "signals in": signals,
+    "measures of": forecast_measures,
+    "BG/NBD with": bg_nbd,
+    **{f"gate {name}": gate for name in ("churn", "volume", "swallowed", "reachability", "vanished", "rejected", "freshness")},
+}
+
+
+def test_the_page_has_an_example_of_every_kind() -> None:
+    assert {" ".join(example.title.split()[:2]) for example in EXAMPLES} == COMPUTED.keys()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.title)
+def test_an_example_is_what_the_pipeline_computes(example: Example, lake: Lake) -> None:
+    computed = COMPUTED[" ".join(example.title.split()[:2])](example, lake)
+    require_same(example.title, example.expected, computed)
