@@ -10,16 +10,17 @@ SIZE ?= small
 BIN := .venv/bin
 SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode
 OURSELVES := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench ui check check-lock lock clean
+.PHONY: help setup run test bench ui check check-lock docs docs-serve docs-reference lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'COMPANY=$(COMPANY) LAKE=$(LAKE) DAY=$(or $(DAY),<last_day of the company>) PORT=$(PORT) can be set on the command line.'
 
@@ -37,10 +38,19 @@ test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 bench: .venv/.dev ## Measure cost against its bars (SIZE=small, medium or large; ARGS='--only state' for one)
 	$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(ARGS)
 
-check: .venv/.dev check-lock ## Check style, types, import contracts and locks
+check: .venv/.dev check-lock docs ## Check style, types, import contracts, locks and docs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/.dev ## Build the documentation into site/; warnings are errors
+	@$(SITE) build --clean
+
+docs-serve: .venv/.dev ## Serve the documentation on loopback, with search, until Ctrl-C
+	@$(SITE) serve --dev-addr 127.0.0.1:$(PORT)
+
+docs-reference: .venv/.dev ## Write what docs/reference/ takes from the declarations
+	$(BIN)/python docs/generate.py
 
 lock: .venv/bin/uv ## Write requirements*.txt anew from requirements*.in
 	$(LOCK) requirements.in -o requirements.txt
@@ -59,7 +69,7 @@ check-lock: .venv/bin/uv
 	done
 
 clean: ## Remove .venv, .airflow and caches; the lake stays
-	rm -rf .venv .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .airflow site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

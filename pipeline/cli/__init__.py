@@ -47,9 +47,9 @@ app.command()(refit_predictions)
 @app.command()
 def tables() -> None:
     """Print the table catalogue in Markdown."""
-    from pipeline.reporting.table_catalog import readme_tables
+    from pipeline.reporting.table_catalog import table_catalog
 
-    typer.echo(readme_tables(), nl=False)
+    typer.echo(table_catalog(), nl=False)
 
 
 def main() -> None:

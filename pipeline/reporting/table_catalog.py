@@ -13,24 +13,23 @@ WRITTEN = {
 }
 
 
-def readme_tables() -> str:
-    """Return README's catalogue: published tables in the open, the others folded."""
+def table_catalog() -> str:
+    """Return every table in Markdown: those that are published first, then the others."""
     published = [table for table in ALL_TABLES if table.is_published]
     inner = [table for table in ALL_TABLES if not table.is_published]
-    fold = f"<details><summary>The tables behind them ({len(inner)})</summary>\n\n{catalogue(inner)}\n</details>\n"
-    return f"\n{catalogue(published)}\n{fold}\n"
+    return f"## Published tables\n\n{_sections(published)}\n\n## Tables behind them\n\n{_sections(inner)}\n"
 
 
-def catalogue(tables: Iterable[Table]) -> str:
-    """Return a Markdown section per table: meaning, key, partition and columns."""
-    return "\n\n".join(_section(table) for table in tables) + "\n"
+def _sections(tables: Iterable[Table]) -> str:
+    """Return a section per table: meaning, key, partition and columns."""
+    return "\n\n".join(_section(table) for table in tables)
 
 
 def _section(table: Table) -> str:
     place = f"`lake/tables/{table.name}/{table.partition.value}/part-0.parquet`"
     published = f"; published as `lake/current/{table.name}.parquet`" if table.is_published else ""
     head = [
-        f"#### `{table.name}`",
+        f"### `{table.name}`",
         table.description,
         f"Key: {', '.join(f'`{name}`' for name in table.key)}. Stored {WRITTEN[table.partition]}: {place}{published}.",
     ]

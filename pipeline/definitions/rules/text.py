@@ -42,7 +42,7 @@ _LEXEME = re.compile(
     """,
     re.VERBOSE,
 )
-_WORDS = {
+WORDS = {
     "and": TokenType.AND,
     "or": TokenType.OR,
     "not": TokenType.NOT,
@@ -53,7 +53,7 @@ _WORDS = {
     "true": TokenType.TRUE,
     "false": TokenType.FALSE,
 }
-_MARKS = {
+MARKS = {
     "(": TokenType.L_PAREN,
     ")": TokenType.R_PAREN,
     ",": TokenType.COMMA,
@@ -150,9 +150,9 @@ def _token(found: re.Match[str]) -> Token:
         return Token(TokenType.STRING, lexeme[1:-1].replace("''", "'"), 1, at + 1, at, end)
     if kind == "quoted":
         return Token(TokenType.IDENTIFIER, lexeme[1:-1].replace('""', '"'), 1, at + 1, at, end)
-    types = {"number": TokenType.NUMBER, "date": TokenType.DATE, "mark": _MARKS.get(lexeme)}
+    types = {"number": TokenType.NUMBER, "date": TokenType.DATE, "mark": MARKS.get(lexeme)}
     # Any word that is not ours is a name, so that no other keyword of SQL reaches the parser.
-    token_type = types.get(str(kind)) or _WORDS.get(lexeme.lower(), TokenType.IDENTIFIER)
+    token_type = types.get(str(kind)) or WORDS.get(lexeme.lower(), TokenType.IDENTIFIER)
     return Token(token_type, lexeme, 1, at + 1, at, end)
 
 

@@ -1,0 +1,141 @@
+"""The reference is true: generated parts follow from the declarations, and hand-written tables list what the readers take."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.builders import a_company
+from support.documentation import tables_of
+
+from pipeline.definitions.company import HOUSE, load_company
+from pipeline.definitions.fields import Section
+from pipeline.definitions.json_fields import REQUIRED, Fields
+from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
+
+sys.path.insert(0, str(HOUSE / "docs"))
+import generate
+
+PAGES = sorted(generate.REFERENCE.glob("*.md"))
+COMPANY = """
+name = "Shop"
+time_zone = "Europe/Berlin"
+currency = "EUR"
+first_day = 2024-01-01
+attributes.city.level = "geographic"
+"""
+SOURCES = {
+    "files": '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n',
+    "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
+}
+SECTIONS = {"source", "publish", "gates", "attributes"}
+COMPANY_TABLES = {
+    "": "The company",
+    "source": "`[source]`",
+    "publish": "`[publish]`",
+    "attributes.city": "`[attributes.<name>]`",
+    "gates": "`[gates]`",
+}
+RULE_TABLES = {"": "Keys of a scheme", "segment": "Keys of a segment", "strategy": "Keys of a strategy card"}
+LANGUAGES = {"en", "tr", "ka", "de"}
+Taken = dict[str, dict[str, Any]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_generated_part_is_up_to_date(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert generate.written(text) == text, "write it again: make docs-reference"
+
+
+def test_every_generated_part_has_its_page() -> None:
+    marked = {found["name"] for page in PAGES for found in generate.PART.finditer(page.read_text("utf-8"))}
+    assert marked == generate.parts().keys()
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
+    """Return the keys that readers take from then on, with their defaults, by the table they are in."""
+    found: Taken = {}
+    take, take_field, has_field = Section.take, Fields.take, Fields.has
+
+    def recording(self: Section, key: str, kind: Any, *, default: Any = ...) -> Any:
+        found.setdefault(self._path.rstrip("."), {})[key] = REQUIRED if default is ... else default
+        return take(self, key, kind, default=default)
+
+    def recording_field(self: Fields, key: str, **default: Any) -> Any:
+        found.setdefault(self._path.partition("[")[0], {}).setdefault(key, default.get("default", REQUIRED))
+        return take_field(self, key, **default)
+
+    def recording_optional(self: Fields, key: str) -> bool:
+        found.setdefault(self._path.partition("[")[0], {}).setdefault(key, None)
+        return has_field(self, key)
+
+    monkeypatch.setattr(Fields, "has", recording_optional)
+    monkeypatch.setattr(Section, "take", recording)
+    monkeypatch.setattr(Fields, "take", recording_field)
+    return found
+
+
+def write_company(folder: Path, kind: str) -> Path:
+    (folder / "sources").mkdir(parents=True)
+    for source in ("customers", "order_lines"):
+        (folder / "sources" / f"{source}.sql").write_text("SELECT 1", "utf-8")
+    (folder / "company.toml").write_text(COMPANY + SOURCES[kind], "utf-8")
+    return folder
+
+
+def listed(page: str, heading: str) -> dict[str, str]:
+    """Return the keys that the table below a heading lists, with the cell of their default."""
+    text = (generate.REFERENCE / page).read_text("utf-8").partition(f"\n## {heading}")[2]
+    table = next(iter(tables_of(text)))
+    return {name.strip().strip("`"): row["default"] for row in table for name in row["key"].split(",")}
+
+
+def require_listed(cells: dict[str, str], keys: dict[str, Any]) -> None:
+    """Compare keys, which are required, and every default that is shown as code."""
+    assert cells.keys() == keys.keys()
+    assert {name for name, cell in cells.items() if cell == "required"} == {name for name, default in keys.items() if default is REQUIRED}
+    assert {name: cell for name, cell in cells.items() if cell.startswith("`") and "<" not in cell} == {
+        name: as_toml(keys[name]) for name, cell in cells.items() if cell.startswith("`") and "<" not in cell
+    }
+
+
+def as_toml(default: Any) -> str:
+    texts: dict[type, Any] = {str: '"{}"'.format, bool: lambda value: str(value).lower(), tuple: lambda value: str(list(value))}
+    return f"`{texts.get(type(default), str)(default)}`"
+
+
+def test_the_page_of_company_toml_lists_every_key_that_the_reader_takes_with_its_default(tmp_path: Path, taken: Taken) -> None:
+    for kind in SOURCES:
+        load_company(write_company(tmp_path / kind, kind))
+    free = {"attributes", "source.column_types", "source.column_types.orders"}
+    assert taken.keys() - free == COMPANY_TABLES.keys()
+    for path, heading in COMPANY_TABLES.items():
+        require_listed(
+            listed("company-toml.md", heading), {key: default for key, default in taken[path].items() if path or key not in SECTIONS}
+        )
+
+
+def test_the_page_of_rules_lists_every_key_of_a_scheme_its_segments_and_cards(tmp_path: Path, taken: Taken) -> None:
+    own = tmp_path / "segments"
+    own.mkdir()
+    (own / "rfm.toml").write_text(f"# read anew\n{(HOUSE / 'segments' / 'rfm.toml').read_text('utf-8')}", "utf-8")
+    load_schemes(a_company(tmp_path))
+    keys: Taken = {}
+    for path, found in taken.items():
+        table = "strategy" if path.endswith("strategy") else "segment" if path.startswith("segment ") else path
+        keys[table] = {**keys.get(table, {}), **found}
+    keys["segment"]["needed"] = None  # as many as there are signals
+    for path, heading in RULE_TABLES.items():
+        require_listed(listed("rules.md", heading), keys[path])
+
+
+def test_the_page_of_rules_lists_every_key_of_a_cluster_scheme(taken: Taken) -> None:
+    load_cluster_schemes(a_company(HOUSE / "no such folder"))
+    features = {key: default for key, default in taken["features"].items() if key not in LANGUAGES}
+    require_listed(listed("rules.md", "Keys of a cluster scheme"), taken[""])
+    text = (generate.REFERENCE / "rules.md").read_text("utf-8").partition("Keys of a feature:")[2]
+    names = {name.strip().strip("`") for row in next(iter(tables_of(text))) for name in row["key"].split(",")}
+    assert names == features.keys()
