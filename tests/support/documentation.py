@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-MARK = re.compile(r"<!-- example: (?P<title>.+?) -->\n(?P<text>.*?)(?=<!-- example: |^#|\Z)", re.DOTALL | re.MULTILINE)
+MARK = re.compile(r"^\*\*Example: (?P<title>.+?)\*\*\n(?P<text>.*?)(?=^\*\*Example: |^#|\Z)", re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Row = dict[str, str]

@@ -1,44 +1,102 @@
-"""README is true: its catalogue is the declarations, and its onboarding example runs as written."""
+"""README and the documentation are true: examples run as written, commands parse, and README stays short."""
 
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
+import pytest
+import typer.main
+from support.nights import run_night
+
+from pipeline.cli import app
 from pipeline.definitions.company import HOUSE
-from pipeline.reporting.table_catalog import readme_tables
+from pipeline.lake.lake import Lake
 
-README = (HOUSE / "README.md").read_text("utf-8")
+README, DOCS = HOUSE / "README.md", HOUSE / "docs"
+PAGES = [README, HOUSE / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 FILES = re.compile(r"```\w+\n(?:#|--) file: (?P<path>\S+)\n(?P<text>.*?)```", re.DOTALL)
+SHELL = re.compile(r"```(?:sh|bash)\n(?P<text>.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(?:#(?P<anchor>[^)]+))?\)")
+INLINE = re.compile(r"`((?:segments|make) [^`]+)`")
+NIGHT = date(2024, 3, 31)
+COMMANDS = typer.main.get_group(app).commands
+TARGETS = set(re.findall(r"^([a-z-]+):.*##", (HOUSE / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
-def write_readme_company(folder: Path) -> Path:
-    """Write the files that README shows and return the company's folder."""
-    for found in FILES.finditer(README):
-        path = folder / found["path"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(found["text"], "utf-8")
+def write_company(folder: Path, *pages: Path) -> Path:
+    """Write the files that pages show, later ones over earlier ones, and return the company's folder."""
+    for page in pages:
+        for found in FILES.finditer(page.read_text("utf-8")):
+            path = folder / found["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(found["text"], "utf-8")
     return folder / "my_shop"
 
 
-def test_the_table_catalogue_is_up_to_date() -> None:
-    start, end = "marks -->\n", "<!-- end of tables -->"
-    shown = README.split(start, 1)[1].split(end, 1)[0]
-    assert shown == readme_tables(), "write it again: segments tables"
+def segments_of(company: Path, lake: Lake) -> dict[tuple[str, str], str]:
+    run_night(company, lake, NIGHT)
+    rows = pd.read_parquet(lake.root / "current" / "customer_segments.parquet").to_dict("records")
+    return {(row["scheme"], row["customer_id"]): row["segment"] for row in rows}
 
 
-def test_the_onboarding_example_runs_as_written(tmp_path: Path) -> None:
-    import os
+def test_the_company_of_the_guide_runs_as_written_and_its_wine_club_decides(tmp_path: Path, lake: Lake) -> None:
+    company = write_company(tmp_path, DOCS / "get-started" / "your-company.md", DOCS / "guides" / "segments.md")
+    found = segments_of(company, lake)
+    assert {customer for _, customer in found} == {"1", "2", "3"}
+    assert found["rfm", "3"] == "prospects"
+    assert [found["wine_club", customer] for customer in "123"] == ["invited", "others", "others"]
 
-    import pandas as pd
 
-    from pipeline.operations import steps
+def test_the_company_of_readme_runs_as_written_on_the_data_of_the_guide(tmp_path: Path, lake: Lake) -> None:
+    company = write_company(tmp_path, DOCS / "get-started" / "your-company.md", README)
+    found = segments_of(company, lake)
+    assert found["rfm", "3"] == "prospects"
+    assert [found["wine_club", customer] for customer in "123"] == ["invited", "invited", "others"]
 
-    company = write_readme_company(tmp_path)
-    os.environ["SEGMENTS_COMPANY"], os.environ["SEGMENTS_LAKE"] = str(company), str(tmp_path / "lake")
-    for step in steps.STEPS:
-        getattr(steps, step)("2024-03-31")
-    segments = pd.read_parquet(tmp_path / "lake" / "current" / "customer_segments.parquet")
-    assert sorted(segments["customer_id"].unique()) == ["1", "2", "3"]
-    lifecycle = segments[segments["scheme"] == "rfm"].set_index("customer_id")["segment"]
-    assert lifecycle["3"] == "prospects"
+
+def test_readme_is_read_in_three_minutes() -> None:
+    assert len(README.read_text("utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
+def test_every_command_on_a_page_parses(page: Path) -> None:
+    for words in commands_of(page.read_text("utf-8")):
+        if words[0] == "make":
+            assert {word for word in words[1:] if "=" not in word} <= TARGETS, words
+        elif words[1] != "--help":
+            COMMANDS[words[1]].make_context(words[1], words[2:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
+def test_every_command_within_a_sentence_exists_with_its_options(page: Path) -> None:
+    for text in INLINE.findall(page.read_text("utf-8")):
+        words = shlex.split(text)
+        if words[0] == "make":
+            assert words[1] in TARGETS, text
+        elif words[1] != "COMMAND":
+            known = {name for parameter in COMMANDS[words[1]].params for name in (*parameter.opts, *parameter.secondary_opts)}
+            assert {word for word in words[2:] if word.startswith("--")} <= known, text
+
+
+@pytest.mark.parametrize("page", [README, HOUSE / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_every_link_outside_the_site_leads_somewhere(page: Path) -> None:
+    """Links of the site itself are checked by `make docs`."""
+    for found in LINK.finditer(page.read_text("utf-8")):
+        target = HOUSE / found["target"]
+        assert target.exists(), found.group()
+        headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE) if found["anchor"] else []
+        assert not found["anchor"] or found["anchor"] in {heading.lower().replace(" ", "-") for heading in headings}, found.group()
+
+
+def commands_of(page: str) -> Iterator[list[str]]:
+    """Yield the words of each line in a shell block that calls us, without what the shell makes of the rest."""
+    for block in SHELL.finditer(page):
+        for line in block["text"].splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0].removeprefix(".venv/bin/") in ("segments", "make"):
+                yield words[: words.index(">")] if ">" in words else words
