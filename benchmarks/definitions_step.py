@@ -1,10 +1,9 @@
-"""What definitions cost: a plan beside the two versions evaluated as bare SQL, and a thousand rules in one statement."""
+"""What definitions cost: a plan beside the two versions evaluated as bare SQL."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -17,35 +16,27 @@ from measure import Result, compared, cost
 
 from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.history import company_of_night
-from pipeline.definitions.schemes import Scheme, load_schemes, membership_statement, segments_statement
+from pipeline.definitions.schemes import load_schemes, membership_statement
 from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
 from pipeline.reporting.plan.plan import plan_of
 from pipeline.segmentation.memberships import compute_segments
 
-PLAN_BAR, RULES_BAR = 1.3, 3
-RULE_COUNT = 1_000
+PLAN_BAR = 1.3
 BEFORE, AFTER = "r_score = 5 AND fm_score >= 4", "r_score = 5 AND fm_score >= 5"
 WIDER = ("r_score BETWEEN 3 AND 4 AND fm_score >= 4", "(r_score BETWEEN 3 AND 4 AND fm_score >= 4) OR (r_score = 5 AND fm_score = 4)")
 
 
 def results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
-    """Return what a plan and a thousand rules cost over `customers` customers."""
+    """Return what a plan costs over `customers` customers."""
     with TemporaryDirectory(dir=folder) as scratch:
         root = Path(scratch)
         _make_live(root, customers)
-        plans, bare, rules, plain = [], [], [], []
-        thousand = _thousand(root)
+        plans, bare = [], []
         for _ in range(rounds):
             plans.append(cost(partial(plan, root)))
             bare.append(cost(partial(evaluate_both, root)))
-            rules.append(cost(partial(run_rules, root, thousand)))
-            plain.append(cost(partial(read_and_write, root)))
-    return [
-        compared(f"plan of an edited scheme, {customers:,} customers / both versions as bare SQL", plans, bare, bar=PLAN_BAR),
-        compared(f"{RULE_COUNT:,} rules in one statement / reading and writing those tables", rules, plain, bar=RULES_BAR),
-    ]
+    return [compared(f"plan of an edited scheme, {customers:,} customers / both versions as bare SQL", plans, bare, bar=PLAN_BAR)]
 
 
 def plan(root: Path) -> None:
@@ -64,33 +55,9 @@ def evaluate_both(root: Path) -> None:
             connection.execute(f"CREATE TEMP TABLE version{number} AS {query}")
 
 
-def run_rules(root: Path, thousand: Scheme) -> None:
-    """Segment everybody by a thousand rules that are loaded already, and write who is where."""
-    lake = Lake(root / "lake")
-    with engine(lake) as opened:
-        opened.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=LAST_DAY)])
-        query = segments_statement([thousand])
-        lake.write_file(CUSTOMER_SEGMENTS.schema, opened.run(query, {}), root / "rules.parquet", {})
-
-
-def read_and_write(root: Path) -> None:
-    """Read the columns that the rules look at, and write the rows that they gave."""
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
-        _view_features(connection, root)
-        # A MAX would be told by the file's footer: rows are handed over, as the rules take them.
-        for _ in connection.sql("SELECT customer_id, spend_amount, order_count FROM customer_features").to_arrow_reader(ROW_GROUP_ROWS):
-            pass
-        rows = f"SELECT * FROM read_parquet('{root / 'rules.parquet'}')"
-        connection.execute(f"COPY ({rows}) TO '{root / 'copy.parquet'}' (FORMAT parquet, COMPRESSION zstd)")
-
-
 def edited(root: Path) -> Company:
     """Return the company with its edited definition."""
     return load_company(root / "edited")
-
-
-def _thousand(root: Path) -> Scheme:
-    return next(scheme for scheme in load_schemes(load_company(root / "many")).schemes if scheme.name == "thousand")
 
 
 def _view_features(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
@@ -99,13 +66,12 @@ def _view_features(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
 
 
 def _make_live(root: Path, customers: int) -> None:
-    """Write a lake whose last night is segmented and live, and the company as it is, edited, and with a thousand rules."""
-    for name in ("shop", "edited", "many"):
+    """Write a lake whose last night is segmented and live, and the company as it is and edited."""
+    for name in ("shop", "edited"):
         shutil.copytree(HOUSE / "benchmarks" / "shop", root / name)
         (root / name / "segments").mkdir(exist_ok=True)
     rfm = (HOUSE / "segments" / "rfm.toml").read_text("utf-8")
     (root / "edited" / "segments" / "rfm.toml").write_text(rfm.replace(BEFORE, AFTER).replace(*WIDER), "utf-8")
-    (root / "many" / "segments" / "thousand.toml").write_text(_thousand_rules(), "utf-8")
     lake, company = Lake(root / "lake"), load_company(root / "shop")
     _write_features(lake, customers)
     with engine(lake) as opened:
@@ -141,10 +107,3 @@ def _point_to(lake: Lake, day: date) -> None:
     told = {"day": day.isoformat(), "publication_id": folder.name, "previous": None, "tables": {}, "schemes": schemes}
     (folder / "manifest.json").write_text(json.dumps(told), "utf-8")
     (lake.root / "current").symlink_to(Path("publications", folder.name))
-
-
-def _thousand_rules() -> str:
-    rules: Sequence[str] = [f"spend_amount >= {n} AND spend_amount < {n + 1} AND order_count >= {n % 7}" for n in range(RULE_COUNT - 1)]
-    segments = [f'[[segment]]\nid = "s{n}"\ntitle = "S{n}"\ndescription = "D."\nrule = "{rule}"\n' for n, rule in enumerate(rules)]
-    head = 'title = "T"\nkind = "rules"\nlevel = "behavioural"\nquestion = "Q?"\nevidence = ["order_count"]\n'
-    return head + "".join(segments) + '[[segment]]\nid = "rest"\ntitle = "Rest"\ndescription = "D."\notherwise = true\n'

@@ -17,8 +17,6 @@ from support.builders import a_company, an_attribute, write_rows
 from pipeline.definitions.company import HOUSE, Company
 from pipeline.definitions.rules import Vocabulary, parse_rule
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, segments_statement, with_assignments
-from pipeline.definitions.schemes.decision_lookup import first_of
-from pipeline.definitions.schemes.sql import all_but
 from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -208,30 +206,6 @@ def test_segments_and_evidence_are_equal_on_both_engines(engines: tuple[Engine, 
     assert duck == spark
     assert len(duck) == 400 * len(schemes)
     assert {row["segment"] for row in duck if row["scheme"] == "clustered"} == {"x", "y", "rest"}
-
-
-QUOTED = [exp.Literal.string(text).sql() for text in TEXTS if text is not None]
-MANY = {
-    "amounts": [f"spend_amount > {n}.3 AND spend_amount <= {n + 1}.3 AND order_count >= {n % 3}" for n in range(20)],
-    "numbers": [f"gap_mean_days >= {n}.{n} AND gap_mean_days < {n + 1}.3" for n in range(30)],
-    "shares": [f"value_rank_share = 0.{n}" for n in range(1, 40)],
-    "days": [f"last_order_date BETWEEN DATE '{1500 + 20 * n}-02-28' AND DATE '{1519 + 20 * n}-12-31'" for n in range(1, 30)],
-    "words": [f"favourite_category = {text} AND recency_days >= {n % 3}" for n, text in enumerate(2 * QUOTED)],
-    "wholes": [f"recency_days < {n} AND recency_days >= {n - 3}" for n in range(60, 0, -2)],
-}  # fmt: skip
-
-
-def test_many_rules_are_looked_up_alike_on_both_engines(engines: tuple[Engine, Engine], company: Company) -> None:
-    vocabulary = Vocabulary({column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns})
-    relation: exp.Expression = exp.to_table(CUSTOMER_FEATURES.name)
-    for name, texts in MANY.items():
-        pairs = [(parse_rule(text, vocabulary, where="x"), exp.Literal.string(f"it's {n}\\")) for n, text in enumerate(texts)]
-        found = first_of(pairs, exp.Literal.string("rest"), relation)
-        assert found.added
-        relation = exp.select(all_but(found.added), exp.alias_(found.chosen, name)).from_(found.relation).subquery(name)
-    duck, spark = (sorted_rows(engine, exp.select("customer_id", *MANY).from_(relation)) for engine in engines)
-    assert duck == spark
-    assert all(len({row[name] for row in duck}) > 1 for name in MANY)
 
 
 @pytest.mark.parametrize("stage", ["lifecycle.active", "rfm.champions", "value_tier.a"])

@@ -148,13 +148,13 @@ def _bounds(node: exp.Expr) -> list[Value] | None:
         constants = [side for side in (node.this, node.expression) if not side.find(exp.Column)]
     else:
         return []
-    if not all(is_plain(side) for side in sides):
+    if not all(_is_plain(side) for side in sides):
         return None
     values = [rule_value(constant, {}) for constant in constants]
     return [Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values if value is not None]
 
 
-def is_plain(node: exp.Expr) -> bool:
+def _is_plain(node: exp.Expr) -> bool:
     """Return whether `node` is a column, whatever type it is read as."""
     while isinstance(node, exp.Cast | exp.Paren):
         node = node.this

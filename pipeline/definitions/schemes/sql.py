@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import reduce
 
 from sqlglot import exp
 
-from pipeline.definitions.schemes.decision_lookup import Found, first_of
 from pipeline.definitions.schemes.references import SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
 from pipeline.lake.statements import statement
@@ -30,6 +29,15 @@ class Decided:
     added: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A relation with the columns that a scheme decides by, the segment in terms of them, and the names of those that were added."""
+
+    relation: exp.Expression
+    segment: exp.Expression
+    added: tuple[str, ...] = ()
+
+
 def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
     """Return the statement that gives customer_id, scheme, segment and evidence, one row per customer and scheme, unsorted.
 
@@ -45,25 +53,27 @@ def membership_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Q
     """Return the statement of one scheme; `by_name` holds at least those that it refers to."""
     found = decided(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))
     columns = {"scheme": exp.Literal.string(scheme.name), "segment": found.segment, "evidence": found.evidence}
-    named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]  # in place: a thousand rules are slow to copy
+    named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]
     return exp.Select().select(exp.column("customer_id"), *named, copy=False).from_(found.relation, copy=False)
 
 
 def decided(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> Decided:
     """Return how a scheme decides on `customers`, a relation with the columns of their features."""
     relation, looked_at = _relation(scheme, by_name, customers)
-    found = _chosen(scheme, by_name, relation, "scored" if scheme.kind == "rules" else "valued")
-    return Decided(found.relation, found.chosen, _evidence(scheme), (*looked_at, *found.added))
+    choice = _choice(scheme, by_name, relation, "scored" if scheme.kind == "rules" else "valued")
+    return Decided(choice.relation, choice.segment, _evidence(scheme), (*looked_at, *choice.added))
 
 
-def _ruled(scheme: Scheme, relation: exp.Expression) -> Found:
-    """Return what gives the segment of a scheme of rules."""
-    otherwise = next((exp.Literal.string(segment.id) for segment in scheme.segments if segment.is_otherwise), None)
-    choices: list[tuple[exp.Expr, exp.Expr]] = [
-        (segment.rule, exp.Literal.string(segment.id)) for segment in scheme.segments if segment.rule is not None and not segment.competes
-    ]
-    choices += [(_wins(scheme, place), exp.Literal.string(segment.id)) for place, segment in enumerate(scheme.competing)]
-    return first_of(choices, otherwise, relation)
+def _first_match(scheme: Scheme) -> exp.Case:
+    """Return the first segment of a scheme of rules whose rule holds; those that compete come last, after every other rule."""
+    case = exp.Case()
+    for segment in scheme.segments:
+        if segment.rule is not None and not segment.competes:
+            case.when(segment.rule.copy(), exp.Literal.string(segment.id), copy=False)  # in place: a copy for each rule is slow
+    for place, segment in enumerate(scheme.competing):
+        case.when(_wins(scheme, place), exp.Literal.string(segment.id), copy=False)
+    otherwise = next((segment for segment in scheme.segments if segment.is_otherwise), None)
+    return case if otherwise is None else case.else_(exp.Literal.string(otherwise.id), copy=False)
 
 
 def _wins(scheme: Scheme, place: int) -> exp.Expr:
@@ -78,22 +88,22 @@ def _relation(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expr
         relation = _clustered(relation, name, scheme.assignments[name])
     for name in scheme.references:
         other = by_name[name]
-        found = _chosen(other, by_name, relation, f"{'scored' if other.kind == 'rules' else 'valued'}_{name}")
-        query = exp.Select().select(all_but(found.added), exp.alias_(found.chosen, f"{name}{SUFFIX}", quoted=True), copy=False)
-        relation = query.from_(found.relation, copy=False).subquery(f"with_{name}", copy=False)
+        choice = _choice(other, by_name, relation, f"{'scored' if other.kind == 'rules' else 'valued'}_{name}")
+        query = exp.Select().select(all_but(choice.added), exp.alias_(choice.segment, f"{name}{SUFFIX}", quoted=True), copy=False)
+        relation = query.from_(choice.relation, copy=False).subquery(f"with_{name}", copy=False)
     return relation, tuple(f"{name}{SUFFIX}" for name in (*scheme.clusters, *scheme.references))
 
 
-def _chosen(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> Found:
+def _choice(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> _Choice:
     """Return `relation` with the columns that a scheme decides by, and the segment that it chooses."""
     if scheme.kind != "rules":
         valued = _valued(scheme, relation, by_name).subquery(alias)
-        return Found(valued, _value_decision(scheme), tuple(column.name for column in _RANKED.values()))
+        return _Choice(valued, _value_decision(scheme), tuple(column.name for column in _RANKED.values()))
     if scheme.decision != "highest_score":
-        return _ruled(scheme, relation)
+        return _Choice(relation, _first_match(scheme))
     scores = _scores(scheme)
-    found = _ruled(scheme, exp.select("*", *scores).from_(relation).subquery(alias))
-    return replace(found, added=(*found.added, *(score.alias for score in scores)))
+    scored = exp.select("*", *scores).from_(relation).subquery(alias)
+    return _Choice(scored, _first_match(scheme), tuple(score.alias for score in scores))
 
 
 def all_but(names: Sequence[str]) -> exp.Star:
