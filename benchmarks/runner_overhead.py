@@ -20,10 +20,10 @@ from sqlglot import exp
 from pipeline.definitions.schemes import load_schemes
 from pipeline.features.cache import forget_all
 from pipeline.features.features import compute_features, compute_rollups
-from pipeline.ingestion.validate import validate_features, validate_segments
 from pipeline.lake.engines import Engine, Parameter, columns_of, empty_select
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Table
+from pipeline.publication.gates.table_checks import check_tables
 from pipeline.segmentation.memberships import compute_segments
 
 BAR = 1.1
@@ -115,8 +115,8 @@ def run_night(lake: Lake, day: date) -> None:
 
 def run_audit(lake: Lake) -> None:
     """Check what was computed."""
-    validate_features(company(), lake, LAST_DAY)
-    validate_segments(company(), lake, LAST_DAY)
+    with engine(lake) as opened:
+        check_tables(company(), lake, opened, LAST_DAY)
 
 
 def run_bare(statements: Sequence[str]) -> None:

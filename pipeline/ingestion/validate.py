@@ -1,4 +1,4 @@
-"""Raw rows become clean ones or are set aside with the rule they broke; computed tables are checked before anyone sees them.
+"""Raw rows become clean ones or are set aside with the rule they broke.
 
 Nothing of a night reaches the clean tables until all its rows were checked and no rule stops the night.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 
@@ -24,7 +24,6 @@ from pipeline.ingestion.validation.spread_keys import spread_row_count
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
-    CUSTOMER_SEGMENTS,
     CUSTOMERS,
     EXTRACTIONS,
     ORDER_LINES,
@@ -58,10 +57,10 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     """
     people = _inspected_people(company, lake, day, batch_rows)
     ids = pa.concat_arrays(snapshot.ids for snapshot in people)
-    lines = inspection_of(company, RAW_ORDER_LINES, can_reject=True, batch_rows=batch_rows, customer_ids=ids)
+    lines = inspection_of(company, RAW_ORDER_LINES, batch_rows=batch_rows, customer_ids=ids)
     versions = _versions_to_check(lake, day, RAW_ORDER_LINES, ORDER_LINES)
     partitions = [Stored(lines.table, version.day, version.known) for version in versions]
-    visits = inspection_of(company, RAW_VISITS, can_reject=True, batch_rows=batch_rows, customer_ids=ids)
+    visits = inspection_of(company, RAW_VISITS, batch_rows=batch_rows, customer_ids=ids)
     visited = _versions_to_check(lake, day, RAW_VISITS, VISITS)
     visit_partitions = [Stored(visits.table, version.day, version.known) for version in visited]
     rejected = chain(
@@ -76,7 +75,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     recovered = sorted({version for version in (*versions, *visited) if version.known != day})
     store_verdict(lake, day, verdict_of(inspections, recovered))
     with _reading_forgotten_on_failure(lake, day):
-        stop_where_broken(lake, day, inspections)
+        stop_where_broken(lake, day, [row for found in inspections for row in found.broken_results()])
         stop_where_too_many_rejected(lake, day, inspections)
     _write_customers(company, lake, people)
     _write_order_lines(company, lake, lines, partitions)
@@ -98,26 +97,6 @@ def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
         raise
 
 
-def validate_features(company: Company, lake: Lake, day: date, *, known: date | None = None) -> None:
-    """Check the night's CUSTOMER_FEATURES, as night `known` knows it; raises DataError where a critical rule stops the night."""
-    _validate_computed(company, lake, day, known, CUSTOMER_FEATURES)
-
-
-def validate_segments(company: Company, lake: Lake, day: date, *, known: date | None = None) -> None:
-    """Check the night's CUSTOMER_SEGMENTS, as night `known` knows it; raises DataError where a critical rule stops the night."""
-    _validate_computed(company, lake, day, known, CUSTOMER_SEGMENTS)
-
-
-def _validate_computed(company: Company, lake: Lake, day: date, known: date | None, table: Table) -> None:
-    inspection = inspection_of(company, table, can_reject=False, batch_rows=BATCH_ROWS)
-    for _ in inspection.rejected_rows(lake, [Stored(inspection.table, day, known)]):
-        pass
-    before = stored_verdict(lake, day, known=known)
-    others = [row for row in before.results if row["source_table"] != table.name]
-    store_verdict(lake, day, replace(before, results=[*others, *inspection.results()]), known=known)
-    stop_where_broken(lake, day, [inspection])
-
-
 def _inspected_people(company: Company, lake: Lake, day: date, batch_rows: int) -> list[_People]:
     """Return the customers that `day` goes by and, where the source has any, the prospects."""
     known = [night for table in (RAW_CUSTOMERS, RAW_PROSPECTS) if (night := lake.snapshot_known(table, day)) is not None]
@@ -129,13 +108,13 @@ def _inspected_people(company: Company, lake: Lake, day: date, batch_rows: int) 
     newest = max(known)
     customers = _inspected(
         lake,
-        inspection_of(company, RAW_CUSTOMERS, can_reject=True, batch_rows=batch_rows),
+        inspection_of(company, RAW_CUSTOMERS, batch_rows=batch_rows),
         lake.snapshot_known(RAW_CUSTOMERS, newest),
     )
     of_prospects = lake.snapshot_known(RAW_PROSPECTS, newest)
     if of_prospects is None:
         return [customers]
-    prospects = inspection_of(company, RAW_PROSPECTS, can_reject=True, batch_rows=batch_rows, customer_ids=customers.ids)
+    prospects = inspection_of(company, RAW_PROSPECTS, batch_rows=batch_rows, customer_ids=customers.ids)
     return [customers, _inspected(lake, prospects, of_prospects)]
 
 

@@ -132,20 +132,19 @@ def audit(
 
     Closed gates named in `override_gates` let the night pass; `override_reason` is recorded with them.
     """
-    from pipeline.ingestion.validate import validate_features, validate_segments
     from pipeline.ingestion.validation.results import page_path
     from pipeline.publication.gates import GateResult, asked_override, require_open
     from pipeline.publication.gates.audit import judge_night
+    from pipeline.publication.gates.table_checks import check_tables
     from pipeline.reporting.pages.validation import write_validation_page
 
     asked = asked_override(override_gates, override_reason)
     with _refused_everywhere(connections), _night(day, known, is_computed=True) as night:
         gates: list[GateResult] = []
         try:
-            validate_features(night.company, night.lake, night.day, known=night.known)
-            validate_segments(night.company, night.lake, night.day, known=night.known)
-            if night.known == night.day:
-                with _engine(night.lake) as engine:
+            with _engine(night.lake) as engine:
+                check_tables(night.company, night.lake, engine, night.day, known=night.known)
+                if night.known == night.day:
                     gates = judge_night(night.company, night.lake, engine, night.day, asked)
         finally:
             write_validation_page(night.company, night.lake, night.day, known=night.known, gates=gates)

@@ -1,11 +1,10 @@
-"""Great Expectations suites: one JSON file per table, run over bounded batches.
+"""Suites run by Great Expectations over bounded batches of raw rows.
 
 Only names, counts and row positions leave this module: the library's own results hold customers' values.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -14,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +22,7 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.frames import frame_of
+from pipeline.ingestion.validation.suites import Rule, SuiteDefinition, load_suite_definition
 from pipeline.lake.tables import Table
 from pipeline.spelling import did_you_mean
 
@@ -35,27 +34,9 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
     from great_expectations.core.batch_definition import BatchDefinition
 
-CRITICAL, WARNING = "critical", "warning"
-WHOLE_TABLE = "table_"  # how the name of a rule about a whole table begins
 POSITIONS_ONLY = {"result_format": "COMPLETE", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
 COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
 COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One expectation as people know it; a share `mostly` of the rows must keep to it."""
-
-    name: str
-    severity: str = CRITICAL
-    rejects_rows: bool = False
-    mostly: float = 1.0
-
-    def is_passed(self, checked: int, failed: int) -> bool:
-        """Return whether the night may go on as far as this rule is concerned."""
-        if self.severity == WARNING or self.rejects_rows:
-            return True
-        return checked - failed >= self.mostly * checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,50 +108,9 @@ def load_suite(company: Company, table: Table) -> Suite:
 
     Raises ConfigError naming the file and the rule where something is missing, unknown or of the wrong type.
     """
-    found = company.definitions("expectations", ".json").get(table.name)
-    if found is None:
-        raise ConfigError(f"no expectations for {table.name}", where="expectations", todo=f"Write expectations/{table.name}.json.")
-    file = found.file
-    definition = _parsed(found.text, file)
-    entries = definition["expectations"]
-    return Suite(
-        table,
-        file,
-        sha256(found.text.encode()).hexdigest()[:16],
-        tuple(_rules(entries, file)),
-        frozenset(name for entry in entries for name in _columns_of(entry)),
-        _built(table, definition, file),
-    )
-
-
-def _parsed(text: str, file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"not valid JSON: {error}", where=str(file)) from None
-    entries = content.get("expectations") if isinstance(content, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError("`expectations` must be a list of objects", where=str(file))
-    return dict(content)
-
-
-def _rules(entries: list[dict[str, Any]], file: Path) -> Iterator[Rule]:
-    seen: set[str] = set()
-    for entry in entries:
-        meta = entry.get("meta") or {}
-        name, rejects_rows, severity = meta.get("rule"), meta.get("rejects_rows"), entry.get("severity")
-        if not isinstance(name, str) or name in seen:
-            raise ConfigError(
-                f"`meta.rule` of {entry.get('type')} is missing or used twice", where=str(file), todo="Give each rule its own name."
-            )
-        if not isinstance(rejects_rows, bool) or severity not in (CRITICAL, WARNING) or (rejects_rows and severity == WARNING):
-            raise ConfigError(
-                f"the rule `{name}` needs `severity` critical or warning, and `meta.rejects_rows` true or false",
-                where=str(file),
-                todo="A warning rejects no rows.",
-            )
-        seen.add(name)
-        yield Rule(name, severity, rejects_rows, float((entry.get("kwargs") or {}).get("mostly", 1.0)))
+    definition = load_suite_definition(company, table)
+    columns = frozenset(name for entry in definition.entries for name in _columns_of(entry))
+    return Suite(table, definition.file, definition.digest, definition.rules, columns, _built(definition))
 
 
 def _columns_of(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -180,17 +120,17 @@ def _columns_of(entry: Mapping[str, Any]) -> Iterator[str]:
         yield from [value] if isinstance(value, str) else value
 
 
-def _built(table: Table, definition: Mapping[str, Any], file: Path) -> ExpectationSuite:
+def _built(definition: SuiteDefinition) -> ExpectationSuite:
     """Return the library's suite; it drops what it does not know, so types are checked and counted."""
     gx = _great_expectations()
-    entries = definition["expectations"]
+    entries, file = list(definition.entries), definition.file
     known = gx.expectations.registry.list_registered_expectation_implementations()
     for entry in entries:
         if entry.get("type") not in known:
             hint = did_you_mean(str(entry.get("type")), known)
             raise ConfigError(f"`{entry.get('type')}` is no expectation{hint}", where=str(file), todo="Mend its `type`.")
     try:
-        suite: ExpectationSuite = gx.ExpectationSuite(name=table.name, expectations=entries, meta=definition.get("meta") or {})
+        suite: ExpectationSuite = gx.ExpectationSuite(name=definition.table.name, expectations=entries, meta=dict(definition.meta))
     except ValueError as error:
         raise ConfigError(f"an expectation has wrong arguments: {error}", where=str(file), todo="Mend its `kwargs`.") from None
     if len(suite.expectations) != len(entries):

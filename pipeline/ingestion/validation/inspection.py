@@ -7,17 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.calendar import days_window, first_instant
 from pipeline.definitions.company import Company
-from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.batches import Batch, Stored, batches, pieces, same_as_previous
-from pipeline.ingestion.validation.expectations import CRITICAL, WARNING, Finding, Rule, Suite, load_suite
+from pipeline.ingestion.validation.expectations import Finding, Suite, load_suite
 from pipeline.ingestion.validation.raw_rows import as_records, checked_columns, repeats, source_row_text
+from pipeline.ingestion.validation.suites import CRITICAL, WARNING, Result, Rule, suite_parameters
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import REJECTED_ROWS, Partition, Table
 
@@ -26,7 +24,6 @@ NOT_REPEATED = Rule("row_is_not_repeated", CRITICAL, rejects_rows=True)
 KEY_OF_ONE_DAY = Rule("key_is_of_one_day", WARNING)
 WITHIN_LIMIT = Rule("table_keeps_enough_rows", CRITICAL)
 
-Result = dict[str, Any]
 log = logging.getLogger("pipeline.ingestion.validate")
 
 
@@ -57,14 +54,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """Runs the rules of one table over its batches; where it `can_reject`, rows that break one are set aside.
+    """Runs the rules of one table over its batches; rows that break one are set aside.
 
     Keeps a bit per row, and the rows of the first batch, which is all there is on most nights.
     """
 
     company: Company
     suite: Suite
-    can_reject: bool = True
     customer_ids: pa.Array | None = None
     batch_rows: int = BATCH_ROWS
     tally: Tally = field(default_factory=Tally)
@@ -98,8 +94,6 @@ class Inspection:
 
     def results(self) -> list[Result]:
         """Return one row of VALIDATION_RESULTS per rule."""
-        if not self.can_reject:
-            return [self._result(rule) for rule in self.suite.rules]
         about_keys = (NOT_REPEATED, KEY_OF_ONE_DAY) if self.table.partition is Partition.EVENT_DAY else (NOT_REPEATED,)
         return [self._result(rule) for rule in (*about_keys, *self.suite.rules)] + [self._share_result()]
 
@@ -112,16 +106,7 @@ class Inspection:
         return self.tally.rejected_share <= self.company.rejected_share_limit
 
     def _result(self, rule: Rule) -> Result:
-        failed = self.tally.failed[rule.name]
-        return {
-            "source_table": self.table.name,
-            "rule": rule.name,
-            "severity": rule.severity,
-            "rejects_rows": rule.rejects_rows,
-            "checked_count": self.tally.checked,
-            "failed_count": failed,
-            "is_passed": rule.is_passed(self.tally.checked, failed),
-        }
+        return rule.result(self.table, checked=self.tally.checked, failed=self.tally.failed[rule.name])
 
     def _share_result(self) -> Result:
         is_within = self.is_within_limit()
@@ -155,29 +140,18 @@ class Inspection:
         return broken
 
     def _repeated(self, rows: pa.Table, partition: Stored) -> np.ndarray:
-        if not self.can_reject:
-            return np.zeros(rows.num_rows, np.bool_)
         key = self.table.key if partition.day is None else ("day", *self.table.key)
         return repeats(rows, same_as_previous(rows, key))
 
     def _findings(self, rows: pa.Table, partition: Stored) -> list[Finding]:
         columns = checked_columns(rows, self.table, customer_ids=self.customer_ids)
-        findings = self.suite.check(columns, self._parameters(partition))
-        for finding in findings:
-            self.tally.add(finding)
-        return findings
-
-    def _parameters(self, partition: Stored) -> dict[str, Any]:
-        """Return what rules can refer to; the night is the one that knew the rows, whichever night checks them."""
         night = partition.known or partition.day
         if night is None:
             raise ValueError("a stored partition has a day or a known night")
-        return {
-            "first_instant": first_instant(self.company.first_day, self.company.zone).isoformat(),
-            "night_end": days_window(night, night, self.company.zone).end.isoformat(),
-            "night": f"{night}T00:00:00",
-            "currencies": [self.company.currency],
-        }
+        findings = self.suite.check(columns, suite_parameters(self.company, night))
+        for finding in findings:
+            self.tally.add(finding)
+        return findings
 
     def _set_aside(self, partition: Stored, rows: pa.Table, positions: np.ndarray, broken: list[list[str]]) -> pa.Table:
         mask = np.ones(rows.num_rows, np.bool_)
@@ -196,20 +170,9 @@ class Inspection:
         return REJECTED_ROWS.conform(pa.table(columns))
 
 
-def inspection_of(company: Company, table: Table, *, can_reject: bool, batch_rows: int, customer_ids: pa.Array | None = None) -> Inspection:
-    """Return the inspection of `table` under its suite.
-
-    Raises ConfigError where a suite sets rows aside that were computed and can only be right or wrong.
-    """
-    suite = load_suite(company, company.table(table))
-    for rule in suite.rules:
-        if rule.rejects_rows and not can_reject:
-            raise ConfigError(
-                f"the rule `{rule.name}` rejects rows of {table.name}, which is computed",
-                where=str(suite.file),
-                todo="Set `rejects_rows` to false.",
-            )
-    return Inspection(company, suite, can_reject, customer_ids, batch_rows)
+def inspection_of(company: Company, table: Table, *, batch_rows: int, customer_ids: pa.Array | None = None) -> Inspection:
+    """Return the inspection of `table` under its suite."""
+    return Inspection(company, load_suite(company, company.table(table)), customer_ids, batch_rows)
 
 
 def _merged(batch: Batch) -> pa.Table:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import DataError, GateClosed
-from pipeline.ingestion.validation.expectations import WHOLE_TABLE
-from pipeline.ingestion.validation.inspection import Inspection, Result
+from pipeline.ingestion.validation.inspection import Inspection
+from pipeline.ingestion.validation.suites import WHOLE_TABLE, Result
 from pipeline.lake.lake import Lake, Version, sorted_by
 from pipeline.lake.tables import VALIDATION_RESULTS
 
@@ -52,9 +52,8 @@ def store_verdict(lake: Lake, day: date, verdict: Verdict, *, known: date | None
     lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, known=known, manifest=manifest)
 
 
-def stop_where_broken(lake: Lake, day: date, inspections: Sequence[Inspection]) -> None:
-    """Raise DataError naming every critical rule that stops the night."""
-    broken = [row for found in inspections for row in found.broken_results()]
+def stop_where_broken(lake: Lake, day: date, broken: Sequence[Result]) -> None:
+    """Raise DataError naming every critical rule that stops the night: `broken` are the results of those."""
     if broken:
         raise DataError(
             "; ".join(f"{row['source_table']} breaks `{row['rule']}` on {day}: {_count(row)}" for row in broken),

@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.definitions.company import Company
-from pipeline.ingestion.validation.expectations import WHOLE_TABLE
 from pipeline.ingestion.validation.results import page_path, stored_verdict
+from pipeline.ingestion.validation.suites import WHOLE_TABLE
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import VALIDATION_RESULTS
 from pipeline.publication.gates import GateResult, State
@@ -97,9 +97,7 @@ def validation_page(
     )
 
 
-def write_validation_page(
-    company: Company, lake: Lake, day: date, *, known: date | None = None, gates: Sequence[GateResult] = ()
-) -> None:
+def write_validation_page(company: Company, lake: Lake, day: date, *, known: date | None = None, gates: Sequence[GateResult] = ()) -> None:
     """Write the page of the night's stored results, and of what its gates said where they have been judged.
 
     A night that was never validated gets none.

@@ -1,0 +1,115 @@
+"""Suites as their files hold them: one JSON file per table, read and checked without the library that runs them on raw rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pipeline.calendar import days_window, first_instant
+from pipeline.definitions.company import Company
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import Table
+
+CRITICAL, WARNING = "critical", "warning"
+WHOLE_TABLE = "table_"  # how the name of a rule about a whole table begins
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One expectation as people know it; a share `mostly` of the rows must keep to it."""
+
+    name: str
+    severity: str = CRITICAL
+    rejects_rows: bool = False
+    mostly: float = 1.0
+
+    def is_passed(self, checked: int, failed: int) -> bool:
+        """Return whether the night may go on as far as this rule is concerned."""
+        if self.severity == WARNING or self.rejects_rows:
+            return True
+        return checked - failed >= self.mostly * checked
+
+    def result(self, table: Table, *, checked: int, failed: int) -> Result:
+        """Return the row of VALIDATION_RESULTS that says what the rule found in `table`."""
+        return {
+            "source_table": table.name,
+            "rule": self.name,
+            "severity": self.severity,
+            "rejects_rows": self.rejects_rows,
+            "checked_count": checked,
+            "failed_count": failed,
+            "is_passed": self.is_passed(checked, failed),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteDefinition:
+    """The suite of one table as written: `entries` are the file's expectations, `rules` what each is called and what it does."""
+
+    table: Table
+    file: Path
+    digest: str
+    meta: Mapping[str, Any]
+    entries: Sequence[Mapping[str, Any]]
+    rules: tuple[Rule, ...]
+
+
+def load_suite_definition(company: Company, table: Table) -> SuiteDefinition:
+    """Return the suite of `table`: the company's own file where it has one, else ours.
+
+    Raises ConfigError naming the file and the rule where something is missing or of the wrong type.
+    """
+    found = company.definitions("expectations", ".json").get(table.name)
+    if found is None:
+        raise ConfigError(f"no expectations for {table.name}", where="expectations", todo=f"Write expectations/{table.name}.json.")
+    content = _parsed(found.text, found.file)
+    entries = content["expectations"]
+    digest = sha256(found.text.encode()).hexdigest()[:16]
+    return SuiteDefinition(table, found.file, digest, content.get("meta") or {}, entries, tuple(_rules(entries, found.file)))
+
+
+def suite_parameters(company: Company, night: date) -> dict[str, Any]:
+    """Return what a suite can refer to as `$PARAMETER`; `night` is the one that knew the rows, whichever night checks them."""
+    return {
+        "first_instant": first_instant(company.first_day, company.zone).isoformat(),
+        "night_end": days_window(night, night, company.zone).end.isoformat(),
+        "night": f"{night}T00:00:00",
+        "currencies": [company.currency],
+    }
+
+
+def _parsed(text: str, file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"not valid JSON: {error}", where=str(file)) from None
+    entries = content.get("expectations") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError("`expectations` must be a list of objects", where=str(file))
+    return dict(content)
+
+
+def _rules(entries: Sequence[Mapping[str, Any]], file: Path) -> Iterator[Rule]:
+    seen: set[str] = set()
+    for entry in entries:
+        meta = entry.get("meta") or {}
+        name, rejects_rows, severity = meta.get("rule"), meta.get("rejects_rows"), entry.get("severity")
+        if not isinstance(name, str) or name in seen:
+            raise ConfigError(
+                f"`meta.rule` of {entry.get('type')} is missing or used twice", where=str(file), todo="Give each rule its own name."
+            )
+        if not isinstance(rejects_rows, bool) or severity not in (CRITICAL, WARNING) or (rejects_rows and severity == WARNING):
+            raise ConfigError(
+                f"the rule `{name}` needs `severity` critical or warning, and `meta.rejects_rows` true or false",
+                where=str(file),
+                todo="A warning rejects no rows.",
+            )
+        seen.add(name)
+        yield Rule(name, severity, rejects_rows, float((entry.get("kwargs") or {}).get("mostly", 1.0)))

@@ -1,0 +1,215 @@
+"""A suite as one SQL statement: what each of its rules finds in a table that we computed ourselves.
+
+Great Expectations says what an expectation means; a property test holds each of these expressions to it. The library
+itself checks raw rows, where it has to say which rows to set aside. Here only counts are needed, and SQL counts many
+rules in one pass over the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlglot import exp
+
+from pipeline.errors import ConfigError
+from pipeline.ingestion.validation.suites import SuiteDefinition
+from pipeline.lake.tables import Column, Kind
+from pipeline.publication.gates.expectation_arguments import Arguments, Bounds
+from pipeline.spelling import did_you_mean
+
+CHECKED_COUNT = "checked_count"
+NUMERIC = (Kind.INTEGER, Kind.NUMBER, Kind.MONEY)
+ORDERED_KINDS = (*NUMERIC, Kind.DATE, Kind.INSTANT, Kind.TEXT)
+LISTED_KINDS = (*NUMERIC, Kind.FLAG, Kind.TEXT)
+IDS = ("customer_id", "order_id", "visit_id")
+WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+
+
+def suite_statement(suite: SuiteDefinition, parameters: Mapping[str, Any]) -> exp.Select:
+    """Return the statement with one row: CHECKED_COUNT, and `failed_<n>` for the rule of position n, from 0.
+
+    A count of failures is the number of rows that break the rule, or 1 where a rule about the whole table is broken.
+    Raises ConfigError naming file and rule where SQL cannot check an expectation or one of its arguments.
+    """
+    table = exp.to_table(suite.table.name)
+    failures = [
+        exp.alias_(_failed_count(Arguments(suite, rule, entry, parameters), table), f"failed_{position}")
+        for position, (rule, entry) in enumerate(zip(suite.rules, suite.entries, strict=True))
+    ]
+    return exp.select(exp.alias_(exp.Count(this=exp.Star()), CHECKED_COUNT), *failures).from_(table)
+
+
+def _failed_count(arguments: Arguments, table: exp.Table) -> exp.Expr:
+    kind = str(arguments.entry.get("type"))
+    if kind not in EXPECTATIONS:
+        raise ConfigError(
+            f"the rule `{arguments.rule.name}` of {table.name} is `{kind}`, which is not checked on computed tables"
+            f"{did_you_mean(kind, EXPECTATIONS)}",
+            where=str(arguments.suite.file),
+            todo=f"Use one of {', '.join(EXPECTATIONS)}.",
+        )
+    failed_count, names = EXPECTATIONS[kind]
+    arguments.require_known(names)
+    return failed_count(arguments, table)
+
+
+def _row_count_between(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    bounds = arguments.bounds(Column("rows", Kind.INTEGER, "Number of rows."))
+    return _broken_table(_within(exp.Count(this=exp.Star()), bounds))
+
+
+def _row_count_equal(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _broken_table(exp.EQ(this=exp.Count(this=exp.Star()), expression=exp.convert(arguments.row_count("value"))))
+
+
+def _not_null(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _count(_read(arguments.column("column")).is_(exp.null()))
+
+
+def _null(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return exp.Count(this=_read(arguments.column("column")))
+
+
+def _between(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    column = arguments.column("column", ORDERED_KINDS)
+    bounds = arguments.bounds(column)
+    return _count(exp.not_(_within(_as_compared(column, bounds.values), bounds)))
+
+
+def _in_set(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _count(exp.not_(_member(arguments)))
+
+
+def _not_in_set(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _count(_member(arguments))
+
+
+def _unique(arguments: Arguments, table: exp.Table) -> exp.Expr:
+    column = _read(arguments.column("column"))
+    return _repeated([column], table.copy(), column.copy().is_(exp.null()).not_())
+
+
+def _compound_unique(arguments: Arguments, table: exp.Table) -> exp.Expr:
+    columns = [_read(column) for column in arguments.columns("column_list")]
+    are_null = [column.copy().is_(exp.null()) for column in columns]
+    match arguments.choice("ignore_row_if", ("all_values_are_missing", "any_value_is_missing", "never")):
+        case "all_values_are_missing":
+            return _repeated(columns, table.copy(), exp.not_(exp.and_(*are_null)))
+        case "any_value_is_missing":
+            return _repeated(columns, table.copy(), exp.not_(exp.or_(*are_null)))
+    return _repeated(columns, table.copy(), exp.true())
+
+
+def _pair_greater(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    comparison = exp.GTE if arguments.flag("or_equal") else exp.GT
+    return _failed_pair(arguments, comparison)
+
+
+def _pair_equal(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _failed_pair(arguments, exp.EQ)
+
+
+def _failed_pair(arguments: Arguments, comparison: type[exp.Binary]) -> exp.Expr:
+    """Return how many pairs fail; a pair that lacks a value and is not ignored fails whatever the comparison."""
+    columns = arguments.column("column_A", ORDERED_KINDS), arguments.column("column_B", ORDERED_KINDS)
+    is_numeric = all(column.kind in NUMERIC for column in columns)
+    if columns[0].kind is not columns[1].kind and not is_numeric:
+        raise arguments.refused(f"`{columns[0].name}` and `{columns[1].name}` are not of one kind")
+    is_exact = columns[0].kind is columns[1].kind is not Kind.MONEY
+    first, second = (_read(column) if is_exact else _as_double(column) for column in columns)
+    fails = exp.not_(comparison(this=first, expression=second))
+    lacks_first, lacks_second = (value.copy().is_(exp.null()) for value in (first, second))
+    match arguments.choice("ignore_row_if", ("both_values_are_missing", "either_value_is_missing", "neither")):
+        case "either_value_is_missing":
+            return _count(fails)
+        case "both_values_are_missing":
+            return _count(exp.or_(fails, exp.NEQ(this=exp.paren(lacks_first), expression=exp.paren(lacks_second))))
+    return _count(exp.or_(fails, lacks_first, lacks_second))
+
+
+PAIR = ("column_A", "column_B", "ignore_row_if", "mostly")
+RANGE = ("min_value", "max_value", "strict_min", "strict_max")
+EXPECTATIONS: Mapping[str, tuple[Callable[[Arguments, exp.Table], exp.Expr], tuple[str, ...]]] = {
+    "expect_column_pair_values_a_to_be_greater_than_b": (_pair_greater, (*PAIR, "or_equal")),
+    "expect_column_pair_values_to_be_equal": (_pair_equal, PAIR),
+    "expect_column_values_to_be_between": (_between, ("column", *RANGE, "mostly")),
+    "expect_column_values_to_be_in_set": (_in_set, ("column", "value_set", "mostly")),
+    "expect_column_values_to_be_null": (_null, ("column", "mostly")),
+    "expect_column_values_to_be_unique": (_unique, ("column", "mostly")),
+    "expect_column_values_to_not_be_in_set": (_not_in_set, ("column", "value_set", "mostly")),
+    "expect_column_values_to_not_be_null": (_not_null, ("column", "mostly")),
+    "expect_compound_columns_to_be_unique": (_compound_unique, ("column_list", "ignore_row_if", "mostly")),
+    "expect_table_row_count_to_be_between": (_row_count_between, RANGE),
+    "expect_table_row_count_to_equal": (_row_count_equal, ("value",)),
+}
+"""What can be checked on computed tables: how it is counted, and its arguments."""
+
+
+def _read(column: Column) -> exp.Expr:
+    """Return a column as rules see it: what is not a number or a blank id counts as no value, an amount is the float next to it."""
+    value = exp.column(column.name, quoted=True)
+    if column.kind is Kind.NUMBER:
+        return exp.func("NULLIF", value, _double(float("nan")))
+    if column.kind is Kind.MONEY:
+        return exp.cast(value, Kind.NUMBER.sql, dialect="duckdb")
+    if column.kind is Kind.TEXT and column.name in IDS:
+        # Trimming three million ids took more time than all else; most begin with a visible character and need none.
+        is_visible = exp.Between(this=value, low=exp.Literal.string("!"), high=exp.Literal.string("~"))
+        trimmed = exp.Trim(this=value.copy(), expression=exp.Literal.string(WHITE_SPACE))
+        is_given = exp.NEQ(this=trimmed, expression=exp.Literal.string(""))
+        return exp.case().when(is_visible, value.copy()).when(is_given, value.copy())
+    return value
+
+
+def _as_double(column: Column) -> exp.Expr:
+    return exp.cast(_read(column), Kind.NUMBER.sql, dialect="duckdb")
+
+
+def _as_compared(column: Column, constants: Sequence[object]) -> exp.Expr:
+    """Return the column in the type in which it is compared with `constants`: whole numbers exactly, others as floats."""
+    is_whole = column.kind is Kind.INTEGER and all(isinstance(value, int) for value in constants)
+    return _as_double(column) if column.kind is Kind.INTEGER and not is_whole else _read(column)
+
+
+def _constant(value: object) -> exp.Expr:
+    return _double(value) if isinstance(value, float) else exp.convert(value)
+
+
+def _double(value: float) -> exp.Expr:
+    """Return a float as text: engines read a decimal literal as an exact decimal, and each rounds it in its own way."""
+    return exp.cast(exp.Literal.string(repr(value)), Kind.NUMBER.sql, dialect="duckdb")
+
+
+def _within(value: exp.Expr, bounds: Bounds) -> exp.Expr:
+    conditions: list[exp.Expr] = []
+    if bounds.min_value is not None:
+        at_least = exp.GT if bounds.strict_min else exp.GTE
+        conditions.append(at_least(this=value.copy(), expression=_constant(bounds.min_value)))
+    if bounds.max_value is not None:
+        at_most = exp.LT if bounds.strict_max else exp.LTE
+        conditions.append(at_most(this=value.copy(), expression=_constant(bounds.max_value)))
+    return exp.and_(*conditions)
+
+
+def _member(arguments: Arguments) -> exp.Expr:
+    column = arguments.column("column", LISTED_KINDS)
+    values = arguments.values("value_set", column)
+    return exp.In(this=_as_compared(column, values), expressions=[_constant(value) for value in values])
+
+
+def _count(condition: exp.Expr) -> exp.Expr:
+    return exp.Count(this=exp.case().when(condition, exp.convert(1)))
+
+
+def _broken_table(holds: exp.Expr) -> exp.Expr:
+    return exp.case().when(holds, exp.convert(0)).else_(exp.convert(1))
+
+
+def _repeated(columns: Sequence[exp.Expr], table: exp.Table, condition: exp.Expr) -> exp.Expr:
+    """Return how many rows share the values of `columns` with another row, as a query of its own; nulls equal each other."""
+    count = exp.Count(this=exp.Star())
+    groups = exp.select(exp.alias_(count, "row_count")).from_(table).where(condition).group_by(*columns)
+    groups = groups.having(exp.GT(this=count.copy(), expression=exp.convert(1)))
+    total = exp.func("COALESCE", exp.Sum(this=exp.column("row_count")), exp.convert(0))
+    return exp.select(exp.cast(total, Kind.INTEGER.sql, dialect="duckdb")).from_(groups.subquery("repeated")).subquery()

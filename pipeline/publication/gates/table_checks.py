@@ -1,0 +1,59 @@
+"""Check the tables of a night that we computed ourselves against their suites, before anyone sees them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import date
+
+from pipeline.definitions.company import Company
+from pipeline.errors import ConfigError
+from pipeline.ingestion.validation.batches import Stored
+from pipeline.ingestion.validation.results import stop_where_broken, store_verdict, stored_verdict
+from pipeline.ingestion.validation.suites import SuiteDefinition, load_suite_definition, suite_parameters
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.publication.gates.expectation_sql import CHECKED_COUNT, suite_statement
+
+CHECKED_TABLES = (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS)
+log = logging.getLogger("pipeline.publication.gates.table_checks")
+
+
+def check_tables(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+    """Check the features and the segments of the night `day`, as night `known` knows them, and store the results.
+
+    Raises DataError where a critical rule stops the night, ConfigError where a suite has something that cannot be checked.
+    """
+    for table in CHECKED_TABLES:
+        check_table(company, lake, engine, Stored(table, day, known or day))
+
+
+def check_table(company: Company, lake: Lake, engine: Engine, partition: Stored) -> None:
+    """Check one partition as `check_tables` does."""
+    table, day, known = partition.table, partition.day, partition.known
+    if day is None or known is None:
+        raise ValueError("a computed table is checked by its day and the night that knows it")
+    suite = _load_suite(company, company.table(table))
+    engine.register(suite.table, [lake.path(table, day=day, known=known)])
+    [counts] = engine.run(suite_statement(suite, suite_parameters(company, known)), {}).read_all().to_pylist()
+    checked = counts[CHECKED_COUNT]
+    found = [rule.result(table, checked=checked, failed=counts[f"failed_{position}"]) for position, rule in enumerate(suite.rules)]
+    log.info("%s: %s rows checked", table.name, f"{checked:,}")
+    before = stored_verdict(lake, day, known=known)
+    others = [row for row in before.results if row["source_table"] != table.name]
+    store_verdict(lake, day, replace(before, results=[*others, *found]), known=known)
+    stop_where_broken(lake, day, [row for row in found if not row["is_passed"]])
+
+
+def _load_suite(company: Company, table: Table) -> SuiteDefinition:
+    """Return the suite of a computed table; its rows are right or wrong, never set aside."""
+    suite = load_suite_definition(company, table)
+    for rule in suite.rules:
+        if rule.rejects_rows:
+            raise ConfigError(
+                f"the rule `{rule.name}` rejects rows of {table.name}, which is computed",
+                where=str(suite.file),
+                todo="Set `rejects_rows` to false.",
+            )
+    return suite
