@@ -126,6 +126,6 @@ def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
 
 
 def _engine(lake: Lake) -> Engine:
-    from pipeline.lake.engines.duckdb import DuckDBEngine
+    from pipeline.lake.engines.duckdb import open_engine
 
-    return DuckDBEngine(lake.root, memory_limit="1GB")
+    return open_engine(lake, memory_limit="1GB")

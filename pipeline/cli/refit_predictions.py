@@ -44,10 +44,11 @@ def refit_predictions(
 
 
 def _stored(lake: Path, night: str) -> dict[str, Any]:
+    from pipeline.lake import addresses
+    from pipeline.lake.lake import Lake
     from pipeline.lake.tables import CUSTOMER_PREDICTIONS
-    from pipeline.models.refits.model_store import JUDGEMENT
 
-    said: dict[str, Any] = json.loads((lake / "refits" / CUSTOMER_PREDICTIONS.name / night / JUDGEMENT).read_text("utf-8"))
+    said: dict[str, Any] = json.loads(Lake(lake).read_text(addresses.judgement(CUSTOMER_PREDICTIONS.name, night)))
     return said
 
 

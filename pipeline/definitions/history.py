@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from pipeline.definitions.company import Attribute, Company, Kept
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError, DataError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, Kind
 
@@ -47,12 +48,15 @@ def company_valid(lake: Lake, company: Company, day: date) -> Company:
     days = _kept_days(lake)
     if not days:
         return company
-    file = _file(lake, max((kept for kept in days if kept <= day), default=days[0]))
+    first = max((kept for kept in days if kept <= day), default=days[0])
+    address = addresses.definition(first)
     try:
-        content = json.loads(file.read_text("utf-8"))
-        return company if _is_said_by(company, content) else _with(company, file, content)
+        content = json.loads(lake.read_text(address))
+        return company if _is_said_by(company, content) else _with(company, first, lake.local(address), content)
     except (ValueError, KeyError, TypeError):
-        raise DataError("the definitions kept for this day are damaged", where=str(file), todo="Put the file back from a copy.") from None
+        raise DataError(
+            "the definitions kept for this day are damaged", where=lake.where(address), todo="Put the file back from a copy."
+        ) from None
 
 
 def company_of_computed(lake: Lake, company: Company, day: date, known: date) -> Company:
@@ -77,22 +81,18 @@ def _keep(lake: Lake, company: Company, day: date, *, last_read: date) -> None:
     elif not _is_kept(lake, day, text):
         if text is None or not _is_computable(company):
             return
-        lake.write_text(_file(lake, day), text)
+        lake.write_text(addresses.definition(day), text)
     for kept in unused:
-        _file(lake, kept).unlink(missing_ok=True)
+        lake.delete(addresses.definition(kept))
 
 
 def _is_kept(lake: Lake, day: date, text: str | None) -> bool:
-    file = _file(lake, day)
-    return file.exists() and file.read_text("utf-8") == text
+    address = addresses.definition(day)
+    return lake.exists(address) and lake.read_text(address) == text
 
 
 def _kept_days(lake: Lake) -> list[date]:
-    return sorted(date.fromisoformat(file.stem) for file in (lake.root / "definitions").glob("*.json"))
-
-
-def _file(lake: Lake, day: date) -> Path:
-    return lake.root / "definitions" / f"{day}.json"
+    return [date.fromisoformat(addresses.stem(each)) for each in lake.list_addresses(addresses.DEFINITIONS, suffix=".json")]
 
 
 def _is_computable(company: Company) -> bool:
@@ -145,7 +145,7 @@ def _attribute(attribute: Attribute) -> dict[str, Any]:
     }
 
 
-def _with(company: Company, file: Path, content: Mapping[str, Any]) -> Company:
+def _with(company: Company, day: date, file: Path, content: Mapping[str, Any]) -> Company:
     settings = content["settings"]
     return replace(
         company,
@@ -155,7 +155,7 @@ def _with(company: Company, file: Path, content: Mapping[str, Any]) -> Company:
         first_day=date.fromisoformat(settings["first_day"]),
         window_days=settings["window_days"],
         attributes=tuple(_kept_attribute(attribute) for attribute in settings["attributes"]),
-        kept=Kept(date.fromisoformat(file.stem), file, {folder: content[folder] for folder in FOLDERS}),
+        kept=Kept(day, file, {folder: content[folder] for folder in FOLDERS}),
     )
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import TransientError
+from pipeline.lake.addresses import CACHE_DIGESTS
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest, is_whole
@@ -109,7 +110,7 @@ def digests(lake: Lake, paths: Iterable[str]) -> dict[str, str]:
     taken = _taken(lake)
     found = {path: _current(lake, path, taken.get(path)) for path in paths}
     if any(taken.get(path) != current for path, current in found.items()):
-        lake.write_text(lake.root / FOLDER / "digests.json", json.dumps(taken | found))
+        lake.write_text(CACHE_DIGESTS, json.dumps(taken | found))
     return {path: str(digest) for path, (_, _, digest) in found.items()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +25,6 @@ from pipeline.ingestion.sources.postgresql import open_postgresql
 from pipeline.ingestion.versions import Night, store_versions
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import sealed_writer
-from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES, SOURCE_TABLES, Partition, Table
 
 log = logging.getLogger("pipeline.ingestion.extract")
@@ -96,13 +94,13 @@ def _read_and_store(reading: Reading, last_read: date | None) -> None:
     with _staging(reading.lake) as staging:
         staged, late = _read_source(reading, staging)
         _report_ignored(reading.lake, last_read, staged)
-        if reading.lake.path(EXTRACTIONS, day=reading.day).exists():
+        if reading.lake.has(EXTRACTIONS, day=reading.day):
             # The old mark must not stand for what is stored from here on, nor may the days be forgotten that it is about.
             _write_mark(reading, staged, [0 for _ in staged], {IS_BEGUN: True})
         changed = [_store(reading, each) for each in staged]
     report_late_days(late)
     reading.lake.write(LATE_DAYS, late_days_table(late).to_batches(), day=reading.day)
-    os.sync()
+    reading.lake.store.flush()
     _write_mark(reading, staged, changed, {QUERIES: queries_digest(reading.company)})
 
 
@@ -110,11 +108,11 @@ def _read_and_store(reading: Reading, last_read: date | None) -> None:
 def _staging(lake: Lake) -> Iterator[Path]:
     """Yield an empty private folder."""
     try:
-        with private_folder(lake.root) as folder:
+        with lake.private_folder() as folder:
             yield folder
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise TransientError(
-            f"the rows could not be staged: {type(error).__name__}", where=str(lake.root), todo="Free space or memory, then run again."
+            f"the rows could not be staged: {type(error).__name__}", where=lake.where(), todo="Free space or memory, then run again."
         ) from None
 
 

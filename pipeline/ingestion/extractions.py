@@ -32,8 +32,7 @@ def is_read(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> 
 
 def is_begun_again(lake: Lake, day: date) -> bool:
     """Return whether a night that was read before was being read again when its attempt ended: what it stored is of both."""
-    path = lake.path(EXTRACTIONS, day=day)
-    return path.exists() and bool(stored_facts(lake, path).get(IS_BEGUN))
+    return lake.has(EXTRACTIONS, day=day) and bool(stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(IS_BEGUN))
 
 
 def queries_digest(company: Company) -> str:

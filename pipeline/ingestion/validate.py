@@ -92,7 +92,7 @@ def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
         yield
     except PipelineError:
         is_older = day < max(lake.nights(EXTRACTIONS), default=day)
-        if not (is_older and lake.path(CUSTOMER_FEATURES, day=day).exists()):
+        if not (is_older and lake.has(CUSTOMER_FEATURES, day=day)):
             lake.remove(EXTRACTIONS, day=day)
         raise
 
@@ -102,7 +102,7 @@ def _inspected_people(company: Company, lake: Lake, day: date, batch_rows: int) 
     known = [night for table in (RAW_CUSTOMERS, RAW_PROSPECTS) if (night := lake.snapshot_known(table, day)) is not None]
     if lake.snapshot_known(RAW_CUSTOMERS, day) is None:
         raise DataError(
-            f"{RAW_CUSTOMERS.name} has no snapshot", where=str(lake.root), todo="Run the whole night: segments run --day YYYY-MM-DD."
+            f"{RAW_CUSTOMERS.name} has no snapshot", where=lake.where(), todo="Run the whole night: segments run --day YYYY-MM-DD."
         )
     # What belongs to a clean snapshot depends on its night alone, so that every night writes it alike.
     newest = max(known)

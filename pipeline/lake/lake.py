@@ -13,27 +13,28 @@ The manifest of a partition lives in its Parquet footer. This module is the only
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import DataError, LockTimeout, TransientError
+from pipeline.errors import DataError
+from pipeline.lake import addresses
+from pipeline.lake.addresses import PART
+from pipeline.lake.disk import disk_errors
 from pipeline.lake.parquet import MANIFEST_KEY, Version, cut_by_version, is_whole, sorted_by, write_parquet
 from pipeline.lake.staging import has_bytes_of, private_folder
+from pipeline.lake.store import LocalStore, Store
 from pipeline.lake.tables import Partition, Table
 
-PART = "part-0.parquet"
 LOCK_SECONDS = 600
 VERSION = re.compile(r"known=[0-9-]+/")
 
@@ -41,10 +42,11 @@ __all__ = ["Lake", "Version", "event_names", "known_versions", "reading", "sorte
 
 
 class Lake:
-    """Reads and writes partitions below `root`."""
+    """Reads and writes partitions, and offers what else packages need of the store that holds them, by address."""
 
     def __init__(self, root: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
         self.root = root.resolve()
+        self.store: Store = LocalStore(self.root)
         self._lock_seconds = lock_seconds
 
     def path(self, table: Table, *, day: date | None = None, known: date | None = None) -> Path:
@@ -52,14 +54,11 @@ class Lake:
 
         A NIGHT partition known on another day than its own is a restatement, and lives apart.
         """
-        if table.partition is Partition.NIGHT:
-            is_restated = known not in (None, day)
-            folder = self.root / ("restated" if is_restated else "tables") / table.name / f"day={_required(day)}"
-            return folder / f"known={known}" / PART if is_restated else folder / PART
-        folder = self.root / "tables" / table.name
-        if table.partition is Partition.EVENT_DAY:
-            folder = folder / f"day={_required(day)}"
-        return folder / f"known={_required(known)}" / PART
+        return self.root / addresses.partition(table, day=day, known=known)
+
+    def has(self, table: Table, *, day: date | None = None, known: date | None = None) -> bool:
+        """Return whether a partition is stored."""
+        return self.store.exists(addresses.partition(table, day=day, known=known))
 
     def versions(self, table: Table) -> list[Version]:
         """Return every stored version of an EVENT_DAY table, in order."""
@@ -134,10 +133,41 @@ class Lake:
         with self._staged(path) as staged:
             return write_parquet(schema, batches, staged, manifest)
 
-    def write_text(self, path: Path, text: str) -> None:
-        """Write a small text file, all or nothing; models and reports are such files."""
-        with self._staged(path) as staged:
-            staged.write_text(text, "utf-8")
+    def read_text(self, address: str) -> str:
+        """Return the text at `address`; raises FileNotFoundError where there is none, UnicodeDecodeError where it is none."""
+        return self.store.read(address).decode("utf-8")
+
+    def write_text(self, address: str, text: str) -> None:
+        """Put a text at `address`, all or nothing; models and reports are such texts. Raises TransientError where the disk refuses."""
+        self.store.write(address, text.encode("utf-8"))
+
+    def exists(self, address: str) -> bool:
+        """Return whether something is at `address`."""
+        return self.store.exists(address)
+
+    def list_addresses(self, prefix: str, *, suffix: str = "") -> list[str]:
+        """Return the addresses that begin with `prefix` and end with `suffix`, in order."""
+        return self.store.list_addresses(prefix, suffix=suffix)
+
+    def delete(self, address: str) -> None:
+        """Remove what is at `address`, if anything."""
+        self.store.delete(address)
+
+    def local(self, address: str) -> Path:
+        """Return a path on this machine of what is at `address`, for programs that read files."""
+        return self.store.local(address)
+
+    def where(self, address: str = "") -> str:
+        """Return for people where `address`, or the lake itself, is."""
+        return self.store.where(address)
+
+    def disk_errors(self, action: str) -> AbstractContextManager[None]:
+        """Raise a TransientError, `could not <action>`, for what the disk refuses in the block."""
+        return disk_errors(self.root, action=action)
+
+    def private_folder(self) -> AbstractContextManager[Path]:
+        """Yield an empty folder on this machine for this process alone, gone afterwards; raises OSError where the disk refuses."""
+        return self.store.private_folder()
 
     def write_event_days(
         self, table: Table, batches: Iterable[pa.RecordBatch], *, wanted: Iterable[Version], manifest: Mapping[str, Any] | None = None
@@ -157,27 +187,20 @@ class Lake:
     @contextmanager
     def _staged(self, path: Path) -> Iterator[Path]:
         """Yield a private path for what is to appear at `path` by one rename once the block ends well."""
-        try:
-            with private_folder(self.root) as folder:
-                staged = folder / path.name
-                yield staged
-                if not has_bytes_of(staged, path):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    staged.replace(path)
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        with disk_errors(self.root, path=path), private_folder(self.root) as folder:
+            staged = folder / path.name
+            yield staged
+            if not has_bytes_of(staged, path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                staged.replace(path)
 
-    @contextmanager
-    def lock(self, name: str, *, timeout_seconds: float | None = None, is_shared: bool = False) -> Iterator[None]:
+    def lock(self, name: str, *, timeout_seconds: float | None = None, is_shared: bool = False) -> AbstractContextManager[None]:
         """Hold the named lock of this lake, alone or with others that share it.
 
         Raises LockTimeout when another run keeps it for more than `timeout_seconds`, else those of the lake.
         """
-        path = self.root / "locks" / f"{name}.lock"
-        with _opened(path) as file:
-            seconds = self._lock_seconds if timeout_seconds is None else timeout_seconds
-            _acquire(file.fileno(), path, seconds, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
-            yield
+        seconds = self._lock_seconds if timeout_seconds is None else timeout_seconds
+        return self.store.lock(name, timeout_seconds=seconds, is_shared=is_shared)
 
 
 def known_versions(versions: Iterable[Version], *, through: date, known: date) -> list[Version]:
@@ -199,18 +222,6 @@ def _folders(root: str) -> list[tuple[date, str]]:
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
         return [(date.fromisoformat(entry.name.partition("=")[2]), entry.path) for entry in entries if "=" in entry.name]
     return []
-
-
-def _opened(path: Path) -> TextIO:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w")
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> TransientError:
-    return TransientError(f"could not write: {error.strerror}", where=str(path), todo="Free space or mend the disk, then run again.")
 
 
 @contextmanager
@@ -235,22 +246,5 @@ def _remedy(path: Path) -> str:
     return f"segments run --reread --day {path.parent.name.partition('=')[2] or 'YYYY-MM-DD'}"
 
 
-def _acquire(descriptor: int, path: Path, timeout_seconds: float, mode: int) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-            return
-        if time.monotonic() >= deadline:
-            raise LockTimeout("another run holds the lock", where=str(path), todo="Wait for it, or end it, then run again.")
-        time.sleep(0.1)
-
-
 def _value(folder: Path) -> date:
     return date.fromisoformat(folder.name.split("=", 1)[1])
-
-
-def _required(day: date | None) -> date:
-    if day is None:
-        raise ValueError("this table's partition needs another day")
-    return day

@@ -8,41 +8,41 @@ Both are private, and empty whenever nobody writes.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.errors import TransientError
+from pipeline.lake.addresses import PENDING
+from pipeline.lake.disk import disk_errors, flush
 from pipeline.lake.lake import Lake
 
 
 @contextmanager
 def appearing_together(lake: Lake, name: str) -> Iterator[Path]:
-    """Yield a folder for files by their paths below the lake; they all appear once the block ends well.
+    """Yield a folder for files by their addresses; they all appear once the block ends well.
 
     The caller holds a lock that no other writer of `name` has. Raises TransientError where the disk refuses.
     """
-    ready, folder = lake.root / "pending" / name, lake.root / "pending" / f"{name}.new"
+    ready, folder = lake.root / PENDING / name, lake.root / PENDING / f"{name}.new"
     finish(lake, name)
-    with _disk(lake):
+    with disk_errors(lake.root):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     yield folder
-    with _disk(lake):
+    with disk_errors(lake.root):
         for path in _files(folder):
-            _flush(path)
+            flush(path)
         folder.rename(ready)
-        _flush(ready.parent)
+        flush(ready.parent)
     finish(lake, name)
 
 
 def finish(lake: Lake, name: str) -> None:
     """Lay the files of an interrupted writer in their places; without one nothing happens."""
-    ready = lake.root / "pending" / name
+    ready = lake.root / PENDING / name
     if ready.is_dir():
-        with _disk(lake):
+        with disk_errors(lake.root):
             for path in _files(ready):
                 place = lake.root / path.relative_to(ready)
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -52,23 +52,3 @@ def finish(lake: Lake, name: str) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk(lake: Lake) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise TransientError(
-            f"could not write: {error.strerror}",
-            where=str(error.filename or lake.root),
-            todo="Free space or mend the disk, then run again.",
-        ) from None

@@ -15,7 +15,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_SEGMENTS
 from pipeline.models.clusters import Drift, drifts
-from pipeline.models.refits.model_store import model_at, models_folder
+from pipeline.models.refits.model_store import stored_model
 from pipeline.models.sample import sampled_customers
 
 log = logging.getLogger("pipeline.models.measure_drift")
@@ -39,7 +39,7 @@ def asked_refits(lake: Lake, day: date) -> list[str]:
 
 def rows_beyond_limits(lake: Lake, day: date) -> list[dict[str, Any]]:
     """Return what a night measured beyond its limit; nothing where it measured nothing."""
-    if not lake.path(CLUSTER_DRIFTS, day=day).exists():
+    if not lake.has(CLUSTER_DRIFTS, day=day):
         return []
     return [row for row in lake.read(CLUSTER_DRIFTS, day=day).to_pylist() if row["is_beyond"]]
 
@@ -48,7 +48,7 @@ def _drifts(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> Ite
     models = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("models", {})
     first_night = models.get(scheme.name)
     if first_night:
-        model = model_at(models_folder(lake, scheme.name) / f"{first_night}.json")
+        model = stored_model(lake, scheme.name, first_night)
         sample = sampled_customers(engine, scheme, columns=[feature.name for feature in model.features], rows=SAMPLE_ROWS)
         yield from drifts(sample.features.sort_by("customer_id"), model, scheme)
 

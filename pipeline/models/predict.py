@@ -6,6 +6,7 @@ import logging
 from datetime import date
 
 from pipeline.definitions.company import Company
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import digest
@@ -27,7 +28,8 @@ def keep_predictions(company: Company, lake: Lake, engine: Engine, day: date, *,
         by = _usable(valid_decision(lake, day), company)
     query = predictions_statement(by)
     first_night = by.valid_from.isoformat() if by.valid_from else None
-    manifest = {"statement": digest(query), "inputs": lake.digest([str(features.relative_to(lake.root))]), "model": first_night}
+    inputs = lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)])
+    manifest = {"statement": digest(query), "inputs": inputs, "model": first_night}
     rows = engine.run(query, {"window_days": company.window_days})
     count = lake.write(CUSTOMER_PREDICTIONS, rows, day=day, known=known, manifest=manifest)
     log.info("%s: %s customers%s", CUSTOMER_PREDICTIONS.name, f"{count:,}", f": {by.reason}" if isinstance(by, NotPredicted) else "")

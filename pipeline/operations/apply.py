@@ -26,7 +26,7 @@ def apply_plan(company: Company, lake: Lake, plan_id: str, *, asked: Override, c
     newest = max(lake.nights(EXTRACTIONS), default=plan.day)
     if newest != plan.day:
         what = f"{newest} was read since, and the definitions as they are belong to it"
-        raise ConfigError(what, where=str(lake.root), todo=f"Run it: segments run --day {newest}.")
+        raise ConfigError(what, where=lake.where(), todo=f"Run it: segments run --day {newest}.")
     day = plan.day.isoformat()
     steps.segment(day, connections=connections)
     steps.audit(day, override_gates=sorted(asked.gates), override_reason=asked.reason, connections=connections)

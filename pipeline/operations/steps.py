@@ -132,7 +132,7 @@ def audit(
 
     Closed gates named in `override_gates` let the night pass; `override_reason` is recorded with them.
     """
-    from pipeline.ingestion.validation.results import page_path
+    from pipeline.lake.addresses import validation_page
     from pipeline.publication.gates import GateResult, asked_override, require_open
     from pipeline.publication.gates.audit import judge_night
     from pipeline.publication.gates.table_checks import check_tables
@@ -148,7 +148,7 @@ def audit(
                     gates = judge_night(night.company, night.lake, engine, night.day, asked)
         finally:
             write_validation_page(night.company, night.lake, night.day, known=night.known, gates=gates)
-        require_open(night.day, gates, where=str(page_path(night.lake, night.day)))
+        require_open(night.day, gates, where=night.lake.where(validation_page(night.day)))
 
 
 def publish(day: str, *, known: str | None = None, connections: Connections = from_environment) -> None:
@@ -288,9 +288,9 @@ def _company_and_lake() -> tuple[Company, Lake]:
 
 @contextmanager
 def _engine(lake: Lake) -> Iterator[Engine]:
-    from pipeline.lake.engines.duckdb import DuckDBEngine
+    from pipeline.lake.engines.duckdb import open_engine
 
-    engine = DuckDBEngine(lake.root, memory_limit=_memory_limit())
+    engine = open_engine(lake, memory_limit=_memory_limit())
     try:
         yield engine
     finally:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, TransientError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.staging import private_folder
-
-MANIFEST = "manifest.json"
-POINTER = "current"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +26,19 @@ class Publication:
 
 
 def current_publication(lake: Lake) -> Publication | None:
-    """Return what `current` points to, or None where nothing was ever published.
+    """Return what `current` leads to, or None where nothing was ever published.
 
     Raises DataError where the pointer leads nowhere or its manifest cannot be read.
     """
-    link = lake.root / POINTER
-    if not os.path.lexists(link):
+    prefix = lake.store.pointer(addresses.CURRENT)
+    if prefix is None:
         return None
     try:
-        return publication_of(lake, json.loads((link / MANIFEST).read_text("utf-8")))
+        return publication_of(lake, json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}")))
     except (OSError, ValueError, KeyError):
         raise DataError(
             "the current publication is damaged: its manifest cannot be read",
-            where=str(link),
+            where=lake.where(addresses.CURRENT),
             todo="Go back: segments rollback --to ID. Or remove the link `current`, then run the day again: segments run --day YYYY-MM-DD.",
         ) from None
 
@@ -55,54 +50,35 @@ def publication_of(lake: Lake, manifest: Mapping[str, Any]) -> Publication:
         publication_id=manifest["publication_id"],
         previous=manifest["previous"],
         row_counts={name: table["rows"] for name, table in manifest["tables"].items()},
-        folder=folder_of(lake, manifest["publication_id"]),
+        folder=lake.local(addresses.publication(manifest["publication_id"])),
     )
 
 
-def folder_of(lake: Lake, publication_id: str) -> Path:
-    """Return where the publication of that id is."""
-    return lake.root / "publications" / publication_id
+def published_manifest(lake: Lake, publication_id: str) -> dict[str, Any]:
+    """Return what a publication says of itself; raises OSError or ValueError where it cannot be read."""
+    manifest: dict[str, Any] = json.loads(lake.read_text(addresses.published_manifest(publication_id)))
+    return manifest
 
 
 def publication_ids(lake: Lake) -> list[str]:
     """Return the ids of all publications that are kept, in order of their days."""
-    return sorted(path.name for path in (lake.root / "publications").glob("*"))
+    return lake.store.list_folders(addresses.PUBLICATIONS)
 
 
-def point_to(lake: Lake, publication: Publication) -> None:
-    """Make `publication` the one that readers follow."""
-    with private_folder(lake.root) as private:
-        staged = private / POINTER
-        staged.symlink_to(Path("publications", publication.publication_id))
-        staged.replace(lake.root / POINTER)
-    flush(lake.root)
+def point_to(lake: Lake, publication: Publication, live_id: str | None) -> None:
+    """Make `publication` the one that readers follow; raises TransientError where that of `live_id` is not live any more."""
+    expected = addresses.publication(live_id) if live_id else None
+    if not lake.store.swap(addresses.CURRENT, addresses.publication(publication.publication_id), expected=expected):
+        what = f"another run published while {publication.publication_id} was about to be"
+        raise TransientError(what, where=lake.where(addresses.CURRENT), todo="Wait for it, then run again.")
 
 
 def sweep(lake: Lake, publication: Publication) -> None:
     """Remove every publication but `publication` and its previous; each leaves its place whole."""
-    with private_folder(lake.root) as private:
-        for name in publication_ids(lake):
-            if name not in (publication.publication_id, publication.previous):
-                folder_of(lake, name).rename(private / name)
+    kept = (publication.publication_id, publication.previous)
+    remove_publications(lake, [name for name in publication_ids(lake) if name not in kept])
 
 
-def flush(path: Path) -> None:
-    """Wait until the disk has the file or folder at `path`."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def on_disk(lake: Lake) -> Iterator[None]:
-    """Raise a TransientError for what the disk refuses in the block."""
-    try:
-        yield
-    except OSError as error:
-        raise TransientError(
-            f"could not publish: {error.strerror}",
-            where=str(error.filename or lake.root),
-            todo="Free space or mend the disk, then run again.",
-        ) from None
+def remove_publications(lake: Lake, ids: Iterable[str]) -> None:
+    """Remove these publications; each leaves its place whole."""
+    lake.store.remove_folders([addresses.publication(each) for each in ids])

@@ -21,25 +21,15 @@ import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.errors import GateClosed
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
 from pipeline.publication.consent import withheld_customers
-from pipeline.publication.current import (
-    MANIFEST,
-    Publication,
-    current_publication,
-    flush,
-    folder_of,
-    on_disk,
-    point_to,
-    publication_of,
-    sweep,
-)
+from pipeline.publication.current import Publication, current_publication, point_to, publication_ids, publication_of, sweep
 from pipeline.publication.gates import require_open
 from pipeline.publication.gates.results import as_manifest, audited_after, stored_gates
 from pipeline.publication.night_rows import dated_rows, moves_between
-from pipeline.publication.rollback_log import LOG, rollbacks
+from pipeline.publication.rollback_log import rollbacks
 from pipeline.publication.targets.merge import Night
 from pipeline.publication.targets.postgresql import publish_to_postgresql
 from pipeline.publication.targets.sqlite import publish_to_sqlite
@@ -49,7 +39,6 @@ log = logging.getLogger("pipeline.publication")
 __all__ = ["Publication", "current_publication", "publish"]
 
 DIGEST_LENGTH = 12
-UNFINISHED = "unfinished.txt"
 CONTENT = ("day", "tables", "policies", "withheld")
 
 
@@ -73,30 +62,28 @@ def publish(
             log.warning("%s stays published: %s is older", current.publication_id, day)
             return current
         _require_audit_since_rollback(lake, day)
-        with on_disk(lake):
+        with lake.disk_errors("publish"):
             publication = _build(company, lake, day, tables, current)
-        lake.write_text(lake.root / UNFINISHED, f"{publication.publication_id}\n")
+        lake.write_text(addresses.UNFINISHED, f"{publication.publication_id}\n")
         publish_to_target(company, lake, publication, connections)
-        with on_disk(lake):
-            point_to(lake, publication)
+        with lake.disk_errors("publish"):
+            point_to(lake, publication, current.publication_id if current else None)
             sweep(lake, publication)
-            (lake.root / UNFINISHED).unlink()
+            lake.delete(addresses.UNFINISHED)
         log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
     return publication
 
 
 def restore_target(company: Company, lake: Lake, *, connections: Callable[[str], str]) -> None:
     """Bring the database target back to what is live, where a publication reached it, broke off, and was then refused."""
-    note = lake.root / UNFINISHED
     with lake.lock("publish"):
         current = current_publication(lake)
-        if current is None or not note.exists():
+        if current is None or not lake.exists(addresses.UNFINISHED):
             return
-        if note.read_text("utf-8").strip() != current.publication_id:
+        if lake.read_text(addresses.UNFINISHED).strip() != current.publication_id:
             publish_to_target(company, lake, current, connections, is_way_back=True)
             log.warning("%s is in the database target again: what broke off there was refused", current.publication_id)
-        with on_disk(lake):
-            note.unlink()
+        lake.delete(addresses.UNFINISHED)
 
 
 def _require_audit_since_rollback(lake: Lake, day: date) -> None:
@@ -106,14 +93,14 @@ def _require_audit_since_rollback(lake: Lake, day: date) -> None:
     if since:
         raise GateClosed(
             f"{day} is not published: since it was audited, {since[-1].from_id} was taken back",
-            where=str(lake.root / LOG),
+            where=lake.where(addresses.ROLLBACKS),
             todo=f"To publish it all the same, run the night again: segments run --day {day}",
         )
 
 
 def _build(company: Company, lake: Lake, day: date, tables: Sequence[Table], current: Publication | None) -> Publication:
     """Write the folder of `day` beside the others; nobody reads it yet, unless it is current and the same."""
-    with private_folder(lake.root) as private:
+    with lake.private_folder() as private:
         staged = private / "publication"
         withheld = withheld_customers(company, lake, day)
         written = {table.name: _write_table(lake, company.table(table), day, staged, withheld) for table in tables}
@@ -121,9 +108,13 @@ def _build(company: Company, lake: Lake, day: date, tables: Sequence[Table], cur
         publication_id = named_by_content(content)
         previous = _previous(lake, current, day, publication_id)
         manifest = {**content, **_told(lake, day), "publication_id": publication_id, "previous": previous}
-        lake.write_text(staged / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-        install(staged, folder_of(lake, publication_id))
+        lake.store.install(addresses.publication(publication_id), staged, manifest_text(manifest))
     return publication_of(lake, manifest)
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    """Return the manifest of a publication as it is stored."""
+    return json.dumps(manifest, indent=2, sort_keys=True) + "\n"
 
 
 def _told(lake: Lake, day: date) -> dict[str, Any]:
@@ -159,7 +150,8 @@ def _previous(lake: Lake, current: Publication | None, day: date, publication_id
     if current is None:
         return None
     ways_back = (current.publication_id,) if current.day < day else (current.previous, current.publication_id)
-    return next((way for way in ways_back if way and way != publication_id and folder_of(lake, way).is_dir()), None)
+    kept = publication_ids(lake)
+    return next((way for way in ways_back if way and way != publication_id and way in kept), None)
 
 
 def _withheld(lake: Lake, day: date, written: Mapping[str, Any], withheld: pa.Array | None) -> dict[str, Any]:
@@ -179,20 +171,6 @@ def _write_table(lake: Lake, table: Table, day: date, folder: Path, withheld: pa
         return {"rows": rows, "sha256": file_digest(file, "sha256").hexdigest()}
 
 
-def install(staged: Path, folder: Path) -> None:
-    """Move a finished folder into place; on one of the same id it lays the same bytes, so that damage heals."""
-    for path in (*staged.iterdir(), staged):
-        flush(path)
-    folder.parent.mkdir(exist_ok=True)
-    if folder.is_dir():
-        for path in sorted(staged.iterdir()):
-            path.replace(folder / path.name)
-    else:
-        staged.rename(folder)
-    flush(folder)
-    flush(folder.parent)
-
-
 def publish_to_target(
     company: Company, lake: Lake, publication: Publication, connections: Callable[[str], str], *, is_way_back: bool = False
 ) -> None:
@@ -209,6 +187,6 @@ def publish_to_target(
     if company.target.kind == "postgresql":
         is_merged = publish_to_postgresql(connections(company.target.connection), company.target, night)
     else:
-        is_merged = publish_to_sqlite(lake.root / "segments.sqlite", night)
+        is_merged = publish_to_sqlite(lake.local(addresses.SQLITE), night)
     if not is_merged:
         log.warning("the database target keeps its later day; %s was not merged", publication.publication_id)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from hashlib import file_digest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.publication.current import (
-    MANIFEST,
-    POINTER,
     Publication,
     current_publication,
-    folder_of,
-    on_disk,
     point_to,
     publication_ids,
     publication_of,
+    published_manifest,
 )
 from pipeline.publication.gates.results import audited_after
 from pipeline.publication.publish import publish_to_target
@@ -45,8 +42,8 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
         publish_to_target(company, lake, chosen, connections, is_way_back=True)
         if done.from_id != done.to_id:
             record_rollback(lake, done, audited_after=_live_audited_after(lake, done.from_id))
-        with on_disk(lake):
-            point_to(lake, chosen)
+        with lake.disk_errors("publish"):
+            point_to(lake, chosen, done.from_id)
         log.info("%s is live again, %s was taken back", done.to_id, done.from_id)
     return done
 
@@ -54,11 +51,11 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
 def _way_back(lake: Lake) -> str:
     current = current_publication(lake)
     if current is None:
-        raise DataError("nothing is published, so nothing can be taken back", where=str(lake.root), todo="Run a night first.")
+        raise DataError("nothing is published, so nothing can be taken back", where=lake.where(), todo="Run a night first.")
     if current.previous is None or current.previous not in publication_ids(lake):
         raise DataError(
             f"no way leads back from {current.publication_id}: no publication before it is kept",
-            where=str(lake.root / "publications"),
+            where=lake.where("publications"),
             todo=f"Run a night to move forward. {_kept(lake)}",
         )
     return current.previous
@@ -66,11 +63,11 @@ def _way_back(lake: Lake) -> str:
 
 def _verified(lake: Lake, publication_id: str) -> Publication:
     """Return a publication that is there and whole; readers must never be sent to another."""
-    folder = folder_of(lake, publication_id)
+    folder = lake.local(addresses.publication(publication_id))
     if publication_id not in publication_ids(lake):
         raise DataError(f"no publication `{publication_id}` is kept", where=str(folder.parent), todo=_kept(lake))
     try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest = published_manifest(lake, publication_id)
         is_whole = all(_digest(folder / f"{name}.parquet") == table["sha256"] for name, table in manifest["tables"].items())
     except (OSError, ValueError, KeyError):
         is_whole = False
@@ -84,8 +81,8 @@ def _kept(lake: Lake) -> str:
 
 
 def _live_id(lake: Lake) -> str:
-    link = lake.root / POINTER
-    return link.readlink().name if link.is_symlink() else ""
+    prefix = lake.store.pointer(addresses.CURRENT)
+    return PurePosixPath(prefix).name if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
 
 
 def _digest(path: Path) -> str:

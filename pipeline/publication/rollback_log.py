@@ -6,12 +6,10 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-
-LOG = "rollbacks.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +23,14 @@ class Rollback:
 
 def rollbacks(lake: Lake) -> list[Rollback]:
     """Return every rollback of this lake, the last one last; raises DataError where the record cannot be read."""
-    path = lake.root / LOG
     try:
-        return [Rollback(**entry) for entry in json.loads(path.read_text("utf-8"))] if path.exists() else []
+        return [Rollback(**entry) for entry in json.loads(lake.read_text(addresses.ROLLBACKS))]
+    except FileNotFoundError:
+        return []
     except (OSError, ValueError, TypeError):
         raise DataError(
             "the record of rollbacks cannot be read",
-            where=str(path),
+            where=lake.where(addresses.ROLLBACKS),
             todo="Put the file back from a copy, or remove it: then a night that was taken back may be published again.",
         ) from None
 
@@ -46,22 +45,18 @@ def record_rollback(lake: Lake, done: Rollback, *, audited_after: int | None) ->
     is_another = audited_after is not None and audited_after >= len(before)
     if before and not is_another and (before[-1].from_id, before[-1].to_id) == (done.from_id, done.to_id):
         before.pop()
-    lake.write_text(lake.root / LOG, json.dumps([asdict(each) for each in (*before, done)], indent=2) + "\n")
+    lake.write_text(addresses.ROLLBACKS, json.dumps([asdict(each) for each in (*before, done)], indent=2) + "\n")
 
 
 def note_begin(lake: Lake, day: date) -> None:
     """Note that a run of night `day` begins, after as many rollbacks as there are now; before the first there is nothing to note."""
     count = len(rollbacks(lake))
     if count > begun_after(lake, day):
-        lake.write_text(_begun(lake, day), f"{count}\n")
+        lake.write_text(addresses.begun(day), f"{count}\n")
 
 
 def begun_after(lake: Lake, day: date) -> int:
     """Return how many rollbacks there were when the newest run of night `day` began."""
     with suppress(OSError, ValueError):
-        return int(_begun(lake, day).read_text("utf-8"))
+        return int(lake.read_text(addresses.begun(day)))
     return 0
-
-
-def _begun(lake: Lake, day: date) -> Path:
-    return lake.root / "begun" / f"{day}.txt"

@@ -19,6 +19,7 @@ from rich.text import Text
 from pipeline.calendar import ONE_DAY
 from pipeline.definitions.company import LEVELS, Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, load_schemes
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
 from pipeline.models.refits.prediction_refit import predictions_told
@@ -172,7 +173,7 @@ def _counted(rows: pa.Table) -> list[Row]:
 
 
 def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
-    root, segments, programs = _shown(lake.root), _segments_file(lake, day), Path(sys.executable).parent
+    root, segments, programs = _shown(lake.local("")), _segments_file(lake, day), Path(sys.executable).parent
     return Text.assemble(
         ("Where it is\n", "bold"),
         f"  {_what_is_live(lake, day)}\n",
@@ -197,8 +198,8 @@ def _what_is_live(lake: Lake, day: date) -> str:
 
 def _segments_file(lake: Lake, day: date) -> str:
     """Return where the night's segments are: what is live, or the day's partition when another day is live."""
-    path = lake.root / "current" / f"{CUSTOMER_SEGMENTS.name}.parquet" if _live_day(lake) == day else lake.path(CUSTOMER_SEGMENTS, day=day)
-    return _shown(path)
+    is_live = _live_day(lake) == day
+    return _shown(lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet") if is_live else lake.path(CUSTOMER_SEGMENTS, day=day))
 
 
 def _shown(path: Path) -> str:

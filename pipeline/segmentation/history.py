@@ -14,8 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import ConfigError, DataError
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
-from pipeline.lake.lake import PART, Lake, Version
+from pipeline.lake.lake import Lake, Version
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
 from pipeline.spelling import did_you_mean
@@ -68,9 +69,8 @@ class Names:
 
 def restatements(lake: Lake) -> list[Version]:
     """Return the nights that were restated and the nights that know them so, in order."""
-    paths = (lake.root / "restated" / CUSTOMER_SEGMENTS.name).glob(f"day=*/known=*/{PART}")
-    names = ((path.parent.parent.name.removeprefix("day="), path.parent.name.removeprefix("known=")) for path in paths)
-    return sorted(Version(date.fromisoformat(day), date.fromisoformat(known)) for day, known in names)
+    found = lake.list_addresses(addresses.restatements(CUSTOMER_SEGMENTS))
+    return [Version(addresses.date_in(each, "day"), addresses.date_in(each, "known")) for each in found]
 
 
 def told_names(lake: Lake, on: date | None, known: date | None) -> Names:
@@ -94,9 +94,9 @@ def telling(lake: Lake, on: date, known: date | None = None) -> Telling:
     known_by_then = [version for version in restatements(lake) if known is None or version.known <= known]
     days = {*lake.nights(CUSTOMER_SEGMENTS), *(version.day for version in known_by_then)}
     if not days:
-        raise ConfigError("nothing is stored that tells who was in which segment", where=str(lake.root), todo=TODO)
+        raise ConfigError("nothing is stored that tells who was in which segment", where=lake.where(), todo=TODO)
     if not min(days) <= on <= max(days):
-        raise ConfigError(f"no night tells of {on}: they reach from {min(days)} to {max(days)}", where=str(lake.root), todo=TODO)
+        raise ConfigError(f"no night tells of {on}: they reach from {min(days)} to {max(days)}", where=lake.where(), todo=TODO)
     day = max(each for each in days if each <= on)
     return Telling(lake, on, known, day, max([version.known for version in known_by_then if version.day == day], default=day))
 
@@ -134,7 +134,7 @@ def intervals_of(lake: Lake, engine: Engine, customer_id: str) -> list[dict[str,
 @contextmanager
 def reading_intervals(lake: Lake) -> Iterator[None]:
     """Tell of a damaged interval table how to mend it: it is made of all nights, so that no single one can."""
-    folder = lake.root / "tables" / CUSTOMER_SEGMENT_INTERVALS.name
+    folder = lake.local(addresses.partitions(CUSTOMER_SEGMENT_INTERVALS))
     try:
         yield
     except DataError as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.ingestion.versions import stored_facts
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
 from pipeline.lake.parquet import cut_by_version
@@ -99,7 +100,7 @@ def _tell(lake: Lake, engine: Engine, night: date) -> None:
 
 def _rows_by_end(lake: Lake, engine: Engine, night: date, days: Days) -> Iterator[tuple[date, Iterable[pa.RecordBatch]]]:
     """Yield the partitions that change once `night` is told, with their rows, one at a time; the open ones come as a stream."""
-    ends = [day for day in (*days.told, OPEN) if day >= night and _path(lake, day).exists()]
+    ends = [day for day in (*days.told, OPEN) if day >= night and lake.has(TABLE, day=day, known=day)]
     engine.register(replace(TABLE, name="told"), [_path(lake, end) for end in ends])
     engine.register(replace(CUSTOMER_SEGMENTS, name="night"), [lake.path(CUSTOMER_SEGMENTS, day=night)])
     parameters = {"day": night, "next_day": days.next_told(night), "open": OPEN}
@@ -132,9 +133,8 @@ def _tell_restated(lake: Lake, engine: Engine, day: date, days: Days, folder: Pa
 
 
 def _write(lake: Lake, folder: Path, version: Version, rows: Iterable[pa.RecordBatch], facts: Mapping[str, str]) -> None:
-    path = lake.path(TABLE, day=version.day, known=version.known)
     manifest = {"table": TABLE.name, "day": version.day, "known": version.known, **facts}
-    lake.write_file(TABLE.schema, rows, folder / path.relative_to(lake.root), manifest)
+    lake.write_file(TABLE.schema, rows, folder / addresses.partition(TABLE, day=version.day, known=version.known), manifest)
 
 
 def _memberships(lake: Lake, version: Version) -> Path:

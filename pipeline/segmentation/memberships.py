@@ -23,6 +23,7 @@ from pipeline.definitions.schemes import (
     with_assignments,
 )
 from pipeline.ingestion.versions import stored_facts
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
@@ -36,7 +37,7 @@ from pipeline.models.clusters import (
     fit,
     to_json,
 )
-from pipeline.models.refits.model_store import model_at, models_folder, note_unfitted, stored_models, unfitted_nights
+from pipeline.models.refits.model_store import note_unfitted, stored_model, stored_models, unfitted_nights
 from pipeline.models.sample import sampled_customers
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
@@ -62,7 +63,7 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
     manifest = {
         "statement": digest(query),
         "schemes": _digests(schemes, models),
-        "inputs": lake.digest([str(features.relative_to(lake.root))]),
+        "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)]),
         "features": content_digest(features),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
@@ -114,7 +115,7 @@ def _model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> Clus
         log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
         note_unfitted(lake, scheme.name, day)
     elif not stored_models(lake, scheme.name):
-        lake.write_text(models_folder(lake, scheme.name) / f"{day}.json", to_json(model))
+        lake.write_text(addresses.model(scheme.name, day), to_json(model))
         log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
     return model
 
@@ -133,9 +134,9 @@ def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, s
 def _valid_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
     """Return the model valid on `day`, where there is none a fitted one; a night before the first uses that one, unless it had none."""
     stored = stored_models(lake, scheme.name)
-    valid = [path for path in stored if path.stem <= day.isoformat()][-1:] or stored[:1]
-    if valid and not (valid[0].stem > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
-        return model_at(valid[0])
+    valid = [night for night in stored if night <= day.isoformat()][-1:] or stored[:1]
+    if valid and not (valid[0] > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
+        return stored_model(lake, scheme.name, valid[0])
     sample = sampled_customers(engine, scheme)
     model = fit(sample.features, scheme, day=day, customer_count=sample.customer_count)
-    return model_at(valid[0]) if valid and not isinstance(model, NotFitted) else model
+    return stored_model(lake, scheme.name, valid[0]) if valid and not isinstance(model, NotFitted) else model

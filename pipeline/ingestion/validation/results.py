@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.errors import DataError, GateClosed
 from pipeline.ingestion.validation.inspection import Inspection
 from pipeline.ingestion.validation.suites import WHOLE_TABLE, Result
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, Version, sorted_by
 from pipeline.lake.tables import VALIDATION_RESULTS
 
@@ -35,10 +35,9 @@ def verdict_of(inspections: Sequence[Inspection], recovered: Sequence[Version]) 
 
 def stored_verdict(lake: Lake, day: date, *, known: date | None = None) -> Verdict:
     """Return the night's verdict as stored, empty before the night was validated."""
-    path = lake.path(VALIDATION_RESULTS, day=day, known=known)
-    if not path.exists():
+    if not lake.has(VALIDATION_RESULTS, day=day, known=known):
         return Verdict()
-    facts = lake.manifest(path)
+    facts = lake.manifest(lake.path(VALIDATION_RESULTS, day=day, known=known))
     recovered = [Version(date.fromisoformat(of), date.fromisoformat(known)) for of, known in facts["recovered"]]
     return Verdict(
         lake.read(VALIDATION_RESULTS, day=day, known=known).to_pylist(), [tuple(entry) for entry in facts["rejected"]], recovered
@@ -57,7 +56,7 @@ def stop_where_broken(lake: Lake, day: date, broken: Sequence[Result]) -> None:
     if broken:
         raise DataError(
             "; ".join(f"{row['source_table']} breaks `{row['rule']}` on {day}: {_count(row)}" for row in broken),
-            where=str(page_path(lake, day)),
+            where=lake.where(addresses.validation_page(day)),
             todo="Mend the source, or the rule in expectations/<table>.json, then run the night again with --reread.",
         )
 
@@ -72,16 +71,10 @@ def stop_where_too_many_rejected(lake: Lake, day: date, inspections: Sequence[In
                 f"above the limit of {found.company.rejected_share_limit:.2%}: {_top_rules(found)}"
                 for found in crowded
             ),
-            where=str(page_path(lake, day)),
+            where=lake.where(addresses.validation_page(day)),
             todo="Mend the source, or raise `rejected_share_limit` in company.toml under [gates], then run the night again with --reread; "
             f'or let it pass: segments run --day {day} --override-gate rejected --reason "..."',
         )
-
-
-def page_path(lake: Lake, day: date, *, known: date | None = None) -> Path:
-    """Return where the page of a night, or of its restatement by night `known`, is."""
-    folder = lake.root / "reports" / f"day={day}"
-    return (folder if known in (None, day) else folder / f"known={known}") / "validation.html"
 
 
 def _count(row: Result) -> str:

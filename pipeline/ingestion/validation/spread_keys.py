@@ -7,7 +7,7 @@ from contextlib import closing
 
 from sqlglot import exp, parse_one
 
-from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import Version
 from pipeline.lake.tables import RAW_ORDER_LINES
@@ -29,6 +29,6 @@ def spread_row_count(lake: Lake, versions: Sequence[Version], *, memory_limit: s
     if len({version.day for version in versions}) < 2:  # noqa: PLR2004
         return 0
     paths = [lake.path(RAW_ORDER_LINES, day=version.day, known=version.known) for version in versions]
-    with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(RAW_ORDER_LINES, paths)
         return int(engine.run(_ROWS, {}).read_all()["row_count"][0].as_py())

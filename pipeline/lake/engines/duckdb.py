@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from pipeline.errors import DataError, TransientError
 from pipeline.lake.engines import Parameter, columns_of, empty_select, parameter_names
-from pipeline.lake.lake import reading
+from pipeline.lake.lake import Lake, reading
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import SOURCE_TABLES, Table
@@ -79,6 +79,11 @@ class DuckDBEngine:
 
     def close(self) -> None:
         self._resources.close()
+
+
+def open_engine(lake: Lake, *, memory_limit: str) -> DuckDBEngine:
+    """Return an engine that reads `lake` and spills into it; whoever opens it closes it."""
+    return DuckDBEngine(lake.root, memory_limit=memory_limit)
 
 
 def confine(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> None:

@@ -1,11 +1,4 @@
-"""Where models and candidates live in the lake.
-
-models/<scheme>/<first night>.json               a model, valid from that night until the next one's
-models/<scheme>/unfitted.txt                     the nights that no model could be fitted for, when there was none
-refits/<scheme>/<day>/candidate.json             a candidate fitted to the customers of a night: a model without a first night
-refits/<scheme>/<day>/judgement.json             what it was measured by, and the verdict
-refits/<scheme>/<day>/promotion.json     from when on it is the model, and why a refused one is
-"""
+"""Models of clusters as they are stored: which of them a night goes by, and which nights had none."""
 
 from __future__ import annotations
 
@@ -17,13 +10,11 @@ from pathlib import Path
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme, clusters_looked_at, load_cluster_schemes, with_assignments
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
 from pipeline.models.clusters import ClusterModel, NotFitted, assignments, model_from_json
-
-UNFITTED = "unfitted.txt"
-CANDIDATE, JUDGEMENT, PROMOTION = "candidate.json", "judgement.json", "promotion.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +35,14 @@ class Ground:
         self.engine.register(replace(table, columns=held), [self.lake.path(CUSTOMER_FEATURES, day=night)])
 
 
-def models_folder(lake: Lake, scheme: str) -> Path:
-    """Return where the models of a scheme are."""
-    return lake.root / "models" / scheme
+def stored_models(lake: Lake, scheme: str) -> list[str]:
+    """Return the first nights of a scheme's models as ISO text, in order."""
+    return [addresses.stem(each) for each in lake.list_addresses(addresses.models(scheme), suffix=".json")]
 
 
-def refit_folder(lake: Lake, scheme: str, day: date) -> Path:
-    """Return where the candidate of a night and its judgement are."""
-    return lake.root / "refits" / scheme / day.isoformat()
-
-
-def stored_models(lake: Lake, scheme: str) -> list[Path]:
-    """Return the files of a scheme's models in order of their first nights."""
-    return sorted(models_folder(lake, scheme).glob("*.json"))
+def stored_model(lake: Lake, scheme: str, first_night: str) -> ClusterModel:
+    """Return the model of a scheme that is valid from `first_night` on; raises DataError where there is none or it is damaged."""
+    return model_at(lake.local(addresses.model(scheme, first_night)))
 
 
 def unfitted_nights(lake: Lake, scheme: str) -> frozenset[date]:
@@ -64,30 +50,32 @@ def unfitted_nights(lake: Lake, scheme: str) -> frozenset[date]:
 
     Raises DataError where the note is damaged.
     """
-    path = models_folder(lake, scheme) / UNFITTED
+    address = addresses.unfitted_nights(scheme)
     try:
-        return frozenset(date.fromisoformat(line) for line in path.read_text("utf-8").split())
+        return frozenset(date.fromisoformat(line) for line in lake.read_text(address).split())
     except FileNotFoundError:
         return frozenset()
     except ValueError:
-        raise DataError("a note of nights is damaged", where=str(path), todo="Put it back from a copy: a date on each line.") from None
+        raise DataError(
+            "a note of nights is damaged", where=lake.where(address), todo="Put it back from a copy: a date on each line."
+        ) from None
 
 
 def note_unfitted(lake: Lake, scheme: str, night: date) -> None:
     """Note that no model could be fitted for a night."""
     nights = unfitted_nights(lake, scheme)
     if night not in nights:
-        lake.write_text(models_folder(lake, scheme) / UNFITTED, "".join(f"{each}\n" for each in sorted({*nights, night})))
+        lake.write_text(addresses.unfitted_nights(scheme), "".join(f"{each}\n" for each in sorted({*nights, night})))
 
 
 def current_model(lake: Lake, scheme: str) -> ClusterModel | None:
     """Return the model that the next night goes by; None where there is none yet."""
-    return next((model_at(path) for path in stored_models(lake, scheme)[-1:]), None)
+    return next((stored_model(lake, scheme, night) for night in stored_models(lake, scheme)[-1:]), None)
 
 
 def last_number(lake: Lake, scheme: str) -> int:
     """Return the highest number that a cluster of the scheme ever had, 0 where there was none."""
-    return max((model_at(path).highest_number for path in stored_models(lake, scheme)), default=0)
+    return max((stored_model(lake, scheme, night).highest_number for night in stored_models(lake, scheme)), default=0)
 
 
 def models_of_night(
@@ -97,8 +85,7 @@ def models_of_night(
     schemes = [scheme for scheme in load_cluster_schemes(company) if scheme.name in names] if names else []
     days = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night)).get("models", {}) if schemes else {}
     return [
-        (scheme, model_at(models_folder(lake, scheme.name) / f"{days[scheme.name]}.json") if days.get(scheme.name) else NotFitted("none"))
-        for scheme in schemes
+        (scheme, stored_model(lake, scheme.name, days[scheme.name]) if days.get(scheme.name) else NotFitted("none")) for scheme in schemes
     ]
 
 

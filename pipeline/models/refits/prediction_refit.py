@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, RefitRefused
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
@@ -38,7 +39,7 @@ from pipeline.models.predictions import (
 )
 from pipeline.models.predictions.fitting import forecast, forecast_of_others
 from pipeline.models.predictions.model import SIGNALS, Decision
-from pipeline.models.refits.model_store import CANDIDATE, JUDGEMENT, models_folder, next_night, refit_folder
+from pipeline.models.refits.model_store import next_night, stored_models
 
 log = logging.getLogger("pipeline.models.refits")
 NAME = CUSTOMER_PREDICTIONS.name
@@ -61,9 +62,11 @@ class Trial:
 
 def valid_decision(lake: Lake, day: date) -> Decision:
     """Return what night `day` goes by; no night before the first model goes by a later one, which knows what came after it."""
-    stored = sorted(models_folder(lake, NAME).glob("*.json"))
-    valid = [path for path in stored if path.stem <= day.isoformat()]
-    return decision_from_json(valid[-1].read_text("utf-8"), where=str(valid[-1])) if valid else NotPredicted(day, NOT_FITTED)
+    valid = [night for night in stored_models(lake, NAME) if night <= day.isoformat()]
+    if not valid:
+        return NotPredicted(day, NOT_FITTED)
+    address = addresses.model(NAME, valid[-1])
+    return decision_from_json(lake.read_text(address), where=lake.where(address))
 
 
 def predictions_told(lake: Lake, day: date) -> str:
@@ -83,7 +86,7 @@ def _first_fit(lake: Lake, day: date) -> str:
 
 def _test_told(lake: Lake, day: date) -> str:
     try:
-        return str(json.loads((refit_folder(lake, NAME, day) / JUDGEMENT).read_text("utf-8"))["reason"])
+        return str(json.loads(lake.read_text(addresses.judgement(NAME, day)))["reason"])
     except (OSError, ValueError, KeyError, TypeError):
         return "whose test cannot be read any more"
 
@@ -194,10 +197,9 @@ def _sample(signals: exp.Query) -> exp.Select:
 
 def store_trial(lake: Lake, trial: Trial) -> dict[str, Any]:
     """Write what was fitted and how it did, and return the judgement as JSON values."""
-    folder = refit_folder(lake, NAME, trial.day)
-    lake.write_text(folder / CANDIDATE, to_json(trial.decision))
+    lake.write_text(addresses.candidate(NAME, trial.day), to_json(trial.decision))
     said = judgement(trial)
-    lake.write_text(folder / JUDGEMENT, json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    lake.write_text(addresses.judgement(NAME, trial.day), json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return said
 
 
@@ -227,11 +229,10 @@ def promote_trial(lake: Lake, trial: Trial) -> None:
         if not trial.is_judged and (isinstance(current, PredictionModel) or current.reason != NOT_FITTED):
             return
         if replace(current, valid_from=None) != trial.decision:
-            path = models_folder(lake, NAME) / f"{first}.json"
-            lake.write_text(path, to_json(replace(trial.decision, valid_from=first)))
+            lake.write_text(addresses.model(NAME, first), to_json(replace(trial.decision, valid_from=first)))
             log.info("%s: valid from %s on: %s", NAME, first, _words(trial))
     if trial.is_judged and isinstance(trial.decision, NotPredicted):
-        where = str(refit_folder(lake, NAME, trial.day) / JUDGEMENT)
+        where = lake.where(addresses.judgement(NAME, trial.day))
         raise RefitRefused(
             trial.decision.reason, where=where, todo=f"Nothing is predicted from {first} on, until a later refit does better."
         )

@@ -10,20 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, RefitRefused
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.models.clusters import ClusterModel, to_json
 from pipeline.models.refits.candidate import Refit
-from pipeline.models.refits.model_store import (
-    CANDIDATE,
-    JUDGEMENT,
-    PROMOTION,
-    current_model,
-    last_number,
-    model_at,
-    models_folder,
-    next_night,
-    refit_folder,
-)
+from pipeline.models.refits.model_store import current_model, last_number, model_at, next_night
 from pipeline.models.refits.stored import stored_judgement
 from pipeline.models.refits.verdict import Verdict
 
@@ -43,13 +34,15 @@ NOBODY_ASKED = Consent()
 
 def store_refit(lake: Lake, refit: Refit) -> Path:
     """Write the candidate, where there is one, and its judgement; return the folder."""
-    folder = refit_folder(lake, refit.scheme, refit.day)
+    candidate = addresses.candidate(refit.scheme, refit.day)
     if refit.candidate:
-        lake.write_text(folder / CANDIDATE, to_json(refit.candidate))
+        lake.write_text(candidate, to_json(refit.candidate))
     else:
-        (folder / CANDIDATE).unlink(missing_ok=True)
-    lake.write_text(folder / JUDGEMENT, json.dumps(judgement(refit), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    return folder
+        lake.delete(candidate)
+    lake.write_text(
+        addresses.judgement(refit.scheme, refit.day), json.dumps(judgement(refit), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    )
+    return lake.local(addresses.refit(refit.scheme, refit.day))
 
 
 def judgement(refit: Refit) -> dict[str, Any]:
@@ -75,11 +68,10 @@ def promote(lake: Lake, scheme: str, day: date, *, consent: Consent = NOBODY_ASK
     is the current model already is returned as that. Raises RefitRefused with the verdict's reason, and ConfigError where
     another model took its place meanwhile.
     """
-    folder = refit_folder(lake, scheme, day)
     with lake.lock("models"):
         said = stored_judgement(lake, scheme, day)
-        _require_verdict(said, folder, consent)
-        candidate = model_at(folder / CANDIDATE)
+        _require_verdict(lake, said, scheme, day, consent)
+        candidate = model_at(lake.local(addresses.candidate(scheme, day)))
         current = current_model(lake, scheme)
         if said["verdict"] == Verdict.KEEP.value and current:
             return current
@@ -87,26 +79,27 @@ def promote(lake: Lake, scheme: str, day: date, *, consent: Consent = NOBODY_ASK
             return current
         if (current and current.inputs_digest) != said["current_inputs"]:
             what = "another model was promoted since this candidate was judged"
-            raise ConfigError(what, where=str(folder), todo=f"Refit again: segments refit --day {day}.")
+            raise ConfigError(what, where=lake.where(addresses.refit(scheme, day)), todo=f"Refit again: segments refit --day {day}.")
         model = replace(candidate, valid_from=next_night(lake, day), last_number=max(candidate.highest_number, last_number(lake, scheme)))
-        lake.write_text(models_folder(lake, scheme) / f"{model.first_night}.json", to_json(model))
+        lake.write_text(addresses.model(scheme, model.first_night), to_json(model))
         promotion = {"first_night": model.first_night.isoformat(), "verdict": said["verdict"], "override": consent.override}
-        lake.write_text(folder / PROMOTION, json.dumps(promotion, indent=1, ensure_ascii=False) + "\n")
+        lake.write_text(addresses.promotion(scheme, day), json.dumps(promotion, indent=1, ensure_ascii=False) + "\n")
     log.info(
         "%s: the candidate of %s is the model from %s on%s", scheme, day, model.first_night, consent.override and f": {consent.override}"
     )
     return model
 
 
-def _require_verdict(said: dict[str, Any], folder: Path, consent: Consent) -> None:
+def _require_verdict(lake: Lake, said: dict[str, Any], scheme: str, day: date, consent: Consent) -> None:
+    where = lake.where(addresses.judgement(scheme, day))
     if said["verdict"] == Verdict.NO_CLUSTERS.value:
-        raise RefitRefused(said["reason"], where=str(folder / JUDGEMENT), todo="The current model stays. Look at the scheme's features.")
+        raise RefitRefused(said["reason"], where=where, todo="The current model stays. Look at the scheme's features.")
     is_for_a_person = said["verdict"] == Verdict.ASK.value and not consent.is_approved
     if (is_for_a_person or said["verdict"] == Verdict.REFUSE.value) and not consent.override:
-        command = f"segments promote --day {folder.name}"
+        command = f"segments promote --day {day}"
         then = f"To approve it: {command}" if is_for_a_person else f"Where you want it all the same: {command} --override 'why'"
-        todo = f"The current model stays. See who would move: segments plan --model {folder / CANDIDATE}. {then}"
-        raise RefitRefused(said["reason"], where=str(folder / JUDGEMENT), todo=todo)
+        todo = f"The current model stays. See who would move: segments plan --model {lake.where(addresses.candidate(scheme, day))}. {then}"
+        raise RefitRefused(said["reason"], where=where, todo=todo)
 
 
 def _is_of(model: ClusterModel, candidate: ClusterModel) -> bool:

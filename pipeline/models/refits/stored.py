@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.models.refits.model_store import JUDGEMENT, refit_folder
 from pipeline.models.refits.verdict import Verdict
 
 Judgement = dict[str, Any]
@@ -17,15 +17,17 @@ NEEDED = ("scheme", "day", "verdict", "reason", "current", "current_inputs", "cl
 
 def stored_judgement(lake: Lake, scheme: str, day: date) -> Judgement:
     """Return what was told of the refit of night `day`; raises DataError where there is none or it is damaged."""
-    path = refit_folder(lake, scheme, day) / JUDGEMENT
+    address = addresses.judgement(scheme, day)
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(lake.read_text(address))
         judgement = {name: content[name] for name in NEEDED}
         Verdict(judgement["verdict"])
     except FileNotFoundError:
-        raise DataError("no refit of this night is stored", where=str(path), todo=f"Fit one: segments refit --day {day}.") from None
+        raise DataError(
+            "no refit of this night is stored", where=lake.where(address), todo=f"Fit one: segments refit --day {day}."
+        ) from None
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError("this judgement is damaged", where=str(path), todo=f"Refit again: segments refit --day {day}.") from None
+        raise DataError("this judgement is damaged", where=lake.where(address), todo=f"Refit again: segments refit --day {day}.") from None
     return judgement
 
 
@@ -37,4 +39,5 @@ def newest_judgement(lake: Lake, scheme: str) -> Judgement | None:
 
 def judged_days(lake: Lake, scheme: str) -> list[date]:
     """Return the nights whose refit was judged, in order."""
-    return sorted(date.fromisoformat(path.parent.name) for path in (lake.root / "refits" / scheme).glob(f"*/{JUDGEMENT}"))
+    days = lake.store.list_folders(addresses.refits(scheme))
+    return [date.fromisoformat(day) for day in days if lake.exists(addresses.judgement(scheme, day))]

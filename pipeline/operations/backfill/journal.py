@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.operations.backfill.differences import Difference
 from pipeline.operations.backfill.night import Outcome
@@ -19,11 +18,11 @@ from pipeline.operations.backfill.plan import PlannedNight, Stage
 
 
 class Journal:
-    """One line per finished stage of a night, in a private folder of the lake; a torn last line counts as not written."""
+    """One line per finished stage of a night; a torn last line counts as not written."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.outcomes = list(_outcomes(folder / "done.jsonl"))
+    def __init__(self, lake: Lake, digest: str) -> None:
+        self._lake, self.digest = lake, digest
+        self.outcomes = list(_outcomes(lake, addresses.journal(digest)))
         self._done = {(each.day, each.known, each.stage) for each in self.outcomes}
 
     def has(self, night: PlannedNight, stage: Stage) -> bool:
@@ -34,26 +33,23 @@ class Journal:
         """Write down that a stage of a night is done."""
         self.outcomes.append(outcome)
         self._done.add((outcome.day, outcome.known, outcome.stage))
-        with (self.folder / "done.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(outcome), default=str) + "\n")
+        self._lake.store.append(addresses.journal(self.digest), f"{json.dumps(asdict(outcome), default=str)}\n".encode())
 
     def remove(self) -> None:
         """Forget the backfill: nothing is left to resume."""
-        shutil.rmtree(self.folder)
+        self._lake.store.delete_all(addresses.backfill(self.digest))
 
 
 @contextmanager
 def opened_journal(lake: Lake, digest: str) -> Iterator[Journal]:
     """Yield the journal of the backfill `digest`; raises LockTimeout where that very backfill is running."""
-    folder = lake.root / "backfills" / digest
     with lake.lock(f"backfill-{digest}", timeout_seconds=0):
-        folder.mkdir(parents=True, exist_ok=True)
-        yield Journal(folder)
+        yield Journal(lake, digest)
 
 
-def _outcomes(file: Path) -> Iterator[Outcome]:
-    if file.exists():
-        for line in file.read_text("utf-8").splitlines():
+def _outcomes(lake: Lake, address: str) -> Iterator[Outcome]:
+    if lake.exists(address):
+        for line in lake.read_text(address).splitlines():
             with suppress(json.JSONDecodeError):
                 yield _outcome(json.loads(line))
 

@@ -13,8 +13,9 @@ from traceback import extract_tb
 
 from pipeline.definitions.company import HOUSE, Company, load_company
 from pipeline.errors import PipelineError
-from pipeline.lake.engines.duckdb import DuckDBEngine
-from pipeline.lake.lake import PART, Lake
+from pipeline.lake import addresses
+from pipeline.lake.engines.duckdb import open_engine
+from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.operations import steps
 from pipeline.operations.backfill.differences import Difference, difference
@@ -26,11 +27,11 @@ BEFORE, AS_KNOWN = "what was there", "the night as known"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One stage of one night, in a lake; `kept` is the private folder for what the night said before."""
+    """One stage of one night, in a lake, for the backfill of that digest."""
 
     company: Path
-    lake: Path
-    kept: Path
+    lake: Lake
+    backfill: str
     night: PlannedNight
     stage: Stage
 
@@ -80,9 +81,9 @@ def _compared(task: Task) -> dict[str, Difference] | None:
     if table is None:
         _run_steps(task)
         return None
-    company, lake = load_company(task.company), Lake(task.lake)
+    company, lake = load_company(task.company), task.lake
     path = lake.path(table, day=task.night.day, known=task.night.known)
-    with _kept(path, task.kept / f"{table.name}-{task.night.day}-{task.night.known}.parquet") as before:
+    with _kept(task, table) as before:
         others = _others(lake, table, task.night, before)
         _run_steps(task)
         return {against: _difference(company, lake, table, other, path) for against, other in others.items()}
@@ -100,13 +101,14 @@ def _run_steps(task: Task) -> None:
 
 
 @contextmanager
-def _kept(path: Path, kept: Path) -> Iterator[Path | None]:
-    """Yield what was at `path` before the block, or None; what an interrupted attempt kept is still what was there."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    if not kept.exists() and path.exists():
-        os.link(path, kept)
-    yield kept if kept.exists() else None
-    kept.unlink(missing_ok=True)
+def _kept(task: Task, table: Table) -> Iterator[Path | None]:
+    """Yield the partition as it was before the block, or None; what an interrupted attempt kept is still what was there."""
+    lake, day, known = task.lake, task.night.day, task.night.known
+    kept = addresses.before_backfill(task.backfill, table, day, known)
+    if not lake.exists(kept) and lake.has(table, day=day, known=known):
+        lake.store.link_or_copy(addresses.partition(table, day=day, known=known), kept)
+    yield lake.local(kept) if lake.exists(kept) else None
+    lake.delete(kept)
 
 
 def _others(lake: Lake, table: Table, night: PlannedNight, before: Path | None) -> dict[str, Path]:
@@ -114,14 +116,13 @@ def _others(lake: Lake, table: Table, night: PlannedNight, before: Path | None) 
     found = {} if before is None else {BEFORE: before}
     if night.known == night.day:
         return found
-    as_known = lake.path(table, day=night.day)
-    stored = (lake.root / "restated" / table.name / f"day={night.day}").glob(f"known=*/{PART}")
-    earlier = max((path for path in stored if path.parent.name < f"known={night.known}"), default=None)
+    known = (addresses.date_in(each, "known") for each in lake.list_addresses(addresses.restatements(table, day=night.day)))
+    earlier = max((each for each in known if each < night.known), default=None)
     if earlier is not None and before is None:
-        found[f"as {earlier.parent.name.replace('=', ' on ')}"] = earlier
-    return ({AS_KNOWN: as_known} if as_known.is_file() else {}) | found
+        found[f"as known on {earlier}"] = lake.path(table, day=night.day, known=earlier)
+    return ({AS_KNOWN: lake.path(table, day=night.day)} if lake.has(table, day=night.day) else {}) | found
 
 
 def _difference(company: Company, lake: Lake, table: Table, before: Path, after: Path) -> Difference:
     memory = os.environ.get("SEGMENTS_MEMORY_LIMIT", "3GB")
-    return difference(company.table(table), before, after, engine=lambda: DuckDBEngine(lake.root, memory_limit=memory))
+    return difference(company.table(table), before, after, engine=lambda: open_engine(lake, memory_limit=memory))

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_cluster_schemes
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.operations.backfill.journal import Journal, opened_journal
 from pipeline.operations.backfill.night import Outcome, Task
@@ -91,7 +92,7 @@ class _Run:
                 note_begin(self.lake, night.day)
 
     def _task(self, night: PlannedNight, stage: Stage) -> Task:
-        return Task(self.company.folder, self.lake.root, self.journal.folder / "before", night, stage)
+        return Task(self.company.folder, self.lake, self.journal.digest, night, stage)
 
     def _outcomes(self, stage: Stage, tasks: Sequence[Task], workers: Workers, parallel: int) -> Iterator[Outcome]:
         if stage in IN_ORDER or parallel == 1:
@@ -104,7 +105,7 @@ class _Run:
 
 
 def _has_models(company: Company, lake: Lake) -> bool:
-    return all(any((lake.root / "models" / scheme.name).glob("*.json")) for scheme in load_cluster_schemes(company))
+    return all(lake.list_addresses(addresses.models(scheme.name), suffix=".json") for scheme in load_cluster_schemes(company))
 
 
 def _chunks(tasks: Sequence[Task], count: int) -> Chunks:

@@ -14,7 +14,6 @@ from pipeline.errors import ConfigError
 from pipeline.ingestion.erased.hashes import ErasedIds
 from pipeline.ingestion.erased.ledger import Ledger, Receipt
 from pipeline.lake.lake import Lake
-from pipeline.lake.staging import private_folder
 from pipeline.operations.erasure.publications import Publications
 from pipeline.operations.erasure.rows import Ids
 from pipeline.operations.erasure.table_files import TableFiles
@@ -95,7 +94,7 @@ def _places(company: Company, lake: Lake, connections: Connections, memory_limit
 
 
 def _carry_out(ledger: Ledger, number: str, places: Sequence[Place], lake: Lake, known: Ids) -> Receipt:
-    with private_folder(lake.root):
+    with lake.private_folder():
         pass  # what dead processes staged is gone by now
     ids = _named(ledger.of_request(number), ledger.hashes(number), known, places)
     ledger.note(number, {})

@@ -16,7 +16,6 @@ from pipeline.ingestion.extract import DIALECTS, Reading, opened_source
 from pipeline.ingestion.sources import authored_query
 from pipeline.ingestion.sources.columns import check_columns, conformed
 from pipeline.lake.lake import Lake
-from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import ERASURES
 from pipeline.operations.erasure.erase import erase, finish_erasures
 
@@ -48,7 +47,7 @@ def _listed_ids(company: Company, lake: Lake, day: date, connections: Callable[[
         )
     reading = Reading(company, lake, day, None, connections, memory_limit)
     query = authored_query(ERASURES.name, file, DIALECTS[company.source.kind], reading.window)
-    with private_folder(lake.root) as staging, opened_source(reading, staging) as snapshot:
+    with lake.private_folder() as staging, opened_source(reading, staging) as snapshot:
         check_columns(ERASURES, snapshot.schema(query), query, company.zone)
         with closing(snapshot.rows(query.selecting(ERASURES.column_names))) as batches:
             return {each for batch in batches for each in conformed(batch, ERASURES, query).column(0).to_pylist() if each}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from hashlib import file_digest
 from pathlib import Path
@@ -10,11 +9,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, reading
-from pipeline.lake.staging import private_folder
 from pipeline.operations.erasure.rows import Ids, customer_ids, opened, row_count, rows_of_others
-from pipeline.publication.current import MANIFEST, current_publication, folder_of, on_disk, point_to, publication_ids, publication_of
-from pipeline.publication.publish import install, named_by_content
+from pipeline.publication.current import (
+    current_publication,
+    point_to,
+    publication_ids,
+    publication_of,
+    published_manifest,
+    remove_publications,
+)
+from pipeline.publication.publish import manifest_text, named_by_content
 
 Manifest = dict[str, Any]
 PLACE = "publications"
@@ -44,34 +50,31 @@ class Publications:
         The new ones are laid beside the old ones, then the pointer moves, then the old ones go: the same call mends
         an interrupted one.
         """
-        with self._lake.lock("publish"), on_disk(self._lake):
+        with self._lake.lock("publish"), self._lake.disk_errors("publish"):
             names = publication_ids(self._lake)
             touched = [name for name in names if any(self._row_counts(name, ids).values())]
             renamed = self._replace(touched, ids)
             self._lead_back_to(renamed, [name for name in names if name not in touched])
-            with private_folder(self._lake.root) as private:
-                for name in touched:
-                    folder_of(self._lake, name).rename(private / name)
+            remove_publications(self._lake, touched)
 
     def _replace(self, names: list[str], ids: Ids) -> dict[str, str]:
         """Write what is to stand in the place of the publications `names`, move the pointer, and return new ids by old ones."""
-        with private_folder(self._lake.root) as private:
+        with self._lake.private_folder() as private:
             manifests = {name: self._rewritten(name, private / name, ids) for name in names}
             renamed = {name: str(manifest["publication_id"]) for name, manifest in manifests.items()}
             for name, manifest in manifests.items():
                 manifest["previous"] = renamed.get(manifest["previous"], manifest["previous"])
-                self._lake.write_text(private / name / MANIFEST, _text(manifest))
-                if not folder_of(self._lake, renamed[name]).exists():
-                    install(private / name, folder_of(self._lake, renamed[name]))
+                if renamed[name] not in publication_ids(self._lake):
+                    self._lake.store.install(addresses.publication(renamed[name]), private / name, manifest_text(manifest))
         current = current_publication(self._lake)
         if current is not None and current.publication_id in renamed:
-            point_to(self._lake, publication_of(self._lake, manifests[current.publication_id]))
+            point_to(self._lake, publication_of(self._lake, manifests[current.publication_id]), current.publication_id)
         return renamed
 
     def _rewritten(self, name: str, folder: Path, ids: Ids) -> Manifest:
         """Write the tables of a publication without the rows of `ids` into `folder`, and return the manifest they need."""
         tables = {path.stem: self._without(path, folder / path.name, ids) for path in self._files(name)}
-        manifest = {**self._manifest(name), "tables": tables}
+        manifest = {**published_manifest(self._lake, name), "tables": tables}
         return {**manifest, "publication_id": named_by_content(manifest)}
 
     def _without(self, path: Path, copy: Path, ids: Ids) -> Manifest:
@@ -85,10 +88,10 @@ class Publications:
     def _lead_back_to(self, renamed: dict[str, str], names: list[str]) -> None:
         """Make the publications `names`, which stay, lead back to the new ids."""
         for name in names:
-            manifest = self._manifest(name)
+            manifest = published_manifest(self._lake, name)
             if manifest["previous"] in renamed:
                 manifest["previous"] = renamed[manifest["previous"]]
-                self._lake.write_text(folder_of(self._lake, name) / MANIFEST, _text(manifest))
+                self._lake.write_text(addresses.published_manifest(name), manifest_text(manifest))
 
     def _row_counts(self, name: str, ids: Ids) -> dict[str, int]:
         return {path.stem: self._row_count(path, ids) for path in self._files(name)}
@@ -98,12 +101,5 @@ class Publications:
             return row_count(opened(path), ids)
 
     def _files(self, name: str) -> list[Path]:
-        return sorted(folder_of(self._lake, name).glob("*.parquet"))
-
-    def _manifest(self, name: str) -> Manifest:
-        manifest: Manifest = json.loads((folder_of(self._lake, name) / MANIFEST).read_text("utf-8"))
-        return manifest
-
-
-def _text(manifest: Manifest) -> str:
-    return json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+        found = self._lake.list_addresses(addresses.publication(name), suffix=".parquet")
+        return [self._lake.local(each) for each in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -12,16 +11,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.definitions.company import Company
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.operations.erasure.rows import Ids
-from pipeline.publication.current import MANIFEST, Publication, current_publication, folder_of, publication_ids, publication_of
+from pipeline.publication.current import Publication, current_publication, publication_ids, publication_of, published_manifest
 from pipeline.publication.targets.forget import count_rows, forget, stored_ids
 from pipeline.publication.targets.merge import Night, Session
 from pipeline.publication.targets.postgresql import postgresql_session
 from pipeline.publication.targets.sqlite import compact_sqlite, sqlite_session
 
 BATCH_IDS = 65_536
-SQLITE = "segments.sqlite"
 
 
 class DatabaseTarget:
@@ -52,7 +51,7 @@ class SQLiteTarget(DatabaseTarget):
     """The one file in the lake."""
 
     def __init__(self, path: Path, lake: Lake) -> None:
-        super().__init__(SQLITE, lake, partial(sqlite_session, path))
+        super().__init__(addresses.SQLITE, lake, partial(sqlite_session, path))
         self._path = path
 
     def remove(self, ids: Ids) -> None:
@@ -63,8 +62,7 @@ class SQLiteTarget(DatabaseTarget):
 
 def sqlite_targets(lake: Lake) -> list[DatabaseTarget]:
     """Return the lake's own file, where there is one: whatever the company publishes to now."""
-    path = lake.root / SQLITE
-    return [SQLiteTarget(path, lake)] if path.is_file() else []
+    return [SQLiteTarget(lake.local(addresses.SQLITE), lake)] if lake.exists(addresses.SQLITE) else []
 
 
 def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str], str]) -> list[DatabaseTarget]:
@@ -77,7 +75,7 @@ def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str]
 
 def _published_nights(lake: Lake) -> list[Night]:
     """Return the publications that are kept, one per day: the current one where a day has two."""
-    manifests = [json.loads((folder_of(lake, name) / MANIFEST).read_text("utf-8")) for name in publication_ids(lake)]
+    manifests = [published_manifest(lake, name) for name in publication_ids(lake)]
     current = current_publication(lake)
     kept: list[Publication] = [publication_of(lake, manifest) for manifest in manifests] + ([current] if current else [])
     by_day = {each.day: each for each in kept}

@@ -8,14 +8,14 @@ from datetime import date
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, GateClosed
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.publication.current import POINTER
 from pipeline.publication.gates import GateResult, Measures, Override, State, first_night_again, judge, overridden, told
-from pipeline.publication.gates.last_good import LastGood, last_good, publication_in
+from pipeline.publication.gates.last_good import LastGood, last_good, live_publication
 from pipeline.publication.gates.measuring import measure
 from pipeline.publication.gates.results import GateRecord, audited_after, store_gates, stored_gates
-from pipeline.publication.rollback_log import LOG, begun_after, rollbacks
+from pipeline.publication.rollback_log import begun_after, rollbacks
 
 log = logging.getLogger("pipeline.audit")
 
@@ -27,7 +27,7 @@ def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
     after the night was begun; a closed gate is for the caller to stop at.
     """
     with lake.lock("publish"):
-        current = publication_in(lake.root / POINTER)
+        current = live_publication(lake)
         if current is not None and day < current.day:
             log.info("%s is not judged: %s stays live", day, current.day)
             return []
@@ -50,14 +50,14 @@ def _require_begin_since_rollback(lake: Lake, day: date) -> None:
     if since:
         raise GateClosed(
             f"{day} is not published: since it was begun, {since[-1].from_id} was taken back",
-            where=str(lake.root / LOG),
+            where=lake.where(addresses.ROLLBACKS),
             todo=f"To publish it all the same, run the night again from its beginning: segments run --day {day}",
         )
 
 
 def is_let_pass(lake: Lake, day: date, gate: str, asked: Override) -> bool:
     """Return whether a person lets the night pass `gate`, now or when it was last judged."""
-    standing = _standing(lake, publication_in(lake.root / POINTER), day)
+    standing = _standing(lake, live_publication(lake), day)
     return gate in asked.gates or any(result.gate == gate and result.state is State.OVERRIDDEN for result in standing)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.publication.current import MANIFEST, folder_of
+from pipeline.publication.current import publication_ids
 from pipeline.publication.gates.results import GateRecord, of_manifest
 
 
@@ -28,18 +28,10 @@ class LastGood:
     gates: GateRecord | None
 
 
-def publication_in(folder: Path) -> LastGood | None:
-    """Return the publication in `folder`, or None where there is none; raises DataError where its manifest cannot be read."""
-    if not os.path.lexists(folder):
-        return None
-    try:
-        return _publication(folder.resolve(), json.loads((folder / MANIFEST).read_text("utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(
-            "a publication is damaged: its manifest cannot be read",
-            where=str(folder),
-            todo="Remove the link `current` if it leads there, then run that day again: segments run --day YYYY-MM-DD.",
-        ) from None
+def live_publication(lake: Lake) -> LastGood | None:
+    """Return the current publication, or None where there is none; raises DataError where its manifest cannot be read."""
+    prefix = lake.store.pointer(addresses.CURRENT)
+    return _publication(lake, prefix, where=addresses.CURRENT) if prefix else None
 
 
 def last_good(lake: Lake, current: LastGood | None, day: date) -> LastGood | None:
@@ -49,13 +41,26 @@ def last_good(lake: Lake, current: LastGood | None, day: date) -> LastGood | Non
     """
     if current is None or current.day < day:
         return current
-    before = publication_in(folder_of(lake, current.previous)) if current.previous else None
+    previous = current.previous if current.previous in publication_ids(lake) else None
+    before = _publication(lake, addresses.publication(previous), where=addresses.publication(previous)) if previous else None
     if before and before.day < day:
         return before
     return current if current.gates and current.gates.compared_with else None
 
 
-def _publication(folder: Path, content: Mapping[str, Any]) -> LastGood:
+def _publication(lake: Lake, prefix: str, *, where: str) -> LastGood:
+    try:
+        content = json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}"))
+        return _last_good(lake.local(prefix), content)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(
+            "a publication is damaged: its manifest cannot be read",
+            where=lake.where(where),
+            todo="Remove the link `current` if it leads there, then run that day again: segments run --day YYYY-MM-DD.",
+        ) from None
+
+
+def _last_good(folder: Path, content: Mapping[str, Any]) -> LastGood:
     return LastGood(
         day=date.fromisoformat(content["day"]),
         publication_id=content["publication_id"],

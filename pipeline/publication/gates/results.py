@@ -33,16 +33,17 @@ def store_gates(lake: Lake, day: date, record: GateRecord, *, rollback_count: in
 
 def stored_gates(lake: Lake, day: date) -> GateRecord | None:
     """Return the record of a night, or None where it was never judged."""
-    path = lake.path(GATE_RESULTS, day=day)
-    if not path.exists():
+    if not lake.has(GATE_RESULTS, day=day):
         return None
+    path = lake.path(GATE_RESULTS, day=day)
     return GateRecord(lake.manifest(path)["compared_with"], [_result(row) for row in lake.read(GATE_RESULTS, day=day).to_pylist()])
 
 
 def audited_after(lake: Lake, day: date) -> int | None:
     """Return how many rollbacks there were when the night was audited, or None where it was never judged."""
-    path = lake.path(GATE_RESULTS, day=day)
-    return int(lake.manifest(path).get(ROLLBACK_COUNT, 0)) if path.exists() else None
+    if not lake.has(GATE_RESULTS, day=day):
+        return None
+    return int(lake.manifest(lake.path(GATE_RESULTS, day=day)).get(ROLLBACK_COUNT, 0))
 
 
 def as_manifest(record: GateRecord | None) -> dict[str, Any] | None:

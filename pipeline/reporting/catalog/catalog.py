@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.models.refits.model_store import with_clusters_of
-from pipeline.publication.current import MANIFEST, current_publication
+from pipeline.publication.current import current_publication, published_manifest
 from pipeline.reporting.catalog import Card, Catalog, Live, Profiled, SchemeEntry, SegmentEntry, Size, catalog_of, languages_of
 from pipeline.reporting.lineage import Lineage, Lineages
 from pipeline.spelling import did_you_mean
@@ -55,7 +54,7 @@ def live_segments(lake: Lake) -> Live | None:
     profiles: dict[str, list[Profiled]] = defaultdict(list)
     for row in rows:
         profiles[row["scheme"]].append(Profiled(row["segment"], row["title"], _size(row)))
-    digests = json.loads((current.folder / MANIFEST).read_text("utf-8")).get("schemes", {})
+    digests = published_manifest(lake, current.publication_id).get("schemes", {})
     return Live(current.day, current.publication_id, profiles, digests)
 
 

@@ -21,10 +21,11 @@ from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
 from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
-from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, Table
-from pipeline.models.clusters import UNCLUSTERED, ClusterModel, model_from_json
+from pipeline.models.clusters import UNCLUSTERED, ClusterModel
+from pipeline.models.refits.model_store import stored_model
 from pipeline.publication.current import current_publication
 from pipeline.reporting.explain import (
     Case,
@@ -94,7 +95,7 @@ def explained(company: Company, lake: Lake, customer_id: str, day: date | None) 
     live = current_publication(lake)
     night = _stored_night(lake, day or (live.day if live else None))
     valid = company_valid(lake, company, night)
-    with closing(DuckDBEngine(lake.root, memory_limit=MEMORY_LIMIT)) as engine:
+    with closing(open_engine(lake, memory_limit=MEMORY_LIMIT)) as engine:
         asked = _Night(valid, lake, engine, night, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
         memberships = _memberships(asked)
     return Explained(customer_id, night, live is not None and live.day == night, memberships, asked.schemes.not_computed)
@@ -102,11 +103,11 @@ def explained(company: Company, lake: Lake, customer_id: str, day: date | None) 
 
 def _stored_night(lake: Lake, day: date | None) -> date:
     if day is None:
-        raise ConfigError("nothing is published yet", where=str(lake.root), todo="Name a night with --day, or publish one: segments run.")
+        raise ConfigError("nothing is published yet", where=lake.where(), todo="Name a night with --day, or publish one: segments run.")
     nights = lake.nights(CUSTOMER_SEGMENTS)
     if day not in nights:
         reach = f": they reach from {nights[0]} to {nights[-1]}" if nights else ""
-        raise ConfigError(f"there is no night of {day}{reach}", where=str(lake.root), todo=TODO)
+        raise ConfigError(f"there is no night of {day}{reach}", where=lake.where(), todo=TODO)
     return day
 
 
@@ -115,7 +116,7 @@ def _memberships(asked: _Night) -> list[Membership]:
     features = asked.rows(asked.features, asked.lake.path(CUSTOMER_FEATURES, day=asked.day))
     if not stored or not features:
         todo = "Check the id, letter for letter as the source has it. The customer may be newer, or erased: segments history --customer ID."
-        raise ConfigError(f"no customer of that id was known on {asked.day}", where=str(asked.lake.root), todo=todo)
+        raise ConfigError(f"no customer of that id was known on {asked.day}", where=asked.lake.where(), todo=todo)
     row = {name: _exact(value) for name, value in features[0].items()}
     titles, moves, models = _titles(asked), _moves(asked), _models(asked)
     kinds = {column.name: column.kind for column in asked.features.columns}
@@ -140,8 +141,7 @@ def _memberships(asked: _Night) -> list[Membership]:
 def _models(asked: _Night) -> dict[str, ClusterModel]:
     """Return the models that the night went by, by scheme."""
     stored = asked.lake.manifest(asked.lake.path(CUSTOMER_SEGMENTS, day=asked.day)).get("models", {})
-    paths = {scheme: asked.lake.root / "models" / scheme / f"{name}.json" for scheme, name in stored.items() if name}
-    return {scheme: model_from_json(path.read_text("utf-8"), where=str(path)) for scheme, path in paths.items()}
+    return {scheme: stored_model(asked.lake, scheme, first_night) for scheme, first_night in stored.items() if first_night}
 
 
 def _clusterings(asked: _Night, models: Mapping[str, ClusterModel], stored: Mapping[str, str]) -> dict[str, Clustering]:
@@ -194,12 +194,11 @@ def _moves(asked: _Night) -> list[Move]:
 
 def _reasons(asked: _Night, days: Iterable[date]) -> dict[tuple[date, str, str | None], str]:
     """Return why the customer moved, by night, scheme and segment moved to, as far as it is stored."""
-    paths = {day: asked.lake.path(SEGMENT_MOVES, day=day) for day in days}
     return {
         (day, row["scheme"], row["to_segment"]): row["reason"]
-        for day, path in paths.items()
-        if path.exists()
-        for row in asked.rows(SEGMENT_MOVES, path)
+        for day in days
+        if asked.lake.has(SEGMENT_MOVES, day=day)
+        for row in asked.rows(SEGMENT_MOVES, asked.lake.path(SEGMENT_MOVES, day=day))
     }
 
 

@@ -11,8 +11,9 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.definitions.company import Company
-from pipeline.ingestion.validation.results import page_path, stored_verdict
+from pipeline.ingestion.validation.results import stored_verdict
 from pipeline.ingestion.validation.suites import WHOLE_TABLE
+from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import VALIDATION_RESULTS
 from pipeline.publication.gates import GateResult, State
@@ -102,11 +103,11 @@ def write_validation_page(company: Company, lake: Lake, day: date, *, known: dat
 
     A night that was never validated gets none.
     """
-    if not lake.path(VALIDATION_RESULTS, day=day, known=known).exists():
+    if not lake.has(VALIDATION_RESULTS, day=day, known=known):
         return
     verdict = stored_verdict(lake, day, known=known)
     rejected = {(table, rule): count for table, rule, count in verdict.rejected}
-    lake.write_text(page_path(lake, day, known=known), validation_page(company.name, day, verdict.results, rejected, gates))
+    lake.write_text(addresses.validation_page(day, known), validation_page(company.name, day, verdict.results, rejected, gates))
 
 
 def status_of(result: Result) -> Status:

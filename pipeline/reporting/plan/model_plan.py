@@ -26,7 +26,7 @@ from pipeline.definitions.schemes import (
 )
 from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
-from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
@@ -57,7 +57,7 @@ def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str
     told = facts.get("schemes", {})
     looking = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
     changed = {name: each for name, each in looking.items() if told.get(name) != digest(each)}
-    with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         found = _flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
     downstream = tuple(sorted(changed))
     return Plan(

@@ -20,12 +20,12 @@ from pipeline.definitions.history import company_valid, definitions_digest
 from pipeline.definitions.schemes import Scheme, Unmet, load_schemes, unmet_segments
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
-from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.refits.model_store import with_clusters_of
-from pipeline.publication.current import MANIFEST, Publication, current_publication
+from pipeline.publication.current import Publication, current_publication, published_manifest
 from pipeline.reporting.plan.changes import Changes, changes_between
 from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
 from pipeline.segmentation.memberships import with_clusters_now
@@ -106,7 +106,7 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
     valid = company_valid(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _seen_from(company, features)
-    with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(_held(now, _seen_from(valid, features)), [features])
         before = with_clusters_of(lake, valid, live.day, load_schemes(valid).schemes)
         after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
@@ -146,8 +146,8 @@ def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
     """
     live = current_publication(lake)
     if live is None:
-        raise DataError("nothing is published yet, so nobody can move", where=str(lake.root), todo="Run a night first: segments run.")
-    told = json.loads((live.folder / MANIFEST).read_text("utf-8"))["schemes"]
+        raise DataError("nothing is published yet, so nobody can move", where=lake.where(), todo="Run a night first: segments run.")
+    told = published_manifest(lake, live.publication_id)["schemes"]
     computed = lake.path(CUSTOMER_SEGMENTS, day=live.day)
     facts = lake.manifest(computed)
     if facts.get("schemes") != told:

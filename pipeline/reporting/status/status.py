@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from pipeline.definitions.company import Company
@@ -31,6 +30,7 @@ from pipeline.publication.gates import GateResult, State, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.rollback_log import begun_after, rollbacks
+from pipeline.segmentation.history import restatements
 
 ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
 
@@ -90,7 +90,8 @@ def status_of(company: Company, lake: Lake) -> Status:
     live = current_publication(lake)
     newest = _newest(company, lake, live)
     said = predictions_told(lake, newest.day) if newest else ""
-    return Status(live, newest, _late_days(lake), _restated(lake), _sizes(lake), _asked_refits(lake), said)
+    restated = [(version.day, version.known) for version in restatements(lake)]
+    return Status(live, newest, _late_days(lake), restated, lake.store.sizes(), _asked_refits(lake), said)
 
 
 def _newest(company: Company, lake: Lake, live: Publication | None) -> Newest | None:
@@ -131,7 +132,7 @@ def _gates(company: Company, lake: Lake, day: date) -> list[GateResult]:
 
 def _is_read(lake: Lake, day: date) -> bool:
     """Return whether the night's reading stands: validation forgets one that it stops, and a second one may have broken off."""
-    return lake.path(EXTRACTIONS, day=day).exists() and not is_begun_again(lake, day)
+    return lake.has(EXTRACTIONS, day=day) and not is_begun_again(lake, day)
 
 
 def _was_taken_back(lake: Lake, day: date) -> bool:
@@ -141,8 +142,8 @@ def _was_taken_back(lake: Lake, day: date) -> bool:
 
 def _locked_days(lake: Lake) -> list[date]:
     """Return the nights that took a lock: one that failed before it stored anything left nothing else."""
-    names = [path.stem.removeprefix("day=") for path in (lake.root / "locks").glob("day=*.lock")]
-    return [date.fromisoformat(name) for name in names]
+    names = [name for name in lake.store.lock_names() if name.startswith("day=")]
+    return [date.fromisoformat(name.removeprefix("day=")) for name in names]
 
 
 def _late_days(lake: Lake) -> list[date]:
@@ -153,21 +154,6 @@ def _late_days(lake: Lake) -> list[date]:
 def _asked_refits(lake: Lake) -> list[str]:
     nights = lake.nights(CLUSTER_DRIFTS)
     return asked_refits(lake, nights[-1]) if nights else []
-
-
-def _restated(lake: Lake) -> list[tuple[date, date]]:
-    """Return (day, night that knew it so) of every restatement."""
-    folders = (lake.root / "restated" / CUSTOMER_SEGMENTS.name).glob("day=*/known=*")
-    return sorted((_date(folder.parent), _date(folder)) for folder in folders)
-
-
-def _date(folder: Path) -> date:
-    return date.fromisoformat(folder.name.partition("=")[2])
-
-
-def _sizes(lake: Lake) -> dict[str, int]:
-    folders = [path for path in sorted(lake.root.glob("*")) if path.is_dir() and not path.is_symlink()]
-    return {folder.name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) for folder in folders}
 
 
 def as_json(status: Status) -> dict[str, Any]:

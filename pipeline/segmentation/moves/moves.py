@@ -24,7 +24,6 @@ from pipeline.definitions.schemes import Scheme, load_schemes, membership_statem
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
-from pipeline.lake.staging import private_folder
 from pipeline.lake.statements import digest, statement
 from pipeline.lake.tables import (
     CUSTOMER_DAY_CATEGORIES,
@@ -98,7 +97,7 @@ def _tell(company: Company, lake: Lake, engine: Engine, day: date, nights: Seque
     if before is None:
         lake.write(SEGMENT_MOVES, [], day=day, manifest={"previous": None})
         return
-    with private_folder(lake.root) as folder:
+    with lake.private_folder() as folder:
         query = _prepared(_Desk(company, lake, engine, before, day, folder))
         manifest = {"previous": before, "statement": digest(statement(SEGMENT_MOVES.name))}
         count = lake.write(SEGMENT_MOVES, engine.run(query, {}), day=day, manifest=manifest)

@@ -88,7 +88,7 @@ def write(root: Path, **rules: str) -> None:
 
 def keep_model(root: Path, model: ClusterModel) -> None:
     lake = Lake(root / "lake")
-    lake.write_text(lake.root / "models" / NAME / f"{model.day}.json", to_json(model))
+    lake.write_text(f"models/{NAME}/{model.day}.json", to_json(model))
 
 
 def night(root: Path, day: date) -> None:

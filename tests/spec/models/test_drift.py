@@ -26,7 +26,6 @@ from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES
 from pipeline.models.clusters import ClusterModel, drifts, fit
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.measure_drift import asked_refits
-from pipeline.models.refits.model_store import refit_folder
 from pipeline.models.sample import sampled_customers
 from pipeline.operations.refits import due_refits
 
@@ -80,7 +79,7 @@ def test_only_the_live_night_is_due_and_only_a_week_after_the_last_judgement(tow
     make_live(lake, LATER)
     assert (due_refits(lake, DAY), due_refits(lake, LATER)) == ([], ["behaviour_clusters"])
     for days, due in ((7, ["behaviour_clusters"]), (6, []), (0, [])):
-        lake.write_text(refit_folder(lake, "behaviour_clusters", LATER - timedelta(days=days)) / "judgement.json", "{}")
+        lake.write_text(f"refits/behaviour_clusters/{LATER - timedelta(days=days)}/judgement.json", "{}")
         assert due_refits(lake, LATER) == due
 
 

@@ -169,7 +169,7 @@ def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(
         monkeypatch.setenv(name, "")
     shop = write_shop(tmp_path / "shop", [], customers=[])
     assert CliRunner().invoke(app, ["promote", "--day", str(LATER), "--company", str(shop), "--lake", str(lake.root)]).exit_code == 0
-    assert [path.stem for path in stored_models(lake, NAME)] == [str(DAY), str(LATER + timedelta(days=1))]
+    assert stored_models(lake, NAME) == [str(DAY), str(LATER + timedelta(days=1))]
 
 
 def measures(**changes: object) -> Measures:

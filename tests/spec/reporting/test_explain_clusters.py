@@ -114,7 +114,7 @@ def test_who_has_no_order_in_the_window_is_near_to_no_centre() -> None:
 def test_the_command_tells_distances_and_the_next_cluster(tmp_path: Path) -> None:
     orders = [f"o{n},1,ada,2024-03-0{n} 12:00:00,1,90,tea" for n in (1, 2, 4)]
     shop, lake = write_shop(tmp_path / "shop", orders, customers=["ada", "bob"]), Lake(tmp_path / "lake")
-    lake.write_text(lake.root / "models" / "behaviour_clusters" / "2024-03-01.json", to_json(a_model()))
+    lake.write_text("models/behaviour_clusters/2024-03-01.json", to_json(a_model()))
     run_night(shop, lake, NIGHT)
     place = ("--company", str(shop), "--lake", str(lake.root))
     text = CliRunner().invoke(app, ["explain", "ada", *place]).stdout

@@ -119,11 +119,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Five nights of a shop in which each customer does one thing, and then somebody edits a definition and promotes a model."""
     folder = tmp_path_factory.mktemp("moves")
     shop, lake = folder / "shop", Lake(folder / "lake")
-    models = lake.root / "models" / "behaviour_clusters"
     one, two = A_MODEL.clusters
     turned = replace(A_MODEL, clusters=(replace(one, centroid=two.centroid), replace(two, centroid=one.centroid)))
     for day, model in ((WEDNESDAY, A_MODEL), (FRIDAY, turned)):
-        lake.write_text(models / f"{day}.json", to_json(replace(model, day=day)))
+        lake.write_text(f"models/behaviour_clusters/{day}.json", to_json(replace(model, day=day)))
     run_night(write(shop, ORDERS, CUSTOMERS), lake, WEDNESDAY, until="segment")
     later = [("mover,Berlin" if line.startswith("mover") else line) for line in CUSTOMERS if not line.startswith("leaver")]
     orders, customers = [*ORDERS, *ON_THURSDAY], [*later, "newcomer,Bonn"]

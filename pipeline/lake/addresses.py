@@ -1,0 +1,176 @@
+"""Every place in a lake, one function each.
+
+An address is a name below the lake's root with `/` between its parts, whatever holds the lake. One that ends in `/` is a
+prefix of others. Nothing here touches a file; a lake reads and writes what is at an address.
+
+    tables/<table>/day=D/part-0.parquet              a night's table
+    tables/<table>/day=E/known=K/part-0.parquet      an event day as known on night K
+    tables/<table>/known=K/part-0.parquet            a snapshot as known on night K
+    restated/<table>/day=D/known=K/part-0.parquet    a night's table as a later night K knows it
+    models/<scheme>/<first night>.json               a model, valid from that night until the next one's
+    models/<scheme>/unfitted.txt                     the nights that no model could be fitted for
+    refits/<scheme>/<day>/                           a candidate, its judgement and its promotion
+    definitions/<day>.json                           what was valid from a day on
+    publications/<id>/ and current                   what readers see; `current` leads to one of them
+    segments.sqlite                                  the same as tables of a database
+    unfinished.txt                                   the publication that is on its way into the database
+    rollbacks.json and begun/<day>.txt               what was taken back, and how much of it a night knew when it began
+    reports/day=D/                                   pages for people
+    erasures/                                        who was erased, as keyed hashes
+    backfills/<digest>/                              what a backfill has done
+    states/                                          caches; any of them may be deleted at any time
+    locks/ staging/ pending/                         private to running processes
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import PurePosixPath
+
+from pipeline.lake.tables import Partition, Table
+
+PART = "part-0.parquet"
+PUBLICATION_MANIFEST = "manifest.json"
+CURRENT = "current"
+SQLITE = "segments.sqlite"
+UNFINISHED = "unfinished.txt"
+ROLLBACKS = "rollbacks.json"
+TABLES, RESTATED = "tables/", "restated/"
+DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "states/", "erasures/"
+CACHE_DIGESTS = f"{CACHES}digests.json"
+ERASURE_KEY = f"{ERASURES}key"
+ERASED_HASHES, PENDING_ERASURES, RECEIPTS = f"{ERASURES}hashes/", f"{ERASURES}pending/", f"{ERASURES}receipts/"
+LOCKS, STAGING, PENDING = "locks/", "staging/", "pending/"
+
+
+def partitions(table: Table) -> str:
+    """Return the prefix of all partitions of a table, restatements apart."""
+    return f"{TABLES}{table.name}/"
+
+
+def partition(table: Table, *, day: date | None = None, known: date | None = None) -> str:
+    """Return where a partition is; NIGHT takes `day`, SNAPSHOT `known`, EVENT_DAY both.
+
+    A NIGHT partition known on another day than its own is a restatement, and lies apart.
+    """
+    if table.partition is Partition.NIGHT:
+        if known in (None, day):
+            return f"{partitions(table)}day={_required(day)}/{PART}"
+        return f"{restatements(table, day=_required(day))}known={known}/{PART}"
+    if table.partition is Partition.EVENT_DAY:
+        return f"{partitions(table)}day={_required(day)}/known={_required(known)}/{PART}"
+    return f"{partitions(table)}known={_required(known)}/{PART}"
+
+
+def restatements(table: Table, *, day: date | None = None) -> str:
+    """Return the prefix of the restatements of a table, or of those of one night."""
+    return f"{RESTATED}{table.name}/{f'day={day}/' if day else ''}"
+
+
+def models(scheme: str) -> str:
+    """Return the prefix of the models of a scheme."""
+    return f"models/{scheme}/"
+
+
+def model(scheme: str, first_night: date | str) -> str:
+    """Return where the model of a scheme is that is valid from `first_night` on."""
+    return f"{models(scheme)}{first_night}.json"
+
+
+def unfitted_nights(scheme: str) -> str:
+    """Return where the nights are noted that no model of the scheme could be fitted for."""
+    return f"{models(scheme)}unfitted.txt"
+
+
+def refits(scheme: str) -> str:
+    """Return the prefix of the refits of a scheme."""
+    return f"refits/{scheme}/"
+
+
+def refit(scheme: str, day: date | str) -> str:
+    """Return the prefix of what one refit left: that to the customers of night `day`."""
+    return f"{refits(scheme)}{day}/"
+
+
+def candidate(scheme: str, day: date | str) -> str:
+    """Return where the model is that was fitted on night `day`."""
+    return f"{refit(scheme, day)}candidate.json"
+
+
+def judgement(scheme: str, day: date | str) -> str:
+    """Return where it is written what that model was measured by, and the verdict."""
+    return f"{refit(scheme, day)}judgement.json"
+
+
+def promotion(scheme: str, day: date | str) -> str:
+    """Return where it is written from when on that model is valid, and why a refused one is."""
+    return f"{refit(scheme, day)}promotion.json"
+
+
+def definition(day: date) -> str:
+    """Return where the definitions are that are valid from `day` on."""
+    return f"{DEFINITIONS}{day}.json"
+
+
+def publication(publication_id: str) -> str:
+    """Return the prefix of what a publication holds."""
+    return f"{PUBLICATIONS}{publication_id}/"
+
+
+def published_manifest(publication_id: str) -> str:
+    """Return where a publication says what it holds."""
+    return f"{publication(publication_id)}{PUBLICATION_MANIFEST}"
+
+
+def begun(day: date) -> str:
+    """Return where it is noted how many rollbacks there were when the newest run of night `day` began."""
+    return f"begun/{day}.txt"
+
+
+def validation_page(day: date, known: date | None = None) -> str:
+    """Return where the page of a night is, or that of its restatement by night `known`."""
+    return f"reports/day={day}/{'' if known in (None, day) else f'known={known}/'}validation.html"
+
+
+def caches(table: Table) -> str:
+    """Return the prefix of the caches of a table."""
+    return f"{CACHES}{table.name}/"
+
+
+def cache(table: Table, name: str) -> str:
+    """Return where a cache is under `name`."""
+    return f"{caches(table)}{name}.parquet"
+
+
+def backfill(digest: str) -> str:
+    """Return the prefix of what the backfill of that digest has written down."""
+    return f"backfills/{digest}/"
+
+
+def journal(digest: str) -> str:
+    """Return where a backfill notes what is done, a line for each stage of a night."""
+    return f"{backfill(digest)}done.jsonl"
+
+
+def before_backfill(digest: str, table: Table, day: date, known: date) -> str:
+    """Return where a backfill keeps what a partition was before it."""
+    return f"{backfill(digest)}before/{table.name}-{day}-{known}.parquet"
+
+
+def stem(address: str) -> str:
+    """Return the last part of an address without its ending: the night of a model, the number of a receipt."""
+    return PurePosixPath(address).stem
+
+
+def date_in(address: str, name: str) -> date:
+    """Return the date that the address of a partition has under `name`, `day` or `known`; raises ValueError where it has none."""
+    values = dict(part.split("=", 1) for part in address.split("/") if "=" in part)
+    if name not in values:
+        raise ValueError(f"this address has no {name}")
+    return date.fromisoformat(values[name])
+
+
+def _required(day: date | None) -> date:
+    if day is None:
+        raise ValueError("this table's partition needs another day")
+    return day

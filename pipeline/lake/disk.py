@@ -1,0 +1,46 @@
+"""A local disk: what it refuses, told in one way, and what it must have before the next step may go on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import TransientError
+
+
+@contextmanager
+def disk_errors(root: Path, *, path: Path | None = None, action: str = "write") -> Iterator[None]:
+    """Raise a TransientError for what the disk refuses in the block.
+
+    It names `path`, where the block is about one file, else the file that the disk named, else `root`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(
+            f"could not {action}: {error.strerror}",
+            where=str(path or error.filename or root),
+            todo="Free space or mend the disk, then run again.",
+        ) from None
+
+
+def flush(path: Path) -> None:
+    """Wait until the disk has the file or folder at `path`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link_or_copy(path: Path, new: Path) -> None:
+    """Let `new` be the file at `path` too, or a copy of it where the file system has no hard links."""
+    try:
+        new.hardlink_to(path)
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError:
+        shutil.copyfile(path, new)

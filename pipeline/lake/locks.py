@@ -1,0 +1,39 @@
+"""Locks between runs: a file that the operating system unlocks when its holder dies, however that happens."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pipeline.errors import LockTimeout
+from pipeline.lake.disk import disk_errors
+
+RETRY_SECONDS = 0.1
+
+
+@contextmanager
+def lock_file(path: Path, *, timeout_seconds: float, is_shared: bool = False) -> Iterator[None]:
+    """Hold the lock of the file at `path` for the time of the block, alone or with others that share it.
+
+    Raises LockTimeout where another process holds it for more than `timeout_seconds`, TransientError where the disk refuses.
+    """
+    with disk_errors(path.parent, path=path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    with file:
+        _acquire(file.fileno(), path, timeout_seconds, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
+        yield
+
+
+def _acquire(descriptor: int, path: Path, timeout_seconds: float, mode: int) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+            return
+        if time.monotonic() >= deadline:
+            raise LockTimeout("another run holds the lock", where=str(path), todo="Wait for it, or end it, then run again.")
+        time.sleep(RETRY_SECONDS)
