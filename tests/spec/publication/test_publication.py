@@ -29,6 +29,7 @@ from support.published_nights import (
 
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, PUBLISHED_TABLES, Column, Kind, Table
+from pipeline.publication.current import point_to
 from pipeline.publication.publish import Publication, current_publication, publish
 
 if TYPE_CHECKING:
@@ -243,6 +244,13 @@ def test_a_pointer_that_leads_nowhere_is_an_error_and_not_a_first_night(company:
     (publication.folder / "manifest.json").unlink()
     with pytest.raises(DataError, match="current publication is damaged"):
         current_publication(lake)
+
+
+def test_a_publication_that_another_run_overtook_is_not_made_current(company: Company, lake: Lake) -> None:
+    monday, tuesday = (published(company, lake, day, ADA_IS_LOYAL) for day in (MONDAY, TUESDAY))
+    with pytest.raises(TransientError, match=f"another run published while {monday.publication_id} was about to be"):
+        point_to(lake, monday, monday.publication_id)
+    assert current_publication(lake) == tuesday
 
 
 def test_a_disk_that_refuses_leaves_the_old_publication(company: Company, lake: Lake) -> None:

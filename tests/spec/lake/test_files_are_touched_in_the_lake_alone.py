@@ -1,0 +1,84 @@
+"""No other package touches a file of the lake: an object store could not take the disk's place behind their backs.
+
+A contract of import-linter forbids the modules that change files; `pathlib` is everywhere, so its methods are looked for here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PIPELINE = Path(__file__).resolve().parents[3] / "pipeline"
+CHANGES = {"chmod", "hardlink_to", "mkdir", "rename", "rmdir", "symlink_to", "touch", "unlink", "write_bytes", "write_text"}
+LISTINGS = {"glob", "rglob", "iterdir", "walk"}
+LAKE = {"lake", "_lake"}
+# To come with the next change of how event days and caches are stored.
+TO_COME = {"features", "ingestion/versions.py", "operations/erasure/table_files.py"}
+# What is not the lake, or private to a process that works in a folder which the lake gave it.
+ELSEWHERE = {
+    ("definitions/company.py", "glob"),  # files of the company and of ours
+    ("ingestion/sources/files.py", "iterdir"),  # the company's data
+    ("ingestion/sources/files.py", "mkdir"),  # where its reader spills to, in a private folder
+}
+
+
+def touches(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield what a module does to files: the method or attribute, and its line."""
+    imports_sqlglot = any(isinstance(node, ast.ImportFrom) and node.module == "sqlglot" for node in ast.walk(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "root" and _last_name(node.value) in LAKE:
+            yield "root", node.lineno
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            method, is_of_lake = node.func.attr, _last_name(node.func.value) in LAKE
+            is_path_replaced = method == "replace" and len(node.args) == 1 and not node.keywords
+            is_of_statement = imports_sqlglot and method in ("replace", "walk")
+            is_opened_to_write = method == "open" and any(_is_writing(each) for each in (*node.args, *(k.value for k in node.keywords)))
+            if not (is_of_lake or is_of_statement) and (method in CHANGES | LISTINGS or is_path_replaced or is_opened_to_write):
+                yield method, node.lineno
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+            yield "open", node.lineno
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _is_writing(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(set(node.value) & set("wax+")) and len(node.value) < 4
+
+
+def test_no_other_package_touches_a_file_of_the_lake() -> None:
+    found = {
+        (str(path.relative_to(PIPELINE)), method): line
+        for path in sorted(PIPELINE.rglob("*.py"))
+        if path.relative_to(PIPELINE).parts[0] != "lake" and not any(path.is_relative_to(PIPELINE / each) for each in TO_COME)
+        for method, line in touches(ast.parse(path.read_text("utf-8")))
+    }
+    assert {f"{file}:{line}: {method}" for (file, method), line in found.items() if (file, method) not in ELSEWHERE} == set()
+    assert ELSEWHERE - set(found) == set(), "an exception that nobody needs"
+
+
+@pytest.mark.parametrize(
+    ("line", "method"),
+    [
+        ("self._lake.root / 'models'", "root"),
+        ("(folder / 'a.txt').write_text('a')", "write_text"),
+        ("path.replace(other)", "replace"),
+        ("path.open('ab')", "open"),
+        ("path.open(mode='r+b')", "open"),
+        ("open(path)", "open"),
+        ("path.rglob('*.json')", "rglob"),
+    ],
+)
+def test_what_touches_a_file_is_seen(line: str, method: str) -> None:
+    assert [each for each, _ in touches(ast.parse(line))] == [method]
+
+
+@pytest.mark.parametrize(
+    "line", ["lake.write_text(address, 'a')", "text.replace('a', 'b')", "day.replace(day=1)", "path.open('rb')", "logging.root.handlers"]
+)
+def test_what_touches_none_is_not(line: str) -> None:
+    assert list(touches(ast.parse(line))) == []

@@ -1,0 +1,169 @@
+"""What a store promises, whatever it is made of: another than the local disk will be tested by the same lines."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LockTimeout, TransientError
+from pipeline.lake.store import LocalStore, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    root = tmp_path / "lake"
+    root.mkdir()
+    return LocalStore(root)
+
+
+def a_folder(path: Path, **texts: str) -> Path:
+    path.mkdir()
+    for name, text in texts.items():
+        (path / name).write_text(text)
+    return path
+
+
+def test_what_is_written_is_read_and_listed_in_order(store: Store) -> None:
+    for address in ("models/b/2024-01-02.json", "models/a/2.json", "models/a/10.json", "models/a/note.txt", "current.txt", "models.json"):
+        store.write(address, address.encode())
+    assert store.read("models/a/2.json") == b"models/a/2.json"
+    assert store.list_addresses("models/a/", suffix=".json") == ["models/a/10.json", "models/a/2.json"]
+    assert store.list_addresses("models/a/1") == ["models/a/10.json"]
+    assert store.list_addresses("models") == sorted(
+        ["models.json", "models/a/10.json", "models/a/2.json", "models/a/note.txt", "models/b/2024-01-02.json"]
+    )
+    assert store.list_addresses("", suffix=".txt") == ["current.txt", "models/a/note.txt"]
+    assert store.list_folders("models/") == ["a", "b"]
+    assert store.list_folders("models/a/") == []
+    assert [store.exists(address) for address in ("models/a/2.json", "models/a", "models/a/3.json")] == [True, False, False]
+
+
+def test_nothing_is_no_error_to_list_and_to_delete_but_to_read(store: Store) -> None:
+    assert (store.list_addresses("models/"), store.list_folders("models/"), store.pointer("current")) == ([], [], None)
+    store.delete("models/a.json")
+    store.delete_all("models/")
+    with pytest.raises(FileNotFoundError):
+        store.read("models/a.json")
+
+
+def test_the_same_bytes_again_leave_what_is_there_as_it_is(store: Store) -> None:
+    store.write("a/b.txt", b"one")
+    written = store.local("a/b.txt").stat()
+    store.write("a/b.txt", b"one")
+    assert (store.local("a/b.txt").stat().st_ino, store.local("a/b.txt").stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    store.write("a/b.txt", b"two")
+    assert store.read("a/b.txt") == b"two"
+
+
+def test_what_cannot_be_written_is_told_by_its_place_and_leaves_the_old(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write("a/b.txt", b"one")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(TransientError, match="could not write: No space left on device") as refused:
+        store.write("a/b.txt", b"two")
+    assert (refused.value.where, refused.value.todo) == (store.where("a/b.txt"), "Free space or mend the disk, then run again.")
+    assert store.read("a/b.txt") == b"one"
+    assert store.list_addresses("staging/") == []
+
+
+def test_a_secret_is_for_its_owners_eyes_and_stays(store: Store) -> None:
+    assert store.create_secret("erasures/key", b"one")
+    assert not store.create_secret("erasures/key", b"two")
+    assert store.read("erasures/key") == b"one"
+    modes = [stat.S_IMODE(store.local(each).stat().st_mode) for each in ("erasures", "erasures/key")]
+    assert modes == [0o700, 0o600]
+
+
+def test_lines_are_added_at_the_end(store: Store) -> None:
+    for line in (b"one\n", b"two\n"):
+        store.append("backfills/x/done.jsonl", line)
+    assert store.read("backfills/x/done.jsonl") == b"one\ntwo\n"
+
+
+def test_what_is_moved_is_in_its_new_place_alone(store: Store) -> None:
+    store.write("pending/1.json", b"one")
+    store.move("pending/1.json", "receipts/1.json")
+    assert store.list_addresses("pending/") + store.list_addresses("receipts/") == ["receipts/1.json"]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_twin_outlives_what_it_was_made_of(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_links: bool) -> None:
+    if not has_links:
+        monkeypatch.setattr(Path, "hardlink_to", refused_link)
+    private = tmp_path / "private"
+    private.write_bytes(b"kept")
+    store.write("a.txt", b"one")
+    store.link_or_copy("a.txt", "before/a.txt")
+    store.hold("a.txt", tmp_path / "held")
+    store.keep(private, "states/a.txt")
+    store.write("a.txt", b"two")
+    store.delete("a.txt")
+    private.unlink()
+    assert store.read("before/a.txt") == (tmp_path / "held").read_bytes() == b"one"
+    assert store.read("states/a.txt") == b"kept"
+    with pytest.raises(FileNotFoundError):
+        store.hold("a.txt", tmp_path / "another")
+
+
+def refused_link(*_: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def test_a_folder_appears_with_its_manifest_and_heals_what_is_there(store: Store, tmp_path: Path) -> None:
+    store.install("publications/x/", a_folder(tmp_path / "one", a="1", b="2"), "said")
+    assert {each: store.read(f"publications/x/{each}") for each in ("a", "b", "manifest.json")} == {
+        "a": b"1",
+        "b": b"2",
+        "manifest.json": b"said",
+    }
+    store.local("publications/x/a").write_text("damaged")
+    store.delete("publications/x/b")
+    store.install("publications/x/", a_folder(tmp_path / "two", a="1", b="2"), "said")
+    assert (store.read("publications/x/a"), store.read("publications/x/b")) == (b"1", b"2")
+    store.remove_folders(["publications/x/"])
+    assert store.list_folders("publications/") == []
+
+
+def test_the_pointer_moves_only_from_where_it_was_seen(store: Store, tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        store.install(f"publications/{name}/", a_folder(tmp_path / name, a=name), name)
+    assert store.swap("current", "publications/x/", expected=None)
+    assert not store.swap("current", "publications/y/", expected=None)
+    assert store.pointer("current") == "publications/x/"
+    assert store.swap("current", "publications/y/", expected="publications/x/")
+    assert store.pointer("current") == "publications/y/"
+    assert store.read("current/a") == b"y"
+
+
+def test_a_copy_that_has_the_folder_in_the_pointers_place_can_be_read(store: Store, tmp_path: Path) -> None:
+    store.install("publications/x/", a_folder(tmp_path / "x", a="1"), "said")
+    store.swap("current", "publications/x/", expected=None)
+    copy = LocalStore(Path(shutil.copytree(store.local(""), tmp_path / "copy")))
+    assert copy.pointer("current") == "current/"
+    assert copy.read("current/manifest.json") == b"said"
+
+
+def test_sizes_are_bytes_by_the_first_part(store: Store, tmp_path: Path) -> None:
+    store.write("models/a/1.json", b"123")
+    store.write("models/2.json", b"4")
+    store.write("top.txt", b"12345")
+    store.install("publications/x/", a_folder(tmp_path / "x", a="12"), "said")
+    store.swap("current", "publications/x/", expected=None)
+    assert store.sizes() == {"models": 4, "publications": 6, "staging": 0}
+
+
+def test_a_lock_is_held_by_one_or_shared_by_many_and_told_by_its_name(store: Store) -> None:
+    with store.lock("publish", timeout_seconds=0), pytest.raises(LockTimeout) as refused, store.lock("publish", timeout_seconds=0):
+        pass
+    assert refused.value.where == store.where("locks/publish.lock")
+    with store.lock("erasure", timeout_seconds=0, is_shared=True), store.lock("erasure", timeout_seconds=0, is_shared=True):
+        pass
+    assert store.lock_names() == ["erasure", "publish"]
