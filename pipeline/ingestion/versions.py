@@ -16,7 +16,7 @@ from sqlglot import exp, parse_one
 from pipeline.calendar import days_between
 from pipeline.errors import DataError, TransientError
 from pipeline.lake.engines import Parameter
-from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Partition, Table
 
@@ -67,7 +67,7 @@ def store_versions(lake: Lake, table: Table, rows: Path, night: Night, *, memory
     The file has the table's columns, in any order of rows, with any number of rows per key; a partition is
     sorted by the key and then by every other column.
     """
-    with closing(DuckDBEngine(lake.root, memory_limit=memory_limit)) as engine:
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(replace(table, partition=Partition.NIGHT), [rows])
         contents = _contents(lake, engine, table, night)
         known = _known_digests(lake, table, night, contents)

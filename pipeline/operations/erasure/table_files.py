@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,17 +12,17 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import DataError
-from pipeline.features.cache import FOLDER, forget_all
+from pipeline.features.cache import forget_all
 from pipeline.ingestion.versions import DIGEST, facts_of_rows
-from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.addresses import CACHES, ERASURES, LOCKS, PUBLICATIONS, STAGING
+from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.parquet import write_parquet
-from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import Column, Kind, Partition, Table
 from pipeline.operations.erasure.rows import Ids, customer_ids, opened, row_count, rows_of_others
 
 log = logging.getLogger("pipeline.operations.erasure")
-ELSEWHERE = ("publications", "staging", "erasures", "locks", FOLDER)
+ELSEWHERE = (PUBLICATIONS, STAGING, ERASURES, LOCKS, CACHES)
 
 
 class TableFiles:
@@ -57,7 +56,7 @@ class TableFiles:
         Raises DataError at the end where files cannot be read: nobody knows what they hold.
         """
         forget_all(self._lake)
-        with closing(DuckDBEngine(self._lake.root, memory_limit=self._memory_limit)) as engine:
+        with closing(open_engine(self._lake, memory_limit=self._memory_limit)) as engine:
             for path in self._affected:
                 with self._noted_where_unreadable(path):
                     self._rewrite(path, ids, engine)
@@ -79,7 +78,7 @@ class TableFiles:
 
     def _facts(self, file: Any, schema: pa.Schema, ids: Ids, engine: DuckDBEngine) -> dict[str, str]:  # noqa: ANN401 - pyarrow
         """Return what extraction would have said of the rows that stay, so that the next night finds them unchanged."""
-        with private_folder(self._lake.root) as private:
+        with self._lake.private_folder() as private:
             staged = private / "rows.parquet"
             write_parquet(schema, rows_of_others(file, ids), staged, {})
             return facts_of_rows(engine, _table(schema), staged)
@@ -97,14 +96,11 @@ class TableFiles:
             self._unreadable.append(path)
 
     def _paths(self) -> Iterator[Path]:
-        for folder, folders, names in os.walk(self._lake.root):
-            if Path(folder) == self._lake.root:
-                folders[:] = [name for name in folders if name not in ELSEWHERE]
-            folders.sort()
-            yield from (Path(folder, name) for name in sorted(names) if name.endswith(".parquet"))
+        found = self._lake.list_addresses("", suffix=".parquet")
+        yield from (self._lake.local(each) for each in found if not each.startswith(ELSEWHERE))
 
     def _place(self, path: Path) -> str:
-        return "/".join(path.relative_to(self._lake.root).parts[:2])
+        return "/".join(path.relative_to(self._lake.local("")).parts[:2])
 
 
 def _table(schema: pa.Schema) -> Table:

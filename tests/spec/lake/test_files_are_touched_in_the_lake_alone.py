@@ -16,7 +16,7 @@ CHANGES = {"chmod", "hardlink_to", "mkdir", "rename", "rmdir", "symlink_to", "to
 LISTINGS = {"glob", "rglob", "iterdir", "walk"}
 LAKE = {"lake", "_lake"}
 # To come with the next change of how event days and caches are stored.
-TO_COME = {"features", "ingestion/versions.py", "operations/erasure/table_files.py"}
+TO_COME = {"features"}
 # What is not the lake, or private to a process that works in a folder which the lake gave it.
 ELSEWHERE = {
     ("definitions/company.py", "glob"),  # files of the company and of ours
