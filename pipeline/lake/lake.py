@@ -30,9 +30,10 @@ from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.addresses import PART
 from pipeline.lake.disk import disk_errors
+from pipeline.lake.local_store import LocalStore
 from pipeline.lake.parquet import MANIFEST_KEY, Version, cut_by_version, is_whole, sorted_by, write_parquet
 from pipeline.lake.staging import has_bytes_of, private_folder
-from pipeline.lake.store import LocalStore, Store
+from pipeline.lake.store import Store
 from pipeline.lake.tables import Partition, Table
 
 LOCK_SECONDS = 600

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LockTimeout, TransientError
-from pipeline.lake.store import LocalStore, Store
+from pipeline.lake.local_store import LocalStore
+from pipeline.lake.store import Store
 
 
 @pytest.fixture

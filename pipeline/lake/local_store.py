@@ -1,0 +1,160 @@
+"""A lake on a local disk: each object is a file below one folder, and what appears does so by one rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path, PurePosixPath
+
+from pipeline.lake.addresses import LOCKS, PUBLICATION_MANIFEST
+from pipeline.lake.disk import disk_errors, flush, link_or_copy
+from pipeline.lake.locks import lock_file
+from pipeline.lake.staging import has_bytes_of, private_folder
+
+OWNER_ONLY = 0o700
+
+
+class LocalStore:
+    """Objects as files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, address: str) -> bytes:
+        return self.local(address).read_bytes()
+
+    def write(self, address: str, content: bytes) -> None:
+        path = self.local(address)
+        with disk_errors(self._root, path=path), self.private_folder() as folder:
+            staged = folder / path.name
+            staged.write_bytes(content)
+            if not has_bytes_of(staged, path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                staged.replace(path)
+
+    def create_secret(self, address: str, content: bytes) -> bool:
+        path = self.local(address)
+        if path.exists():
+            return False
+        with disk_errors(self._root, path=path), self.private_folder() as folder:
+            path.parent.mkdir(mode=OWNER_ONLY, exist_ok=True)
+            staged = folder / path.name
+            with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
+            staged.rename(path)
+        return True
+
+    def append(self, address: str, line: bytes) -> None:
+        path = self.local(address)
+        with disk_errors(self._root, path=path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(line)
+
+    def exists(self, address: str) -> bool:
+        return self.local(address).is_file()
+
+    def list_addresses(self, prefix: str, *, suffix: str = "") -> list[str]:
+        start = len(str(self._root)) + 1
+        names = (
+            f"{folder[start:]}/{file}".lstrip("/")
+            for folder, _, files in os.walk(self.local(prefix.rpartition("/")[0]))
+            for file in files
+            if file.endswith(suffix)
+        )
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def list_folders(self, prefix: str) -> list[str]:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.local(prefix)) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        return []
+
+    def sizes(self) -> dict[str, int]:
+        folders = {name: self.local(name) for name in self.list_folders("")}
+        return {name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) for name, folder in folders.items()}
+
+    def delete(self, address: str) -> None:
+        path = self.local(address)
+        with disk_errors(self._root, path=path):
+            path.unlink(missing_ok=True)
+
+    def delete_all(self, prefix: str) -> None:
+        with disk_errors(self._root), suppress(FileNotFoundError):
+            shutil.rmtree(self.local(prefix))
+
+    def move(self, address: str, new: str) -> None:
+        path = self.local(new)
+        with disk_errors(self._root, path=path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.local(address).rename(path)
+
+    def link_or_copy(self, address: str, new: str) -> None:
+        self.keep(self.local(address), new)
+
+    def keep(self, path: Path, address: str) -> None:
+        place = self.local(address)
+        with disk_errors(self._root, path=place), self.private_folder() as folder:
+            twin = folder / place.name
+            link_or_copy(path, twin)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            twin.replace(place)
+
+    def hold(self, address: str, path: Path) -> None:
+        link_or_copy(self.local(address), path)
+
+    def install(self, prefix: str, folder: Path, manifest: str) -> None:
+        place = self.local(prefix)
+        (folder / PUBLICATION_MANIFEST).write_text(manifest, "utf-8")
+        for path in (*folder.iterdir(), folder):
+            flush(path)
+        place.parent.mkdir(exist_ok=True)
+        if place.is_dir():
+            for path in sorted(folder.iterdir()):
+                path.replace(place / path.name)
+        else:
+            folder.rename(place)
+        flush(place)
+        flush(place.parent)
+
+    def remove_folders(self, prefixes: Iterable[str]) -> None:
+        with self.private_folder() as private:
+            for prefix in prefixes:
+                folder = self.local(prefix)
+                folder.rename(private / folder.name)
+
+    def pointer(self, address: str) -> str | None:
+        path = self.local(address)
+        if path.is_symlink():
+            return f"{PurePosixPath(path.readlink())}/"
+        return f"{address}/" if path.exists() else None
+
+    def swap(self, address: str, prefix: str, *, expected: str | None) -> bool:
+        path = self.local(address)
+        if path.is_symlink() and self.pointer(address) != expected:
+            return False
+        with self.private_folder() as private:
+            staged = private / path.name
+            staged.symlink_to(PurePosixPath(prefix))
+            staged.replace(path)
+        flush(path.parent)
+        return True
+
+    def where(self, address: str = "") -> str:
+        return str(self.local(address))
+
+    def local(self, address: str) -> Path:
+        return self._root / address
+
+    def private_folder(self) -> AbstractContextManager[Path]:
+        return private_folder(self._root)
+
+    def lock(self, name: str, *, timeout_seconds: float, is_shared: bool = False) -> AbstractContextManager[None]:
+        return lock_file(self.local(f"{LOCKS}{name}.lock"), timeout_seconds=timeout_seconds, is_shared=is_shared)
+
+    def lock_names(self) -> list[str]:
+        return [PurePosixPath(address).stem for address in self.list_addresses(LOCKS, suffix=".lock")]
+
+    def flush(self) -> None:
+        os.sync()
