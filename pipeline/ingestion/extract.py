@@ -24,6 +24,7 @@ from pipeline.ingestion.sources.files import open_files
 from pipeline.ingestion.sources.postgresql import open_postgresql
 from pipeline.ingestion.versions import Night, store_versions
 from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import sealed_writer
 from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES, SOURCE_TABLES, Partition, Table
 
@@ -67,7 +68,7 @@ def extract(  # noqa: PLR0913
     connections: Callable[[str], str],
     reread: bool = False,
     since: date | None = None,
-    memory_limit: str = "3GB",
+    memory_limit: str = MEMORY_LIMIT,
 ) -> None:
     """Read what night `day` asks of the source and write the raw partitions that differ from what was known.
 

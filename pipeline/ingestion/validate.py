@@ -22,6 +22,7 @@ from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection, ins
 from pipeline.ingestion.validation.results import stop_where_broken, stop_where_too_many_rejected, store_verdict, stored_verdict, verdict_of
 from pipeline.ingestion.validation.spread_keys import spread_row_count
 from pipeline.lake.lake import Lake, Version
+from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
     CUSTOMERS,
@@ -49,7 +50,7 @@ class _People:
     ids: pa.Array
 
 
-def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int = BATCH_ROWS, memory_limit: str = "3GB") -> None:
+def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int = BATCH_ROWS, memory_limit: str = MEMORY_LIMIT) -> None:
     """Divide what night `day` knows of its sources into clean partitions and rejected rows.
 
     Raises DataError where a critical rule stops the night, GateClosed where too many rows were set aside; rejected

@@ -1,25 +1,83 @@
-"""When a night that drifted from its cluster models starts a refit."""
+"""New models, judged before they are used: when a night asks for clusters to be refitted, the refits, and their promotion.
+
+What a step needs is imported inside it: Airflow parses the DAG without loading an engine.
+"""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from pipeline.lake.lake import Lake
-from pipeline.models.measure_drift import rows_beyond_limits
-from pipeline.models.refits.stored import judged_days
-from pipeline.publication.current import current_publication
+from pipeline.operations.night import Night
 
+if TYPE_CHECKING:
+    from pipeline.lake.engines import Engine
+
+log = logging.getLogger("pipeline.operations.refits")
 # A candidate that was refused, or that waits for a person, is not fitted again the night after.
 REST = timedelta(days=7)
 
 
-def due_refits(lake: Lake, day: date) -> list[str]:
-    """Return the schemes that night `day` asks to refit, where it is live and no refit was judged in the week before.
+def due_refits(night: Night) -> list[str]:
+    """Return the schemes that the night asks to refit, where it is live and no refit was judged in the week before.
 
     Raises DataError where what is live, or the night's drift, cannot be read.
     """
-    live = current_publication(lake)
-    if live is None or live.day != day:
+    from pipeline.models.measure_drift import rows_beyond_limits
+    from pipeline.models.refits.stored import judged_days
+    from pipeline.publication.current import current_publication
+
+    live = current_publication(night.lake)
+    if live is None or live.day != night.day:
         return []
-    asked = {row["scheme"] for row in rows_beyond_limits(lake, day)}
-    return sorted(scheme for scheme in asked if all(judged <= day - REST for judged in judged_days(lake, scheme)))
+    asked = {row["scheme"] for row in rows_beyond_limits(night.lake, night.day)}
+    return sorted(scheme for scheme in asked if all(judged <= night.day - REST for judged in judged_days(night.lake, scheme)))
+
+
+def refit(night: Night, *, scheme: str | None = None) -> None:
+    """Fit a candidate of each cluster scheme, or of one, to the customers of the night, and store it judged; no night changes."""
+    from pipeline.models.refits.refit import refit_night
+
+    with _holding_refits(night) as engine:
+        refit_night(night.deployment.company, night.lake, engine, night.day, scheme=scheme)
+
+
+def promote(night: Night, *, scheme: str | None = None, override_reason: str = "", is_approval_asked: bool = False) -> None:
+    """Make the stored candidates of the night the models of the nights to come, unless they were refused.
+
+    Where `is_approval_asked`, a person has approved by now, which those need that move many customers. With an
+    `override_reason` a refused one is promoted too. Raises RefitRefused where the current model stays.
+    """
+    from pipeline.models.refits.promotion import Consent
+    from pipeline.models.refits.refit import promote_night
+
+    consent = Consent(is_approved=is_approval_asked, override=override_reason)
+    with night.lake.lock("refits"):
+        promote_night(night.deployment.company, night.lake, night.day, consent, scheme=scheme)
+
+
+def refit_predictions(night: Night, *, is_held: bool = False) -> None:
+    """Fit and test what predicts customers' value on what the night knows, and make it valid from the next night on unless held.
+
+    Raises RefitRefused where it does not beat last year's spend: then nothing is predicted from the next night on.
+    """
+    from pipeline.models.refits.prediction_refit import promote_trial, store_trial, tried
+
+    with _holding_refits(night) as engine:
+        trial = tried(night.deployment.company, night.lake, engine, night.day)
+        said = store_trial(night.lake, trial)
+        log.info("%s: %s: %s", said["scheme"], said["verdict"], said["reason"])
+        if not is_held:
+            promote_trial(night.lake, trial)
+
+
+@contextmanager
+def _holding_refits(night: Night) -> Iterator[Engine]:
+    """Yield an engine, and hold off erasures and other refits for the time of the block."""
+    from pipeline.operations.erasure.erase import beside_erasures
+
+    with beside_erasures(night.lake), night.lake.lock("refits"), night.deployment.engine() as engine:
+        yield engine

@@ -16,6 +16,7 @@ from sqlglot import exp
 from pipeline.errors import DataError, TransientError
 from pipeline.lake.engines import Parameter, columns_of, empty_select, parameter_names
 from pipeline.lake.lake import Lake, reading
+from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import SOURCE_TABLES, Table
@@ -24,7 +25,7 @@ from pipeline.lake.tables import SOURCE_TABLES, Table
 class DuckDBEngine:
     """Runs statements in one private in-memory database that can read `lake_root` and nothing else."""
 
-    def __init__(self, lake_root: Path, *, memory_limit: str = "3GB", threads: int | None = None) -> None:
+    def __init__(self, lake_root: Path, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None) -> None:
         self._resources = ExitStack()
         self._verified: set[Path] = set()
         self._registered: dict[str, tuple[Table, Sequence[Path]]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from filecmp import cmp
@@ -58,7 +58,7 @@ class Difference:
         return self == Difference()
 
 
-def difference(table: Table, before: Path, after: Path, *, engine: Callable[[], Engine]) -> Difference:
+def difference(table: Table, before: Path, after: Path, *, engine: Callable[[], AbstractContextManager[Engine]]) -> Difference:
     """Return what the file `after` says that `before` did not; `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS.
 
     Files of the same bytes cost a look at those. Raises DataError where one is absent or damaged.
@@ -67,7 +67,7 @@ def difference(table: Table, before: Path, after: Path, *, engine: Callable[[], 
         if cmp(before, after, shallow=False):
             return Difference()
         columns = _common_columns(table, before, after)
-    with closing(engine()) as opened:
+    with engine() as opened:
         for name, path in (("before", before), ("after", after)):
             opened.register(replace(columns, name=name), [path])
         is_of_customers = table.name == CUSTOMER_FEATURES.name

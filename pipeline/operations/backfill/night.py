@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +10,16 @@ from pathlib import Path
 from time import monotonic
 from traceback import extract_tb
 
-from pipeline.definitions.company import HOUSE, Company, load_company
+from pipeline.definitions.company import HOUSE
 from pipeline.errors import PipelineError
 from pipeline.lake import addresses
-from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
-from pipeline.operations import steps
 from pipeline.operations.backfill.differences import Difference, difference
 from pipeline.operations.backfill.plan import STAGES, PlannedNight, Stage
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.night import Night
+from pipeline.operations.steps import STEPS
 
 COMPARED: dict[Stage, Table] = {"features": CUSTOMER_FEATURES, "segments": CUSTOMER_SEGMENTS}
 BEFORE, AS_KNOWN = "what was there", "the night as known"
@@ -27,10 +27,9 @@ BEFORE, AS_KNOWN = "what was there", "the night as known"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One stage of one night, in a lake, for the backfill of that digest."""
+    """One stage of one night, for the backfill of that digest."""
 
-    company: Path
-    lake: Lake
+    deployment: Deployment
     backfill: str
     night: PlannedNight
     stage: Stage
@@ -81,29 +80,26 @@ def _compared(task: Task) -> dict[str, Difference] | None:
     if table is None:
         _run_steps(task)
         return None
-    company, lake = load_company(task.company), task.lake
+    lake = task.deployment.lake
     path = lake.path(table, day=task.night.day, known=task.night.known)
     with _kept(task, table) as before:
         others = _others(lake, table, task.night, before)
         _run_steps(task)
-        return {against: _difference(company, lake, table, other, path) for against, other in others.items()}
+        return {against: _difference(task.deployment, table, other, path) for against, other in others.items()}
 
 
 def _run_steps(task: Task) -> None:
-    night = task.night
+    night = Night.of(task.deployment, task.night.day, task.night.known)
+    since = task.night.since
     for name in STAGES[task.stage]:
-        options: dict[str, object] = {}
-        if night.known != night.day:
-            options["known"] = night.known.isoformat()
-        if name == "extract" and night.since:
-            options |= {"reread": True, "since": night.since.isoformat()}
-        getattr(steps, name)(night.day.isoformat(), **options)
+        options = {"reread": True, "since": since} if name == "extract" and since else {}
+        STEPS[name](night, **options)
 
 
 @contextmanager
 def _kept(task: Task, table: Table) -> Iterator[Path | None]:
     """Yield the partition as it was before the block, or None; what an interrupted attempt kept is still what was there."""
-    lake, day, known = task.lake, task.night.day, task.night.known
+    lake, day, known = task.deployment.lake, task.night.day, task.night.known
     kept = addresses.before_backfill(task.backfill, table, day, known)
     if not lake.exists(kept) and lake.has(table, day=day, known=known):
         lake.store.link_or_copy(addresses.partition(table, day=day, known=known), kept)
@@ -123,6 +119,5 @@ def _others(lake: Lake, table: Table, night: PlannedNight, before: Path | None) 
     return ({AS_KNOWN: lake.path(table, day=night.day)} if lake.has(table, day=night.day) else {}) | found
 
 
-def _difference(company: Company, lake: Lake, table: Table, before: Path, after: Path) -> Difference:
-    memory = os.environ.get("SEGMENTS_MEMORY_LIMIT", "3GB")
-    return difference(company.table(table), before, after, engine=lambda: open_engine(lake, memory_limit=memory))
+def _difference(deployment: Deployment, table: Table, before: Path, after: Path) -> Difference:
+    return difference(deployment.company.table(table), before, after, engine=deployment.engine)

@@ -8,14 +8,13 @@ from datetime import date
 from itertools import pairwise
 from typing import Protocol
 
-from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.lake import addresses
-from pipeline.lake.lake import Lake
 from pipeline.operations.backfill.journal import Journal, opened_journal
 from pipeline.operations.backfill.night import Outcome, Task
 from pipeline.operations.backfill.plan import STAGES, Plan, PlannedNight, Stage
 from pipeline.operations.backfill.workers import Chunks, Workers
+from pipeline.operations.deployment import Deployment
 from pipeline.publication.rollback_log import note_begin
 
 IN_ORDER: tuple[Stage, ...] = ("read", "publish")
@@ -42,16 +41,16 @@ class Report:
     failures: tuple[Outcome, ...]
 
 
-def run_backfill(company: Company, lake: Lake, plan: Plan, *, parallel: int, watch: Watch) -> Report:
+def run_backfill(deployment: Deployment, plan: Plan, *, parallel: int, watch: Watch) -> Report:
     """Work off `plan` in `parallel` processes and return what became of it.
 
     A night that fails leaves the others alone, and is tried again when the same plan is run again. What is done is
     kept until all is. Raises LockTimeout where the same backfill is running.
     """
     workers = Workers(parallel, watch.says)
-    with opened_journal(lake, plan.digest) as journal:
+    with opened_journal(deployment.lake, plan.digest) as journal:
         try:
-            failures = tuple(_Run(company, lake, plan, journal, watch).failures(workers, parallel))
+            failures = tuple(_Run(deployment, plan, journal, watch).failures(workers, parallel))
         finally:
             workers.stop()
         report = Report(tuple(journal.outcomes), failures)
@@ -62,8 +61,7 @@ def run_backfill(company: Company, lake: Lake, plan: Plan, *, parallel: int, wat
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    company: Company
-    lake: Lake
+    deployment: Deployment
     plan: Plan
     journal: Journal
     watch: Watch
@@ -89,23 +87,24 @@ class _Run:
         """Begin every night that is to be published anew: whoever resumes a backfill after a rollback wants it."""
         for night in self.plan.nights:
             if "publish" in night.stages:
-                note_begin(self.lake, night.day)
+                note_begin(self.deployment.lake, night.day)
 
     def _task(self, night: PlannedNight, stage: Stage) -> Task:
-        return Task(self.company.folder, self.lake, self.journal.digest, night, stage)
+        return Task(self.deployment, self.journal.digest, night, stage)
 
     def _outcomes(self, stage: Stage, tasks: Sequence[Task], workers: Workers, parallel: int) -> Iterator[Outcome]:
         if stage in IN_ORDER or parallel == 1:
             yield from workers.outcomes([tasks])
             return
         rest = list(tasks)
-        while stage == "segments" and rest and not _has_models(self.company, self.lake):
+        while stage == "segments" and rest and not _has_models(self.deployment):
             yield from workers.outcomes([[rest.pop(0)]])  # the first night that can fits the models, for all others
         yield from workers.outcomes(_chunks(rest, parallel))
 
 
-def _has_models(company: Company, lake: Lake) -> bool:
-    return all(lake.list_addresses(addresses.models(scheme.name), suffix=".json") for scheme in load_cluster_schemes(company))
+def _has_models(deployment: Deployment) -> bool:
+    lake, schemes = deployment.lake, load_cluster_schemes(deployment.company)
+    return all(lake.list_addresses(addresses.models(scheme.name), suffix=".json") for scheme in schemes)
 
 
 def _chunks(tasks: Sequence[Task], count: int) -> Chunks:

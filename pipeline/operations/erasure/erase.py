@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 import pyarrow as pa
 
-from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.ingestion.erased.hashes import ErasedIds
 from pipeline.ingestion.erased.ledger import Ledger, Receipt
 from pipeline.lake.lake import Lake
+from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.publications import Publications
 from pipeline.operations.erasure.rows import Ids
 from pipeline.operations.erasure.table_files import TableFiles
 from pipeline.operations.erasure.targets import postgresql_targets, sqlite_targets
 
 log = logging.getLogger("pipeline.operations.erasure")
-Connections = Callable[[str], str]
 
 
 class Place(Protocol):
@@ -36,9 +35,7 @@ class Place(Protocol):
         """Remove what was just counted; the same call mends an interrupted one."""
 
 
-def erase(  # noqa: PLR0913
-    company: Company, lake: Lake, ids: Iterable[str], *, connections: Connections, memory_limit: str = "3GB", wait_seconds: float = 600
-) -> Receipt:
+def erase(deployment: Deployment, ids: Iterable[str], *, wait_seconds: float = 600) -> Receipt:
     """Remove every row about the customers `ids` from the lake and its database targets, for good, and return the receipt.
 
     The request is written down first, as keyed hashes: from then on no extraction brings them back, and `finish_erasures`
@@ -49,25 +46,23 @@ def erase(  # noqa: PLR0913
     wanted = Ids.of(ids)
     if not len(wanted.values):
         raise ConfigError("no customer is named", where="segments erase", todo="Give ids, or a file with one on each line.")
+    lake = deployment.lake
     ledger = Ledger(lake)
     number = ledger.record(wanted.texts)
     with alone(lake, wait_seconds=wait_seconds):
-        receipts = {
-            each: _carry_out(ledger, each, _places(company, lake, connections, memory_limit), lake, wanted) for each in ledger.pending()
-        }
+        receipts = {each: _carry_out(ledger, each, _places(deployment), lake, wanted) for each in ledger.pending()}
     return receipts.get(number) or ledger.receipt(number)
 
 
-def finish_erasures(
-    company: Company, lake: Lake, *, connections: Connections, memory_limit: str = "3GB", wait_seconds: float = 600
-) -> list[Receipt]:
+def finish_erasures(deployment: Deployment, *, wait_seconds: float = 600) -> list[Receipt]:
     """Complete what an interrupted erasure left, and return the receipts; nothing where there is nothing to do."""
+    lake = deployment.lake
     ledger = Ledger(lake)
     if not ledger.pending():
         return []
     log.info("an erasure was interrupted and is finished first")
     with alone(lake, wait_seconds=wait_seconds):
-        places = _places(company, lake, connections, memory_limit)
+        places = _places(deployment)
         return [_carry_out(ledger, number, places, lake, Ids.of(())) for number in ledger.pending()]
 
 
@@ -87,10 +82,11 @@ def alone(lake: Lake, *, wait_seconds: float) -> Iterator[None]:
         yield
 
 
-def _places(company: Company, lake: Lake, connections: Connections, memory_limit: str) -> Sequence[Place]:
+def _places(deployment: Deployment) -> Sequence[Place]:
     """Return all places: first those that others read, then those that may stop the rest, by a damaged file or out of reach."""
-    tables = TableFiles(lake, memory_limit=memory_limit)
-    return [Publications(lake), *sqlite_targets(lake), tables, *postgresql_targets(company, lake, connections)]
+    lake = deployment.lake
+    tables = TableFiles(lake, memory_limit=deployment.memory_limit)
+    return [Publications(lake), *sqlite_targets(lake), tables, *postgresql_targets(deployment.company, lake, deployment.connections)]
 
 
 def _carry_out(ledger: Ledger, number: str, places: Sequence[Place], lake: Lake, known: Ids) -> Receipt:

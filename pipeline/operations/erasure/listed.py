@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 
 import pyarrow as pa
 
-from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.ingestion.erased.ledger import Ledger, Receipt
 from pipeline.ingestion.extract import DIALECTS, Reading, opened_source
 from pipeline.ingestion.sources import authored_query
 from pipeline.ingestion.sources.columns import check_columns, conformed
-from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ERASURES
+from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase, finish_erasures
 
 log = logging.getLogger("pipeline.operations.erasure")
 
 
-def erase_listed(company: Company, lake: Lake, day: date, *, connections: Callable[[str], str], memory_limit: str = "3GB") -> list[Receipt]:
+def erase_listed(deployment: Deployment, day: date) -> list[Receipt]:
     """Erase the listed customers who were not erased before, and return the receipts; whatever the list says of dates.
 
     An interrupted erasure is finished first. Raises ConfigError where the company keeps no list.
     """
-    receipts = finish_erasures(company, lake, connections=connections, memory_limit=memory_limit)
-    listed = _listed_ids(company, lake, day, connections, memory_limit)
-    erased = Ledger(lake).erased()
+    receipts = finish_erasures(deployment)
+    listed = _listed_ids(deployment, day)
+    erased = Ledger(deployment.lake).erased()
     before = set(erased.among(pa.array(sorted(listed), pa.string())).to_pylist()) if erased else set()
     log.info("%s customers are listed, %s of them erased before", f"{len(listed):,}", f"{len(before):,}")
     if wanted := listed - before:
-        receipts.append(erase(company, lake, wanted, connections=connections, memory_limit=memory_limit))
+        receipts.append(erase(deployment, wanted))
     return receipts
 
 
-def _listed_ids(company: Company, lake: Lake, day: date, connections: Callable[[str], str], memory_limit: str) -> set[str]:
+def _listed_ids(deployment: Deployment, day: date) -> set[str]:
+    company, lake = deployment.company, deployment.lake
     file = company.source_file(ERASURES.name)
     if not file.is_file():
         raise ConfigError(
@@ -45,7 +44,7 @@ def _listed_ids(company: Company, lake: Lake, day: date, connections: Callable[[
             where=str(company.folder),
             todo="Write a query that gives `customer_id`, one row per customer.",
         )
-    reading = Reading(company, lake, day, None, connections, memory_limit)
+    reading = Reading(company, lake, day, None, deployment.connections, deployment.memory_limit)
     query = authored_query(ERASURES.name, file, DIALECTS[company.source.kind], reading.window)
     with lake.private_folder() as staging, opened_source(reading, staging) as snapshot:
         check_columns(ERASURES, snapshot.schema(query), query, company.zone)

@@ -28,6 +28,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.statements import digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.clusters import (
@@ -44,7 +45,7 @@ from pipeline.reporting.plan.moves import planned_moves
 from pipeline.reporting.plan.plan import Plan, SchemePlan, flow_of, live_night, movers, plan_id_of, scheme_plan
 
 
-def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = "3GB") -> Plan:
+def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = MEMORY_LIMIT) -> Plan:
     """Return what the live night would be by the model in the file `path`.
 
     Raises DataError where nothing is live or the file holds no model, ConfigError where it is of no scheme of the company.

@@ -22,6 +22,7 @@ from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.refits.model_store import with_clusters_of
@@ -97,7 +98,7 @@ class Plan:
         return sum(flow.write_count for scheme in self.schemes for flow in scheme.flows)
 
 
-def plan_of(company: Company, lake: Lake, *, memory_limit: str = "3GB") -> Plan:
+def plan_of(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMIT) -> Plan:
     """Return the plan for `company` as its files are now, over the customers of the live night.
 
     Raises DataError where nothing is live or the live night was computed again without being published, ConfigError for a wrong file.

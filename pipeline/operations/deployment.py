@@ -1,0 +1,98 @@
+"""What a process works with: one company, its lake, its connections and its limits; made once per command or task.
+
+Nothing but this module and `definitions.connections` reads the environment, so that whoever calls anything else says what it works on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.definitions.company import Company, load_company
+from pipeline.definitions.connections import from_environment as connection_uri
+from pipeline.errors import ConfigError
+from pipeline.lake.limits import MEMORY_LIMIT
+
+if TYPE_CHECKING:
+    from pipeline.lake.engines import Engine
+    from pipeline.lake.lake import Lake
+
+Connections = Callable[[str], str]
+AIRFLOW_SETTINGS = ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One company, its lake, the addresses of its databases by name, and how much memory an engine may take."""
+
+    company: Company
+    lake: Lake
+    connections: Connections = connection_uri
+    memory_limit: str = MEMORY_LIMIT
+
+    @classmethod
+    def of(cls, company: Path, lake: Path, *, connections: Connections = connection_uri) -> Deployment:
+        """Return the deployment of the company and the lake in these folders, within the limits that the environment sets.
+
+        Raises ConfigError where the company's files or the limits say nothing that can be understood.
+        """
+        return cls(load_company(company), open_lake(lake), connections, memory_limit_of_environment())
+
+    @classmethod
+    def from_environment(cls, *, connections: Connections = connection_uri) -> Deployment:
+        """Return the deployment that SEGMENTS_COMPANY and SEGMENTS_LAKE name; raises ConfigError where one of them is not set."""
+        return cls.of(Path(_setting("SEGMENTS_COMPANY")), Path(_setting("SEGMENTS_LAKE")), connections=connections)
+
+    def day_or_last(self, day: date | None) -> date:
+        """Return the day, else the company's `last_day`; raises ConfigError where there is neither."""
+        chosen = day or self.company.last_day
+        if chosen is None:
+            raise ConfigError("no day given", where=str(self.company.folder), todo="Add --day YYYY-MM-DD, or `last_day` to company.toml.")
+        return chosen
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """Yield an engine over the lake for the time of the block."""
+        # Airflow parses the DAGs, and so this module, every half minute: DuckDB is loaded by who needs it.
+        from pipeline.lake.engines.duckdb import open_engine
+
+        with closing(open_engine(self.lake, memory_limit=self.memory_limit)) as engine:
+            yield engine
+
+
+def company_of_environment() -> Company:
+    """Return the company that SEGMENTS_COMPANY names: all that a schedule needs, without the lake."""
+    return load_company(Path(_setting("SEGMENTS_COMPANY")))
+
+
+def open_lake(folder: Path) -> Lake:
+    """Return the lake in `folder`; how long its users wait for each other is set by SEGMENTS_LOCK_SECONDS."""
+    from pipeline.lake.lake import LOCK_SECONDS, Lake
+
+    text = os.environ.get("SEGMENTS_LOCK_SECONDS", str(LOCK_SECONDS))
+    try:
+        return Lake(folder, lock_seconds=float(text))
+    except ValueError:
+        raise ConfigError("SEGMENTS_LOCK_SECONDS is no number", where="environment", todo="Write seconds, such as 600.") from None
+
+
+def memory_limit_of_environment() -> str:
+    """Return how much memory an engine may take, as DuckDB writes sizes: SEGMENTS_MEMORY_LIMIT."""
+    return os.environ.get("SEGMENTS_MEMORY_LIMIT", MEMORY_LIMIT)
+
+
+def is_airflow_configured() -> bool:
+    """Return whether the environment says where an Airflow keeps its state; without it Airflow's commands would make a new one."""
+    return any(name in os.environ for name in AIRFLOW_SETTINGS)
+
+
+def _setting(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(f"{name} is not set", where="environment", todo="Set it to a folder, and start this, or Airflow, again.")
+    return value
