@@ -13,8 +13,7 @@ from pipeline.cli.erase import erase
 from pipeline.cli.explain import explain
 from pipeline.cli.history import history
 from pipeline.cli.plan import apply, plan
-from pipeline.cli.refit import promote, refit
-from pipeline.cli.refit_predictions import refit_predictions
+from pipeline.cli.refit import promote, refit, refit_predictions
 from pipeline.cli.rollback import rollback
 from pipeline.cli.run import run, summary
 from pipeline.cli.status import status

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
 from pipeline.calendar import backfill_bounds, is_once_a_day
-from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.operations.backfill import Plan
+from pipeline.operations.deployment import Deployment, is_airflow_configured
 
 DAG = "nightly_segments"
 OTHER_WAY = "Or leave out --airflow, or trigger the DAG `backfill_segments` with the same days."
 
 
-def plan_in_airflow(company: Company, plan: Plan, *, parallel: int, is_dry: bool) -> int:
+def plan_in_airflow(deployment: Deployment, plan: Plan, *, parallel: int, is_dry: bool) -> int:
     """Create the backfill in Airflow and return the exit code of its command; nights that ran before run again.
 
     Raises ConfigError for what Airflow's own backfill cannot do.
     """
-    _require_possible(company, plan)
-    command = [sys.executable, "-m", "airflow", "backfill", "create", *_options(company, plan, parallel)]
+    _require_possible(deployment, plan)
+    command = [sys.executable, "-m", "airflow", "backfill", "create", *_options(deployment, plan, parallel)]
     return subprocess.run([*command, "--dry-run"] if is_dry else command, check=False).returncode  # noqa: S603 - dates and our own words
 
 
-def _require_possible(company: Company, plan: Plan) -> None:
-    if not {"AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"} & set(os.environ):
+def _require_possible(deployment: Deployment, plan: Plan) -> None:
+    company = deployment.company
+    if not is_airflow_configured():
         raise ConfigError("AIRFLOW_HOME is not set", where="environment", todo=f"Run this where your Airflow runs. {OTHER_WAY}")
     if plan.asked.is_reread or plan.asked.tables:
         raise ConfigError("Airflow runs whole nights from what was read", where="--reread, --tables", todo=OTHER_WAY)
@@ -36,8 +36,8 @@ def _require_possible(company: Company, plan: Plan) -> None:
         raise ConfigError(f"Airflow cannot name each day of the schedule `{company.schedule}`", where=where, todo=OTHER_WAY)
 
 
-def _options(company: Company, plan: Plan, parallel: int) -> list[str]:
-    first, last = backfill_bounds(plan.nights[0].day, plan.nights[-1].day, company.zone)
+def _options(deployment: Deployment, plan: Plan, parallel: int) -> list[str]:
+    first, last = backfill_bounds(plan.nights[0].day, plan.nights[-1].day, deployment.company.zone)
     options = ["--dag-id", DAG, "--from-date", first, "--to-date", last]
     options += ["--max-active-runs", str(parallel), "--reprocess-behavior", "completed"]
     known = max(night.known for night in plan.nights)

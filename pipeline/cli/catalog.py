@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
-from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.operations.deployment import Deployment
 
 SchemeOption = Annotated[str, typer.Option("--scheme", help="One scheme alone, with its strategies in full.")]
 LanguageOption = Annotated[str, typer.Option("--language", help="Titles and strategies in this language where translated, such as tr.")]
@@ -36,32 +37,34 @@ def catalog(  # noqa: PLR0913, PLR0917
     """Show every scheme and segment: who is in it, what to do about it, how large it is; or the lineage of a name."""
     if as_json and as_markdown:
         raise ConfigError("both --json and --markdown are asked for", where="--markdown", todo="Leave one of them out.")
+    from pipeline.operations.deployment import Deployment
+
+    deployment = Deployment.of(company, lake)
     if lineage:
-        _show_lineage(load_company(company), lineage, as_json=as_json)
-        return
-    from pipeline.lake.lake import Lake
-    from pipeline.reporting.catalog.catalog import catalog_as_json, read_catalog
+        _show_lineage(deployment, lineage, as_json=as_json)
+    else:
+        _show_catalog(deployment, scheme, language, as_json=as_json, as_markdown=as_markdown)
 
-    found = read_catalog(load_company(company), Lake(lake), language=language, scheme=scheme)
+
+def _show_lineage(deployment: Deployment, name: str, *, as_json: bool) -> None:
+    from pipeline.reporting.lineage.company_lineage import lineage_of
+    from pipeline.reporting.lineage.json import to_json
+    from pipeline.reporting.lineage.view import print_lineage
+
+    found = lineage_of(deployment.company, name)
+    typer.echo(to_json(found)) if as_json else print_lineage(found)
+
+
+def _show_catalog(deployment: Deployment, scheme: str, language: str, *, as_json: bool, as_markdown: bool) -> None:
+    from pipeline.reporting.catalog.catalog import read_catalog
+    from pipeline.reporting.catalog.json import to_json
+    from pipeline.reporting.catalog.markdown import to_markdown
+    from pipeline.reporting.catalog.view import print_catalog
+
+    found = read_catalog(deployment.company, deployment.lake, language=language, scheme=scheme)
     if as_json:
-        typer.echo(json.dumps(catalog_as_json(found), indent=2, ensure_ascii=False))
+        typer.echo(to_json(found))
     elif as_markdown:
-        from pipeline.reporting.catalog.markdown import catalog_as_markdown
-
-        typer.echo(catalog_as_markdown(found), nl=False)
+        typer.echo(to_markdown(found), nl=False)
     else:
-        from pipeline.reporting.catalog.view import print_catalog
-
         print_catalog(found, whole_cards=bool(scheme))
-
-
-def _show_lineage(company: Company, name: str, *, as_json: bool) -> None:
-    from pipeline.reporting.catalog.catalog import lineage_as_json, lineage_of
-
-    found = lineage_of(company, name)
-    if as_json:
-        typer.echo(json.dumps(lineage_as_json(found), indent=2, ensure_ascii=False))
-    else:
-        from pipeline.reporting.lineage.view import print_lineage
-
-        print_lineage(found)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption, use
-from pipeline.cli.run import OverrideOption, ReasonOption
-from pipeline.definitions.company import load_company
-from pipeline.errors import PipelineError
-from pipeline.publication.gates import asked_override
+from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption, OverrideGateOption, ReasonOption
 
-CHANGES, FAILED = 2, 1
+CHANGES = 2
 PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, as `segments plan` showed it.")]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="A candidate of `segments refit`: a file.")]
 
@@ -27,25 +22,21 @@ def plan(
 ) -> None:
     """Show who would move if the definitions as they are now, or a cluster model, took the place of the live ones.
 
-    Ends with 0 where nothing would change, 2 where something would, 1 on an error: a pull request can be judged by it.
+    Ends with 0 where nothing would change and 2 where something would, else with the error's own code: a pull request can be judged by it.
     """
-    from pipeline.lake.lake import Lake
+    from pipeline.operations.deployment import Deployment
+    from pipeline.reporting.plan.json import to_json
     from pipeline.reporting.plan.model_plan import plan_of_model
     from pipeline.reporting.plan.plan import plan_of
+    from pipeline.reporting.plan.view import print_plan
 
-    try:
-        found = plan_of_model(load_company(company), Lake(lake), model) if model else plan_of(load_company(company), Lake(lake))
-    except PipelineError as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
-        raise typer.Exit(FAILED) from None
-    if as_json:
-        from pipeline.reporting.plan.view import plan_as_json
-
-        typer.echo(json.dumps(plan_as_json(found), indent=2, ensure_ascii=False))
-    else:
-        from pipeline.reporting.plan.view import print_plan
-
-        print_plan(found)
+    using = Deployment.of(company, lake)
+    found = (
+        plan_of_model(using.company, using.lake, model, memory_limit=using.memory_limit)
+        if model
+        else plan_of(using.company, using.lake, memory_limit=using.memory_limit)
+    )
+    typer.echo(to_json(found)) if as_json else print_plan(found)
     raise typer.Exit(0 if found.changes.is_nothing else CHANGES)
 
 
@@ -53,14 +44,12 @@ def apply(
     plan_id: PlanArgument,
     company: CompanyOption = COMPANY,
     lake: LakeOption = LAKE,
-    override_gate: OverrideOption = None,
+    override_gate: OverrideGateOption = None,
     reason: ReasonOption = "",
 ) -> None:
     """Publish the change that a plan showed, and only that."""
-    from pipeline.lake.lake import Lake
     from pipeline.operations.apply import apply_plan
+    from pipeline.operations.deployment import Deployment
 
-    asked = asked_override(override_gate or (), reason)
-    use(company, lake)
-    applied = apply_plan(load_company(company), Lake(lake), plan_id, asked=asked)
+    applied = apply_plan(Deployment.of(company, lake), plan_id, override_gates=override_gate or (), override_reason=reason)
     typer.echo(f"Published: {applied.day} by the definitions of plan {applied.plan_id}.")

@@ -1,20 +1,18 @@
-"""`segments refit` and `segments promote`: a new cluster model, judged before it is used."""
+"""`segments refit`, `segments promote`, `segments refit-predictions`: new models, judged before they are used."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, JsonOption, LakeOption, chosen_day, use
-from pipeline.definitions.company import load_company
-from pipeline.operations import steps
+from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, JsonOption, LakeOption
+from pipeline.errors import RefitRefused
 
 if TYPE_CHECKING:
-    from pipeline.models.refits.stored import Judgement
+    from pipeline.operations.night import Night
 
 SchemeOption = Annotated[str | None, typer.Option("--scheme", help="One cluster scheme; by default all of them.")]
 HoldOption = Annotated[bool, typer.Option("--hold", help="Judge the candidate, and leave it to `segments promote`.")]
@@ -34,12 +32,17 @@ def refit(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an
     It is valid from the next night on; no stored night changes. Ends with 0 where it is promoted or would change nothing, 8
     where the current model stays: the candidate is refused, or moves so many customers that a person decides.
     """
-    night = load_company(company).require_day(chosen_day(company, day), now=datetime.now(UTC))
-    use(company, lake)
-    steps.refit(night.isoformat(), scheme=scheme)
-    _show(_judgements(company, lake, night, scheme), as_json=as_json)
+    from pipeline.operations import refits
+    from pipeline.reporting.refits.json import to_json
+    from pipeline.reporting.refits.refits import refits_of_night
+    from pipeline.reporting.refits.view import print_refits
+
+    night = _night_that_is_over(company, lake, day)
+    refits.refit(night, scheme=scheme)
+    found = refits_of_night(night.deployment.company, night.lake, night.day, scheme=scheme)
+    typer.echo(to_json(found)) if as_json else print_refits(found)
     if not hold:
-        steps.promote(night.isoformat(), scheme=scheme)
+        refits.promote(night, scheme=scheme)
 
 
 def promote(
@@ -50,28 +53,48 @@ def promote(
     override: OverrideOption = "",
 ) -> None:
     """Make the stored candidate of a night the model of the nights to come: your yes, where it was left to a person."""
-    night = chosen_day(company, day)
-    use(company, lake)
-    steps.promote(night.isoformat(), scheme=scheme, override_reason=override, is_approval_asked=True)
+    from pipeline.operations import refits
+    from pipeline.operations.deployment import Deployment
+    from pipeline.operations.night import Night
+
+    deployment = Deployment.of(company, lake)
+    night = Night.of(deployment, deployment.day_or_last(day.date() if day else None))
+    refits.promote(night, scheme=scheme, override_reason=override, is_approval_asked=True)
 
 
-def _judgements(company: Path, lake: Path, night: date, scheme: str | None) -> list[Judgement]:
-    from pipeline.lake.lake import Lake
-    from pipeline.models.refits.refit import asked_schemes
-    from pipeline.models.refits.stored import stored_judgement
+def refit_predictions(
+    company: CompanyOption = COMPANY,
+    lake: LakeOption = LAKE,
+    day: DayOption = None,
+    hold: HoldOption = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Fit what predicts customers' value to an older night and what happened since, test it, and use it if it is good enough.
 
-    return [stored_judgement(Lake(lake), each.name, night) for each in asked_schemes(load_company(company), scheme)]
+    It is valid from the next night on; no stored night changes. Ends with 0 where it is promoted or nothing can be judged yet,
+    8 where it does not beat last year's spend: then nothing is predicted.
+    """
+    from pipeline.operations import refits
+    from pipeline.reporting.refits.json import to_json
+    from pipeline.reporting.refits.prediction_view import print_prediction_refit
+    from pipeline.reporting.refits.refits import prediction_refit_of_night
+
+    night = _night_that_is_over(company, lake, day)
+    refused = None
+    try:
+        refits.refit_predictions(night, is_held=hold)
+    except RefitRefused as error:
+        refused = error
+    found = prediction_refit_of_night(night.lake, night.day)
+    typer.echo(to_json(found)) if as_json else print_prediction_refit(found)
+    if refused:
+        raise refused
 
 
-def _show(judgements: list[Judgement], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(judgements, indent=2, ensure_ascii=False))
-        return
-    from rich.console import Console
+def _night_that_is_over(company: Path, lake: Path, day: datetime | None) -> Night:
+    from pipeline.operations.deployment import Deployment
+    from pipeline.operations.night import Night
 
-    from pipeline.reporting.refits.view import shown
-
-    console = Console(highlight=False, markup=False)
-    for judgement in judgements:
-        for part in shown(judgement):
-            console.print(part)
+    deployment = Deployment.of(company, lake)
+    chosen = deployment.day_or_last(day.date() if day else None)
+    return Night.of(deployment, deployment.company.require_day(chosen, now=datetime.now(UTC)))

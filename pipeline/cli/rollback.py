@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption
-from pipeline.definitions.company import load_company
-from pipeline.definitions.connections import from_environment
 
 ToOption = Annotated[str | None, typer.Option("--to", metavar="ID", help="Publication to go to; by default the one before the live one.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who come later.")]
@@ -16,8 +14,8 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who 
 
 def rollback(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, to: ToOption = None, reason: ReasonOption = "") -> None:
     """Take back what was published last: files and database show the publication before it."""
-    from pipeline.lake.lake import Lake
-    from pipeline.publication.rollback import roll_back
+    from pipeline.operations.deployment import Deployment
+    from pipeline.operations.rollback import roll_back
 
-    done = roll_back(load_company(company), Lake(lake), to=to, reason=reason, connections=from_environment)
+    done = roll_back(Deployment.of(company, lake), to=to, reason=reason)
     typer.echo(f"{done.to_id} is live again; {done.from_id} was taken back. The next night moves forward from here.")

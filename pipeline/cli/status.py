@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
-from pipeline.definitions.company import load_company
-
-if TYPE_CHECKING:
-    from pipeline.reporting.status.status import Status
 
 
 def status(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: JsonOption = False) -> None:  # noqa: FBT002
@@ -19,27 +13,12 @@ def status(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: J
     Ends with 0 where the newest night is live, 6 where a gate holds it back, 4 where bad data stopped it, 7 where it is
     not finished; likewise where the newest night is live, but another run of it came to such an end.
     """
-    from pipeline.lake.lake import Lake
+    from pipeline.operations.deployment import Deployment
+    from pipeline.reporting.status.json import to_json
     from pipeline.reporting.status.status import status_of
+    from pipeline.reporting.status.view import print_status
 
-    found = status_of(load_company(company), Lake(lake))
-    _print_json(found) if as_json else _print(found)
+    deployment = Deployment.of(company, lake)
+    found = status_of(deployment.company, deployment.lake)
+    typer.echo(to_json(found)) if as_json else print_status(found)
     raise typer.Exit(found.exit_code)
-
-
-def _print_json(found: Status) -> None:
-    import json
-
-    from pipeline.reporting.status.status import as_json
-
-    typer.echo(json.dumps(as_json(found), indent=2, default=str))
-
-
-def _print(found: Status) -> None:
-    from rich.console import Console
-
-    from pipeline.reporting.status.view import shown
-
-    console = Console(highlight=False)
-    for part in shown(found):
-        console.print(part)

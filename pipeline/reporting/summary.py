@@ -18,6 +18,7 @@ from rich.text import Text
 
 from pipeline.calendar import ONE_DAY
 from pipeline.definitions.company import LEVELS, Company
+from pipeline.definitions.history import company_valid
 from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, load_schemes
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -34,9 +35,13 @@ WIDTH_WITH_BARS = 120
 
 
 def print_summary(company: Company, lake: Lake, day: date, *, console: Console | None = None) -> None:
-    """Print what the night of `day` found: customers, rejected rows by rule, segments, and where to go next."""
+    """Print what the night of `day` found: customers, rejected rows by rule, segments, and where to go next.
+
+    The night is told by the definitions that were valid then.
+    """
     chosen = console or Console(highlight=False)
-    for part in _summary(company, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
+    valid = company_valid(lake, company, day)
+    for part in _summary(valid, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
         chosen.print(part, soft_wrap=isinstance(part, Text))
 
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import date
-from functools import reduce
-from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
 from pipeline.lake.lake import Lake
 from pipeline.operations.backfill import Plan, PlannedNight, Report
-from pipeline.operations.backfill.differences import Difference
+from pipeline.operations.backfill.changes import Compared, changes
 from pipeline.operations.backfill.night import Outcome
 from pipeline.operations.backfill.plan import Stage
 from pipeline.publication.publish import current_publication
@@ -34,11 +28,16 @@ VERBS: dict[Stage, str] = {
 
 def print_plan(plan: Plan) -> None:
     """Print what would be done to each night."""
+    Console(highlight=False).print(render_plan(plan))
+
+
+def render_plan(plan: Plan) -> Grid:
+    """Return a row per night."""
     grid = Grid("Day", "As known on", "Source", "Compute", "Publish", title="Nothing is done: this is a dry run", title_justify="left")
     for night in plan.nights:
         computed = ", ".join(stage for stage in ("features", "segments") if stage in night.stages)
         grid.add_row(str(night.day), str(night.known), _source(night), computed, "yes" if "publish" in night.stages else "-")
-    Console(highlight=False).print(grid)
+    return grid
 
 
 def _source(night: PlannedNight) -> str:
@@ -95,42 +94,25 @@ def watching() -> Iterator[Progressing]:
         yield Progressing(bars)
 
 
-Compared = tuple[Outcome, str, Difference]
-
-
-def changes(report: Report) -> list[Compared]:
-    """Return, per night and what it was compared with, everything that changed; nights that did not are left out."""
-    found: dict[tuple[date, date, str], list[tuple[Outcome, Difference]]] = defaultdict(list)
-    for outcome in report.outcomes:
-        for against, difference in (outcome.differences or {}).items():
-            found[outcome.day, outcome.known, against].append((outcome, difference))
-    united = [(pairs[0][0], key[2], reduce(_united, (difference for _, difference in pairs))) for key, pairs in sorted(found.items())]
-    return [each for each in united if not each[2].is_nothing]
-
-
-def _united(one: Difference, other: Difference) -> Difference:
-    return Difference(
-        one.customers_added + other.customers_added,
-        one.customers_removed + other.customers_removed,
-        one.customers_changed + other.customers_changed,
-        one.spend_amount + other.spend_amount,
-        {**one.moved, **other.moved},
-    )
-
-
 def print_report(report: Report, lake: Lake, plan: Plan) -> None:
-    """Print what changed, what was published, and which nights failed and why."""
-    console = Console(highlight=False)
+    """Print what a backfill did."""
+    console = Console(highlight=False, markup=False)
+    for part in render_report(report, lake, plan):
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def render_report(report: Report, lake: Lake, plan: Plan) -> Iterator[RenderableType]:
+    """Yield what to print: what changed, what was published, and which nights failed and why."""
     changed = changes(report)
     if changed:
-        console.print(_grid(changed))
-    console.print(_verdict(report, plan, changed), soft_wrap=True)
-    console.print(_published(report, lake), soft_wrap=True)
+        yield _grid(changed)
+    yield _verdict(report, plan, changed)
+    yield _published(report, lake)
     for outcome in report.failures:
         if outcome.failure:
-            console.print(f"\n{outcome.day} was not {VERBS[outcome.stage]}\n{outcome.failure.message}", markup=False, soft_wrap=True)
+            yield f"\n{outcome.day} was not {VERBS[outcome.stage]}\n{outcome.failure.message}"
     if report.failures:
-        console.print("\nThe same command tries the failed nights again.")
+        yield "\nThe same command tries the failed nights again."
 
 
 def _grid(changed: Sequence[Compared]) -> Grid:
@@ -160,19 +142,3 @@ def _published(report: Report, lake: Lake) -> str:
     current = current_publication(lake)
     live = f"{current.publication_id} is live." if current else "Nothing is live."
     return f"Nights published: {len(days):,}. {live}"
-
-
-def as_json(report: Report, lake: Lake) -> str:
-    """Return what `print_report` shows, for machines."""
-    current = current_publication(lake)
-    content: dict[str, Any] = {
-        "changed": [
-            {"day": outcome.day, "known": outcome.known, "against": against, **asdict(difference)}
-            for outcome, against, difference in changes(report)
-        ],
-        "done": sorted({str(outcome.day) for outcome in report.outcomes} - {str(outcome.day) for outcome in report.failures}),
-        "published": sorted(str(outcome.day) for outcome in report.outcomes if outcome.stage == "publish"),
-        "failed": [{"day": each.day, "stage": each.stage, **asdict(each.failure)} for each in report.failures if each.failure],
-        "current": current.publication_id if current else None,
-    }
-    return json.dumps(content, indent=2, default=str)

@@ -12,7 +12,7 @@ CARD_COLUMNS = ("message", "promotion", "product_offer", "price", "channel", "se
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
-def catalog_as_markdown(catalog: Catalog) -> str:
+def to_markdown(catalog: Catalog) -> str:
     """Return the document: a chapter per level, a section per scheme, tables of segments and strategies."""
     fresh = f"As of {catalog.day} (publication `{catalog.publication_id}`)." if catalog.day else "No night is published yet: no sizes."
     parts = [f"# Customer segments of {_plain(catalog.company)}", fresh]

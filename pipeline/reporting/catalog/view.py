@@ -22,15 +22,20 @@ STATES = {
 def print_catalog(catalog: Catalog, *, whole_cards: bool) -> None:
     """Print the catalogue; with `whole_cards` every text of the strategies, else what to say alone."""
     console = Console(highlight=False, markup=False, emoji=False)
-    console.print(_head(catalog))
+    for part in render(catalog, whole_cards=whole_cards):
+        console.print(part)
+
+
+def render(catalog: Catalog, *, whole_cards: bool) -> Iterator[RenderableType]:
+    """Yield what to print, scheme by scheme."""
+    yield _head(catalog)
     told = [entry for entry in catalog.schemes if whole_cards or not entry.reason]
     for entry in told:
-        for part in _scheme(entry, whole_cards=whole_cards):
-            console.print(part)
+        yield from _scheme(entry, whole_cards=whole_cards)
     if len(told) < len(catalog.schemes):
-        console.print(_not_computed([entry for entry in catalog.schemes if entry not in told]))
+        yield _not_computed([entry for entry in catalog.schemes if entry not in told])
     if catalog.gone:
-        console.print(Text(f"\nLive, but defined no more: {', '.join(catalog.gone)}", style="yellow"))
+        yield Text(f"\nLive, but defined no more: {', '.join(catalog.gone)}", style="yellow")
 
 
 def _head(catalog: Catalog) -> Text:

@@ -23,6 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, Table
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel
 from pipeline.models.refits.model_store import stored_model
@@ -39,8 +40,6 @@ from pipeline.reporting.explain import (
     moves_of,
 )
 from pipeline.segmentation.history import TODO, intervals_of
-
-MEMORY_LIMIT = "1GB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class _Night:
         return found
 
 
-def explained(company: Company, lake: Lake, customer_id: str, day: date | None) -> Explained:
+def explained(company: Company, lake: Lake, customer_id: str, day: date | None, *, memory_limit: str = MEMORY_LIMIT) -> Explained:
     """Return why the customer was where they were on the night of `day`, by default the live one, as it was computed.
 
     Raises ConfigError where there is no such night, or no such customer on it.
@@ -95,7 +94,7 @@ def explained(company: Company, lake: Lake, customer_id: str, day: date | None) 
     live = current_publication(lake)
     night = _stored_night(lake, day or (live.day if live else None))
     valid = company_valid(lake, company, night)
-    with closing(open_engine(lake, memory_limit=MEMORY_LIMIT)) as engine:
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         asked = _Night(valid, lake, engine, night, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
         memberships = _memberships(asked)
     return Explained(customer_id, night, live is not None and live.day == night, memberships, asked.schemes.not_computed)

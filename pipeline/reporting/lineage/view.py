@@ -16,11 +16,12 @@ from pipeline.reporting.lineage import Lineage, Use
 def print_lineage(lineage: Lineage) -> None:
     """Print where something comes from, and what breaks where it goes."""
     console = Console(highlight=False, markup=False, emoji=False)
-    for part in _parts(lineage):
+    for part in render(lineage):
         console.print(part)
 
 
-def _parts(lineage: Lineage) -> Iterator[RenderableType]:
+def render(lineage: Lineage) -> Iterator[RenderableType]:
+    """Yield what to print: where it comes from, then who uses it."""
     columns = ", ".join(str(field) for field in lineage.fields)
     yield Text.assemble((lineage.name, "bold"), f": {lineage.kind}", f" {columns}" if columns else "", "\n", lineage.description, "\n")
     if lineage.sources:

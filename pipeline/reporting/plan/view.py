@@ -1,10 +1,8 @@
-"""A plan for the terminal, and for machines."""
+"""A plan for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
 from rich.table import Table as Grid
@@ -14,33 +12,14 @@ from pipeline.reporting.plan.plan import Flow, Plan, SchemePlan
 
 
 def print_plan(plan: Plan) -> None:
-    """Print the plan, the whole before its parts."""
+    """Print the plan."""
     console = Console(highlight=False)
-    for part in _parts(plan):
+    for part in render(plan):
         console.print(part)
 
 
-def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan as JSON values; amounts are exact, as text."""
-    schemes = [{**_values(asdict(scheme)), "flows": [_values(asdict(flow)) for flow in scheme.flows]} for scheme in plan.schemes]
-    return {
-        "plan_id": plan.plan_id,
-        "day": plan.day.isoformat(),
-        "publication_id": plan.publication_id,
-        "is_nothing": plan.changes.is_nothing,
-        "changes": asdict(plan.changes),
-        "write_count": plan.write_count,
-        "settings_changed": plan.settings_changed,
-        "unmet": [asdict(each) for each in plan.unmet],
-        "schemes": schemes,
-    }
-
-
-def _values(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if name == "spend_amount" else value for name, value in facts.items()}
-
-
-def _parts(plan: Plan) -> Iterator[RenderableType]:
+def render(plan: Plan) -> Iterator[RenderableType]:
+    """Yield what to print, the whole before its parts."""
     yield Text.assemble(("Plan ", "bold"), (plan.plan_id, "bold cyan"), f" over the customers of {plan.day} ({plan.publication_id})")
     for name in plan.settings_changed:
         yield Text(f"`{name}` changed too: what that does shows only once a night has run.", style="yellow")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.models.refits.stored import Judgement
 
 
-def refit_markdown(judgements: Sequence[Judgement]) -> str:
+def to_markdown(judgements: Sequence[Judgement]) -> str:
     """Return what the refits of a night found: sizes and changes of clusters, nothing about any one customer."""
     return "\n\n".join("\n".join(_lines(each)) for each in judgements)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -31,7 +31,15 @@ FOLDED, RIGHT = ("Title", "What it says"), ("Now", "Then", "Silhouette", "Gap", 
 Row = Mapping[str, Any]
 
 
-def shown(judgement: Judgement) -> Iterator[RenderableType]:
+def print_refits(judgements: Iterable[Judgement]) -> None:
+    """Print refits one after the other."""
+    console = Console(highlight=False, markup=False)
+    for judgement in judgements:
+        for part in render(judgement):
+            console.print(part)
+
+
+def render(judgement: Judgement) -> Iterator[RenderableType]:
     """Yield what to print of one refit."""
     said = Verdict(judgement["verdict"])
     head = (judgement["scheme"], "bold"), f"  candidate of {judgement['day']}: ", (SAID[said], STYLES[said])

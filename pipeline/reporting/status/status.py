@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from typing import Any
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, GateClosed, TransientError
@@ -154,24 +153,3 @@ def _late_days(lake: Lake) -> list[date]:
 def _asked_refits(lake: Lake) -> list[str]:
     nights = lake.nights(CLUSTER_DRIFTS)
     return asked_refits(lake, nights[-1]) if nights else []
-
-
-def as_json(status: Status) -> dict[str, Any]:
-    """Return the status as a machine reads it; dates are ISO text, sizes bytes."""
-    live, newest = status.live, status.newest
-    return {
-        "live": live and {"day": live.day, "publication_id": live.publication_id, "previous": live.previous, "rows": live.row_counts},
-        "newest": newest
-        and {
-            "day": newest.day,
-            "outcome": newest.outcome.name.lower(),
-            "gates": [asdict(gate) for gate in newest.gates],
-            "broken_rules": newest.broken_rules,
-        },
-        "late_days": status.late_days,
-        "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
-        "asked_refits": list(status.asked_refits),
-        "predictions": status.predictions,
-        "bytes": status.sizes,
-        "exit_code": status.exit_code,
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -15,7 +15,14 @@ COLORS = {State.CLOSED: "bold red", State.OVERRIDDEN: "yellow", State.OPEN: "gre
 FEW_DAYS = 5
 
 
-def shown(status: Status) -> Iterator[RenderableType]:
+def print_status(status: Status) -> None:
+    """Print the status."""
+    console = Console(highlight=False)
+    for part in render(status):
+        console.print(part)
+
+
+def render(status: Status) -> Iterator[RenderableType]:
     """Yield what to print, the most urgent first."""
     yield _facts(status)
     if status.newest and status.newest.gates:

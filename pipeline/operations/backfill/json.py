@@ -1,0 +1,28 @@
+"""A backfill for a machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.lake.lake import Lake
+from pipeline.operations.backfill.changes import changes
+from pipeline.operations.backfill.running import Report
+from pipeline.publication.publish import current_publication
+
+
+def to_json(report: Report, lake: Lake) -> str:
+    """Return as JSON what changed, what was published, and which nights failed and why."""
+    current = current_publication(lake)
+    content: dict[str, Any] = {
+        "changed": [
+            {"day": outcome.day, "known": outcome.known, "against": against, **asdict(difference)}
+            for outcome, against, difference in changes(report)
+        ],
+        "done": sorted({str(outcome.day) for outcome in report.outcomes} - {str(outcome.day) for outcome in report.failures}),
+        "published": sorted(str(outcome.day) for outcome in report.outcomes if outcome.stage == "publish"),
+        "failed": [{"day": each.day, "stage": each.stage, **asdict(each.failure)} for each in report.failures if each.failure],
+        "current": current.publication_id if current else None,
+    }
+    return json.dumps(content, indent=2, default=str)

@@ -1,0 +1,1 @@
+"""Who was in which segment on a day, as known then or later."""

@@ -1,0 +1,102 @@
+"""Who was in which segment on a day, as known then or later: the customers of a segment, the sizes of all, one customer's intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.lake.engines.duckdb import open_engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.segmentation.history import Names, Telling, intervals_of, members, segment_sizes, told_names
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentMembers:
+    """The customers of one segment: how many, and the ids in order, read as they are asked for."""
+
+    night: Telling
+    scheme: str
+    segment: str
+    customer_count: int
+    customer_ids: Iterator[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSize:
+    """How many customers a segment had."""
+
+    scheme: str
+    segment: str
+    title: str
+    customer_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSizes:
+    """The sizes of segments, empty ones included, in the order of their definitions."""
+
+    night: Telling
+    sizes: Sequence[SegmentSize]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerIntervals:
+    """From when until when a customer was in which segment: rows of CUSTOMER_SEGMENT_INTERVALS."""
+
+    customer_id: str
+    intervals: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The night that tells of a day, asked about one `scheme`, or about all where it is empty."""
+
+    names: Names
+    scheme: str
+    memory_limit: str
+
+    @contextmanager
+    def members(self, segment: str, *, limit: int | None = None) -> Iterator[SegmentMembers]:
+        """Yield the customers of the segment with the id or title `segment`, at most `limit` ids; they are read within the block.
+
+        Raises ConfigError where no scheme was asked about, or it has no such segment.
+        """
+        night, found = self.names.telling, self.names.segment(self.scheme, segment)
+        with closing(open_engine(night.lake, memory_limit=self.memory_limit)) as engine:
+            count = segment_sizes(engine, night).get((self.scheme, found), 0)
+            batches = members(engine, night, self.scheme, found, count if limit is None else limit)
+            ids = (customer_id for batch in batches for customer_id in batch["customer_id"].to_pylist())
+            yield SegmentMembers(night, self.scheme, found, count, ids)
+
+    def sizes(self) -> SegmentSizes:
+        """Return how many customers each segment had."""
+        night = self.names.telling
+        with closing(open_engine(night.lake, memory_limit=self.memory_limit)) as engine:
+            counts = segment_sizes(engine, night)
+        sizes = [
+            SegmentSize(scheme, segment, title, counts.get((scheme, segment), 0))
+            for scheme, segments in self.names.titles.items()
+            if self.scheme in ("", scheme)
+            for segment, title in segments.items()
+        ]
+        return SegmentSizes(night, sizes)
+
+    def intervals(self, customer_id: str) -> CustomerIntervals:
+        """Return all intervals of one customer, of whatever day and knowledge."""
+        lake = self.names.telling.lake
+        with closing(open_engine(lake, memory_limit=self.memory_limit)) as engine:
+            rows = intervals_of(lake, engine, customer_id)
+        return CustomerIntervals(customer_id, [row for row in rows if self.scheme in ("", row["scheme"])])
+
+
+def read_history(lake: Lake, *, on: date | None, known: date | None, scheme: str = "", memory_limit: str = MEMORY_LIMIT) -> History:
+    """Return the history of the day `on`, by default the last night's, as known on the day `known`, by default now.
+
+    Raises ConfigError where no stored night tells of that day, nobody could know of it yet, or it has no such scheme.
+    """
+    names = told_names(lake, on, known)
+    return History(names, names.scheme(scheme) if scheme else "", memory_limit)

@@ -1,0 +1,55 @@
+"""The history of segments for the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pipeline.reporting.history.history import CustomerIntervals, SegmentMembers, SegmentSizes
+
+
+def print_members(found: SegmentMembers) -> None:
+    """Print the ids, one on each line, for whatever program comes next; what they are is said on standard error."""
+    said = f"{found.scheme}/{found.segment} on {found.night.on}: {found.customer_count:,} customers, {found.night.words}"
+    sys.stderr.write(f"{said}\n")
+    for customer_id in found.customer_ids:
+        sys.stdout.write(f"{customer_id}\n")
+
+
+def print_sizes(found: SegmentSizes) -> None:
+    """Print how many customers each segment had."""
+    _print(render_sizes(found))
+
+
+def print_intervals(found: CustomerIntervals) -> None:
+    """Print the intervals of one customer."""
+    _print(render_intervals(found))
+
+
+def render_sizes(found: SegmentSizes) -> Grid:
+    """Return a row per segment."""
+    rows = ((size.scheme, size.segment, size.title, f"{size.customer_count:,}") for size in found.sizes)
+    return _grid(f"{found.night.on}: {found.night.words}", ("Scheme", "Segment", "Title", "Customers"), rows)
+
+
+def render_intervals(found: CustomerIntervals) -> Grid:
+    """Return a row per interval."""
+    rows = (["-" if value is None else str(value) for value in row.values()] for row in found.intervals)
+    return _grid(f"Customer {found.customer_id}", ("Scheme", "Segment", "From", "Until", "Known from"), rows)
+
+
+def _print(grid: Grid) -> None:
+    Console(highlight=False, markup=False, emoji=False).print(grid)
+
+
+def _grid(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
+    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for name in columns:
+        grid.add_column(name, justify="right" if name == "Customers" else "left")
+    for row in rows:
+        grid.add_row(*row)
+    return grid

@@ -1,0 +1,31 @@
+"""A plan for a machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.reporting.plan.plan import Plan
+
+
+def to_json(plan: Plan) -> str:
+    """Return the plan as JSON; amounts are exact, as text."""
+    schemes = [{**_values(asdict(scheme)), "flows": [_values(asdict(flow)) for flow in scheme.flows]} for scheme in plan.schemes]
+    content = {
+        "plan_id": plan.plan_id,
+        "day": plan.day.isoformat(),
+        "publication_id": plan.publication_id,
+        "is_nothing": plan.changes.is_nothing,
+        "changes": asdict(plan.changes),
+        "write_count": plan.write_count,
+        "settings_changed": plan.settings_changed,
+        "unmet": [asdict(each) for each in plan.unmet],
+        "schemes": schemes,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _values(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if name == "spend_amount" else value for name, value in facts.items()}

@@ -1,0 +1,13 @@
+"""What refits found, for a machine: it is stored as JSON values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from pipeline.models.refits.stored import Judgement
+
+
+def to_json(found: Judgement | Sequence[Judgement]) -> str:
+    """Return one judgement, or several, as JSON."""
+    return json.dumps(found, indent=2, ensure_ascii=False)

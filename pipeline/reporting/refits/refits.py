@@ -1,0 +1,27 @@
+"""What the refits of a night found, as it was stored with them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+from pipeline.definitions.company import Company
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_PREDICTIONS
+from pipeline.models.refits.refit import asked_schemes
+from pipeline.models.refits.stored import Judgement, stored_judgement
+
+
+def refits_of_night(company: Company, lake: Lake, day: date, *, scheme: str | None = None) -> list[Judgement]:
+    """Return what the refit of each cluster scheme, or of one, to the night of `day` found.
+
+    Raises ConfigError where there is no such scheme, DataError where the night has no refit of it or it is damaged.
+    """
+    return [stored_judgement(lake, each.name, day) for each in asked_schemes(company, scheme)]
+
+
+def prediction_refit_of_night(lake: Lake, day: date) -> Judgement:
+    """Return what the refit of predictions to the night of `day` found."""
+    found: Judgement = json.loads(lake.read_text(addresses.judgement(CUSTOMER_PREDICTIONS.name, day)))
+    return found

@@ -1,0 +1,30 @@
+"""The status of a lake for a machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from pipeline.reporting.status.status import Status
+
+
+def to_json(status: Status) -> str:
+    """Return the status as JSON; dates are ISO text, sizes bytes."""
+    live, newest = status.live, status.newest
+    content = {
+        "live": live and {"day": live.day, "publication_id": live.publication_id, "previous": live.previous, "rows": live.row_counts},
+        "newest": newest
+        and {
+            "day": newest.day,
+            "outcome": newest.outcome.name.lower(),
+            "gates": [asdict(gate) for gate in newest.gates],
+            "broken_rules": newest.broken_rules,
+        },
+        "late_days": status.late_days,
+        "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
+        "asked_refits": list(status.asked_refits),
+        "predictions": status.predictions,
+        "bytes": status.sizes,
+        "exit_code": status.exit_code,
+    }
+    return json.dumps(content, indent=2, default=str)
