@@ -20,13 +20,14 @@ from measure import Result, compared, cost, peak_memory
 from refit_sameness import other_models, pinned
 from refit_shops import Shop, scheme, stored_shops
 from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 
+from pipeline.definitions.schemes import ClusterScheme
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind, Table
 from pipeline.models.clusters import (
     ClusterModel,
-    ClusterScheme,
     assignment_statement,
     fit,
     fit_told,
@@ -37,7 +38,7 @@ from pipeline.models.clusters import (
 from pipeline.models.clusters.algorithms import Labels, dispersion
 from pipeline.models.clusters.preparation import coordinates
 from pipeline.models.refits.candidate import beside
-from pipeline.models.refits.verdict import Verdict, rand_index, verdict
+from pipeline.models.refits.verdict import Verdict, verdict
 from pipeline.models.sample import Sample, sampled_customers
 
 NIGHT_BAR, ASSIGN_BAR, SECONDS_BAR, GIB_BAR, INERTIA_BAR, RAND_BAR = 0.5, 0.7, 60, 2, 0.001, 0.95
@@ -121,7 +122,7 @@ def _planted(customers: int) -> Iterator[Result]:
     centres = random.uniform(-4, 4, (5, 7))
     table = _table(centres[group] + random.normal(0, 0.6, (customers, 7)))
     model = _fitted(table, DAY, scheme())
-    found = rand_index(group, places(table, model))
+    found = adjusted_rand_score(group, places(table, model))
     yield Result("planted clusters: 1 - adjusted Rand index", 1 - found, 1 - RAND_BAR, "", bar=1)
     noise = fit(_table(random.normal(0, 1, (customers, 7))), scheme(), day=DAY)
     yield _none("clusters made of noise", float(isinstance(noise, ClusterModel)), "")

@@ -24,6 +24,7 @@ START_ROWS = 30_000
 MIXTURE_INITIALISATIONS = 3
 MOST_ITERATIONS = 3_000
 MIXTURE_ROWS, DENSITY_ROWS = 10_000, 4_000
+SILHOUETTE_ROWS = 4_000  # its cost grows with the square of them
 # A warm start is left where starting anew finds centres that customers are nearer to by more than this.
 WORTH_A_COLD_START = 0.99
 
@@ -57,6 +58,17 @@ def nearest(points: Numbers, centroids: Numbers) -> Labels:
 def dispersion(points: Numbers, centres: Numbers) -> float:
     """Return the sum of squared distances to the nearest centre."""
     return float(((points - centres[nearest(points, centres)]) ** 2).sum())
+
+
+def silhouette(points: Numbers, labels: Labels, seed: int, *, rows: int = SILHOUETTE_ROWS) -> float:
+    """Return the mean silhouette of at most `rows` points, -1 to 1; 0 where they have one label, or each has its own."""
+    from sklearn.metrics import silhouette_score
+
+    # Not scikit-learn's own sample: this one stays the same whatever its version.
+    chosen = np.random.default_rng(seed).permutation(len(points))[:rows]
+    if not 1 < len(np.unique(labels[chosen])) < len(chosen):
+        return 0.0
+    return float(rounded(silhouette_score(points[chosen], labels[chosen])))
 
 
 def means(points: Numbers, labels: Labels, count: int) -> Numbers:

@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
-from pipeline.models.clusters.algorithms import Labels
+from pipeline.models.clusters.algorithms import Labels, silhouette
 from pipeline.models.clusters.model import ClusterModel
 from pipeline.models.clusters.placing import places
 from pipeline.models.clusters.preparation import Numbers, coordinates, rounded, shares_between
-from pipeline.models.clusters.separation import silhouette
 
 FEWEST_CUSTOMERS = 100
 SILHOUETTE_ROWS = 2_000

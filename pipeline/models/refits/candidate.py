@@ -11,16 +11,15 @@ import numpy as np
 from pipeline.definitions.schemes import ClusterScheme
 from pipeline.errors import ConfigError
 from pipeline.models.clusters import ClusterModel, NotFitted, Trial, fit_told, places, to_json
-from pipeline.models.clusters.algorithms import Labels
+from pipeline.models.clusters.algorithms import Labels, silhouette
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.clusters.fitting import Fit
 from pipeline.models.clusters.preparation import Prepared, rounded
-from pipeline.models.clusters.separation import silhouette
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
 from pipeline.models.refits.backtest import backtest
 from pipeline.models.refits.model_store import Ground, current_model, last_number
-from pipeline.models.refits.verdict import Backtest, Measures, Verdict, rand_index, verdict
+from pipeline.models.refits.verdict import Backtest, Measures, Verdict, verdict
 from pipeline.models.sample import sampled_customers
 
 
@@ -101,6 +100,8 @@ def beside(fit: Fit, current: ClusterModel, scheme: ClusterScheme, highest: int)
 
     `highest` is the highest number that a cluster of the scheme ever had.
     """
+    from sklearn.metrics import adjusted_rand_score
+
     raw, sample, then = _whole(fit)
     now = places(sample.table, current)
     shared = alignment.fates(now, then, (len(current.clusters), len(raw.clusters)))
@@ -110,7 +111,7 @@ def beside(fit: Fit, current: ClusterModel, scheme: ClusterScheme, highest: int)
     ids_now, ids_then = (np.array([c.number for c in model.clusters])[labels] for model, labels in ((current, now), (candidate, then)))
     measures = Measures(
         moved_share=float(rounded((ids_now != ids_then).mean())),
-        stability=rand_index(now, then),
+        stability=float(rounded(adjusted_rand_score(now, then))),
         psi=stability_index(np.array([size.share_now for size in sizes]), np.array([size.share_then for size in sizes])),
         silhouette=candidate.silhouette,
         silhouette_now=silhouette(sample.points, now, scheme.seed),

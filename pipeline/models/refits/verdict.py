@@ -86,20 +86,6 @@ def _upheaval(measures: Measures, scheme: ClusterScheme) -> str:
     )
 
 
-def rand_index(one: Labels, other: Labels) -> float:
-    """Return the adjusted Rand index of two labels per customer: 1 for the same groups, about 0 for unrelated ones."""
-    width = int(other.max()) + 1
-    table = np.bincount(one * width + other).astype(np.float64)
-    both, ours, theirs = _pairs(table), _pairs(np.bincount(one).astype(np.float64)), _pairs(np.bincount(other).astype(np.float64))
-    expected = ours * theirs / max(_pairs(np.array([float(len(one))])), 1)
-    most = (ours + theirs) / 2
-    return 1.0 if most == expected else float(rounded((both - expected) / (most - expected)))
-
-
-def _pairs(counts: Numbers) -> float:
-    return float((counts * (counts - 1) / 2).sum())
-
-
 def normalised_gini(groups: Labels, amounts: Numbers) -> float:
     """Return how well groups, taken from the highest mean amount down, order customers by amount: 1 is perfect, 0 is chance."""
     perfect = _gini(np.arange(len(amounts)), amounts)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import adjusted_rand_score
 from support.builders import a_company
 
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.models.clusters import ClusterModel, NotFitted, fit, places
+from pipeline.models.clusters.algorithms import silhouette
 from pipeline.models.clusters.preparation import Numbers
 from pipeline.models.clusters.unimodality import has_peaks, spread_ties
-from pipeline.models.refits.verdict import rand_index
 
 DAY = date(2024, 3, 31)
 
@@ -52,8 +53,19 @@ def test_groups_that_show_in_a_few_of_seven_features_are_found_again(scheme: Clu
     customers = customers_at(points, scheme)
     model = fit(customers, scheme, day=DAY)
     assert isinstance(model, ClusterModel), model
-    assert rand_index(group, places(customers, model)) > 0.95
+    assert adjusted_rand_score(group, places(customers, model)) > 0.95
     assert [feature.name for feature in model.features] == [feature.name for feature in scheme.features[2 : 2 + telling]]
+
+
+def test_the_silhouette_is_that_of_the_textbook() -> None:
+    points = np.array([[0.0], [1.0], [4.0], [5.0]])
+    # Both outer points are 1 from their own and 4.5 from the others on average, both inner ones 1 and 3.5.
+    assert silhouette(points, np.array([0, 0, 1, 1]), seed=1) == pytest.approx((3.5 / 4.5 + 2.5 / 3.5) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]])
+def test_one_group_or_a_group_for_each_customer_is_not_apart(labels: list[int]) -> None:
+    assert silhouette(np.array([[0.0], [1.0], [4.0], [5.0]]), np.array(labels), seed=1) == 0
 
 
 def related(random: np.random.Generator) -> Numbers:
