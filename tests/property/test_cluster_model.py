@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from support.builders import a_company
 
 from pipeline.definitions.json_fields import LARGEST_NUMBER
+from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.models.clusters import (
     Cluster,
     ClusterModel,
-    ClusterScheme,
     ModelFeature,
     assignment_statement,
     fit,
-    load_cluster_schemes,
     model_from_json,
     to_json,
 )

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import a_company
 
+from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.errors import DataError
 from pipeline.models.clusters import (
     Cluster,
     ClusterModel,
     ModelFeature,
     assignment_statement,
-    load_cluster_schemes,
     model_from_json,
     to_json,
 )

@@ -14,18 +14,17 @@ from sklearn.metrics import adjusted_rand_score
 from support.builders import a_company
 
 from pipeline.definitions.company import HOUSE
+from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
+from pipeline.definitions.schemes.cluster_scheme import ClusterFeature
 from pipeline.errors import ConfigError, DataError, SchemaDrift
 from pipeline.models.clusters import (
     Cluster,
-    ClusterFeature,
     ClusterModel,
-    ClusterScheme,
     ModelFeature,
     NotFitted,
     assignment_statement,
     cluster_titles,
     fit,
-    load_cluster_schemes,
 )
 
 DAY = date(2024, 3, 31)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import adjusted_rand_score
 from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines, write_rows
 from support.documentation import Example, examples_of, require_same
 
@@ -31,7 +32,7 @@ from pipeline.models.predictions.bg_nbd import Buying, History, buying_probabili
 from pipeline.models.predictions.evaluation import measures
 from pipeline.models.predictions.fitting import Forecast, Outcomes
 from pipeline.models.refits import alignment
-from pipeline.models.refits.verdict import normalised_gini, rand_index
+from pipeline.models.refits.verdict import normalised_gini
 from pipeline.publication.gates import GateResult, Holding, Measures, Moves, Reachable, judge
 from pipeline.segmentation.profiles import profiles_statement
 
@@ -156,7 +157,7 @@ def overlaps(example: Example, _lake: Lake) -> Rows:
 
 
 def rand(example: Example, _lake: Lake) -> Rows:
-    return [{"adjusted Rand index": rand_index(*two_groupings(example))}]
+    return [{"adjusted Rand index": adjusted_rand_score(*two_groupings(example))}]
 
 
 def stability(example: Example, _lake: Lake) -> Rows:
