@@ -1,4 +1,9 @@
-"""Every case that a rule can tell apart: for each column the values between, at and beyond the constants that it is compared with."""
+"""Every case that rules can tell apart.
+
+A rule sees no more of a column than on which side of its constants a value lies. `recency_days <= 30 OR recency_days > 90` can
+tell apart 29, 30, 31, 89, 90, 91 and no value at all; any other number of days is decided like one of these. So finitely many
+cases stand for every customer there can ever be.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +37,7 @@ _REQUIRED = frozenset(column.name for column in CUSTOMER_FEATURES.columns if col
 _COUNTS = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.kind is Kind.INTEGER)
 _ORDERED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
+# x + "\x01" stands for any text just after x, and U+10FFFF for one after everything that people write.
 _TEXT_AFTER, _TEXT_LAST = "\x01", chr(0x10FFFF)
 
 
@@ -61,52 +67,61 @@ _OPPOSITES: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.NEQ: exp.EQ, exp.GT: 
 
 
 def atom_of(node: exp.Expr) -> Atom:
-    """Return `node` with the axis that decides it; what compares features with each other decides itself, together with its opposite."""
+    """Return `node` with the axis that decides it.
+
+    A comparison of features with each other is an axis of its own. It shares that axis with its opposite, so that `a > b` and
+    `a <= b` are never both taken to be true.
+    """
     names = {column.name for column in node.find_all(exp.Column)}
     if names and names <= SCORES:
         return Atom(node, SCORE_AXIS)
-    if len(names) <= 1 and (not isinstance(node, _ORDERED) or _bounds(node) is not None):
+    if len(names) <= 1 and (not isinstance(node, _ORDERED) or _compared_constants(node) is not None):
         return Atom(node, next(iter(names), ""))
     opposite = _OPPOSITES.get(type(node))
     plain = opposite(this=node.this, expression=node.expression) if opposite else node
     return Atom(plain, f"({plain.sql()})", is_negated=opposite is not None)
 
 
-def is_open(axis: str) -> bool:
-    """Return whether an axis is a comparison of features with each other, taken to be true or false of anybody."""
+def is_open_axis(axis: str) -> bool:
+    """Whether an axis is a comparison of features with each other, which may be true or false of anybody."""
     return axis.startswith("(")
 
 
-def cases(axis: str, nodes: Iterable[exp.Expr], domains: Domains) -> list[Cell]:
+def axis_cases(axis: str, nodes: Iterable[exp.Expr], domains: Domains) -> list[Cell]:
     """Return rows of values, one for each case of `axis` that `nodes` can tell apart."""
     atoms = list(nodes)
-    if is_open(axis) or not axis:
+    if is_open_axis(axis) or not axis:
         return [{}]
     if axis == SCORE_AXIS:
         names = {column.name for node in atoms for column in node.find_all(exp.Column)}
-        return [dict(kept) for kept in dict.fromkeys(tuple((n, cell[n]) for n in _PROSPECT if n in names) for cell in CELLS)]
-    return [{axis: value} for value in _values(axis, atoms, domains)]
+        # Of 126 combinations, few differ in the scores that a rule names; a dict keeps each once, and their order.
+        distinct = dict.fromkeys(tuple((name, cell[name]) for name in _PROSPECT if name in names) for cell in CELLS)
+        return [dict(cell) for cell in distinct]
+    return [{axis: value} for value in _column_values(axis, atoms, domains)]
 
 
-def _values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Sequence[Value]:
+def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Sequence[Value]:
     if name in domains.segments:
         return sorted(domains.segments[name])
     kind = domains.kinds[name]
-    constants = sorted({bound for node in atoms for bound in _bounds(node) or ()}, key=lambda value: (str(type(value)), value))
-    values = sorted(set(_around(kind, constants)))
+    constants = sorted({bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value))
+    values = sorted(set(_values_around(kind, constants)))
     if name in _COUNTS:
         values = [value for value in values if value >= 0]
     return values if name in _REQUIRED or name in domains.always else [*values, None]
 
 
-def _around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
+def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
     """Return a value of `kind` for each stretch that `constants` cut, and each constant that is such a value."""
     if kind is Kind.FLAG:
         return [True, False]
     if kind is Kind.TEXT:
         return ["", *(text for constant in constants for text in (constant, constant + _TEXT_AFTER)), _TEXT_LAST]
     if kind is Kind.DATE:
-        return [day for constant in constants for day in _days_around(constant)] or [date(2000, 1, 1)]
+        around = (constant.toordinal() + step for constant in constants for step in (-1, 0, 1))
+        # The day before the first and after the last day of the calendar do not exist.
+        days = [date.fromordinal(number) for number in around if date.min.toordinal() <= number <= date.max.toordinal()]
+        return days or [date(2000, 1, 1)]
     if not constants:
         return [1]
     if kind is Kind.INTEGER:
@@ -115,20 +130,15 @@ def _around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
     return sorted([constants[0] - 1, *constants, *middles, constants[-1] + 1])
 
 
-def _days_around(day: date) -> list[date]:
-    around = (day.toordinal() + step for step in (-1, 0, 1))
-    return [date.fromordinal(number) for number in around if date.min.toordinal() <= number <= date.max.toordinal()]
-
-
-def compared(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] | None:
-    """Return column side, operator and constant of a comparison, the column first; None for anything else."""
+def column_comparison(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] | None:
+    """Return the column's side, operator and constant of a comparison, the column first; None for anything else."""
     if not isinstance(node, _ORDERED):
         return None
     sides = (node.this, node.expression)
-    is_open = [_has_column(side) for side in sides]
-    if is_open == [True, False]:
+    has_column = [_has_column(side) for side in sides]
+    if has_column == [True, False]:
         return sides[0], type(node), rule_value(sides[1], {})
-    if is_open == [False, True]:
+    if has_column == [False, True]:
         return sides[1], _MIRRORED.get(type(node), type(node)), rule_value(sides[0], {})
     return None
 
@@ -139,8 +149,8 @@ def _has_column(node: exp.Expr) -> bool:
     return isinstance(node, exp.Column) or (not isinstance(node, exp.Literal) and node.find(exp.Column) is not None)
 
 
-def _bounds(node: exp.Expr) -> list[Value] | None:
-    """Return the constants that one column is compared with; None where the comparison is another one."""
+def _compared_constants(node: exp.Expr) -> list[Value] | None:
+    """Return the constants that one column is compared with, numbers exact; None where the column is calculated with."""
     if isinstance(node, exp.In):
         sides, constants = [node.this], node.expressions
     elif isinstance(node, _ORDERED):
@@ -148,14 +158,14 @@ def _bounds(node: exp.Expr) -> list[Value] | None:
         constants = [side for side in (node.this, node.expression) if not side.find(exp.Column)]
     else:
         return []
-    if not all(_is_plain(side) for side in sides):
+    if not all(_is_plain_column(side) for side in sides):
         return None
     values = [rule_value(constant, {}) for constant in constants]
     return [Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values if value is not None]
 
 
-def _is_plain(node: exp.Expr) -> bool:
-    """Return whether `node` is a column, whatever type it is read as."""
+def _is_plain_column(node: exp.Expr) -> bool:
+    """Whether `node` is a column, whatever type it is read as."""
     while isinstance(node, exp.Cast | exp.Paren):
         node = node.this
     return isinstance(node, exp.Column)

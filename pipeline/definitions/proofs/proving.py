@@ -1,7 +1,14 @@
-"""Which rules can never decide anything, tried on every case that they can tell apart.
+"""Which rules can never decide anything, found by trying every case that the rules can tell apart.
 
-Cases are the cells of an array with an axis for each column that is compared with constants, one for all scores together, and
-one for each comparison of features with each other, which is taken to be true, false or unknown of anybody.
+The cases are the cells of an array with one axis for each column that is compared with constants, one for all scores together,
+and one for each comparison of features with each other, which may be true, false or unknown of anybody. Rules go through it in
+their order, and each takes the cells where it holds and that none before it took:
+
+    loyal     r_score >= 4               takes the cells with a score of 4 or 5
+    champion  r_score = 5                finds all of its cells taken: refused, `loyal` comes first wherever it holds
+    rest      otherwise                  takes what is left; refused where nothing is, and required where something is
+
+Truth has three values as in SQL (false, unknown, true as 0, 1, 2), so that AND is a minimum, OR a maximum and NOT `2 - x`.
 """
 
 from __future__ import annotations
@@ -18,11 +25,13 @@ import numpy as np
 import numpy.typing as npt
 from sqlglot import exp
 
-from pipeline.definitions.proofs.domains import SCORE_AXIS, Atom, Cell, Domains, atom_of, cases, compared, is_open
+from pipeline.definitions.proofs.domains import SCORE_AXIS, Atom, Cell, Domains, atom_of, axis_cases, column_comparison, is_open_axis
 from pipeline.definitions.rules import Value, rule_value
 from pipeline.errors import ConfigError
 
+# More cells than this would cost seconds and memory at every start; then each rule is tried alone.
 MOST_CELLS = 200_000
+# Up to here it is cheaper to ask the rule about each case than to keep the cases of an axis in order.
 FEW_CASES = 8
 Truths = npt.NDArray[np.int8]
 _FALSE, _UNKNOWN, _TRUE = 0, 1, 2
@@ -32,8 +41,8 @@ Method = Literal["enumeration", "intervals", "features"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A segment's id, the condition it takes, or None for everybody left over, and the place that messages name."""
+class SegmentRule:
+    """A segment's id, its condition, or None for everybody left over, and the place that messages name."""
 
     segment: str
     condition: exp.Expr | None
@@ -49,8 +58,8 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class _Grid:
-    """The axes of some conditions, and the cases along each; `orders` keeps what was read of a column along its axis."""
+class _CaseGrid:
+    """The axes of some conditions, and the cases along each; `orders` caches the values of a column along its axis."""
 
     cases: Mapping[str, Sequence[Cell]]
     orders: dict[str, list[Any]] = field(default_factory=dict)
@@ -60,32 +69,33 @@ class _Grid:
         return prod(len(along) for along in self.cases.values())
 
 
-def require_proven(rules: Sequence[Rule], domains: Domains, *, where: str, is_ordered: bool) -> Proof:
-    """Return how it is proven that everybody gets one segment, and that every one of them can get somebody; raise ConfigError else.
+def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str, is_ordered: bool) -> Proof:
+    """Return how it was proven that everybody gets one segment, and that every segment can get somebody.
 
-    Where `is_ordered`, the first rule that holds decides, so that an earlier one can hide a later one.
+    Where `is_ordered`, the first rule that holds decides, so that an earlier one can hide a later one. Raises ConfigError naming the
+    segment that nobody can be in, the rules that hide it, or a customer who would be left over.
     """
     for rule in rules[:-1]:
         if rule.condition is None:
             todo = "Move it to the end."
             raise ConfigError(f"`otherwise` of `{rule.segment}` hides the segments after it", where=rule.place, todo=todo)
     conditions = [rule.condition for rule in rules if rule.condition is not None]
-    grid = _grid(conditions, domains)
+    grid = _case_grid(conditions, domains)
     if not is_ordered:
-        return _proven_one_by_one(rules, domains, where, _method(grid))
+        return _prove_each_alone(rules, domains, where, _proof_method(grid))
     if grid.size > MOST_CELLS:
-        return _proven_one_by_one(rules, domains, where, "features")
+        return _prove_each_alone(rules, domains, where, "features")
     taken = np.zeros([len(along) for along in grid.cases.values()], dtype=bool)
     for index, condition in enumerate(conditions):
-        holds = _truths(condition, grid) == _TRUE
+        holds = _condition_truths(condition, grid) == _TRUE
         if not (holds & ~taken).any():
-            raise _never(rules, index, _hiding(conditions[:index], np.broadcast_to(holds, taken.shape), grid))
+            raise _dead_segment_error(rules, index, _hiding_rules(conditions[:index], np.broadcast_to(holds, taken.shape), grid))
         taken |= holds
     _require_remainder(rules, taken, grid, where)
-    return Proof(_method(grid), tuple(rule.segment for rule in rules if rule.condition is not None and _is_undecided(rule.condition)))
+    return Proof(_proof_method(grid), tuple(rule.segment for rule in rules if rule.condition is not None and _is_undecided(rule.condition)))
 
 
-def _proven_one_by_one(rules: Sequence[Rule], domains: Domains, where: str, method: Method) -> Proof:
+def _prove_each_alone(rules: Sequence[SegmentRule], domains: Domains, where: str, method: Method) -> Proof:
     """Prove of each rule alone that it can hold: where the best score decides, or where there are too many cases for all together."""
     if rules[-1].condition is not None:
         todo = "End with a segment that has `otherwise = true`."
@@ -93,63 +103,69 @@ def _proven_one_by_one(rules: Sequence[Rule], domains: Domains, where: str, meth
     undecided = []
     for index, rule in enumerate(rules[:-1]):
         condition = rule.condition or exp.true()
-        grid = _grid([condition], domains)
+        grid = _case_grid([condition], domains)
         if grid.size > MOST_CELLS or _is_undecided(condition):
             undecided.append(rule.segment)
-        elif not (_truths(condition, grid) == _TRUE).any():
-            raise _never(rules, index, set())
+        elif not (_condition_truths(condition, grid) == _TRUE).any():
+            raise _dead_segment_error(rules, index, set())
     return Proof(method, tuple(undecided))
 
 
 def _is_undecided(condition: exp.Expr) -> bool:
-    return any(is_open(atom.axis) for atom in _atoms(condition))
+    """Whether only customers can show that the condition may hold: `a > b AND a < b` is true in some cell, and of nobody."""
+    return any(is_open_axis(atom.axis) for atom in _condition_atoms(condition))
 
 
-def _grid(conditions: Sequence[exp.Expr], domains: Domains) -> _Grid:
+def _case_grid(conditions: Sequence[exp.Expr], domains: Domains) -> _CaseGrid:
     by_axis: dict[str, list[exp.Expr]] = {}
     for condition in conditions:
-        for atom in _atoms(condition):
+        for atom in _condition_atoms(condition):
             by_axis.setdefault(atom.axis, []).append(atom.node)
-    return _Grid({axis: [{}] * len(_TRUTHS) if is_open(axis) else cases(axis, nodes, domains) for axis, nodes in by_axis.items()})
+    return _CaseGrid(
+        {axis: [{}] * len(_TRUTHS) if is_open_axis(axis) else axis_cases(axis, nodes, domains) for axis, nodes in by_axis.items()}
+    )
 
 
-def _atoms(condition: exp.Expr) -> list[Atom]:
+def _condition_atoms(condition: exp.Expr) -> list[Atom]:
     if isinstance(condition, exp.Connector):
-        return [atom for part in condition.flatten(unnest=False) for atom in _atoms(part)]
+        return [atom for part in condition.flatten(unnest=False) for atom in _condition_atoms(part)]
     if isinstance(condition, exp.Not | exp.Paren):
-        return _atoms(condition.this)
+        return _condition_atoms(condition.this)
     return [atom_of(condition)]
 
 
-def _truths(condition: exp.Expr, grid: _Grid) -> Truths:
+def _condition_truths(condition: exp.Expr, grid: _CaseGrid) -> Truths:
     """Return 2 where `condition` holds, 1 where it is unknown and 0 where it does not, with the grid's number of dimensions."""
     if isinstance(condition, exp.Connector):
-        parts = (_truths(part, grid) for part in condition.flatten(unnest=False))
+        parts = (_condition_truths(part, grid) for part in condition.flatten(unnest=False))
         return reduce(np.minimum if isinstance(condition, exp.And) else np.maximum, parts)
     if isinstance(condition, exp.Paren):
-        return _truths(condition.this, grid)
+        return _condition_truths(condition.this, grid)
     if isinstance(condition, exp.Not):
-        return np.asarray(_TRUE - _truths(condition.this, grid), dtype=np.int8)
+        return np.asarray(_TRUE - _condition_truths(condition.this, grid), dtype=np.int8)
     atom = atom_of(condition)
-    along = _along(atom, grid)
+    along = _atom_truths(atom, grid)
     shape = [len(along) if axis == atom.axis else 1 for axis in grid.cases]
     return (np.asarray(_TRUE - along, dtype=np.int8) if atom.is_negated else along).reshape(shape)
 
 
-def _along(atom: Atom, grid: _Grid) -> Truths:
+def _atom_truths(atom: Atom, grid: _CaseGrid) -> Truths:
     """Return the truth of an atom for each case of its axis."""
     along = grid.cases[atom.axis]
-    if is_open(atom.axis):
+    if is_open_axis(atom.axis):
         return np.array(_TRUTHS, dtype=np.int8)
-    comparison = compared(atom.node) if len(along) > FEW_CASES and atom.axis != SCORE_AXIS else None
+    comparison = column_comparison(atom.node) if len(along) > FEW_CASES and atom.axis != SCORE_AXIS else None
     if comparison is not None:
-        return _along_order(*comparison, atom.axis, grid)
+        return _ordered_truths(*comparison, atom.axis, grid)
     values = (rule_value(atom.node, cell) for cell in along)
     return np.array([_UNKNOWN if value is None else _TRUE if value else _FALSE for value in values], dtype=np.int8)
 
 
-def _along_order(side: exp.Expr, operator: type[exp.Expr], constant: Value, axis: str, grid: _Grid) -> Truths:
-    """Return the same by the place of the constant among the cases, which are in order with nothing at the end: rules can be many."""
+def _ordered_truths(side: exp.Expr, operator: type[exp.Expr], constant: Value, axis: str, grid: _CaseGrid) -> Truths:
+    """Return the same by the constant's place among the cases, which are in order with no value at the end.
+
+    A scheme of a thousand rules compares one column a thousand times: two binary searches each, instead of all its cases.
+    """
     name = f"{axis} {side.sql()}"
     if name not in grid.orders:
         grid.orders[name] = [value for value in (rule_value(side, cell) for cell in grid.cases[axis]) if value is not None]
@@ -162,25 +178,25 @@ def _along_order(side: exp.Expr, operator: type[exp.Expr], constant: Value, axis
     return truths
 
 
-def _hiding(earlier: Sequence[exp.Expr], holds: npt.NDArray[np.bool_], grid: _Grid) -> set[int]:
+def _hiding_rules(earlier: Sequence[exp.Expr], holds: npt.NDArray[np.bool_], grid: _CaseGrid) -> set[int]:
     """Return which of the `earlier` rules take a cell that they leave to nobody else."""
     left, hiding = holds.copy(), set()
     for index, condition in enumerate(earlier):
-        takes = left & (_truths(condition, grid) == _TRUE)
+        takes = left & (_condition_truths(condition, grid) == _TRUE)
         if takes.any():
             hiding.add(index)
             left &= ~takes
     return hiding
 
 
-def _never(rules: Sequence[Rule], index: int, hiding: set[int]) -> ConfigError:
+def _dead_segment_error(rules: Sequence[SegmentRule], index: int, hiding: set[int]) -> ConfigError:
     names = ", ".join(f"`{rules[earlier].segment}`" for earlier in sorted(hiding))
     reason = f"{names} comes first wherever its rule holds" if names else "its rule never holds"
     todo = "Narrow the earlier rule, move this segment up, or delete it." if names else "Mend the rule, or delete the segment."
     return ConfigError(f"nobody can ever be in `{rules[index].segment}`: {reason}", where=rules[index].place, todo=todo)
 
 
-def _require_remainder(rules: Sequence[Rule], taken: npt.NDArray[np.bool_], grid: _Grid, where: str) -> None:
+def _require_remainder(rules: Sequence[SegmentRule], taken: npt.NDArray[np.bool_], grid: _CaseGrid, where: str) -> None:
     has_otherwise = rules[-1].condition is None
     if has_otherwise and taken.all():
         text = f"nobody can ever be in `{rules[-1].segment}`: the rules leave nobody over"
@@ -188,19 +204,20 @@ def _require_remainder(rules: Sequence[Rule], taken: npt.NDArray[np.bool_], grid
     if not has_otherwise and not taken.all():
         left = np.unravel_index(int(np.argmin(taken)), taken.shape)
         todo = "End with a segment that has `otherwise = true`."
-        raise ConfigError(f"the rules may leave customers without a segment, such as one with {_words(left, grid)}", where=where, todo=todo)
+        what = f"the rules may leave customers without a segment, such as one with {_cell_words(left, grid)}"
+        raise ConfigError(what, where=where, todo=todo)
 
 
-def _words(cell: Sequence[Any], grid: _Grid) -> str:
+def _cell_words(cell: Sequence[Any], grid: _CaseGrid) -> str:
     facts: list[str] = []
     for (axis, along), place in zip(grid.cases.items(), cell, strict=True):
-        if is_open(axis):
+        if is_open_axis(axis):
             facts.append(f"{axis[1:-1]} being {('false', 'unknown', 'true')[place]}")
-        facts += [f"{name} = {_shown(value)}" for name, value in along[place].items()]
+        facts += [f"{name} = {_printable_value(value)}" for name, value in along[place].items()]
     return ", ".join(facts)
 
 
-def _shown(value: Value) -> str:
+def _printable_value(value: Value) -> str:
     if isinstance(value, str):
         return f"'{value}'" if value.isprintable() else "another text"
     if isinstance(value, Fraction | float):
@@ -208,7 +225,7 @@ def _shown(value: Value) -> str:
     return "nothing" if value is None else str(value)
 
 
-def _method(grid: _Grid) -> Method:
-    if any(is_open(axis) for axis in grid.cases):
+def _proof_method(grid: _CaseGrid) -> Method:
+    if any(is_open_axis(axis) for axis in grid.cases):
         return "features"
     return "enumeration" if set(grid.cases) <= {SCORE_AXIS} else "intervals"

@@ -1,9 +1,14 @@
-"""The rule language: text > checked syntax tree > SQL for any engine. Nothing of a rule is ever evaluated as code."""
+"""The rule language: text > checked syntax tree > SQL for any engine. Nothing of a rule is ever evaluated as code.
 
-from pipeline.definitions.rules.language import Vocabulary, parse_rule, parse_score
+Offers `parse_rule` and `parse_score`, what they may name (`Vocabulary`, `Parameter`), and `rule_value`, which gives what
+a checked rule says of one customer. It does not know schemes, segments, or how a rule's SQL is run.
+"""
+
+from pipeline.definitions.rules.language import parse_rule, parse_score
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
 from pipeline.definitions.rules.text import parameters_of, references_of
 from pipeline.definitions.rules.values import Value, rule_value
+from pipeline.definitions.rules.vocabulary import Vocabulary
 
 __all__ = [
     "Parameter",

@@ -29,10 +29,10 @@ def require_parameters(values: Mapping[str, Any], where: str) -> Mapping[str, Pa
 
 def value_tokens(value: Parameter, start: int, end: int) -> list[Token]:
     """Return what stands for `value` in a rule whose characters `start` to `end` name it."""
-    return [Token(kind, text, 1, start + 1, start, end) for kind, text in _lexemes(value)]
+    return [Token(kind, text, 1, start + 1, start, end) for kind, text in _value_lexemes(value)]
 
 
-def _lexemes(value: Parameter) -> list[tuple[TokenType, str]]:
+def _value_lexemes(value: Parameter) -> list[tuple[TokenType, str]]:
     if isinstance(value, bool):
         return [(TokenType.TRUE, "true") if value else (TokenType.FALSE, "false")]
     if isinstance(value, str):

@@ -94,105 +94,103 @@ class RuleText:
     where: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
-    def refusal(self, what: str, at: int, todo: str) -> ConfigError:
-        """Return the error that points at character `at` of the text."""
-        start = self.text.rfind("\n", 0, at) + 1
-        line, column = self.text.count("\n", 0, at) + 1, at - start + 1
-        first = max(start, at - SHOWN_CHARACTERS)
-        shown = self.text[first : at + SHOWN_CHARACTERS].split("\n", 1)[0]
-        caret = " " * (at - first) + "^"
+    def error_at(self, index: int, what: str, todo: str) -> ConfigError:
+        """Return the error that says `what` is wrong, with the line of the text and a caret below its character `index`."""
+        start = self.text.rfind("\n", 0, index) + 1
+        line, column = self.text.count("\n", 0, index) + 1, index - start + 1
+        first = max(start, index - SHOWN_CHARACTERS)
+        shown = self.text[first : index + SHOWN_CHARACTERS].split("\n", 1)[0]
+        # An unprintable character could move the caret, or the terminal's cursor.
+        shown = "".join(character if character.isprintable() else "?" for character in shown)
+        caret = " " * (index - first) + "^"
         place = f"column {column}" if line == 1 else f"line {line}, column {column}"
-        return ConfigError(f"{what}\n    {_printable(shown)}\n    {caret}", where=f"{self.where}, {place} of the rule", todo=todo)
+        return ConfigError(f"{what}\n    {shown}\n    {caret}", where=f"{self.where}, {place} of the rule", todo=todo)
 
 
-def parsed(rule: RuleText) -> exp.Expr:
-    """Return the syntax tree of `rule`, whose nodes are still to be checked; leaves know their position."""
-    tokens = _tokens(rule)
+def parse_text(rule: RuleText) -> exp.Expr:
+    """Return the syntax tree of `rule`, whose nodes are still to be checked; leaves know their position.
+
+    Raises ConfigError for a text that cannot be read, that is empty, or that is nested too deeply.
+    """
+    tokens = _read_tokens(rule)
+    # The parser is recursive: a deeply nested text would end in RecursionError before there is a tree to measure.
     _refuse_nesting(rule, tokens)
     try:
         tree = DuckDB().parser().parse_into(exp.Condition, tokens, rule.text)[0]
     except ParseError as error:
-        raise rule.refusal(*_misfit(error, tokens)) from None
+        column = error.errors[0].get("col")
+        token = next((token for token in tokens if token.col == column), tokens[-1])
+        what = f"`{token.text}` does not fit here: something is missing, or too much"
+        raise rule.error_at(token.start, what, LANGUAGE) from None
     if tree is None:
-        raise rule.refusal("the rule is empty", 0, "Write a condition such as `recency_days <= 30`.")
-    if _depth(tree) > MAX_DEPTH:
-        raise rule.refusal("too many operations in a row", position(tree), "Split the rule.")
+        raise rule.error_at(0, "the rule is empty", "Write a condition such as `recency_days <= 30`.")
+    if _nesting_depth(tree) > MAX_DEPTH:
+        raise rule.error_at(text_position(tree), "too many operations in a row", "Split the rule.")
     return tree
 
 
-def position(node: exp.Expr) -> int:
+def text_position(node: exp.Expr) -> int:
     """Return where in its text the first leaf below `node` begins."""
     return min((leaf.meta["start"] for leaf in node.walk() if "start" in leaf.meta), default=0)
 
 
-def _tokens(rule: RuleText) -> list[Token]:
+def _read_tokens(rule: RuleText) -> list[Token]:
+    """Return the tokens of the text, parameters replaced by their values.
+
+    Lexemes are read here because the tokenizer of SQL knows comments, casts and hundreds of keywords that no rule may have.
+    """
     if len(rule.text) > MAX_CHARACTERS:
-        raise rule.refusal(f"the rule is longer than {MAX_CHARACTERS} characters", 0, "Split it into several segments.")
+        raise rule.error_at(0, f"the rule is longer than {MAX_CHARACTERS} characters", "Split it into several segments.")
     _refuse_invisible(rule)
-    tokens, at = [], 0
-    while at < len(rule.text):
-        found = _LEXEME.match(rule.text, at)
-        if found is None or found.lastgroup == "comment":
-            raise rule.refusal(*_reason(rule.text, at))
-        if found.lastgroup == "parameter":
-            tokens += _parameter(rule, found)
-        elif found.lastgroup != "space":
-            tokens.append(_token(found))
-        at = found.end()
-    _refuse_calls(rule, tokens)
+    tokens, index = [], 0
+    while index < len(rule.text):
+        lexeme = _LEXEME.match(rule.text, index)
+        if lexeme is None or lexeme.lastgroup == "comment":
+            what, todo = _unreadable_reason(rule.text, index)
+            raise rule.error_at(index, what, todo)
+        if lexeme.lastgroup == "parameter":
+            tokens += _parameter_tokens(rule, lexeme)
+        elif lexeme.lastgroup != "space":
+            tokens.append(_lexeme_token(lexeme))
+        index = lexeme.end()
+    for name, following in pairwise(tokens):
+        if name.token_type is TokenType.IDENTIFIER and following.token_type is TokenType.L_PAREN:
+            raise rule.error_at(name.start, f"`{name.text}(...)`: functions and subqueries are not part of the rule language", LANGUAGE)
     return tokens
 
 
-def _token(found: re.Match[str]) -> Token:
-    kind, lexeme = found.lastgroup, found.group()
-    at, end = found.start(), found.end() - 1
+def _lexeme_token(lexeme: re.Match[str]) -> Token:
+    kind, text = lexeme.lastgroup, lexeme.group()
+    start, end = lexeme.start(), lexeme.end() - 1
     if kind == "text":
-        return Token(TokenType.STRING, lexeme[1:-1].replace("''", "'"), 1, at + 1, at, end)
+        return Token(TokenType.STRING, text[1:-1].replace("''", "'"), 1, start + 1, start, end)
     if kind == "quoted":
-        return Token(TokenType.IDENTIFIER, lexeme[1:-1].replace('""', '"'), 1, at + 1, at, end)
-    types = {"number": TokenType.NUMBER, "date": TokenType.DATE, "mark": MARKS.get(lexeme)}
+        return Token(TokenType.IDENTIFIER, text[1:-1].replace('""', '"'), 1, start + 1, start, end)
+    types = {"number": TokenType.NUMBER, "date": TokenType.DATE, "mark": MARKS.get(text)}
     # Any word that is not ours is a name, so that no other keyword of SQL reaches the parser.
-    token_type = types.get(str(kind)) or WORDS.get(lexeme.lower(), TokenType.IDENTIFIER)
-    return Token(token_type, lexeme, 1, at + 1, at, end)
+    token_type = types.get(str(kind)) or WORDS.get(text.lower(), TokenType.IDENTIFIER)
+    return Token(token_type, text, 1, start + 1, start, end)
 
 
-def _parameter(rule: RuleText, found: re.Match[str]) -> list[Token]:
-    name = found.group()[1:]
+def _parameter_tokens(rule: RuleText, lexeme: re.Match[str]) -> list[Token]:
+    name = lexeme.group()[1:]
     if name not in rule.parameters:
         suggestion = did_you_mean(name, rule.parameters)
-        raise rule.refusal(f"unknown parameter `@{name}`{suggestion}", found.start(), "Give it a value under [parameters].")
-    return value_tokens(rule.parameters[name], found.start(), found.end() - 1)
+        raise rule.error_at(lexeme.start(), f"unknown parameter `@{name}`{suggestion}", "Give it a value under [parameters].")
+    return value_tokens(rule.parameters[name], lexeme.start(), lexeme.end() - 1)
 
 
-def parameters_of(text: str) -> set[str]:
-    """Return the parameters that `text` names, as far as it can be read."""
-    return {found.group()[1:] for found in _LEXEME.finditer(text) if found.lastgroup == "parameter"}
-
-
-def references_of(text: str) -> set[str]:
-    """Return what `text` refers to beyond features and attributes, such as `rfm.segment`, as far as it can be read."""
-    return {found.group() for found in _LEXEME.finditer(text) if found.lastgroup == "reference"}
-
-
-def _reason(text: str, at: int) -> tuple[str, int, str]:
-    if text.startswith("/*", at):
-        at_comment, todo = _REASONS["-"]
-        return at_comment, at, todo
-    what, todo = _REASONS.get(text[at], (f"`{text[at]}` is not part of the rule language", LANGUAGE))
-    return what, at, todo
+def _unreadable_reason(text: str, index: int) -> tuple[str, str]:
+    """Return what is wrong with the character at `index`, which no lexeme begins with, and what to do."""
+    character = "-" if text.startswith("/*", index) else text[index]
+    return _REASONS.get(character, (f"`{character}` is not part of the rule language", LANGUAGE))
 
 
 def _refuse_invisible(rule: RuleText) -> None:
-    for at, character in enumerate(rule.text):
+    for index, character in enumerate(rule.text):
         is_invisible = unicodedata.category(character) in _INVISIBLE
         if is_invisible and character not in "\n\r\t" and character not in _JOINERS:
-            raise rule.refusal("an invisible character", at, "Delete it and type the text again.")
-
-
-def _refuse_calls(rule: RuleText, tokens: list[Token]) -> None:
-    for name, following in pairwise(tokens):
-        if name.token_type is TokenType.IDENTIFIER and following.token_type is TokenType.L_PAREN:
-            raise rule.refusal(f"`{name.text}(...)`: functions and subqueries are not part of the rule language", name.start, LANGUAGE)
+            raise rule.error_at(index, "an invisible character", "Delete it and type the text again.")
 
 
 def _refuse_nesting(rule: RuleText, tokens: list[Token]) -> None:
@@ -201,10 +199,10 @@ def _refuse_nesting(rule: RuleText, tokens: list[Token]) -> None:
         opened += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
         signs = signs + 1 if token.token_type in _SIGNS else 0
         if opened > MAX_PARENTHESES or signs > MAX_SIGNS:
-            raise rule.refusal("too many nested parentheses or signs", token.start, "Split the rule into several segments.")
+            raise rule.error_at(token.start, "too many nested parentheses or signs", "Split the rule into several segments.")
 
 
-def _depth(tree: exp.Expr) -> int:
+def _nesting_depth(tree: exp.Expr) -> int:
     """Return how many operations are nested in `tree`; a chain of AND, or of OR, counts once."""
     deepest, waiting = 0, [(tree, 1)]
     while waiting:
@@ -216,11 +214,11 @@ def _depth(tree: exp.Expr) -> int:
     return deepest
 
 
-def _misfit(error: ParseError, tokens: list[Token]) -> tuple[str, int, str]:
-    column = error.errors[0].get("col")
-    token = next((token for token in tokens if token.col == column), tokens[-1])
-    return f"`{token.text}` does not fit here: something is missing, or too much", token.start, LANGUAGE
+def parameters_of(text: str) -> set[str]:
+    """Return the parameters that `text` names, as far as it can be read."""
+    return {found.group()[1:] for found in _LEXEME.finditer(text) if found.lastgroup == "parameter"}
 
 
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+def references_of(text: str) -> set[str]:
+    """Return what `text` refers to beyond features and attributes, such as `rfm.segment`, as far as it can be read."""
+    return {found.group() for found in _LEXEME.finditer(text) if found.lastgroup == "reference"}

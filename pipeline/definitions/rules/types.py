@@ -24,7 +24,7 @@ _ATOMS = (exp.Column, exp.Literal, exp.Neg, exp.Boolean, exp.Cast)
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class TypedNode:
     """A node built anew; exact numbers carry how many digits they may have, and how many of them are decimals."""
 
     node: exp.Expression
@@ -33,7 +33,7 @@ class Typed:
     decimals: int = 0
 
 
-def is_date(text: str) -> bool:
+def is_iso_date(text: str) -> bool:
     """Return whether `text` is a day that the calendar has, written as 2026-01-31."""
     try:
         return bool(_ISO_DATE.fullmatch(text) and date.fromisoformat(text))
@@ -41,67 +41,67 @@ def is_date(text: str) -> bool:
         return False
 
 
-def typed_column(name: str, kind: Kind) -> Typed:
+def typed_column(name: str, kind: Kind) -> TypedNode:
     """Return the column `name`, quoted."""
-    return Typed(exp.column(name, quoted=True), kind, *_COLUMN_DIGITS.get(kind, (0, 0)))
+    return TypedNode(exp.column(name, quoted=True), kind, *_COLUMN_DIGITS.get(kind, (0, 0)))
 
 
-def typed_number(text: str) -> Typed:
+def typed_number(text: str) -> TypedNode:
     """Return the literal that `text`, digits with at most one point, stands for."""
     whole, _, fraction = text.partition(".")
     whole = whole.lstrip("0") or "0"
     number, kind = (f"{whole}.{fraction}", Kind.MONEY) if fraction else (whole, Kind.INTEGER)
-    return Typed(exp.Literal.number(number), kind, len(whole) + len(fraction), len(fraction))
+    return TypedNode(exp.Literal.number(number), kind, len(whole) + len(fraction), len(fraction))
 
 
-def wrapped(node: exp.Expression) -> exp.Expression:
+def parenthesised(node: exp.Expression) -> exp.Expression:
     """Return `node` so that no engine's precedence can regroup it."""
     return node if isinstance(node, _ATOMS) else exp.Paren(this=node)
 
 
-def operation(operator: type[exp.Expr], *parts: exp.Expression) -> exp.Expression:
+def operator_chain(operator: type[exp.Expr], *parts: exp.Expression) -> exp.Expression:
     """Return `parts` joined by `operator`, from the left."""
-    first, *others = map(wrapped, parts)
+    first, *others = map(parenthesised, parts)
     return reduce(lambda left, right: cast("exp.Expression", operator(this=left, expression=right)), others, first)
 
 
-def alike(items: Sequence[Typed]) -> list[exp.Expression]:
+def cast_to_one_type(items: Sequence[TypedNode]) -> list[exp.Expression]:
     """Return the nodes of comparable `items` cast to one type; raises OverflowError beyond 38 digits."""
     kinds = {item.kind for item in items}
     if len(kinds) == 1 and Kind.MONEY not in kinds:
         return [item.node for item in items]
     if Kind.NUMBER in kinds:
-        return [_double(item) for item in items]
+        return [_as_double(item) for item in items]
     digits, decimals = _common_digits(items)
-    return [_decimal(item, digits, decimals) for item in items]
+    return [_as_decimal(item, digits, decimals) for item in items]
 
 
-def calculated(operator: type[exp.Expr], left: Typed, right: Typed) -> Typed:
+def typed_arithmetic(operator: type[exp.Expr], left: TypedNode, right: TypedNode) -> TypedNode:
     """Return the sum, difference or product of two numbers, exact unless one is a NUMBER; raises OverflowError beyond 38 digits."""
     if Kind.NUMBER in (left.kind, right.kind):
-        return Typed(operation(operator, _double(left), _double(right)), Kind.NUMBER)
-    return _product(left, right) if operator is exp.Mul else _sum(operator, left, right)
+        return TypedNode(operator_chain(operator, _as_double(left), _as_double(right)), Kind.NUMBER)
+    return _exact_product(left, right) if operator is exp.Mul else _exact_sum(operator, left, right)
 
 
-def _sum(operator: type[exp.Expr], left: Typed, right: Typed) -> Typed:
+def _exact_sum(operator: type[exp.Expr], left: TypedNode, right: TypedNode) -> TypedNode:
     digits, decimals = _common_digits((left, right))
     # Both engines set one digit aside for the carry, on top of the one that the result needs.
     _require_room(digits + 2)
-    node = operation(operator, _decimal(left, digits + 1, decimals), _decimal(right, digits + 1, decimals))
-    return Typed(node, Kind.MONEY, digits + 1, decimals)
+    node = operator_chain(operator, _as_decimal(left, digits + 1, decimals), _as_decimal(right, digits + 1, decimals))
+    return TypedNode(node, Kind.MONEY, digits + 1, decimals)
 
 
-def _product(left: Typed, right: Typed) -> Typed:
+def _exact_product(left: TypedNode, right: TypedNode) -> TypedNode:
     digits, decimals = left.digits + right.digits, left.decimals + right.decimals
     # DuckDB keeps a product of two short decimals to 18 digits and stops the night when one is longer.
     widened = max(left.digits, _SHORT_DIGITS + 1) if right.digits <= _SHORT_DIGITS else left.digits
     # Spark sets one digit more aside, and takes it from the decimals past the sixth.
     _require_room(widened + right.digits + (decimals > _SAFE_DECIMALS))
-    node = operation(exp.Mul, _decimal(left, widened, left.decimals), _decimal(right, right.digits, right.decimals))
-    return Typed(node, Kind.MONEY, digits, decimals)
+    node = operator_chain(exp.Mul, _as_decimal(left, widened, left.decimals), _as_decimal(right, right.digits, right.decimals))
+    return TypedNode(node, Kind.MONEY, digits, decimals)
 
 
-def _common_digits(items: Sequence[Typed]) -> tuple[int, int]:
+def _common_digits(items: Sequence[TypedNode]) -> tuple[int, int]:
     decimals = max(item.decimals for item in items)
     digits = max(item.digits - item.decimals for item in items) + decimals
     _require_room(digits)
@@ -113,10 +113,10 @@ def _require_room(digits: int) -> None:
         raise OverflowError
 
 
-def _double(item: Typed) -> exp.Expression:
+def _as_double(item: TypedNode) -> exp.Expression:
     return item.node if item.kind is Kind.NUMBER else exp.cast(item.node, "double")
 
 
-def _decimal(item: Typed, digits: int, decimals: int) -> exp.Expression:
+def _as_decimal(item: TypedNode, digits: int, decimals: int) -> exp.Expression:
     is_so_declared = isinstance(item.node, exp.Column) and item.kind is Kind.MONEY and (item.digits, item.decimals) == (digits, decimals)
     return item.node if is_so_declared else exp.cast(item.node, f"decimal({digits}, {decimals})")

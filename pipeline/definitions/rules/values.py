@@ -19,47 +19,47 @@ def rule_value(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
     Exact numbers are int or Fraction.
     """
     if isinstance(rule, exp.Connector):
-        return _connected(rule, row)
+        return _connector_value(rule, row)
     leaf = _LEAVES.get(type(rule))
     if leaf is not None:
         return leaf(rule, row)
     if isinstance(rule, exp.In):
-        return _any(_of_two(operator.eq, rule_value(rule.this, row), rule_value(choice, row)) for choice in rule.expressions)
-    return _of_two(_OPERATORS[type(rule)], rule_value(rule.this, row), rule_value(rule.expression, row))
+        return _any_of(_unless_unknown(operator.eq, rule_value(rule.this, row), rule_value(choice, row)) for choice in rule.expressions)
+    return _unless_unknown(_OPERATORS[type(rule)], rule_value(rule.this, row), rule_value(rule.expression, row))
 
 
-def _connected(rule: exp.Connector, row: Mapping[str, Value]) -> Value:
+def _connector_value(rule: exp.Connector, row: Mapping[str, Value]) -> Value:
     parts = [rule_value(part, row) for part in rule.flatten(unnest=False)]
     if isinstance(rule, exp.Or):
-        return _any(parts)
-    opposite = _any(_not(part) for part in parts)
-    return _not(opposite)
+        return _any_of(parts)
+    opposite = _any_of(_negation(part) for part in parts)
+    return _negation(opposite)
 
 
-def _any(parts: Iterable[Value]) -> Value:
+def _any_of(parts: Iterable[Value]) -> Value:
     values = set(parts)
     return True if True in values else None if None in values else False
 
 
-def _not(value: Value) -> Value:
+def _negation(value: Value) -> Value:
     return None if value is None else not value
 
 
-def _of_two(operation: Callable[[Any, Any], Value], left: Value, right: Value) -> Value:
+def _unless_unknown(operation: Callable[[Any, Any], Value], left: Value, right: Value) -> Value:
     return None if left is None or right is None else operation(left, right)
 
 
-def _literal(rule: exp.Expr, _row: Mapping[str, Value]) -> Value:
+def _literal_value(rule: exp.Expr, _row: Mapping[str, Value]) -> Value:
     if rule.is_string:
         return rule.name
     return Fraction(rule.name) if "." in rule.name else int(rule.name)
 
 
 def _negative(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
-    return _of_two(operator.sub, 0, rule_value(rule.this, row))
+    return _unless_unknown(operator.sub, 0, rule_value(rule.this, row))
 
 
-def _cast(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
+def _cast_value(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
     value: Any = rule_value(rule.this, row)
     kind = rule.args["to"].this
     if value is None or kind is exp.DType.DECIMAL:
@@ -71,13 +71,13 @@ def _cast(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
 
 _LEAVES: Mapping[type[exp.Expr], Callable[[Any, Mapping[str, Value]], Value]] = {
     exp.Column: lambda rule, row: row[rule.name],
-    exp.Literal: _literal,
+    exp.Literal: _literal_value,
     exp.Boolean: lambda rule, _row: bool(rule.this),
     exp.Paren: lambda rule, row: rule_value(rule.this, row),
-    exp.Not: lambda rule, row: _not(rule_value(rule.this, row)),
+    exp.Not: lambda rule, row: _negation(rule_value(rule.this, row)),
     exp.Is: lambda rule, row: rule_value(rule.this, row) is None,
     exp.Neg: _negative,
-    exp.Cast: _cast,
+    exp.Cast: _cast_value,
 }
 _OPERATORS: Mapping[type[exp.Expr], Callable[[Any, Any], Value]] = {
     exp.EQ: operator.eq,

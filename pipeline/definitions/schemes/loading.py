@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.definitions.company import LEVELS, Attribute, Company
 from pipeline.definitions.fields import Definition, Section, require_identifier
-from pipeline.definitions.proofs import Domains, Rule, require_proven
+from pipeline.definitions.proofs import Domains, SegmentRule, require_proven
 from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule, require_parameters
 from pipeline.definitions.schemes.references import SUFFIX, in_order, references
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
@@ -200,7 +200,7 @@ def _proven(loaded: _Loaded, scheme: Scheme, vocabulary: Vocabulary, place: Plac
     segments = {f"{other.name}{SUFFIX}": [segment.id for segment in other.segments] for other in closed}
     always = frozenset(f"{name}{SUFFIX}" for name in scheme.clusters)
     places = places_of(place.definition, len(scheme.segments))
-    rules = [Rule(segment.id, eligibility(segment), where) for segment, where in zip(scheme.segments, places, strict=True)]
+    rules = [SegmentRule(segment.id, eligibility(segment), where) for segment, where in zip(scheme.segments, places, strict=True)]
     is_ordered = scheme.decision == "first_match"
     domains = Domains(vocabulary.names, segments, always)
     return replace(scheme, proof=require_proven(rules, domains, where=str(scheme.file), is_ordered=is_ordered))

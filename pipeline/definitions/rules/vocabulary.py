@@ -1,0 +1,39 @@
+"""What a rule may name, and what a check of one of its nodes needs beside that node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from pipeline.definitions.rules.parameters import Parameter
+from pipeline.definitions.rules.text import LANGUAGE, RuleText, text_position
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What rules may name: columns by kind, parameters, and the segments of other schemes.
+
+    `segments` holds for a column such as `rfm.segment` what may be compared with it, and the id that each stands for; `clusters` has
+    the columns that are compared with ids of clusters.
+    """
+
+    names: Mapping[str, Kind]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    segments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    clusters: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """The text that a node comes from, so that an error can point into it, and the words the rule may use."""
+
+    text: RuleText
+    vocabulary: Vocabulary
+
+    def error_at(self, node: exp.Expr, what: str, todo: str = LANGUAGE) -> ConfigError:
+        """Return the error that points at the beginning of `node` in the text."""
+        return self.text.error_at(text_position(node), what, todo)
