@@ -20,7 +20,7 @@ from pipeline.definitions.schemes import load_schemes, membership_statement
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
 from pipeline.reporting.plan.plan import plan_of
-from pipeline.segmentation.memberships import compute_segments
+from pipeline.segmentation.memberships import write_memberships
 
 PLAN_BAR = 1.3
 BEFORE, AFTER = "r_score = 5 AND fm_score >= 4", "r_score = 5 AND fm_score >= 5"
@@ -75,7 +75,7 @@ def _make_live(root: Path, customers: int) -> None:
     lake, company = Lake(root / "lake"), load_company(root / "shop")
     _write_features(lake, customers)
     with engine(lake) as opened:
-        compute_segments(company_of_night(lake, company, LAST_DAY, LAST_DAY), lake, opened, LAST_DAY)
+        write_memberships(company_of_night(lake, company, LAST_DAY, LAST_DAY), lake, opened, LAST_DAY)
     _point_to(lake, LAST_DAY)
 
 

@@ -24,7 +24,7 @@ from pipeline.lake.engines import Engine, Parameter, columns_of, empty_select
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Table
 from pipeline.publication.gates.table_checks import check_tables
-from pipeline.segmentation.memberships import compute_segments
+from pipeline.segmentation.memberships import write_memberships
 
 BAR = 1.1
 
@@ -130,7 +130,7 @@ def run_bare(statements: Sequence[str]) -> None:
 def _compute(lake: Lake, chosen: Engine, day: date) -> None:
     compute_rollups(lake, chosen, day)
     compute_features(company(), lake, chosen, day)
-    compute_segments(company(), lake, chosen, day)
+    write_memberships(company(), lake, chosen, day)
 
 
 def _view(table: Table, paths: Sequence[Path]) -> str:

@@ -92,18 +92,18 @@ def segment(night: Night) -> None:
     """
     from pipeline.models.measure_drift import keep_drifts
     from pipeline.models.predict import keep_predictions
-    from pipeline.segmentation.intervals import keep_intervals
-    from pipeline.segmentation.memberships import compute_segments
-    from pipeline.segmentation.moves import keep_moves
+    from pipeline.segmentation.intervals import write_intervals
+    from pipeline.segmentation.memberships import write_memberships
+    from pipeline.segmentation.moves import write_moves
 
     with hold_night(night) as company, night.deployment.engine() as engine:
-        compute_segments(company, night.lake, engine, night.day, known=night.known_on)
+        write_memberships(company, night.lake, engine, night.day, known=night.known_on)
         keep_predictions(company, night.lake, engine, night.day, known=night.known_on)
         if not night.is_restatement:
             keep_drifts(company, night.lake, engine, night.day)
-        keep_intervals(night.lake, engine, night.day, known=night.known_on)
+        write_intervals(night.lake, engine, night.day, known=night.known_on)
         if not night.is_restatement:
-            keep_moves(company, night.lake, engine, night.day)
+            write_moves(company, night.lake, engine, night.day)
 
 
 def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_reason: str = "") -> None:

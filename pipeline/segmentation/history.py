@@ -1,6 +1,11 @@
-"""What was known of a day: which stored partition tells who was in which segment then, as known on a later day.
+"""What was known of a day: which stored partition says who was in which segment then, as known on a later day.
 
-What a night says holds until the next stored night. A night restated later is told by the newest restatement known by then.
+What a night says holds until the next stored night. A night may be restated, such as by a backfill with corrected data; then
+the newest restatement counts that was known by the day in question. With nights of 1 and 3 March, and the 1st restated on the 9th:
+
+    2 March                     the night of 1 March, as the 9th knows it
+    2 March, as known on the 5th   the night of 1 March, as it was computed then
+    4 March                     the night of 3 March
 """
 
 from __future__ import annotations
@@ -25,104 +30,105 @@ TODO = "Choose a day that a night tells of, or run the night: segments run --day
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """The stored night that tells what was so `on` a day: `day` as night `known` knows it.
+class NightAsKnown:
+    """The stored night that says what was so on `requested_day`: the night of `day`, as night `known` knows it.
 
-    `asked_known` is the day as known on which it was asked for; None for as known now.
+    `requested_known` is the day whose knowledge was requested; None for what is known now.
     """
 
     lake: Lake
-    on: date
-    asked_known: date | None
+    requested_day: date
+    requested_known: date | None
     day: date
     known: date
 
     @property
     def memberships(self) -> Path:
-        """Return where its memberships are."""
+        """The file of its memberships."""
         return self.lake.path(CUSTOMER_SEGMENTS, day=self.day, known=self.known)
 
     @property
-    def words(self) -> str:
-        """Return for people which night tells."""
-        night = "that night" if self.day == self.on else f"the night of {self.day}, the last before it,"
+    def source_words(self) -> str:
+        """Which night says so, for people, such as `as that night said`."""
+        night = "that night" if self.day == self.requested_day else f"the night of {self.day}, the last before it,"
         return f"as {night} said" if self.known == self.day else f"as {self.known} knows {night}".rstrip(",")
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class SchemeNames:
     """What schemes and segments were called when a night was computed: titles by scheme and segment, in their order."""
 
-    telling: Telling
+    night: NightAsKnown
     titles: dict[str, dict[str, str]]
 
-    def scheme(self, name: str) -> str:
+    def scheme_named(self, name: str) -> str:
         """Return the scheme called `name`; raises ConfigError with the nearest where there is none."""
-        return _chosen("scheme", name, {scheme: scheme for scheme in self.titles})
+        return _key_of_name("scheme", name, {scheme: scheme for scheme in self.titles})
 
-    def segment(self, scheme: str, name: str) -> str:
+    def segment_named(self, scheme: str, name: str) -> str:
         """Return the segment of `scheme` that has the id or title `name`, in any case; raises ConfigError where there is none."""
         if not scheme:
             raise ConfigError("a segment belongs to a scheme", where="--segment", todo=f"Add --scheme, one of {', '.join(self.titles)}.")
-        return _chosen("segment", name, self.titles[scheme])
+        return _key_of_name("segment", name, self.titles[scheme])
 
 
-def restatements(lake: Lake) -> list[Version]:
-    """Return the nights that were restated and the nights that know them so, in order."""
-    found = lake.list_addresses(addresses.restatements(CUSTOMER_SEGMENTS))
-    return [Version(addresses.date_in(each, "day"), addresses.date_in(each, "known")) for each in found]
+def restated_nights(lake: Lake) -> list[Version]:
+    """Return every restated night with the night that knows it so, in order."""
+    listed = lake.list_addresses(addresses.restatements(CUSTOMER_SEGMENTS))
+    return [Version(addresses.date_in(each, "day"), addresses.date_in(each, "known")) for each in listed]
 
 
-def told_names(lake: Lake, on: date | None, known: date | None) -> Names:
-    """Return the names that were valid `on` a day, by default the last night's; see `telling`."""
-    nights = [night for night in lake.nights(CUSTOMER_SEGMENTS) if known is None or night <= known]
-    told = telling(lake, on or max(nights, default=known or date.min), known)
-    rows = lake.read(SEGMENT_PROFILES, day=told.day, known=told.known).sort_by([("scheme", "ascending"), ("position", "ascending")])
+def scheme_names_on(lake: Lake, day: date | None, known: date | None) -> SchemeNames:
+    """Return the names that schemes and segments had on `day`, by default on the last night; see `night_as_known`."""
+    nights = [stored for stored in lake.nights(CUSTOMER_SEGMENTS) if known is None or stored <= known]
+    night = night_as_known(lake, day or max(nights, default=known or date.min), known)
+    rows = lake.read(SEGMENT_PROFILES, day=night.day, known=night.known).sort_by([("scheme", "ascending"), ("position", "ascending")])
     titles: dict[str, dict[str, str]] = {}
     for row in rows.select(["scheme", "segment", "title"]).to_pylist():
         titles.setdefault(row["scheme"], {})[row["segment"]] = row["title"]
-    return Names(told, titles)
+    return SchemeNames(night, titles)
 
 
-def telling(lake: Lake, on: date, known: date | None = None) -> Telling:
-    """Return the night that tells of day `on`, as known on `known`; without it, as known now.
+def night_as_known(lake: Lake, requested: date, known: date | None = None) -> NightAsKnown:
+    """Return the night that says what was so on day `requested`, as known on `known`; without it, as known now.
 
-    Raises ConfigError where no stored night tells of that day, or where nobody could know of it yet.
+    Raises ConfigError where no stored night reaches to that day, or where nobody could know of it yet.
     """
-    if known is not None and known < on:
-        raise ConfigError(f"nobody knew of {on} on {known}", where="--known", todo=f"Choose {on} or a later day.")
-    known_by_then = [version for version in restatements(lake) if known is None or version.known <= known]
+    if known is not None and known < requested:
+        raise ConfigError(f"nobody knew of {requested} on {known}", where="--known", todo=f"Choose {requested} or a later day.")
+    known_by_then = [version for version in restated_nights(lake) if known is None or version.known <= known]
     days = {*lake.nights(CUSTOMER_SEGMENTS), *(version.day for version in known_by_then)}
     if not days:
         raise ConfigError("nothing is stored that tells who was in which segment", where=lake.where(), todo=TODO)
-    if not min(days) <= on <= max(days):
-        raise ConfigError(f"no night tells of {on}: they reach from {min(days)} to {max(days)}", where=lake.where(), todo=TODO)
-    day = max(each for each in days if each <= on)
-    return Telling(lake, on, known, day, max([version.known for version in known_by_then if version.day == day], default=day))
+    if not min(days) <= requested <= max(days):
+        raise ConfigError(f"no night tells of {requested}: they reach from {min(days)} to {max(days)}", where=lake.where(), todo=TODO)
+    day = max(each for each in days if each <= requested)
+    return NightAsKnown(lake, requested, known, day, max([version.known for version in known_by_then if version.day == day], default=day))
 
 
-def _chosen(what: str, name: str, titles: dict[str, str]) -> str:
-    words = {title.casefold(): key for key, title in titles.items()} | {key: key for key in titles}
-    if name.casefold() not in words:
-        hint = did_you_mean(name.casefold(), words)
+def _key_of_name(what: str, name: str, titles: dict[str, str]) -> str:
+    # Ids come last, so that a title which reads like another segment's id cannot hide that one.
+    keys = {title.casefold(): key for key, title in titles.items()} | {key: key for key in titles}
+    if name.casefold() not in keys:
+        hint = did_you_mean(name.casefold(), keys)
         raise ConfigError(f"there is no {what} `{name}`{hint}", where=f"--{what}", todo=f"Choose one of {', '.join(titles)}.")
-    return words[name.casefold()]
+    return keys[name.casefold()]
 
 
-def members(engine: Engine, told: Telling, scheme: str, segment: str, limit: int) -> pa.RecordBatchReader:
+def segment_members(engine: Engine, night: NightAsKnown, scheme: str, segment: str, limit: int) -> pa.RecordBatchReader:
     """Return the first `customer_id`s of those in a segment, in order."""
-    engine.register(CUSTOMER_SEGMENTS, [told.memberships])
+    engine.register(CUSTOMER_SEGMENTS, [night.memberships])
     return engine.run(statement("segment_members"), {"scheme": scheme, "segment": segment, "limit": limit})
 
 
-def segment_sizes(engine: Engine, told: Telling) -> dict[tuple[str, str], int]:
+def segment_sizes(engine: Engine, night: NightAsKnown) -> dict[tuple[str, str], int]:
     """Return how many customers were in each segment, by scheme and segment; empty ones are left out."""
-    engine.register(CUSTOMER_SEGMENTS, [told.memberships])
+    engine.register(CUSTOMER_SEGMENTS, [night.memberships])
     rows = engine.run(statement("segment_sizes"), {}).read_all().to_pylist()
     return {(row["scheme"], row["segment"]): row["customer_count"] for row in rows}
 
 
-def intervals_of(lake: Lake, engine: Engine, customer_id: str) -> list[dict[str, object]]:
+def customer_intervals(lake: Lake, engine: Engine, customer_id: str) -> list[dict[str, object]]:
     """Return the rows of CUSTOMER_SEGMENT_INTERVALS of one customer, by scheme and day."""
     versions = lake.versions(CUSTOMER_SEGMENT_INTERVALS)
     with reading_intervals(lake):
@@ -133,7 +139,7 @@ def intervals_of(lake: Lake, engine: Engine, customer_id: str) -> list[dict[str,
 
 @contextmanager
 def reading_intervals(lake: Lake) -> Iterator[None]:
-    """Tell of a damaged interval table how to mend it: it is made of all nights, so that no single one can."""
+    """Raise DataError with the way to mend a damaged interval table: all nights make it, so running one again does not."""
     folder = lake.local(addresses.partitions(CUSTOMER_SEGMENT_INTERVALS))
     try:
         yield

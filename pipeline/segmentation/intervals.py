@@ -1,11 +1,13 @@
 """Who was in which segment from when to when, and since when that is known: kept up to date by every night.
 
-    tables/customer_segment_intervals/day=D/known=D             what night D ended; its footer says which memberships it told
-    tables/customer_segment_intervals/day=9999-12-31/known=...  what no stored night ended
+    tables/customer_segment_intervals/day=D/known=D             intervals that night D ended; its footer names the memberships they follow
+    tables/customer_segment_intervals/day=9999-12-31/known=...  intervals that no stored night ended: they are open
     tables/customer_segment_intervals/day=D/known=K             where night K knows D otherwise than was known before
 
 The rows depend on the stored nights alone, in whatever order those came. A night that is simply the next one reads and
-writes the open rows and its own; one in between also moves the ends and beginnings that meet there.
+writes the open rows and its own. One that comes later but lies in between, such as in a backfill, cuts intervals in two, and moves
+the ends and beginnings that meet there: with nights 1 and 5 stored, Ann is in A from 1 to 5, then in B. Night 3 comes and has
+her in B: A now ends on 3, and B begins there.
 """
 
 from __future__ import annotations
@@ -27,28 +29,28 @@ from pipeline.lake.parquet import cut_by_version
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
 from pipeline.lake.transaction import appearing_together, finish
-from pipeline.segmentation.history import reading_intervals, restatements
+from pipeline.segmentation.history import reading_intervals, restated_nights
 
 log = logging.getLogger("pipeline.segmentation.intervals")
 TABLE = CUSTOMER_SEGMENT_INTERVALS
 OPEN = date.max
-TOLD = "memberships"
+MEMBERSHIPS_DIGEST = "memberships"
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
-    """The nights whose memberships are stored, those that the intervals tell, and what was restated."""
+class StoredNights:
+    """The nights whose memberships are stored, those that the intervals already include, and what was restated."""
 
     stored: Sequence[date]
-    told: Sequence[date]
+    included: Sequence[date]
     restated: Sequence[Version]
 
-    def next_told(self, day: date) -> date:
-        """Return the first later night that the intervals tell."""
-        return min((later for later in self.told if later > day), default=OPEN)
+    def next_included(self, day: date) -> date:
+        """Return the first later night that the intervals include."""
+        return min((later for later in self.included if later > day), default=OPEN)
 
-    def meeting(self, day: date) -> list[Version]:
-        """Return the restatements whose rows depend on whether `day` is told, and on what it says."""
+    def restated_around(self, day: date) -> list[Version]:
+        """Return the restatements whose rows depend on whether `day` is included, and on what it says."""
         first = max((earlier for earlier in self.stored if earlier < day), default=date.min)
         last = min((later for later in self.stored if later > day), default=OPEN)
         return [version for version in self.restated if first <= version.day < last]
@@ -59,97 +61,96 @@ class Days:
         return min((later for later in (*self.stored, *known) if later > restated.day), default=OPEN)
 
     def known_before(self, restated: Version) -> Version | None:
-        """Return what told of the day before it was restated so, if anything did."""
+        """Return the night that said what was so on the day before it was restated, if there was one."""
         nights = [Version(night, night) for night in self.stored]
-        told = [version for version in (*nights, *self.restated) if version.day <= restated.day and version.known < restated.known]
-        return max(told, default=None)
+        earlier = [version for version in (*nights, *self.restated) if version.day <= restated.day and version.known < restated.known]
+        return max(earlier, default=None)
 
 
-def keep_intervals(lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
-    """Let CUSTOMER_SEGMENT_INTERVALS tell the stored memberships of `day`, as night `known` knows it.
+def write_intervals(lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+    """Bring CUSTOMER_SEGMENT_INTERVALS up to date with the stored memberships of `day`, as night `known` knows it.
 
-    Stored nights that it does not tell yet are told first. Nothing is written where it tells the night already.
+    Stored nights that it does not include yet are included first. Nothing is written where it includes the night already.
     """
     is_restated = known not in (None, day)
     with lake.lock("intervals"), reading_intervals(lake):
         finish(lake, TABLE.name)
-        days = _days(lake)
-        for night in sorted({*days.stored}.difference(days.told) | (set() if is_restated else {day})):
-            _tell(lake, engine, night)
+        days = _stored_nights(lake)
+        # A night may have stopped after its memberships, before its intervals: it is made up for here.
+        for night in sorted({*days.stored}.difference(days.included) | (set() if is_restated else {day})):
+            _write_night(lake, engine, night)
         if is_restated:
             with appearing_together(lake, TABLE.name) as folder:
-                _tell_restated(lake, engine, day, _days(lake), folder)
+                _write_restatements(lake, engine, day, _stored_nights(lake), folder)
 
 
-def _days(lake: Lake) -> Days:
-    told = [version.day for version in lake.versions(TABLE) if version.day == version.known != OPEN]
-    return Days(lake.nights(CUSTOMER_SEGMENTS), told, restatements(lake))
+def _stored_nights(lake: Lake) -> StoredNights:
+    included = [version.day for version in lake.versions(TABLE) if version.day == version.known != OPEN]
+    return StoredNights(lake.nights(CUSTOMER_SEGMENTS), included, restated_nights(lake))
 
 
-def _tell(lake: Lake, engine: Engine, night: date) -> None:
-    facts = {TOLD: _file_digest(lake.path(CUSTOMER_SEGMENTS, day=night))}
-    if _facts(lake, night) == facts:
+def _write_night(lake: Lake, engine: Engine, night: date) -> None:
+    path = lake.path(CUSTOMER_SEGMENTS, day=night)
+    with reading(CUSTOMER_SEGMENTS.name, path), path.open("rb") as file:
+        facts = {MEMBERSHIPS_DIGEST: file_digest(file, "sha256").hexdigest()}
+    if _included_memberships(lake, night) == facts:
         return
-    days = _days(lake)
+    days = _stored_nights(lake)
     with appearing_together(lake, TABLE.name) as folder:
         for end, rows in _rows_by_end(lake, engine, night, days):
-            _write(lake, folder, Version(end, end), rows, facts if end == night else _facts(lake, end))
-        _tell_restated(lake, engine, night, days, folder)
+            _write_partition(lake, folder, Version(end, end), rows, facts if end == night else _included_memberships(lake, end))
+        _write_restatements(lake, engine, night, days, folder)
     log.info("%s: tells %s", TABLE.name, night)
 
 
-def _rows_by_end(lake: Lake, engine: Engine, night: date, days: Days) -> Iterator[tuple[date, Iterable[pa.RecordBatch]]]:
-    """Yield the partitions that change once `night` is told, with their rows, one at a time; the open ones come as a stream."""
-    ends = [day for day in (*days.told, OPEN) if day >= night and lake.has(TABLE, day=day, known=day)]
-    engine.register(replace(TABLE, name="told"), [_path(lake, end) for end in ends])
+def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) -> Iterator[tuple[date, Iterable[pa.RecordBatch]]]:
+    """Yield the partitions that change once `night` is included, with their rows, one at a time; the open ones come as a stream."""
+    ends = [day for day in (*days.included, OPEN) if day >= night and lake.has(TABLE, day=day, known=day)]
+    engine.register(replace(TABLE, name="told"), [_interval_path(lake, end) for end in ends])
     engine.register(replace(CUSTOMER_SEGMENTS, name="night"), [lake.path(CUSTOMER_SEGMENTS, day=night)])
-    parameters = {"day": night, "next_day": days.next_told(night), "open": OPEN}
-    last = max([night, *days.told])
+    parameters = {"day": night, "next_day": days.next_included(night), "open": OPEN}
+    last = max([night, *days.included])
     closed = engine.run(statement(TABLE.name), {**parameters, "first_end": night, "last_end": last})
+    # A partition whose rows all went elsewhere yields none, and yet has to be emptied.
     missing = {night, *ends} - {OPEN}
     for version, rows in cut_by_version(closed):
         missing.discard(version.day)
-        if version.day == night or not _is_stored(lake, version.day, rows):
+        if version.day == night or not _is_partition_unchanged(lake, version.day, rows):
             yield version.day, rows
     for end in missing:
-        if end == night or not _is_stored(lake, end, []):
+        if end == night or not _is_partition_unchanged(lake, end, []):
             yield end, []
     yield OPEN, engine.run(statement(TABLE.name), {**parameters, "first_end": OPEN, "last_end": OPEN})
 
 
-def _is_stored(lake: Lake, end: date, rows: Iterable[pa.RecordBatch]) -> bool:
+def _is_partition_unchanged(lake: Lake, end: date, rows: Iterable[pa.RecordBatch]) -> bool:
     tables = [pa.table(batch.select(TABLE.schema.names)) for batch in rows]
     return bool(pa.concat_tables([TABLE.schema.empty_table(), *tables]).equals(lake.read(TABLE, day=end, known=end)))
 
 
-def _tell_restated(lake: Lake, engine: Engine, day: date, days: Days, folder: Path) -> None:
-    """Write where each restatement that meets `day` differs from what was known before it."""
-    for version in days.meeting(day):
+def _write_restatements(lake: Lake, engine: Engine, day: date, days: StoredNights, folder: Path) -> None:
+    """Write where each restatement around `day` differs from what was known before it."""
+    for version in days.restated_around(day):
         before = days.known_before(version)
-        engine.register(replace(CUSTOMER_SEGMENTS, name="before"), [_memberships(lake, before)] if before else [])
-        engine.register(replace(CUSTOMER_SEGMENTS, name="restated"), [_memberships(lake, version)])
+        engine.register(replace(CUSTOMER_SEGMENTS, name="before"), [_membership_path(lake, before)] if before else [])
+        engine.register(replace(CUSTOMER_SEGMENTS, name="restated"), [_membership_path(lake, version)])
         parameters = {"day": version.day, "known": version.known, "next_day": days.next_known(version), "open": OPEN}
-        _write(lake, folder, version, engine.run(statement("restated_segment_intervals"), parameters), {})
+        _write_partition(lake, folder, version, engine.run(statement("restated_segment_intervals"), parameters), {})
 
 
-def _write(lake: Lake, folder: Path, version: Version, rows: Iterable[pa.RecordBatch], facts: Mapping[str, str]) -> None:
+def _write_partition(lake: Lake, folder: Path, version: Version, rows: Iterable[pa.RecordBatch], facts: Mapping[str, str]) -> None:
     manifest = {"table": TABLE.name, "day": version.day, "known": version.known, **facts}
     lake.write_file(TABLE.schema, rows, folder / addresses.partition(TABLE, day=version.day, known=version.known), manifest)
 
 
-def _memberships(lake: Lake, version: Version) -> Path:
+def _membership_path(lake: Lake, version: Version) -> Path:
     return lake.path(CUSTOMER_SEGMENTS, day=version.day, known=version.known)
 
 
-def _path(lake: Lake, day: date) -> Path:
+def _interval_path(lake: Lake, day: date) -> Path:
     return lake.path(TABLE, day=day, known=day)
 
 
-def _facts(lake: Lake, day: date) -> dict[str, str]:
-    """Return which memberships of night `day` are told, if any."""
-    return {name: value for name, value in stored_facts(lake, _path(lake, day)).items() if name == TOLD}
-
-
-def _file_digest(path: Path) -> str:
-    with reading(CUSTOMER_SEGMENTS.name, path), path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def _included_memberships(lake: Lake, day: date) -> dict[str, str]:
+    """Return the digest of the memberships of night `day` that the intervals include, by its name in the footer; empty where none are."""
+    return {name: value for name, value in stored_facts(lake, _interval_path(lake, day)).items() if name == MEMBERSHIPS_DIGEST}

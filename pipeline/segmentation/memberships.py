@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
@@ -29,22 +28,14 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
-from pipeline.models.clusters import (
-    ClusterModel,
-    NotFitted,
-    assignment_statement,
-    assignments,
-    fit,
-    to_json,
-)
-from pipeline.models.refits.model_store import note_unfitted, stored_model, stored_models, unfitted_nights
-from pipeline.models.sample import sampled_customers
+from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, assignments
+from pipeline.models.refits.first_model import model_for_night, valid_or_first_model
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
 log = logging.getLogger("pipeline.segmentation.memberships")
 
 
-def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
     """Write the segment of every customer in every scheme, and the profile of every segment.
 
     `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
@@ -56,43 +47,42 @@ def compute_segments(company: Company, lake: Lake, engine: Engine, day: date, *,
         log.warning("%s: not computed: %s", name, reason)
     features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
+    # A refit may be promoted meanwhile: all schemes of a night go by the models of one moment.
     with lake.lock("models"):
-        models = [(scheme, _model(lake, engine, scheme, day)) for scheme in load_cluster_schemes(company)]
+        models = [(scheme, model_for_night(lake, engine, scheme, day)) for scheme in load_cluster_schemes(company)]
     schemes = with_assignments(loaded.schemes, assignments(models))
-    query = _memberships(schemes, models)
+    query = _memberships_statement(schemes, models)
     manifest = {
         "statement": digest(query),
-        "schemes": _digests(schemes, models),
+        "schemes": _scheme_digests(schemes, models),
         "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)]),
         "features": content_digest(features),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
     }
-    _report_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known), manifest)
+    _warn_of_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known), manifest)
     rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known=known, manifest=manifest)
     log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(schemes) + len(models))
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
-    profiles = profiles_statement(schemes, models)
-    profiled = engine.run(profiles, {}).read_all()
-    facts = {**manifest, "statement": digest(profiles)}
-    lake.write(SEGMENT_PROFILES, profiled.to_batches(), day=day, known=known, manifest=facts)
-    strategies = strategy_rows(schemes, _told(profiled), company.language, [scheme for scheme, _ in models])
+    profiles_query = profiles_statement(schemes, models)
+    profiles = engine.run(profiles_query, {}).read_all()
+    profiles_manifest = {**manifest, "statement": digest(profiles_query)}
+    lake.write(SEGMENT_PROFILES, profiles.to_batches(), day=day, known=known, manifest=profiles_manifest)
+    # What a segment is called follows from the profiles, as segments that are values have no name in any definition.
+    titles = [(row["scheme"], row["segment"], row["title"]) for row in profiles.select(["scheme", "segment", "title"]).to_pylist()]
+    strategies = strategy_rows(schemes, titles, company.language, [scheme for scheme, _ in models])
     lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known=known, manifest={"definitions": manifest["definitions"]})
 
 
-def _told(profiles: pa.Table) -> list[tuple[str, str, str]]:
-    return [(row["scheme"], row["segment"], row["title"]) for row in profiles.select(["scheme", "segment", "title"]).to_pylist()]
-
-
-def _report_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) -> None:
-    """Say so where what is stored was computed with the same definitions and models, but by another statement."""
+def _warn_of_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) -> None:
+    """Log a warning where the stored memberships were computed with the same definitions and models, but by another statement."""
     stored = stored_facts(lake, path) if path.exists() else manifest
     is_alike = all(stored.get(name) == manifest[name] for name in ("definitions", "models"))
     if is_alike and stored.get("statement") != manifest["statement"]:
         log.warning("%s was computed by another version of this program: what is computed now may differ", path.parent.name)
 
 
-def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Query:
+def _memberships_statement(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Query:
     parts = [segments_statement(schemes), *(assignment_statement(scheme, model) for scheme, model in models)]
     united: exp.Query = parts[0]
     for part in parts[1:]:
@@ -101,23 +91,11 @@ def _memberships(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme
     return exp.select(*columns).from_(united.subquery("memberships", copy=False), copy=False).order_by("customer_id", "scheme", copy=False)
 
 
-def _digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:
+def _scheme_digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:
     """Return a digest of each scheme's definition and model, so that a night can tell which of them changed."""
     by_name = {scheme.name: scheme for scheme in schemes}
     by_rules = {scheme.name: digest(membership_statement(scheme, by_name)) for scheme in schemes}
     return by_rules | {scheme.name: digest(assignment_statement(scheme, model)) for scheme, model in models}
-
-
-def _model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
-    """Return the model that the night goes by, kept where it is the first one."""
-    model = _valid_model(lake, engine, scheme, day)
-    if isinstance(model, NotFitted):
-        log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
-        note_unfitted(lake, scheme.name, day)
-    elif not stored_models(lake, scheme.name):
-        lake.write_text(addresses.model(scheme.name, day), to_json(model))
-        log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
-    return model
 
 
 def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
@@ -127,16 +105,5 @@ def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, s
     """
     named = clusters_looked_at(schemes)
     clusters = [scheme for scheme in load_cluster_schemes(company) if scheme.name in named] if named else []
-    models = [(scheme, _valid_model(lake, engine, scheme, day)) for scheme in clusters]
+    models = [(scheme, valid_or_first_model(lake, engine, scheme, day)) for scheme in clusters]
     return with_assignments(schemes, assignments(models))
-
-
-def _valid_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
-    """Return the model valid on `day`, where there is none a fitted one; a night before the first uses that one, unless it had none."""
-    stored = stored_models(lake, scheme.name)
-    valid = [night for night in stored if night <= day.isoformat()][-1:] or stored[:1]
-    if valid and not (valid[0] > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
-        return stored_model(lake, scheme.name, valid[0])
-    sample = sampled_customers(engine, scheme)
-    model = fit(sample.features, scheme, day=day, customer_count=sample.customer_count)
-    return stored_model(lake, scheme.name, valid[0]) if valid and not isinstance(model, NotFitted) else model

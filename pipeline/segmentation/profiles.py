@@ -1,4 +1,8 @@
-"""What is told of every segment a customer can be in: a statement for size and character, rows for what to do about it."""
+"""What every segment is like, and what to do about it: a statement for its size and character, rows for its strategy.
+
+Segments come from three places: rules define them, a cluster model finds them, or the values of an attribute are themselves segments
+(`region`: north, south). Only customers show the third kind, so that they are read from the night's memberships.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ def profiles_statement(schemes: Sequence[Scheme], models: Models) -> exp.Query:
     rows = exp.values(_defined_segments(schemes, models), alias="defined", columns=columns)
     defined: exp.Query = exp.select("*").from_(rows)
     if any(scheme.kind == "values" for scheme in schemes):
-        defined = exp.union(defined, _values([scheme for scheme in schemes if scheme.kind == "values"]), distinct=False)
+        defined = exp.union(defined, _value_segments([scheme for scheme in schemes if scheme.kind == "values"]), distinct=False)
     query = statement(SEGMENT_PROFILES.name).copy()
     for table in query.find_all(exp.Table):
         if table.name == "defined_segments":
@@ -44,51 +48,49 @@ def strategy_rows(
     by_name = {scheme.name: scheme for scheme in schemes}
     clustered = {scheme.name: scheme for scheme in clusters}
     languages = {language}.union(*(scheme.languages for scheme in schemes), *(scheme.languages for scheme in clusters))
-    rows = [
-        _card(by_name[name], segment, title, each) if name in by_name else _clustered(clustered.get(name), name, segment, title, each)
-        for name, segment, title in segments
-        for each in languages
-    ]
+    rows = []
+    for name, segment, title in segments:
+        for each in languages:
+            if name in by_name:
+                rows.append(_strategy_row(by_name[name], segment, title, each))
+            else:
+                features = clustered[name].features if name in clustered else ()
+                rows.append(_title_row(name, segment, each, translated_title(title, features, each)))
     return pa.Table.from_pylist(
         sorted(rows, key=lambda row: [row[name] for name in SEGMENT_STRATEGIES.key]), schema=SEGMENT_STRATEGIES.schema
     )
 
 
-def _card(scheme: Scheme, value: str, title: str, language: str) -> dict[str, object]:
+def _strategy_row(scheme: Scheme, value: str, title: str, language: str) -> dict[str, object]:
     """Return what a segment, such as a value that no definition names, is called in `language`, and its card where there is one."""
     segment = next((segment for segment in scheme.segments if segment.id == value), Segment(value, title, ""))
-    named = _named(scheme.name, value, language, segment.titles.get(language, segment.title))
+    named = _title_row(scheme.name, value, language, segment.titles.get(language, segment.title))
     strategy = segment.strategy or scheme.strategy
     if strategy is None:
         return named
     return {**named, **strategy.texts(language), "priority": strategy.priority, "budget_share": strategy.budget_share}
 
 
-def _clustered(scheme: ClusterScheme | None, name: str, cluster: str, title: str, language: str) -> dict[str, object]:
-    return _named(name, cluster, language, translated_title(title, scheme.features if scheme else (), language))
-
-
-def _named(scheme: str, segment: str, language: str, title: str) -> dict[str, object]:
+def _title_row(scheme: str, segment: str, language: str, title: str) -> dict[str, object]:
     return {"scheme": scheme, "segment": segment, "language": language, "title": title}
 
 
-def _values(schemes: Sequence[Scheme]) -> exp.Query:
+def _value_segments(schemes: Sequence[Scheme]) -> exp.Query:
     """Return the segments that are values of customers, which no definition names."""
-    named = exp.or_(*(_is_value(scheme) for scheme in schemes))
-    found = exp.select("scheme", "segment").distinct().from_(CUSTOMER_SEGMENTS.name).where(named)
+    conditions = []
+    for scheme in schemes:
+        names = [exp.Literal.string(segment.id) for segment in scheme.segments]
+        is_defined = exp.In(this=exp.column("segment"), expressions=names)
+        conditions.append(exp.and_(exp.column("scheme").eq(exp.Literal.string(scheme.name)), exp.not_(is_defined)))
+    found = exp.select("scheme", "segment").distinct().from_(CUSTOMER_SEGMENTS.name).where(exp.or_(*conditions))
     order = exp.Window(
         this=exp.RowNumber(), partition_by=[exp.column("scheme")], order=exp.Order(expressions=[exp.Ordered(this=exp.column("segment"))])
     )
+    # They are numbered on from the scheme with the most defined segments, which keeps one number for all schemes.
     place = exp.Add(this=order, expression=exp.Literal.number(max(len(scheme.segments) for scheme in schemes)))
     return exp.select("scheme", "segment", exp.alias_(exp.column("segment"), "title"), exp.alias_(place, "position")).from_(
         found.subquery("found")
     )
-
-
-def _is_value(scheme: Scheme) -> exp.Expr:
-    names = [exp.Literal.string(segment.id) for segment in scheme.segments]
-    is_named = exp.In(this=exp.column("segment"), expressions=names)
-    return exp.and_(exp.column("scheme").eq(exp.Literal.string(scheme.name)), exp.not_(is_named))
 
 
 def _defined_segments(schemes: Sequence[Scheme], models: Models) -> list[tuple[str, str, str, int]]:

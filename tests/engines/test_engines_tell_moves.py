@@ -14,8 +14,8 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_MOVES, Column, Kind
-from pipeline.segmentation.memberships import compute_segments
-from pipeline.segmentation.moves import keep_moves
+from pipeline.segmentation.memberships import write_memberships
+from pipeline.segmentation.moves import write_moves
 
 NIGHTS = date(2024, 2, 29), date(2024, 3, 1)
 CITIES = {NIGHTS[0]: {"c1": "Bonn", "C1": "Ulm", "ı": "Ulm"}, NIGHTS[1]: {"c1": "Ulm", "C1": "Ulm", "i": "ქ"}}
@@ -31,12 +31,12 @@ def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: Engine) -> Non
         write_customers(here, company, [{"customer_id": name, 'Größe "x"': city} for name, city in cities.items()], known=night)
         with closing(DuckDBEngine(here.root, memory_limit="500MB", threads=1)) as engine:
             features_by_customer(company, here, night, engine=engine)
-            compute_segments(company, here, engine, night)
-            keep_moves(company, here, engine, night)
+            write_memberships(company, here, engine, night)
+            write_moves(company, here, engine, night)
     there = Lake(tmp_path / "spark")
     shutil.copytree(here.root, there.root)
     there.remove(SEGMENT_MOVES, day=NIGHTS[1])
-    keep_moves(company, there, spark, NIGHTS[1])
+    write_moves(company, there, spark, NIGHTS[1])
     table = f"tables/{SEGMENT_MOVES.name}"
     assert len({row["reason"] for row in here.read(SEGMENT_MOVES, day=NIGHTS[1]).to_pylist()}) > 1
     assert tree_bytes(there, table) == tree_bytes(here, table)

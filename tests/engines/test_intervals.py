@@ -13,7 +13,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
-from pipeline.segmentation.intervals import keep_intervals
+from pipeline.segmentation.intervals import write_intervals
 
 FIRST = date(2024, 2, 28)
 BEFORE = {0: {"c1": "a", "C1": "a", "ı": "b", "i": "b"}, 3: {"c1": "a", "C1": "b", "ı": "b"}}
@@ -32,7 +32,7 @@ def prepared(folder: Path) -> Lake:
     with closing(DuckDBEngine(folder, memory_limit="200MB", threads=1)) as engine:
         for offset, segments in BEFORE.items():
             store(lake, FIRST + timedelta(offset), FIRST + timedelta(offset), segments)
-            keep_intervals(lake, engine, FIRST + timedelta(offset))
+            write_intervals(lake, engine, FIRST + timedelta(offset))
     store(lake, between, between, BETWEEN)
     store(lake, between, FIRST + timedelta(3), RESTATED)
     return lake
@@ -41,8 +41,8 @@ def prepared(folder: Path) -> Lake:
 def test_every_engine_tells_a_night_between_and_its_restatement_alike(tmp_path: Path, spark: Engine) -> None:
     here, there = prepared(tmp_path / "duckdb"), prepared(tmp_path / "spark")
     with closing(DuckDBEngine(here.root, memory_limit="200MB", threads=1)) as engine:
-        keep_intervals(here, engine, FIRST + timedelta(1))
-    keep_intervals(there, spark, FIRST + timedelta(1))
+        write_intervals(here, engine, FIRST + timedelta(1))
+    write_intervals(there, spark, FIRST + timedelta(1))
     table = f"tables/{CUSTOMER_SEGMENT_INTERVALS.name}"
     assert tree_bytes(there, table) == tree_bytes(here, table)
     assert len(tree_bytes(here, table)) == 5

@@ -21,8 +21,8 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
-from pipeline.segmentation.history import telling
-from pipeline.segmentation.intervals import keep_intervals
+from pipeline.segmentation.history import night_as_known
+from pipeline.segmentation.intervals import write_intervals
 
 DAYS = [date(2024, 2, 26) + timedelta(offset) for offset in range(6)]
 KNOWN = [DAYS[-1] + timedelta(offset) for offset in range(3)]
@@ -35,7 +35,7 @@ Tellings = list[tuple[date, date, Segments]]
 
 memberships = st.dictionaries(st.sampled_from(CUSTOMERS), st.sampled_from("ab"))
 nights = st.builds(lambda day, segments: (day, day, segments), st.sampled_from(DAYS), memberships)
-restated = st.tuples(st.sampled_from(DAYS), st.sampled_from(KNOWN), memberships).filter(lambda telling: telling[0] < telling[1])
+restated = st.tuples(st.sampled_from(DAYS), st.sampled_from(KNOWN), memberships).filter(lambda days: days[0] < days[1])
 tellings = st.lists(nights | restated, min_size=1, max_size=8)
 
 
@@ -75,7 +75,7 @@ class Model:
 def tell(lake: Lake, engine: Engine, day: date, known: date, segments: Segments) -> None:
     rows = [{"customer_id": customer, "scheme": "s", "segment": segment} for customer, segment in segments.items()]
     write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known=known)
-    keep_intervals(lake, engine, day, known=known)
+    write_intervals(lake, engine, day, known=known)
 
 
 def intervals(lake: Lake) -> list[Row]:
@@ -92,7 +92,7 @@ def found_on(rows: list[Row], day: date, known: date) -> Segments:
 
 def said_by_partition(lake: Lake, day: date, known: date) -> Segments | None:
     try:
-        there = telling(lake, day, known)
+        there = night_as_known(lake, day, known)
     except ConfigError:
         return None
     rows = lake.read(CUSTOMER_SEGMENTS, day=there.day, known=there.known).to_pylist()

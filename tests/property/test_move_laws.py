@@ -18,8 +18,8 @@ from pipeline.definitions.company import Company
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES, Column, Kind
-from pipeline.segmentation.memberships import compute_segments
-from pipeline.segmentation.moves import REASONS, keep_moves
+from pipeline.segmentation.memberships import write_memberships
+from pipeline.segmentation.moves import REASONS, write_moves
 
 NIGHTS = [date(2024, 2, 29) + timedelta(offset) for offset in (0, 1, 3)]
 CUSTOMERS = [f"c{number}" for number in range(6)]
@@ -55,8 +55,8 @@ def _line(number: int, customer: str, day: date, amount: str) -> dict[str, Any]:
 def run(lake: Lake, company: Company, day: date) -> None:
     with closing(DuckDBEngine(lake.root, memory_limit="500MB", threads=1)) as engine:
         features_by_customer(company, lake, day, engine=engine)
-        compute_segments(company, lake, engine, day)
-        keep_moves(company, lake, engine, day)
+        write_memberships(company, lake, engine, day)
+        write_moves(company, lake, engine, day)
 
 
 def memberships(lake: Lake, day: date) -> dict[tuple[str, str], str]:

@@ -20,7 +20,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
 from pipeline.models.measure_drift import keep_drifts
 from pipeline.models.refits.candidate import Refit, refitted
 from pipeline.models.refits.model_store import Ground
-from pipeline.segmentation.memberships import compute_segments
+from pipeline.segmentation.memberships import write_memberships
 from support.builders import a_company
 
 # What a customer of each kind is like: spend, order-days, days since, days known, categories, discount share.
@@ -94,7 +94,7 @@ def write_features(lake: Lake, company: Company, customers: pa.Table, day: date)
 def segment_night(lake: Lake, company: Company, day: date) -> dict[str, str]:
     """Assign everybody as a night does, and return the cluster of each customer."""
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        compute_segments(company, lake, engine, day)
+        write_memberships(company, lake, engine, day)
     rows = lake.read(CUSTOMER_SEGMENTS, day=day).to_pylist()
     return {row["customer_id"]: row["segment"] for row in rows if row["scheme"] == "behaviour_clusters"}
 

@@ -39,7 +39,7 @@ from pipeline.reporting.explain import (
     explanation_of,
     moves_of,
 )
-from pipeline.segmentation.history import TODO, intervals_of
+from pipeline.segmentation.history import TODO, customer_intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _titles(asked: _Night) -> dict[tuple[str, str], str]:
 
 
 def _moves(asked: _Night) -> list[Move]:
-    moves = moves_of(intervals_of(asked.lake, asked.engine, asked.customer_id), asked.day)
+    moves = moves_of(customer_intervals(asked.lake, asked.engine, asked.customer_id), asked.day)
     reasons = _reasons(asked, {move.day for move in moves})
     return [replace(move, reason=reasons.get((move.day, move.scheme, move.to_segment), "")) for move in moves]
 

@@ -11,14 +11,14 @@ from typing import Any
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.segmentation.history import Names, Telling, intervals_of, members, segment_sizes, told_names
+from pipeline.segmentation.history import NightAsKnown, SchemeNames, customer_intervals, scheme_names_on, segment_members, segment_sizes
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentMembers:
     """The customers of one segment: how many, and the ids in order, read as they are asked for."""
 
-    night: Telling
+    night: NightAsKnown
     scheme: str
     segment: str
     customer_count: int
@@ -39,7 +39,7 @@ class SegmentSize:
 class SegmentSizes:
     """The sizes of segments, empty ones included, in the order of their definitions."""
 
-    night: Telling
+    night: NightAsKnown
     sizes: Sequence[SegmentSize]
 
 
@@ -55,7 +55,7 @@ class CustomerIntervals:
 class History:
     """The night that tells of a day, asked about one `scheme`, or about all where it is empty."""
 
-    names: Names
+    names: SchemeNames
     scheme: str
     memory_limit: str
 
@@ -65,16 +65,16 @@ class History:
 
         Raises ConfigError where no scheme was asked about, or it has no such segment.
         """
-        night, found = self.names.telling, self.names.segment(self.scheme, segment)
+        night, found = self.names.night, self.names.segment_named(self.scheme, segment)
         with closing(open_engine(night.lake, memory_limit=self.memory_limit)) as engine:
             count = segment_sizes(engine, night).get((self.scheme, found), 0)
-            batches = members(engine, night, self.scheme, found, count if limit is None else limit)
+            batches = segment_members(engine, night, self.scheme, found, count if limit is None else limit)
             ids = (customer_id for batch in batches for customer_id in batch["customer_id"].to_pylist())
             yield SegmentMembers(night, self.scheme, found, count, ids)
 
     def sizes(self) -> SegmentSizes:
         """Return how many customers each segment had."""
-        night = self.names.telling
+        night = self.names.night
         with closing(open_engine(night.lake, memory_limit=self.memory_limit)) as engine:
             counts = segment_sizes(engine, night)
         sizes = [
@@ -87,9 +87,9 @@ class History:
 
     def intervals(self, customer_id: str) -> CustomerIntervals:
         """Return all intervals of one customer, of whatever day and knowledge."""
-        lake = self.names.telling.lake
+        lake = self.names.night.lake
         with closing(open_engine(lake, memory_limit=self.memory_limit)) as engine:
-            rows = intervals_of(lake, engine, customer_id)
+            rows = customer_intervals(lake, engine, customer_id)
         return CustomerIntervals(customer_id, [row for row in rows if self.scheme in ("", row["scheme"])])
 
 
@@ -98,5 +98,5 @@ def read_history(lake: Lake, *, on: date | None, known: date | None, scheme: str
 
     Raises ConfigError where no stored night tells of that day, nobody could know of it yet, or it has no such scheme.
     """
-    names = told_names(lake, on, known)
-    return History(names, names.scheme(scheme) if scheme else "", memory_limit)
+    names = scheme_names_on(lake, on, known)
+    return History(names, names.scheme_named(scheme) if scheme else "", memory_limit)

@@ -8,7 +8,7 @@ from functools import singledispatch
 from typing import Any
 
 from pipeline.reporting.history.history import CustomerIntervals, SegmentMembers, SegmentSizes
-from pipeline.segmentation.history import Telling
+from pipeline.segmentation.history import NightAsKnown
 
 
 def to_json(found: SegmentMembers | SegmentSizes | CustomerIntervals) -> str:
@@ -37,6 +37,6 @@ def _(found: CustomerIntervals) -> dict[str, Any]:
     return {"customer_id": found.customer_id, "intervals": [dict(row) for row in found.intervals]}
 
 
-def _night(night: Telling) -> dict[str, Any]:
+def _night(night: NightAsKnown) -> dict[str, Any]:
     """Return what was asked and which night tells."""
-    return {"on": night.on, "known": night.asked_known, "told_by_night": night.day, "as_known_by_night": night.known}
+    return {"on": night.requested_day, "known": night.requested_known, "told_by_night": night.day, "as_known_by_night": night.known}

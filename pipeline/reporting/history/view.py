@@ -14,7 +14,7 @@ from pipeline.reporting.history.history import CustomerIntervals, SegmentMembers
 
 def print_members(found: SegmentMembers) -> None:
     """Print the ids, one on each line, for whatever program comes next; what they are is said on standard error."""
-    said = f"{found.scheme}/{found.segment} on {found.night.on}: {found.customer_count:,} customers, {found.night.words}"
+    said = f"{found.scheme}/{found.segment} on {found.night.requested_day}: {found.customer_count:,} customers, {found.night.source_words}"
     sys.stderr.write(f"{said}\n")
     for customer_id in found.customer_ids:
         sys.stdout.write(f"{customer_id}\n")
@@ -33,7 +33,7 @@ def print_intervals(found: CustomerIntervals) -> None:
 def render_sizes(found: SegmentSizes) -> Grid:
     """Return a row per segment."""
     rows = ((size.scheme, size.segment, size.title, f"{size.customer_count:,}") for size in found.sizes)
-    return _grid(f"{found.night.on}: {found.night.words}", ("Scheme", "Segment", "Title", "Customers"), rows)
+    return _grid(f"{found.night.requested_day}: {found.night.source_words}", ("Scheme", "Segment", "Title", "Customers"), rows)
 
 
 def render_intervals(found: CustomerIntervals) -> Grid:

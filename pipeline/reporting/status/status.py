@@ -29,7 +29,7 @@ from pipeline.publication.gates import GateResult, State, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.rollback_log import begun_after, rollbacks
-from pipeline.segmentation.history import restatements
+from pipeline.segmentation.history import restated_nights
 
 ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
 
@@ -89,7 +89,7 @@ def status_of(company: Company, lake: Lake) -> Status:
     live = current_publication(lake)
     newest = _newest(company, lake, live)
     said = predictions_told(lake, newest.day) if newest else ""
-    restated = [(version.day, version.known) for version in restatements(lake)]
+    restated = [(version.day, version.known) for version in restated_nights(lake)]
     return Status(live, newest, _late_days(lake), restated, lake.store.sizes(), _asked_refits(lake), said)
 
 

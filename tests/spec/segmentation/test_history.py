@@ -27,8 +27,8 @@ from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
 from pipeline.publication.publish import publish
-from pipeline.segmentation.history import Names, telling
-from pipeline.segmentation.intervals import keep_intervals
+from pipeline.segmentation.history import SchemeNames, night_as_known
+from pipeline.segmentation.intervals import write_intervals
 
 MONDAY, TUESDAY, WEDNESDAY, FRIDAY = date(2024, 3, 4), date(2024, 3, 5), date(2024, 3, 6), date(2024, 3, 8)
 TABLE = f"tables/{CUSTOMER_SEGMENT_INTERVALS.name}"
@@ -49,7 +49,7 @@ def tell(lake: Lake, day: date, segments: dict[str, str], *, known: date | None 
 def keep(root: Path, day: date, known: date | None = None) -> None:
     lake = Lake(root)
     with closing(DuckDBEngine(lake.root, memory_limit="200MB", threads=1)) as engine:
-        keep_intervals(lake, engine, day, known=known)
+        write_intervals(lake, engine, day, known=known)
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +138,8 @@ def test_what_nobody_declared_or_knows_is_refused_with_what_there_is(told: Lake,
 
 
 def test_an_id_is_that_segment_even_where_another_has_it_as_its_title(told: Lake) -> None:
-    names = Names(telling(told, MONDAY), {"rfm": {"lost": "Away", "away": "Lost"}})
-    assert [names.segment("rfm", name) for name in ("lost", "Away")] == ["lost", "away"]
+    names = SchemeNames(night_as_known(told, MONDAY), {"rfm": {"lost": "Away", "away": "Lost"}})
+    assert [names.segment_named("rfm", name) for name in ("lost", "Away")] == ["lost", "away"]
 
 
 @pytest.mark.parametrize("end", [TUESDAY, WEDNESDAY, date.max], ids=str)

@@ -1,0 +1,50 @@
+"""The model of clusters that a night goes by, fitted where there is none yet.
+
+A night never fits a model that a refit could give it: the first one is all that is ever fitted here. From then on models change by
+refits alone, which are judged and promoted.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+
+from pipeline.definitions.schemes import ClusterScheme
+from pipeline.lake import addresses
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake
+from pipeline.models.clusters import ClusterModel, NotFitted, fit, to_json
+from pipeline.models.refits.model_store import note_unfitted, stored_model, stored_models, unfitted_nights
+from pipeline.models.sample import sampled_customers
+
+log = logging.getLogger("pipeline.models.refits.first_model")
+
+
+def model_for_night(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
+    """Return the model that the night of `day` goes by; the first one of its scheme is stored.
+
+    It reads the registered table customer_features where one has to be fitted. The caller holds the lock of the models.
+    """
+    model = valid_or_first_model(lake, engine, scheme, day)
+    if isinstance(model, NotFitted):
+        log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
+        note_unfitted(lake, scheme.name, day)
+    elif not stored_models(lake, scheme.name):
+        lake.write_text(addresses.model(scheme.name, day), to_json(model))
+        log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))
+    return model
+
+
+def valid_or_first_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
+    """Return the model valid on `day`, or a fitted one where there is none; nothing is written.
+
+    A night before the first model uses that one, so that a backfill needs no model of its own. Only a night that is known to have had
+    none is fitted again: with late data it may have enough customers now, and if so it goes by the first model after all.
+    """
+    stored = stored_models(lake, scheme.name)
+    valid = [night for night in stored if night <= day.isoformat()][-1:] or stored[:1]
+    if valid and not (valid[0] > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
+        return stored_model(lake, scheme.name, valid[0])
+    sample = sampled_customers(engine, scheme)
+    model = fit(sample.features, scheme, day=day, customer_count=sample.customer_count)
+    return stored_model(lake, scheme.name, valid[0]) if valid and not isinstance(model, NotFitted) else model
