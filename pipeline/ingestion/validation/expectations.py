@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +20,7 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.frames import frame_of
+from pipeline.ingestion.validation.spared_imports import spared_imports
 from pipeline.ingestion.validation.suites import Rule, SuiteDefinition, load_suite_definition
 from pipeline.lake.tables import Table
 from pipeline.spelling import did_you_mean
@@ -150,28 +149,14 @@ def _great_expectations() -> ModuleType:
 
 @cache
 def _imported() -> ModuleType:
-    """Import the library, which takes seconds and loads every engine it can find, warnings and all."""
+    """Import the library, warnings and all, without the engines and the charts that it can do without."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings(), _main_file():
+    with warnings.catch_warnings(), spared_imports(hidden=("pyspark", "sqlalchemy"), put_off=("altair", "scipy.stats")):
         warnings.simplefilter("ignore")
         import great_expectations
         import great_expectations.expectations.registry
     _silence_modules("great_expectations")
     return great_expectations
-
-
-@contextmanager
-def _main_file() -> Iterator[None]:
-    """Give `python -c` and spawned processes a main file: the library loads Spark where it is found, which ends a process without one."""
-    main = sys.modules["__main__"]
-    if hasattr(main, "__file__"):
-        yield
-        return
-    main.__file__ = ""
-    try:
-        yield
-    finally:
-        del main.__file__
 
 
 def _silence_modules(library: str) -> None:

@@ -1,0 +1,41 @@
+"""Importing a large library without what it loads and we never use.
+
+Great Expectations imports each engine that it finds and every expectation that it has, with charts and statistics: half of
+the seconds that it takes, every night anew. Spark is also a risk: its import ends a process that has no main file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+
+
+class _PutOffModule(ModuleType):
+    """Stands in for a module until somebody uses it."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):  # what the import system asks of every module
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
+
+
+@contextmanager
+def spared_imports(*, hidden: Sequence[str], put_off: Sequence[str]) -> Iterator[None]:
+    """Within the block, imports find no `hidden` module, and `put_off` ones are loaded at their first use, whenever that is.
+
+    A module that is loaded already is neither. After the block every module is found again.
+    """
+    stand_ins: dict[str, ModuleType | None] = {**dict.fromkeys(hidden), **{name: _PutOffModule(name) for name in put_off}}
+    absent = {name: module for name, module in stand_ins.items() if name not in sys.modules}
+    sys.modules.update(absent)  # type: ignore[arg-type] - None is how the import system is told that there is no such module
+    try:
+        yield
+    finally:
+        for name, module in absent.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]

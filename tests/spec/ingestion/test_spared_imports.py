@@ -1,0 +1,64 @@
+"""Great Expectations is loaded without what no rule of ours needs, and a rule that needs it has it all the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.ingestion.validation.spared_imports import spared_imports
+
+LOADED = """
+import sys
+from pipeline.ingestion.validation import expectations
+expectations._batch_definition()
+print([name for name in ("altair", "pyspark", "scipy.stats", "sqlalchemy") if name in sys.modules])
+"""
+DIVERGENCE = """
+import pandas
+gx = expectations._great_expectations()
+evenly = {"values": ["a", "b"], "weights": [0.5, 0.5]}
+rule = gx.expectations.ExpectColumnKLDivergenceToBeLessThan(column="x", partition_object=evenly, threshold=0.1)
+frames = (pandas.DataFrame({"x": values}) for values in (["a", "b"], ["a"] * 9 + ["b"]))
+print([expectations._batch_definition().get_batch({"dataframe": frame}).validate(rule).success for frame in frames])
+"""
+
+
+def output_of(program: str, folder: Path) -> list[str]:
+    return subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_a_night_loads_no_engine_and_no_chart(tmp_path: Path) -> None:
+    assert output_of(LOADED, tmp_path) == ["[]"]
+
+
+def test_a_rule_that_needs_statistics_has_them(tmp_path: Path) -> None:
+    assert output_of(LOADED + DIVERGENCE, tmp_path) == ["[]", "[True, False]"]
+
+
+def test_after_the_block_every_module_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    monkeypatch.delitem(sys.modules, "antigravity", raising=False)
+    with spared_imports(hidden=["antigravity"], put_off=["this"]):
+        with pytest.raises(ModuleNotFoundError):
+            __import__("antigravity")
+        stand_in = __import__("this")
+        assert "d" not in vars(stand_in)
+    assert {"this", "antigravity"}.isdisjoint(sys.modules)
+    assert stand_in.d["a"] == "n"
+    assert sys.modules["this"].d is stand_in.d
+
+
+def test_a_module_that_is_used_within_the_block_is_loaded_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    with spared_imports(hidden=[], put_off=["this"]):
+        assert __import__("this").d["a"] == "n"
+    assert sys.modules["this"].d["a"] == "n"
+
+
+def test_what_is_loaded_already_stays_as_it_is() -> None:
+    with spared_imports(hidden=["json"], put_off=["pathlib"]):
+        assert __import__("json") is sys.modules["json"]
+        assert __import__("pathlib").Path is Path
