@@ -21,7 +21,6 @@ from pipeline.ingestion.late_days import LateDay, days_to_check, late_days, late
 from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
 from pipeline.ingestion.sources.columns import check_columns, conformed, ignored_columns
 from pipeline.ingestion.sources.files import open_files
-from pipeline.ingestion.sources.postgresql import open_postgresql
 from pipeline.ingestion.versions import Night, store_versions
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -141,6 +140,8 @@ def opened_source(reading: Reading, staging: Path) -> AbstractContextManager[Sna
     source = reading.company.source
     if source.kind == "files":
         return open_files(source, staging, memory_limit=reading.memory_limit)
+    from pipeline.ingestion.sources.postgresql import open_postgresql
+
     return open_postgresql(source.connection, reading.connections(source.connection))
 
 

@@ -31,7 +31,6 @@ from pipeline.publication.gates.results import as_manifest, audited_after, store
 from pipeline.publication.night_rows import dated_rows, moves_between
 from pipeline.publication.rollback_log import rollbacks
 from pipeline.publication.targets.merge import Night
-from pipeline.publication.targets.postgresql import publish_to_postgresql
 from pipeline.publication.targets.sqlite import publish_to_sqlite
 
 log = logging.getLogger("pipeline.publication")
@@ -185,6 +184,8 @@ def publish_to_target(
         moves_since=lambda since: moves_between(company, lake, since, publication.day),
     )
     if company.target.kind == "postgresql":
+        from pipeline.publication.targets.postgresql import publish_to_postgresql
+
         is_merged = publish_to_postgresql(connections(company.target.connection), company.target, night)
     else:
         is_merged = publish_to_sqlite(lake.local(addresses.SQLITE), night)

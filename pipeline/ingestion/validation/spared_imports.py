@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 
 class _PutOffModule(ModuleType):
@@ -30,9 +31,10 @@ def spared_imports(*, hidden: Sequence[str], put_off: Sequence[str]) -> Iterator
 
     A module that is loaded already is neither. After the block every module is found again.
     """
-    stand_ins: dict[str, ModuleType | None] = {**dict.fromkeys(hidden), **{name: _PutOffModule(name) for name in put_off}}
+    stand_ins: dict[str, Any] = {name: _PutOffModule(name) for name in put_off}
+    stand_ins |= dict.fromkeys(hidden)  # None is how the import system is told that there is no such module
     absent = {name: module for name, module in stand_ins.items() if name not in sys.modules}
-    sys.modules.update(absent)  # type: ignore[arg-type] - None is how the import system is told that there is no such module
+    sys.modules.update(absent)
     try:
         yield
     finally:

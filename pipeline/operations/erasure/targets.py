@@ -17,7 +17,6 @@ from pipeline.operations.erasure.rows import Ids
 from pipeline.publication.current import Publication, current_publication, publication_ids, publication_of, published_manifest
 from pipeline.publication.targets.forget import count_rows, forget, stored_ids
 from pipeline.publication.targets.merge import Night, Session
-from pipeline.publication.targets.postgresql import postgresql_session
 from pipeline.publication.targets.sqlite import compact_sqlite, sqlite_session
 
 BATCH_IDS = 65_536
@@ -70,6 +69,8 @@ def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str]
     target = company.target
     if target.kind != "postgresql":
         return []
+    from pipeline.publication.targets.postgresql import postgresql_session
+
     return [DatabaseTarget("postgresql", lake, lambda: postgresql_session(connections(target.connection), target))]
 
 
