@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,9 +19,12 @@ from support.raw_nights import NIGHT, a_raw_line, write_raw
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, GateClosed
-from pipeline.ingestion.validate import validate_features, validate_segments, validate_sources
+from pipeline.ingestion.validate import validate_sources
+from pipeline.ingestion.validation.batches import Stored
+from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, Column, Kind
+from pipeline.publication.gates.table_checks import check_table
 from pipeline.reporting.pages.validation import validation_page, write_validation_page
 
 CANARY = "canary7f3a"
@@ -100,11 +104,12 @@ def test_wrong_features_and_segments_are_named_without_values(company: Company, 
     }
     write_rows(lake, CUSTOMER_FEATURES, [features], day=NIGHT)
     write_rows(lake, CUSTOMER_SEGMENTS, [{"customer_id": CANARY, "scheme": "rfm", "segment": None, "evidence": CANARY}], day=NIGHT)
-    for check in (validate_features, validate_segments):
-        with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as stopped:
-            check(company, lake, NIGHT)
-        write_validation_page(company, lake, NIGHT)
-        assert_no_trace(f"{stopped.value} {caplog.text}")
+    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+        for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS):
+            with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as stopped:
+                check_table(company, lake, engine, Stored(table, NIGHT, NIGHT))
+            write_validation_page(company, lake, NIGHT)
+            assert_no_trace(f"{stopped.value} {caplog.text}")
     assert_no_trace(outputs(lake).decode("utf-8", "replace"))
 
 

@@ -111,5 +111,11 @@ def _rules(entries: Sequence[Mapping[str, Any]], file: Path) -> Iterator[Rule]:
                 where=str(file),
                 todo="A warning rejects no rows.",
             )
+        kwargs = entry.get("kwargs") or {}
+        mostly = kwargs.get("mostly", 1.0) if isinstance(kwargs, dict) else None
+        if isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 <= mostly <= 1:
+            raise ConfigError(
+                f"`kwargs` of the rule `{name}` must be an object, and `mostly` in it a share from 0 to 1", where=str(file), todo="Mend it."
+            )
         seen.add(name)
-        yield Rule(name, severity, rejects_rows, float((entry.get("kwargs") or {}).get("mostly", 1.0)))
+        yield Rule(name, severity, rejects_rows, float(mostly))

@@ -105,10 +105,7 @@ class Arguments:
 
     @property
     def _given(self) -> Mapping[str, Any]:
-        given = self.entry.get("kwargs") or {}
-        if not isinstance(given, dict):
-            raise self.refused("`kwargs` must be an object")
-        return given
+        return self.entry.get("kwargs") or {}
 
     def _value(self, name: str) -> JsonValue:
         """Return an argument as it is written, None where it is left out; a `$PARAMETER` is replaced by its value."""

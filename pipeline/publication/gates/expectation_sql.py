@@ -20,7 +20,8 @@ from pipeline.spelling import did_you_mean
 
 CHECKED_COUNT = "checked_count"
 NUMERIC = (Kind.INTEGER, Kind.NUMBER, Kind.MONEY)
-ORDERED_KINDS = (*NUMERIC, Kind.DATE, Kind.INSTANT, Kind.TEXT)
+BOUNDED_KINDS = (*NUMERIC, Kind.DATE, Kind.INSTANT)
+ORDERED_KINDS = (*BOUNDED_KINDS, Kind.TEXT)
 LISTED_KINDS = (*NUMERIC, Kind.FLAG, Kind.TEXT)
 IDS = ("customer_id", "order_id", "visit_id")
 WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
@@ -56,6 +57,8 @@ def _failed_count(arguments: Arguments, table: exp.Table) -> exp.Expr:
 
 def _row_count_between(arguments: Arguments, _: exp.Table) -> exp.Expr:
     bounds = arguments.bounds(Column("rows", Kind.INTEGER, "Number of rows."))
+    if not all(isinstance(value, int) for value in bounds.values):
+        raise arguments.refused("a number of rows is a whole number")
     return _broken_table(_within(exp.Count(this=exp.Star()), bounds))
 
 
@@ -72,7 +75,7 @@ def _null(arguments: Arguments, _: exp.Table) -> exp.Expr:
 
 
 def _between(arguments: Arguments, _: exp.Table) -> exp.Expr:
-    column = arguments.column("column", ORDERED_KINDS)
+    column = arguments.column("column", BOUNDED_KINDS)
     bounds = arguments.bounds(column)
     return _count(exp.not_(_within(_as_compared(column, bounds.values), bounds)))
 
@@ -150,7 +153,8 @@ def _read(column: Column) -> exp.Expr:
     """Return a column as rules see it: what is not a number or a blank id counts as no value, an amount is the float next to it."""
     value = exp.column(column.name, quoted=True)
     if column.kind is Kind.NUMBER:
-        return exp.func("NULLIF", value, _double(float("nan")))
+        # Not NULLIF(x, NaN): writers leave NaN out of a file's statistics, by which DuckDB then takes no value to be equal to it.
+        return exp.case().when(exp.not_(exp.IsNan(this=value)), value.copy())
     if column.kind is Kind.MONEY:
         return exp.cast(value, Kind.NUMBER.sql, dialect="duckdb")
     if column.kind is Kind.TEXT and column.name in IDS:

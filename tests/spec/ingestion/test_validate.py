@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_order_lines, write_rows
+from support.builders import a_company, an_attribute, write_rows
 from support.nights import tree_bytes
 from support.raw_nights import NIGHT, a_raw_line, clean_lines, rejected, results, write_raw
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, GateClosed
-from pipeline.ingestion.validate import validate_features, validate_segments, validate_sources
+from pipeline.ingestion.validate import validate_sources
 from pipeline.ingestion.validation.expectations import load_suite
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import (
-    CUSTOMER_FEATURES,
-    CUSTOMER_SEGMENTS,
     CUSTOMERS,
     ORDER_LINES,
     RAW_CUSTOMERS,
@@ -456,61 +454,12 @@ def test_a_suite_that_is_no_suite_is_refused(company: Company, text: str) -> Non
         load_suite(company, RAW_CUSTOMERS)
 
 
-@pytest.mark.parametrize(
-    "table", [RAW_CUSTOMERS, RAW_PROSPECTS, RAW_ORDER_LINES, RAW_VISITS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS], ids=lambda table: table.name
-)
+@pytest.mark.parametrize("table", [RAW_CUSTOMERS, RAW_PROSPECTS, RAW_ORDER_LINES, RAW_VISITS], ids=lambda table: table.name)
 def test_our_suites_load_whole_and_guard_every_required_column_of_the_sources(company: Company, table: Any) -> None:
     suite = load_suite(company, table)
     assert len(suite.expectations.expectations) == len(suite.rules)
-    if table.name.startswith("raw_"):
-        required = {column.name for column in table.columns if column.required}
-        assert {f"{name}_is_given" for name in required} <= {rule.name for rule in suite.rules if rule.rejects_rows}
-
-
-def test_real_features_pass_their_suite_and_results_stand_beside_those_of_the_sources(company: Company, lake: Lake) -> None:
-    write_raw(company, lake, [a_raw_line(1)])
-    validate_sources(company, lake, NIGHT)
-    earlier = [an_order_line(number, day=NIGHT - timedelta(days=7 * number), customer_id=f"c{number % 3}") for number in range(1, 30)]
-    write_order_lines(lake, [*earlier, an_order_line(30, day=NIGHT, net_amount="-3", line_kind="refund")], known=NIGHT)
-    features_by_customer(company, lake, NIGHT)
-    validate_features(company, lake, NIGHT)
-    first = tree_bytes(lake, "tables", "reports")
-    validate_features(company, lake, NIGHT)
-    assert tree_bytes(lake, "tables", "reports") == first
-    assert {table for table, _ in results(lake)} == {"raw_customers", "raw_order_lines", "customer_features"}
-
-
-def test_wrong_features_stop_the_night_naming_rule_table_day_and_rows(company: Company, lake: Lake) -> None:
-    counts = dict.fromkeys(
-        (column.name for column in CUSTOMER_FEATURES.columns if column.kind in (Kind.INTEGER, Kind.MONEY) and column.required), 0
-    )
-    rows = [
-        {"customer_id": name, "is_prospect": False, **counts, "recency_days": days, "tenure_days": 0}
-        for name, days in (("a", -1), ("b", 0), ("c", -2))
-    ]
-    write_rows(lake, CUSTOMER_FEATURES, rows, day=NIGHT)
-    with pytest.raises(DataError, match=r"customer_features breaks `recency_days_is_not_negative` on 2024-01-02: 2 of 3 rows broke it"):
-        validate_features(company, lake, NIGHT)
-
-
-def test_a_customer_with_two_segments_of_one_scheme_stops_the_night(company: Company, lake: Lake) -> None:
-    rows = [{"customer_id": "c1", "scheme": "rfm", "segment": segment, "evidence": "r_score=5"} for segment in ("new", "loyal")]
-    write_rows(lake, CUSTOMER_SEGMENTS, rows[:1], day=NIGHT)
-    validate_segments(company, lake, NIGHT)
-    write_rows(lake, CUSTOMER_SEGMENTS, rows, day=NIGHT)
-    with pytest.raises(DataError, match=r"customer_segments breaks `key_is_unique` on 2024-01-02: 2 of 2 rows"):
-        validate_segments(company, lake, NIGHT)
-
-
-def test_an_audit_before_the_segments_exist_names_the_table(company: Company, lake: Lake) -> None:
-    with pytest.raises(DataError, match="customer_segments has no such partition"):
-        validate_segments(company, lake, NIGHT)
-
-
-def test_computed_rows_cannot_be_set_aside(company: Company, lake: Lake) -> None:
-    override(company, "customer_segments", an_expectation("expect_column_values_to_not_be_null", rejects_rows=True, column="segment"))
-    with pytest.raises(ConfigError, match="rejects rows of customer_segments, which is computed"):
-        validate_segments(company, lake, NIGHT)
+    required = {column.name for column in table.columns if column.required}
+    assert {f"{name}_is_given" for name in required} <= {rule.name for rule in suite.rules if rule.rejects_rows}
 
 
 def a_result(rule: str, **given: Any) -> dict[str, Any]:
