@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines, write_rows
 from support.documentation import Example, examples_of, require_same
+from support.gate_examples import DAY, gate_results
 
 from pipeline.definitions.company import HOUSE, Company
-from pipeline.definitions.gate_limits import Limits
 from pipeline.definitions.schemes import load_schemes, segments_statement
 from pipeline.definitions.schemes.cluster_scheme import load_cluster_schemes
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -28,18 +30,16 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, VISITS, C
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.clusters.preparation import coordinates, prepared
-from pipeline.models.predictions.bg_nbd import Buying, History, buying_probabilities, expected_order_days
+from pipeline.models.predictions.bg_nbd import Buying, History, Spending, buying_probabilities, expected_amounts, expected_order_days
 from pipeline.models.predictions.evaluation import measures
 from pipeline.models.predictions.fitting import Forecast, Outcomes
 from pipeline.models.refits import alignment
 from pipeline.models.refits.verdict import normalised_gini
-from pipeline.publication.gates import GateResult, Holding, Measures, Moves, Reachable, judge
 from pipeline.segmentation.profiles import profiles_statement
 
 PAGE = HOUSE / "docs" / "reference" / "definitions.md"
 EXAMPLES = examples_of(PAGE)
 NOTHING = {Kind.INTEGER: 0, Kind.MONEY: 0, Kind.FLAG: False}
-DAY = date(2024, 3, 29)
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -79,6 +79,7 @@ def customers_table(company: Company, rows: Rows) -> tuple[Table, pa.Table]:
     full = [{**dict.fromkeys(table.column_names), **required, "customer_id": f"c{number:03}", **row} for number, row in enumerate(rows)]
     for row in full:
         row.update({c.name: float(row[c.name]) for c in table.columns if c.kind is Kind.NUMBER and row[c.name] is not None})
+        row.update({c.name: Decimal(str(row[c.name])) for c in table.columns if c.kind is Kind.MONEY and row[c.name] is not None})
     return table, pa.Table.from_pylist(full, schema=table.schema)
 
 
@@ -94,8 +95,9 @@ def query(lake: Lake, tables: Mapping[Table, pa.Table], statement: Any, paramete
 def memberships(example: Example, lake: Lake) -> tuple[Any, Company, Rows]:
     """Return the scheme that the example names, a company that has what it needs, and who is in which segment."""
     name = example.title.rsplit(" ", 1)[1]
-    given = [column for column in example.inputs[0][0] if column not in CUSTOMER_FEATURES.column_names]
-    company = a_company(with_visits(lake.root), attributes=tuple(an_attribute(Column(each, Kind.TEXT, "")) for each in given))
+    needs = tomllib.loads((HOUSE / "segments" / f"{name}.toml").read_text("utf-8")).get("needs", {})
+    attributes = tuple(an_attribute(Column(each, Kind[kind.upper()], "")) for each, kind in needs.items())
+    company = a_company(with_visits(lake.root), attributes=attributes)
     scheme = next(scheme for scheme in load_schemes(company).schemes if scheme.name == name)
     table, rows = customers_table(company, example.rows())
     found = query(lake, {table: rows}, segments_statement([scheme]))
@@ -195,38 +197,10 @@ def bg_nbd(example: Example, _lake: Lake) -> Rows:
     return [{"expected order-days": expected, "probability": probability} for expected, probability in pairs]
 
 
-def gate(example: Example, _lake: Lake) -> Rows:
-    name = example.title.rsplit(" ", 1)[1]
-    wanted = [row.get("subject") for row in example.expected]
-    return [result_row(judged(name, row), name, subject) for row, subject in zip(example.rows(), wanted, strict=True)]
-
-
-def judged(name: str, row: Mapping[str, Any]) -> Sequence[GateResult]:
-    nights = row.get("nights", 1)
-    night = Measures(day=DAY, before=DAY - timedelta(days=nights), line_counts={}, rejected={})
-    facts: dict[str, Callable[[], dict[str, Any]]] = {
-        "churn": lambda: {"moves": [Moves("rfm", row["customers"], row["moved"], is_explained=False)]},
-        "volume": lambda: {"line_counts": lines(row["lines tonight"], row["lines of each earlier day"])},
-        "swallowed": lambda: {
-            "holdings": [Holding("rfm", "lost", row["in the segment now"], row["of customers"], row["before"], row["of customers"])]
-        },
-        "reachability": lambda: {
-            "reachable": Reachable(row["reachable now"], row["of customers"], row["reachable before"], row["of customers"])
-        },
-        "vanished": lambda: {"vanished_count": row["vanished"], "customer_count_before": row["customers before"]},
-        "rejected": lambda: {"rejected": {"raw_order_lines": (row["rejected"], row["checked"])}},
-        "freshness": lambda: {"line_counts": {DAY - timedelta(days=row["days without a line"]): 5}},
-    }
-    return judge(replace(night, **facts[name]()), Limits(reachable_attribute="is_reachable"), rejected_share_limit=0.05)
-
-
-def lines(tonight: int, earlier: int) -> dict[date, int]:
-    return {DAY: tonight, **{DAY - timedelta(days=back): earlier for back in range(1, 57)}}
-
-
-def result_row(results: Sequence[GateResult], name: str, subject: str | None) -> Mapping[str, Any]:
-    found = next(result for result in results if result.gate == name and subject in (None, result.subject))
-    return {"measured": found.measured, "limit": found.limit, "state": found.state.value, "subject": found.subject}
+def gamma_gamma(example: Example, _lake: Lake) -> Rows:
+    p, q, gamma = (float(number) for number in re.findall(r"[0-9]+\.[0-9]+", example.title))
+    days, means = (np.array([float(row[name]) for row in example.rows()]) for name in ("n", "mean"))
+    return [{"expected per order-day": amount} for amount in expected_amounts(days, means, Spending(p, q, gamma))]
 
 
 COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
@@ -242,7 +216,8 @@ COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
     "signals in": signals,
     "measures of": forecast_measures,
     "BG/NBD with": bg_nbd,
-    **{f"gate {name}": gate for name in ("churn", "volume", "swallowed", "reachability", "vanished", "rejected", "freshness")},
+    "Gamma-Gamma with": gamma_gamma,
+    **{f"gate {name}": gate_results for name in ("churn", "volume", "swallowed", "reachability", "vanished", "rejected", "freshness")},
 }
 
 
