@@ -22,11 +22,11 @@ def explain(
 ) -> None:
     """Say of one customer, scheme by scheme, which rule decided on which values, what would lead elsewhere, and the moves so far."""
     from pipeline.operations.deployment import Deployment
-    from pipeline.reporting.explain.customer import explained
+    from pipeline.reporting.explain.customer import explain_customer
     from pipeline.reporting.explain.json import to_json
     from pipeline.reporting.explain.view import print_explanation
 
     deployment = Deployment.of(company, lake)
     limit = deployment.memory_limit
-    found = explained(deployment.company, deployment.lake, customer_id, day.date() if day else None, memory_limit=limit)
+    found = explain_customer(deployment.company, deployment.lake, customer_id, day.date() if day else None, memory_limit=limit)
     typer.echo(to_json(found)) if as_json else print_explanation(found)

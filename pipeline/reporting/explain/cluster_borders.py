@@ -1,4 +1,9 @@
-"""The smallest changes of one feature that bring a customer across the border between two clusters."""
+"""The smallest changes of one feature that bring a customer across the border between two clusters.
+
+The border between two centres is the plane halfway between them. Moving along one feature, the squared distances to both change
+linearly against each other, so that the crossing has a closed form: half the difference of the squared distances, divided by how far
+the centres are apart in that feature.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +13,25 @@ from math import expm1
 
 from pipeline.lake.tables import Kind
 from pipeline.models.clusters import ClusterModel, ModelFeature
-from pipeline.reporting.explain.cluster_centres import Row, distance, nearest_first, point_of
-from pipeline.reporting.explain.what_if import Change, changes_across
+from pipeline.reporting.explain.cluster_centres import Row, centre_distance, clusters_by_distance, feature_point
+from pipeline.reporting.explain.what_if import WhatIf, what_ifs_across
 
 
-def border_changes(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> Iterator[Change]:
-    """Yield the changes of one feature at which another centre becomes as near as the own one."""
-    point = point_of(model, row)
-    own, *others = nearest_first(model, point)
+def what_ifs_at_borders(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> Iterator[WhatIf]:
+    """Yield what if one feature were where another centre becomes as near as the own one."""
+    point = feature_point(model, row)
+    own, *others = clusters_by_distance(model, point)
     for other in others:
-        ahead = distance(other, point) ** 2 - distance(own, point) ** 2
+        ahead = centre_distance(other, point) ** 2 - centre_distance(own, point) ** 2
         for place, feature in enumerate(model.features):
             apart = other.centroid[place] - own.centroid[place]
-            root = _value_at(feature, point[place] + ahead / (2 * apart)) if apart else None
+            root = _value_of_coordinate(feature, point[place] + ahead / (2 * apart)) if apart else None
             if root is not None:
-                yield from changes_across(feature.name, kinds[feature.name], root, row)
+                yield from what_ifs_across(feature.name, kinds[feature.name], root, row)
 
 
-def _value_at(feature: ModelFeature, coordinate: float) -> Fraction | None:
-    """Return the value of a feature that has a coordinate; None where values are held back before they reach it."""
+def _value_of_coordinate(feature: ModelFeature, coordinate: float) -> Fraction | None:
+    """Return the value of a feature that has this coordinate; None where values are winsorised before they reach it."""
     transformed = coordinate * feature.scale + feature.mean
     if not feature.low < transformed < feature.high:
         return None

@@ -1,4 +1,4 @@
-"""Where a customer stands among the centres of a cluster model."""
+"""Where a customer stands among the centres of a cluster model: the assignment of a night, worked out for one customer in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
-class Centre:
+class CentreDistance:
     """A cluster, and how far its centre is from the customer, in standard deviations of the customers it was fitted to."""
 
     segment: str
@@ -25,10 +25,10 @@ class Centre:
 
 
 @dataclass(frozen=True, slots=True)
-class Clustering:
+class CustomerClustering:
     """How a scheme that rules look at clusters one customer: by `model`, if there is one and the customer `is_clustered` by it at all.
 
-    `held` are features that also tell whom the scheme clusters, which nothing here follows when they change.
+    `held` are features that also decide whom the scheme clusters; no what-if changes them, as nothing here would follow.
     """
 
     model: ClusterModel | None
@@ -36,7 +36,7 @@ class Clustering:
     held: frozenset[str]
 
     @classmethod
-    def of(cls, scheme: ClusterScheme, model: ClusterModel | None, stored: str) -> Clustering:
+    def of(cls, scheme: ClusterScheme, model: ClusterModel | None, stored: str) -> CustomerClustering:
         """Return how the customer is clustered whose `stored` segment of the scheme this is."""
         held = frozenset({*scheme.member_columns, POPULATION_COLUMN}) if scheme.within else frozenset[str]()
         return cls(model, stored != UNCLUSTERED or not scheme.within, held)
@@ -45,37 +45,38 @@ class Clustering:
         """Return the segment of the customer with the features `row`."""
         if self.model is None or not self.is_clustered or not is_buying(row):
             return UNCLUSTERED
-        return centres_of(self.model, row)[0].segment
+        return centres_by_distance(self.model, row)[0].segment
 
 
 def is_buying(row: Row) -> bool:
-    """Return whether the customer has an order in the window."""
+    """Whether the customer has an order in the window."""
     orders: Any = row[POPULATION_COLUMN] or 0
     return bool(orders >= 1)
 
 
-def centres_of(model: ClusterModel, row: Row) -> tuple[Centre, ...]:
+def centres_by_distance(model: ClusterModel, row: Row) -> tuple[CentreDistance, ...]:
     """Return the centres by distance; of equally near ones the lowest number is first, as in the statement."""
-    point = point_of(model, row)
-    return tuple(Centre(cluster.id, cluster.title, distance(cluster, point)) for cluster in nearest_first(model, point))
+    point = feature_point(model, row)
+    nearest_first = clusters_by_distance(model, point)
+    return tuple(CentreDistance(cluster.id, cluster.title, centre_distance(cluster, point)) for cluster in nearest_first)
 
 
-def nearest_first(model: ClusterModel, point: list[float]) -> list[Cluster]:
+def clusters_by_distance(model: ClusterModel, point: list[float]) -> list[Cluster]:
     """Return the clusters by their distance to `point`."""
-    return sorted(model.clusters, key=lambda cluster: (distance(cluster, point), cluster.number))
+    return sorted(model.clusters, key=lambda cluster: (centre_distance(cluster, point), cluster.number))
 
 
-def point_of(model: ClusterModel, row: Row) -> list[float]:
-    """Return the coordinates of a customer with the features `row`."""
-    return [_coordinate(feature, row[feature.name]) for feature in model.features]
+def feature_point(model: ClusterModel, row: Row) -> list[float]:
+    """Return the coordinates of a customer with the features `row`: log1p, winsorised and standardised as the model was fitted."""
+    return [_feature_coordinate(feature, row[feature.name]) for feature in model.features]
 
 
-def distance(cluster: Cluster, point: list[float]) -> float:
-    """Return how far the centre is from `point`."""
+def centre_distance(cluster: Cluster, point: list[float]) -> float:
+    """Return the Euclidean distance of the centre from `point`, in standard deviations."""
     return hypot(*(own - centre for own, centre in zip(point, cluster.centroid, strict=True)))
 
 
-def _coordinate(feature: ModelFeature, value: Any) -> float:  # noqa: ANN401  # a number of any kind, or nothing
+def _feature_coordinate(feature: ModelFeature, value: Any) -> float:  # noqa: ANN401  # a number of any kind, or nothing
     number = feature.fill if value is None else float(value)
     transformed = log1p(max(number, 0.0)) if feature.transform == "log1p" else number
     return (min(max(transformed, feature.low), feature.high) - feature.mean) / feature.scale

@@ -10,9 +10,9 @@ from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN
 from pipeline.lake.tables import Kind
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel
 from pipeline.models.clusters.assignment import CLEAR_RATIO, FAIR_RATIO
-from pipeline.reporting.explain.cluster_borders import border_changes
-from pipeline.reporting.explain.cluster_centres import Centre, Row, centres_of, is_buying
-from pipeline.reporting.explain.explanation import Nearest
+from pipeline.reporting.explain.cluster_borders import what_ifs_at_borders
+from pipeline.reporting.explain.cluster_centres import CentreDistance, Row, centres_by_distance, is_buying
+from pipeline.reporting.explain.explanation import NearestSegment
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class ClusterExplanation:
     """Why a customer is in a cluster: what was looked at, and the centres, the nearest first; nobody outside has any.
 
     `margin` says in words how much nearer the own centre is than the next one; `nearest` is the cluster that the smallest change of
-    one feature leads to. `decided` is what the model says now of what is stored.
+    one feature leads to. `segment_now` is what the model says now of what is stored.
     """
 
-    decided: str
+    segment_now: str
     values: Mapping[str, Value]
-    centres: tuple[Centre, ...]
+    centres: tuple[CentreDistance, ...]
     margin: str
-    nearest: Nearest | None
+    nearest: NearestSegment | None
 
 
 def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> ClusterExplanation:
@@ -35,19 +35,18 @@ def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]
     values = {name: row[name] for name in dict.fromkeys(feature.name for feature in model.features)}
     if not is_buying(row):
         return ClusterExplanation(UNCLUSTERED, {POPULATION_COLUMN: row[POPULATION_COLUMN] or 0}, (), "", None)
-    centres = centres_of(model, row)
-    return ClusterExplanation(centres[0].segment, values, centres, _margin(centres), _nearest(model, row, kinds))
-
-
-def _margin(centres: tuple[Centre, ...]) -> str:
+    centres = centres_by_distance(model, row)
     own, other = (centre.distance for centre in centres[:2])
-    return "high" if own <= CLEAR_RATIO * other else "medium" if own <= FAIR_RATIO * other else "low"
+    margin = "high" if own <= CLEAR_RATIO * other else "medium" if own <= FAIR_RATIO * other else "low"
+    return ClusterExplanation(centres[0].segment, values, centres, margin, _nearest_cluster(model, row, kinds))
 
 
-def _nearest(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> Nearest | None:
-    own = centres_of(model, row)[0].segment
-    for change in sorted(border_changes(model, row, kinds), key=lambda change: change.size):
-        found = centres_of(model, change.applied(row))[0]
+def _nearest_cluster(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> NearestSegment | None:
+    # A feature may be part of several columns of the model, so that each what-if is tried and not taken at its word.
+    # A feature may be part of several columns of the model, so that each what-if is tried and not taken at its word.
+    own = centres_by_distance(model, row)[0].segment
+    for change in sorted(what_ifs_at_borders(model, row, kinds), key=lambda change: change.size):
+        found = centres_by_distance(model, change.apply_to(row))[0]
         if found.segment != own:
-            return Nearest(found.segment, found.title, change)
+            return NearestSegment(found.segment, found.title, change)
     return None

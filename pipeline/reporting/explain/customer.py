@@ -29,45 +29,45 @@ from pipeline.models.clusters import UNCLUSTERED, ClusterModel
 from pipeline.models.refits.model_store import stored_model
 from pipeline.publication.current import current_publication
 from pipeline.reporting.explain import (
-    Case,
     ClusterExplanation,
-    Clustering,
-    Explanation,
-    Move,
-    Ranks,
+    CustomerClustering,
+    CustomerMove,
+    SchemeCase,
+    SchemeExplanation,
+    ValueRanks,
     cluster_explanation,
-    explanation_of,
-    moves_of,
+    customer_moves,
+    scheme_explanation,
 )
 from pipeline.segmentation.history import TODO, customer_intervals
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class ExplainedMembership:
     """The stored segment of one scheme, explained by its rules or by its `clusters`; by neither where no definition or model is left."""
 
     scheme: str
     segment: str
     title: str
     evidence: str
-    explanation: Explanation | None
-    moves: Sequence[Move]
+    explanation: SchemeExplanation | None
+    moves: Sequence[CustomerMove]
     clusters: ClusterExplanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class CustomerExplanation:
     """One customer on one night; `not_computed` says of each scheme that was left out what it needs."""
 
     customer_id: str
     day: date
     is_live: bool
-    memberships: Sequence[Membership]
+    memberships: Sequence[ExplainedMembership]
     not_computed: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Night:
+class ExplainedNight:
     """What is read of a night for one customer."""
 
     company: Company
@@ -82,25 +82,27 @@ class _Night:
         """Return the customer's rows of a partition."""
         self.engine.register(table, [path])
         query = exp.select(*map(exp.column, table.column_names)).from_(table.name).where(_is_customer()).order_by(*table.key)
-        found: list[dict[str, Any]] = self.engine.run(query, {"customer_id": self.customer_id}).read_all().to_pylist()
-        return found
+        rows: list[dict[str, Any]] = self.engine.run(query, {"customer_id": self.customer_id}).read_all().to_pylist()
+        return rows
 
 
-def explained(company: Company, lake: Lake, customer_id: str, day: date | None, *, memory_limit: str = MEMORY_LIMIT) -> Explained:
+def explain_customer(
+    company: Company, lake: Lake, customer_id: str, day: date | None, *, memory_limit: str = MEMORY_LIMIT
+) -> CustomerExplanation:
     """Return why the customer was where they were on the night of `day`, by default the live one, as it was computed.
 
     Raises ConfigError where there is no such night, or no such customer on it.
     """
     live = current_publication(lake)
-    night = _stored_night(lake, day or (live.day if live else None))
-    valid = company_valid(lake, company, night)
+    day = _require_stored_night(lake, day or (live.day if live else None))
+    valid = company_valid(lake, company, day)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        asked = _Night(valid, lake, engine, night, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
-        memberships = _memberships(asked)
-    return Explained(customer_id, night, live is not None and live.day == night, memberships, asked.schemes.not_computed)
+        night = ExplainedNight(valid, lake, engine, day, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
+        memberships = _explained_memberships(night)
+    return CustomerExplanation(customer_id, day, live is not None and live.day == day, memberships, night.schemes.not_computed)
 
 
-def _stored_night(lake: Lake, day: date | None) -> date:
+def _require_stored_night(lake: Lake, day: date | None) -> date:
     if day is None:
         raise ConfigError("nothing is published yet", where=lake.where(), todo="Name a night with --day, or publish one: segments run.")
     nights = lake.nights(CUSTOMER_SEGMENTS)
@@ -110,54 +112,68 @@ def _stored_night(lake: Lake, day: date | None) -> date:
     return day
 
 
-def _memberships(asked: _Night) -> list[Membership]:
-    stored = asked.rows(CUSTOMER_SEGMENTS, asked.lake.path(CUSTOMER_SEGMENTS, day=asked.day))
-    features = asked.rows(asked.features, asked.lake.path(CUSTOMER_FEATURES, day=asked.day))
+def _explained_memberships(night: ExplainedNight) -> list[ExplainedMembership]:
+    stored = night.rows(CUSTOMER_SEGMENTS, night.lake.path(CUSTOMER_SEGMENTS, day=night.day))
+    features = night.rows(night.features, night.lake.path(CUSTOMER_FEATURES, day=night.day))
     if not stored or not features:
         todo = "Check the id, letter for letter as the source has it. The customer may be newer, or erased: segments history --customer ID."
-        raise ConfigError(f"no customer of that id was known on {asked.day}", where=asked.lake.where(), todo=todo)
-    row = {name: _exact(value) for name, value in features[0].items()}
-    titles, moves, models = _titles(asked), _moves(asked), _models(asked)
-    kinds = {column.name: column.kind for column in asked.features.columns}
-    by_name = {scheme.name: scheme for scheme in asked.schemes.schemes}
-    clusterings = _clusterings(asked, models, {each["scheme"]: each["segment"] for each in stored})
-    return [
-        Membership(
-            scheme=each["scheme"],
-            segment=each["segment"],
-            title=titles.get((each["scheme"], each["segment"]), each["segment"]),
+        raise ConfigError(f"no customer of that id was known on {night.day}", where=night.lake.where(), todo=todo)
+    row = {name: _exact_value(value) for name, value in features[0].items()}
+    titles, moves, models = _segment_titles(night), _moves_with_reasons(night), _models_of_night(night)
+    kinds = {column.name: column.kind for column in night.features.columns}
+    cases = _scheme_cases(night, row, models, {each["scheme"]: each["segment"] for each in stored})
+    memberships = []
+    for each in stored:
+        scheme, segment = each["scheme"], each["segment"]
+        membership = ExplainedMembership(
+            scheme=scheme,
+            segment=segment,
+            title=titles.get((scheme, segment), segment),
             evidence=each["evidence"] or "",
-            explanation=explanation_of(_case(asked, by_name, each["scheme"], row, clusterings), each["segment"], row, kinds)
-            if each["scheme"] in by_name
-            else None,
-            moves=[move for move in moves if move.scheme == each["scheme"]],
-            clusters=cluster_explanation(models[each["scheme"]], row, kinds) if each["scheme"] in models else None,
+            explanation=scheme_explanation(cases[scheme], segment, row, kinds) if scheme in cases else None,
+            moves=[move for move in moves if move.scheme == scheme],
+            clusters=cluster_explanation(models[scheme], row, kinds) if scheme in models else None,
         )
-        for each in stored
-    ]
+        memberships.append(membership)
+    return memberships
 
 
-def _models(asked: _Night) -> dict[str, ClusterModel]:
+def _models_of_night(night: ExplainedNight) -> dict[str, ClusterModel]:
     """Return the models that the night went by, by scheme."""
-    stored = asked.lake.manifest(asked.lake.path(CUSTOMER_SEGMENTS, day=asked.day)).get("models", {})
-    return {scheme: stored_model(asked.lake, scheme, first_night) for scheme, first_night in stored.items() if first_night}
+    stored = night.lake.manifest(night.lake.path(CUSTOMER_SEGMENTS, day=night.day)).get("models", {})
+    return {scheme: stored_model(night.lake, scheme, first_night) for scheme, first_night in stored.items() if first_night}
 
 
-def _clusterings(asked: _Night, models: Mapping[str, ClusterModel], stored: Mapping[str, str]) -> dict[str, Clustering]:
-    """Return how the customer is clustered by each scheme of clusters that the rules of others look at."""
-    named = clusters_looked_at(asked.schemes.schemes)
-    schemes = [scheme for scheme in load_cluster_schemes(asked.company) if scheme.name in named]
-    return {each.name: Clustering.of(each, models.get(each.name), stored.get(each.name, UNCLUSTERED)) for each in schemes}
+def _scheme_cases(
+    night: ExplainedNight, row: Mapping[str, Value], models: Mapping[str, ClusterModel], stored: Mapping[str, str]
+) -> dict[str, SchemeCase]:
+    """Return by name all that decides each scheme for the customer; `stored` is the segment in each scheme."""
+    by_name = {scheme.name: scheme for scheme in night.schemes.schemes}
+    named = clusters_looked_at(night.schemes.schemes)
+    clusterings = {
+        scheme.name: CustomerClustering.of(scheme, models.get(scheme.name), stored.get(scheme.name, UNCLUSTERED))
+        for scheme in load_cluster_schemes(night.company)
+        if scheme.name in named
+    }
+    # One query for each scheme of values, however many schemes look at it.
+    ranks = {name: _value_ranks(night, scheme, row) for name, scheme in by_name.items() if scheme.kind != "rules"}
+    return {
+        name: SchemeCase(
+            scheme,
+            by_name,
+            ranks.get(name),
+            {other: ranks[other] for other in scheme.references if other in ranks},
+            {cluster: clusterings[cluster] for cluster in scheme.clusters},
+        )
+        for name, scheme in by_name.items()
+    }
 
 
-def _case(asked: _Night, by_name: Mapping[str, Scheme], name: str, row: Mapping[str, Value], clusterings: Mapping[str, Clustering]) -> Case:
-    scheme = by_name[name]
-    ranks = {name: _ranks(asked, by_name[name], row) for name in (scheme.name, *scheme.references) if by_name[name].kind != "rules"}
-    return Case(scheme, by_name, ranks.pop(name, None), ranks, {cluster: clusterings[cluster] for cluster in scheme.clusters})
+def _value_ranks(night: ExplainedNight, scheme: Scheme, row: Mapping[str, Value]) -> ValueRanks:
+    """Return how many other customers, of those whom the scheme took, have each value.
 
-
-def _ranks(asked: _Night, scheme: Scheme, row: Mapping[str, Value]) -> Ranks:
-    """Return how many other customers, of those whom the scheme took, have each value; tiers are made of those who are not new."""
+    Tiers are frozen for a month, so that customers who are new in it do not count for them.
+    """
     value = exp.column(scheme.attribute, "features", quoted=True)
     members = exp.select("customer_id").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").eq(exp.Placeholder(this="scheme")))
     if scheme.rule is not None:
@@ -171,36 +187,36 @@ def _ranks(asked: _Night, scheme: Scheme, row: Mapping[str, Value]) -> Ranks:
     is_tiered = scheme.kind == "value_tiers"
     if is_tiered:
         query = query.where(exp.not_(exp.column(NEW_THIS_MONTH, "features")))
-    rows = asked.engine.run(query, {"scheme": scheme.name, "customer_id": asked.customer_id}).read_all().to_pylist()
+    rows = night.engine.run(query, {"scheme": scheme.name, "customer_id": night.customer_id}).read_all().to_pylist()
     counts = {each["value"]: each["customer_count"] for each in rows}
-    return Ranks.of(counts, own=int(not (is_tiered and row[NEW_THIS_MONTH])))
+    return ValueRanks.of(counts, own=int(not (is_tiered and row[NEW_THIS_MONTH])))
 
 
 def _is_customer() -> exp.Expr:
     return exp.column("customer_id").eq(exp.Placeholder(this="customer_id"))
 
 
-def _titles(asked: _Night) -> dict[tuple[str, str], str]:
-    rows = asked.lake.read(SEGMENT_PROFILES, day=asked.day).select(["scheme", "segment", "title"]).to_pylist()
+def _segment_titles(night: ExplainedNight) -> dict[tuple[str, str], str]:
+    rows = night.lake.read(SEGMENT_PROFILES, day=night.day).select(["scheme", "segment", "title"]).to_pylist()
     return {(row["scheme"], row["segment"]): row["title"] for row in rows}
 
 
-def _moves(asked: _Night) -> list[Move]:
-    moves = moves_of(customer_intervals(asked.lake, asked.engine, asked.customer_id), asked.day)
-    reasons = _reasons(asked, {move.day for move in moves})
+def _moves_with_reasons(night: ExplainedNight) -> list[CustomerMove]:
+    moves = customer_moves(customer_intervals(night.lake, night.engine, night.customer_id), night.day)
+    reasons = _stored_reasons(night, {move.day for move in moves})
     return [replace(move, reason=reasons.get((move.day, move.scheme, move.to_segment), "")) for move in moves]
 
 
-def _reasons(asked: _Night, days: Iterable[date]) -> dict[tuple[date, str, str | None], str]:
+def _stored_reasons(night: ExplainedNight, days: Iterable[date]) -> dict[tuple[date, str, str | None], str]:
     """Return why the customer moved, by night, scheme and segment moved to, as far as it is stored."""
     return {
         (day, row["scheme"], row["to_segment"]): row["reason"]
         for day in days
-        if asked.lake.has(SEGMENT_MOVES, day=day)
-        for row in asked.rows(SEGMENT_MOVES, asked.lake.path(SEGMENT_MOVES, day=day))
+        if night.lake.has(SEGMENT_MOVES, day=day)
+        for row in night.rows(SEGMENT_MOVES, night.lake.path(SEGMENT_MOVES, day=day))
     }
 
 
-def _exact(value: Any) -> Value:  # noqa: ANN401  # a cell of any kind
-    found: Value = Fraction(value) if isinstance(value, Decimal) else value
-    return found
+def _exact_value(value: Any) -> Value:  # noqa: ANN401  # a cell of any kind
+    exact: Value = Fraction(value) if isinstance(value, Decimal) else value
+    return exact

@@ -1,4 +1,9 @@
-"""Schemes decided for one customer, worked out here instead of by an engine, to the same answer."""
+"""Schemes decided for one customer, worked out here instead of by an engine, to the same answer.
+
+A night decides for everybody by SQL. To find what would take one customer elsewhere, hundreds of what-ifs are tried, each with one
+feature otherwise, and a scheme of values needs the counts of everybody for each. So a scheme is decided here a second time, on values
+in memory. Nothing outside `reporting/explain` may use it, and tests/property proves that it equals the engine for every scheme.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +19,12 @@ from pipeline.definitions.rules import Value, rule_value
 from pipeline.definitions.schemes import Scheme, Segment
 from pipeline.definitions.schemes.references import SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN
-from pipeline.reporting.explain.cluster_centres import Clustering, Row
+from pipeline.reporting.explain.cluster_centres import CustomerClustering, Row
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a value stands among all of an attribute: its place, its customers, and the share of all whose values are more frequent."""
+class ValueRank:
+    """Where a value stands among all of an attribute: its place, its customers, and the share of customers with more frequent values."""
 
     place: int
     customer_count: int
@@ -27,35 +32,36 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranks:
+class ValueRanks:
     """How many other customers have each value of an attribute, of those whom the scheme takes: any value can be tried for this one.
 
+    `order` has (-count, value), the most frequent first; `cumulative` the customers of the first 0, 1, 2 ... of these.
     `own` is 1, or 0 where this customer does not count yet.
     """
 
     counts: Mapping[str, int]
     order: tuple[tuple[int, str], ...]
-    held: tuple[int, ...]
+    cumulative: tuple[int, ...]
     own: int = 1
 
     @classmethod
-    def of(cls, counts: Mapping[str, int], *, own: int = 1) -> Ranks:
+    def of(cls, counts: Mapping[str, int], *, own: int = 1) -> ValueRanks:
         """Return the ranks of the values that `counts` of the other customers give."""
         order = sorted((-count, value) for value, count in counts.items() if value)
         return cls(counts, tuple(order), (0, *accumulate(-count for count, _ in order)), own)
 
-    def standing(self, value: Value) -> Standing | None:
+    def rank_of(self, value: Value) -> ValueRank | None:
         """Return where `value` stands once this customer has it too; None for no value."""
         if not isinstance(value, str) or not value:
             return None
-        count, total = self.counts.get(value, 0) + self.own, self.held[-1] + self.own
+        count, total = self.counts.get(value, 0) + self.own, self.cumulative[-1] + self.own
         # A shorter tuple comes before every one that begins like it.
-        held = self.held[bisect_left(self.order, (-count,))]
-        return Standing(bisect_left(self.order, (-count, value)) + 1, count, held / total if total else 1)
+        more_frequent = self.cumulative[bisect_left(self.order, (-count,))]
+        return ValueRank(bisect_left(self.order, (-count, value)) + 1, count, more_frequent / total if total else 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ScoredSegment:
     """One segment that competes by score: what counts for it, and its score, None where it may not have this customer."""
 
     segment: Segment
@@ -65,56 +71,62 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One scheme, those that it refers to by name, how common the values of its attribute, and of theirs, are, and its clusters."""
+class SchemeCase:
+    """All that decides one scheme for one customer but the features: the schemes that it refers to, ranks of values, clusters."""
 
     scheme: Scheme
     by_name: Mapping[str, Scheme]
-    ranks: Ranks | None = None
-    other_ranks: Mapping[str, Ranks] = field(default_factory=dict)
-    clusterings: Mapping[str, Clustering] = field(default_factory=dict)
+    ranks: ValueRanks | None = None
+    other_ranks: Mapping[str, ValueRanks] = field(default_factory=dict)
+    clusterings: Mapping[str, CustomerClustering] = field(default_factory=dict)
 
     @property
-    def ranked(self) -> list[tuple[Scheme, Ranks]]:
+    def ranked_schemes(self) -> list[tuple[Scheme, ValueRanks]]:
         """The schemes of values that decide, this one or those that it refers to, with how common their values are."""
         own = [] if self.ranks is None else [(self.scheme, self.ranks)]
         return [*own, *((self.by_name[name], ranks) for name, ranks in self.other_ranks.items())]
 
-    def completed(self, row: Row) -> Row:
-        """Return `row` with the segment of each scheme that is referred to."""
+    def with_references(self, row: Row) -> Row:
+        """Return `row` with the segment of each scheme that is referred to.
+
+        Clusters come first, then schemes in their order: each may look at the ones before it.
+        """
         known = {**row, **{f"{name}{SUFFIX}": clustering.segment_of(row) for name, clustering in self.clusterings.items()}}
         for name in self.scheme.references:
-            known[f"{name}{SUFFIX}"] = _decided(self.by_name[name], known, self.other_ranks.get(name))
+            known[f"{name}{SUFFIX}"] = _decide_scheme(self.by_name[name], known, self.other_ranks.get(name))
         return known
 
     def segment_of(self, row: Row) -> str | None:
         """Return the segment of a customer with the features `row`."""
-        return _decided(self.scheme, self.completed(row), self.ranks)
+        return _decide_scheme(self.scheme, self.with_references(row), self.ranks)
 
-    def narrowed(self, row: Row, changing: Collection[str]) -> Case:
-        """Return this case without the rules that cannot hold, whatever the features `changing` are, while all others are as in `row`."""
+    def without_impossible_rules(self, row: Row, changing: Collection[str]) -> SchemeCase:
+        """Return this case without the rules that cannot hold, whatever the features `changing` are, while all others are as in `row`.
+
+        A what-if tries many values of one feature; most rules fail on another one already, and need not be asked again.
+        """
         if self.scheme.kind != "rules" or self.scheme.decision != "first_match":
             return self
         varied = {*changing, *(f"{name}{SUFFIX}" for name in (*self.scheme.references, *self.scheme.clusters))}
-        known = self.completed(row)
+        known = self.with_references(row)
         left = tuple(segment for segment in self.scheme.segments if segment.rule is None or _may_hold(segment.rule, known, varied))
         return replace(self, scheme=replace(self.scheme, segments=left))
 
 
-def _decided(scheme: Scheme, row: Row, ranks: Ranks | None) -> str | None:
-    return _by_rules(scheme, row) if scheme.kind == "rules" else _by_value(scheme, row, ranks)
+def _decide_scheme(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | None:
+    return _by_rules(scheme, row) if scheme.kind == "rules" else _decide_by_value(scheme, row, ranks)
 
 
-def _by_value(scheme: Scheme, row: Row, ranks: Ranks | None) -> str | None:
+def _decide_by_value(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | None:
     if scheme.rule is not None and rule_value(scheme.rule, row) is not True:
         return INSUFFICIENT_EVIDENCE
-    standing = ranks.standing(row[scheme.attribute]) if ranks else None
-    if standing is None:
+    rank = ranks.rank_of(row[scheme.attribute]) if ranks else None
+    if rank is None:
         return UNKNOWN
     if scheme.kind == "value_tiers":
-        return _tier(scheme, standing.rank_share)
-    is_rare = standing.customer_count < scheme.fewest_customers
-    return OTHER if is_rare or standing.place > scheme.most_segments else str(row[scheme.attribute])
+        return _tier_of_share(scheme, rank.rank_share)
+    is_rare = rank.customer_count < scheme.fewest_customers
+    return OTHER if is_rare or rank.place > scheme.most_segments else str(row[scheme.attribute])
 
 
 def _may_hold(rule: exp.Expr, row: Row, varied: Collection[str]) -> bool:
@@ -122,7 +134,7 @@ def _may_hold(rule: exp.Expr, row: Row, varied: Collection[str]) -> bool:
     return all(rule_value(part, row) is True or any(column.name in varied for column in part.find_all(exp.Column)) for part in parts)
 
 
-def _tier(scheme: Scheme, rank_share: float) -> str:
+def _tier_of_share(scheme: Scheme, rank_share: float) -> str:
     tiers = (segment.id for segment in scheme.segments if segment.below is not None and rank_share < segment.below)
     # The last tier has no limit; what stands after the tiers is no tier.
     return next(tiers, next(segment.id for segment in reversed(scheme.segments) if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE)))
@@ -130,37 +142,34 @@ def _tier(scheme: Scheme, rank_share: float) -> str:
 
 def _by_rules(scheme: Scheme, row: Row) -> str | None:
     if scheme.decision == "highest_score":
-        return _best(scheme, row)
+        return _decide_by_score(scheme, row)
     holding = (s.id for s in scheme.segments if s.rule is None or rule_value(s.rule, row) is True)
     return next(holding, None)
 
 
-def _best(scheme: Scheme, row: Row) -> str | None:
+def _decide_by_score(scheme: Scheme, row: Row) -> str | None:
     # Who gives too little evidence is told so before any score counts.
     before = (s.id for s in scheme.segments if s.rule is not None and not s.competes and rule_value(s.rule, row) is True)
-    competing = judged(scheme, row)
+    competing = scored_segments(scheme, row)
     best = max((each.score for each in competing if each.score is not None), default=None)
+    # Of equal scores the segment that the definition names first wins, as in the statement.
     winners = (each.segment.id for each in competing if best is not None and each.score == best)
     return next(chain(before, winners), next((segment.id for segment in scheme.segments if segment.is_otherwise), None))
 
 
-def judged(scheme: Scheme, row: Row) -> list[Judged]:
-    """Return what each segment that competes by score comes to, for a completed `row`."""
-    return [_judged(scheme, segment, row) for segment in scheme.competing]
+def scored_segments(scheme: Scheme, row: Row) -> list[ScoredSegment]:
+    """Return what each segment that competes by score comes to, for a `row` that has the segments referred to."""
+    return [_score_segment(scheme, segment, row) for segment in scheme.competing]
 
 
-def _judged(scheme: Scheme, segment: Segment, row: Row) -> Judged:
+def _score_segment(scheme: Scheme, segment: Segment, row: Row) -> ScoredSegment:
     holds = True if segment.rule is None else rule_value(segment.rule, row)
-    signals = _signals(segment, row)
+    signals: tuple[tuple[str, bool], ...] = ()
+    if segment.signals is not None:
+        pairs = zip(segment.signals.texts, segment.signals.conditions, strict=True)
+        signals = tuple((text, rule_value(condition, row) is True) for text, condition in pairs)
     shown = sum(is_shown for _, is_shown in signals)
     score: Any = rule_value(segment.score, row) if segment.score is not None else shown / len(signals)
     is_enough = segment.signals is None or shown >= segment.signals.needed
     may_win = holds is True and is_enough and score is not None and score > scheme.floor
-    return Judged(segment, holds, signals, float(score) if may_win else None)
-
-
-def _signals(segment: Segment, row: Row) -> tuple[tuple[str, bool], ...]:
-    if segment.signals is None:
-        return ()
-    pairs = zip(segment.signals.texts, segment.signals.conditions, strict=True)
-    return tuple((text, rule_value(condition, row) is True) for text, condition in pairs)
+    return ScoredSegment(segment, holds, signals, float(score) if may_win else None)

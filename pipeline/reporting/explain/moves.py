@@ -1,4 +1,4 @@
-"""A customer's moves from one segment to another, as the interval table tells them."""
+"""A customer's moves from one segment to another, read from the interval table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """One move, by the night that told it; None is no segment, as before the first one; `reason` is empty where none is stored."""
+class CustomerMove:
+    """One move, on the night that found it; None is no segment, as before the first one; `reason` is empty where none is stored."""
 
     day: date
     scheme: str
@@ -20,21 +20,22 @@ class Move:
     reason: str = ""
 
 
-def moves_of(intervals: Iterable[Mapping[str, Any]], through: date) -> list[Move]:
-    """Return the moves up to the day `through` that rows of customer_segment_intervals of one customer tell, as known now."""
+def customer_moves(intervals: Iterable[Mapping[str, Any]], through: date) -> list[CustomerMove]:
+    """Return the moves of one customer up to the day `through`, from their rows of customer_segment_intervals, as known now."""
     by_scheme: dict[str, list[Mapping[str, Any]]] = {}
     for row in intervals:
         by_scheme.setdefault(row["scheme"], []).append(row)
-    return [move for scheme, rows in by_scheme.items() for move in _moves(scheme, rows, through)]
+    return [move for scheme, rows in by_scheme.items() for move in _moves_in_scheme(scheme, rows, through)]
 
 
-def _moves(scheme: str, rows: list[Mapping[str, Any]], through: date) -> list[Move]:
+def _moves_in_scheme(scheme: str, rows: list[Mapping[str, Any]], through: date) -> list[CustomerMove]:
     days = sorted({day for row in rows for day in (row["valid_from"], row["valid_to"]) if day is not None and day <= through})
-    told = [(date.min, None), *((day, _segment(rows, day)) for day in days)]
-    return [Move(day, scheme, before, after) for (_, before), (day, after) in pairwise(told) if before != after]
+    segments = [(date.min, None), *((day, _segment_on(rows, day)) for day in days)]
+    return [CustomerMove(day, scheme, before, after) for (_, before), (day, after) in pairwise(segments) if before != after]
 
 
-def _segment(rows: list[Mapping[str, Any]], day: date) -> str | None:
+def _segment_on(rows: list[Mapping[str, Any]], day: date) -> str | None:
+    # Intervals of a restated night overlap older ones: what was known last counts.
     covering = [row for row in rows if row["valid_from"] <= day and (row["valid_to"] is None or day < row["valid_to"])]
     segment: str | None = max(covering, key=lambda row: row["known_from"])["segment"] if covering else None
     return segment

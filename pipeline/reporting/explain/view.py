@@ -10,48 +10,48 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.reporting.explain import ANOTHER, Change, ClusterExplanation, Explanation, Judged, Move, Standing
-from pipeline.reporting.explain.customer import Explained, Membership
+from pipeline.reporting.explain import ANY_OTHER_TEXT, ClusterExplanation, CustomerMove, SchemeExplanation, ScoredSegment, ValueRank, WhatIf
+from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership
 
 LEFT_OVER = "everybody whom no other rule takes"
 
 
-def print_explanation(found: Explained) -> None:
+def print_explanation(found: CustomerExplanation) -> None:
     """Print the explanation."""
     console = Console(highlight=False, markup=False, emoji=False)
     for part in render(found):
         console.print(part)
 
 
-def render(found: Explained) -> Iterator[RenderableType]:
+def render(found: CustomerExplanation) -> Iterator[RenderableType]:
     """Yield what to print, scheme by scheme."""
     night = "the live night" if found.is_live else "that night"
-    yield Text(f"Customer {_printable(found.customer_id)} on {found.day}, as {night} was computed", style="bold")
+    yield Text(f"Customer {_printable_text(found.customer_id)} on {found.day}, as {night} was computed", style="bold")
     for membership in found.memberships:
-        yield Text.assemble(f"\n{membership.scheme}: ", (_printable(membership.title), "bold cyan"))
-        yield Padding(_facts(membership), (0, 0, 0, 2))
+        yield Text.assemble(f"\n{membership.scheme}: ", (_printable_text(membership.title), "bold cyan"))
+        yield Padding(_render_membership(membership), (0, 0, 0, 2))
     if found.not_computed:
         yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in found.not_computed.items()))
 
 
-def _facts(membership: Membership) -> Grid:
+def _render_membership(membership: ExplainedMembership) -> Grid:
     grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in [*_decided(membership), *_moved(membership)]:
-        grid.add_row(name, Text(_printable(value)))
+    for name, value in [*_deciding_lines(membership), *_moved(membership)]:
+        grid.add_row(name, Text(_printable_text(value)))
     return grid
 
 
-def _decided(membership: Membership) -> Iterable[tuple[str, str]]:
+def _deciding_lines(membership: ExplainedMembership) -> Iterable[tuple[str, str]]:
     if membership.explanation:
-        return _explained(membership.explanation)
-    return _clustered(membership, membership.clusters) if membership.clusters else [("evidence", membership.evidence)]
+        return _scheme_lines(membership.explanation)
+    return _cluster_lines(membership, membership.clusters) if membership.clusters else [("evidence", membership.evidence)]
 
 
-def _clustered(membership: Membership, found: ClusterExplanation) -> Iterator[tuple[str, str]]:
+def _cluster_lines(membership: ExplainedMembership, found: ClusterExplanation) -> Iterator[tuple[str, str]]:
     yield "by", "the nearest centre, in standard deviations" if found.centres else f"nothing: {membership.evidence}"
-    yield "with", _with(found.values)
+    yield "with", _values_words(found.values)
     if found.centres:
         yield "centres", "\n".join(f"{centre.distance:.2f}  {centre.title} ({centre.segment})" for centre in found.centres)
         yield "margin", found.margin
@@ -60,8 +60,8 @@ def _clustered(membership: Membership, found: ClusterExplanation) -> Iterator[tu
 
 def cluster_words(segment: str, found: ClusterExplanation) -> str:
     """Return for people the next cluster, and what would take the customer to another one."""
-    if found.decided != segment:
-        return _of_another_version(found.decided)
+    if found.segment_now != segment:
+        return _other_version_words(found.segment_now)
     if not found.centres:
         return "no order in the window"
     next_one = found.centres[1]
@@ -70,67 +70,67 @@ def cluster_words(segment: str, found: ClusterExplanation) -> str:
     return f"{next_one.title} is next ({next_one.segment}, {next_one.distance:.2f} away)\n{change}"
 
 
-def _explained(explanation: Explanation) -> Iterator[tuple[str, str]]:
-    yield "rule", _rule(explanation)
+def _scheme_lines(explanation: SchemeExplanation) -> Iterator[tuple[str, str]]:
+    yield "rule", _rule_words(explanation)
     if explanation.values:
-        yield "with", _with(explanation.values)
-    if explanation.standing:
-        yield "rank", standing_words(explanation.standing)
-    for judged in explanation.judged:
-        yield judged.segment.id, judged_words(judged)
+        yield "with", _values_words(explanation.values)
+    if explanation.value_rank:
+        yield "rank", rank_words(explanation.value_rank)
+    for scored in explanation.scored_segments:
+        yield scored.segment.id, score_words(scored)
     yield "nearest", nearest_words(explanation)
 
 
-def _with(values: Mapping[str, object]) -> str:
+def _values_words(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} = {value_words(value)}" for name, value in values.items())
 
 
-def _rule(explanation: Explanation) -> str:
+def _rule_words(explanation: SchemeExplanation) -> str:
     words = {
         "values": f"the value of {explanation.scheme.attribute}",
         "value_tiers": f"how many customers share the value of {explanation.scheme.attribute}",
-        "rules": "the highest score" if explanation.judged else explanation.rule_text or LEFT_OVER,
+        "rules": "the highest score" if explanation.scored_segments else explanation.rule_text or LEFT_OVER,
     }[explanation.scheme.kind]
-    if explanation.judged:
+    if explanation.scored_segments:
         return f"{words} above {explanation.scheme.floor:g}"
     is_also = explanation.rule_text and explanation.scheme.kind != "rules"
     return f"{words}, of those with {explanation.rule_text}" if is_also else words
 
 
-def standing_words(standing: Standing) -> str:
+def rank_words(rank: ValueRank) -> str:
     """Return for people where a value stands."""
-    others = f"{standing.rank_share:.1%} of customers have more frequent values"
-    return f"{standing.place}. of all values, with {standing.customer_count:,} customers who count; {others}"
+    others = f"{rank.rank_share:.1%} of customers have more frequent values"
+    return f"{rank.place}. of all values, with {rank.customer_count:,} customers who count; {others}"
 
 
-def judged_words(judged: Judged) -> str:
+def score_words(scored: ScoredSegment) -> str:
     """Return for people what a segment that competes by score came to."""
-    parts = [f"score {value_words(judged.score)}" if judged.score is not None else "does not compete"]
-    if judged.segment.score_text:
-        parts.append(f"score = {judged.segment.score_text}")
-    if judged.segment.rule_text:
-        parts.append(f"{_truth(judged.holds)}: {judged.segment.rule_text}")
-    if judged.segment.signals:
-        needed = f"{sum(holds for _, holds in judged.signals)} of {len(judged.signals)} signals, {judged.segment.signals.needed} needed"
-        parts += [needed, *(f"{_truth(holds)}: {text}" for text, holds in judged.signals)]
+    parts = [f"score {value_words(scored.score)}" if scored.score is not None else "does not compete"]
+    if scored.segment.score_text:
+        parts.append(f"score = {scored.segment.score_text}")
+    if scored.segment.rule_text:
+        parts.append(f"{_truth_word(scored.holds)}: {scored.segment.rule_text}")
+    if scored.segment.signals:
+        needed = f"{sum(holds for _, holds in scored.signals)} of {len(scored.signals)} signals, {scored.segment.signals.needed} needed"
+        parts += [needed, *(f"{_truth_word(holds)}: {text}" for text, holds in scored.signals)]
     return "\n  ".join(parts)
 
 
-def nearest_words(explanation: Explanation) -> str:
+def nearest_words(explanation: SchemeExplanation) -> str:
     """Return for people the nearest other segment and what would take the customer there."""
-    if explanation.decided != explanation.segment:
-        return _of_another_version(explanation.decided)
+    if explanation.segment_now != explanation.segment:
+        return _other_version_words(explanation.segment_now)
     nearest = explanation.nearest
     return f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another segment"
 
 
-def _of_another_version(decided: str | None) -> str:
-    return f"not told: the definitions now say {decided} of what is stored, so another version computed this night"
+def _other_version_words(segment: str | None) -> str:
+    return f"not told: the definitions now say {segment} of what is stored, so another version computed this night"
 
 
-def change_words(change: Change) -> str:
+def change_words(change: WhatIf) -> str:
     """Return for people what would be otherwise, such as `if r_score were 4 instead of 2`."""
-    after = "another one" if change.after == ANOTHER else value_words(change.after)
+    after = "another one" if change.after == ANY_OTHER_TEXT else value_words(change.after)
     follows = ", ".join(f"{name} then {value_words(value)}" for name, value in change.follows.items())
     return f"if {change.feature} were {after} instead of {value_words(change.before)}" + (f" ({follows})" if follows else "")
 
@@ -146,17 +146,17 @@ def value_words(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value)
 
 
-def _truth(value: object) -> str:
+def _truth_word(value: object) -> str:
     return "yes" if value is True else "no" if value is False else "unknown"
 
 
-def _moved(membership: Membership) -> Iterator[tuple[str, str]]:
+def _moved(membership: ExplainedMembership) -> Iterator[tuple[str, str]]:
     lines = [move_words(move) for move in membership.moves]
     if lines:
         yield "moves", "\n".join(lines)
 
 
-def move_words(move: Move) -> str:
+def move_words(move: CustomerMove) -> str:
     """Return a move for people."""
     reason = f" ({move.reason})" if move.reason else ""
     if move.from_segment is None:
@@ -164,5 +164,5 @@ def move_words(move: Move) -> str:
     return f"{move.day}  {move.from_segment} > {move.to_segment or '-'}{reason}"
 
 
-def _printable(text: str) -> str:
+def _printable_text(text: str) -> str:
     return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)

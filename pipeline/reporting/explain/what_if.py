@@ -1,4 +1,9 @@
-"""What could be otherwise about one customer: for each feature that rules name, the values at and just beyond what it is compared with."""
+"""What could be otherwise about one customer: for each feature that rules name, the values at and just beyond what it is compared with.
+
+A rule such as `spend_amount > 2 * average_order_amount` changes its answer at one value of `spend_amount` alone, all else being as it
+is. The difference of the two sides is linear in the feature, so that two values (0 and 1) give that root; the values just below, at
+and above it are the smallest changes worth trying. What nobody could change alone, such as a limit of the population, is left out.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +23,9 @@ from pipeline.definitions.schemes import Scheme
 from pipeline.definitions.schemes.sql import limit_of
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, Kind
 from pipeline.reporting.explain.cluster_centres import Row
-from pipeline.reporting.explain.decide import Case, Ranks
+from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
 
-ANOTHER = chr(0x10FFFF)
+ANY_OTHER_TEXT = chr(0x10FFFF)
 """Stands for any text that no rule names and no other customer has."""
 SCORE_STEPS = 5
 _SCORES: Mapping[str, tuple[str, ...]] = {"r_score": ("r_score",), "f_score": ("f_score", "fm_score"), "m_score": ("m_score", "fm_score")}
@@ -36,8 +41,8 @@ _YEAR = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One feature that would be otherwise, with what `follows` from it; `size` is relative to what it is and would be."""
+class WhatIf:
+    """One feature that would be otherwise, with what `follows` from it; `size` is how large the change is, see `_relative_size`."""
 
     feature: str
     before: Value
@@ -45,73 +50,81 @@ class Change:
     size: float
     follows: Row = field(default_factory=dict)
 
-    def applied(self, row: Row) -> Row:
-        """Return `row` after the change."""
+    def apply_to(self, row: Row) -> Row:
+        """Return `row` as it would be then."""
         return {**row, self.feature: self.after, **self.follows}
 
 
-def changes_of(case: Case, row: Row, kinds: Mapping[str, Kind]) -> list[Change]:
-    """Return the changes of one feature that may lead to another segment, the smallest first.
+def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> list[WhatIf]:
+    """Return the what-ifs of one feature that may lead to another segment, the smallest first.
 
-    `kinds` holds what `row` does. Scores change as scores can: what is known of frequency and spend follows from both.
+    `kinds` has the kind of each feature in `row`. Scores change as scores can: `fm_score` follows from frequency and spend.
     """
     trees = [tree for name in case.scheme.references for tree in case.by_name[name].trees] + [*case.scheme.trees]
     names = list(dict.fromkeys(column.name for tree in trees for column in tree.find_all(exp.Column, bfs=False)))
-    comparisons = list(_comparisons(case, trees))
-    changes = [*_score_changes(names, row), *(change for scheme, ranks in case.ranked for change in _value_changes(scheme, ranks, row))]
+    comparisons = list(_compared_pairs(case, trees))
+    changes = [*_score_what_ifs(names, row)]
+    for scheme, ranks in case.ranked_schemes:
+        changes += _value_what_ifs(scheme, ranks, row)
     for name in names:
         if name in row and not _is_held(name, row):
-            values = dict.fromkeys(_values(name, kinds[name], comparisons, case.completed(row)))
-            changes += [Change(name, row[name], value, _size(row[name], value)) for value in values if _is_new(name, row[name], value)]
+            values = dict.fromkeys(_candidate_values(name, kinds[name], comparisons, case.with_references(row)))
+            changes += _what_ifs_of_values(name, values, row)
     return sorted(changes, key=lambda change: change.size)
 
 
-def changes_across(name: str, kind: Kind, root: Fraction, row: Row) -> Iterator[Change]:
-    """Yield the changes of a number to the values at and just beside `root`, as far as one customer could make them."""
+def what_ifs_across(name: str, kind: Kind, root: Fraction, row: Row) -> Iterator[WhatIf]:
+    """Yield what if a number were at or just beside `root`, as far as one customer could bring that about."""
     if not _is_held(name, row):
-        values = _numbers_at(root, name, kind)
-        yield from (Change(name, row[name], value, _size(row[name], value)) for value in values if _is_new(name, row[name], value))
+        yield from _what_ifs_of_values(name, _numbers_around(root, name, kind), row)
+
+
+def _what_ifs_of_values(name: str, values: Iterable[Value], row: Row) -> Iterator[WhatIf]:
+    before = row[name]
+    for value in values:
+        if _is_reachable(name, before, value):
+            yield WhatIf(name, before, value, _relative_size(before, value))
 
 
 def _is_held(name: str, row: Row) -> bool:
-    """Return whether a feature cannot change alone: who never ordered has none that could, and one that is empty follows from others."""
+    """Whether a feature cannot change alone: who never ordered has none that could, and one that is empty follows from others."""
     if name not in _FEATURES:
         return False
     is_of_orders = name != "calendar_year"
     return name in _HELD or name.endswith("_score") or (is_of_orders and row["is_prospect"] is True) or row[name] is None
 
 
-def _is_new(name: str, before: Any, after: Any) -> bool:  # noqa: ANN401  # values of any kind
+def _is_reachable(name: str, before: Any, after: Any) -> bool:  # noqa: ANN401  # values of any kind
     return bool(after > before if name in _ONLY_GROWING else after != before)
 
 
-def _score_changes(names: Sequence[str], row: Row) -> Iterator[Change]:
+def _score_what_ifs(names: Sequence[str], row: Row) -> Iterator[WhatIf]:
     """Yield the other scores that one of recency, frequency and spend could have, the better ones first."""
-    for feature, telling in _SCORES.items():
-        if row.get(feature) is not None and any(name in names for name in telling):
+    for feature, affected in _SCORES.items():
+        if row.get(feature) is not None and any(name in names for name in affected):
             others = [name for name in _SCORES if name != feature]
             cells = [cell for cell in CELLS if cell[feature] != row[feature] and all(cell[name] == row[name] for name in others)]
             for cell in reversed(cells):
                 follows = {} if feature == "r_score" else {"fm_score": cell["fm_score"]}
                 before: Any = row[feature]
                 after: Any = cell[feature]
-                yield Change(feature, before, after, abs(after - before) / SCORE_STEPS, follows)
+                yield WhatIf(feature, before, after, abs(after - before) / SCORE_STEPS, follows)
 
 
-def _value_changes(scheme: Scheme, ranks: Ranks, row: Row) -> Iterator[Change]:
+def _value_what_ifs(scheme: Scheme, ranks: ValueRanks, row: Row) -> Iterator[WhatIf]:
     """Yield the other values of the attribute that decides: the most frequent first, of tiers the next in rank."""
     name = scheme.attribute
     if _is_held(name, row):
         return
-    own = ranks.standing(row[name])
+    own = ranks.rank_of(row[name])
     values = [value for _, value in ranks.order]
     if scheme.kind == "value_tiers" and own is not None:
         places = {value: abs(place - own.place) for place, value in enumerate(values, 1)}
         values.sort(key=places.__getitem__)
-    yield from (Change(name, row[name], value, 1) for value in [*values, ANOTHER] if value != row[name])
+    yield from (WhatIf(name, row[name], value, 1) for value in [*values, ANY_OTHER_TEXT] if value != row[name])
 
 
-def _comparisons(case: Case, trees: Iterable[exp.Expr]) -> Iterator[exp.Expr]:
+def _compared_pairs(case: SchemeCase, trees: Iterable[exp.Expr]) -> Iterator[exp.Expr]:
     """Yield everything that is compared, as two sides; where the highest score decides, also scores with each other."""
     for tree in trees:
         yield from tree.find_all(*_COMPARISONS)
@@ -121,19 +134,22 @@ def _comparisons(case: Case, trees: Iterable[exp.Expr]) -> Iterator[exp.Expr]:
     yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, limit_of(case.scheme.floor)], 2))
 
 
-def _values(name: str, kind: Kind, comparisons: Iterable[exp.Expr], row: Row) -> Iterator[Value]:
+def _candidate_values(name: str, kind: Kind, comparisons: Iterable[exp.Expr], row: Row) -> Iterator[Value]:
     if kind is Kind.FLAG:
         yield not row[name]
         return
     for node in comparisons:
         if any(column.name == name for column in node.find_all(exp.Column)):
-            yield from _beside(node, name, kind, row) if kind in _STEPS else _opposite(node, name, row)
+            if kind not in _STEPS:
+                yield from _compared_values(node, name, row)
+            elif (root := _equalising_value(node, name, row)) is not None:
+                yield from _numbers_around(root, name, kind)
     if kind is Kind.TEXT:
-        yield ANOTHER
+        yield ANY_OTHER_TEXT
 
 
-def _opposite(node: exp.Expr, name: str, row: Row) -> Iterator[Value]:
-    """Yield the text, or the days around the date, that a column is compared with."""
+def _compared_values(node: exp.Expr, name: str, row: Row) -> Iterator[Value]:
+    """Yield the text that a column is compared with, or the date and the days beside it."""
     for side, other in ((node.this, node.expression), (node.expression, node.this)):
         if any(column.name == name for column in side.find_all(exp.Column)):
             value = rule_value(other, row)
@@ -143,31 +159,27 @@ def _opposite(node: exp.Expr, name: str, row: Row) -> Iterator[Value]:
                 yield value
 
 
-def _beside(node: exp.Expr, name: str, kind: Kind, row: Row) -> Iterator[Value]:
-    """Yield the numbers at and beside the one that makes both sides equal, no finer than people would write them."""
-    root = _root(node, name, row)
-    if root is not None:
-        yield from _numbers_at(root, name, kind)
-
-
-def _numbers_at(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:
+def _numbers_around(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:
+    """Yield the numbers at and beside `root`, no finer than people would write them: whole, or with two decimals."""
     steps = _STEPS[kind]
     scaled = root * steps
     numbers = [Fraction(number, steps) for number in (ceil(scaled) - 1, floor(scaled), ceil(scaled), floor(scaled) + 1)]
     if kind is not Kind.INTEGER and round(root, _SHOWN_DECIMALS) == root:
         numbers.append(root)
-    yield from (_as_kind(kind, number) for number in numbers if _is_possible(name, number))
+    for number in numbers:
+        if _is_possible(name, number):
+            yield int(number) if kind is Kind.INTEGER else float(number) if kind is Kind.NUMBER else number
 
 
-def _root(node: exp.Expr, name: str, row: Row) -> Fraction | None:
-    """Return the value of `name` at which both sides are equal, as far as they differ in proportion to it."""
-    at_nought, at_one = (_difference(node, {**row, name: value}) for value in (0, 1))
+def _equalising_value(node: exp.Expr, name: str, row: Row) -> Fraction | None:
+    """Return the value of `name` at which both sides are equal; None where their difference does not depend on it."""
+    at_nought, at_one = (_side_difference(node, {**row, name: value}) for value in (0, 1))
     if at_nought is None or at_one is None or at_nought == at_one:
         return None
     return at_nought / (at_nought - at_one)
 
 
-def _difference(node: exp.Expr, row: Row) -> Fraction | None:
+def _side_difference(node: exp.Expr, row: Row) -> Fraction | None:
     sides: list[Any] = [rule_value(side, row) for side in (node.this, node.expression)]
     if not all(isinstance(side, int | float | Fraction) and isfinite(side) for side in sides):
         return None
@@ -180,11 +192,7 @@ def _is_possible(name: str, number: Fraction) -> bool:
     return (number >= 0 or name in _MAY_BE_NEGATIVE) and (number <= 1 or not name.endswith("_share"))
 
 
-def _as_kind(kind: Kind, number: Fraction) -> Value:
-    return int(number) if kind is Kind.INTEGER else float(number) if kind is Kind.NUMBER else number
-
-
-def _size(before: Any, after: Any) -> float:  # noqa: ANN401  # a value of any kind
+def _relative_size(before: Any, after: Any) -> float:  # noqa: ANN401  # a value of any kind
     """Return how large a change is: of numbers relative to the larger one, of days to a year, else 1."""
     if isinstance(before, date) and isinstance(after, date):
         return abs((after - before) / _YEAR)

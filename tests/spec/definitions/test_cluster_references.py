@@ -25,8 +25,8 @@ from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_jso
 from pipeline.operations.apply import apply_plan
 from pipeline.publication.gates import asked_override
 from pipeline.reporting.catalog.catalog import lineage_of
-from pipeline.reporting.explain import Clustering, Explanation
-from pipeline.reporting.explain.customer import explained
+from pipeline.reporting.explain import CustomerClustering, SchemeExplanation
+from pipeline.reporting.explain.customer import explain_customer
 from pipeline.reporting.plan.model_plan import plan_of_model
 from pipeline.reporting.plan.plan import Plan, plan_of
 
@@ -230,8 +230,8 @@ def test_a_plan_of_the_current_model_changes_nothing_downstream(live: Path) -> N
     assert [each.scheme for each in plan.schemes] == [NAME]
 
 
-def explanations(root: Path, customer: str) -> dict[str, Explanation]:
-    found = explained(load_company(root / "shop"), Lake(root / "lake"), customer, NIGHT).memberships
+def explanations(root: Path, customer: str) -> dict[str, SchemeExplanation]:
+    found = explain_customer(load_company(root / "shop"), Lake(root / "lake"), customer, NIGHT).memberships
     return {each.scheme: each.explanation for each in found if each.explanation}
 
 
@@ -245,19 +245,19 @@ def test_an_explanation_tells_the_cluster_and_the_change_that_leads_out_of_it(li
 def test_every_customer_is_explained_as_the_night_decided(live: Path) -> None:
     for customer, segment in memberships(live, "care").items():
         found = explanations(live, customer)
-        assert found["care"].decided == found["care"].segment == segment
-        assert all(found[scheme].decided == found[scheme].segment for scheme in LOOKING)
+        assert found["care"].segment_now == found["care"].segment == segment
+        assert all(found[scheme].segment_now == found[scheme].segment for scheme in LOOKING)
 
 
 def test_who_is_outside_of_what_is_clustered_stays_there_whatever_else_changes() -> None:
     [scheme] = load_cluster_schemes(a_company(Path("no such folder")))
     within = replace(scheme, within="lifecycle.active", within_sql="SELECT customer_id FROM customer_features WHERE order_count > 1")
     row = {"order_day_count": 1, "recency_days": 2}
-    assert Clustering.of(scheme, MODEL, "cluster_1").segment_of(row) == "cluster_1"
-    assert Clustering.of(within, MODEL, "unclustered").segment_of(row) == "unclustered"
-    assert Clustering.of(within, MODEL, "cluster_1").held >= {"order_count", "order_day_count"}
-    assert Clustering.of(scheme, MODEL, "cluster_1").segment_of({**row, "order_day_count": 0}) == "unclustered"
-    assert Clustering.of(scheme, None, "unclustered").segment_of(row) == "unclustered"
+    assert CustomerClustering.of(scheme, MODEL, "cluster_1").segment_of(row) == "cluster_1"
+    assert CustomerClustering.of(within, MODEL, "unclustered").segment_of(row) == "unclustered"
+    assert CustomerClustering.of(within, MODEL, "cluster_1").held >= {"order_count", "order_day_count"}
+    assert CustomerClustering.of(scheme, MODEL, "cluster_1").segment_of({**row, "order_day_count": 0}) == "unclustered"
+    assert CustomerClustering.of(scheme, None, "unclustered").segment_of(row) == "unclustered"
 
 
 def test_the_catalog_names_the_clusters_and_says_what_is_live(place: Path) -> None:

@@ -27,8 +27,8 @@ from pipeline.errors import ConfigError
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
-from pipeline.reporting.explain import Case, Change, Nearest, changes_of, nearest_segment
-from pipeline.reporting.explain.customer import Explained, Membership, explained
+from pipeline.reporting.explain import NearestSegment, SchemeCase, WhatIf, nearest_segment, what_ifs_of_rules
+from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership, explain_customer
 from pipeline.reporting.explain.view import change_words, shown, value_words
 
 FIRST, SECOND = date(2024, 12, 29), date(2024, 12, 30)
@@ -168,19 +168,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Company, Lake]:
 
 
 @pytest.fixture(scope="module")
-def everybody(shop: tuple[Company, Lake]) -> list[Explained]:
-    return [explained(*shop, f"c{number}", SECOND) for number in range(COUNT)]
+def everybody(shop: tuple[Company, Lake]) -> list[CustomerExplanation]:
+    return [explain_customer(*shop, f"c{number}", SECOND) for number in range(COUNT)]
 
 
-def explanations(everybody: list[Explained]) -> Iterator[tuple[str, Membership]]:
+def explanations(everybody: list[CustomerExplanation]) -> Iterator[tuple[str, ExplainedMembership]]:
     yield from ((found.customer_id, each) for found in everybody for each in found.memberships if each.explanation)
 
 
 def test_the_segment_explained_is_the_published_one_of_every_customer_in_every_scheme(
-    shop: tuple[Company, Lake], everybody: list[Explained]
+    shop: tuple[Company, Lake], everybody: list[CustomerExplanation]
 ) -> None:
     stored = {(row["customer_id"], row["scheme"]): row["segment"] for row in shop[1].read(CUSTOMER_SEGMENTS, day=SECOND).to_pylist()}
-    told = {(customer, each.scheme): each.explanation.decided for customer, each in explanations(everybody) if each.explanation}
+    told = {(customer, each.scheme): each.explanation.segment_now for customer, each in explanations(everybody) if each.explanation}
     clusters = {key for key in stored if key[1] == "behaviour_clusters"}
     assert told.keys() == stored.keys() - clusters
     assert told == {key: segment for key, segment in stored.items() if key not in clusters}
@@ -188,8 +188,8 @@ def test_the_segment_explained_is_the_published_one_of_every_customer_in_every_s
     assert kinds == {("rules", "first_match"), ("rules", "highest_score"), ("values", "first_match"), ("value_tiers", "first_match")}
 
 
-def test_an_engine_gives_the_nearest_segment_once_the_change_is_made(shop: tuple[Company, Lake], everybody: list[Explained]) -> None:
-    proposed: dict[str, list[tuple[str, Nearest]]] = {}
+def test_an_engine_gives_the_nearest_segment_once_the_change_is_made(shop: tuple[Company, Lake], everybody: list[CustomerExplanation]) -> None:
+    proposed: dict[str, list[tuple[str, NearestSegment]]] = {}
     for customer, each in explanations(everybody):
         if each.explanation and each.explanation.nearest:
             proposed.setdefault(each.scheme, []).append((customer, each.explanation.nearest))
@@ -202,7 +202,7 @@ def test_an_engine_gives_the_nearest_segment_once_the_change_is_made(shop: tuple
             assert {customer: found[customer] for customer, _ in run} == {customer: nearest.segment for customer, nearest in run}, name
 
 
-def segments_after(shop: tuple[Company, Lake], changes: dict[str, Change], name: str) -> dict[str, str]:
+def segments_after(shop: tuple[Company, Lake], changes: dict[str, WhatIf], name: str) -> dict[str, str]:
     """Return the segments of a scheme once each customer has changed, as the engine decides them."""
     company, lake = shop
     table = company.table(CUSTOMER_FEATURES)
@@ -217,7 +217,7 @@ def segments_after(shop: tuple[Company, Lake], changes: dict[str, Change], name:
     return {row["customer_id"]: row["segment"] for row in found if row["scheme"] == name}
 
 
-def changed_values(change: Change) -> dict[str, Any]:
+def changed_values(change: WhatIf) -> dict[str, Any]:
     values = {change.feature: change.after, **change.follows}
     return {
         name: Decimal(float(value)).quantize(Decimal("0.0001")) if isinstance(value, Fraction) else value for name, value in values.items()
@@ -228,10 +228,10 @@ def test_no_smaller_change_of_a_score_leads_elsewhere() -> None:
     """Try every cell that differs in one score, which is all that can be tried."""
     rfm = our_scheme("rfm")
     for r, f, m in ((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)):
-        found = nearest_segment(Case(rfm, {}), scored(r, f, m), KINDS)
-        own = Case(rfm, {}).segment_of(scored(r, f, m))
+        found = nearest_segment(SchemeCase(rfm, {}), scored(r, f, m), KINDS)
+        own = SchemeCase(rfm, {}).segment_of(scored(r, f, m))
         others = [(i, f, m) for i in range(1, 6)] + [(r, i, m) for i in range(1, 6)] + [(r, f, i) for i in range(1, 6)]
-        steps = [abs(a - r) + abs(b - f) + abs(c - m) for a, b, c in others if Case(rfm, {}).segment_of(scored(a, b, c)) != own]
+        steps = [abs(a - r) + abs(b - f) + abs(c - m) for a, b, c in others if SchemeCase(rfm, {}).segment_of(scored(a, b, c)) != own]
         assert found is not None
         assert found.change.size == min(steps) / 5
 
@@ -249,21 +249,21 @@ def our_scheme(name: str) -> Scheme:
 
 
 def test_a_change_of_frequency_changes_what_follows_from_it() -> None:
-    found = nearest_segment(Case(our_scheme("rfm"), {}), scored(4, 1, 1), KINDS)
+    found = nearest_segment(SchemeCase(our_scheme("rfm"), {}), scored(4, 1, 1), KINDS)
     assert found is not None
     assert found.title == "New customers"
-    held = nearest_segment(Case(our_scheme("rfm"), {}), scored(4, 3, 4), KINDS)
+    held = nearest_segment(SchemeCase(our_scheme("rfm"), {}), scored(4, 3, 4), KINDS)
     assert held is not None
     assert change_words(held.change) == "if r_score were 5 instead of 4"
-    middling = nearest_segment(Case(our_scheme("rfm"), {}), scored(2, 2, 2), KINDS)
+    middling = nearest_segment(SchemeCase(our_scheme("rfm"), {}), scored(2, 2, 2), KINDS)
     assert middling is not None
-    assert middling.change.applied(scored(2, 2, 2))["fm_score"] == middling.change.follows.get("fm_score", 2)
+    assert middling.change.apply_to(scored(2, 2, 2))["fm_score"] == middling.change.follows.get("fm_score", 2)
 
 
 def test_the_day_on_which_a_customer_will_be_at_risk_is_told() -> None:
     row = {**scored(3, 3, 3), "recency_days": 28, "lifetime_order_day_count": 2, "last_gap_days": 20}
     limits = {"rhythm_days": 20.0, "new_limit_days": 20.0, "active_limit_days": 30.5, "dormant_limit_days": 45.0}
-    found = nearest_segment(Case(our_scheme("lifecycle"), {}), {**row, **limits}, KINDS)
+    found = nearest_segment(SchemeCase(our_scheme("lifecycle"), {}), {**row, **limits}, KINDS)
     assert found is not None
     assert f"{found.title}, {change_words(found.change)}" == "At risk, if recency_days were 31 instead of 28"
 
@@ -271,15 +271,15 @@ def test_the_day_on_which_a_customer_will_be_at_risk_is_told() -> None:
 def test_what_only_grows_is_never_to_become_less() -> None:
     row = {**scored(5, 3, 3), "recency_days": 7, "lifetime_order_day_count": 2, "last_gap_days": 20}
     limits = {"rhythm_days": 400.0, "new_limit_days": 400.0, "active_limit_days": 429.0, "dormant_limit_days": 500.0}
-    found = nearest_segment(Case(our_scheme("lifecycle"), {}), {**row, **limits}, KINDS)
+    found = nearest_segment(SchemeCase(our_scheme("lifecycle"), {}), {**row, **limits}, KINDS)
     assert found is not None
     assert found.change.feature != "lifetime_order_day_count"
 
 
 def test_nothing_that_a_prospect_could_change_alone_is_proposed() -> None:
     nobody = {**dict.fromkeys(KINDS), "is_prospect": True, "spend_amount": Fraction(0), "lifetime_order_day_count": 0}
-    assert nearest_segment(Case(our_scheme("rfm"), {}), nobody, KINDS) is None
-    assert nearest_segment(Case(our_scheme("lifecycle"), {}), nobody, KINDS) is None
+    assert nearest_segment(SchemeCase(our_scheme("rfm"), {}), nobody, KINDS) is None
+    assert nearest_segment(SchemeCase(our_scheme("lifecycle"), {}), nobody, KINDS) is None
 
 
 def test_an_amount_is_proposed_to_the_cent_and_a_count_whole(shop: tuple[Company, Lake]) -> None:
@@ -306,9 +306,9 @@ def schemes_of(folder: Path) -> dict[str, Scheme]:
 ATTRIBUTE_KINDS = KINDS | {"town": Kind.TEXT, "is_subscriber": Kind.FLAG, "member_since": Kind.DATE, "income": Kind.MONEY}
 
 
-def case_of(company: Company, name: str) -> Case:
+def case_of(company: Company, name: str) -> SchemeCase:
     by_name = schemes_of(company.folder)
-    return Case(by_name[name], by_name)
+    return SchemeCase(by_name[name], by_name)
 
 
 def test_a_text_or_a_day_is_changed_to_what_it_is_compared_with(shop: tuple[Company, Lake]) -> None:
@@ -332,15 +332,15 @@ def test_rules_that_are_left_out_of_a_try_could_not_have_held(shop: tuple[Compan
     for stored in lake.read(company.table(CUSTOMER_FEATURES), day=SECOND).to_pylist():
         row = {name: Fraction(value) if isinstance(value, Decimal) else value for name, value in stored.items()}
         for case in (case_of(company, "focus"), case_of(company, "lifecycle"), case_of(company, "rfm")):
-            for change in changes_of(case, row, kinds):
-                narrowed = case.narrowed(row, (change.feature, *change.follows))
-                assert narrowed.segment_of(change.applied(row)) == case.segment_of(change.applied(row))
+            for change in what_ifs_of_rules(case, row, kinds):
+                narrowed = case.without_impossible_rules(row, (change.feature, *change.follows))
+                assert narrowed.segment_of(change.apply_to(row)) == case.segment_of(change.apply_to(row))
 
 
 EARLY = ("shopper_groups", "insufficient_evidence")
 
 
-def test_the_command_fills_the_customers_values_into_the_rule_as_written(shop: tuple[Company, Lake], everybody: list[Explained]) -> None:
+def test_the_command_fills_the_customers_values_into_the_rule_as_written(shop: tuple[Company, Lake], everybody: list[CustomerExplanation]) -> None:
     run = asked(shop, "c1", "--json")
     schemes = {each["scheme"]: each for each in json.loads(run.stdout)["schemes"]}
     groups, towns = schemes["groups"], schemes["towns"]
@@ -352,7 +352,7 @@ def test_the_command_fills_the_customers_values_into_the_rule_as_written(shop: t
     assert rest.values.keys() == {"rfm.segment", "income", "town", "is_subscriber", "member_since", "average_order_amount", "@rich"}
     early = next(each.explanation for _, each in explanations(everybody) if (each.scheme, each.segment) == EARLY)
     assert early is not None
-    assert (early.judged, early.values.keys()) == ((), {"order_count", "visit_count_90_days", "@fewest_orders", "@fewest_visits"})
+    assert (early.scored_segments, early.values.keys()) == ((), {"order_count", "visit_count_90_days", "@fewest_orders", "@fewest_visits"})
     assert groups["decided_by"] == "highest_score"
     assert {score["segment"] for score in groups["scores"]} == {"keen", "cautious"}
     keen = next(score for score in groups["scores"] if score["segment"] == "keen")
@@ -389,7 +389,7 @@ def test_an_unknown_customer_or_night_is_an_error_that_says_what_to_do(shop: tup
 
 def test_nothing_published_is_an_error_unless_a_day_is_named(shop: tuple[Company, Lake], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing is published yet"):
-        explained(shop[0], Lake(tmp_path / "lake"), "c1", None)
+        explain_customer(shop[0], Lake(tmp_path / "lake"), "c1", None)
 
 
 def test_a_night_is_explained_by_the_definitions_that_were_valid_then(shop: tuple[Company, Lake]) -> None:
@@ -404,14 +404,14 @@ def test_a_night_is_explained_by_the_definitions_that_were_valid_then(shop: tupl
 
 
 def test_a_night_of_another_version_is_not_explained_by_rules_that_say_otherwise(shop: tuple[Company, Lake]) -> None:
-    found = explained(*shop, "c1", SECOND)
+    found = explain_customer(*shop, "c1", SECOND)
     tier = next(each for each in found.memberships if each.scheme == "value_tier")
     assert tier.explanation is not None
     other = replace(tier, explanation=replace(tier.explanation, segment="c", nearest=None))
     assert "another version computed this night" in printed(replace(found, memberships=[other]))
 
 
-def printed(found: Explained) -> str:
+def printed(found: CustomerExplanation) -> str:
     from rich.console import Console
 
     console = Console(width=200, record=True, file=StringIO())
@@ -421,7 +421,7 @@ def printed(found: Explained) -> str:
 
 
 def test_what_a_customer_wrote_cannot_steer_the_terminal(shop: tuple[Company, Lake]) -> None:
-    found = explained(*shop, "c1", SECOND)
+    found = explain_customer(*shop, "c1", SECOND)
     town = next(each for each in found.memberships if each.scheme == "towns")
     assert "\x1b" not in printed(replace(found, memberships=[replace(town, title="Ulm\x1b[2J", moves=[])]))
 

@@ -78,7 +78,7 @@ def told() -> Told:
 def test_the_cluster_and_margin_explained_are_those_that_the_engine_gives(
     told: Told,
 ) -> None:
-    found = {customer: (each.decided, f"margin={each.margin}") for customer, (_, each) in told.items()}
+    found = {customer: (each.segment_now, f"margin={each.margin}") for customer, (_, each) in told.items()}
     assert found == assigned([row for row, _ in told.values()])
     assert {margin for _, margin in found.values()} == {"margin=high", "margin=medium", "margin=low"}
     assert all([c.distance for c in each.centres] == sorted(c.distance for c in each.centres) for _, each in told.values())
@@ -93,7 +93,7 @@ def test_the_engine_gives_the_nearest_cluster_once_the_change_is_made(told: Told
         customer: nearest.segment for customer, (_, nearest) in proposed.items()
     }
     assert {nearest.change.feature for _, nearest in proposed.values()} == {feature.name for feature in FEATURES}
-    assert all(each.nearest is None or each.nearest.segment != each.decided for _, each in told.values())
+    assert all(each.nearest is None or each.nearest.segment != each.segment_now for _, each in told.values())
 
 
 def as_stored(value: Any) -> Any:
@@ -108,7 +108,7 @@ def test_what_is_unknown_or_held_back_is_not_proposed_to_change() -> None:
 
 def test_who_has_no_order_in_the_window_is_near_to_no_centre() -> None:
     found = cluster_explanation(a_model(), {**exact(some_customers(1)[0]), "order_day_count": 0}, KINDS)
-    assert (found.decided, found.centres, found.nearest) == ("unclustered", (), None)
+    assert (found.segment_now, found.centres, found.nearest) == ("unclustered", (), None)
 
 
 def test_the_command_tells_distances_and_the_next_cluster(tmp_path: Path) -> None:

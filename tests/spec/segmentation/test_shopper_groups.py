@@ -14,7 +14,7 @@ from pipeline.definitions.company import HOUSE, load_company
 from pipeline.definitions.schemes import Scheme, load_schemes
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import MONTHLY_FEATURES, VISITS
-from pipeline.reporting.explain.decide import Case
+from pipeline.reporting.explain.decide import SchemeCase
 
 NIGHT = date(2024, 3, 31)
 USUAL = {
@@ -56,7 +56,7 @@ def shopper_groups(example: str = "adventureworks") -> Scheme:
 
 
 def group(**row: Any) -> str | None:
-    return Case(shopper_groups(), {}).segment_of({**NOTHING, **row})
+    return SchemeCase(shopper_groups(), {}).segment_of({**NOTHING, **row})
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def visited(tmp_path: Path) -> Scheme:
     ],
 )
 def test_a_wanderer_visits_often_and_seldom_buys(visited: Scheme, row: dict[str, Any], expected: str) -> None:
-    assert Case(visited, {}).segment_of({**NOTHING, **row}) == expected
+    assert SchemeCase(visited, {}).segment_of({**NOTHING, **row}) == expected
 
 
 def test_without_visits_nobody_is_said_to_wander_and_the_company_is_told_why() -> None:
