@@ -127,7 +127,8 @@ class LocalStore:
     def pointer(self, address: str) -> str | None:
         path = self.local(address)
         if path.is_symlink():
-            return f"{PurePosixPath(path.readlink())}/"
+            target = self._root / path.readlink()
+            return f"{target.relative_to(self._root) if target.is_relative_to(self._root) else target}/"
         return f"{address}/" if path.exists() else None
 
     def swap(self, address: str, prefix: str, *, expected: str | None) -> bool:

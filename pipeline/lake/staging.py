@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.lake.addresses import STAGING
+
 COMPARED_BYTES = 1 << 20
 
 
@@ -21,7 +23,7 @@ def private_folder(root: Path) -> Iterator[Path]:
     What dead processes left there goes first: a folder belongs to the living as long as somebody holds its lock.
     Raises OSError where the disk refuses.
     """
-    staging = root / "staging"
+    staging = root / STAGING
     staging.mkdir(parents=True, exist_ok=True)
     _sweep(staging)
     folder, lock = _taken(staging)

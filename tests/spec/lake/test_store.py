@@ -144,6 +144,12 @@ def test_the_pointer_moves_only_from_where_it_was_seen(store: Store, tmp_path: P
     assert store.read("current/a") == b"y"
 
 
+def test_a_pointer_that_a_person_laid_is_as_good(store: Store, tmp_path: Path) -> None:
+    store.install("publications/x/", a_folder(tmp_path / "x", a="1"), "said")
+    store.local("current").symlink_to(store.local("publications/x").absolute())
+    assert store.pointer("current") == "publications/x/"
+
+
 def test_a_copy_that_has_the_folder_in_the_pointers_place_can_be_read(store: Store, tmp_path: Path) -> None:
     store.install("publications/x/", a_folder(tmp_path / "x", a="1"), "said")
     store.swap("current", "publications/x/", expected=None)
