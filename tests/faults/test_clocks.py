@@ -36,10 +36,14 @@ int gettimeofday(struct timeval *at, void *zone) { (void)zone; at->tv_sec = jump
 """
 NIGHT = """
 import sys, time
-from pipeline.operations import steps
+from datetime import date
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.night import Night
+from pipeline.operations.steps import STEPS
 assert len({int(time.time()) for _ in range(4)}) == 4, "the clock does not jump"
-for name in steps.STEPS:
-    getattr(steps, name)(sys.argv[1])
+night = Night.of(Deployment.from_environment(), date.fromisoformat(sys.argv[1]))
+for step in STEPS.values():
+    step(night)
 """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.errors import DataError
 from pipeline.lake.lake import Lake
@@ -70,10 +70,9 @@ def lakes(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     lake = Lake(folder / "lake")
     run_night(shop, lake, YESTERDAY)
     copies = {}
-    with night_environment(shop, lake):
-        for name in steps.STEPS:
-            copies[name] = Path(shutil.copytree(lake.root, folder / name, symlinks=True))
-            getattr(steps, name)(TONIGHT.isoformat())
+    for name in steps.STEPS:
+        copies[name] = Path(shutil.copytree(lake.root, folder / name, symlinks=True))
+        steps.STEPS[name](night_of(shop, lake, TONIGHT))
     return {**copies, "the end": lake.root}
 
 
@@ -85,8 +84,8 @@ def test_no_step_computes_from_a_damaged_table(shop: Path, lakes: dict[str, Path
     live = tree_bytes(lake, "publications")
     for name, damage in DAMAGES.items():
         path.write_bytes(damage(whole))
-        with night_environment(shop, lake), pytest.raises(DataError, match=f"{Path(partition).parts[0]} is damaged") as refused:
-            getattr(steps, step)(TONIGHT.isoformat())
+        with pytest.raises(DataError, match=f"{Path(partition).parts[0]} is damaged") as refused:
+            steps.STEPS[step](night_of(shop, lake, TONIGHT))
         assert refused.value.where == str(path), name
         assert f"--day {partition[-10:]}" in refused.value.todo, name
         assert tree_bytes(lake, "publications") == live, name
@@ -105,10 +104,9 @@ def test_a_night_whose_files_are_all_damaged_is_mended_by_running_it_again(
     for number, path in enumerate(files):
         path.write_bytes(kinds[number % len(kinds)](path.read_bytes()))
     assert not any(is_whole(path) for path in files)
-    with night_environment(shop, lake):
-        steps.extract(day.isoformat(), reread=True)
-        for name in steps.STEPS[1:]:
-            getattr(steps, name)(day.isoformat())
+    steps.extract(night_of(shop, lake, day), reread=True)
+    for name in list(steps.STEPS)[1:]:
+        steps.STEPS[name](night_of(shop, lake, day))
     assert tree_bytes(lake, *KEPT) == before
 
 
@@ -119,8 +117,7 @@ def test_a_private_cache_that_is_damaged_is_as_good_as_none(shop: Path, lakes: d
         stamp = path.stat()
         path.write_bytes(flipped(content, len(content) // 2))
         os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    with night_environment(shop, lake):
-        steps.features(TONIGHT.isoformat())
+    steps.features(night_of(shop, lake, TONIGHT))
     table = f"tables/customer_features/day={TONIGHT}"
     assert tree_bytes(lake, table) == tree_bytes(Lake(lakes["the end"]), table)
 
@@ -133,8 +130,8 @@ def test_features_of_an_older_declaration_are_told_by_their_column_before_anythi
     path = lake.path(CUSTOMER_FEATURES, day=TONIGHT)
     rows = pq.read_table(path, partitioning=None).drop_columns("order_day_count")
     lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
-    with night_environment(shop, lake), pytest.raises(DataError, match="customer_features lacks `order_day_count`"):
-        steps.segment(TONIGHT.isoformat())
+    with pytest.raises(DataError, match="customer_features lacks `order_day_count`"):
+        steps.segment(night_of(shop, lake, TONIGHT))
 
 
 @pytest.mark.parametrize(
@@ -149,8 +146,8 @@ def test_a_table_of_an_older_declaration_says_which_column_it_lacks_and_what_to_
     for path in paths:
         rows = pq.read_table(path, partitioning=None).drop_columns(column)
         lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
-    with night_environment(shop, lake), pytest.raises(DataError, match=f"{table} lacks `{column}`") as caught:
-        steps.features(TONIGHT.isoformat())
+    with pytest.raises(DataError, match=f"{table} lacks `{column}`") as caught:
+        steps.features(night_of(shop, lake, TONIGHT))
     assert caught.value.where == str(lake.root / "tables" / table)
     assert "Remove that folder, then run again from" in caught.value.todo
     shutil.rmtree(caught.value.where)
@@ -165,5 +162,5 @@ def test_one_older_file_among_newer_ones_is_told_by_the_column_it_lacks(shop: Pa
     path = max((lake.root / "tables" / "customer_days").rglob("*.parquet"))
     rows = pq.read_table(path, partitioning=None).drop_columns("order_amount")
     lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
-    with night_environment(shop, lake), pytest.raises(DataError, match="customer_days lacks `order_amount`"):
-        steps.features(TONIGHT.isoformat())
+    with pytest.raises(DataError, match="customer_days lacks `order_amount`"):
+        steps.features(night_of(shop, lake, TONIGHT))

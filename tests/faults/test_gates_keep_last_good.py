@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_environment, night_of, run_night, tree_bytes, write_shop
 from support.published_nights import manifest, published_segments, target_rows
 
 from pipeline.cli import main
@@ -64,8 +64,7 @@ def everybody_buys_at_once(shop: Path) -> None:
 
 def steps_until_audit(shop: Path, lake: Lake, day: date, **options: Any) -> None:
     run_night(shop, lake, day, until="segment")
-    with night_environment(shop, lake):
-        steps.audit(day.isoformat(), **options)
+    steps.audit(night_of(shop, lake, day), **options)
 
 
 def gates(lake: Lake, day: date, state: State) -> dict[tuple[str, str], GateResult]:
@@ -119,14 +118,12 @@ def test_a_night_that_died_right_after_the_database_is_taken_out_of_it_when_its_
     assert live(published)["target"] != before["target"]
     assert live(published)["link"] == before["link"]
     half_of_the_customers_vanish(shop)
-    with night_environment(shop, published):
-        steps.extract(NEXT.isoformat(), since="2024-01-01")
+    steps.extract(night_of(shop, published, NEXT), since=date(2024, 1, 1))
     with pytest.raises(GateClosed):
         steps_until_audit(shop, published, NEXT)
     assert live(published)["target"] == before["target"]
     write_shop(shop, ORDERS, customers=CUSTOMERS)
-    with night_environment(shop, published):
-        steps.extract(NEXT.isoformat(), since="2024-01-01")
+    steps.extract(night_of(shop, published, NEXT), since=date(2024, 1, 1))
     run_night(shop, published, NEXT)
     assert manifest(published)["day"] == NEXT.isoformat()
     assert max(row[0] for row in target_rows(published.root / "segments.sqlite")["publications"]) == NEXT.isoformat()
@@ -144,8 +141,8 @@ def test_a_closed_gate_is_passed_only_by_name_and_the_reason_is_kept_for_good(
     with pytest.raises(GateClosed) as caught:
         run_night(shop, published, NEXT)
     assert "churn (rfm)" in caught.value.what
-    with night_environment(shop, published), pytest.raises(GateClosed, match="churn"):
-        steps.publish(NEXT.isoformat())
+    with pytest.raises(GateClosed, match="churn"):
+        steps.publish(night_of(shop, published, NEXT))
     assert live(published) == before
     night = ("run", "--day", NEXT.isoformat())
     options = ("--override-gate", "churn", "--override-gate", "swallowed", "--reason", "new shop opened")
@@ -166,8 +163,7 @@ def test_a_closed_gate_is_passed_only_by_name_and_the_reason_is_kept_for_good(
 
 def test_an_override_of_one_gate_does_not_open_another(shop: Path, published: Lake) -> None:
     half_of_the_customers_vanish(shop)
-    with night_environment(shop, published):
-        steps.extract(NEXT.isoformat(), since="2024-01-01")
+    steps.extract(night_of(shop, published, NEXT), since=date(2024, 1, 1))
     with pytest.raises(GateClosed) as caught:
         steps_until_audit(shop, published, NEXT, override_gates="churn, swallowed", override_reason="new shop opened")
     assert "vanished" in caught.value.what
@@ -200,7 +196,7 @@ def test_a_changed_rule_explains_the_moves_of_its_own_scheme_alone(shop: Path, p
     changed = ours.replace('rule = "r_score = 5 AND fm_score >= 4"', 'rule = "fm_score >= 4 AND r_score = 5"')
     assert changed != ours
     (shop / "segments" / "rfm.toml").write_text(changed)
-    with night_environment(shop, published), pytest.raises(GateClosed) as caught:
+    with pytest.raises(GateClosed) as caught:
         run_night(shop, published, NEXT)
     assert "churn (rfm)" not in caught.value.what
     assert "churn (" in caught.value.what
@@ -210,8 +206,7 @@ def test_a_changed_rule_explains_the_moves_of_its_own_scheme_alone(shop: Path, p
 def test_nothing_that_a_gate_stores_or_says_names_a_customer(shop: Path, published: Lake) -> None:
     everybody_buys_at_once(shop)
     write_shop(shop, (shop / "data" / "orders.csv").read_text().replace(",c", ",CANARY").splitlines()[1:], customers=["CANARY1"])
-    with night_environment(shop, published):
-        steps.extract(NEXT.isoformat(), since="2024-01-01")
+    steps.extract(night_of(shop, published, NEXT), since=date(2024, 1, 1))
     with pytest.raises(GateClosed) as caught:
         run_night(shop, published, NEXT)
     page = (published.root / "reports" / f"day={NEXT}" / "validation.html").read_text()

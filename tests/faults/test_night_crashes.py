@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from support.killing import Killer, copied
-from support.nights import night_environment, write_shop
+from support.nights import night_of, write_shop
 from support.published_nights import published_files, target_rows
 
 from pipeline.lake.lake import Lake
@@ -47,10 +47,9 @@ SCENARIOS = {
 
 
 def run(root: Path, day: date) -> None:
-    with night_environment(root / "shop", Lake(root / "lake")):
-        steps.extract(day.isoformat(), reread=True)
-        for name in steps.STEPS[1:]:
-            getattr(steps, name)(day.isoformat())
+    steps.extract(night_of(root / "shop", Lake(root / "lake"), day), reread=True)
+    for name in list(steps.STEPS)[1:]:
+        steps.STEPS[name](night_of(root / "shop", Lake(root / "lake"), day))
 
 
 def seen(root: Path) -> tuple[dict[str, bytes], dict[str, list[Any]]]:

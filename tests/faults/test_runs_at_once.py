@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from support.killing import Child, Killer
-from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_of, run_night, tree_bytes, write_shop
 from support.published_nights import no_connections, published_files, target_rows
 
 from pipeline.definitions.company import load_company
@@ -82,14 +82,13 @@ def paused_night(root: Path, shop: Path, day: date, event: str, place: str, step
             stopped = True
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    with night_environment(shop, Lake(root)):
-        for name in steps.STEPS:
-            if name == step:
-                sys.addaudithook(hear)
-            try:
-                getattr(steps, name)(day.isoformat())
-            except GateClosed as closed:
-                os._exit(closed.exit_code)
+    for name in steps.STEPS:
+        if name == step:
+            sys.addaudithook(hear)
+        try:
+            steps.STEPS[name](night_of(shop, Lake(root), day))
+        except GateClosed as closed:
+            os._exit(closed.exit_code)
 
 
 @contextmanager

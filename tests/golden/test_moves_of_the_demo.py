@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.nights import night_environment
+from support.nights import night_of
 
 from pipeline.calendar import days_between
 from pipeline.definitions.company import HOUSE
@@ -26,12 +26,11 @@ COMPANY = HOUSE / "examples" / "adventureworks"
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return a lake whose last night read the source, and that told 9 nights from it."""
     lake = Lake(tmp_path_factory.mktemp("adventureworks"))
-    with night_environment(COMPANY, lake):
-        steps.extract(LAST.isoformat())
-        steps.validate(LAST.isoformat())
-        for day in days_between(FIRST, LAST):
-            steps.features(day.isoformat())
-            steps.segment(day.isoformat())
+    steps.extract(night_of(COMPANY, lake, LAST))
+    steps.validate(night_of(COMPANY, lake, LAST))
+    for day in days_between(FIRST, LAST):
+        steps.features(night_of(COMPANY, lake, day))
+        steps.segment(night_of(COMPANY, lake, day))
     return lake
 
 

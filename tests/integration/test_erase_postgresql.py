@@ -15,6 +15,7 @@ from pipeline.definitions.company import Company, Target
 from pipeline.errors import TransientError
 from pipeline.ingestion.erased.ledger import Ledger
 from pipeline.lake.lake import Lake
+from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase, finish_erasures
 from pipeline.publication.publish import publish
 
@@ -50,7 +51,7 @@ def test_the_rows_of_an_erased_customer_leave_the_schema_and_nothing_else_does(
         operator.execute("CREATE TABLE segments.our_own (customer_id text)")
         operator.execute("INSERT INTO segments.our_own VALUES (%s)", [ZOE])
     profiles = rows(postgres_uri, "segment_profiles", "*")
-    receipt = erase(company, published, [ZOE], connections=lambda _: postgres_uri)
+    receipt = erase(Deployment(company, published, lambda _: postgres_uri), [ZOE])
     assert {place: counts["rows"] for place, counts in receipt.removed.items() if place.startswith("postgresql")} == {
         "postgresql/customer_segments": 1,
         "postgresql/customer_segment_history": 2,
@@ -69,15 +70,15 @@ def test_a_database_out_of_reach_keeps_the_erasure_pending_while_the_lake_is_cle
     company: Company, published: Lake, postgres_uri: str
 ) -> None:
     with pytest.raises(TransientError):
-        erase(company, published, [ZOE], connections=lambda _: UNREACHABLE)
+        erase(Deployment(company, published, lambda _: UNREACHABLE), [ZOE])
     assert traces(published, "7f3a51") == set()
     assert set(published_segments(published)) == {"bob", "7f3"}
     assert Ledger(published).pending() == ["000001"]
-    [receipt] = finish_erasures(company, published, connections=lambda _: postgres_uri)
+    [receipt] = finish_erasures(Deployment(company, published, lambda _: postgres_uri))
     assert receipt.removed["postgresql/customer_segments"] == {"rows": 1}
     assert receipt.removed["tables/customer_segments"] == {"files": 2, "rows": 2}
     assert rows(postgres_uri, "customer_segments", "customer_id") == [("7f3",), ("bob",)]
 
 
 def test_a_schema_that_nothing_was_published_to_has_nothing_to_erase(company: Company, lake: Lake, postgres_uri: str) -> None:
-    assert erase(company, lake, [ZOE], connections=lambda _: postgres_uri).removed == {}
+    assert erase(Deployment(company, lake, lambda _: postgres_uri), [ZOE]).removed == {}

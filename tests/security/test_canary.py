@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from support.nights import night_environment, run_night, write_shop
+from support.nights import night_of, run_night, write_shop
 from support.traces import traces
 from typer.testing import CliRunner
 
@@ -128,7 +128,7 @@ def test_a_source_that_changed_its_columns_is_told_by_their_names(
 ) -> None:
     shop = a_shop(tmp_path)
     (shop / "sources" / "customers.sql").write_text("SELECT id AS customer, id AS email, id AS birthday FROM customers")
-    with nothing_told(caplog, capfd), night_environment(shop, lake), pytest.raises(SchemaDrift) as stopped:
-        steps.extract(str(MONDAY))
+    with nothing_told(caplog, capfd), pytest.raises(SchemaDrift) as stopped:
+        steps.extract(night_of(shop, lake, MONDAY))
     assert "customer_id" in str(stopped.value)
     assert found_in(str(stopped.value)) == []

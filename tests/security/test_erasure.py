@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.killing import Killer, copied, killer
-from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_of, run_night, tree_bytes, write_shop
 from support.published_nights import no_connections, published_files, published_segments, target_rows
 from support.traces import traces
 from typer.testing import CliRunner
@@ -34,7 +34,9 @@ from pipeline.ingestion.erased.ledger import Ledger, Receipt
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
 from pipeline.operations import steps
+from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import beside_erasures, erase, finish_erasures
+from pipeline.operations.erasure.step import erase as erase_listed_step
 from pipeline.publication.current import current_publication, publication_ids
 
 CANARY = "7f3a51"
@@ -92,9 +94,8 @@ def three_nights(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = Lake(tmp_path_factory.mktemp("three") / "lake")
     for day in (FIRST, SECOND, THIRD):
         run_night(shop, lake, day)
-    with night_environment(shop, lake):
-        for step in (steps.features, steps.segment):
-            step(FIRST.isoformat(), known=THIRD.isoformat())
+    for step in (steps.features, steps.segment):
+        step(night_of(shop, lake, FIRST, THIRD))
     (lake.root / "staging" / "dead").mkdir()
     (lake.root / "staging" / "dead" / "rows.parquet").write_text(ZOE)
     return lake
@@ -106,7 +107,7 @@ def nights(three_nights: Lake, tmp_path: Path) -> Lake:
 
 
 def erased(shop: Path, lake: Lake, *ids: str) -> Receipt:
-    return erase(load_company(shop), lake, ids, connections=no_connections)
+    return erase(Deployment(load_company(shop), lake, no_connections), ids)
 
 
 def test_the_id_is_gone_from_every_byte_of_the_lake(shop: Path, nights: Lake) -> None:
@@ -160,9 +161,9 @@ def test_the_way_back_leads_to_a_publication_without_the_customer(shop: Path, ni
 
 def test_no_later_night_and_no_backfill_brings_an_erased_customer_back(shop: Path, nights: Lake, caplog: pytest.LogCaptureFixture) -> None:
     erased(shop, nights, ZOE)
-    with caplog.at_level(logging.INFO), night_environment(shop, nights):
+    with caplog.at_level(logging.INFO):
         run_night(shop, nights, FOURTH)
-        steps.extract(SECOND.isoformat(), reread=True, since=FIRST.isoformat())
+        steps.extract(night_of(shop, nights, SECOND), reread=True, since=FIRST)
         run_night(shop, nights, SECOND)
     assert traces(nights, CANARY) == set()
     assert "rows of erased customers were dropped" in caplog.text
@@ -173,8 +174,7 @@ def test_what_the_source_still_has_of_them_makes_no_new_version_and_no_late_day(
     erased(shop, nights, ZOE)
     raw = ("tables/raw_customers", "tables/raw_order_lines", "tables/late_days")
     before = tree_bytes(nights, *raw)
-    with night_environment(shop, nights):
-        steps.extract(THIRD.isoformat(), reread=True)
+    steps.extract(night_of(shop, nights, THIRD), reread=True)
     assert tree_bytes(nights, *raw) == before
 
 
@@ -276,7 +276,7 @@ def erase_zoe(shop: Path, root: Path) -> None:
 def finish(shop: Path, root: Path) -> None:
     """Do what the next night does first, and what the operator does who saw no request written down."""
     lake = Lake(root)
-    if len(Ledger(lake).receipts()) < 2 and not finish_erasures(load_company(shop), lake, connections=no_connections):
+    if len(Ledger(lake).receipts()) < 2 and not finish_erasures(Deployment(load_company(shop), lake, no_connections)):
         erase_zoe(shop, root)
 
 
@@ -321,15 +321,15 @@ def test_a_file_that_cannot_be_read_keeps_the_erasure_pending_and_is_named(shop:
     assert str(damaged) in str(stopped.value)
     damaged.unlink()
     assert traces(nights, CANARY) == set()
-    assert [receipt.erasure for receipt in finish_erasures(load_company(shop), nights, connections=no_connections)] == ["000001"]
+    assert [receipt.erasure for receipt in finish_erasures(Deployment(load_company(shop), nights, no_connections))] == ["000001"]
 
 
 def test_an_erasure_waits_for_the_steps_under_way_and_is_not_forgotten_meanwhile(shop: Path, nights: Lake) -> None:
     company = load_company(shop)
     with beside_erasures(nights), pytest.raises(LockTimeout):
-        erase(company, nights, [ZOE], connections=no_connections, wait_seconds=0)
+        erase(Deployment(company, nights, no_connections), [ZOE], wait_seconds=0)
     assert Ledger(nights).pending() == ["000001"]
-    assert finish_erasures(company, nights, connections=no_connections)[0].row_count > 0
+    assert finish_erasures(Deployment(company, nights, no_connections))[0].row_count > 0
     assert traces(nights, CANARY) == set()
 
 
@@ -375,13 +375,12 @@ def test_the_companys_own_list_is_applied_as_far_as_it_is_new(shop: Path, nights
     (listing / "data" / "forget.csv").write_text(f"who,asked\n{ADA},2024-03-01\n{ZOE},2024-03-02\n")
     (listing / "sources" / "erasures.sql").write_text("SELECT who AS customer_id, asked AS requested_at FROM forget")
     erased(shop, nights, ADA)
-    with night_environment(listing, nights):
-        for _ in range(2):
-            steps.erase(THIRD.isoformat())
+    for _ in range(2):
+        erase_listed_step(night_of(listing, nights, THIRD))
     assert traces(nights, CANARY) == set()
     assert [len(Ledger(nights).receipt(number).customers) for number in Ledger(nights).receipts()] == [1, 1]
 
 
 def test_a_company_without_a_list_is_told_what_to_write(shop: Path, nights: Lake) -> None:
-    with night_environment(shop, nights), pytest.raises(ConfigError, match=r"sources/erasures.sql is missing"):
-        steps.erase(THIRD.isoformat())
+    with pytest.raises(ConfigError, match=r"sources/erasures.sql is missing"):
+        erase_listed_step(night_of(shop, nights, THIRD))

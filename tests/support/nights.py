@@ -13,7 +13,9 @@ from unittest import mock
 
 from pipeline.definitions.gate_limits import GATES
 from pipeline.lake.lake import Lake
-from pipeline.operations import steps
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.night import Night
+from pipeline.operations.steps import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,13 +59,21 @@ def write_shop(folder: Path, orders: list[str], *, customers: list[str], setting
 
 def run_night(company: Path, lake: Lake, day: date, *, until: str = "publish") -> None:
     """Run the steps of one night, up to and including `until`."""
-    with night_environment(company, lake):
-        for name in steps.STEPS[: steps.STEPS.index(until) + 1]:
-            getattr(steps, name)(day.isoformat())
+    night = night_of(company, lake, day)
+    for name, step in STEPS.items():
+        step(night)
+        if name == until:
+            return
+
+
+def night_of(company: Path, lake: Lake, day: date, known_on: date | None = None) -> Night:
+    """Return the night of `day`, by the company's files and the limits of the environment as they are now."""
+    return Night.of(Deployment.of(company, lake.root), day, known_on)
 
 
 @contextmanager
 def night_environment(company: Path, lake: Lake) -> Iterator[None]:
+    """Name company and lake to a command that is run in the block."""
     with mock.patch.dict(os.environ, {"SEGMENTS_COMPANY": str(company), "SEGMENTS_LAKE": str(lake.root)}):
         yield
 

@@ -23,10 +23,10 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
 from pipeline.operations.apply import apply_plan
-from pipeline.publication.gates import asked_override
-from pipeline.reporting.catalog.catalog import lineage_of
+from pipeline.operations.deployment import Deployment
 from pipeline.reporting.explain import CustomerClustering, SchemeExplanation
 from pipeline.reporting.explain.customer import explain_customer
+from pipeline.reporting.lineage.company_lineage import lineage_of
 from pipeline.reporting.plan.model_plan import plan_of_model
 from pipeline.reporting.plan.plan import Plan, plan_of
 
@@ -201,10 +201,7 @@ def test_a_plan_of_a_rule_that_looks_at_clusters_is_what_applying_it_does(place:
     write(place, care=f"{NAME}.segment IN ('cluster_2', 'unclustered')")
     plan = plan_of(load_company(place / "shop"), Lake(place / "lake"))
     assert plan.changes.decided_otherwise == ("care", "through")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGMENTS_COMPANY", str(place / "shop"))
-        patch.setenv("SEGMENTS_LAKE", str(place / "lake"))
-        apply_plan(load_company(place / "shop"), Lake(place / "lake"), plan.plan_id, asked=asked_override((), ""))
+    apply_plan(Deployment.of(place / "shop", place / "lake"), plan.plan_id)
     for scheme, stored in before.items():
         assert planned(plan, scheme) == transitions(stored, memberships(place, scheme))
 

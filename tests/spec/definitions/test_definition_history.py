@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.builders import an_order_line, write_order_lines, write_rows
-from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_of, run_night, tree_bytes, write_shop
 from support.published_nights import write_memberships
 
 from pipeline.definitions.company import HOUSE, Company, load_company
@@ -84,9 +84,8 @@ def replace_in(file: Path, old: str, new: str) -> None:
 
 def compute(shop: Path, lake: Lake, day: date, known: date | None = None) -> None:
     """Compute features and segments of a night whose clean rows are stored."""
-    with night_environment(shop, lake):
-        for step in (steps.features, steps.segment):
-            step(day.isoformat(), known=known.isoformat() if known else None)
+    for step in (steps.features, steps.segment):
+        step(night_of(shop, lake, day, known))
 
 
 def write_clean_rows(lake: Lake) -> None:
@@ -317,9 +316,8 @@ def test_an_edit_before_a_night_is_published_again_is_none_of_that_night(tmp_pat
     run_night(shop, lake, MONDAY)
     before = night_bytes(lake, MONDAY)
     replace_in(rules, "order_count >= 2", "order_count >= 3")
-    with night_environment(shop, lake):
-        steps.audit(MONDAY.isoformat())
-        steps.publish(MONDAY.isoformat())
+    steps.audit(night_of(shop, lake, MONDAY))
+    steps.publish(night_of(shop, lake, MONDAY))
     run_night(shop, lake, TUESDAY)
     run_night(shop, lake, MONDAY)
     assert night_bytes(lake, MONDAY) == before

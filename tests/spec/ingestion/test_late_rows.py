@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from support.extractions import Shop, a_customer, a_line, a_shop_folder, order_ids, run_extract, write_files
-from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError, GateClosed
@@ -215,8 +215,7 @@ def test_a_night_read_since_an_old_day_counts_its_late_order(tmp_path: Path) -> 
     for day in (FIRST, date(2024, 3, 11)):
         run_night(shop, lake, day)
     write_shop(shop, [*orders, "late,1,c1,2024-03-02 12:00:00,1,5,tea"], customers=["c1"])
-    with night_environment(shop, lake):
-        steps.extract("2024-03-11", since="2024-03-02")
+    steps.extract(night_of(shop, lake, date(2024, 3, 11)), since=date(2024, 3, 2))
     run_night(shop, lake, date(2024, 3, 11))
     [features] = lake.read(load_company(shop).table(CUSTOMER_FEATURES), day=date(2024, 3, 11)).to_pylist()
     assert (features["order_count"], features["spend_amount"]) == (12, Decimal(60))

@@ -27,6 +27,8 @@ from pipeline.models.clusters import ClusterModel, drifts, fit
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.measure_drift import asked_refits
 from pipeline.models.sample import sampled_customers
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.night import Night
 from pipeline.operations.refits import due_refits
 
 DAY = date(2024, 3, 31)
@@ -75,12 +77,13 @@ def test_a_feature_that_shifts_asks_for_a_refit_and_none_is_made(town: Town, cap
 
 def test_only_the_live_night_is_due_and_only_a_week_after_the_last_judgement(town: Town, tmp_path: Path) -> None:
     lake = Lake(copytree(town[1].root, tmp_path / "lake"))
-    assert due_refits(lake, LATER) == []
+    before, later = (Night.of(Deployment(town[0], lake), day) for day in (DAY, LATER))
+    assert due_refits(later) == []
     make_live(lake, LATER)
-    assert (due_refits(lake, DAY), due_refits(lake, LATER)) == ([], ["behaviour_clusters"])
+    assert (due_refits(before), due_refits(later)) == ([], ["behaviour_clusters"])
     for days, due in ((7, ["behaviour_clusters"]), (6, []), (0, [])):
         lake.write_text(f"refits/behaviour_clusters/{LATER - timedelta(days=days)}/judgement.json", "{}")
-        assert due_refits(lake, LATER) == due
+        assert due_refits(later) == due
 
 
 def test_measuring_twice_says_the_same(town: Town) -> None:
@@ -127,10 +130,7 @@ def ran(town: Town, *words: str) -> tuple[int, str]:
     return run.exit_code, run.output
 
 
-def test_status_says_that_a_refit_is_asked_for_and_a_refit_answers(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SEGMENTS_COMPANY", "SEGMENTS_LAKE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv(name, "")
+def test_status_says_that_a_refit_is_asked_for_and_a_refit_answers(town: Town) -> None:
     asked = json.loads(ran(town, "status", "--json")[1])["asked_refits"]
     assert any(words.startswith("behaviour_clusters: spend_amount") for words in asked)
     code, output = ran(town, "refit", "--day", LATER.isoformat())

@@ -154,9 +154,7 @@ def test_a_candidate_that_moves_many_for_nothing_is_refused_and_the_current_mode
     assert (recorded["verdict"], recorded["override"]) == ("refuse", "the board wants it")
 
 
-def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(
-    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(town: Town, tmp_path: Path) -> None:
     company, lake = town
     write_features(lake, company, customers_of(*FIVE), LATER)
     before = current_model(lake, NAME)
@@ -167,8 +165,6 @@ def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(
         promote(lake, NAME, LATER)
     assert f"To approve it: segments promote --day {LATER}" in refused.value.todo
     assert current_model(lake, NAME) == before
-    for name in ("SEGMENTS_COMPANY", "SEGMENTS_LAKE"):
-        monkeypatch.setenv(name, "")
     shop = write_shop(tmp_path / "shop", [], customers=[])
     assert CliRunner().invoke(app, ["promote", "--day", str(LATER), "--company", str(shop), "--lake", str(lake.root)]).exit_code == 0
     assert stored_models(lake, NAME) == [str(DAY), str(LATER + timedelta(days=1))]

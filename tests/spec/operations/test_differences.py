@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,7 @@ def write_spend(lake: Lake, day: date, spent: dict[str, int], table: Table = CUS
 
 def found(lake: Lake, table: Table) -> Difference:
     paths = [lake.path(table, day=day) for day in (BEFORE, AFTER)]
-    return difference(table, *paths, engine=lambda: DuckDBEngine(lake.root, memory_limit="500MB"))
+    return difference(table, *paths, engine=lambda: closing(DuckDBEngine(lake.root, memory_limit="500MB")))
 
 
 def test_customers_that_came_went_and_changed_are_counted_and_spend_is_exact(lake: Lake) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from support.builders import a_company
-from support.nights import night_environment, run_night, write_shop
+from support.nights import run_night, write_shop
 from support.published_nights import no_connections, write_night
 
 from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
+from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase
 from pipeline.publication.publish import current_publication, publish
 from pipeline.publication.rollback import roll_back
@@ -103,8 +104,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Seen, Seen, Seen]:
         orders.write("o9,1,eve,2024-03-05 12:00:00,1,10,tea\n")
     run_night(shop, lake, TUESDAY)
     second = seen(lake)
-    with night_environment(shop, lake):
-        erase(load_company(shop), lake, ["eve"], connections=no_connections)
+    erase(Deployment(load_company(shop), lake, no_connections), ["eve"])
     return first, second, seen(lake)
 
 

@@ -20,8 +20,9 @@ from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.lake import Lake
 from pipeline.models.clusters import translated_title
-from pipeline.reporting.catalog.catalog import catalog_as_json, read_catalog
-from pipeline.reporting.catalog.markdown import catalog_as_markdown
+from pipeline.reporting.catalog.catalog import read_catalog
+from pipeline.reporting.catalog.json import to_json
+from pipeline.reporting.catalog.markdown import to_markdown
 
 NIGHT = date(2024, 3, 4)
 ORDERS = [
@@ -152,7 +153,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 def told(shop: Path, lake: Lake, **asked: str) -> dict[str, Any]:
-    return catalog_as_json(read_catalog(load_company(shop), lake, **asked))
+    return json.loads(to_json(read_catalog(load_company(shop), lake, **asked)))
 
 
 def scheme(catalog: dict[str, Any], name: str) -> dict[str, Any]:
@@ -358,7 +359,7 @@ def test_one_scheme_alone_shows_its_strategies_in_full(night: tuple[Path, Lake])
 
 
 def test_markdown_is_one_document_whose_tables_have_equally_many_cells(night: tuple[Path, Lake]) -> None:
-    text = catalog_as_markdown(read_catalog(load_company(night[0]), night[1]))
+    text = to_markdown(read_catalog(load_company(night[0]), night[1]))
     assert text.startswith("# Customer segments of Shop\n\nAs of 2024-03-04")
     assert "| Big \\| spenders (`big`) | Spends at least 50. | `spend_amount >= @high_spend` with `@high_spend = 50` | 1 |" in text
     assert "**Not computed**: needs colour." in text

@@ -29,7 +29,7 @@ from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
 from pipeline.reporting.explain import NearestSegment, SchemeCase, WhatIf, nearest_segment, what_ifs_of_rules
 from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership, explain_customer
-from pipeline.reporting.explain.view import change_words, shown, value_words
+from pipeline.reporting.explain.view import change_words, render, value_words
 
 FIRST, SECOND = date(2024, 12, 29), date(2024, 12, 30)
 ATTRIBUTES = """
@@ -188,7 +188,9 @@ def test_the_segment_explained_is_the_published_one_of_every_customer_in_every_s
     assert kinds == {("rules", "first_match"), ("rules", "highest_score"), ("values", "first_match"), ("value_tiers", "first_match")}
 
 
-def test_an_engine_gives_the_nearest_segment_once_the_change_is_made(shop: tuple[Company, Lake], everybody: list[CustomerExplanation]) -> None:
+def test_an_engine_gives_the_nearest_segment_once_the_change_is_made(
+    shop: tuple[Company, Lake], everybody: list[CustomerExplanation]
+) -> None:
     proposed: dict[str, list[tuple[str, NearestSegment]]] = {}
     for customer, each in explanations(everybody):
         if each.explanation and each.explanation.nearest:
@@ -340,7 +342,9 @@ def test_rules_that_are_left_out_of_a_try_could_not_have_held(shop: tuple[Compan
 EARLY = ("shopper_groups", "insufficient_evidence")
 
 
-def test_the_command_fills_the_customers_values_into_the_rule_as_written(shop: tuple[Company, Lake], everybody: list[CustomerExplanation]) -> None:
+def test_the_command_fills_the_customers_values_into_the_rule_as_written(
+    shop: tuple[Company, Lake], everybody: list[CustomerExplanation]
+) -> None:
     run = asked(shop, "c1", "--json")
     schemes = {each["scheme"]: each for each in json.loads(run.stdout)["schemes"]}
     groups, towns = schemes["groups"], schemes["towns"]
@@ -415,7 +419,7 @@ def printed(found: CustomerExplanation) -> str:
     from rich.console import Console
 
     console = Console(width=200, record=True, file=StringIO())
-    for part in shown(found):
+    for part in render(found):
         console.print(part)
     return console.export_text()
 

@@ -14,7 +14,7 @@ import pytest
 from support.nights import night_environment, run_night, write_shop
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli import app, main
 from pipeline.definitions.company import load_company
 from pipeline.definitions.schemes import Unmet, load_schemes
 from pipeline.errors import ConfigError, DataError
@@ -22,7 +22,7 @@ from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES
 from pipeline.operations.apply import apply_plan
-from pipeline.publication.gates import asked_override
+from pipeline.operations.deployment import Deployment
 from pipeline.reporting.plan.moves import LiveTables, moves_between
 from pipeline.reporting.plan.plan import Plan, live_night, plan_of
 
@@ -166,15 +166,15 @@ def test_a_plan_is_not_applied_once_definitions_or_data_moved(place: Path) -> No
     write(place, "size", MINE.format(many=3))
     shown = plan(place).plan_id
     write(place, "size", MINE.format(many=1))
-    lake, nothing = Lake(place / "lake"), asked_override((), "")
-    with night_environment(place / "shop", lake), pytest.raises(ConfigError, match="definitions or data moved since plan"):
-        apply_plan(load_company(place / "shop"), lake, shown, asked=nothing)
+    lake = Lake(place / "lake")
+    with pytest.raises(ConfigError, match="definitions or data moved since plan"):
+        apply_plan(Deployment(load_company(place / "shop"), lake), shown)
     write(place, "size", MINE.format(many=3))
     with (place / "shop" / "data" / "orders.csv").open("a") as file:
         file.write("late,1,c0,2024-03-02 10:00:00,1,5,a\n")
     run_night(place / "shop", lake, NEXT)
-    with night_environment(place / "shop", lake), pytest.raises(ConfigError, match="definitions or data moved since plan"):
-        apply_plan(load_company(place / "shop"), lake, shown, asked=nothing)
+    with pytest.raises(ConfigError, match="definitions or data moved since plan"):
+        apply_plan(Deployment(load_company(place / "shop"), lake), shown)
 
 
 def test_a_new_scheme_one_that_is_gone_and_other_words_are_told_apart(place: Path) -> None:
@@ -188,11 +188,22 @@ def test_a_new_scheme_one_that_is_gone_and_other_words_are_told_apart(place: Pat
     assert command(place, "plan").exit_code == 2
 
 
-def test_a_wrong_definition_ends_with_1_and_says_where(place: Path) -> None:
+def test_an_error_ends_with_its_own_code_and_says_where(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended_with(monkeypatch, "plan", "--company", str(place / "shop"), "--lake", str(tmp_path / "empty")) == DataError.exit_code
+    assert "nothing is published yet" in capsys.readouterr().err
     write(place, "size", MINE.format(many=2).replace("order_count", "order_cont"))
-    ended = command(place, "plan")
-    assert ended.exit_code == 1
-    assert "did you mean `order_count`?" in ended.stderr
+    assert ended_with(monkeypatch, "plan", "--company", str(place / "shop"), "--lake", str(place / "lake")) == ConfigError.exit_code
+    assert "did you mean `order_count`?" in capsys.readouterr().err
+
+
+def ended_with(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Return the exit code of a command as a shell sees it."""
+    monkeypatch.setattr("sys.argv", ["segments", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
 
 
 UNDECIDED = """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.nights import night_environment, run_night, write_shop
+from support.nights import night_environment, night_of, run_night, write_shop
 from support.published_nights import no_connections
 
 from pipeline.cli import main
@@ -105,8 +105,7 @@ def test_a_night_begun_before_a_rollback_is_refused_until_it_is_begun_again(
     roll_back(load_company(shop), published, connections=no_connections)
     found = status(monkeypatch, capsys, shop, published)
     assert (found["exit_code"], found["newest"]["day"], found["newest"]["outcome"]) == (6, "2024-03-03", "refused")
-    with night_environment(shop, published):
-        steps.extract(LATER.isoformat())
+    steps.extract(night_of(shop, published, LATER))
     found = status(monkeypatch, capsys, shop, published)
     assert (found["exit_code"], found["newest"]["outcome"]) == (7, "not_finished")
 
@@ -115,8 +114,8 @@ def test_a_night_whose_source_could_not_be_read_was_begun_all_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
 ) -> None:
     (shop / "data" / "orders.csv").unlink()
-    with night_environment(shop, published), pytest.raises(PipelineError):
-        steps.extract(NEXT.isoformat())
+    with pytest.raises(PipelineError):
+        steps.extract(night_of(shop, published, NEXT))
     found = status(monkeypatch, capsys, shop, published)
     assert (found["exit_code"], found["newest"]["day"]) == (7, "2024-03-02")
 
@@ -206,8 +205,8 @@ def test_a_rerun_of_the_live_night_that_validation_stops_is_told(
             (shop / "data" / "customers.csv").write_text(customers)
             (shop / "data" / "orders.csv").write_text(text)
         read_again(shop, published)
-        with night_environment(shop, published), pytest.raises(PipelineError):
-            steps.validate(GOOD.isoformat())
+        with pytest.raises(PipelineError):
+            steps.validate(night_of(shop, published, GOOD))
         found = status(monkeypatch, capsys, shop, published)
         assert (found["exit_code"], found["newest"]["outcome"]) == outcome
 
@@ -233,8 +232,7 @@ def test_a_limit_that_is_lowered_later_says_nothing_of_the_night_that_is_live(
 
 
 def read_again(shop: Path, lake: Lake) -> None:
-    with night_environment(shop, lake):
-        steps.extract(GOOD.isoformat(), reread=True)
+    steps.extract(night_of(shop, lake, GOOD), reread=True)
 
 
 def ended_with(command: Any) -> int:

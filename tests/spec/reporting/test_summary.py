@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from support.nights import night_environment, run_night, write_shop
+from support.nights import run_night, write_shop
 
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
@@ -26,8 +26,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def summary(shop: Path, *, width: int, day: date = NIGHT) -> str:
     console = Console(width=width, record=True, quiet=False, force_terminal=False, file=(shop / "shown").open("w"))
-    with night_environment(shop, Lake(shop / "lake")):
-        print_summary(load_company(shop), Lake(shop / "lake"), day, console=console)
+    print_summary(load_company(shop), Lake(shop / "lake"), day, console=console)
     console.file.close()
     return console.export_text()
 

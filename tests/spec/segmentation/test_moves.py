@@ -9,12 +9,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
+from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase
 from pipeline.operations.steps import segment
 from pipeline.segmentation.moves import REASONS
@@ -215,7 +216,7 @@ def test_an_erased_customer_leaves_no_move_and_those_whom_that_moves_are_told_so
     customers = ["a,Bonn", "b,Bonn", "c,Bonn", "d,Ulm", "e,Ulm"]
     shop = write(tmp_path / "shop", ORDERS[:1], customers)
     run_night(shop, lake, THURSDAY, until="segment")
-    erase(load_company(shop), lake, ["a", "b"], connections=lambda name: name)
+    erase(Deployment(load_company(shop), lake, lambda name: name), ["a", "b"])
     run_night(shop, lake, FRIDAY, until="segment")
     assert {key: move for key, move in moves(lake, FRIDAY).items() if key[1] == "cities"} == {
         ("c", "cities"): ("Bonn", "other", "erasure"),
@@ -234,10 +235,9 @@ def test_a_night_filled_in_later_tells_the_moves_of_the_night_after_it_anew(tmp_
     kept = lake.path(CUSTOMER_SEGMENTS, day=THURSDAY)
     kept.rename(root / "kept")
     lake.remove(SEGMENT_MOVES, day=THURSDAY)
-    with night_environment(shop, lake):
-        segment(FRIDAY.isoformat())
-        assert moves(lake, FRIDAY)["mover", "berliner"] == ("no", "yes", "attribute_change")
-        segment(THURSDAY.isoformat())
+    segment(night_of(shop, lake, FRIDAY))
+    assert moves(lake, FRIDAY)["mover", "berliner"] == ("no", "yes", "attribute_change")
+    segment(night_of(shop, lake, THURSDAY))
     (root / "kept").unlink()
     assert tree_bytes(lake, f"tables/{SEGMENT_MOVES.name}") == in_order
 
