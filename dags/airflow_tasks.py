@@ -124,8 +124,8 @@ def ask_refit(day: object) -> None:
 def told(day: object) -> str:
     """Return in Markdown what the refits of a night found, for whoever approves them."""
     from pipeline.lake.lake import Lake
+    from pipeline.models.refits.model_store import stored_judgement
     from pipeline.models.refits.refit import asked_schemes
-    from pipeline.models.refits.stored import stored_judgement
     from pipeline.reporting.refits.markdown import refit_markdown
 
     lake = Lake(Path(os.environ["SEGMENTS_LAKE"]))

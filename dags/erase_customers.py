@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
-from airflow_tasks import RETRY_TRANSIENT, company_of_deployment, day_of_run, step
+from airflow_tasks import TASK_DEFAULTS, company_of_deployment, day_of_run, step
 
 from pipeline.lake.tables import ERASURES
 from pipeline.operations import steps
@@ -27,15 +27,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
-    default_args={
-        "owner": "segments",
-        "retries": 3,
-        "retry_delay": timedelta(minutes=5),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(hours=1),
-        "retry_policy": RETRY_TRANSIENT,
-        "execution_timeout": timedelta(hours=4),
-    },
+    default_args={**TASK_DEFAULTS, "execution_timeout": timedelta(hours=4)},
 ) as dag:
 
     @task(execution_timeout=timedelta(minutes=5))

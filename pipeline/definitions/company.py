@@ -40,6 +40,11 @@ class Source:
     connection: str = ""
     column_types: Mapping[str, Mapping[str, str]] | None = None
 
+    @property
+    def dialect(self) -> str:
+        """The SQL dialect in which the company writes its queries."""
+        return {"files": "duckdb", "postgresql": "postgres"}[self.kind]
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

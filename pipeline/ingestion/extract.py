@@ -29,7 +29,6 @@ from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES, SOURCE
 
 log = logging.getLogger("pipeline.ingestion.extract")
 PROGRESS_ROWS = 1_000_000
-DIALECTS = {"files": "duckdb", "postgresql": "postgres"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def _staging(lake: Lake) -> Iterator[Path]:
 
 def _read_source(reading: Reading, staging: Path) -> tuple[list[Staged], list[LateDay]]:
     """Stage every query of the company from one snapshot, in the order in which the tables are declared, and return its late days."""
-    dialect = DIALECTS[reading.company.source.kind]
+    dialect = reading.company.source.dialect
     files = {name: reading.company.source_file(name) for name in SOURCE_TABLES}
     queries = [authored_query(name, file, dialect, reading.window) for name, file in files.items() if file.is_file()]
     with opened_source(reading, staging) as source:

@@ -27,7 +27,7 @@ def due_refits(night: Night) -> list[str]:
     Raises DataError where what is live, or the night's drift, cannot be read.
     """
     from pipeline.models.measure_drift import rows_beyond_limits
-    from pipeline.models.refits.stored import judged_days
+    from pipeline.models.refits.model_store import judged_days
     from pipeline.publication.current import current_publication
 
     live = current_publication(night.lake)

@@ -24,6 +24,7 @@ from pipeline.definitions.schemes import (
 from pipeline.ingestion.versions import stored_facts
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
+from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import digest
@@ -83,10 +84,7 @@ def _warn_of_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) 
 
 
 def _memberships_statement(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Query:
-    parts = [segments_statement(schemes), *(assignment_statement(scheme, model) for scheme, model in models)]
-    united: exp.Query = parts[0]
-    for part in parts[1:]:
-        united = exp.union(united, part, distinct=False, copy=False)
+    united = union_all([segments_statement(schemes), *(assignment_statement(scheme, model) for scheme, model in models)])
     columns = [exp.column(name) for name in CUSTOMER_SEGMENTS.column_names]
     return exp.select(*columns).from_(united.subquery("memberships", copy=False), copy=False).order_by("customer_id", "scheme", copy=False)
 

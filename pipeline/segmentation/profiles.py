@@ -12,6 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.schemes import ClusterScheme, Scheme, Segment
+from pipeline.lake.expressions import union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel, NotFitted, translated_title
@@ -29,7 +30,7 @@ def profiles_statement(schemes: Sequence[Scheme], models: Models) -> exp.Query:
     rows = exp.values(_defined_segments(schemes, models), alias="defined", columns=columns)
     defined: exp.Query = exp.select("*").from_(rows)
     if any(scheme.kind == "values" for scheme in schemes):
-        defined = exp.union(defined, _value_segments([scheme for scheme in schemes if scheme.kind == "values"]), distinct=False)
+        defined = union_all([defined, _value_segments([scheme for scheme in schemes if scheme.kind == "values"])])
     query = statement(SEGMENT_PROFILES.name).copy()
     for table in query.find_all(exp.Table):
         if table.name == "defined_segments":

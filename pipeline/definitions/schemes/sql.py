@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import reduce
 
 from sqlglot import exp
 
 from pipeline.definitions.schemes.references import SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
+from pipeline.lake.expressions import total, union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
@@ -45,8 +45,7 @@ def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
     without their assignments a KeyError.
     """
     by_name = {scheme.name: scheme for scheme in schemes}
-    first, *others = (membership_statement(scheme, by_name) for scheme in schemes)
-    return reduce(lambda united, other: exp.union(united, other, distinct=False, copy=False), others, first)
+    return union_all(membership_statement(scheme, by_name) for scheme in schemes)
 
 
 def membership_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Query:
@@ -149,7 +148,7 @@ def signals_shown(segment: Segment) -> exp.Expression:
     shown: list[exp.Expression] = [
         exp.Case().when(condition, exp.Literal.number(1)).else_(exp.Literal.number(0)) for condition in conditions
     ]
-    return exp.Paren(this=reduce(lambda left, right: exp.Add(this=left, expression=right), shown))
+    return exp.Paren(this=total(shown))
 
 
 def _score(place: int) -> exp.Column:

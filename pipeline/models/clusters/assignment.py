@@ -1,16 +1,20 @@
-"""The cluster of every customer as one statement: the nearest centroid, by linear scores."""
+"""The cluster of every customer, the one with the nearest centroid: as one statement by linear scores, and for tables in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
 
+import numpy as np
+import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN, ClusterScheme
 from pipeline.errors import DataError
+from pipeline.lake.expressions import double, greatest, least, total
 from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.models.clusters.algorithms import Labels, nearest
 from pipeline.models.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted
+from pipeline.models.clusters.preparation import coordinates
 
 UNCLUSTERED = "unclustered"
 OUTSIDE = "no order in the window"
@@ -31,7 +35,7 @@ def assignment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted)
     if isinstance(model, NotFitted):
         everyone = exp.select("customer_id").from_(CUSTOMER_FEATURES.name)
         return _memberships(everyone, scheme, _text(UNCLUSTERED), _text(model.reason))
-    clusters = _by_number(model)
+    clusters = _bydouble(model)
     decided = _decided(_nearest(scheme, model, clusters), clusters)
     evidence = _when(exp.column(_IN_POPULATION), exp.column("margin"), _text(_outside(scheme)))
     return _memberships(decided, scheme, _segment(), evidence)
@@ -45,14 +49,21 @@ def assignments(models: Iterable[tuple[ClusterScheme, ClusterModel | NotFitted]]
     return {scheme.name: _assignment(scheme, model) for scheme, model in models}
 
 
+def places(table: pa.Table, model: ClusterModel) -> Labels:
+    """Return the place among the model's clusters of each customer's, as the statement says it; on a tie that with the lowest number."""
+    order = sorted(range(len(model.clusters)), key=lambda place: model.clusters[place].number)
+    centroids = np.array([model.clusters[place].centroid for place in order])
+    return np.asarray(order)[nearest(coordinates(table, model.features), centroids)]
+
+
 def _assignment(scheme: ClusterScheme, model: ClusterModel | NotFitted) -> exp.Select:
     if isinstance(model, NotFitted):
         return exp.select("customer_id", exp.alias_(_text(UNCLUSTERED), "segment")).from_(CUSTOMER_FEATURES.name)
-    nearest = _nearest(scheme, model, _by_number(model))
+    nearest = _nearest(scheme, model, _bydouble(model))
     return exp.select("customer_id", exp.alias_(_segment(), "segment")).from_(nearest.subquery("decided"))
 
 
-def _by_number(model: ClusterModel) -> list[Cluster]:
+def _bydouble(model: ClusterModel) -> list[Cluster]:
     """Return the clusters in the order in which ties are decided, whatever their order in the document."""
     return sorted(model.clusters, key=lambda cluster: cluster.number)
 
@@ -90,28 +101,28 @@ def _placed(scheme: ClusterScheme, features: Sequence[ModelFeature]) -> exp.Sele
 
 
 def _coordinate(feature: ModelFeature) -> exp.Expression:
-    value: exp.Expression = exp.Coalesce(this=exp.cast(exp.column(feature.name), "DOUBLE"), expressions=[_number(feature.fill)])
+    value: exp.Expression = exp.Coalesce(this=exp.cast(exp.column(feature.name), "DOUBLE"), expressions=[double(feature.fill)])
     if feature.transform == "log1p":
-        value = exp.Ln(this=exp.Add(this=_number(1), expression=_largest(value, _number(0))))
-    held = _smallest(_largest(value, _number(feature.low)), _number(feature.high))
-    return _sum([_product(held, _number(1 / feature.scale)), _number(-feature.mean / feature.scale)])
+        value = exp.Ln(this=exp.Add(this=double(1), expression=greatest(value, double(0))))
+    held = least(greatest(value, double(feature.low)), double(feature.high))
+    return total([_product(held, double(1 / feature.scale)), double(-feature.mean / feature.scale)])
 
 
 def _scored(placed: exp.Select, clusters: Sequence[Cluster], width: int) -> exp.Select:
     """Return, per customer and cluster, the squared distance less the square of the customer's own coordinates."""
-    square = _sum(_product(exp.column(f"z{place}"), exp.column(f"z{place}")) for place in range(width))
+    square = total(_product(exp.column(f"z{place}"), exp.column(f"z{place}")) for place in range(width))
     scores = [exp.alias_(_score(cluster), f"s{cluster.number}") for cluster in clusters]
     return exp.select("customer_id", _IN_POPULATION, exp.alias_(square, _SQUARE), *scores).from_(placed.subquery("placed"))
 
 
 def _score(cluster: Cluster) -> exp.Expression:
-    weighted = (_product(exp.column(f"z{place}"), _number(-2 * centre)) for place, centre in enumerate(cluster.centroid))
-    return _sum([*weighted, _number(sum(centre * centre for centre in cluster.centroid))])
+    weighted = (_product(exp.column(f"z{place}"), double(-2 * centre)) for place, centre in enumerate(cluster.centroid))
+    return total([*weighted, double(sum(centre * centre for centre in cluster.centroid))])
 
 
 def _ranked(scored: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
     """Return the nearest cluster of each customer with its score."""
-    best = _smallest(*(_score_column(cluster) for cluster in clusters))
+    best = least(*(_score_column(cluster) for cluster in clusters))
     inner = exp.select("*", exp.alias_(best, "best")).from_(scored.subquery("scored"))
     found = exp.case()
     for cluster in clusters[:-1]:
@@ -124,7 +135,7 @@ def _decided(ranked: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
     runner_up = exp.case()
     for cluster in clusters:
         others = [_score_column(other) for other in clusters if other is not cluster]
-        runner_up = runner_up.when(exp.column("nearest").eq(_text(cluster.id)), _smallest(*others))
+        runner_up = runner_up.when(exp.column("nearest").eq(_text(cluster.id)), least(*others))
     rows = exp.select("customer_id", _IN_POPULATION, _SQUARE, "best", "nearest", exp.alias_(runner_up, "runner_up"))
     margin = exp.case().when(_is_within(CLEAR_RATIO), _text("margin=high")).when(_is_within(FAIR_RATIO), _text("margin=medium"))
     columns = ("customer_id", _IN_POPULATION, "nearest", exp.alias_(margin.else_(_text("margin=low")), "margin"))
@@ -133,8 +144,8 @@ def _decided(ranked: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
 
 def _is_within(ratio: float) -> exp.Expression:
     """Return whether the nearest centroid is within `ratio` of the distance to the second."""
-    own, other = (_sum([exp.column(_SQUARE), exp.column(score)]) for score in ("best", "runner_up"))
-    return exp.LTE(this=own, expression=_product(exp.paren(other), _number(round(ratio * ratio, 6))))
+    own, other = (total([exp.column(_SQUARE), exp.column(score)]) for score in ("best", "runner_up"))
+    return exp.LTE(this=own, expression=_product(exp.paren(other), double(round(ratio * ratio, 6))))
 
 
 def _score_column(cluster: Cluster) -> exp.Column:
@@ -145,28 +156,9 @@ def _when(condition: exp.Expression, then: exp.Expression, otherwise: exp.Expres
     return exp.case().when(condition, then).else_(otherwise)
 
 
-def _sum(terms: Iterable[exp.Expression]) -> exp.Expression:
-    return reduce(lambda left, right: exp.Add(this=left, expression=right), terms)
-
-
 def _product(left: exp.Expression, right: exp.Expression) -> exp.Expression:
     return exp.Mul(this=left, expression=right)
 
 
-def _smallest(first: exp.Expression, *rest: exp.Expression) -> exp.Expression:
-    return exp.Least(this=first, expressions=list(rest), ignore_nulls=True) if rest else first
-
-
-def _largest(first: exp.Expression, *rest: exp.Expression) -> exp.Expression:
-    return exp.Greatest(this=first, expressions=list(rest), ignore_nulls=True)
-
-
 def _text(value: str) -> exp.Literal:
     return exp.Literal.string(value)
-
-
-def _number(value: float) -> exp.Expression:
-    """Return a DOUBLE: without an exponent the number would be a decimal."""
-    digits = repr(abs(float(value)))
-    literal = exp.Literal.number(digits if "e" in digits else f"{digits}e0")
-    return exp.Neg(this=literal) if value < 0 else literal

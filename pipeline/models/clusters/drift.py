@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
 from pipeline.models.clusters.algorithms import Labels, silhouette
+from pipeline.models.clusters.assignment import places
 from pipeline.models.clusters.model import ClusterModel
-from pipeline.models.clusters.placing import places
 from pipeline.models.clusters.preparation import Numbers, coordinates, rounded, shares_between
 
 FEWEST_CUSTOMERS = 100

@@ -9,9 +9,9 @@ import numpy as np
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
 from pipeline.models.clusters.algorithms import Labels, Task, found, nearest, silhouette
+from pipeline.models.clusters.assignment import places
 from pipeline.models.clusters.gap_statistic import GAP_FLOOR, Gap, gap_beyond_reference
 from pipeline.models.clusters.model import ClusterModel
-from pipeline.models.clusters.placing import places
 from pipeline.models.clusters.preparation import FEWEST_CUSTOMERS_PER_CLUSTER, CannotFitError, Numbers, Prepared, rounded
 from pipeline.models.clusters.stability import stabilities
 from pipeline.models.clusters.unimodality import has_peaks, spread_ties

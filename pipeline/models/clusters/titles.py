@@ -1,4 +1,4 @@
-"""Titles that say what sets a cluster apart, in the words of the scheme."""
+"""Titles that say what sets a cluster apart, in the words of the scheme and in those that it translates them into."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ MOST_WORDS = 3
 SMALLEST_DIFFERENCE = 0.4
 TYPICAL = "typical"
 RATHER = "rather "
+BETWEEN = ", "
+_DOTTED_I = ("az", "tr")
 # A title outlives small changes of the centre, so that clusters on the verge of a word do not change their title every time.
 SLACK = 0.2
 
@@ -42,6 +44,13 @@ def lasting_titles(
     for place, title in enumerate(fresh):
         found[place] = found[place] or _unlike(title, {other for other in found if other})
     return tuple(title for title in found if title)
+
+
+def translated_title(title: str, features: Sequence[ClusterFeature], language: str) -> str:
+    """Return `title` in `language`, as far as the scheme's words for its features are translated."""
+    parts = (title[:1].lower() + title[1:]).split(BETWEEN)
+    found = BETWEEN.join(_translated(part, features, language) for part in parts)
+    return title if found == BETWEEN.join(parts) else _first_letter(found[:1], language) + found[1:]
 
 
 def _holds(title: str, centroid: Numbers, features: Sequence[ClusterFeature]) -> bool:
@@ -88,3 +97,16 @@ def _word(difference: float, feature: ClusterFeature) -> str:
 def _numbered(title: str, place: int, found: Sequence[str]) -> str:
     earlier = sum(other == found[place] for other in found[:place])
     return f"{title} ({earlier + 1})" if earlier else title
+
+
+def _first_letter(letter: str, language: str) -> str:
+    """Return a letter as it begins a title: Georgian ones stay as they are, and Turkish has an i with a dot of its own."""
+    return "\u0130" if letter == "i" and language.partition("-")[0] in _DOTTED_I else letter.title()
+
+
+def _translated(part: str, features: Sequence[ClusterFeature], language: str) -> str:
+    words = {feature.high: feature.highs for feature in features} | {feature.low: feature.lows for feature in features}
+    # A title may add to a word, as `rather` or a number does.
+    known = [word for word in words if word in part]
+    word = max(known, key=len, default="")
+    return part.replace(word, words[word].get(language, word)) if word else part

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import reduce
-
 from sqlglot import exp
 
+from pipeline.lake.expressions import double, greatest, least, total
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
 from pipeline.models.predictions.model import NotPredicted, PredictionModel, Signal
@@ -33,10 +31,10 @@ def predictions_statement(by: PredictionModel | NotPredicted) -> exp.Query:
 
 def _figures(by: PredictionModel) -> exp.Select:
     """Return both figures of every customer who ever ordered."""
-    spend = _sum([_number(by.spend_intercept), *(_weighed(signal, signal.spend_weight) for signal in by.signals)])
-    logit = _sum([_number(by.repeat_intercept), *(_weighed(signal, signal.repeat_weight) for signal in by.signals)])
+    spend = total([double(by.spend_intercept), *(_weighed(signal, signal.spend_weight) for signal in by.signals)])
+    logit = total([double(by.repeat_intercept), *(_weighed(signal, signal.repeat_weight) for signal in by.signals)])
     odds = exp.Exp(this=exp.Neg(this=exp.paren(logit)))
-    chance = exp.Div(this=_number(1), expression=exp.paren(_sum([_number(1), odds])))
+    chance = exp.Div(this=double(1), expression=exp.paren(total([double(1), odds])))
     columns = [
         exp.alias_(_rounded(exp.Exp(this=spend), AMOUNT_DECIMALS), "spend"),
         exp.alias_(_rounded(chance, PROBABILITY_DECIMALS), "chance"),
@@ -52,26 +50,10 @@ def _rows(rows: exp.Select, figures: tuple[exp.Expression, exp.Expression], word
 
 def _weighed(signal: Signal, weight: float) -> exp.Expression:
     column = exp.column(signal.name)
-    held = exp.Least(
-        this=exp.Greatest(this=column, expressions=[_number(signal.low)], ignore_nulls=True),
-        expressions=[_number(signal.high)],
-        ignore_nulls=True,
-    )
-    distance = exp.paren(exp.Sub(this=held, expression=_number(signal.mean)))
-    return exp.Mul(this=distance, expression=_number(weight / signal.scale))
+    held = least(greatest(column, double(signal.low)), double(signal.high))
+    distance = exp.paren(exp.Sub(this=held, expression=double(signal.mean)))
+    return exp.Mul(this=distance, expression=double(weight / signal.scale))
 
 
 def _rounded(value: exp.Expression, decimals: int) -> exp.Expression:
     return exp.Round(this=value, decimals=exp.Literal.number(decimals))
-
-
-def _sum(terms: Iterable[exp.Expression]) -> exp.Expression:
-    listed: Sequence[exp.Expression] = list(terms)
-    return reduce(lambda left, right: exp.Add(this=left, expression=right), listed)
-
-
-def _number(value: float) -> exp.Expression:
-    """Return a DOUBLE: without an exponent the number would be a decimal."""
-    digits = repr(abs(float(value)))
-    literal = exp.Literal.number(digits if "e" in digits else f"{digits}e0")
-    return exp.paren(exp.Neg(this=literal)) if value < 0 else literal

@@ -1,11 +1,13 @@
-"""Models of clusters as they are stored: which of them a night goes by, and which nights had none."""
+"""Models of clusters as they are stored: which of them a night goes by, which nights had none, and how refits were judged."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme, clusters_looked_at, load_cluster_schemes, with_assignments
@@ -15,6 +17,10 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
 from pipeline.models.clusters import ClusterModel, NotFitted, assignments, model_from_json
+from pipeline.models.refits.verdict import Verdict
+
+Judgement = dict[str, Any]
+JUDGEMENT_FIELDS = ("scheme", "day", "verdict", "reason", "current", "current_inputs", "clusters", "events", "measures", "tried")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,28 @@ def model_at(path: Path) -> ClusterModel:
     except (OSError, UnicodeDecodeError):
         raise DataError("no such model", where=str(path), todo="Name a candidate: lake/refits/<scheme>/<day>/candidate.json.") from None
     return model_from_json(text, where=str(path))
+
+
+def stored_judgement(lake: Lake, scheme: str, day: date) -> Judgement:
+    """Return what was told of the refit of night `day`; raises DataError where there is none or it is damaged."""
+    address = addresses.judgement(scheme, day)
+    try:
+        content = json.loads(lake.read_text(address))
+        judgement = {name: content[name] for name in JUDGEMENT_FIELDS}
+        Verdict(judgement["verdict"])
+    except FileNotFoundError:
+        raise DataError(
+            "no refit of this night is stored", where=lake.where(address), todo=f"Fit one: segments refit --day {day}."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError("this judgement is damaged", where=lake.where(address), todo=f"Refit again: segments refit --day {day}.") from None
+    return judgement
+
+
+def judged_days(lake: Lake, scheme: str) -> list[date]:
+    """Return the nights whose refit was judged, in order."""
+    days = lake.store.list_folders(addresses.refits(scheme))
+    return [date.fromisoformat(day) for day in days if lake.exists(addresses.judgement(scheme, day))]
 
 
 def next_night(lake: Lake, day: date) -> date:

@@ -14,8 +14,7 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.models.clusters import ClusterModel, to_json
 from pipeline.models.refits.candidate import Refit
-from pipeline.models.refits.model_store import current_model, last_number, model_at, next_night
-from pipeline.models.refits.stored import stored_judgement
+from pipeline.models.refits.model_store import current_model, last_number, model_at, next_night, stored_judgement
 from pipeline.models.refits.verdict import Verdict
 
 log = logging.getLogger("pipeline.models.refits")

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError
 from pipeline.ingestion.erased.ledger import Ledger, Receipt
-from pipeline.ingestion.extract import DIALECTS, Reading, opened_source
+from pipeline.ingestion.extract import Reading, opened_source
 from pipeline.ingestion.sources import authored_query
 from pipeline.ingestion.sources.columns import check_columns, conformed
 from pipeline.lake.tables import ERASURES
@@ -45,7 +45,7 @@ def _listed_ids(deployment: Deployment, day: date) -> set[str]:
             todo="Write a query that gives `customer_id`, one row per customer.",
         )
     reading = Reading(company, lake, day, None, deployment.connections, deployment.memory_limit)
-    query = authored_query(ERASURES.name, file, DIALECTS[company.source.kind], reading.window)
+    query = authored_query(ERASURES.name, file, company.source.dialect, reading.window)
     with lake.private_folder() as staging, opened_source(reading, staging) as snapshot:
         check_columns(ERASURES, snapshot.schema(query), query, company.zone)
         with closing(snapshot.rows(query.selecting(ERASURES.column_names))) as batches:

@@ -13,15 +13,13 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.fields import definition_in
 from pipeline.lake.tables import SOURCE_TABLES
 
-_DIALECTS = {"files": "duckdb", "postgresql": "postgres"}
-
 
 def given_columns(company: Company) -> dict[str, Mapping[str, str]]:
     """Return for every raw table whose query can be read the expression that gives each column, in the source's own words."""
     found: dict[str, Mapping[str, str]] = {}
     for source, table in SOURCE_TABLES.items():
         file = company.source_file(source)
-        columns = _expressions(file, _DIALECTS[company.source.kind]) if file.is_file() else None
+        columns = _expressions(file, company.source.dialect) if file.is_file() else None
         if columns is not None:
             found[table.name] = columns
     return found

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
-from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from pipeline.definitions.schemes import (
 from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
+from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.statements import digest
@@ -90,8 +90,7 @@ def _flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Ma
     held = tuple(column for column in features.columns if column.name in {"customer_id", "spend_amount", *named})
     engine.register(replace(features, columns=held), [lake.path(CUSTOMER_FEATURES, day=night)])
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=night)])
-    united = reduce(lambda one, other: exp.union(one, other, distinct=False), planned.values())
-    return planned_moves(engine, planned, _with_spend(united))
+    return planned_moves(engine, planned, _with_spend(union_all(planned.values())))
 
 
 def _with_spend(memberships: exp.Query) -> exp.Select:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes import Scheme, beside_statement, membership_statement
 from pipeline.lake.engines import Engine
+from pipeline.lake.expressions import union_all
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import digest, statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
@@ -51,8 +51,8 @@ def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before
     parts = [beside_statement((before[name], before), (after[name], after)) for name in known]
     if others:
         engine.register(CUSTOMER_SEGMENTS, [live.memberships])
-        parts.append(_beside_live(engine, others, _planned(others, after)))
-    return _counted(engine, _united(parts))
+        parts.append(_beside_live(engine, others, _planned(others, after)).copy())
+    return _counted(engine, union_all(parts))
 
 
 def planned_moves(engine: Engine, names: Iterable[str], planned: exp.Query) -> list[dict[str, Any]]:
@@ -80,11 +80,7 @@ def _planned(names: Iterable[str], by_name: Schemes) -> exp.Query:
     found = (
         membership_statement(by_name[name], by_name).select("spend_amount") if name in by_name else _in_no_segment(name) for name in names
     )
-    return _united(found)
-
-
-def _united(parts: Iterable[exp.Query]) -> exp.Query:
-    return reduce(lambda united, other: exp.union(united, other, distinct=False), parts)
+    return union_all(found)
 
 
 def _in_no_segment(name: str) -> exp.Select:

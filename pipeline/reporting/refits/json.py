@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from pipeline.models.refits.stored import Judgement
+from pipeline.models.refits.model_store import Judgement
 
 
 def to_json(found: Judgement | Sequence[Judgement]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.models.refits.stored import Judgement
+from pipeline.models.refits.model_store import Judgement
 
 
 def to_markdown(judgements: Sequence[Judgement]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 
-from pipeline.models.refits.stored import Judgement
+from pipeline.models.refits.model_store import Judgement
 
 FORECASTERS = {"model": "the model", "last_years_spend": "last year's spend", "classical": "BG/NBD and Gamma-Gamma"}
 

@@ -9,8 +9,8 @@ from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_PREDICTIONS
+from pipeline.models.refits.model_store import Judgement, stored_judgement
 from pipeline.models.refits.refit import asked_schemes
-from pipeline.models.refits.stored import Judgement, stored_judgement
 
 
 def refits_of_night(company: Company, lake: Lake, day: date, *, scheme: str | None = None) -> list[Judgement]:

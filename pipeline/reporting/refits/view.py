@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.models.refits.stored import Judgement
+from pipeline.models.refits.model_store import Judgement
 from pipeline.models.refits.verdict import Verdict
 
 STYLES = {
@@ -26,6 +26,7 @@ SAID = {
     Verdict.REFUSE: "refused, the current model stays",
     Verdict.NO_CLUSTERS: "no clusters, the current model stays",
 }
+FORECASTERS = {"model": "the model", "last_years_spend": "last year's spend", "classical": "BG/NBD and Gamma-Gamma"}
 WIDEST_BAR = 16
 FOLDED, RIGHT = ("Title", "What it says"), ("Now", "Then", "Silhouette", "Gap", "Jaccard", "Smallest", "Largest", "Tried")
 Row = Mapping[str, Any]
@@ -52,6 +53,20 @@ def render(judgement: Judgement) -> Iterator[RenderableType]:
         yield _measures(judgement["measures"])
     if judgement["tried"]:
         yield _tried(judgement["tried"])
+
+
+def predictions_shown(judgement: Row) -> Iterator[RenderableType]:
+    """Yield what to print of a refit of what predicts customers' value, beside the forecasts it was tested against."""
+    yield f"{judgement['scheme']}, candidate of {judgement['day']}: {judgement['verdict']}: {judgement['reason']}"
+    if judgement["test"]:
+        grid = Grid("Forecast by", "Gini", "Error per customer", "Foretold / spent", "Probabilities off by")
+        for name, words in FORECASTERS.items():
+            found = judgement["test"][name]
+            if found:
+                off = found["calibration_error"]
+                is_off = "" if off is None else f"{off:.1%}"
+                grid.add_row(words, f"{found['gini']:.3f}", f"{found['error']:,.2f}", f"{found['total']:.2f}", is_off)
+        yield grid
 
 
 def _grid(*names: str, title: str) -> Grid:

@@ -32,9 +32,8 @@ from pipeline.models.clusters.preparation import prepared
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
 from pipeline.models.refits.alignment import Change
-from pipeline.models.refits.model_store import current_model, model_at, next_night, stored_models
+from pipeline.models.refits.model_store import current_model, model_at, next_night, stored_judgement, stored_models
 from pipeline.models.refits.promotion import Consent, promote, store_refit
-from pipeline.models.refits.stored import stored_judgement
 from pipeline.models.refits.verdict import Backtest, Measures, Verdict, normalised_gini, verdict
 from pipeline.models.sample import sampled_customers
 from pipeline.reporting.plan.model_plan import plan_of_model
