@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow as pa
 
-from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import Version
+from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import CUSTOMERS, ORDER_LINES
 
 SQL = Path(__file__).parent / "sql"
@@ -78,7 +77,7 @@ def _write_lines(shop: Shop, lake: Lake, orders: duckdb.DuckDBPyConnection, from
     parameters = {"first_day": shop.first_day, "from_day": from_day, "to_day": to_day}
     lines: pa.RecordBatchReader = orders.sql((SQL / "order_lines.sql").read_text("utf-8"), params=parameters).to_arrow_reader(BATCH_ROWS)
     days = [shop.first_day + timedelta(days=offset) for offset in range(from_day, to_day + 1)]
-    return sum(lake.write_event_days(ORDER_LINES, lines, wanted=[Version(day, day) for day in days]).values())
+    return sum(lake.write_event_days(ORDER_LINES, lines, {Version(day, day): {} for day in days}).values())
 
 
 def _blocks(shop: Shop) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import closing
 from dataclasses import astuple
-from datetime import date, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,16 +14,22 @@ from generate import LAST_DAY, Shop, write_shop
 
 from pipeline.definitions.company import Company, load_company
 from pipeline.features.features import compute_rollups
+from pipeline.lake.compaction import compact_months
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMERS, ORDER_LINES
 
 HOUSE = Path(__file__).resolve().parent.parent
-INPUTS = (ORDER_LINES, CUSTOMERS, CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
+EVENT_TABLES = (ORDER_LINES, CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
+INPUTS = (CUSTOMERS, *EVENT_TABLES)
 WRITERS = (
     "benchmarks/generate.py",
     "benchmarks/sql/order*.sql",
+    "pipeline/lake/compaction.py",
+    "pipeline/lake/event_days.py",
+    "pipeline/lake/month_writer.py",
     "pipeline/lake/parquet.py",
+    "pipeline/lake/row_digest.py",
     "pipeline/lake/tables/*.py",
     "pipeline/features/sql/customer_day*.sql",
 )
@@ -51,20 +57,29 @@ def stored_lake(shop: Shop, folder: Path) -> Lake:
         write_shop(shop, lake)
         with engine(lake) as opened:
             compute_rollups(lake, opened, LAST_DAY)
+        compact(lake)
         is_complete.touch()
     return lake
 
 
 def linked_lake(lake: Lake, root: Path, *, days: int | None = None) -> Lake:
-    """Return a lake at `root` that shares the inputs of `lake`, or those of its last `days`, and has nothing else."""
-    first = date.min if days is None else LAST_DAY - timedelta(days=days - 1)
-    for table in INPUTS:
-        for path in (lake.root / "tables" / table.name).rglob("*.parquet"):
-            if date.fromisoformat(path.relative_to(lake.root).parts[2].partition("=")[2]) >= first:
-                target = root / path.relative_to(lake.root)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.link(path, target)
-    return Lake(root)
+    """Return a lake at `root` that shares the inputs of `lake`, or has those of its last `days`, and has nothing else."""
+    if days is None:
+        for table in INPUTS:
+            shutil.copytree(lake.root / "tables" / table.name, root / "tables" / table.name, copy_function=os.link)
+        return Lake(root)
+    young, first = Lake(root), LAST_DAY - timedelta(days=days - 1)
+    shutil.copytree(lake.root / "tables" / CUSTOMERS.name, root / "tables" / CUSTOMERS.name, copy_function=os.link)
+    for table in EVENT_TABLES:
+        kept = {version: stored.facts for version, stored in lake.stored_versions(table).items() if version.day >= first}
+        young.write_event_days(table, (batch for _, rows in lake.rows(table, kept) for batch in rows.to_batches()), kept)
+    compact(young)
+    return young
+
+
+def compact(lake: Lake) -> None:
+    """Leave the files of months as a night leaves them."""
+    compact_months(lake, EVENT_TABLES, before=LAST_DAY - timedelta(days=company().lookback_days + company().late_check_days))
 
 
 def copied_lake(lake: Lake, root: Path) -> Lake:

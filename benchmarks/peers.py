@@ -41,7 +41,7 @@ def spark_by_hand(lake: Path, out: Path) -> None:
         "spark.log.level": "ERROR",
     }
     session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
-    session.read.parquet(str(_files(lake).parent.parent.parent)).createOrReplaceTempView("order_lines")
+    session.read.option("recursiveFileLookup", "true").parquet(str(lake / "tables" / "order_lines")).createOrReplaceTempView("order_lines")
     session.sql(sqlglot.transpile(_statement(), read="duckdb", write="spark")[0]).write.parquet(str(out / "spark"))
     java = session.sparkContext._gateway.proc  # noqa: SLF001
     session.stop()
@@ -175,5 +175,5 @@ def _files(lake: Path) -> Path:
 
 def _duckdb(lake: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    connection.execute(f"CREATE VIEW order_lines AS SELECT * FROM read_parquet('{_files(lake)}')")
+    connection.execute(f"CREATE VIEW order_lines AS SELECT * FROM read_parquet('{_files(lake)}', hive_partitioning = false)")
     return connection

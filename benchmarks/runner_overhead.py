@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,8 @@ from sqlglot import exp
 from pipeline.definitions.schemes import load_schemes
 from pipeline.features.cache import forget_all
 from pipeline.features.features import compute_features, compute_rollups
-from pipeline.lake.engines import Engine, Parameter, columns_of, empty_select
-from pipeline.lake.lake import Lake
+from pipeline.lake.engines import Engine, Parameter, empty_select, parts_of, paths_by_condition
+from pipeline.lake.lake import FilePart, Lake
 from pipeline.lake.tables import Table
 from pipeline.publication.gates.table_checks import check_tables
 from pipeline.segmentation.memberships import write_memberships
@@ -37,9 +37,9 @@ class Recording:
     folder: Path
     statements: list[str] = field(default_factory=list)
 
-    def register(self, table: Table, paths: Sequence[Path]) -> None:
-        self.engine.register(table, paths)
-        self.statements.append(_view(table, [self._kept(path) for path in paths]))
+    def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
+        self.engine.register(table, files)
+        self.statements.append(_view(table, [replace(part, path=self._kept(part.path)) for part in parts_of(files)]))
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self.engine.define(table, statement)
@@ -67,7 +67,7 @@ def results(lake: Lake, scratch: Path, *, rounds: int) -> list[Result]:
     """Return what a night's statements cost in our hands as multiples of their bare cost, and with the audit of what they wrote."""
     with TemporaryDirectory(dir=scratch) as folder:
         next_night = linked_lake(lake, Path(folder) / "next")
-        for days in (2, 1):  # the second one merges the months for all that follow
+        for days in (2, 1):
             cost(partial(run_night, next_night, LAST_DAY - timedelta(days=days)))
         full = copied_lake(next_night, Path(folder) / "full")
         forget_all(full)
@@ -133,10 +133,14 @@ def _compute(lake: Lake, chosen: Engine, day: date) -> None:
     write_memberships(company(), lake, chosen, day)
 
 
-def _view(table: Table, paths: Sequence[Path]) -> str:
-    query = empty_select(table).sql("duckdb")
-    if paths:
-        columns = ", ".join(exp.column(column.name, quoted=True).sql("duckdb") for column in columns_of(table))
-        files = ", ".join(f"'{path}'" for path in paths)
-        query = f"SELECT {columns} FROM read_parquet([{files}], hive_partitioning = true)"
-    return f"CREATE OR REPLACE VIEW {table.name} AS {query}"
+def _view(table: Table, parts: Sequence[FilePart]) -> str:
+    columns = ", ".join(exp.column(column.name, quoted=True).sql("duckdb") for column in table.stored_columns)
+    selects = [
+        f"SELECT {columns} FROM read_parquet([{_listed(paths)}], hive_partitioning = false) WHERE {condition or 'TRUE'}"
+        for condition, paths in paths_by_condition(parts, "duckdb").items()
+    ]
+    return f"CREATE OR REPLACE VIEW {table.name} AS {' UNION ALL '.join(selects) or empty_select(table).sql('duckdb')}"
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(f"'{path}'" for path in paths)

@@ -17,18 +17,19 @@ from lakes import BEFORE, MEMORY_LIMIT, company, copied_lake, engine, linked_lak
 from measure import Cost, Result, compared, cost
 
 from pipeline.features.cache import desk
-from pipeline.features.customer_states import register_states, rollup_bases
+from pipeline.features.customer_states import register_states, rollups_of
 from pipeline.features.features import compute_features
 from pipeline.features.rollup_set import ROLLUPS, Horizon
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Table
 
-BAR, FLAT_BAR = 0.15, 1.15
+BAR, FLAT_BAR = 0.3, 1.15
 YEAR_DAYS = 400  # the window, and the month that it begins in
 BATCH_ROWS = 131_072
 OPENING = """
-SELECT * EXCLUDE (day, known) REPLACE (CAST($opening AS DATE) AS order_day) FROM read_parquet($files, hive_partitioning = TRUE)
-QUALIFY RANK() OVER (PARTITION BY customer_id ORDER BY order_day DESC, day DESC) = 1
+SELECT * EXCLUDE (event_day, known_on) REPLACE (CAST($opening AS DATE) AS order_day) FROM read_parquet($files, hive_partitioning = FALSE)
+WHERE event_day <= $opening
+QUALIFY RANK() OVER (PARTITION BY customer_id ORDER BY order_day DESC, event_day DESC) = 1
 ORDER BY ALL
 """
 
@@ -63,7 +64,7 @@ def open_shop(lake: Lake, young: Lake) -> None:
     opening = LAST_DAY - timedelta(days=YEAR_DAYS)
     for table in ROLLUPS:
         versions = [version for version in lake.versions(table) if version.day <= opening]
-        files = [str(lake.path(table, day=version.day, known=version.known)) for version in versions]
+        files = [str(part.path) for part in lake.parts(table, versions)]
         if files:
             _write_opening(young, table, files, opening)
 
@@ -75,7 +76,7 @@ def _write_opening(young: Lake, table: Table, files: list[str], opening: date) -
 
 
 def nights_before(lake: Lake) -> None:
-    """Leave what the last nights leave: a base, what changed since, and merged months."""
+    """Leave what the last nights leave: a base, and what changed since."""
     with engine(lake) as opened:
         for night in (BEFORE - timedelta(days=1), BEFORE):
             compute_features(company(), lake, opened, night)
@@ -85,8 +86,7 @@ def state_step(lake: Lake) -> None:
     """Bring the states to the last day, from what is there."""
     horizon = Horizon(LAST_DAY, LAST_DAY, company().window_days)
     with engine(lake) as opened, desk(lake, opened) as at:
-        [basis] = rollup_bases(lake, [horizon])
-        register_states(at, horizon, basis)
+        register_states(at, horizon, rollups_of(lake, horizon))
 
 
 def _cost_in_copy(work: Callable[[Lake], None], lake: Lake, scratch: Path) -> Cost:

@@ -30,8 +30,8 @@ amounts AS (
   FROM priced
 )
 SELECT
-  $first_day + CAST(day AS INTEGER) AS day,
-  $first_day + CAST(day AS INTEGER) AS known,
+  $first_day + CAST(day AS INTEGER) AS event_day,
+  $first_day + CAST(day AS INTEGER) AS known_on,
   FORMAT('{:05d}-{:08d}', day, number) AS order_id,
   CAST(line_number AS BIGINT) AS line_number,
   FORMAT('C{:08d}', customer) AS customer_id,
@@ -47,4 +47,4 @@ SELECT
   CASE WHEN is_refund THEN 'refund' WHEN uniform(draw, 6, 0) < 0.005 THEN 'cancelled' ELSE 'order' END AS line_kind,
   $first_day + CAST(order_day AS INTEGER) AS order_day
 FROM amounts
-ORDER BY day, known, order_id, line_number
+ORDER BY event_day, known_on, order_id, line_number

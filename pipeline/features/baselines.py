@@ -9,33 +9,34 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from pipeline.features.cache import Desk, cache_path, keep, take
+from pipeline.features.cache import CacheKey, Desk, keep, take
 from pipeline.features.customer_states import computed_in_slices, register_archive
-from pipeline.features.rollup_set import Basis, Horizon, baselines_name
-from pipeline.features.visits import register_visits, visits_basis
-from pipeline.lake.statements import statement
+from pipeline.features.rollup_set import Horizon, RollupSet
+from pipeline.features.state_sql import recipe, states_recipe
+from pipeline.features.visits import register_visits, visits_of
+from pipeline.lake.statements import short_digest, statement
 from pipeline.lake.tables import CUSTOMER_STATES, CUSTOMER_VISITS, POPULATION_BASELINES, Table
 
 FROZEN = {CUSTOMER_STATES.name: "frozen_states", CUSTOMER_VISITS.name: "frozen_visits"}
 
 
-def baseline_rows(at: Desk, horizon: Horizon, basis: Basis) -> Iterable[pa.RecordBatch]:
-    """Return what is usual on the horizon's frozen day, whose rollups are `basis`; tonight's states and visits must be readable.
+def baseline_rows(at: Desk, horizon: Horizon, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
+    """Return what is usual on the horizon's frozen day, whose rollups are given; tonight's states and visits must be readable.
 
     The same for every night that knows the same rollups: on the month's first one it goes by the night's own states, on
     another that finds none kept it computes them aside.
     """
     frozen = horizon.frozen
-    visits = visits_basis(at.lake, frozen)
-    name = baselines_name({**basis, **visits}, frozen)
-    path = take(at, cache_path(at.lake, POPULATION_BASELINES, name))
+    visits = visits_of(at.lake, frozen)
+    key = CacheKey(frozen.day, short_digest((rollups | visits).facts, recipe(POPULATION_BASELINES), states_recipe(frozen)))
+    path = take(at, POPULATION_BASELINES, key)
     if path is None:
         query = statement(POPULATION_BASELINES.name)
         if frozen != horizon:
             query = _reading_frozen(query)
-            _register_frozen(at, frozen, basis, _looked_at(query))
-            register_visits(at, frozen, basis, visits, name=FROZEN[CUSTOMER_VISITS.name])
-        path = keep(at, POPULATION_BASELINES, at.engine.run(query, {"frozen_day": frozen.day}), name, {"frozen_day": frozen.day})
+            _register_frozen(at, frozen, rollups, _looked_at(query))
+            register_visits(at, frozen, rollups, visits, name=FROZEN[CUSTOMER_VISITS.name])
+        path = keep(at, POPULATION_BASELINES, at.engine.run(query, {"frozen_day": frozen.day}), key, {"frozen_day": frozen.day})
     batches: list[pa.RecordBatch] = pq.ParquetFile(path).read().to_batches()
     return batches
 
@@ -55,10 +56,10 @@ def _looked_at(query: exp.Query) -> Table:
     return replace(CUSTOMER_STATES, name=FROZEN[CUSTOMER_STATES.name], columns=columns)
 
 
-def _register_frozen(at: Desk, frozen: Horizon, basis: Basis, table: Table) -> None:
+def _register_frozen(at: Desk, frozen: Horizon, rollups: RollupSet, table: Table) -> None:
     """Make everyone's state of the frozen day readable as `table`, computed from the rollups in slices that fit into memory."""
-    register_archive(at, basis, frozen.archived_before)
-    rows = computed_in_slices(at, frozen, basis, _states_statement(table))
+    register_archive(at, rollups, frozen.archived_before)
+    rows = computed_in_slices(at, frozen, rollups, _states_statement(table))
     path = at.folder / table.name / f"{frozen.day}.parquet"
     at.lake.write_file(table.schema, rows, path, {})
     at.engine.register(table, [path])

@@ -10,19 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake, Version
+from pipeline.lake.tables import Table
 
-# Of the largest rollup. Rows of months hardly share a group any more: with three million of them the groups take about 0.6 GB of the 3 GB
-# that an engine is given, and with four times as many each customer costs half as much again. Days cost more to read once more.
-ROWS_PER_SLICE = 13_000_000
-MONTH_ROWS_PER_SLICE = 3_000_000
-SAMPLED_FILES = 8
+ROWS_PER_SLICE = 13_000_000  # of the largest rollup; days of customers, which an engine groups in the 3 GB that it is given
+SAMPLED_DAYS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,11 @@ def rows_by_slice(
         yield from engine.run(statement_of_slice(query, part, tables=names), {**parameters, **part.parameters})
 
 
-def slices_of(days: Sequence[Path], months: Sequence[Path] = (), *, sampled: Sequence[Path], limit: int = ROWS_PER_SLICE) -> list[Slice]:
-    """Return as many slices as the rows in a rollup's files need, cut by the ids of the `sampled` ones; one where there are few."""
-    weight = _row_count(days) + _row_count(months) * ROWS_PER_SLICE // MONTH_ROWS_PER_SLICE
-    count = -(-weight // limit)
-    return between(cut_points(_sampled_ids(sampled), count) if count > 1 else [])
+def slices_of(lake: Lake, table: Table, versions: Sequence[Version], *, limit: int = ROWS_PER_SLICE) -> list[Slice]:
+    """Return as many slices as the rows of a rollup's `versions` need, cut by the ids of a few days; one where there are few."""
+    stored = lake.stored_versions(table)
+    count = -(-sum(stored[version].row_count for version in versions) // limit)
+    return between(cut_points(_sampled_ids(lake, table, versions), count) if count > 1 else [])
 
 
 def cut_points(ids: Sequence[str], count: int) -> list[str]:
@@ -81,11 +78,7 @@ def _limits(part: Slice) -> list[exp.Binary]:
     return [bounds[name](this=customer, expression=exp.Placeholder(this=name)) for name in part.parameters]
 
 
-def _row_count(paths: Sequence[Path]) -> int:
-    return sum(pq.read_metadata(path).num_rows for path in paths)
-
-
-def _sampled_ids(paths: Sequence[Path]) -> list[str]:
-    """Return the sorted ids of the rows in a few files, evenly spread over time."""
-    chosen = paths[:: -(-len(paths) // SAMPLED_FILES)]
-    return sorted(one for path in chosen for one in pq.read_table(path, columns=["customer_id"])["customer_id"].to_pylist())
+def _sampled_ids(lake: Lake, table: Table, versions: Sequence[Version]) -> list[str]:
+    """Return the sorted ids in the rows of a few days, evenly spread over time."""
+    chosen = versions[:: -(-len(versions) // SAMPLED_DAYS)]
+    return sorted(one for _, rows in lake.rows(table, chosen) for one in rows["customer_id"].to_pylist())

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
-from pathlib import Path
 
-from pipeline.features.cache import Desk, digests
-from pipeline.features.rollup_set import Basis, Horizon, paths_of, paths_since
-from pipeline.lake.lake import Lake, event_names
+from pipeline.features.cache import Desk
+from pipeline.features.rollup_set import Horizon, RollupSet
+from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_VISITS, VISITS
 
 VISIT_DAYS = 90
 
 
-def visits_basis(lake: Lake, horizon: Horizon) -> Basis:
-    """Return the digests of the visits that a night goes by; none for a company without them."""
-    paths = event_names(VISITS, lake.versions_known(VISITS, through=horizon.day, known=horizon.known))
-    return digests(lake, paths_since(dict.fromkeys(paths, ""), _first_day(horizon)))
+def visits_of(lake: Lake, horizon: Horizon) -> RollupSet:
+    """Return the days of visits that a night goes by; none for a company without them."""
+    stored = lake.stored_versions(VISITS)
+    known = known_versions(stored, through=horizon.day, known=horizon.known)
+    return RollupSet.of(VISITS, (stored[version] for version in known if version.day >= _first_day(horizon)))
 
 
-def register_visits(at: Desk, horizon: Horizon, rollups: Basis, visits: Basis, *, name: str = CUSTOMER_VISITS.name) -> None:
+def register_visits(at: Desk, horizon: Horizon, rollups: RollupSet, visits: RollupSet, *, name: str = CUSTOMER_VISITS.name) -> None:
     """Make what each visitor did until the horizon's day readable as `name`; without visits there is nobody."""
     table = replace(CUSTOMER_VISITS, name=name)
     if not visits:
         at.engine.register(table, [])
         return
-    recent = paths_of(paths_since(rollups, _first_day(horizon)), CUSTOMER_DAYS)
-    at.engine.register(VISITS, _files(at, list(visits)))
-    at.engine.register(CUSTOMER_DAYS, _files(at, recent))
+    recent = rollups.since(_first_day(horizon))
+    at.engine.register(VISITS, at.lake.parts(VISITS, visits.of_table(VISITS)))
+    at.engine.register(CUSTOMER_DAYS, at.lake.parts(CUSTOMER_DAYS, recent.of_table(CUSTOMER_DAYS)))
     rows = at.engine.run(statement(CUSTOMER_VISITS.name), {"visits_first_day": _first_day(horizon), "day": horizon.day})
     path = at.folder / name / f"{horizon.day}.parquet"
     at.lake.write_file(table.schema, rows, path, {})
@@ -38,7 +38,3 @@ def register_visits(at: Desk, horizon: Horizon, rollups: Basis, visits: Basis, *
 
 def _first_day(horizon: Horizon) -> date:
     return horizon.day - timedelta(days=VISIT_DAYS - 1)
-
-
-def _files(at: Desk, paths: list[str]) -> list[Path]:
-    return [at.lake.root / path for path in paths]

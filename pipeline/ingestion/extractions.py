@@ -75,4 +75,6 @@ def _first_day(company: Company, lake: Lake, day: date, nights: Sequence[date]) 
 
 def _attempted(company: Company, lake: Lake, day: date) -> list[date]:
     """Return the days that an attempt of the night stored before it failed: the next one must not go by what it left there."""
-    return [version.day for version in lake.versions(RAW_ORDER_LINES) if version.known == day and version.day >= company.first_day]
+    return [
+        version.day for version in lake.event_days(RAW_ORDER_LINES).versions if version.known == day and version.day >= company.first_day
+    ]

@@ -20,8 +20,8 @@ import pyarrow as pa
 from pipeline.calendar import ONE_DAY, days_between, days_window
 from pipeline.definitions.company import Company
 from pipeline.ingestion.sources import Snapshot, SourceQuery
-from pipeline.ingestion.versions import NET_AMOUNT, stored_facts
-from pipeline.lake.lake import Lake
+from pipeline.ingestion.versions import NET_AMOUNT
+from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.tables import LATE_DAYS, MONEY_DECIMALS, RAW_ORDER_LINES
 
 log = logging.getLogger("pipeline.ingestion.extract")
@@ -116,10 +116,11 @@ def late_days_table(late: list[LateDay]) -> pa.Table:
 
 
 def _known_totals(lake: Lake, span: Span) -> dict[date, Total | None]:
-    """Return what the newest version of each day says of itself, whichever night learned it."""
-    versions = lake.versions_known(RAW_ORDER_LINES, through=span.last, known=date.max)
-    paths = {version.day: lake.path(RAW_ORDER_LINES, day=version.day, known=version.known) for version in versions}
-    return {day: _total(stored_facts(lake, path)) for day, path in paths.items() if day >= span.first}
+    """Return what the newest version of each day says of itself, whichever night learned it; None where a damaged file may hold it."""
+    stored = lake.event_days(RAW_ORDER_LINES)
+    newest = {version.day: version for version in known_versions(stored.versions, through=span.last, known=date.max)}
+    totals: dict[date, Total | None] = {day: _total(stored.versions[version].facts) for day, version in newest.items()}
+    return totals | {day: None for day in days_between(span.first, span.last) if stored.may_hold_any(day)}
 
 
 def _total(facts: Mapping[str, object]) -> Total | None:

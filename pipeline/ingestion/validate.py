@@ -6,7 +6,7 @@ Nothing of a night reaches the clean tables until all its rows were checked and 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -38,6 +38,7 @@ from pipeline.lake.tables import (
 )
 
 log = logging.getLogger("pipeline.ingestion.validate")
+PIECE_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def _inspected_people(company: Company, lake: Lake, day: date, batch_rows: int) 
 def _inspected(lake: Lake, inspection: Inspection, known: date | None) -> _People:
     partition = Stored(inspection.table, known=known)
     rejected = list(inspection.rejected_rows(lake, [partition]))
-    ids = [rows["customer_id"].combine_chunks() for rows in inspection.kept_rows(lake, partition)]
+    ids = [rows["customer_id"].combine_chunks() for _, rows in inspection.kept_rows(lake, [partition])]
     return _People(inspection, partition, rejected, pa.concat_arrays(ids))
 
 
@@ -131,7 +132,8 @@ def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[
 
     A rerun takes the same ones, though they have clean counterparts by then.
     """
-    settled = set(lake.versions(clean)).difference(_recovered_before(lake, day))
+    # What lies in a damaged file of clean rows is not there: it is made of the raw ones again.
+    settled = set(lake.event_days(clean).versions).difference(_recovered_before(lake, day))
     visible = lake.versions_known(raw, through=day, known=day)
     return [version for version in visible if version.known == day or version not in settled]
 
@@ -158,34 +160,39 @@ def _write_customers(company: Company, lake: Lake, people: Sequence[_People]) ->
 
 
 def _clean_people(lake: Lake, people: _People, table: Table, *, is_prospect: bool) -> Iterator[pa.Table]:
-    for rows in people.inspection.kept_rows(lake, people.partition):
+    for _, rows in people.inspection.kept_rows(lake, [people.partition]):
         yield clean_people(rows, table, is_prospect=is_prospect)
 
 
 def _write_order_lines(company: Company, lake: Lake, lines: Inspection, partitions: Sequence[Stored]) -> None:
-    count = 0
-    for partition in partitions:
-        manifest = {
-            "suite": lines.suite.digest,
-            "currency": company.currency,
-            "first_day": company.first_day,
-            **lines.counts(partition),
-        }
-        rows = _clean_order_lines(lake, lines, partition)
-        count += lake.write(ORDER_LINES, _batches(rows), day=partition.day, known=partition.known, manifest=manifest)
-    log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{count:,}", f"{len(partitions):,}")
+    facts = {"suite": lines.suite.digest, "currency": company.currency, "first_day": company.first_day}
+    rows = (clean_order_lines(rows) for rows in _large_pieces(lines.kept_rows(lake, partitions)))
+    counts = lake.write_event_days(ORDER_LINES, _batches(rows), _facts_of(lines, partitions, facts))
+    log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{sum(counts.values()):,}", f"{len(partitions):,}")
 
 
 def _write_visits(company: Company, lake: Lake, visits: Inspection, partitions: Sequence[Stored]) -> None:
-    for partition in partitions:
-        manifest = {"suite": visits.suite.digest, "first_day": company.first_day, **visits.counts(partition)}
-        rows = (VISITS.conform(rows) for rows in visits.kept_rows(lake, partition))
-        lake.write(VISITS, _batches(rows), day=partition.day, known=partition.known, manifest=manifest)
+    facts = {"suite": visits.suite.digest, "first_day": company.first_day}
+    rows = _large_pieces(visits.kept_rows(lake, partitions))
+    lake.write_event_days(VISITS, _batches(rows), _facts_of(visits, partitions, facts))
 
 
-def _clean_order_lines(lake: Lake, lines: Inspection, partition: Stored) -> Iterator[pa.Table]:
-    for rows in lines.kept_rows(lake, partition):
-        yield clean_order_lines(rows, partition.day or date.min)
+def _facts_of(inspection: Inspection, partitions: Sequence[Stored], facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:
+    return {Version(each.day or date.min, each.known or date.min): {**facts, **inspection.counts(each)} for each in partitions}
+
+
+def _large_pieces(rows: Iterable[tuple[Stored, pa.Table]]) -> Iterator[pa.Table]:
+    """Yield rows of event days in pieces worth the while: a day of a small shop has a few dozen."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for _, piece in rows:
+        waiting.append(piece)
+        count += piece.num_rows
+        if count >= PIECE_ROWS:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, count = [], 0
+    if count:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _batches(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,8 +17,9 @@ from pipeline.calendar import days_between
 from pipeline.errors import DataError, TransientError
 from pipeline.lake.engines import Parameter
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
-from pipeline.lake.lake import Lake
-from pipeline.lake.tables import Partition, Table
+from pipeline.lake.event_days import EventDays, month_of
+from pipeline.lake.lake import Lake, Version, known_versions
+from pipeline.lake.tables import CLEAN_TABLES, EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Partition, Table
 
 DIGEST = "rows_digest"
 NET_AMOUNT = "net_amount"
@@ -69,108 +70,111 @@ def store_versions(lake: Lake, table: Table, rows: Path, night: Night, *, memory
     """
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(replace(table, partition=Partition.NIGHT), [rows])
-        contents = _contents(lake, engine, table, night)
-        known = _known_digests(lake, table, night, contents)
-        settled = _settled_days(lake, table, night)
-        changed = {day: each for day, each in sorted(contents.items()) if each.digest != known.get(day) and day not in settled}
-        if changed:
-            sorted_rows = _Rows(engine.run(_sorted_rows(table, list(changed)), _parameters(night)))
-            _write(lake, table, sorted_rows, changed, night)
-    return _own_count(lake, table, night)
+        found = _found_contents(engine, table, _parameters(night))
+        if table.partition is Partition.EVENT_DAY:
+            return _store_event_days(lake, engine, table, night, found)
+        return _store_snapshot(lake, engine, table, night, found)
 
 
-def _write(lake: Lake, table: Table, sorted_rows: _Rows, changed: Mapping[date, Contents], night: Night) -> None:
-    for day, contents in changed.items():
-        event_day = day if table.partition is Partition.EVENT_DAY else None
-        rows = sorted_rows.take(contents.row_count)
-        lake.write(table, rows, day=event_day, known=night.day, manifest=contents.facts(table))
+def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: Night, found: Mapping[date, Contents]) -> int:
+    footers = lake.event_days(table)
+    read = {*found, *_expected_days(night, [version.day for version in footers.versions], found)}
+    months = {month_of(day) for day in read}
+    # What is in a damaged file differs from everything, and is written anew.
+    stored = lake.event_days(table, verified={each.file for each in footers.versions.values() if each.file.month in months})
+    contents = dict.fromkeys(read, _empty_contents(table)) | dict(found)
+    known = {version.day: version for version in known_versions(stored.versions, through=night.day, known=night.day)}
+    digests = {day: stored.versions[version].facts.get(DIGEST) for day, version in known.items()}
+    settled = _settled_days(lake, table, night, stored)
+    changed = [day for day in sorted(read) if contents[day].digest != digests.get(day) and day not in settled]
+    facts = {Version(day, night.day): contents[day].facts(table) for day in changed}
+    if changed:
+        rows = _without_disk_errors(engine.run(_sorted_rows(table, changed, all_days=found), _parameters(night)))
+        lake.write_event_days(table, rows, facts)
+    _discard_damaged(lake, stored, night, {month_of(day) for day in changed})
+    return sum(version.known == night.day for version in lake.event_days(table).versions)
 
 
-def _own_count(lake: Lake, table: Table, night: Night) -> int:
-    """Return how many versions the night wrote, be it in several attempts: a retry counts what an undisturbed run would."""
-    if table.partition is Partition.EVENT_DAY:
-        return sum(version.known == night.day for version in lake.versions(table))
+def _discard_damaged(lake: Lake, stored: EventDays, night: Night, written: Container[date]) -> None:
+    """Remove the night's own damaged files whose days are known by now without them: what could be told of them was written anew."""
+    for file in stored.damaged:
+        if file.known == night.day and file.month not in written:
+            lake.discard(file)
+
+
+def _store_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, night: Night, found: Mapping[date, Contents]) -> int:
+    contents = found.get(night.day, _empty_contents(table))
+    known = lake.snapshot_known(table, night.day)
+    is_settled = known is not None and known > night.day
+    is_known = known is not None and stored_facts(lake, lake.path(table, known=known)).get(DIGEST, "") == contents.digest
+    if not (is_settled or is_known):
+        rows = _without_disk_errors(engine.run(_sorted_rows(table, [night.day], all_days=found), _parameters(night)))
+        lake.write(table, rows, known=night.day, manifest=contents.facts(table))
+    # A retry counts what an undisturbed run would.
     return int(lake.snapshot_known(table, night.day) == night.day)
 
 
-class _Rows:
-    """A sorted stream, taken in runs whose lengths are known beforehand; never more than one batch in memory."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self._rest = pa.RecordBatch.from_pylist([], pa.schema([]))
-
-    def take(self, count: int) -> Iterator[pa.RecordBatch]:
-        while count:
-            if not self._rest.num_rows:
-                self._rest = self._next()
-            piece, self._rest = self._rest.slice(0, count), self._rest.slice(count)
-            count -= piece.num_rows
-            yield piece
-
-    def _next(self) -> pa.RecordBatch:
-        try:
-            return next(self._batches)
-        except OSError as error:
-            what = str(error).partition(":")[0]
-            raise TransientError(
-                f"the rows could not be sorted: {what}", todo="Free disk or raise the memory limit, then run again."
-            ) from None
-
-
-def _contents(lake: Lake, engine: DuckDBEngine, table: Table, night: Night) -> dict[date, Contents]:
-    """Return what each partition is to hold, the empty ones included."""
-    found = _found_contents(engine, table, _parameters(night))
-    return dict.fromkeys(_expected_days(lake, table, night, found), _empty_contents(table)) | found
+def _without_disk_errors(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield sorted rows; a sort spills, and tells only then that there is no room."""
+    try:
+        yield from batches
+    except OSError as error:
+        what = str(error).partition(":")[0]
+        raise TransientError(f"the rows could not be sorted: {what}", todo="Free disk or raise the memory limit, then run again.") from None
 
 
 def facts_of_rows(engine: DuckDBEngine, table: Table, rows: Path) -> dict[str, str]:
-    """Return what the manifest of one raw partition says of its rows, those of the Parquet file `rows`."""
+    """Return what the manifest of one raw snapshot says of its rows, those of the Parquet file `rows`."""
     whole = replace(table, partition=Partition.SNAPSHOT)
     engine.register(whole, [rows])
     [contents] = _found_contents(engine, whole, {"day": date.min}).values() or [_empty_contents(whole)]
     return contents.facts(whole)
 
 
+def facts_of_versions(engine: DuckDBEngine, table: Table, rows: Path, versions: Iterable[Version]) -> dict[Version, dict[str, str]]:
+    """Return what manifests say of the rows of raw event days, those of the Parquet file `rows` with their days and nights."""
+    engine.register(table, [rows])
+    facts = {version: _empty_contents(table).facts(table) for version in versions}
+    query = _digests(table, {column.name: exp.column(column.name) for column in VERSION_COLUMNS})
+    for row in engine.run(query, {}).read_all().to_pylist():
+        facts[Version(row[EVENT_DAY.name], row[KNOWN_ON.name])] = _contents_of(table, row).facts(table)
+    return facts
+
+
 def _found_contents(engine: DuckDBEngine, table: Table, parameters: Mapping[str, Parameter]) -> dict[date, Contents]:
     return {
-        row[_DAY]: Contents(row["row_count"], _digest(table, row["row_count"], row["row_sum"]), row[NET_AMOUNT])
-        for row in engine.run(_digests(table), parameters).read_all().to_pylist()
+        row[_DAY]: _contents_of(table, row)
+        for row in engine.run(_digests(table, {_DAY: _days_of(table)}), parameters).read_all().to_pylist()
     }
+
+
+def _contents_of(table: Table, row: Mapping[str, Any]) -> Contents:
+    return Contents(row["row_count"], _digest(table, row["row_count"], row["row_sum"]), row[NET_AMOUNT])
 
 
 def _empty_contents(table: Table) -> Contents:
     return Contents(0, _digest(table, 0, "0"), "0")
 
 
-def _expected_days(lake: Lake, table: Table, night: Night, found: Mapping[date, Contents]) -> Iterator[date]:
+def _expected_days(night: Night, stored: Iterable[date], found: Iterable[date]) -> Iterator[date]:
     """Return the days that must exist even if empty: those read, but none before the first that ever had a row."""
-    if table.partition is not Partition.EVENT_DAY:
-        return iter([night.day])
-    stored = [version.day for version in lake.versions(table)]
     opening = min((day for day in (*stored, *found) if day >= night.opening), default=night.day)
     return days_between(max(night.first or opening, opening), night.day)
 
 
-def _settled_days(lake: Lake, table: Table, night: Night) -> set[date]:
+def _settled_days(lake: Lake, table: Table, night: Night, stored: EventDays) -> set[date]:
     """Return the days that only later nights know: what is read now was not known on `night`, and must not pose as such."""
-    if table.partition is Partition.EVENT_DAY:
-        versions = lake.versions(table)
-        own = {version.day for version in versions if version.known == night.day}
-        return {version.day for version in versions if version.known > night.day} - own
-    known = lake.snapshot_known(table, night.day)
-    return {night.day} if known is not None and known > night.day else set()
+    listed = {*stored.versions, *(version for versions in stored.damaged.values() for version in versions)}
+    own = {version.day for version in (listed | _lost_versions(lake, table, stored)) if version.known == night.day}
+    return {version.day for version in listed if version.known > night.day} - own
 
 
-def _known_digests(lake: Lake, table: Table, night: Night, days: Container[date]) -> dict[date, str]:
-    """Return the digests known of the partitions of `days`, and of no others: a night must not cost its history."""
-    if table.partition is Partition.EVENT_DAY:
-        versions = lake.versions_known(table, through=night.day, known=night.day)
-        paths = {version.day: lake.path(table, day=version.day, known=version.known) for version in versions if version.day in days}
-    else:
-        known = lake.snapshot_known(table, night.day)
-        paths = {night.day: lake.path(table, known=known)} if known else {}
-    return {day: str(stored_facts(lake, path).get(DIGEST, "")) for day, path in paths.items()}
+def _lost_versions(lake: Lake, table: Table, stored: EventDays) -> set[Version]:
+    """Return the versions that lay in files whose footers cannot be read: they were cleaned, and the clean ones are still listed."""
+    if all(stored.damaged.values()) or table.name not in CLEAN_TABLES:
+        return set()
+    clean = lake.event_days(CLEAN_TABLES[table.name]).versions
+    return {version for version in clean if stored.may_hold(version)}
 
 
 def stored_facts(lake: Lake, path: Path) -> dict[str, Any]:
@@ -197,18 +201,20 @@ def _days_of(table: Table) -> exp.Expr:
     return _EVENT_DAY.transform(lambda node: at.copy() if isinstance(node, exp.Column) else node)
 
 
-def _digests(table: Table) -> exp.Query:
-    """Return the statement that counts each day's rows and adds up their digests, so that their order is no matter."""
+def _digests(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query:
+    """Return the statement that counts the rows of each partition, as `keys` tell it, and adds up their digests in any order."""
     row = exp.func("concat", *(_value_text(name) for name in table.column_names), dialect="duckdb")
     amount = exp.column(NET_AMOUNT) if NET_AMOUNT in table.column_names else exp.null()
-    rows = exp.select(exp.alias_(_days_of(table), _DAY), exp.alias_(row, "row_text"), exp.alias_(amount, NET_AMOUNT)).from_(table.name)
-    return parse_one(
-        """SELECT segments_day, COUNT(*) AS row_count, CAST(SUM(md5_number_lower(row_text)) AS TEXT) AS row_sum,
+    partitions = [exp.alias_(key, name) for name, key in keys.items()]
+    rows = exp.select(*partitions, exp.alias_(row, "row_text"), exp.alias_(amount, NET_AMOUNT)).from_(table.name)
+    sums = parse_one(
+        """SELECT COUNT(*) AS row_count, CAST(SUM(md5_number_lower(row_text)) AS TEXT) AS row_sum,
           CAST(COALESCE(SUM(net_amount), 0) AS TEXT) AS net_amount
-        FROM staged GROUP BY segments_day""",
+        FROM staged""",
         into=exp.Select,
         read="duckdb",
-    ).with_("staged", as_=rows)
+    )
+    return sums.select(*keys).group_by(*keys).with_("staged", as_=rows)
 
 
 def _value_text(name: str) -> exp.Expr:
@@ -216,10 +222,14 @@ def _value_text(name: str) -> exp.Expr:
     return _VALUE.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
 
 
-def _sorted_rows(table: Table, days: list[date]) -> exp.Query:
-    columns = [exp.column(name, quoted=True) for name in table.column_names]
+def _sorted_rows(table: Table, days: Collection[date], *, all_days: Collection[date]) -> exp.Query:
+    """Return the statement of the rows of some of all days, sorted."""
+    columns: list[exp.Expr] = [exp.column(name, quoted=True) for name in table.column_names]
     order = [_DAY, *table.key, *(name for name in table.column_names if name not in table.key)]
     staged = exp.select(*columns, exp.alias_(_days_of(table), _DAY)).from_(table.name)
-    wanted = exp.column(_DAY).isin(*(exp.cast(exp.Literal.string(day.isoformat()), "DATE") for day in days))
-    rows = exp.select(*columns).from_("staged").where(wanted).order_by(*(exp.column(name, quoted=True) for name in order))
+    if table.partition is Partition.EVENT_DAY:
+        columns = [exp.alias_(exp.column(_DAY), EVENT_DAY.name), exp.alias_(_NIGHT.copy(), KNOWN_ON.name), *columns]
+    rows = exp.select(*columns).from_("staged").order_by(*(exp.column(name, quoted=True) for name in order))
+    if not {*all_days} <= {*days}:
+        rows = rows.where(exp.column(_DAY).isin(*(exp.cast(exp.Literal.string(day.isoformat()), "DATE") for day in days)))
     return rows.with_("staged", as_=staged)

@@ -4,7 +4,8 @@ An address is a name below the lake's root with `/` between its parts, whatever 
 prefix of others. Nothing here touches a file; a lake reads and writes what is at an address.
 
     tables/<table>/day=D/part-0.parquet              a night's table
-    tables/<table>/day=E/known=K/part-0.parquet      an event day as known on night K
+    tables/<table>/month=M/known=K/part-0.parquet    what night K learned of the event days of month M
+    tables/<table>/month=M/known=all/part-0.parquet  all that nights knew of the event days of a month long past
     tables/<table>/known=K/part-0.parquet            a snapshot as known on night K
     restated/<table>/day=D/known=K/part-0.parquet    a night's table as a later night K knows it
     models/<scheme>/<first night>.json               a model, valid from that night until the next one's
@@ -30,6 +31,7 @@ from pathlib import PurePosixPath
 from pipeline.lake.tables import Partition, Table
 
 PART = "part-0.parquet"
+COMPACTED = "all"  # in the place of a night, for a file of many nights
 PUBLICATION_MANIFEST = "manifest.json"
 CURRENT = "current"
 SQLITE = "segments.sqlite"
@@ -37,7 +39,6 @@ UNFINISHED = "unfinished.txt"
 ROLLBACKS = "rollbacks.json"
 TABLES, RESTATED = "tables/", "restated/"
 DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "states/", "erasures/"
-CACHE_DIGESTS = f"{CACHES}digests.json"
 ERASURE_KEY = f"{ERASURES}key"
 ERASED_HASHES, PENDING_ERASURES, RECEIPTS = f"{ERASURES}hashes/", f"{ERASURES}pending/", f"{ERASURES}receipts/"
 LOCKS, STAGING, PENDING = "locks/", "staging/", "pending/"
@@ -49,7 +50,7 @@ def partitions(table: Table) -> str:
 
 
 def partition(table: Table, *, day: date | None = None, known: date | None = None) -> str:
-    """Return where a partition is; NIGHT takes `day`, SNAPSHOT `known`, EVENT_DAY both.
+    """Return where a partition is; NIGHT takes `day`, SNAPSHOT `known`, EVENT_DAY both: where night `known` writes that month.
 
     A NIGHT partition known on another day than its own is a restatement, and lies apart.
     """
@@ -58,8 +59,13 @@ def partition(table: Table, *, day: date | None = None, known: date | None = Non
             return f"{partitions(table)}day={_required(day)}/{PART}"
         return f"{restatements(table, day=_required(day))}known={known}/{PART}"
     if table.partition is Partition.EVENT_DAY:
-        return f"{partitions(table)}day={_required(day)}/known={_required(known)}/{PART}"
+        return f"{partitions(table)}month={_required(day).isoformat()[:7]}/known={_required(known)}/{PART}"
     return f"{partitions(table)}known={_required(known)}/{PART}"
+
+
+def compacted_month(table: Table, month: date) -> str:
+    """Return where all versions of the event days of a month are, once it is compacted."""
+    return f"{partitions(table)}month={month.isoformat()[:7]}/known={COMPACTED}/{PART}"
 
 
 def restatements(table: Table, *, day: date | None = None) -> str:

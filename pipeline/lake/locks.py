@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,19 @@ def lock_file(path: Path, *, timeout_seconds: float, is_shared: bool = False) ->
     with file:
         _acquire(file.fileno(), path, timeout_seconds, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def lock_folder(folder: Path, *, timeout_seconds: float) -> Iterator[None]:
+    """Hold off other writers of a folder's files for the time of the block; raises as `lock_file` does."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _acquire(descriptor, folder, timeout_seconds, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _acquire(descriptor: int, path: Path, timeout_seconds: float, mode: int) -> None:

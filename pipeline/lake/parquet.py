@@ -1,4 +1,4 @@
-"""Rows to bytes: one Parquet file whose bytes depend on its rows alone, and runs of rows that share an event day.
+"""Rows to bytes: one Parquet file whose bytes depend on its rows alone.
 
 A file carries a checksum of all its bytes in its own footer, because engines verify no page checksums and nobody
 verifies a footer: whoever reads a file asks `is_whole` first.
@@ -10,16 +10,15 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from pipeline.lake.tables import VERSION_COLUMNS
 
 ROW_GROUP_ROWS = 122_880  # as many as DuckDB returns at once: a group of another size is pieced together, which copies every value
 # The days of customers are read by ranges of ids: a range leaves out the groups of others, and an id that hardly repeats
@@ -43,18 +42,10 @@ TAIL_BYTES = 8
 BLOCK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
-    """One stored version of an event day: what night `known` knew of `day`."""
-
-    day: date
-    known: date
-
-
 def write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
     """Write `batches` as one Parquet file whose footer holds `manifest`; return its row count. Same rows, same bytes."""
-    rows, group_rows = 0, _group_rows(schema)
-    with sealed_writer(path, schema, **SETTINGS, use_dictionary=_in_dictionaries(schema)) as writer:
+    rows, group_rows = 0, rows_per_group(schema)
+    with sealed_writer(path, schema, **settings_of(schema)) as writer:
         for block in _blocks(schema, batches, group_rows):
             writer.write_table(block, row_group_size=group_rows)
             rows += block.num_rows
@@ -125,16 +116,20 @@ def _added(file: BinaryIO, value: int, count: int | None) -> int:
     return value
 
 
-def _group_rows(schema: pa.Schema) -> int:
+def rows_per_group(schema: pa.Schema) -> int:
+    """Return how many rows a full row group has."""
     return DAYS_GROUP_ROWS if _has_days_of_customers(schema) else ROW_GROUP_ROWS
 
 
-def _in_dictionaries(schema: pa.Schema) -> list[str] | bool:
-    return [name for name in schema.names if name != "customer_id"] if _has_days_of_customers(schema) else True
+def settings_of(schema: pa.Schema) -> dict[str, Any]:
+    """Return how files of these columns are written."""
+    in_dictionaries = [name for name in schema.names if name != "customer_id"] if _has_days_of_customers(schema) else True
+    return {**SETTINGS, "use_dictionary": in_dictionaries}
 
 
 def _has_days_of_customers(schema: pa.Schema) -> bool:
-    return [*schema.names[:2]] == DAYS_OF_CUSTOMERS
+    versions = {column.name for column in VERSION_COLUMNS}
+    return [name for name in schema.names if name not in versions][:2] == DAYS_OF_CUSTOMERS
 
 
 def _blocks(schema: pa.Schema, batches: Iterable[pa.RecordBatch], group_rows: int) -> Iterator[pa.Table]:
@@ -142,9 +137,7 @@ def _blocks(schema: pa.Schema, batches: Iterable[pa.RecordBatch], group_rows: in
     waiting: list[pa.Table] = []
     count = 0
     for batch in batches:
-        # A table of a single batch made otherwise has pandas imported to look for its frames.
-        table = pa.Table.from_batches([batch.select(schema.names)])
-        waiting.append(table if table.schema == schema else table.cast(schema))
+        waiting.append(as_schema(batch, schema))
         count += batch.num_rows
         while count >= group_rows:
             merged = pa.concat_tables(waiting)
@@ -154,26 +147,11 @@ def _blocks(schema: pa.Schema, batches: Iterable[pa.RecordBatch], group_rows: in
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def cut_by_version(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Version, list[pa.RecordBatch]]]:
-    """Yield each version with its rows, from batches sorted by `day` and `known`."""
-    current: Version | None = None
-    rows: list[pa.RecordBatch] = []
-    for batch in batches:
-        for version, piece in _runs(batch):
-            if version != current and current is not None:
-                yield current, rows
-                rows = []
-            current = version
-            rows.append(piece)
-    if current is not None:
-        yield current, rows
-
-
-def _runs(batch: pa.RecordBatch) -> Iterator[tuple[Version, pa.RecordBatch]]:
-    # Grouping by Arrow, or turning its columns into NumPy's, has pandas imported: a third of a second.
-    ends = {end for name in ("day", "known") for end in pc.run_end_encode(batch[name]).run_ends.to_pylist()}
-    for start, end in pairwise(sorted({0} | ends)):
-        yield Version(batch["day"][start].as_py(), batch["known"][start].as_py()), batch.slice(start, end - start)
+def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    """Return the columns of `schema`, with its types."""
+    # A table of a single batch made otherwise has pandas imported to look for its frames.
+    table = pa.Table.from_batches([batch.select(schema.names)])
+    return table if table.schema == schema else table.cast(schema)
 
 
 def sorted_by(table: pa.Table, columns: Iterable[str]) -> pa.Table:

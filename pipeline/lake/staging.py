@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.lake.addresses import STAGING
+from pipeline.lake.disk import disk_errors
 
 COMPARED_BYTES = 1 << 20
 
@@ -32,6 +33,17 @@ def private_folder(root: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def staged(root: Path, path: Path) -> Iterator[Path]:
+    """Yield a private path for what is to appear at `path`, in the lake at `root`, by one rename once the block ends well."""
+    with disk_errors(root, path=path), private_folder(root) as folder:
+        new = folder / path.name
+        yield new
+        if not has_bytes_of(new, path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new.replace(path)
 
 
 def has_bytes_of(staged: Path, path: Path) -> bool:

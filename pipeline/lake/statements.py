@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +37,11 @@ def statement(name: str) -> exp.Query:
 def digest(tree: exp.Query) -> str:
     """Return a short digest of what `tree` means, whatever its layout and comments."""
     return sha256(tree.sql("duckdb", comments=False).encode()).hexdigest()[:16]
+
+
+def short_digest(*facts: object) -> str:
+    """Return a short digest of what JSON can hold."""
+    return sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def with_attributes(features: exp.Query, base: Table, table: Table) -> exp.Query:

@@ -31,6 +31,7 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
     The local day `since` widens what is read, and reads it again. A restatement goes by what was read.
     """
     from pipeline.ingestion.extract import extract as read_source
+    from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
     from pipeline.publication.rollback_log import note_begin
 
@@ -39,6 +40,7 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
     deployment = night.deployment
     note_begin(night.lake, night.day)  # before anything that the run could fall asleep in
     finish_erasures(deployment)
+    compact_old_months(night)
     with hold_night(night) as company:
         _require_target(company, deployment)
         read_source(

@@ -8,7 +8,8 @@ from pipeline.lake.tables import ALL_TABLES, Column, Partition, Table
 
 WRITTEN = {
     Partition.NIGHT: "one partition per night",
-    Partition.EVENT_DAY: "one partition per event day and version",
+    Partition.EVENT_DAY: "one file per month of event days and night that learned of them, `event_day` and `known_on` first "
+    "(`known=all` holds the nights of a month long past)",
     Partition.SNAPSHOT: "one partition per night that saw a difference",
 }
 

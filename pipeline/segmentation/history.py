@@ -130,9 +130,9 @@ def segment_sizes(engine: Engine, night: NightAsKnown) -> dict[tuple[str, str], 
 
 def customer_intervals(lake: Lake, engine: Engine, customer_id: str) -> list[dict[str, object]]:
     """Return the rows of CUSTOMER_SEGMENT_INTERVALS of one customer, by scheme and day."""
-    versions = lake.versions(CUSTOMER_SEGMENT_INTERVALS)
     with reading_intervals(lake):
-        engine.register(CUSTOMER_SEGMENT_INTERVALS, [lake.path(CUSTOMER_SEGMENT_INTERVALS, day=v.day, known=v.known) for v in versions])
+        versions = lake.versions(CUSTOMER_SEGMENT_INTERVALS)
+        engine.register(CUSTOMER_SEGMENT_INTERVALS, lake.parts(CUSTOMER_SEGMENT_INTERVALS, versions))
     rows: list[dict[str, object]] = engine.run(statement("intervals_of_customer"), {"customer_id": customer_id}).read_all().to_pylist()
     return rows
 

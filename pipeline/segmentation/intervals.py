@@ -1,8 +1,8 @@
 """Who was in which segment from when to when, and since when that is known: kept up to date by every night.
 
-    tables/customer_segment_intervals/day=D/known=D             intervals that night D ended; its footer names the memberships they follow
-    tables/customer_segment_intervals/day=9999-12-31/known=...  intervals that no stored night ended: they are open
-    tables/customer_segment_intervals/day=D/known=K             where night K knows D otherwise than was known before
+    customer_segment_intervals of day D, known on D             what night D ended; its facts name the memberships that they follow
+    of 9999-12-31, known on 9999-12-31                          intervals that no stored night ended: they are open
+    of day D, known on K                                        where night K knows D otherwise than was known before
 
 The rows depend on the stored nights alone, in whatever order those came. A night that is simply the next one reads and
 writes the open rows and its own. One that comes later but lies in between, such as in a backfill, cuts intervals in two, and moves
@@ -17,15 +17,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import file_digest
+from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.ingestion.versions import stored_facts
-from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
-from pipeline.lake.parquet import cut_by_version
+from pipeline.lake.month_writer import runs_of
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
 from pipeline.lake.transaction import appearing_together, finish
@@ -105,22 +104,29 @@ def _write_night(lake: Lake, engine: Engine, night: date) -> None:
 
 def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) -> Iterator[tuple[date, Iterable[pa.RecordBatch]]]:
     """Yield the partitions that change once `night` is included, with their rows, one at a time; the open ones come as a stream."""
-    ends = [day for day in (*days.included, OPEN) if day >= night and lake.has(TABLE, day=day, known=day)]
-    engine.register(replace(TABLE, name="told"), [_interval_path(lake, end) for end in ends])
+    stored = lake.stored_versions(TABLE)
+    ends = [day for day in (*days.included, OPEN) if day >= night and Version(day, day) in stored]
+    engine.register(replace(TABLE, name="told"), lake.parts(TABLE, [Version(end, end) for end in ends]))
     engine.register(replace(CUSTOMER_SEGMENTS, name="night"), [lake.path(CUSTOMER_SEGMENTS, day=night)])
     parameters = {"day": night, "next_day": days.next_included(night), "open": OPEN}
     last = max([night, *days.included])
     closed = engine.run(statement(TABLE.name), {**parameters, "first_end": night, "last_end": last})
     # A partition whose rows all went elsewhere yields none, and yet has to be emptied.
     missing = {night, *ends} - {OPEN}
-    for version, rows in cut_by_version(closed):
-        missing.discard(version.day)
-        if version.day == night or not _is_partition_unchanged(lake, version.day, rows):
-            yield version.day, rows
+    for end, rows in _cut_by_day(closed):
+        missing.discard(end)
+        if end == night or not _is_partition_unchanged(lake, end, rows):
+            yield end, rows
     for end in missing:
         if end == night or not _is_partition_unchanged(lake, end, []):
             yield end, []
     yield OPEN, engine.run(statement(TABLE.name), {**parameters, "first_end": OPEN, "last_end": OPEN})
+
+
+def _cut_by_day(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[date, list[pa.RecordBatch]]]:
+    """Yield the rows of each day, from batches in the order of days."""
+    for day, runs in groupby(runs_of(TABLE, batches), key=lambda run: run.version.day):
+        yield day, [run.rows for run in runs]
 
 
 def _is_partition_unchanged(lake: Lake, end: date, rows: Iterable[pa.RecordBatch]) -> bool:
@@ -139,18 +145,15 @@ def _write_restatements(lake: Lake, engine: Engine, day: date, days: StoredNight
 
 
 def _write_partition(lake: Lake, folder: Path, version: Version, rows: Iterable[pa.RecordBatch], facts: Mapping[str, str]) -> None:
-    manifest = {"table": TABLE.name, "day": version.day, "known": version.known, **facts}
-    lake.write_file(TABLE.schema, rows, folder / addresses.partition(TABLE, day=version.day, known=version.known), manifest)
+    lake.write_event_days(TABLE, rows, {version: facts}, folder=folder)
 
 
 def _membership_path(lake: Lake, version: Version) -> Path:
     return lake.path(CUSTOMER_SEGMENTS, day=version.day, known=version.known)
 
 
-def _interval_path(lake: Lake, day: date) -> Path:
-    return lake.path(TABLE, day=day, known=day)
-
-
 def _included_memberships(lake: Lake, day: date) -> dict[str, str]:
-    """Return the digest of the memberships of night `day` that the intervals include, by its name in the footer; empty where none are."""
-    return {name: value for name, value in stored_facts(lake, _interval_path(lake, day)).items() if name == MEMBERSHIPS_DIGEST}
+    """Return the digest of the memberships of night `day` that the intervals include, by its name among facts; empty where none are."""
+    version = Version(day, day)
+    stored = lake.event_days(TABLE, verified={lake.month_file(TABLE, version)}).versions.get(version)
+    return {name: value for name, value in stored.facts.items() if name == MEMBERSHIPS_DIGEST} if stored else {}

@@ -41,12 +41,12 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a bit of the footer flipped": lambda content: flipped(content, len(content) - 40),
 }
 READ_BY_STEP = [
-    ("validate", f"raw_order_lines/day={TONIGHT}/known={TONIGHT}"),
+    ("validate", f"raw_order_lines/month=2024-03/known={TONIGHT}"),
     ("validate", f"raw_customers/known={YESTERDAY}"),
-    ("features", f"order_lines/day={TONIGHT}/known={TONIGHT}"),
+    ("features", f"order_lines/month=2024-03/known={TONIGHT}"),
     ("features", f"customers/known={YESTERDAY}"),
-    ("features", f"customer_days/day={YESTERDAY}/known={YESTERDAY}"),
-    ("features", f"customer_day_categories/day={YESTERDAY}/known={YESTERDAY}"),
+    ("features", f"customer_days/month=2024-03/known={YESTERDAY}"),
+    ("features", f"customer_day_categories/month=2024-03/known={YESTERDAY}"),
     ("segment", f"customer_features/day={TONIGHT}"),
     ("audit", f"customer_features/day={TONIGHT}"),
     ("audit", f"customer_segments/day={TONIGHT}"),

@@ -97,8 +97,8 @@ def test_a_large_partition_that_is_not_sorted_is_refused_rather_than_half_checke
     lake.write(RAW_ORDER_LINES, rows.to_batches(), day=NIGHT, known=NIGHT)
     partition = Stored(RAW_ORDER_LINES, NIGHT, NIGHT)
     with pytest.raises(DataError, match="raw_order_lines is not sorted by order_id, line_number"):
-        list(pieces(lake, partition, limit=ROW_GROUP_ROWS // 2))
-    (whole,) = pieces(lake, partition, limit=count)
+        list(pieces(lake, [partition], limit=ROW_GROUP_ROWS // 2))
+    ((_, whole),) = pieces(lake, [partition], limit=count)
     assert whole["line_number"].equals(pa.chunked_array([pa.array(np.arange(count))]))
 
 

@@ -9,11 +9,11 @@ WITH new_totals AS (
     CAST(SUM(order_count) AS BIGINT) AS order_count,
     CAST(SUM(order_amount) - SUM(refund_amount) AS DECIMAL(18, 4)) AS spend_amount
   FROM customer_days
-  WHERE day >= $archived_from AND day < $archived_before
+  WHERE event_day >= $archived_from AND event_day < $archived_before
   GROUP BY customer_id
 ),
 order_days AS (
-  SELECT customer_id, order_day FROM customer_days WHERE day >= $archived_from AND day < $archived_before AND line_count > 0
+  SELECT customer_id, order_day FROM customer_days WHERE event_day >= $archived_from AND event_day < $archived_before AND line_count > 0
   UNION ALL
   SELECT customer_id, last_order_date FROM customer_archives WHERE last_order_date IS NOT NULL
 ),
@@ -35,7 +35,7 @@ gaps AS (
   GROUP BY customer_id
 ),
 all_categories AS (
-  SELECT customer_id, category FROM customer_day_categories WHERE day >= $archived_from AND day < $archived_before
+  SELECT customer_id, category FROM customer_day_categories WHERE event_day >= $archived_from AND event_day < $archived_before
   UNION
   SELECT customer_id, UNNEST(categories) AS category FROM customer_archives
 ),

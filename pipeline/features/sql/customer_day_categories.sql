@@ -1,8 +1,8 @@
 -- Exact counts per customer, order-day, category and channel, within each version of an event day.
 WITH sums AS (
   SELECT
-    day,
-    known,
+    event_day,
+    known_on,
     customer_id,
     order_day,
     category,
@@ -11,17 +11,17 @@ WITH sums AS (
     CAST(SUM(net_amount) AS DECIMAL(18, 4)) AS order_amount
   FROM order_lines
   WHERE line_kind = 'order'
-  GROUP BY day, known, customer_id, order_day, category, channel
+  GROUP BY event_day, known_on, customer_id, order_day, category, channel
 ),
 neighbours AS (
   SELECT
     *,
-    ROW_NUMBER() OVER (PARTITION BY day, known, customer_id, order_day, category ORDER BY channel) AS channel_number
+    ROW_NUMBER() OVER (PARTITION BY event_day, known_on, customer_id, order_day, category ORDER BY channel) AS channel_number
   FROM sums
 )
 SELECT
-  day,
-  known,
+  event_day,
+  known_on,
   customer_id,
   order_day,
   category,
@@ -30,4 +30,4 @@ SELECT
   line_count,
   order_amount
 FROM neighbours
-ORDER BY day, known, customer_id, order_day, category, channel
+ORDER BY event_day, known_on, customer_id, order_day, category, channel

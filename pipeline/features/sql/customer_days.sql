@@ -3,13 +3,13 @@
 WITH lines AS (
   SELECT
     *,
-    MAX(CASE WHEN line_kind = 'order' THEN net_amount END) OVER (PARTITION BY day, known, customer_id, order_id) AS dearest_amount
+    MAX(CASE WHEN line_kind = 'order' THEN net_amount END) OVER (PARTITION BY event_day, known_on, customer_id, order_id) AS dearest_amount
   FROM order_lines
   WHERE line_kind <> 'cancelled'
 )
 SELECT
-  day,
-  known,
+  event_day,
+  known_on,
   customer_id,
   order_day,
   CAST(COUNT(DISTINCT CASE WHEN line_kind = 'order' THEN order_id END) AS BIGINT) AS order_count,
@@ -21,5 +21,5 @@ SELECT
   CAST(SUM(CASE WHEN line_kind = 'order' THEN discount_amount ELSE 0 END) AS DECIMAL(18, 4)) AS discount_amount,
   CAST(SUM(CASE WHEN line_kind = 'refund' THEN -net_amount ELSE 0 END) AS DECIMAL(18, 4)) AS refund_amount
 FROM lines
-GROUP BY day, known, customer_id, order_day
-ORDER BY day, known, customer_id, order_day
+GROUP BY event_day, known_on, customer_id, order_day
+ORDER BY event_day, known_on, customer_id, order_day

@@ -1,61 +1,42 @@
 -- What each customer's buying adds up to as of the end of $day, in dates and exact numbers that do not depend on how
 -- long ago they were. Window figures cover $window_first_day to $day, lifetime figures everything before.
--- customer_archives hold the event days before $archived_before; the rollups here are those from then on: whole months that lie in the
--- window added up in customer_months and its like, all other event days as they are.
-WITH spans AS (
+-- customer_archives hold the event days before $archived_before; the rollups here are those from then on.
+WITH days AS (
   SELECT
     customer_id,
-    order_day AS first_day,
-    CASE WHEN line_count > 0 THEN order_day END AS first_order_date,
-    CASE WHEN line_count > 0 THEN order_day END AS last_order_date,
-    CAST(CASE WHEN line_count > 0 THEN 1 ELSE 0 END AS BIGINT) AS order_day_count,
-    CAST(CASE WHEN line_count > 0 AND DATEDIFF('day', CAST('1970-01-05' AS DATE), order_day) % 7 >= 5 THEN 1 ELSE 0 END AS BIGINT)
-      AS weekend_day_count,
+    order_day,
     order_count,
     line_count,
     discounted_line_count,
     add_on_line_count,
     order_amount,
     full_price_amount,
-    refund_amount
+    refund_amount,
+    order_day >= $window_first_day AS is_in_window,
+    line_count > 0 AS is_order_day,
+    line_count > 0 AND DATEDIFF('day', CAST('1970-01-05' AS DATE), order_day) % 7 >= 5 AS is_weekend_day
   FROM customer_days
-  WHERE day BETWEEN $archived_before AND $day
-  UNION ALL
-  SELECT
-    customer_id,
-    first_day,
-    first_order_date,
-    last_order_date,
-    order_day_count,
-    weekend_day_count,
-    order_count,
-    line_count,
-    discounted_line_count,
-    add_on_line_count,
-    order_amount,
-    full_price_amount,
-    refund_amount
-  FROM customer_months
+  WHERE event_day BETWEEN $archived_before AND $day
 ),
 recent_totals AS (
   SELECT
     customer_id,
-    MIN(first_order_date) AS first_order_date,
-    MAX(last_order_date) AS last_order_date,
-    MIN(CASE WHEN first_day >= $window_first_day THEN first_day END) AS window_first_order_date,
-    CAST(SUM(order_day_count) AS BIGINT) AS lifetime_order_day_count,
+    MIN(CASE WHEN is_order_day THEN order_day END) AS first_order_date,
+    MAX(CASE WHEN is_order_day THEN order_day END) AS last_order_date,
+    MIN(CASE WHEN is_in_window THEN order_day END) AS window_first_order_date,
+    CAST(SUM(CASE WHEN is_order_day THEN 1 ELSE 0 END) AS BIGINT) AS lifetime_order_day_count,
     CAST(SUM(order_count) AS BIGINT) AS lifetime_order_count,
     CAST(SUM(order_amount) - SUM(refund_amount) AS DECIMAL(18, 4)) AS lifetime_spend_amount,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN order_day_count ELSE 0 END) AS BIGINT) AS order_day_count,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN order_count ELSE 0 END) AS BIGINT) AS order_count,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN discounted_line_count ELSE 0 END) AS BIGINT) AS discounted_line_count,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN add_on_line_count ELSE 0 END) AS BIGINT) AS add_on_line_count,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN full_price_amount ELSE 0 END) AS DECIMAL(18, 4)) AS full_price_amount,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN refund_amount ELSE 0 END) AS DECIMAL(18, 4)) AS refund_amount,
-    CAST(SUM(CASE WHEN first_day >= $window_first_day THEN weekend_day_count ELSE 0 END) AS BIGINT) AS weekend_day_count
-  FROM spans
+    CAST(SUM(CASE WHEN is_in_window AND is_order_day THEN 1 ELSE 0 END) AS BIGINT) AS order_day_count,
+    CAST(SUM(CASE WHEN is_in_window THEN order_count ELSE 0 END) AS BIGINT) AS order_count,
+    CAST(SUM(CASE WHEN is_in_window THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
+    CAST(SUM(CASE WHEN is_in_window THEN discounted_line_count ELSE 0 END) AS BIGINT) AS discounted_line_count,
+    CAST(SUM(CASE WHEN is_in_window THEN add_on_line_count ELSE 0 END) AS BIGINT) AS add_on_line_count,
+    CAST(SUM(CASE WHEN is_in_window THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount,
+    CAST(SUM(CASE WHEN is_in_window THEN full_price_amount ELSE 0 END) AS DECIMAL(18, 4)) AS full_price_amount,
+    CAST(SUM(CASE WHEN is_in_window THEN refund_amount ELSE 0 END) AS DECIMAL(18, 4)) AS refund_amount,
+    CAST(SUM(CASE WHEN is_in_window AND is_weekend_day THEN 1 ELSE 0 END) AS BIGINT) AS weekend_day_count
+  FROM days
   GROUP BY customer_id
 ),
 totals AS (
@@ -80,68 +61,42 @@ totals AS (
   FROM recent_totals AS r
   FULL JOIN customer_archives AS a ON a.customer_id = r.customer_id
 ),
-bounds AS (
-  SELECT customer_id, order_day AS first_order_date, order_day AS last_order_date, CAST(NULL AS BIGINT) AS last_gap_days
-  FROM customer_days
-  WHERE day BETWEEN $archived_before AND $day AND line_count > 0
+order_days AS (
+  SELECT customer_id, order_day FROM days WHERE is_order_day
   UNION ALL
-  SELECT customer_id, first_order_date, last_order_date, last_gap_days
-  FROM customer_months
-  WHERE order_day_count > 0
-  UNION ALL
-  SELECT customer_id, last_order_date AS first_order_date, last_order_date, CAST(NULL AS BIGINT) AS last_gap_days
-  FROM customer_archives
-  WHERE last_order_date IS NOT NULL
+  SELECT customer_id, last_order_date AS order_day FROM customer_archives WHERE last_order_date IS NOT NULL
 ),
 waits AS (
   SELECT
     customer_id,
-    first_order_date,
-    last_gap_days,
-    CAST(DATEDIFF('day', LAG(last_order_date) OVER (PARTITION BY customer_id ORDER BY first_order_date), first_order_date) AS BIGINT) AS gap_days
-  FROM bounds
+    order_day,
+    CAST(DATEDIFF('day', LAG(order_day) OVER (PARTITION BY customer_id ORDER BY order_day), order_day) AS BIGINT) AS gap_days
+  FROM order_days
 ),
 all_gaps AS (
-  SELECT customer_id, first_order_date, gap_days, COALESCE(last_gap_days, gap_days) AS last_gap_days
-  FROM waits
-  WHERE gap_days IS NOT NULL OR last_gap_days IS NOT NULL
+  SELECT customer_id, order_day, gap_days FROM waits WHERE gap_days IS NOT NULL
   UNION ALL
-  SELECT customer_id, NULL AS first_order_date, UNNEST(gaps) AS gap_days, NULL AS last_gap_days FROM customer_months
-  UNION ALL
-  SELECT customer_id, NULL AS first_order_date, UNNEST(gaps) AS gap_days, NULL AS last_gap_days FROM customer_archives
+  SELECT customer_id, NULL AS order_day, UNNEST(gaps) AS gap_days FROM customer_archives
 ),
 gaps AS (
   SELECT
     customer_id,
     CAST(SUM(gap_days * gap_days) AS BIGINT) AS gap_square_sum,
     CAST(2 * MEDIAN(gap_days) AS BIGINT) AS gap_median_doubled,
-    ARG_MAX(last_gap_days, first_order_date) AS last_gap_days
+    ARG_MAX(gap_days, order_day) AS last_gap_days
   FROM all_gaps
   GROUP BY customer_id
-),
-category_spans AS (
-  SELECT
-    customer_id,
-    category,
-    order_day AS first_day,
-    CASE WHEN order_day >= $window_first_day THEN category_day_count ELSE 0 END AS day_count,
-    CASE WHEN order_day >= $window_first_day THEN line_count ELSE 0 END AS line_count,
-    CASE WHEN order_day >= $window_first_day THEN order_amount ELSE 0 END AS order_amount
-  FROM customer_day_categories
-  WHERE day BETWEEN $archived_before AND $day
-  UNION ALL
-  SELECT customer_id, category, first_day, day_count, line_count, order_amount
-  FROM customer_month_categories
 ),
 categories AS (
   SELECT
     customer_id,
     category,
-    MIN(first_day) AS first_day,
-    CAST(SUM(day_count) AS BIGINT) AS day_count,
-    CAST(SUM(line_count) AS BIGINT) AS line_count,
-    CAST(SUM(order_amount) AS DECIMAL(18, 4)) AS order_amount
-  FROM category_spans
+    MIN(order_day) AS first_day,
+    CAST(SUM(CASE WHEN order_day >= $window_first_day THEN category_day_count ELSE 0 END) AS BIGINT) AS day_count,
+    CAST(SUM(CASE WHEN order_day >= $window_first_day THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
+    CAST(SUM(CASE WHEN order_day >= $window_first_day THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount
+  FROM customer_day_categories
+  WHERE event_day BETWEEN $archived_before AND $day
   GROUP BY customer_id, category
 ),
 category_mix AS (
@@ -170,17 +125,10 @@ category_mix AS (
   WHERE c.day_count > 0
   GROUP BY c.customer_id
 ),
-channel_spans AS (
-  SELECT customer_id, channel, line_count
-  FROM customer_day_categories
-  WHERE day BETWEEN $window_first_day AND $day
-  UNION ALL
-  SELECT customer_id, channel, line_count
-  FROM customer_month_channels
-),
 channels AS (
   SELECT customer_id, channel, CAST(SUM(line_count) AS BIGINT) AS line_count
-  FROM channel_spans
+  FROM customer_day_categories
+  WHERE event_day BETWEEN $window_first_day AND $day
   GROUP BY customer_id, channel
 ),
 channel_mix AS (

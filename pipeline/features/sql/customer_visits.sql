@@ -2,7 +2,7 @@
 WITH visitors AS (
   SELECT customer_id, CAST(COUNT(*) AS BIGINT) AS visit_count
   FROM visits
-  WHERE day BETWEEN $visits_first_day AND $day
+  WHERE event_day BETWEEN $visits_first_day AND $day
   GROUP BY customer_id
 ),
 buyers AS (

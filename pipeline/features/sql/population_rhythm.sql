@@ -1,26 +1,17 @@
 -- Discrete quantiles of the completed gaps between order-days, as of the frozen day: each is a gap that occurred.
--- customer_archives hold the event days before $archived_before; the rollups here are those from then on, some months added up.
-WITH bounds AS (
-  SELECT customer_id, order_day AS first_order_date, order_day AS last_order_date
+-- customer_archives hold the event days before $archived_before; the rollups here are those from then on.
+WITH order_days AS (
+  SELECT customer_id, order_day
   FROM customer_days
-  WHERE day BETWEEN $archived_before AND $frozen_day AND line_count > 0
+  WHERE event_day BETWEEN $archived_before AND $frozen_day AND line_count > 0
   UNION ALL
-  SELECT customer_id, first_order_date, last_order_date
-  FROM customer_months
-  WHERE order_day_count > 0
-  UNION ALL
-  SELECT customer_id, last_order_date AS first_order_date, last_order_date
+  SELECT customer_id, last_order_date AS order_day
   FROM customer_archives
   WHERE last_order_date IS NOT NULL
 ),
 gaps AS (
-  SELECT
-    CAST(DATEDIFF('day', LAG(last_order_date) OVER (PARTITION BY customer_id ORDER BY first_order_date), first_order_date) AS BIGINT)
-      AS gap_days
-  FROM bounds
-  UNION ALL
-  SELECT UNNEST(gaps) AS gap_days
-  FROM customer_months
+  SELECT CAST(DATEDIFF('day', LAG(order_day) OVER (PARTITION BY customer_id ORDER BY order_day), order_day) AS BIGINT) AS gap_days
+  FROM order_days
   UNION ALL
   SELECT UNNEST(gaps) AS gap_days
   FROM customer_archives

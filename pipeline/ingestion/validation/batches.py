@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.lake.lake import Lake, reading, sorted_by
-from pipeline.lake.tables import Table
+from pipeline.lake.lake import Lake, Version, reading, sorted_by
+from pipeline.lake.tables import Partition, Table
 
 WORTH_THREADS = 16_384
 
@@ -30,31 +32,38 @@ class Stored:
 Batch = list[tuple[Stored, pa.Table]]
 
 
-def batches(lake: Lake, partitions: Iterable[Stored], *, limit: int) -> Iterator[Batch]:
+def batches(lake: Lake, partitions: Sequence[Stored], *, limit: int) -> Iterator[Batch]:
     """Yield the rows of `partitions` in order, small ones together, in batches of about `limit` rows.
 
     Each partition comes at least once, if only with no rows; a batch holds partitions of one `known` night.
     """
     batch: Batch = []
-    for partition in partitions:
-        for rows in pieces(lake, partition, limit=limit):
-            if batch and (_row_count(batch) + rows.num_rows > limit or batch[0][0].known != partition.known):
-                yield batch
-                batch = []
-            batch.append((partition, rows))
+    row_count = 0
+    for partition, rows in pieces(lake, partitions, limit=limit):
+        if batch and (row_count + rows.num_rows > limit or batch[0][0].known != partition.known):
+            yield batch
+            batch, row_count = [], 0
+        batch.append((partition, rows))
+        row_count += rows.num_rows
     if batch:
         yield batch
 
 
-def pieces(lake: Lake, partition: Stored, *, limit: int) -> Iterator[pa.Table]:
-    """Yield one partition in pieces of about `limit` rows, sorted by key; rows of one key share a piece.
+def pieces(lake: Lake, partitions: Sequence[Stored], *, limit: int) -> Iterator[tuple[Stored, pa.Table]]:
+    """Yield partitions of one table in pieces of about `limit` rows, sorted by key; rows of one key share a piece.
 
-    Raises SchemaDrift where a declared column is missing, DataError where the file is absent, damaged or
+    Raises SchemaDrift where a declared column is missing, DataError where a file is absent, damaged or
     larger than a piece and not sorted.
     """
+    for partition, groups in _groups(lake, partitions):
+        for rows in _pieces(lake, partition, groups, limit=limit):
+            yield partition, rows
+
+
+def _pieces(lake: Lake, partition: Stored, groups: Iterable[pa.Table], *, limit: int) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     last: tuple[tuple[bool, object], ...] | None = None
-    for group in _row_groups(lake, partition):
+    for group in groups:
         waiting.append(group)
         while sum(rows.num_rows for rows in waiting) > limit:
             merged = _sorted(waiting, partition.table)
@@ -67,8 +76,26 @@ def pieces(lake: Lake, partition: Stored, *, limit: int) -> Iterator[pa.Table]:
             waiting = [merged.slice(cut)]
     rest = _sorted(waiting, partition.table)
     if rest.num_rows or last is None:
-        _require_order(lake, partition, rest, last, rest.num_rows)
+        if last is not None:
+            _require_order(lake, partition, rest, last, rest.num_rows)
         yield rest
+
+
+def _groups(lake: Lake, partitions: Sequence[Stored]) -> Iterator[tuple[Stored, Iterator[pa.Table]]]:
+    """Yield each partition with its rows as they lie in row groups; event days with their days and nights."""
+    table = partitions[0].table if partitions else None
+    if table is None or table.partition is not Partition.EVENT_DAY:
+        yield from ((partition, _row_groups(lake, partition)) for partition in partitions)
+        return
+    versions = {Version(each.day or date.min, each.known or date.min): each for each in partitions}
+    for version, found in groupby(lake.rows(table, versions), key=itemgetter(0)):
+        yield versions[version], (_with_declared_columns(table, rows) for _, rows in found)
+
+
+def _with_declared_columns(table: Table, rows: pa.Table) -> pa.Table:
+    if rows.schema.equals(table.stored_schema):
+        return rows
+    return replace(table, columns=table.stored_columns).conform(rows)
 
 
 def _row_groups(lake: Lake, partition: Stored) -> Iterator[pa.Table]:
@@ -129,7 +156,3 @@ def _key(rows: pa.Table, table: Table, row: int) -> tuple[tuple[bool, object], .
 
 def _comparable(scalar: pa.Scalar) -> object:
     return scalar.as_buffer().to_pybytes() if pa.types.is_string(scalar.type) else scalar.as_py()
-
-
-def _row_count(batch: Batch) -> int:
-    return sum(rows.num_rows for _, rows in batch)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ingestion.validation.raw_rows import blank_to_null
-from pipeline.lake.tables import ORDER_LINES, Kind, Table
+from pipeline.lake.tables import EVENT_DAY, ORDER_LINES, Kind, Table
 
 UNKNOWN = "unknown"
 
 
-def clean_order_lines(rows: pa.Table, day: date) -> pa.Table:
-    """Return rows of the event day `day` as ORDER_LINES, in the same order.
+def clean_order_lines(rows: pa.Table) -> pa.Table:
+    """Return rows of event days as ORDER_LINES, in the same order, each with its day and night.
 
     A cancelled line is never a refund; money that went back is one, or goods without money, and counts for its
     order's day where the source links it. What was paid for is an order, whatever its quantity, and so is what cost nothing.
     """
-    zero = pa.scalar(0, Kind.MONEY.arrow)
+    zero, day = pa.scalar(0, Kind.MONEY.arrow), rows[EVENT_DAY.name]
     is_unpaid = pc.less_equal(rows["net_amount"], zero)
     is_given_back = pc.or_(pc.less(rows["net_amount"], zero), pc.and_(is_unpaid, pc.less(rows["quantity"], zero)))
     kind = pc.if_else(pc.fill_null(rows["is_cancelled"], fill_value=False), "cancelled", pc.if_else(is_given_back, "refund", "order"))
-    order_day = pc.if_else(pc.equal(kind, "refund"), pc.fill_null(rows["refunded_order_day"], day), pa.scalar(day))
+    order_day = pc.if_else(pc.equal(kind, "refund"), pc.coalesce(rows["refunded_order_day"], day), day)
     columns = {name: rows[name] for name in rows.column_names}
     columns |= {
         "discount_amount": pc.fill_null(rows["discount_amount"], zero),
@@ -33,7 +33,7 @@ def clean_order_lines(rows: pa.Table, day: date) -> pa.Table:
         "line_kind": kind,
         "order_day": order_day,
     }
-    return ORDER_LINES.conform(pa.table(columns))
+    return replace(ORDER_LINES, columns=ORDER_LINES.stored_columns).conform(pa.table(columns))
 
 
 def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from pipeline.ingestion.validation.expectations import Finding, Suite, load_suit
 from pipeline.ingestion.validation.raw_rows import as_records, checked_columns, repeats, source_row_text
 from pipeline.ingestion.validation.suites import CRITICAL, WARNING, Result, Rule, suite_parameters
 from pipeline.lake.lake import Lake, sorted_by
-from pipeline.lake.tables import REJECTED_ROWS, Partition, Table
+from pipeline.lake.tables import EVENT_DAY, REJECTED_ROWS, Partition, Table
 
 BATCH_ROWS = 250_000
 NOT_REPEATED = Rule("row_is_not_repeated", CRITICAL, rejects_rows=True)
@@ -71,7 +71,7 @@ class Inspection:
     def table(self) -> Table:
         return self.suite.table
 
-    def rejected_rows(self, lake: Lake, partitions: Iterable[Stored]) -> Iterator[pa.RecordBatch]:
+    def rejected_rows(self, lake: Lake, partitions: Sequence[Stored]) -> Iterator[pa.RecordBatch]:
         """Check every row of `partitions`, and yield those to set aside, sorted as REJECTED_ROWS is."""
         checked = (part for batch in batches(lake, partitions, limit=self.batch_rows) for part in self._check(batch))
         for _, parts in groupby(checked, key=lambda part: part[0]):
@@ -79,12 +79,15 @@ class Inspection:
             if rows.num_rows:
                 yield from sorted_by(rows, (*REJECTED_ROWS.key, "broken_rules")).to_batches()
 
-    def kept_rows(self, lake: Lake, partition: Stored) -> Iterator[pa.Table]:
-        """Yield the rows of a checked partition that stay, in pieces sorted by key."""
-        masks, held = self.kept[partition], self.held.get(partition, [])
-        whole = held if len(held) == len(masks) else pieces(lake, partition, limit=self.batch_rows)
-        for rows, mask in zip(whole, masks, strict=True):
-            yield rows.filter(mask)
+    def kept_rows(self, lake: Lake, partitions: Sequence[Stored]) -> Iterator[tuple[Stored, pa.Table]]:
+        """Yield the rows of checked partitions that stay, in pieces sorted by key; those that are not held are read once more."""
+        again = [each for each in partitions if len(self.held.get(each, ())) < len(self.kept[each])]
+        read = pieces(lake, again, limit=self.batch_rows)
+        for partition in partitions:
+            masks, held = self.kept[partition], self.held.get(partition, ())
+            whole = held if len(held) == len(masks) else (rows for _, rows in islice(read, len(masks)))
+            for rows, mask in zip(whole, masks, strict=True):
+                yield partition, rows.filter(mask) if mask.false_count else rows
 
     def counts(self, partition: Stored) -> dict[str, int]:
         """Return what the manifest of the clean partition says of its raw one."""
@@ -130,7 +133,7 @@ class Inspection:
 
     def _broken(self, rows: pa.Table, partition: Stored) -> dict[int, list[str]]:
         """Return the names of the rejecting rules that each row broke, in suite order, and count all rules."""
-        repeated = self._repeated(rows, partition)
+        repeated = self._repeated(rows)
         broken = {int(at): [NOT_REPEATED.name] for at in np.flatnonzero(repeated)}
         self.tally.failed[NOT_REPEATED.name] += len(broken)
         at_row = np.flatnonzero(~repeated)
@@ -139,8 +142,8 @@ class Inspection:
                 broken.setdefault(int(at), []).append(finding.rule.name)
         return broken
 
-    def _repeated(self, rows: pa.Table, partition: Stored) -> np.ndarray:
-        key = self.table.key if partition.day is None else ("day", *self.table.key)
+    def _repeated(self, rows: pa.Table) -> np.ndarray:
+        key = (EVENT_DAY.name, *self.table.key) if self.table.partition is Partition.EVENT_DAY else self.table.key
         return repeats(rows, same_as_previous(rows, key))
 
     def _findings(self, rows: pa.Table, partition: Stored) -> list[Finding]:
@@ -176,11 +179,5 @@ def inspection_of(company: Company, table: Table, *, batch_rows: int, customer_i
 
 
 def _merged(batch: Batch) -> pa.Table:
-    """Return the rows of a batch as one table, with `day` where its parts are event days."""
-    return pa.concat_tables(_with_day(rows, partition) for partition, rows in batch).combine_chunks()
-
-
-def _with_day(rows: pa.Table, partition: Stored) -> pa.Table:
-    if partition.day is None:
-        return rows
-    return rows.append_column("day", pa.repeat(pa.scalar(partition.day, pa.date32()), rows.num_rows))
+    """Return the rows of a batch as one table."""
+    return pa.concat_tables(rows for _, rows in batch).combine_chunks()

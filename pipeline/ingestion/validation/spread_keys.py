@@ -8,8 +8,7 @@ from contextlib import closing
 from sqlglot import exp, parse_one
 
 from pipeline.lake.engines.duckdb import open_engine
-from pipeline.lake.lake import Lake
-from pipeline.lake.parquet import Version
+from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import RAW_ORDER_LINES
 
 _ROWS = parse_one(
@@ -17,7 +16,7 @@ _ROWS = parse_one(
       SELECT COUNT(*) AS row_count FROM raw_order_lines
       WHERE order_id IS NOT NULL AND line_number IS NOT NULL
       GROUP BY order_id, line_number
-      HAVING MIN(day) < MAX(day)
+      HAVING MIN(event_day) < MAX(event_day)
     )""",
     into=exp.Select,
     read="duckdb",
@@ -28,7 +27,6 @@ def spread_row_count(lake: Lake, versions: Sequence[Version], *, memory_limit: s
     """Return how many raw order lines of `versions` have the key of a line on another day; memory is bounded, the rest spills."""
     if len({version.day for version in versions}) < 2:  # noqa: PLR2004
         return 0
-    paths = [lake.path(RAW_ORDER_LINES, day=version.day, known=version.known) for version in versions]
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        engine.register(RAW_ORDER_LINES, paths)
+        engine.register(RAW_ORDER_LINES, lake.parts(RAW_ORDER_LINES, versions))
         return int(engine.run(_ROWS, {}).read_all()["row_count"][0].as_py())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
@@ -10,19 +10,19 @@ from typing import Protocol
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.lake.tables import Column, Kind, Partition, Table
+from pipeline.lake.file_parts import FilePart
+from pipeline.lake.tables import Table
 
 Parameter = date | datetime | int | float | str
-VERSION_COLUMNS = (Column("day", Kind.DATE, "Event day."), Column("known", Kind.DATE, "Night that knew it."))
 
 
 class Engine(Protocol):
     """Holds registered tables and runs statements over them; statements are sqlglot trees in DuckDB's dialect."""
 
-    def register(self, table: Table, paths: Sequence[Path]) -> None:
-        """Make the rows of `paths` readable as `table.name`; no paths make an empty table.
+    def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
+        """Make the rows of `files`, or of parts of them, readable as `table.name`; no files make an empty table.
 
-        EVENT_DAY tables have `day` and `known` beside their columns.
+        EVENT_DAY tables have `event_day` and `known_on` beside their columns.
         """
 
     def define(self, table: Table, statement: exp.Query) -> None:
@@ -35,14 +35,22 @@ class Engine(Protocol):
         """Release what the engine holds."""
 
 
-def columns_of(table: Table) -> tuple[Column, ...]:
-    """Return the columns that a registered table has."""
-    return (*VERSION_COLUMNS, *table.columns) if table.partition is Partition.EVENT_DAY else table.columns
+def parts_of(files: Iterable[Path | FilePart]) -> list[FilePart]:
+    """Return files and parts of files as parts."""
+    return [file if isinstance(file, FilePart) else FilePart(file) for file in files]
+
+
+def paths_by_condition(parts: Iterable[FilePart], dialect: str) -> dict[str, list[Path]]:
+    """Return the files of `parts` by the condition on their rows, as SQL of `dialect`; empty where all rows are meant."""
+    together: dict[str, list[Path]] = {}
+    for part in parts:
+        together.setdefault(part.condition.sql(dialect) if part.condition else "", []).append(part.path)
+    return together
 
 
 def empty_select(table: Table) -> exp.Select:
     """Return a statement with the columns of `table` and no rows."""
-    columns = [exp.alias_(exp.cast(exp.null(), column.kind.sql, dialect="duckdb"), column.name) for column in columns_of(table)]
+    columns = [exp.alias_(exp.cast(exp.null(), column.kind.sql, dialect="duckdb"), column.name) for column in table.stored_columns]
     return exp.select(*columns).where(exp.false())
 
 

@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.errors import DataError, TransientError
-from pipeline.lake.engines import Parameter, columns_of, empty_select, parameter_names
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake.damage import outdated, reading
+from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
+from pipeline.lake.file_parts import FilePart
+from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.staging import private_folder
-from pipeline.lake.tables import SOURCE_TABLES, Table
+from pipeline.lake.tables import Table
 
 
 class DuckDBEngine:
@@ -37,10 +39,12 @@ class DuckDBEngine:
         self._connection = self._resources.enter_context(duckdb.connect(config=settings))
         confine(self._connection, [lake_root])
 
-    def register(self, table: Table, paths: Sequence[Path]) -> None:
+    def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
+        parts = parts_of(files)
+        paths = [part.path for part in parts]
         self._require_whole(table, paths)
         self._registered[table.name] = (table, paths)
-        self._view(table, _reading(table, paths) if paths else empty_select(table).sql("duckdb"))
+        self._view(table, _reading(table, parts) if parts else empty_select(table).sql("duckdb"))
 
     def _require_whole(self, table: Table, paths: Sequence[Path]) -> None:
         """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
@@ -97,10 +101,19 @@ def confine(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> N
     connection.execute("SET lock_configuration = true")
 
 
-def _reading(table: Table, paths: Sequence[Path]) -> str:
-    columns = _quoted(tuple(column.name for column in columns_of(table)))
+def _reading(table: Table, parts: Sequence[FilePart]) -> str:
+    columns = _quoted(tuple(column.name for column in table.stored_columns))
+    selects = [
+        f"SELECT {columns} FROM {_read_parquet(paths)}{f' WHERE {condition}' if condition else ''}"  # noqa: S608 - our own names, quoted
+        for condition, paths in paths_by_condition(parts, "duckdb").items()
+    ]
+    return " UNION ALL ".join(selects)
+
+
+def _read_parquet(paths: Sequence[Path]) -> str:
     files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"SELECT {columns} FROM read_parquet([{files}], hive_partitioning = true)"  # noqa: S608 - names and paths of our own, quoted
+    # Files say in their columns which version a row belongs to; the name of a folder must not become one more.
+    return f"read_parquet([{files}], hive_partitioning = false)"
 
 
 @cache
@@ -113,19 +126,7 @@ def _require_columns(table: Table, paths: Iterable[Path]) -> None:
         with reading(table.name, path):
             found = pq.read_schema(str(path)).names
         if lacking := [name for name in table.column_names if name not in found]:
-            raise _outdated(table, path, lacking)
-
-
-def _outdated(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
-    """Return the error for a file of an older declaration; what a source said is never removed, as it may not say it again."""
-    folder = next(parent for parent in path.parents if "=" not in parent.name)
-    is_from_source = table.name in {source.name for source in SOURCE_TABLES.values()}
-    remedy = "Read the source again: segments run --since" if is_from_source else "Remove that folder, then run again from"
-    return DataError(
-        f"{table.name} lacks `{'`, `'.join(lacking)}`: it was written by an older version of this program or of company.toml",
-        where=str(folder),
-        todo=f"{remedy} YYYY-MM-DD, the first day that is needed.",
-    )
+            raise outdated(table, path, lacking)
 
 
 @contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.lake.engines import Parameter, columns_of, empty_select, parameter_names
+from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
+from pipeline.lake.file_parts import FilePart
 from pipeline.lake.tables import Table
 
 if TYPE_CHECKING:
@@ -22,13 +24,14 @@ class SparkEngine:
     def __init__(self, session: SparkSession) -> None:
         self.session = session
 
-    def register(self, table: Table, paths: Sequence[Path]) -> None:
-        if paths:
-            root = next(parent for parent in paths[0].parents if "=" not in parent.name)
-            rows = self.session.read.option("basePath", str(root)).parquet(*(str(path) for path in paths))
-        else:
-            rows = self.session.sql(empty_select(table).sql("spark"))
-        rows.select(*(column.name for column in columns_of(table))).createOrReplaceTempView(table.name)
+    def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
+        rows = [
+            # Files say in their columns which version a row belongs to: no folder's name is to become a column.
+            self.session.read.option("recursiveFileLookup", "true").parquet(*map(str, paths)).where(condition or "TRUE")
+            for condition, paths in paths_by_condition(parts_of(files), "spark").items()
+        ]
+        whole = reduce(lambda left, right: left.unionAll(right), rows) if rows else self.session.sql(empty_select(table).sql("spark"))
+        whole.select(*(column.name for column in table.stored_columns)).createOrReplaceTempView(table.name)
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self.session.sql(statement.sql("spark")).createOrReplaceTempView(table.name)

@@ -53,7 +53,7 @@ class Partition(Enum):
     """How a table is cut into files; the value is the folder pattern below the table's own."""
 
     NIGHT = "day=<day>"
-    EVENT_DAY = "day=<event day>/known=<day>"
+    EVENT_DAY = "month=<month of the event day>/known=<day>"
     SNAPSHOT = "known=<day>"
 
 
@@ -89,6 +89,15 @@ class Table:
         return pa.schema([(column.name, column.kind.arrow) for column in self.columns])
 
     @property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The columns that its files have, and that statements see: those of event days say which version a row belongs to."""
+        return (*VERSION_COLUMNS, *self.columns) if self.partition is Partition.EVENT_DAY else self.columns
+
+    @cached_property
+    def stored_schema(self) -> pa.Schema:
+        return pa.schema([(column.name, column.kind.arrow) for column in self.stored_columns])
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
@@ -110,6 +119,9 @@ class Table:
             raise SchemaDrift(f"{self.name} does not fit its declared types", where=self.name) from None
 
 
+EVENT_DAY = Column("event_day", Kind.DATE, "Local day on which the row happened.", required=True)
+KNOWN_ON = Column("known_on", Kind.DATE, "Night that learned of the event day so.", required=True)
+VERSION_COLUMNS = (EVENT_DAY, KNOWN_ON)
 DAY = Column("day", Kind.DATE, "Business day that the row describes, in the company's time zone.")
 _CUSTOMER = Column("customer_id", Kind.TEXT, "The company's own id of the customer.", required=True)
 _ORDER_DAY = Column("order_day", Kind.DATE, "Local day that the order counts for; a linked refund counts for its order's.", required=True)
@@ -629,68 +641,6 @@ CUSTOMER_STATES = Table(
     ("customer_id",),
     Partition.NIGHT,
 )
-CUSTOMER_DAYS_BY_MONTH = replace(
-    CUSTOMER_DAYS,
-    name="customer_days_by_month",
-    description="A cache: the customer days of one month's event days.",
-    columns=(DAY, *CUSTOMER_DAYS.columns),
-    partition=Partition.NIGHT,
-)
-CUSTOMER_DAY_CATEGORIES_BY_MONTH = replace(
-    CUSTOMER_DAY_CATEGORIES,
-    name="customer_day_categories_by_month",
-    description="A cache: the categories of customer days of one month's event days.",
-    columns=(DAY, *CUSTOMER_DAY_CATEGORIES.columns),
-    partition=Partition.NIGHT,
-)
-CUSTOMER_MONTHS = Table(
-    "customer_months",
-    "A cache: what each customer's days add up to in one month of event days; a refund of an earlier month's day stands by itself.",
-    (
-        _CUSTOMER,
-        Column("first_day", Kind.DATE, "First day that anything counts for.", required=True),
-        Column("first_order_date", Kind.DATE, "First order-day."),
-        Column("last_order_date", Kind.DATE, "Last order-day."),
-        Column("order_day_count", Kind.INTEGER, "Order-days.", required=True),
-        Column("weekend_day_count", Kind.INTEGER, "Order-days on a Saturday or Sunday.", required=True),
-        Column("order_count", Kind.INTEGER, "Orders.", required=True),
-        Column("line_count", Kind.INTEGER, "Order lines.", required=True),
-        Column("discounted_line_count", Kind.INTEGER, "Order lines bought at a discount.", required=True),
-        Column("add_on_line_count", Kind.INTEGER, "Order lines that are small add-ons.", required=True),
-        Column("order_amount", Kind.MONEY, "Spend before refunds.", required=True),
-        Column("full_price_amount", Kind.MONEY, "Spend on order lines bought without a discount.", required=True),
-        Column("refund_amount", Kind.MONEY, "Money given back, 0 or more.", required=True),
-        Column("gaps", Kind.INTEGERS, "Days between one order-day and the next, in any order."),
-        Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
-    ),
-    ("customer_id", "first_day"),
-    Partition.NIGHT,
-)
-CUSTOMER_MONTH_CATEGORIES = Table(
-    "customer_month_categories",
-    "A cache: what each customer bought of each category in one month of event days.",
-    (
-        _CUSTOMER,
-        _CATEGORY,
-        Column("first_day", Kind.DATE, "First order-day of the category.", required=True),
-        Column("day_count", Kind.INTEGER, "Order-days of the category.", required=True),
-        Column("line_count", Kind.INTEGER, "Order lines.", required=True),
-        Column("order_amount", Kind.MONEY, "Spend before refunds.", required=True),
-    ),
-    ("customer_id", "category"),
-    Partition.NIGHT,
-)
-CUSTOMER_MONTH_CHANNELS = Table(
-    "customer_month_channels",
-    "A cache: order lines of each customer through each channel in one month of event days.",
-    (
-        _CUSTOMER,
-        _CHANNEL,
-        Column("line_count", Kind.INTEGER, "Order lines.", required=True),
-    ),
-    ("customer_id", "channel"),
-    Partition.NIGHT,
-)
 BASE_STATES = replace(CUSTOMER_STATES, name="base_states", description="A cache: the states of everyone on an earlier night.")
 CHANGED_STATES = replace(
     CUSTOMER_STATES, name="changed_states", description="A cache: the states that differ since; one without figures is gone."
@@ -720,6 +670,7 @@ SOURCE_TABLES = {
     "consents": RAW_CONSENTS,
     "visits": RAW_VISITS,
 }
+CLEAN_TABLES = {RAW_ORDER_LINES.name: ORDER_LINES, RAW_VISITS.name: VISITS}  # of event days: what validation makes of them
 # Ids on this list are never stored.
 ERASURES = Table("erasures", "Customers who asked to be forgotten.", (_CUSTOMER,), ("customer_id",), Partition.SNAPSHOT)
 ALL_TABLES = (

@@ -59,7 +59,7 @@ def _amounts(on: Ground, customers: pa.Table, formed: date) -> Numbers:
     """Return what each customer spent in the days after `formed`, less refunds, but no less than nothing."""
     last = formed + timedelta(days=HORIZON_DAYS)
     versions = [version for version in on.lake.versions_known(CUSTOMER_DAYS, through=on.day, known=on.day) if version.day > formed]
-    on.engine.register(CUSTOMER_DAYS, [on.lake.path(CUSTOMER_DAYS, day=version.day, known=version.known) for version in versions])
+    on.engine.register(CUSTOMER_DAYS, on.lake.parts(CUSTOMER_DAYS, versions))
     spend = exp.select("customer_id", "CAST(SUM(order_amount - refund_amount) AS DOUBLE) AS amount").from_(CUSTOMER_DAYS.name)
     within = exp.column("order_day").between(_date(formed + timedelta(days=1)), _date(last))
     rows = on.engine.run(spend.where(within).group_by("customer_id"), {}).read_all()

@@ -166,7 +166,7 @@ def _rows(company: Company, lake: Lake, engine: Engine, formed: date, day: date)
     engine.register(replace(CUSTOMER_FEATURES, columns=held), [lake.path(CUSTOMER_FEATURES, day=formed)])
     last = formed + timedelta(days=HORIZON_DAYS)
     versions = [each for each in lake.versions_known(CUSTOMER_DAYS, through=last, known=day) if each.day > formed and each.known <= day]
-    engine.register(CUSTOMER_DAYS, [lake.path(CUSTOMER_DAYS, day=each.day, known=each.known) for each in versions])
+    engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, versions))
     rows = engine.run(_sample(signals), {"window_days": company.window_days, "formed": formed, "last": last}).read_all()
     [count] = engine.run(_population().select("CAST(COUNT(*) AS BIGINT) AS customer_count"), {}).read_all()["customer_count"].to_pylist()
     return rows.sort_by("customer_id"), count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.features.cache import forget_all
-from pipeline.ingestion.versions import DIGEST, facts_of_rows
+from pipeline.ingestion.versions import DIGEST, facts_of_rows, facts_of_versions
 from pipeline.lake.addresses import CACHES, ERASURES, LOCKS, PUBLICATIONS, STAGING
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.parquet import write_parquet
-from pipeline.lake.tables import Column, Kind, Partition, Table
+from pipeline.lake.tables import VERSION_COLUMNS, Column, Kind, Partition, Table
 from pipeline.operations.erasure.rows import Ids, customer_ids, opened, row_count, rows_of_others
 
 log = logging.getLogger("pipeline.operations.erasure")
@@ -71,10 +71,34 @@ class TableFiles:
         with reading(self._place(path), path):
             file = opened(path)
             schema = file.schema_arrow.remove_metadata()
-            facts = {name: value for name, value in self._lake.manifest(path).items() if name != "row_count"}
+            manifest = self._lake.manifest(path)
+            if "versions" in manifest:
+                self._rewrite_event_days(path, file, ids, engine, manifest)
+                return
+            facts = {name: value for name, value in manifest.items() if name != "row_count"}
             if DIGEST in facts:
                 facts |= self._facts(file, schema, ids, engine)
             self._lake.write_file(schema, rows_of_others(file, ids), path, facts)
+
+    def _rewrite_event_days(
+        self,
+        path: Path,
+        file: Any,  # noqa: ANN401 - pyarrow
+        ids: Ids,
+        engine: DuckDBEngine,
+        manifest: Mapping[str, Any],
+    ) -> None:
+        """Write a file of event days anew: each version stays, with what is left of it and what is to be said of that."""
+        table = _event_table(manifest["table"], file.schema_arrow)
+        facts = {each.version: dict(each.facts) for each in self._lake.stored_in(table, path)}
+        raw = [version for version, each in facts.items() if DIGEST in each]
+        if raw:
+            with self._lake.private_folder() as private:
+                staged = private / "rows.parquet"
+                write_parquet(table.stored_schema, rows_of_others(file, ids), staged, {})
+                for version, each in facts_of_versions(engine, table, staged, raw).items():
+                    facts[version] |= each
+        self._lake.write_month_file(table, path, rows_of_others(file, ids), facts)
 
     def _facts(self, file: Any, schema: pa.Schema, ids: Ids, engine: DuckDBEngine) -> dict[str, str]:  # noqa: ANN401 - pyarrow
         """Return what extraction would have said of the rows that stay, so that the next night finds them unchanged."""
@@ -105,6 +129,15 @@ class TableFiles:
 
 def _table(schema: pa.Schema) -> Table:
     """Return a stored raw table as it was declared when it was written."""
+    return Table("rows_that_stay", "", _columns(schema), (), Partition.SNAPSHOT)
+
+
+def _event_table(name: str, schema: pa.Schema) -> Table:
+    """Return a stored table of event days as it was declared when it was written."""
+    versions = {column.name for column in VERSION_COLUMNS}
+    return Table(name, "", tuple(column for column in _columns(schema) if column.name not in versions), (), Partition.EVENT_DAY)
+
+
+def _columns(schema: pa.Schema) -> tuple[Column, ...]:
     kinds = {kind.arrow: kind for kind in Kind}
-    columns = tuple(Column(field.name, kinds[field.type], "") for field in schema)
-    return Table("rows_that_stay", "", columns, (), Partition.SNAPSHOT)
+    return tuple(Column(field.name, kinds[field.type], "") for field in schema)

@@ -17,7 +17,7 @@ from sqlglot import exp, parse_one
 from pipeline.definitions.company import Company
 from pipeline.ingestion.validation.results import stored_verdict
 from pipeline.lake.engines import Engine
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake.lake import Lake, known_versions, reading
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Kind, Table
 from pipeline.publication.consent import SOURCE as CONSENTS
 from pipeline.publication.gates import Holding, Measures, Moves, Reachable, window_first_day
@@ -115,9 +115,9 @@ def _consents(company: Company, lake: Lake, day: date) -> list[Path]:
 def _line_counts(company: Company, lake: Lake, day: date, good: LastGood | None) -> dict[date, int]:
     """Return how many order lines each event day of the recent past has; the footers tell."""
     first = window_first_day(day, good.day if good else None, company.limits)
-    versions = [version for version in lake.versions_known(ORDER_LINES, through=day, known=day) if version.day >= first]
-    paths = {version.day: lake.path(ORDER_LINES, day=version.day, known=version.known) for version in versions}
-    return {event_day: lake.manifest(path)["row_count"] for event_day, path in paths.items()}
+    stored = lake.stored_versions(ORDER_LINES)
+    versions = known_versions(stored, through=day, known=day)
+    return {version.day: stored[version].row_count for version in versions if version.day >= first}
 
 
 def _holdings(engine: Engine) -> list[Holding]:

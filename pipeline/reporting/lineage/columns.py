@@ -9,33 +9,34 @@ from graphlib import TopologicalSorter
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.features.rollup_set import CONDENSED
 from pipeline.lake.statements import has_statement, statement, with_attributes
 from pipeline.lake.tables import (
     ALL_TABLES,
+    CUSTOMER_ARCHIVES,
     CUSTOMER_FEATURES,
     CUSTOMER_STATES,
     CUSTOMER_VISITS,
     CUSTOMERS,
+    EVENT_DAY,
+    KNOWN_ON,
     ORDER_LINES,
     RAW_PROSPECTS,
     SOURCE_TABLES,
     VISITS,
-    Partition,
     Table,
 )
 from pipeline.reporting.lineage.graph import Edge, Field, Graph
 from pipeline.reporting.lineage.sql_columns import edges_of
 
-_DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, *CONDENSED, CUSTOMER_VISITS)}
+_DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, CUSTOMER_ARCHIVES, CUSTOMER_VISITS)}
 _LINE_KIND = ("is_cancelled", "net_amount", "quantity")
 DERIVED: Mapping[tuple[str, str], Sequence[str]] = {
     (ORDER_LINES.name, "line_kind"): _LINE_KIND,
     (ORDER_LINES.name, "order_day"): ("ordered_at", "refunded_order_day", *_LINE_KIND),
-    (ORDER_LINES.name, "day"): ("ordered_at",),
-    (ORDER_LINES.name, "known"): (),
-    (VISITS.name, "day"): ("visited_at",),
-    (VISITS.name, "known"): (),
+    (ORDER_LINES.name, EVENT_DAY.name): ("ordered_at",),
+    (ORDER_LINES.name, KNOWN_ON.name): (),
+    (VISITS.name, EVENT_DAY.name): ("visited_at",),
+    (VISITS.name, KNOWN_ON.name): (),
 }
 """Columns of clean tables that validation makes, from which raw ones; every other one is the raw column of its name."""
 
@@ -104,7 +105,7 @@ def _query(company: Company, table: Table) -> exp.Query:
 
 def _columns(table: Table) -> tuple[str, ...]:
     """Return the columns that statements see: those of event days carry their day, and the night that knew it."""
-    return (*table.column_names, "day", "known") if table.partition is Partition.EVENT_DAY else table.column_names
+    return tuple(column.name for column in table.stored_columns)
 
 
 def _of_clean_rows(company: Company, table: Table, columns: Sequence[str]) -> Iterator[Edge]:

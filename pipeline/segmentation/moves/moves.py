@@ -151,8 +151,7 @@ def _register_rollups(comparison: MoveComparison) -> None:
         known, now = (set(lake.versions_known(table, through=night, known=night)) for night in (comparison.before, comparison.day))
         new = {version for version in now if version.day > comparison.before}
         for part, versions in ((f"new_{name}", new), (f"{name}_before", known - now), (f"{name}_now", now - known - new)):
-            paths = [lake.path(table, day=version.day, known=version.known) for version in sorted(versions)]
-            comparison.engine.register(replace(table, name=part), paths)
+            comparison.engine.register(replace(table, name=part), lake.parts(table, versions))
 
 
 def _membership_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[str, exp.Query]]:

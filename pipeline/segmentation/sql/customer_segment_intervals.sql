@@ -60,8 +60,8 @@ SELECT
   valid_from,
   NULLIF(valid_to, $open) AS valid_to,
   valid_from AS known_from,
-  valid_to AS day,
-  valid_to AS known
+  valid_to AS event_day,
+  valid_to AS known_on
 FROM intervals
 WHERE valid_to BETWEEN $first_end AND $last_end
-ORDER BY day, customer_id, scheme, valid_from
+ORDER BY event_day, customer_id, scheme, valid_from

@@ -2,46 +2,46 @@
 -- days, or visited.
 -- new_days are the event days since then; of earlier event days those whose rows differ, as known then (..._before) and now (..._now).
 WITH late_days AS (
-  SELECT day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
+  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
     refund_amount
   FROM days_before
   EXCEPT
-  SELECT day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
+  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
     refund_amount
   FROM days_now
 ),
 learned_days AS (
-  SELECT day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
+  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
     refund_amount
   FROM days_now
   EXCEPT
-  SELECT day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
+  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
     refund_amount
   FROM days_before
 ),
 late_categories AS (
-  SELECT day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
+  SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
   FROM categories_before
   EXCEPT
-  SELECT day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
+  SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
   FROM categories_now
 ),
 learned_categories AS (
-  SELECT day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
+  SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
   FROM categories_now
   EXCEPT
-  SELECT day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
+  SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
   FROM categories_before
 ),
 late_visits AS (
-  SELECT day, customer_id, visit_id FROM visits_before
+  SELECT event_day, customer_id, visit_id FROM visits_before
   EXCEPT
-  SELECT day, customer_id, visit_id FROM visits_now
+  SELECT event_day, customer_id, visit_id FROM visits_now
 ),
 learned_visits AS (
-  SELECT day, customer_id, visit_id FROM visits_now
+  SELECT event_day, customer_id, visit_id FROM visits_now
   EXCEPT
-  SELECT day, customer_id, visit_id FROM visits_before
+  SELECT event_day, customer_id, visit_id FROM visits_before
 ),
 found AS (
   SELECT customer_id, CASE WHEN line_count > 0 THEN 1 ELSE 2 END AS place FROM new_days

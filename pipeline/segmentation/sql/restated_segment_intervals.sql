@@ -1,5 +1,7 @@
 -- Where `restated`, what night $known knows of $day, differs from what was known `before`; $open stands for no end.
 SELECT
+  $day AS event_day,
+  $known AS known_on,
   COALESCE(restated.customer_id, before.customer_id) AS customer_id,
   COALESCE(restated.scheme, before.scheme) AS scheme,
   restated.segment AS segment,

@@ -114,10 +114,13 @@ def test_a_night_run_out_of_turn_compares_with_all_that_is_known_by_now(company:
     assert late(lake, date(2024, 3, 18)) == {}
 
 
-def test_a_day_whose_stored_partition_is_damaged_is_named(company: Company, lake: Lake) -> None:
+def test_days_whose_stored_file_is_damaged_are_named(company: Company, lake: Lake) -> None:
     lake.path(RAW_ORDER_LINES, day=date(2024, 3, 5), known=FIRST).write_bytes(b"torn")
     read(company, lake, NEXT, LINES)
-    assert late(lake) == {5: (1, None, Decimal("9.9900"), None)}
+    named = late(lake)
+    assert named[5] == (1, None, Decimal("9.9900"), None)
+    assert list(named) == list(range(1, 19))
+    assert {row[1] for row in named.values()} == {None}
 
 
 def test_a_night_that_is_not_read_again_keeps_what_it_said(company: Company, lake: Lake) -> None:

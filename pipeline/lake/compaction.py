@@ -1,0 +1,83 @@
+"""Months long past, one file each: what nights learned of them day by day is laid together, and nothing of it is lost.
+
+A month's versions are few and written all the time while it is young, so each night has a file of its own. Once no night
+looks at its days any more these files become one, which holds every version as it was; which one a night goes by stays
+the same. Killed anywhere, either the nights' files or the new one hold everything, or both, and then a version is read once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from itertools import groupby
+
+from pipeline.errors import DataError
+from pipeline.lake.event_days import MonthFile, StoredVersion, Version, compacted_file, month_files, month_of, versions_in
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import Table
+
+log = logging.getLogger("pipeline.lake.compaction")
+# A month that is compacted already is written again only for as many late files: a stray line must not cost a month.
+WORTH_ANOTHER = 8
+
+
+def compact_months(lake: Lake, tables: Iterable[Table], *, before: date) -> int:
+    """Compact the files of each month that ends before a day, and return how many months were written.
+
+    The caller sees to it that nobody else reads or writes the lake. A month with a damaged file, or with files of
+    different declarations, is left as it is.
+    """
+    months = [(table, files) for table in tables for files in _old_months(lake, table, before)]
+    count = 0
+    for table, files in months:
+        _sweep(table, files)
+        left = [file for file in files if file.path.exists()]
+        if _is_due(left):
+            count += _compact(lake, table, left)
+    if count:
+        # Power may fail, too: what goes next must be safe elsewhere before.
+        os.sync()
+    for table, files in months:
+        _sweep(table, [*files, compacted_file(lake.root, table, files[0].month)])
+    return count
+
+
+def _old_months(lake: Lake, table: Table, before: date) -> Iterator[list[MonthFile]]:
+    for month, files in groupby(month_files(lake.root, table), key=lambda file: file.month):
+        if month < month_of(before):
+            yield list(files)
+
+
+def _is_due(files: Sequence[MonthFile]) -> bool:
+    nights = [file for file in files if file.known is not None]
+    return len(nights) >= (2 if len(nights) == len(files) else WORTH_ANOTHER)
+
+
+def _compact(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool:
+    """Write the file of a month from those that there are; return whether that went well."""
+    month, versions = files[0].month, dict[Version, StoredVersion]()
+    try:
+        for file in files:  # a night's file comes after the compacted one, whose versions it takes the place of
+            versions |= versions_in(table, file)
+        lake.write_month_file(table, compacted_file(lake.root, table, month).path, [], {}, staying=versions)
+    except DataError as error:
+        log.warning("%s of %s are not compacted: %s", table.name, month.isoformat()[:7], error.what)
+        return False
+    log.info("%s of %s: %s files became one", table.name, month.isoformat()[:7], len(files))
+    return True
+
+
+def _sweep(table: Table, files: Sequence[MonthFile]) -> None:
+    """Remove the nights' files whose versions all lie in the compacted one, just as they are."""
+    there = [file for file in files if file.path.exists()]
+    try:
+        compacted = next((versions_in(table, file) for file in there if file.known is None), {})
+        for file in there:
+            versions = versions_in(table, file)
+            if file.known and all(version in compacted and compacted[version].facts == each.facts for version, each in versions.items()):
+                file.path.unlink()
+                file.path.parent.rmdir()
+    except DataError as error:
+        log.warning("%s of %s are left as they are: %s", table.name, files[0].month.isoformat()[:7], error.what)

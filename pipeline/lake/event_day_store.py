@@ -1,0 +1,145 @@
+"""The event days of a lake: versions of days in files of a month, found, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import DataError
+from pipeline.lake import addresses
+from pipeline.lake.damage import reading
+from pipeline.lake.event_days import (
+    EventDays,
+    MonthFile,
+    StoredVersion,
+    Version,
+    event_days,
+    known_versions,
+    month_file_at,
+    month_of,
+    stored_versions,
+    versions_in,
+)
+from pipeline.lake.file_parts import FilePart, file_parts
+from pipeline.lake.locks import lock_folder
+from pipeline.lake.month_writer import Facts, MonthWriter, months_of, opened_writer, runs_of
+from pipeline.lake.staging import staged
+from pipeline.lake.tables import Table
+from pipeline.lake.version_rows import rows_of
+
+
+class EventDayStore:
+    """Finds, reads and writes versions of event days below `root`."""
+
+    def __init__(self, root: Path, lock_seconds: float) -> None:
+        self.root = root
+        self._lock_seconds = lock_seconds
+
+    def stored_versions(self, table: Table) -> Mapping[Version, StoredVersion]:
+        """Return every stored version of an EVENT_DAY table, in order; raises DataError where a file does not say which it holds."""
+        return stored_versions(self.root, table)
+
+    def event_days(self, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:
+        """Return the same with damaged files apart; `verified` files are read for that."""
+        return event_days(self.root, table, verified=verified)
+
+    def month_file(self, table: Table, version: Version) -> MonthFile:
+        """Return the file in which the night of `version` writes that day."""
+        return MonthFile(self._night_path(table, version), month_of(version.day), version.known)
+
+    def versions(self, table: Table) -> list[Version]:
+        """Return every stored version of an EVENT_DAY table, in order."""
+        return list(self.stored_versions(table))
+
+    def versions_known(self, table: Table, *, through: date, known: date) -> list[Version]:
+        """Return, per event day up to `through`, the version that night `known` goes by.
+
+        That is the newest known by then; a day first learned of later counts as first learned.
+        """
+        return known_versions(self.versions(table), through=through, known=known)
+
+    def parts(self, table: Table, versions: Iterable[Version]) -> list[FilePart]:
+        """Return the files that hold `versions`, as engines read them; raises DataError for one that is not stored."""
+        return file_parts(table, self._stored(table, versions))
+
+    def rows(self, table: Table, versions: Iterable[Version]) -> Iterator[tuple[Version, pa.Table]]:
+        """Yield the rows of `versions`, with event day and night, in that order and in pieces; at least one of each version.
+
+        Checksums are verified; raises DataError naming table and file where one is absent or damaged.
+        """
+        return rows_of(table, self._stored(table, versions))
+
+    def _stored(self, table: Table, versions: Iterable[Version]) -> list[StoredVersion]:
+        stored = self.stored_versions(table)
+        found = []
+        for version in versions:
+            if version not in stored:
+                with reading(table.name, self._night_path(table, version)):
+                    raise FileNotFoundError
+            found.append(stored[version])
+        return found
+
+    def write_event_days(
+        self, table: Table, batches: Iterable[pa.RecordBatch], facts: Mapping[Version, Facts], *, folder: Path | None = None
+    ) -> dict[Version, int]:
+        """Write the versions in `facts`, empty where no row came, and what the manifest says of each; return row counts.
+
+        The batches have the stored columns of `table` and are sorted by event day, night and key. Each file appears by one
+        rename, with the other versions that it had; a damaged one is replaced. `folder` takes the place of the lake's root.
+        """
+        runs, counts = runs_of(table, batches), dict.fromkeys(facts, 0)
+        run = next(runs, None)
+        with lock_folder(self.root / addresses.partitions(table), timeout_seconds=self._lock_seconds):
+            for month, nights in months_of(facts).items():
+                with ExitStack() as opened:
+                    writers = {known: self._month_writer(opened, table, month, known, facts, folder) for known in nights}
+                    while run and month_of(run.version.day) == month:
+                        writers[run.version.known].add(run)
+                        counts[run.version] += run.row_count
+                        run = next(runs, None)
+        return counts
+
+    def stored_in(self, table: Table, path: Path) -> list[StoredVersion]:
+        """Return the versions that the file of event days at `path` holds, in order."""
+        return list(versions_in(table, month_file_at(path)).values())
+
+    def write_month_file(
+        self,
+        table: Table,
+        path: Path,
+        batches: Iterable[pa.RecordBatch],
+        facts: Mapping[Version, Facts],
+        *,
+        staying: Mapping[Version, StoredVersion] | None = None,
+    ) -> None:
+        """Write the file of event days at `path` anew: the versions in `facts`, those that stay as they are stored, and no others."""
+        file = month_file_at(path)
+        with staged(self.root, path) as new, opened_writer(table, replace(file, path=new), facts, staying or {}) as writer:
+            for run in runs_of(table, batches):
+                writer.add(run)
+
+    def _month_writer(  # noqa: PLR0913, PLR0917
+        self, opened: ExitStack, table: Table, month: date, known: date, facts: Mapping[Version, Facts], folder: Path | None
+    ) -> MonthWriter:
+        """Return what writes one file; it appears once `opened` ends well."""
+        file = self.month_file(table, Version(month, known))
+        place = (folder or self.root) / file.path.relative_to(self.root)
+        own = {version: each for version, each in facts.items() if month_of(version.day) == month and version.known == known}
+        staying: Mapping[Version, StoredVersion] = {}
+        with suppress(DataError):
+            staying = versions_in(table, replace(file, path=place if place.exists() else file.path))
+        new = opened.enter_context(staged(self.root, place))
+        return opened.enter_context(opened_writer(table, replace(file, path=new), own, staying))
+
+    def discard(self, file: MonthFile) -> None:
+        """Remove a file with all that it holds."""
+        file.path.unlink(missing_ok=True)
+
+    def _night_path(self, table: Table, version: Version) -> Path:
+        """Return where the night of `version` writes that day."""
+        return self.root / addresses.partition(table, day=version.day, known=version.known)

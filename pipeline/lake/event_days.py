@@ -1,0 +1,193 @@
+"""Event days as files: which versions of days lie in which file, and the rows of each.
+
+    tables/<table>/month=M/known=K/part-0.parquet    what night K learned of the days of month M
+    tables/<table>/month=M/known=all/part-0.parquet  all versions of days of a month long past, once the nights' files were compacted
+
+A file's rows are sorted by event day, night and key, and its footer lists every version with its row count and facts, also
+those without rows: where a version begins follows from the counts before it. So a day is found without reading any rows,
+and read without the row groups of others. A version in a night's file takes the place of the same one in a compacted file:
+it is what that night wrote when it was run again, or the rest of a compaction that was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import DataError
+from pipeline.lake import addresses
+from pipeline.lake.addresses import COMPACTED, PART
+from pipeline.lake.damage import damaged, reading
+from pipeline.lake.parquet import MANIFEST_KEY
+from pipeline.lake.tables import Table
+
+VERSIONS_CHECKSUM_KEY = b"customer_segments.versions_checksum"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """One stored version of an event day: what night `known` knew of `day`."""
+
+    day: date
+    known: date
+
+
+@dataclass(frozen=True, slots=True)
+class MonthFile:
+    """One file of a month's event days: what night `known` learned, or, with None, all of a month that was compacted."""
+
+    path: Path
+    month: date
+    known: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """Where the rows of a version lie, and what the footer says of them."""
+
+    version: Version
+    file: MonthFile
+    first_row: int
+    row_count: int
+    facts: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """A digest of its rows, the same in whatever file they lie."""
+        return str(self.facts["content_digest"])
+
+
+@dataclass(frozen=True, slots=True)
+class EventDays:
+    """The versions of one table by day and night; of damaged files those that their footers still list, if they do."""
+
+    versions: Mapping[Version, StoredVersion]
+    damaged: Mapping[MonthFile, Collection[Version]]
+
+    def may_hold(self, version: Version) -> bool:
+        """Return whether a version that is not stored elsewhere may lie in a damaged file."""
+        return any(file.month == month_of(version.day) and file.known in (None, version.known) for file in self.damaged)
+
+    def may_hold_any(self, day: date) -> bool:
+        """Return whether any version of `day` may lie in a damaged file."""
+        return any(file.month == month_of(day) for file in self.damaged)
+
+
+def month_of(day: date) -> date:
+    """Return the first day of the month."""
+    return day.replace(day=1)
+
+
+def month_file_at(path: Path) -> MonthFile:
+    """Return the file of event days at `path`, as its folders name it."""
+    month, known = (folder.name.partition("=")[2] for folder in (path.parents[1], path.parent))
+    return MonthFile(path, date.fromisoformat(f"{month}-01"), _night(known))
+
+
+def compacted_file(root: Path, table: Table, month: date) -> MonthFile:
+    """Return the file that holds all of a month, whether it is there or not."""
+    return MonthFile(root / addresses.compacted_month(table, month), month, None)
+
+
+def month_files(root: Path, table: Table) -> list[MonthFile]:
+    """Return the files of a table, the compacted one of a month before those of its nights."""
+    folder = root / addresses.partitions(table)
+    return [file for name, path in _folders(folder, "month") for file in _files_of_month(Path(path), date.fromisoformat(f"{name}-01"))]
+
+
+def _files_of_month(folder: Path, month: date) -> list[MonthFile]:
+    paths = [(known, Path(path) / PART) for known, path in _folders(folder, "known")]
+    files = [MonthFile(path, month, _night(known)) for known, path in paths if path.is_file()]
+    return sorted(files, key=lambda file: file.known or date.min)
+
+
+def _night(known: str) -> date | None:
+    return None if known == COMPACTED else date.fromisoformat(known)
+
+
+def _folders(folder: Path, name: str) -> list[tuple[str, str]]:
+    """Return the value and the path of each folder `name=value`, in order."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        found = sorted((entry.name, entry.path) for entry in entries if "=" in entry.name)
+    if others := [path for each, path in found if not each.startswith(f"{name}=")]:
+        todo = "Keep that lake for the older program, and let this one begin a lake of its own: segments run --lake ANOTHER_FOLDER."
+        raise DataError("this lake was written by an older version of this program, a file per event day", where=others[0], todo=todo)
+    return [(each.partition("=")[2], path) for each, path in found]
+
+
+def versions_in(table: Table, file: MonthFile) -> Mapping[Version, StoredVersion]:
+    """Return the versions that a file holds, in order; its rows are not looked at. Raises DataError where the footer is damaged."""
+    try:
+        facts = file.path.stat()
+        return _listed(file, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+    except FileNotFoundError:
+        raise DataError(f"{table.name} has no such file", where=str(file.path), todo="Run that again.") from None
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(table.name, file.path, f"its footer cannot be read ({type(error).__name__})") from None
+
+
+@lru_cache(maxsize=20_000)
+def _listed(file: MonthFile, *_stamp: int) -> Mapping[Version, StoredVersion]:
+    metadata = pq.read_metadata(file.path).metadata
+    manifest = metadata[MANIFEST_KEY]
+    if metadata[VERSIONS_CHECKSUM_KEY] != checksum_of(manifest):
+        raise ValueError("the list of versions has another checksum")
+    found: dict[Version, StoredVersion] = {}
+    first_row = 0
+    for entry in json.loads(manifest)["versions"]:
+        version = Version(date.fromisoformat(entry["day"]), date.fromisoformat(entry["known"]))
+        found[version] = StoredVersion(version, file, first_row, entry["row_count"], entry)
+        first_row += entry["row_count"]
+    return found
+
+
+def checksum_of(manifest: bytes) -> bytes:
+    """Return the checksum of a manifest: versions are listed without reading the file that they are in, and so without its own."""
+    return b"%08x" % crc32(manifest)
+
+
+def event_days(root: Path, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:
+    """Return what is stored of a table, whatever is damaged: of `verified` files one wrong byte is enough, of others the footer tells."""
+    found: dict[Version, StoredVersion] = {}
+    lost: dict[MonthFile, Collection[Version]] = {}
+    for file in month_files(root, table):
+        listed: Mapping[Version, StoredVersion] = {}
+        try:
+            listed = versions_in(table, file)
+            if file in verified:
+                with reading(table.name, file.path):
+                    pass
+        except DataError:
+            lost[file] = listed.keys()
+        else:
+            found |= listed
+    return EventDays(dict(sorted(found.items())), lost)
+
+
+def stored_versions(root: Path, table: Table) -> Mapping[Version, StoredVersion]:
+    """Return all versions, in order; raises DataError where a file does not say which it holds."""
+    found: dict[Version, StoredVersion] = {}
+    for file in month_files(root, table):
+        found |= versions_in(table, file)
+    return dict(sorted(found.items()))
+
+
+def known_versions(versions: Iterable[Version], *, through: date, known: date) -> list[Version]:
+    """Return of versions in order, per event day up to `through`, the one that night `known` goes by."""
+    chosen: dict[date, Version] = {}
+    for version in versions:
+        if version.day <= through and (version.day not in chosen or version.known <= known):
+            chosen[version.day] = version
+    return list(chosen.values())

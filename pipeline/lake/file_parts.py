@@ -1,0 +1,67 @@
+"""What of a file an engine is to read: all rows, or those of some versions, as a condition on event day and night."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from sqlglot import exp
+
+from pipeline.lake.event_days import MonthFile, StoredVersion, Version, versions_in
+from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, Table
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file, and the condition that those of its rows meet that are to be read; None for all of them."""
+
+    path: Path
+    condition: exp.Expr | None = None
+
+
+def file_parts(table: Table, chosen: Collection[StoredVersion]) -> list[FilePart]:
+    """Return the files in which versions lie, with a condition where a file also holds others."""
+    by_file: dict[MonthFile, list[Version]] = {}
+    for stored in sorted(chosen, key=lambda each: each.version):
+        by_file.setdefault(stored.file, []).append(stored.version)
+    whole = [FilePart(file.path) for file, versions in by_file.items() if len(versions) == len(versions_in(table, file))]
+    partial = {file: versions for file, versions in by_file.items() if len(versions) < len(versions_in(table, file))}
+    # One condition for all files, so that an engine reads them together: a version lies in one file, but for those taken the place of.
+    hidden = {version for file, versions in partial.items() for version in versions_in(table, file).keys() - {*versions}}
+    shown = {version for versions in partial.values() for version in versions}
+    common = _condition(shown, hidden - shown)
+    own = {file for file, versions in partial.items() if (versions_in(table, file).keys() - {*versions}) & shown}
+    parts = [FilePart(file.path, common) for file in partial if file not in own]
+    parts += [FilePart(file.path, _condition(partial[file], versions_in(table, file).keys() - {*partial[file]})) for file in own]
+    return sorted(whole + parts, key=lambda part: part.path)
+
+
+def _condition(shown: Collection[Version], hidden: Collection[Version]) -> exp.Expr | None:
+    """Return which rows belong to the versions `shown` among those and the `hidden` ones."""
+    if not shown:
+        return None
+    first, last = min(shown).day, max(shown).day
+    between = exp.column(EVENT_DAY.name).between(_date(first), _date(last))
+    near = {version for version in hidden if first <= version.day <= last}
+    if not near:
+        return between
+    is_short = len(near) <= len(shown)
+    listed = exp.or_(*(_of_night(known, days) for known, days in _days_by_night(near if is_short else shown).items()))
+    return exp.and_(between, exp.not_(exp.paren(listed)) if is_short else listed)
+
+
+def _days_by_night(versions: Iterable[Version]) -> dict[date, list[date]]:
+    nights: dict[date, list[date]] = {}
+    for version in sorted(versions, key=lambda each: (each.known, each.day)):
+        nights.setdefault(version.known, []).append(version.day)
+    return nights
+
+
+def _of_night(known: date, days: Iterable[date]) -> exp.Expr:
+    return exp.and_(exp.column(KNOWN_ON.name).eq(_date(known)), exp.column(EVENT_DAY.name).isin(*map(_date, days)))
+
+
+def _date(day: date) -> exp.Expr:
+    return exp.cast(exp.Literal.string(day.isoformat()), "DATE")

@@ -1,0 +1,158 @@
+"""Writes files of event days: one for each month and night, with the versions that stay of the file that was there before."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.lake.damage import outdated
+from pipeline.lake.event_days import VERSIONS_CHECKSUM_KEY, MonthFile, StoredVersion, Version, checksum_of
+from pipeline.lake.parquet import MANIFEST_KEY, as_schema, rows_per_group, sealed_writer, settings_of
+from pipeline.lake.row_digest import ColumnBytes, RowDigest, column_bytes
+from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Table
+from pipeline.lake.version_rows import RowReader
+
+Facts = Mapping[str, Any]
+# A group ends with a version once it has an eighth of its rows: then a large day is read alone, and small ones share a group.
+SHARED_PART = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbouring rows of one version in a batch, and the batch's columns as bytes."""
+
+    version: Version
+    batch: pa.RecordBatch
+    columns: list[ColumnBytes]
+    start: int
+    end: int
+
+    @property
+    def row_count(self) -> int:
+        return self.end - self.start
+
+    @property
+    def rows(self) -> pa.RecordBatch:
+        return self.batch.slice(self.start, self.row_count)
+
+
+def runs_of(table: Table, batches: Iterable[pa.RecordBatch]) -> Iterator[Run]:
+    """Yield the runs of rows of one version, from batches sorted by event day and night, in the stored columns of `table`."""
+    for batch in batches:
+        for rows in as_schema(batch, table.stored_schema).to_batches():
+            columns = column_bytes(rows.select(table.column_names))
+            # Grouping by Arrow, or turning its columns into NumPy's, has pandas imported: a third of a second.
+            ends = {end for column in VERSION_COLUMNS for end in pc.run_end_encode(rows[column.name]).run_ends.to_pylist()}
+            for start, end in pairwise(sorted({0} | ends)):
+                version = Version(rows[EVENT_DAY.name][start].as_py(), rows[KNOWN_ON.name][start].as_py())
+                yield Run(version, rows, columns, start, end)
+
+
+def with_version(table: Table, batches: Iterable[pa.RecordBatch], version: Version) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one version in the stored columns of `table`."""
+    for batch in batches:
+        values = [pa.repeat(pa.scalar(day, pa.date32()), batch.num_rows) for day in (version.day, version.known)]
+        columns = [batch.column(name) for name in table.column_names]
+        names = [column.name for column in table.stored_columns]
+        yield pa.RecordBatch.from_arrays([*values, *columns], names)
+
+
+class MonthWriter:
+    """Writes one file: rows come in the order of versions, and versions of which none come are written as before, or empty."""
+
+    def __init__(
+        self, table: Table, writer: pq.ParquetWriter, facts: Mapping[Version, Facts], staying: Mapping[Version, StoredVersion]
+    ) -> None:
+        self._table, self._writer = table, writer
+        self._facts, self._staying = facts, {version: staying[version] for version in staying.keys() - facts.keys()}
+        self._to_come = deque(sorted([*self._staying, *facts]))
+        self._reader = RowReader(table)
+        self._entries: list[Facts] = []
+        self._waiting: list[pa.Table] = []
+        self._group_rows = rows_per_group(table.schema)
+        self._waiting_rows = self._row_count = 0
+        self._digest = RowDigest(table.schema)
+
+    def add(self, run: Run) -> None:
+        """Take rows of a version that is not before the last one."""
+        while self._to_come[0] < run.version:
+            self._end_version()
+        self._digest.add(run.columns, run.start, run.end)
+        self._take(pa.Table.from_batches([run.rows]))
+
+    def end(self, file: MonthFile) -> None:
+        """Write what is to come, and the manifest; the writer is closed by who opened it."""
+        while self._to_come:
+            self._end_version()
+        self._flush()
+        known = {"known": str(file.known)} if file.known else {}
+        count = sum(entry["row_count"] for entry in self._entries)
+        facts = {"table": self._table.name, "month": file.month.isoformat()[:7], **known, "row_count": count, "versions": self._entries}
+        manifest = json.dumps(facts, sort_keys=True, default=str).encode()
+        self._writer.add_key_value_metadata({MANIFEST_KEY: manifest, VERSIONS_CHECKSUM_KEY: checksum_of(manifest)})
+
+    def _end_version(self) -> None:
+        version = self._to_come.popleft()
+        if version in self._staying:
+            self._copy(self._staying[version])
+        else:
+            days = {"day": str(version.day), "known": str(version.known)}
+            counted = {"row_count": self._row_count, "content_digest": self._digest.hexdigest()}
+            self._entries.append({**self._facts[version], **days, **counted})
+        self._row_count, self._digest = 0, RowDigest(self._table.schema)
+        if self._waiting_rows * SHARED_PART >= self._group_rows:
+            self._flush()
+
+    def _copy(self, stored: StoredVersion) -> None:
+        for rows in self._reader.pieces(stored):
+            if not rows.schema.equals(self._table.stored_schema):
+                lacking = [name for name in self._table.column_names if name not in rows.column_names]
+                raise outdated(self._table, stored.file.path, lacking)
+            self._take(rows)
+        self._entries.append(stored.facts)
+
+    def _take(self, rows: pa.Table) -> None:
+        self._waiting.append(rows)
+        self._waiting_rows += rows.num_rows
+        self._row_count += rows.num_rows
+        while self._waiting_rows >= self._group_rows:
+            merged = pa.concat_tables(self._waiting)
+            self._write(merged.slice(0, self._group_rows))
+            self._waiting, self._waiting_rows = [merged.slice(self._group_rows)], self._waiting_rows - self._group_rows
+
+    def _flush(self) -> None:
+        if self._waiting_rows:
+            self._write(pa.concat_tables(self._waiting))
+        self._waiting, self._waiting_rows = [], 0
+
+    def _write(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows.combine_chunks(), row_group_size=rows.num_rows)
+
+
+@contextmanager
+def opened_writer(
+    table: Table, file: MonthFile, facts: Mapping[Version, Facts], staying: Mapping[Version, StoredVersion]
+) -> Iterator[MonthWriter]:
+    """Yield a writer of `file.path`: the versions in `facts`, and `staying` ones as they are stored where they are no others."""
+    with sealed_writer(file.path, table.stored_schema, **settings_of(table.schema)) as sealed:
+        writer = MonthWriter(table, sealed, facts, staying)
+        yield writer
+        writer.end(file)
+
+
+def months_of(versions: Iterable[Version]) -> dict[date, set[date]]:
+    """Return the nights of versions by the month of their day, in order."""
+    months: dict[date, set[date]] = {}
+    for version in sorted(versions):
+        months.setdefault(version.day.replace(day=1), set()).add(version.known)
+    return months

@@ -1,0 +1,49 @@
+"""A compaction under SIGKILL, before every event that changes a file: nothing is lost, nothing is read twice, the next one ends it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from support.builders import an_order_line, write_order_lines
+from support.killing import Killer, copied
+from support.nights import tree_bytes
+
+from pipeline.lake.compaction import compact_months
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import is_whole
+from pipeline.lake.tables import ORDER_LINES
+
+DAYS = [date(2024, 3, day) for day in range(1, 6)]
+
+
+def compact(root: Path) -> None:
+    compact_months(Lake(root / "lake"), [ORDER_LINES], before=date(2024, 5, 1))
+
+
+def everything(root: Path) -> dict[Any, Any]:
+    lake = Lake(root / "lake")
+    stored = lake.stored_versions(ORDER_LINES)
+    return {v: (dict(each.facts), lake.read(ORDER_LINES, day=v.day, known=v.known).to_pylist()) for v, each in stored.items()}
+
+
+def test_a_compaction_killed_anywhere_loses_nothing_and_the_next_one_ends_it(killing: Killer, tmp_path: Path) -> None:
+    root = tmp_path / "before"
+    for day in DAYS:
+        for known in (day, day + timedelta(1)):
+            write_order_lines(Lake(root / "lake"), [an_order_line(1, day=day, customer_id=f"c{known}")], known=known)
+    write_order_lines(Lake(root / "lake"), [an_order_line(1, day=date(2024, 4, 2))], known=date(2024, 4, 2))
+    whole, before = copied(root, "undisturbed"), everything(root)
+    compact(whole)
+    killed = killing.killed_everywhere(compact, root)
+    assert len(killed) > 12
+    assert len({len(list(lake.rglob("*.parquet"))) for lake in killed}) > 4
+    for lake in killed:
+        assert everything(lake) == before, lake.name
+        assert all(is_whole(path) for path in (lake / "lake" / "tables").rglob("*.parquet")), lake.name
+    killing.done(compact, killed)
+    for lake in killed:
+        assert tree_bytes(Lake(lake / "lake"), "tables") == tree_bytes(Lake(whole / "lake"), "tables"), lake.name
+        assert not list((lake / "lake" / "staging").iterdir()), lake.name
+        assert everything(lake) == before
