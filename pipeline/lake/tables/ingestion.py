@@ -1,0 +1,139 @@
+"""What comes in: raw rows as the source gave them, clean rows, rejected rows, and what each night read."""
+
+from __future__ import annotations
+
+from pipeline.lake.tables.columns import CATEGORY, CHANNEL, CUSTOMER_ID, DISCOUNT_AMOUNT, NET_AMOUNT, ORDER_DAY
+from pipeline.lake.tables.schema import Column, Kind, Partition, Table
+
+CUSTOMER_COLUMNS = (
+    CUSTOMER_ID,
+    Column("created_at", Kind.INSTANT, "When the source first knew the customer; unseen by earlier nights."),
+)
+ORDER_LINE_COLUMNS = (
+    Column("order_id", Kind.TEXT, "Id of the order, invoice or basket.", required=True),
+    Column("line_number", Kind.INTEGER, "Number of the line within its order.", required=True),
+    CUSTOMER_ID,
+    Column("ordered_at", Kind.INSTANT, "When the line was sold, or given back.", required=True),
+    Column("quantity", Kind.MONEY, "Units sold, negative when given back.", required=True),
+    NET_AMOUNT,
+    DISCOUNT_AMOUNT,
+    Column("product_id", Kind.TEXT, "The company's own id of the product."),
+    CATEGORY,
+    CHANNEL,
+    Column("is_cancelled", Kind.FLAG, "Whether the order was cancelled: kept, but counted nowhere."),
+    Column("refunded_order_day", Kind.DATE, "For a refund linked to its order: the local day of that order."),
+    Column("currency", Kind.TEXT, "Currency of the amounts; must be the company's own."),
+)
+RAW_CUSTOMERS = Table(
+    "raw_customers",
+    "Customers as the source gave them, with the company's declared attributes.",
+    CUSTOMER_COLUMNS,
+    ("customer_id",),
+    Partition.SNAPSHOT,
+)
+RAW_PROSPECTS = Table(
+    "raw_prospects",
+    "People and firms that never ordered, as the source gave them.",
+    CUSTOMER_COLUMNS,
+    ("customer_id",),
+    Partition.SNAPSHOT,
+)
+RAW_ORDER_LINES = Table(
+    "raw_order_lines",
+    "Order lines as the source gave them: one version of a day for each night that learned something new.",
+    ORDER_LINE_COLUMNS,
+    ("order_id", "line_number"),
+    Partition.EVENT_DAY,
+)
+RAW_CONSENTS = Table(
+    "raw_consents",
+    "Who may be written to, as the source gave it; who has a row without consent is left out of publications.",
+    (
+        CUSTOMER_ID,
+        Column("is_consenting", Kind.FLAG, "Whether the customer agreed; empty counts as no.", required=True),
+        Column("changed_at", Kind.INSTANT, "When that was said last."),
+    ),
+    ("customer_id",),
+    Partition.SNAPSHOT,
+)
+VISIT_COLUMNS = (
+    Column("visit_id", Kind.TEXT, "Id of the visit, such as a session of the web shop.", required=True),
+    CUSTOMER_ID,
+    Column("visited_at", Kind.INSTANT, "When the visit began.", required=True),
+)
+RAW_VISITS = Table(
+    "raw_visits",
+    "Visits to the shop with or without an order, as the source gave them: versions of days, as of order lines.",
+    VISIT_COLUMNS,
+    ("visit_id",),
+    Partition.EVENT_DAY,
+)
+EXTRACTIONS = Table(
+    "extractions",
+    "What each night read from the source; its presence says that the night's extraction is complete.",
+    (
+        Column("source_table", Kind.TEXT, "Raw table that was read.", required=True),
+        Column("first_day", Kind.DATE, "First local day asked for; empty for the whole history."),
+        Column("last_day", Kind.DATE, "Last local day asked for.", required=True),
+        Column("row_count", Kind.INTEGER, "Rows the source gave.", required=True),
+        Column("changed_partition_count", Kind.INTEGER, "Partitions that differed from what was known.", required=True),
+        Column("ignored_columns", Kind.TEXT, "Columns of the source that no table declares, comma separated."),
+    ),
+    ("source_table",),
+    Partition.NIGHT,
+)
+LATE_DAYS = Table(
+    "late_days",
+    "Days before those that the night read on which the source differed from what was known: late, vanished or changed lines.",
+    (
+        Column("event_day", Kind.DATE, "Local day of the lines.", required=True),
+        Column("source_row_count", Kind.INTEGER, "Lines that the source has of the day.", required=True),
+        Column("known_row_count", Kind.INTEGER, "Lines that were known of it; empty where what is stored cannot be read."),
+        Column("source_net_amount", Kind.MONEY, "Sum of their net amounts in the source."),
+        Column("known_net_amount", Kind.MONEY, "Sum of their net amounts as known."),
+    ),
+    ("event_day",),
+    Partition.NIGHT,
+)
+CUSTOMERS = Table(
+    "customers",
+    "Customers and prospects that passed validation.",
+    (*CUSTOMER_COLUMNS, Column("is_prospect", Kind.FLAG, "Whether the row came from the prospects source.", required=True)),
+    ("customer_id",),
+    Partition.SNAPSHOT,
+)
+ORDER_LINES = Table(
+    "order_lines",
+    "Order lines that passed validation, as sold, given back or cancelled.",
+    (
+        *ORDER_LINE_COLUMNS[:-3],
+        Column("line_kind", Kind.TEXT, "`order`, `refund` or `cancelled`.", required=True),
+        ORDER_DAY,
+    ),
+    ("order_id", "line_number"),
+    Partition.EVENT_DAY,
+)
+VISITS = Table("visits", "Visits that passed validation.", VISIT_COLUMNS, ("visit_id",), Partition.EVENT_DAY)
+REJECTED_ROWS = Table(
+    "rejected_rows",
+    "Source rows kept out of the clean tables, with the rule that each broke.",
+    (
+        Column("source_table", Kind.TEXT, "Raw table that the row came from.", required=True),
+        Column("source_day", Kind.DATE, "Event day of the raw partition that the row came from; empty for a snapshot."),
+        Column("rule", Kind.TEXT, "First rule that the row broke.", required=True),
+        Column("broken_rules", Kind.TEXT, "All rules that the row broke, comma separated.", required=True),
+        Column("row", Kind.TEXT, "The source row as JSON.", required=True, pii=True),
+    ),
+    ("source_table", "source_day", "rule", "row"),
+    Partition.NIGHT,
+)
+# Ids on this list are never stored.
+ERASURES = Table("erasures", "Customers who asked to be forgotten.", (CUSTOMER_ID,), ("customer_id",), Partition.SNAPSHOT)
+SOURCE_TABLES = {
+    "customers": RAW_CUSTOMERS,
+    "prospects": RAW_PROSPECTS,
+    "order_lines": RAW_ORDER_LINES,
+    "consents": RAW_CONSENTS,
+    "visits": RAW_VISITS,
+}
+CLEAN_TABLES = {RAW_ORDER_LINES.name: ORDER_LINES, RAW_VISITS.name: VISITS}  # of event days: what validation makes of them

@@ -1,0 +1,120 @@
+"""What a table is: a name, typed columns with their meaning, a key, and how it is cut into files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+
+import pyarrow as pa
+
+from pipeline.errors import SchemaDrift
+
+MONEY_DECIMALS = 4
+
+
+class Kind(Enum):
+    """Type of a column: (Arrow type, DuckDB name, words for people)."""
+
+    TEXT = (pa.string(), "VARCHAR", "text")
+    INTEGER = (pa.int64(), "BIGINT", "whole number")
+    NUMBER = (pa.float64(), "DOUBLE", "number")
+    MONEY = (pa.decimal128(18, MONEY_DECIMALS), f"DECIMAL(18,{MONEY_DECIMALS})", "exact decimal")
+    DATE = (pa.date32(), "DATE", "date")
+    INSTANT = (pa.timestamp("us", tz="UTC"), "TIMESTAMP WITH TIME ZONE", "instant (UTC)")
+    FLAG = (pa.bool_(), "BOOLEAN", "true or false")
+    INTEGERS = (pa.list_(pa.int64()), "BIGINT[]", "whole numbers")
+    TEXTS = (pa.list_(pa.string()), "VARCHAR[]", "texts")
+
+    @property
+    def arrow(self) -> pa.DataType:
+        return self.value[0]
+
+    @property
+    def sql(self) -> str:
+        return self.value[1]
+
+    @property
+    def words(self) -> str:
+        return self.value[2]
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a cell holds several values; only caches have such columns."""
+        return self in (Kind.INTEGERS, Kind.TEXTS)
+
+
+class Partition(Enum):
+    """How a table is cut into files; the value is the folder pattern below the table's own."""
+
+    NIGHT = "day=<day>"
+    EVENT_DAY = "month=<month of the event day>/known=<day>"
+    SNAPSHOT = "known=<day>"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `required` means a source must supply it and no clean row may lack it."""
+
+    name: str
+    kind: Kind
+    description: str
+    required: bool = False
+    pii: bool = False
+
+
+EVENT_DAY = Column("event_day", Kind.DATE, "Local day on which the row happened.", required=True)
+KNOWN_ON = Column("known_on", Kind.DATE, "Night that learned of the event day so.", required=True)
+VERSION_COLUMNS = (EVENT_DAY, KNOWN_ON)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table; files are sorted by `key`, which is unique within a partition."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition: Partition
+    is_published: bool = False
+
+    @property
+    def instant(self) -> str:
+        """The name of the column that says when a row of an EVENT_DAY table happened."""
+        return next(column.name for column in self.columns if column.kind is Kind.INSTANT)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        return pa.schema([(column.name, column.kind.arrow) for column in self.columns])
+
+    @property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The columns that its files have, and that statements see: those of event days say which version a row belongs to."""
+        return (*VERSION_COLUMNS, *self.columns) if self.partition is Partition.EVENT_DAY else self.columns
+
+    @cached_property
+    def stored_schema(self) -> pa.Schema:
+        return pa.schema([(column.name, column.kind.arrow) for column in self.stored_columns])
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def with_columns(self, extra: Iterable[Column]) -> Table:
+        """Return this table with `extra` columns, such as a company's attributes, at its end."""
+        return replace(self, columns=(*self.columns, *extra))
+
+    def conform(self, data: pa.Table) -> pa.Table:
+        """Return `data` with exactly the declared columns, in order.
+
+        Raises SchemaDrift where a column is missing or cannot hold the declared type exactly.
+        """
+        missing = [name for name in self.column_names if name not in data.column_names]
+        if missing:
+            raise SchemaDrift(f"{self.name} lacks {', '.join(missing)}", where=self.name)
+        try:
+            return data.select(self.column_names).cast(self.schema, safe=True)
+        except pa.ArrowInvalid:
+            raise SchemaDrift(f"{self.name} does not fit its declared types", where=self.name) from None
