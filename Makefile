@@ -27,10 +27,10 @@ help: ## Show this list
 setup: .venv/.run ## Install what a night needs into .venv (run and ui do it by themselves)
 
 run: .venv/.run ## Run one night through Airflow and print its summary
-	@$(BIN)/python dags/run_night.py --company '$(COMPANY)' --lake '$(LAKE)' --day '$(DAY)'
+	@$(BIN)/python -m local.run_night --company '$(COMPANY)' --lake '$(LAKE)' --day '$(DAY)'
 
 ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until Ctrl-C
-	@$(BIN)/python dags/serve_ui.py --company '$(COMPANY)' --lake '$(LAKE)' --port '$(PORT)'
+	@$(BIN)/python -m local.serve_ui --company '$(COMPANY)' --lake '$(LAKE)' --port '$(PORT)'
 
 test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)

@@ -58,11 +58,10 @@ def run_backfill(lake: Path, first: date, last: date) -> None:
 
 def run_dag(lake: Path, day: date, home: Path) -> None:
     """Run one night through Airflow, in one process."""
-    script = str(HOUSE / "dags" / "run_night.py")
-    _run(sys.executable, script, "--company", str(DEMO), "--lake", str(lake), "--day", str(day), "--home", str(home))
+    _run(sys.executable, "-m", "local.run_night", "--company", str(DEMO), "--lake", str(lake), "--day", str(day), "--home", str(home))
 
 
 def _run(*command: str, fine: Collection[int] = (0,)) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False)
     if ended.returncode not in fine:
         raise RuntimeError(f"{' '.join(command)} ended with {ended.returncode}\n{ended.stderr[-2000:]}")

@@ -11,9 +11,12 @@ from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_current_context, task
-from airflow_tasks import AS_KNOWN, KNOWLEDGE, TASK_DEFAULTS, company_of_deployment, runs_of_backfill
+from airflow_support.days import AS_KNOWN, KNOWLEDGE
+from airflow_support.tasks import TASK_DEFAULTS, runs_of_backfill
 
-COMPANY = company_of_deployment()
+from pipeline.operations.deployment import company_of_environment
+
+COMPANY = company_of_environment()
 
 with DAG(
     dag_id="backfill_segments",
@@ -33,7 +36,7 @@ with DAG(
     @task(execution_timeout=timedelta(minutes=5))
     def nights() -> list[dict[str, str]]:
         """Return what each run works on, dates alone; pinned here, so that a night that ends meanwhile changes nothing."""
-        return runs_of_backfill(get_current_context(), company=COMPANY)
+        return runs_of_backfill(get_current_context())
 
     TriggerDagRunOperator.partial(
         task_id="night",

@@ -9,12 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
-from airflow_tasks import TASK_DEFAULTS, company_of_deployment, day_of_run, step
+from airflow_support.days import day_of_run
+from airflow_support.tasks import TASK_DEFAULTS, step
 
 from pipeline.lake.tables import ERASURES
-from pipeline.operations import steps
+from pipeline.operations.deployment import company_of_environment
+from pipeline.operations.erasure.step import erase
 
-COMPANY = company_of_deployment()
+COMPANY = company_of_environment()
 PARAMS = {"day": Param(None, "Last day the list is asked for; empty for the last whole one.", type=["null", "string"], format="date")}
 NOON = CronDataIntervalTimetable("0 12 * * *", timezone=COMPANY.zone.key)
 
@@ -35,4 +37,4 @@ with DAG(
         """Return the local day this run works on, as ISO text: the only value that passes between tasks."""
         return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
 
-    task(step(steps.erase))(business_day())
+    task(step(erase))(business_day())

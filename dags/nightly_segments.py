@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
-from airflow_tasks import DRIFT, TASK_DEFAULTS, ask_refit, company_of_deployment, day_of_run, step
+from airflow_support.days import DRIFT, day_of_run
+from airflow_support.tasks import TASK_DEFAULTS, ask_refit, step
 
 from pipeline.lake.tables import PUBLISHED_TABLES
-from pipeline.operations import steps
+from pipeline.operations import deployment, steps
 
-COMPANY = company_of_deployment()
+COMPANY = deployment.company_of_environment()
 PARAMS = {
     "day": Param(None, "Business day to work on; empty for the last whole one.", type=["null", "string"], format="date"),
     "known": Param(None, "Restate the day as this later night knows it; never published.", type=["null", "string"], format="date"),

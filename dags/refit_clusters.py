@@ -10,11 +10,12 @@ from datetime import timedelta
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, chain, get_current_context, task
-from airflow_tasks import DRIFT, TASK_DEFAULTS, company_of_deployment, day_of_run, step, told
+from airflow_support.days import DRIFT, day_of_run
+from airflow_support.tasks import TASK_DEFAULTS, describe_refits, step
 
-from pipeline.operations import steps
+from pipeline.operations import deployment, refits
 
-COMPANY = company_of_deployment()
+COMPANY = deployment.company_of_environment()
 PARAMS = {
     "day": Param(None, "Night whose customers are clustered; empty for the last whole day.", type=["null", "string"], format="date"),
     "is_approval_asked": Param(default=False, description="Whether a person approves before promotion.", type="boolean"),
@@ -53,7 +54,6 @@ with DAG(
         retries=0,
         doc_md="Waits a week for a person.",
     )
-    promote = task(trigger_rule="none_failed_min_one_success")(step(steps.promote))(day)
-    chain(task(step(steps.refit))(day), branch, task(told)(day), approve, promote)
-    chain(branch, promote)
-    task(step(steps.refit_predictions))(day)
+    chain(task(step(refits.refit))(day), branch, task(task_id="told")(describe_refits)(day), approve)
+    chain([branch, approve], task(trigger_rule="none_failed_min_one_success")(step(refits.promote))(day))
+    task(step(refits.refit_predictions))(day)

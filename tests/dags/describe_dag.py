@@ -35,6 +35,7 @@ def facts() -> dict[str, Any]:
     bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
     return {
         "dag_ids": sorted(bag.dag_ids),
+        "parsed_files": sorted(Path(stat.file).name for stat in bag.dagbag_stats),
         "import_errors": {str(file): error for file, error in bag.import_errors.items()},
         "warnings": [str(one.message) for one in seen],
         "parse_seconds": seconds,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def test_the_folder_holds_these_dags_and_imports_without_errors(facts: Facts) ->
     assert facts["dag_ids"] == ["backfill_segments", "erase_customers", "nightly_segments", "refit_clusters"]
 
 
+def test_airflow_parses_the_files_of_dags_and_nothing_beside_them(facts: Facts) -> None:
+    assert facts["parsed_files"] == [f"{name}.py" for name in facts["dag_ids"]]
+
+
 def test_parsing_warns_of_nothing(facts: Facts) -> None:
     assert facts["warnings"] == []
 
@@ -51,8 +56,9 @@ def test_tasks_run_in_the_order_of_the_steps(facts: Facts) -> None:
     upstream = {name: set(task["upstream"]) - {"business_day"} for name, task in facts["tasks"].items()}
     assert upstream.pop("business_day") == set()
     assert upstream.pop("ask_refit") == {"publish"}
-    assert list(upstream) == list(STEPS)
-    assert upstream == {step: set(STEPS[place - 1 : place]) for place, step in enumerate(STEPS)}
+    steps = list(STEPS)
+    assert list(upstream) == steps
+    assert upstream == {step: set(steps[place - 1 : place]) for place, step in enumerate(steps)}
 
 
 def test_every_task_has_retries_a_time_limit_an_owner_and_words(facts: Facts) -> None:
@@ -84,6 +90,11 @@ def test_nights_follow_each_other_and_none_is_made_up(facts: Facts) -> None:
     assert facts["max_active_runs"] == 1
     assert facts["catchup"] is False
     assert facts["timetable"] == "CronDataIntervalTimetable"
+
+
+def test_every_parameter_of_a_run_is_a_keyword_of_a_step(facts: Facts) -> None:
+    keywords = {name for step in STEPS.values() for name in list(signature(step).parameters)[1:]}
+    assert set(facts["params"]) == {"day", "known"} | keywords
 
 
 def test_a_run_may_be_given_dates_and_whether_to_read_again(facts: Facts) -> None:

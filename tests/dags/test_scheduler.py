@@ -158,7 +158,7 @@ def test_a_port_in_use_is_named(small: Deployment, tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, str(REPO / "dags" / "serve_ui.py"), *Deployment.of(small.company, tmp_path).options, "--port", str(port)]
+        command = [sys.executable, "-m", "local.serve_ui", *Deployment.of(small.company, tmp_path).options, "--port", str(port)]
         run = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(REPO)}, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 3
     assert f"port {port} is taken" in run.stderr

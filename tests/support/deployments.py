@@ -10,9 +10,9 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
 DEMO = REPO / "examples" / "adventureworks"
-sys.path.insert(0, str(REPO / "dags"))
+sys.path.insert(0, str(REPO))
 
-import local_airflow  # noqa: E402 - stands beside the DAGs
+from local import airflow_home  # noqa: E402 - belongs to the checkout, not to what is installed
 
 CANARY = "CANARY"
 LAST_DAY = "2024-03-31"
@@ -35,10 +35,10 @@ class Deployment:
         return ["--company", str(self.company), "--lake", str(self.lake), "--home", str(self.home)]
 
     def environment(self) -> dict[str, str]:
-        return local_airflow.environment(company=self.company, lake=self.lake, home=self.home)
+        return airflow_home.environment(company=self.company, lake=self.lake, home=self.home)
 
     def run_night(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(REPO / "dags" / "run_night.py"), *self.options, *options]
+        command = [sys.executable, "-m", "local.run_night", *self.options, *options]
         environment = os.environ | {"PYTHONPATH": str(REPO)} | variables
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 

@@ -29,7 +29,7 @@ ENDED = {"success", "failed", "skipped", "upstream_failed"}
 def served(deployment: Deployment) -> Iterator[Interface]:
     """Serve an Airflow on a free port until the block ends."""
     port = _free_port()
-    command = [sys.executable, str(REPO / "dags" / "serve_ui.py"), *deployment.options, "--port", str(port)]
+    command = [sys.executable, "-m", "local.serve_ui", *deployment.options, "--port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(REPO)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         interface = Interface(process, port)

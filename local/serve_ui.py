@@ -15,8 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import local_airflow
-
+from local import airflow_home
 from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError, PipelineError, TransientError
 
@@ -50,7 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--company", type=Path, required=True, help="the company's folder")
     parser.add_argument("--lake", type=Path, required=True, help="where tables are kept")
     parser.add_argument("--port", type=int, default=8080, help="port of the web interface, on loopback")
-    parser.add_argument("--home", type=Path, default=local_airflow.HOME, help="where Airflow keeps its own state")
+    parser.add_argument("--home", type=Path, default=airflow_home.HOME, help="where Airflow keeps its own state")
     return parser.parse_args()
 
 
@@ -58,8 +57,8 @@ def _serve(asked: argparse.Namespace, running: Processes, stopped: threading.Eve
     load_company(asked.company)
     _require_free(asked.port)
     logs = asked.home / "logs"
-    environment = local_airflow.environment(company=asked.company, lake=asked.lake, home=asked.home, port=asked.port)
-    user, password = local_airflow.login(asked.home)
+    environment = airflow_home.environment(company=asked.company, lake=asked.lake, home=asked.home, port=asked.port)
+    user, password = airflow_home.login(asked.home)
     _say(f"starting Airflow, about half a minute; what it says is in {os.path.relpath(logs)}")
     if _start(logs / "migrate.log", environment, "db", "migrate").wait() != 0:
         raise _ended("migrate", logs)
@@ -67,7 +66,7 @@ def _serve(asked: argparse.Namespace, running: Processes, stopped: threading.Eve
         running[name] = _start(logs / f"{name}.log", environment, name, *options)
     _wait_until_healthy(asked.port, running, logs, stopped)
     if not stopped.is_set():
-        _say(f"\nhttp://{local_airflow.LOOPBACK}:{asked.port}\n  user      {user}\n  password  {password}\n\nCtrl-C stops it.")
+        _say(f"\nhttp://{airflow_home.LOOPBACK}:{asked.port}\n  user      {user}\n  password  {password}\n\nCtrl-C stops it.")
     while not stopped.wait(1):
         _require_alive(running, logs)
 
@@ -76,9 +75,9 @@ def _require_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((local_airflow.LOOPBACK, port))
+            probe.bind((airflow_home.LOOPBACK, port))
         except OSError:
-            raise ConfigError(f"port {port} is taken", where=local_airflow.LOOPBACK, todo="Choose another: make ui PORT=8090") from None
+            raise ConfigError(f"port {port} is taken", where=airflow_home.LOOPBACK, todo="Choose another: make ui PORT=8090") from None
 
 
 def _start(log: Path, environment: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
@@ -98,7 +97,7 @@ def _wait_until_healthy(port: int, running: Processes, logs: Path, stopped: thre
 
 
 def _is_healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(local_airflow.LOOPBACK, port, timeout=5)
+    connection = http.client.HTTPConnection(airflow_home.LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", "/api/v2/monitor/health")
         health = json.loads(connection.getresponse().read())

@@ -8,8 +8,8 @@ import os
 import secrets
 from pathlib import Path
 
-DAGS = Path(__file__).resolve().parent
-HOME = DAGS.parent / ".airflow"
+CHECKOUT = Path(__file__).resolve().parents[1]
+DAGS, HOME = CHECKOUT / "dags", CHECKOUT / ".airflow"
 LOOPBACK = "127.0.0.1"
 OURS = ("AIRFLOW__", "AIRFLOW_HOME", "AIRFLOW_CONFIG")
 
@@ -34,7 +34,7 @@ def login(home: Path = HOME) -> tuple[str, str]:
 def _settings(home: Path, port: int) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(DAGS.parent), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",

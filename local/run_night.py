@@ -18,8 +18,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-import local_airflow
-
+from local import airflow_home
 from pipeline import calendar
 from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError, PipelineError
@@ -40,7 +39,7 @@ def main() -> int:
     try:
         company = load_company(asked.company)
         day = _chosen_day(company, asked.day)
-        os.environ.update(local_airflow.environment(company=asked.company, lake=asked.lake, home=asked.home))
+        os.environ.update(airflow_home.environment(company=asked.company, lake=asked.lake, home=asked.home))
         log = asked.home / "logs" / f"night-{day}.log"
         _say(sys.stderr, f"[0/{len(STEPS)}] starting Airflow; what it says is in {os.path.relpath(log)}")
         failures = _run(day, log)
@@ -57,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--company", type=Path, required=True, help="the company's folder")
     parser.add_argument("--lake", type=Path, required=True, help="where tables are kept")
     parser.add_argument("--day", default="", help="business day; by default `last_day` of company.toml, else the last whole one")
-    parser.add_argument("--home", type=Path, default=local_airflow.HOME, help="where Airflow keeps its own state")
+    parser.add_argument("--home", type=Path, default=airflow_home.HOME, help="where Airflow keeps its own state")
     return parser.parse_args()
 
 
@@ -77,6 +76,7 @@ def _run(day: date, log: Path) -> Failures:
         from airflow.utils.db import initdb
 
         initdb()
+        sys.path.insert(0, str(airflow_home.DAGS))  # as Airflow does before it reads DAGs
         from nightly_segments import dag
 
         logging.getLogger("pipeline").addHandler(_Progress(terminal))
@@ -94,7 +94,7 @@ def _watch(dag: DAG, terminal: TextIO, failures: Failures) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         name = context["task"].task_id
         started[name] = time.monotonic()
-        _say(terminal, f"[{STEPS.index(name) + 1}/{len(STEPS)}] {name} {context['params']['day']}")
+        _say(terminal, f"[{list(STEPS).index(name) + 1}/{len(STEPS)}] {name} {context['params']['day']}")
 
     def ends(context: Context) -> None:
         name = context["task"].task_id

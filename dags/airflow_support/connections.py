@@ -1,0 +1,39 @@
+"""Addresses of databases: the environment's, else those that Airflow keeps."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from pipeline.definitions.connections import from_environment
+from pipeline.errors import ConfigError
+
+
+def find_address(name: str) -> str:
+    """Return the address of connection `name`: the environment's, else the one that Airflow keeps.
+
+    Whatever is returned is masked in every log line that follows. Raises ConfigError where neither has it.
+    """
+    try:
+        found = from_environment(name)
+    except ConfigError as missing:
+        found = _kept_by_airflow(name, missing)
+    for secret in (found, urlsplit(found).password):
+        if secret:
+            mask_secret(secret)
+    return found
+
+
+def _kept_by_airflow(name: str, missing: ConfigError) -> str:
+    try:
+        uri = str(Connection.get(name).get_uri())
+    except AirflowNotFoundException:
+        todo = f"{missing.todo} Or add an Airflow connection `{name}`."
+        raise ConfigError(missing.what, where=missing.where, todo=todo) from None
+    if f"{Connection.EXTRA_KEY}=" in uri:
+        todo = "Keep to plain pairs of key and value, such as sslmode."
+        raise ConfigError("its extra fields are nested", where=f"Airflow connection `{name}`", todo=todo)
+    return uri

@@ -1,0 +1,112 @@
+"""The functions of tasks: a step of the pipeline handed its night, with Airflow's connections, log and parameters of the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from functools import wraps
+from inspect import signature
+from typing import Any
+
+from airflow.sdk import Context, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_support.connections import find_address
+from airflow_support.days import AS_OF_NOW, DRIFT, READ_AGAIN
+from pipeline.errors import PipelineError, TransientError
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.night import Night
+
+log = logging.getLogger("pipeline.airflow")
+
+# Bad data stays bad: it fails on the first try.
+RETRY_TRANSIENT = ExceptionRetryPolicy([RetryRule(TransientError)], default=RetryAction.FAIL)
+TASK_DEFAULTS = {
+    "owner": "segments",
+    "retries": 3,
+    "retry_delay": timedelta(minutes=5),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(hours=1),
+    "retry_policy": RETRY_TRANSIENT,
+    "execution_timeout": timedelta(hours=2),
+}
+
+
+def step(work: Callable[..., None]) -> Callable[..., None]:
+    """Return a step as the function of a task: it takes the night of the task's day, as the run's parameter `known` knows it.
+
+    A parameter of the run that has the name of a keyword of `work` goes in too, unless it is empty.
+    """
+
+    @wraps(work)
+    def run_step(day: str) -> None:
+        with _errors_in_log():
+            work(_night(day), **_keywords(work))
+
+    return run_step
+
+
+def ask_refit(day: object) -> None:
+    """Have clusters refitted that the night's customers drifted from: `refit_clusters` starts. Skipped where none are."""
+    from pipeline.operations.refits import due_refits
+
+    with _errors_in_log():
+        due = due_refits(_night(day))
+    if not due:
+        raise AirflowSkipException("no cluster model is due for a refit")
+    log.info("a refit is due: %s", ", ".join(due))
+    get_current_context()["outlet_events"][DRIFT].extra = {"day": str(day)}
+
+
+def describe_refits(day: object) -> str:
+    """Return in Markdown what the refits of a night found, for whoever approves them."""
+    from pipeline.reporting.refits.markdown import to_markdown
+    from pipeline.reporting.refits.refits import refits_of_night
+
+    with _errors_in_log():
+        night = _night(day)
+        return to_markdown(refits_of_night(night.deployment.company, night.lake, night.day))
+
+
+def runs_of_backfill(context: Context) -> list[dict[str, str]]:
+    """Return the configuration of a run of the nightly DAG for each night of the range that the run's parameters ask for.
+
+    Raises ConfigError for a day that is none of the company's or not over, or nights of which nothing later is known.
+    """
+    from pipeline.operations.backfill.plan import Asked, planned
+
+    params = context["params"]
+    first, last = (date.fromisoformat(params[name]) for name in ("first_day", "last_day"))
+    asked = Asked(first, last, is_as_of_now=params["knowledge"] == AS_OF_NOW, is_reread=params["knowledge"] == READ_AGAIN)
+    with _errors_in_log():
+        deployment = Deployment.from_environment()
+        plan = planned(deployment.company, deployment.lake, asked, now=datetime.now(UTC))
+    return [night.conf for night in plan.nights]
+
+
+def _night(day: object) -> Night:
+    known = get_current_context()["params"].get("known")
+    deployment = Deployment.from_environment(connections=find_address)
+    return Night.of(deployment, date.fromisoformat(str(day)), date.fromisoformat(known) if known else None)
+
+
+def _keywords(work: Callable[..., None]) -> dict[str, Any]:
+    """Return the parameters of the run that `work` takes by their names; those declared as dates go in as such."""
+    context = get_current_context()
+    declared, given = context["dag"].params, context["params"]
+    names = [name for name in signature(work).parameters if given.get(name)]
+    dates = {name for name in names if declared.get_param(name).schema.get("format") == "date"}
+    return {name: date.fromisoformat(given[name]) if name in dates else given[name] for name in names}
+
+
+@contextmanager
+def _errors_in_log() -> Iterator[None]:
+    """Tell our errors in the task's log in words for people, above Airflow's traceback."""
+    try:
+        yield
+    except PipelineError as error:
+        for line in f"{type(error).__name__}: {error}".splitlines():
+            log.error(line)  # noqa: TRY400 - Airflow logs the traceback
+        raise
