@@ -151,7 +151,9 @@ def _great_expectations() -> ModuleType:
 def _imported() -> ModuleType:
     """Import the library, warnings and all, without the engines and the charts that it can do without."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings(), spared_imports(hidden=("pyspark", "sqlalchemy"), put_off=("altair", "scipy.stats")):
+    # Spark Connect by its own name too: where Spark is loaded already, its import would end a process that has no main file.
+    hidden = ("pyspark", "pyspark.sql.connect", "sqlalchemy")
+    with warnings.catch_warnings(), spared_imports(hidden=hidden, put_off=("altair", "scipy.stats")):
         warnings.simplefilter("ignore")
         import great_expectations
         import great_expectations.expectations.registry
