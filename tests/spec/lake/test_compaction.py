@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.builders import an_order_line, write_order_lines
-from support.nights import night_environment, run_night, tree_bytes, write_shop
+from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.lake.compaction import WORTH_ANOTHER, compact_months
 from pipeline.lake.lake import Lake
@@ -167,10 +167,10 @@ def test_a_stray_line_of_an_old_month_costs_one_file_per_table(young: Path, tmp_
     with (shop / "data" / "orders.csv").open("a") as file:
         file.write(STRAY)
     before = {file for file in files(lake) if "/month=2024-01/" in file}
-    with night_environment(shop, lake):
-        steps.extract(LAST.isoformat(), since="2024-01-03")
-        for name in steps.STEPS[1:]:
-            getattr(steps, name)(LAST.isoformat())
+    night = night_of(shop, lake, LAST)
+    steps.extract(night, since=date(2024, 1, 3))
+    for step in [*steps.STEPS.values()][1:]:
+        step(night)
     tables = ["customer_day_categories", "customer_days", "order_lines", "raw_order_lines"]
     added = {file for file in files(lake) if "/month=2024-01/" in file} - before
     assert sorted(added) == [f"{table}/month=2024-01/known={LAST}/part-0.parquet" for table in tables]
