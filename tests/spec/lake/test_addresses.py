@@ -16,7 +16,8 @@ PLACES = {
     addresses.partition(
         CUSTOMER_SEGMENTS, day=DAY, known=LATER
     ): "restated/customer_segments/day=2024-01-01/known=2024-01-03/part-0.parquet",
-    addresses.partition(CUSTOMER_DAYS, day=DAY, known=LATER): "tables/customer_days/day=2024-01-01/known=2024-01-03/part-0.parquet",
+    addresses.partition(CUSTOMER_DAYS, day=DAY, known=LATER): "tables/customer_days/month=2024-01/known=2024-01-03/part-0.parquet",
+    addresses.compacted_month(CUSTOMER_DAYS, DAY): "tables/customer_days/month=2024-01/known=all/part-0.parquet",
     addresses.partition(RAW_CUSTOMERS, known=LATER): "tables/raw_customers/known=2024-01-03/part-0.parquet",
     addresses.model("value", DAY): "models/value/2024-01-01.json",
     addresses.unfitted_nights("value"): "models/value/unfitted.txt",
