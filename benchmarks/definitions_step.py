@@ -19,7 +19,7 @@ from pipeline.definitions.history import company_of_night
 from pipeline.definitions.schemes import load_schemes, membership_statement
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
-from pipeline.reporting.plan.plan import plan_of
+from pipeline.reporting.plan.plan import plan_change
 from pipeline.segmentation.memberships import write_memberships
 
 PLAN_BAR = 1.3
@@ -41,7 +41,7 @@ def results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
 
 def plan(root: Path) -> None:
     """Plan the edit."""
-    found = plan_of(edited(root), Lake(root / "lake"), memory_limit=MEMORY_LIMIT)
+    found = plan_change(edited(root), Lake(root / "lake"), memory_limit=MEMORY_LIMIT)
     assert found.changes.decided_otherwise == ("rfm",)  # noqa: S101
 
 

@@ -26,15 +26,15 @@ def plan(
     """
     from pipeline.operations.deployment import Deployment
     from pipeline.reporting.plan.json import to_json
-    from pipeline.reporting.plan.model_plan import plan_of_model
-    from pipeline.reporting.plan.plan import plan_of
+    from pipeline.reporting.plan.model_plan import plan_model
+    from pipeline.reporting.plan.plan import plan_change
     from pipeline.reporting.plan.view import print_plan
 
     using = Deployment.of(company, lake)
     found = (
-        plan_of_model(using.company, using.lake, model, memory_limit=using.memory_limit)
+        plan_model(using.company, using.lake, model, memory_limit=using.memory_limit)
         if model
-        else plan_of(using.company, using.lake, memory_limit=using.memory_limit)
+        else plan_change(using.company, using.lake, memory_limit=using.memory_limit)
     )
     typer.echo(to_json(found)) if as_json else print_plan(found)
     raise typer.Exit(0 if found.changes.is_nothing else CHANGES)

@@ -10,10 +10,10 @@ from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
 from pipeline.publication.gates import asked_override
-from pipeline.reporting.plan.plan import Plan, plan_of
+from pipeline.reporting.plan.plan import SegmentPlan, plan_change
 
 
-def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence[str] = (), override_reason: str = "") -> Plan:
+def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence[str] = (), override_reason: str = "") -> SegmentPlan:
     """Publish the change that `segments plan` showed under `plan_id`, and return it.
 
     Raises ConfigError where definitions or data moved since the plan, and GateClosed where a gate that is not overridden
@@ -21,7 +21,7 @@ def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence
     """
     asked = asked_override(override_gates, override_reason)
     company, lake = deployment.company, deployment.lake
-    plan = plan_of(company, lake, memory_limit=deployment.memory_limit)
+    plan = plan_change(company, lake, memory_limit=deployment.memory_limit)
     if plan.plan_id != plan_id:
         what = f"definitions or data moved since plan {plan_id}: it would be plan {plan.plan_id} now"
         raise ConfigError(what, where=str(company.folder), todo="Look at it first: segments plan.")

@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -37,39 +36,41 @@ WIDTH_WITH_BARS = 120
 def print_summary(company: Company, lake: Lake, day: date, *, console: Console | None = None) -> None:
     """Print what the night of `day` found: customers, rejected rows by rule, segments, and where to go next.
 
-    The night is told by the definitions that were valid then.
+    Schemes are named as the definitions valid on that night have them.
     """
     chosen = console or Console(highlight=False)
     valid = company_valid(lake, company, day)
-    for part in _summary(valid, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
+    for part in _summary_parts(valid, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
         chosen.print(part, soft_wrap=isinstance(part, Text))
 
 
-def _summary(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:
-    yield Panel(_headline(company, lake, day), title=f"{company.name} · {day:%A %d %B %Y}", title_align="left", padding=(1, 2))
+def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:
+    yield Panel(_headline_text(company, lake, day), title=f"{company.name} · {day:%A %d %B %Y}", title_align="left", padding=(1, 2))
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
-    for name, title, question in _schemes(company):
+    for name, title, question in _scheme_questions(company):
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
-        yield _segments(title, question, _largest(rows), company.currency, bar_width)
+        yield _segment_grid(title, question, _largest_segments(rows), company.currency, bar_width)
         if len(rows) > MOST_ROWS:
             yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
     lacking = load_schemes(company).not_computed
     if lacking:
         yield Text("".join(f"{name}: not computed: {reason}\n" for name, reason in lacking.items()))
-    yield _rejected(lake, day)
-    yield from _gates(lake, day)
+    yield _rejected_grid(lake, day)
+    record = stored_gates(lake, day)
+    if record:
+        yield Text(f"{gates_line(record.results)}\n")
     yield Text(f"Predicted value: {predictions_told(lake, day)}\n")
     yield _where_next(company, lake, day)
 
 
-def _largest(rows: Sequence[Row]) -> Sequence[Row]:
+def _largest_segments(rows: Sequence[Row]) -> Sequence[Row]:
     """Return all rows where they are few, else the largest: a scheme may have a segment for every region."""
     if len(rows) <= MOST_ROWS:
         return rows
     return sorted(rows, key=lambda row: (-row["customer_count"], row["position"]))[:SHOWN_ROWS]
 
 
-def _headline(company: Company, lake: Lake, day: date) -> Text:
+def _headline_text(company: Company, lake: Lake, day: date) -> Text:
     names = ["is_prospect", "order_day_count", "spend_amount"]
     features = lake.read(CUSTOMER_FEATURES, day=day).select(names)
     prospects = pc.sum(features["is_prospect"]).as_py() or 0
@@ -96,7 +97,7 @@ def _lines_read(lake: Lake, day: date) -> str:
     return f"Read from the source this night: {read}."
 
 
-def _schemes(company: Company) -> list[tuple[str, str, str]]:
+def _scheme_questions(company: Company) -> list[tuple[str, str, str]]:
     """Return (name, title, question) of every scheme: what customers do before what they are, then rules, values and clusters."""
     by_kind: list[Scheme] = sorted(load_schemes(company).schemes, key=lambda scheme: scheme.kind != "rules")
     described: list[Scheme | ClusterScheme] = [*by_kind, *load_cluster_schemes(company)]
@@ -104,7 +105,7 @@ def _schemes(company: Company) -> list[tuple[str, str, str]]:
     return [(scheme.name, scheme.title, scheme.question) for scheme in described]
 
 
-def _segments(title: str, question: str, rows: Sequence[Row], currency: str, bar_width: int) -> RenderableType:
+def _segment_grid(title: str, question: str, rows: Sequence[Row], currency: str, bar_width: int) -> RenderableType:
     grid = Grid(
         title=Text.assemble((title, "bold"), f"  {question}"),
         title_justify="left",
@@ -126,32 +127,33 @@ def _segments(title: str, question: str, rows: Sequence[Row], currency: str, bar
         if width:
             grid.add_column(name, justify="right" if name else "left", no_wrap=True, width=width)
     for row in rows:
-        grid.add_row(*(cell for cell in _cells(row, bar_width) if cell is not None), style="dim" if row["customer_count"] == 0 else "")
+        cells = (cell for cell in _segment_cells(row, bar_width) if cell is not None)
+        grid.add_row(*cells, style="dim" if row["customer_count"] == 0 else "")
     return Group(grid, Text())
 
 
-def _cells(row: Row, bar_width: int) -> tuple[RenderableType | None, ...]:
+def _segment_cells(row: Row, bar_width: int) -> tuple[RenderableType | None, ...]:
     recency = row["mean_recency_days"]
     return (
         row["title"],
         f"{row['customer_count']:,}",
-        _percent(row["customer_share"]),
-        _bar(row["customer_share"], "cyan", bar_width),
+        _percent_text(row["customer_share"]),
+        _share_bar(row["customer_share"], "cyan", bar_width),
         f"{row['spend_amount']:,.0f}",
-        _percent(row["spend_share"]),
-        _bar(row["spend_share"], "yellow", bar_width),
+        _percent_text(row["spend_share"]),
+        _share_bar(row["spend_share"], "yellow", bar_width),
         "-" if recency is None else f"{recency:,.0f} d ago",
     )
 
 
-def _bar(share: float | None, color: str, width: int) -> Text | None:
+def _share_bar(share: float | None, color: str, width: int) -> Text | None:
     if not width:
         return None
     eighths = round(max(share or 0, 0) * width * 8)
     return Text("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip(), style=color)
 
 
-def _rejected(lake: Lake, day: date) -> RenderableType:
+def _rejected_grid(lake: Lake, day: date) -> RenderableType:
     rows = lake.read(REJECTED_ROWS, day=day).select(["source_table", "rule"]) if day in lake.nights(REJECTED_ROWS) else None
     if rows is None or rows.num_rows == 0:
         return Text("No row was rejected.\n")
@@ -161,55 +163,35 @@ def _rejected(lake: Lake, day: date) -> RenderableType:
     for name in ("Table", "Rule it broke"):
         grid.add_column(name)
     grid.add_column("Rows", justify="right")
-    for row in _counted(rows):
+    counts: list[Row] = rows.group_by(["source_table", "rule"]).aggregate([("rule", "count")]).to_pylist()
+    for row in sorted(counts, key=lambda row: (row["source_table"], -row["rule_count"], row["rule"])):
         grid.add_row(row["source_table"], row["rule"].replace("_", " "), f"{row['rule_count']:,}")
     return Group(grid, Text())
 
 
-def _gates(lake: Lake, day: date) -> Iterator[RenderableType]:
-    record = stored_gates(lake, day)
-    if record:
-        yield Text(f"{gates_line(record.results)}\n")
-
-
-def _counted(rows: pa.Table) -> list[Row]:
-    counts: list[Row] = rows.group_by(["source_table", "rule"]).aggregate([("rule", "count")]).to_pylist()
-    return sorted(counts, key=lambda row: (row["source_table"], -row["rule_count"], row["rule"]))
-
-
 def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
-    root, segments, programs = _shown(lake.local("")), _segments_file(lake, day), Path(sys.executable).parent
+    published = current_publication(lake)
+    live_day = published.day if published else None
+    is_live = live_day == day
+    file = lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet") if is_live else lake.path(CUSTOMER_SEGMENTS, day=day)
+    what_is_live = "This night is live." if is_live else f"This night is not published: {live_day or 'nothing'} stays live."
+    # The programs of this very environment, so that the lines work when pasted, whatever is on the PATH.
+    root, segments, programs = _short_path(lake.local("")), _short_path(file), Path(sys.executable).parent
     return Text.assemble(
         ("Where it is\n", "bold"),
-        f"  {_what_is_live(lake, day)}\n",
+        f"  {what_is_live}\n",
         f"  {segments}, and segment_profiles, customer_features likewise\n",
         f"  {root}/segments.sqlite, the same as tables with their history\n" if company.target.kind == "sqlite" else "",
         f"  {root}/reports/day={day}/validation.html, what each check found\n",
         ("Try next\n", "bold"),
-        f"  {_shown(programs / 'python')} -c \"import pandas; print(pandas.read_parquet('{segments}'))\"\n",
-        f"  {_shown(programs / 'segments')} run --company {_shown(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
+        f"  {_short_path(programs / 'python')} -c \"import pandas; print(pandas.read_parquet('{segments}'))\"\n",
+        f"  {_short_path(programs / 'segments')} run --company {_short_path(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
     )
 
 
-def _live_day(lake: Lake) -> date | None:
-    published = current_publication(lake)
-    return published.day if published else None
-
-
-def _what_is_live(lake: Lake, day: date) -> str:
-    live = _live_day(lake)
-    return "This night is live." if live == day else f"This night is not published: {live or 'nothing'} stays live."
-
-
-def _segments_file(lake: Lake, day: date) -> str:
-    """Return where the night's segments are: what is live, or the day's partition when another day is live."""
-    is_live = _live_day(lake) == day
-    return _shown(lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet") if is_live else lake.path(CUSTOMER_SEGMENTS, day=day))
-
-
-def _shown(path: Path) -> str:
+def _short_path(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _percent(share: float | None) -> str:
+def _percent_text(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"

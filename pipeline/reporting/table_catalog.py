@@ -18,15 +18,15 @@ def table_catalog() -> str:
     """Return every table in Markdown: those that are published first, then the others."""
     published = [table for table in ALL_TABLES if table.is_published]
     inner = [table for table in ALL_TABLES if not table.is_published]
-    return f"## Published tables\n\n{_sections(published)}\n\n## Tables behind them\n\n{_sections(inner)}\n"
+    return f"## Published tables\n\n{_table_sections(published)}\n\n## Tables behind them\n\n{_table_sections(inner)}\n"
 
 
-def _sections(tables: Iterable[Table]) -> str:
+def _table_sections(tables: Iterable[Table]) -> str:
     """Return a section per table: meaning, key, partition and columns."""
-    return "\n\n".join(_section(table) for table in tables)
+    return "\n\n".join(_table_section(table) for table in tables)
 
 
-def _section(table: Table) -> str:
+def _table_section(table: Table) -> str:
     place = f"`lake/tables/{table.name}/{table.partition.value}/part-0.parquet`"
     published = f"; published as `lake/current/{table.name}.parquet`" if table.is_published else ""
     head = [

@@ -66,6 +66,10 @@ OURS = {
     + REST,
     "tastes": 'kind = "values"\nattribute = "favourite_category"\nfewest_customers = 2\nmost_segments = 2\n'
     f"rule = \"{NAME}.segment <> 'cluster_2'\"\n",
+    # Of equally many in two values, the second begins at exactly the half.
+    "halves": 'kind = "value_tiers"\nattribute = "gender"\n'
+    + SEGMENT.format("first", "First", "below = 0.5")
+    + SEGMENT.format("second", "Second", ""),
     "tiers": 'kind = "value_tiers"\nattribute = "favourite_category"\nrule = "order_count >= 1"\n'
     + SEGMENT.format("common", "Common", "below = 0.5")
     + SEGMENT.format("scarce", "Scarce", ""),
@@ -101,6 +105,7 @@ def populations(draw: st.DrawFn, columns: tuple[Column, ...]) -> list[dict[str, 
     rows = draw(st.lists(st.fixed_dictionaries({column.name: a_value(column) for column in columns}), min_size=6, max_size=10))
     for number, row in enumerate(rows):
         r, f, m = [None] * 3 if row["is_prospect"] else [draw(st.integers(1, 5)) for _ in range(3)]
+        row |= {"gender": "fm"[number % 2], NEW_THIS_MONTH: number % 3 == 0}
         row |= {"customer_id": f"c{number:02}", "r_score": r, "f_score": f, "m_score": m, "fm_score": f and m and (f + m + 1) // 2}
     return rows
 

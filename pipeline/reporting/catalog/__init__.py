@@ -1,19 +1,30 @@
-"""The catalogue of every scheme and segment: its words, its strategy, and how large it is in the live publication. Pure."""
+"""The catalogue of every scheme and segment: its words, its strategy, and how large it is in the live publication.
 
-from pipeline.reporting.catalog.building import catalog_of, languages_of
-from pipeline.reporting.catalog.entries import Card, Catalog, Live, Profiled, SchemeEntry, SegmentEntry, Size
-from pipeline.reporting.catalog.words import PROOFS, WAYS
+Offers `build_catalog` and the entries that views show. It must not know a lake: `catalog.py` reads the definitions and the live
+publication and hands both over.
+"""
+
+from pipeline.reporting.catalog.building import build_catalog, translated_languages
+from pipeline.reporting.catalog.entries import (
+    Catalog,
+    LiveSegments,
+    PublishedSegment,
+    PublishedSize,
+    SchemeEntry,
+    SegmentEntry,
+    StrategyCard,
+)
+from pipeline.reporting.catalog.words import PROOFS
 
 __all__ = [
     "PROOFS",
-    "WAYS",
-    "Card",
     "Catalog",
-    "Live",
-    "Profiled",
+    "LiveSegments",
+    "PublishedSegment",
+    "PublishedSize",
     "SchemeEntry",
     "SegmentEntry",
-    "Size",
-    "catalog_of",
-    "languages_of",
+    "StrategyCard",
+    "build_catalog",
+    "translated_languages",
 ]

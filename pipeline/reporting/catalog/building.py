@@ -10,7 +10,16 @@ from pipeline.definitions.company import HOUSE, LEVELS, Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
 from pipeline.lake.statements import digest
 from pipeline.models.clusters import UNCLUSTERED, translated_title
-from pipeline.reporting.catalog.entries import Card, Catalog, Live, Profiled, SchemeEntry, SegmentEntry, Size, State
+from pipeline.reporting.catalog.entries import (
+    Catalog,
+    DefinitionState,
+    LiveSegments,
+    PublishedSegment,
+    PublishedSize,
+    SchemeEntry,
+    SegmentEntry,
+    StrategyCard,
+)
 from pipeline.reporting.catalog.words import DECISIONS, decision_words, parameters_beside, rule_words, value_words
 from pipeline.reporting.lineage import scheme_names
 
@@ -18,12 +27,12 @@ NO_ORDER = "no order in the window, or no model yet"
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """What entries are seen through: the company, the language asked for, and the live publication."""
+class CatalogContext:
+    """What every entry is written from: the company, the language of the reader, and the live publication."""
 
     company: Company
     language: str
-    live: Live | None
+    live: LiveSegments | None
 
     def title(self, item: Scheme | Segment | ClusterScheme) -> str:
         return item.titles.get(self.language, item.title)
@@ -34,28 +43,28 @@ class _View:
     def description(self, segment: Segment) -> str:
         return segment.descriptions.get(self.language, segment.description)
 
-    def card(self, strategy: Strategy | None) -> Card | None:
+    def card(self, strategy: Strategy | None) -> StrategyCard | None:
         if strategy is None:
             return None
-        return Card(strategy.texts(self.language), strategy.priority, strategy.budget_share)
+        return StrategyCard(strategy.texts(self.language), strategy.priority, strategy.budget_share)
 
-    def size(self, scheme: str, segment: str) -> Size | None:
+    def size(self, scheme: str, segment: str) -> PublishedSize | None:
         return self.live.size(scheme, segment) if self.live else None
 
-    def values(self, scheme: str, defined: Iterable[str]) -> list[Profiled]:
+    def values(self, scheme: str, defined: Iterable[str]) -> list[PublishedSegment]:
         """Return the published segments that no definition names, the largest first."""
         named = set(defined)
         found = [each for each in (self.live.profiles.get(scheme, ()) if self.live else ()) if each.segment not in named]
         return sorted(found, key=lambda each: (-each.size.customer_count, each.segment))
 
 
-def catalog_of(
-    company: Company, schemes: Schemes, cluster_schemes: Sequence[tuple[ClusterScheme, Path]], live: Live | None, *, language: str
+def build_catalog(
+    company: Company, schemes: Schemes, cluster_schemes: Sequence[tuple[ClusterScheme, Path]], live: LiveSegments | None, *, language: str
 ) -> Catalog:
     """Return the catalogue of what is defined; `live` is None before anything was published."""
-    view = _View(company, language, live)
-    entries = [_entry(view, schemes, scheme) for scheme in (*schemes.schemes, *schemes.uncomputed)]
-    entries += [_cluster_entry(view, scheme, file) for scheme, file in cluster_schemes]
+    context = CatalogContext(company, language, live)
+    entries = [_scheme_entry(context, schemes, scheme) for scheme in (*schemes.schemes, *schemes.uncomputed)]
+    entries += [_cluster_entry(context, scheme, file) for scheme, file in cluster_schemes]
     names = {entry.scheme for entry in entries}
     return Catalog(
         company=company.name,
@@ -67,36 +76,36 @@ def catalog_of(
     )
 
 
-def languages_of(schemes: Schemes, clusters: Iterable[ClusterScheme]) -> set[str]:
+def translated_languages(schemes: Schemes, clusters: Iterable[ClusterScheme]) -> set[str]:
     """Return the languages that anything is translated into."""
-    told = (scheme.languages for scheme in (*schemes.schemes, *schemes.uncomputed))
-    return set().union(*told, *(scheme.languages for scheme in clusters))
+    languages = (scheme.languages for scheme in (*schemes.schemes, *schemes.uncomputed))
+    return set().union(*languages, *(scheme.languages for scheme in clusters))
 
 
-def _entry(view: _View, schemes: Schemes, scheme: Scheme) -> SchemeEntry:
+def _scheme_entry(context: CatalogContext, schemes: Schemes, scheme: Scheme) -> SchemeEntry:
     reason = schemes.not_computed.get(scheme.name, "")
     return SchemeEntry(
         scheme=scheme.name,
-        title=view.title(scheme),
+        title=context.title(scheme),
         level=scheme.level,
         kind=scheme.kind,
-        question=view.question(scheme),
+        question=context.question(scheme),
         decision=decision_words(scheme),
         proof=scheme.proof.method if scheme.proof else "construction",
-        file=_shown_file(view.company, scheme.file),
-        state="not computed" if reason else _state(view.live, schemes, scheme),
-        segments=tuple(_segment_entries(view, scheme)),
+        file=_file_words(context.company, scheme.file),
+        state="not computed" if reason else _definition_state(context.live, schemes, scheme),
+        segments=tuple(_segment_entries(context, scheme)),
         reason=reason,
         undecided=scheme.proof.undecided if scheme.proof else (),
         parameters=dict(scheme.parameters),
         features=tuple(sorted(scheme_names(scheme))),
         evidence=scheme.evidence,
         references=(*scheme.references, *scheme.clusters),
-        card=view.card(scheme.strategy),
+        card=context.card(scheme.strategy),
     )
 
 
-def _state(live: Live | None, schemes: Schemes, scheme: Scheme) -> State:
+def _definition_state(live: LiveSegments | None, schemes: Schemes, scheme: Scheme) -> DefinitionState:
     published = live.digests.get(scheme.name) if live else None
     if published is None:
         return "new"
@@ -104,56 +113,52 @@ def _state(live: Live | None, schemes: Schemes, scheme: Scheme) -> State:
     return "live" if published == digest(membership_statement(scheme, by_name)) else "changed"
 
 
-def _segment_entries(view: _View, scheme: Scheme) -> Iterator[SegmentEntry]:
+def _segment_entries(context: CatalogContext, scheme: Scheme) -> Iterator[SegmentEntry]:
     """Yield the segments of a scheme, the values that customers have before those that stand whatever the values are."""
     if scheme.kind == "values":
-        card = view.card(scheme.strategy)
-        for found in view.values(scheme.name, (segment.id for segment in scheme.segments)):
+        card = context.card(scheme.strategy)
+        for found in context.values(scheme.name, (segment.id for segment in scheme.segments)):
             yield SegmentEntry(found.segment, found.title, "", value_words(scheme.attribute, found.segment), card=card, size=found.size)
     for segment in scheme.segments:
         yield SegmentEntry(
             segment=segment.id,
-            title=view.title(segment),
-            description=view.description(segment),
+            title=context.title(segment),
+            description=context.description(segment),
             words=rule_words(scheme, segment),
             rule=segment.rule_text,
             parameters=parameters_beside(scheme, segment),
-            card=view.card(segment.strategy or scheme.strategy),
-            size=view.size(scheme.name, segment.id),
+            card=context.card(segment.strategy or scheme.strategy),
+            size=context.size(scheme.name, segment.id),
             crosswalk=dict(segment.crosswalk),
         )
     for segment in scheme.uncomputed:
         words = f"not computed: needs {segment.source}"
-        yield SegmentEntry(segment.id, view.title(segment), view.description(segment), words, rule=segment.rule_text)
+        yield SegmentEntry(segment.id, context.title(segment), context.description(segment), words, rule=segment.rule_text)
 
 
-def _cluster_entry(view: _View, scheme: ClusterScheme, file: Path) -> SchemeEntry:
-    found = sorted(view.values(scheme.name, ()), key=lambda each: each.segment == UNCLUSTERED)
+def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path) -> SchemeEntry:
+    found = sorted(context.values(scheme.name, ()), key=lambda each: each.segment == UNCLUSTERED)
+    segments = []
+    for each in found:
+        title = translated_title(each.title, scheme.features, context.language)
+        words = NO_ORDER if each.segment == UNCLUSTERED else f"nearest to the centre of {each.segment}"
+        segments.append(SegmentEntry(each.segment, title, "", words, size=each.size))
     return SchemeEntry(
         scheme=scheme.name,
-        title=view.title(scheme),
+        title=context.title(scheme),
         level=scheme.level,
         kind="clusters",
-        question=view.question(scheme),
+        question=context.question(scheme),
         decision=f"{DECISIONS['clusters']}, among {scheme.cluster_count_min} to {scheme.cluster_count_max} clusters",
         proof="construction",
-        file=_shown_file(view.company, file),
+        file=_file_words(context.company, file),
         state="live" if found else "new",
-        segments=tuple(
-            SegmentEntry(
-                each.segment, translated_title(each.title, scheme.features, view.language), "", _cluster_words(each), size=each.size
-            )
-            for each in found
-        ),
+        segments=tuple(segments),
         features=tuple(feature.name for feature in scheme.features),
     )
 
 
-def _cluster_words(found: Profiled) -> str:
-    return NO_ORDER if found.segment == UNCLUSTERED else f"nearest to the centre of {found.segment}"
-
-
-def _shown_file(company: Company, file: Path) -> str:
+def _file_words(company: Company, file: Path) -> str:
     """Return where a definition stands: from the house down, else from the company's folder down."""
     for root, name in ((HOUSE, ""), (company.folder.resolve(), company.folder.name)):
         if file.resolve().is_relative_to(root):

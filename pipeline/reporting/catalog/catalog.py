@@ -17,7 +17,7 @@ from pipeline.lake.lake import Lake, reading
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import current_publication, published_manifest
-from pipeline.reporting.catalog import Catalog, Live, Profiled, Size, catalog_of, languages_of
+from pipeline.reporting.catalog import Catalog, LiveSegments, PublishedSegment, PublishedSize, build_catalog, translated_languages
 from pipeline.spelling import did_you_mean
 
 
@@ -29,15 +29,15 @@ def read_catalog(company: Company, lake: Lake, *, language: str = "", scheme: st
     schemes = load_schemes(company)
     files = {name: definition.file for name, definition in company.definitions("segments", ".toml").items()}
     clusters = [(found, files[found.name]) for found in load_cluster_schemes(company)]
-    _require_language(language, company, languages_of(schemes, (found for found, _ in clusters)))
+    _require_language(language, company, translated_languages(schemes, (found for found, _ in clusters)))
     live = live_segments(lake)
     if live:
         schemes = replace(schemes, schemes=with_clusters_of(lake, company, live.day, schemes.schemes))
-    catalog = catalog_of(company, schemes, clusters, live, language=language or company.language)
-    return _only(catalog, scheme) if scheme else catalog
+    catalog = build_catalog(company, schemes, clusters, live, language=language or company.language)
+    return _catalog_of_scheme(catalog, scheme) if scheme else catalog
 
 
-def live_segments(lake: Lake) -> Live | None:
+def live_segments(lake: Lake) -> LiveSegments | None:
     """Return what the live publication says of segments, or None before anything was published.
 
     Raises DataError where it is damaged.
@@ -50,11 +50,11 @@ def live_segments(lake: Lake) -> Live | None:
         rows = (
             pq.read_table(path, page_checksum_verification=True).sort_by([("scheme", "ascending"), ("position", "ascending")]).to_pylist()
         )
-    profiles: dict[str, list[Profiled]] = defaultdict(list)
+    profiles: dict[str, list[PublishedSegment]] = defaultdict(list)
     for row in rows:
-        profiles[row["scheme"]].append(Profiled(row["segment"], row["title"], _size(row)))
+        profiles[row["scheme"]].append(PublishedSegment(row["segment"], row["title"], _size(row)))
     digests = published_manifest(lake, current.publication_id).get("schemes", {})
-    return Live(current.day, current.publication_id, profiles, digests)
+    return LiveSegments(current.day, current.publication_id, profiles, digests)
 
 
 def _require_language(language: str, company: Company, known: set[str]) -> None:
@@ -63,7 +63,7 @@ def _require_language(language: str, company: Company, known: set[str]) -> None:
         raise ConfigError(f"nothing is translated into `{language}`{did_you_mean(language, known)}", where="--language", todo=todo)
 
 
-def _only(catalog: Catalog, name: str) -> Catalog:
+def _catalog_of_scheme(catalog: Catalog, name: str) -> Catalog:
     found = tuple(entry for entry in catalog.schemes if entry.scheme == name)
     if not found:
         known = [entry.scheme for entry in catalog.schemes]
@@ -72,6 +72,6 @@ def _only(catalog: Catalog, name: str) -> Catalog:
     return Catalog(catalog.company, catalog.language, catalog.day, catalog.publication_id, found)
 
 
-def _size(row: Mapping[str, Any]) -> Size:
+def _size(row: Mapping[str, Any]) -> PublishedSize:
     amount = row["spend_amount"]
-    return Size(row["customer_count"], row["customer_share"], Decimal(amount), row["spend_share"])
+    return PublishedSize(row["customer_count"], row["customer_share"], Decimal(amount), row["spend_share"])

@@ -8,11 +8,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-State = Literal["live", "changed", "new", "not computed"]
+DefinitionState = Literal["live", "changed", "new", "not computed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class PublishedSize:
     """How many customers a segment has, what they spent in the window, and both as shares of the scheme's, 0 to 1."""
 
     customer_count: int
@@ -22,30 +22,30 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Profiled:
+class PublishedSegment:
     """A segment as it was published."""
 
     segment: str
     title: str
-    size: Size
+    size: PublishedSize
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveSegments:
     """The live publication: its night, its segments by scheme in their order, and digests of what its schemes were then."""
 
     day: date
     publication_id: str
-    profiles: Mapping[str, Sequence[Profiled]]
+    profiles: Mapping[str, Sequence[PublishedSegment]]
     digests: Mapping[str, str]
 
-    def size(self, scheme: str, segment: str) -> Size | None:
+    def size(self, scheme: str, segment: str) -> PublishedSize | None:
         """Return the size of a segment, or None where the publication has no such segment."""
         return next((found.size for found in self.profiles.get(scheme, ()) if found.segment == segment), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class StrategyCard:
     """What to do about a segment's customers: texts by name in the language asked for."""
 
     texts: Mapping[str, str]
@@ -63,8 +63,8 @@ class SegmentEntry:
     words: str
     rule: str = ""
     parameters: Mapping[str, object] = field(default_factory=dict)
-    card: Card | None = None
-    size: Size | None = None
+    card: StrategyCard | None = None
+    size: PublishedSize | None = None
     crosswalk: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,7 +80,7 @@ class SchemeEntry:
     decision: str
     proof: str
     file: str
-    state: State
+    state: DefinitionState
     segments: tuple[SegmentEntry, ...]
     reason: str = ""
     undecided: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class SchemeEntry:
     features: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
-    card: Card | None = None
+    card: StrategyCard | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.reporting.catalog import Card, Catalog, SchemeEntry, SegmentEntry, Size
+from pipeline.reporting.catalog import Catalog, PublishedSize, SchemeEntry, SegmentEntry, StrategyCard
 
 
 def to_json(catalog: Catalog) -> str:
@@ -16,13 +16,13 @@ def to_json(catalog: Catalog) -> str:
         "language": catalog.language,
         "day": catalog.day.isoformat() if catalog.day else None,
         "publication_id": catalog.publication_id,
-        "schemes": [_scheme_json(entry) for entry in catalog.schemes],
+        "schemes": [_scheme_content(entry) for entry in catalog.schemes],
         "gone": list(catalog.gone),
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def _scheme_json(entry: SchemeEntry) -> dict[str, Any]:
+def _scheme_content(entry: SchemeEntry) -> dict[str, Any]:
     return {
         "scheme": entry.scheme,
         "title": entry.title,
@@ -35,16 +35,16 @@ def _scheme_json(entry: SchemeEntry) -> dict[str, Any]:
         "state": entry.state,
         "reason": entry.reason,
         "file": entry.file,
-        "parameters": _plain(entry.parameters),
+        "parameters": _json_parameters(entry.parameters),
         "features": list(entry.features),
         "evidence": list(entry.evidence),
         "references": list(entry.references),
-        "strategy": _card_json(entry.card),
-        "segments": _segments_json(entry.segments),
+        "strategy": _card_content(entry.card),
+        "segments": _segments_content(entry.segments),
     }
 
 
-def _segments_json(segments: Sequence[SegmentEntry]) -> list[dict[str, Any]]:
+def _segments_content(segments: Sequence[SegmentEntry]) -> list[dict[str, Any]]:
     return [
         {
             "segment": entry.segment,
@@ -52,16 +52,16 @@ def _segments_json(segments: Sequence[SegmentEntry]) -> list[dict[str, Any]]:
             "description": entry.description,
             "rule": entry.rule,
             "words": entry.words,
-            "parameters": _plain(entry.parameters),
-            **_size_json(entry.size),
-            "strategy": _card_json(entry.card),
+            "parameters": _json_parameters(entry.parameters),
+            **_size_content(entry.size),
+            "strategy": _card_content(entry.card),
             "crosswalk": dict(entry.crosswalk),
         }
         for entry in segments
     ]
 
 
-def _size_json(size: Size | None) -> dict[str, Any]:
+def _size_content(size: PublishedSize | None) -> dict[str, Any]:
     return {
         "customer_count": size.customer_count if size else None,
         "customer_share": size.customer_share if size else None,
@@ -70,10 +70,10 @@ def _size_json(size: Size | None) -> dict[str, Any]:
     }
 
 
-def _card_json(card: Card | None) -> dict[str, Any] | None:
+def _card_content(card: StrategyCard | None) -> dict[str, Any] | None:
     return {**card.texts, "priority": card.priority, "budget_share": card.budget_share} if card else None
 
 
-def _plain(parameters: Mapping[str, object]) -> dict[str, object]:
+def _json_parameters(parameters: Mapping[str, object]) -> dict[str, object]:
     """Return parameters as JSON values; dates are ISO text."""
     return {name: value if isinstance(value, bool | int | float) else str(value) for name, value in parameters.items()}

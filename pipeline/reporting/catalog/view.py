@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.reporting.catalog import PROOFS, Card, Catalog, SchemeEntry, SegmentEntry, Size
+from pipeline.reporting.catalog import PROOFS, Catalog, PublishedSize, SchemeEntry, SegmentEntry, StrategyCard
 
 STATES = {
     "live": ("live as defined", "green"),
@@ -28,35 +28,35 @@ def print_catalog(catalog: Catalog, *, whole_cards: bool) -> None:
 
 def render(catalog: Catalog, *, whole_cards: bool) -> Iterator[RenderableType]:
     """Yield what to print, scheme by scheme."""
-    yield _head(catalog)
+    yield _catalog_title(catalog)
     told = [entry for entry in catalog.schemes if whole_cards or not entry.reason]
     for entry in told:
-        yield from _scheme(entry, whole_cards=whole_cards)
+        yield from _render_scheme(entry, whole_cards=whole_cards)
     if len(told) < len(catalog.schemes):
         yield _not_computed([entry for entry in catalog.schemes if entry not in told])
     if catalog.gone:
         yield Text(f"\nLive, but defined no more: {', '.join(catalog.gone)}", style="yellow")
 
 
-def _head(catalog: Catalog) -> Text:
+def _catalog_title(catalog: Catalog) -> Text:
     count = sum(len(entry.segments) for entry in catalog.schemes)
     schemes = f"{len(catalog.schemes)} schemes" if len(catalog.schemes) > 1 else "1 scheme"
     fresh = f"as of {catalog.day} ({catalog.publication_id})" if catalog.day else "no night is published yet, so there are no sizes"
     return Text.assemble((catalog.company, "bold"), f": {schemes}, {count:,} segments, {fresh}")
 
 
-def _scheme(entry: SchemeEntry, *, whole_cards: bool) -> Iterator[RenderableType]:
+def _render_scheme(entry: SchemeEntry, *, whole_cards: bool) -> Iterator[RenderableType]:
     words, style = STATES[entry.state]
     yield Text.assemble("\n", (entry.title, "bold"), "  ", (entry.scheme, "cyan"), f"  {entry.level}  ", (words, style))
     yield Text(entry.question, style="italic")
     if entry.reason:
         yield Text(entry.reason, style="red")
-    yield Text("; ".join(_facts(entry)), style="dim")
+    yield Text("; ".join(_scheme_facts(entry)), style="dim")
     if entry.card:
-        yield Text(_message(entry.card), style="dim")
-    yield _segments(entry)
+        yield Text(_card_message(entry.card), style="dim")
+    yield _segment_grid(entry)
     if whole_cards:
-        yield from _cards(entry)
+        yield from _card_grids(entry)
 
 
 def _not_computed(entries: Sequence[SchemeEntry]) -> Grid:
@@ -69,7 +69,7 @@ def _not_computed(entries: Sequence[SchemeEntry]) -> Grid:
     return grid
 
 
-def _facts(entry: SchemeEntry) -> Iterator[str]:
+def _scheme_facts(entry: SchemeEntry) -> Iterator[str]:
     yield entry.decision
     if entry.kind != "clusters":
         yield PROOFS[entry.proof]
@@ -82,50 +82,50 @@ def _facts(entry: SchemeEntry) -> Iterator[str]:
     yield entry.file
 
 
-def _segments(entry: SchemeEntry) -> Grid:
+def _segment_grid(entry: SchemeEntry) -> Grid:
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     grid.add_column("Segment", ratio=2, overflow="fold")
     grid.add_column("Who, and what to tell them", ratio=5, overflow="fold")
     for name in ("Customers", "Share", "Revenue"):
         grid.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for segment in entry.segments:
-        grid.add_row(_shown(segment.title), _words(segment, entry.card), *_size(segment.size))
+        grid.add_row(_parameter_text(segment.title), _segment_words(segment, entry.card), *_size_cells(segment.size))
     return grid
 
 
-def _words(segment: SegmentEntry, shared: Card | None) -> Text:
-    words = Text(_shown(segment.words))
+def _segment_words(segment: SegmentEntry, shared: StrategyCard | None) -> Text:
+    words = Text(_parameter_text(segment.words))
     if segment.parameters:
         words.append(f" ({', '.join(f'@{name} = {value}' for name, value in segment.parameters.items())})", style="cyan")
     if segment.card and segment.card != shared:
-        words.append(f"\n{_message(segment.card)}", style="dim")
+        words.append(f"\n{_card_message(segment.card)}", style="dim")
     return words
 
 
-def _message(card: Card) -> str:
+def _card_message(card: StrategyCard) -> str:
     return f"Priority {card.priority}: {card.texts['message']}"
 
 
-def _size(size: Size | None) -> tuple[str, str, str]:
+def _size_cells(size: PublishedSize | None) -> tuple[str, str, str]:
     if size is None:
         return "-", "-", "-"
-    return f"{size.customer_count:,}", _percent(size.customer_share), _percent(size.spend_share)
+    return f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)
 
 
-def _percent(share: float | None) -> str:
+def _percent_text(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def _cards(entry: SchemeEntry) -> Iterator[Grid]:
+def _card_grids(entry: SchemeEntry) -> Iterator[Grid]:
     """Yield the strategy that segments share, if any, then those of their own."""
     if entry.card:
-        yield _card("Every segment without a strategy of its own", "", entry.card)
+        yield _card_grid("Every segment without a strategy of its own", "", entry.card)
     for segment in entry.segments:
         if segment.card and segment.card != entry.card:
-            yield _card(f"{segment.title}  {segment.segment}", segment.description, segment.card)
+            yield _card_grid(f"{segment.title}  {segment.segment}", segment.description, segment.card)
 
 
-def _card(title: str, description: str, card: Card) -> Grid:
+def _card_grid(title: str, description: str, card: StrategyCard) -> Grid:
     grid = Grid(title=Text(title, style="bold"), title_justify="left", box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -138,6 +138,6 @@ def _card(title: str, description: str, card: Card) -> Grid:
     return grid
 
 
-def _shown(text: str) -> str:
+def _parameter_text(text: str) -> str:
     """Return `text` without what could command a terminal: values come from the source."""
     return "".join(character if character.isprintable() else "?" for character in text)

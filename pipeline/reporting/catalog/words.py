@@ -21,21 +21,14 @@ PROOFS: Mapping[str, str] = {
     "features": "proven as far as rules can tell without customers",
     "construction": "total by its kind: whatever the value, one segment takes it",
 }
-WAYS: Mapping[str, str] = {
-    "rule": "by its rules",
-    "values": "its segments are the values",
-    "evidence": "shown as evidence",
-    "clusters": "clusters are made of it",
-    "reference": "through",
-}
 
 
 def rule_words(scheme: Scheme, segment: Segment) -> str:
     """Return what makes a customer one of `segment`, as written where it is written."""
-    if scheme.kind == "value_tiers":
-        return _tier_words(scheme, segment)
-    if scheme.kind == "values":
-        return _standing_words(scheme, segment)
+    if scheme.kind == "value_tiers" and segment.below is not None:
+        return f"the most frequent values of {scheme.attribute}, up to {100 * segment.below:g} % of customers"
+    if scheme.kind in ("values", "value_tiers"):
+        return _other_value_words(scheme, segment)
     parts = [segment.rule_text]
     if segment.signals is not None:
         parts.append(f"{segment.signals.needed} of {len(segment.signals.texts)}: {'; '.join(segment.signals.texts)}")
@@ -65,12 +58,6 @@ def decision_words(scheme: Scheme) -> str:
     return f"{DECISIONS[scheme.decision]}{floor}"
 
 
-def _tier_words(scheme: Scheme, segment: Segment) -> str:
-    if segment.below is not None:
-        return f"the most frequent values of {scheme.attribute}, up to {100 * segment.below:g} % of customers"
-    return _standing_words(scheme, segment)
-
-
-def _standing_words(scheme: Scheme, segment: Segment) -> str:
+def _other_value_words(scheme: Scheme, segment: Segment) -> str:
     words = {"unknown": f"{scheme.attribute} is not known", "insufficient_evidence": f"not: {' '.join(scheme.rule_text.split())}"}
     return words.get(segment.id, f"all other values of {scheme.attribute}")

@@ -1,6 +1,10 @@
-"""Lineage: from a rule to the features, the tables and the source columns that it comes from, and back. Pure."""
+"""Lineage: from a rule to the features, the tables and the source columns that it comes from, and back.
 
-from pipeline.reporting.lineage.lineage import Lineage, Lineages, SourceColumn
-from pipeline.reporting.lineage.uses import Use, names_in, scheme_names
+Offers `CompanyLineage` and what it answers (`Lineage`, `SourceColumn`, `SchemeUse`). Everything is read from declarations, statements and
+definitions: it must not know a lake, a night or a customer.
+"""
 
-__all__ = ["Lineage", "Lineages", "SourceColumn", "Use", "names_in", "scheme_names"]
+from pipeline.reporting.lineage.lineage import CompanyLineage, Lineage, SourceColumn
+from pipeline.reporting.lineage.uses import SchemeUse, scheme_names, segment_names
+
+__all__ = ["CompanyLineage", "Lineage", "SchemeUse", "SourceColumn", "scheme_names", "segment_names"]

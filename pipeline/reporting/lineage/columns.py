@@ -25,8 +25,8 @@ from pipeline.lake.tables import (
     VISITS,
     Table,
 )
-from pipeline.reporting.lineage.graph import Edge, Field, Graph
-from pipeline.reporting.lineage.sql_columns import edges_of
+from pipeline.reporting.lineage.graph import ColumnGraph, Edge, Field
+from pipeline.reporting.lineage.sql_columns import statement_edges
 
 _DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, CUSTOMER_ARCHIVES, CUSTOMER_VISITS)}
 _LINE_KIND = ("is_cancelled", "net_amount", "quantity")
@@ -41,14 +41,14 @@ DERIVED: Mapping[tuple[str, str], Sequence[str]] = {
 """Columns of clean tables that validation makes, from which raw ones; every other one is the raw column of its name."""
 
 
-def column_graph(company: Company) -> Graph:
+def column_graph(company: Company) -> ColumnGraph:
     """Return what every column from the sources of `company` to its features is calculated from."""
-    return Graph(_edges(company))
+    return ColumnGraph(_company_edges(company))
 
 
 def source_fields(company: Company) -> dict[Field, str]:
     """Return every column that a source of features may supply, with its meaning."""
-    raws = [company.table(raw) for table in _tables() if not _is_computed(table) for raw in _raws(company, table)]
+    raws = [company.table(raw) for table in _tables_behind_features() if not _is_computed(table) for raw in _raw_tables(company, table)]
     return {Field(raw.name, column.name): column.description for raw in raws for column in raw.columns}
 
 
@@ -59,35 +59,38 @@ def required_fields() -> set[Field]:
 
 def described_fields(company: Company) -> dict[Field, str]:
     """Return every declared column from the features back to the sources, with its meaning."""
-    tables = [company.table(table) for table in _tables()]
+    tables = [company.table(table) for table in _tables_behind_features()]
     inner = {Field(table.name, column.name): column.description for table in tables for column in table.columns}
     return inner | source_fields(company)
 
 
-def _edges(company: Company) -> Iterator[Edge]:
-    columns = {table.name: _columns(company.table(table)) for table in _tables()}
-    for table in _tables():
+def _company_edges(company: Company) -> Iterator[Edge]:
+    columns = {table.name: _columns_in_statements(company.table(table)) for table in _tables_behind_features()}
+    for table in _tables_behind_features():
         if _is_computed(table):
-            yield from edges_of(_query(company, table), table.name, columns)
+            query = statement(table.name)
+            if table.name == CUSTOMER_FEATURES.name:
+                query = with_attributes(query, CUSTOMER_FEATURES, company.table(table))
+            yield from statement_edges(query, table.name, columns)
         else:
-            yield from _of_clean_rows(company, table, columns[table.name])
+            yield from _edges_of_clean_rows(company, table, columns[table.name])
 
 
 @cache
-def _tables() -> tuple[Table, ...]:
+def _tables_behind_features() -> tuple[Table, ...]:
     """Return the tables that features are computed from, each before those that it reads, what is computed before clean rows."""
     inputs: dict[str, list[str]] = {}
     waiting = [CUSTOMER_FEATURES.name]
     while waiting:
         name = waiting.pop()
         if name not in inputs:
-            inputs[name] = sorted(_inputs(name) - {name})
+            inputs[name] = sorted(_tables_read(name) - {name})
             waiting += inputs[name]
     ordered = [_DECLARED[name] for name in reversed(list(TopologicalSorter(inputs).static_order()))]
     return tuple(sorted(ordered, key=lambda table: not _is_computed(table)))
 
 
-def _inputs(name: str) -> set[str]:
+def _tables_read(name: str) -> set[str]:
     if not _is_computed(_DECLARED[name]):
         return set()
     query = statement(name)
@@ -98,18 +101,13 @@ def _is_computed(table: Table) -> bool:
     return has_statement(table.name)
 
 
-def _query(company: Company, table: Table) -> exp.Query:
-    query = statement(table.name)
-    return with_attributes(query, CUSTOMER_FEATURES, company.table(table)) if table.name == CUSTOMER_FEATURES.name else query
-
-
-def _columns(table: Table) -> tuple[str, ...]:
+def _columns_in_statements(table: Table) -> tuple[str, ...]:
     """Return the columns that statements see: those of event days carry their day, and the night that knew it."""
     return tuple(column.name for column in table.stored_columns)
 
 
-def _of_clean_rows(company: Company, table: Table, columns: Sequence[str]) -> Iterator[Edge]:
-    for raw in _raws(company, table):
+def _edges_of_clean_rows(company: Company, table: Table, columns: Sequence[str]) -> Iterator[Edge]:
+    for raw in _raw_tables(company, table):
         given = company.table(raw).column_names
         for name in columns:
             for source in DERIVED.get((table.name, name), (name,)):
@@ -117,7 +115,7 @@ def _of_clean_rows(company: Company, table: Table, columns: Sequence[str]) -> It
                     yield Edge(Field(table.name, name), Field(raw.name, source), "value")
 
 
-def _raws(company: Company, table: Table) -> list[Table]:
+def _raw_tables(company: Company, table: Table) -> list[Table]:
     """Return the raw tables that clean rows come from: people also come from the prospects, where the company has them."""
     has_prospects = table.name == CUSTOMERS.name and company.source_file("prospects").is_file()
     return [SOURCE_TABLES[table.name], *([RAW_PROSPECTS] if has_prospects else [])]

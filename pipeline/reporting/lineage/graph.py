@@ -1,4 +1,8 @@
-"""Which column is calculated from which, as a graph that can be followed either way."""
+"""Which column is calculated from which, as a graph that can be followed either way.
+
+Two kinds of edges are kept apart: a column's value is calculated from others, or others only choose which rows count for it, such as
+`WHERE line_kind = 'order'`. Who removes a source column wants to know which of the two they break.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +32,11 @@ class Edge(NamedTuple):
     how: How
 
 
-class Graph:
+class ColumnGraph:
     """Every edge between the columns of some tables."""
 
     def __init__(self, edges: Iterable[Edge]) -> None:
+        # By whether the edge makes the value: a path of such edges alone makes the value too.
         self._up: dict[bool, dict[Field, set[Field]]] = {True: defaultdict(set), False: defaultdict(set)}
         self._down: dict[bool, dict[Field, set[Field]]] = {True: defaultdict(set), False: defaultdict(set)}
         self._copied: dict[Field, set[Field]] = defaultdict(set)
@@ -43,29 +48,29 @@ class Graph:
 
     def sources(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
         """Return what the values of `fields` are calculated from, at any depth, and what only chooses the rows that count for them."""
-        return _reached(self._up, fields)
+        return _reached_fields(self._up, fields)
 
-    def same(self, field: Field, table: str) -> list[Field]:
+    def copies_of(self, field: Field, table: str) -> list[Field]:
         """Return `field` and what it is a copy of, as far as that is a part of the statement of `table`."""
         sources = self._copied.get(field, set())
         if len(sources) != 1:
             return [field]
         (source,) = sources
-        return [field, *(self.same(source, table) if source.table.startswith(f"{table}/") else [])]
+        return [field, *(self.copies_of(source, table) if source.table.startswith(f"{table}/") else [])]
 
     def readers(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
         """Return what is calculated from the values of `fields`, at any depth, and what they only choose the rows for."""
-        return _reached(self._down, fields)
+        return _reached_fields(self._down, fields)
 
 
-def _reached(edges: Mapping[bool, Mapping[Field, set[Field]]], fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
+def _reached_fields(edges: Mapping[bool, Mapping[Field, set[Field]]], fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
     start = set(fields)
-    values = _closure([edges[True]], start)
-    everything = _closure(list(edges.values()), start)
+    values = _transitive_closure([edges[True]], start)
+    everything = _transitive_closure(list(edges.values()), start)
     return values - start, everything - values
 
 
-def _closure(edges: list[Mapping[Field, set[Field]]], start: set[Field]) -> set[Field]:
+def _transitive_closure(edges: list[Mapping[Field, set[Field]]], start: set[Field]) -> set[Field]:
     reached, waiting = set(start), list(start)
     while waiting:
         field = waiting.pop()

@@ -1,4 +1,9 @@
-"""Where a feature, a column, a scheme or a segment comes from, and what breaks where it goes."""
+"""Where a feature, a column, a scheme or a segment comes from, and what breaks where it goes.
+
+The way up is the graph of columns: rule > features > tables on the way > source columns. The way down is the same graph read the other
+way, then the schemes whose rules, evidence or clusters look at what was reached. `order_lines.net_amount`, say, makes `spend_amount`,
+which makes `m_score`, by which `rfm` decides.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,9 @@ from pipeline.definitions.schemes.references import SUFFIX
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_CONSENTS, SOURCE_TABLES
 from pipeline.reporting.lineage.columns import column_graph, described_fields, required_fields, source_fields
-from pipeline.reporting.lineage.graph import ROWS, Field, Graph
-from pipeline.reporting.lineage.source_queries import given_columns
-from pipeline.reporting.lineage.uses import Use, names_behind, names_in, scheme_names, uses
+from pipeline.reporting.lineage.graph import ROWS, ColumnGraph, Field
+from pipeline.reporting.lineage.source_queries import source_expressions
+from pipeline.reporting.lineage.uses import SchemeUse, names_behind, scheme_names, scheme_uses, segment_names
 from pipeline.spelling import did_you_mean
 
 
@@ -50,7 +55,7 @@ class Lineage:
     steps: tuple[tuple[str, tuple[str, ...]], ...]
     features: tuple[str, ...]
     chosen_features: tuple[str, ...]
-    uses: tuple[Use, ...]
+    uses: tuple[SchemeUse, ...]
 
     @property
     def is_required(self) -> bool:
@@ -63,32 +68,33 @@ class Lineage:
         return bool(self.fields) and not self.sources
 
 
-class Lineages:
+class CompanyLineage:
     """The lineage of everything that has a name in a company: columns, features, attributes, schemes and segments."""
 
     def __init__(self, company: Company, schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> None:
         self._company, self._schemes, self._clusters = company, schemes, cluster_schemes
-        self._graph: Graph = column_graph(company)
+        self._graph: ColumnGraph = column_graph(company)
         self._described = described_fields(company)
         self._sources = source_fields(company)
-        self._given = given_columns(company)
+        self._given = source_expressions(company)
         self._features = company.table(CUSTOMER_FEATURES).column_names
 
-    def of(self, name: str) -> Lineage:
+    def trace(self, name: str) -> Lineage:
         """Return the lineage of `name`; raises ConfigError with the nearest name where nothing is called so."""
         if name in self._features:
-            return self._of_fields(name, self._kind(name), [Field(CUSTOMER_FEATURES.name, name)])
-        fields = self._columns.get(_stored_name(name)) or self._columns.get(name)
+            kind = "feature" if name in CUSTOMER_FEATURES.column_names else "attribute"
+            return self._lineage_of_fields(name, kind, [Field(CUSTOMER_FEATURES.name, name)])
+        fields = self._columns_by_name.get(_raw_column_name(name)) or self._columns_by_name.get(name)
         if fields:
-            return self._of_fields(name, "source column" if set(fields) <= self._sources.keys() else "column", fields)
-        if name in self._deciding:
-            return self._of_scheme(name)
-        known = [*self._features, *self._columns, *self._deciding]
+            return self._lineage_of_fields(name, "source column" if set(fields) <= self._sources.keys() else "column", fields)
+        if name in self._names_deciding:
+            return self._lineage_of_scheme(name)
+        known = [*self._features, *self._columns_by_name, *self._names_deciding]
         todo = "Name a feature, an attribute, a column such as order_lines.net_amount, a scheme or a segment such as rfm.champions."
         raise ConfigError(f"nothing is called `{name}`{did_you_mean(name, known)}", where="--lineage", todo=todo)
 
     @cached_property
-    def _columns(self) -> Mapping[str, list[Field]]:
+    def _columns_by_name(self) -> Mapping[str, list[Field]]:
         """Every column by its own name, the sources' before others, and by table and name."""
         declared = dict.fromkeys((*self._sources, *self._described))
         named: dict[str, list[Field]] = {str(field): [field] for field in declared}
@@ -99,57 +105,55 @@ class Lineages:
         return named | bare
 
     @cached_property
-    def _deciding(self) -> Mapping[str, set[str]]:
+    def _names_deciding(self) -> Mapping[str, set[str]]:
         """What decides in every scheme and segment, by names such as `rfm`, `rfm.segment` and `rfm.champions`."""
         found = {name: set(scheme.columns) for scheme in self._clusters for name in (scheme.name, f"{scheme.name}{SUFFIX}")}
         for scheme in self._schemes:
-            found |= {f"{scheme.name}.{segment.id}": names_in(scheme, segment) for segment in scheme.segments}
+            found |= {f"{scheme.name}.{segment.id}": segment_names(scheme, segment) for segment in scheme.segments}
             found |= dict.fromkeys((scheme.name, f"{scheme.name}{SUFFIX}"), scheme_names(scheme))
         return found
 
-    def _kind(self, name: str) -> str:
-        return "feature" if name in CUSTOMER_FEATURES.column_names else "attribute"
-
-    def _of_fields(self, name: str, kind: str, fields: Sequence[Field]) -> Lineage:
-        values, rows = self._graph.readers(same for field in fields for same in self._graph.same(field, CUSTOMER_FEATURES.name))
+    def _lineage_of_fields(self, name: str, kind: str, fields: Sequence[Field]) -> Lineage:
+        values, rows = self._graph.readers(copy for field in fields for copy in self._graph.copies_of(field, CUSTOMER_FEATURES.name))
         changed = self._in_features([*fields, *values])
         return Lineage(
             name,
             kind,
             self._described.get(fields[0], ""),
             tuple(fields),
-            tuple(self._given_by(field) for field in fields),
-            *self._upwards(fields),
+            tuple(self._query_expression(field) for field in fields),
+            *self._sources_and_steps(fields),
             changed,
             self._in_features(rows),
-            uses(changed, self._schemes, self._clusters),
+            scheme_uses(changed, self._schemes, self._clusters),
         )
 
-    def _of_scheme(self, name: str) -> Lineage:
-        behind = names_behind(self._deciding[name], self._schemes, self._clusters)
+    def _lineage_of_scheme(self, name: str) -> Lineage:
+        behind = names_behind(self._names_deciding[name], self._schemes, self._clusters)
         features = self._in_features(Field(CUSTOMER_FEATURES.name, each) for each in behind)
         scheme = name.partition(".")[0]
         is_whole = name in (scheme, f"{scheme}{SUFFIX}")
         titles = {each.name: each.title for each in self._schemes} | {each.name: each.title for each in self._clusters}
         fields = [Field(CUSTOMER_FEATURES.name, feature) for feature in features]
-        dependents = uses([f"{scheme}{SUFFIX}"], self._schemes, ())
-        return Lineage(name, "scheme" if is_whole else "segment", titles[scheme], (), (), *self._upwards(fields), features, (), dependents)
+        kind = "scheme" if is_whole else "segment"
+        dependents = scheme_uses([f"{scheme}{SUFFIX}"], self._schemes, ())
+        return Lineage(name, kind, titles[scheme], (), (), *self._sources_and_steps(fields), features, (), dependents)
 
-    def _upwards(self, fields: Sequence[Field]) -> tuple[tuple[SourceColumn, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+    def _sources_and_steps(self, fields: Sequence[Field]) -> tuple[tuple[SourceColumn, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
         values, rows = self._graph.sources(fields)
         required = required_fields()
         found = [
-            SourceColumn(field, description, field in required, field in values, self._given_by(field))
+            SourceColumn(field, description, field in required, field in values, self._query_expression(field))
             for field, description in self._sources.items()
             if field in values or field in rows
         ]
-        return tuple(sorted(found, key=lambda source: not source.is_value)), tuple(self._steps(values))
+        return tuple(sorted(found, key=lambda source: not source.is_value)), tuple(self._tables_on_the_way(values))
 
-    def _given_by(self, field: Field) -> str | None:
+    def _query_expression(self, field: Field) -> str | None:
         given = self._given.get(field.table)
         return None if given is None else given.get(field.column, "")
 
-    def _steps(self, values: set[Field]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def _tables_on_the_way(self, values: set[Field]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the declared tables on the way, the sources last, with the columns that are read of each."""
         for table in dict.fromkeys(field.table for field in self._described):
             columns = tuple(field.column for field in self._described if field.table == table and field in values)
@@ -161,7 +165,7 @@ class Lineages:
         return tuple(name for name in self._features if name in names)
 
 
-def _stored_name(name: str) -> str:
+def _raw_column_name(name: str) -> str:
     """Return the name of the raw table's column for a column named by its source, such as `order_lines.net_amount`."""
     source, _, column = name.partition(".")
     tables = {name: table for name, table in SOURCE_TABLES.items() if table is not RAW_CONSENTS}

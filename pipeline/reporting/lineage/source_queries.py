@@ -14,18 +14,18 @@ from pipeline.definitions.fields import definition_in
 from pipeline.lake.tables import SOURCE_TABLES
 
 
-def given_columns(company: Company) -> dict[str, Mapping[str, str]]:
+def source_expressions(company: Company) -> dict[str, Mapping[str, str]]:
     """Return for every raw table whose query can be read the expression that gives each column, in the source's own words."""
     found: dict[str, Mapping[str, str]] = {}
     for source, table in SOURCE_TABLES.items():
         file = company.source_file(source)
-        columns = _expressions(file, company.source.dialect) if file.is_file() else None
+        columns = _query_expressions(file, company.source.dialect) if file.is_file() else None
         if columns is not None:
             found[table.name] = columns
     return found
 
 
-def _expressions(file: Path, dialect: str) -> dict[str, str] | None:
+def _query_expressions(file: Path, dialect: str) -> dict[str, str] | None:
     """Return the expressions by column; None where they cannot be told, as behind a star or in words that only the source knows."""
     try:
         query = sqlglot.parse_one(definition_in(file).text, read=dialect)

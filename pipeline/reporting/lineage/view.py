@@ -9,8 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.reporting.catalog import WAYS
-from pipeline.reporting.lineage import Lineage, Use
+from pipeline.reporting.lineage import Lineage, SchemeUse
+from pipeline.reporting.lineage.words import USE_WORDS
 
 
 def print_lineage(lineage: Lineage) -> None:
@@ -25,18 +25,18 @@ def render(lineage: Lineage) -> Iterator[RenderableType]:
     columns = ", ".join(str(field) for field in lineage.fields)
     yield Text.assemble((lineage.name, "bold"), f": {lineage.kind}", f" {columns}" if columns else "", "\n", lineage.description, "\n")
     if lineage.sources:
-        yield _steps(lineage)
-        yield _sources(lineage)
-        yield _named("These only choose which rows count", [str(source.field) for source in lineage.sources if not source.is_value])
+        yield _render_steps(lineage)
+        yield _render_sources(lineage)
+        yield _names_line("These only choose which rows count", [str(source.field) for source in lineage.sources if not source.is_value])
     if lineage.is_source:
-        yield _loss(lineage)
+        yield _render_loss(lineage)
     elif lineage.fields and lineage.features != (lineage.name,):
-        yield _named("Features that change with it", lineage.features)
-    yield _uses(lineage)
+        yield _names_line("Features that change with it", lineage.features)
+    yield _render_uses(lineage)
 
 
-def _steps(lineage: Lineage) -> Grid:
-    grid = _grid("Comes from", "Table", "Columns that are read")
+def _render_steps(lineage: Lineage) -> Grid:
+    grid = _titled_grid("Comes from", "Table", "Columns that are read")
     if not lineage.fields:
         grid.add_row("customer_features", ", ".join(lineage.features))
     for table, columns in lineage.steps:
@@ -44,59 +44,59 @@ def _steps(lineage: Lineage) -> Grid:
     return grid
 
 
-def _sources(lineage: Lineage) -> Grid:
-    grid = _grid("Columns of sources", "Column", "Needed", "Meaning")
+def _render_sources(lineage: Lineage) -> Grid:
+    grid = _titled_grid("Columns of sources", "Column", "Needed", "Meaning")
     for source in lineage.sources:
         if source.is_value:
             needed = "every night" if source.is_required else "optional"
-            grid.add_row(str(source.field), needed, Text.assemble(source.description, *_given(source.given_by)))
+            grid.add_row(str(source.field), needed, Text.assemble(source.description, *_expression_lines(source.given_by)))
     return grid
 
 
-def _given(expression: str | None) -> Iterator[tuple[str, str]]:
+def _expression_lines(expression: str | None) -> Iterator[tuple[str, str]]:
     if expression is not None:
         yield (f"\n= {expression}", "dim") if expression else ("\nThe company's query does not give it.", "yellow")
 
 
-def _loss(lineage: Lineage) -> Text:
+def _render_loss(lineage: Lineage) -> Text:
     loss = (
         Text("Without it no night can run: the last good one stays live.\n", style="red")
         if lineage.is_required
         else Text("It is optional: without it nights go on as if it were empty everywhere.\n", style="yellow")
     )
     for field, expression in zip(lineage.fields, lineage.given_by, strict=True):
-        for text, style in _given(expression):
+        for text, style in _expression_lines(expression):
             loss.append(f"{field} {text.strip()}\n", style=style)
-    loss.append_text(_named("Features that change with it", lineage.features))
+    loss.append_text(_names_line("Features that change with it", lineage.features))
     if lineage.chosen_features:
-        loss.append_text(_named("Features for which it chooses the rows that count", lineage.chosen_features))
+        loss.append_text(_names_line("Features for which it chooses the rows that count", lineage.chosen_features))
     return loss
 
 
-def _named(what: str, names: Sequence[str]) -> Text:
+def _names_line(what: str, names: Sequence[str]) -> Text:
     return Text.assemble((f"{what}: ", "bold"), ", ".join(names) or "none", "\n")
 
 
-def _uses(lineage: Lineage) -> RenderableType:
+def _render_uses(lineage: Lineage) -> RenderableType:
     what = "Schemes that refer to it" if not lineage.fields else "Schemes that break without it" if lineage.is_source else "Used by"
     if not lineage.uses:
-        return _named(what, ())
-    grid = _grid(what, "Scheme", "How", "Segments")
+        return _names_line(what, ())
+    grid = _titled_grid(what, "Scheme", "How", "Segments")
     for use in lineage.uses:
         grid.add_row(use.scheme, _ways(use), _segments(use))
     return grid
 
 
-def _ways(use: Use) -> str:
-    words = [f"{WAYS[way]} {', '.join(use.through)}" if way == "reference" else WAYS[way] for way in use.ways]
+def _ways(use: SchemeUse) -> str:
+    words = [f"{USE_WORDS[way]} {', '.join(use.through)}" if way == "reference" else USE_WORDS[way] for way in use.ways]
     return ", ".join(words)
 
 
-def _segments(use: Use) -> str:
+def _segments(use: SchemeUse) -> str:
     return ", ".join(use.segments) or ("-" if use.ways == ("evidence",) else "all")
 
 
-def _grid(title: str, *columns: str) -> Grid:
+def _titled_grid(title: str, *columns: str) -> Grid:
     grid = Grid(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, name in enumerate(columns):
         grid.add_column(name, overflow="fold", no_wrap=not place)

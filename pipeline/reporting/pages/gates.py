@@ -15,7 +15,7 @@ def gates_section(gates: Sequence[GateResult]) -> str:
     """Return the section of the page in HTML, the worst first; nothing where no gate was judged."""
     if not gates:
         return ""
-    rows = "".join(_row(gate) for gate in sorted(gates, key=lambda gate: list(STYLES).index(gate.state)))
+    rows = "".join(_gate_row(gate) for gate in sorted(gates, key=lambda gate: list(STYLES).index(gate.state)))
     return (
         '<section class="table"><h2>Gates</h2><p class="flow">What this night is beside the last good one.</p>'
         '<div class="scroll"><table><thead><tr><th class="status">Status</th><th>Gate</th><th>Of</th><th>What it saw</th></tr></thead>'
@@ -31,7 +31,7 @@ def gates_line(gates: Sequence[GateResult]) -> str:
     return f"Gates: {numbers}.{''.join(f' {line}.' for line in noted)}" if gates else ""
 
 
-def _row(gate: GateResult) -> str:
+def _gate_row(gate: GateResult) -> str:
     words = f"{gate.words}; overridden: {gate.reason}" if gate.reason else gate.words
     return (
         f'<tr><td><span class="badge {STYLES[gate.state]}">{gate.state}</span></td><td>{escape(gate.gate)}</td>'

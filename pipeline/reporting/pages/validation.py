@@ -27,7 +27,7 @@ SMALLEST_BAR, SMALLEST_PERCENT, TWO_DECIMALS_BELOW = 0.5, 0.01, 10  # percent
 TABLE_ORDER = ("raw_customers", "raw_prospects", "raw_order_lines", "customer_features", "customer_segments")
 
 
-class Status(Enum):
+class RuleStatus(Enum):
     """What a rule means for the night, worst first: (word, class)."""
 
     STOPS = ("stops the night", "stop")
@@ -37,7 +37,7 @@ class Status(Enum):
 
     @property
     def rank(self) -> int:
-        return list(Status).index(self)
+        return list(RuleStatus).index(self)
 
     @property
     def badge(self) -> str:
@@ -46,14 +46,14 @@ class Status(Enum):
 
 
 MEANINGS = {
-    Status.STOPS: "A critical rule broke. Nothing of this night was published.",
-    Status.SETS_ASIDE: "Rows that broke the rule stay out of the clean tables. The others went on.",
-    Status.WARNS: "Counted and shown. No row was changed.",
+    RuleStatus.STOPS: "A critical rule broke. Nothing of this night was published.",
+    RuleStatus.SETS_ASIDE: "Rows that broke the rule stay out of the clean tables. The others went on.",
+    RuleStatus.WARNS: "Counted and shown. No row was changed.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
+class TableSection:
     """One table's results, and how many of its rows were set aside for which rule first."""
 
     table: str
@@ -81,18 +81,18 @@ def validation_page(
     `results` are rows of VALIDATION_RESULTS; `rejected_by_rule` counts rows by (table, first rule broken); `gates` are
     what each gate said, none before they were judged.
     """
-    sections = _sections(results, rejected_by_rule)
+    sections = _table_sections(results, rejected_by_rule)
     title = f"Validation of {day:%A %d %B %Y}"
     return "".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n',
             f"<title>{escape(company_name)} · {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
-            f'<header><p class="company">{escape(company_name)}</p><h1>{title}</h1>{_verdict(sections, gates)}</header>\n',
+            f'<header><p class="company">{escape(company_name)}</p><h1>{title}</h1>{_verdict_html(sections, gates)}</header>\n',
             gates_section(gates),
-            _tiles(sections),
-            *map(_section, sections),
-            _footer(day),
+            _tiles_html(sections),
+            *map(_section_html, sections),
+            _footer_html(day),
             "</main>\n</body>\n</html>\n",
         )
     )
@@ -110,38 +110,40 @@ def write_validation_page(company: Company, lake: Lake, day: date, *, known: dat
     lake.write_text(addresses.validation_page(day, known), validation_page(company.name, day, verdict.results, rejected, gates))
 
 
-def status_of(result: Result) -> Status:
+def rule_status(result: Result) -> RuleStatus:
     """Return what one row of VALIDATION_RESULTS means for the night."""
     if not result["is_passed"]:
-        return Status.STOPS
+        return RuleStatus.STOPS
     if not result["failed_count"]:
-        return Status.HOLDS
-    return Status.SETS_ASIDE if result["rejects_rows"] else Status.WARNS
+        return RuleStatus.HOLDS
+    return RuleStatus.SETS_ASIDE if result["rejects_rows"] else RuleStatus.WARNS
 
 
-def _sections(results: Iterable[Result], rejected_by_rule: RejectedByRule) -> list[_Section]:
-    ordered = sorted(results, key=lambda row: (_place(row["source_table"]), status_of(row).rank, -row["failed_count"], row["rule"]))
+def _table_sections(results: Iterable[Result], rejected_by_rule: RejectedByRule) -> list[TableSection]:
+    places = {table: place for place, table in enumerate(TABLE_ORDER)}
+
+    def order(row: Result) -> tuple[object, ...]:
+        table = row["source_table"]
+        return places.get(table, len(places)), table, rule_status(row).rank, -row["failed_count"], row["rule"]
+
+    ordered = sorted(results, key=order)
     return [
-        _Section(table, list(rows), {rule: count for (of, rule), count in rejected_by_rule.items() if of == table})
+        TableSection(table, list(rows), {rule: count for (of, rule), count in rejected_by_rule.items() if of == table})
         for table, rows in groupby(ordered, key=lambda row: row["source_table"])
     ]
 
 
-def _place(table: str) -> tuple[int, str]:
-    return (TABLE_ORDER.index(table) if table in TABLE_ORDER else len(TABLE_ORDER), table)
+def _count_rules(sections: Iterable[TableSection], status: RuleStatus) -> int:
+    return sum(rule_status(row) is status for section in sections for row in section.results)
 
 
-def _count(sections: Iterable[_Section], status: Status) -> int:
-    return sum(status_of(row) is status for section in sections for row in section.results)
-
-
-def _verdict(sections: Sequence[_Section], gates: Sequence[GateResult]) -> str:
-    stops, warns = _count(sections, Status.STOPS), _count(sections, Status.WARNS)
+def _verdict_html(sections: Sequence[TableSection], gates: Sequence[GateResult]) -> str:
+    stops, warns = _count_rules(sections, RuleStatus.STOPS), _count_rules(sections, RuleStatus.WARNS)
     closed = sum(gate.state is State.CLOSED for gate in gates)
     if closed:
-        style, word, words = "stop", "Held back", f"{_plural(closed, 'gate')} closed; the last good publication stays live."
+        style, word, words = "stop", "Held back", f"{_counted_noun(closed, 'gate')} closed; the last good publication stays live."
     elif stops:
-        style, word, words = "stop", "Stopped", f"{_plural(stops, 'rule')} stopped the night; the last good publication stays live."
+        style, word, words = "stop", "Stopped", f"{_counted_noun(stops, 'rule')} stopped the night; the last good publication stays live."
     elif warns or any(section.set_aside for section in sections):
         style, word, words = "aside", "Passed, with remarks", "The night went on; see below what was set aside or looks odd."
     else:
@@ -149,41 +151,41 @@ def _verdict(sections: Sequence[_Section], gates: Sequence[GateResult]) -> str:
     return f'<p class="verdict {style}"><strong>{word}.</strong> {words}</p>'
 
 
-def _tiles(sections: Sequence[_Section]) -> str:
+def _tiles_html(sections: Sequence[TableSection]) -> str:
     checked = sum(section.checked for section in sections)
     divided = sum(section.checked for section in sections if section.can_reject)
     set_aside = sum(section.set_aside for section in sections)
     rules = sum(len(section.results) for section in sections)
     return (
         '<section class="tiles">'
-        f"{_tile('Rows checked', f'{checked:,}', _plural(len(sections), 'table'))}"
-        f"{_tile('Rows set aside', f'{set_aside:,}', f'{_share(set_aside, divided)} of source rows')}"
-        f"{_tile('Rules that hold', f'{_count(sections, Status.HOLDS):,}', f'of {rules:,}')}"
-        f"{_tile('Warnings', f'{_count(sections, Status.WARNS):,}', 'reported, nothing changed')}"
+        f"{_tile_html('Rows checked', f'{checked:,}', _counted_noun(len(sections), 'table'))}"
+        f"{_tile_html('Rows set aside', f'{set_aside:,}', f'{_share_text(set_aside, divided)} of source rows')}"
+        f"{_tile_html('Rules that hold', f'{_count_rules(sections, RuleStatus.HOLDS):,}', f'of {rules:,}')}"
+        f"{_tile_html('Warnings', f'{_count_rules(sections, RuleStatus.WARNS):,}', 'reported, nothing changed')}"
         "</section>\n"
     )
 
 
-def _tile(label: str, value: str, note: str) -> str:
+def _tile_html(label: str, value: str, note: str) -> str:
     return f'<div class="tile"><span>{label}</span><strong>{value}</strong><small>{note}</small></div>'
 
 
-def _section(section: _Section) -> str:
-    noted = [row for row in section.results if status_of(row) is not Status.HOLDS]
-    held = [row for row in section.results if status_of(row) is Status.HOLDS]
+def _section_html(section: TableSection) -> str:
+    noted = [row for row in section.results if rule_status(row) is not RuleStatus.HOLDS]
+    held = [row for row in section.results if rule_status(row) is RuleStatus.HOLDS]
     return (
-        f'<section class="table"><h2><code>{escape(section.table)}</code></h2>{_flow(section)}'
-        f"{_rules(noted, section) if noted else '<p class=quiet>Every rule holds for every row.</p>'}"
-        f"{_held(held)}</section>\n"
+        f'<section class="table"><h2><code>{escape(section.table)}</code></h2>{_flow_html(section)}'
+        f"{_rules_html(noted, section) if noted else '<p class=quiet>Every rule holds for every row.</p>'}"
+        f"{_held_rules_html(held)}</section>\n"
     )
 
 
-def _flow(section: _Section) -> str:
+def _flow_html(section: TableSection) -> str:
     """Return how many rows went on, with a bar of the share set aside."""
     if not section.set_aside:
         return f'<p class="flow"><b>{section.checked:,}</b> rows checked</p>'
     kept = section.checked - section.set_aside
-    share = _share(section.set_aside, section.checked)
+    share = _share_text(section.set_aside, section.checked)
     width = max(100 * section.set_aside / section.checked, SMALLEST_BAR)
     return (
         f'<p class="flow"><b>{section.checked:,}</b> rows checked · <b>{kept:,}</b> kept · '
@@ -192,34 +194,34 @@ def _flow(section: _Section) -> str:
     )
 
 
-def _rules(rows: Iterable[Result], section: _Section) -> str:
+def _rules_html(rows: Iterable[Result], section: TableSection) -> str:
     return (
         '<div class="scroll"><table><thead><tr><th class="status">Status</th><th>Rule</th>'
         '<th class="n">Broke it</th><th class="n">Share</th>'
         '<th class="n" title="A row is counted for the first rule that it broke">Set aside for it</th>'
-        f"</tr></thead><tbody>{''.join(_rule(row, section.rejected.get(row['rule'])) for row in rows)}</tbody></table></div>"
+        f"</tr></thead><tbody>{''.join(_rule_row(row, section.rejected.get(row['rule'])) for row in rows)}</tbody></table></div>"
     )
 
 
-def _rule(row: Result, set_aside: int | None) -> str:
+def _rule_row(row: Result, set_aside: int | None) -> str:
     is_about_table = row["rule"].startswith(WHOLE_TABLE)
     failed = "whole table" if is_about_table else f"{row['failed_count']:,}"
-    share = "" if is_about_table else _share(row["failed_count"], row["checked_count"])
+    share = "" if is_about_table else _share_text(row["failed_count"], row["checked_count"])
     return (
-        f"<tr><td>{status_of(row).badge}</td><td><code>{escape(row['rule'])}</code></td><td class=n>{failed}</td>"
+        f"<tr><td>{rule_status(row).badge}</td><td><code>{escape(row['rule'])}</code></td><td class=n>{failed}</td>"
         f"<td class=n>{share}</td><td class=n>{f'{set_aside:,}' if set_aside else ''}</td></tr>"
     )
 
 
-def _held(rows: Sequence[Result]) -> str:
+def _held_rules_html(rows: Sequence[Result]) -> str:
     if not rows:
         return ""
     names = "".join(f"<li><code>{escape(row['rule'])}</code></li>" for row in rows)
-    summary = f"{_plural(len(rows), 'rule')} {'holds' if len(rows) == 1 else 'hold'}"
+    summary = f"{_counted_noun(len(rows), 'rule')} {'holds' if len(rows) == 1 else 'hold'}"
     return f'<details><summary>{summary}</summary><ul class="rules">{names}</ul></details>'
 
 
-def _footer(day: date) -> str:
+def _footer_html(day: date) -> str:
     return (
         f"<footer><p>Rows set aside wait in <code>tables/rejected_rows/day={day}</code> with every rule they broke; these counts are in "
         f"<code>tables/validation_results/day={day}</code>. Rules live in <code>expectations/&lt;table&gt;.json</code>; "
@@ -228,7 +230,7 @@ def _footer(day: date) -> str:
     )
 
 
-def _share(part: int, whole: int) -> str:
+def _share_text(part: int, whole: int) -> str:
     if not whole:
         return "0 %"
     percent = 100 * part / whole
@@ -237,5 +239,5 @@ def _share(part: int, whole: int) -> str:
     return f"{percent:.2f} %" if percent < TWO_DECIMALS_BELOW else f"{percent:.1f} %"
 
 
-def _plural(count: int, noun: str) -> str:
+def _counted_noun(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -12,7 +12,7 @@ from pipeline.segmentation.profiles import strategy_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class DefinitionChanges:
     """Schemes by what an edit does to them; `downstream` names for each scheme those it changes only by being referred to."""
 
     decided_otherwise: tuple[str, ...]
@@ -27,19 +27,21 @@ class Changes:
         return not (self.decided_otherwise or self.added or self.removed or self.worded_otherwise)
 
 
-def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> Changes:
+def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> DefinitionChanges:
     """Return how `after` differs from `before`, by what their trees mean: layout, comments and brackets make no difference."""
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
     both = sorted(old.keys() & new.keys())
     edited = [name for name in both if not _is_same(name, old, new)]
-    decided = tuple(name for name in edited if _decision(old[name], old) != _decision(new[name], new))
-    worded = tuple(name for name in edited if name not in decided and _words(old[name]) != _words(new[name]))
-    return Changes(
+    # What a scheme decides is its statement: whoever only reorders brackets or comments moves nobody.
+    digests = {name: [digest(membership_statement(each[name], each)) for each in (old, new)] for name in edited}
+    decided = tuple(name for name in edited if digests[name][0] != digests[name][1])
+    worded = tuple(name for name in edited if name not in decided and _published_words(old[name]) != _published_words(new[name]))
+    return DefinitionChanges(
         decided_otherwise=decided,
         added=tuple(sorted(new.keys() - old.keys())),
         removed=tuple(sorted(old.keys() - new.keys())),
         worded_otherwise=worded,
-        downstream={name: _downstream(name, decided, new) for name in decided},
+        downstream={name: tuple(other for other in decided if name in new[other].references) for name in decided},
     )
 
 
@@ -49,11 +51,7 @@ def _is_same(name: str, old: Mapping[str, Scheme], new: Mapping[str, Scheme]) ->
     return [replace(scheme, file=Path()) for scheme in before] == [replace(scheme, file=Path()) for scheme in after]
 
 
-def _decision(scheme: Scheme, by_name: Mapping[str, Scheme]) -> str:
-    return digest(membership_statement(scheme, by_name))
-
-
-def _words(scheme: Scheme) -> tuple[object, ...]:
+def _published_words(scheme: Scheme) -> tuple[object, ...]:
     """Return what people read of a scheme: titles in their order, descriptions, strategy cards in every language."""
     named = [(scheme.name, segment.id, segment.title) for segment in scheme.segments]
     cards = strategy_rows([scheme], [*named, (scheme.name, "", "")], "").to_pylist()
@@ -61,7 +59,3 @@ def _words(scheme: Scheme) -> tuple[object, ...]:
         (s.id, s.title, s.description, *(sorted(said.items()) for said in (s.titles, s.descriptions, s.crosswalk))) for s in scheme.segments
     ]
     return scheme.title, sorted(scheme.titles.items()), scheme.level, scheme.question, sorted(scheme.questions.items()), texts, cards
-
-
-def _downstream(name: str, decided: Sequence[str], schemes: Mapping[str, Scheme]) -> tuple[str, ...]:
-    return tuple(other for other in decided if name in schemes[other].references)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.reporting.plan.plan import Plan
+from pipeline.reporting.plan.plan import SegmentPlan
 
 
-def to_json(plan: Plan) -> str:
+def to_json(plan: SegmentPlan) -> str:
     """Return the plan as JSON; amounts are exact, as text."""
-    schemes = [{**_values(asdict(scheme)), "flows": [_values(asdict(flow)) for flow in scheme.flows]} for scheme in plan.schemes]
+    schemes = [{**_json_values(asdict(scheme)), "flows": [_json_values(asdict(flow)) for flow in scheme.flows]} for scheme in plan.schemes]
     content = {
         "plan_id": plan.plan_id,
         "day": plan.day.isoformat(),
@@ -27,5 +27,5 @@ def to_json(plan: Plan) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def _values(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _json_values(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(value) if name == "spend_amount" else value for name, value in facts.items()}

@@ -40,32 +40,40 @@ from pipeline.models.clusters import (
     to_json,
 )
 from pipeline.models.refits.model_store import model_at, models_of_night
-from pipeline.reporting.plan.changes import Changes
+from pipeline.reporting.plan.changes import DefinitionChanges
 from pipeline.reporting.plan.moves import planned_moves
-from pipeline.reporting.plan.plan import Plan, SchemePlan, flow_of, live_night, movers, plan_id_of, scheme_plan
+from pipeline.reporting.plan.plan import SchemePlan, SegmentPlan, live_night, plan_identity, sample_movers, scheme_plan, segment_flow
 
 
-def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = MEMORY_LIMIT) -> Plan:
+def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = MEMORY_LIMIT) -> SegmentPlan:
     """Return what the live night would be by the model in the file `path`.
 
     Raises DataError where nothing is live or the file holds no model, ConfigError where it is of no scheme of the company.
     """
     model, (live, facts) = model_at(path), live_night(lake)
-    scheme = _scheme(company, model, path)
+    scheme = _scheme_of_model(company, model, path)
     valid = company_valid(lake, company, live.day)
-    by_name = _by_model(lake, valid, live.day, model)
+    by_name = _schemes_by_model(lake, valid, live.day, model)
     query = assignment_statement(scheme, model)
-    told = facts.get("schemes", {})
-    looking = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
-    changed = {name: each for name, each in looking.items() if told.get(name) != digest(each)}
+    live_digests = facts.get("schemes", {})
+    dependent = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
+    changed = {name: each for name, each in dependent.items() if live_digests.get(name) != digest(each)}
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        found = _flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
+        found = _planned_flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
     downstream = tuple(sorted(changed))
-    return Plan(
-        plan_id=plan_id_of(live.publication_id, sha256(to_json(model).encode()).hexdigest()),
+    is_new, is_same = scheme.name not in live_digests, live_digests.get(scheme.name) == digest(query)
+    changes = DefinitionChanges(
+        decided_otherwise=(*(() if is_new or is_same else (scheme.name,)), *downstream),
+        added=(scheme.name,) if is_new else (),
+        removed=(),
+        worded_otherwise=(),
+        downstream={scheme.name: downstream},
+    )
+    return SegmentPlan(
+        plan_id=plan_identity(live.publication_id, sha256(to_json(model).encode()).hexdigest()),
         day=live.day,
         publication_id=live.publication_id,
-        changes=_changes(scheme, downstream, is_new=scheme.name not in told, is_same=told.get(scheme.name) == digest(query)),
+        changes=changes,
         schemes=(
             _scheme_plan(scheme, model, found, downstream),
             *(scheme_plan(by_name[name], by_name[name], found, ()) for name in downstream),
@@ -76,7 +84,7 @@ def plan_of_model(company: Company, lake: Lake, path: Path, *, memory_limit: str
     )
 
 
-def _by_model(lake: Lake, company: Company, night: date, model: ClusterModel) -> Mapping[str, Scheme]:
+def _schemes_by_model(lake: Lake, company: Company, night: date, model: ClusterModel) -> Mapping[str, Scheme]:
     """Return the schemes by name, with the clusters that they look at as `model`, and the others that the night went by, assign them."""
     schemes = load_schemes(company).schemes
     stored = models_of_night(lake, company, night, clusters_looked_at(schemes))
@@ -84,7 +92,7 @@ def _by_model(lake: Lake, company: Company, night: date, model: ClusterModel) ->
     return {scheme.name: scheme for scheme in with_assignments(schemes, assignments(models))}
 
 
-def _flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:
+def _planned_flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:
     """Return the rows of planned_moves for the schemes whose statements are `planned`."""
     named = {column.name for query in planned.values() for column in query.find_all(exp.Column)}
     held = tuple(column for column in features.columns if column.name in {"customer_id", "spend_amount", *named})
@@ -100,17 +108,12 @@ def _with_spend(memberships: exp.Query) -> exp.Select:
     return rows.join(features, on="features.customer_id = assigned.customer_id")
 
 
-def _scheme(company: Company, model: ClusterModel, path: Path) -> ClusterScheme:
+def _scheme_of_model(company: Company, model: ClusterModel, path: Path) -> ClusterScheme:
     schemes = {scheme.name: scheme for scheme in load_cluster_schemes(company)}
     if model.scheme not in schemes:
         what = f"the model is of the scheme `{model.scheme}`, which this company does not have"
         raise ConfigError(what, where=str(path), todo=f"Name a model of {', '.join(schemes) or 'a scheme that you define'}.")
     return schemes[model.scheme]
-
-
-def _changes(scheme: ClusterScheme, downstream: tuple[str, ...], *, is_new: bool, is_same: bool) -> Changes:
-    names = (scheme.name,)
-    return Changes((*(() if is_new or is_same else names), *downstream), names if is_new else (), (), (), {scheme.name: downstream})
 
 
 def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, found: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
@@ -121,7 +124,7 @@ def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, found: Sequence[Map
         scheme=scheme.name,
         title=scheme.title,
         segments=tuple(dict.fromkeys((*titles, *met))),
-        flows=tuple(flow_of(row) for row in rows),
-        sample=movers(rows, lambda segment: f"nearest to `{titles.get(segment, UNCLUSTERED)}`"),
+        flows=tuple(segment_flow(row) for row in rows),
+        sample=sample_movers(rows, lambda segment: f"nearest to `{titles.get(segment, UNCLUSTERED)}`"),
         downstream=downstream,
     )

@@ -33,12 +33,12 @@ class LiveTables:
     memberships: Path
     facts: Mapping[str, Any]
 
-    def is_told_by(self, name: str, schemes: Schemes) -> bool:
+    def is_computed_by(self, name: str, schemes: Schemes) -> bool:
         """Return whether the night's features, decided on by the scheme `name` of `schemes`, give what it stored of the scheme."""
         if self.facts.get("features") != content_digest(self.features) or name not in schemes:
             return False
-        told: str | None = self.facts["schemes"].get(name)
-        return told == digest(membership_statement(schemes[name], schemes))
+        stored: str | None = self.facts["schemes"].get(name)
+        return stored == digest(membership_statement(schemes[name], schemes))
 
 
 def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before: Schemes, after: Schemes) -> list[dict[str, Any]]:
@@ -46,13 +46,14 @@ def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before
 
     It reads the registered table customer_features.
     """
-    known = [name for name in names if name in after and live.is_told_by(name, before)]
+    # Of these both sides come from one look at the features; of the others what is stored is read beside what would be.
+    known = [name for name in names if name in after and live.is_computed_by(name, before)]
     others = [name for name in names if name not in known]
     parts = [beside_statement((before[name], before), (after[name], after)) for name in known]
     if others:
         engine.register(CUSTOMER_SEGMENTS, [live.memberships])
-        parts.append(_beside_live(engine, others, _planned(others, after)).copy())
-    return _counted(engine, union_all(parts))
+        parts.append(_beside_live(engine, others, _planned_memberships(others, after)).copy())
+    return _count_moves(engine, union_all(parts))
 
 
 def planned_moves(engine: Engine, names: Iterable[str], planned: exp.Query) -> list[dict[str, Any]]:
@@ -60,10 +61,10 @@ def planned_moves(engine: Engine, names: Iterable[str], planned: exp.Query) -> l
 
     It reads the registered table customer_segments.
     """
-    return _counted(engine, _beside_live(engine, names, planned))
+    return _count_moves(engine, _beside_live(engine, names, planned))
 
 
-def _counted(engine: Engine, customers: exp.Query) -> list[dict[str, Any]]:
+def _count_moves(engine: Engine, customers: exp.Query) -> list[dict[str, Any]]:
     engine.define(CUSTOMERS, customers)
     rows: list[dict[str, Any]] = engine.run(statement("planned_moves"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
     return rows
@@ -75,7 +76,7 @@ def _beside_live(engine: Engine, names: Iterable[str], planned: exp.Query) -> ex
     return statement("beside_live")
 
 
-def _planned(names: Iterable[str], by_name: Schemes) -> exp.Query:
+def _planned_memberships(names: Iterable[str], by_name: Schemes) -> exp.Query:
     """Return who would be where, with the window's spend: every customer once for each of the schemes, in no segment of a removed one."""
     found = (
         membership_statement(by_name[name], by_name).select("spend_amount") if name in by_name else _in_no_segment(name) for name in names

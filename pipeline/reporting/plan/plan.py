@@ -27,13 +27,13 @@ from pipeline.lake.parquet import content_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, published_manifest
-from pipeline.reporting.plan.changes import Changes, changes_between
+from pipeline.reporting.plan.changes import DefinitionChanges, changes_between
 from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
 from pipeline.segmentation.memberships import with_clusters_now
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class SegmentFlow:
     """How many customers go from one segment to another, or stay, and the window's spend they bring; None is no segment."""
 
     from_segment: str | None
@@ -65,18 +65,18 @@ class SchemePlan:
     scheme: str
     title: str
     segments: tuple[str, ...]
-    flows: tuple[Flow, ...]
+    flows: tuple[SegmentFlow, ...]
     sample: tuple[Mover, ...]
     downstream: tuple[str, ...]
 
     @property
-    def moves(self) -> tuple[Flow, ...]:
+    def moves(self) -> tuple[SegmentFlow, ...]:
         """Return the flows from one segment to another."""
         return tuple(flow for flow in self.flows if flow.is_move)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SegmentPlan:
     """What the definitions as they are now would change in the live night; `plan_id` names exactly that.
 
     `unmet` are segments of the planned schemes that no proof shows to be possible, and that no customer of the live night would be in;
@@ -86,7 +86,7 @@ class Plan:
     plan_id: str
     day: date
     publication_id: str
-    changes: Changes
+    changes: DefinitionChanges
     schemes: tuple[SchemePlan, ...]
     settings_changed: tuple[str, ...]
     unmet: tuple[Unmet, ...]
@@ -98,7 +98,7 @@ class Plan:
         return sum(flow.write_count for scheme in self.schemes for flow in scheme.flows)
 
 
-def plan_of(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMIT) -> Plan:
+def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMIT) -> SegmentPlan:
     """Return the plan for `company` as its files are now, over the customers of the live night.
 
     Raises DataError where nothing is live or the live night was computed again without being published, ConfigError for a wrong file.
@@ -106,30 +106,30 @@ def plan_of(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMIT) -
     live, facts = live_night(lake)
     valid = company_valid(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
-    now = _seen_from(company, features)
+    now = _with_live_attributes(company, features)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        engine.register(_held(now, _seen_from(valid, features)), [features])
+        engine.register(_features_of_both(now, _with_live_attributes(valid, features)), [features])
         before = with_clusters_of(lake, valid, live.day, load_schemes(valid).schemes)
         after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
         changes = changes_between(before, after)
         schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
-    return Plan(
-        plan_id=plan_id_of(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
+    return SegmentPlan(
+        plan_id=plan_identity(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
         day=live.day,
         publication_id=live.publication_id,
         changes=changes,
         schemes=schemes,
         settings_changed=_settings_changed(valid, company),
-        unmet=_unmet(after, schemes),
+        unmet=_unmet_segments(after, schemes),
     )
 
 
-def plan_id_of(*identity: str) -> str:
+def plan_identity(*identity: str) -> str:
     """Return the name of the plan that these digests make up."""
     return sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
 
-def _unmet(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[Unmet, ...]:
+def _unmet_segments(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[Unmet, ...]:
     """Return the segments of the planned schemes that only customers can prove to be possible, and none would."""
     planned = {plan.scheme for plan in plans}
     counts = {(plan.scheme, segment): 0 for plan in plans for segment in plan.segments}
@@ -148,23 +148,24 @@ def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
     live = current_publication(lake)
     if live is None:
         raise DataError("nothing is published yet, so nobody can move", where=lake.where(), todo="Run a night first: segments run.")
-    told = published_manifest(lake, live.publication_id)["schemes"]
+    published = published_manifest(lake, live.publication_id)["schemes"]
     computed = lake.path(CUSTOMER_SEGMENTS, day=live.day)
     facts = lake.manifest(computed)
-    if facts.get("schemes") != told:
+    # A night that was computed again and refused left other memberships in the lake than those that readers see.
+    if facts.get("schemes") != published:
         what = f"{live.day} was segmented anew since it was published, so its segments are not those that are live"
         todo = f"See why it is held back (segments status), or run it: segments run --day {live.day}."
         raise DataError(what, where=str(computed), todo=todo)
     return live, facts
 
 
-def _seen_from(company: Company, features: Path) -> Company:
+def _with_live_attributes(company: Company, features: Path) -> Company:
     """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
     names = set(pq.read_schema(features).names)
     return replace(company, attributes=tuple(a for a in company.attributes if a.column.name in names))
 
 
-def _held(now: Company, before: Company) -> Table:
+def _features_of_both(now: Company, before: Company) -> Table:
     """Return the features of the live night that either version of the definitions may look at."""
     table = now.table(CUSTOMER_FEATURES)
     gone = [column for column in before.table(CUSTOMER_FEATURES).columns if column.name not in table.column_names]
@@ -178,7 +179,7 @@ def _settings_changed(before: Company, after: Company) -> tuple[str, ...]:
 
 
 def _scheme_plans(
-    engine: Engine, live: LiveTables, changes: Changes, before: Sequence[Scheme], after: Sequence[Scheme]
+    engine: Engine, live: LiveTables, changes: DefinitionChanges, before: Sequence[Scheme], after: Sequence[Scheme]
 ) -> tuple[SchemePlan, ...]:
     names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
     if not names:
@@ -196,15 +197,15 @@ def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[
         scheme=scheme.name,
         title=scheme.title,
         segments=_segment_ids(old, new, rows),
-        flows=tuple(flow_of(row) for row in rows),
-        sample=movers(rows, partial(_reason, new)) if new and old else (),
+        flows=tuple(segment_flow(row) for row in rows),
+        sample=sample_movers(rows, partial(_reason_to_enter, new)) if new and old else (),
         downstream=downstream,
     )
 
 
-def flow_of(row: Mapping[str, Any]) -> Flow:
+def segment_flow(row: Mapping[str, Any]) -> SegmentFlow:
     """Return the flow that a row of planned_moves tells of."""
-    return Flow(**{name: value for name, value in row.items() if name not in ("scheme", "customer_ids")})
+    return SegmentFlow(**{name: value for name, value in row.items() if name not in ("scheme", "customer_ids")})
 
 
 def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -214,7 +215,7 @@ def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[
     return tuple(dict.fromkeys((*defined, *met)))
 
 
-def movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str], str]) -> tuple[Mover, ...]:
+def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str], str]) -> tuple[Mover, ...]:
     """Return the first customers by id who go from one segment to another; `reason` says what takes them into a segment."""
     moves = [row for row in rows if row["from_segment"] and row["to_segment"] and row["from_segment"] != row["to_segment"]]
     found = [
@@ -223,7 +224,7 @@ def movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str], str]) -> t
     return tuple(sorted(found, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
 
 
-def _reason(scheme: Scheme, name: str) -> str:
+def _reason_to_enter(scheme: Scheme, name: str) -> str:
     segment = next((segment for segment in scheme.segments if segment.id == name), None)
     if segment and segment.signals:
         return f"{segment.signals.needed} of: {'; '.join(segment.signals.texts)}"

@@ -8,17 +8,17 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.reporting.plan.plan import Flow, Plan, SchemePlan
+from pipeline.reporting.plan.plan import SchemePlan, SegmentFlow, SegmentPlan
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: SegmentPlan) -> None:
     """Print the plan."""
     console = Console(highlight=False)
     for part in render(plan):
         console.print(part)
 
 
-def render(plan: Plan) -> Iterator[RenderableType]:
+def render(plan: SegmentPlan) -> Iterator[RenderableType]:
     """Yield what to print, the whole before its parts."""
     yield Text.assemble(("Plan ", "bold"), (plan.plan_id, "bold cyan"), f" over the customers of {plan.day} ({plan.publication_id})")
     for name in plan.settings_changed:
@@ -32,11 +32,11 @@ def render(plan: Plan) -> Iterator[RenderableType]:
             yield Text(f"{what}: {', '.join(names)}")
     for scheme in plan.schemes:
         yield Text()
-        yield _segments(scheme)
+        yield _segment_grid(scheme)
         if scheme.moves:
-            yield _moves(scheme)
+            yield _move_grid(scheme)
         if scheme.sample:
-            yield _sample(scheme)
+            yield _sample_grid(scheme)
         if scheme.downstream:
             yield Text(f"Changes with it: {', '.join(scheme.downstream)}", style="yellow")
     yield Text()
@@ -45,7 +45,7 @@ def render(plan: Plan) -> Iterator[RenderableType]:
     yield Text(f"To make it so: {plan.applied_by or f'segments apply {plan.plan_id}'}", style="dim")
 
 
-def _segments(scheme: SchemePlan) -> Grid:
+def _segment_grid(scheme: SchemePlan) -> Grid:
     grid = Grid(
         title=Text.assemble((scheme.title, "bold"), f"  {scheme.scheme}"), title_justify="left", title_style="", box=None, pad_edge=False
     )
@@ -53,15 +53,15 @@ def _segments(scheme: SchemePlan) -> Grid:
     for name in ("Now", "Entering", "Leaving", "Then", "Spend moved"):
         grid.add_column(name, justify="right", no_wrap=True)
     for segment in scheme.segments:
-        grid.add_row(segment, *_counts(scheme, segment))
+        grid.add_row(segment, *_count_cells(scheme, segment))
     return grid
 
 
-def _counts(scheme: SchemePlan, segment: str) -> Iterator[RenderableType]:
+def _count_cells(scheme: SchemePlan, segment: str) -> Iterator[RenderableType]:
     entering = [flow for flow in scheme.moves if flow.to_segment == segment]
     leaving = [flow for flow in scheme.moves if flow.from_segment == segment]
-    now = _customers([flow for flow in scheme.flows if flow.from_segment == segment])
-    came, went = _customers(entering), _customers(leaving)
+    now = _customer_total([flow for flow in scheme.flows if flow.from_segment == segment])
+    came, went = _customer_total(entering), _customer_total(leaving)
     moved = sum(flow.spend_amount for flow in entering) - sum(flow.spend_amount for flow in leaving)
     yield f"{now:,}"
     yield Text(f"+{came:,}" if came else "-", style="green" if came else "dim")
@@ -70,11 +70,11 @@ def _counts(scheme: SchemePlan, segment: str) -> Iterator[RenderableType]:
     yield f"{moved:+,.2f}" if moved else "-"
 
 
-def _customers(flows: list[Flow]) -> int:
+def _customer_total(flows: list[SegmentFlow]) -> int:
     return sum(flow.customer_count for flow in flows)
 
 
-def _moves(scheme: SchemePlan) -> Grid:
+def _move_grid(scheme: SchemePlan) -> Grid:
     grid = Grid(box=None, pad_edge=False)
     for name in ("From", "", "To"):
         grid.add_column(name)
@@ -87,7 +87,7 @@ def _moves(scheme: SchemePlan) -> Grid:
     return grid
 
 
-def _sample(scheme: SchemePlan) -> Grid:
+def _sample_grid(scheme: SchemePlan) -> Grid:
     grid = Grid(box=None, pad_edge=False)
     for name in ("Customer", "From", "To", "Because"):
         grid.add_column(name, overflow="fold")

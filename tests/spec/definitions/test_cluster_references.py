@@ -27,8 +27,8 @@ from pipeline.operations.deployment import Deployment
 from pipeline.reporting.explain import CustomerClustering, SchemeExplanation
 from pipeline.reporting.explain.customer import explain_customer
 from pipeline.reporting.lineage.company_lineage import lineage_of
-from pipeline.reporting.plan.model_plan import plan_of_model
-from pipeline.reporting.plan.plan import Plan, plan_of
+from pipeline.reporting.plan.model_plan import plan_model
+from pipeline.reporting.plan.plan import SegmentPlan, plan_change
 
 NIGHT, NEXT, LAST = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3)
 NAME = "behaviour_clusters"
@@ -123,7 +123,7 @@ def moves(root: Path, scheme: str, day: date) -> dict[str, tuple[str, str, str]]
     return {row["customer_id"]: (row["from_segment"], row["to_segment"], row["reason"]) for row in rows if row["scheme"] == scheme}
 
 
-def planned(plan: Plan, scheme: str) -> dict[tuple[str | None, str | None], int]:
+def planned(plan: SegmentPlan, scheme: str) -> dict[tuple[str | None, str | None], int]:
     [found] = [each for each in plan.schemes if each.scheme == scheme]
     return {(flow.from_segment, flow.to_segment): flow.customer_count for flow in found.flows}
 
@@ -160,7 +160,7 @@ def test_where_nobody_could_be_clustered_everybody_is_unclustered_to_rules_too(t
     night(tmp_path, NIGHT)
     assert set(memberships(tmp_path, "care").values()) == {"rest"}
     assert set(memberships(tmp_path, "outside").values()) == {"call"}
-    assert plan_of(load_company(tmp_path / "shop"), Lake(tmp_path / "lake")).changes.is_nothing
+    assert plan_change(load_company(tmp_path / "shop"), Lake(tmp_path / "lake")).changes.is_nothing
 
 
 def test_a_refit_moves_customers_of_every_scheme_that_looks_at_the_clusters(place: Path) -> None:
@@ -197,9 +197,9 @@ def test_who_comes_into_another_cluster_by_age_is_moved_by_age(place: Path) -> N
 
 def test_a_plan_of_a_rule_that_looks_at_clusters_is_what_applying_it_does(place: Path) -> None:
     before = {scheme: memberships(place, scheme) for scheme in ("care", "through")}
-    assert plan_of(load_company(place / "shop"), Lake(place / "lake")).changes.is_nothing
+    assert plan_change(load_company(place / "shop"), Lake(place / "lake")).changes.is_nothing
     write(place, care=f"{NAME}.segment IN ('cluster_2', 'unclustered')")
-    plan = plan_of(load_company(place / "shop"), Lake(place / "lake"))
+    plan = plan_change(load_company(place / "shop"), Lake(place / "lake"))
     assert plan.changes.decided_otherwise == ("care", "through")
     apply_plan(Deployment.of(place / "shop", place / "lake"), plan.plan_id)
     for scheme, stored in before.items():
@@ -209,7 +209,7 @@ def test_a_plan_of_a_rule_that_looks_at_clusters_is_what_applying_it_does(place:
 def test_a_plan_of_a_model_tells_whom_it_moves_in_the_schemes_that_look_at_its_clusters(place: Path) -> None:
     candidate = place / "candidate.json"
     candidate.write_text(to_json(REFITTED), "utf-8")
-    plan = plan_of_model(load_company(place / "shop"), Lake(place / "lake"), candidate)
+    plan = plan_model(load_company(place / "shop"), Lake(place / "lake"), candidate)
     assert plan.changes.decided_otherwise == (NAME, *LOOKING)
     assert plan.schemes[0].downstream == LOOKING
     before = {scheme: memberships(place, scheme) for scheme in (NAME, *LOOKING)}
@@ -222,7 +222,7 @@ def test_a_plan_of_a_model_tells_whom_it_moves_in_the_schemes_that_look_at_its_c
 
 
 def test_a_plan_of_the_current_model_changes_nothing_downstream(live: Path) -> None:
-    plan = plan_of_model(load_company(live / "shop"), Lake(live / "lake"), live / "lake" / "models" / NAME / f"{NIGHT}.json")
+    plan = plan_model(load_company(live / "shop"), Lake(live / "lake"), live / "lake" / "models" / NAME / f"{NIGHT}.json")
     assert plan.changes.is_nothing
     assert [each.scheme for each in plan.schemes] == [NAME]
 

@@ -36,7 +36,7 @@ from pipeline.models.refits.model_store import current_model, model_at, next_nig
 from pipeline.models.refits.promotion import Consent, promote, store_refit
 from pipeline.models.refits.verdict import Backtest, Measures, Verdict, normalised_gini, verdict
 from pipeline.models.sample import sampled_customers
-from pipeline.reporting.plan.model_plan import plan_of_model
+from pipeline.reporting.plan.model_plan import plan_model
 
 DAY = date(2024, 3, 31)
 MONTH = timedelta(days=30)
@@ -385,7 +385,7 @@ def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(town: To
     live = segment_night(lake, company, LATER)
     make_live(lake, LATER)
     folder = store_refit(lake, refit_night(lake, company, LATER))
-    plan = plan_of_model(company, lake, folder / "candidate.json")
+    plan = plan_model(company, lake, folder / "candidate.json")
     moved = [customer for customer, cluster in sorted(live.items()) if customer >= "c00600"]
     assert sum(flow.customer_count for flow in plan.schemes[0].moves) == len(moved) == 150
     assert [mover.customer_id for mover in plan.schemes[0].sample] == moved[:20]
@@ -393,7 +393,7 @@ def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(town: To
     assert plan.changes.decided_otherwise == (NAME,)
     assert len(list((lake.root / "models" / NAME).iterdir())) == 1
     [current] = (lake.root / "models" / NAME).iterdir()
-    assert plan_of_model(company, lake, current).changes.is_nothing
+    assert plan_model(company, lake, current).changes.is_nothing
 
 
 def test_a_damaged_candidate_or_judgement_changes_nothing(town: Town) -> None:

@@ -24,7 +24,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_M
 from pipeline.operations.apply import apply_plan
 from pipeline.operations.deployment import Deployment
 from pipeline.reporting.plan.moves import LiveTables, moves_between
-from pipeline.reporting.plan.plan import Plan, live_night, plan_of
+from pipeline.reporting.plan.plan import SegmentPlan, live_night, plan_change
 
 NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
 ORDERS = [f"o{n}-{k},1,c{n},2024-02-{1 + 2 * n + k:02} 10:00:00,1,{10 * n + k}.25,a" for n in range(8) for k in range(n % 4)]
@@ -87,8 +87,8 @@ def write(root: Path, name: str, text: str) -> None:
     (root / "shop" / "segments" / f"{name}.toml").write_text(text, "utf-8")
 
 
-def plan(root: Path) -> Plan:
-    return plan_of(load_company(root / "shop"), Lake(root / "lake"))
+def plan(root: Path) -> SegmentPlan:
+    return plan_change(load_company(root / "shop"), Lake(root / "lake"))
 
 
 def memberships(root: Path, scheme: str, day: date = NIGHT) -> dict[str, str]:
@@ -100,7 +100,7 @@ def command(root: Path, *words: str) -> Any:
     return CliRunner().invoke(app, [*words, "--company", str(root / "shop"), "--lake", str(root / "lake")])
 
 
-def moved(found: Plan, scheme: str) -> dict[tuple[str | None, str | None], int]:
+def moved(found: SegmentPlan, scheme: str) -> dict[tuple[str | None, str | None], int]:
     (part,) = (part for part in found.schemes if part.scheme == scheme)
     return {(flow.from_segment, flow.to_segment): flow.customer_count for flow in part.moves}
 
@@ -316,7 +316,7 @@ def test_an_attribute_that_goes_with_the_rule_that_named_it_is_planned(tmp_path:
 
 def test_without_a_live_night_there_is_nothing_to_plan_on(place: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing is published yet"):
-        plan_of(load_company(place / "shop"), Lake(tmp_path / "empty"))
+        plan_change(load_company(place / "shop"), Lake(tmp_path / "empty"))
 
 
 def test_plan_and_its_json_name_ids_and_amounts_only(place: Path) -> None:
