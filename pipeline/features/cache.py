@@ -12,9 +12,8 @@ A damaged one is as good as none.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,14 +21,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.errors import TransientError
+from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import is_whole
-from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, POPULATION_BASELINES, POPULATION_RHYTHM, Table
 
-FOLDER = "states"
 KEPT = {BASE_STATES.name: 8, CHANGED_STATES.name: 8, CUSTOMER_ARCHIVES.name: 4, POPULATION_RHYTHM.name: 24, POPULATION_BASELINES.name: 24}
 
 
@@ -68,42 +65,39 @@ class Desk:
 @contextmanager
 def desk(lake: Lake, engine: Engine) -> Iterator[Desk]:
     """Yield a private place to work at; what is registered from it can be read until it is cleared."""
-    with private_folder(lake.root) as folder:
+    with lake.private_folder() as folder:
         yield Desk(lake, engine, folder)
 
 
 def forget_all(lake: Lake) -> None:
     """Remove every cache: the next night computes from the rollups alone."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(lake.root / FOLDER)
+    lake.store.delete_all(addresses.CACHES)
 
 
 def stored(lake: Lake, table: Table) -> list[CacheKey]:
     """Return the stored caches of `table`, the last day first."""
-    names = (path.stem for path in (lake.root / FOLDER / table.name).glob("*.parquet"))
+    names = map(addresses.stem, lake.list_addresses(addresses.caches(table), suffix=".parquet"))
     return sorted(map(CacheKey.parse, names), key=lambda key: (key.age, key.digest), reverse=True)
 
 
 def cache_path(lake: Lake, table: Table, key: CacheKey) -> Path:
-    """Return where a cache is kept."""
-    return lake.root / FOLDER / table.name / f"{key}.parquet"
+    """Return where a cache is kept, to be read."""
+    return lake.local(addresses.cache(table, str(key)))
 
 
 def take(at: Desk, table: Table, key: CacheKey) -> Path | None:
-    """Return the stored cache, linked into the desk; None where it is gone or damaged."""
-    path = cache_path(at.lake, table, key)
-    linked = at.folder / path.parent.name / path.name
-    if linked.exists():
-        return linked
-    linked.parent.mkdir(exist_ok=True)
+    """Return the stored cache, held in the desk; None where it is gone or damaged."""
+    held = at.folder / table.name / f"{key}.parquet"
+    if held.exists():
+        return held
     try:
-        _link(path, linked)
+        at.lake.store.hold(addresses.cache(table, str(key)), held)
     except FileNotFoundError:
         return None
-    if is_whole(linked):
-        return linked
-    for damaged in (path, linked):
-        damaged.unlink(missing_ok=True)
+    if is_whole(held):
+        return held
+    drop(at.lake, table, key)
+    held.unlink()
     return None
 
 
@@ -111,42 +105,19 @@ def keep(at: Desk, table: Table, batches: Iterable[pa.RecordBatch], key: CacheKe
     """Write a cache, keep it for later nights, and return its path in the desk. The least recent of many go."""
     path = at.folder / table.name / f"{key}.parquet"
     at.lake.write_file(table.schema, batches, path, facts)
-    final = cache_path(at.lake, table, key)
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        twin = at.folder / "twin"
-        _link(path, twin)
-        twin.replace(final)
-    except OSError as error:
-        todo = "Free space or mend the disk, then run again."
-        raise TransientError(f"could not write: {error.strerror}", where=str(final), todo=todo) from None
+    at.lake.store.keep(path, addresses.cache(table, str(key)))
     _drop_old(at.lake, table, key)
     return path
 
 
-def _link(path: Path, new: Path) -> None:
-    try:
-        new.hardlink_to(path)
-    except FileNotFoundError:
-        raise
-    except OSError:  # a file system without hard links
-        shutil.copyfile(path, new)
-
-
 def drop(lake: Lake, table: Table, key: CacheKey) -> None:
     """Remove a cache; one that is not there is no error."""
-    cache_path(lake, table, key).unlink(missing_ok=True)
+    lake.delete(addresses.cache(table, str(key)))
 
 
 def _drop_old(lake: Lake, table: Table, newest: CacheKey) -> None:
     """Drop the least recently written beyond the number kept."""
     others = [key for key in stored(lake, table) if key != newest]
-    by_age = sorted(others, key=lambda key: _written(cache_path(lake, table, key)), reverse=True)
+    by_age = sorted(others, key=lambda key: lake.store.written_at(addresses.cache(table, str(key))), reverse=True)
     for key in by_age[KEPT[table.name] - 1 :]:
         drop(lake, table, key)
-
-
-def _written(path: Path) -> int:
-    with suppress(FileNotFoundError):
-        return path.stat().st_mtime_ns
-    return 0

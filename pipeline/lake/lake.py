@@ -1,14 +1,6 @@
 """The lake: Parquet partitions written by one rename each, and read with their checksums verified.
 
-    tables/<table>/day=D/part-0.parquet              a night's table
-    tables/<table>/month=M/known=K/part-0.parquet    event days of month M as known on night K; see event_days
-    tables/<table>/known=K/part-0.parquet            a snapshot as known on night K
-    restated/<table>/day=D/known=K/part-0.parquet    a night's table as a later night K knows it
-    models/ definitions/                             what was valid from a day on
-    publications/ current reports/ erasures/         what later steps add
-    states/ staging/ pending/ backfills/ locks/      private
-
-The manifest of a partition lives in its Parquet footer. This module is the only one that writes tables.
+Where they lie: `addresses`. The manifest of a partition lives in its Parquet footer. This module is the only one that writes tables.
 """
 
 from __future__ import annotations

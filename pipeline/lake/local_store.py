@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.lake.addresses import LOCKS, PUBLICATION_MANIFEST
 from pipeline.lake.disk import disk_errors, flush, link_or_copy
 from pipeline.lake.locks import lock_file
-from pipeline.lake.staging import has_bytes_of, private_folder
+from pipeline.lake.staging import private_folder, staged
 
 OWNER_ONLY = 0o700
 
@@ -27,12 +27,8 @@ class LocalStore:
 
     def write(self, address: str, content: bytes) -> None:
         path = self.local(address)
-        with disk_errors(self._root, path=path), self.private_folder() as folder:
-            staged = folder / path.name
-            staged.write_bytes(content)
-            if not has_bytes_of(staged, path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                staged.replace(path)
+        with staged(self._root, path) as new:
+            new.write_bytes(content)
 
     def create_secret(self, address: str, content: bytes) -> bool:
         path = self.local(address)
@@ -40,10 +36,10 @@ class LocalStore:
             return False
         with disk_errors(self._root, path=path), self.private_folder() as folder:
             path.parent.mkdir(mode=OWNER_ONLY, exist_ok=True)
-            staged = folder / path.name
-            with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            new = folder / path.name
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)
-            staged.rename(path)
+            new.rename(path)
         return True
 
     def append(self, address: str, line: bytes) -> None:
@@ -102,7 +98,13 @@ class LocalStore:
             twin.replace(place)
 
     def hold(self, address: str, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
         link_or_copy(self.local(address), path)
+
+    def written_at(self, address: str) -> int:
+        with suppress(FileNotFoundError):
+            return self.local(address).stat().st_mtime_ns
+        return 0
 
     def install(self, prefix: str, folder: Path, manifest: str) -> None:
         place = self.local(prefix)
@@ -136,9 +138,9 @@ class LocalStore:
         if path.is_symlink() and self.pointer(address) != expected:
             return False
         with self.private_folder() as private:
-            staged = private / path.name
-            staged.symlink_to(PurePosixPath(prefix))
-            staged.replace(path)
+            link = private / path.name
+            link.symlink_to(PurePosixPath(prefix))
+            link.replace(path)
         flush(path.parent)
         return True
 

@@ -61,6 +61,9 @@ class Store(Protocol):
     def hold(self, address: str, path: Path) -> None:
         """Let a new private file at `path` hold what is at `address`, whatever becomes of the latter."""
 
+    def written_at(self, address: str) -> int:
+        """Return when what is at `address` was written last, in nanoseconds since 1970; 0 where nothing is."""
+
     def install(self, prefix: str, folder: Path, manifest: str) -> None:
         """Put the files of a private folder below `prefix`, and `manifest`, which tells of them, last: all appear or none.
 

@@ -114,6 +114,13 @@ def test_a_twin_outlives_what_it_was_made_of(store: Store, tmp_path: Path, monke
         store.hold("a.txt", tmp_path / "another")
 
 
+def test_what_was_written_last_is_known(store: Store) -> None:
+    for seconds, address in enumerate(("a.txt", "b.txt")):
+        store.write(address, b"")
+        os.utime(store.local(address), (seconds + 1, seconds + 1))
+    assert [store.written_at(address) for address in ("a.txt", "b.txt", "c.txt")] == [1_000_000_000, 2_000_000_000, 0]
+
+
 def refused_link(*_: object) -> None:
     raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
