@@ -13,11 +13,11 @@ from lakes import company, copied_lake, engine, linked_lake
 from measure import Cost, Result, compared, cost, peak_memory
 
 from pipeline.features.baselines import baseline_rows
-from pipeline.features.cache import FOLDER as CACHES
 from pipeline.features.cache import desk
 from pipeline.features.customer_states import rhythm_rows, rollups_of
 from pipeline.features.features import compute_features
 from pipeline.features.rollup_set import Horizon
+from pipeline.lake.addresses import CACHES
 from pipeline.lake.lake import Lake
 
 BAR, BAR_GIB = 20, 4

@@ -1,6 +1,6 @@
 """The lake: Parquet partitions written by one rename each, and read with their checksums verified.
 
-Where they lie: `addresses`. The manifest of a partition lives in its Parquet footer. This module is the only one that writes tables.
+They lie where `addresses` says, and the manifest of one lives in its Parquet footer. Nothing else writes tables.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from sqlglot import exp
 from support.builders import a_company, an_order_line, write_customers, write_order_lines
 
 from pipeline.definitions.company import Company
-from pipeline.features.cache import FOLDER, desk, forget_all, stored, take
+from pipeline.features.cache import desk, forget_all, stored, take
 from pipeline.features.features import compute_features, compute_rollups
+from pipeline.lake.addresses import CACHES
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
@@ -124,7 +125,7 @@ def features_computed(company: Company, lake: Lake, day: date, *, known: date | 
 
 def computed_without_caches(company: Company, lake: Lake, day: date, *, known: date | None = None) -> list[bytes]:
     """Compute a night from its rollups alone and leave the caches as they were."""
-    caches, aside = lake.root / FOLDER, lake.root / "aside"
+    caches, aside = lake.root / CACHES, lake.root / "aside"
     caches.rename(aside)
     written = features_computed(company, lake, day, known=known)
     forget_all(lake)
@@ -360,7 +361,7 @@ def test_another_window_makes_the_night_recompute_everybody(long_history: Lake, 
 def test_a_damaged_cache_is_as_good_as_none(two_nights_computed: Lake, tmp_path: Path, folder: str) -> None:
     lake = Lake(shutil.copytree(two_nights_computed.root, tmp_path / "lake"))
     company = a_company(lake.root, window_days=35)
-    for path in (lake.root / FOLDER / folder).iterdir():
+    for path in (lake.root / CACHES / folder).iterdir():
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
