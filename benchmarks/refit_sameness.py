@@ -17,7 +17,7 @@ from measure import Result
 from refit_shops import SHOPS, scheme
 
 from pipeline.definitions.schemes import ClusterScheme
-from pipeline.models.clusters import ClusterModel, assignment_statement, fit, to_json
+from pipeline.models.clusters import ClusterModel, assignment_statement, fit_model, to_json
 
 ANY_DAY = date(2000, 1, 1)
 # Threads, hash seed, and the seed that rows are shuffled by; 0 leaves them as they are.
@@ -64,7 +64,7 @@ def _digest_elsewhere(name: str, threads: int, hash_seed: int, seed: int) -> str
 
 
 def _model(customers: pa.Table, by: ClusterScheme, *, day: date = ANY_DAY) -> ClusterModel:
-    model = fit(customers, by, day=day)
+    model = fit_model(customers, by, day=day)
     assert isinstance(model, ClusterModel), model  # noqa: S101
     return model
 

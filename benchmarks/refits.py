@@ -29,14 +29,14 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, Kind, Table
 from pipeline.models.clusters import (
     ClusterModel,
     assignment_statement,
-    fit,
-    fit_told,
+    fit_model,
+    fit_with_report,
     model_from_json,
-    places,
+    nearest_clusters,
     to_json,
 )
-from pipeline.models.clusters.algorithms import Labels, dispersion
-from pipeline.models.clusters.preparation import coordinates
+from pipeline.models.clusters.algorithms import Labels, sum_of_squares
+from pipeline.models.clusters.preparation import feature_coordinates
 from pipeline.models.refits.candidate import beside
 from pipeline.models.refits.verdict import Verdict, verdict
 from pipeline.models.sample import Sample, sampled_customers
@@ -67,7 +67,7 @@ def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> tuple[
     model = _fitted(features[0], days[0], scheme())
     changed, moved = [], []
     for before, table, day in zip(features, features[1:], days[1:], strict=False):
-        told = fit_told(table, scheme(), day=day, current=model)
+        told = fit_with_report(table, scheme(), day=day, current=model)
         found = beside(told, model, scheme(), model.highest_number)
         is_kept = verdict(found.measures, scheme(), is_same=False)[0] is not Verdict.PROMOTE
         valid = model if is_kept else found.candidate
@@ -83,7 +83,7 @@ def plain_nights(features: Sequence[pa.Table], days: Sequence[date]) -> list[flo
     first = _fitted(features[0], days[0], scheme())
     labels = []
     for seed, table in enumerate(features):
-        points = coordinates(table, first.features)
+        points = feature_coordinates(table, first.features)
         labels.append(_by_id(table, KMeans(len(first.clusters), n_init=10, random_state=seed).fit_predict(points)))
     return [_changed(one, other) for one, other in pairwise(labels)]
 
@@ -92,7 +92,7 @@ def _stability(shop: Shop, nights: int) -> Iterator[Result]:
     days = [shop.last_night - timedelta(days=nights - place) for place in range(nights + 1)]
     features = [shop.features(day) for day in days]
     model = _fitted(features[-1], days[-1], scheme())
-    again = fit_told(features[-1], scheme(), day=days[-1], current=model)
+    again = fit_with_report(features[-1], scheme(), day=days[-1], current=model)
     same = beside(again, model, scheme(), model.highest_number)
     yield _none(f"{shop.name}: customers moved by a refit on the same data", same.measures.moved_share * 100, "%")
     (changed, moved), plain = aligned_nights(features, days), plain_nights(features, days)
@@ -122,9 +122,9 @@ def _planted(customers: int) -> Iterator[Result]:
     centres = random.uniform(-4, 4, (5, 7))
     table = _table(centres[group] + random.normal(0, 0.6, (customers, 7)))
     model = _fitted(table, DAY, scheme())
-    found = adjusted_rand_score(group, places(table, model))
+    found = adjusted_rand_score(group, nearest_clusters(table, model))
     yield Result("planted clusters: 1 - adjusted Rand index", 1 - found, 1 - RAND_BAR, "", bar=1)
-    noise = fit(_table(random.normal(0, 1, (customers, 7))), scheme(), day=DAY)
+    noise = fit_model(_table(random.normal(0, 1, (customers, 7))), scheme(), day=DAY)
     yield _none("clusters made of noise", float(isinstance(noise, ClusterModel)), "")
 
 
@@ -174,7 +174,7 @@ def fit_sample(lake: Lake) -> Fitted:
     with closing(DuckDBEngine(lake.root, memory_limit=MEMORY_LIMIT)) as engine:
         engine.register(_columns(), [lake.path(CUSTOMER_FEATURES, day=DAY)])
         sample = sampled_customers(engine, wide)
-    model = fit(sample.features, wide, day=DAY, customer_count=sample.customer_count)
+    model = fit_model(sample.features, wide, day=DAY, customer_count=sample.customer_count)
     assert isinstance(model, ClusterModel), model  # noqa: S101
     return Fitted(model, sample)
 
@@ -194,7 +194,7 @@ def predict(root: Path) -> None:
     """Do the same with scikit-learn: read, prepare, predict, write."""
     lake, model = Lake(root / "lake"), _model(root)
     table = pq.read_table(lake.path(CUSTOMER_FEATURES, day=DAY), columns=["customer_id", *ALL_FEATURES])
-    points = coordinates(table, model.features)
+    points = feature_coordinates(table, model.features)
     centres = np.array([cluster.centroid for cluster in model.clusters])
     estimator = KMeans(len(centres), init=centres, n_init=1, max_iter=1).fit(centres)
     estimator.cluster_centers_ = centres
@@ -216,10 +216,10 @@ def _labels_that_differ(root: Path) -> int:
 def _inertia(lake: Lake, model: ClusterModel) -> Result:
     """Return how much farther customers are from the sample's centres than from those of a fit to everybody."""
     table = pq.read_table(lake.path(CUSTOMER_FEATURES, day=DAY), columns=list(ALL_FEATURES))
-    points = coordinates(table, model.features)
+    points = feature_coordinates(table, model.features)
     centres = np.array([cluster.centroid for cluster in model.clusters])
     whole = KMeans(len(centres), init=centres, n_init=1).fit(points)
-    lost = dispersion(points, centres) / dispersion(points, whole.cluster_centers_) - 1
+    lost = sum_of_squares(points, centres) / sum_of_squares(points, whole.cluster_centers_) - 1
     return Result("distance to the centres lost by the sample", lost * 100, INERTIA_BAR * 100, "%", bar=1)
 
 
@@ -258,13 +258,13 @@ def _model(root: Path) -> ClusterModel:
 
 
 def _fitted(table: pa.Table, day: date, by: ClusterScheme) -> ClusterModel:
-    model = fit(table, by, day=day)
+    model = fit_model(table, by, day=day)
     assert isinstance(model, ClusterModel), model  # noqa: S101
     return model
 
 
 def _ids(table: pa.Table, model: ClusterModel) -> Mapping[str, int]:
-    return _by_id(table, np.array([cluster.number for cluster in model.clusters])[places(table, model)])
+    return _by_id(table, np.array([cluster.number for cluster in model.clusters])[nearest_clusters(table, model)])
 
 
 def _by_id(table: pa.Table, labels: Labels) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_SEGMENTS
-from pipeline.models.clusters import Drift, drifts
+from pipeline.models.clusters import Drift, measure_drifts
 from pipeline.models.refits.model_store import stored_model
 from pipeline.models.sample import sampled_customers
 
@@ -50,7 +50,7 @@ def _drifts(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> Ite
     if first_night:
         model = stored_model(lake, scheme.name, first_night)
         sample = sampled_customers(engine, scheme, columns=[feature.name for feature in model.features], rows=SAMPLE_ROWS)
-        yield from drifts(sample.features.sort_by("customer_id"), model, scheme)
+        yield from measure_drifts(sample.features.sort_by("customer_id"), model, scheme)
 
 
 def _row(scheme: str, drift: Drift) -> dict[str, object]:

@@ -29,7 +29,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
-from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, assignments
+from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, segment_statements
 from pipeline.models.refits.first_model import model_for_night, valid_or_first_model
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
@@ -51,7 +51,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     # A refit may be promoted meanwhile: all schemes of a night go by the models of one moment.
     with lake.lock("models"):
         models = [(scheme, model_for_night(lake, engine, scheme, day)) for scheme in load_cluster_schemes(company)]
-    schemes = with_assignments(loaded.schemes, assignments(models))
+    schemes = with_assignments(loaded.schemes, segment_statements(models))
     query = _memberships_statement(schemes, models)
     manifest = {
         "statement": digest(query),
@@ -104,4 +104,4 @@ def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, s
     named = clusters_looked_at(schemes)
     clusters = [scheme for scheme in load_cluster_schemes(company) if scheme.name in named] if named else []
     models = [(scheme, valid_or_first_model(lake, engine, scheme, day)) for scheme in clusters]
-    return with_assignments(schemes, assignments(models))
+    return with_assignments(schemes, segment_statements(models))

@@ -22,7 +22,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
-from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, assignments
+from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, segment_statements
 from pipeline.models.sample import sampled_customers
 
 NIGHT = date(2024, 3, 31)
@@ -201,7 +201,7 @@ def test_rules_decide_alike_on_both_engines(engines: tuple[Engine, Engine], comp
 
 def test_segments_and_evidence_are_equal_on_both_engines(engines: tuple[Engine, Engine], company: Company) -> None:
     clusters = [(scheme, MODEL) for scheme in load_cluster_schemes(company)]
-    schemes = with_assignments(load_schemes(company).schemes, assignments(clusters))
+    schemes = with_assignments(load_schemes(company).schemes, segment_statements(clusters))
     duck, spark = (sorted_rows(engine, segments_statement(schemes)) for engine in engines)
     assert duck == spark
     assert len(duck) == 400 * len(schemes)

@@ -24,11 +24,11 @@ from pipeline.models.clusters import (
     ClusterModel,
     ModelFeature,
     assignment_statement,
-    fit,
+    fit_model,
     model_from_json,
     to_json,
 )
-from pipeline.models.clusters.algorithms import nearest
+from pipeline.models.clusters.algorithms import nearest_centres
 
 DAY = date(2024, 3, 31)
 DATABASE = duckdb.connect(config={"threads": 1})
@@ -120,7 +120,7 @@ def assigned(table: pa.Table, model: ClusterModel) -> list[dict[str, Any]]:
 
 
 def document(table: pa.Table) -> str:
-    model = fit(table, scheme(), day=DAY)
+    model = fit_model(table, scheme(), day=DAY)
     assert isinstance(model, ClusterModel), model
     return to_json(model)
 
@@ -168,7 +168,7 @@ def test_the_order_of_rows_and_chunks_does_not_change_a_byte_of_the_model(sample
     shuffled = table.take(np.random.default_rng(9).permutation(1_500))
     chunked = pa.concat_tables([shuffled.slice(1_000), shuffled.slice(0, 300), shuffled.slice(300, 700)])
     wanted = replace(scheme(), sample_rows=sample_rows)
-    first, second = (fit(rows, wanted, day=DAY) for rows in (table, chunked))
+    first, second = (fit_model(rows, wanted, day=DAY) for rows in (table, chunked))
     assert isinstance(first, ClusterModel)
     assert isinstance(second, ClusterModel)
     assert to_json(first) == to_json(second)
@@ -194,7 +194,7 @@ def test_a_refit_on_the_same_customers_moves_nobody() -> None:
 
 
 def test_the_nearest_centre_on_a_tie_is_the_first() -> None:
-    assert nearest(np.array([[0.0], [4.9], [5.0], [5.1]]), np.array([[0.0], [10.0]])).tolist() == [0, 0, 0, 1]
+    assert nearest_centres(np.array([[0.0], [4.9], [5.0], [5.1]]), np.array([[0.0], [10.0]])).tolist() == [0, 0, 0, 1]
 
 
 def _coordinate(feature: ModelFeature, value: float | None) -> float:

@@ -1,31 +1,31 @@
 """Clusters: fit in Python, kept as JSON, applied in SQL."""
 
-from pipeline.models.clusters.assignment import UNCLUSTERED, assignment_statement, assignments, places
-from pipeline.models.clusters.drift import Drift, drifts
-from pipeline.models.clusters.fitting import Fit, fit, fit_told
+from pipeline.models.clusters.assignment import UNCLUSTERED, assignment_statement, nearest_clusters, segment_statements
+from pipeline.models.clusters.drift import Drift, measure_drifts
+from pipeline.models.clusters.fitting import FitReport, fit_model, fit_with_report
 from pipeline.models.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted, cluster_titles, model_from_json, to_json
 from pipeline.models.clusters.preparation import sample_prefix
-from pipeline.models.clusters.selection import Trial
+from pipeline.models.clusters.selection import ClusterCountTrial
 from pipeline.models.clusters.titles import translated_title
 
 __all__ = [
     "UNCLUSTERED",
     "Cluster",
+    "ClusterCountTrial",
     "ClusterModel",
     "Drift",
-    "Fit",
+    "FitReport",
     "ModelFeature",
     "NotFitted",
-    "Trial",
     "assignment_statement",
-    "assignments",
     "cluster_titles",
-    "drifts",
-    "fit",
-    "fit_told",
+    "fit_model",
+    "fit_with_report",
+    "measure_drifts",
     "model_from_json",
-    "places",
+    "nearest_clusters",
     "sample_prefix",
+    "segment_statements",
     "to_json",
     "translated_title",
 ]

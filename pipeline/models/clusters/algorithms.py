@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.models.clusters.preparation import Numbers, rounded
+from pipeline.models.clusters.preparation import Numbers, round_figures
 
 INITIALISATIONS = 10
 # Where k-means starts anew is found on so many points; from there it comes to rest on all of them.
@@ -26,13 +26,13 @@ MOST_ITERATIONS = 3_000
 MIXTURE_ROWS, DENSITY_ROWS = 10_000, 4_000
 SILHOUETTE_ROWS = 4_000  # its cost grows with the square of them
 # A warm start is left where starting anew finds centres that customers are nearer to by more than this.
-WORTH_A_COLD_START = 0.99
+COLD_START_GAIN = 0.99
 
 Labels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ClusteringTask:
     """What an algorithm is asked for: so many clusters, each of at least a share of customers; `start` is a label per point."""
 
     count: int
@@ -42,25 +42,25 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Centres:
     """Centres, a row each, and the share of customers that the algorithm had put with the centre they are nearest to."""
 
     centres: Numbers
     fidelity: float = 1.0
 
 
-def nearest(points: Numbers, centroids: Numbers) -> Labels:
+def nearest_centres(points: Numbers, centroids: Numbers) -> Labels:
     """Return the place of the nearest centroid for each point; on a tie the first."""
     labels: Labels = np.argmin((centroids**2).sum(axis=1) - 2 * points @ centroids.T, axis=1)
     return labels
 
 
-def dispersion(points: Numbers, centres: Numbers) -> float:
+def sum_of_squares(points: Numbers, centres: Numbers) -> float:
     """Return the sum of squared distances to the nearest centre."""
-    return float(((points - centres[nearest(points, centres)]) ** 2).sum())
+    return float(((points - centres[nearest_centres(points, centres)]) ** 2).sum())
 
 
-def silhouette(points: Numbers, labels: Labels, seed: int, *, rows: int = SILHOUETTE_ROWS) -> float:
+def mean_silhouette(points: Numbers, labels: Labels, seed: int, *, rows: int = SILHOUETTE_ROWS) -> float:
     """Return the mean silhouette of at most `rows` points, -1 to 1; 0 where they have one label, or each has its own."""
     from sklearn.metrics import silhouette_score
 
@@ -68,17 +68,17 @@ def silhouette(points: Numbers, labels: Labels, seed: int, *, rows: int = SILHOU
     chosen = np.random.default_rng(seed).permutation(len(points))[:rows]
     if not 1 < len(np.unique(labels[chosen])) < len(chosen):
         return 0.0
-    return float(rounded(silhouette_score(points[chosen], labels[chosen])))
+    return float(round_figures(silhouette_score(points[chosen], labels[chosen])))
 
 
-def means(points: Numbers, labels: Labels, count: int) -> Numbers:
+def label_means(points: Numbers, labels: Labels, count: int) -> Numbers:
     """Return the mean of the points of each label; not a number where a label has none."""
     sums = np.column_stack([np.bincount(labels, weights=column, minlength=count) for column in points.T])
     with np.errstate(invalid="ignore"):
         return np.asarray(sums / np.bincount(labels, minlength=count)[:, None])
 
 
-def found(points: Numbers, algorithm: str, task: Task) -> Found:
+def find_centres(points: Numbers, algorithm: str, task: ClusteringTask) -> Centres:
     """Return what the algorithm finds, the centres rounded and in canonical order: from the largest first coordinate down."""
     from sklearn.exceptions import ConvergenceWarning
 
@@ -86,64 +86,64 @@ def found(points: Numbers, algorithm: str, task: Task) -> Found:
         # A resample may hold fewer different points than clusters; the overlap then says so.
         warnings.simplefilter("ignore", ConvergenceWarning)
         raw = _ALGORITHMS[algorithm](points, task)
-    return Found(np.unique(rounded(raw.centres), axis=0)[::-1], raw.fidelity)
+    return Centres(np.unique(round_figures(raw.centres), axis=0)[::-1], raw.fidelity)
 
 
-def k_means(points: Numbers, count: int, seed: int, *, initialisations: int = INITIALISATIONS) -> Numbers:
+def fit_k_means(points: Numbers, count: int, seed: int, *, initialisations: int = INITIALISATIONS) -> Numbers:
     """Return the centres of k-means started anew."""
     from sklearn.cluster import KMeans
 
     return np.asarray(KMeans(count, n_init=initialisations, random_state=seed).fit(points).cluster_centers_)
 
 
-def _by_k_means(points: Numbers, task: Task) -> Found:
-    cold = _settled(points, k_means(_some(points, START_ROWS, task.seed), task.count, task.seed))
-    initial = None if task.start is None else means(points, task.start, task.count)
+def _find_by_k_means(points: Numbers, task: ClusteringTask) -> Centres:
+    cold = _converged_centres(points, fit_k_means(_sampled_points(points, START_ROWS, task.seed), task.count, task.seed))
+    initial = None if task.start is None else label_means(points, task.start, task.count)
     if initial is None or np.isnan(initial).any():
-        return Found(cold)
-    warm = _settled(points, initial)
-    return Found(cold if dispersion(points, cold) < WORTH_A_COLD_START * dispersion(points, warm) else warm)
+        return Centres(cold)
+    warm = _converged_centres(points, initial)
+    return Centres(cold if sum_of_squares(points, cold) < COLD_START_GAIN * sum_of_squares(points, warm) else warm)
 
 
-def _settled(points: Numbers, centres: Numbers) -> Numbers:
+def _converged_centres(points: Numbers, centres: Numbers) -> Numbers:
     """Return where the centres come to rest: one that stops on the way would go on when it is started from there again."""
     from sklearn.cluster import KMeans
 
     return np.asarray(KMeans(len(centres), init=centres, n_init=1, tol=0, max_iter=MOST_ITERATIONS).fit(points).cluster_centers_)
 
 
-def _by_mixture(points: Numbers, task: Task) -> Found:
+def _find_by_gaussian_mixture(points: Numbers, task: ClusteringTask) -> Centres:
     from sklearn.mixture import GaussianMixture
 
-    rows = _some(points, MIXTURE_ROWS, task.seed)
+    rows = _sampled_points(points, MIXTURE_ROWS, task.seed)
     mixture = GaussianMixture(task.count, n_init=MIXTURE_INITIALISATIONS, random_state=task.seed, reg_covar=1e-3).fit(rows)
-    return _centred(rows, np.asarray(mixture.predict(rows)))
+    return _centres_of_groups(rows, np.asarray(mixture.predict(rows)))
 
 
-def _by_density(points: Numbers, task: Task) -> Found:
+def _find_by_hdbscan(points: Numbers, task: ClusteringTask) -> Centres:
     from sklearn.cluster import HDBSCAN
 
-    rows = _some(points, DENSITY_ROWS, task.seed)
+    rows = _sampled_points(points, DENSITY_ROWS, task.seed)
     fewest = max(2, round(task.smallest_share * len(rows)))
-    return _centred(rows, np.asarray(HDBSCAN(min_cluster_size=fewest, copy=True).fit_predict(rows)))
+    return _centres_of_groups(rows, np.asarray(HDBSCAN(min_cluster_size=fewest, copy=True).fit_predict(rows)))
 
 
-def _centred(points: Numbers, labels: Labels) -> Found:
+def _centres_of_groups(points: Numbers, labels: Labels) -> Centres:
     """Return the means of the groups found, with the share of customers in a group who are nearest to its own mean."""
     grouped, groups = points[labels >= 0], labels[labels >= 0]
     if not len(groups):
-        return Found(np.empty((0, points.shape[1])))
+        return Centres(np.empty((0, points.shape[1])))
     kept, groups = np.unique(groups, return_inverse=True)
-    centres = means(grouped, groups, len(kept))
-    return Found(centres, float(rounded((nearest(grouped, centres) == groups).mean())))
+    centres = label_means(grouped, groups, len(kept))
+    return Centres(centres, float(round_figures((nearest_centres(grouped, centres) == groups).mean())))
 
 
-def _some(points: Numbers, rows: int, seed: int) -> Numbers:
+def _sampled_points(points: Numbers, rows: int, seed: int) -> Numbers:
     return points if len(points) <= rows else points[np.random.default_rng(seed).permutation(len(points))[:rows]]
 
 
-_ALGORITHMS: Mapping[str, Callable[[Numbers, Task], Found]] = {
-    "k-means": _by_k_means,
-    "gaussian-mixture": _by_mixture,
-    "hdbscan": _by_density,
+_ALGORITHMS: Mapping[str, Callable[[Numbers, ClusteringTask], Centres]] = {
+    "k-means": _find_by_k_means,
+    "gaussian-mixture": _find_by_gaussian_mixture,
+    "hdbscan": _find_by_hdbscan,
 }

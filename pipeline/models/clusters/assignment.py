@@ -12,9 +12,9 @@ from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN, Clust
 from pipeline.errors import DataError
 from pipeline.lake.expressions import double, greatest, least, total
 from pipeline.lake.tables import CUSTOMER_FEATURES
-from pipeline.models.clusters.algorithms import Labels, nearest
+from pipeline.models.clusters.algorithms import Labels, nearest_centres
 from pipeline.models.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted
-from pipeline.models.clusters.preparation import coordinates
+from pipeline.models.clusters.preparation import feature_coordinates
 
 UNCLUSTERED = "unclustered"
 OUTSIDE = "no order in the window"
@@ -34,60 +34,60 @@ def assignment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted)
     """
     if isinstance(model, NotFitted):
         everyone = exp.select("customer_id").from_(CUSTOMER_FEATURES.name)
-        return _memberships(everyone, scheme, _text(UNCLUSTERED), _text(model.reason))
-    clusters = _bydouble(model)
-    decided = _decided(_nearest(scheme, model, clusters), clusters)
-    evidence = _when(exp.column(_IN_POPULATION), exp.column("margin"), _text(_outside(scheme)))
-    return _memberships(decided, scheme, _segment(), evidence)
+        return _membership_rows(everyone, scheme, _text_literal(UNCLUSTERED), _text_literal(model.reason))
+    clusters = _in_order_of_ties(model)
+    decided = _rows_with_margin(_nearest_cluster_rows(scheme, model, clusters), clusters)
+    evidence = _if_else(exp.column(_IN_POPULATION), exp.column("margin"), _text_literal(_reason_outside(scheme)))
+    return _membership_rows(decided, scheme, _segment_expression(), evidence)
 
 
-def assignments(models: Iterable[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, exp.Select]:
+def segment_statements(models: Iterable[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, exp.Select]:
     """Return by scheme the statement of `customer_id, segment` alone, which is what rules of other schemes look at.
 
     Equal assignments are equal statements, whatever the words beside them say.
     """
-    return {scheme.name: _assignment(scheme, model) for scheme, model in models}
+    return {scheme.name: _segment_statement(scheme, model) for scheme, model in models}
 
 
-def places(table: pa.Table, model: ClusterModel) -> Labels:
+def nearest_clusters(table: pa.Table, model: ClusterModel) -> Labels:
     """Return the place among the model's clusters of each customer's, as the statement says it; on a tie that with the lowest number."""
     order = sorted(range(len(model.clusters)), key=lambda place: model.clusters[place].number)
     centroids = np.array([model.clusters[place].centroid for place in order])
-    return np.asarray(order)[nearest(coordinates(table, model.features), centroids)]
+    return np.asarray(order)[nearest_centres(feature_coordinates(table, model.features), centroids)]
 
 
-def _assignment(scheme: ClusterScheme, model: ClusterModel | NotFitted) -> exp.Select:
+def _segment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted) -> exp.Select:
     if isinstance(model, NotFitted):
-        return exp.select("customer_id", exp.alias_(_text(UNCLUSTERED), "segment")).from_(CUSTOMER_FEATURES.name)
-    nearest = _nearest(scheme, model, _bydouble(model))
-    return exp.select("customer_id", exp.alias_(_segment(), "segment")).from_(nearest.subquery("decided"))
+        return exp.select("customer_id", exp.alias_(_text_literal(UNCLUSTERED), "segment")).from_(CUSTOMER_FEATURES.name)
+    nearest_centres = _nearest_cluster_rows(scheme, model, _in_order_of_ties(model))
+    return exp.select("customer_id", exp.alias_(_segment_expression(), "segment")).from_(nearest_centres.subquery("decided"))
 
 
-def _bydouble(model: ClusterModel) -> list[Cluster]:
+def _in_order_of_ties(model: ClusterModel) -> list[Cluster]:
     """Return the clusters in the order in which ties are decided, whatever their order in the document."""
     return sorted(model.clusters, key=lambda cluster: cluster.number)
 
 
-def _nearest(scheme: ClusterScheme, model: ClusterModel, clusters: Sequence[Cluster]) -> exp.Select:
+def _nearest_cluster_rows(scheme: ClusterScheme, model: ClusterModel, clusters: Sequence[Cluster]) -> exp.Select:
     if model.scheme != scheme.name:
         raise DataError(f"the model was fitted for the scheme `{model.scheme}`", where=scheme.name, todo="Fit a model for this scheme.")
-    return _ranked(_scored(_placed(scheme, model.features), clusters, len(model.features)), clusters)
+    return _rows_with_nearest(_score_rows(_coordinate_rows(scheme, model.features), clusters, len(model.features)), clusters)
 
 
-def _segment() -> exp.Expression:
-    return _when(exp.column(_IN_POPULATION), exp.column("nearest"), _text(UNCLUSTERED))
+def _segment_expression() -> exp.Expression:
+    return _if_else(exp.column(_IN_POPULATION), exp.column("nearest"), _text_literal(UNCLUSTERED))
 
 
-def _memberships(rows: exp.Select, scheme: ClusterScheme, segment: exp.Expression, evidence: exp.Expression) -> exp.Select:
-    named = {"scheme": _text(scheme.name), "segment": segment, "evidence": evidence}
+def _membership_rows(rows: exp.Select, scheme: ClusterScheme, segment: exp.Expression, evidence: exp.Expression) -> exp.Select:
+    named = {"scheme": _text_literal(scheme.name), "segment": segment, "evidence": evidence}
     return exp.select("customer_id", *(exp.alias_(value, name) for name, value in named.items())).from_(rows.subquery("decided"))
 
 
-def _outside(scheme: ClusterScheme) -> str:
+def _reason_outside(scheme: ClusterScheme) -> str:
     return f"{OUTSIDE}, or not in {scheme.within}" if scheme.within else OUTSIDE
 
 
-def _placed(scheme: ClusterScheme, features: Sequence[ModelFeature]) -> exp.Select:
+def _coordinate_rows(scheme: ClusterScheme, features: Sequence[ModelFeature]) -> exp.Select:
     """Return the coordinates of every customer."""
     orders = exp.Coalesce(this=exp.column(POPULATION_COLUMN), expressions=[exp.Literal.number(0)])
     columns = [exp.alias_(_coordinate(feature), f"z{place}") for place, feature in enumerate(features)]
@@ -105,60 +105,62 @@ def _coordinate(feature: ModelFeature) -> exp.Expression:
     if feature.transform == "log1p":
         value = exp.Ln(this=exp.Add(this=double(1), expression=greatest(value, double(0))))
     held = least(greatest(value, double(feature.low)), double(feature.high))
-    return total([_product(held, double(1 / feature.scale)), double(-feature.mean / feature.scale)])
+    return total([_product_of(held, double(1 / feature.scale)), double(-feature.mean / feature.scale)])
 
 
-def _scored(placed: exp.Select, clusters: Sequence[Cluster], width: int) -> exp.Select:
+def _score_rows(placed: exp.Select, clusters: Sequence[Cluster], width: int) -> exp.Select:
     """Return, per customer and cluster, the squared distance less the square of the customer's own coordinates."""
-    square = total(_product(exp.column(f"z{place}"), exp.column(f"z{place}")) for place in range(width))
-    scores = [exp.alias_(_score(cluster), f"s{cluster.number}") for cluster in clusters]
+    square = total(_product_of(exp.column(f"z{place}"), exp.column(f"z{place}")) for place in range(width))
+    scores = [exp.alias_(_score_expression(cluster), f"s{cluster.number}") for cluster in clusters]
     return exp.select("customer_id", _IN_POPULATION, exp.alias_(square, _SQUARE), *scores).from_(placed.subquery("placed"))
 
 
-def _score(cluster: Cluster) -> exp.Expression:
-    weighted = (_product(exp.column(f"z{place}"), double(-2 * centre)) for place, centre in enumerate(cluster.centroid))
+def _score_expression(cluster: Cluster) -> exp.Expression:
+    weighted = (_product_of(exp.column(f"z{place}"), double(-2 * centre)) for place, centre in enumerate(cluster.centroid))
     return total([*weighted, double(sum(centre * centre for centre in cluster.centroid))])
 
 
-def _ranked(scored: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
+def _rows_with_nearest(scored: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
     """Return the nearest cluster of each customer with its score."""
     best = least(*(_score_column(cluster) for cluster in clusters))
     inner = exp.select("*", exp.alias_(best, "best")).from_(scored.subquery("scored"))
     found = exp.case()
     for cluster in clusters[:-1]:
-        found = found.when(exp.EQ(this=_score_column(cluster), expression=exp.column("best")), _text(cluster.id))
-    return exp.select("*", exp.alias_(found.else_(_text(clusters[-1].id)), "nearest")).from_(inner.subquery("compared"))
+        found = found.when(exp.EQ(this=_score_column(cluster), expression=exp.column("best")), _text_literal(cluster.id))
+    return exp.select("*", exp.alias_(found.else_(_text_literal(clusters[-1].id)), "nearest")).from_(inner.subquery("compared"))
 
 
-def _decided(ranked: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
+def _rows_with_margin(ranked: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
     """Return the cluster of each customer, and in words how clear the decision was."""
     runner_up = exp.case()
     for cluster in clusters:
         others = [_score_column(other) for other in clusters if other is not cluster]
-        runner_up = runner_up.when(exp.column("nearest").eq(_text(cluster.id)), least(*others))
+        runner_up = runner_up.when(exp.column("nearest").eq(_text_literal(cluster.id)), least(*others))
     rows = exp.select("customer_id", _IN_POPULATION, _SQUARE, "best", "nearest", exp.alias_(runner_up, "runner_up"))
-    margin = exp.case().when(_is_within(CLEAR_RATIO), _text("margin=high")).when(_is_within(FAIR_RATIO), _text("margin=medium"))
-    columns = ("customer_id", _IN_POPULATION, "nearest", exp.alias_(margin.else_(_text("margin=low")), "margin"))
+    margin = (
+        exp.case().when(_is_within(CLEAR_RATIO), _text_literal("margin=high")).when(_is_within(FAIR_RATIO), _text_literal("margin=medium"))
+    )
+    columns = ("customer_id", _IN_POPULATION, "nearest", exp.alias_(margin.else_(_text_literal("margin=low")), "margin"))
     return exp.select(*columns).from_(rows.from_(ranked.subquery("ranked")).subquery("measured"))
 
 
 def _is_within(ratio: float) -> exp.Expression:
     """Return whether the nearest centroid is within `ratio` of the distance to the second."""
     own, other = (total([exp.column(_SQUARE), exp.column(score)]) for score in ("best", "runner_up"))
-    return exp.LTE(this=own, expression=_product(exp.paren(other), double(round(ratio * ratio, 6))))
+    return exp.LTE(this=own, expression=_product_of(exp.paren(other), double(round(ratio * ratio, 6))))
 
 
 def _score_column(cluster: Cluster) -> exp.Column:
     return exp.column(f"s{cluster.number}")
 
 
-def _when(condition: exp.Expression, then: exp.Expression, otherwise: exp.Expression) -> exp.Case:
+def _if_else(condition: exp.Expression, then: exp.Expression, otherwise: exp.Expression) -> exp.Case:
     return exp.case().when(condition, then).else_(otherwise)
 
 
-def _product(left: exp.Expression, right: exp.Expression) -> exp.Expression:
+def _product_of(left: exp.Expression, right: exp.Expression) -> exp.Expression:
     return exp.Mul(this=left, expression=right)
 
 
-def _text(value: str) -> exp.Literal:
+def _text_literal(value: str) -> exp.Literal:
     return exp.Literal.string(value)

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
-from pipeline.models.clusters.algorithms import Labels, silhouette
-from pipeline.models.clusters.assignment import places
+from pipeline.models.clusters.algorithms import Labels, mean_silhouette
+from pipeline.models.clusters.assignment import nearest_clusters
 from pipeline.models.clusters.model import ClusterModel
-from pipeline.models.clusters.preparation import Numbers, coordinates, rounded, shares_between
+from pipeline.models.clusters.preparation import Numbers, feature_coordinates, round_figures, shares_between
 
 FEWEST_CUSTOMERS = 100
 SILHOUETTE_ROWS = 2_000
-RARE = 1e-4
+SMALLEST_SHARE = 1e-4
 ALL = "all"
 
 
@@ -36,27 +36,27 @@ class Drift:
         return self.measured > self.limit
 
 
-def drifts(customers: pa.Table, model: ClusterModel, scheme: ClusterScheme) -> list[Drift]:
+def measure_drifts(customers: pa.Table, model: ClusterModel, scheme: ClusterScheme) -> list[Drift]:
     """Return how far a sample of customers has drifted from the model; nothing of a model that keeps no reference, or of few."""
     if customers.num_rows < FEWEST_CUSTOMERS:
         return []
-    points, labels = coordinates(customers, model.features), places(customers, model)
-    fall = float(rounded(model.silhouette - silhouette(points, labels, scheme.seed, rows=SILHOUETTE_ROWS)))
+    points, labels = feature_coordinates(customers, model.features), nearest_clusters(customers, model)
+    fall = float(round_figures(model.silhouette - mean_silhouette(points, labels, scheme.seed, rows=SILHOUETTE_ROWS)))
     words = f"the silhouette fell by {fall:.3f} since {model.day}" if fall > 0 else f"the silhouette is no lower than on {model.day}"
     return [
-        *_of_features(points, model, scheme),
-        *_of_distances(points, labels, model, scheme),
+        *_feature_drifts(points, model, scheme),
+        *_distance_drifts(points, labels, model, scheme),
         Drift("silhouette", ALL, fall, scheme.drift_silhouette_limit, words),
     ]
 
 
 def stability_index(expected: Numbers, actual: Numbers) -> float:
     """Return the population stability index of shares against those expected: 0 for none, above 0.25 for a large shift."""
-    one, other = np.maximum(expected, RARE), np.maximum(actual, RARE)
-    return float(rounded(((other - one) * np.log(other / one)).sum()))
+    one, other = np.maximum(expected, SMALLEST_SHARE), np.maximum(actual, SMALLEST_SHARE)
+    return float(round_figures(((other - one) * np.log(other / one)).sum()))
 
 
-def _of_features(points: Numbers, model: ClusterModel, scheme: ClusterScheme) -> Iterator[Drift]:
+def _feature_drifts(points: Numbers, model: ClusterModel, scheme: ClusterScheme) -> Iterator[Drift]:
     for feature, column in zip(model.features, points.T, strict=True):
         if feature.cuts:
             index = stability_index(np.array(feature.shares), shares_between(column, feature.cuts))
@@ -64,11 +64,11 @@ def _of_features(points: Numbers, model: ClusterModel, scheme: ClusterScheme) ->
             yield Drift("feature", feature.name, index, scheme.drift_psi_limit, words)
 
 
-def _of_distances(points: Numbers, labels: Labels, model: ClusterModel, scheme: ClusterScheme) -> Iterator[Drift]:
+def _distance_drifts(points: Numbers, labels: Labels, model: ClusterModel, scheme: ClusterScheme) -> Iterator[Drift]:
     sizes = np.array([cluster.size for cluster in model.clusters])
     fitted = float((sizes * [cluster.spread for cluster in model.clusters]).sum() / sizes.sum())
     if fitted:
         centroids = np.array([cluster.centroid for cluster in model.clusters])
-        ratio = float(rounded(np.linalg.norm(points - centroids[labels], axis=1).mean() / fitted))
+        ratio = float(round_figures(np.linalg.norm(points - centroids[labels], axis=1).mean() / fitted))
         words = f"customers are {ratio:.2f} times as far from their centre as on {model.day}"
         yield Drift("distance", ALL, ratio, scheme.drift_distance_limit, words)

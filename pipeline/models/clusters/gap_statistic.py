@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.models.clusters.algorithms import dispersion, k_means
-from pipeline.models.clusters.preparation import Numbers, rounded
-from pipeline.models.clusters.unimodality import single_peak, spread_ties
+from pipeline.models.clusters.algorithms import fit_k_means, sum_of_squares
+from pipeline.models.clusters.preparation import Numbers, round_figures
+from pipeline.models.clusters.unimodality import nearest_single_peak, spread_ties
 
-ROWS = 5_000
+MOST_ROWS = 5_000
 DRAWS = 3
 INITIALISATIONS = 3
 GAP_FLOOR = 0.015
@@ -28,7 +28,7 @@ RIDGE, TINY = 1e-6, 1e-9
 
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
-Reference = Callable[[np.random.Generator], Numbers]
+ReferenceDraw = Callable[[np.random.Generator], Numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,47 +42,47 @@ class Gap:
 def gap_beyond_reference(points: Numbers, count: int, seed: int) -> Gap:
     """Return the smallest gap between `count` clusters of the points and as many of any reference."""
     random = np.random.default_rng([seed, count, len(points)])
-    tied = points[random.permutation(len(points))[:ROWS]]
+    tied = points[random.permutation(len(points))[:MOST_ROWS]]
     rows = spread_ties(tied, random)
     own = _log_dispersion(rows, count, seed)
-    drawn = np.array([[_log_dispersion(draw(random), count, seed) for _ in range(DRAWS)] for draw in _references(tied, rows, random)])
+    drawn = np.array([[_log_dispersion(draw(random), count, seed) for _ in range(DRAWS)] for draw in _reference_draws(tied, rows, random)])
     deviation = float(np.sqrt(drawn.var(axis=1, ddof=1).mean() * (1 + 1 / DRAWS)))
-    return Gap(float(rounded(drawn.mean(axis=1).min() - own)), float(rounded(max(GAP_FLOOR, DEVIATIONS * deviation))))
+    return Gap(float(round_figures(drawn.mean(axis=1).min() - own)), float(round_figures(max(GAP_FLOOR, DEVIATIONS * deviation))))
 
 
-def _references(tied: Numbers, rows: Numbers, random: np.random.Generator) -> tuple[Reference, ...]:
+def _reference_draws(tied: Numbers, rows: Numbers, random: np.random.Generator) -> tuple[ReferenceDraw, ...]:
     """Return what draws as many rows of each kind."""
-    features, spread = _of_same_features(rows), _of_same_spread(rows)
+    features, spread = _draws_of_same_features(rows), _draws_of_same_covariance(rows)
     if rows.shape[1] == 1:
         return features, spread
-    return features, spread, _of_same_directions(rows), _of_same_features_and_ranks(tied, features, random)
+    return features, spread, _draws_of_same_directions(rows), _draws_of_same_features_and_ranks(tied, features, random)
 
 
 def _log_dispersion(points: Numbers, count: int, seed: int) -> float:
-    centres = k_means(points, count, seed, initialisations=INITIALISATIONS)
-    return float(np.log(max(dispersion(points, centres), np.finfo(float).tiny)))
+    centres = fit_k_means(points, count, seed, initialisations=INITIALISATIONS)
+    return float(np.log(max(sum_of_squares(points, centres), np.finfo(float).tiny)))
 
 
-def _of_same_features(rows: Numbers) -> Reference:
-    peaks = [single_peak(column) for column in rows.T]
+def _draws_of_same_features(rows: Numbers) -> ReferenceDraw:
+    peaks = [nearest_single_peak(column) for column in rows.T]
     return lambda random: np.column_stack([peak.drawn(len(rows), random) for peak in peaks])
 
 
-def _of_same_directions(rows: Numbers) -> Reference:
+def _draws_of_same_directions(rows: Numbers) -> ReferenceDraw:
     centre = rows.mean(axis=0)
     axes = np.linalg.svd(rows - centre, full_matrices=False)[2]
-    along = _of_same_features((rows - centre) @ axes.T)
+    along = _draws_of_same_features((rows - centre) @ axes.T)
     return lambda random: along(random) @ axes + centre
 
 
-def _of_same_spread(rows: Numbers) -> Reference:
+def _draws_of_same_covariance(rows: Numbers) -> ReferenceDraw:
     covariance = np.cov(rows.T).reshape(rows.shape[1], -1)
     return lambda random: random.multivariate_normal(rows.mean(axis=0), covariance, len(rows), method="eigh")
 
 
-def _of_same_features_and_ranks(tied: Numbers, features: Reference, random: np.random.Generator) -> Reference:
+def _draws_of_same_features_and_ranks(tied: Numbers, features: ReferenceDraw, random: np.random.Generator) -> ReferenceDraw:
     """Return what draws features related as those of the rows are by rank, as if all came from one bell."""
-    covariance = np.cov(_scores(tied, random).T)
+    covariance = np.cov(_normal_scores(tied, random).T)
 
     def drawn(random: np.random.Generator) -> Numbers:
         bell = random.multivariate_normal(np.zeros(tied.shape[1]), covariance, len(tied), method="eigh")
@@ -91,7 +91,7 @@ def _of_same_features_and_ranks(tied: Numbers, features: Reference, random: np.r
     return drawn
 
 
-def _scores(tied: Numbers, random: np.random.Generator) -> Numbers:
+def _normal_scores(tied: Numbers, random: np.random.Generator) -> Numbers:
     """Return where each value stands on a bell, as far as the bell of all features tells it for values that many share.
 
     Half of all customers with one order are half of the bell: ranks given to them by chance would hide what it has to do with

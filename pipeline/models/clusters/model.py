@@ -126,12 +126,12 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
     def refuse(what: str) -> PipelineError:
         return DataError(f"not a cluster model: {what}", where=where, todo="Put back the file as it was written, or fit a new model.")
 
-    fields = Fields(_parsed(text, refuse), refuse)
-    features = tuple(_feature(row) for row in fields.rows("features", 1, MOST_FEATURES))
-    clusters = tuple(_cluster(row, len(features)) for row in fields.rows("clusters", FEWEST_CLUSTERS, MOST_CLUSTERS))
+    fields = Fields(_parse_document(text, refuse), refuse)
+    features = tuple(_read_feature(row) for row in fields.rows("features", 1, MOST_FEATURES))
+    clusters = tuple(_read_cluster(row, len(features)) for row in fields.rows("clusters", FEWEST_CLUSTERS, MOST_CLUSTERS))
     model = ClusterModel(
         scheme=fields.text("scheme"),
-        day=_day(fields, "day"),
+        day=_read_day(fields, "day"),
         algorithm=fields.text("algorithm"),
         library=fields.text("library"),
         seed=fields.integer("seed", 0, 2**31 - 1),
@@ -141,7 +141,7 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
         features=features,
         constant_features=fields.texts("constant_features"),
         clusters=clusters,
-        valid_from=_day(fields, "valid_from") if fields.has("valid_from") else None,
+        valid_from=_read_day(fields, "valid_from") if fields.has("valid_from") else None,
         last_number=fields.integer("last_number", 0, MOST_NUMBER, default=0),
     )
     fields.refuse_the_rest()
@@ -149,7 +149,7 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
     return model
 
 
-def _parsed(text: str, refuse: Refusal) -> object:
+def _parse_document(text: str, refuse: Refusal) -> object:
     if len(text) > LONGEST_DOCUMENT:
         raise refuse(f"longer than {LONGEST_DOCUMENT:,} characters")
     try:
@@ -169,7 +169,7 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _day(fields: Fields, key: str) -> date:
+def _read_day(fields: Fields, key: str) -> date:
     text = fields.text(key, pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
     try:
         return date.fromisoformat(text)
@@ -177,7 +177,7 @@ def _day(fields: Fields, key: str) -> date:
         raise fields.refusal(key, "is no date") from None
 
 
-def _feature(fields: Fields) -> ModelFeature:
+def _read_feature(fields: Fields) -> ModelFeature:
     low = fields.number("low")
     high = fields.number("high", low)
     feature = ModelFeature(
@@ -203,7 +203,7 @@ def _refuse_wrong_shares(feature: ModelFeature, fields: Fields) -> None:
         raise fields.refusal("shares", "must be one share, 0 to 1, more than there are cuts, or none of both")
 
 
-def _cluster(fields: Fields, feature_count: int) -> Cluster:
+def _read_cluster(fields: Fields, feature_count: int) -> Cluster:
     cluster = Cluster(
         id=fields.text("id", pattern="cluster_[1-9][0-9]{0,3}"),
         title=fields.text("title"),

@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
-from pipeline.models.clusters.algorithms import Labels, Task, found, nearest, silhouette
-from pipeline.models.clusters.assignment import places
+from pipeline.models.clusters.algorithms import ClusteringTask, Labels, find_centres, mean_silhouette, nearest_centres
+from pipeline.models.clusters.assignment import nearest_clusters
 from pipeline.models.clusters.gap_statistic import GAP_FLOOR, Gap, gap_beyond_reference
 from pipeline.models.clusters.model import ClusterModel
-from pipeline.models.clusters.preparation import FEWEST_CUSTOMERS_PER_CLUSTER, CannotFitError, Numbers, Prepared, rounded
-from pipeline.models.clusters.stability import stabilities
-from pipeline.models.clusters.unimodality import has_peaks, spread_ties
+from pipeline.models.clusters.preparation import FEWEST_CUSTOMERS_PER_CLUSTER, CannotFitError, Numbers, PreparedSample, round_figures
+from pipeline.models.clusters.stability import bootstrap_jaccards
+from pipeline.models.clusters.unimodality import has_several_peaks, spread_ties
 
 FIDELITY_FLOOR = 0.9
 # Another number of clusters than now has to separate better by this much, since it gives many customers another cluster.
-STAYING = 0.05
+SAME_COUNT_BONUS = 0.05
 PEAK_ROWS = 5_000
 # Features are left out where the gap becomes larger by this much, which is by two fifths less dispersion; half as much keeps them out.
-WORTH_LEAVING_OUT = 0.5
+NARROWING_GAIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateClustering:
     """One possible clustering of the sample; a label is the place of its centroid."""
 
     centroids: Numbers
@@ -42,7 +42,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ClusterCountTrial:
     """What became of one number of clusters; what was not asked any more is None, and `refusal` is empty for the chosen one."""
 
     count: int
@@ -55,10 +55,10 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SelectionProblem:
     """What the clusters are looked for in, by which scheme; `start` is the place of each customer's cluster as it is now."""
 
-    sample: Prepared
+    sample: PreparedSample
     scheme: ClusterScheme
     start: Labels | None
     current: ClusterModel | None
@@ -72,73 +72,78 @@ class Question:
         """Whether the current model goes by these features alone."""
         return self.current is not None and [each.name for each in self.current.features] == [each.name for each in self.sample.features]
 
-    def task(self, count: int) -> Task:
-        return Task(count, self.scheme.smallest_share, self.scheme.seed, self.start if count == self.count_now else None)
+    def task(self, count: int) -> ClusteringTask:
+        return ClusteringTask(count, self.scheme.smallest_share, self.scheme.seed, self.start if count == self.count_now else None)
 
-    def merit(self, candidate: Candidate) -> float:
-        return candidate.silhouette + (STAYING if candidate.count == self.count_now else 0)
+    def merit(self, candidate: CandidateClustering) -> float:
+        return candidate.silhouette + (SAME_COUNT_BONUS if candidate.count == self.count_now else 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Selection:
     """The best clusters with the stability of each, what they are clusters of, and what was tried."""
 
-    sample: Prepared
-    candidate: Candidate
+    sample: PreparedSample
+    candidate: CandidateClustering
     jaccards: Numbers
     gap: float
-    trials: tuple[Trial, ...]
+    trials: tuple[ClusterCountTrial, ...]
 
 
-def answer(sample: Prepared, scheme: ClusterScheme, current: ClusterModel | None, trials: list[Trial]) -> Answer:
+def select_clusters(
+    sample: PreparedSample, scheme: ClusterScheme, current: ClusterModel | None, trials: list[ClusterCountTrial]
+) -> Selection:
     """Return the best clusters of the sample, and put what was tried for them into `trials`.
 
     Groups that show in two features are lost among five that say nothing. So the features that show groups by themselves are
     asked too, and decide where all together show none, or none that are nearly as tight. Raises CannotFitError.
     """
-    start = None if current is None else places(sample.table, current)
-    asked = Question(sample, scheme, start, current)
-    narrower = replace(asked, sample=_telling(asked))
-    whole, part = _answer(asked, trials), _answer(narrower, []) if 0 < len(narrower.sample.features) < len(sample.features) else None
-    worth = WORTH_LEAVING_OUT / 2 if narrower.is_narrow_now else WORTH_LEAVING_OUT
-    if isinstance(part, Answer) and (not isinstance(whole, Answer) or part.gap > whole.gap + worth):
+    start = None if current is None else nearest_clusters(sample.table, current)
+    problem = SelectionProblem(sample, scheme, start, current)
+    narrower = replace(problem, sample=_features_with_peaks(problem))
+    whole, part = (
+        _select_or_reason(problem, trials),
+        _select_or_reason(narrower, []) if 0 < len(narrower.sample.features) < len(sample.features) else None,
+    )
+    worth = NARROWING_GAIN / 2 if narrower.is_narrow_now else NARROWING_GAIN
+    if isinstance(part, Selection) and (not isinstance(whole, Selection) or part.gap > whole.gap + worth):
         trials[:] = part.trials
         return part
-    if isinstance(whole, Answer):
+    if isinstance(whole, Selection):
         return whole
     raise whole
 
 
-def _answer(asked: Question, trials: list[Trial]) -> Answer | CannotFitError:
+def _select_or_reason(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> Selection | CannotFitError:
     try:
-        candidate, jaccards = _chosen(asked, trials)
+        candidate, jaccards = _best_candidate(problem, trials)
     except CannotFitError as reason:
         return reason
-    return Answer(asked.sample, candidate, jaccards, trials[-1].gap or 0.0, tuple(trials))
+    return Selection(problem.sample, candidate, jaccards, trials[-1].gap or 0.0, tuple(trials))
 
 
-def _telling(asked: Question) -> Prepared:
+def _features_with_peaks(problem: SelectionProblem) -> PreparedSample:
     """Return the sample with those features alone that have more than one peak."""
-    points = asked.sample.points
-    random = np.random.default_rng([asked.scheme.seed, len(points)])
+    points = problem.sample.points
+    random = np.random.default_rng([problem.scheme.seed, len(points)])
     rows = spread_ties(points[random.permutation(len(points))[:PEAK_ROWS]], random)
-    kept = [place for place, column in enumerate(rows.T) if has_peaks(column, random)]
-    return replace(asked.sample, features=tuple(asked.sample.features[place] for place in kept), points=points[:, kept])
+    kept = [place for place, column in enumerate(rows.T) if has_several_peaks(column, random)]
+    return replace(problem.sample, features=tuple(problem.sample.features[place] for place in kept), points=points[:, kept])
 
 
-def _chosen(asked: Question, trials: list[Trial]) -> tuple[Candidate, Numbers]:
+def _best_candidate(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> tuple[CandidateClustering, Numbers]:
     """Return the best candidate with the stability of its clusters; the costly questions are asked in order of merit."""
-    candidates = list(_candidates(asked, trials))
-    for candidate in sorted(candidates, key=lambda candidate: -asked.merit(candidate)):
-        gap = gap_beyond_reference(asked.sample.points, candidate.count, asked.scheme.seed)
+    candidates = list(_candidate_clusterings(problem, trials))
+    for candidate in sorted(candidates, key=lambda candidate: -problem.merit(candidate)):
+        gap = gap_beyond_reference(problem.sample.points, candidate.count, problem.scheme.seed)
         # What was structure once stays it while there is a gap at all, or chance would make clusters come and go.
-        is_structure = gap.gap > (GAP_FLOOR if candidate.count == asked.count_now else gap.needed)
-        jaccards = stabilities(asked.sample.points, candidate.labels, asked.scheme) if is_structure else None
-        trial = _trial(candidate, asked.scheme, gap, jaccards)
+        is_structure = gap.gap > (GAP_FLOOR if candidate.count == problem.count_now else gap.needed)
+        jaccards = bootstrap_jaccards(problem.sample.points, candidate.labels, problem.scheme) if is_structure else None
+        trial = _judge_trial(candidate, problem.scheme, gap, jaccards)
         trials.append(trial)
         if jaccards is not None and not trial.refusal:
             return candidate, jaccards
-    scheme = asked.scheme
+    scheme = problem.scheme
     raise CannotFitError(
         f"no stable clusters: with {scheme.cluster_count_min} to {scheme.cluster_count_max} of them, one always holds under "
         f"{scheme.smallest_share:.1%} of customers, or has a bootstrap Jaccard under {scheme.jaccard_floor:g}, or customers are no "
@@ -146,7 +151,7 @@ def _chosen(asked: Question, trials: list[Trial]) -> tuple[Candidate, Numbers]:
     )
 
 
-def _trial(candidate: Candidate, scheme: ClusterScheme, gap: Gap, jaccards: Numbers | None) -> Trial:
+def _judge_trial(candidate: CandidateClustering, scheme: ClusterScheme, gap: Gap, jaccards: Numbers | None) -> ClusterCountTrial:
     lowest = None if jaccards is None else float(jaccards.min())
     if lowest is None:
         refusal = "no tighter than data without structure"
@@ -154,29 +159,29 @@ def _trial(candidate: Candidate, scheme: ClusterScheme, gap: Gap, jaccards: Numb
         refusal = f"a cluster has a bootstrap Jaccard under {scheme.jaccard_floor:g}"
     else:
         refusal = ""
-    return Trial(candidate.count, refusal, *_extremes(candidate.sizes), candidate.silhouette, gap.gap, lowest)
+    return ClusterCountTrial(candidate.count, refusal, *_smallest_and_largest_share(candidate.sizes), candidate.silhouette, gap.gap, lowest)
 
 
-def _extremes(sizes: Labels) -> tuple[float, float]:
-    return float(rounded(sizes.min() / sizes.sum())), float(rounded(sizes.max() / sizes.sum()))
+def _smallest_and_largest_share(sizes: Labels) -> tuple[float, float]:
+    return float(round_figures(sizes.min() / sizes.sum())), float(round_figures(sizes.max() / sizes.sum()))
 
 
-def _candidates(asked: Question, trials: list[Trial]) -> Iterator[Candidate]:
+def _candidate_clusterings(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> Iterator[CandidateClustering]:
     """Yield a candidate per count whose clusters are neither too small nor too large."""
-    points, scheme = asked.sample.points, asked.scheme
-    for count in _counts(points, scheme):
-        centres = found(points, scheme.algorithm, asked.task(count))
-        labels = nearest(points, centres.centres) if len(centres.centres) else np.zeros(len(points), np.int64)
+    points, scheme = problem.sample.points, problem.scheme
+    for count in _cluster_counts(points, scheme):
+        centres = find_centres(points, scheme.algorithm, problem.task(count))
+        labels = nearest_centres(points, centres.centres) if len(centres.centres) else np.zeros(len(points), np.int64)
         sizes = np.bincount(labels, minlength=len(centres.centres))
-        if refusal := _refusal(count, centres.centres, sizes, centres.fidelity, scheme):
-            trials.append(Trial(len(sizes), refusal, *_extremes(sizes)))
+        if refusal := _reason_against(count, centres.centres, sizes, centres.fidelity, scheme):
+            trials.append(ClusterCountTrial(len(sizes), refusal, *_smallest_and_largest_share(sizes)))
         else:
-            yield Candidate(centres.centres, labels, silhouette(points, labels, scheme.seed))
+            yield CandidateClustering(centres.centres, labels, mean_silhouette(points, labels, scheme.seed))
 
 
-def _refusal(count: int, centres: Numbers, sizes: Labels, fidelity: float, scheme: ClusterScheme) -> str:
+def _reason_against(count: int, centres: Numbers, sizes: Labels, fidelity: float, scheme: ClusterScheme) -> str:
     """Return why these clusters are no candidate, or nothing."""
-    smallest, largest = _extremes(sizes)
+    smallest, largest = _smallest_and_largest_share(sizes)
     if scheme.algorithm == "hdbscan":
         is_count = scheme.cluster_count_min <= len(centres) <= scheme.cluster_count_max
     else:
@@ -192,8 +197,8 @@ def _refusal(count: int, centres: Numbers, sizes: Labels, fidelity: float, schem
     return ""
 
 
-def _counts(points: Numbers, scheme: ClusterScheme) -> Sequence[int]:
-    kinds = len(np.unique(rounded(points), axis=0))
+def _cluster_counts(points: Numbers, scheme: ClusterScheme) -> Sequence[int]:
+    kinds = len(np.unique(round_figures(points), axis=0))
     if kinds < scheme.cluster_count_min:
         raise CannotFitError(f"too few kinds of customers: fewer than {scheme.cluster_count_min} differ in any feature")
     most = min(scheme.cluster_count_max, kinds, len(points) // FEWEST_CUSTOMERS_PER_CLUSTER)

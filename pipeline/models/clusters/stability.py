@@ -5,24 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
-from pipeline.models.clusters.algorithms import Labels, Task, found, nearest
-from pipeline.models.clusters.preparation import Numbers, rounded
+from pipeline.models.clusters.algorithms import ClusteringTask, Labels, find_centres, nearest_centres
+from pipeline.models.clusters.preparation import Numbers, round_figures
 
 BOOTSTRAP_FITS = 20
 BOOTSTRAP_ROWS = 10_000
 
 
-def stabilities(points: Numbers, labels: Labels, scheme: ClusterScheme) -> Numbers:
+def bootstrap_jaccards(points: Numbers, labels: Labels, scheme: ClusterScheme) -> Numbers:
     """Return, per cluster, its mean Jaccard overlap with the most similar cluster of fits to resampled customers."""
     count = int(labels.max()) + 1
     random = np.random.default_rng([scheme.seed, count])
     overlaps = np.zeros((BOOTSTRAP_FITS, count))
     for each in overlaps:
         rows = random.integers(len(points), size=min(len(points), BOOTSTRAP_ROWS))
-        centres = found(points[rows], scheme.algorithm, Task(count, scheme.smallest_share, int(random.integers(2**31)))).centres
+        centres = find_centres(
+            points[rows], scheme.algorithm, ClusteringTask(count, scheme.smallest_share, int(random.integers(2**31)))
+        ).centres
         if len(centres):
-            each[:] = _best_overlaps(labels, nearest(points, centres), count)
-    return rounded(overlaps.mean(axis=0))
+            each[:] = _best_overlaps(labels, nearest_centres(points, centres), count)
+    return round_figures(overlaps.mean(axis=0))
 
 
 def _best_overlaps(ours: Labels, theirs: Labels, count: int) -> Numbers:

@@ -19,7 +19,7 @@ HELD_SHARE = 1.5 * WINSOR_QUANTILES[0]
 STRIDE = 5
 COMPARED_DRAWS = 20
 # A feature has more than one peak where it is farther from one peak than what is drawn from one peak ever is, by this much.
-CLEARLY = 1.5
+CLEAR_EXCESS = 1.5
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SinglePeak:
 
 
 @dataclass(frozen=True)
-class _Histogram:
+class DensityHistogram:
     """Cells of about equal share; those of a hollow are wide."""
 
     knots: Numbers
@@ -66,14 +66,14 @@ class _Histogram:
 
 def spread_ties(points: Numbers, random: np.random.Generator) -> Numbers:
     """Return the points with equal values of a feature spread over the room that they have: steps are no peaks."""
-    return np.column_stack([_spread(column, random) for column in points.T])
+    return np.column_stack([_spread_column(column, random) for column in points.T])
 
 
-def single_peak(column: Numbers) -> SinglePeak:
+def nearest_single_peak(column: Numbers) -> SinglePeak:
     """Return the distribution with a single peak that is nearest to the values, which differ."""
     low, high = float(column.min()), float(column.max())
-    is_low, is_high = _is_held(column, low), _is_held(column, high)
-    histogram = _histogram(column[~(is_low | is_high)])
+    is_low, is_high = _is_at_limit(column, low), _is_at_limit(column, high)
+    histogram = _density_histogram(column[~(is_low | is_high)])
     cells = len(histogram.shares)
     coarse = min(range(0, cells, STRIDE), key=lambda peak: histogram.with_peak(peak)[0])
     near = range(max(0, coarse - STRIDE + 1), min(cells, coarse + STRIDE))
@@ -83,31 +83,33 @@ def single_peak(column: Numbers) -> SinglePeak:
     return SinglePeak(knots, shares, distance, float(column.mean()), float(column.std()))
 
 
-def has_peaks(column: Numbers, random: np.random.Generator) -> bool:
+def has_several_peaks(column: Numbers, random: np.random.Generator) -> bool:
     """Return whether the values have clearly more than one peak."""
-    one = single_peak(column)
-    chance = max(single_peak(one.drawn(len(column), random)).distance for _ in range(COMPARED_DRAWS))
-    return one.distance > CLEARLY * chance
+    one = nearest_single_peak(column)
+    chance = max(nearest_single_peak(one.drawn(len(column), random)).distance for _ in range(COMPARED_DRAWS))
+    return one.distance > CLEAR_EXCESS * chance
 
 
-def _histogram(column: Numbers) -> _Histogram:
+def _density_histogram(column: Numbers) -> DensityHistogram:
     cells = max(2, min(CELLS, len(column) // FEWEST_IN_CELL))
     knots = np.unique(np.quantile(column, np.linspace(0, 1, cells + 1)))
-    return _Histogram(knots, np.histogram(column, knots)[0] / len(column))
+    return DensityHistogram(knots, np.histogram(column, knots)[0] / len(column))
 
 
-def _spread(column: Numbers, random: np.random.Generator) -> Numbers:
+def _spread_column(column: Numbers, random: np.random.Generator) -> Numbers:
     """Return the values spread over what is theirs of the room to their neighbours, where they are shared and not held by a limit."""
     values, places, counts = np.unique(column, return_inverse=True, return_counts=True)
     steps = np.diff(values)
     before, after = np.insert(steps, 0, steps[:1]), np.append(steps, steps[-1:])
     # Steps of a logarithm are uneven; a hollow is wider than that, and stays empty.
-    reach = np.where(counts > 1, np.minimum(before, after), 0.0)[places] * ~(_is_held(column, values[0]) | _is_held(column, values[-1]))
+    reach = np.where(counts > 1, np.minimum(before, after), 0.0)[places] * ~(
+        _is_at_limit(column, values[0]) | _is_at_limit(column, values[-1])
+    )
     low, high = (np.minimum(side[places] / 2, reach) for side in (before, after))
     return np.asarray(column - low + random.random(len(column)) * (low + high))
 
 
-def _is_held(column: Numbers, limit: float) -> npt.NDArray[np.bool_]:
+def _is_at_limit(column: Numbers, limit: float) -> npt.NDArray[np.bool_]:
     """Return which values are at a limit of the feature because they are beyond it; what more have is a value like any other."""
     is_there = column == limit
     return is_there if 1 < is_there.sum() <= HELD_SHARE * len(column) else np.zeros(len(column), np.bool_)

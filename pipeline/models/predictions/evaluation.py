@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.models.clusters.preparation import Numbers, rounded
+from pipeline.models.clusters.preparation import Numbers, round_figures
 from pipeline.models.predictions.bg_nbd import (
     DAYS_PER_WEEK,
     History,
@@ -102,21 +102,21 @@ def measures(said: Forecast, outcomes: Outcomes) -> Measures:
     amounts = outcomes.amounts
     off = None if said.probabilities is None else _calibration_error(said.probabilities, outcomes.returned.astype(np.float64))
     return Measures(
-        gini=float(rounded(_gini(said.amounts, amounts) / (_gini(amounts, amounts) or 1.0))),
-        error=float(rounded(np.abs(said.amounts - amounts).mean())),
-        total=float(rounded(said.amounts.sum() / amounts.sum())),
+        gini=float(round_figures(_gini(said.amounts, amounts) / (_gini(amounts, amounts) or 1.0))),
+        error=float(round_figures(np.abs(said.amounts - amounts).mean())),
+        total=float(round_figures(said.amounts.sum() / amounts.sum())),
         calibration_error=off,
     )
 
 
 def _gini(said: Numbers, amounts: Numbers) -> float:
     """Return how uneven amounts are along the order of what was said; customers of whom the same was said stand together."""
-    labels = np.unique(-rounded(said), return_inverse=True)[1]
+    labels = np.unique(-round_figures(said), return_inverse=True)[1]
     counts, sums = np.bincount(labels), np.bincount(labels, weights=amounts)
     people, money = (np.concatenate([[0.0], np.cumsum(part) / part.sum()]) for part in (counts, sums))
     return float(2 * np.trapezoid(money, people) - 1)
 
 
 def _calibration_error(chances: Numbers, returned: Numbers) -> float:
-    tenths = np.array_split(np.argsort(rounded(chances), kind="stable"), TENTHS)
-    return float(rounded(sum(abs(chances[part].sum() - returned[part].sum()) for part in tenths) / len(chances)))
+    tenths = np.array_split(np.argsort(round_figures(chances), kind="stable"), TENTHS)
+    return float(round_figures(sum(abs(chances[part].sum() - returned[part].sum()) for part in tenths) / len(chances)))

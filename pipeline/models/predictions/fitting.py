@@ -14,7 +14,7 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.models.clusters.preparation import Numbers, rounded
+from pipeline.models.clusters.preparation import Numbers, round_figures
 from pipeline.models.predictions.model import HORIZON_DAYS, SIGNALS, SMALLEST_SCALE, PredictionModel, Signal
 
 HELD_QUANTILES = (0.001, 0.999)
@@ -129,18 +129,18 @@ def _fitted(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> Weights:
     from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
     values, amounts, returned = outcomes.signals[rows], outcomes.amounts[rows], outcomes.returned[rows]
-    low, high = (rounded(limit) for limit in np.quantile(values, HELD_QUANTILES, axis=0))
+    low, high = (round_figures(limit) for limit in np.quantile(values, HELD_QUANTILES, axis=0))
     held = np.clip(values, low, high)
-    mean, scale = np.clip(rounded(held.mean(axis=0)), low, high), rounded(held.std(axis=0))
+    mean, scale = np.clip(round_figures(held.mean(axis=0)), low, high), round_figures(held.std(axis=0))
     varying = np.flatnonzero(scale >= SMALLEST_SCALE)
     points, unit = (held[:, varying] - mean[varying]) / scale[varying], float(amounts.mean())
     settings = {"solver": "newton-cholesky", "tol": TOLERANCE, "max_iter": MOST_ITERATIONS}
     spend = PoissonRegressor(alpha=PENALTY, **settings).fit(points, amounts / unit)
     chance = LogisticRegression(C=1 / (PENALTY * len(rows)), **settings).fit(points, returned)
     names = [SIGNALS[place] for place in varying]
-    columns = (low[varying], high[varying], mean[varying], scale[varying], rounded(spend.coef_), rounded(chance.coef_[0]))
+    columns = (low[varying], high[varying], mean[varying], scale[varying], round_figures(spend.coef_), round_figures(chance.coef_[0]))
     signals = tuple(Signal(name, *row) for name, *row in zip(names, *(column.tolist() for column in columns), strict=True))
-    return Weights(signals, float(rounded(spend.intercept_ + np.log(unit))), float(rounded(chance.intercept_[0])))
+    return Weights(signals, float(round_figures(spend.intercept_ + np.log(unit))), float(round_figures(chance.intercept_[0])))
 
 
 def _forecast(weights: Weights, signals: Numbers) -> Forecast:
@@ -168,7 +168,7 @@ def _calibrated(model: PredictionModel, outcomes: Outcomes) -> PredictionModel:
     slope, shift = float(bent.coef_[0][0]), float(bent.intercept_[0])
     return replace(
         model,
-        spend_intercept=float(rounded(model.spend_intercept + factor)),
-        repeat_intercept=float(rounded(slope * model.repeat_intercept + shift)),
-        signals=tuple(replace(signal, repeat_weight=float(rounded(slope * signal.repeat_weight))) for signal in model.signals),
+        spend_intercept=float(round_figures(model.spend_intercept + factor)),
+        repeat_intercept=float(round_figures(slope * model.repeat_intercept + shift)),
+        signals=tuple(replace(signal, repeat_weight=float(round_figures(slope * signal.repeat_weight))) for signal in model.signals),
     )

@@ -10,8 +10,8 @@ import numpy as np
 
 from pipeline.models.clusters import ClusterModel, ModelFeature
 from pipeline.models.clusters.algorithms import Labels
-from pipeline.models.clusters.fitting import renumbered
-from pipeline.models.clusters.preparation import Numbers, rounded
+from pipeline.models.clusters.fitting import renumber_clusters
+from pipeline.models.clusters.preparation import Numbers, round_figures
 
 # Two clusters are one where they share this much of the customers that either has.
 KEPT_OVERLAP = 1 / 3
@@ -70,7 +70,7 @@ def matches(found: Fates, distances: Numbers) -> Mapping[int, int]:
     from scipy.optimize import linear_sum_assignment
 
     overlaps = found.overlaps()
-    likeness = rounded(overlaps + WEIGHT_OF_CENTRES / (1 + distances))
+    likeness = round_figures(overlaps + WEIGHT_OF_CENTRES / (1 + distances))
     pairs = zip(*linear_sum_assignment(-likeness), strict=True)
     return {int(then): int(now) for now, then in pairs if overlaps[now, then] >= KEPT_OVERLAP}
 
@@ -102,7 +102,7 @@ def with_lasting_ids(candidate: ClusterModel, current: ClusterModel, continued: 
         else:
             highest += 1
             numbers.append(highest)
-    return renumbered(candidate, numbers, last_number=highest)
+    return renumber_clusters(candidate, numbers, last_number=highest)
 
 
 def events(candidate: ClusterModel, current: ClusterModel, found: Fates, continued: Mapping[int, int]) -> tuple[Event, ...]:
@@ -117,7 +117,7 @@ def events(candidate: ClusterModel, current: ClusterModel, found: Fates, continu
 
 def _arrival(candidate: ClusterModel, current: ClusterModel, found: Fates, place: int) -> Event:
     cluster, origins = candidate.clusters[place], found.shared[:, place]
-    share = float(rounded(origins.sum() / max(found.total, 1)))
+    share = float(round_figures(origins.sum() / max(found.total, 1)))
     origin = current.clusters[int(origins.argmax())]
     if origins.max() >= MOST_OF_IT * max(origins.sum(), 1):
         words = f"{cluster.id} `{cluster.title}` splits off {origin.id} `{origin.title}`, with {share:.1%} of customers"
@@ -127,7 +127,7 @@ def _arrival(candidate: ClusterModel, current: ClusterModel, found: Fates, place
 
 def _departure(candidate: ClusterModel, current: ClusterModel, found: Fates, place: int) -> Event:
     cluster, goals = current.clusters[place], found.shared[place]
-    share = float(rounded(goals.sum() / max(found.total, 1)))
+    share = float(round_figures(goals.sum() / max(found.total, 1)))
     goal = candidate.clusters[int(goals.argmax())]
     if goals.sum() and goals.max() >= MOST_OF_IT * goals.sum():
         words = f"{cluster.id} `{cluster.title}` merges into {goal.id} `{goal.title}`, with {share:.1%} of customers"

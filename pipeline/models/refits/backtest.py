@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from pipeline.errors import DataError
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES
-from pipeline.models.clusters import ClusterModel, places
+from pipeline.models.clusters import ClusterModel, nearest_clusters
 from pipeline.models.clusters.algorithms import Labels
 from pipeline.models.clusters.preparation import Numbers
 from pipeline.models.refits.model_store import Ground
@@ -52,7 +52,7 @@ def _customers(on: Ground, formed: date, models: Sequence[ClusterModel]) -> pa.T
 def _groups(customers: pa.Table, models: Sequence[ClusterModel]) -> list[Labels]:
     spend = customers[SPEND].cast(pa.float64()).fill_null(0).to_numpy()
     cuts = np.unique(np.quantile(spend, [place / TENTHS for place in range(1, TENTHS)]))
-    return [*(places(customers, model) for model in models), np.searchsorted(cuts, spend, side="left")]
+    return [*(nearest_clusters(customers, model) for model in models), np.searchsorted(cuts, spend, side="left")]
 
 
 def _amounts(on: Ground, customers: pa.Table, formed: date) -> Numbers:

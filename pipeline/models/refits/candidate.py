@@ -10,11 +10,11 @@ import numpy as np
 
 from pipeline.definitions.schemes import ClusterScheme
 from pipeline.errors import ConfigError
-from pipeline.models.clusters import ClusterModel, NotFitted, Trial, fit_told, places, to_json
-from pipeline.models.clusters.algorithms import Labels, silhouette
+from pipeline.models.clusters import ClusterCountTrial, ClusterModel, NotFitted, fit_with_report, nearest_clusters, to_json
+from pipeline.models.clusters.algorithms import Labels, mean_silhouette
 from pipeline.models.clusters.drift import stability_index
-from pipeline.models.clusters.fitting import Fit
-from pipeline.models.clusters.preparation import Prepared, rounded
+from pipeline.models.clusters.fitting import FitReport
+from pipeline.models.clusters.preparation import PreparedSample, round_figures
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
 from pipeline.models.refits.backtest import backtest
@@ -43,7 +43,7 @@ class Refit:
     reason: str
     candidate: ClusterModel | None = None
     current: ClusterModel | None = None
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[ClusterCountTrial, ...] = ()
     sizes: tuple[Size, ...] = ()
     events: tuple[alignment.Event, ...] = ()
     measures: Measures | None = None
@@ -72,7 +72,7 @@ def refitted(on: Ground) -> Refit:
     columns = [feature.name for feature in current.features] if current else []
     on.register_features(day, columns)
     sample = sampled_customers(on.engine, scheme, columns=columns)
-    fit = fit_told(sample.features, scheme, day=day, customer_count=sample.customer_count, current=current)
+    fit = fit_with_report(sample.features, scheme, day=day, customer_count=sample.customer_count, current=current)
     if isinstance(fit.model, NotFitted):
         return Refit(scheme.name, day, Verdict.NO_CLUSTERS, fit.model.reason, current=current, trials=fit.trials)
     if current is None:
@@ -89,13 +89,13 @@ def _with_backtest(found: Beside, tested: Backtest | str) -> Beside:
     return replace(found, measures=replace(found.measures, backtest=tested))
 
 
-def _first(fit: Fit, model: ClusterModel, scheme: ClusterScheme, day: date) -> Refit:
+def _first(fit: FitReport, model: ClusterModel, scheme: ClusterScheme, day: date) -> Refit:
     total = sum(cluster.size for cluster in model.clusters)
-    sizes = tuple(Size(cluster.id, cluster.title, 0.0, float(rounded(cluster.size / total))) for cluster in model.clusters)
+    sizes = tuple(Size(cluster.id, cluster.title, 0.0, float(round_figures(cluster.size / total))) for cluster in model.clusters)
     return Refit(scheme.name, day, Verdict.PROMOTE, "it is the first model", model, trials=fit.trials, sizes=sizes)
 
 
-def beside(fit: Fit, current: ClusterModel, scheme: ClusterScheme, highest: int) -> Beside:
+def beside(fit: FitReport, current: ClusterModel, scheme: ClusterScheme, highest: int) -> Beside:
     """Return the fitted model with the ids and titles of the clusters it continues, and what it is beside the current one.
 
     `highest` is the highest number that a cluster of the scheme ever had.
@@ -103,23 +103,23 @@ def beside(fit: Fit, current: ClusterModel, scheme: ClusterScheme, highest: int)
     from sklearn.metrics import adjusted_rand_score
 
     raw, sample, then = _whole(fit)
-    now = places(sample.table, current)
+    now = nearest_clusters(sample.table, current)
     shared = alignment.fates(now, then, (len(current.clusters), len(raw.clusters)))
     continued = alignment.matches(shared, alignment.distances_between(current, raw))
     candidate = _titled(alignment.with_lasting_ids(raw, current, continued, last_number=highest), current, continued, scheme)
     sizes = _sizes(shared, current, candidate)
     ids_now, ids_then = (np.array([c.number for c in model.clusters])[labels] for model, labels in ((current, now), (candidate, then)))
     measures = Measures(
-        moved_share=float(rounded((ids_now != ids_then).mean())),
-        stability=float(rounded(adjusted_rand_score(now, then))),
+        moved_share=float(round_figures((ids_now != ids_then).mean())),
+        stability=float(round_figures(adjusted_rand_score(now, then))),
         psi=stability_index(np.array([size.share_now for size in sizes]), np.array([size.share_then for size in sizes])),
         silhouette=candidate.silhouette,
-        silhouette_now=silhouette(sample.points, now, scheme.seed),
+        silhouette_now=mean_silhouette(sample.points, now, scheme.seed),
     )
     return Beside(candidate, measures, sizes, alignment.events(candidate, current, shared, continued))
 
 
-def _whole(fit: Fit) -> tuple[ClusterModel, Prepared, Labels]:
+def _whole(fit: FitReport) -> tuple[ClusterModel, PreparedSample, Labels]:
     if isinstance(fit.model, NotFitted) or fit.sample is None or fit.labels is None:
         raise TypeError
     return fit.model, fit.sample, fit.labels
@@ -144,11 +144,11 @@ def _sizes(found: alignment.Fates, current: ClusterModel, candidate: ClusterMode
     then = {cluster.id: int(count) for cluster, count in zip(candidate.clusters, found.shared.sum(axis=0), strict=True)}
     titles = {cluster.id: cluster.title for model in (current, candidate) for cluster in model.clusters}
     order = sorted(titles, key=lambda name: int(name.removeprefix("cluster_")))
-    shares = {name: [float(rounded(side.get(name, 0) / max(found.total, 1))) for side in (now, then)] for name in order}
+    shares = {name: [float(round_figures(side.get(name, 0) / max(found.total, 1))) for side in (now, then)] for name in order}
     return tuple(Size(name, titles[name], *shares[name]) for name in order)
 
 
-def _judged(found: Beside, scheme: ClusterScheme, day: date, trials: Sequence[Trial], current: ClusterModel) -> Refit:
+def _judged(found: Beside, scheme: ClusterScheme, day: date, trials: Sequence[ClusterCountTrial], current: ClusterModel) -> Refit:
     same = to_json(_decision(found.candidate)) == to_json(_decision(current))
     said, reason = verdict(found.measures, scheme, is_same=same)
     return Refit(scheme.name, day, said, reason, found.candidate, current, tuple(trials), found.sizes, found.events, found.measures)

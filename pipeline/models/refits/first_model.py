@@ -13,7 +13,7 @@ from pipeline.definitions.schemes import ClusterScheme
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.models.clusters import ClusterModel, NotFitted, fit, to_json
+from pipeline.models.clusters import ClusterModel, NotFitted, fit_model, to_json
 from pipeline.models.refits.model_store import note_unfitted, stored_model, stored_models, unfitted_nights
 from pipeline.models.sample import sampled_customers
 
@@ -46,5 +46,5 @@ def valid_or_first_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day:
     if valid and not (valid[0] > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
         return stored_model(lake, scheme.name, valid[0])
     sample = sampled_customers(engine, scheme)
-    model = fit(sample.features, scheme, day=day, customer_count=sample.customer_count)
+    model = fit_model(sample.features, scheme, day=day, customer_count=sample.customer_count)
     return stored_model(lake, scheme.name, valid[0]) if valid and not isinstance(model, NotFitted) else model

@@ -16,7 +16,7 @@ from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
-from pipeline.models.clusters import ClusterModel, NotFitted, assignments, model_from_json
+from pipeline.models.clusters import ClusterModel, NotFitted, model_from_json, segment_statements
 from pipeline.models.refits.verdict import Verdict
 
 Judgement = dict[str, Any]
@@ -98,7 +98,7 @@ def models_of_night(
 def with_clusters_of(lake: Lake, company: Company, night: date, schemes: Iterable[Scheme]) -> tuple[Scheme, ...]:
     """Return the schemes with the clusters that they look at, as the models that a stored night went by assign them."""
     found = list(schemes)
-    return with_assignments(found, assignments(models_of_night(lake, company, night, clusters_looked_at(found))))
+    return with_assignments(found, segment_statements(models_of_night(lake, company, night, clusters_looked_at(found))))
 
 
 def model_at(path: Path) -> ClusterModel:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.definitions.schemes import ClusterScheme
 from pipeline.models.clusters.algorithms import Labels
-from pipeline.models.clusters.preparation import Numbers, rounded
+from pipeline.models.clusters.preparation import Numbers, round_figures
 
 # How much better customers must be apart for moves beyond the limit to be worth a person's look.
 WORTHWHILE = 0.05
@@ -89,7 +89,7 @@ def _upheaval(measures: Measures, scheme: ClusterScheme) -> str:
 def normalised_gini(groups: Labels, amounts: Numbers) -> float:
     """Return how well groups, taken from the highest mean amount down, order customers by amount: 1 is perfect, 0 is chance."""
     perfect = _gini(np.arange(len(amounts)), amounts)
-    return float(rounded(_gini(groups, amounts) / perfect)) if perfect else 0.0
+    return float(round_figures(_gini(groups, amounts) / perfect)) if perfect else 0.0
 
 
 def _gini(groups: Labels, amounts: Numbers) -> float:

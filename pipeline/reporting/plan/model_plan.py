@@ -35,8 +35,8 @@ from pipeline.models.clusters import (
     UNCLUSTERED,
     ClusterModel,
     assignment_statement,
-    assignments,
     cluster_titles,
+    segment_statements,
     to_json,
 )
 from pipeline.models.refits.model_store import model_at, models_of_night
@@ -89,7 +89,7 @@ def _schemes_by_model(lake: Lake, company: Company, night: date, model: ClusterM
     schemes = load_schemes(company).schemes
     stored = models_of_night(lake, company, night, clusters_looked_at(schemes))
     models = [(scheme, model if scheme.name == model.scheme else other) for scheme, other in stored]
-    return {scheme.name: scheme for scheme in with_assignments(schemes, assignments(models))}
+    return {scheme.name: scheme for scheme in with_assignments(schemes, segment_statements(models))}
 
 
 def _planned_flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:

@@ -13,10 +13,10 @@ from sklearn.metrics import adjusted_rand_score
 from support.builders import a_company
 
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
-from pipeline.models.clusters import ClusterModel, NotFitted, fit, places
-from pipeline.models.clusters.algorithms import silhouette
+from pipeline.models.clusters import ClusterModel, NotFitted, fit_model, nearest_clusters
+from pipeline.models.clusters.algorithms import mean_silhouette
 from pipeline.models.clusters.preparation import Numbers
-from pipeline.models.clusters.unimodality import has_peaks, spread_ties
+from pipeline.models.clusters.unimodality import has_several_peaks, spread_ties
 
 DAY = date(2024, 3, 31)
 
@@ -51,21 +51,21 @@ def groups_in(telling: int, *, customers: int = 600, seed: int = 3) -> tuple[Num
 def test_groups_that_show_in_a_few_of_seven_features_are_found_again(scheme: ClusterScheme, telling: int) -> None:
     points, group = groups_in(telling)
     customers = customers_at(points, scheme)
-    model = fit(customers, scheme, day=DAY)
+    model = fit_model(customers, scheme, day=DAY)
     assert isinstance(model, ClusterModel), model
-    assert adjusted_rand_score(group, places(customers, model)) > 0.95
+    assert adjusted_rand_score(group, nearest_clusters(customers, model)) > 0.95
     assert [feature.name for feature in model.features] == [feature.name for feature in scheme.features[2 : 2 + telling]]
 
 
 def test_the_silhouette_is_that_of_the_textbook() -> None:
     points = np.array([[0.0], [1.0], [4.0], [5.0]])
     # Both outer points are 1 from their own and 4.5 from the others on average, both inner ones 1 and 3.5.
-    assert silhouette(points, np.array([0, 0, 1, 1]), seed=1) == pytest.approx((3.5 / 4.5 + 2.5 / 3.5) / 2, abs=1e-6)
+    assert mean_silhouette(points, np.array([0, 0, 1, 1]), seed=1) == pytest.approx((3.5 / 4.5 + 2.5 / 3.5) / 2, abs=1e-6)
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]])
 def test_one_group_or_a_group_for_each_customer_is_not_apart(labels: list[int]) -> None:
-    assert silhouette(np.array([[0.0], [1.0], [4.0], [5.0]]), np.array(labels), seed=1) == 0
+    assert mean_silhouette(np.array([[0.0], [1.0], [4.0], [5.0]]), np.array(labels), seed=1) == 0
 
 
 def related(random: np.random.Generator) -> Numbers:
@@ -85,7 +85,7 @@ STRUCTURELESS: dict[str, Callable[[np.random.Generator], Numbers]] = {
 @pytest.mark.parametrize("kind", STRUCTURELESS)
 def test_customers_who_differ_in_degree_alone_are_not_clustered(scheme: ClusterScheme, kind: str) -> None:
     points = STRUCTURELESS[kind](np.random.default_rng(4))
-    model = fit(customers_at(points, scheme), scheme, day=DAY)
+    model = fit_model(customers_at(points, scheme), scheme, day=DAY)
     assert isinstance(model, NotFitted)
     assert model.reason.startswith("no stable clusters")
 
@@ -105,4 +105,4 @@ def test_customers_who_differ_in_degree_alone_are_not_clustered(scheme: ClusterS
 def test_hollows_make_peaks_and_skew_and_steps_do_not(values: Callable[[np.random.Generator], Numbers], *, expected: bool) -> None:
     random = np.random.default_rng(5)
     [column] = spread_ties(np.asarray(values(random), dtype=np.float64)[:, None], random).T
-    assert has_peaks(column, random) is expected
+    assert has_several_peaks(column, random) is expected

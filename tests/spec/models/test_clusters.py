@@ -24,7 +24,7 @@ from pipeline.models.clusters import (
     NotFitted,
     assignment_statement,
     cluster_titles,
-    fit,
+    fit_model,
 )
 
 DAY = date(2024, 3, 31)
@@ -70,7 +70,7 @@ def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
 
 
 def fitted(features: pa.Table, scheme: ClusterScheme) -> ClusterModel:
-    model = fit(features, scheme, day=DAY)
+    model = fit_model(features, scheme, day=DAY)
     assert isinstance(model, ClusterModel), model
     return model
 
@@ -153,15 +153,15 @@ def test_titles_say_what_sets_each_cluster_apart(planted_model: ClusterModel) ->
 
 
 def test_clusters_that_differ_from_the_mean_alike_are_told_apart_by_their_difference() -> None:
-    from pipeline.models.clusters.titles import titles
+    from pipeline.models.clusters.titles import distinct_titles
 
     features = [ClusterFeature(name, "none", 0, f"high {name}", f"low {name}") for name in ("spend", "days")]
-    assert titles(np.array([[1.0, 1.0], [3.0, 1.1], [-2.0, 0.1]]), features) == (
+    assert distinct_titles(np.array([[1.0, 1.0], [3.0, 1.1], [-2.0, 0.1]]), features) == (
         "High spend, high days, rather low spend",
         "High spend, high days, rather high spend",
         "Low spend",
     )
-    assert titles(np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.0, 0.0]]), features) == (
+    assert distinct_titles(np.array([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [0.0, 0.0]]), features) == (
         "Typical, rather low spend",
         "Typical, rather high spend",
         "Typical, rather high spend (2)",
@@ -294,7 +294,7 @@ def test_the_model_of_another_scheme_is_refused() -> None:
 
 def test_a_missing_column_is_schema_drift() -> None:
     with pytest.raises(SchemaDrift, match="lacks tenure_days"):
-        fit(planted(100)[0].drop_columns("tenure_days"), default_scheme(), day=DAY)
+        fit_model(planted(100)[0].drop_columns("tenure_days"), default_scheme(), day=DAY)
 
 
 def all_equal() -> pa.Table:
@@ -334,13 +334,13 @@ NOTHING_TO_FIT = {
 @pytest.mark.parametrize("case", NOTHING_TO_FIT)
 def test_data_without_clusters_gives_a_reason_and_no_error(case: str) -> None:
     features, reason = NOTHING_TO_FIT[case]
-    found = fit(features(), default_scheme(), day=DAY)
+    found = fit_model(features(), default_scheme(), day=DAY)
     assert isinstance(found, NotFitted)
     assert found.reason.startswith(reason)
 
 
 def test_clusters_that_are_not_stable_enough_are_not_kept() -> None:
-    found = fit(planted(500)[0], default_scheme(jaccard_floor=1.0, cluster_count_min=6), day=DAY)
+    found = fit_model(planted(500)[0], default_scheme(jaccard_floor=1.0, cluster_count_min=6), day=DAY)
     assert found == NotFitted(
         "no stable clusters: with 6 to 8 of them, one always holds under 3.0% of customers, or has a bootstrap Jaccard under 1, or "
         "customers are no more alike in them than in data without structure"

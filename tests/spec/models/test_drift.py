@@ -23,7 +23,7 @@ from pipeline.errors import RefitRefused
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES
-from pipeline.models.clusters import ClusterModel, drifts, fit
+from pipeline.models.clusters import ClusterModel, fit_model, measure_drifts
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.measure_drift import asked_refits
 from pipeline.models.sample import sampled_customers
@@ -97,9 +97,9 @@ def test_few_customers_say_nothing_of_drift(town: Town) -> None:
     company, lake = town
     scheme = scheme_of(company)
     customers = lake.read(company.table(CUSTOMER_FEATURES), day=DAY)
-    model = fit(customers, scheme, day=DAY)
+    model = fit_model(customers, scheme, day=DAY)
     assert isinstance(model, ClusterModel)
-    assert drifts(customers.slice(0, 99), model, scheme) == []
+    assert measure_drifts(customers.slice(0, 99), model, scheme) == []
 
 
 def test_a_model_that_keeps_no_reference_is_told_by_its_silhouette_alone(town: Town) -> None:
@@ -107,14 +107,14 @@ def test_a_model_that_keeps_no_reference_is_told_by_its_silhouette_alone(town: T
     with closing(DuckDBEngine(lake.root)) as engine:
         engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=DAY)])
         customers = sampled_customers(engine, scheme_of(company)).features
-    model = fit(customers, scheme_of(company), day=DAY)
+    model = fit_model(customers, scheme_of(company), day=DAY)
     assert isinstance(model, ClusterModel)
     old = replace(
         model,
         features=tuple(replace(feature, cuts=(), shares=()) for feature in model.features),
         clusters=tuple(replace(cluster, spread=0.0) for cluster in model.clusters),
     )
-    assert [drift.measure for drift in drifts(customers, old, scheme_of(company))] == ["silhouette"]
+    assert [drift.measure for drift in measure_drifts(customers, old, scheme_of(company))] == ["silhouette"]
 
 
 def test_the_stability_index_is_that_of_the_textbook() -> None:

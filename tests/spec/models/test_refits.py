@@ -27,8 +27,8 @@ from pipeline.features.features import compute_rollups
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
-from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, NotFitted, fit, fit_told, sample_prefix, to_json
-from pipeline.models.clusters.preparation import prepared
+from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, NotFitted, fit_model, fit_with_report, sample_prefix, to_json
+from pipeline.models.clusters.preparation import prepare_sample
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
 from pipeline.models.refits.alignment import Change
@@ -228,7 +228,7 @@ def test_one_huge_outlier_changes_nobodys_cluster() -> None:
     column = pa.array([*spend[:-1], Decimal(99_999_999)], customers["spend_amount"].type)
     outlier = customers.set_column(2, "spend_amount", column)
     scheme = scheme_of(only_company())
-    plain, odd = (fit(table, scheme, day=DAY) for table in (customers, outlier))
+    plain, odd = (fit_model(table, scheme, day=DAY) for table in (customers, outlier))
     assert isinstance(plain, ClusterModel)
     assert isinstance(odd, ClusterModel)
     assert [cluster.size for cluster in odd.clusters] == [cluster.size for cluster in plain.clusters]
@@ -242,7 +242,7 @@ def only_company() -> Company:
 
 @pytest.mark.parametrize("algorithm", ["gaussian-mixture", "hdbscan"])
 def test_other_algorithms_find_the_same_kinds_and_are_applied_as_centres(algorithm: str) -> None:
-    told = fit_told(customers_of(*FOUR), scheme_of(only_company(), algorithm=algorithm), day=DAY)
+    told = fit_with_report(customers_of(*FOUR), scheme_of(only_company(), algorithm=algorithm), day=DAY)
     assert isinstance(told.model, ClusterModel), told
     assert told.labels is not None
     assert told.model.algorithm == algorithm
@@ -259,7 +259,7 @@ def test_groups_that_centres_cannot_tell_apart_are_refused() -> None:
         customers = customers.set_column(customers.column_names.index(name), name, [np.round(values).astype(np.int64)])
     plain = scheme_of(only_company())
     features = tuple(feature for feature in plain.features if feature.name in ("recency_days", "tenure_days"))
-    told = fit_told(customers, replace(plain, features=features, algorithm="hdbscan", cluster_count_min=2), day=DAY)
+    told = fit_with_report(customers, replace(plain, features=features, algorithm="hdbscan", cluster_count_min=2), day=DAY)
     assert isinstance(told.model, NotFitted)
     assert any("nearest to the centre of the group" in trial.refusal for trial in told.trials)
 
@@ -267,7 +267,7 @@ def test_groups_that_centres_cannot_tell_apart_are_refused() -> None:
 def test_the_order_of_rows_does_not_change_a_byte_of_a_candidate(town: Town) -> None:
     current, customers = current_model(town[1], NAME), customers_of(*FIVE, seed=6)
     shuffled = customers.take(np.random.default_rng(3).permutation(customers.num_rows))
-    one, other = (fit_told(rows, scheme_of(town[0]), day=LATER, current=current).model for rows in (customers, shuffled))
+    one, other = (fit_with_report(rows, scheme_of(town[0]), day=LATER, current=current).model for rows in (customers, shuffled))
     assert isinstance(one, ClusterModel)
     assert isinstance(other, ClusterModel)
     assert to_json(one) == to_json(other)
@@ -280,8 +280,8 @@ def test_a_sample_by_sql_is_the_sample_in_memory(town: Town) -> None:
         engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=DAY)])
         found = sampled_customers(engine, scheme)
     assert (found.features.num_rows, found.customer_count, sample_prefix(scheme)) == (100, 600, f"{NAME}:{scheme.seed}:")
-    here = prepared(lake.read(company.table(CUSTOMER_FEATURES), day=DAY), scheme)
-    assert prepared(found.features, scheme, customer_count=600).digest == here.digest
+    here = prepare_sample(lake.read(company.table(CUSTOMER_FEATURES), day=DAY), scheme)
+    assert prepare_sample(found.features, scheme, customer_count=600).digest == here.digest
 
 
 def a_model(*centres: float, numbers: tuple[int, ...] = ()) -> ClusterModel:

@@ -29,7 +29,7 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, VISITS, Column, Kind, Table
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement
 from pipeline.models.clusters.drift import stability_index
-from pipeline.models.clusters.preparation import coordinates, prepared
+from pipeline.models.clusters.preparation import feature_coordinates, prepare_sample
 from pipeline.models.predictions.bg_nbd import Buying, History, Spending, buying_probabilities, expected_amounts, expected_order_days
 from pipeline.models.predictions.evaluation import measures
 from pipeline.models.predictions.fitting import Forecast, Outcomes
@@ -128,9 +128,9 @@ def cluster_coordinates(example: Example, _lake: Lake) -> Rows:
     scheme = replace(default, features=(replace(default.features[0], name="recency_days", transform="none"),))
     ids = pa.array([f"c{number:03}" for number in range(101)])
     fitted_to = pa.table({"customer_id": ids, "order_day_count": [1] * 101, "recency_days": list(range(101))})
-    feature = prepared(fitted_to, scheme).features[0]
+    feature = prepare_sample(fitted_to, scheme).features[0]
     values = [row["value"] for row in example.rows()]
-    points = coordinates(pa.table({"recency_days": values}), [feature])[:, 0]
+    points = feature_coordinates(pa.table({"recency_days": values}), [feature])[:, 0]
     read = {"low": feature.low, "high": feature.high, "mean": feature.mean, "scale": feature.scale}
     return [{**read, "value": value, "coordinate": point} for value, point in zip(values, points, strict=True)]
 
