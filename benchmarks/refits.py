@@ -37,9 +37,9 @@ from pipeline.models.clusters import (
 )
 from pipeline.models.clusters.algorithms import Labels, sum_of_squares
 from pipeline.models.clusters.preparation import feature_coordinates
-from pipeline.models.refits.candidate import beside
-from pipeline.models.refits.verdict import Verdict, verdict
-from pipeline.models.sample import Sample, sampled_customers
+from pipeline.models.refits.candidate import compare_candidate
+from pipeline.models.refits.verdict import RefitVerdict, verdict
+from pipeline.models.sample import CustomerSample, sample_customers
 
 NIGHT_BAR, ASSIGN_BAR, SECONDS_BAR, GIB_BAR, INERTIA_BAR, RAND_BAR = 0.5, 0.7, 60, 2, 0.001, 0.95
 DAY = date(2025, 11, 25)
@@ -68,8 +68,8 @@ def aligned_nights(features: Sequence[pa.Table], days: Sequence[date]) -> tuple[
     changed, moved = [], []
     for before, table, day in zip(features, features[1:], days[1:], strict=False):
         told = fit_with_report(table, scheme(), day=day, current=model)
-        found = beside(told, model, scheme(), model.highest_number)
-        is_kept = verdict(found.measures, scheme(), is_same=False)[0] is not Verdict.PROMOTE
+        found = compare_candidate(told, model, scheme(), model.highest_number)
+        is_kept = verdict(found.measures, scheme(), is_same=False)[0] is not RefitVerdict.PROMOTE
         valid = model if is_kept else found.candidate
         ids = _ids(table, valid)
         changed.append(_changed(_ids(before, model), ids))
@@ -93,7 +93,7 @@ def _stability(shop: Shop, nights: int) -> Iterator[Result]:
     features = [shop.features(day) for day in days]
     model = _fitted(features[-1], days[-1], scheme())
     again = fit_with_report(features[-1], scheme(), day=days[-1], current=model)
-    same = beside(again, model, scheme(), model.highest_number)
+    same = compare_candidate(again, model, scheme(), model.highest_number)
     yield _none(f"{shop.name}: customers moved by a refit on the same data", same.measures.moved_share * 100, "%")
     (changed, moved), plain = aligned_nights(features, days), plain_nights(features, days)
     refits = f"{shop.name}, {nights} nightly refits: customers"
@@ -165,7 +165,7 @@ class Fitted:
     """A model and the sample it was fitted to."""
 
     model: ClusterModel
-    sample: Sample
+    sample: CustomerSample
 
 
 def fit_sample(lake: Lake) -> Fitted:
@@ -173,7 +173,7 @@ def fit_sample(lake: Lake) -> Fitted:
     wide = _wide()
     with closing(DuckDBEngine(lake.root, memory_limit=MEMORY_LIMIT)) as engine:
         engine.register(_columns(), [lake.path(CUSTOMER_FEATURES, day=DAY)])
-        sample = sampled_customers(engine, wide)
+        sample = sample_customers(engine, wide)
     model = fit_model(sample.features, wide, day=DAY, customer_count=sample.customer_count)
     assert isinstance(model, ClusterModel), model  # noqa: S101
     return Fitted(model, sample)

@@ -16,15 +16,17 @@ from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_SEGMENTS
 from pipeline.models.clusters import Drift, measure_drifts
 from pipeline.models.refits.model_store import stored_model
-from pipeline.models.sample import sampled_customers
+from pipeline.models.sample import sample_customers
 
 log = logging.getLogger("pipeline.models.measure_drift")
 SAMPLE_ROWS = 10_000
 
 
-def keep_drifts(company: Company, lake: Lake, engine: Engine, day: date) -> None:
+def write_drifts(company: Company, lake: Lake, engine: Engine, day: date) -> None:
     """Write how far the customers of night `day`, registered as `customer_features`, are from those of the models."""
-    rows = [_row(scheme.name, drift) for scheme in load_cluster_schemes(company) for drift in _drifts(lake, engine, scheme, day)]
+    rows = [
+        _drift_row(scheme.name, drift) for scheme in load_cluster_schemes(company) for drift in _scheme_drifts(lake, engine, scheme, day)
+    ]
     for row in rows:
         if row["is_beyond"]:
             log.warning("%s asks for a refit: %s; the limit is %g: segments refit --day %s", row["scheme"], row["words"], row["limit"], day)
@@ -32,7 +34,7 @@ def keep_drifts(company: Company, lake: Lake, engine: Engine, day: date) -> None
     lake.write(CLUSTER_DRIFTS, table.to_batches(), day=day)
 
 
-def asked_refits(lake: Lake, day: date) -> list[str]:
+def requested_refits(lake: Lake, day: date) -> list[str]:
     """Return in words why night `day` asks for a refit, most urgent scheme by scheme; empty where it does not."""
     return [f"{row['scheme']}: {row['words']}" for row in rows_beyond_limits(lake, day)]
 
@@ -44,16 +46,16 @@ def rows_beyond_limits(lake: Lake, day: date) -> list[dict[str, Any]]:
     return [row for row in lake.read(CLUSTER_DRIFTS, day=day).to_pylist() if row["is_beyond"]]
 
 
-def _drifts(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> Iterator[Drift]:
+def _scheme_drifts(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> Iterator[Drift]:
     models = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("models", {})
     first_night = models.get(scheme.name)
     if first_night:
         model = stored_model(lake, scheme.name, first_night)
-        sample = sampled_customers(engine, scheme, columns=[feature.name for feature in model.features], rows=SAMPLE_ROWS)
+        sample = sample_customers(engine, scheme, columns=[feature.name for feature in model.features], rows=SAMPLE_ROWS)
         yield from measure_drifts(sample.features.sort_by("customer_id"), model, scheme)
 
 
-def _row(scheme: str, drift: Drift) -> dict[str, object]:
+def _drift_row(scheme: str, drift: Drift) -> dict[str, object]:
     return {
         "scheme": scheme,
         "measure": drift.measure,

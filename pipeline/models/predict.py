@@ -17,7 +17,7 @@ from pipeline.models.refits.prediction_refit import valid_decision
 log = logging.getLogger("pipeline.models.predict")
 
 
-def keep_predictions(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+def write_predictions(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
     """Write what the next days are expected to bring of each customer of night `day`, or why that is not predicted.
 
     `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
@@ -25,7 +25,7 @@ def keep_predictions(company: Company, lake: Lake, engine: Engine, day: date, *,
     features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     with lake.lock("models"):
-        by = _usable(valid_decision(lake, day), company)
+        by = _for_same_window(valid_decision(lake, day), company)
     query = predictions_statement(by)
     first_night = by.valid_from.isoformat() if by.valid_from else None
     inputs = lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)])
@@ -35,7 +35,7 @@ def keep_predictions(company: Company, lake: Lake, engine: Engine, day: date, *,
     log.info("%s: %s customers%s", CUSTOMER_PREDICTIONS.name, f"{count:,}", f": {by.reason}" if isinstance(by, NotPredicted) else "")
 
 
-def _usable(by: PredictionModel | NotPredicted, company: Company) -> PredictionModel | NotPredicted:
+def _for_same_window(by: PredictionModel | NotPredicted, company: Company) -> PredictionModel | NotPredicted:
     if isinstance(by, NotPredicted) or by.window_days == company.window_days:
         return by
     reason = f"the model was fitted to a window of {by.window_days} days, which is {company.window_days} now"

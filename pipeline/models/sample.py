@@ -16,14 +16,14 @@ from pipeline.models.clusters import sample_prefix
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CustomerSample:
     """Features of some customers with an order in the window, and how many such customers there are."""
 
     features: pa.Table
     customer_count: int
 
 
-def sampled_customers(engine: Engine, scheme: ClusterScheme, *, columns: Iterable[str] = (), rows: int | None = None) -> Sample:
+def sample_customers(engine: Engine, scheme: ClusterScheme, *, columns: Iterable[str] = (), rows: int | None = None) -> CustomerSample:
     """Return at most `rows` customers, by default the scheme's number, out of the registered `customer_features`.
 
     Their columns are those of the scheme and `columns`. The chosen ones have the smallest hashes of their ids.
@@ -38,4 +38,4 @@ def sampled_customers(engine: Engine, scheme: ClusterScheme, *, columns: Iterabl
     if count > wanted:
         hashed = exp.MD5(this=exp.DPipe(this=exp.Literal.string(sample_prefix(scheme)), expression=exp.column("customer_id")))
         query = query.order_by(hashed, "customer_id").limit(wanted)
-    return Sample(engine.run(query, {}).read_all(), count)
+    return CustomerSample(engine.run(query, {}).read_all(), count)

@@ -39,10 +39,10 @@ def due_refits(night: Night) -> list[str]:
 
 def refit(night: Night, *, scheme: str | None = None) -> None:
     """Fit a candidate of each cluster scheme, or of one, to the customers of the night, and store it judged; no night changes."""
-    from pipeline.models.refits.refit import refit_night
+    from pipeline.models.refits.refit import refit_clusters
 
     with _holding_refits(night) as engine:
-        refit_night(night.deployment.company, night.lake, engine, night.day, scheme=scheme)
+        refit_clusters(night.deployment.company, night.lake, engine, night.day, scheme=scheme)
 
 
 def promote(night: Night, *, scheme: str | None = None, override_reason: str = "", is_approval_asked: bool = False) -> None:
@@ -51,12 +51,12 @@ def promote(night: Night, *, scheme: str | None = None, override_reason: str = "
     Where `is_approval_asked`, a person has approved by now, which those need that move many customers. With an
     `override_reason` a refused one is promoted too. Raises RefitRefused where the current model stays.
     """
-    from pipeline.models.refits.promotion import Consent
-    from pipeline.models.refits.refit import promote_night
+    from pipeline.models.refits.promotion import PromotionConsent
+    from pipeline.models.refits.refit import promote_candidates
 
-    consent = Consent(is_approved=is_approval_asked, override=override_reason)
+    consent = PromotionConsent(is_approved=is_approval_asked, override=override_reason)
     with night.lake.lock("refits"):
-        promote_night(night.deployment.company, night.lake, night.day, consent, scheme=scheme)
+        promote_candidates(night.deployment.company, night.lake, night.day, consent, scheme=scheme)
 
 
 def refit_predictions(night: Night, *, is_held: bool = False) -> None:
@@ -64,14 +64,14 @@ def refit_predictions(night: Night, *, is_held: bool = False) -> None:
 
     Raises RefitRefused where it does not beat last year's spend: then nothing is predicted from the next night on.
     """
-    from pipeline.models.refits.prediction_refit import promote_trial, store_trial, tried
+    from pipeline.models.refits.prediction_refit import fit_and_test_predictions, promote_predictions, store_prediction_refit
 
     with _holding_refits(night) as engine:
-        trial = tried(night.deployment.company, night.lake, engine, night.day)
-        said = store_trial(night.lake, trial)
+        trial = fit_and_test_predictions(night.deployment.company, night.lake, engine, night.day)
+        said = store_prediction_refit(night.lake, trial)
         log.info("%s: %s: %s", said["scheme"], said["verdict"], said["reason"])
         if not is_held:
-            promote_trial(night.lake, trial)
+            promote_predictions(night.lake, trial)
 
 
 @contextmanager

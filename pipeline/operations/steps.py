@@ -92,17 +92,17 @@ def segment(night: Night) -> None:
 
     Of a restatement no moves are told.
     """
-    from pipeline.models.measure_drift import keep_drifts
-    from pipeline.models.predict import keep_predictions
+    from pipeline.models.measure_drift import write_drifts
+    from pipeline.models.predict import write_predictions
     from pipeline.segmentation.intervals import write_intervals
     from pipeline.segmentation.memberships import write_memberships
     from pipeline.segmentation.moves import write_moves
 
     with hold_night(night) as company, night.deployment.engine() as engine:
         write_memberships(company, night.lake, engine, night.day, known=night.known_on)
-        keep_predictions(company, night.lake, engine, night.day, known=night.known_on)
+        write_predictions(company, night.lake, engine, night.day, known=night.known_on)
         if not night.is_restatement:
-            keep_drifts(company, night.lake, engine, night.day)
+            write_drifts(company, night.lake, engine, night.day)
         write_intervals(night.lake, engine, night.day, known=night.known_on)
         if not night.is_restatement:
             write_moves(company, night.lake, engine, night.day)

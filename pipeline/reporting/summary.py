@@ -22,7 +22,7 @@ from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_sch
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
-from pipeline.models.refits.prediction_refit import predictions_told
+from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.publish import current_publication
 from pipeline.reporting.pages.gates import gates_line
@@ -59,7 +59,7 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     record = stored_gates(lake, day)
     if record:
         yield Text(f"{gates_line(record.results)}\n")
-    yield Text(f"Predicted value: {predictions_told(lake, day)}\n")
+    yield Text(f"Predicted value: {prediction_source_words(lake, day)}\n")
     yield _where_next(company, lake, day)
 
 

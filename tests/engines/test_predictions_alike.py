@@ -14,7 +14,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
-from pipeline.models.predictions import NotPredicted, fitted, predictions_statement
+from pipeline.models.predictions import NotPredicted, fit_predictions, predictions_statement
 
 NIGHT = date(2024, 12, 31)
 
@@ -26,7 +26,7 @@ def test_both_engines_predict_alike(tmp_path: Path, spark: Engine) -> None:
     spend = pa.array([row * 1000.0 - 50 for row in range(customers.num_rows)]).cast(pa.decimal128(18, 4))
     extra = customers.append_column("lifetime_order_day_count", ever).append_column("lifetime_spend_amount", spend)
     write_features(lake, company, extra, NIGHT)
-    statements = [predictions_statement(by) for by in (fitted(outcomes_of(), NIGHT), NotPredicted(NIGHT, "it isn't"))]
+    statements = [predictions_statement(by) for by in (fit_predictions(outcomes_of(), NIGHT), NotPredicted(NIGHT, "it isn't"))]
     told: list[list[pa.Table]] = []
     for engine in (DuckDBEngine(lake.root, memory_limit="1GB"), spark):
         engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])

@@ -23,7 +23,7 @@ from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, segment_statements
-from pipeline.models.sample import sampled_customers
+from pipeline.models.sample import sample_customers
 
 NIGHT = date(2024, 3, 31)
 INTEGERS = [None, 0, 1, 2, 5, -1, 2**31, 10**15, 2**63 - 1]
@@ -219,7 +219,7 @@ def test_clusters_within_a_segment_are_equal_on_both_engines(engines: tuple[Engi
     assert len(duck) == 400
     clustered = [row["customer_id"] for row in duck if row["segment"] != "unclustered"]
     assert 0 < len(clustered) < 400
-    samples = [sampled_customers(engine, scheme, rows=len(clustered) // 2) for engine in engines]
+    samples = [sample_customers(engine, scheme, rows=len(clustered) // 2) for engine in engines]
     assert [sample.customer_count for sample in samples] == [len(clustered)] * 2
     one, other = (set(sample.features["customer_id"].to_pylist()) for sample in samples)
     assert one == other < set(clustered)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from pipeline.models.predictions.bg_nbd import (
-    Buying,
-    History,
+    BgNbdParameters,
+    PurchaseHistories,
     buying_probabilities,
     expected_amounts,
     expected_order_days,
-    fitted_buying,
-    fitted_spending,
+    fit_bg_nbd,
+    fit_gamma_gamma,
 )
 
 CALIBRATION = """
@@ -31,30 +31,30 @@ SELECT master_id, CAST(COUNT(*) AS DOUBLE) AS days, AVG(value) AS mean FROM rank
 
 
 @pytest.fixture(scope="module")
-def history(shared_data: Path) -> History:
+def history(shared_data: Path) -> PurchaseHistories:
     found = duckdb.sql(CALIBRATION.format(file=shared_data / "cdnow" / "sample.parquet")).fetchnumpy()
-    return History(found["repeats"].astype(float), found["last"] / 7, found["known"] / 7)
+    return PurchaseHistories(found["repeats"].astype(float), found["last"] / 7, found["known"] / 7)
 
 
 @pytest.fixture(scope="module")
-def buying(history: History) -> Buying:
-    found = fitted_buying(history)
+def buying(history: PurchaseHistories) -> BgNbdParameters:
+    found = fit_bg_nbd(history)
     assert found is not None
     return found
 
 
-def test_bg_nbd_finds_the_published_parameters_and_likelihood(buying: Buying) -> None:
+def test_bg_nbd_finds_the_published_parameters_and_likelihood(buying: BgNbdParameters) -> None:
     assert (round(buying.r, 3), round(buying.alpha, 3), round(buying.a, 3), round(buying.b, 3)) == (0.243, 4.414, 0.793, 2.426)
     assert round(buying.log_likelihood, 1) == -9582.4
 
 
-def test_the_published_customer_is_expected_to_buy_1_226_times_in_39_weeks(buying: Buying) -> None:
-    customer = History(np.array([2.0]), np.array([30.43]), np.array([38.86]))
+def test_the_published_customer_is_expected_to_buy_1_226_times_in_39_weeks(buying: BgNbdParameters) -> None:
+    customer = PurchaseHistories(np.array([2.0]), np.array([30.43]), np.array([38.86]))
     assert expected_order_days(customer, buying, 39)[0] == pytest.approx(1.226, abs=0.0005)
 
 
-def test_who_is_more_regular_and_more_recent_is_more_likely_to_buy(buying: Buying) -> None:
-    customers = History(np.array([0.0, 5.0, 5.0]), np.array([0.0, 10.0, 38.0]), np.array([39.0, 39.0, 39.0]))
+def test_who_is_more_regular_and_more_recent_is_more_likely_to_buy(buying: BgNbdParameters) -> None:
+    customers = PurchaseHistories(np.array([0.0, 5.0, 5.0]), np.array([0.0, 10.0, 38.0]), np.array([39.0, 39.0, 39.0]))
     never, lapsed, regular = buying_probabilities(customers, buying, 13)
     assert 0 < never < regular < 1
     assert lapsed < regular
@@ -62,7 +62,7 @@ def test_who_is_more_regular_and_more_recent_is_more_likely_to_buy(buying: Buyin
 
 def test_gamma_gamma_finds_the_published_parameters(shared_data: Path) -> None:
     found = duckdb.sql(REPEATS.format(file=shared_data / "cdnow" / "sample.parquet")).fetchnumpy()
-    spending = fitted_spending(found["days"], found["mean"])
+    spending = fit_gamma_gamma(found["days"], found["mean"])
     assert spending is not None
     assert (round(spending.p, 2), round(spending.q, 2), round(spending.gamma, 2)) == (6.25, 3.74, 15.44)
     few, many = expected_amounts(np.array([1.0, 50.0]), np.array([100.0, 100.0]), spending)
@@ -70,4 +70,4 @@ def test_gamma_gamma_finds_the_published_parameters(shared_data: Path) -> None:
 
 
 def test_what_cannot_be_fitted_is_none() -> None:
-    assert fitted_spending(np.ones(5), np.zeros(5)) is None
+    assert fit_gamma_gamma(np.ones(5), np.zeros(5)) is None

@@ -15,10 +15,10 @@ from pipeline.features.features import compute_features, compute_rollups
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_PREDICTIONS
-from pipeline.models.predict import keep_predictions
+from pipeline.models.predict import write_predictions
 from pipeline.models.predictions.fitting import Outcomes
 from pipeline.models.predictions.model import SIGNALS
-from pipeline.models.refits.prediction_refit import Trial, tried
+from pipeline.models.refits.prediction_refit import PredictionRefit, fit_and_test_predictions
 from support.builders import a_company, an_order_line, write_order_lines
 
 NIGHT = date(2024, 12, 31)
@@ -63,13 +63,13 @@ def compute_night(lake: Lake, company: Company, night: date) -> None:
 def predict_night(lake: Lake, company: Company, night: date) -> list[dict[str, Any]]:
     """Predict as a night does, and return the rows."""
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        keep_predictions(company, lake, engine, night)
+        write_predictions(company, lake, engine, night)
     return lake.read(CUSTOMER_PREDICTIONS, day=night).to_pylist()
 
 
-def trial_of(lake: Lake, company: Company, day: date = NIGHT) -> Trial:
+def trial_of(lake: Lake, company: Company, day: date = NIGHT) -> PredictionRefit:
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        return tried(company, lake, engine, day)
+        return fit_and_test_predictions(company, lake, engine, day)
 
 
 def outcomes_of(count: int = 800, *, seed: int = 3) -> Outcomes:

@@ -17,9 +17,9 @@ from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
-from pipeline.models.measure_drift import keep_drifts
-from pipeline.models.refits.candidate import Refit, refitted
-from pipeline.models.refits.model_store import Ground
+from pipeline.models.measure_drift import write_drifts
+from pipeline.models.refits.candidate import ClusterRefit, fit_candidate
+from pipeline.models.refits.model_store import RefitContext
 from pipeline.segmentation.memberships import write_memberships
 from support.builders import a_company
 
@@ -103,13 +103,13 @@ def measure_drift(lake: Lake, company: Company, day: date) -> None:
     """Write how far a night's customers are from the models, as a night does."""
     with closing(DuckDBEngine(lake.root)) as engine:
         engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
-        keep_drifts(company, lake, engine, day)
+        write_drifts(company, lake, engine, day)
 
 
-def refit_night(lake: Lake, company: Company, day: date, **changes: Any) -> Refit:
+def refit_night(lake: Lake, company: Company, day: date, **changes: Any) -> ClusterRefit:
     """Return what a refit to the customers of a night finds."""
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        return refitted(Ground(company, lake, engine, day, scheme_of(company, **changes)))
+        return fit_candidate(RefitContext(company, lake, engine, day, scheme_of(company, **changes)))
 
 
 def make_live(lake: Lake, day: date) -> None:

@@ -20,7 +20,7 @@ IMPOSSIBLE = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class PurchaseHistories:
     """What customers did, a number each: repeated order-days, weeks from the first to the last, and weeks since the first."""
 
     repeats: Numbers
@@ -29,7 +29,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Buying:
+class BgNbdParameters:
     """The parameters of BG/NBD, times in weeks, and the logarithm of their likelihood."""
 
     r: float
@@ -40,7 +40,7 @@ class Buying:
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class GammaGammaParameters:
     """The parameters of Gamma-Gamma."""
 
     p: float
@@ -48,29 +48,29 @@ class Spending:
     gamma: float
 
 
-def fitted_buying(history: History) -> Buying | None:
+def fit_bg_nbd(history: PurchaseHistories) -> BgNbdParameters | None:
     """Return the most likely parameters; None where the search ends without any."""
     rows, counts = np.unique(np.column_stack([history.repeats, history.last_week, history.weeks]), axis=0, return_counts=True)
-    some = History(*rows.T)
-    found = _most_likely(lambda values: float(counts @ _log_likelihood(some, *values)), 4, float(counts.sum()))
+    some = PurchaseHistories(*rows.T)
+    found = _maximise_likelihood(lambda values: float(counts @ _bg_nbd_log_likelihood(some, *values)), 4, float(counts.sum()))
     if found is None:
         return None
     r, alpha, a, b = (float(value) for value in found[0])
-    return Buying(r, alpha, a, b, found[1])
+    return BgNbdParameters(r, alpha, a, b, found[1])
 
 
-def fitted_spending(order_days: Numbers, mean_amounts: Numbers) -> Spending | None:
+def fit_gamma_gamma(order_days: Numbers, mean_amounts: Numbers) -> GammaGammaParameters | None:
     """Return the most likely parameters for customers with a positive mean amount per order-day; None where there are none."""
     is_paying = mean_amounts > 0
     if not is_paying.any():
         return None
     unit = float(np.median(mean_amounts[is_paying]))
     days, means = order_days[is_paying], mean_amounts[is_paying] / unit
-    found = _most_likely(lambda values: float(_spending_likelihood(days, means, *values).sum()), 3, float(len(days)))
-    return None if found is None else Spending(float(found[0][0]), float(found[0][1]), float(found[0][2]) * unit)
+    found = _maximise_likelihood(lambda values: float(_gamma_gamma_log_likelihood(days, means, *values).sum()), 3, float(len(days)))
+    return None if found is None else GammaGammaParameters(float(found[0][0]), float(found[0][1]), float(found[0][2]) * unit)
 
 
-def expected_order_days(history: History, fit: Buying, weeks: float) -> Numbers:
+def expected_order_days(history: PurchaseHistories, fit: BgNbdParameters, weeks: float) -> Numbers:
     """Return how many order-days each customer is expected to have in the next weeks."""
     from scipy.special import hyp2f1
 
@@ -79,29 +79,29 @@ def expected_order_days(history: History, fit: Buying, weeks: float) -> Numbers:
     with np.errstate(over="ignore", invalid="ignore"):
         series = hyp2f1(r + x, b + x, a + b + x - 1, weeks / later)
         bought = (a + b + x - 1) / (a - 1) * (1 - ((later - weeks) / later) ** (r + x) * series)
-    return np.asarray(np.nan_to_num(bought * _alive(history, fit), posinf=0.0, neginf=0.0))
+    return np.asarray(np.nan_to_num(bought * _alive_probabilities(history, fit), posinf=0.0, neginf=0.0))
 
 
-def buying_probabilities(history: History, fit: Buying, weeks: float) -> Numbers:
+def buying_probabilities(history: PurchaseHistories, fit: BgNbdParameters, weeks: float) -> Numbers:
     """Return how probable it is that each customer buys in the next weeks."""
     waits = ((fit.alpha + history.weeks) / (fit.alpha + history.weeks + weeks)) ** (fit.r + history.repeats)
-    return np.asarray(_alive(history, fit) * (1 - waits))
+    return np.asarray(_alive_probabilities(history, fit) * (1 - waits))
 
 
-def expected_amounts(order_days: Numbers, mean_amounts: Numbers, fit: Spending) -> Numbers:
+def expected_amounts(order_days: Numbers, mean_amounts: Numbers, fit: GammaGammaParameters) -> Numbers:
     """Return what each customer is expected to spend on an order-day."""
     spent = fit.gamma + order_days * np.maximum(mean_amounts, 0)
     return np.asarray(spent * fit.p / np.maximum(fit.p * order_days + fit.q - 1, 1e-9))
 
 
-def _alive(history: History, fit: Buying) -> Numbers:
+def _alive_probabilities(history: PurchaseHistories, fit: BgNbdParameters) -> Numbers:
     """Return how probable it is that each customer has not left for good."""
     x = history.repeats
     odds = fit.a / (fit.b + np.maximum(x, 1) - 1) * ((fit.alpha + history.weeks) / (fit.alpha + history.last_week)) ** (fit.r + x)
     return np.asarray(1 / (1 + np.where(x > 0, odds, 0.0)))
 
 
-def _log_likelihood(history: History, r: float, alpha: float, a: float, b: float) -> Numbers:
+def _bg_nbd_log_likelihood(history: PurchaseHistories, r: float, alpha: float, a: float, b: float) -> Numbers:
     from scipy.special import betaln, gammaln
 
     x = history.repeats
@@ -111,7 +111,7 @@ def _log_likelihood(history: History, r: float, alpha: float, a: float, b: float
     return np.asarray(rate + np.logaddexp(stays, np.where(x > 0, leaves, -np.inf)))
 
 
-def _spending_likelihood(n: Numbers, means: Numbers, p: float, q: float, gamma: float) -> Numbers:
+def _gamma_gamma_log_likelihood(n: Numbers, means: Numbers, p: float, q: float, gamma: float) -> Numbers:
     from scipy.special import betaln
 
     power = p * n
@@ -120,7 +120,7 @@ def _spending_likelihood(n: Numbers, means: Numbers, p: float, q: float, gamma: 
     )
 
 
-def _most_likely(log_likelihood: Callable[[Numbers], float], count: int, scale: float) -> tuple[Numbers, float] | None:
+def _maximise_likelihood(log_likelihood: Callable[[Numbers], float], count: int, scale: float) -> tuple[Numbers, float] | None:
     """Return the positive parameters of the greatest likelihood, and it."""
     from scipy.optimize import minimize
 

@@ -9,12 +9,12 @@ import numpy as np
 from pipeline.models.clusters.preparation import Numbers, round_figures
 from pipeline.models.predictions.bg_nbd import (
     DAYS_PER_WEEK,
-    History,
+    PurchaseHistories,
     buying_probabilities,
     expected_amounts,
     expected_order_days,
-    fitted_buying,
-    fitted_spending,
+    fit_bg_nbd,
+    fit_gamma_gamma,
 )
 from pipeline.models.predictions.fitting import Forecast, Outcomes
 from pipeline.models.predictions.model import HORIZON_DAYS
@@ -26,7 +26,7 @@ CLASSICAL_CUSTOMERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class ForecastMeasures:
     """How well one forecaster did.
 
     `gini` is how well it orders customers by what they then spent, 1 is perfect and 0 chance; `error` the mean absolute error
@@ -41,15 +41,15 @@ class Measures:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ForecastComparison:
     """How the model and both baselines foretold the days after `formed`; `unseen` says what the model had not seen."""
 
     formed: str
     unseen: str
     customers: int
-    model: Measures
-    last_years_spend: Measures
-    classical: Measures | None
+    model: ForecastMeasures
+    last_years_spend: ForecastMeasures
+    classical: ForecastMeasures | None
 
     @property
     def words(self) -> str:
@@ -59,21 +59,21 @@ class Comparison:
         return f"tested on {self.unseen}: {order}; error {abs(change):.1%} {'smaller' if change >= 0 else 'larger'}"
 
 
-def compared(said: Forecast, outcomes: Outcomes, unseen: str) -> Comparison:
+def compare_with_baselines(said: Forecast, outcomes: Outcomes, unseen: str) -> ForecastComparison:
     """Return how the forecast did, beside last year's spend scaled to the days and BG/NBD with Gamma-Gamma."""
     naive = Forecast(np.maximum(outcomes.window_spend, 0) * HORIZON_DAYS / outcomes.window_days)
     classical = classical_forecast(outcomes)
-    return Comparison(
+    return ForecastComparison(
         formed=outcomes.formed.isoformat(),
         unseen=unseen,
         customers=len(outcomes.ids),
-        model=measures(said, outcomes),
-        last_years_spend=measures(naive, outcomes),
-        classical=measures(classical, outcomes) if classical else None,
+        model=measure_forecast(said, outcomes),
+        last_years_spend=measure_forecast(naive, outcomes),
+        classical=measure_forecast(classical, outcomes) if classical else None,
     )
 
 
-def refusal(test: Comparison) -> str | None:
+def reason_to_refuse(test: ForecastComparison) -> str | None:
     """Return why nothing may be published, None where the model beats last year's spend in both order and error."""
     naive, ours = test.last_years_spend, test.model
     if ours.gini <= naive.gini or ours.error >= naive.error:
@@ -86,10 +86,10 @@ def refusal(test: Comparison) -> str | None:
 def classical_forecast(outcomes: Outcomes) -> Forecast | None:
     """Return what BG/NBD and Gamma-Gamma, fitted to the same customers until the night, say of the days after it."""
     step = -(-len(outcomes.ids) // CLASSICAL_CUSTOMERS)
-    history = History(outcomes.order_days - 1, outcomes.active_days / DAYS_PER_WEEK, outcomes.known_days / DAYS_PER_WEEK)
+    history = PurchaseHistories(outcomes.order_days - 1, outcomes.active_days / DAYS_PER_WEEK, outcomes.known_days / DAYS_PER_WEEK)
     means = outcomes.lifetime_spend / outcomes.order_days
-    buying = fitted_buying(History(history.repeats[::step], history.last_week[::step], history.weeks[::step]))
-    spending = fitted_spending(outcomes.order_days[::step], means[::step])
+    buying = fit_bg_nbd(PurchaseHistories(history.repeats[::step], history.last_week[::step], history.weeks[::step]))
+    spending = fit_gamma_gamma(outcomes.order_days[::step], means[::step])
     if buying is None or spending is None:
         return None
     weeks = HORIZON_DAYS / DAYS_PER_WEEK
@@ -97,19 +97,19 @@ def classical_forecast(outcomes: Outcomes) -> Forecast | None:
     return Forecast(amounts, buying_probabilities(history, buying, weeks))
 
 
-def measures(said: Forecast, outcomes: Outcomes) -> Measures:
+def measure_forecast(said: Forecast, outcomes: Outcomes) -> ForecastMeasures:
     """Return how well a forecast did."""
     amounts = outcomes.amounts
     off = None if said.probabilities is None else _calibration_error(said.probabilities, outcomes.returned.astype(np.float64))
-    return Measures(
-        gini=float(round_figures(_gini(said.amounts, amounts) / (_gini(amounts, amounts) or 1.0))),
+    return ForecastMeasures(
+        gini=float(round_figures(_gini_coefficient(said.amounts, amounts) / (_gini_coefficient(amounts, amounts) or 1.0))),
         error=float(round_figures(np.abs(said.amounts - amounts).mean())),
         total=float(round_figures(said.amounts.sum() / amounts.sum())),
         calibration_error=off,
     )
 
 
-def _gini(said: Numbers, amounts: Numbers) -> float:
+def _gini_coefficient(said: Numbers, amounts: Numbers) -> float:
     """Return how uneven amounts are along the order of what was said; customers of whom the same was said stand together."""
     labels = np.unique(-round_figures(said), return_inverse=True)[1]
     counts, sums = np.bincount(labels), np.bincount(labels, weights=amounts)

@@ -75,11 +75,11 @@ class Forecast:
     probabilities: Numbers | None = None
 
 
-def fitted(outcomes: Outcomes, day: date) -> PredictionModel:
+def fit_predictions(outcomes: Outcomes, day: date) -> PredictionModel:
     """Return the model that what customers did by `day` suggests, calibrated; the same whatever the order of rows was."""
     import sklearn
 
-    raw = _fitted(outcomes, np.arange(len(outcomes.ids)))
+    raw = _fit_weights(outcomes, np.arange(len(outcomes.ids)))
     model = PredictionModel(
         day=day,
         formed=outcomes.formed,
@@ -92,26 +92,26 @@ def fitted(outcomes: Outcomes, day: date) -> PredictionModel:
         repeat_intercept=raw.repeat_intercept,
         signals=raw.signals,
     )
-    return _calibrated(model, outcomes)
+    return _calibrate_model(model, outcomes)
 
 
-def forecast(model: PredictionModel, signals: Numbers) -> Forecast:
+def forecast_by_model(model: PredictionModel, signals: Numbers) -> Forecast:
     """Return what the model says, as its statement computes it before rounding."""
-    return _forecast(Weights(model.signals, model.spend_intercept, model.repeat_intercept), signals)
+    return _forecast_by_weights(ForecastWeights(model.signals, model.spend_intercept, model.repeat_intercept), signals)
 
 
 def forecast_of_others(outcomes: Outcomes) -> Forecast:
     """Return what is said of each customer by a model that was fitted to the others: five fits, each without a fifth of them."""
     amounts, probabilities = np.empty(len(outcomes.ids)), np.empty(len(outcomes.ids))
-    for apart in _folds(outcomes.ids):
+    for apart in _fold_places(outcomes.ids):
         rest = np.setdiff1d(np.arange(len(outcomes.ids)), apart)
-        said = _forecast(_fitted(outcomes, rest), outcomes.signals[apart])
+        said = _forecast_by_weights(_fit_weights(outcomes, rest), outcomes.signals[apart])
         amounts[apart], probabilities[apart] = said.amounts, said.probabilities
     return Forecast(amounts, probabilities)
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class ForecastWeights:
     """What decides a forecast."""
 
     signals: tuple[Signal, ...]
@@ -119,13 +119,13 @@ class Weights:
     repeat_intercept: float
 
 
-def _folds(ids: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+def _fold_places(ids: Sequence[str]) -> list[npt.NDArray[np.int64]]:
     """Return the places of each fifth of customers, by a hash of their ids."""
     fold = np.array([sha256(customer.encode()).digest()[0] % FOLDS for customer in ids])
     return [np.flatnonzero(fold == number) for number in range(FOLDS)]
 
 
-def _fitted(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> Weights:
+def _fit_weights(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> ForecastWeights:
     from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
     values, amounts, returned = outcomes.signals[rows], outcomes.amounts[rows], outcomes.returned[rows]
@@ -140,10 +140,10 @@ def _fitted(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> Weights:
     names = [SIGNALS[place] for place in varying]
     columns = (low[varying], high[varying], mean[varying], scale[varying], round_figures(spend.coef_), round_figures(chance.coef_[0]))
     signals = tuple(Signal(name, *row) for name, *row in zip(names, *(column.tolist() for column in columns), strict=True))
-    return Weights(signals, float(round_figures(spend.intercept_ + np.log(unit))), float(round_figures(chance.intercept_[0])))
+    return ForecastWeights(signals, float(round_figures(spend.intercept_ + np.log(unit))), float(round_figures(chance.intercept_[0])))
 
 
-def _forecast(weights: Weights, signals: Numbers) -> Forecast:
+def _forecast_by_weights(weights: ForecastWeights, signals: Numbers) -> Forecast:
     spend, logit = np.full(len(signals), weights.spend_intercept), np.full(len(signals), weights.repeat_intercept)
     for signal in weights.signals:
         column = signals[:, SIGNALS.index(signal.name)]
@@ -153,7 +153,7 @@ def _forecast(weights: Weights, signals: Numbers) -> Forecast:
     return Forecast(np.exp(spend), 1 / (1 + np.exp(-logit)))
 
 
-def _calibrated(model: PredictionModel, outcomes: Outcomes) -> PredictionModel:
+def _calibrate_model(model: PredictionModel, outcomes: Outcomes) -> PredictionModel:
     """Return the model with spend scaled to its true sum and probabilities bent to their true shares, as others are forecast.
 
     Both are linear before the link, so that they go into the weights: nothing more is to be applied.

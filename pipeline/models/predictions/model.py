@@ -91,7 +91,7 @@ def decision_from_json(text: str, *, where: str) -> Decision:
     except (ValueError, RecursionError):
         raise refuse("not valid JSON with finite numbers and unique names") from None
     fields = Fields(parsed, refuse)
-    decision = _not_predicted(fields) if fields.has("reason") else _model(fields)
+    decision = _read_reason(fields) if fields.has("reason") else _read_model(fields)
     fields.refuse_the_rest()
     return decision
 
@@ -107,14 +107,14 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _not_predicted(fields: Fields) -> NotPredicted:
-    return NotPredicted(_day(fields, "day"), fields.text("reason"), _first_night(fields))
+def _read_reason(fields: Fields) -> NotPredicted:
+    return NotPredicted(_read_day(fields, "day"), fields.text("reason"), _read_first_night(fields))
 
 
-def _model(fields: Fields) -> PredictionModel:
+def _read_model(fields: Fields) -> PredictionModel:
     model = PredictionModel(
-        day=_day(fields, "day"),
-        formed=_day(fields, "formed"),
+        day=_read_day(fields, "day"),
+        formed=_read_day(fields, "formed"),
         horizon_days=fields.integer("horizon_days", HORIZON_DAYS, HORIZON_DAYS),
         window_days=fields.integer("window_days", 1, 100_000),
         library=fields.text("library"),
@@ -122,8 +122,8 @@ def _model(fields: Fields) -> PredictionModel:
         customer_count=fields.integer("customer_count", 1, MOST_ROWS),
         spend_intercept=fields.number("spend_intercept", -LARGEST_EXPONENT, LARGEST_EXPONENT),
         repeat_intercept=fields.number("repeat_intercept", -LARGEST_EXPONENT, LARGEST_EXPONENT),
-        signals=tuple(_signal(row) for row in fields.rows("signals", 1, len(SIGNALS))),
-        valid_from=_first_night(fields),
+        signals=tuple(_read_signal(row) for row in fields.rows("signals", 1, len(SIGNALS))),
+        valid_from=_read_first_night(fields),
     )
     names = [signal.name for signal in model.signals]
     if len(set(names)) < len(names):
@@ -137,7 +137,7 @@ def _model(fields: Fields) -> PredictionModel:
     return model
 
 
-def _signal(fields: Fields) -> Signal:
+def _read_signal(fields: Fields) -> Signal:
     low = fields.number("low")
     high = fields.number("high", low)
     signal = Signal(
@@ -153,11 +153,11 @@ def _signal(fields: Fields) -> Signal:
     return signal
 
 
-def _first_night(fields: Fields) -> date | None:
-    return _day(fields, "valid_from") if fields.has("valid_from") else None
+def _read_first_night(fields: Fields) -> date | None:
+    return _read_day(fields, "valid_from") if fields.has("valid_from") else None
 
 
-def _day(fields: Fields, key: str) -> date:
+def _read_day(fields: Fields, key: str) -> date:
     text = fields.text(key, pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
     try:
         return date.fromisoformat(text)

@@ -22,38 +22,40 @@ def predictions_statement(by: PredictionModel | NotPredicted) -> exp.Query:
     everyone = exp.select("customer_id AS known_id").from_(CUSTOMER_FEATURES.name).subquery("everyone")
     if isinstance(by, NotPredicted):
         nothing = exp.cast(exp.null(), "DOUBLE")
-        return _rows(exp.select("*").from_(everyone), (nothing, nothing.copy()), exp.Literal.string(f"{NOT_PREDICTED}: {by.reason}"))
-    joined = exp.select("*").from_(everyone).join(_figures(by).subquery("figures"), on="customer_id = known_id", join_type="left")
+        return _prediction_rows(
+            exp.select("*").from_(everyone), (nothing, nothing.copy()), exp.Literal.string(f"{NOT_PREDICTED}: {by.reason}")
+        )
+    joined = exp.select("*").from_(everyone).join(_predicted_figures(by).subquery("figures"), on="customer_id = known_id", join_type="left")
     is_unknown = exp.Is(this=exp.column("customer_id"), expression=exp.null())
     words = exp.case().when(is_unknown, exp.Literal.string(NEVER_ORDERED)).else_(exp.Literal.string(f"model of {by.day.isoformat()}"))
-    return _rows(joined, (exp.column("spend"), exp.column("chance")), words)
+    return _prediction_rows(joined, (exp.column("spend"), exp.column("chance")), words)
 
 
-def _figures(by: PredictionModel) -> exp.Select:
+def _predicted_figures(by: PredictionModel) -> exp.Select:
     """Return both figures of every customer who ever ordered."""
-    spend = total([double(by.spend_intercept), *(_weighed(signal, signal.spend_weight) for signal in by.signals)])
-    logit = total([double(by.repeat_intercept), *(_weighed(signal, signal.repeat_weight) for signal in by.signals)])
+    spend = total([double(by.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in by.signals)])
+    logit = total([double(by.repeat_intercept), *(_weighted_distance(signal, signal.repeat_weight) for signal in by.signals)])
     odds = exp.Exp(this=exp.Neg(this=exp.paren(logit)))
     chance = exp.Div(this=double(1), expression=exp.paren(total([double(1), odds])))
     columns = [
-        exp.alias_(_rounded(exp.Exp(this=spend), AMOUNT_DECIMALS), "spend"),
-        exp.alias_(_rounded(chance, PROBABILITY_DECIMALS), "chance"),
+        exp.alias_(_round_to(exp.Exp(this=spend), AMOUNT_DECIMALS), "spend"),
+        exp.alias_(_round_to(chance, PROBABILITY_DECIMALS), "chance"),
     ]
     return exp.select("customer_id", *columns).from_(statement("customer_signals").copy().subquery("signals"))
 
 
-def _rows(rows: exp.Select, figures: tuple[exp.Expression, exp.Expression], words: exp.Expression) -> exp.Query:
+def _prediction_rows(rows: exp.Select, figures: tuple[exp.Expression, exp.Expression], words: exp.Expression) -> exp.Query:
     values = (exp.column("known_id"), *figures, words)
     columns = [exp.alias_(value, name) for name, value in zip(CUSTOMER_PREDICTIONS.column_names, values, strict=True)]
     return exp.select(*columns).from_(rows.subquery("known")).order_by("customer_id")
 
 
-def _weighed(signal: Signal, weight: float) -> exp.Expression:
+def _weighted_distance(signal: Signal, weight: float) -> exp.Expression:
     column = exp.column(signal.name)
     held = least(greatest(column, double(signal.low)), double(signal.high))
     distance = exp.paren(exp.Sub(this=held, expression=double(signal.mean)))
     return exp.Mul(this=distance, expression=double(weight / signal.scale))
 
 
-def _rounded(value: exp.Expression, decimals: int) -> exp.Expression:
+def _round_to(value: exp.Expression, decimals: int) -> exp.Expression:
     return exp.Round(this=value, decimals=exp.Literal.number(decimals))

@@ -17,10 +17,10 @@ from pipeline.models.clusters.preparation import Numbers, round_figures
 KEPT_OVERLAP = 1 / 3
 # What centres add to members: it decides between overlaps that are alike.
 WEIGHT_OF_CENTRES = 0.5
-MOST_OF_IT = 0.5
+MAJORITY = 0.5
 
 
-class Change(StrEnum):
+class ClusterChange(StrEnum):
     """What happened to a cluster by a refit."""
 
     BIRTH = "birth"
@@ -31,10 +31,10 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ClusterEvent:
     """One cluster that is not as before, in words; `other` is the cluster that it came from or went into, where there is one."""
 
-    change: Change
+    change: ClusterChange
     cluster: str
     words: str
     share: float
@@ -42,7 +42,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Fates:
+class ClusterOverlap:
     """How many of the sampled customers are in each cluster now, a row, and in each of the candidate, a column."""
 
     shared: Labels
@@ -57,12 +57,12 @@ class Fates:
         return np.asarray(self.shared / np.maximum(united, 1))
 
 
-def fates(now: Labels, then: Labels, counts: tuple[int, int]) -> Fates:
+def cluster_overlap(now: Labels, then: Labels, counts: tuple[int, int]) -> ClusterOverlap:
     """Return where the customers of each current cluster would go, from two labels per customer."""
-    return Fates(np.bincount(now * counts[1] + then, minlength=counts[0] * counts[1]).reshape(counts))
+    return ClusterOverlap(np.bincount(now * counts[1] + then, minlength=counts[0] * counts[1]).reshape(counts))
 
 
-def matches(found: Fates, distances: Numbers) -> Mapping[int, int]:
+def match_clusters(found: ClusterOverlap, distances: Numbers) -> Mapping[int, int]:
     """Return, by place in the candidate, the place in the current model of the cluster that it continues.
 
     `distances` are between centres, in standard deviations, a row per current cluster.
@@ -77,7 +77,7 @@ def matches(found: Fates, distances: Numbers) -> Mapping[int, int]:
 
 def distances_between(current: ClusterModel, candidate: ClusterModel) -> Numbers:
     """Return how far centres are apart in the candidate's coordinates, a row per current cluster, by the features that both have."""
-    pairs = [(here, there) for here in current.features for there in candidate.features if _reads_alike(here, there)]
+    pairs = [(here, there) for here in current.features for there in candidate.features if _is_read_alike(here, there)]
     if not pairs:
         return np.zeros((len(current.clusters), len(candidate.clusters)))
     now, then = (np.array([cluster.centroid for cluster in model.clusters]) for model in (current, candidate))
@@ -89,7 +89,7 @@ def distances_between(current: ClusterModel, candidate: ClusterModel) -> Numbers
     return np.asarray(np.sqrt(sum(column**2 for column in columns)))
 
 
-def _reads_alike(one: ModelFeature, other: ModelFeature) -> bool:
+def _is_read_alike(one: ModelFeature, other: ModelFeature) -> bool:
     return (one.name, one.transform) == (other.name, other.transform)
 
 
@@ -105,40 +105,44 @@ def with_lasting_ids(candidate: ClusterModel, current: ClusterModel, continued: 
     return renumber_clusters(candidate, numbers, last_number=highest)
 
 
-def events(candidate: ClusterModel, current: ClusterModel, found: Fates, continued: Mapping[int, int]) -> tuple[Event, ...]:
+def cluster_events(
+    candidate: ClusterModel, current: ClusterModel, found: ClusterOverlap, continued: Mapping[int, int]
+) -> tuple[ClusterEvent, ...]:
     """Return what happened to each cluster that is not as before: new ones first, then gone ones, then those called otherwise."""
     gone = [place for place in range(len(current.clusters)) if place not in continued.values()]
     return (
-        *(_arrival(candidate, current, found, place) for place in range(len(candidate.clusters)) if place not in continued),
-        *(_departure(candidate, current, found, place) for place in gone),
-        *_renamings(candidate, current, continued),
+        *(_arrival_event(candidate, current, found, place) for place in range(len(candidate.clusters)) if place not in continued),
+        *(_departure_event(candidate, current, found, place) for place in gone),
+        *_renaming_events(candidate, current, continued),
     )
 
 
-def _arrival(candidate: ClusterModel, current: ClusterModel, found: Fates, place: int) -> Event:
+def _arrival_event(candidate: ClusterModel, current: ClusterModel, found: ClusterOverlap, place: int) -> ClusterEvent:
     cluster, origins = candidate.clusters[place], found.shared[:, place]
     share = float(round_figures(origins.sum() / max(found.total, 1)))
     origin = current.clusters[int(origins.argmax())]
-    if origins.max() >= MOST_OF_IT * max(origins.sum(), 1):
+    if origins.max() >= MAJORITY * max(origins.sum(), 1):
         words = f"{cluster.id} `{cluster.title}` splits off {origin.id} `{origin.title}`, with {share:.1%} of customers"
-        return Event(Change.SPLIT, cluster.id, words, share, origin.id)
-    return Event(Change.BIRTH, cluster.id, f"{cluster.id} `{cluster.title}` is new, with {share:.1%} of customers", share)
+        return ClusterEvent(ClusterChange.SPLIT, cluster.id, words, share, origin.id)
+    return ClusterEvent(ClusterChange.BIRTH, cluster.id, f"{cluster.id} `{cluster.title}` is new, with {share:.1%} of customers", share)
 
 
-def _departure(candidate: ClusterModel, current: ClusterModel, found: Fates, place: int) -> Event:
+def _departure_event(candidate: ClusterModel, current: ClusterModel, found: ClusterOverlap, place: int) -> ClusterEvent:
     cluster, goals = current.clusters[place], found.shared[place]
     share = float(round_figures(goals.sum() / max(found.total, 1)))
     goal = candidate.clusters[int(goals.argmax())]
-    if goals.sum() and goals.max() >= MOST_OF_IT * goals.sum():
+    if goals.sum() and goals.max() >= MAJORITY * goals.sum():
         words = f"{cluster.id} `{cluster.title}` merges into {goal.id} `{goal.title}`, with {share:.1%} of customers"
-        return Event(Change.MERGE, cluster.id, words, share, goal.id)
-    return Event(Change.DEATH, cluster.id, f"{cluster.id} `{cluster.title}` is no more; it had {share:.1%} of customers", share)
+        return ClusterEvent(ClusterChange.MERGE, cluster.id, words, share, goal.id)
+    return ClusterEvent(
+        ClusterChange.DEATH, cluster.id, f"{cluster.id} `{cluster.title}` is no more; it had {share:.1%} of customers", share
+    )
 
 
-def _renamings(candidate: ClusterModel, current: ClusterModel, continued: Mapping[int, int]) -> Sequence[Event]:
+def _renaming_events(candidate: ClusterModel, current: ClusterModel, continued: Mapping[int, int]) -> Sequence[ClusterEvent]:
     pairs = [(candidate.clusters[then], current.clusters[now]) for then, now in sorted(continued.items())]
     return [
-        Event(Change.RENAMING, then.id, f"{then.id} was `{now.title}` and is `{then.title}`", 0.0)
+        ClusterEvent(ClusterChange.RENAMING, then.id, f"{then.id} was `{now.title}` and is `{then.title}`", 0.0)
         for then, now in pairs
         if then.title != now.title
     ]

@@ -17,14 +17,14 @@ from pipeline.models.clusters.fitting import FitReport
 from pipeline.models.clusters.preparation import PreparedSample, round_figures
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
-from pipeline.models.refits.backtest import backtest
-from pipeline.models.refits.model_store import Ground, current_model, last_number
-from pipeline.models.refits.verdict import Backtest, Measures, Verdict, verdict
-from pipeline.models.sample import sampled_customers
+from pipeline.models.refits.backtest import backtest_candidate
+from pipeline.models.refits.model_store import RefitContext, current_model, last_number
+from pipeline.models.refits.verdict import Backtest, RefitMeasures, RefitVerdict, verdict
+from pipeline.models.sample import sample_customers
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class ClusterShares:
     """The share of the sampled customers that a cluster has by the current model and by the candidate."""
 
     cluster: str
@@ -34,32 +34,32 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Refit:
+class ClusterRefit:
     """What a refit found: a candidate, or none, what was tried for it, what would become of the clusters, and the verdict."""
 
     scheme: str
     day: date
-    verdict: Verdict
+    verdict: RefitVerdict
     reason: str
     candidate: ClusterModel | None = None
     current: ClusterModel | None = None
     trials: tuple[ClusterCountTrial, ...] = ()
-    sizes: tuple[Size, ...] = ()
-    events: tuple[alignment.Event, ...] = ()
-    measures: Measures | None = None
+    sizes: tuple[ClusterShares, ...] = ()
+    events: tuple[alignment.ClusterEvent, ...] = ()
+    measures: RefitMeasures | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class CandidateComparison:
     """A candidate with lasting ids and titles beside the current model."""
 
     candidate: ClusterModel
-    measures: Measures
-    sizes: tuple[Size, ...]
-    events: tuple[alignment.Event, ...]
+    measures: RefitMeasures
+    sizes: tuple[ClusterShares, ...]
+    events: tuple[alignment.ClusterEvent, ...]
 
 
-def refitted(on: Ground) -> Refit:
+def fit_candidate(on: RefitContext) -> ClusterRefit:
     """Return the candidate that the night's customers suggest, judged; nothing is written.
 
     Raises DataError where the night has no features, ConfigError where the current model was fitted to a later night.
@@ -71,61 +71,61 @@ def refitted(on: Ground) -> Refit:
         raise ConfigError(what, where=scheme.name, todo=f"Refit to {current.day} or later.")
     columns = [feature.name for feature in current.features] if current else []
     on.register_features(day, columns)
-    sample = sampled_customers(on.engine, scheme, columns=columns)
+    sample = sample_customers(on.engine, scheme, columns=columns)
     fit = fit_with_report(sample.features, scheme, day=day, customer_count=sample.customer_count, current=current)
     if isinstance(fit.model, NotFitted):
-        return Refit(scheme.name, day, Verdict.NO_CLUSTERS, fit.model.reason, current=current, trials=fit.trials)
+        return ClusterRefit(scheme.name, day, RefitVerdict.NO_CLUSTERS, fit.model.reason, current=current, trials=fit.trials)
     if current is None:
-        return _first(fit, fit.model, scheme, day)
-    found = beside(fit, current, scheme, highest)
-    tested = backtest(on, (current, found.candidate))
-    return _judged(_with_backtest(found, tested), scheme, day, fit.trials, current)
+        return _first_refit(fit, fit.model, scheme, day)
+    found = compare_candidate(fit, current, scheme, highest)
+    tested = backtest_candidate(on, (current, found.candidate))
+    return _judge_candidate(_with_backtest(found, tested), scheme, day, fit.trials, current)
 
 
-def _with_backtest(found: Beside, tested: Backtest | str) -> Beside:
+def _with_backtest(found: CandidateComparison, tested: Backtest | str) -> CandidateComparison:
     """Return `found` with its backtest, or with why there is none."""
     if isinstance(tested, str):
         return replace(found, measures=replace(found.measures, backtest_missing=tested))
     return replace(found, measures=replace(found.measures, backtest=tested))
 
 
-def _first(fit: FitReport, model: ClusterModel, scheme: ClusterScheme, day: date) -> Refit:
+def _first_refit(fit: FitReport, model: ClusterModel, scheme: ClusterScheme, day: date) -> ClusterRefit:
     total = sum(cluster.size for cluster in model.clusters)
-    sizes = tuple(Size(cluster.id, cluster.title, 0.0, float(round_figures(cluster.size / total))) for cluster in model.clusters)
-    return Refit(scheme.name, day, Verdict.PROMOTE, "it is the first model", model, trials=fit.trials, sizes=sizes)
+    sizes = tuple(ClusterShares(cluster.id, cluster.title, 0.0, float(round_figures(cluster.size / total))) for cluster in model.clusters)
+    return ClusterRefit(scheme.name, day, RefitVerdict.PROMOTE, "it is the first model", model, trials=fit.trials, sizes=sizes)
 
 
-def beside(fit: FitReport, current: ClusterModel, scheme: ClusterScheme, highest: int) -> Beside:
+def compare_candidate(fit: FitReport, current: ClusterModel, scheme: ClusterScheme, highest: int) -> CandidateComparison:
     """Return the fitted model with the ids and titles of the clusters it continues, and what it is beside the current one.
 
     `highest` is the highest number that a cluster of the scheme ever had.
     """
     from sklearn.metrics import adjusted_rand_score
 
-    raw, sample, then = _whole(fit)
+    raw, sample, then = _require_model(fit)
     now = nearest_clusters(sample.table, current)
-    shared = alignment.fates(now, then, (len(current.clusters), len(raw.clusters)))
-    continued = alignment.matches(shared, alignment.distances_between(current, raw))
-    candidate = _titled(alignment.with_lasting_ids(raw, current, continued, last_number=highest), current, continued, scheme)
-    sizes = _sizes(shared, current, candidate)
+    shared = alignment.cluster_overlap(now, then, (len(current.clusters), len(raw.clusters)))
+    continued = alignment.match_clusters(shared, alignment.distances_between(current, raw))
+    candidate = _keep_titles(alignment.with_lasting_ids(raw, current, continued, last_number=highest), current, continued, scheme)
+    sizes = _cluster_shares(shared, current, candidate)
     ids_now, ids_then = (np.array([c.number for c in model.clusters])[labels] for model, labels in ((current, now), (candidate, then)))
-    measures = Measures(
+    measures = RefitMeasures(
         moved_share=float(round_figures((ids_now != ids_then).mean())),
         stability=float(round_figures(adjusted_rand_score(now, then))),
         psi=stability_index(np.array([size.share_now for size in sizes]), np.array([size.share_then for size in sizes])),
         silhouette=candidate.silhouette,
         silhouette_now=mean_silhouette(sample.points, now, scheme.seed),
     )
-    return Beside(candidate, measures, sizes, alignment.events(candidate, current, shared, continued))
+    return CandidateComparison(candidate, measures, sizes, alignment.cluster_events(candidate, current, shared, continued))
 
 
-def _whole(fit: FitReport) -> tuple[ClusterModel, PreparedSample, Labels]:
+def _require_model(fit: FitReport) -> tuple[ClusterModel, PreparedSample, Labels]:
     if isinstance(fit.model, NotFitted) or fit.sample is None or fit.labels is None:
         raise TypeError
     return fit.model, fit.sample, fit.labels
 
 
-def _titled(candidate: ClusterModel, current: ClusterModel, continued: Mapping[int, int], scheme: ClusterScheme) -> ClusterModel:
+def _keep_titles(candidate: ClusterModel, current: ClusterModel, continued: Mapping[int, int], scheme: ClusterScheme) -> ClusterModel:
     """Return the candidate with the titles that its clusters have now, as far as they still hold."""
     used = {feature.name for feature in candidate.features}
     earlier = [current.clusters[continued[place]].title if place in continued else None for place in range(len(candidate.clusters))]
@@ -139,22 +139,24 @@ def _titled(candidate: ClusterModel, current: ClusterModel, continued: Mapping[i
     return replace(candidate, clusters=clusters)
 
 
-def _sizes(found: alignment.Fates, current: ClusterModel, candidate: ClusterModel) -> tuple[Size, ...]:
+def _cluster_shares(found: alignment.ClusterOverlap, current: ClusterModel, candidate: ClusterModel) -> tuple[ClusterShares, ...]:
     now = {cluster.id: int(count) for cluster, count in zip(current.clusters, found.shared.sum(axis=1), strict=True)}
     then = {cluster.id: int(count) for cluster, count in zip(candidate.clusters, found.shared.sum(axis=0), strict=True)}
     titles = {cluster.id: cluster.title for model in (current, candidate) for cluster in model.clusters}
     order = sorted(titles, key=lambda name: int(name.removeprefix("cluster_")))
     shares = {name: [float(round_figures(side.get(name, 0) / max(found.total, 1))) for side in (now, then)] for name in order}
-    return tuple(Size(name, titles[name], *shares[name]) for name in order)
+    return tuple(ClusterShares(name, titles[name], *shares[name]) for name in order)
 
 
-def _judged(found: Beside, scheme: ClusterScheme, day: date, trials: Sequence[ClusterCountTrial], current: ClusterModel) -> Refit:
-    same = to_json(_decision(found.candidate)) == to_json(_decision(current))
+def _judge_candidate(
+    found: CandidateComparison, scheme: ClusterScheme, day: date, trials: Sequence[ClusterCountTrial], current: ClusterModel
+) -> ClusterRefit:
+    same = to_json(_decisive_part(found.candidate)) == to_json(_decisive_part(current))
     said, reason = verdict(found.measures, scheme, is_same=same)
-    return Refit(scheme.name, day, said, reason, found.candidate, current, tuple(trials), found.sizes, found.events, found.measures)
+    return ClusterRefit(scheme.name, day, said, reason, found.candidate, current, tuple(trials), found.sizes, found.events, found.measures)
 
 
-def _decision(model: ClusterModel) -> ClusterModel:
+def _decisive_part(model: ClusterModel) -> ClusterModel:
     """Return the model without what only tells of its fit: what is left decides who is where and how that is called."""
     clusters = tuple(replace(cluster, size=1, jaccard=0.0, spread=0.0) for cluster in model.clusters)
     features = tuple(replace(feature, cuts=(), shares=()) for feature in model.features)

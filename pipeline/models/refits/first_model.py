@@ -15,7 +15,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.models.clusters import ClusterModel, NotFitted, fit_model, to_json
 from pipeline.models.refits.model_store import note_unfitted, stored_model, stored_models, unfitted_nights
-from pipeline.models.sample import sampled_customers
+from pipeline.models.sample import sample_customers
 
 log = logging.getLogger("pipeline.models.refits.first_model")
 
@@ -45,6 +45,6 @@ def valid_or_first_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day:
     valid = [night for night in stored if night <= day.isoformat()][-1:] or stored[:1]
     if valid and not (valid[0] > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
         return stored_model(lake, scheme.name, valid[0])
-    sample = sampled_customers(engine, scheme)
+    sample = sample_customers(engine, scheme)
     model = fit_model(sample.features, scheme, day=day, customer_count=sample.customer_count)
     return stored_model(lake, scheme.name, valid[0]) if valid and not isinstance(model, NotFitted) else model

@@ -17,14 +17,14 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
 from pipeline.models.clusters import ClusterModel, NotFitted, model_from_json, segment_statements
-from pipeline.models.refits.verdict import Verdict
+from pipeline.models.refits.verdict import RefitVerdict
 
 Judgement = dict[str, Any]
 JUDGEMENT_FIELDS = ("scheme", "day", "verdict", "reason", "current", "current_inputs", "clusters", "events", "measures", "tried")
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class RefitContext:
     """What a refit works on: the customers of night `day`, of one company, by one scheme."""
 
     company: Company
@@ -116,7 +116,7 @@ def stored_judgement(lake: Lake, scheme: str, day: date) -> Judgement:
     try:
         content = json.loads(lake.read_text(address))
         judgement = {name: content[name] for name in JUDGEMENT_FIELDS}
-        Verdict(judgement["verdict"])
+        RefitVerdict(judgement["verdict"])
     except FileNotFoundError:
         raise DataError(
             "no refit of this night is stored", where=lake.where(address), todo=f"Fit one: segments refit --day {day}."

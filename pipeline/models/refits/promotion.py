@@ -13,25 +13,25 @@ from pipeline.errors import ConfigError, RefitRefused
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.models.clusters import ClusterModel, to_json
-from pipeline.models.refits.candidate import Refit
+from pipeline.models.refits.candidate import ClusterRefit
 from pipeline.models.refits.model_store import current_model, last_number, model_at, next_night, stored_judgement
-from pipeline.models.refits.verdict import Verdict
+from pipeline.models.refits.verdict import RefitVerdict
 
 log = logging.getLogger("pipeline.models.refits")
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class PromotionConsent:
     """What a person said of a candidate: whether it is approved, and why even a refused one is promoted."""
 
     is_approved: bool = False
     override: str = ""
 
 
-NOBODY_ASKED = Consent()
+NOBODY_ASKED = PromotionConsent()
 
 
-def store_refit(lake: Lake, refit: Refit) -> Path:
+def store_refit(lake: Lake, refit: ClusterRefit) -> Path:
     """Write the candidate, where there is one, and its judgement; return the folder."""
     candidate = addresses.candidate(refit.scheme, refit.day)
     if refit.candidate:
@@ -39,12 +39,13 @@ def store_refit(lake: Lake, refit: Refit) -> Path:
     else:
         lake.delete(candidate)
     lake.write_text(
-        addresses.judgement(refit.scheme, refit.day), json.dumps(judgement(refit), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        addresses.judgement(refit.scheme, refit.day),
+        json.dumps(refit_judgement(refit), indent=1, sort_keys=True, ensure_ascii=False) + "\n",
     )
     return lake.local(addresses.refit(refit.scheme, refit.day))
 
 
-def judgement(refit: Refit) -> dict[str, Any]:
+def refit_judgement(refit: ClusterRefit) -> dict[str, Any]:
     """Return what is told of a refit besides the candidate itself, as JSON values."""
     return {
         "scheme": refit.scheme,
@@ -60,7 +61,7 @@ def judgement(refit: Refit) -> dict[str, Any]:
     }
 
 
-def promote(lake: Lake, scheme: str, day: date, *, consent: Consent = NOBODY_ASKED) -> ClusterModel:
+def promote_candidate(lake: Lake, scheme: str, day: date, *, consent: PromotionConsent = NOBODY_ASKED) -> ClusterModel:
     """Make the candidate of night `day` the model from the next night on, and return it; nothing stored changes.
 
     A candidate for a person to decide is promoted where one approved, one that was refused where `consent` says why. One that
@@ -72,9 +73,9 @@ def promote(lake: Lake, scheme: str, day: date, *, consent: Consent = NOBODY_ASK
         _require_verdict(lake, said, scheme, day, consent)
         candidate = model_at(lake.local(addresses.candidate(scheme, day)))
         current = current_model(lake, scheme)
-        if said["verdict"] == Verdict.KEEP.value and current:
+        if said["verdict"] == RefitVerdict.KEEP.value and current:
             return current
-        if current and _is_of(current, candidate):
+        if current and _is_same_fit(current, candidate):
             return current
         if (current and current.inputs_digest) != said["current_inputs"]:
             what = "another model was promoted since this candidate was judged"
@@ -89,17 +90,17 @@ def promote(lake: Lake, scheme: str, day: date, *, consent: Consent = NOBODY_ASK
     return model
 
 
-def _require_verdict(lake: Lake, said: dict[str, Any], scheme: str, day: date, consent: Consent) -> None:
+def _require_verdict(lake: Lake, said: dict[str, Any], scheme: str, day: date, consent: PromotionConsent) -> None:
     where = lake.where(addresses.judgement(scheme, day))
-    if said["verdict"] == Verdict.NO_CLUSTERS.value:
+    if said["verdict"] == RefitVerdict.NO_CLUSTERS.value:
         raise RefitRefused(said["reason"], where=where, todo="The current model stays. Look at the scheme's features.")
-    is_for_a_person = said["verdict"] == Verdict.ASK.value and not consent.is_approved
-    if (is_for_a_person or said["verdict"] == Verdict.REFUSE.value) and not consent.override:
+    is_for_a_person = said["verdict"] == RefitVerdict.ASK.value and not consent.is_approved
+    if (is_for_a_person or said["verdict"] == RefitVerdict.REFUSE.value) and not consent.override:
         command = f"segments promote --day {day}"
         then = f"To approve it: {command}" if is_for_a_person else f"Where you want it all the same: {command} --override 'why'"
         todo = f"The current model stays. See who would move: segments plan --model {lake.where(addresses.candidate(scheme, day))}. {then}"
         raise RefitRefused(said["reason"], where=where, todo=todo)
 
 
-def _is_of(model: ClusterModel, candidate: ClusterModel) -> bool:
+def _is_same_fit(model: ClusterModel, candidate: ClusterModel) -> bool:
     return replace(model, valid_from=None, last_number=0) == replace(candidate, valid_from=None, last_number=0)

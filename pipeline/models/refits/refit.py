@@ -10,15 +10,15 @@ from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.errors import ConfigError, PipelineError, RefitRefused
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.models.refits.candidate import refitted
-from pipeline.models.refits.model_store import Ground
-from pipeline.models.refits.promotion import Consent, promote, store_refit
+from pipeline.models.refits.candidate import fit_candidate
+from pipeline.models.refits.model_store import RefitContext
+from pipeline.models.refits.promotion import PromotionConsent, promote_candidate, store_refit
 from pipeline.spelling import did_you_mean
 
 log = logging.getLogger("pipeline.models.refits")
 
 
-def asked_schemes(company: Company, name: str | None) -> list[ClusterScheme]:
+def cluster_schemes_named(company: Company, name: str | None) -> list[ClusterScheme]:
     """Return the cluster schemes of the company, or the one named; raises ConfigError where there is none of that name."""
     schemes = load_cluster_schemes(company)
     found = [scheme for scheme in schemes if name in (None, scheme.name)]
@@ -29,23 +29,23 @@ def asked_schemes(company: Company, name: str | None) -> list[ClusterScheme]:
     return found
 
 
-def refit_night(company: Company, lake: Lake, engine: Engine, day: date, *, scheme: str | None = None) -> None:
+def refit_clusters(company: Company, lake: Lake, engine: Engine, day: date, *, scheme: str | None = None) -> None:
     """Fit a candidate to the customers of night `day` for each asked scheme, and store it with its judgement."""
-    for each in asked_schemes(company, scheme):
-        refit = refitted(Ground(company, lake, engine, day, each))
+    for each in cluster_schemes_named(company, scheme):
+        refit = fit_candidate(RefitContext(company, lake, engine, day, each))
         folder = store_refit(lake, refit)
         log.info("%s: %s: %s (%s)", refit.scheme, refit.verdict, refit.reason, folder)
 
 
-def promote_night(company: Company, lake: Lake, day: date, consent: Consent, *, scheme: str | None = None) -> None:
+def promote_candidates(company: Company, lake: Lake, day: date, consent: PromotionConsent, *, scheme: str | None = None) -> None:
     """Promote the stored candidates of night `day`, each as far as its judgement allows.
 
     Raises the first refusal at the end, so that one scheme's does not keep another from its model.
     """
     refusals: list[PipelineError] = []
-    for each in asked_schemes(company, scheme):
+    for each in cluster_schemes_named(company, scheme):
         try:
-            promote(lake, each.name, day, consent=consent)
+            promote_candidate(lake, each.name, day, consent=consent)
         except RefitRefused as refused:
             refusals.append(refused)
             log.warning("%s: %s", each.name, refused.what)

@@ -16,7 +16,7 @@ WORTHWHILE = 0.05
 LARGEST_LOSS = 0.02
 
 
-class Verdict(StrEnum):
+class RefitVerdict(StrEnum):
     """What becomes of a candidate."""
 
     PROMOTE = "promote"
@@ -41,7 +41,7 @@ class Backtest:
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class RefitMeasures:
     """What a candidate is beside the current model, both for the same customers.
 
     `moved_share` of them would change their cluster; `stability` is the adjusted Rand index, 1 where both group alike;
@@ -61,25 +61,25 @@ class Measures:
         return self.silhouette - self.silhouette_now
 
 
-def verdict(measures: Measures, scheme: ClusterScheme, *, is_same: bool) -> tuple[Verdict, str]:
+def verdict(measures: RefitMeasures, scheme: ClusterScheme, *, is_same: bool) -> tuple[RefitVerdict, str]:
     """Return the verdict and its reason; `is_same` says that the candidate decides and reads as the current model does."""
     if is_same:
-        return Verdict.KEEP, "nobody would move and no title would change"
+        return RefitVerdict.KEEP, "nobody would move and no title would change"
     is_far = measures.moved_share > scheme.moved_share_limit
     if is_far and measures.gain < WORTHWHILE:
-        return Verdict.REFUSE, f"{_upheaval(measures, scheme)}: that is not worth it"
+        return RefitVerdict.REFUSE, f"{_upheaval_words(measures, scheme)}: that is not worth it"
     test = measures.backtest
     if test and test.then < test.now - LARGEST_LOSS:
-        return Verdict.REFUSE, (
+        return RefitVerdict.REFUSE, (
             f"formed on {test.day}, it would have told spend of the next {test.days} days less well: Gini {test.then:.3f}, "
             f"{test.now:.3f} by the current model"
         )
     if is_far:
-        return Verdict.ASK, f"{_upheaval(measures, scheme)}: that may be worth it, but a person decides"
-    return Verdict.PROMOTE, f"{measures.moved_share:.1%} of customers change their cluster, and nothing gets worse by it"
+        return RefitVerdict.ASK, f"{_upheaval_words(measures, scheme)}: that may be worth it, but a person decides"
+    return RefitVerdict.PROMOTE, f"{measures.moved_share:.1%} of customers change their cluster, and nothing gets worse by it"
 
 
-def _upheaval(measures: Measures, scheme: ClusterScheme) -> str:
+def _upheaval_words(measures: RefitMeasures, scheme: ClusterScheme) -> str:
     return (
         f"{measures.moved_share:.1%} of customers would change their cluster, over the limit of {scheme.moved_share_limit:.1%}, "
         f"while the silhouette goes from {measures.silhouette_now:.3f} to {measures.silhouette:.3f}"
@@ -88,11 +88,11 @@ def _upheaval(measures: Measures, scheme: ClusterScheme) -> str:
 
 def normalised_gini(groups: Labels, amounts: Numbers) -> float:
     """Return how well groups, taken from the highest mean amount down, order customers by amount: 1 is perfect, 0 is chance."""
-    perfect = _gini(np.arange(len(amounts)), amounts)
-    return float(round_figures(_gini(groups, amounts) / perfect)) if perfect else 0.0
+    perfect = _gini_coefficient(np.arange(len(amounts)), amounts)
+    return float(round_figures(_gini_coefficient(groups, amounts) / perfect)) if perfect else 0.0
 
 
-def _gini(groups: Labels, amounts: Numbers) -> float:
+def _gini_coefficient(groups: Labels, amounts: Numbers) -> float:
     labels = np.unique(groups, return_inverse=True)[1]
     counts, sums = np.bincount(labels), np.bincount(labels, weights=amounts)
     order = np.argsort(-sums / counts, kind="stable")

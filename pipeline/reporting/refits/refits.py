@@ -10,7 +10,7 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_PREDICTIONS
 from pipeline.models.refits.model_store import Judgement, stored_judgement
-from pipeline.models.refits.refit import asked_schemes
+from pipeline.models.refits.refit import cluster_schemes_named
 
 
 def refits_of_night(company: Company, lake: Lake, day: date, *, scheme: str | None = None) -> list[Judgement]:
@@ -18,7 +18,7 @@ def refits_of_night(company: Company, lake: Lake, day: date, *, scheme: str | No
 
     Raises ConfigError where there is no such scheme, DataError where the night has no refit of it or it is damaged.
     """
-    return [stored_judgement(lake, each.name, day) for each in asked_schemes(company, scheme)]
+    return [stored_judgement(lake, each.name, day) for each in cluster_schemes_named(company, scheme)]
 
 
 def prediction_refit_of_night(lake: Lake, day: date) -> Judgement:

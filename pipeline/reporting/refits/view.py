@@ -10,21 +10,21 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.models.refits.model_store import Judgement
-from pipeline.models.refits.verdict import Verdict
+from pipeline.models.refits.verdict import RefitVerdict
 
 STYLES = {
-    Verdict.PROMOTE: "bold green",
-    Verdict.KEEP: "green",
-    Verdict.ASK: "bold yellow",
-    Verdict.REFUSE: "bold red",
-    Verdict.NO_CLUSTERS: "bold red",
+    RefitVerdict.PROMOTE: "bold green",
+    RefitVerdict.KEEP: "green",
+    RefitVerdict.ASK: "bold yellow",
+    RefitVerdict.REFUSE: "bold red",
+    RefitVerdict.NO_CLUSTERS: "bold red",
 }
 SAID = {
-    Verdict.PROMOTE: "good enough to be promoted",
-    Verdict.KEEP: "as the current model",
-    Verdict.ASK: "for a person to decide, the current model stays until then",
-    Verdict.REFUSE: "refused, the current model stays",
-    Verdict.NO_CLUSTERS: "no clusters, the current model stays",
+    RefitVerdict.PROMOTE: "good enough to be promoted",
+    RefitVerdict.KEEP: "as the current model",
+    RefitVerdict.ASK: "for a person to decide, the current model stays until then",
+    RefitVerdict.REFUSE: "refused, the current model stays",
+    RefitVerdict.NO_CLUSTERS: "no clusters, the current model stays",
 }
 FORECASTERS = {"model": "the model", "last_years_spend": "last year's spend", "classical": "BG/NBD and Gamma-Gamma"}
 WIDEST_BAR = 16
@@ -42,7 +42,7 @@ def print_refits(judgements: Iterable[Judgement]) -> None:
 
 def render(judgement: Judgement) -> Iterator[RenderableType]:
     """Yield what to print of one refit."""
-    said = Verdict(judgement["verdict"])
+    said = RefitVerdict(judgement["verdict"])
     head = (judgement["scheme"], "bold"), f"  candidate of {judgement['day']}: ", (SAID[said], STYLES[said])
     yield Text.assemble(*head, f"\n{judgement['reason']}")
     if judgement["clusters"]:

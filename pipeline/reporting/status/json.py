@@ -22,7 +22,7 @@ def to_json(status: Status) -> str:
         },
         "late_days": status.late_days,
         "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
-        "asked_refits": list(status.asked_refits),
+        "asked_refits": list(status.requested_refits),
         "predictions": status.predictions,
         "bytes": status.sizes,
         "exit_code": status.exit_code,

@@ -22,8 +22,8 @@ from pipeline.lake.tables import (
     LATE_DAYS,
     VALIDATION_RESULTS,
 )
-from pipeline.models.measure_drift import asked_refits
-from pipeline.models.refits.prediction_refit import predictions_told
+from pipeline.models.measure_drift import requested_refits
+from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.current import Publication, current_publication
 from pipeline.publication.gates import GateResult, State, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
@@ -75,7 +75,7 @@ class Status:
     late_days: Sequence[date]
     restated_nights: Sequence[tuple[date, date]]
     sizes: Mapping[str, int]
-    asked_refits: Sequence[str]
+    requested_refits: Sequence[str]
     predictions: str
 
     @property
@@ -88,9 +88,9 @@ def status_of(company: Company, lake: Lake) -> Status:
     """Return where `lake` stands; raises DataError where what is live cannot be read."""
     live = current_publication(lake)
     newest = _newest(company, lake, live)
-    said = predictions_told(lake, newest.day) if newest else ""
+    said = prediction_source_words(lake, newest.day) if newest else ""
     restated = [(version.day, version.known) for version in restated_nights(lake)]
-    return Status(live, newest, _late_days(lake), restated, lake.store.sizes(), _asked_refits(lake), said)
+    return Status(live, newest, _late_days(lake), restated, lake.store.sizes(), _requested_refits(lake), said)
 
 
 def _newest(company: Company, lake: Lake, live: Publication | None) -> Newest | None:
@@ -150,6 +150,6 @@ def _late_days(lake: Lake) -> list[date]:
     return lake.read(LATE_DAYS, day=nights[-1])["event_day"].to_pylist() if nights else []
 
 
-def _asked_refits(lake: Lake) -> list[str]:
+def _requested_refits(lake: Lake) -> list[str]:
     nights = lake.nights(CLUSTER_DRIFTS)
-    return asked_refits(lake, nights[-1]) if nights else []
+    return requested_refits(lake, nights[-1]) if nights else []

@@ -39,7 +39,7 @@ def _facts(status: Status) -> Grid:
         ("Rollback leads to", (status.live and status.live.previous) or "-"),
         ("Late days", _late_days(status)),
         ("Restated", _few([f"{day} as of {known}" for day, known in status.restated_nights])),
-        ("Refit asked for", Text("\n".join(status.asked_refits) or "-", style="yellow" if status.asked_refits else "")),
+        ("Refit asked for", Text("\n".join(status.requested_refits) or "-", style="yellow" if status.requested_refits else "")),
         ("Predicted value", status.predictions or "-"),
         ("Size", ", ".join(f"{name} {_size(size)}" for name, size in status.sizes.items() if size) or "-"),
     ):

@@ -25,8 +25,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES
 from pipeline.models.clusters import ClusterModel, fit_model, measure_drifts
 from pipeline.models.clusters.drift import stability_index
-from pipeline.models.measure_drift import asked_refits
-from pipeline.models.sample import sampled_customers
+from pipeline.models.measure_drift import requested_refits
+from pipeline.models.sample import sample_customers
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
 from pipeline.operations.refits import due_refits
@@ -62,13 +62,13 @@ def test_the_customers_of_the_fit_have_not_drifted(town: Town) -> None:
     assert {row["subject"] for row in rows if row["measure"] == "feature"} >= {"spend_amount", "recency_days", "discount_share"}
     assert all(abs(row["measured"]) < 1e-6 for row in rows if row["measure"] != "distance")
     assert [row["measured"] for row in rows if row["measure"] == "distance"] == [pytest.approx(1, abs=1e-4)]
-    assert asked_refits(town[1], DAY) == []
+    assert requested_refits(town[1], DAY) == []
 
 
 def test_a_feature_that_shifts_asks_for_a_refit_and_none_is_made(town: Town, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "pipeline.models.measure_drift"):
         measure(town, LATER)
-    asked = asked_refits(town[1], LATER)
+    asked = requested_refits(town[1], LATER)
     assert any("spend_amount has a population stability index of" in words for words in asked)
     assert f"segments refit --day {LATER}" in caplog.text
     assert len(list((town[1].root / "models" / "behaviour_clusters").iterdir())) == 1
@@ -106,7 +106,7 @@ def test_a_model_that_keeps_no_reference_is_told_by_its_silhouette_alone(town: T
     company, lake = town
     with closing(DuckDBEngine(lake.root)) as engine:
         engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=DAY)])
-        customers = sampled_customers(engine, scheme_of(company)).features
+        customers = sample_customers(engine, scheme_of(company)).features
     model = fit_model(customers, scheme_of(company), day=DAY)
     assert isinstance(model, ClusterModel)
     old = replace(

@@ -24,12 +24,26 @@ from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES
-from pipeline.models.predictions import NotPredicted, PredictionModel, compared, decision_from_json, fitted, refusal, to_json
-from pipeline.models.predictions.fitting import Forecast, forecast
+from pipeline.models.predictions import (
+    NotPredicted,
+    PredictionModel,
+    compare_with_baselines,
+    decision_from_json,
+    fit_predictions,
+    reason_to_refuse,
+    to_json,
+)
+from pipeline.models.predictions.fitting import Forecast, forecast_by_model
 from pipeline.models.predictions.model import SIGNALS
-from pipeline.models.refits.prediction_refit import Trial, judgement, predictions_told, promote_trial, store_trial
+from pipeline.models.refits.prediction_refit import (
+    PredictionRefit,
+    prediction_judgement,
+    prediction_source_words,
+    promote_predictions,
+    store_prediction_refit,
+)
 
-Town = tuple[Company, Lake, Trial]
+Town = tuple[Company, Lake, PredictionRefit]
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +54,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
     return company, lake, trial_of(lake, company)
 
 
-def model_of(trial: Trial) -> PredictionModel:
-    assert isinstance(trial.decision, PredictionModel), judgement(trial)
+def model_of(trial: PredictionRefit) -> PredictionModel:
+    assert isinstance(trial.decision, PredictionModel), prediction_judgement(trial)
     return trial.decision
 
 
 def test_the_model_is_tested_on_later_days_beside_both_baselines_and_says_by_how_much_it_is_better(town: Town) -> None:
-    said = judgement(town[2])
+    said = prediction_judgement(town[2])
     assert said["verdict"] == "promote"
     assert said["reason"].startswith("tested on days it had not seen: Gini 0.")
     assert said["test"]["formed"] == NIGHTS[1].isoformat()
@@ -70,7 +84,7 @@ def test_lines_of_later_days_and_later_knowledge_of_earlier_days_change_nothing(
     compute_night(lake, company, later)
     again = trial_of(lake, company)
     assert to_json(again.decision) == to_json(town[2].decision)
-    assert judgement(again) == judgement(town[2])
+    assert prediction_judgement(again) == prediction_judgement(town[2])
 
 
 def test_a_forecast_is_that_of_the_fitted_estimators_but_for_its_calibration() -> None:
@@ -78,12 +92,12 @@ def test_a_forecast_is_that_of_the_fitted_estimators_but_for_its_calibration() -
     from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
     outcomes = outcomes_of()
-    model = fitted(outcomes, NIGHT)
+    model = fit_predictions(outcomes, NIGHT)
     columns = [outcomes.signals[:, SIGNALS.index(signal.name)] for signal in model.signals]
     points = np.column_stack([(np.clip(z, s.low, s.high) - s.mean) / s.scale for z, s in zip(columns, model.signals, strict=True)])
     spend = PoissonRegressor(alpha=0.1, solver="newton-cholesky", tol=1e-9).fit(points, outcomes.amounts / outcomes.amounts.mean())
     logits = LogisticRegression(C=1 / 80, tol=1e-9).fit(points, outcomes.returned).decision_function(points)
-    said = forecast(model, outcomes.signals)
+    said = forecast_by_model(model, outcomes.signals)
     factors = said.amounts / spend.predict(points)
     np.testing.assert_allclose(factors, factors[0], rtol=1e-4)
     chances = np.asarray(said.probabilities)
@@ -93,14 +107,14 @@ def test_a_forecast_is_that_of_the_fitted_estimators_but_for_its_calibration() -
 def test_the_statement_of_a_night_says_what_python_says(town: Town) -> None:
     company, lake, trial = town
     promoted = replace(trial, day=NIGHT)
-    promote_trial(lake, promoted)
+    promote_predictions(lake, promoted)
     night = NIGHT + timedelta(days=1)
     compute_night(lake, company, night)
     rows = {row["customer_id"]: row for row in predict_night(lake, company, night)}
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
         engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=night)])
         signals = engine.run(statement("customer_signals"), {"window_days": company.window_days}).read_all()
-    said = forecast(model_of(trial), np.column_stack([signals[name].to_numpy() for name in SIGNALS]))
+    said = forecast_by_model(model_of(trial), np.column_stack([signals[name].to_numpy() for name in SIGNALS]))
     own = [rows[customer] for customer in signals["customer_id"].to_pylist()]
     np.testing.assert_allclose([row["expected_spend_amount"] for row in own], said.amounts, atol=0.0051)
     np.testing.assert_allclose([row["repeat_probability"] for row in own], np.asarray(said.probabilities), atol=0.000051)
@@ -113,7 +127,7 @@ def test_regulars_are_expected_to_spend_more_and_to_come_again(town: Town) -> No
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
         engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
         signals = engine.run(statement("customer_signals"), {"window_days": company.window_days}).read_all()
-    said = forecast(model_of(trial), np.column_stack([signals[name].to_numpy() for name in SIGNALS]))
+    said = forecast_by_model(model_of(trial), np.column_stack([signals[name].to_numpy() for name in SIGNALS]))
     is_regular = signals["order_pace"].to_numpy() > np.log(12)
     assert np.asarray(said.probabilities)[is_regular].mean() > 2 * np.asarray(said.probabilities)[~is_regular].mean()
     assert said.amounts[is_regular].mean() > 2 * said.amounts[~is_regular].mean()
@@ -141,7 +155,7 @@ def test_a_model_survives_being_written_and_read(town: Town) -> None:
     ],
 )
 def test_a_damaged_or_poisoned_model_is_refused_by_field(path: tuple[str | int, ...], value: object, named: str) -> None:
-    content = json.loads(to_json(fitted(outcomes_of(), NIGHT)))
+    content = json.loads(to_json(fit_predictions(outcomes_of(), NIGHT)))
     place = content
     for key in path[:-1]:
         place = place[key]
@@ -159,8 +173,8 @@ def test_what_is_no_document_is_refused(text: str) -> None:
 
 def test_probabilities_are_calibrated_on_customers_that_were_not_fitted_to() -> None:
     seen, unseen = outcomes_of(3000, seed=1), outcomes_of(3000, seed=2)
-    said = forecast(fitted(seen, NIGHT), unseen.signals)
-    test = compared(said, unseen, "others")
+    said = forecast_by_model(fit_predictions(seen, NIGHT), unseen.signals)
+    test = compare_with_baselines(said, unseen, "others")
     assert test.model.calibration_error is not None
     assert test.model.calibration_error < 0.04
     assert 0.9 < test.model.total < 1.1
@@ -168,11 +182,11 @@ def test_probabilities_are_calibrated_on_customers_that_were_not_fitted_to() -> 
 
 def test_a_forecast_that_does_not_beat_last_years_spend_is_refused_with_both_figures() -> None:
     outcomes = outcomes_of()
-    backwards = compared(Forecast(1 / (1 + outcomes.amounts)), outcomes, "days it had not seen")
-    assert str(refusal(backwards)).startswith("it does not beat last year's spend: tested on days it had not seen: Gini -")
-    assert refusal(compared(Forecast(outcomes.amounts), outcomes, "others")) is None
+    backwards = compare_with_baselines(Forecast(1 / (1 + outcomes.amounts)), outcomes, "days it had not seen")
+    assert str(reason_to_refuse(backwards)).startswith("it does not beat last year's spend: tested on days it had not seen: Gini -")
+    assert reason_to_refuse(compare_with_baselines(Forecast(outcomes.amounts), outcomes, "others")) is None
     overdone = Forecast(outcomes.amounts, np.ones(len(outcomes.ids)))
-    assert "probabilities are" in str(refusal(compared(overdone, outcomes, "others")))
+    assert "probabilities are" in str(reason_to_refuse(compare_with_baselines(overdone, outcomes, "others")))
 
 
 @pytest.mark.parametrize(
@@ -196,8 +210,8 @@ def test_without_an_older_night_nothing_is_predicted_and_the_next_night_says_why
     write_order_lines(lake, [an_order_line(1, day=NIGHT, customer_id="c1")], known=NIGHT)
     compute_night(lake, company, NIGHT)
     trial = trial_of(lake, company)
-    assert store_trial(lake, trial)["verdict"] == "not judged"
-    promote_trial(lake, trial)
+    assert store_prediction_refit(lake, trial)["verdict"] == "not judged"
+    promote_predictions(lake, trial)
     later = NIGHT + timedelta(days=1)
     compute_night(lake, company, later)
     [row] = predict_night(lake, company, later)
@@ -207,14 +221,14 @@ def test_without_an_older_night_nothing_is_predicted_and_the_next_night_says_why
 
 def test_a_refit_that_does_not_beat_last_years_spend_takes_back_what_was_predicted(town: Town, tmp_path: Path) -> None:
     lake, model = Lake(tmp_path / "lake"), model_of(town[2])
-    promote_trial(lake, town[2])
+    promote_predictions(lake, town[2])
     first = lake.root / "models" / "customer_predictions" / f"{NIGHT + timedelta(days=1)}.json"
     assert decision_from_json(first.read_text(), where="first") == replace(model, valid_from=NIGHT + timedelta(days=1))
     worse = replace(town[2], day=NIGHT + timedelta(days=30), decision=NotPredicted(NIGHT, "it does not beat last year's spend"))
     with pytest.raises(RefitRefused, match="does not beat"):
-        promote_trial(lake, worse)
+        promote_predictions(lake, worse)
     unknown = replace(worse, is_judged=False, decision=NotPredicted(NIGHT, "no night is stored"))
-    promote_trial(lake, unknown)
+    promote_predictions(lake, unknown)
     files = sorted(path.name for path in first.parent.iterdir())
     assert files == [first.name, f"{NIGHT + timedelta(days=31)}.json"]
 
@@ -228,7 +242,7 @@ def test_the_command_shows_the_model_beside_both_baselines_and_the_next_night_go
     assert all(words in shown.output for words in ("promote: tested on days", "last year's spend", "BG/NBD and Gamma-Gamma"))
     assert not (lake.root / "models" / "customer_predictions").exists()
     told = CliRunner().invoke(app, [*command, "--json"])
-    assert json.loads(told.stdout) == judgement(town[2])
+    assert json.loads(told.stdout) == prediction_judgement(town[2])
     night = NIGHT + timedelta(days=2)
     compute_night(lake, town[0], night)
     assert predict_night(lake, town[0], night)[0]["evidence"] == f"model of {NIGHT}"
@@ -249,21 +263,21 @@ def test_rows_in_another_order_give_the_same_bytes(town: Town, tmp_path: Path) -
 def test_what_nights_predict_by_is_told_with_its_test(town: Town, tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
     none = "none: no model was fitted before this night; "
-    assert predictions_told(lake, NIGHT) == f"{none}one can be fitted once a night of 90 to 180 days earlier is stored"
+    assert prediction_source_words(lake, NIGHT) == f"{none}one can be fitted once a night of 90 to 180 days earlier is stored"
     copytree(town[1].root, lake.root, ignore=ignore_patterns("models", "refits"))
-    assert predictions_told(lake, NIGHT) == f"{none}to fit and test one: segments refit-predictions --day {NIGHT}"
-    store_trial(lake, town[2])
-    promote_trial(lake, town[2])
+    assert prediction_source_words(lake, NIGHT) == f"{none}to fit and test one: segments refit-predictions --day {NIGHT}"
+    store_prediction_refit(lake, town[2])
+    promote_predictions(lake, town[2])
     later = NIGHT + timedelta(days=30)
-    assert predictions_told(lake, later) == f"model of {NIGHT}, {judgement(town[2])['reason']}"
+    assert prediction_source_words(lake, later) == f"model of {NIGHT}, {prediction_judgement(town[2])['reason']}"
     (lake.root / "refits" / "customer_predictions" / NIGHT.isoformat() / "judgement.json").write_text("[]")
-    assert predictions_told(lake, later) == f"model of {NIGHT}, whose test cannot be read any more"
+    assert prediction_source_words(lake, later) == f"model of {NIGHT}, whose test cannot be read any more"
 
 
 def test_a_model_of_another_window_predicts_nothing(town: Town) -> None:
     company, lake, trial = town
     night = NIGHT + timedelta(days=1)
-    promote_trial(lake, trial)
+    promote_predictions(lake, trial)
     compute_night(lake, company, night)
     rows = predict_night(lake, replace(company, window_days=180), night)
     assert {row["evidence"] for row in rows} == {"not predicted: the model was fitted to a window of 365 days, which is 180 now"}

@@ -31,11 +31,11 @@ from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, NotFit
 from pipeline.models.clusters.preparation import prepare_sample
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
-from pipeline.models.refits.alignment import Change
+from pipeline.models.refits.alignment import ClusterChange
 from pipeline.models.refits.model_store import current_model, model_at, next_night, stored_judgement, stored_models
-from pipeline.models.refits.promotion import Consent, promote, store_refit
-from pipeline.models.refits.verdict import Backtest, Measures, Verdict, normalised_gini, verdict
-from pipeline.models.sample import sampled_customers
+from pipeline.models.refits.promotion import PromotionConsent, promote_candidate, store_refit
+from pipeline.models.refits.verdict import Backtest, RefitMeasures, RefitVerdict, normalised_gini, verdict
+from pipeline.models.sample import sample_customers
 from pipeline.reporting.plan.model_plan import plan_model
 
 DAY = date(2024, 3, 31)
@@ -65,19 +65,19 @@ def town(settled: Town, tmp_path: Path) -> Town:
 
 def promoted(lake: Lake, company: Company, day: date) -> ClusterModel:
     store_refit(lake, refit_night(lake, company, day))
-    return promote(lake, NAME, day)
+    return promote_candidate(lake, NAME, day)
 
 
 def test_a_refit_on_the_same_customers_moves_nobody_and_keeps_the_model(town: Town) -> None:
     company, lake = town
     before = current_model(lake, NAME)
     refit = refit_night(lake, company, DAY)
-    assert (refit.verdict, refit.measures and refit.measures.moved_share, refit.events) == (Verdict.KEEP, 0.0, ())
+    assert (refit.verdict, refit.measures and refit.measures.moved_share, refit.events) == (RefitVerdict.KEEP, 0.0, ())
     assert refit.candidate == before
     assert refit.measures is not None
     assert refit.measures.stability == 1
     store_refit(lake, refit)
-    assert promote(lake, NAME, DAY) == before
+    assert promote_candidate(lake, NAME, DAY) == before
     assert len(list((lake.root / "models" / NAME).iterdir())) == 1
 
 
@@ -100,8 +100,8 @@ def test_a_new_kind_of_customer_gets_an_id_that_none_ever_had_and_the_others_kee
     before = segment_night(lake, company, DAY)
     write_features(lake, company, customers_of(*FIVE), LATER)
     refit = refit_night(lake, company, LATER)
-    assert refit.verdict is Verdict.PROMOTE
-    assert [event.cluster for event in refit.events if event.change in (Change.BIRTH, Change.SPLIT)] == ["cluster_5"]
+    assert refit.verdict is RefitVerdict.PROMOTE
+    assert [event.cluster for event in refit.events if event.change in (ClusterChange.BIRTH, ClusterChange.SPLIT)] == ["cluster_5"]
     model = promoted(lake, company, LATER)
     write_features(lake, company, customers_of(*FIVE), model.first_night)
     after = segment_night(lake, company, model.first_night)
@@ -125,7 +125,7 @@ def test_a_cluster_that_is_no_more_is_told_of(town: Town) -> None:
     company, lake = town
     write_features(lake, company, customers_of("regulars", "bargain hunters", "newcomers"), LATER)
     refit = refit_night(lake, company, LATER)
-    gone = [event for event in refit.events if event.change in (Change.DEATH, Change.MERGE)]
+    gone = [event for event in refit.events if event.change in (ClusterChange.DEATH, ClusterChange.MERGE)]
     assert len(gone) == 1
     assert "Not seen lately" in gone[0].words
 
@@ -143,12 +143,14 @@ def test_a_candidate_that_moves_many_for_nothing_is_refused_and_the_current_mode
     company, lake = town
     write_features(lake, company, customers_of(*FIVE), LATER)
     before = current_model(lake, NAME)
-    refit = replace(refit_night(lake, company, LATER), verdict=Verdict.REFUSE, reason="for the test")
+    refit = replace(refit_night(lake, company, LATER), verdict=RefitVerdict.REFUSE, reason="for the test")
     store_refit(lake, refit)
     with pytest.raises(RefitRefused, match="for the test"):
-        promote(lake, NAME, LATER)
+        promote_candidate(lake, NAME, LATER)
     assert current_model(lake, NAME) == before
-    assert promote(lake, NAME, LATER, consent=Consent(override="the board wants it")).first_night == LATER + timedelta(days=1)
+    assert promote_candidate(lake, NAME, LATER, consent=PromotionConsent(override="the board wants it")).first_night == LATER + timedelta(
+        days=1
+    )
     recorded = json.loads((lake.root / "refits" / NAME / LATER.isoformat() / "promotion.json").read_text())
     assert (recorded["verdict"], recorded["override"]) == ("refuse", "the board wants it")
 
@@ -158,10 +160,10 @@ def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(town: To
     write_features(lake, company, customers_of(*FIVE), LATER)
     before = current_model(lake, NAME)
     refit = refit_night(lake, company, LATER, moved_share_limit=0.1)
-    assert refit.verdict is Verdict.ASK
+    assert refit.verdict is RefitVerdict.ASK
     store_refit(lake, refit)
     with pytest.raises(RefitRefused, match="a person decides") as refused:
-        promote(lake, NAME, LATER)
+        promote_candidate(lake, NAME, LATER)
     assert f"To approve it: segments promote --day {LATER}" in refused.value.todo
     assert current_model(lake, NAME) == before
     shop = write_shop(tmp_path / "shop", [], customers=[])
@@ -169,25 +171,25 @@ def test_a_candidate_that_moves_many_for_good_reason_waits_for_a_person(town: To
     assert stored_models(lake, NAME) == [str(DAY), str(LATER + timedelta(days=1))]
 
 
-def measures(**changes: object) -> Measures:
-    return replace(Measures(0.01, 0.98, 0.001, 0.4, 0.4), **changes)  # type: ignore[arg-type]
+def measures(**changes: object) -> RefitMeasures:
+    return replace(RefitMeasures(0.01, 0.98, 0.001, 0.4, 0.4), **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("found", "expected", "words"),
     [
-        (measures(), Verdict.PROMOTE, "1.0% of customers change their cluster"),
-        (measures(moved_share=0.4), Verdict.REFUSE, "40.0% of customers would change their cluster, over the limit of 25.0%"),
-        (measures(moved_share=0.4, silhouette=0.5), Verdict.ASK, "from 0.400 to 0.500: that may be worth it, but a person decides"),
+        (measures(), RefitVerdict.PROMOTE, "1.0% of customers change their cluster"),
+        (measures(moved_share=0.4), RefitVerdict.REFUSE, "40.0% of customers would change their cluster, over the limit of 25.0%"),
+        (measures(moved_share=0.4, silhouette=0.5), RefitVerdict.ASK, "from 0.400 to 0.500: that may be worth it, but a person decides"),
         (
             measures(backtest=Backtest("2024-01-01", 90, 0.5, 0.45, 0.6)),
-            Verdict.REFUSE,
+            RefitVerdict.REFUSE,
             "less well: Gini 0.450, 0.500 by the current model",
         ),
-        (measures(backtest=Backtest("2024-01-01", 90, 0.5, 0.49, 0.6)), Verdict.PROMOTE, "nothing gets worse"),
+        (measures(backtest=Backtest("2024-01-01", 90, 0.5, 0.49, 0.6)), RefitVerdict.PROMOTE, "nothing gets worse"),
     ],
 )
-def test_the_verdict_follows_from_moves_and_backtest(town: Town, found: Measures, expected: Verdict, words: str) -> None:
+def test_the_verdict_follows_from_moves_and_backtest(town: Town, found: RefitMeasures, expected: RefitVerdict, words: str) -> None:
     said, reason = verdict(found, scheme_of(town[0]), is_same=False)
     assert said is expected
     assert words in reason
@@ -197,12 +199,12 @@ def test_noise_is_refused_and_not_made_into_clusters(town: Town) -> None:
     company, lake = town
     write_features(lake, company, noise_of(1_000), LATER)
     refit = refit_night(lake, company, LATER)
-    assert refit.verdict is Verdict.NO_CLUSTERS
+    assert refit.verdict is RefitVerdict.NO_CLUSTERS
     assert refit.reason.startswith("no stable clusters")
     assert all(trial.refusal for trial in refit.trials)
     store_refit(lake, refit)
     with pytest.raises(RefitRefused, match="no stable clusters"):
-        promote(lake, NAME, LATER, consent=Consent(override="whatever"))
+        promote_candidate(lake, NAME, LATER, consent=PromotionConsent(override="whatever"))
 
 
 def test_a_first_night_of_noise_has_rules_only_and_says_why(tmp_path: Path) -> None:
@@ -278,7 +280,7 @@ def test_a_sample_by_sql_is_the_sample_in_memory(town: Town) -> None:
     scheme = scheme_of(company, sample_rows=100)
     with closing(DuckDBEngine(lake.root)) as engine:
         engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=DAY)])
-        found = sampled_customers(engine, scheme)
+        found = sample_customers(engine, scheme)
     assert (found.features.num_rows, found.customer_count, sample_prefix(scheme)) == (100, 600, f"{NAME}:{scheme.seed}:")
     here = prepare_sample(lake.read(company.table(CUSTOMER_FEATURES), day=DAY), scheme)
     assert prepare_sample(found.features, scheme, customer_count=600).digest == here.digest
@@ -292,13 +294,13 @@ def a_model(*centres: float, numbers: tuple[int, ...] = ()) -> ClusterModel:
 
 
 def told(current: ClusterModel, candidate: ClusterModel, shared: list[list[int]]) -> list[tuple[str, str, str | None]]:
-    found = alignment.Fates(np.array(shared))
-    continued = alignment.matches(found, alignment.distances_between(current, candidate))
+    found = alignment.ClusterOverlap(np.array(shared))
+    continued = alignment.match_clusters(found, alignment.distances_between(current, candidate))
     named = alignment.with_lasting_ids(candidate, current, continued, last_number=0)
     return [
         (event.change.value, event.cluster, event.other)
-        for event in alignment.events(named, current, found, continued)
-        if event.change is not Change.RENAMING
+        for event in alignment.cluster_events(named, current, found, continued)
+        if event.change is not ClusterChange.RENAMING
     ]
 
 
@@ -358,13 +360,13 @@ def test_a_candidate_is_not_promoted_over_a_model_it_was_not_judged_beside(town:
     store_refit(lake, refit_night(lake, company, LATER))
     promoted(lake, company, LATER + MONTH)
     with pytest.raises(ConfigError, match="another model was promoted"):
-        promote(lake, NAME, LATER)
+        promote_candidate(lake, NAME, LATER)
 
 
 def test_promoting_twice_is_promoting_once(town: Town) -> None:
     company, lake = town
     write_features(lake, company, customers_of(*FIVE), LATER)
-    assert promoted(lake, company, LATER) == promote(lake, NAME, LATER)
+    assert promoted(lake, company, LATER) == promote_candidate(lake, NAME, LATER)
     assert len(list((lake.root / "models" / NAME).iterdir())) == 2
 
 
@@ -404,7 +406,7 @@ def test_a_damaged_candidate_or_judgement_changes_nothing(town: Town) -> None:
     document["clusters"][0]["centroid"][0] = "1); DROP TABLE customers"
     (folder / "candidate.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match="not a cluster model"):
-        promote(lake, NAME, LATER)
+        promote_candidate(lake, NAME, LATER)
     (folder / "judgement.json").write_text("[]")
     with pytest.raises(DataError, match="judgement is damaged"):
         stored_judgement(lake, NAME, LATER)

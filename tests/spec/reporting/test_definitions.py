@@ -30,8 +30,15 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, VISITS, C
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.clusters.preparation import feature_coordinates, prepare_sample
-from pipeline.models.predictions.bg_nbd import Buying, History, Spending, buying_probabilities, expected_amounts, expected_order_days
-from pipeline.models.predictions.evaluation import measures
+from pipeline.models.predictions.bg_nbd import (
+    BgNbdParameters,
+    GammaGammaParameters,
+    PurchaseHistories,
+    buying_probabilities,
+    expected_amounts,
+    expected_order_days,
+)
+from pipeline.models.predictions.evaluation import measure_forecast
 from pipeline.models.predictions.fitting import Forecast, Outcomes
 from pipeline.models.refits import alignment
 from pipeline.models.refits.verdict import normalised_gini
@@ -154,7 +161,7 @@ def two_groupings(example: Example) -> tuple[np.ndarray, np.ndarray]:
 
 def overlaps(example: Example, _lake: Lake) -> Rows:
     now, then = two_groupings(example)
-    shared = alignment.fates(now, then, (int(now.max()) + 1, int(then.max()) + 1)).overlaps()
+    shared = alignment.cluster_overlap(now, then, (int(now.max()) + 1, int(then.max()) + 1)).overlaps()
     return [{"now": one, "then": other, "overlap": shared[one, other]} for one, other in np.ndindex(shared.shape)]
 
 
@@ -185,14 +192,14 @@ def forecast_measures(example: Example, _lake: Lake) -> Rows:
     outcomes = Outcomes(
         DAY, 365, tuple("abcd"), nothing[:, None], spent, ordered.astype(np.int64), nothing, nothing, nothing, nothing, nothing, len(said)
     )
-    found = measures(Forecast(said, chances), outcomes)
+    found = measure_forecast(Forecast(said, chances), outcomes)
     return [{"gini": found.gini, "error": found.error, "total": found.total, "calibration_error": found.calibration_error}]
 
 
 def bg_nbd(example: Example, _lake: Lake) -> Rows:
     r, alpha, a, b, weeks = (float(number) for number in re.findall(r"[0-9]+\.?[0-9]*", example.title))
-    history = History(*(np.array([float(row[name]) for row in example.rows()]) for name in ("x", "t", "T")))
-    fit = Buying(r, alpha, a, b, 0.0)
+    history = PurchaseHistories(*(np.array([float(row[name]) for row in example.rows()]) for name in ("x", "t", "T")))
+    fit = BgNbdParameters(r, alpha, a, b, 0.0)
     pairs = zip(expected_order_days(history, fit, weeks), buying_probabilities(history, fit, weeks), strict=True)
     return [{"expected order-days": expected, "probability": probability} for expected, probability in pairs]
 
@@ -200,7 +207,7 @@ def bg_nbd(example: Example, _lake: Lake) -> Rows:
 def gamma_gamma(example: Example, _lake: Lake) -> Rows:
     p, q, gamma = (float(number) for number in re.findall(r"[0-9]+\.[0-9]+", example.title))
     days, means = (np.array([float(row[name]) for row in example.rows()]) for name in ("n", "mean"))
-    return [{"expected per order-day": amount} for amount in expected_amounts(days, means, Spending(p, q, gamma))]
+    return [{"expected per order-day": amount} for amount in expected_amounts(days, means, GammaGammaParameters(p, q, gamma))]
 
 
 COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
