@@ -22,6 +22,7 @@ PAGES = [README, HOUSE / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 FILES = re.compile(r"```\w+\n(?:#|--) file: (?P<path>\S+)\n(?P<text>.*?)```", re.DOTALL)
 SHELL = re.compile(r"```(?:sh|bash)\n(?P<text>.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(?:#(?P<anchor>[^)]+))?\)")
+PATH = re.compile(r"`((?:[a-z_]+/)+[a-z_-]*(?:\.[a-z]+)?)`")
 INLINE = re.compile(r"`((?:segments|make) [^`]+)`")
 NIGHT = date(2024, 3, 31)
 COMMANDS = typer.main.get_group(app).commands
@@ -91,6 +92,12 @@ def test_every_link_outside_the_site_leads_somewhere(page: Path) -> None:
         assert target.exists(), found.group()
         headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE) if found["anchor"] else []
         assert not found["anchor"] or found["anchor"] in {heading.lower().replace(" ", "-") for heading in headings}, found.group()
+
+
+@pytest.mark.parametrize("page", [HOUSE / "CONTRIBUTING.md", *sorted((DOCS / "develop").glob("*.md"))], ids=lambda page: page.stem)
+def test_every_path_that_a_developer_reads_is_there(page: Path) -> None:
+    for path in PATH.findall(page.read_text("utf-8")):
+        assert any(list(root.glob(path)) for root in (HOUSE, HOUSE / "pipeline")), path
 
 
 def commands_of(page: str) -> Iterator[list[str]]:
