@@ -15,7 +15,7 @@ prefix of others. Nothing here touches a file; a lake reads and writes what is a
     publications/<id>/ and current                   what readers see; `current` leads to one of them
     segments.sqlite                                  the same as tables of a database
     unfinished.txt                                   the publication that is on its way into the database
-    rollbacks.json and begun/<day>.txt               what was taken back, and how much of it a night knew when it began
+    rollbacks.json and begun/<day>.txt               what was taken back, and the epoch in which a night began
     reports/day=D/                                   pages for people
     erasures/                                        who was erased, as keyed hashes
     backfills/<digest>/                              what a backfill has done
@@ -128,8 +128,8 @@ def published_manifest(publication_id: str) -> str:
     return f"{publication(publication_id)}{PUBLICATION_MANIFEST}"
 
 
-def begun(day: date) -> str:
-    """Return where it is noted how many rollbacks there were when the newest run of night `day` began."""
+def epoch(day: date) -> str:
+    """Return where the epoch is noted in which the newest run of night `day` began: the number of rollbacks by then."""
     return f"begun/{day}.txt"
 
 

@@ -33,7 +33,7 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
     from pipeline.ingestion.extract import extract as read_source
     from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
-    from pipeline.publication.rollback_log import note_begin
+    from pipeline.publication.epoch import note_begin
 
     if _is_nothing_to_do(night):
         return

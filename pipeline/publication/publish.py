@@ -20,16 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
-from pipeline.errors import GateClosed
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
 from pipeline.publication.consent import withheld_customers
 from pipeline.publication.current import Publication, current_publication, point_to, publication_ids, publication_of, sweep
+from pipeline.publication.epoch import require_current_epoch
 from pipeline.publication.gates import require_open
-from pipeline.publication.gates.results import as_manifest, audited_after, stored_gates
+from pipeline.publication.gates.results import as_manifest, audited_in, stored_gates
 from pipeline.publication.night_rows import dated_rows, moves_between
-from pipeline.publication.rollback_log import rollbacks
 from pipeline.publication.targets.merge import Night
 from pipeline.publication.targets.sqlite import publish_to_sqlite
 
@@ -60,9 +59,13 @@ def publish(
         if current is not None and day < current.day:
             log.warning("%s stays published: %s is older", current.publication_id, day)
             return current
-        _require_audit_since_rollback(lake, day)
+        epoch = audited_in(lake, day)
+        if epoch is not None:
+            require_current_epoch(lake, day, epoch, since="audited")
         with lake.disk_errors("publish"):
             publication = _build(company, lake, day, tables, current)
+        # The database takes the night before readers do. Where this process dies between the two and the night is refused after
+        # all, this note is all that tells that the database must be brought back to what is live: see `restore_target`.
         lake.write_text(addresses.UNFINISHED, f"{publication.publication_id}\n")
         publish_to_target(company, lake, publication, connections)
         with lake.disk_errors("publish"):
@@ -83,18 +86,6 @@ def restore_target(company: Company, lake: Lake, *, connections: Callable[[str],
             publish_to_target(company, lake, current, connections, is_way_back=True)
             log.warning("%s is in the database target again: what broke off there was refused", current.publication_id)
         lake.delete(addresses.UNFINISHED)
-
-
-def _require_audit_since_rollback(lake: Lake, day: date) -> None:
-    """Refuse what was audited before the last rollback: an attempt that slept must not undo what a person decided meanwhile."""
-    audited = audited_after(lake, day)
-    since = rollbacks(lake)[audited:] if audited is not None else []
-    if since:
-        raise GateClosed(
-            f"{day} is not published: since it was audited, {since[-1].from_id} was taken back",
-            where=lake.where(addresses.ROLLBACKS),
-            todo=f"To publish it all the same, run the night again: segments run --day {day}",
-        )
 
 
 def _build(company: Company, lake: Lake, day: date, tables: Sequence[Table], current: Publication | None) -> Publication:

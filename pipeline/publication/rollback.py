@@ -21,7 +21,7 @@ from pipeline.publication.current import (
     publication_of,
     published_manifest,
 )
-from pipeline.publication.gates.results import audited_after
+from pipeline.publication.gates.results import audited_in
 from pipeline.publication.publish import publish_to_target
 from pipeline.publication.rollback_log import Rollback, record_rollback, rollbacks
 
@@ -41,7 +41,7 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
         done = Rollback(_live_id(lake), chosen.publication_id, reason)
         publish_to_target(company, lake, chosen, connections, is_way_back=True)
         if done.from_id != done.to_id:
-            record_rollback(lake, done, audited_after=_live_audited_after(lake, done.from_id))
+            record_rollback(lake, done, audited_in=_live_audited_in(lake, done.from_id))
         with lake.disk_errors("publish"):
             point_to(lake, chosen, done.from_id)
         log.info("%s is live again, %s was taken back", done.to_id, done.from_id)
@@ -90,8 +90,8 @@ def _digest(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _live_audited_after(lake: Lake, publication_id: str) -> int | None:
-    """Return how many rollbacks there were when the live night was audited; None where nobody knows, or nothing is live."""
+def _live_audited_in(lake: Lake, publication_id: str) -> int | None:
+    """Return the epoch in which the live night was audited; None where nobody knows, or nothing is live."""
     with suppress(DataError, ValueError):
-        return audited_after(lake, date.fromisoformat(publication_id[: len("YYYY-MM-DD")]))
+        return audited_in(lake, date.fromisoformat(publication_id[: len("YYYY-MM-DD")]))
     return None

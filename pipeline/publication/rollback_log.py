@@ -1,11 +1,9 @@
-"""The record of rollbacks: what was taken back, in order. A night begun before the last of them belongs to another past."""
+"""The record of rollbacks: what was taken back, in order."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import date
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
@@ -35,28 +33,14 @@ def rollbacks(lake: Lake) -> list[Rollback]:
         ) from None
 
 
-def record_rollback(lake: Lake, done: Rollback, *, audited_after: int | None) -> None:
+def record_rollback(lake: Lake, done: Rollback, *, audited_in: int | None) -> None:
     """Record a rollback just before it is seen; a retry of one that broke off there is the same rollback.
 
-    `audited_after` is the number of rollbacks that there were when the night taken back was audited: had there been all of
-    these, it was published again since the last one, and this is another.
+    `audited_in` is the epoch in which the night taken back was audited: in the current one it was published again since the
+    last rollback, and this is another.
     """
     before = rollbacks(lake)
-    is_another = audited_after is not None and audited_after >= len(before)
+    is_another = audited_in is not None and audited_in >= len(before)
     if before and not is_another and (before[-1].from_id, before[-1].to_id) == (done.from_id, done.to_id):
         before.pop()
     lake.write_text(addresses.ROLLBACKS, json.dumps([asdict(each) for each in (*before, done)], indent=2) + "\n")
-
-
-def note_begin(lake: Lake, day: date) -> None:
-    """Note that a run of night `day` begins, after as many rollbacks as there are now; before the first there is nothing to note."""
-    count = len(rollbacks(lake))
-    if count > begun_after(lake, day):
-        lake.write_text(addresses.begun(day), f"{count}\n")
-
-
-def begun_after(lake: Lake, day: date) -> int:
-    """Return how many rollbacks there were when the newest run of night `day` began."""
-    with suppress(OSError, ValueError):
-        return int(lake.read_text(addresses.begun(day)))
-    return 0

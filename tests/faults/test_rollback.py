@@ -30,11 +30,11 @@ from pipeline.definitions.gate_limits import Limits
 from pipeline.errors import DataError, GateClosed
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
+from pipeline.publication.epoch import note_begin
 from pipeline.publication.gates import Override, require_open
 from pipeline.publication.gates.audit import judge_night
 from pipeline.publication.publish import Publication, current_publication, publish
 from pipeline.publication.rollback import Rollback, roll_back, rollbacks
-from pipeline.publication.rollback_log import note_begin
 
 pytest_plugins = ("integration.conftest",)
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)

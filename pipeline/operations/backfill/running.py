@@ -15,7 +15,7 @@ from pipeline.operations.backfill.night import Outcome, Task
 from pipeline.operations.backfill.plan import STAGES, Plan, PlannedNight, Stage
 from pipeline.operations.backfill.workers import Chunks, Workers
 from pipeline.operations.deployment import Deployment
-from pipeline.publication.rollback_log import note_begin
+from pipeline.publication.epoch import note_begin
 
 IN_ORDER: tuple[Stage, ...] = ("read", "publish")
 

@@ -7,15 +7,14 @@ from contextlib import suppress
 from datetime import date
 
 from pipeline.definitions.company import Company
-from pipeline.errors import DataError, GateClosed
-from pipeline.lake import addresses
+from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
+from pipeline.publication.epoch import begun_in, current_epoch, require_current_epoch
 from pipeline.publication.gates import GateResult, Measures, Override, State, first_night_again, judge, overridden, told
 from pipeline.publication.gates.last_good import LastGood, last_good, live_publication
 from pipeline.publication.gates.measuring import measure
-from pipeline.publication.gates.results import GateRecord, audited_after, store_gates, stored_gates
-from pipeline.publication.rollback_log import begun_after, rollbacks
+from pipeline.publication.gates.results import GateRecord, audited_in, store_gates, stored_gates
 
 log = logging.getLogger("pipeline.audit")
 
@@ -31,28 +30,17 @@ def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
         if current is not None and day < current.day:
             log.info("%s is not judged: %s stays live", day, current.day)
             return []
-        _require_begin_since_rollback(lake, day)
-        good, standing, rollback_count = last_good(lake, current, day), _standing(lake, current, day), len(rollbacks(lake))
+        require_current_epoch(lake, day, begun_in(lake, day), since="begun")
+        good, standing, epoch = last_good(lake, current, day), _standing(lake, current, day), current_epoch(lake)
         judged = _judged(company, measure(company, lake, engine, day, good))
         if current is not None and good is None:
             judged = first_night_again(judged, _judged(company, measure(company, lake, engine, day, current)), standing)
     results = overridden(judged, asked, standing)
-    store_gates(lake, day, GateRecord(good.publication_id if good else None, results), rollback_count=rollback_count)
+    store_gates(lake, day, GateRecord(good.publication_id if good else None, results), epoch=epoch)
     for result in results:
         if result.state is State.OVERRIDDEN:
             log.warning("%s", told(result))
     return results
-
-
-def _require_begin_since_rollback(lake: Lake, day: date) -> None:
-    """Refuse what was begun before the last rollback: an attempt that slept must not undo what a person decided meanwhile."""
-    since = rollbacks(lake)[begun_after(lake, day) :]
-    if since:
-        raise GateClosed(
-            f"{day} is not published: since it was begun, {since[-1].from_id} was taken back",
-            where=lake.where(addresses.ROLLBACKS),
-            todo=f"To publish it all the same, run the night again from its beginning: segments run --day {day}",
-        )
 
 
 def is_let_pass(lake: Lake, day: date, gate: str, asked: Override) -> bool:
@@ -73,6 +61,6 @@ def _standing(lake: Lake, current: LastGood | None, day: date) -> list[GateResul
     published = current.gates.results if current and current.gates and current.day == day else ()
     with suppress(DataError):  # a damaged record tells nothing, and is about to be written again
         record = stored_gates(lake, day)
-        if record and audited_after(lake, day) == len(rollbacks(lake)):
+        if record and audited_in(lake, day) == current_epoch(lake):
             return [*published, *record.results]
     return list(published)

@@ -13,7 +13,7 @@ from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import GATE_RESULTS
 from pipeline.publication.gates import GateResult, State
 
-ROLLBACK_COUNT = "rollback_count"
+EPOCH = "rollback_count"  # an epoch is a number of rollbacks, and stored nights know it by this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class GateRecord:
     results: Sequence[GateResult]
 
 
-def store_gates(lake: Lake, day: date, record: GateRecord, *, rollback_count: int = 0) -> None:
-    """Write the record of a night, replacing what was there; `rollback_count` is how many rollbacks there were by then."""
+def store_gates(lake: Lake, day: date, record: GateRecord, *, epoch: int = 0) -> None:
+    """Write the record of a night that was audited in `epoch`, replacing what was there."""
     rows = pa.Table.from_pylist([asdict(result) for result in record.results], schema=GATE_RESULTS.schema)
-    manifest = {"compared_with": record.compared_with, ROLLBACK_COUNT: rollback_count}
+    manifest = {"compared_with": record.compared_with, EPOCH: epoch}
     lake.write(GATE_RESULTS, sorted_by(rows, GATE_RESULTS.key).to_batches(), day=day, manifest=manifest)
 
 
@@ -39,11 +39,11 @@ def stored_gates(lake: Lake, day: date) -> GateRecord | None:
     return GateRecord(lake.manifest(path)["compared_with"], [_result(row) for row in lake.read(GATE_RESULTS, day=day).to_pylist()])
 
 
-def audited_after(lake: Lake, day: date) -> int | None:
-    """Return how many rollbacks there were when the night was audited, or None where it was never judged."""
+def audited_in(lake: Lake, day: date) -> int | None:
+    """Return the epoch in which the night was audited, or None where it was never judged."""
     if not lake.has(GATE_RESULTS, day=day):
         return None
-    return int(lake.manifest(lake.path(GATE_RESULTS, day=day)).get(ROLLBACK_COUNT, 0))
+    return int(lake.manifest(lake.path(GATE_RESULTS, day=day)).get(EPOCH, 0))
 
 
 def as_manifest(record: GateRecord | None) -> dict[str, Any] | None:

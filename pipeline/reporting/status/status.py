@@ -25,10 +25,11 @@ from pipeline.lake.tables import (
 from pipeline.models.measure_drift import requested_refits
 from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.current import Publication, current_publication
+from pipeline.publication.epoch import begun_in, current_epoch
 from pipeline.publication.gates import GateResult, State, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
-from pipeline.publication.rollback_log import begun_after, rollbacks
+from pipeline.publication.rollback_log import rollbacks
 from pipeline.segmentation.history import restated_nights
 
 ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
@@ -118,7 +119,7 @@ def _outcome(lake: Lake, day: date, live: Publication | None, gates: Sequence[Ga
         return Outcome.LIVE if _is_read(lake, day) else Outcome.RERUN_NOT_FINISHED
     if _was_taken_back(lake, day):
         return Outcome.SUPERSEDED
-    return Outcome.REFUSED if begun_after(lake, day) < len(rollbacks(lake)) else Outcome.NOT_FINISHED
+    return Outcome.REFUSED if begun_in(lake, day) < current_epoch(lake) else Outcome.NOT_FINISHED
 
 
 def _gates(company: Company, lake: Lake, day: date) -> list[GateResult]:

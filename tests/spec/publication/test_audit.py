@@ -18,12 +18,12 @@ from pipeline.definitions.gate_limits import Limits
 from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.tables import CUSTOMER_FEATURES, GATE_RESULTS, RAW_CONSENTS, Column, Kind
+from pipeline.publication.epoch import note_begin
 from pipeline.publication.gates import GateResult, Override, State, require_open
 from pipeline.publication.gates.audit import judge_night
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.publish import publish
 from pipeline.publication.rollback import roll_back
-from pipeline.publication.rollback_log import note_begin
 
 if TYPE_CHECKING:
     from pipeline.definitions.company import Company
