@@ -11,7 +11,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.calendar import business_day
-from pipeline.definitions.fields import Definition, Section, definition_in, read_definition, require_identifier
+from pipeline.definitions.fields import Definition, Fields, definition_in, read_definition, require_identifier
 from pipeline.definitions.gate_limits import Limits, limits_of
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Column, Kind, Table
@@ -193,20 +193,20 @@ def _carried(company: Company, kind: Kind) -> set[str]:
     return {"", *(a.column.name for a in company.attributes if a.column.kind is kind and not a.column.pii)}
 
 
-def _zone(content: Section) -> ZoneInfo:
+def _zone(content: Fields) -> ZoneInfo:
     name = content.take("time_zone", str)
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         raise ConfigError(
             f"`time_zone` is `{name}`, which is no IANA time zone",
-            where=str(content.file),
+            where=content.where,
             todo='Write a name such as "Europe/Berlin".',
         ) from None
 
 
-def _source(section: Section, folder: Path) -> Source:
-    kind = section.choose("kind", ("files", "postgresql"), default="files")
+def _source(section: Fields, folder: Path) -> Source:
+    kind = section.choice("kind", ("files", "postgresql"), default="files")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str))
     root = _package_folder(section) or folder
@@ -214,7 +214,7 @@ def _source(section: Section, folder: Path) -> Source:
     return Source(kind="files", folder=(root / section.take("path", str, default="data")).resolve(), column_types=types)
 
 
-def _package_folder(section: Section) -> Path | None:
+def _package_folder(section: Fields) -> Path | None:
     package = section.take("package", str, default="")
     if not package:
         return None
@@ -224,35 +224,35 @@ def _package_folder(section: Section) -> Path | None:
     if spec is None or spec.origin is None:
         raise ConfigError(
             f"the Python package `{package}` is not installed",
-            where=str(section.file),
+            where=section.where,
             todo="Install it beside the pipeline, or set `path` to a folder of files.",
         )
     return Path(spec.origin).parent
 
 
-def _target(section: Section) -> Target:
-    kind = section.choose("kind", ("sqlite", "postgresql"), default="sqlite")
+def _target(section: Fields) -> Target:
+    kind = section.choice("kind", ("sqlite", "postgresql"), default="sqlite")
     if kind == "sqlite":
         return Target()
     schema = section.take("schema", str, default="segments")
     return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
 
 
-def _attributes(sections: Section) -> list[Attribute]:
+def _attributes(sections: Fields) -> list[Attribute]:
     kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
     attributes = []
     for name, section in sections.sections():
-        require_identifier(name, "the name of the attribute", str(sections.file))
+        require_identifier(name, "the name of the attribute", sections.where)
         column = Column(
             name,
-            Kind[section.choose("kind", kinds, default="text").upper()],
+            Kind[section.choice("kind", kinds, default="text").upper()],
             section.take("description", str, default=""),
             pii=section.take("pii", bool, default=False),
         )
-        attributes.append(Attribute(column, section.choose("level", LEVELS)))
+        attributes.append(Attribute(column, section.choice("level", LEVELS)))
         section.refuse_the_rest()
         if name in CUSTOMER_FEATURES.column_names or name in CUSTOMERS.column_names:
-            raise ConfigError(f"the attribute `{name}` has the name of a feature", where=str(sections.file))
+            raise ConfigError(f"the attribute `{name}` has the name of a feature", where=sections.where)
     return attributes
 
 

@@ -1,17 +1,26 @@
-"""Definition files in TOML: read with every error naming file and key, and no key left unread."""
+"""One strict reader of what people and programs write: definitions in TOML, models in JSON.
+
+Fields are taken one by one, so that what is left over is unknown; every error names the file and the field.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.spelling import did_you_mean
 
+LARGEST_NUMBER = 1e15
+LONGEST_TEXT = 200
+LONGEST_SHOWN = 40
+REQUIRED = object()
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -30,44 +39,147 @@ class Definition:
             raise ConfigError(f"not valid TOML: {error}", where=str(self.file)) from None
 
 
-class Section:
-    """One TOML table whose keys are taken one by one, so that what is left over is unknown."""
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What fields are read from, and how errors speak of it: `todo` takes the place of any other next step."""
 
-    def __init__(self, values: dict[str, Any], file: Path, path: str = "") -> None:
-        self._values, self.file, self._path = dict(values), file, path
+    where: str
+    kind: type[PipelineError] = ConfigError
+    preface: str = ""
+    todo: str = ""
+    noun: str = "setting"
+
+    def error(self, what: str, todo: str = "") -> PipelineError:
+        """Return the error to be raised."""
+        return self.kind(f"{self.preface}{what}", where=self.where, todo=self.todo or todo)
+
+
+class Fields:
+    """Named values of a document, or of a part of it; `prefix` stands before their names in messages."""
+
+    def __init__(self, values: object, document: Document, prefix: str = "") -> None:
+        self.document, self._prefix = document, prefix
+        if not isinstance(values, dict):
+            raise document.error(f"{prefix.rstrip('.: ') or 'the document'} must be an object with named fields")
+        self._values: dict[str, Any] = dict(values)
         self._known: list[str] = []
+
+    @property
+    def where(self) -> str:
+        """What messages name as the place of the fields."""
+        return self.document.where
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to take."""
         return not self._values
 
-    def take(self, key: str, kind: Any, *, default: Any = ...) -> Any:
-        """Return the value of `key`; raises ConfigError where it is missing or of another type."""
+    def name_of(self, key: str) -> str:
+        """Return how messages call the field."""
+        return f"{self._prefix}{key}"
+
+    def error(self, what: str, todo: str = "") -> PipelineError:
+        """Return an error about several fields, to be raised."""
+        return self.document.error(what, todo)
+
+    def refusal(self, key: str, what: str, todo: str = "") -> PipelineError:
+        """Return the error for the field, to be raised."""
+        return self.document.error(f"`{self.name_of(key)}` {what}", todo)
+
+    def take(self, key: str, kind: type | tuple[type, ...] = object, *, default: Any = REQUIRED) -> Any:
+        """Return the value as it stands, or the default; without either, or of another type than `kind`, refuse.
+
+        True is no number, and an instant is no date.
+        """
         self._known.append(key)
         value = self._values.pop(key, default)
-        if value is ...:
-            raise ConfigError(f"`{self._path}{key}` is missing", where=str(self.file), todo=f"Add `{key}` to the file.")
-        if value is not default and (not isinstance(value, kind) or (type(value) in (bool, datetime) and type(value) is not kind)):
-            raise ConfigError(f"`{self._path}{key}` has the wrong type: {type(value).__name__}", where=str(self.file))
+        if value is REQUIRED:
+            raise self.refusal(key, "is missing", f"Add `{key}` to the file.")
+        if value is default or kind is object:
+            return value
+        if not isinstance(value, kind) or (type(value) in (bool, datetime) and type(value) is not kind):
+            raise self.refusal(key, f"has the wrong type: {type(value).__name__}")
         return value
 
-    def choose(self, key: str, choices: tuple[str, ...], *, default: Any = ...) -> Any:
-        """Return the text of `key`, one of `choices`."""
-        value = self.take(key, str, default=default)
+    def has(self, key: str) -> bool:
+        """Return whether the field is there and is not null; a null one counts as taken."""
+        if self._values.get(key) is None:
+            self._known.append(key)
+            self._values.pop(key, None)
+            return False
+        return True
+
+    def text(self, key: str, *, pattern: str = "", default: object = REQUIRED) -> str:
+        """Return a printable text that matches the whole of `pattern`, where one is given."""
+        value = self.take(key, default=default)
+        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
+            raise self.refusal(key, f"must be a printable text of 1 to {LONGEST_TEXT} characters")
+        if pattern and not re.fullmatch(pattern, value):
+            raise self.refusal(key, f"must be a text like {pattern}")
+        return value
+
+    def words(self, key: str, language: str, *, default: object = REQUIRED) -> tuple[str, dict[str, str]]:
+        """Return a text in `language` and its translations, by language: a text, or a table of texts by language.
+
+        Without the own language the first one given takes its place.
+        """
+        value = self.take(key, default=default)
+        if not isinstance(value, dict) or not value:
+            return Fields({key: value}, self.document, self._prefix).text(key), {}
+        texts = {str(name): Fields(value, self.document, f"{self.name_of(key)}.").text(str(name)) for name in value}
+        own = language if language in texts else next(iter(texts))
+        return texts.pop(own), texts
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of printable texts."""
+        return tuple(Fields({key: value}, self.document, self._prefix).text(key) for value in self._list(key))
+
+    def choice(self, key: str, choices: Sequence[str], *, default: object = REQUIRED) -> str:
+        """Return one of the choices."""
+        value = self.take(key, default=default)
         if value not in choices:
-            raise ConfigError(
-                f"`{self._path}{key}` is `{value}`{did_you_mean(value, choices)}",
-                where=str(self.file),
-                todo=f"Choose one of {', '.join(choices)}.",
-            )
+            hint = did_you_mean(value, choices) if isinstance(value, str) else ""
+            raise self.refusal(key, f"is {shown(value)}{hint}; it must be one of {', '.join(choice for choice in choices if choice)}")
+        return str(value)
+
+    def integer(self, key: str, low: int, high: int, *, default: object = REQUIRED) -> int:
+        """Return a whole number within both bounds."""
+        value = self.take(key, default=default)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise self.refusal(key, f"must be a whole number from {low} to {high}")
         return value
 
-    def section(self, key: str) -> Section:
-        """Return the table of `key`, empty where it is missing."""
-        return Section(self.take(key, dict, default={}), self.file, f"{self._path}{key}.")
+    def number(self, key: str, low: float = -LARGEST_NUMBER, high: float = LARGEST_NUMBER, *, default: object = REQUIRED) -> float:
+        """Return a finite number within both bounds."""
+        value = self.take(key, default=default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise self.refusal(key, f"must be a number from {low:g} to {high:g}")
+        return float(value)
 
-    def sections(self) -> list[tuple[str, Section]]:
+    def numbers(self, key: str, *, default: object = REQUIRED) -> tuple[float, ...]:
+        """Return a list of finite numbers."""
+        return tuple(Fields({key: value}, self.document, self._prefix).number(key) for value in self._list(key, default=default))
+
+    def day(self, key: str) -> date:
+        """Return a date that is written as ISO text."""
+        text = self.text(key, pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise self.refusal(key, "is no date") from None
+
+    def rows(self, key: str, fewest: int, most: int) -> list[Fields]:
+        """Return a list of objects, at least `fewest` and at most `most`."""
+        values = self._list(key)
+        if not fewest <= len(values) <= most:
+            raise self.refusal(key, f"must have {fewest} to {most} entries, not {len(values)}")
+        return [Fields(value, self.document, f"{self.name_of(key)}[{place}].") for place, value in enumerate(values)]
+
+    def section(self, key: str) -> Fields:
+        """Return the table of `key`, empty where it is missing."""
+        return Fields(self.take(key, dict, default={}), self.document, f"{self.name_of(key)}.")
+
+    def sections(self) -> list[tuple[str, Fields]]:
         """Return every table that was not taken, by its key."""
         return [(key, self.section(key)) for key in list(self._values)]
 
@@ -76,17 +188,21 @@ class Section:
         return {key: self.take(key, str) for key in list(self._values)}
 
     def refuse_the_rest(self) -> None:
-        """Raise ConfigError for a key that was not taken."""
+        """Refuse what nobody took."""
         for key in self._values:
-            raise ConfigError(
-                f"`{self._path}{key}` is not a known setting{did_you_mean(key, self._known)}",
-                where=str(self.file),
-            )
+            hint = did_you_mean(key[:LONGEST_SHOWN], self._known)
+            raise self.document.error(f"{shown(self.name_of(key))} is not a known {self.document.noun}{hint}")
+
+    def _list(self, key: str, *, default: object = REQUIRED) -> list[object]:
+        value = self.take(key, default=default)
+        if not isinstance(value, list):
+            raise self.refusal(key, "must be a list")
+        return value
 
 
-def read_definition(file: Path) -> Section:
+def read_definition(file: Path) -> Fields:
     """Return the content of a definition file; raises ConfigError where it is not TOML."""
-    return Section(definition_in(file).toml(), file)
+    return Fields(definition_in(file).toml(), Document(str(file)))
 
 
 def definition_in(file: Path) -> Definition:
@@ -97,7 +213,36 @@ def definition_in(file: Path) -> Definition:
         raise ConfigError(f"not UTF-8 text: {error.reason}", where=str(file), todo="Save the file as UTF-8.") from None
 
 
+def json_fields(text: str, document: Document, *, longest: int) -> Fields:
+    """Return the fields of a JSON object of at most `longest` characters, whose numbers are finite and whose names are unique."""
+    if len(text) > longest:
+        raise document.error(f"longer than {longest:,} characters")
+    try:
+        values = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs)
+    except (ValueError, RecursionError):
+        raise document.error("not valid JSON with finite numbers and unique names") from None
+    return Fields(values, document)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError
+    return content
+
+
 def require_identifier(name: str, what: str, where: str) -> None:
     """Raise ConfigError where `name` could not be the name of a column in every engine."""
     if not _IDENTIFIER.fullmatch(name):
         raise ConfigError(f"{what} is `{name}`", where=where, todo="Use small letters, digits and underscores, a letter first.")
+
+
+def shown(value: object) -> str:
+    """Return `value` for a message: short, and without anything that a terminal would obey."""
+    if not isinstance(value, str):
+        return f"a {type(value).__name__}"
+    return f"`{(value if value.isprintable() else ascii(value)[1:-1])[:LONGEST_SHOWN]}`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pipeline.definitions.fields import Section
+from pipeline.definitions.fields import Fields
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
@@ -47,7 +47,7 @@ class Limits:
 _KINDS: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "tuple[str, ...]": list}
 
 
-def limits_of(section: Section) -> Limits:
+def limits_of(section: Fields) -> Limits:
     """Return what [gates] says; raises ConfigError naming the setting that makes no sense."""
     given = {field.name: section.take(field.name, _KINDS[str(field.type)], default=field.default) for field in fields(Limits)}
     limits = Limits(**{**given, "off": tuple(given["off"])})
@@ -55,10 +55,10 @@ def limits_of(section: Section) -> Limits:
         if gate not in GATES:
             raise ConfigError(
                 f"`gates.off` names `{gate}`{did_you_mean(str(gate), GATES)}",
-                where=str(section.file),
+                where=section.where,
                 todo=f"Choose among {', '.join(GATES)}.",
             )
-    _require_sense(limits, str(section.file))
+    _require_sense(limits, section.where)
     return limits
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import a_company
 
-from pipeline.definitions.json_fields import LARGEST_NUMBER
+from pipeline.definitions.fields import LARGEST_NUMBER
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.models.clusters import (
     Cluster,

@@ -11,10 +11,10 @@ from typing import Any
 from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import LEVELS, Company
-from pipeline.definitions.json_fields import Fields, shown
+from pipeline.definitions.fields import Document, Fields, shown
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.sql import membership_statement
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 from pipeline.spelling import did_you_mean
 
@@ -128,12 +128,10 @@ def _bounded(scheme: ClusterScheme, company: Company, file: Path) -> ClusterSche
 
 
 def _scheme(name: str, file: Path, values: dict[str, Any], language: str) -> ClusterScheme:
-    def refuse(what: str) -> PipelineError:
-        return ConfigError(what, where=str(file), todo="Mend the file; segments/behaviour_clusters.toml is the pattern.")
-
+    document = Document(str(file), todo="Mend the file; segments/behaviour_clusters.toml is the pattern.", noun="field")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise refuse("the file's name must be lower-case letters, digits and underscores, since it names the scheme")
-    fields = Fields(values, refuse)
+        raise document.error("the file's name must be lower-case letters, digits and underscores, since it names the scheme")
+    fields = Fields(values, document)
     fields.choice("kind", (KIND,))
     fewest = fields.integer("cluster_count_min", 2, MOST_CLUSTERS)
     title, titles = fields.words("title", language)

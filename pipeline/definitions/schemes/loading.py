@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from pipeline.definitions.company import LEVELS, Attribute, Company
-from pipeline.definitions.fields import Definition, Section, require_identifier
+from pipeline.definitions.fields import Definition, Document, Fields, require_identifier
 from pipeline.definitions.proofs import Domains, SegmentRule, require_proven
 from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule, require_parameters
 from pipeline.definitions.schemes.references import SUFFIX, in_order, references
@@ -92,8 +92,8 @@ def _reason(company: Company, missing: Sequence[str]) -> str:
 def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], named: Sequence[str]) -> Scheme:
     file, language = definition.file, loaded.company.language
     require_identifier(file.stem, "the file's name", str(file))
-    content = Section(values, file)
-    kind = content.choose("kind", (*KINDS, "clusters"))
+    content = Fields(values, Document(str(file)))
+    kind: Any = content.choice("kind", (*KINDS, "clusters"))
     vocabulary, missing = _vocabulary(loaded, content, named)
     title, titles = take_text(content, "title", language)
     question, questions = take_text(content, "question", language)
@@ -101,7 +101,7 @@ def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], nam
         name=file.stem,
         title=title,
         titles=titles,
-        level=content.choose("level", LEVELS),
+        level=content.choice("level", LEVELS),
         question=question,
         questions=questions,
         kind=kind,
@@ -129,14 +129,14 @@ def _supplied(loaded: _Loaded, scheme: Scheme) -> Scheme:
     return replace(scheme, segments=tuple(s for s in scheme.segments if s not in lacking), uncomputed=lacking) if lacking else scheme
 
 
-def _decided_by_rules(scheme: Scheme, content: Section, place: Place) -> Scheme:
-    is_scored = content.choose("decision", ("first_match", "highest_score"), default="first_match") == "highest_score"
+def _decided_by_rules(scheme: Scheme, content: Fields, place: Place) -> Scheme:
+    is_scored = content.choice("decision", ("first_match", "highest_score"), default="first_match") == "highest_score"
     floor = float(content.take("floor", (int, float), default=0.0)) if is_scored else 0.0
     segments = _segments(content, place, is_scored=is_scored)
     return replace(scheme, decision="highest_score" if is_scored else "first_match", floor=floor, segments=segments)
 
 
-def _decided_by_values(scheme: Scheme, content: Section, place: Place) -> Scheme:
+def _decided_by_values(scheme: Scheme, content: Fields, place: Place) -> Scheme:
     where = str(scheme.file)
     attribute = content.take("attribute", str)
     if place.vocabulary.names.get(attribute) is not Kind.TEXT:
@@ -171,15 +171,13 @@ def _standing(names: Sequence[str], rule_text: str) -> tuple[Segment, ...]:
     return tuple(Segment(name, *words[name]) for name in (*names, *([INSUFFICIENT_EVIDENCE] if rule_text else [])))
 
 
-def _segments(content: Section, place: Place, *, is_scored: bool = False, is_tier: bool = False) -> tuple[Segment, ...]:
+def _segments(content: Fields, place: Place, *, is_scored: bool = False, is_tier: bool = False) -> tuple[Segment, ...]:
     tables = content.take("segment", list)
     if not all(isinstance(table, dict) for table in tables):
-        raise ConfigError("`segment` is no list of tables", where=str(content.file), todo="Begin each segment with [[segment]].")
+        raise ConfigError("`segment` is no list of tables", where=content.where, todo="Begin each segment with [[segment]].")
     if not tables:
-        raise ConfigError(
-            "there are no segments, so customers are left without a segment", where=str(content.file), todo="Add [[segment]]."
-        )
-    parts = [Section(table, content.file, f"segment {number}: ") for number, table in enumerate(tables, 1)]
+        raise ConfigError("there are no segments, so customers are left without a segment", where=content.where, todo="Add [[segment]].")
+    parts = [Fields(table, content.document, f"segment {number}: ") for number, table in enumerate(tables, 1)]
     places = places_of(place.definition, len(parts))
     segments = tuple(
         segment_in(part, place.at(where), is_scored=is_scored, is_tier=is_tier) for part, where in zip(parts, places, strict=True)
@@ -206,10 +204,10 @@ def _proven(loaded: _Loaded, scheme: Scheme, vocabulary: Vocabulary, place: Plac
     return replace(scheme, proof=require_proven(rules, domains, where=str(scheme.file), is_ordered=is_ordered))
 
 
-def _vocabulary(loaded: _Loaded, content: Section, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
+def _vocabulary(loaded: _Loaded, content: Fields, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
     """Return what rules may name, and which of it the company does not supply."""
     names, missing = _names(loaded.company, content)
-    parameters = require_parameters(content.take("parameters", dict, default={}), str(content.file))
+    parameters = require_parameters(content.take("parameters", dict, default={}), content.where)
     others = {name: loaded.schemes[name] for name in named if name in loaded.schemes}
     clusters = frozenset(f"{name}{SUFFIX}" for name in named if name in loaded.clusters)
     referred = dict.fromkeys((*(f"{name}{SUFFIX}" for name in others), *clusters), Kind.TEXT)
@@ -233,18 +231,18 @@ def _clusters(loaded: _Loaded, named: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({*behind, *loaded.clusters.intersection(named)}))
 
 
-def _names(company: Company, content: Section) -> tuple[dict[str, Kind], tuple[str, ...]]:
+def _names(company: Company, content: Fields) -> tuple[dict[str, Kind], tuple[str, ...]]:
     """Return the kinds of all names that rules may use, and which of them the company does not supply."""
     supplied = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
     declared = content.take("needs", dict, default={})
-    section = Section(declared, content.file, "needs.")
+    section = Fields(declared, content.document, "needs.")
     kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
-    needs = {name: Kind[section.choose(name, kinds).upper()] for name in declared}
+    needs = {name: Kind[section.choice(name, kinds).upper()] for name in declared}
     for name, kind in needs.items():
         if supplied.get(name, kind) is not kind:
             raise ConfigError(
                 f"`needs.{name}` is {kind.words}, but the company's `{name}` is {supplied[name].words}",
-                where=str(content.file),
+                where=content.where,
                 todo="Declare the kind that company.toml gives.",
             )
     return {**needs, **supplied}, tuple(name for name in needs if name not in supplied)

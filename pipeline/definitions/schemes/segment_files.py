@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
-from pipeline.definitions.fields import Definition, Section, require_identifier
+from pipeline.definitions.fields import Definition, Fields, require_identifier
 from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Segment, Signals
 from pipeline.definitions.schemes.strategies import take_strategy, take_text
@@ -51,26 +51,26 @@ def places_of(definition: Definition, count: int) -> list[str]:
     return [f"{file}:{line}" for line in found] if len(found) == count else [str(file)] * count
 
 
-def evidence_names(content: Section, names: Mapping[str, Kind]) -> tuple[str, ...]:
+def evidence_names(content: Fields, names: Mapping[str, Kind]) -> tuple[str, ...]:
     """Return the features shown beside a segment; raises ConfigError for those that would differ by engine or by night."""
     evidence = content.take("evidence", list)
-    _require_texts(evidence, "`evidence`", str(content.file))
+    _require_texts(evidence, "`evidence`", content.where)
     for name in evidence:
         kind = names.get(name)
         if kind is None or "." in name:
-            raise ConfigError(f"evidence `{name}` is unknown{did_you_mean(name, names)}", where=str(content.file))
+            raise ConfigError(f"evidence `{name}` is unknown{did_you_mean(name, names)}", where=content.where)
         if kind not in EVIDENCE_KINDS or name in AGEING_FEATURES:
             raise ConfigError(
                 f"`{name}` cannot be evidence: it changes every night or prints differently from engine to engine",
-                where=str(content.file),
+                where=content.where,
                 todo="Name dates, counts, exact amounts, texts or flags, such as last_order_date.",
             )
     if not evidence:
-        raise ConfigError("`evidence` is empty", where=str(content.file), todo="Name the features that people should see beside a segment.")
+        raise ConfigError("`evidence` is empty", where=content.where, todo="Name the features that people should see beside a segment.")
     return tuple(evidence)
 
 
-def segment_in(content: Section, place: Place, *, is_scored: bool, is_tier: bool) -> Segment:
+def segment_in(content: Fields, place: Place, *, is_scored: bool, is_tier: bool) -> Segment:
     """Return one segment; raises ConfigError where it lacks something or has what its scheme does not know."""
     title, titles = take_text(content, "title", place.language)
     description, descriptions = take_text(content, "description", place.language)
@@ -81,7 +81,7 @@ def segment_in(content: Section, place: Place, *, is_scored: bool, is_tier: bool
         titles=titles,
         descriptions=descriptions,
         crosswalk=content.take("crosswalk", dict, default={}),
-        source=content.choose("source", ("", *OPTIONAL_SOURCES), default=""),
+        source=content.choice("source", ("", *OPTIONAL_SOURCES), default=""),
         strategy=take_strategy(content, place.language),
     )
     require_identifier(segment.id, "`id`", place.where)
@@ -95,7 +95,7 @@ def segment_in(content: Section, place: Place, *, is_scored: bool, is_tier: bool
     return segment
 
 
-def _decided(segment: Segment, content: Section, place: Place, *, is_scored: bool) -> Segment:
+def _decided(segment: Segment, content: Fields, place: Place, *, is_scored: bool) -> Segment:
     rule_text = content.take("rule", str, default="")
     is_otherwise = content.take("otherwise", bool, default=False)
     score_text = content.take("score", str, default="") if is_scored else ""
@@ -116,7 +116,7 @@ def _decided(segment: Segment, content: Section, place: Place, *, is_scored: boo
     )
 
 
-def _signals(content: Section, place: Place) -> Signals | None:
+def _signals(content: Fields, place: Place) -> Signals | None:
     texts = content.take("signals", list, default=[])
     if not texts:
         return None

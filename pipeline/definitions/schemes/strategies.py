@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.definitions.fields import Section
+from pipeline.definitions.fields import Fields
 from pipeline.errors import ConfigError
 
 STRATEGY_TEXTS = ("message", "promotion", "product_offer", "price", "channel", "service")
@@ -34,7 +34,7 @@ class Strategy:
         return {name: getattr(self, name) for name in STRATEGY_TEXTS} | dict(self.translations.get(language, {}))
 
 
-def take_text(content: Section, key: str, language: str) -> tuple[str, dict[str, str]]:
+def take_text(content: Fields, key: str, language: str) -> tuple[str, dict[str, str]]:
     """Return the text of `key` in the company's `language` and in others: a text, or a table of texts by language.
 
     Without the company's own language the first one given takes its place.
@@ -43,12 +43,12 @@ def take_text(content: Section, key: str, language: str) -> tuple[str, dict[str,
     if isinstance(value, str):
         return value, {}
     if not value or not all(isinstance(text, str) for text in value.values()):
-        raise ConfigError(f"`{key}` holds no text", where=str(content.file), todo=f'Write `{key}.{language} = "text"`.')
+        raise ConfigError(f"`{key}` holds no text", where=content.where, todo=f'Write `{key}.{language} = "text"`.')
     own = language if language in value else next(iter(value))
     return value[own], {name: text for name, text in value.items() if name != own}
 
 
-def take_strategy(content: Section, language: str) -> Strategy | None:
+def take_strategy(content: Fields, language: str) -> Strategy | None:
     """Return the strategy card, if any; raises ConfigError for one that is incomplete or out of bounds."""
     card = content.section("strategy")
     if card.is_empty:
@@ -61,7 +61,7 @@ def take_strategy(content: Section, language: str) -> Strategy | None:
     card.refuse_the_rest()
     if not MOST_URGENT <= priority <= LEAST_URGENT or not 0 <= share <= 1:
         todo = "Give a priority from 1, the most urgent, to 5, and a budget_share from 0 to 1."
-        raise ConfigError("the strategy is out of bounds", where=str(content.file), todo=todo)
+        raise ConfigError("the strategy is out of bounds", where=content.where, todo=todo)
     return Strategy(**{name: text for name, (text, _) in given.items()}, priority=priority, budget_share=share, translations=translations)
 
 

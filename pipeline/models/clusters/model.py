@@ -7,11 +7,10 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
-from typing import Any, NoReturn
 
-from pipeline.definitions.json_fields import Fields, Refusal
+from pipeline.definitions.fields import Document, Fields, json_fields
 from pipeline.definitions.schemes.cluster_scheme import MOST_CLUSTERS, MOST_FEATURES, NUMERIC_FEATURES, TRANSFORMS
-from pipeline.errors import DataError, PipelineError
+from pipeline.errors import DataError
 
 LONGEST_DOCUMENT = 1_000_000
 SMALLEST_SCALE = 1e-6
@@ -122,16 +121,13 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
 
     Raises DataError naming `where` and the field for anything that `to_json` would not have written.
     """
-
-    def refuse(what: str) -> PipelineError:
-        return DataError(f"not a cluster model: {what}", where=where, todo="Put back the file as it was written, or fit a new model.")
-
-    fields = Fields(_parse_document(text, refuse), refuse)
+    todo = "Put back the file as it was written, or fit a new model."
+    fields = json_fields(text, Document(where, DataError, "not a cluster model: ", todo, noun="field"), longest=LONGEST_DOCUMENT)
     features = tuple(_read_feature(row) for row in fields.rows("features", 1, MOST_FEATURES))
     clusters = tuple(_read_cluster(row, len(features)) for row in fields.rows("clusters", FEWEST_CLUSTERS, MOST_CLUSTERS))
     model = ClusterModel(
         scheme=fields.text("scheme"),
-        day=_read_day(fields, "day"),
+        day=fields.day("day"),
         algorithm=fields.text("algorithm"),
         library=fields.text("library"),
         seed=fields.integer("seed", 0, 2**31 - 1),
@@ -141,40 +137,12 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
         features=features,
         constant_features=fields.texts("constant_features"),
         clusters=clusters,
-        valid_from=_read_day(fields, "valid_from") if fields.has("valid_from") else None,
+        valid_from=fields.day("valid_from") if fields.has("valid_from") else None,
         last_number=fields.integer("last_number", 0, MOST_NUMBER, default=0),
     )
     fields.refuse_the_rest()
     _refuse_repeated(model, fields)
     return model
-
-
-def _parse_document(text: str, refuse: Refusal) -> object:
-    if len(text) > LONGEST_DOCUMENT:
-        raise refuse(f"longer than {LONGEST_DOCUMENT:,} characters")
-    try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs)
-    except (ValueError, RecursionError):
-        raise refuse("not valid JSON with finite numbers and unique names") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError
-    return content
-
-
-def _read_day(fields: Fields, key: str) -> date:
-    text = fields.text(key, pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise fields.refusal(key, "is no date") from None
 
 
 def _read_feature(fields: Fields) -> ModelFeature:

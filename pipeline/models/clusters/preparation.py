@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.definitions.json_fields import LARGEST_NUMBER
+from pipeline.definitions.fields import LARGEST_NUMBER
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN, ClusterFeature, ClusterScheme
 from pipeline.errors import SchemaDrift
 from pipeline.lake.tables import CUSTOMER_FEATURES

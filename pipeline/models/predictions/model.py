@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, NoReturn
 
-from pipeline.definitions.json_fields import Fields
-from pipeline.errors import DataError, PipelineError
+from pipeline.definitions.fields import Document, Fields, json_fields
+from pipeline.errors import DataError
 
 HORIZON_DAYS = 90
 SIGNALS = (
@@ -80,41 +79,21 @@ def to_json(decision: Decision) -> str:
 
 def decision_from_json(text: str, *, where: str) -> Decision:
     """Return what `text` describes; raises DataError naming `where` and the field for what `to_json` would not have written."""
-
-    def refuse(what: str) -> PipelineError:
-        return DataError(f"not a prediction model: {what}", where=where, todo="Put back the file as it was written, or fit a new model.")
-
-    if len(text) > LONGEST_DOCUMENT:
-        raise refuse(f"longer than {LONGEST_DOCUMENT:,} characters")
-    try:
-        parsed = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs)
-    except (ValueError, RecursionError):
-        raise refuse("not valid JSON with finite numbers and unique names") from None
-    fields = Fields(parsed, refuse)
+    todo = "Put back the file as it was written, or fit a new model."
+    fields = json_fields(text, Document(where, DataError, "not a prediction model: ", todo, noun="field"), longest=LONGEST_DOCUMENT)
     decision = _read_reason(fields) if fields.has("reason") else _read_model(fields)
     fields.refuse_the_rest()
     return decision
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError
-    return content
-
-
 def _read_reason(fields: Fields) -> NotPredicted:
-    return NotPredicted(_read_day(fields, "day"), fields.text("reason"), _read_first_night(fields))
+    return NotPredicted(fields.day("day"), fields.text("reason"), _read_first_night(fields))
 
 
 def _read_model(fields: Fields) -> PredictionModel:
     model = PredictionModel(
-        day=_read_day(fields, "day"),
-        formed=_read_day(fields, "formed"),
+        day=fields.day("day"),
+        formed=fields.day("formed"),
         horizon_days=fields.integer("horizon_days", HORIZON_DAYS, HORIZON_DAYS),
         window_days=fields.integer("window_days", 1, 100_000),
         library=fields.text("library"),
@@ -154,12 +133,4 @@ def _read_signal(fields: Fields) -> Signal:
 
 
 def _read_first_night(fields: Fields) -> date | None:
-    return _read_day(fields, "valid_from") if fields.has("valid_from") else None
-
-
-def _read_day(fields: Fields, key: str) -> date:
-    text = fields.text(key, pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise fields.refusal(key, "is no date") from None
+    return fields.day("valid_from") if fields.has("valid_from") else None

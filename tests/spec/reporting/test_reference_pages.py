@@ -11,8 +11,7 @@ from support.builders import a_company
 from support.documentation import tables_of
 
 from pipeline.definitions.company import HOUSE, load_company
-from pipeline.definitions.fields import Section
-from pipeline.definitions.json_fields import REQUIRED, Fields
+from pipeline.definitions.fields import REQUIRED, Fields
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 
 sys.path.insert(0, str(HOUSE / "docs"))
@@ -58,24 +57,23 @@ def test_every_generated_part_has_its_page() -> None:
 def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
     """Return the keys that readers take from then on, with their defaults, by the table they are in."""
     found: Taken = {}
-    take, take_field, has_field = Section.take, Fields.take, Fields.has
+    take, has = Fields.take, Fields.has
 
-    def recording(self: Section, key: str, kind: Any, *, default: Any = ...) -> Any:
-        found.setdefault(self._path.rstrip("."), {})[key] = REQUIRED if default is ... else default
+    def recording(self: Fields, key: str, kind: Any = object, *, default: Any = REQUIRED) -> Any:
+        found.setdefault(table_of(self), {}).setdefault(key, default)
         return take(self, key, kind, default=default)
 
-    def recording_field(self: Fields, key: str, **default: Any) -> Any:
-        found.setdefault(self._path.partition("[")[0], {}).setdefault(key, default.get("default", REQUIRED))
-        return take_field(self, key, **default)
-
     def recording_optional(self: Fields, key: str) -> bool:
-        found.setdefault(self._path.partition("[")[0], {}).setdefault(key, None)
-        return has_field(self, key)
+        found.setdefault(table_of(self), {}).setdefault(key, None)
+        return has(self, key)
 
     monkeypatch.setattr(Fields, "has", recording_optional)
-    monkeypatch.setattr(Section, "take", recording)
-    monkeypatch.setattr(Fields, "take", recording_field)
+    monkeypatch.setattr(Fields, "take", recording)
     return found
+
+
+def table_of(fields: Fields) -> str:
+    return fields.name_of("").partition("[")[0].rstrip(".")
 
 
 def write_company(folder: Path, kind: str) -> Path:
