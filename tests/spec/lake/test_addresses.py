@@ -26,7 +26,7 @@ PLACES = {
     addresses.promotion("value", DAY): "refits/value/2024-01-01/promotion.json",
     addresses.definition(DAY): "definitions/2024-01-01.json",
     addresses.published_manifest("2024-01-01-abc"): "publications/2024-01-01-abc/manifest.json",
-    addresses.begun(DAY): "begun/2024-01-01.txt",
+    addresses.epoch(DAY): "begun/2024-01-01.txt",
     addresses.validation_page(DAY): "reports/day=2024-01-01/validation.html",
     addresses.validation_page(DAY, DAY): "reports/day=2024-01-01/validation.html",
     addresses.validation_page(DAY, LATER): "reports/day=2024-01-01/known=2024-01-03/validation.html",
