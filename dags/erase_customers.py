@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 from airflow_support.days import day_of_run
-from airflow_support.tasks import TASK_DEFAULTS, step
+from airflow_support.tasks import TASK_DEFAULTS, step_task
 
 from pipeline.lake.tables import ERASURES
 from pipeline.operations.deployment import company_of_environment
@@ -37,4 +37,4 @@ with DAG(
         """Return the local day this run works on, as ISO text: the only value that passes between tasks."""
         return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
 
-    task(step(erase))(business_day())
+    task(step_task(erase))(business_day())

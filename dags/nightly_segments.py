@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
 from airflow_support.days import DRIFT, day_of_run
-from airflow_support.tasks import TASK_DEFAULTS, ask_refit, step
+from airflow_support.tasks import TASK_DEFAULTS, ask_refit, step_task
 
 from pipeline.lake.tables import PUBLISHED_TABLES
 from pipeline.operations import deployment, steps
@@ -43,9 +43,9 @@ with DAG(
         return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
 
     day = business_day()
-    publish = task(outlets=[Asset(table.name) for table in PUBLISHED_TABLES])(step(steps.publish))
+    publish = task(outlets=[Asset(table.name) for table in PUBLISHED_TABLES])(step_task(steps.publish))
     chain(
-        *(task(step(work))(day) for work in (steps.extract, steps.validate, steps.features, steps.segment, steps.audit)),
+        *(task(step_task(work))(day) for work in (steps.extract, steps.validate, steps.features, steps.segment, steps.audit)),
         publish(day),
         task(outlets=[DRIFT], execution_timeout=timedelta(minutes=5))(ask_refit)(day),
     )

@@ -11,7 +11,7 @@ from datetime import timedelta
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, chain, get_current_context, task
 from airflow_support.days import DRIFT, day_of_run
-from airflow_support.tasks import TASK_DEFAULTS, describe_refits, step
+from airflow_support.tasks import TASK_DEFAULTS, describe_refits, step_task
 
 from pipeline.operations import deployment, refits
 
@@ -54,6 +54,6 @@ with DAG(
         retries=0,
         doc_md="Waits a week for a person.",
     )
-    chain(task(step(refits.refit))(day), branch, task(task_id="told")(describe_refits)(day), approve)
-    chain([branch, approve], task(trigger_rule="none_failed_min_one_success")(step(refits.promote))(day))
-    task(step(refits.refit_predictions))(day)
+    chain(task(step_task(refits.refit))(day), branch, task(task_id="told")(describe_refits)(day), approve)
+    chain([branch, approve], task(trigger_rule="none_failed_min_one_success")(step_task(refits.promote))(day))
+    task(step_task(refits.refit_predictions))(day)

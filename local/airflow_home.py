@@ -14,7 +14,7 @@ LOOPBACK = "127.0.0.1"
 OURS = ("AIRFLOW__", "AIRFLOW_HOME", "AIRFLOW_CONFIG")
 
 
-def environment(*, company: Path, lake: Path, home: Path = HOME, port: int = 8080) -> dict[str, str]:
+def airflow_environment(*, company: Path, lake: Path, home: Path = HOME, port: int = 8080) -> dict[str, str]:
     """Return the whole environment of a local Airflow: ours over what is inherited, whose Airflow settings are left out.
 
     Creates `home`, readable by its owner alone, with secrets that last as long as it does.
@@ -22,16 +22,16 @@ def environment(*, company: Path, lake: Path, home: Path = HOME, port: int = 808
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     deployment = {"SEGMENTS_COMPANY": str(company.resolve()), "SEGMENTS_LAKE": str(lake.resolve())}
-    return inherited | deployment | _settings(home.resolve(), port) | _secrets(home)
+    return inherited | deployment | _airflow_settings(home.resolve(), port) | _read_or_make_secrets(home)
 
 
-def login(home: Path = HOME) -> tuple[str, str]:
+def read_login(home: Path = HOME) -> tuple[str, str]:
     """Return user name and password of the local Airflow; the first call makes the password."""
-    kept = _kept(home / "passwords.json", json.dumps({"admin": secrets.token_urlsafe(16)}))
+    kept = _read_or_write(home / "passwords.json", json.dumps({"admin": secrets.token_urlsafe(16)}))
     return "admin", json.loads(kept)["admin"]
 
 
-def _settings(home: Path, port: int) -> dict[str, str]:
+def _airflow_settings(home: Path, port: int) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
@@ -50,16 +50,16 @@ def _settings(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def _secrets(home: Path) -> dict[str, str]:
+def _read_or_make_secrets(home: Path) -> dict[str, str]:
     fresh = {
         "api_auth__jwt_secret": secrets.token_urlsafe(64),
         "api__secret_key": secrets.token_urlsafe(64),
         "core__fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     }
-    return {f"AIRFLOW__{name.upper()}": _kept(home / name, value) for name, value in fresh.items()}
+    return {f"AIRFLOW__{name.upper()}": _read_or_write(home / name, value) for name, value in fresh.items()}
 
 
-def _kept(path: Path, fresh: str) -> str:
+def _read_or_write(path: Path, fresh: str) -> str:
     """Return the content of `path`, which its owner alone can read; `fresh` where there was none."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -38,24 +38,24 @@ Failures = list[BaseException | str | None]
 
 def main() -> int:
     """Run one night of the company named on the command line and return the exit code."""
-    asked = _arguments()
+    asked = _read_arguments()
     gc.set_threshold(GARBAGE_THRESHOLD)
     try:
         company = load_company(asked.company)
-        day = _chosen_day(company, asked.day)
-        os.environ.update(airflow_home.environment(company=asked.company, lake=asked.lake, home=asked.home))
+        day = _day_to_run(company, asked.day)
+        os.environ.update(airflow_home.airflow_environment(company=asked.company, lake=asked.lake, home=asked.home))
         log = asked.home / "logs" / f"night-{day}.log"
-        _say(sys.stderr, f"[0/{len(STEPS)}] starting Airflow; what it says is in {os.path.relpath(log)}")
-        failures = _run(day, log)
+        _write_line(sys.stderr, f"[0/{len(STEPS)}] starting Airflow; what it says is in {os.path.relpath(log)}")
+        failures = _run_dag(day, log)
         if failures:
-            return _told(failures[0], log)
+            return _report_failure(failures[0], log)
         print_summary(company, Lake(asked.lake), day)
     except PipelineError as error:
-        return _told(error)
+        return _report_failure(error)
     return 0
 
 
-def _arguments() -> argparse.Namespace:
+def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--company", type=Path, required=True, help="the company's folder")
     parser.add_argument("--lake", type=Path, required=True, help="where tables are kept")
@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _chosen_day(company: Company, asked: str) -> date:
+def _day_to_run(company: Company, asked: str) -> date:
     if asked:
         try:
             return company.require_day(date.fromisoformat(asked), now=datetime.now(UTC))
@@ -73,23 +73,23 @@ def _chosen_day(company: Company, asked: str) -> date:
     return company.last_day or calendar.business_day(datetime.now(UTC), company.zone)
 
 
-def _run(day: date, log: Path) -> Failures:
+def _run_dag(day: date, log: Path) -> Failures:
     """Run the DAG for `day` and return what its tasks failed with; Airflow writes to the file `log` alone."""
     failures: Failures = []
-    with _everything_else_to(log) as terminal:
+    with _redirecting_output_to(log) as terminal:
         from airflow.utils.db import initdb
 
         initdb()
         sys.path.insert(0, str(airflow_home.DAGS))  # as Airflow does before it reads DAGs
         from nightly_segments import dag
 
-        logging.getLogger("pipeline").addHandler(_Progress(terminal))
-        _watch(dag, terminal, failures)
+        logging.getLogger("pipeline").addHandler(_ProgressHandler(terminal))
+        _watch_tasks(dag, terminal, failures)
         dag.test(run_conf={"day": day.isoformat()})
     return failures
 
 
-def _watch(dag: DAG, terminal: TextIO, failures: Failures) -> None:
+def _watch_tasks(dag: DAG, terminal: TextIO, failures: Failures) -> None:
     """Make the tasks of `dag` tell `terminal` when they start and end, and fail at once: a person is waiting."""
     started: dict[str, float] = {}
 
@@ -98,11 +98,11 @@ def _watch(dag: DAG, terminal: TextIO, failures: Failures) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         name = context["task"].task_id
         started[name] = time.monotonic()
-        _say(terminal, f"[{list(STEPS).index(name) + 1}/{len(STEPS)}] {name} {context['params']['day']}")
+        _write_line(terminal, f"[{list(STEPS).index(name) + 1}/{len(STEPS)}] {name} {context['params']['day']}")
 
     def ends(context: Context) -> None:
         name = context["task"].task_id
-        _say(terminal, f"      {name} took {time.monotonic() - started[name]:.1f} s")
+        _write_line(terminal, f"      {name} took {time.monotonic() - started[name]:.1f} s")
 
     for task in dag.tasks:
         task.retries = 0
@@ -111,7 +111,7 @@ def _watch(dag: DAG, terminal: TextIO, failures: Failures) -> None:
             task.on_execute_callback, task.on_success_callback = [starts], [ends]
 
 
-class _Progress(logging.Handler):
+class _ProgressHandler(logging.Handler):
     """Shows the pipeline's own lines; errors are told at the end."""
 
     def __init__(self, terminal: TextIO) -> None:
@@ -120,11 +120,11 @@ class _Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno < logging.ERROR:
-            _say(self._terminal, f"      {record.getMessage()}")
+            _write_line(self._terminal, f"      {record.getMessage()}")
 
 
 @contextmanager
-def _everything_else_to(log: Path) -> Iterator[TextIO]:
+def _redirecting_output_to(log: Path) -> Iterator[TextIO]:
     """Send standard output and error of this process to `log`; yield what standard error was."""
     log.parent.mkdir(parents=True, exist_ok=True)
     kept = [os.dup(1), os.dup(2)]
@@ -141,19 +141,19 @@ def _everything_else_to(log: Path) -> Iterator[TextIO]:
                 os.close(descriptor)
 
 
-def _told(error: BaseException | str | None, log: Path | None = None) -> int:
+def _report_failure(error: BaseException | str | None, log: Path | None = None) -> int:
     """Tell the person what stopped the night, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        _say(sys.stderr, "interrupted; what was published before is still live")
+        _write_line(sys.stderr, "interrupted; what was published before is still live")
         return INTERRUPTED
     if isinstance(error, PipelineError):
-        _say(sys.stderr, f"{type(error).__name__}: {error}")
+        _write_line(sys.stderr, f"{type(error).__name__}: {error}")
         return error.exit_code
-    _say(sys.stderr, f"{type(error).__name__}: this is our mistake\n  where: {log}\n  next:  Send the end of that file.")
+    _write_line(sys.stderr, f"{type(error).__name__}: this is our mistake\n  where: {log}\n  next:  Send the end of that file.")
     return 1
 
 
-def _say(terminal: TextIO, line: str) -> None:
+def _write_line(terminal: TextIO, line: str) -> None:
     terminal.write(f"{line}\n")
     terminal.flush()
 

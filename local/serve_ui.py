@@ -29,22 +29,22 @@ Processes = dict[str, subprocess.Popen[bytes]]
 
 def main() -> int:
     """Serve until SIGINT or SIGTERM and return the exit code."""
-    asked = _arguments()
+    asked = _read_arguments()
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     running: Processes = {}
     try:
-        _serve(asked, running, stopped)
+        _serve_components(asked, running, stopped)
     except PipelineError as error:
-        _say(f"{type(error).__name__}: {error}")
+        _write_line(f"{type(error).__name__}: {error}")
         return error.exit_code
     finally:
-        _stop(running)
+        _stop_components(running)
     return 0
 
 
-def _arguments() -> argparse.Namespace:
+def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--company", type=Path, required=True, help="the company's folder")
     parser.add_argument("--lake", type=Path, required=True, help="where tables are kept")
@@ -53,25 +53,25 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _serve(asked: argparse.Namespace, running: Processes, stopped: threading.Event) -> None:
+def _serve_components(asked: argparse.Namespace, running: Processes, stopped: threading.Event) -> None:
     load_company(asked.company)
-    _require_free(asked.port)
+    _require_free_port(asked.port)
     logs = asked.home / "logs"
-    environment = airflow_home.environment(company=asked.company, lake=asked.lake, home=asked.home, port=asked.port)
-    user, password = airflow_home.login(asked.home)
-    _say(f"starting Airflow, about half a minute; what it says is in {os.path.relpath(logs)}")
-    if _start(logs / "migrate.log", environment, "db", "migrate").wait() != 0:
-        raise _ended("migrate", logs)
+    environment = airflow_home.airflow_environment(company=asked.company, lake=asked.lake, home=asked.home, port=asked.port)
+    user, password = airflow_home.read_login(asked.home)
+    _write_line(f"starting Airflow, about half a minute; what it says is in {os.path.relpath(logs)}")
+    if _start_component(logs / "migrate.log", environment, "db", "migrate").wait() != 0:
+        raise _component_ended("migrate", logs)
     for name, options in COMPONENTS.items():
-        running[name] = _start(logs / f"{name}.log", environment, name, *options)
+        running[name] = _start_component(logs / f"{name}.log", environment, name, *options)
     _wait_until_healthy(asked.port, running, logs, stopped)
     if not stopped.is_set():
-        _say(f"\nhttp://{airflow_home.LOOPBACK}:{asked.port}\n  user      {user}\n  password  {password}\n\nCtrl-C stops it.")
+        _write_line(f"\nhttp://{airflow_home.LOOPBACK}:{asked.port}\n  user      {user}\n  password  {password}\n\nCtrl-C stops it.")
     while not stopped.wait(1):
-        _require_alive(running, logs)
+        _require_running(running, logs)
 
 
-def _require_free(port: int) -> None:
+def _require_free_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -80,7 +80,7 @@ def _require_free(port: int) -> None:
             raise ConfigError(f"port {port} is taken", where=airflow_home.LOOPBACK, todo="Choose another: make ui PORT=8090") from None
 
 
-def _start(log: Path, environment: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
+def _start_component(log: Path, environment: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
     """Start an Airflow command as leader of a session of its own, so that Ctrl-C reaches us alone."""
     log.parent.mkdir(parents=True, exist_ok=True)
     full = [sys.executable, "-m", "airflow", *command]
@@ -91,7 +91,7 @@ def _start(log: Path, environment: dict[str, str], *command: str) -> subprocess.
 def _wait_until_healthy(port: int, running: Processes, logs: Path, stopped: threading.Event) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not stopped.wait(0.5) and not _is_healthy(port):
-        _require_alive(running, logs)
+        _require_running(running, logs)
         if time.monotonic() > deadline:
             raise TransientError(f"Airflow was not healthy within {START_SECONDS} s", where=str(logs), todo="Read what it says there.")
 
@@ -108,17 +108,17 @@ def _is_healthy(port: int) -> bool:
     return all(health.get(part, {}).get("status") == "healthy" for part in HEALTHY_PARTS)
 
 
-def _require_alive(running: Processes, logs: Path) -> None:
+def _require_running(running: Processes, logs: Path) -> None:
     for name, process in running.items():
         if process.poll() is not None:
-            raise _ended(name, logs)
+            raise _component_ended(name, logs)
 
 
-def _ended(name: str, logs: Path) -> TransientError:
+def _component_ended(name: str, logs: Path) -> TransientError:
     return TransientError(f"Airflow's {name} ended", where=str(logs / f"{name}.log"), todo="Read the end of that file.")
 
 
-def _stop(running: Processes) -> None:
+def _stop_components(running: Processes) -> None:
     """End every component, and whatever it started, within STOP_SECONDS."""
     for process in running.values():
         process.terminate()
@@ -131,7 +131,7 @@ def _stop(running: Processes) -> None:
         process.wait()
 
 
-def _say(line: str) -> None:
+def _write_line(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

@@ -20,14 +20,14 @@ def find_address(name: str) -> str:
     try:
         found = from_environment(name)
     except ConfigError as missing:
-        found = _kept_by_airflow(name, missing)
+        found = _address_in_airflow(name, missing)
     for secret in (found, urlsplit(found).password):
         if secret:
             mask_secret(secret)
     return found
 
 
-def _kept_by_airflow(name: str, missing: ConfigError) -> str:
+def _address_in_airflow(name: str, missing: ConfigError) -> str:
     try:
         uri = str(Connection.get(name).get_uri())
     except AirflowNotFoundException:

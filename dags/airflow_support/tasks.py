@@ -34,7 +34,7 @@ TASK_DEFAULTS = {
 }
 
 
-def step(work: Callable[..., None]) -> Callable[..., None]:
+def step_task(work: Callable[..., None]) -> Callable[..., None]:
     """Return a step as the function of a task: it takes the night of the task's day, as the run's parameter `known` knows it.
 
     A parameter of the run that has the name of a keyword of `work` goes in too, unless it is empty.
@@ -42,8 +42,8 @@ def step(work: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(work)
     def run_step(day: str) -> None:
-        with _errors_in_log():
-            work(_night(day), **_keywords(work))
+        with _logging_errors():
+            work(_night_of_task(day), **_keyword_parameters(work))
 
     return run_step
 
@@ -52,8 +52,8 @@ def ask_refit(day: object) -> None:
     """Have clusters refitted that the night's customers drifted from: `refit_clusters` starts. Skipped where none are."""
     from pipeline.operations.refits import due_refits
 
-    with _errors_in_log():
-        due = due_refits(_night(day))
+    with _logging_errors():
+        due = due_refits(_night_of_task(day))
     if not due:
         raise AirflowSkipException("no cluster model is due for a refit")
     log.info("a refit is due: %s", ", ".join(due))
@@ -65,8 +65,8 @@ def describe_refits(day: object) -> str:
     from pipeline.reporting.refits.markdown import to_markdown
     from pipeline.reporting.refits.refits import refits_of_night
 
-    with _errors_in_log():
-        night = _night(day)
+    with _logging_errors():
+        night = _night_of_task(day)
         return to_markdown(refits_of_night(night.deployment.company, night.lake, night.day))
 
 
@@ -75,24 +75,24 @@ def runs_of_backfill(context: Context) -> list[dict[str, str]]:
 
     Raises ConfigError for a day that is none of the company's or not over, or nights of which nothing later is known.
     """
-    from pipeline.operations.backfill.plan import Asked, planned
+    from pipeline.operations.backfill.plan import BackfillRequest, plan_backfill
 
     params = context["params"]
     first, last = (date.fromisoformat(params[name]) for name in ("first_day", "last_day"))
-    asked = Asked(first, last, is_as_of_now=params["knowledge"] == AS_OF_NOW, is_reread=params["knowledge"] == READ_AGAIN)
-    with _errors_in_log():
+    asked = BackfillRequest(first, last, is_as_of_now=params["knowledge"] == AS_OF_NOW, is_reread=params["knowledge"] == READ_AGAIN)
+    with _logging_errors():
         deployment = Deployment.from_environment()
-        plan = planned(deployment.company, deployment.lake, asked, now=datetime.now(UTC))
+        plan = plan_backfill(deployment.company, deployment.lake, asked, now=datetime.now(UTC))
     return [night.conf for night in plan.nights]
 
 
-def _night(day: object) -> Night:
+def _night_of_task(day: object) -> Night:
     known = get_current_context()["params"].get("known")
     deployment = Deployment.from_environment(connections=find_address)
     return Night.of(deployment, date.fromisoformat(str(day)), date.fromisoformat(known) if known else None)
 
 
-def _keywords(work: Callable[..., None]) -> dict[str, Any]:
+def _keyword_parameters(work: Callable[..., None]) -> dict[str, Any]:
     """Return the parameters of the run that `work` takes by their names; those declared as dates go in as such."""
     context = get_current_context()
     declared, given = context["dag"].params, context["params"]
@@ -102,7 +102,7 @@ def _keywords(work: Callable[..., None]) -> dict[str, Any]:
 
 
 @contextmanager
-def _errors_in_log() -> Iterator[None]:
+def _logging_errors() -> Iterator[None]:
     """Tell our errors in the task's log in words for people, above Airflow's traceback."""
     try:
         yield

@@ -8,14 +8,14 @@ import sys
 
 from pipeline.calendar import backfill_bounds, is_once_a_day
 from pipeline.errors import ConfigError
-from pipeline.operations.backfill import Plan
+from pipeline.operations.backfill import BackfillPlan
 from pipeline.operations.deployment import Deployment, is_airflow_configured
 
 DAG = "nightly_segments"
 OTHER_WAY = "Or leave out --airflow, or trigger the DAG `backfill_segments` with the same days."
 
 
-def plan_in_airflow(deployment: Deployment, plan: Plan, *, parallel: int, is_dry: bool) -> int:
+def plan_in_airflow(deployment: Deployment, plan: BackfillPlan, *, parallel: int, is_dry: bool) -> int:
     """Create the backfill in Airflow and return the exit code of its command; nights that ran before run again.
 
     Raises ConfigError for what Airflow's own backfill cannot do.
@@ -25,7 +25,7 @@ def plan_in_airflow(deployment: Deployment, plan: Plan, *, parallel: int, is_dry
     return subprocess.run([*command, "--dry-run"] if is_dry else command, check=False).returncode  # noqa: S603 - dates and our own words
 
 
-def _require_possible(deployment: Deployment, plan: Plan) -> None:
+def _require_possible(deployment: Deployment, plan: BackfillPlan) -> None:
     company = deployment.company
     if not is_airflow_configured():
         raise ConfigError("AIRFLOW_HOME is not set", where="environment", todo=f"Run this where your Airflow runs. {OTHER_WAY}")
@@ -36,7 +36,7 @@ def _require_possible(deployment: Deployment, plan: Plan) -> None:
         raise ConfigError(f"Airflow cannot name each day of the schedule `{company.schedule}`", where=where, todo=OTHER_WAY)
 
 
-def _options(deployment: Deployment, plan: Plan, parallel: int) -> list[str]:
+def _options(deployment: Deployment, plan: BackfillPlan, parallel: int) -> list[str]:
     first, last = backfill_bounds(plan.nights[0].day, plan.nights[-1].day, deployment.company.zone)
     options = ["--dag-id", DAG, "--from-date", first, "--to-date", last]
     options += ["--max-active-runs", str(parallel), "--reprocess-behavior", "completed"]

@@ -11,7 +11,7 @@ from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeO
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.operations.backfill import Plan, Report
+    from pipeline.operations.backfill import BackfillPlan, BackfillReport
     from pipeline.operations.deployment import Deployment
 
 INTERRUPTED = 130
@@ -43,15 +43,15 @@ def backfill(  # noqa: PLR0913, PLR0917
     airflow: AirflowOption = False,  # noqa: FBT002
 ) -> None:
     """Run a range of nights again. The same command goes on where an interrupted one stopped."""
-    from pipeline.operations.backfill import Asked, planned
+    from pipeline.operations.backfill import BackfillRequest, plan_backfill
     from pipeline.operations.deployment import Deployment
 
     if reread and as_of_now is False:
         raise ConfigError("--reread learns something new, --as-known must not", where="--as-known", todo="Leave one of them out.")
     names = tuple(name.strip() for name in tables.split(",") if name.strip())
-    asked = Asked(first.date(), last.date(), bool(as_of_now), reread, names)
+    asked = BackfillRequest(first.date(), last.date(), bool(as_of_now), reread, names)
     deployment = Deployment.of(company, lake)
-    plan = planned(deployment.company, deployment.lake, asked, now=datetime.now(UTC))
+    plan = plan_backfill(deployment.company, deployment.lake, asked, now=datetime.now(UTC))
     if airflow:
         from pipeline.cli.airflow import plan_in_airflow
 
@@ -68,11 +68,11 @@ def backfill(  # noqa: PLR0913, PLR0917
         raise typer.Exit(failure.exit_code if failure else 1)
 
 
-def _run_and_watch(deployment: Deployment, plan: Plan, *, parallel: int) -> Report:
+def _run_and_watch(deployment: Deployment, plan: BackfillPlan, *, parallel: int) -> BackfillReport:
     from pipeline.operations.backfill import run_backfill
-    from pipeline.operations.backfill.view import watching
+    from pipeline.operations.backfill.view import showing_progress
 
-    with watching() as watch:
+    with showing_progress() as watch:
         try:
             return run_backfill(deployment, plan, parallel=parallel, watch=watch)
         except KeyboardInterrupt:
@@ -80,7 +80,7 @@ def _run_and_watch(deployment: Deployment, plan: Plan, *, parallel: int) -> Repo
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _print_report(report: Report, deployment: Deployment, plan: Plan, *, as_json: bool) -> None:
+def _print_report(report: BackfillReport, deployment: Deployment, plan: BackfillPlan, *, as_json: bool) -> None:
     from pipeline.operations.backfill.json import to_json
     from pipeline.operations.backfill.view import print_report
 

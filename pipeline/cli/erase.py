@@ -28,8 +28,7 @@ def erase(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Remove customers from everything that is stored, for good, and print a receipt of counts."""
     from pipeline.operations.deployment import Deployment
-    from pipeline.operations.erasure.erase import erase as erase_customers
-    from pipeline.operations.erasure.erase import finish_erasures
+    from pipeline.operations.erasure.erase import erase_customers, finish_erasures
     from pipeline.operations.erasure.json import to_json
     from pipeline.operations.erasure.view import print_receipts
 

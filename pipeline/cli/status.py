@@ -15,10 +15,10 @@ def status(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: J
     """
     from pipeline.operations.deployment import Deployment
     from pipeline.reporting.status.json import to_json
-    from pipeline.reporting.status.status import status_of
+    from pipeline.reporting.status.status import read_status
     from pipeline.reporting.status.view import print_status
 
     deployment = Deployment.of(company, lake)
-    found = status_of(deployment.company, deployment.lake)
+    found = read_status(deployment.company, deployment.lake)
     typer.echo(to_json(found)) if as_json else print_status(found)
     raise typer.Exit(found.exit_code)

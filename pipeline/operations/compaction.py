@@ -8,7 +8,7 @@ from datetime import timedelta
 from pipeline.errors import LockTimeout
 from pipeline.lake.compaction import compact_months
 from pipeline.lake.tables import ALL_TABLES, EXTRACTIONS, Partition
-from pipeline.operations.erasure.erase import alone
+from pipeline.operations.erasure.erase import holding_off_nights
 from pipeline.operations.night import Night
 
 log = logging.getLogger("pipeline.operations.compaction")
@@ -24,7 +24,7 @@ def compact_old_months(night: Night) -> None:
         return
     before = night.day - timedelta(days=company.lookback_days + company.late_check_days)
     try:
-        with alone(lake, wait_seconds=0):
+        with holding_off_nights(lake, wait_seconds=0):
             compact_months(lake, [table for table in ALL_TABLES if table.partition is Partition.EVENT_DAY], before=before)
     except LockTimeout:
         log.info("another run is under way: old months are compacted by a later night")

@@ -77,7 +77,7 @@ def refit_predictions(night: Night, *, is_held: bool = False) -> None:
 @contextmanager
 def _holding_refits(night: Night) -> Iterator[Engine]:
     """Yield an engine, and hold off erasures and other refits for the time of the block."""
-    from pipeline.operations.erasure.erase import beside_erasures
+    from pipeline.operations.erasure.erase import holding_off_erasures
 
-    with beside_erasures(night.lake), night.lake.lock("refits"), night.deployment.engine() as engine:
+    with holding_off_erasures(night.lake), night.lake.lock("refits"), night.deployment.engine() as engine:
         yield engine

@@ -16,7 +16,7 @@ from pipeline.errors import TransientError
 from pipeline.ingestion.erased.ledger import Ledger
 from pipeline.lake.lake import Lake
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.erase import erase, finish_erasures
+from pipeline.operations.erasure.erase import erase_customers, finish_erasures
 from pipeline.publication.publish import publish
 
 MONDAY, TUESDAY = date(2025, 3, 3), date(2025, 3, 4)
@@ -51,7 +51,7 @@ def test_the_rows_of_an_erased_customer_leave_the_schema_and_nothing_else_does(
         operator.execute("CREATE TABLE segments.our_own (customer_id text)")
         operator.execute("INSERT INTO segments.our_own VALUES (%s)", [ZOE])
     profiles = rows(postgres_uri, "segment_profiles", "*")
-    receipt = erase(Deployment(company, published, lambda _: postgres_uri), [ZOE])
+    receipt = erase_customers(Deployment(company, published, lambda _: postgres_uri), [ZOE])
     assert {place: counts["rows"] for place, counts in receipt.removed.items() if place.startswith("postgresql")} == {
         "postgresql/customer_segments": 1,
         "postgresql/customer_segment_history": 2,
@@ -70,7 +70,7 @@ def test_a_database_out_of_reach_keeps_the_erasure_pending_while_the_lake_is_cle
     company: Company, published: Lake, postgres_uri: str
 ) -> None:
     with pytest.raises(TransientError):
-        erase(Deployment(company, published, lambda _: UNREACHABLE), [ZOE])
+        erase_customers(Deployment(company, published, lambda _: UNREACHABLE), [ZOE])
     assert traces(published, "7f3a51") == set()
     assert set(published_segments(published)) == {"bob", "7f3"}
     assert Ledger(published).pending() == ["000001"]
@@ -81,4 +81,4 @@ def test_a_database_out_of_reach_keeps_the_erasure_pending_while_the_lake_is_cle
 
 
 def test_a_schema_that_nothing_was_published_to_has_nothing_to_erase(company: Company, lake: Lake, postgres_uri: str) -> None:
-    assert erase(Deployment(company, lake, lambda _: postgres_uri), [ZOE]).removed == {}
+    assert erase_customers(Deployment(company, lake, lambda _: postgres_uri), [ZOE]).removed == {}

@@ -33,7 +33,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_ORDER_LINES
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.erase import erase
+from pipeline.operations.erasure.erase import erase_customers
 from pipeline.publication.publish import current_publication
 from pipeline.publication.rollback import roll_back
 
@@ -173,7 +173,7 @@ class NightsInAnyOrder(RuleBasedStateMachine):
             assert self._current().publication_id == current.previous
 
     def _erase(self, customer: str) -> None:
-        erase(Deployment(self.company, self.lake, no_connections), [customer])
+        erase_customers(Deployment(self.company, self.lake, no_connections), [customer])
         self.erased.add(customer)
         self.nights = {day: self._night(day) for day in self.nights}
         self.unsettled = set(self.nights)

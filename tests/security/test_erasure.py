@@ -35,8 +35,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
 from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.erase import beside_erasures, erase, finish_erasures
-from pipeline.operations.erasure.step import erase as erase_listed_step
+from pipeline.operations.erasure.erase import erase_customers, finish_erasures, holding_off_erasures
+from pipeline.operations.erasure.step import erase_customers as erase_listed_step
 from pipeline.publication.current import current_publication, publication_ids
 
 CANARY = "7f3a51"
@@ -107,7 +107,7 @@ def nights(three_nights: Lake, tmp_path: Path) -> Lake:
 
 
 def erased(shop: Path, lake: Lake, *ids: str) -> Receipt:
-    return erase(Deployment(load_company(shop), lake, no_connections), ids)
+    return erase_customers(Deployment(load_company(shop), lake, no_connections), ids)
 
 
 def test_the_id_is_gone_from_every_byte_of_the_lake(shop: Path, nights: Lake) -> None:
@@ -326,8 +326,8 @@ def test_a_file_that_cannot_be_read_keeps_the_erasure_pending_and_is_named(shop:
 
 def test_an_erasure_waits_for_the_steps_under_way_and_is_not_forgotten_meanwhile(shop: Path, nights: Lake) -> None:
     company = load_company(shop)
-    with beside_erasures(nights), pytest.raises(LockTimeout):
-        erase(Deployment(company, nights, no_connections), [ZOE], wait_seconds=0)
+    with holding_off_erasures(nights), pytest.raises(LockTimeout):
+        erase_customers(Deployment(company, nights, no_connections), [ZOE], wait_seconds=0)
     assert Ledger(nights).pending() == ["000001"]
     assert finish_erasures(Deployment(company, nights, no_connections))[0].row_count > 0
     assert traces(nights, CANARY) == set()

@@ -35,7 +35,7 @@ class Deployment:
         return ["--company", str(self.company), "--lake", str(self.lake), "--home", str(self.home)]
 
     def environment(self) -> dict[str, str]:
-        return airflow_home.environment(company=self.company, lake=self.lake, home=self.home)
+        return airflow_home.airflow_environment(company=self.company, lake=self.lake, home=self.home)
 
     def run_night(self, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "local.run_night", *self.options, *options]

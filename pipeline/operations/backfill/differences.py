@@ -43,7 +43,7 @@ ORDER BY after.scheme
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class NightDifference:
     """Customers that came, went or changed, by how much the window's spend did, and how many moved, per scheme."""
 
     customers_added: int = 0
@@ -55,23 +55,23 @@ class Difference:
     @property
     def is_nothing(self) -> bool:
         """Whether both say the same."""
-        return self == Difference()
+        return self == NightDifference()
 
 
-def difference(table: Table, before: Path, after: Path, *, engine: Callable[[], AbstractContextManager[Engine]]) -> Difference:
+def compare_partitions(table: Table, before: Path, after: Path, *, engine: Callable[[], AbstractContextManager[Engine]]) -> NightDifference:
     """Return what the file `after` says that `before` did not; `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS.
 
     Files of the same bytes cost a look at those. Raises DataError where one is absent or damaged.
     """
     with reading(table.name, before), reading(table.name, after):
         if cmp(before, after, shallow=False):
-            return Difference()
+            return NightDifference()
         columns = _common_columns(table, before, after)
     with engine() as opened:
         for name, path in (("before", before), ("after", after)):
             opened.register(replace(columns, name=name), [path])
         is_of_customers = table.name == CUSTOMER_FEATURES.name
-        return _of_customers(opened, columns) if is_of_customers else _of_memberships(opened)
+        return _compare_customers(opened, columns) if is_of_customers else _compare_memberships(opened)
 
 
 def _common_columns(table: Table, *paths: Path) -> Table:
@@ -80,14 +80,14 @@ def _common_columns(table: Table, *paths: Path) -> Table:
     return replace(table, columns=tuple(column for column in table.columns if column.name in names))
 
 
-def _of_customers(engine: Engine, table: Table) -> Difference:
+def _compare_customers(engine: Engine, table: Table) -> NightDifference:
     pairs = ((exp.column(name, "before", quoted=True), exp.column(name, "after", quoted=True)) for name in table.column_names)
     is_changed = exp.paren(exp.or_(*(exp.NullSafeNEQ(this=before, expression=after) for before, after in pairs)))
     query = _CUSTOMERS.transform(lambda node: is_changed if isinstance(node, exp.Column) and node.name == "is_changed" else node)
     row: dict[str, Any] = engine.run(cast("exp.Query", query), {}).read_all().to_pylist()[0]
-    return Difference(**row)
+    return NightDifference(**row)
 
 
-def _of_memberships(engine: Engine) -> Difference:
+def _compare_memberships(engine: Engine) -> NightDifference:
     rows = engine.run(_MOVES, {}).read_all().to_pylist()
-    return Difference(moved={row["scheme"]: row["moved"] for row in rows})
+    return NightDifference(moved={row["scheme"]: row["moved"] for row in rows})

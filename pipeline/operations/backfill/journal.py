@@ -12,24 +12,24 @@ from typing import Any
 
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.operations.backfill.differences import Difference
-from pipeline.operations.backfill.night import Outcome
+from pipeline.operations.backfill.differences import NightDifference
+from pipeline.operations.backfill.night import StageResult
 from pipeline.operations.backfill.plan import PlannedNight, Stage
 
 
-class Journal:
+class BackfillJournal:
     """One line per finished stage of a night; a torn last line counts as not written."""
 
     def __init__(self, lake: Lake, digest: str) -> None:
         self._lake, self.digest = lake, digest
-        self.outcomes = list(_outcomes(lake, addresses.journal(digest)))
+        self.outcomes = list(_stored_results(lake, addresses.journal(digest)))
         self._done = {(each.day, each.known, each.stage) for each in self.outcomes}
 
     def has(self, night: PlannedNight, stage: Stage) -> bool:
         """Return whether that stage of the night is done."""
         return (night.day, night.known, stage) in self._done
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: StageResult) -> None:
         """Write down that a stage of a night is done."""
         self.outcomes.append(outcome)
         self._done.add((outcome.day, outcome.known, outcome.stage))
@@ -41,23 +41,23 @@ class Journal:
 
 
 @contextmanager
-def opened_journal(lake: Lake, digest: str) -> Iterator[Journal]:
+def open_journal(lake: Lake, digest: str) -> Iterator[BackfillJournal]:
     """Yield the journal of the backfill `digest`; raises LockTimeout where that very backfill is running."""
     with lake.lock(f"backfill-{digest}", timeout_seconds=0):
-        yield Journal(lake, digest)
+        yield BackfillJournal(lake, digest)
 
 
-def _outcomes(lake: Lake, address: str) -> Iterator[Outcome]:
+def _stored_results(lake: Lake, address: str) -> Iterator[StageResult]:
     if lake.exists(address):
         for line in lake.read_text(address).splitlines():
             with suppress(json.JSONDecodeError):
-                yield _outcome(json.loads(line))
+                yield _result_from_json(json.loads(line))
 
 
-def _outcome(facts: dict[str, Any]) -> Outcome:
+def _result_from_json(facts: dict[str, Any]) -> StageResult:
     differences = {
-        against: Difference(**{**stored, "spend_amount": Decimal(stored["spend_amount"])})
+        against: NightDifference(**{**stored, "spend_amount": Decimal(stored["spend_amount"])})
         for against, stored in (facts["differences"] or {}).items()
     }
     days = {name: date.fromisoformat(facts[name]) for name in ("day", "known")}
-    return Outcome(**{**facts, **days, "differences": differences or None})
+    return StageResult(**{**facts, **days, "differences": differences or None})

@@ -7,18 +7,18 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.lake.lake import Lake
-from pipeline.operations.backfill.changes import changes
-from pipeline.operations.backfill.running import Report
+from pipeline.operations.backfill.changes import changed_nights
+from pipeline.operations.backfill.running import BackfillReport
 from pipeline.publication.publish import current_publication
 
 
-def to_json(report: Report, lake: Lake) -> str:
+def to_json(report: BackfillReport, lake: Lake) -> str:
     """Return as JSON what changed, what was published, and which nights failed and why."""
     current = current_publication(lake)
     content: dict[str, Any] = {
         "changed": [
             {"day": outcome.day, "known": outcome.known, "against": against, **asdict(difference)}
-            for outcome, against, difference in changes(report)
+            for outcome, against, difference in changed_nights(report)
         ],
         "done": sorted({str(outcome.day) for outcome in report.outcomes} - {str(outcome.day) for outcome in report.failures}),
         "published": sorted(str(outcome.day) for outcome in report.outcomes if outcome.stage == "publish"),

@@ -15,7 +15,7 @@ from pipeline.errors import PipelineError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
-from pipeline.operations.backfill.differences import Difference, difference
+from pipeline.operations.backfill.differences import NightDifference, compare_partitions
 from pipeline.operations.backfill.plan import STAGES, PlannedNight, Stage
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
@@ -26,7 +26,7 @@ BEFORE, AS_KNOWN = "what was there", "the night as known"
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class StageTask:
     """One stage of one night, for the backfill of that digest."""
 
     deployment: Deployment
@@ -36,7 +36,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class StageFailure:
     """What stopped a night, in words for people, and the exit code of its cause."""
 
     message: str
@@ -44,51 +44,51 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StageResult:
     """What became of one stage of one night; `differences` goes by what the night was compared with."""
 
     day: date
     known: date
     stage: Stage
     seconds: float = 0.0
-    differences: dict[str, Difference] | None = None
-    failure: Failure | None = None
+    differences: dict[str, NightDifference] | None = None
+    failure: StageFailure | None = None
 
 
-def worked_off(task: Task) -> Outcome:
+def run_stage(task: StageTask) -> StageResult:
     """Work on `task` and return what became of it; no error leaves it but an interruption."""
     night, started = task.night, monotonic()
     try:
-        differences = _compared(task)
+        differences = _run_and_compare(task)
         failure = None
     except PipelineError as error:
-        differences, failure = None, Failure(f"{type(error).__name__}: {error}", error.exit_code)
+        differences, failure = None, StageFailure(f"{type(error).__name__}: {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001 - one night must not stop the others
-        differences, failure = None, Failure(_our_mistake(error), 1)
-    return Outcome(night.day, night.known, task.stage, monotonic() - started, differences, failure)
+        differences, failure = None, StageFailure(_unforeseen_error_words(error), 1)
+    return StageResult(night.day, night.known, task.stage, monotonic() - started, differences, failure)
 
 
-def _our_mistake(error: Exception) -> str:
+def _unforeseen_error_words(error: Exception) -> str:
     """Tell where an unforeseen error came from; its own words may quote a value."""
     places = extract_tb(error.__traceback__)
     place = next((each for each in reversed(places) if Path(each.filename).is_relative_to(HOUSE / "pipeline")), places[-1])
     return f"{type(error).__name__}: this is our mistake\n  where: {Path(place.filename).name}:{place.lineno}"
 
 
-def _compared(task: Task) -> dict[str, Difference] | None:
+def _run_and_compare(task: StageTask) -> dict[str, NightDifference] | None:
     table = COMPARED.get(task.stage)
     if table is None:
         _run_steps(task)
         return None
     lake = task.deployment.lake
     path = lake.path(table, day=task.night.day, known=task.night.known)
-    with _kept(task, table) as before:
-        others = _others(lake, table, task.night, before)
+    with _partition_before(task, table) as before:
+        others = _partitions_to_compare(lake, table, task.night, before)
         _run_steps(task)
         return {against: _difference(task.deployment, table, other, path) for against, other in others.items()}
 
 
-def _run_steps(task: Task) -> None:
+def _run_steps(task: StageTask) -> None:
     night = Night.of(task.deployment, task.night.day, task.night.known)
     since = task.night.since
     for name in STAGES[task.stage]:
@@ -97,7 +97,7 @@ def _run_steps(task: Task) -> None:
 
 
 @contextmanager
-def _kept(task: Task, table: Table) -> Iterator[Path | None]:
+def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
     """Yield the partition as it was before the block, or None; what an interrupted attempt kept is still what was there."""
     lake, day, known = task.deployment.lake, task.night.day, task.night.known
     kept = addresses.before_backfill(task.backfill, table, day, known)
@@ -107,7 +107,7 @@ def _kept(task: Task, table: Table) -> Iterator[Path | None]:
     lake.delete(kept)
 
 
-def _others(lake: Lake, table: Table, night: PlannedNight, before: Path | None) -> dict[str, Path]:
+def _partitions_to_compare(lake: Lake, table: Table, night: PlannedNight, before: Path | None) -> dict[str, Path]:
     """Return what a night is to be compared with: what was there, and for a restatement the night as known."""
     found = {} if before is None else {BEFORE: before}
     if night.known == night.day:
@@ -119,5 +119,5 @@ def _others(lake: Lake, table: Table, night: PlannedNight, before: Path | None) 
     return ({AS_KNOWN: lake.path(table, day=night.day)} if lake.has(table, day=night.day) else {}) | found
 
 
-def _difference(deployment: Deployment, table: Table, before: Path, after: Path) -> Difference:
-    return difference(deployment.company.table(table), before, after, engine=deployment.engine)
+def _difference(deployment: Deployment, table: Table, before: Path, after: Path) -> NightDifference:
+    return compare_partitions(deployment.company.table(table), before, after, engine=deployment.engine)

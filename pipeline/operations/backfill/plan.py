@@ -45,7 +45,7 @@ STAGE_OF_TABLE: dict[str, Stage] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BackfillRequest:
     """What the operator asked for: days `first` to `last`, both included.
 
     `is_as_of_now` takes what arrived since; `is_reread` reads the source again first. No `tables` means all.
@@ -79,13 +79,13 @@ class PlannedNight:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BackfillPlan:
     """The nights of one backfill in the order of their days; one that is read again comes first.
 
     `definitions` is a digest of what the company's files say, since nights done by others are not done by these.
     """
 
-    asked: Asked
+    asked: BackfillRequest
     definitions: str
     nights: tuple[PlannedNight, ...]
 
@@ -98,7 +98,7 @@ class Plan:
         return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def planned(company: Company, lake: Lake, asked: Asked, *, now: datetime) -> Plan:
+def plan_backfill(company: Company, lake: Lake, asked: BackfillRequest, *, now: datetime) -> BackfillPlan:
     """Return the plan of a backfill asked for at the instant `now`.
 
     Raises ConfigError for a day that is none of the company's or not over, an unknown table, or nights that nobody knows of.
@@ -110,16 +110,16 @@ def planned(company: Company, lake: Lake, asked: Asked, *, now: datetime) -> Pla
     days = list(days_between(asked.first, asked.last))
     nights, definitions = lake.nights(EXTRACTIONS), definitions_digest(company)
     if not (asked.is_as_of_now or asked.is_reread):
-        return Plan(asked, definitions, tuple(_as_known(lake, asked, day, is_read=day in nights) for day in days))
-    newest = _newest(nights, asked.last)
+        return BackfillPlan(asked, definitions, tuple(_night_as_known(lake, asked, day, is_read=day in nights) for day in days))
+    newest = _newest_night(nights, asked.last)
     restated = [PlannedNight(day, newest, _chosen_stages(asked), is_read=day in nights) for day in days if day != newest]
-    own = _as_known(lake, asked, newest, is_read=True, since=asked.first if asked.is_reread else None)
+    own = _night_as_known(lake, asked, newest, is_read=True, since=asked.first if asked.is_reread else None)
     if asked.is_reread:
-        return Plan(asked, definitions, (own, *restated))
-    return Plan(asked, definitions, (*restated, own) if asked.last == newest else tuple(restated))
+        return BackfillPlan(asked, definitions, (own, *restated))
+    return BackfillPlan(asked, definitions, (*restated, own) if asked.last == newest else tuple(restated))
 
 
-def _newest(nights: Sequence[date], last: date) -> date:
+def _newest_night(nights: Sequence[date], last: date) -> date:
     """Return the night that knows most; what is not read yet cannot be known."""
     newest = max(nights, default=None)
     if newest is None or last > newest:
@@ -128,7 +128,7 @@ def _newest(nights: Sequence[date], last: date) -> date:
     return newest
 
 
-def _as_known(lake: Lake, asked: Asked, day: date, *, is_read: bool, since: date | None = None) -> PlannedNight:
+def _night_as_known(lake: Lake, asked: BackfillRequest, day: date, *, is_read: bool, since: date | None = None) -> PlannedNight:
     stages = _chosen_stages(asked)
     if "features" in stages:
         stages = ("read", *stages)
@@ -138,7 +138,7 @@ def _as_known(lake: Lake, asked: Asked, day: date, *, is_read: bool, since: date
     return PlannedNight(day, day, stages, is_read, since)
 
 
-def _chosen_stages(asked: Asked) -> tuple[Stage, ...]:
+def _chosen_stages(asked: BackfillRequest) -> tuple[Stage, ...]:
     """Return what is computed; some tables alone are neither audited nor published."""
     for name in asked.tables:
         if name not in STAGE_OF_TABLE:

@@ -10,23 +10,23 @@ from typing import Protocol
 
 from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.lake import addresses
-from pipeline.operations.backfill.journal import Journal, opened_journal
-from pipeline.operations.backfill.night import Outcome, Task
-from pipeline.operations.backfill.plan import STAGES, Plan, PlannedNight, Stage
-from pipeline.operations.backfill.workers import Chunks, Workers
+from pipeline.operations.backfill.journal import BackfillJournal, open_journal
+from pipeline.operations.backfill.night import StageResult, StageTask
+from pipeline.operations.backfill.plan import STAGES, BackfillPlan, PlannedNight, Stage
+from pipeline.operations.backfill.workers import Chunks, WorkerPool
 from pipeline.operations.deployment import Deployment
 from pipeline.publication.epoch import note_begin
 
 IN_ORDER: tuple[Stage, ...] = ("read", "publish")
 
 
-class Watch(Protocol):
+class ProgressWatch(Protocol):
     """Whoever watches a backfill."""
 
     def begins(self, stage: Stage, *, total: int, done: int) -> None:
         """Hear that a stage begins for `total` nights, of which `done` need nothing any more."""
 
-    def ends(self, outcome: Outcome) -> None:
+    def ends(self, outcome: StageResult) -> None:
         """Hear what became of one night."""
 
     def says(self, text: str) -> None:
@@ -34,39 +34,39 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BackfillReport:
     """What became of a backfill: every finished stage, resumed ones included, and the failures in the order they came."""
 
-    outcomes: tuple[Outcome, ...]
-    failures: tuple[Outcome, ...]
+    outcomes: tuple[StageResult, ...]
+    failures: tuple[StageResult, ...]
 
 
-def run_backfill(deployment: Deployment, plan: Plan, *, parallel: int, watch: Watch) -> Report:
+def run_backfill(deployment: Deployment, plan: BackfillPlan, *, parallel: int, watch: ProgressWatch) -> BackfillReport:
     """Work off `plan` in `parallel` processes and return what became of it.
 
     A night that fails leaves the others alone, and is tried again when the same plan is run again. What is done is
     kept until all is. Raises LockTimeout where the same backfill is running.
     """
-    workers = Workers(parallel, watch.says)
-    with opened_journal(deployment.lake, plan.digest) as journal:
+    workers = WorkerPool(parallel, watch.says)
+    with open_journal(deployment.lake, plan.digest) as journal:
         try:
-            failures = tuple(_Run(deployment, plan, journal, watch).failures(workers, parallel))
+            failures = tuple(_BackfillRun(deployment, plan, journal, watch).failures(workers, parallel))
         finally:
             workers.stop()
-        report = Report(tuple(journal.outcomes), failures)
+        report = BackfillReport(tuple(journal.outcomes), failures)
         if not failures:
             journal.remove()
     return report
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _BackfillRun:
     deployment: Deployment
-    plan: Plan
-    journal: Journal
-    watch: Watch
+    plan: BackfillPlan
+    journal: BackfillJournal
+    watch: ProgressWatch
 
-    def failures(self, workers: Workers, parallel: int) -> Iterator[Outcome]:
+    def failures(self, workers: WorkerPool, parallel: int) -> Iterator[StageResult]:
         failed: set[date] = set()
         self._note_begins()
         for stage in STAGES:
@@ -89,17 +89,17 @@ class _Run:
             if "publish" in night.stages:
                 note_begin(self.deployment.lake, night.day)
 
-    def _task(self, night: PlannedNight, stage: Stage) -> Task:
-        return Task(self.deployment, self.journal.digest, night, stage)
+    def _task(self, night: PlannedNight, stage: Stage) -> StageTask:
+        return StageTask(self.deployment, self.journal.digest, night, stage)
 
-    def _outcomes(self, stage: Stage, tasks: Sequence[Task], workers: Workers, parallel: int) -> Iterator[Outcome]:
+    def _outcomes(self, stage: Stage, tasks: Sequence[StageTask], workers: WorkerPool, parallel: int) -> Iterator[StageResult]:
         if stage in IN_ORDER or parallel == 1:
             yield from workers.outcomes([tasks])
             return
         rest = list(tasks)
         while stage == "segments" and rest and not _has_models(self.deployment):
             yield from workers.outcomes([[rest.pop(0)]])  # the first night that can fits the models, for all others
-        yield from workers.outcomes(_chunks(rest, parallel))
+        yield from workers.outcomes(_neighbouring_chunks(rest, parallel))
 
 
 def _has_models(deployment: Deployment) -> bool:
@@ -107,7 +107,7 @@ def _has_models(deployment: Deployment) -> bool:
     return all(lake.list_addresses(addresses.models(scheme.name), suffix=".json") for scheme in schemes)
 
 
-def _chunks(tasks: Sequence[Task], count: int) -> Chunks:
+def _neighbouring_chunks(tasks: Sequence[StageTask], count: int) -> Chunks:
     """Return the tasks in `count` runs of neighbours, since a night is cheap right after the one before."""
     ends = [len(tasks) * place // count for place in range(count + 1)]
     return [tasks[start:end] for start, end in pairwise(ends) if start < end]

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table as Grid
 
 from pipeline.lake.lake import Lake
-from pipeline.operations.backfill import Plan, PlannedNight, Report
-from pipeline.operations.backfill.changes import Compared, changes
-from pipeline.operations.backfill.night import Outcome
+from pipeline.operations.backfill import BackfillPlan, BackfillReport, PlannedNight
+from pipeline.operations.backfill.changes import ComparedNight, changed_nights
+from pipeline.operations.backfill.night import StageResult
 from pipeline.operations.backfill.plan import Stage
 from pipeline.publication.publish import current_publication
 
@@ -26,21 +26,21 @@ VERBS: dict[Stage, str] = {
 }
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: BackfillPlan) -> None:
     """Print what would be done to each night."""
     Console(highlight=False).print(render_plan(plan))
 
 
-def render_plan(plan: Plan) -> Grid:
+def render_plan(plan: BackfillPlan) -> Grid:
     """Return a row per night."""
     grid = Grid("Day", "As known on", "Source", "Compute", "Publish", title="Nothing is done: this is a dry run", title_justify="left")
     for night in plan.nights:
         computed = ", ".join(stage for stage in ("features", "segments") if stage in night.stages)
-        grid.add_row(str(night.day), str(night.known), _source(night), computed, "yes" if "publish" in night.stages else "-")
+        grid.add_row(str(night.day), str(night.known), _source_words(night), computed, "yes" if "publish" in night.stages else "-")
     return grid
 
 
-def _source(night: PlannedNight) -> str:
+def _source_words(night: PlannedNight) -> str:
     if night.since:
         return f"read again from {night.since}"
     if "read" not in night.stages:
@@ -48,7 +48,7 @@ def _source(night: PlannedNight) -> str:
     return "already read" if night.is_read else "read"
 
 
-class Progressing:
+class ProgressBars:
     """Shows progress on standard error: bars in a terminal, a line per night elsewhere."""
 
     def __init__(self, bars: Progress) -> None:
@@ -62,7 +62,7 @@ class Progressing:
         if total:
             self._bar = self._bars.add_task(VERBS[stage], total=total, completed=done)
 
-    def ends(self, outcome: Outcome) -> None:
+    def ends(self, outcome: StageResult) -> None:
         """Move the bar on by one night."""
         self.done_count += outcome.failure is None
         self._bars.advance(self._bar)
@@ -79,7 +79,7 @@ class Progressing:
 
 
 @contextmanager
-def watching() -> Iterator[Progressing]:
+def showing_progress() -> Iterator[ProgressBars]:
     """Yield what shows the progress of a backfill as long as the block lasts."""
     console = Console(file=sys.stderr)
     columns = (
@@ -91,23 +91,23 @@ def watching() -> Iterator[Progressing]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        yield Progressing(bars)
+        yield ProgressBars(bars)
 
 
-def print_report(report: Report, lake: Lake, plan: Plan) -> None:
+def print_report(report: BackfillReport, lake: Lake, plan: BackfillPlan) -> None:
     """Print what a backfill did."""
     console = Console(highlight=False, markup=False)
     for part in render_report(report, lake, plan):
         console.print(part, soft_wrap=isinstance(part, str))
 
 
-def render_report(report: Report, lake: Lake, plan: Plan) -> Iterator[RenderableType]:
+def render_report(report: BackfillReport, lake: Lake, plan: BackfillPlan) -> Iterator[RenderableType]:
     """Yield what to print: what changed, what was published, and which nights failed and why."""
-    changed = changes(report)
+    changed = changed_nights(report)
     if changed:
-        yield _grid(changed)
-    yield _verdict(report, plan, changed)
-    yield _published(report, lake)
+        yield _changes_grid(changed)
+    yield _summary_words(report, plan, changed)
+    yield _published_words(report, lake)
     for outcome in report.failures:
         if outcome.failure:
             yield f"\n{outcome.day} was not {VERBS[outcome.stage]}\n{outcome.failure.message}"
@@ -115,7 +115,7 @@ def render_report(report: Report, lake: Lake, plan: Plan) -> Iterator[Renderable
         yield "\nThe same command tries the failed nights again."
 
 
-def _grid(changed: Sequence[Compared]) -> Grid:
+def _changes_grid(changed: Sequence[ComparedNight]) -> Grid:
     schemes = sorted({scheme for _, _, difference in changed for scheme in difference.moved})
     grid = Grid("Day", "Against", title="What changed", title_justify="left")
     for name in ("New", "Gone", "Changed", *(f"Moved in {scheme}" for scheme in schemes), "Spend"):
@@ -127,7 +127,7 @@ def _grid(changed: Sequence[Compared]) -> Grid:
     return grid
 
 
-def _verdict(report: Report, plan: Plan, changed: Sequence[Compared]) -> str:
+def _summary_words(report: BackfillReport, plan: BackfillPlan, changed: Sequence[ComparedNight]) -> str:
     done = {(outcome.day, outcome.known) for outcome in report.outcomes}.difference((each.day, each.known) for each in report.failures)
     different = {(outcome.day, outcome.known) for outcome, _, _ in changed}
     compared = {(outcome.day, outcome.known) for outcome in report.outcomes if outcome.differences}
@@ -137,7 +137,7 @@ def _verdict(report: Report, plan: Plan, changed: Sequence[Compared]) -> str:
     )
 
 
-def _published(report: Report, lake: Lake) -> str:
+def _published_words(report: BackfillReport, lake: Lake) -> str:
     days = [outcome.day for outcome in report.outcomes if outcome.stage == "publish"]
     current = current_publication(lake)
     live = f"{current.publication_id} is live." if current else "Nothing is live."

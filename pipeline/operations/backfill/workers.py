@@ -13,22 +13,22 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from pipeline.errors import TransientError
-from pipeline.operations.backfill.night import Failure, Outcome, Task, worked_off
+from pipeline.operations.backfill.night import StageFailure, StageResult, StageTask, run_stage
 
 STOP_SECONDS = 10.0
 Say = Callable[[str], None]
-Chunks = Sequence[Sequence[Task]]
+Chunks = Sequence[Sequence[StageTask]]
 _SPAWN = get_context("spawn")
 
 
 @dataclass(slots=True)
-class _Worker:
+class _WorkerProcess:
     """A process of ours, the task it works on and those that wait for it."""
 
     connection: Connection
     process: SpawnProcess
-    waiting: deque[Task] = field(default_factory=deque)
-    task: Task | None = None
+    waiting: deque[StageTask] = field(default_factory=deque)
+    task: StageTask | None = None
 
     def take_next(self) -> None:
         self.task = self.waiting.popleft() if self.waiting else None
@@ -37,29 +37,29 @@ class _Worker:
                 self.connection.send(self.task)
 
 
-class Workers:
+class WorkerPool:
     """Up to `count` processes; a single one is this very process."""
 
     def __init__(self, count: int, say: Say) -> None:
         self._count, self._say = count, say
-        self._workers: list[_Worker] = []
+        self._workers: list[_WorkerProcess] = []
 
-    def outcomes(self, chunks: Chunks) -> Iterator[Outcome]:
+    def outcomes(self, chunks: Chunks) -> Iterator[StageResult]:
         """Work off each chunk in its order, chunks side by side, and yield what became of every task as it ends."""
         if self._count == 1:
             for task in (task for chunk in chunks for task in chunk):
-                with _warnings_to(self._say):
-                    outcome = worked_off(task)
+                with _passing_warnings(self._say):
+                    outcome = run_stage(task)
                 yield outcome
             return
         for place, chunk in enumerate(chunks):
             if place == len(self._workers):
-                self._workers.append(_started())
+                self._workers.append(_start_worker())
             self._workers[place].waiting.extend(chunk)
             self._workers[place].take_next()
         yield from self._answers()
 
-    def _answers(self) -> Iterator[Outcome]:
+    def _answers(self) -> Iterator[StageResult]:
         while busy := {worker.connection: place for place, worker in enumerate(self._workers) if worker.task}:
             for connection in wait(list(busy)):
                 place = busy[connection]  # type: ignore[index]  # sockets are waited for too, but not by us
@@ -68,29 +68,32 @@ class Workers:
                     yield outcome
                     self._workers[place].take_next()
 
-    def _answer(self, place: int) -> Outcome | None:
+    def _answer(self, place: int) -> StageResult | None:
         """Return the outcome that a worker sends; what it has to say on the way is passed on."""
         worker = self._workers[place]
         try:
-            answer: Outcome | str = worker.connection.recv()
+            answer: StageResult | str = worker.connection.recv()
         except (EOFError, OSError):
             return self._replaced(place)
-        if isinstance(answer, Outcome):
+        if isinstance(answer, StageResult):
             return answer
         self._say(answer)
         return None
 
-    def _replaced(self, place: int) -> Outcome:
+    def _replaced(self, place: int) -> StageResult:
         dead = self._workers[place]
         dead.process.join()
         task = dead.task
         assert task is not None  # noqa: S101 - only the busy are listened to
-        self._workers[place] = _started()
+        self._workers[place] = _start_worker()
         self._workers[place].waiting = dead.waiting
         error = TransientError(
-            f"the process that worked on it ended: {_cause(dead.process)}", todo="Give it more memory or fewer neighbours, then run again."
+            f"the process that worked on it ended: {_cause_of_end(dead.process)}",
+            todo="Give it more memory or fewer neighbours, then run again.",
         )
-        return Outcome(task.night.day, task.night.known, task.stage, failure=Failure(f"{type(error).__name__}: {error}", error.exit_code))
+        return StageResult(
+            task.night.day, task.night.known, task.stage, failure=StageFailure(f"{type(error).__name__}: {error}", error.exit_code)
+        )
 
     def stop(self) -> None:
         """End every process; whoever does not in STOP_SECONDS is killed, which the lake survives."""
@@ -103,36 +106,36 @@ class Workers:
             worker.connection.close()
 
 
-def _cause(process: SpawnProcess) -> str:
+def _cause_of_end(process: SpawnProcess) -> str:
     code = process.exitcode or 0
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _started() -> _Worker:
+def _start_worker() -> _WorkerProcess:
     ours, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_serve, args=(theirs,), daemon=True)
+    process = _SPAWN.Process(target=_serve_tasks, args=(theirs,), daemon=True)
     process.start()
     theirs.close()
-    return _Worker(ours, process)
+    return _WorkerProcess(ours, process)
 
 
-def _serve(connection: Connection) -> None:
+def _serve_tasks(connection: Connection) -> None:
     """Work off whatever comes until nobody is there to listen; Ctrl-C is the parent's to hear."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
-    with suppress(EOFError, OSError), _warnings_to(connection.send):
+    signal.signal(signal.SIGTERM, _end_process)
+    with suppress(EOFError, OSError), _passing_warnings(connection.send):
         while True:
-            connection.send(worked_off(connection.recv()))
+            connection.send(run_stage(connection.recv()))
 
 
-def _end(_number: int, _frame: object) -> None:
+def _end_process(_number: int, _frame: object) -> None:
     raise SystemExit
 
 
 @contextmanager
-def _warnings_to(say: Say) -> Iterator[None]:
+def _passing_warnings(say: Say) -> Iterator[None]:
     """Send what the pipeline warns of to `say`, and the rest nowhere."""
-    logger, handler = logging.getLogger("pipeline"), _Saying(say)
+    logger, handler = logging.getLogger("pipeline"), _WarningHandler(say)
     kept = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING)
@@ -145,7 +148,7 @@ def _warnings_to(say: Say) -> Iterator[None]:
         logger.propagate = kept[1]
 
 
-class _Saying(logging.Handler):
+class _WarningHandler(logging.Handler):
     def __init__(self, say: Say) -> None:
         super().__init__(logging.WARNING)
         self._say = say

@@ -15,7 +15,7 @@ from pipeline.ingestion.sources import authored_query
 from pipeline.ingestion.sources.columns import check_columns, conformed
 from pipeline.lake.tables import ERASURES
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.erase import erase, finish_erasures
+from pipeline.operations.erasure.erase import erase_customers, finish_erasures
 
 log = logging.getLogger("pipeline.operations.erasure")
 
@@ -31,7 +31,7 @@ def erase_listed(deployment: Deployment, day: date) -> list[Receipt]:
     before = set(erased.among(pa.array(sorted(listed), pa.string())).to_pylist()) if erased else set()
     log.info("%s customers are listed, %s of them erased before", f"{len(listed):,}", f"{len(before):,}")
     if wanted := listed - before:
-        receipts.append(erase(deployment, wanted))
+        receipts.append(erase_customers(deployment, wanted))
     return receipts
 
 

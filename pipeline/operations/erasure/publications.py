@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, reading
-from pipeline.operations.erasure.rows import Ids, customer_ids, opened, row_count, rows_of_others
+from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_count, rows_of_others
 from pipeline.publication.current import (
     current_publication,
     point_to,
@@ -37,14 +37,14 @@ class Publications:
         for name in publication_ids(self._lake):
             for path in self._files(name):
                 with reading(path.stem, path, piece="publication"):
-                    yield from customer_ids(opened(path))
+                    yield from customer_ids(open_checked(path))
 
-    def count(self, ids: Ids) -> dict[str, dict[str, int]]:
+    def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
         """Return files and rows to go."""
         rows = [count for name in publication_ids(self._lake) for count in self._row_counts(name, ids).values() if count]
         return {PLACE: {"files": len(rows), "rows": sum(rows)}} if rows else {}
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: CustomerIds) -> None:
         """Put another in the place of each publication that holds rows of `ids`; readers see whole ones throughout.
 
         The new ones are laid beside the old ones, then the pointer moves, then the old ones go: the same call mends
@@ -57,7 +57,7 @@ class Publications:
             self._lead_back_to(renamed, [name for name in names if name not in touched])
             remove_publications(self._lake, touched)
 
-    def _replace(self, names: list[str], ids: Ids) -> dict[str, str]:
+    def _replace(self, names: list[str], ids: CustomerIds) -> dict[str, str]:
         """Write what is to stand in the place of the publications `names`, move the pointer, and return new ids by old ones."""
         with self._lake.private_folder() as private:
             manifests = {name: self._rewritten(name, private / name, ids) for name in names}
@@ -71,15 +71,15 @@ class Publications:
             point_to(self._lake, publication_of(self._lake, manifests[current.publication_id]), current.publication_id)
         return renamed
 
-    def _rewritten(self, name: str, folder: Path, ids: Ids) -> Manifest:
+    def _rewritten(self, name: str, folder: Path, ids: CustomerIds) -> Manifest:
         """Write the tables of a publication without the rows of `ids` into `folder`, and return the manifest they need."""
         tables = {path.stem: self._without(path, folder / path.name, ids) for path in self._files(name)}
         manifest = {**published_manifest(self._lake, name), "tables": tables}
         return {**manifest, "publication_id": named_by_content(manifest)}
 
-    def _without(self, path: Path, copy: Path, ids: Ids) -> Manifest:
+    def _without(self, path: Path, copy: Path, ids: CustomerIds) -> Manifest:
         with reading(path.stem, path, piece="publication"):
-            file = opened(path)
+            file = open_checked(path)
             facts = {key: value for key, value in self._lake.manifest(path).items() if key != "row_count"}
             rows = self._lake.write_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
         with copy.open("rb") as written:
@@ -93,12 +93,12 @@ class Publications:
                 manifest["previous"] = renamed[manifest["previous"]]
                 self._lake.write_text(addresses.published_manifest(name), manifest_text(manifest))
 
-    def _row_counts(self, name: str, ids: Ids) -> dict[str, int]:
+    def _row_counts(self, name: str, ids: CustomerIds) -> dict[str, int]:
         return {path.stem: self._row_count(path, ids) for path in self._files(name)}
 
-    def _row_count(self, path: Path, ids: Ids) -> int:
+    def _row_count(self, path: Path, ids: CustomerIds) -> int:
         with reading(path.stem, path, piece="publication"):
-            return row_count(opened(path), ids)
+            return row_count(open_checked(path), ids)
 
     def _files(self, name: str) -> list[Path]:
         found = self._lake.list_addresses(addresses.publication(name), suffix=".parquet")

@@ -20,13 +20,13 @@ WHITE_SPACE = " \t\n\v\f\r"  # what is around an id in any place; a no-break spa
 
 
 @dataclass(frozen=True, slots=True)
-class Ids:
+class CustomerIds:
     """Ids of customers, white space around them apart."""
 
     values: pa.Array
 
     @classmethod
-    def of(cls, ids: Iterable[str]) -> Ids:
+    def of(cls, ids: Iterable[str]) -> CustomerIds:
         """Return these ids, once each."""
         return cls(pa.array(sorted({each.strip(WHITE_SPACE) for each in ids} - {""}), pa.string()))
 
@@ -37,18 +37,18 @@ class Ids:
 
     def marks(self, rows: pa.RecordBatch) -> pa.Array:
         """Return per row whether it is about one of these customers: no row is where no column tells."""
-        return self._any(rows.num_rows, (_told_ids(rows, name) for name in telling_columns(rows.schema)))
+        return self._any(rows.num_rows, (_ids_of_rows(rows, name) for name in owner_columns(rows.schema)))
 
     def touched(self, rows: pa.RecordBatch) -> pa.Array:
         """Return per row whether it is about one of these customers, or names one as something of somebody else's."""
-        others = naming_columns(rows.schema)
-        named = (ids for name in others for ids in _named_ids(rows, name))
+        others = reference_columns(rows.schema)
+        named = (ids for name in others for ids in _ids_named_in_rows(rows, name))
         return pc.or_(self.marks(rows), self._any(rows.num_rows, named))
 
     def without(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows about others, which name none of these customers any more."""
         kept = rows.filter(pc.invert(self.marks(rows)))
-        for name in naming_columns(rows.schema):
+        for name in reference_columns(rows.schema):
             place = rows.schema.get_field_index(name)
             kept = kept.set_column(place, rows.schema.field(name), self._cleared(kept.column(name), name))
         return kept
@@ -69,15 +69,15 @@ class Ids:
         return pc.is_in(pc.ascii_trim_whitespace(ids), value_set=self.values)
 
 
-def telling_columns(schema: pa.Schema) -> list[str]:
+def owner_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that tell whose rows they are: ids of customers or, where there are none, text that may hold source rows."""
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
     return [name for name in texts if name == CUSTOMER] or [name for name in texts if name.endswith(CUSTOMER)] or texts
 
 
-def naming_columns(schema: pa.Schema) -> list[str]:
+def reference_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that may name a customer in a row about somebody else, such as who referred them."""
-    telling = telling_columns(schema)
+    telling = owner_columns(schema)
     if telling == [CUSTOMER]:
         return [field.name for field in schema if field.name != CUSTOMER and is_naming(field)]
     return [name for name in telling if not name.endswith(CUSTOMER)]
@@ -85,40 +85,40 @@ def naming_columns(schema: pa.Schema) -> list[str]:
 
 def customer_ids(file: pq.ParquetFile) -> Iterator[pa.Array]:
     """Yield, batch by batch, the ids of the customers whose rows a file holds, or whom they name; with repetitions and nulls."""
-    telling, naming = telling_columns(file.schema_arrow), naming_columns(file.schema_arrow)
-    for rows in batches(file, sorted({*telling, *naming})) if telling else ():
-        yield from (_told_ids(rows, name) for name in telling)
-        yield from (ids for name in naming for ids in _named_ids(rows, name))
+    telling, naming = owner_columns(file.schema_arrow), reference_columns(file.schema_arrow)
+    for rows in row_batches(file, sorted({*telling, *naming})) if telling else ():
+        yield from (_ids_of_rows(rows, name) for name in telling)
+        yield from (ids for name in naming for ids in _ids_named_in_rows(rows, name))
 
 
-def row_count(file: pq.ParquetFile, ids: Ids) -> int:
+def row_count(file: pq.ParquetFile, ids: CustomerIds) -> int:
     """Return how many rows of a file are about these customers or name them."""
-    columns = sorted({*telling_columns(file.schema_arrow), *naming_columns(file.schema_arrow)})
-    return sum(ids.touched(rows).true_count for rows in batches(file, columns)) if columns else 0
+    columns = sorted({*owner_columns(file.schema_arrow), *reference_columns(file.schema_arrow)})
+    return sum(ids.touched(rows).true_count for rows in row_batches(file, columns)) if columns else 0
 
 
-def rows_of_others(file: pq.ParquetFile, ids: Ids) -> Iterator[pa.RecordBatch]:
+def rows_of_others(file: pq.ParquetFile, ids: CustomerIds) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file that are about nobody of these customers, in their order, and name none of them."""
-    for rows in batches(file):
+    for rows in row_batches(file):
         yield ids.without(rows)
 
 
-def batches(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+def row_batches(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file in batches of bounded size."""
     yield from file.iter_batches(ROW_GROUP_ROWS, columns=columns, use_threads=columns is None)
 
 
-def opened(path: Path) -> pq.ParquetFile:
+def open_checked(path: Path) -> pq.ParquetFile:
     """Return the file at `path`, to be read with its page checksums verified."""
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
-def _told_ids(rows: pa.RecordBatch, name: str) -> pa.Array:
+def _ids_of_rows(rows: pa.RecordBatch, name: str) -> pa.Array:
     texts = rows.column(name)
     return texts if name.endswith(CUSTOMER) else pa.array(map(_id_in_row, texts.to_pylist()), pa.string())
 
 
-def _named_ids(rows: pa.RecordBatch, name: str) -> Iterator[pa.Array]:
+def _ids_named_in_rows(rows: pa.RecordBatch, name: str) -> Iterator[pa.Array]:
     """Yield what a column that names customers says of each row; a source row that is kept as JSON may name several."""
     texts = rows.column(name)
     if name.endswith(CUSTOMER):

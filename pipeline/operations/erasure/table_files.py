@@ -19,7 +19,7 @@ from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.parquet import write_parquet
 from pipeline.lake.tables import VERSION_COLUMNS, Column, Kind, Partition, Table
-from pipeline.operations.erasure.rows import Ids, customer_ids, opened, row_count, rows_of_others
+from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_count, rows_of_others
 
 log = logging.getLogger("pipeline.operations.erasure")
 ELSEWHERE = (PUBLICATIONS, STAGING, ERASURES, LOCKS, CACHES)
@@ -37,9 +37,9 @@ class TableFiles:
         """Yield the ids that the files hold, with repetitions."""
         for path in self._paths():
             with self._noted_where_unreadable(path):
-                yield from customer_ids(opened(path))
+                yield from customer_ids(open_checked(path))
 
-    def count(self, ids: Ids) -> dict[str, dict[str, int]]:
+    def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
         """Return files and rows to go, by table."""
         files, rows = Counter[str](), Counter[str]()
         self._affected, self._unreadable = [], []
@@ -50,7 +50,7 @@ class TableFiles:
                 rows[self._place(path)] += found
         return {place: {"files": files[place], "rows": rows[place]} for place in files}
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: CustomerIds) -> None:
         """Write each of the counted files anew without the rows of `ids`, and drop the caches that were made of them.
 
         Raises DataError at the end where files cannot be read: nobody knows what they hold.
@@ -67,9 +67,9 @@ class TableFiles:
                 todo="Remove them and run those days again with --reread; then run: segments erase --resume",
             )
 
-    def _rewrite(self, path: Path, ids: Ids, engine: DuckDBEngine) -> None:
+    def _rewrite(self, path: Path, ids: CustomerIds, engine: DuckDBEngine) -> None:
         with reading(self._place(path), path):
-            file = opened(path)
+            file = open_checked(path)
             schema = file.schema_arrow.remove_metadata()
             manifest = self._lake.manifest(path)
             if "versions" in manifest:
@@ -84,7 +84,7 @@ class TableFiles:
         self,
         path: Path,
         file: Any,  # noqa: ANN401 - pyarrow
-        ids: Ids,
+        ids: CustomerIds,
         engine: DuckDBEngine,
         manifest: Mapping[str, Any],
     ) -> None:
@@ -100,16 +100,16 @@ class TableFiles:
                     facts[version] |= each
         self._lake.write_month_file(table, path, rows_of_others(file, ids), facts)
 
-    def _facts(self, file: Any, schema: pa.Schema, ids: Ids, engine: DuckDBEngine) -> dict[str, str]:  # noqa: ANN401 - pyarrow
+    def _facts(self, file: Any, schema: pa.Schema, ids: CustomerIds, engine: DuckDBEngine) -> dict[str, str]:  # noqa: ANN401 - pyarrow
         """Return what extraction would have said of the rows that stay, so that the next night finds them unchanged."""
         with self._lake.private_folder() as private:
             staged = private / "rows.parquet"
             write_parquet(schema, rows_of_others(file, ids), staged, {})
             return facts_of_rows(engine, _table(schema), staged)
 
-    def _row_count(self, path: Path, ids: Ids) -> int:
+    def _row_count(self, path: Path, ids: CustomerIds) -> int:
         with self._noted_where_unreadable(path):
-            return row_count(opened(path), ids)
+            return row_count(open_checked(path), ids)
         return 0
 
     @contextmanager

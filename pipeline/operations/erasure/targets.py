@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.operations.erasure.rows import Ids
+from pipeline.operations.erasure.rows import CustomerIds
 from pipeline.publication.current import Publication, current_publication, publication_ids, publication_of, published_manifest
 from pipeline.publication.targets.forget import count_rows, forget, stored_ids
 from pipeline.publication.targets.merge import Night, Session
@@ -35,12 +35,12 @@ class DatabaseTarget:
             while some := list(islice(ids, BATCH_IDS)):
                 yield pa.array(some, pa.string())
 
-    def count(self, ids: Ids) -> dict[str, dict[str, int]]:
+    def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
         """Return rows to go, by table."""
         with self._opened() as session:
             return {f"{self._place}/{name}": {"rows": count} for name, count in count_rows(session, ids.values).items()}
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: CustomerIds) -> None:
         """Delete the rows of `ids`, in one transaction."""
         with self._opened() as session:
             forget(session, ids.values, _published_nights(self._lake))
@@ -53,7 +53,7 @@ class SQLiteTarget(DatabaseTarget):
         super().__init__(addresses.SQLITE, lake, partial(sqlite_session, path))
         self._path = path
 
-    def remove(self, ids: Ids) -> None:
+    def remove(self, ids: CustomerIds) -> None:
         """Delete the rows of `ids`, and what earlier nights deleted but left in the file."""
         super().remove(ids)
         compact_sqlite(self._path)

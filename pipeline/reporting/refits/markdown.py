@@ -9,10 +9,10 @@ from pipeline.models.refits.model_store import Judgement
 
 def to_markdown(judgements: Sequence[Judgement]) -> str:
     """Return what the refits of a night found: sizes and changes of clusters, nothing about any one customer."""
-    return "\n\n".join("\n".join(_lines(each)) for each in judgements)
+    return "\n\n".join("\n".join(_markdown_lines(each)) for each in judgements)
 
 
-def _lines(judgement: Judgement) -> Iterator[str]:
+def _markdown_lines(judgement: Judgement) -> Iterator[str]:
     yield f"**{judgement['scheme']}**, candidate of {judgement['day']}: **{judgement['verdict']}**: {judgement['reason']}."
     yield from (f"- {event['change']}: {event['words']}" for event in judgement["events"])
     if judgement["clusters"]:

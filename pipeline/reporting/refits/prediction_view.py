@@ -25,12 +25,12 @@ def render(found: Judgement) -> Iterator[RenderableType]:
     yield f"{found['scheme']}, candidate of {found['day']}: {found['verdict']}: {found['reason']}"
     if found["test"]:
         grid = Grid("Forecast by", "Gini", "Error per customer", "Foretold / spent", "Probabilities off by")
-        for row in _forecasts(found["test"]):
+        for row in _forecasts_grid(found["test"]):
             grid.add_row(*row)
         yield grid
 
 
-def _forecasts(test: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def _forecasts_grid(test: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, words in FORECASTERS.items():
         found = test[name]
         if found:

@@ -46,16 +46,16 @@ def render(judgement: Judgement) -> Iterator[RenderableType]:
     head = (judgement["scheme"], "bold"), f"  candidate of {judgement['day']}: ", (SAID[said], STYLES[said])
     yield Text.assemble(*head, f"\n{judgement['reason']}")
     if judgement["clusters"]:
-        yield _clusters(judgement["clusters"], is_first=judgement["current"] is None)
+        yield _clusters_grid(judgement["clusters"], is_first=judgement["current"] is None)
     for event in judgement["events"]:
         yield Text(f"{event['change']}: {event['words']}", style="yellow")
     if judgement["measures"]:
-        yield _measures(judgement["measures"])
+        yield _measures_grid(judgement["measures"])
     if judgement["tried"]:
-        yield _tried(judgement["tried"])
+        yield _trials_grid(judgement["tried"])
 
 
-def predictions_shown(judgement: Row) -> Iterator[RenderableType]:
+def render_predictions(judgement: Row) -> Iterator[RenderableType]:
     """Yield what to print of a refit of what predicts customers' value, beside the forecasts it was tested against."""
     yield f"{judgement['scheme']}, candidate of {judgement['day']}: {judgement['verdict']}: {judgement['reason']}"
     if judgement["test"]:
@@ -69,15 +69,15 @@ def predictions_shown(judgement: Row) -> Iterator[RenderableType]:
         yield grid
 
 
-def _grid(*names: str, title: str) -> Grid:
+def _figures_grid(*names: str, title: str) -> Grid:
     grid = Grid(title=f"\n{title}", title_style="bold", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in names:
         grid.add_column(name, no_wrap=name not in FOLDED, overflow="fold", justify="right" if name in RIGHT else "left")
     return grid
 
 
-def _clusters(sizes: Sequence[Row], *, is_first: bool) -> Grid:
-    grid = _grid("Cluster", "Title", "Now", "Then", "", title="Clusters")
+def _clusters_grid(sizes: Sequence[Row], *, is_first: bool) -> Grid:
+    grid = _figures_grid("Cluster", "Title", "Now", "Then", "", title="Clusters")
     widest = max(size["share_then"] for size in sizes) or 1
     for size in sizes:
         bar = "█" * round(WIDEST_BAR * size["share_then"] / widest)
@@ -87,8 +87,8 @@ def _clusters(sizes: Sequence[Row], *, is_first: bool) -> Grid:
     return grid
 
 
-def _measures(measures: Row) -> Grid:
-    grid = _grid("Measure", "Now", "Then", "What it says", title="Beside the current model")
+def _measures_grid(measures: Row) -> Grid:
+    grid = _figures_grid("Measure", "Now", "Then", "What it says", title="Beside the current model")
     grid.add_row("customers who move", "", f"{measures['moved_share']:.2%}", "share that gets another cluster")
     grid.add_row("stability", "", f"{measures['stability']:.3f}", "adjusted Rand index: 1 where both group alike")
     grid.add_row("shift of sizes", "", f"{measures['psi']:.3f}", "population stability index: above 0.25 is large")
@@ -101,16 +101,16 @@ def _measures(measures: Row) -> Grid:
     return grid
 
 
-def _tried(trials: Sequence[Row]) -> Grid:
-    grid = _grid(
+def _trials_grid(trials: Sequence[Row]) -> Grid:
+    grid = _figures_grid(
         "Tried", "Silhouette", "Gap", "Jaccard", "Smallest", "Largest", "What it says", title="Numbers of clusters that were tried"
     )
     for trial in sorted(trials, key=lambda trial: (bool(trial["refusal"]), -(trial["silhouette"] or -1))):
-        figures = (_figure(trial[name]) for name in ("silhouette", "gap", "jaccard"))
+        figures = (_format_figure(trial[name]) for name in ("silhouette", "gap", "jaccard"))
         refusal = Text(trial["refusal"], style="dim") if trial["refusal"] else Text("chosen", style="green")
         grid.add_row(str(trial["count"]), *figures, f"{trial['smallest_share']:.1%}", f"{trial['largest_share']:.1%}", refusal)
     return grid
 
 
-def _figure(value: float | None) -> str:
+def _format_figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"

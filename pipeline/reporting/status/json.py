@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from pipeline.reporting.status.status import Status
+from pipeline.reporting.status.status import LakeStatus
 
 
-def to_json(status: Status) -> str:
+def to_json(status: LakeStatus) -> str:
     """Return the status as JSON; dates are ISO text, sizes bytes."""
     live, newest = status.live, status.newest
     content = {

@@ -35,7 +35,7 @@ from pipeline.segmentation.history import restated_nights
 ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
 
 
-class Outcome(Enum):
+class NightState(Enum):
     """What became of a night, or of another run of the one that is live: (words, exit code for a monitor)."""
 
     LIVE = ("live", 0)
@@ -58,21 +58,21 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class NewestNight:
     """The newest night that was begun, what became of it, what its gates said, and which rules stopped it."""
 
     day: date
-    outcome: Outcome
+    outcome: NightState
     gates: Sequence[GateResult]
     broken_rules: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class LakeStatus:
     """Where a lake stands; sizes are bytes per folder. `predictions` says what customers' value is foretold by, or why it is not."""
 
     live: Publication | None
-    newest: Newest | None
+    newest: NewestNight | None
     late_days: Sequence[date]
     restated_nights: Sequence[tuple[date, date]]
     sizes: Mapping[str, int]
@@ -82,25 +82,25 @@ class Status:
     @property
     def exit_code(self) -> int:
         """Return 0 where the newest night is live as it was run last, else the exit code of what keeps it back."""
-        return self.newest.outcome.exit_code if self.newest else Outcome.NOT_FINISHED.exit_code
+        return self.newest.outcome.exit_code if self.newest else NightState.NOT_FINISHED.exit_code
 
 
-def status_of(company: Company, lake: Lake) -> Status:
+def read_status(company: Company, lake: Lake) -> LakeStatus:
     """Return where `lake` stands; raises DataError where what is live cannot be read."""
     live = current_publication(lake)
-    newest = _newest(company, lake, live)
+    newest = _newest_night(company, lake, live)
     said = prediction_source_words(lake, newest.day) if newest else ""
     restated = [(version.day, version.known) for version in restated_nights(lake)]
-    return Status(live, newest, _late_days(lake), restated, lake.store.sizes(), _requested_refits(lake), said)
+    return LakeStatus(live, newest, _late_days(lake), restated, lake.store.sizes(), _requested_refits(lake), said)
 
 
-def _newest(company: Company, lake: Lake, live: Publication | None) -> Newest | None:
+def _newest_night(company: Company, lake: Lake, live: Publication | None) -> NewestNight | None:
     begun = [night for table in ATTEMPTS for night in lake.nights(table)] + _locked_days(lake) + ([live.day] if live else [])
     if not begun:
         return None
     day = max(begun)
-    gates, broken = _gates(company, lake, day), _broken_rules(lake, day)
-    return Newest(day, _outcome(lake, day, live, gates, broken), gates, broken)
+    gates, broken = _stored_gate_results(company, lake, day), _broken_rules(lake, day)
+    return NewestNight(day, _state_of_night(lake, day, live, gates, broken), gates, broken)
 
 
 def _broken_rules(lake: Lake, day: date) -> list[str]:
@@ -109,28 +109,28 @@ def _broken_rules(lake: Lake, day: date) -> list[str]:
     return [f"{row['source_table']} breaks `{row['rule']}`" for row in failed]
 
 
-def _outcome(lake: Lake, day: date, live: Publication | None, gates: Sequence[GateResult], broken: Sequence[str]) -> Outcome:
+def _state_of_night(lake: Lake, day: date, live: Publication | None, gates: Sequence[GateResult], broken: Sequence[str]) -> NightState:
     is_live, is_closed = live is not None and live.day == day, any(gate.state is State.CLOSED for gate in gates)
     if broken:
-        return Outcome.RERUN_STOPPED if is_live else Outcome.STOPPED
+        return NightState.RERUN_STOPPED if is_live else NightState.STOPPED
     if is_closed:
-        return Outcome.RERUN_GATE_CLOSED if is_live else Outcome.GATE_CLOSED
+        return NightState.RERUN_GATE_CLOSED if is_live else NightState.GATE_CLOSED
     if is_live:
-        return Outcome.LIVE if _is_read(lake, day) else Outcome.RERUN_NOT_FINISHED
+        return NightState.LIVE if _is_night_read(lake, day) else NightState.RERUN_NOT_FINISHED
     if _was_taken_back(lake, day):
-        return Outcome.SUPERSEDED
-    return Outcome.REFUSED if begun_in(lake, day) < current_epoch(lake) else Outcome.NOT_FINISHED
+        return NightState.SUPERSEDED
+    return NightState.REFUSED if begun_in(lake, day) < current_epoch(lake) else NightState.NOT_FINISHED
 
 
-def _gates(company: Company, lake: Lake, day: date) -> list[GateResult]:
+def _stored_gate_results(company: Company, lake: Lake, day: date) -> list[GateResult]:
     """Return what the gates said; of a night that was stopped before they were asked, what can be told of rejected rows."""
     record = stored_gates(lake, day)
-    if record and _is_read(lake, day):
+    if record and _is_night_read(lake, day):
         return list(record.results)
     return rejected_results(rejected_counts(lake, day), company.limits, company.rejected_share_limit)
 
 
-def _is_read(lake: Lake, day: date) -> bool:
+def _is_night_read(lake: Lake, day: date) -> bool:
     """Return whether the night's reading stands: validation forgets one that it stops, and a second one may have broken off."""
     return lake.has(EXTRACTIONS, day=day) and not is_begun_again(lake, day)
 

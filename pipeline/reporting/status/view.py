@@ -9,65 +9,65 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.publication.gates import GateResult, State
-from pipeline.reporting.status.status import Newest, Outcome, Status
+from pipeline.reporting.status.status import LakeStatus, NewestNight, NightState
 
 COLORS = {State.CLOSED: "bold red", State.OVERRIDDEN: "yellow", State.OPEN: "green", State.NOT_MEASURED: "dim", State.OFF: "dim"}
 FEW_DAYS = 5
 
 
-def print_status(status: Status) -> None:
+def print_status(status: LakeStatus) -> None:
     """Print the status."""
     console = Console(highlight=False)
     for part in render(status):
         console.print(part)
 
 
-def render(status: Status) -> Iterator[RenderableType]:
+def render(status: LakeStatus) -> Iterator[RenderableType]:
     """Yield what to print, the most urgent first."""
-    yield _facts(status)
+    yield _status_rows(status)
     if status.newest and status.newest.gates:
-        yield _gates(status.newest.gates)
+        yield _gates_cell(status.newest.gates)
 
 
-def _facts(status: Status) -> Grid:
+def _status_rows(status: LakeStatus) -> Grid:
     grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in (
-        ("Newest night", _newest(status.newest)),
-        ("Live", _live(status)),
+        ("Newest night", _newest_night_cell(status.newest)),
+        ("Live", _live_cell(status)),
         ("Rollback leads to", (status.live and status.live.previous) or "-"),
-        ("Late days", _late_days(status)),
-        ("Restated", _few([f"{day} as of {known}" for day, known in status.restated_nights])),
+        ("Late days", _late_days_cell(status)),
+        ("Restated", _first_few([f"{day} as of {known}" for day, known in status.restated_nights])),
         ("Refit asked for", Text("\n".join(status.requested_refits) or "-", style="yellow" if status.requested_refits else "")),
         ("Predicted value", status.predictions or "-"),
-        ("Size", ", ".join(f"{name} {_size(size)}" for name, size in status.sizes.items() if size) or "-"),
+        ("Size", ", ".join(f"{name} {_format_bytes(size)}" for name, size in status.sizes.items() if size) or "-"),
     ):
         grid.add_row(name, value)
     return grid
 
 
-def _newest(newest: Newest | None) -> Text:
+def _newest_night_cell(newest: NewestNight | None) -> Text:
     if newest is None:
         return Text("no night was run yet")
-    style = "green" if newest.outcome is Outcome.LIVE else "bold red"
+    style = "green" if newest.outcome is NightState.LIVE else "bold red"
     return Text.assemble(f"{newest.day}  ", (newest.outcome.words, style), *(f"\n{rule}" for rule in newest.broken_rules))
 
 
-def _live(status: Status) -> str:
+def _live_cell(status: LakeStatus) -> str:
     if status.live is None:
         return "nothing is published"
     rows = ", ".join(f"{count:,} {name}" for name, count in sorted(status.live.row_counts.items()))
     return f"{status.live.day}  {status.live.publication_id}\n{rows}"
 
 
-def _late_days(status: Status) -> str:
+def _late_days_cell(status: LakeStatus) -> str:
     if not status.late_days:
         return "-"
-    return f"{_few([str(day) for day in status.late_days])}; segments run --since {min(status.late_days)} reads them"
+    return f"{_first_few([str(day) for day in status.late_days])}; segments run --since {min(status.late_days)} reads them"
 
 
-def _gates(gates: Sequence[GateResult]) -> Grid:
+def _gates_cell(gates: Sequence[GateResult]) -> Grid:
     grid = Grid(title="\nGates of that night", title_style="bold", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("State", "Gate", "Of"):
         grid.add_column(name, no_wrap=True)
@@ -78,10 +78,10 @@ def _gates(gates: Sequence[GateResult]) -> Grid:
     return grid
 
 
-def _few(items: Sequence[str]) -> str:
+def _first_few(items: Sequence[str]) -> str:
     rest = len(items) - FEW_DAYS
     return ", ".join(items[:FEW_DAYS]) + (f" and {rest:,} more" if rest > 0 else "") or "-"
 
 
-def _size(size: int) -> str:
+def _format_bytes(size: int) -> str:
     return f"{size / 1_000_000:,.1f} MB"

@@ -23,7 +23,7 @@ from pipeline import cli
 from pipeline.definitions.company import HOUSE, load_company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, SEGMENT_PROFILES
-from pipeline.operations.backfill import Asked, planned
+from pipeline.operations.backfill import BackfillRequest, plan_backfill
 from pipeline.publication.publish import current_publication
 from pipeline.publication.rollback import roll_back
 
@@ -311,13 +311,13 @@ def test_an_interrupted_backfill_leaves_no_process_and_goes_on_where_it_stopped(
 
 @pytest.mark.parametrize("is_as_of_now", [False, True])
 def test_a_night_done_by_other_definitions_is_not_done(again: Place, is_as_of_now: bool) -> None:
-    asked, now = Asked(FIRST, LAST, is_as_of_now=is_as_of_now), datetime(2024, 4, 1, tzinfo=UTC)
-    before = planned(load_company(again.shop), again.lake, asked, now=now)
-    assert planned(load_company(again.shop), again.lake, asked, now=now).digest == before.digest
+    asked, now = BackfillRequest(FIRST, LAST, is_as_of_now=is_as_of_now), datetime(2024, 4, 1, tzinfo=UTC)
+    before = plan_backfill(load_company(again.shop), again.lake, asked, now=now)
+    assert plan_backfill(load_company(again.shop), again.lake, asked, now=now).digest == before.digest
     (again.shop / "segments").mkdir()
     ours = (HOUSE / "segments" / "rfm.toml").read_text("utf-8")
     (again.shop / "segments" / "rfm.toml").write_text(ours.replace("fm_score >= 4", "fm_score > 3"), "utf-8")
-    assert planned(load_company(again.shop), again.lake, asked, now=now).digest != before.digest
+    assert plan_backfill(load_company(again.shop), again.lake, asked, now=now).digest != before.digest
 
 
 def night_bytes(lake: Lake, *days: date) -> dict[str, bytes]:

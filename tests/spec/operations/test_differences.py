@@ -12,7 +12,7 @@ from support.published_nights import a_row, write_memberships
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Column, Kind, Table
-from pipeline.operations.backfill.differences import Difference, difference
+from pipeline.operations.backfill.differences import NightDifference, compare_partitions
 
 BEFORE, AFTER = date(2024, 3, 1), date(2024, 3, 2)
 
@@ -22,21 +22,21 @@ def write_spend(lake: Lake, day: date, spent: dict[str, int], table: Table = CUS
     write_rows(lake, table, rows, day=day)
 
 
-def found(lake: Lake, table: Table) -> Difference:
+def found(lake: Lake, table: Table) -> NightDifference:
     paths = [lake.path(table, day=day) for day in (BEFORE, AFTER)]
-    return difference(table, *paths, engine=lambda: closing(DuckDBEngine(lake.root, memory_limit="500MB")))
+    return compare_partitions(table, *paths, engine=lambda: closing(DuckDBEngine(lake.root, memory_limit="500MB")))
 
 
 def test_customers_that_came_went_and_changed_are_counted_and_spend_is_exact(lake: Lake) -> None:
     write_spend(lake, BEFORE, {"ada": 10, "bob": 20, "cleo": 30, "dan": 40})
     write_spend(lake, AFTER, {"ada": 10, "bob": 25, "cleo": 30, "eve": 1, "flo": 2})
-    assert found(lake, CUSTOMER_FEATURES) == Difference(2, 1, 1, Decimal(-32))
+    assert found(lake, CUSTOMER_FEATURES) == NightDifference(2, 1, 1, Decimal(-32))
 
 
 def test_a_value_that_is_empty_on_one_side_alone_is_a_change(lake: Lake) -> None:
     write_spend(lake, BEFORE, {"ada": 10, "bob": 10}, recency_days=None)
     write_spend(lake, AFTER, {"ada": 10, "bob": 10}, recency_days=3)
-    assert found(lake, CUSTOMER_FEATURES) == Difference(customers_changed=2)
+    assert found(lake, CUSTOMER_FEATURES) == NightDifference(customers_changed=2)
 
 
 def test_an_attribute_that_came_since_is_no_change(lake: Lake, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_an_attribute_that_came_since_is_no_change(lake: Lake, tmp_path: Path) -
 def test_moves_are_counted_per_scheme_of_those_who_were_there_before(lake: Lake) -> None:
     write_memberships(lake, BEFORE, {("ada", "rfm"): "new", ("bob", "rfm"): "lost", ("ada", "value"): "a"})
     write_memberships(lake, AFTER, {("ada", "rfm"): "loyal", ("bob", "rfm"): "loyal", ("ada", "value"): "a", ("cleo", "rfm"): "new"})
-    assert found(lake, CUSTOMER_SEGMENTS) == Difference(moved={"rfm": 2})
+    assert found(lake, CUSTOMER_SEGMENTS) == NightDifference(moved={"rfm": 2})
 
 
 def test_the_same_rows_in_other_bytes_are_no_difference(lake: Lake) -> None:

@@ -18,7 +18,7 @@ from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.erase import erase
+from pipeline.operations.erasure.erase import erase_customers
 from pipeline.publication.publish import current_publication, publish
 from pipeline.publication.rollback import roll_back
 from pipeline.publication.targets.customer_profiles import spoken_languages
@@ -104,7 +104,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Seen, Seen, Seen]:
         orders.write("o9,1,eve,2024-03-05 12:00:00,1,10,tea\n")
     run_night(shop, lake, TUESDAY)
     second = seen(lake)
-    erase(Deployment(load_company(shop), lake, no_connections), ["eve"])
+    erase_customers(Deployment(load_company(shop), lake, no_connections), ["eve"])
     return first, second, seen(lake)
 
 

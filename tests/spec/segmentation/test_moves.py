@@ -16,7 +16,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.erase import erase
+from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import segment
 from pipeline.segmentation.moves import REASONS
 from pipeline.segmentation.moves.reasons import LIMITS, RANKED
@@ -216,7 +216,7 @@ def test_an_erased_customer_leaves_no_move_and_those_whom_that_moves_are_told_so
     customers = ["a,Bonn", "b,Bonn", "c,Bonn", "d,Ulm", "e,Ulm"]
     shop = write(tmp_path / "shop", ORDERS[:1], customers)
     run_night(shop, lake, THURSDAY, until="segment")
-    erase(Deployment(load_company(shop), lake, lambda name: name), ["a", "b"])
+    erase_customers(Deployment(load_company(shop), lake, lambda name: name), ["a", "b"])
     run_night(shop, lake, FRIDAY, until="segment")
     assert {key: move for key, move in moves(lake, FRIDAY).items() if key[1] == "cities"} == {
         ("c", "cities"): ("Bonn", "other", "erasure"),
