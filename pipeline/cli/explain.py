@@ -22,7 +22,7 @@ def explain(
 ) -> None:
     """Say of one customer, scheme by scheme, which rule decided on which values, what would lead elsewhere, and the moves so far."""
     from pipeline.operations.deployment import Deployment
-    from pipeline.reporting.explain.customer import explain_customer
+    from pipeline.reporting.explain import explain_customer
     from pipeline.reporting.explain.json import to_json
     from pipeline.reporting.explain.view import print_explanation
 

@@ -28,6 +28,7 @@ from pipeline.publication.publish import current_publication
 from pipeline.reporting.pages.gates import gates_line
 
 Row = Mapping[str, Any]
+# Up to MOST_ROWS are shown whole: cutting a few more would save less than the line that says so.
 MOST_ROWS, SHOWN_ROWS = 15, 12
 BAR_WIDTH = 12
 WIDTH_WITH_BARS = 120

@@ -39,6 +39,7 @@ def _value_lexemes(value: Parameter) -> list[tuple[TokenType, str]]:
         return [(TokenType.STRING, value)]
     if isinstance(value, date):
         return [(TokenType.DATE, "date"), (TokenType.STRING, value.isoformat())]
+    # The number as it was written: repr gives the shortest text of a float, format spells out its exponent.
     number = format(Decimal(repr(value)), "f")
     digits = (TokenType.NUMBER, number.lstrip("-"))
     return [(TokenType.DASH, "-"), digits] if number.startswith("-") else [digits]

@@ -17,6 +17,7 @@ from pipeline.definitions.rules.parameters import Parameter, value_tokens
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
+# Far above what people write, far below what makes a parser or an engine slow or stop.
 MAX_CHARACTERS = 4_000
 MAX_PARENTHESES = 10
 MAX_SIGNS = 2

@@ -15,10 +15,12 @@ from pipeline.lake.tables import MONEY_DECIMALS, Kind
 
 NUMERIC = frozenset({Kind.INTEGER, Kind.MONEY, Kind.NUMBER})
 COMPARABLE = NUMERIC | {Kind.TEXT, Kind.DATE, Kind.FLAG}
+# The widest decimal that both engines have.
 MAX_DIGITS = 38
 _SHORT_DIGITS = 18
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SAFE_DECIMALS = 6
+# A BIGINT has up to 19 digits; money is stored with 18, four of them decimals.
 _COLUMN_DIGITS = {Kind.INTEGER: (19, 0), Kind.MONEY: (18, MONEY_DECIMALS)}
 _ATOMS = (exp.Column, exp.Literal, exp.Neg, exp.Boolean, exp.Cast)
 

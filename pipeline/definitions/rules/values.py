@@ -32,6 +32,7 @@ def _connector_value(rule: exp.Connector, row: Mapping[str, Value]) -> Value:
     parts = [rule_value(part, row) for part in rule.flatten(unnest=False)]
     if isinstance(rule, exp.Or):
         return _any_of(parts)
+    # NOT (NOT a OR NOT b): unknown and false are then told apart in one place.
     opposite = _any_of(_negation(part) for part in parts)
     return _negation(opposite)
 

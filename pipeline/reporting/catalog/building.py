@@ -109,6 +109,7 @@ def _definition_state(live: LiveSegments | None, schemes: Schemes, scheme: Schem
     published = live.digests.get(scheme.name) if live else None
     if published is None:
         return "new"
+    # By what it decides, not by its file: an edited title or comment leaves a scheme live as defined.
     by_name = {other.name: other for other in schemes.schemes}
     return "live" if published == digest(membership_statement(scheme, by_name)) else "changed"
 

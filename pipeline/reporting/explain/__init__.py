@@ -1,28 +1,29 @@
-"""Why a customer is where they are, and what would take them elsewhere."""
+"""Why a customer is where they are, and what would take them elsewhere.
 
-from pipeline.reporting.explain.cluster_centres import CentreDistance, CustomerClustering
-from pipeline.reporting.explain.cluster_explanation import ClusterExplanation, cluster_explanation
-from pipeline.reporting.explain.decide import SchemeCase, ScoredSegment, ValueRank, ValueRanks
-from pipeline.reporting.explain.explanation import NearestSegment, SchemeExplanation, nearest_segment, scheme_explanation
-from pipeline.reporting.explain.moves import CustomerMove, customer_moves
-from pipeline.reporting.explain.what_if import ANY_OTHER_TEXT, WhatIf, what_ifs_of_rules
+Offers `explain_customer` and what it answers. What it decides with (`decide`, `what_if`, the cluster modules) is a second evaluator of
+schemes beside the SQL of a night, for one customer in memory: nobody outside this folder may use it, and a property test proves that
+both agree. It must not know how an explanation is shown.
+"""
+
+from pipeline.reporting.explain.cluster_centres import CentreDistance
+from pipeline.reporting.explain.cluster_explanation import ClusterExplanation
+from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership, explain_customer
+from pipeline.reporting.explain.decide import ScoredSegment, ValueRank
+from pipeline.reporting.explain.explanation import NearestSegment, SchemeExplanation
+from pipeline.reporting.explain.moves import CustomerMove
+from pipeline.reporting.explain.what_if import ANY_OTHER_TEXT, WhatIf
 
 __all__ = [
     "ANY_OTHER_TEXT",
     "CentreDistance",
     "ClusterExplanation",
-    "CustomerClustering",
+    "CustomerExplanation",
     "CustomerMove",
+    "ExplainedMembership",
     "NearestSegment",
-    "SchemeCase",
     "SchemeExplanation",
     "ScoredSegment",
     "ValueRank",
-    "ValueRanks",
     "WhatIf",
-    "cluster_explanation",
-    "customer_moves",
-    "nearest_segment",
-    "scheme_explanation",
-    "what_ifs_of_rules",
+    "explain_customer",
 ]

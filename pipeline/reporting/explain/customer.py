@@ -28,17 +28,11 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_M
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel
 from pipeline.models.refits.model_store import stored_model
 from pipeline.publication.current import current_publication
-from pipeline.reporting.explain import (
-    ClusterExplanation,
-    CustomerClustering,
-    CustomerMove,
-    SchemeCase,
-    SchemeExplanation,
-    ValueRanks,
-    cluster_explanation,
-    customer_moves,
-    scheme_explanation,
-)
+from pipeline.reporting.explain.cluster_centres import CustomerClustering
+from pipeline.reporting.explain.cluster_explanation import ClusterExplanation, cluster_explanation
+from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
+from pipeline.reporting.explain.explanation import SchemeExplanation, scheme_explanation
+from pipeline.reporting.explain.moves import CustomerMove, customer_moves
 from pipeline.segmentation.history import TODO, customer_intervals
 
 

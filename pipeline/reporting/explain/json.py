@@ -8,8 +8,15 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from pipeline.reporting.explain import ANY_OTHER_TEXT, ClusterExplanation, NearestSegment, SchemeExplanation, ScoredSegment
-from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership
+from pipeline.reporting.explain import (
+    ANY_OTHER_TEXT,
+    ClusterExplanation,
+    CustomerExplanation,
+    ExplainedMembership,
+    NearestSegment,
+    SchemeExplanation,
+    ScoredSegment,
+)
 from pipeline.reporting.explain.view import cluster_words, nearest_words
 
 

@@ -10,8 +10,17 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.reporting.explain import ANY_OTHER_TEXT, ClusterExplanation, CustomerMove, SchemeExplanation, ScoredSegment, ValueRank, WhatIf
-from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership
+from pipeline.reporting.explain import (
+    ANY_OTHER_TEXT,
+    ClusterExplanation,
+    CustomerExplanation,
+    CustomerMove,
+    ExplainedMembership,
+    SchemeExplanation,
+    ScoredSegment,
+    ValueRank,
+    WhatIf,
+)
 
 LEFT_OVER = "everybody whom no other rule takes"
 

@@ -32,9 +32,11 @@ _SCORES: Mapping[str, tuple[str, ...]] = {"r_score": ("r_score",), "f_score": ("
 # They tell what all customers do, or what is past: nothing that one customer could do would change them alone.
 _HELD = MONTHLY_FEATURES | {"customer_id", "is_prospect", "last_gap_days"}
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
+# These count what has happened: they are proposed upward alone.
 _ONLY_GROWING = frozenset(("calendar_year", "tenure_days", "gap_count", "lifetime_order_count", "lifetime_order_day_count"))
 _MAY_BE_NEGATIVE = frozenset(("spend_amount", "lifetime_spend_amount", "average_order_amount"))
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+# How fine a proposal is: whole numbers, else hundredths.
 _STEPS = {Kind.INTEGER: 1, Kind.MONEY: 100, Kind.NUMBER: 100}
 _SHOWN_DECIMALS = 4
 _YEAR = timedelta(days=365)

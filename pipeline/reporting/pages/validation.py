@@ -23,7 +23,9 @@ from pipeline.reporting.pages.style import STYLE
 Result = Mapping[str, Any]
 RejectedByRule = Mapping[tuple[str, str], int]
 
+# A thinner bar could not be seen, and a smaller percentage would be rounded to nothing.
 SMALLEST_BAR, SMALLEST_PERCENT, TWO_DECIMALS_BELOW = 0.5, 0.01, 10  # percent
+# As the night goes: what was read, then what was computed of it.
 TABLE_ORDER = ("raw_customers", "raw_prospects", "raw_order_lines", "customer_features", "customer_segments")
 
 

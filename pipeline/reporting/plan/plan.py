@@ -125,7 +125,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
 
 
 def plan_identity(*identity: str) -> str:
-    """Return the name of the plan that these digests make up."""
+    """Return the name of the plan that these digests make up: 12 hexadecimal digits, another one once anything it depends on changes."""
     return sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
 

@@ -27,9 +27,11 @@ from pipeline.errors import ConfigError
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
-from pipeline.reporting.explain import NearestSegment, SchemeCase, WhatIf, nearest_segment, what_ifs_of_rules
-from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership, explain_customer
+from pipeline.reporting.explain import CustomerExplanation, ExplainedMembership, NearestSegment, WhatIf, explain_customer
+from pipeline.reporting.explain.decide import SchemeCase
+from pipeline.reporting.explain.explanation import nearest_segment
 from pipeline.reporting.explain.view import change_words, render, value_words
+from pipeline.reporting.explain.what_if import what_ifs_of_rules
 
 FIRST, SECOND = date(2024, 12, 29), date(2024, 12, 30)
 ATTRIBUTES = """

@@ -22,7 +22,8 @@ from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, to_json
-from pipeline.reporting.explain import ClusterExplanation, cluster_explanation
+from pipeline.reporting.explain import ClusterExplanation
+from pipeline.reporting.explain.cluster_explanation import cluster_explanation
 
 NIGHT = date(2024, 3, 4)
 Told = dict[str, tuple[dict[str, Any], ClusterExplanation]]

@@ -280,7 +280,7 @@ def test_where_customers_are_live_is_the_same_worked_out_again_or_read_from_what
     features, stored = (lake.path(table, day=NIGHT) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     _, facts = live_night(lake)
     known, unknown = LiveTables(features, stored, facts), LiveTables(features, stored, {**facts, "features": "others"})
-    assert all(known.is_told_by(name, before) and not unknown.is_told_by(name, before) for name in EDITS)
+    assert all(known.is_computed_by(name, before) and not unknown.is_computed_by(name, before) for name in EDITS)
     found = []
     for live in (known, unknown):
         with closing(DuckDBEngine(lake.root)) as engine:
@@ -296,8 +296,8 @@ def test_what_was_stored_by_other_definitions_is_read_and_not_worked_out(place: 
     features, stored = (lake.path(table, day=NIGHT) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     live = LiveTables(features, stored, {**live_night(lake)[1], "schemes": {"size": "another"}})
     by_name = {scheme.name: scheme for scheme in load_schemes(company).schemes}
-    assert not live.is_told_by("size", by_name)
-    assert not live.is_told_by("care", by_name)
+    assert not live.is_computed_by("size", by_name)
+    assert not live.is_computed_by("care", by_name)
 
 
 def test_an_attribute_that_goes_with_the_rule_that_named_it_is_planned(tmp_path: Path) -> None:
