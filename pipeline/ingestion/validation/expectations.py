@@ -143,6 +143,7 @@ def _has_raised(info: Mapping[str, Any]) -> bool:
 
 
 def _great_expectations() -> ModuleType:
+    # Great Expectations tells its makers of every run unless it hears otherwise before it is imported.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     return _imported()
 

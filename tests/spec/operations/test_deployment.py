@@ -1,0 +1,89 @@
+"""A deployment is made once, from folders or from the environment, and says which variable is wrong."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.nights import write_shop
+
+from pipeline.errors import ConfigError, LockTimeout
+from pipeline.operations.deployment import Deployment, company_of_environment, is_airflow_configured
+from pipeline.operations.night import Night
+
+NAMES = ("SEGMENTS_COMPANY", "SEGMENTS_LAKE", "SEGMENTS_MEMORY_LIMIT", "SEGMENTS_LOCK_SECONDS")
+DAY, LATER = date(2024, 3, 1), date(2024, 3, 2)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a company's folder, in an environment that names nothing."""
+    for name in (*NAMES, "AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
+        monkeypatch.delenv(name, raising=False)
+    return write_shop(tmp_path / "shop", [], customers=[])
+
+
+def test_the_environment_names_company_and_lake(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGMENTS_COMPANY", str(shop))
+    assert company_of_environment().name == "Shop"
+    monkeypatch.setenv("SEGMENTS_LAKE", str(tmp_path / "lake"))
+    found = Deployment.from_environment(connections=lambda name: f"address of {name}")
+    assert (found.company.folder, found.lake.root) == (shop, tmp_path / "lake")
+    assert found.connections("shop") == "address of shop"
+
+
+@pytest.mark.parametrize("missing", ["SEGMENTS_COMPANY", "SEGMENTS_LAKE"])
+def test_a_variable_that_is_not_set_is_named(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    for name, folder in {"SEGMENTS_COMPANY": shop, "SEGMENTS_LAKE": tmp_path / "lake"}.items():
+        monkeypatch.setenv(name, "" if name == missing else str(folder))
+    with pytest.raises(ConfigError, match=f"^{missing} is not set"):
+        Deployment.from_environment()
+
+
+def test_memory_and_patience_are_as_set(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Deployment.of(shop, tmp_path / "lake").memory_limit == "3GB"
+    monkeypatch.setenv("SEGMENTS_MEMORY_LIMIT", "500MB")
+    monkeypatch.setenv("SEGMENTS_LOCK_SECONDS", "0")
+    one, other = (Deployment.of(shop, tmp_path / "lake") for _ in range(2))
+    assert one.memory_limit == "500MB"
+    with one.lake.lock("day"), pytest.raises(LockTimeout), other.lake.lock("day"):
+        pass
+    monkeypatch.setenv("SEGMENTS_LOCK_SECONDS", "a while")
+    with pytest.raises(ConfigError, match="SEGMENTS_LOCK_SECONDS is no number"):
+        Deployment.of(shop, tmp_path / "lake")
+
+
+def test_without_a_day_the_company_s_last_one_is_meant(shop: Path, tmp_path: Path) -> None:
+    deployment = Deployment.of(shop, tmp_path / "lake")
+    assert deployment.day_or_last(DAY) == DAY
+    with pytest.raises(ConfigError, match="no day given"):
+        deployment.day_or_last(None)
+    file = shop / "company.toml"
+    file.write_text(f"last_day = {LATER}\n{file.read_text('utf-8')}", "utf-8")
+    assert Deployment.of(shop, tmp_path / "lake").day_or_last(None) == LATER
+
+
+def test_a_night_is_restated_where_a_later_one_says_what_it_knows(shop: Path, tmp_path: Path) -> None:
+    deployment = Deployment.of(shop, tmp_path / "lake")
+    assert not Night.of(deployment, DAY).is_restatement
+    assert not Night.of(deployment, DAY, DAY).is_restatement
+    assert Night.of(deployment, DAY, LATER).is_restatement
+
+
+def test_a_deployment_goes_to_another_process_as_it_is(shop: Path, tmp_path: Path) -> None:
+    deployment = Deployment.of(shop, tmp_path / "lake")
+    copy: Deployment = pickle.loads(pickle.dumps(deployment))  # noqa: S301 - our own bytes
+    assert copy.company == deployment.company
+    assert (copy.lake.root, copy.connections, copy.memory_limit) == (deployment.lake.root, deployment.connections, deployment.memory_limit)
+
+
+@pytest.mark.parametrize("name", ["AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+def test_airflow_is_configured_where_the_environment_says_where_it_lives(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert shop.is_dir()
+    assert not is_airflow_configured()
+    monkeypatch.setenv(name, "somewhere")
+    assert is_airflow_configured()
