@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from itertools import chain
 
 import pyarrow as pa
 
@@ -18,7 +17,9 @@ from pipeline.definitions.company import Company
 from pipeline.errors import DataError, PipelineError
 from pipeline.ingestion.validation.batches import Stored
 from pipeline.ingestion.validation.clean_rows import clean_order_lines, clean_people, united
-from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection, inspection_of
+from pipeline.ingestion.validation.expectations import load_suite
+from pipeline.ingestion.validation.findings import Findings
+from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
 from pipeline.ingestion.validation.results import stop_where_broken, stop_where_too_many_rejected, store_verdict, stored_verdict, verdict_of
 from pipeline.ingestion.validation.spread_keys import spread_row_count
 from pipeline.lake.lake import Lake, Version
@@ -42,12 +43,28 @@ PIECE_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class _People:
-    """One checked snapshot of customers or prospects, with its rejected rows and the ids it keeps."""
+class _Checks:
+    """What the checks of a night's raw tables share; rows that are set aside lie in `spools` until they are written."""
 
-    inspection: Inspection
-    partition: Stored
-    rejected: list[pa.RecordBatch]
+    company: Company
+    lake: Lake
+    batch_rows: int
+    spools: ExitStack
+
+    def check(self, raw: Table, versions: Iterable[tuple[date | None, date]], customer_ids: pa.Array | None = None) -> Findings:
+        """Return what the rules of `raw` find in its versions of (event day, night)."""
+        table = self.company.table(raw)
+        inspection = Inspection(self.company, load_suite(self.company, table), customer_ids, self.batch_rows)
+        rejected = self.spools.enter_context(self.lake.row_spool(REJECTED_ROWS.schema))
+        return inspection.check(self.lake, [Stored(table, day, known) for day, known in versions], rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """One checked snapshot of customers or prospects: the night that knew it, and the ids it keeps."""
+
+    findings: Findings
+    known: date
     ids: pa.Array
 
 
@@ -57,31 +74,28 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     Raises DataError where a critical rule stops the night, GateClosed where too many rows were set aside; rejected
     rows, results and their page are stored even then, clean partitions are not.
     """
-    people = _inspected_people(company, lake, day, batch_rows)
-    ids = pa.concat_arrays(snapshot.ids for snapshot in people)
-    lines = inspection_of(company, RAW_ORDER_LINES, batch_rows=batch_rows, customer_ids=ids)
-    versions = _versions_to_check(lake, day, RAW_ORDER_LINES, ORDER_LINES)
-    partitions = [Stored(lines.table, version.day, version.known) for version in versions]
-    visits = inspection_of(company, RAW_VISITS, batch_rows=batch_rows, customer_ids=ids)
-    visited = _versions_to_check(lake, day, RAW_VISITS, VISITS)
-    visit_partitions = [Stored(visits.table, version.day, version.known) for version in visited]
-    rejected = chain(
-        people[0].rejected,
-        lines.rejected_rows(lake, partitions),
-        *(snapshot.rejected for snapshot in people[1:]),
-        visits.rejected_rows(lake, visit_partitions),
-    )
-    lake.write(REJECTED_ROWS, rejected, day=day)
-    lines.tally.add_spread_keys(spread_row_count(lake, versions, memory_limit=memory_limit))
-    inspections = [lines, *(snapshot.inspection for snapshot in people), *([visits] if visited else [])]
-    recovered = sorted({version for version in (*versions, *visited) if version.known != day})
-    store_verdict(lake, day, verdict_of(inspections, recovered))
+    line_versions = _versions_to_check(lake, day, RAW_ORDER_LINES, ORDER_LINES)
+    visit_versions = _versions_to_check(lake, day, RAW_VISITS, VISITS)
+    with ExitStack() as spools:
+        checks = _Checks(company, lake, batch_rows, spools)
+        customers, *prospects = _check_people(checks, day)
+        ids = pa.concat_arrays(people.ids for people in (customers, *prospects))
+        lines, visits = (
+            checks.check(raw, [(version.day, version.known) for version in versions], ids)
+            for raw, versions in ((RAW_ORDER_LINES, line_versions), (RAW_VISITS, visit_versions))
+        )
+        as_stored = [customers.findings, lines, *(people.findings for people in prospects), visits]
+        lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected.batches()), day=day)
+    lines.tally.add_spread_keys(spread_row_count(lake, line_versions, memory_limit=memory_limit))
+    found = [lines, customers.findings, *(people.findings for people in prospects), *([visits] if visit_versions else [])]
+    recovered = sorted({version for version in (*line_versions, *visit_versions) if version.known != day})
+    store_verdict(lake, day, verdict_of(found, recovered))
     with _reading_forgotten_on_failure(lake, day):
-        stop_where_broken(lake, day, [row for found in inspections for row in found.broken_results()])
-        stop_where_too_many_rejected(lake, day, inspections)
-    _write_customers(company, lake, people)
-    _write_order_lines(company, lake, lines, partitions)
-    _write_visits(company, lake, visits, visit_partitions)
+        stop_where_broken(lake, day, [row for findings in found for row in findings.broken_results()])
+        stop_where_too_many_rejected(lake, day, found)
+    _write_customers(company, lake, [customers, *prospects])
+    _write_order_lines(company, lake, lines)
+    _write_visits(company, lake, visits)
 
 
 @contextmanager
@@ -99,8 +113,9 @@ def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
         raise
 
 
-def _inspected_people(company: Company, lake: Lake, day: date, batch_rows: int) -> list[_People]:
+def _check_people(checks: _Checks, day: date) -> list[_People]:
     """Return the customers that `day` goes by and, where the source has any, the prospects."""
+    lake = checks.lake
     known = [night for table in (RAW_CUSTOMERS, RAW_PROSPECTS) if (night := lake.snapshot_known(table, day)) is not None]
     if lake.snapshot_known(RAW_CUSTOMERS, day) is None:
         raise DataError(
@@ -108,23 +123,14 @@ def _inspected_people(company: Company, lake: Lake, day: date, batch_rows: int) 
         )
     # What belongs to a clean snapshot depends on its night alone, so that every night writes it alike.
     newest = max(known)
-    customers = _inspected(
-        lake,
-        inspection_of(company, RAW_CUSTOMERS, batch_rows=batch_rows),
-        lake.snapshot_known(RAW_CUSTOMERS, newest),
-    )
-    of_prospects = lake.snapshot_known(RAW_PROSPECTS, newest)
-    if of_prospects is None:
-        return [customers]
-    prospects = inspection_of(company, RAW_PROSPECTS, batch_rows=batch_rows, customer_ids=customers.ids)
-    return [customers, _inspected(lake, prospects, of_prospects)]
-
-
-def _inspected(lake: Lake, inspection: Inspection, known: date | None) -> _People:
-    partition = Stored(inspection.table, known=known)
-    rejected = list(inspection.rejected_rows(lake, [partition]))
-    ids = [rows["customer_id"].combine_chunks() for _, rows in inspection.kept_rows(lake, [partition])]
-    return _People(inspection, partition, rejected, pa.concat_arrays(ids))
+    people: list[_People] = []
+    for raw in (RAW_CUSTOMERS, RAW_PROSPECTS):
+        snapshot = lake.snapshot_known(raw, newest)
+        if snapshot is not None:
+            findings = checks.check(raw, [(None, snapshot)], people[0].ids if people else None)
+            ids = [rows["customer_id"].combine_chunks() for _, rows in findings.kept_rows(lake)]
+            people.append(_People(findings, snapshot, pa.concat_arrays(ids)))
+    return people
 
 
 def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[Version]:
@@ -150,35 +156,35 @@ def _write_customers(company: Company, lake: Lake, people: Sequence[_People]) ->
     table = company.table(CUSTOMERS)
     customers = _clean_people(lake, people[0], table, is_prospect=False)
     prospects = _clean_people(lake, people[1], table, is_prospect=True) if people[1:] else iter(())
-    known = max(snapshot.partition.known or date.min for snapshot in people)
     manifest = {
-        snapshot.partition.table.name: {"suite": snapshot.inspection.suite.digest, **snapshot.inspection.counts(snapshot.partition)}
-        for snapshot in people
+        findings.table.name: {"suite": findings.suite.digest, **findings.counts(partition)}
+        for findings in (snapshot.findings for snapshot in people)
+        for partition in findings.kept
     }
+    known = max(snapshot.known for snapshot in people)
     count = lake.write(table, _batches(united(customers, prospects)), known=known, manifest=manifest)
     log.info("%s: %s rows", table.name, f"{count:,}")
 
 
 def _clean_people(lake: Lake, people: _People, table: Table, *, is_prospect: bool) -> Iterator[pa.Table]:
-    for _, rows in people.inspection.kept_rows(lake, [people.partition]):
+    for _, rows in people.findings.kept_rows(lake):
         yield clean_people(rows, table, is_prospect=is_prospect)
 
 
-def _write_order_lines(company: Company, lake: Lake, lines: Inspection, partitions: Sequence[Stored]) -> None:
+def _write_order_lines(company: Company, lake: Lake, lines: Findings) -> None:
     facts = {"suite": lines.suite.digest, "currency": company.currency, "first_day": company.first_day}
-    rows = (clean_order_lines(rows) for rows in _large_pieces(lines.kept_rows(lake, partitions)))
-    counts = lake.write_event_days(ORDER_LINES, _batches(rows), _facts_of(lines, partitions, facts))
-    log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{sum(counts.values()):,}", f"{len(partitions):,}")
+    rows = (clean_order_lines(rows) for rows in _large_pieces(lines.kept_rows(lake)))
+    counts = lake.write_event_days(ORDER_LINES, _batches(rows), _facts_of(lines, facts))
+    log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{sum(counts.values()):,}", f"{len(lines.kept):,}")
 
 
-def _write_visits(company: Company, lake: Lake, visits: Inspection, partitions: Sequence[Stored]) -> None:
+def _write_visits(company: Company, lake: Lake, visits: Findings) -> None:
     facts = {"suite": visits.suite.digest, "first_day": company.first_day}
-    rows = _large_pieces(visits.kept_rows(lake, partitions))
-    lake.write_event_days(VISITS, _batches(rows), _facts_of(visits, partitions, facts))
+    lake.write_event_days(VISITS, _batches(_large_pieces(visits.kept_rows(lake))), _facts_of(visits, facts))
 
 
-def _facts_of(inspection: Inspection, partitions: Sequence[Stored], facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:
-    return {Version(each.day or date.min, each.known or date.min): {**facts, **inspection.counts(each)} for each in partitions}
+def _facts_of(findings: Findings, facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:
+    return {Version(each.day or date.min, each.known or date.min): {**facts, **findings.counts(each)} for each in findings.kept}
 
 
 def _large_pieces(rows: Iterable[tuple[Stored, pa.Table]]) -> Iterator[pa.Table]:

@@ -27,6 +27,7 @@ from pipeline.lake.file_parts import FilePart
 from pipeline.lake.local_store import LocalStore
 from pipeline.lake.month_writer import with_version
 from pipeline.lake.parquet import MANIFEST_KEY, sorted_by, write_parquet
+from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.staging import staged
 from pipeline.lake.store import Store
 from pipeline.lake.tables import VERSION_COLUMNS, Partition, Table
@@ -148,6 +149,10 @@ class Lake(EventDayStore):
     def disk_errors(self, action: str) -> AbstractContextManager[None]:
         """Raise a TransientError, `could not <action>`, for what the disk refuses in the block."""
         return disk_errors(self.root, action=action)
+
+    def row_spool(self, schema: pa.Schema) -> RowSpool:
+        """Return where to put rows aside for the time of a block."""
+        return RowSpool(self.root, schema)
 
     def private_folder(self) -> AbstractContextManager[Path]:
         """Yield an empty folder on this machine for this process alone, gone afterwards; raises OSError where the disk refuses."""

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from great_expectations.core.batch_definition import BatchDefinition
 
 POSITIONS_ONLY = {"result_format": "COMPLETE", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
-COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
 COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
 
 
@@ -73,10 +72,9 @@ class Suite:
         return [self._finding(rule, results[rule.name]) for rule in self.rules]
 
     def _results(self, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        wanted = POSITIONS_ONLY if any(rule.rejects_rows for rule in self.rules) else COUNTS_ONLY
         batch = _batch_definition().get_batch({"dataframe": frame})
         try:
-            outcome = batch.validate(self.expectations, result_format=wanted, expectation_parameters=dict(parameters))
+            outcome = batch.validate(self.expectations, result_format=POSITIONS_ONLY, expectation_parameters=dict(parameters))
         except _great_expectations().exceptions.GreatExpectationsError as error:
             raise ConfigError(
                 f"the rules of {self.table.name} cannot run: {type(error).__name__}",

@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 
 from pipeline.errors import DataError, GateClosed
-from pipeline.ingestion.validation.inspection import Inspection
+from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.suites import WHOLE_TABLE, Result
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, Version, sorted_by
@@ -27,10 +27,10 @@ class Verdict:
     recovered: Sequence[Version] = ()
 
 
-def verdict_of(inspections: Sequence[Inspection], recovered: Sequence[Version]) -> Verdict:
-    """Return what `inspections` found."""
-    rejected = [(found.table.name, rule, count) for found in inspections for rule, count in found.tally.rejected.items()]
-    return Verdict([row for found in inspections for row in found.results()], sorted(rejected), recovered)
+def verdict_of(findings: Sequence[Findings], recovered: Sequence[Version]) -> Verdict:
+    """Return what was found as it is stored."""
+    rejected = [(found.table.name, rule, count) for found in findings for rule, count in found.tally.rejected.items()]
+    return Verdict([row for found in findings for row in found.results()], sorted(rejected), recovered)
 
 
 def stored_verdict(lake: Lake, day: date, *, known: date | None = None) -> Verdict:
@@ -61,14 +61,14 @@ def stop_where_broken(lake: Lake, day: date, broken: Sequence[Result]) -> None:
         )
 
 
-def stop_where_too_many_rejected(lake: Lake, day: date, inspections: Sequence[Inspection]) -> None:
+def stop_where_too_many_rejected(lake: Lake, day: date, findings: Sequence[Findings]) -> None:
     """Raise GateClosed naming every table of which more rows were set aside than the company allows."""
-    crowded = [found for found in inspections if not found.is_within_limit()]
+    crowded = [found for found in findings if not found.is_within_limit()]
     if crowded:
         raise GateClosed(
             "; ".join(
                 f"{found.tally.rejected_share:.2%} of {found.tally.checked:,} rows of {found.table.name} were set aside on {day}, "
-                f"above the limit of {found.company.rejected_share_limit:.2%}: {_top_rules(found)}"
+                f"above the limit of {found.rejected_share_limit:.2%}: {_top_rules(found)}"
                 for found in crowded
             ),
             where=lake.where(addresses.validation_page(day)),
@@ -82,6 +82,6 @@ def _count(row: Result) -> str:
     return f"{rows} were checked" if row["rule"].startswith(WHOLE_TABLE) else f"{row['failed_count']:,} of {rows} broke it"
 
 
-def _top_rules(found: Inspection) -> str:
+def _top_rules(found: Findings) -> str:
     top = sorted(found.tally.rejected.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{rule} {count:,}" for rule, count in top[:TOP_RULES])

@@ -10,7 +10,7 @@ from enum import Enum
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, GateClosed, TransientError
 from pipeline.ingestion.extractions import is_begun_again
-from pipeline.ingestion.validation.inspection import WITHIN_LIMIT
+from pipeline.ingestion.validation.findings import WITHIN_LIMIT
 from pipeline.ingestion.validation.results import stored_verdict
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (

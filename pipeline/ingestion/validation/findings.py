@@ -1,0 +1,102 @@
+"""What the rules of one table found in a night: how often each broke, which rows stay, and which are set aside and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import pyarrow as pa
+
+from pipeline.ingestion.validation.batches import Stored, pieces
+from pipeline.ingestion.validation.expectations import Finding, Suite
+from pipeline.ingestion.validation.suites import CRITICAL, WARNING, Result, Rule
+from pipeline.lake.lake import Lake
+from pipeline.lake.row_spool import RowSpool
+from pipeline.lake.tables import Partition, Table
+
+NOT_REPEATED = Rule("row_is_not_repeated", CRITICAL, rejects_rows=True)
+KEY_OF_ONE_DAY = Rule("key_is_of_one_day", WARNING)
+WITHIN_LIMIT = Rule("table_keeps_enough_rows", CRITICAL)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many rows were checked; per rule how many broke it; per rule how many were set aside for it first."""
+
+    checked: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def add(self, finding: Finding) -> None:
+        before = self.failed[finding.rule.name]
+        self.failed[finding.rule.name] = before + finding.failed if finding.is_about_rows else max(before, finding.failed)
+
+    def add_spread_keys(self, row_count: int) -> None:
+        """Add rows that share their key with a row of another day."""
+        self.failed[KEY_OF_ONE_DAY.name] += row_count
+
+    @property
+    def rejected_count(self) -> int:
+        return self.rejected.total()
+
+    @property
+    def rejected_share(self) -> float:
+        return self.rejected_count / self.checked if self.checked else 0.0
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one inspection found; `rejected` has the rows to set aside, sorted as REJECTED_ROWS is.
+
+    Of the others it keeps a bit per row, and the rows of the first batch, which is all there is on most nights.
+    """
+
+    suite: Suite
+    rejected_share_limit: float
+    batch_rows: int
+    rejected: RowSpool
+    tally: Tally = field(default_factory=Tally)
+    kept: dict[Stored, list[pa.Array]] = field(default_factory=dict)
+    held: dict[Stored, list[pa.Table]] = field(default_factory=dict)
+
+    @property
+    def table(self) -> Table:
+        return self.suite.table
+
+    def kept_rows(self, lake: Lake) -> Iterator[tuple[Stored, pa.Table]]:
+        """Yield the rows that stay, in pieces sorted by key; those that are not held are read once more."""
+        again = [each for each, masks in self.kept.items() if len(self.held.get(each, ())) < len(masks)]
+        read = pieces(lake, again, limit=self.batch_rows)
+        for partition, masks in self.kept.items():
+            held = self.held.get(partition, ())
+            whole = held if len(held) == len(masks) else (rows for _, rows in islice(read, len(masks)))
+            for rows, mask in zip(whole, masks, strict=True):
+                yield partition, rows.filter(mask) if mask.false_count else rows
+
+    def counts(self, partition: Stored) -> dict[str, int]:
+        """Return what the manifest of the clean partition says of its raw one."""
+        masks = self.kept[partition]
+        rejected = sum(mask.false_count for mask in masks)
+        return {"raw_row_count": sum(map(len, masks)), "rejected_row_count": rejected}
+
+    def results(self) -> list[Result]:
+        """Return one row of VALIDATION_RESULTS per rule."""
+        about_keys = (NOT_REPEATED, KEY_OF_ONE_DAY) if self.table.partition is Partition.EVENT_DAY else (NOT_REPEATED,)
+        return [self._result(rule) for rule in (*about_keys, *self.suite.rules)] + [self._share_result()]
+
+    def broken_results(self) -> list[Result]:
+        """Return the results of the rules that stop the night; the share of rejected rows is none of them."""
+        return [row for row in map(self._result, self.suite.rules) if not row["is_passed"]]
+
+    def is_within_limit(self) -> bool:
+        """Return whether few enough rows were set aside."""
+        return self.tally.rejected_share <= self.rejected_share_limit
+
+    def _result(self, rule: Rule) -> Result:
+        return rule.result(self.table, checked=self.tally.checked, failed=self.tally.failed[rule.name])
+
+    def _share_result(self) -> Result:
+        is_within = self.is_within_limit()
+        return self._result(WITHIN_LIMIT) | {"failed_count": int(not is_within), "is_passed": is_within}

@@ -1,0 +1,52 @@
+"""Rows put aside on disk while a step goes on: as many as there are, in the memory of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+
+from pipeline.lake.disk import disk_errors
+from pipeline.lake.staging import private_folder
+
+OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
+
+
+class RowSpool:
+    """Takes batches of one schema and gives them back in the order in which they came.
+
+    Nothing is on disk before the first batch, nor after the end of the block that the spool is entered for.
+    """
+
+    def __init__(self, root: Path, schema: pa.Schema) -> None:
+        """Spool to a private folder of the lake at `root`."""
+        self._root, self._schema = root, schema
+        self._resources = ExitStack()
+        self._path: Path | None = None
+        self._writer: pa.RecordBatchStreamWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def append(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Put `batches` after those that are there; raises TransientError where the disk refuses."""
+        with disk_errors(self._root, action="set rows aside"):
+            for batch in batches:
+                if self._writer is None:
+                    self._path = self._resources.enter_context(private_folder(self._root)) / "rows.arrows"
+                    self._writer = self._resources.enter_context(pa.ipc.new_stream(str(self._path), self._schema, options=OPTIONS))
+                self._writer.write_batch(batch)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all batches, after which none can be put; raises TransientError where the disk refuses."""
+        if self._writer is not None:
+            with disk_errors(self._root, action="read rows set aside"):
+                self._writer.close()
+                with pa.OSFile(str(self._path)) as file, pa.ipc.open_stream(file) as stream:
+                    yield from stream
