@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from support.nights import night_of, run_night, tree_bytes, write_shop
 from pipeline.errors import DataError
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import is_whole
-from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.lake.tables import ALL_TABLES, CUSTOMER_FEATURES, Partition
 from pipeline.operations import steps
 
 YESTERDAY, TONIGHT = date(2024, 3, 2), date(2024, 3, 3)
@@ -134,6 +135,18 @@ def test_features_of_an_older_declaration_are_told_by_their_column_before_anythi
         steps.segment(night_of(shop, lake, TONIGHT))
 
 
+def write_as_declared_before(lake: Lake, path: Path, column: str) -> None:
+    """Write the file at `path` as a program did that did not know `column` yet."""
+    rows = pq.read_table(path, partitioning=None).drop_columns(column)
+    [table] = [each for each in ALL_TABLES if each.name == path.relative_to(lake.root).parts[1]]
+    if table.partition is not Partition.EVENT_DAY:
+        lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
+        return
+    older = replace(table, columns=tuple(each for each in table.columns if each.name != column))
+    facts = {stored.version: stored.facts for stored in lake.stored_in(table, path)}
+    lake.write_month_file(older, path, rows.to_batches(), facts)
+
+
 @pytest.mark.parametrize(
     ("table", "column"),
     [("customer_day_categories", "category_day_count"), ("order_lines", "discount_amount"), ("customers", "is_prospect")],
@@ -144,8 +157,7 @@ def test_a_table_of_an_older_declaration_says_which_column_it_lacks_and_what_to_
     lake = Lake(shutil.copytree(lakes["features"], tmp_path / "lake", symlinks=True))
     paths = sorted((lake.root / "tables" / table).rglob("*.parquet"))
     for path in paths:
-        rows = pq.read_table(path, partitioning=None).drop_columns(column)
-        lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
+        write_as_declared_before(lake, path, column)
     with pytest.raises(DataError, match=f"{table} lacks `{column}`") as caught:
         steps.features(night_of(shop, lake, TONIGHT))
     assert caught.value.where == str(lake.root / "tables" / table)
@@ -159,8 +171,6 @@ def test_a_table_of_an_older_declaration_says_which_column_it_lacks_and_what_to_
 def test_one_older_file_among_newer_ones_is_told_by_the_column_it_lacks(shop: Path, lakes: dict[str, Path], tmp_path: Path) -> None:
     lake = Lake(shutil.copytree(lakes["features"], tmp_path / "lake", symlinks=True))
     shutil.rmtree(lake.root / "states")
-    path = max((lake.root / "tables" / "customer_days").rglob("*.parquet"))
-    rows = pq.read_table(path, partitioning=None).drop_columns("order_amount")
-    lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, lake.manifest(path))
+    write_as_declared_before(lake, max((lake.root / "tables" / "customer_days").rglob("*.parquet")), "order_amount")
     with pytest.raises(DataError, match="customer_days lacks `order_amount`"):
         steps.features(night_of(shop, lake, TONIGHT))
