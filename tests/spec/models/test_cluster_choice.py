@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from support.builders import a_company
 
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
@@ -66,6 +68,22 @@ def test_the_silhouette_is_that_of_the_textbook() -> None:
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]])
 def test_one_group_or_a_group_for_each_customer_is_not_apart(labels: list[int]) -> None:
     assert mean_silhouette(np.array([[0.0], [1.0], [4.0], [5.0]]), np.array(labels), seed=1) == 0
+
+
+@pytest.mark.parametrize("count", [2, 5, 40])
+def test_the_silhouette_is_that_of_scikit_learn(count: int) -> None:
+    random = np.random.default_rng(count)
+    labels = np.append(random.integers(count, size=1_200), count)  # the last is alone in its group
+    points = random.normal(size=(len(labels), 7)) + labels[:, None] / count
+    assert mean_silhouette(points, labels, seed=1) == pytest.approx(silhouette_score(points, labels), abs=1e-6)
+
+
+def test_measuring_how_far_clusters_are_apart_does_not_load_scikit_learn() -> None:
+    program = (
+        "import sys, numpy; from pipeline.models.clusters.algorithms import mean_silhouette;"
+        "print(mean_silhouette(numpy.array([[0.0], [1.0], [4.0], [5.0]]), numpy.array([0, 0, 1, 1]), seed=1), 'sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "0.746032 False\n"
 
 
 def related(random: np.random.Generator) -> Numbers:
