@@ -15,7 +15,7 @@ from lakes import HOUSE, MEMORY_LIMIT, engine
 from measure import Result, compared, cost
 
 from pipeline.definitions.company import Company, load_company
-from pipeline.definitions.history import company_of_night
+from pipeline.definitions.history import keep_company_on
 from pipeline.definitions.schemes import load_schemes, membership_statement
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
@@ -75,7 +75,7 @@ def _make_live(root: Path, customers: int) -> None:
     lake, company = Lake(root / "lake"), load_company(root / "shop")
     _write_features(lake, customers)
     with engine(lake) as opened:
-        write_memberships(company_of_night(lake, company, LAST_DAY, LAST_DAY), lake, opened, LAST_DAY)
+        write_memberships(keep_company_on(lake, company, LAST_DAY, LAST_DAY), lake, opened, LAST_DAY)
     _point_to(lake, LAST_DAY)
 
 

@@ -8,7 +8,7 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from pipeline.definitions.connections import from_environment
+from pipeline.definitions.connections import connection_uri
 from pipeline.errors import ConfigError
 
 
@@ -18,7 +18,7 @@ def find_address(name: str) -> str:
     Whatever is returned is masked in every log line that follows. Raises ConfigError where neither has it.
     """
     try:
-        found = from_environment(name)
+        found = connection_uri(name)
     except ConfigError as missing:
         found = _address_in_airflow(name, missing)
     for secret in (found, urlsplit(found).password):

@@ -11,8 +11,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.calendar import business_day
-from pipeline.definitions.fields import Definition, Fields, definition_in, read_definition, require_identifier
-from pipeline.definitions.gate_limits import Limits, limits_of
+from pipeline.definitions.fields import Definition, Fields, read_definition, read_toml, require_identifier
+from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Column, Kind, Table
 
@@ -56,7 +56,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PastDefinitions:
     """Definitions that were valid from `day` and are files no more: their texts by folder and stem, kept in `file`."""
 
     day: date
@@ -84,8 +84,8 @@ class Company:
     attributes: tuple[Attribute, ...]
     language: str = "en"
     customer_language: str = ""
-    limits: Limits = field(default_factory=Limits)
-    kept: Kept | None = None
+    limits: GateLimits = field(default_factory=GateLimits)
+    past_definitions: PastDefinitions | None = None
 
     def table(self, table: Table) -> Table:
         """Return `table` with this company's attribute columns where the table carries them.
@@ -118,11 +118,12 @@ class Company:
 
         Raises ConfigError where a file is not text.
         """
-        if self.kept is not None:
-            return {name: Definition(self.kept.file / folder / f"{name}{suffix}", text) for name, text in self.kept.texts[folder].items()}
+        if self.past_definitions is not None:
+            file, texts = self.past_definitions.file, self.past_definitions.texts[folder]
+            return {name: Definition(file / folder / f"{name}{suffix}", text) for name, text in texts.items()}
         ours, theirs = HOUSE / folder, self.folder / folder
         files = {path.stem: path for root in (ours, theirs) for path in sorted(root.glob(f"*{suffix}"))}
-        return {name: definition_in(file) for name, file in files.items()}
+        return {name: read_definition(file) for name, file in files.items()}
 
 
 def load_company(folder: Path) -> Company:
@@ -137,16 +138,16 @@ def load_company(folder: Path) -> Company:
             where=str(folder),
             todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
         )
-    content = read_definition(file)
+    content = read_toml(file)
     source = content.section("source")
     gates = content.section("gates")
-    limits = limits_of(gates)
+    limits = read_gate_limits(gates)
     rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
     target = content.section("publish")
     company = Company(
         folder=folder.resolve(),
         name=content.take("name", str),
-        zone=_zone(content),
+        zone=_read_time_zone(content),
         currency=content.take("currency", str),
         language=content.take("language", str, default="en"),
         customer_language=content.take("customer_language", str, default=""),
@@ -157,20 +158,20 @@ def load_company(folder: Path) -> Company:
         lookback_days=content.take("lookback_days", int, default=3),
         late_check_days=content.take("late_check_days", int, default=30),
         rejected_share_limit=1.0 if "rejected" in limits.off else rejected,
-        source=_source(source, folder),
-        target=_target(target),
-        attributes=tuple(_attributes(content.section("attributes"))),
+        source=_read_source(source, folder),
+        target=_read_target(target),
+        attributes=tuple(_read_attributes(content.section("attributes"))),
         limits=limits,
     )
     for section in (content, gates, target, source):
-        section.refuse_the_rest()
-    _require_sense(company, file)
-    _require_sources(company)
+        section.refuse_unknown()
+    _require_sensible_settings(company, file)
+    _require_source_queries(company)
     return company
 
 
-def _require_sense(company: Company, file: Path) -> None:
-    flags, texts = (_carried(company, kind) for kind in (Kind.FLAG, Kind.TEXT))
+def _require_sensible_settings(company: Company, file: Path) -> None:
+    flags, texts = (_attributes_of_kind(company, kind) for kind in (Kind.FLAG, Kind.TEXT))
     judged = company.limits.reachable_attribute
     faults = {
         f"`window_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.window_days <= MOST_DAYS,
@@ -188,12 +189,12 @@ def _require_sense(company: Company, file: Path) -> None:
             raise ConfigError(fault, where=str(file), todo="Correct the setting.")
 
 
-def _carried(company: Company, kind: Kind) -> set[str]:
+def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:
     """Return the attributes of this `kind` that the features carry, and no name at all."""
     return {"", *(a.column.name for a in company.attributes if a.column.kind is kind and not a.column.pii)}
 
 
-def _zone(content: Fields) -> ZoneInfo:
+def _read_time_zone(content: Fields) -> ZoneInfo:
     name = content.take("time_zone", str)
     try:
         return ZoneInfo(name)
@@ -205,7 +206,7 @@ def _zone(content: Fields) -> ZoneInfo:
         ) from None
 
 
-def _source(section: Fields, folder: Path) -> Source:
+def _read_source(section: Fields, folder: Path) -> Source:
     kind = section.choice("kind", ("files", "postgresql"), default="files")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str))
@@ -230,7 +231,7 @@ def _package_folder(section: Fields) -> Path | None:
     return Path(spec.origin).parent
 
 
-def _target(section: Fields) -> Target:
+def _read_target(section: Fields) -> Target:
     kind = section.choice("kind", ("sqlite", "postgresql"), default="sqlite")
     if kind == "sqlite":
         return Target()
@@ -238,7 +239,7 @@ def _target(section: Fields) -> Target:
     return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
 
 
-def _attributes(sections: Fields) -> list[Attribute]:
+def _read_attributes(sections: Fields) -> list[Attribute]:
     kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
     attributes = []
     for name, section in sections.sections():
@@ -250,13 +251,13 @@ def _attributes(sections: Fields) -> list[Attribute]:
             pii=section.take("pii", bool, default=False),
         )
         attributes.append(Attribute(column, section.choice("level", LEVELS)))
-        section.refuse_the_rest()
+        section.refuse_unknown()
         if name in CUSTOMER_FEATURES.column_names or name in CUSTOMERS.column_names:
             raise ConfigError(f"the attribute `{name}` has the name of a feature", where=sections.where)
     return attributes
 
 
-def _require_sources(company: Company) -> None:
+def _require_source_queries(company: Company) -> None:
     for source in ("customers", "order_lines"):
         if not company.source_file(source).is_file():
             raise ConfigError(

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError
 POSTGRESQL = ("postgres", "postgresql")
 
 
-def from_environment(name: str) -> str:
+def connection_uri(name: str) -> str:
     """Return the URI of connection `name` from SEGMENTS_CONNECTION_<NAME>, else from AIRFLOW_CONN_<NAME>.
 
     Raises ConfigError naming the variable to set when both are absent or the value is not a connection.
@@ -23,7 +23,7 @@ def from_environment(name: str) -> str:
     if uri := os.environ.get(ours, ""):
         return uri
     if value := os.environ.get(airflow, ""):
-        return _from_airflow(value, airflow)
+        return _airflow_connection_uri(value, airflow)
     raise ConfigError(
         f"connection `{name}` is not set",
         where=f"environment variable {ours}",
@@ -31,7 +31,7 @@ def from_environment(name: str) -> str:
     )
 
 
-def redacted(uri: str) -> str:
+def redact_uri(uri: str) -> str:
     """Return `uri` without user, password and parameters: safe to show."""
     try:
         parts = urlsplit(uri)
@@ -43,7 +43,7 @@ def redacted(uri: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def _from_airflow(value: str, variable: str) -> str:
+def _airflow_connection_uri(value: str, variable: str) -> str:
     """Airflow keeps a connection as a URI with its own `__extra__`, or as JSON."""
     if not value.lstrip().startswith("{"):
         parts = urlsplit(value)
@@ -54,12 +54,12 @@ def _from_airflow(value: str, variable: str) -> str:
         kept = [(key, text) for key, text in parse_qsl(parts.query) if key != "__extra__"]
         return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(kept, quote_via=quote)))
     try:
-        return _uri(json.loads(value))
+        return _postgresql_uri(json.loads(value))
     except (ValueError, AttributeError):
         raise ConfigError("the connection is neither a URI nor JSON", where=f"environment variable {variable}") from None
 
 
-def _uri(fields: dict[str, Any]) -> str:
+def _postgresql_uri(fields: dict[str, Any]) -> str:
     extra = fields.get("extra") or {}
     extra = json.loads(extra) if isinstance(extra, str) else extra
     password = f":{quote(fields['password'], safe='')}" if fields.get("password") else ""

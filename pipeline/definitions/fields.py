@@ -139,7 +139,9 @@ class Fields:
         value = self.take(key, default=default)
         if value not in choices:
             hint = did_you_mean(value, choices) if isinstance(value, str) else ""
-            raise self.refusal(key, f"is {shown(value)}{hint}; it must be one of {', '.join(choice for choice in choices if choice)}")
+            raise self.refusal(
+                key, f"is {printable_value(value)}{hint}; it must be one of {', '.join(choice for choice in choices if choice)}"
+            )
         return str(value)
 
     def integer(self, key: str, low: int, high: int, *, default: object = REQUIRED) -> int:
@@ -187,11 +189,11 @@ class Fields:
         """Return every value that was not taken, all of which must be text."""
         return {key: self.take(key, str) for key in list(self._values)}
 
-    def refuse_the_rest(self) -> None:
+    def refuse_unknown(self) -> None:
         """Refuse what nobody took."""
         for key in self._values:
             hint = did_you_mean(key[:LONGEST_SHOWN], self._known)
-            raise self.document.error(f"{shown(self.name_of(key))} is not a known {self.document.noun}{hint}")
+            raise self.document.error(f"{printable_value(self.name_of(key))} is not a known {self.document.noun}{hint}")
 
     def _list(self, key: str, *, default: object = REQUIRED) -> list[object]:
         value = self.take(key, default=default)
@@ -200,12 +202,12 @@ class Fields:
         return value
 
 
-def read_definition(file: Path) -> Fields:
+def read_toml(file: Path) -> Fields:
     """Return the content of a definition file; raises ConfigError where it is not TOML."""
-    return Fields(definition_in(file).toml(), Document(str(file)))
+    return Fields(read_definition(file).toml(), Document(str(file)))
 
 
-def definition_in(file: Path) -> Definition:
+def read_definition(file: Path) -> Definition:
     """Return what `file` says; raises ConfigError where it is not text."""
     try:
         return Definition(file, file.read_text("utf-8"))
@@ -241,7 +243,7 @@ def require_identifier(name: str, what: str, where: str) -> None:
         raise ConfigError(f"{what} is `{name}`", where=where, todo="Use small letters, digits and underscores, a letter first.")
 
 
-def shown(value: object) -> str:
+def printable_value(value: object) -> str:
     """Return `value` for a message: short, and without anything that a terminal would obey."""
     if not isinstance(value, str):
         return f"a {type(value).__name__}"

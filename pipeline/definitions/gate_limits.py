@@ -13,7 +13,7 @@ GATES = ("freshness", "volume", "rejected", "vanished", "reachability", "swallow
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GateLimits:
     """What a night may differ by from the recent past; a measured value on its limit passes.
 
     `quiet_days`             days without an order line up to the night
@@ -47,10 +47,10 @@ class Limits:
 _KINDS: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "tuple[str, ...]": list}
 
 
-def limits_of(section: Fields) -> Limits:
+def read_gate_limits(section: Fields) -> GateLimits:
     """Return what [gates] says; raises ConfigError naming the setting that makes no sense."""
-    given = {field.name: section.take(field.name, _KINDS[str(field.type)], default=field.default) for field in fields(Limits)}
-    limits = Limits(**{**given, "off": tuple(given["off"])})
+    given = {field.name: section.take(field.name, _KINDS[str(field.type)], default=field.default) for field in fields(GateLimits)}
+    limits = GateLimits(**{**given, "off": tuple(given["off"])})
     for gate in limits.off:
         if gate not in GATES:
             raise ConfigError(
@@ -58,11 +58,11 @@ def limits_of(section: Fields) -> Limits:
                 where=section.where,
                 todo=f"Choose among {', '.join(GATES)}.",
             )
-    _require_sense(limits, section.where)
+    _require_sensible_limits(limits, section.where)
     return limits
 
 
-def _require_sense(limits: Limits, where: str) -> None:
+def _require_sensible_limits(limits: GateLimits, where: str) -> None:
     shares = ("vanished_share_limit", "reachable_fall_limit", "swallowed_growth_limit", "churn_share_limit")
     faults = {f"`gates.{name}` must lie between 0 and 1": not 0 <= getattr(limits, name) <= 1 for name in shares}
     faults |= {

@@ -18,29 +18,29 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.definitions.company import Attribute, Company, Kept
+from pipeline.definitions.company import Attribute, Company, PastDefinitions
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, Kind
 
-FOLDERS = {"segments": ".toml", "expectations": ".json"}
+DEFINITION_SUFFIXES = {"segments": ".toml", "expectations": ".json"}
 
 
-def company_of_night(lake: Lake, company: Company, day: date, known: date) -> Company:
+def keep_company_on(lake: Lake, company: Company, day: date, known: date) -> Company:
     """Return `company` as night `day` is computed by it, and keep its definitions where the night is the newest."""
     if known != day:
         return company
     with lake.lock("definitions"):
         nights = [*lake.nights(EXTRACTIONS), *lake.nights(CUSTOMER_SEGMENTS)]
         if day >= max([day, *_kept_days(lake), *nights]):
-            _keep(lake, company, day, last_read=max((night for night in nights if night < day), default=date.min))
+            _keep_definitions(lake, company, day, last_read=max((night for night in nights if night < day), default=date.min))
             return company
-    return company_valid(lake, company, day)
+    return company_on(lake, company, day)
 
 
-def company_valid(lake: Lake, company: Company, day: date) -> Company:
+def company_on(lake: Lake, company: Company, day: date) -> Company:
     """Return `company` with the definitions and settings valid on `day`, or as it is where the files still say the same.
 
     Raises DataError where what was kept of them is damaged.
@@ -52,33 +52,33 @@ def company_valid(lake: Lake, company: Company, day: date) -> Company:
     address = addresses.definition(first)
     try:
         content = json.loads(lake.read_text(address))
-        return company if _is_said_by(company, content) else _with(company, first, lake.local(address), content)
+        return company if _is_what_files_say(company, content) else _with_past_definitions(company, first, lake.local(address), content)
     except (ValueError, KeyError, TypeError):
         raise DataError(
             "the definitions kept for this day are damaged", where=lake.where(address), todo="Put the file back from a copy."
         ) from None
 
 
-def company_of_computed(lake: Lake, company: Company, day: date, known: date) -> Company:
+def company_as_computed(lake: Lake, company: Company, day: date, known: date) -> Company:
     """Return `company` as night `day` was computed by it, whatever the files say by the time it is judged or published."""
-    return company_valid(lake, company, day) if known == day else company
+    return company_on(lake, company, day) if known == day else company
 
 
 def definitions_digest(company: Company) -> str:
     """Return a short digest of all that decides features and segments besides data and models."""
-    content = {"settings": _settings(company), "segments": _texts(company, "segments")}
+    content = {"settings": _night_settings(company), "segments": _definition_texts(company, "segments")}
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _keep(lake: Lake, company: Company, day: date, *, last_read: date) -> None:
+def _keep_definitions(lake: Lake, company: Company, day: date, *, last_read: date) -> None:
     """Keep what the files say from `day` on, unless they say what was valid before, or nothing that could be computed."""
-    text = _text(company)
+    text = _definitions_document(company)
     earlier = [kept for kept in _kept_days(lake) if kept < day]
-    unused = [kept for kept in earlier if kept > last_read and not _is_kept(lake, kept, text)]
+    unused = [kept for kept in earlier if kept > last_read and not _is_kept_text(lake, kept, text)]
     before = max((kept for kept in earlier if kept not in unused), default=None)
-    if before is not None and _is_kept(lake, before, text):
+    if before is not None and _is_kept_text(lake, before, text):
         unused.append(day)
-    elif not _is_kept(lake, day, text):
+    elif not _is_kept_text(lake, day, text):
         if text is None or not _is_computable(company):
             return
         lake.write_text(addresses.definition(day), text)
@@ -86,7 +86,7 @@ def _keep(lake: Lake, company: Company, day: date, *, last_read: date) -> None:
         lake.delete(addresses.definition(kept))
 
 
-def _is_kept(lake: Lake, day: date, text: str | None) -> bool:
+def _is_kept_text(lake: Lake, day: date, text: str | None) -> bool:
     address = addresses.definition(day)
     return lake.exists(address) and lake.read_text(address) == text
 
@@ -104,25 +104,25 @@ def _is_computable(company: Company) -> bool:
     return True
 
 
-def _is_said_by(company: Company, content: Mapping[str, Any]) -> bool:
-    text = _text(company)
+def _is_what_files_say(company: Company, content: Mapping[str, Any]) -> bool:
+    text = _definitions_document(company)
     return text is not None and json.loads(text) == content
 
 
-def _text(company: Company) -> str | None:
+def _definitions_document(company: Company) -> str | None:
     """Return the document of what `company` says now, or None where a file is no text: the step that reads it will tell."""
     try:
-        content = {"settings": _settings(company), **{folder: _texts(company, folder) for folder in FOLDERS}}
+        content = {"settings": _night_settings(company), **{folder: _definition_texts(company, folder) for folder in DEFINITION_SUFFIXES}}
     except ConfigError:
         return None
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _texts(company: Company, folder: str) -> dict[str, str]:
-    return {name: definition.text for name, definition in company.definitions(folder, FOLDERS[folder]).items()}
+def _definition_texts(company: Company, folder: str) -> dict[str, str]:
+    return {name: definition.text for name, definition in company.definitions(folder, DEFINITION_SUFFIXES[folder]).items()}
 
 
-def _settings(company: Company) -> dict[str, Any]:
+def _night_settings(company: Company) -> dict[str, Any]:
     """Return the settings that shape the tables of a night. Limits are none of them: they are today's judgement."""
     return {
         "time_zone": company.zone.key,
@@ -130,11 +130,11 @@ def _settings(company: Company) -> dict[str, Any]:
         "language": company.language,
         "first_day": company.first_day.isoformat(),
         "window_days": company.window_days,
-        "attributes": [_attribute(attribute) for attribute in company.attributes],
+        "attributes": [_attribute_entry(attribute) for attribute in company.attributes],
     }
 
 
-def _attribute(attribute: Attribute) -> dict[str, Any]:
+def _attribute_entry(attribute: Attribute) -> dict[str, Any]:
     column = attribute.column
     return {
         "name": column.name,
@@ -145,7 +145,7 @@ def _attribute(attribute: Attribute) -> dict[str, Any]:
     }
 
 
-def _with(company: Company, day: date, file: Path, content: Mapping[str, Any]) -> Company:
+def _with_past_definitions(company: Company, day: date, file: Path, content: Mapping[str, Any]) -> Company:
     settings = content["settings"]
     return replace(
         company,
@@ -154,12 +154,12 @@ def _with(company: Company, day: date, file: Path, content: Mapping[str, Any]) -
         language=settings["language"],
         first_day=date.fromisoformat(settings["first_day"]),
         window_days=settings["window_days"],
-        attributes=tuple(_kept_attribute(attribute) for attribute in settings["attributes"]),
-        kept=Kept(day, file, {folder: content[folder] for folder in FOLDERS}),
+        attributes=tuple(_attribute_of_entry(attribute) for attribute in settings["attributes"]),
+        past_definitions=PastDefinitions(day, file, {folder: content[folder] for folder in DEFINITION_SUFFIXES}),
     )
 
 
-def _kept_attribute(attribute: Mapping[str, Any]) -> Attribute:
+def _attribute_of_entry(attribute: Mapping[str, Any]) -> Attribute:
     kind = Kind[attribute["kind"].upper()]
     column = Column(attribute["name"], kind, attribute["description"], pii=attribute["pii"])
     return Attribute(column, attribute["level"])

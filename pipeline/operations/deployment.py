@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.definitions.company import Company, load_company
-from pipeline.definitions.connections import from_environment as connection_uri
+from pipeline.definitions.connections import connection_uri
 from pipeline.errors import ConfigError
 from pipeline.lake.limits import MEMORY_LIMIT
 

@@ -45,9 +45,9 @@ def hold_night(night: Night, *, is_computed: bool = False) -> Iterator[Company]:
 
     That is the company with the definitions by which the night is computed, or, where it `is_computed`, by which it was.
     """
-    from pipeline.definitions.history import company_of_computed, company_of_night
+    from pipeline.definitions.history import company_as_computed, keep_company_on
     from pipeline.operations.erasure.erase import holding_off_erasures
 
-    definitions = company_of_computed if is_computed else company_of_night
+    definitions = company_as_computed if is_computed else keep_company_on
     with holding_off_erasures(night.lake), night.lake.lock(f"day={night.day}"):
         yield definitions(night.lake, night.deployment.company, night.day, night.known_on)

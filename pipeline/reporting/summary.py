@@ -17,7 +17,7 @@ from rich.text import Text
 
 from pipeline.calendar import ONE_DAY
 from pipeline.definitions.company import LEVELS, Company
-from pipeline.definitions.history import company_valid
+from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, load_schemes
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -40,7 +40,7 @@ def print_summary(company: Company, lake: Lake, day: date, *, console: Console |
     Schemes are named as the definitions valid on that night have them.
     """
     chosen = console or Console(highlight=False)
-    valid = company_valid(lake, company, day)
+    valid = company_on(lake, company, day)
     for part in _summary_parts(valid, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
         chosen.print(part, soft_wrap=isinstance(part, Text))
 

@@ -14,12 +14,12 @@ from pipeline.definitions.history import definitions_digest
 from pipeline.definitions.schemes import (
     ClusterScheme,
     Scheme,
-    clusters_looked_at,
     load_cluster_schemes,
     load_schemes,
     membership_statement,
+    referenced_clusters,
+    schemes_with_assignments,
     segments_statement,
-    with_assignments,
 )
 from pipeline.ingestion.versions import stored_facts
 from pipeline.lake import addresses
@@ -41,8 +41,10 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
 
     `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
     """
-    if company.kept:
-        log.info("%s goes by the definitions of %s; to restate it by today's: segments backfill --as-of-now", day, company.kept.day)
+    if company.past_definitions:
+        log.info(
+            "%s goes by the definitions of %s; to restate it by today's: segments backfill --as-of-now", day, company.past_definitions.day
+        )
     loaded = load_schemes(company)
     for name, reason in loaded.not_computed.items():
         log.warning("%s: not computed: %s", name, reason)
@@ -51,7 +53,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     # A refit may be promoted meanwhile: all schemes of a night go by the models of one moment.
     with lake.lock("models"):
         models = [(scheme, model_for_night(lake, engine, scheme, day)) for scheme in load_cluster_schemes(company)]
-    schemes = with_assignments(loaded.schemes, segment_statements(models))
+    schemes = schemes_with_assignments(loaded.schemes, segment_statements(models))
     query = _memberships_statement(schemes, models)
     manifest = {
         "statement": digest(query),
@@ -101,7 +103,7 @@ def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, s
 
     It reads the registered table customer_features where a model would be fitted; nothing is written.
     """
-    named = clusters_looked_at(schemes)
+    named = referenced_clusters(schemes)
     clusters = [scheme for scheme in load_cluster_schemes(company) if scheme.name in named] if named else []
     models = [(scheme, valid_or_first_model(lake, engine, scheme, day)) for scheme in clusters]
-    return with_assignments(schemes, segment_statements(models))
+    return schemes_with_assignments(schemes, segment_statements(models))

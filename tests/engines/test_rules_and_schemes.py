@@ -16,7 +16,7 @@ from support.builders import a_company, an_attribute, write_rows
 
 from pipeline.definitions.company import HOUSE, Company
 from pipeline.definitions.rules import Vocabulary, parse_rule
-from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, segments_statement, with_assignments
+from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, schemes_with_assignments, segments_statement
 from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -201,7 +201,7 @@ def test_rules_decide_alike_on_both_engines(engines: tuple[Engine, Engine], comp
 
 def test_segments_and_evidence_are_equal_on_both_engines(engines: tuple[Engine, Engine], company: Company) -> None:
     clusters = [(scheme, MODEL) for scheme in load_cluster_schemes(company)]
-    schemes = with_assignments(load_schemes(company).schemes, segment_statements(clusters))
+    schemes = schemes_with_assignments(load_schemes(company).schemes, segment_statements(clusters))
     duck, spark = (sorted_rows(engine, segments_statement(schemes)) for engine in engines)
     assert duck == spark
     assert len(duck) == 400 * len(schemes)

@@ -26,7 +26,7 @@ from support.published_nights import (
 
 from pipeline.cli import main
 from pipeline.definitions.company import Company, Target
-from pipeline.definitions.gate_limits import Limits
+from pipeline.definitions.gate_limits import GateLimits
 from pipeline.errors import DataError, GateClosed
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -47,7 +47,7 @@ NIGHTS = {
 
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
-    return a_company(tmp_path, limits=Limits(off=("freshness",)))
+    return a_company(tmp_path, limits=GateLimits(off=("freshness",)))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

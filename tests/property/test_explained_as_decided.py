@@ -23,7 +23,7 @@ from support.builders import write_rows
 from pipeline.definitions.company import HOUSE, Company, load_company
 from pipeline.definitions.schemes import Scheme, load_schemes
 from pipeline.definitions.schemes.segment_files import OPTIONAL_SOURCES
-from pipeline.definitions.schemes.sql import NEW_THIS_MONTH, decided
+from pipeline.definitions.schemes.sql import NEW_THIS_MONTH, scheme_decision
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -151,7 +151,7 @@ def test_explain_decides_every_scheme_as_the_engine_did(shop: Company, chance: s
 
 def figures_of(engine: Engine, scheme: Scheme, schemes: Iterable[Scheme]) -> dict[str, dict[str, Any]]:
     """Return by customer the columns that the engine decides a scheme by: scores, or the ranks of values."""
-    choice = decided(scheme, {each.name: each for each in schemes}, exp.to_table(CUSTOMER_FEATURES.name))
+    choice = scheme_decision(scheme, {each.name: each for each in schemes}, exp.to_table(CUSTOMER_FEATURES.name))
     columns = [exp.column(name, quoted=True) for name in choice.added]
     query = exp.select("customer_id", *columns).from_(choice.relation).order_by("customer_id")
     return {row["customer_id"]: row for row in engine.run(query, {}).read_all().to_pylist()}

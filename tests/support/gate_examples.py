@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from pipeline.definitions.gate_limits import Limits
+from pipeline.definitions.gate_limits import GateLimits
 from pipeline.lake.lake import Lake
 from pipeline.publication.gates import GateResult, Holding, Measures, Moves, Reachable, judge
 from support.documentation import Example
@@ -38,7 +38,7 @@ def results_of(name: str, row: Mapping[str, Any]) -> Sequence[GateResult]:
         "rejected": lambda: {"rejected": {"raw_order_lines": (row["rejected"], row["checked"])}},
         "freshness": lambda: {"line_counts": {DAY - timedelta(days=row["days without a line"]): 5}},
     }
-    return judge(replace(night, **facts[name]()), Limits(reachable_attribute="is_reachable"), rejected_share_limit=0.05)
+    return judge(replace(night, **facts[name]()), GateLimits(reachable_attribute="is_reachable"), rejected_share_limit=0.05)
 
 
 def line_counts(tonight: int, earlier: int) -> dict[date, int]:

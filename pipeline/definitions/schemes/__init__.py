@@ -1,12 +1,12 @@
 """Schemes: named sets of segments, of which every customer has exactly one; proven when a definition loads."""
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterFeature, ClusterScheme, load_cluster_schemes
-from pipeline.definitions.schemes.comparison_sql import beside_statement
+from pipeline.definitions.schemes.comparison_sql import comparison_statement
 from pipeline.definitions.schemes.loading import load_schemes
-from pipeline.definitions.schemes.scheme import Scheme, Schemes, Segment, Signals, clusters_looked_at, with_assignments
+from pipeline.definitions.schemes.scheme import Scheme, Schemes, Segment, Signals, referenced_clusters, schemes_with_assignments
 from pipeline.definitions.schemes.sql import membership_statement, segments_statement
 from pipeline.definitions.schemes.strategies import STRATEGY_TEXTS, Strategy
-from pipeline.definitions.schemes.unproven import Unmet, unmet_segments
+from pipeline.definitions.schemes.unproven import UnprovenSegment, unproven_segments
 
 __all__ = [
     "STRATEGY_TEXTS",
@@ -17,13 +17,13 @@ __all__ = [
     "Segment",
     "Signals",
     "Strategy",
-    "Unmet",
-    "beside_statement",
-    "clusters_looked_at",
+    "UnprovenSegment",
+    "comparison_statement",
     "load_cluster_schemes",
     "load_schemes",
     "membership_statement",
+    "referenced_clusters",
+    "schemes_with_assignments",
     "segments_statement",
-    "unmet_segments",
-    "with_assignments",
+    "unproven_segments",
 ]

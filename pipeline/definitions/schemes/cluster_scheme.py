@@ -11,7 +11,7 @@ from typing import Any
 from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import LEVELS, Company
-from pipeline.definitions.fields import Document, Fields, shown
+from pipeline.definitions.fields import Document, Fields, printable_value
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.sql import membership_statement
 from pipeline.errors import ConfigError
@@ -106,28 +106,28 @@ def load_cluster_schemes(company: Company) -> tuple[ClusterScheme, ...]:
     for name, definition in sorted(company.definitions("segments", ".toml").items()):
         values = definition.toml()
         if values.get("kind") == KIND:
-            scheme = _scheme(name, definition.file, values, company.language)
-            schemes.append(_bounded(scheme, company, definition.file) if scheme.within else scheme)
+            scheme = _read_cluster_scheme(name, definition.file, values, company.language)
+            schemes.append(_limit_to_segment(scheme, company, definition.file) if scheme.within else scheme)
     return tuple(schemes)
 
 
-def _bounded(scheme: ClusterScheme, company: Company, file: Path) -> ClusterScheme:
+def _limit_to_segment(scheme: ClusterScheme, company: Company, file: Path) -> ClusterScheme:
     """Return the scheme with the statement of the customers that it is `within`."""
     other, _, segment = scheme.within.partition(".")
     by_name = {each.name: each for each in load_schemes(company).schemes}
     known = [f"{name}.{each.id}" for name, found in by_name.items() for each in found.segments]
     if scheme.within not in known:
-        what = f"`within` is {shown(scheme.within)}, which is no segment of this company{did_you_mean(scheme.within, known)}"
+        what = f"`within` is {printable_value(scheme.within)}, which is no segment of this company{did_you_mean(scheme.within, known)}"
         raise ConfigError(what, where=str(file), todo="Write it as scheme.segment, such as lifecycle.active.")
     if by_name[other].clusters:
-        what = f"`within` is {shown(scheme.within)}, which goes by clusters itself: {', '.join(by_name[other].clusters)}"
+        what = f"`within` is {printable_value(scheme.within)}, which goes by clusters itself: {', '.join(by_name[other].clusters)}"
         raise ConfigError(what, where=str(file), todo="Name a segment that is decided by features alone.")
     members = exp.select("customer_id").from_(membership_statement(by_name[other], by_name).subquery("memberships"))
     chosen = members.where(exp.column("segment").eq(exp.Literal.string(segment)))
     return replace(scheme, within_sql=chosen.sql("duckdb"))
 
 
-def _scheme(name: str, file: Path, values: dict[str, Any], language: str) -> ClusterScheme:
+def _read_cluster_scheme(name: str, file: Path, values: dict[str, Any], language: str) -> ClusterScheme:
     document = Document(str(file), todo="Mend the file; segments/behaviour_clusters.toml is the pattern.", noun="field")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise document.error("the file's name must be lower-case letters, digits and underscores, since it names the scheme")
@@ -141,7 +141,7 @@ def _scheme(name: str, file: Path, values: dict[str, Any], language: str) -> Clu
         title=title,
         level=fields.choice("level", LEVELS),
         question=question,
-        features=tuple(_feature(row, language) for row in fields.rows("features", 1, MOST_FEATURES)),
+        features=tuple(_read_cluster_feature(row, language) for row in fields.rows("features", 1, MOST_FEATURES)),
         cluster_count_min=fewest,
         cluster_count_max=fields.integer("cluster_count_max", fewest, MOST_CLUSTERS),
         smallest_share=fields.number("smallest_share", 0.01, 1 / fewest),
@@ -158,15 +158,15 @@ def _scheme(name: str, file: Path, values: dict[str, Any], language: str) -> Clu
         questions=questions,
         within=fields.text("within", pattern=r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*") if fields.has("within") else "",
     )
-    fields.refuse_the_rest()
+    fields.refuse_unknown()
     _refuse_repeated(scheme, fields)
     return scheme
 
 
-def _feature(fields: Fields, language: str) -> ClusterFeature:
+def _read_cluster_feature(fields: Fields, language: str) -> ClusterFeature:
     name = fields.text("name")
     if name not in NUMERIC_FEATURES:
-        what = f"is {shown(name)}, which is no numeric column of {CUSTOMER_FEATURES.name}{did_you_mean(name, NUMERIC_FEATURES)}"
+        what = f"is {printable_value(name)}, which is no numeric column of {CUSTOMER_FEATURES.name}{did_you_mean(name, NUMERIC_FEATURES)}"
         raise fields.refusal("name", what)
     words = name.replace("_", " ")
     high, highs = fields.words("high", language, default=f"high {words}")
@@ -180,7 +180,7 @@ def _feature(fields: Fields, language: str) -> ClusterFeature:
         highs=highs,
         lows=lows,
     )
-    fields.refuse_the_rest()
+    fields.refuse_unknown()
     return feature
 
 

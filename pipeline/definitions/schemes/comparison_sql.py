@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from pipeline.definitions.schemes.scheme import Scheme
-from pipeline.definitions.schemes.sql import Decided, all_but, decided
+from pipeline.definitions.schemes.sql import SchemeDecision, all_columns_except, scheme_decision
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
 # Names that no feature or attribute can have.
 _SEGMENT, _EVIDENCE = "before.segment", "before.evidence"
 
-Version = tuple[Scheme, Mapping[str, Scheme]]
+SchemeVersion = tuple[Scheme, Mapping[str, Scheme]]
 """A scheme with the schemes of its version by name."""
 
 
-def beside_statement(old: Version, new: Version) -> exp.Query:
+def comparison_statement(old: SchemeVersion, new: SchemeVersion) -> exp.Query:
     """Return the statement that gives customer_id, scheme, from_segment, to_segment, is_written and spend_amount of every customer.
 
     `is_written` says whether the row of customer_segments would be another one.
     """
-    before = decided(*old, exp.to_table(CUSTOMER_FEATURES.name))
-    after = decided(*new, _with_before(before))
+    before = scheme_decision(*old, exp.to_table(CUSTOMER_FEATURES.name))
+    after = scheme_decision(*new, _customers_with_before(before))
     from_segment, to_segment = exp.column(_SEGMENT, quoted=True), after.segment
     columns = {
         "scheme": exp.Literal.string(new[0].name),
@@ -31,25 +31,27 @@ def beside_statement(old: Version, new: Version) -> exp.Query:
         "to_segment": to_segment,
         "other_evidence": _is_other_evidence(old[0], before, new[0], after),
     }
+    is_moved = exp.column("to_segment").neq(exp.column("from_segment"))
+    is_nobody = exp.or_(*(exp.column(name).is_(exp.null()) for name in ("to_segment", "from_segment")))
+    is_written = exp.alias_(exp.or_(is_moved, exp.column("other_evidence"), is_nobody), "is_written")
     named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]
     rows = exp.Select().select("customer_id", *named, "spend_amount", copy=False).from_(after.relation, copy=False)
-    return exp.select("customer_id", "scheme", "from_segment", "to_segment", _is_written(), "spend_amount").from_(rows.subquery("beside"))
+    return exp.select("customer_id", "scheme", "from_segment", "to_segment", is_written, "spend_amount").from_(rows.subquery("beside"))
 
 
-def _with_before(before: Decided) -> exp.Subquery:
+def _customers_with_before(before: SchemeDecision) -> exp.Subquery:
     """Return the customers with the segment and evidence that they had as two more columns."""
     known = exp.alias_(before.segment, _SEGMENT, quoted=True), exp.alias_(before.evidence, _EVIDENCE, quoted=True)
-    return exp.Select().select(all_but(before.added), *known, copy=False).from_(before.relation, copy=False).subquery("known_before")
+    return (
+        exp.Select()
+        .select(all_columns_except(before.added), *known, copy=False)
+        .from_(before.relation, copy=False)
+        .subquery("known_before")
+    )
 
 
-def _is_other_evidence(old: Scheme, before: Decided, new: Scheme, after: Decided) -> exp.Expression:
+def _is_other_evidence(old: Scheme, before: SchemeDecision, new: Scheme, after: SchemeDecision) -> exp.Expression:
     """Return whether the evidence differs; of one customer the same features are the same, scores may not be."""
     if before.evidence == after.evidence and not (old.competing or new.competing):
         return exp.false()
     return exp.NEQ(this=exp.column(_EVIDENCE, quoted=True), expression=exp.Paren(this=after.evidence))
-
-
-def _is_written() -> exp.Expr:
-    is_moved = exp.column("to_segment").neq(exp.column("from_segment"))
-    nobody = exp.or_(*(exp.column(name).is_(exp.null()) for name in ("to_segment", "from_segment")))
-    return exp.alias_(exp.or_(is_moved, exp.column("other_evidence"), nobody), "is_written")

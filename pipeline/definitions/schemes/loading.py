@@ -12,10 +12,17 @@ from pipeline.definitions.company import LEVELS, Attribute, Company
 from pipeline.definitions.fields import Definition, Document, Fields, require_identifier
 from pipeline.definitions.proofs import Domains, SegmentRule, require_proven
 from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule, require_parameters
-from pipeline.definitions.schemes.references import SUFFIX, in_order, references
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
-from pipeline.definitions.schemes.segment_files import OPTIONAL_SOURCES, Place, eligibility, evidence_names, places_of, segment_in
-from pipeline.definitions.schemes.strategies import require_budget, take_strategy, take_text
+from pipeline.definitions.schemes.segment_files import (
+    OPTIONAL_SOURCES,
+    FileContext,
+    eligibility_condition,
+    read_evidence,
+    read_segment,
+    segment_locations,
+)
+from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text, require_budget_shares
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 from pipeline.spelling import did_you_mean
@@ -27,7 +34,7 @@ FEWEST_CUSTOMERS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _SchemeInputs:
     """All that schemes depend on: two companies that say the same have the same schemes."""
 
     company: Company = field(compare=False)
@@ -38,7 +45,7 @@ class _Said:
 
 
 @dataclass(slots=True)
-class _Loaded:
+class _LoadedSchemes:
     """The schemes loaded so far, by name, for those that refer to them, and the names of the sources and of the schemes of clusters."""
 
     company: Company
@@ -55,48 +62,48 @@ def load_schemes(company: Company) -> Schemes:
     """
     sources = frozenset(name for name in OPTIONAL_SOURCES if company.source_file(name).is_file())
     definitions = tuple(company.definitions("segments", ".toml").values())
-    return _schemes(_Said(company, definitions, company.attributes, company.language, sources))
+    return _schemes_of_inputs(_SchemeInputs(company, definitions, company.attributes, company.language, sources))
 
 
 @lru_cache(maxsize=8)
-def _schemes(said: _Said) -> Schemes:
+def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
     """Return the schemes; kept, as a night asks for them in several steps and proving takes longest."""
-    company, definitions = said.company, {definition.file.stem: definition for definition in said.definitions}
+    company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
     contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
-    loaded = _Loaded(company, said.sources, frozenset(definitions.keys() - contents.keys()))
-    named = {name: references(values) for name, values in contents.items()}
-    for name in in_order(named, {name: definitions[name].file for name in contents}):
-        loaded.schemes[name] = _scheme(loaded, definitions[name], contents[name], named[name])
+    loaded = _LoadedSchemes(company, inputs.sources, frozenset(definitions.keys() - contents.keys()))
+    named = {name: referenced_schemes(values) for name, values in contents.items()}
+    for name in loading_order(named, {name: definitions[name].file for name in contents}):
+        loaded.schemes[name] = _read_scheme(loaded, definitions[name], contents[name], named[name])
     by_name = [loaded.schemes[name] for name in sorted(loaded.schemes)]
     return Schemes(
         tuple(scheme for scheme in by_name if not scheme.missing),
-        dict(_not_computed(company, by_name)),
+        dict(_reasons_not_computed(company, by_name)),
         tuple(scheme for scheme in by_name if scheme.missing),
     )
 
 
-def _not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterator[tuple[str, str]]:
+def _reasons_not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterator[tuple[str, str]]:
     """Yield what cannot be computed, a scheme or `scheme.segment`, with the reason."""
     for scheme in schemes:
         if scheme.missing:
-            yield scheme.name, _reason(company, scheme.missing)
+            yield scheme.name, _reason_of_missing(company, scheme.missing)
         else:
             yield from ((f"{scheme.name}.{segment.id}", f"needs {segment.source}") for segment in scheme.uncomputed)
 
 
-def _reason(company: Company, missing: Sequence[str]) -> str:
+def _reason_of_missing(company: Company, missing: Sequence[str]) -> str:
     held_back = {attribute.column.name for attribute in company.attributes if attribute.column.pii}
     return "needs " + ", ".join(f"{name} (held back as personal data)" if name in held_back else name for name in missing)
 
 
-def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], named: Sequence[str]) -> Scheme:
+def _read_scheme(loaded: _LoadedSchemes, definition: Definition, values: dict[str, Any], named: Sequence[str]) -> Scheme:
     file, language = definition.file, loaded.company.language
     require_identifier(file.stem, "the file's name", str(file))
     content = Fields(values, Document(str(file)))
     kind: Any = content.choice("kind", (*KINDS, "clusters"))
-    vocabulary, missing = _vocabulary(loaded, content, named)
-    title, titles = take_text(content, "title", language)
-    question, questions = take_text(content, "question", language)
+    vocabulary, missing = _read_vocabulary(loaded, content, named)
+    title, titles = read_translated_text(content, "title", language)
+    question, questions = read_translated_text(content, "question", language)
     scheme = Scheme(
         name=file.stem,
         title=title,
@@ -105,63 +112,63 @@ def _scheme(loaded: _Loaded, definition: Definition, values: dict[str, Any], nam
         question=question,
         questions=questions,
         kind=kind,
-        evidence=evidence_names(content, vocabulary.names),
+        evidence=read_evidence(content, vocabulary.names),
         segments=(),
         file=file,
         missing=missing,
-        strategy=take_strategy(content, language),
+        strategy=read_strategy(content, language),
         parameters=vocabulary.parameters,
-        references=_referred(loaded, named),
-        clusters=_clusters(loaded, named),
+        references=_schemes_referred_to(loaded, named),
+        clusters=_clusters_referred_to(loaded, named),
     )
-    place = Place(definition, vocabulary, language)
-    scheme = _decided_by_rules(scheme, content, place) if kind == "rules" else _decided_by_values(scheme, content, place)
-    content.refuse_the_rest()
+    context = FileContext(definition, vocabulary, language)
+    scheme = _read_rules(scheme, content, context) if kind == "rules" else _read_values(scheme, content, context)
+    content.refuse_unknown()
     _require_parameters_used(scheme, definition.text)
-    require_budget([segment.strategy for segment in scheme.segments], str(file))
-    scheme = _supplied(loaded, scheme)
-    return _proven(loaded, scheme, vocabulary, place) if kind == "rules" else scheme
+    require_budget_shares([segment.strategy for segment in scheme.segments], str(file))
+    scheme = _without_lacking_sources(loaded, scheme)
+    return _prove_scheme(loaded, scheme, vocabulary, context) if kind == "rules" else scheme
 
 
-def _supplied(loaded: _Loaded, scheme: Scheme) -> Scheme:
+def _without_lacking_sources(loaded: _LoadedSchemes, scheme: Scheme) -> Scheme:
     """Return the scheme without the segments that need a source which the company lacks: they are told to be uncomputed."""
     lacking = tuple(segment for segment in scheme.segments if segment.source and segment.source not in loaded.sources)
     return replace(scheme, segments=tuple(s for s in scheme.segments if s not in lacking), uncomputed=lacking) if lacking else scheme
 
 
-def _decided_by_rules(scheme: Scheme, content: Fields, place: Place) -> Scheme:
+def _read_rules(scheme: Scheme, content: Fields, context: FileContext) -> Scheme:
     is_scored = content.choice("decision", ("first_match", "highest_score"), default="first_match") == "highest_score"
     floor = float(content.take("floor", (int, float), default=0.0)) if is_scored else 0.0
-    segments = _segments(content, place, is_scored=is_scored)
+    segments = _read_segments(content, context, is_scored=is_scored)
     return replace(scheme, decision="highest_score" if is_scored else "first_match", floor=floor, segments=segments)
 
 
-def _decided_by_values(scheme: Scheme, content: Fields, place: Place) -> Scheme:
+def _read_values(scheme: Scheme, content: Fields, context: FileContext) -> Scheme:
     where = str(scheme.file)
     attribute = content.take("attribute", str)
-    if place.vocabulary.names.get(attribute) is not Kind.TEXT:
-        suggestion = did_you_mean(attribute, (name for name, kind in place.vocabulary.names.items() if kind is Kind.TEXT))
+    if context.vocabulary.names.get(attribute) is not Kind.TEXT:
+        suggestion = did_you_mean(attribute, (name for name, kind in context.vocabulary.names.items() if kind is Kind.TEXT))
         todo = "Name an attribute or a feature that is text; declare it under [needs] where a company may lack it."
         raise ConfigError(f"`attribute` is `{attribute}`, which is no text that is known{suggestion}", where=where, todo=todo)
     rule_text = content.take("rule", str, default="")
-    rule = parse_rule(rule_text, place.vocabulary, where=where) if rule_text else None
+    rule = parse_rule(rule_text, context.vocabulary, where=where) if rule_text else None
     given = {"attribute": attribute, "rule_text": rule_text, "rule": rule}
     if scheme.kind == "values":
         most = content.take("most_segments", int, default=MOST_SEGMENTS)
         fewest = content.take("fewest_customers", int, default=FEWEST_CUSTOMERS)
         if min(most, fewest) < 1:
             raise ConfigError("`most_segments` and `fewest_customers` must be 1 or more", where=where, todo="Correct the setting.")
-        return replace(scheme, **given, most_segments=most, fewest_customers=fewest, segments=_standing((OTHER, UNKNOWN), rule_text))
-    tiers = _segments(content, place, is_tier=True)
+        return replace(scheme, **given, most_segments=most, fewest_customers=fewest, segments=_fixed_segments((OTHER, UNKNOWN), rule_text))
+    tiers = _read_segments(content, context, is_tier=True)
     limits = [segment.below for segment in tiers]
     is_rising = all(low is not None and high is not None and 0 < low < high for low, high in pairwise(limits[:-1]))
     if len(tiers) < 2 or limits[-1] is not None or not is_rising or not all(below and 0 < below < 1 for below in limits[:-1]):  # noqa: PLR2004
         todo = "Give each tier but the last a `below` between 0 and 1, each larger than the one before."
         raise ConfigError("the tiers do not divide all customers", where=where, todo=todo)
-    return replace(scheme, **given, segments=(*tiers, *_standing((UNKNOWN,), rule_text)))
+    return replace(scheme, **given, segments=(*tiers, *_fixed_segments((UNKNOWN,), rule_text)))
 
 
-def _standing(names: Sequence[str], rule_text: str) -> tuple[Segment, ...]:
+def _fixed_segments(names: Sequence[str], rule_text: str) -> tuple[Segment, ...]:
     """Return the segments that a scheme of values has whatever the values are."""
     words = {
         OTHER: ("Other", "Values with fewer customers than those that have a segment of their own."),
@@ -171,67 +178,70 @@ def _standing(names: Sequence[str], rule_text: str) -> tuple[Segment, ...]:
     return tuple(Segment(name, *words[name]) for name in (*names, *([INSUFFICIENT_EVIDENCE] if rule_text else [])))
 
 
-def _segments(content: Fields, place: Place, *, is_scored: bool = False, is_tier: bool = False) -> tuple[Segment, ...]:
+def _read_segments(content: Fields, context: FileContext, *, is_scored: bool = False, is_tier: bool = False) -> tuple[Segment, ...]:
     tables = content.take("segment", list)
     if not all(isinstance(table, dict) for table in tables):
         raise ConfigError("`segment` is no list of tables", where=content.where, todo="Begin each segment with [[segment]].")
     if not tables:
         raise ConfigError("there are no segments, so customers are left without a segment", where=content.where, todo="Add [[segment]].")
     parts = [Fields(table, content.document, f"segment {number}: ") for number, table in enumerate(tables, 1)]
-    places = places_of(place.definition, len(parts))
+    locations = segment_locations(context.definition, len(parts))
     segments = tuple(
-        segment_in(part, place.at(where), is_scored=is_scored, is_tier=is_tier) for part, where in zip(parts, places, strict=True)
+        read_segment(part, context.at_line(where), is_scored=is_scored, is_tier=is_tier)
+        for part, where in zip(parts, locations, strict=True)
     )
-    _require_distinct(segments, places)
+    _require_distinct_ids(segments, locations)
     return segments
 
 
-def _require_distinct(segments: Sequence[Segment], places: Sequence[str]) -> None:
+def _require_distinct_ids(segments: Sequence[Segment], locations: Sequence[str]) -> None:
     ids = [segment.id for segment in segments]
     for index, name in enumerate(ids):
         if name in ids[:index]:
-            raise ConfigError(f"two segments are called `{name}`", where=places[index], todo="Rename one of them.")
+            raise ConfigError(f"two segments are called `{name}`", where=locations[index], todo="Rename one of them.")
 
 
-def _proven(loaded: _Loaded, scheme: Scheme, vocabulary: Vocabulary, place: Place) -> Scheme:
+def _prove_scheme(loaded: _LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary, context: FileContext) -> Scheme:
     closed = [loaded.schemes[name] for name in scheme.references if loaded.schemes[name].is_closed]
-    segments = {f"{other.name}{SUFFIX}": [segment.id for segment in other.segments] for other in closed}
-    always = frozenset(f"{name}{SUFFIX}" for name in scheme.clusters)
-    places = places_of(place.definition, len(scheme.segments))
-    rules = [SegmentRule(segment.id, eligibility(segment), where) for segment, where in zip(scheme.segments, places, strict=True)]
+    segments = {f"{other.name}{SEGMENT_SUFFIX}": [segment.id for segment in other.segments] for other in closed}
+    always = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in scheme.clusters)
+    locations = segment_locations(context.definition, len(scheme.segments))
+    rules = [
+        SegmentRule(segment.id, eligibility_condition(segment), where) for segment, where in zip(scheme.segments, locations, strict=True)
+    ]
     is_ordered = scheme.decision == "first_match"
     domains = Domains(vocabulary.names, segments, always)
     return replace(scheme, proof=require_proven(rules, domains, where=str(scheme.file), is_ordered=is_ordered))
 
 
-def _vocabulary(loaded: _Loaded, content: Fields, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
+def _read_vocabulary(loaded: _LoadedSchemes, content: Fields, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
     """Return what rules may name, and which of it the company does not supply."""
-    names, missing = _names(loaded.company, content)
+    names, missing = _names_for_rules(loaded.company, content)
     parameters = require_parameters(content.take("parameters", dict, default={}), content.where)
     others = {name: loaded.schemes[name] for name in named if name in loaded.schemes}
-    clusters = frozenset(f"{name}{SUFFIX}" for name in named if name in loaded.clusters)
-    referred = dict.fromkeys((*(f"{name}{SUFFIX}" for name in others), *clusters), Kind.TEXT)
-    segments = {f"{name}{SUFFIX}": _words(other) for name, other in others.items() if other.is_closed}
+    clusters = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in named if name in loaded.clusters)
+    referred = dict.fromkeys((*(f"{name}{SEGMENT_SUFFIX}" for name in others), *clusters), Kind.TEXT)
+    segments = {f"{name}{SEGMENT_SUFFIX}": _ids_by_title_and_id(other) for name, other in others.items() if other.is_closed}
     lacking = tuple(name for name, other in others.items() if other.missing)
     return Vocabulary({**names, **referred}, parameters, segments, clusters), (*missing, *lacking)
 
 
-def _words(scheme: Scheme) -> dict[str, str]:
+def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:
     """Return what a person may write for each segment: its title or its id."""
     return {segment.title: segment.id for segment in scheme.segments} | {segment.id: segment.id for segment in scheme.segments}
 
 
-def _referred(loaded: _Loaded, named: Sequence[str]) -> tuple[str, ...]:
+def _schemes_referred_to(loaded: _LoadedSchemes, named: Sequence[str]) -> tuple[str, ...]:
     known = [name for name in named if name in loaded.schemes]
     return tuple(dict.fromkeys(name for other in known for name in (*loaded.schemes[other].references, other)))
 
 
-def _clusters(loaded: _Loaded, named: Sequence[str]) -> tuple[str, ...]:
+def _clusters_referred_to(loaded: _LoadedSchemes, named: Sequence[str]) -> tuple[str, ...]:
     behind = (name for other in named if other in loaded.schemes for name in loaded.schemes[other].clusters)
     return tuple(sorted({*behind, *loaded.clusters.intersection(named)}))
 
 
-def _names(company: Company, content: Fields) -> tuple[dict[str, Kind], tuple[str, ...]]:
+def _names_for_rules(company: Company, content: Fields) -> tuple[dict[str, Kind], tuple[str, ...]]:
     """Return the kinds of all names that rules may use, and which of them the company does not supply."""
     supplied = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
     declared = content.take("needs", dict, default={})

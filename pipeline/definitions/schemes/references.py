@@ -10,20 +10,20 @@ from typing import Any
 from pipeline.definitions.rules import references_of
 from pipeline.errors import ConfigError
 
-SUFFIX = ".segment"
-_RULES = ("rule", "score")
+SEGMENT_SUFFIX = ".segment"
+_RULE_KEYS = ("rule", "score")
 
 
-def references(values: Mapping[str, Any]) -> list[str]:
+def referenced_schemes(values: Mapping[str, Any]) -> list[str]:
     """Return the schemes that the rules of a definition name, by name, as far as they can be read."""
     segments = [segment for segment in values.get("segment", []) if isinstance(segment, Mapping)]
-    texts = [table.get(key) for table in (values, *segments) for key in _RULES]
+    texts = [table.get(key) for table in (values, *segments) for key in _RULE_KEYS]
     texts += [signal for segment in segments if isinstance(segment.get("signals"), list) for signal in segment["signals"]]
     named = {name for text in texts if isinstance(text, str) for name in references_of(text)}
-    return sorted(name.removesuffix(SUFFIX) for name in named if name.endswith(SUFFIX))
+    return sorted(name.removesuffix(SEGMENT_SUFFIX) for name in named if name.endswith(SEGMENT_SUFFIX))
 
 
-def in_order(named: Mapping[str, list[str]], files: Mapping[str, Path]) -> list[str]:
+def loading_order(named: Mapping[str, list[str]], files: Mapping[str, Path]) -> list[str]:
     """Return the names of schemes, each after those it names; raises ConfigError for a circle, with its path."""
     graph = TopologicalSorter({name: [other for other in others if other in named] for name, others in sorted(named.items())})
     try:

@@ -151,11 +151,11 @@ class Schemes:
     uncomputed: tuple[Scheme, ...] = ()
 
 
-def clusters_looked_at(schemes: Iterable[Scheme]) -> frozenset[str]:
+def referenced_clusters(schemes: Iterable[Scheme]) -> frozenset[str]:
     """Return the names of the schemes of clusters that any of these look at."""
     return frozenset(name for scheme in schemes for name in scheme.clusters)
 
 
-def with_assignments(schemes: Iterable[Scheme], assignments: Mapping[str, exp.Query]) -> tuple[Scheme, ...]:
+def schemes_with_assignments(schemes: Iterable[Scheme], assignments: Mapping[str, exp.Query]) -> tuple[Scheme, ...]:
     """Return the schemes with the statements of the clusters that they look at, without which none of such a scheme can be made."""
     return tuple(replace(scheme, assignments={name: assignments[name] for name in scheme.clusters}) for scheme in schemes)

@@ -13,7 +13,7 @@ from sqlglot import exp
 from pipeline.definitions.fields import Definition, Fields, require_identifier
 from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Segment, Signals
-from pipeline.definitions.schemes.strategies import take_strategy, take_text
+from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
@@ -26,7 +26,7 @@ _DECISIVE_LINE = re.compile(r"\s*(rule|score|signals|below)\s*=")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FileContext:
     """What a part needs to know of the file it stands in; `where` is what messages name."""
 
     definition: Definition
@@ -34,12 +34,12 @@ class Place:
     language: str
     where: str = ""
 
-    def at(self, where: str) -> Place:
-        """Return this place with the line of one part."""
+    def at_line(self, where: str) -> FileContext:
+        """Return this context with the line of one part."""
         return replace(self, where=where)
 
 
-def places_of(definition: Definition, count: int) -> list[str]:
+def segment_locations(definition: Definition, count: int) -> list[str]:
     """Return file and line of each [[segment]]: of what decides it, or its first, since TOML's reader forgets them."""
     found: list[int] = []
     for number, line in enumerate(definition.text.splitlines(), 1):
@@ -51,7 +51,7 @@ def places_of(definition: Definition, count: int) -> list[str]:
     return [f"{file}:{line}" for line in found] if len(found) == count else [str(file)] * count
 
 
-def evidence_names(content: Fields, names: Mapping[str, Kind]) -> tuple[str, ...]:
+def read_evidence(content: Fields, names: Mapping[str, Kind]) -> tuple[str, ...]:
     """Return the features shown beside a segment; raises ConfigError for those that would differ by engine or by night."""
     evidence = content.take("evidence", list)
     _require_texts(evidence, "`evidence`", content.where)
@@ -70,10 +70,10 @@ def evidence_names(content: Fields, names: Mapping[str, Kind]) -> tuple[str, ...
     return tuple(evidence)
 
 
-def segment_in(content: Fields, place: Place, *, is_scored: bool, is_tier: bool) -> Segment:
+def read_segment(content: Fields, context: FileContext, *, is_scored: bool, is_tier: bool) -> Segment:
     """Return one segment; raises ConfigError where it lacks something or has what its scheme does not know."""
-    title, titles = take_text(content, "title", place.language)
-    description, descriptions = take_text(content, "description", place.language)
+    title, titles = read_translated_text(content, "title", context.language)
+    description, descriptions = read_translated_text(content, "description", context.language)
     segment = Segment(
         id=content.take("id", str),
         title=title,
@@ -82,53 +82,53 @@ def segment_in(content: Fields, place: Place, *, is_scored: bool, is_tier: bool)
         descriptions=descriptions,
         crosswalk=content.take("crosswalk", dict, default={}),
         source=content.choice("source", ("", *OPTIONAL_SOURCES), default=""),
-        strategy=take_strategy(content, place.language),
+        strategy=read_strategy(content, context.language),
     )
-    require_identifier(segment.id, "`id`", place.where)
-    _require_texts(segment.crosswalk.values(), "`crosswalk`", place.where)
+    require_identifier(segment.id, "`id`", context.where)
+    _require_texts(segment.crosswalk.values(), "`crosswalk`", context.where)
     if is_tier:
         below = content.take("below", (int, float), default=None)
         segment = replace(segment, below=None if below is None else float(below))
     else:
-        segment = _decided(segment, content, place, is_scored=is_scored)
-    content.refuse_the_rest()
+        segment = _read_decision(segment, content, context, is_scored=is_scored)
+    content.refuse_unknown()
     return segment
 
 
-def _decided(segment: Segment, content: Fields, place: Place, *, is_scored: bool) -> Segment:
+def _read_decision(segment: Segment, content: Fields, context: FileContext, *, is_scored: bool) -> Segment:
     rule_text = content.take("rule", str, default="")
     is_otherwise = content.take("otherwise", bool, default=False)
     score_text = content.take("score", str, default="") if is_scored else ""
-    signals = _signals(content, place) if is_scored else None
+    signals = _read_signals(content, context) if is_scored else None
     competes = bool(score_text) + (signals is not None)
     is_before = segment.id == INSUFFICIENT_EVIDENCE and bool(rule_text)
     ways = competes + is_otherwise + (is_before if is_scored else bool(rule_text))
     if ways != 1 or (is_otherwise and rule_text):
         what = "a `score` or `signals`, beside a `rule` or none," if is_scored else "a `rule`"
-        raise ConfigError(f"a segment has either {what} or `otherwise = true`", where=place.where, todo="Write one of them.")
+        raise ConfigError(f"a segment has either {what} or `otherwise = true`", where=context.where, todo="Write one of them.")
     return replace(
         segment,
         rule_text=rule_text,
-        rule=parse_rule(rule_text, place.vocabulary, where=place.where) if rule_text else None,
+        rule=parse_rule(rule_text, context.vocabulary, where=context.where) if rule_text else None,
         score_text=score_text,
-        score=parse_score(score_text, place.vocabulary, where=place.where) if score_text else None,
+        score=parse_score(score_text, context.vocabulary, where=context.where) if score_text else None,
         signals=signals,
     )
 
 
-def _signals(content: Fields, place: Place) -> Signals | None:
+def _read_signals(content: Fields, context: FileContext) -> Signals | None:
     texts = content.take("signals", list, default=[])
     if not texts:
         return None
-    _require_texts(texts, "`signals`", place.where)
+    _require_texts(texts, "`signals`", context.where)
     needed = content.take("needed", int, default=len(texts))
     if not 1 <= needed <= len(texts):
-        raise ConfigError("`needed` must lie between 1 and the number of signals", where=place.where, todo="Correct the number.")
-    conditions: tuple[exp.Expression, ...] = tuple(parse_rule(text, place.vocabulary, where=place.where) for text in texts)
+        raise ConfigError("`needed` must lie between 1 and the number of signals", where=context.where, todo="Correct the number.")
+    conditions: tuple[exp.Expression, ...] = tuple(parse_rule(text, context.vocabulary, where=context.where) for text in texts)
     return Signals(tuple(texts), conditions, needed)
 
 
-def eligibility(segment: Segment) -> exp.Expr | None:
+def eligibility_condition(segment: Segment) -> exp.Expr | None:
     """Return the condition under which a segment may have somebody; None for the one that takes everybody left over."""
     parts: list[exp.Expr] = [] if segment.rule is None else [segment.rule]
     if segment.signals is not None:

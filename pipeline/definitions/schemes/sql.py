@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from pipeline.definitions.schemes.references import SUFFIX
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
 from pipeline.lake.expressions import total, union_all
 from pipeline.lake.statements import statement
@@ -20,7 +20,7 @@ _RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value",
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class SchemeDecision:
     """A relation of customers, the segment and the evidence of each of them in terms of its columns, and the columns that it adds."""
 
     relation: exp.Expression
@@ -30,7 +30,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _SegmentChoice:
     """A relation with the columns that a scheme decides by, the segment in terms of them, and the names of those that were added."""
 
     relation: exp.Expression
@@ -50,99 +50,106 @@ def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
 
 def membership_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Query:
     """Return the statement of one scheme; `by_name` holds at least those that it refers to."""
-    found = decided(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))
+    found = scheme_decision(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))
     columns = {"scheme": exp.Literal.string(scheme.name), "segment": found.segment, "evidence": found.evidence}
     named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]
     return exp.Select().select(exp.column("customer_id"), *named, copy=False).from_(found.relation, copy=False)
 
 
-def decided(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> Decided:
+def scheme_decision(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> SchemeDecision:
     """Return how a scheme decides on `customers`, a relation with the columns of their features."""
-    relation, looked_at = _relation(scheme, by_name, customers)
-    choice = _choice(scheme, by_name, relation, "scored" if scheme.kind == "rules" else "valued")
-    return Decided(choice.relation, choice.segment, _evidence(scheme), (*looked_at, *choice.added))
+    relation, looked_at = _with_referenced_segments(scheme, by_name, customers)
+    choice = _choose_segment(scheme, by_name, relation, "scored" if scheme.kind == "rules" else "valued")
+    return SchemeDecision(choice.relation, choice.segment, _evidence_text(scheme), (*looked_at, *choice.added))
 
 
-def _first_match(scheme: Scheme) -> exp.Case:
+def _first_match_case(scheme: Scheme) -> exp.Case:
     """Return the first segment of a scheme of rules whose rule holds; those that compete come last, after every other rule."""
     case = exp.Case()
     for segment in scheme.segments:
         if segment.rule is not None and not segment.competes:
             case.when(segment.rule.copy(), exp.Literal.string(segment.id), copy=False)  # in place: a copy for each rule is slow
     for place, segment in enumerate(scheme.competing):
-        case.when(_wins(scheme, place), exp.Literal.string(segment.id), copy=False)
+        case.when(_is_winner(scheme, place), exp.Literal.string(segment.id), copy=False)
     otherwise = next((segment for segment in scheme.segments if segment.is_otherwise), None)
     return case if otherwise is None else case.else_(exp.Literal.string(otherwise.id), copy=False)
 
 
-def _wins(scheme: Scheme, place: int) -> exp.Expr:
-    is_above = exp.GT(this=_score(place), expression=limit_of(scheme.floor))
-    return exp.and_(is_above, exp.EQ(this=_score(place), expression=_best(scheme)))
+def _is_winner(scheme: Scheme, place: int) -> exp.Expr:
+    is_above = exp.GT(this=_score_column(place), expression=limit_literal(scheme.floor))
+    return exp.and_(is_above, exp.EQ(this=_score_column(place), expression=_best_score(scheme)))
 
 
-def _relation(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> tuple[exp.Expression, tuple[str, ...]]:
+def _with_referenced_segments(
+    scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression
+) -> tuple[exp.Expression, tuple[str, ...]]:
     """Return `customers` with the segment of each scheme that is referred to as one more column, and the names of these."""
     relation = customers
     for name in scheme.clusters:
-        relation = _clustered(relation, name, scheme.assignments[name])
+        relation = _with_cluster(relation, name, scheme.assignments[name])
     for name in scheme.references:
         other = by_name[name]
-        choice = _choice(other, by_name, relation, f"{'scored' if other.kind == 'rules' else 'valued'}_{name}")
-        query = exp.Select().select(all_but(choice.added), exp.alias_(choice.segment, f"{name}{SUFFIX}", quoted=True), copy=False)
+        choice = _choose_segment(other, by_name, relation, f"{'scored' if other.kind == 'rules' else 'valued'}_{name}")
+        query = exp.Select().select(
+            all_columns_except(choice.added), exp.alias_(choice.segment, f"{name}{SEGMENT_SUFFIX}", quoted=True), copy=False
+        )
         relation = query.from_(choice.relation, copy=False).subquery(f"with_{name}", copy=False)
-    return relation, tuple(f"{name}{SUFFIX}" for name in (*scheme.clusters, *scheme.references))
+    return relation, tuple(f"{name}{SEGMENT_SUFFIX}" for name in (*scheme.clusters, *scheme.references))
 
 
-def _choice(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> _Choice:
+def _choose_segment(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> _SegmentChoice:
     """Return `relation` with the columns that a scheme decides by, and the segment that it chooses."""
     if scheme.kind != "rules":
-        valued = _valued(scheme, relation, by_name).subquery(alias)
-        return _Choice(valued, _value_decision(scheme), tuple(column.name for column in _RANKED.values()))
+        valued = _with_value_ranks(scheme, relation, by_name).subquery(alias)
+        return _SegmentChoice(valued, _value_decision(scheme), tuple(column.name for column in _RANKED.values()))
     if scheme.decision != "highest_score":
-        return _Choice(relation, _first_match(scheme))
-    scores = _scores(scheme)
+        return _SegmentChoice(relation, _first_match_case(scheme))
+    scores = _score_columns(scheme)
     scored = exp.select("*", *scores).from_(relation).subquery(alias)
-    return _Choice(scored, _first_match(scheme), tuple(score.alias for score in scores))
+    return _SegmentChoice(scored, _first_match_case(scheme), tuple(score.alias for score in scores))
 
 
-def all_but(names: Sequence[str]) -> exp.Star:
+def all_columns_except(names: Sequence[str]) -> exp.Star:
     """Return all columns but those of these `names`."""
     return exp.Star(except_=[exp.to_identifier(name, quoted=True) for name in names]) if names else exp.Star()
 
 
-def _clustered(relation: exp.Expression, name: str, assignment: exp.Query) -> exp.Expression:
+def _with_cluster(relation: exp.Expression, name: str, assignment: exp.Query) -> exp.Expression:
     """Return `relation` with each customer's cluster as one more column."""
     known, assigned = exp.alias_(relation, "known", table=True), assignment.subquery(f"assigned_{name}")
     is_same = exp.column("customer_id", "known").eq(exp.column("customer_id", assigned.alias))
-    segment = exp.alias_(exp.column("segment", assigned.alias), f"{name}{SUFFIX}", quoted=True)
+    segment = exp.alias_(exp.column("segment", assigned.alias), f"{name}{SEGMENT_SUFFIX}", quoted=True)
     return exp.select("known.*", segment).from_(known).join(assigned, on=is_same).subquery(f"with_{name}")
 
 
-def _scores(scheme: Scheme) -> list[exp.Expr]:
+def _score_columns(scheme: Scheme) -> list[exp.Expr]:
     """Return one column per segment that competes: its score where it may have somebody, else the floor, which does not win."""
-    return [exp.alias_(_competing(scheme, segment), _score(place).name, quoted=True) for place, segment in enumerate(scheme.competing)]
+    return [
+        exp.alias_(_competing_score(scheme, segment), _score_column(place).name, quoted=True)
+        for place, segment in enumerate(scheme.competing)
+    ]
 
 
-def _competing(scheme: Scheme, segment: Segment) -> exp.Expression:
-    floor, score = limit_of(scheme.floor), score_of(segment)
+def _competing_score(scheme: Scheme, segment: Segment) -> exp.Expression:
+    floor, score = limit_literal(scheme.floor), _score_expression(segment)
     conditions: list[exp.Expr] = [exp.GT(this=exp.Paren(this=score), expression=floor)]
     if segment.rule is not None:
         conditions.append(segment.rule)
     if segment.signals is not None:
-        conditions.append(exp.GTE(this=signals_shown(segment), expression=exp.Literal.number(segment.signals.needed)))
+        conditions.append(exp.GTE(this=_shown_signal_count(segment), expression=exp.Literal.number(segment.signals.needed)))
     return exp.Case().when(exp.and_(*conditions), score).else_(floor)
 
 
-def score_of(segment: Segment) -> exp.Expression:
+def _score_expression(segment: Segment) -> exp.Expression:
     """Return the score of a segment that competes: a DOUBLE."""
     if segment.score is not None:
         return segment.score
     count = len(segment.signals.conditions) if segment.signals else 1
-    share = exp.Div(this=exp.cast(signals_shown(segment), "double"), expression=exp.Literal.number(count))
+    share = exp.Div(this=exp.cast(_shown_signal_count(segment), "double"), expression=exp.Literal.number(count))
     return exp.Paren(this=share)
 
 
-def signals_shown(segment: Segment) -> exp.Expression:
+def _shown_signal_count(segment: Segment) -> exp.Expression:
     """Return how many of the segment's signals a customer shows."""
     conditions = segment.signals.conditions if segment.signals else ()
     shown: list[exp.Expression] = [
@@ -151,49 +158,49 @@ def signals_shown(segment: Segment) -> exp.Expression:
     return exp.Paren(this=total(shown))
 
 
-def _score(place: int) -> exp.Column:
+def _score_column(place: int) -> exp.Column:
     return exp.column(f"score.{place}", quoted=True)
 
 
-def _best(scheme: Scheme) -> exp.Expression:
-    first, *others = (_score(place) for place in range(len(scheme.competing)))
+def _best_score(scheme: Scheme) -> exp.Expression:
+    first, *others = (_score_column(place) for place in range(len(scheme.competing)))
     return exp.Greatest(this=first, expressions=others) if others else first
 
 
-def limit_of(value: float) -> exp.Expression:
+def limit_literal(value: float) -> exp.Expression:
     """Return a limit of a definition, such as a floor, as the DOUBLE that rules and customers are compared with."""
     return exp.cast(exp.Literal.number(format(Decimal(repr(value)), "f")), "double")
 
 
-def _evidence(scheme: Scheme) -> exp.Expression:
+def _evidence_text(scheme: Scheme) -> exp.Expression:
     parts: list[exp.Expression] = []
     for name in scheme.evidence:
         parts += [
-            _label(name, parts),
+            _evidence_label(name, parts),
             exp.Coalesce(this=exp.cast(exp.column(name, quoted=True), "varchar"), expressions=[exp.Literal.string("-")]),
         ]
     for place, segment in enumerate(scheme.competing):
-        parts += [_label(segment.id, parts), *_score_words(place, segment)]
+        parts += [_evidence_label(segment.id, parts), *_score_texts(place, segment)]
     return exp.Concat(expressions=parts)
 
 
-def _label(name: str, before: Sequence[exp.Expression]) -> exp.Expression:
+def _evidence_label(name: str, before: Sequence[exp.Expression]) -> exp.Expression:
     return exp.Literal.string(f"{', ' if before else ''}{name}=")
 
 
-def _score_words(place: int, segment: Segment) -> list[exp.Expression]:
+def _score_texts(place: int, segment: Segment) -> list[exp.Expression]:
     """Return the signals shown, or the score of one who may win in whole percent: doubles print differently from engine to engine."""
     if segment.signals is None:
-        percent = exp.cast(exp.Floor(this=exp.Mul(this=exp.Literal.number(100), expression=_score(place))), "bigint")
+        percent = exp.cast(exp.Floor(this=exp.Mul(this=exp.Literal.number(100), expression=_score_column(place))), "bigint")
         return [exp.cast(percent, "varchar"), exp.Literal.string("%")]
-    return [exp.cast(signals_shown(segment), "varchar"), exp.Literal.string(f"/{len(segment.signals.conditions)}")]
+    return [exp.cast(_shown_signal_count(segment), "varchar"), exp.Literal.string(f"/{len(segment.signals.conditions)}")]
 
 
-def _valued(scheme: Scheme, relation: exp.Expression, by_name: Mapping[str, Scheme]) -> exp.Select:
+def _with_value_ranks(scheme: Scheme, relation: exp.Expression, by_name: Mapping[str, Scheme]) -> exp.Select:
     """Return `relation` with how common each customer's value is among those whom the scheme takes."""
     value = exp.column(scheme.attribute, quoted=True)
     is_alike = exp.EQ(this=value, expression=_RANKED["value"].copy())
-    ranked = _ranked(scheme, _relation(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))[0])
+    ranked = _ranked_values(scheme, _with_referenced_segments(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))[0])
     return exp.select("*").from_(relation).join(ranked, on=is_alike, join_type="left")
 
 
@@ -207,10 +214,10 @@ def _value_decision(scheme: Scheme) -> exp.Case:
     if scheme.kind == "value_tiers":  # a value that only newcomers have is known, though it has no rank yet
         given = exp.Nullif(this=exp.column(scheme.attribute, quoted=True), expression=exp.Literal.string(""))
     chosen = chosen.when(exp.Is(this=given, expression=exp.null()), exp.Literal.string(UNKNOWN))
-    return _tier(scheme, chosen) if scheme.kind == "value_tiers" else _value(scheme, chosen)
+    return _tier_case(scheme, chosen) if scheme.kind == "value_tiers" else _value_case(scheme, chosen)
 
 
-def _ranked(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
+def _ranked_values(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
     """Return the values of those whom the scheme's rule takes, ranked, so that a value of many others gets no place of theirs."""
     values = exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation).where(scheme.rule)
     if scheme.kind == "value_tiers":  # frozen for the month: nobody is moved by those who came since
@@ -221,15 +228,15 @@ def _ranked(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
     return exp.select(*named).from_(query.subquery("counted")).subquery("ranked")
 
 
-def _tier(scheme: Scheme, chosen: exp.Case) -> exp.Case:
+def _tier_case(scheme: Scheme, chosen: exp.Case) -> exp.Case:
     *limited, last = (segment for segment in scheme.segments if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE))
     for segment in limited:
-        below = exp.LT(this=_RANKED["rank_share"].copy(), expression=limit_of(segment.below or 0))
+        below = exp.LT(this=_RANKED["rank_share"].copy(), expression=limit_literal(segment.below or 0))
         chosen = chosen.when(below, exp.Literal.string(segment.id))
     return chosen.else_(exp.Literal.string(last.id))
 
 
-def _value(scheme: Scheme, chosen: exp.Case) -> exp.Case:
+def _value_case(scheme: Scheme, chosen: exp.Case) -> exp.Case:
     is_beyond = exp.GT(this=_RANKED["place"].copy(), expression=exp.Literal.number(scheme.most_segments))
     is_rare = exp.LT(this=_RANKED["customer_count"].copy(), expression=exp.Literal.number(scheme.fewest_customers))
     return chosen.when(exp.or_(is_beyond, is_rare), exp.Literal.string(OTHER)).else_(_RANKED["value"].copy())

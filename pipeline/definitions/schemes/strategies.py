@@ -34,7 +34,7 @@ class Strategy:
         return {name: getattr(self, name) for name in STRATEGY_TEXTS} | dict(self.translations.get(language, {}))
 
 
-def take_text(content: Fields, key: str, language: str) -> tuple[str, dict[str, str]]:
+def read_translated_text(content: Fields, key: str, language: str) -> tuple[str, dict[str, str]]:
     """Return the text of `key` in the company's `language` and in others: a text, or a table of texts by language.
 
     Without the company's own language the first one given takes its place.
@@ -48,24 +48,24 @@ def take_text(content: Fields, key: str, language: str) -> tuple[str, dict[str, 
     return value[own], {name: text for name, text in value.items() if name != own}
 
 
-def take_strategy(content: Fields, language: str) -> Strategy | None:
+def read_strategy(content: Fields, language: str) -> Strategy | None:
     """Return the strategy card, if any; raises ConfigError for one that is incomplete or out of bounds."""
     card = content.section("strategy")
     if card.is_empty:
         return None
-    given = {name: take_text(card, name, language) for name in STRATEGY_TEXTS}
+    given = {name: read_translated_text(card, name, language) for name in STRATEGY_TEXTS}
     languages = dict.fromkeys(name for _, others in given.values() for name in others)
     translations = {name: {key: others[name] for key, (_, others) in given.items() if name in others} for name in languages}
     priority = card.take("priority", int)
     share = float(card.take("budget_share", (int, float)))
-    card.refuse_the_rest()
+    card.refuse_unknown()
     if not MOST_URGENT <= priority <= LEAST_URGENT or not 0 <= share <= 1:
         todo = "Give a priority from 1, the most urgent, to 5, and a budget_share from 0 to 1."
         raise ConfigError("the strategy is out of bounds", where=content.where, todo=todo)
     return Strategy(**{name: text for name, (text, _) in given.items()}, priority=priority, budget_share=share, translations=translations)
 
 
-def require_budget(strategies: Sequence[Strategy | None], where: str) -> None:
+def require_budget_shares(strategies: Sequence[Strategy | None], where: str) -> None:
     """Raise ConfigError where the segments of a scheme share out more than the whole budget."""
     total = sum(strategy.budget_share for strategy in strategies if strategy)
     if total > 1 + 1e-9:

@@ -9,7 +9,7 @@ from pipeline.definitions.schemes.scheme import Scheme
 
 
 @dataclass(frozen=True, slots=True)
-class Unmet:
+class UnprovenSegment:
     """A segment that no customer is in, and of which no proof says that anybody can be, or that nobody can."""
 
     scheme: str
@@ -19,7 +19,7 @@ class Unmet:
         return f"{self.scheme}: nobody is in `{self.segment}`, and that anybody can be could not be proven"
 
 
-def unmet_segments(schemes: Iterable[Scheme], counts: Mapping[tuple[str, str], int]) -> tuple[Unmet, ...]:
+def unproven_segments(schemes: Iterable[Scheme], counts: Mapping[tuple[str, str], int]) -> tuple[UnprovenSegment, ...]:
     """Return the segments that only customers can prove to be possible, and none does; `counts` are customers by scheme and segment."""
-    undecided = (Unmet(scheme.name, segment) for scheme in schemes if scheme.proof for segment in scheme.proof.undecided)
+    undecided = (UnprovenSegment(scheme.name, segment) for scheme in schemes if scheme.proof for segment in scheme.proof.undecided)
     return tuple(each for each in undecided if not counts.get((each.scheme, each.segment)))

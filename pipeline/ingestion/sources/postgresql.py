@@ -16,7 +16,7 @@ from adbc_driver_manager import dbapi
 from adbc_driver_manager._reader import AdbcRecordBatchReader  # its errors carry the SQLSTATE
 from adbc_driver_postgresql.dbapi import connect
 
-from pipeline.definitions.connections import redacted
+from pipeline.definitions.connections import redact_uri
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.ingestion.sources import SourceQuery, parameter_places
 
@@ -74,7 +74,7 @@ def open_postgresql(name: str, uri: str) -> Iterator[PostgresqlSnapshot]:
 
     Raises TransientError where the same call may succeed later, ConfigError where the connection itself is wrong.
     """
-    where = f"connection `{name}` ({redacted(uri)})"
+    where = f"connection `{name}` ({redact_uri(uri)})"
     try:
         connection = connect(_with_defaults(uri))
     except dbapi.Error as error:

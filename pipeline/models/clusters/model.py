@@ -140,7 +140,7 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
         valid_from=fields.day("valid_from") if fields.has("valid_from") else None,
         last_number=fields.integer("last_number", 0, MOST_NUMBER, default=0),
     )
-    fields.refuse_the_rest()
+    fields.refuse_unknown()
     _refuse_repeated(model, fields)
     return model
 
@@ -159,7 +159,7 @@ def _read_feature(fields: Fields) -> ModelFeature:
         cuts=fields.numbers("cuts", default=[]),
         shares=fields.numbers("shares", default=[]),
     )
-    fields.refuse_the_rest()
+    fields.refuse_unknown()
     _refuse_wrong_shares(feature, fields)
     return feature
 
@@ -180,7 +180,7 @@ def _read_cluster(fields: Fields, feature_count: int) -> Cluster:
         centroid=fields.numbers("centroid"),
         spread=fields.number("spread", 0, default=0.0),
     )
-    fields.refuse_the_rest()
+    fields.refuse_unknown()
     if len(cluster.centroid) != feature_count:
         raise fields.refusal("centroid", f"must have one number per feature, {feature_count}")
     return cluster

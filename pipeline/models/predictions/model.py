@@ -82,7 +82,7 @@ def decision_from_json(text: str, *, where: str) -> Decision:
     todo = "Put back the file as it was written, or fit a new model."
     fields = json_fields(text, Document(where, DataError, "not a prediction model: ", todo, noun="field"), longest=LONGEST_DOCUMENT)
     decision = _read_reason(fields) if fields.has("reason") else _read_model(fields)
-    fields.refuse_the_rest()
+    fields.refuse_unknown()
     return decision
 
 
@@ -128,7 +128,7 @@ def _read_signal(fields: Fields) -> Signal:
         spend_weight=fields.number("spend_weight", -LARGEST_EXPONENT, LARGEST_EXPONENT),
         repeat_weight=fields.number("repeat_weight", -LARGEST_EXPONENT, LARGEST_EXPONENT),
     )
-    fields.refuse_the_rest()
+    fields.refuse_unknown()
     return signal
 
 

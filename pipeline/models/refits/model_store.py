@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.schemes import ClusterScheme, Scheme, clusters_looked_at, load_cluster_schemes, with_assignments
+from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, referenced_clusters, schemes_with_assignments
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
@@ -98,7 +98,7 @@ def models_of_night(
 def with_clusters_of(lake: Lake, company: Company, night: date, schemes: Iterable[Scheme]) -> tuple[Scheme, ...]:
     """Return the schemes with the clusters that they look at, as the models that a stored night went by assign them."""
     found = list(schemes)
-    return with_assignments(found, segment_statements(models_of_night(lake, company, night, clusters_looked_at(found))))
+    return schemes_with_assignments(found, segment_statements(models_of_night(lake, company, night, referenced_clusters(found))))
 
 
 def model_at(path: Path) -> ClusterModel:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from statistics import median
 
-from pipeline.definitions.gate_limits import Limits
+from pipeline.definitions.gate_limits import GateLimits
 from pipeline.publication.gates.measures import GateResult, Holding, Measures, State
 
 WEEK = timedelta(days=7)
@@ -24,13 +24,13 @@ BESIDE_ITSELF = ("vanished", "reachability", "swallowed", "churn")  # what anoth
 DIGITS = 9  # a share computed from a limit is rounded, so that a value on the limit passes
 
 
-def window_first_day(day: date, before: date | None, limits: Limits) -> date:
+def window_first_day(day: date, before: date | None, limits: GateLimits) -> date:
     """Return the first event day whose order lines the gates look at."""
     weeks = limits.volume_weeks * WEEK
     return min(_first_new_day(day, before) - weeks, day - timedelta(days=limits.quiet_days + 1))
 
 
-def judge(measures: Measures, limits: Limits, *, rejected_share_limit: float) -> list[GateResult]:
+def judge(measures: Measures, limits: GateLimits, *, rejected_share_limit: float) -> list[GateResult]:
     """Return what every gate says, in the order of GATES."""
     results = [
         *_freshness(measures, limits),
@@ -60,7 +60,7 @@ def _key(result: GateResult) -> tuple[str, str]:
     return result.gate, result.subject
 
 
-def _unless_off(result: GateResult, limits: Limits) -> GateResult:
+def _unless_off(result: GateResult, limits: GateLimits) -> GateResult:
     if result.gate not in limits.off:
         return result
     return replace(result, state=State.OFF, words="switched off in company.toml", measured=None, limit=None)
@@ -75,7 +75,7 @@ def _above(gate: str, subject: str, measured: float, limit: float, words: str) -
     return GateResult(gate, subject, State.CLOSED if measured > limit else State.OPEN, words, measured, limit)
 
 
-def _freshness(measures: Measures, limits: Limits) -> Iterator[GateResult]:
+def _freshness(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
     newest = max((day for day, count in measures.line_counts.items() if count), default=None)
     oldest = window_first_day(measures.day, measures.before, limits)
     quiet = (measures.day - newest).days if newest else (measures.day - oldest).days + 1
@@ -86,7 +86,7 @@ def _freshness(measures: Measures, limits: Limits) -> Iterator[GateResult]:
         yield _above("freshness", "order_lines", quiet, limits.quiet_days, f"{seen}, {quiet} days back; the limit is {limits.quiet_days}")
 
 
-def _volume(measures: Measures, limits: Limits) -> Iterator[GateResult]:
+def _volume(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
     if measures.before is None:
         yield from (_unmeasured("volume", subject, "nothing was published before") for subject in ("too_few", "too_many"))
         return
@@ -97,7 +97,7 @@ def _volume(measures: Measures, limits: Limits) -> Iterator[GateResult]:
     yield _too_many(max(new.values(), default=0), past, limits)
 
 
-def _too_few(lines: int, usual: float | None, limits: Limits) -> GateResult:
+def _too_few(lines: int, usual: float | None, limits: GateLimits) -> GateResult:
     if not lines:
         return _unmeasured("volume", "too_few", "no order lines; a quiet day is judged by freshness")
     if not usual:
@@ -107,7 +107,7 @@ def _too_few(lines: int, usual: float | None, limits: Limits) -> GateResult:
     return GateResult("volume", "too_few", State.CLOSED if factor < limit else State.OPEN, words, factor, limit)
 
 
-def _too_many(lines: int, past: Mapping[date, int], limits: Limits) -> GateResult:
+def _too_many(lines: int, past: Mapping[date, int], limits: GateLimits) -> GateResult:
     if len(past) < FEWEST_WEEKDAYS * WEEK.days:
         return _unmeasured("volume", "too_many", f"needs {FEWEST_WEEKDAYS} weeks of order lines before")
     busiest = max(SMALL_DAY_LINES, *past.values())
@@ -133,7 +133,7 @@ def _first_new_day(day: date, before: date | None) -> date:
     return day - timedelta(days=span - 1)
 
 
-def rejected_results(counts: Mapping[str, tuple[int, int]], limits: Limits, limit: float) -> list[GateResult]:
+def rejected_results(counts: Mapping[str, tuple[int, int]], limits: GateLimits, limit: float) -> list[GateResult]:
     """Return what the rejected share says of each source table, given rows set aside and rows checked."""
     return [_unless_off(_rejected(table, *counts[table], limit), limits) for table in sorted(counts)]
 
@@ -143,7 +143,7 @@ def _rejected(table: str, rejected: int, checked: int, limit: float) -> GateResu
     return _above("rejected", table, share, limit, f"{share:.2%} of {checked:,} rows were set aside; the limit is {limit:.2%}")
 
 
-def _vanished(measures: Measures, limits: Limits) -> Iterator[GateResult]:
+def _vanished(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
     total, limit = measures.customer_count_before, limits.vanished_share_limit
     if total < FEWEST_CUSTOMERS:
         yield _unmeasured("vanished", "customers", _few(measures.before, total, FEWEST_CUSTOMERS))
@@ -153,7 +153,7 @@ def _vanished(measures: Measures, limits: Limits) -> Iterator[GateResult]:
     yield _above("vanished", "customers", share, limit, words)
 
 
-def _reachability(measures: Measures, limits: Limits) -> Iterator[GateResult]:
+def _reachability(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
     found, limit, subject = measures.reachable, limits.reachable_fall_limit, limits.reachable_attribute or "customers"
     if not limits.reachable_attribute:
         yield _unmeasured("reachability", subject, "no `reachable_attribute` is named in company.toml")
@@ -166,7 +166,7 @@ def _reachability(measures: Measures, limits: Limits) -> Iterator[GateResult]:
         yield _above("reachability", subject, fall, limit, f"{words}; the limit is {limit:.2%}")
 
 
-def _swallowed(measures: Measures, limits: Limits) -> Iterator[GateResult]:
+def _swallowed(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
     for held in measures.holdings:
         if held.count_before is None or not held.total_before:
             yield _unmeasured("swallowed", held.scheme, "the scheme was not published before")
@@ -176,7 +176,7 @@ def _swallowed(measures: Measures, limits: Limits) -> Iterator[GateResult]:
             yield _swallows(measures, limits, held, held.count_before / held.total_before)
 
 
-def _swallows(measures: Measures, limits: Limits, held: Holding, before: float) -> GateResult:
+def _swallows(measures: Measures, limits: GateLimits, held: Holding, before: float) -> GateResult:
     share, limit = held.count / held.total, limits.swallowed_share_limit
     has_grown = round(share - before, DIGITS) > limits.swallowed_growth_limit
     words = (
@@ -187,7 +187,7 @@ def _swallows(measures: Measures, limits: Limits, held: Holding, before: float) 
     return GateResult("swallowed", held.scheme, state, words, share, limit)
 
 
-def _churn(measures: Measures, limits: Limits) -> Iterator[GateResult]:
+def _churn(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
     for moves in measures.moves:
         if moves.is_explained:
             yield _unmeasured("churn", moves.scheme, "a new model or a changed definition: customers are expected to move")

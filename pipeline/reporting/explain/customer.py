@@ -14,9 +14,9 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.history import company_valid
+from pipeline.definitions.history import company_on
 from pipeline.definitions.rules import Value
-from pipeline.definitions.schemes import Scheme, Schemes, clusters_looked_at, load_cluster_schemes, load_schemes
+from pipeline.definitions.schemes import Scheme, Schemes, load_cluster_schemes, load_schemes, referenced_clusters
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
 from pipeline.errors import ConfigError
@@ -89,7 +89,7 @@ def explain_customer(
     """
     live = current_publication(lake)
     day = _require_stored_night(lake, day or (live.day if live else None))
-    valid = company_valid(lake, company, day)
+    valid = company_on(lake, company, day)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         night = ExplainedNight(valid, lake, engine, day, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
         memberships = _explained_memberships(night)
@@ -143,7 +143,7 @@ def _scheme_cases(
 ) -> dict[str, SchemeCase]:
     """Return by name all that decides each scheme for the customer; `stored` is the segment in each scheme."""
     by_name = {scheme.name: scheme for scheme in night.schemes.schemes}
-    named = clusters_looked_at(night.schemes.schemes)
+    named = referenced_clusters(night.schemes.schemes)
     clusterings = {
         scheme.name: CustomerClustering.of(scheme, models.get(scheme.name), stored.get(scheme.name, UNCLUSTERED))
         for scheme in load_cluster_schemes(night.company)

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from pipeline.definitions.rules import Value, rule_value
 from pipeline.definitions.schemes import Scheme, Segment
-from pipeline.definitions.schemes.references import SUFFIX
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN
 from pipeline.reporting.explain.cluster_centres import CustomerClustering, Row
 
@@ -91,9 +91,9 @@ class SchemeCase:
 
         Clusters come first, then schemes in their order: each may look at the ones before it.
         """
-        known = {**row, **{f"{name}{SUFFIX}": clustering.segment_of(row) for name, clustering in self.clusterings.items()}}
+        known = {**row, **{f"{name}{SEGMENT_SUFFIX}": clustering.segment_of(row) for name, clustering in self.clusterings.items()}}
         for name in self.scheme.references:
-            known[f"{name}{SUFFIX}"] = _decide_scheme(self.by_name[name], known, self.other_ranks.get(name))
+            known[f"{name}{SEGMENT_SUFFIX}"] = _decide_scheme(self.by_name[name], known, self.other_ranks.get(name))
         return known
 
     def segment_of(self, row: Row) -> str | None:
@@ -107,7 +107,7 @@ class SchemeCase:
         """
         if self.scheme.kind != "rules" or self.scheme.decision != "first_match":
             return self
-        varied = {*changing, *(f"{name}{SUFFIX}" for name in (*self.scheme.references, *self.scheme.clusters))}
+        varied = {*changing, *(f"{name}{SEGMENT_SUFFIX}" for name in (*self.scheme.references, *self.scheme.clusters))}
         known = self.with_references(row)
         left = tuple(segment for segment in self.scheme.segments if segment.rule is None or _may_hold(segment.rule, known, varied))
         return replace(self, scheme=replace(self.scheme, segments=left))

@@ -20,7 +20,7 @@ from sqlglot import exp
 from pipeline.definitions.proofs import CELLS
 from pipeline.definitions.rules import Value, rule_value
 from pipeline.definitions.schemes import Scheme
-from pipeline.definitions.schemes.sql import limit_of
+from pipeline.definitions.schemes.sql import limit_literal
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, Kind
 from pipeline.reporting.explain.cluster_centres import Row
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
@@ -133,7 +133,7 @@ def _compared_pairs(case: SchemeCase, trees: Iterable[exp.Expr]) -> Iterator[exp
         for node in tree.find_all(exp.In):
             yield from (exp.EQ(this=node.this, expression=choice) for choice in node.expressions)
     scores = [s.score for s in case.scheme.segments if s.score is not None]
-    yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, limit_of(case.scheme.floor)], 2))
+    yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, limit_literal(case.scheme.floor)], 2))
 
 
 def _candidate_values(name: str, kind: Kind, comparisons: Iterable[exp.Expr], row: Row) -> Iterator[Value]:

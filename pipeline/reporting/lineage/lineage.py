@@ -13,7 +13,7 @@ from functools import cached_property
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme
-from pipeline.definitions.schemes.references import SUFFIX
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_CONSENTS, SOURCE_TABLES
 from pipeline.reporting.lineage.columns import column_graph, described_fields, required_fields, source_fields
@@ -107,10 +107,10 @@ class CompanyLineage:
     @cached_property
     def _names_deciding(self) -> Mapping[str, set[str]]:
         """What decides in every scheme and segment, by names such as `rfm`, `rfm.segment` and `rfm.champions`."""
-        found = {name: set(scheme.columns) for scheme in self._clusters for name in (scheme.name, f"{scheme.name}{SUFFIX}")}
+        found = {name: set(scheme.columns) for scheme in self._clusters for name in (scheme.name, f"{scheme.name}{SEGMENT_SUFFIX}")}
         for scheme in self._schemes:
             found |= {f"{scheme.name}.{segment.id}": segment_names(scheme, segment) for segment in scheme.segments}
-            found |= dict.fromkeys((scheme.name, f"{scheme.name}{SUFFIX}"), scheme_names(scheme))
+            found |= dict.fromkeys((scheme.name, f"{scheme.name}{SEGMENT_SUFFIX}"), scheme_names(scheme))
         return found
 
     def _lineage_of_fields(self, name: str, kind: str, fields: Sequence[Field]) -> Lineage:
@@ -132,11 +132,11 @@ class CompanyLineage:
         behind = names_behind(self._names_deciding[name], self._schemes, self._clusters)
         features = self._in_features(Field(CUSTOMER_FEATURES.name, each) for each in behind)
         scheme = name.partition(".")[0]
-        is_whole = name in (scheme, f"{scheme}{SUFFIX}")
+        is_whole = name in (scheme, f"{scheme}{SEGMENT_SUFFIX}")
         titles = {each.name: each.title for each in self._schemes} | {each.name: each.title for each in self._clusters}
         fields = [Field(CUSTOMER_FEATURES.name, feature) for feature in features]
         kind = "scheme" if is_whole else "segment"
-        dependents = scheme_uses([f"{scheme}{SUFFIX}"], self._schemes, ())
+        dependents = scheme_uses([f"{scheme}{SEGMENT_SUFFIX}"], self._schemes, ())
         return Lineage(name, kind, titles[scheme], (), (), *self._sources_and_steps(fields), features, (), dependents)
 
     def _sources_and_steps(self, fields: Sequence[Field]) -> tuple[tuple[SourceColumn, ...], tuple[tuple[str, tuple[str, ...]], ...]]:

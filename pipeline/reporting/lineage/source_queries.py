@@ -10,7 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.fields import definition_in
+from pipeline.definitions.fields import read_definition
 from pipeline.lake.tables import SOURCE_TABLES
 
 
@@ -28,7 +28,7 @@ def source_expressions(company: Company) -> dict[str, Mapping[str, str]]:
 def _query_expressions(file: Path, dialect: str) -> dict[str, str] | None:
     """Return the expressions by column; None where they cannot be told, as behind a star or in words that only the source knows."""
     try:
-        query = sqlglot.parse_one(definition_in(file).text, read=dialect)
+        query = sqlglot.parse_one(read_definition(file).text, read=dialect)
     except SqlglotError:
         return None
     if not isinstance(query, exp.Query) or query.is_star:

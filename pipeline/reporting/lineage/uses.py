@@ -9,7 +9,7 @@ from typing import Literal
 from sqlglot import exp
 
 from pipeline.definitions.schemes import ClusterScheme, Scheme, Segment
-from pipeline.definitions.schemes.references import SUFFIX
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 
 Way = Literal["rule", "values", "evidence", "clusters", "reference"]
 
@@ -49,8 +49,8 @@ def names_behind(names: Iterable[str], schemes: Sequence[Scheme], cluster_scheme
 
 def _deciding_names(schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> Mapping[str, set[str]]:
     """Return what decides in each scheme, by columns such as `rfm.segment`."""
-    clustered = {f"{scheme.name}{SUFFIX}": set(scheme.columns) for scheme in cluster_schemes}
-    return {f"{scheme.name}{SUFFIX}": scheme_names(scheme) for scheme in schemes} | clustered
+    clustered = {f"{scheme.name}{SEGMENT_SUFFIX}": set(scheme.columns) for scheme in cluster_schemes}
+    return {f"{scheme.name}{SEGMENT_SUFFIX}": scheme_names(scheme) for scheme in schemes} | clustered
 
 
 def _names_reached(names: Iterable[str], deciding: Mapping[str, set[str]]) -> set[str]:
@@ -75,7 +75,7 @@ def scheme_uses(features: Iterable[str], schemes: Sequence[Scheme], cluster_sche
 def _uses_of_scheme(scheme: Scheme, looked_for: set[str], touched: set[str]) -> Iterator[SchemeUse]:
     is_whole = bool(whole_names(scheme) & touched)
     segments = () if is_whole else tuple(s.id for s in scheme.segments if segment_names(scheme, s) & touched)
-    referred = {name for name in scheme_names(scheme) if name.endswith(SUFFIX)}
+    referred = {name for name in scheme_names(scheme) if name.endswith(SEGMENT_SUFFIX)}
     through = tuple(sorted(referred & touched - looked_for))
     is_direct = bool(scheme_names(scheme) & looked_for)
     ways: dict[Way, bool] = {
@@ -85,7 +85,7 @@ def _uses_of_scheme(scheme: Scheme, looked_for: set[str], touched: set[str]) -> 
         "evidence": bool(set(scheme.evidence) & looked_for),
     }
     if any(ways.values()):
-        names = tuple(name.removesuffix(SUFFIX) for name in through)
+        names = tuple(name.removesuffix(SEGMENT_SUFFIX) for name in through)
         yield SchemeUse(scheme.name, tuple(way for way, is_so in ways.items() if is_so), segments, names)
 
 

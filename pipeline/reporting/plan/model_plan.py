@@ -13,15 +13,15 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.history import company_valid
+from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import (
     ClusterScheme,
     Scheme,
-    clusters_looked_at,
     load_cluster_schemes,
     load_schemes,
     membership_statement,
-    with_assignments,
+    referenced_clusters,
+    schemes_with_assignments,
 )
 from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
@@ -52,7 +52,7 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
     """
     model, (live, facts) = model_at(path), live_night(lake)
     scheme = _scheme_of_model(company, model, path)
-    valid = company_valid(lake, company, live.day)
+    valid = company_on(lake, company, live.day)
     by_name = _schemes_by_model(lake, valid, live.day, model)
     query = assignment_statement(scheme, model)
     live_digests = facts.get("schemes", {})
@@ -87,9 +87,9 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
 def _schemes_by_model(lake: Lake, company: Company, night: date, model: ClusterModel) -> Mapping[str, Scheme]:
     """Return the schemes by name, with the clusters that they look at as `model`, and the others that the night went by, assign them."""
     schemes = load_schemes(company).schemes
-    stored = models_of_night(lake, company, night, clusters_looked_at(schemes))
+    stored = models_of_night(lake, company, night, referenced_clusters(schemes))
     models = [(scheme, model if scheme.name == model.scheme else other) for scheme, other in stored]
-    return {scheme.name: scheme for scheme in with_assignments(schemes, segment_statements(models))}
+    return {scheme.name: scheme for scheme in schemes_with_assignments(schemes, segment_statements(models))}
 
 
 def _planned_flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:

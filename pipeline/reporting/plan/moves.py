@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.schemes import Scheme, beside_statement, membership_statement
+from pipeline.definitions.schemes import Scheme, comparison_statement, membership_statement
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.parquet import content_digest
@@ -49,7 +49,7 @@ def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before
     # Of these both sides come from one look at the features; of the others what is stored is read beside what would be.
     known = [name for name in names if name in after and live.is_computed_by(name, before)]
     others = [name for name in names if name not in known]
-    parts = [beside_statement((before[name], before), (after[name], after)) for name in known]
+    parts = [comparison_statement((before[name], before), (after[name], after)) for name in known]
     if others:
         engine.register(CUSTOMER_SEGMENTS, [live.memberships])
         parts.append(_beside_live(engine, others, _planned_memberships(others, after)).copy())

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.history import company_valid, definitions_digest
-from pipeline.definitions.schemes import Scheme, Unmet, load_schemes, unmet_segments
+from pipeline.definitions.history import company_on, definitions_digest
+from pipeline.definitions.schemes import Scheme, UnprovenSegment, load_schemes, unproven_segments
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
@@ -89,7 +89,7 @@ class SegmentPlan:
     changes: DefinitionChanges
     schemes: tuple[SchemePlan, ...]
     settings_changed: tuple[str, ...]
-    unmet: tuple[Unmet, ...]
+    unmet: tuple[UnprovenSegment, ...]
     applied_by: str = ""
 
     @property
@@ -104,7 +104,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     Raises DataError where nothing is live or the live night was computed again without being published, ConfigError for a wrong file.
     """
     live, facts = live_night(lake)
-    valid = company_valid(lake, company, live.day)
+    valid = company_on(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _with_live_attributes(company, features)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
@@ -129,7 +129,7 @@ def plan_identity(*identity: str) -> str:
     return sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
 
-def _unmet_segments(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[Unmet, ...]:
+def _unmet_segments(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[UnprovenSegment, ...]:
     """Return the segments of the planned schemes that only customers can prove to be possible, and none would."""
     planned = {plan.scheme for plan in plans}
     counts = {(plan.scheme, segment): 0 for plan in plans for segment in plan.segments}
@@ -137,7 +137,7 @@ def _unmet_segments(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> t
         for flow in plan.flows:
             if flow.to_segment is not None:
                 counts[plan.scheme, flow.to_segment] += flow.customer_count
-    return unmet_segments((scheme for scheme in schemes if scheme.name in planned), counts)
+    return unproven_segments((scheme for scheme in schemes if scheme.name in planned), counts)
 
 
 def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:

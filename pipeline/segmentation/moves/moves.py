@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.history import company_valid
+from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import Scheme, load_schemes, membership_statement
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
@@ -84,7 +84,7 @@ def write_moves(company: Company, lake: Lake, engine: Engine, day: date) -> None
         _write_moves_of_night(company, lake, engine, day, nights)
         for later in [night for night in nights if night > day][:1]:
             try:
-                _write_moves_of_night(company_valid(lake, company, later), lake, engine, later, nights)
+                _write_moves_of_night(company_on(lake, company, later), lake, engine, later, nights)
             except DataError as error:
                 log.warning("%s of %s are not told anew: %s", SEGMENT_MOVES.name, later, error)
 

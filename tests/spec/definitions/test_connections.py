@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipeline.definitions.connections import from_environment, redacted
+from pipeline.definitions.connections import connection_uri, redact_uri
 from pipeline.errors import ConfigError
 
 OURS, AIRFLOW = "SEGMENTS_CONNECTION_SHOP_DB", "AIRFLOW_CONN_SHOP_DB"
@@ -21,7 +21,7 @@ def _no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_our_variable_wins_over_the_one_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(AIRFLOW, "postgres://theirs/x")
     monkeypatch.setenv(OURS, "host=h dbname=x")
-    assert from_environment("shop-db") == "host=h dbname=x"
+    assert connection_uri("shop-db") == "host=h dbname=x"
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_our_variable_wins_over_the_one_of_airflow(monkeypatch: pytest.MonkeyPat
 )  # fmt: skip
 def test_a_connection_of_airflow_becomes_a_uri(monkeypatch: pytest.MonkeyPatch, value: str, uri: str) -> None:
     monkeypatch.setenv(AIRFLOW, value)
-    assert from_environment("shop db") == uri
+    assert connection_uri("shop db") == uri
 
 
 def test_a_connection_that_nobody_set_names_the_variable_to_set() -> None:
     with pytest.raises(ConfigError) as refused:
-        from_environment("shop.db")
+        connection_uri("shop.db")
     assert OURS in refused.value.todo
     assert AIRFLOW in refused.value.todo
 
@@ -52,7 +52,7 @@ def test_a_connection_that_nobody_set_names_the_variable_to_set() -> None:
 def test_a_connection_that_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv(AIRFLOW, value)
     with pytest.raises(ConfigError) as refused:
-        from_environment("shop-db")
+        connection_uri("shop-db")
     assert "s3cret" not in str(refused.value)
 
 
@@ -70,4 +70,4 @@ def test_a_connection_that_cannot_be_read_is_not_shown(monkeypatch: pytest.Monke
     ],
 )
 def test_a_uri_is_shown_without_user_password_and_parameters(uri: str, shown: str) -> None:
-    assert redacted(uri) == shown
+    assert redact_uri(uri) == shown

@@ -15,7 +15,7 @@ from support.nights import night_of, run_night, tree_bytes, write_shop
 from support.published_nights import write_memberships
 
 from pipeline.definitions.company import HOUSE, Company, load_company
-from pipeline.definitions.history import company_of_night, company_valid, definitions_digest
+from pipeline.definitions.history import company_on, definitions_digest, keep_company_on
 from pipeline.definitions.schemes import load_schemes
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.lake.lake import Lake
@@ -222,7 +222,7 @@ def stored(lake: Lake) -> list[str]:
 
 def as_of(lake: Lake, shop: Path, day: date) -> Company:
     """Return the company of a night, which is stored from then on."""
-    company = company_of_night(lake, load_company(shop), day, day)
+    company = keep_company_on(lake, load_company(shop), day, day)
     write_memberships(lake, day, {("c1", "mine"): "often"})
     return company
 
@@ -235,7 +235,7 @@ def test_definitions_are_kept_only_where_they_differ_from_what_was_valid_before(
     settings.write_text(settings.read_text("utf-8") + "window_days = 30\n", "utf-8")
     as_of(lake, shop, WEDNESDAY)
     assert stored(lake) == [f"{MONDAY}.json", f"{WEDNESDAY}.json"]
-    assert company_valid(lake, load_company(shop), TUESDAY).window_days == 365
+    assert company_on(lake, load_company(shop), TUESDAY).window_days == 365
 
 
 def test_an_edit_taken_back_leaves_no_trace(shop: Path, lake: Lake) -> None:
@@ -298,7 +298,7 @@ def test_an_error_in_kept_definitions_names_where_they_are_kept(shop: Path, lake
     content["segments"]["mine"] = content["segments"]["mine"].replace("order_count >= 2", "order_cuont >= 2")
     file.write_text(json.dumps(content), "utf-8")
     with pytest.raises(ConfigError, match=rf"definitions/{MONDAY}\.json/segments/mine\.toml:12"):
-        load_schemes(company_valid(lake, load_company(shop), MONDAY))
+        load_schemes(company_on(lake, load_company(shop), MONDAY))
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"settings": 3}', "[]"])
@@ -307,7 +307,7 @@ def test_damaged_kept_definitions_are_named(shop: Path, lake: Lake, text: str) -
     as_of(lake, shop, TUESDAY)
     (lake.root / "definitions" / f"{MONDAY}.json").write_text(text, "utf-8")
     with pytest.raises(DataError, match=rf"damaged\n.*{MONDAY}\.json"):
-        company_of_night(lake, load_company(shop), MONDAY, MONDAY)
+        keep_company_on(lake, load_company(shop), MONDAY, MONDAY)
 
 
 def test_an_edit_before_a_night_is_published_again_is_none_of_that_night(tmp_path: Path, lake: Lake) -> None:
@@ -345,6 +345,6 @@ def test_two_nights_that_begin_at_once_keep_one_and_the_same(shop: Path, lake: L
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda day: company_of_night(lake, load_company(shop), day, day), [WEDNESDAY, TUESDAY, MONDAY, TUESDAY]))
+        list(pool.map(lambda day: keep_company_on(lake, load_company(shop), day, day), [WEDNESDAY, TUESDAY, MONDAY, TUESDAY]))
     contents = {file.read_text("utf-8") for file in (lake.root / "definitions").glob("*.json")}
     assert len(contents) == 1

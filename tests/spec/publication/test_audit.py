@@ -14,7 +14,7 @@ from support.builders import a_company, an_attribute, an_order_line, write_order
 from support.published_nights import a_row, no_connections, write_night
 
 from pipeline.definitions.company import load_company
-from pipeline.definitions.gate_limits import Limits
+from pipeline.definitions.gate_limits import GateLimits
 from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.tables import CUSTOMER_FEATURES, GATE_RESULTS, RAW_CONSENTS, Column, Kind
@@ -288,7 +288,7 @@ def test_a_setting_that_makes_no_sense_is_told(tmp_path: Path, gates: str, words
 
 def test_every_limit_can_be_set_and_every_gate_switched_off(tmp_path: Path) -> None:
     company = load_company(settings_folder(tmp_path, 'quiet_days = 9\nchurn_share_limit = 1\noff = ["volume", "rejected"]'))
-    assert company.limits == Limits(quiet_days=9, churn_share_limit=1, off=("volume", "rejected"))
+    assert company.limits == GateLimits(quiet_days=9, churn_share_limit=1, off=("volume", "rejected"))
     assert company.rejected_share_limit == 1
 
 
@@ -308,4 +308,4 @@ def asking_for_consent(company: Company) -> Company:
 
 
 def replaced(company: Company, **limits: Any) -> Company:
-    return replace(company, limits=Limits(**limits))
+    return replace(company, limits=GateLimits(**limits))

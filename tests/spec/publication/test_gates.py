@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.definitions.gate_limits import GATES, Limits
+from pipeline.definitions.gate_limits import GATES, GateLimits
 from pipeline.errors import ConfigError, GateClosed
 from pipeline.publication.gates import (
     GateResult,
@@ -54,7 +54,7 @@ def a_night(**overrides: Any) -> Measures:
 
 
 def judged(measures: Measures, **limits: Any) -> dict[tuple[str, str], GateResult]:
-    chosen = Limits(**{"reachable_attribute": "is_reachable", **limits})
+    chosen = GateLimits(**{"reachable_attribute": "is_reachable", **limits})
     return {(result.gate, result.subject): result for result in judge(measures, chosen, rejected_share_limit=0.05)}
 
 
@@ -202,10 +202,10 @@ def test_after_some_nights_of_absence_all_new_days_count() -> None:
 
 
 def test_the_gates_look_at_no_more_days_after_a_year_of_absence_than_after_a_month() -> None:
-    limits = Limits()
+    limits = GateLimits()
     assert (DAY - window_first_day(DAY, DAY - timedelta(days=365), limits)).days == 27 + 56
     assert (DAY - window_first_day(DAY, EVE, limits)).days == 56
-    assert (DAY - window_first_day(DAY, EVE, Limits(quiet_days=90))).days == 91
+    assert (DAY - window_first_day(DAY, EVE, GateLimits(quiet_days=90))).days == 91
 
 
 # --- customers and segments

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app, main
 from pipeline.definitions.company import load_company
-from pipeline.definitions.schemes import Unmet, load_schemes
+from pipeline.definitions.schemes import UnprovenSegment, load_schemes
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -232,7 +232,7 @@ otherwise = true
 
 def test_a_segment_that_could_not_be_proven_is_looked_up_among_customers(place: Path) -> None:
     write(place, "back", UNDECIDED)
-    assert plan(place).unmet == (Unmet("back", "odd"),)
+    assert plan(place).unmet == (UnprovenSegment("back", "odd"),)
     told = command(place, "plan")
     assert told.exit_code == 2
     assert "back: nobody is in `odd`, and that anybody can be could not be proven." in " ".join(told.stdout.split())
