@@ -9,7 +9,7 @@ from pipeline.lake.tables import EXTRACTIONS
 from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
-from pipeline.publication.gates import asked_override
+from pipeline.publication.gates import requested_override
 from pipeline.reporting.plan.plan import SegmentPlan, plan_change
 
 
@@ -19,7 +19,7 @@ def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence
     Raises ConfigError where definitions or data moved since the plan, and GateClosed where a gate that is not overridden
     holds the night back.
     """
-    asked = asked_override(override_gates, override_reason)
+    asked = requested_override(override_gates, override_reason)
     company, lake = deployment.company, deployment.lake
     plan = plan_change(company, lake, memory_limit=deployment.memory_limit)
     if plan.plan_id != plan_id:

@@ -33,12 +33,12 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
     from pipeline.ingestion.extract import extract as read_source
     from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
-    from pipeline.publication.epoch import note_begin
+    from pipeline.publication.epoch import stamp_epoch
 
     if _is_nothing_to_do(night):
         return
     deployment = night.deployment
-    note_begin(night.lake, night.day)  # before anything that the run could fall asleep in
+    stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
     finish_erasures(deployment)
     compact_old_months(night)
     with hold_night(night) as company:
@@ -60,15 +60,15 @@ def validate(night: Night, *, override_gates: Sequence[str] | str = (), override
     With `rejected` among `override_gates`, no share of rejected rows stops it.
     """
     from pipeline.ingestion.validate import validate_sources
-    from pipeline.publication.gates import asked_override
-    from pipeline.publication.gates.audit import is_let_pass
+    from pipeline.publication.gates import requested_override
+    from pipeline.publication.gates.audit import is_gate_overridden
     from pipeline.reporting.pages.validation import write_validation_page
 
-    asked = asked_override(override_gates, override_reason)
+    asked = requested_override(override_gates, override_reason)
     if _is_nothing_to_do(night):
         return
     with _withdrawing_what_is_refused(night.deployment), hold_night(night) as valid:
-        is_any_share_fine = is_let_pass(night.lake, night.day, "rejected", asked)
+        is_any_share_fine = is_gate_overridden(night.lake, night.day, "rejected", asked)
         company = replace(valid, rejected_share_limit=1.0) if is_any_share_fine else valid
         try:
             validate_sources(company, night.lake, night.day, memory_limit=night.deployment.memory_limit)
@@ -114,19 +114,19 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
     Closed gates named in `override_gates` let the night pass; `override_reason` is recorded with them.
     """
     from pipeline.lake.addresses import validation_page
-    from pipeline.publication.gates import GateResult, asked_override, require_open
-    from pipeline.publication.gates.audit import judge_night
+    from pipeline.publication.gates import GateResult, requested_override, require_open
+    from pipeline.publication.gates.audit import audit_night
     from pipeline.publication.gates.table_checks import check_tables
     from pipeline.reporting.pages.validation import write_validation_page
 
-    asked = asked_override(override_gates, override_reason)
+    asked = requested_override(override_gates, override_reason)
     with _withdrawing_what_is_refused(night.deployment), hold_night(night, is_computed=True) as company:
         gates: list[GateResult] = []
         try:
             with night.deployment.engine() as engine:
                 check_tables(company, night.lake, engine, night.day, known=night.known_on)
                 if not night.is_restatement:
-                    gates = judge_night(company, night.lake, engine, night.day, asked)
+                    gates = audit_night(company, night.lake, engine, night.day, asked)
         finally:
             write_validation_page(company, night.lake, night.day, known=night.known_on, gates=gates)
         require_open(night.day, gates, where=night.lake.where(validation_page(night.day)))
@@ -162,9 +162,9 @@ def prepare_steps(
 
     Raises ConfigError for a gate that does not exist, or one overridden without a reason: before anything is done.
     """
-    from pipeline.publication.gates import asked_override
+    from pipeline.publication.gates import requested_override
 
-    asked = asked_override(override_gates, override_reason)
+    asked = requested_override(override_gates, override_reason)
     override = {"override_gates": sorted(asked.gates), "override_reason": asked.reason}
     options: Mapping[str, Mapping[str, Any]] = {"extract": {"reread": reread, "since": since}, "validate": override, "audit": override}
     return {name: partial(step, night, **options.get(name, {})) for name, step in STEPS.items()}

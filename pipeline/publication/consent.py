@@ -12,8 +12,8 @@ from pipeline.errors import DataError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import RAW_CONSENTS
 
-CUSTOMER = "customer_id"
-SOURCE = "consents"
+CUSTOMER_ID = "customer_id"
+CONSENT_SOURCE = "consents"
 
 
 def withheld_customers(company: Company, lake: Lake, day: date) -> pa.Array | None:
@@ -22,27 +22,27 @@ def withheld_customers(company: Company, lake: Lake, day: date) -> pa.Array | No
     A customer without a row is published; one with several rows only if all of them agree.
     Raises DataError where the company asks, but no night has read the answers.
     """
-    if not company.source_file(SOURCE).is_file():
+    if not company.source_file(CONSENT_SOURCE).is_file():
         return None
     known = lake.snapshot_known(RAW_CONSENTS, day)
     if known is None:
         raise DataError(
             "nobody knows who agreed to be written to: no night has read the consents",
-            where=str(company.source_file(SOURCE)),
+            where=str(company.source_file(CONSENT_SOURCE)),
             todo=f"Run the whole night: segments run --reread --day {day}",
         )
     rows = lake.read(RAW_CONSENTS, known=known)
     is_agreed = pc.fill_null(rows["is_consenting"], fill_value=False)
-    return pc.unique(_plain(rows[CUSTOMER]).filter(pc.invert(is_agreed))).drop_null()
+    return pc.unique(_trimmed_ids(rows[CUSTOMER_ID]).filter(pc.invert(is_agreed))).drop_null()
 
 
-def without(rows: pa.RecordBatch, withheld: pa.Array | None) -> pa.RecordBatch:
+def drop_withheld(rows: pa.RecordBatch, withheld: pa.Array | None) -> pa.RecordBatch:
     """Return `rows` without those of the customers `withheld`; unchanged where it is about no customer."""
-    if withheld is None or CUSTOMER not in rows.schema.names:
+    if withheld is None or CUSTOMER_ID not in rows.schema.names:
         return rows
-    return rows.filter(pc.invert(pc.is_in(_plain(rows.column(CUSTOMER)), value_set=withheld)))
+    return rows.filter(pc.invert(pc.is_in(_trimmed_ids(rows.column(CUSTOMER_ID)), value_set=withheld)))
 
 
-def _plain(ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def _trimmed_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """White space around an id makes nobody another person."""
     return pc.ascii_trim_whitespace(ids)

@@ -34,7 +34,7 @@ def current_publication(lake: Lake) -> Publication | None:
     if prefix is None:
         return None
     try:
-        return publication_of(lake, json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}")))
+        return publication_from_manifest(lake, json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}")))
     except (OSError, ValueError, KeyError):
         raise DataError(
             "the current publication is damaged: its manifest cannot be read",
@@ -43,7 +43,7 @@ def current_publication(lake: Lake) -> Publication | None:
         ) from None
 
 
-def publication_of(lake: Lake, manifest: Mapping[str, Any]) -> Publication:
+def publication_from_manifest(lake: Lake, manifest: Mapping[str, Any]) -> Publication:
     """Return the publication that `manifest` describes."""
     return Publication(
         day=date.fromisoformat(manifest["day"]),
@@ -54,7 +54,7 @@ def publication_of(lake: Lake, manifest: Mapping[str, Any]) -> Publication:
     )
 
 
-def published_manifest(lake: Lake, publication_id: str) -> dict[str, Any]:
+def read_published_manifest(lake: Lake, publication_id: str) -> dict[str, Any]:
     """Return what a publication says of itself; raises OSError or ValueError where it cannot be read."""
     manifest: dict[str, Any] = json.loads(lake.read_text(addresses.published_manifest(publication_id)))
     return manifest
@@ -65,7 +65,7 @@ def publication_ids(lake: Lake) -> list[str]:
     return lake.store.list_folders(addresses.PUBLICATIONS)
 
 
-def point_to(lake: Lake, publication: Publication, live_id: str | None) -> None:
+def make_current(lake: Lake, publication: Publication, live_id: str | None) -> None:
     """Make `publication` the one that readers follow; raises TransientError where that of `live_id` is not live any more."""
     expected = addresses.publication(live_id) if live_id else None
     if not lake.store.swap(addresses.CURRENT, addresses.publication(publication.publication_id), expected=expected):
@@ -73,7 +73,7 @@ def point_to(lake: Lake, publication: Publication, live_id: str | None) -> None:
         raise TransientError(what, where=lake.where(addresses.CURRENT), todo="Wait for it, then run again.")
 
 
-def sweep(lake: Lake, publication: Publication) -> None:
+def remove_superseded(lake: Lake, publication: Publication) -> None:
     """Remove every publication but `publication` and its previous; each leaves its place whole."""
     kept = (publication.publication_id, publication.previous)
     remove_publications(lake, [name for name in publication_ids(lake) if name not in kept])

@@ -14,24 +14,24 @@ from typing import Literal
 from pipeline.errors import GateClosed
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.publication.rollback_log import rollbacks
+from pipeline.publication.rollback_log import read_rollbacks
 
 _RUN_AGAIN = {"begun": "run the night again from its beginning", "audited": "run the night again"}
 
 
 def current_epoch(lake: Lake) -> int:
     """Return how many rollbacks there were; raises DataError where their record cannot be read."""
-    return len(rollbacks(lake))
+    return len(read_rollbacks(lake))
 
 
-def note_begin(lake: Lake, day: date) -> None:
+def stamp_epoch(lake: Lake, day: date) -> None:
     """Stamp night `day` with the current epoch, for a run of it begins; in the first epoch there is nothing to write."""
     epoch = current_epoch(lake)
-    if epoch > begun_in(lake, day):
+    if epoch > epoch_when_begun(lake, day):
         lake.write_text(addresses.epoch(day), f"{epoch}\n")
 
 
-def begun_in(lake: Lake, day: date) -> int:
+def epoch_when_begun(lake: Lake, day: date) -> int:
     """Return the epoch in which the newest run of night `day` began: the first one, 0, where there is no stamp."""
     with suppress(OSError, ValueError):
         return int(lake.read_text(addresses.epoch(day)))
@@ -40,7 +40,7 @@ def begun_in(lake: Lake, day: date) -> int:
 
 def require_current_epoch(lake: Lake, day: date, epoch: int, *, since: Literal["begun", "audited"]) -> None:
     """Raise GateClosed where a rollback came after night `day` was begun, or audited, in `epoch`."""
-    missed = rollbacks(lake)[epoch:]
+    missed = read_rollbacks(lake)[epoch:]
     if missed:
         raise GateClosed(
             f"{day} is not published: since it was {since}, {missed[-1].from_id} was taken back",

@@ -13,7 +13,7 @@ from pipeline.definitions.company import Company
 from pipeline.errors import DataError
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.tables import DAY, SEGMENT_MOVES, Table
-from pipeline.publication.consent import withheld_customers, without
+from pipeline.publication.consent import drop_withheld, withheld_customers
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
 
 
@@ -21,12 +21,12 @@ def dated_rows(path: Path, table: Table, day: date, withheld: pa.Array | None) -
     """Yield the rows of a partition after a column with its day, without those of the customers `withheld`."""
     names = list(table.column_names)
     with reading(table.name, path, piece="night"):
-        for batch in _partition(path, table).iter_batches(BATCH_ROWS, columns=names):
+        for batch in _open_partition(path, table).iter_batches(BATCH_ROWS, columns=names):
             days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
-            yield without(pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names]), withheld)
+            yield drop_withheld(pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names]), withheld)
 
 
-def moves_between(company: Company, lake: Lake, since: date, until: date) -> Iterator[pa.RecordBatch]:
+def unpublished_moves(company: Company, lake: Lake, since: date, until: date) -> Iterator[pa.RecordBatch]:
     """Yield who moved on the stored nights after `since` and before `until`, which were not published: `until` builds on them."""
     nights = [night for night in lake.nights(SEGMENT_MOVES) if since < night < until]
     withheld = withheld_customers(company, lake, until) if nights else None
@@ -34,7 +34,7 @@ def moves_between(company: Company, lake: Lake, since: date, until: date) -> Ite
         yield from dated_rows(lake.path(SEGMENT_MOVES, day=night), SEGMENT_MOVES, night, withheld)
 
 
-def _partition(path: Path, table: Table) -> pq.ParquetFile:
+def _open_partition(path: Path, table: Table) -> pq.ParquetFile:
     file = pq.ParquetFile(path, page_checksum_verification=True)
     if file.schema_arrow.names != list(table.column_names):
         raise DataError(

@@ -24,12 +24,19 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
 from pipeline.publication.consent import withheld_customers
-from pipeline.publication.current import Publication, current_publication, point_to, publication_ids, publication_of, sweep
+from pipeline.publication.current import (
+    Publication,
+    current_publication,
+    make_current,
+    publication_from_manifest,
+    publication_ids,
+    remove_superseded,
+)
 from pipeline.publication.epoch import require_current_epoch
 from pipeline.publication.gates import require_open
-from pipeline.publication.gates.results import as_manifest, audited_in, stored_gates
-from pipeline.publication.night_rows import dated_rows, moves_between
-from pipeline.publication.targets.merge import Night
+from pipeline.publication.gates.results import epoch_when_audited, gates_to_manifest, stored_gates
+from pipeline.publication.night_rows import dated_rows, unpublished_moves
+from pipeline.publication.targets.merge import PublishedNight
 from pipeline.publication.targets.sqlite import publish_to_sqlite
 
 log = logging.getLogger("pipeline.publication")
@@ -37,7 +44,7 @@ log = logging.getLogger("pipeline.publication")
 __all__ = ["Publication", "current_publication", "publish"]
 
 DIGEST_LENGTH = 12
-CONTENT = ("day", "tables", "policies", "withheld")
+CONTENT_KEYS = ("day", "tables", "policies", "withheld")
 
 
 def publish(
@@ -59,18 +66,18 @@ def publish(
         if current is not None and day < current.day:
             log.warning("%s stays published: %s is older", current.publication_id, day)
             return current
-        epoch = audited_in(lake, day)
+        epoch = epoch_when_audited(lake, day)
         if epoch is not None:
             require_current_epoch(lake, day, epoch, since="audited")
         with lake.disk_errors("publish"):
-            publication = _build(company, lake, day, tables, current)
+            publication = _write_publication(company, lake, day, tables, current)
         # The database takes the night before readers do. Where this process dies between the two and the night is refused after
         # all, this note is all that tells that the database must be brought back to what is live: see `restore_target`.
         lake.write_text(addresses.UNFINISHED, f"{publication.publication_id}\n")
         publish_to_target(company, lake, publication, connections)
         with lake.disk_errors("publish"):
-            point_to(lake, publication, current.publication_id if current else None)
-            sweep(lake, publication)
+            make_current(lake, publication, current.publication_id if current else None)
+            remove_superseded(lake, publication)
             lake.delete(addresses.UNFINISHED)
         log.info("%s is published, %s rows", publication.publication_id, f"{sum(publication.row_counts.values()):,}")
     return publication
@@ -88,18 +95,23 @@ def restore_target(company: Company, lake: Lake, *, connections: Callable[[str],
         lake.delete(addresses.UNFINISHED)
 
 
-def _build(company: Company, lake: Lake, day: date, tables: Sequence[Table], current: Publication | None) -> Publication:
+def _write_publication(company: Company, lake: Lake, day: date, tables: Sequence[Table], current: Publication | None) -> Publication:
     """Write the folder of `day` beside the others; nobody reads it yet, unless it is current and the same."""
     with lake.private_folder() as private:
         staged = private / "publication"
         withheld = withheld_customers(company, lake, day)
         written = {table.name: _write_table(lake, company.table(table), day, staged, withheld) for table in tables}
-        content = {"day": day.isoformat(), "tables": written, "policies": _policies(company), **_withheld(lake, day, written, withheld)}
-        publication_id = named_by_content(content)
-        previous = _previous(lake, current, day, publication_id)
-        manifest = {**content, **_told(lake, day), "publication_id": publication_id, "previous": previous}
+        content = {
+            "day": day.isoformat(),
+            "tables": written,
+            "policies": _policy_settings(company),
+            **_withheld_count(lake, day, written, withheld),
+        }
+        publication_id = content_based_id(content)
+        previous = _previous_id(lake, current, day, publication_id)
+        manifest = {**content, **_manifest_notes(lake, day), "publication_id": publication_id, "previous": previous}
         lake.store.install(addresses.publication(publication_id), staged, manifest_text(manifest))
-    return publication_of(lake, manifest)
+    return publication_from_manifest(lake, manifest)
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
@@ -107,14 +119,14 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, indent=2, sort_keys=True) + "\n"
 
 
-def _told(lake: Lake, day: date) -> dict[str, Any]:
+def _manifest_notes(lake: Lake, day: date) -> dict[str, Any]:
     """Return what the manifest tells beside the content: what the gates said, and digests of what the schemes were then."""
     gates = stored_gates(lake, day)
     require_open(day, gates.results if gates else [], where=str(lake.path(GATE_RESULTS, day=day)))
-    return {"gates": as_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
+    return {"gates": gates_to_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
 
 
-def _policies(company: Company) -> dict[str, Any]:
+def _policy_settings(company: Company) -> dict[str, Any]:
     return {
         "company": company.name,
         "time_zone": company.zone.key,
@@ -126,13 +138,13 @@ def _policies(company: Company) -> dict[str, Any]:
     }
 
 
-def named_by_content(manifest: Mapping[str, Any]) -> str:
+def content_based_id(manifest: Mapping[str, Any]) -> str:
     """Return the id of a publication: its day and a digest of what it holds, whatever else its manifest tells."""
-    content = {name: manifest[name] for name in CONTENT if name in manifest}
+    content = {name: manifest[name] for name in CONTENT_KEYS if name in manifest}
     return f"{manifest['day']}-{sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]}"
 
 
-def _previous(lake: Lake, current: Publication | None, day: date, publication_id: str) -> str | None:
+def _previous_id(lake: Lake, current: Publication | None, day: date, publication_id: str) -> str | None:
     """Return where a rollback leads: the last publication of an earlier day, so that no rerun of a day hides it.
 
     A rerun that has none leads to the publication it replaces; never to itself, though a retry finds itself current.
@@ -144,7 +156,7 @@ def _previous(lake: Lake, current: Publication | None, day: date, publication_id
     return next((way for way in ways_back if way and way != publication_id and way in kept), None)
 
 
-def _withheld(lake: Lake, day: date, written: Mapping[str, Any], withheld: pa.Array | None) -> dict[str, Any]:
+def _withheld_count(lake: Lake, day: date, written: Mapping[str, Any], withheld: pa.Array | None) -> dict[str, Any]:
     """Return how many of the night's customers are left out, where the company asks for consent."""
     if withheld is None:
         return {}
@@ -165,14 +177,14 @@ def publish_to_target(
     company: Company, lake: Lake, publication: Publication, connections: Callable[[str], str], *, is_way_back: bool = False
 ) -> None:
     """Bring the database target to `publication`; on the way back its later days are taken back first, else they win."""
-    night = Night(
+    night = PublishedNight(
         publication.day,
         publication.publication_id,
         publication.folder,
         is_way_back,
         language=company.language,
         language_attribute=company.customer_language,
-        moves_since=lambda since: moves_between(company, lake, since, publication.day),
+        moves_since=lambda since: unpublished_moves(company, lake, since, publication.day),
     )
     if company.target.kind == "postgresql":
         from pipeline.publication.targets.postgresql import publish_to_postgresql

@@ -16,18 +16,18 @@ from pipeline.lake.lake import Lake
 from pipeline.publication.current import (
     Publication,
     current_publication,
-    point_to,
+    make_current,
+    publication_from_manifest,
     publication_ids,
-    publication_of,
-    published_manifest,
+    read_published_manifest,
 )
-from pipeline.publication.gates.results import audited_in
+from pipeline.publication.gates.results import epoch_when_audited
 from pipeline.publication.publish import publish_to_target
-from pipeline.publication.rollback_log import Rollback, record_rollback, rollbacks
+from pipeline.publication.rollback_log import Rollback, record_rollback
 
 log = logging.getLogger("pipeline.publication")
 
-__all__ = ["Rollback", "roll_back", "rollbacks"]
+__all__ = ["Rollback", "roll_back"]
 
 
 def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: str = "", connections: Callable[[str], str]) -> Rollback:
@@ -37,18 +37,18 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
     made again. Raises DataError where no way leads back, or the way's end is damaged.
     """
     with lake.lock("publish"):
-        chosen = _verified(lake, to or _way_back(lake))
-        done = Rollback(_live_id(lake), chosen.publication_id, reason)
+        chosen = _verify_publication(lake, to or _previous_publication_id(lake))
+        done = Rollback(_live_publication_id(lake), chosen.publication_id, reason)
         publish_to_target(company, lake, chosen, connections, is_way_back=True)
         if done.from_id != done.to_id:
-            record_rollback(lake, done, audited_in=_live_audited_in(lake, done.from_id))
+            record_rollback(lake, done, audited_in=_epoch_of_live_audit(lake, done.from_id))
         with lake.disk_errors("publish"):
-            point_to(lake, chosen, done.from_id)
+            make_current(lake, chosen, done.from_id)
         log.info("%s is live again, %s was taken back", done.to_id, done.from_id)
     return done
 
 
-def _way_back(lake: Lake) -> str:
+def _previous_publication_id(lake: Lake) -> str:
     current = current_publication(lake)
     if current is None:
         raise DataError("nothing is published, so nothing can be taken back", where=lake.where(), todo="Run a night first.")
@@ -56,42 +56,42 @@ def _way_back(lake: Lake) -> str:
         raise DataError(
             f"no way leads back from {current.publication_id}: no publication before it is kept",
             where=lake.where("publications"),
-            todo=f"Run a night to move forward. {_kept(lake)}",
+            todo=f"Run a night to move forward. {_kept_publications(lake)}",
         )
     return current.previous
 
 
-def _verified(lake: Lake, publication_id: str) -> Publication:
+def _verify_publication(lake: Lake, publication_id: str) -> Publication:
     """Return a publication that is there and whole; readers must never be sent to another."""
     folder = lake.local(addresses.publication(publication_id))
     if publication_id not in publication_ids(lake):
-        raise DataError(f"no publication `{publication_id}` is kept", where=str(folder.parent), todo=_kept(lake))
+        raise DataError(f"no publication `{publication_id}` is kept", where=str(folder.parent), todo=_kept_publications(lake))
     try:
-        manifest = published_manifest(lake, publication_id)
-        is_whole = all(_digest(folder / f"{name}.parquet") == table["sha256"] for name, table in manifest["tables"].items())
+        manifest = read_published_manifest(lake, publication_id)
+        is_whole = all(_file_digest(folder / f"{name}.parquet") == table["sha256"] for name, table in manifest["tables"].items())
     except (OSError, ValueError, KeyError):
         is_whole = False
     if not is_whole:
         raise DataError(f"the publication {publication_id} is damaged", where=str(folder), todo="Run its day, or the next one, again.")
-    return publication_of(lake, manifest)
+    return publication_from_manifest(lake, manifest)
 
 
-def _kept(lake: Lake) -> str:
+def _kept_publications(lake: Lake) -> str:
     return f"Kept: {', '.join(publication_ids(lake)) or 'none'}."
 
 
-def _live_id(lake: Lake) -> str:
+def _live_publication_id(lake: Lake) -> str:
     prefix = lake.store.pointer(addresses.CURRENT)
     return PurePosixPath(prefix).name if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
 
 
-def _digest(path: Path) -> str:
+def _file_digest(path: Path) -> str:
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _live_audited_in(lake: Lake, publication_id: str) -> int | None:
+def _epoch_of_live_audit(lake: Lake, publication_id: str) -> int | None:
     """Return the epoch in which the live night was audited; None where nobody knows, or nothing is live."""
     with suppress(DataError, ValueError):
-        return audited_in(lake, date.fromisoformat(publication_id[: len("YYYY-MM-DD")]))
+        return epoch_when_audited(lake, date.fromisoformat(publication_id[: len("YYYY-MM-DD")]))
     return None

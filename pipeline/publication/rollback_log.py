@@ -19,7 +19,7 @@ class Rollback:
     reason: str
 
 
-def rollbacks(lake: Lake) -> list[Rollback]:
+def read_rollbacks(lake: Lake) -> list[Rollback]:
     """Return every rollback of this lake, the last one last; raises DataError where the record cannot be read."""
     try:
         return [Rollback(**entry) for entry in json.loads(lake.read_text(addresses.ROLLBACKS))]
@@ -39,7 +39,7 @@ def record_rollback(lake: Lake, done: Rollback, *, audited_in: int | None) -> No
     `audited_in` is the epoch in which the night taken back was audited: in the current one it was published again since the
     last rollback, and this is another.
     """
-    before = rollbacks(lake)
+    before = read_rollbacks(lake)
     is_another = audited_in is not None and audited_in >= len(before)
     if before and not is_another and (before[-1].from_id, before[-1].to_id) == (done.from_id, done.to_id):
         before.pop()

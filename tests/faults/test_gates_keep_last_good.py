@@ -17,7 +17,7 @@ from pipeline.cli import main
 from pipeline.errors import GateClosed
 from pipeline.lake.lake import Lake
 from pipeline.operations import steps
-from pipeline.publication.gates import GateResult, State
+from pipeline.publication.gates import GateResult, GateState
 from pipeline.publication.gates.results import stored_gates
 
 GOOD, NEXT, LATER = date(2024, 3, 27), date(2024, 3, 28), date(2024, 3, 29)
@@ -67,7 +67,7 @@ def steps_until_audit(shop: Path, lake: Lake, day: date, **options: Any) -> None
     steps.audit(night_of(shop, lake, day), **options)
 
 
-def gates(lake: Lake, day: date, state: State) -> dict[tuple[str, str], GateResult]:
+def gates(lake: Lake, day: date, state: GateState) -> dict[tuple[str, str], GateResult]:
     record = stored_gates(lake, day)
     assert record is not None
     return {(result.gate, result.subject): result for result in record.results if result.state is state}
@@ -97,13 +97,13 @@ def test_half_of_the_customers_vanish_and_the_last_good_night_stays_live_until_t
     assert "--override-gate vanished" in said
     assert "Traceback" not in said
     assert live(published) == before
-    assert gates(published, NEXT, State.CLOSED)["vanished", "customers"].measured == 0.5
+    assert gates(published, NEXT, GateState.CLOSED)["vanished", "customers"].measured == 0.5
     assert segments(monkeypatch, shop, published, "status") == 6
     assert "held back by a closed gate" in capsys.readouterr().out
     write_shop(shop, ORDERS, customers=CUSTOMERS)
     assert segments(monkeypatch, shop, published, *again) == 0
     assert len(published_segments(published)) == 100
-    assert gates(published, NEXT, State.CLOSED) == {}
+    assert gates(published, NEXT, GateState.CLOSED) == {}
     assert segments(monkeypatch, shop, published, "status") == 0
 
 
@@ -112,7 +112,7 @@ def test_a_night_that_died_right_after_the_database_is_taken_out_of_it_when_its_
 ) -> None:
     before = live(published)
     with monkeypatch.context() as dying:
-        dying.setattr("pipeline.publication.publish.point_to", unplugged)
+        dying.setattr("pipeline.publication.publish.make_current", unplugged)
         with pytest.raises(SystemError):
             run_night(shop, published, NEXT)
     assert live(published)["target"] != before["target"]
@@ -148,7 +148,7 @@ def test_a_closed_gate_is_passed_only_by_name_and_the_reason_is_kept_for_good(
     options = ("--override-gate", "churn", "--override-gate", "swallowed", "--reason", "new shop opened")
     assert segments(monkeypatch, shop, published, *night, *options) == 0
     assert "overridden: new shop opened" in " ".join(capsys.readouterr().out.split())
-    record = gates(published, NEXT, State.OVERRIDDEN)["churn", "rfm"]
+    record = gates(published, NEXT, GateState.OVERRIDDEN)["churn", "rfm"]
     assert record.reason == "new shop opened"
     assert record.measured is not None
     assert record.measured > 0.25
@@ -200,7 +200,7 @@ def test_a_changed_rule_explains_the_moves_of_its_own_scheme_alone(shop: Path, p
         run_night(shop, published, NEXT)
     assert "churn (rfm)" not in caught.value.what
     assert "churn (" in caught.value.what
-    assert ("churn", "rfm") in gates(published, NEXT, State.NOT_MEASURED)
+    assert ("churn", "rfm") in gates(published, NEXT, GateState.NOT_MEASURED)
 
 
 def test_nothing_that_a_gate_stores_or_says_names_a_customer(shop: Path, published: Lake) -> None:

@@ -30,9 +30,9 @@ from pipeline.definitions.gate_limits import GateLimits
 from pipeline.errors import DataError, GateClosed
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.publication.epoch import note_begin
+from pipeline.publication.epoch import stamp_epoch
 from pipeline.publication.gates import Override, require_open
-from pipeline.publication.gates.audit import judge_night
+from pipeline.publication.gates.audit import audit_night
 from pipeline.publication.publish import Publication, current_publication, publish
 from pipeline.publication.rollback import Rollback, roll_back, rollbacks
 
@@ -189,10 +189,10 @@ def test_every_rollback_is_recorded_with_its_reason(
 
 
 def audited(shop: Shop, day: date, segments: dict[str, str] | None = None) -> None:
-    note_begin(shop.lake, day)
+    stamp_epoch(shop.lake, day)
     write_night(shop.lake, shop.company, day, segments or NIGHTS[day])
     with closing(DuckDBEngine(shop.lake.root, memory_limit="1GB")) as engine:
-        results = judge_night(shop.company, shop.lake, engine, day, Override())
+        results = audit_night(shop.company, shop.lake, engine, day, Override())
     require_open(day, results, where="page")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.definitions.gate_limits import GateLimits
 from pipeline.lake.lake import Lake
-from pipeline.publication.gates import GateResult, Holding, Measures, Moves, Reachable, judge
+from pipeline.publication.gates import GateMeasures, GateResult, LargestSegment, ReachableCustomers, SchemeMoves, judge_measures
 from support.documentation import Example
 
 DAY = date(2024, 3, 29)
@@ -24,21 +24,21 @@ def gate_results(example: Example, _lake: Lake) -> Sequence[Mapping[str, Any]]:
 
 def results_of(name: str, row: Mapping[str, Any]) -> Sequence[GateResult]:
     nights = row.get("nights", 1)
-    night = Measures(day=DAY, before=DAY - timedelta(days=nights), line_counts={}, rejected={})
+    night = GateMeasures(day=DAY, before=DAY - timedelta(days=nights), line_counts={}, rejected={})
     facts: dict[str, Callable[[], dict[str, Any]]] = {
-        "churn": lambda: {"moves": [Moves("rfm", row["customers"], row["moved"], is_explained=False)]},
+        "churn": lambda: {"moves": [SchemeMoves("rfm", row["customers"], row["moved"], is_explained=False)]},
         "volume": lambda: {"line_counts": line_counts(row["lines tonight"], row["lines of each earlier day"])},
         "swallowed": lambda: {
-            "holdings": [Holding("rfm", "lost", row["in the segment now"], row["of customers"], row["before"], row["of customers"])]
+            "holdings": [LargestSegment("rfm", "lost", row["in the segment now"], row["of customers"], row["before"], row["of customers"])]
         },
         "reachability": lambda: {
-            "reachable": Reachable(row["reachable now"], row["of customers"], row["reachable before"], row["of customers"])
+            "reachable": ReachableCustomers(row["reachable now"], row["of customers"], row["reachable before"], row["of customers"])
         },
         "vanished": lambda: {"vanished_count": row["vanished"], "customer_count_before": row["customers before"]},
         "rejected": lambda: {"rejected": {"raw_order_lines": (row["rejected"], row["checked"])}},
         "freshness": lambda: {"line_counts": {DAY - timedelta(days=row["days without a line"]): 5}},
     }
-    return judge(replace(night, **facts[name]()), GateLimits(reachable_attribute="is_reachable"), rejected_share_limit=0.05)
+    return judge_measures(replace(night, **facts[name]()), GateLimits(reachable_attribute="is_reachable"), rejected_share_limit=0.05)
 
 
 def line_counts(tonight: int, earlier: int) -> dict[date, int]:

@@ -15,7 +15,7 @@ from pipeline.operations.backfill.night import StageResult, StageTask
 from pipeline.operations.backfill.plan import STAGES, BackfillPlan, PlannedNight, Stage
 from pipeline.operations.backfill.workers import Chunks, WorkerPool
 from pipeline.operations.deployment import Deployment
-from pipeline.publication.epoch import note_begin
+from pipeline.publication.epoch import stamp_epoch
 
 IN_ORDER: tuple[Stage, ...] = ("read", "publish")
 
@@ -87,7 +87,7 @@ class _BackfillRun:
         """Begin every night that is to be published anew: whoever resumes a backfill after a rollback wants it."""
         for night in self.plan.nights:
             if "publish" in night.stages:
-                note_begin(self.deployment.lake, night.day)
+                stamp_epoch(self.deployment.lake, night.day)
 
     def _task(self, night: PlannedNight, stage: Stage) -> StageTask:
         return StageTask(self.deployment, self.journal.digest, night, stage)

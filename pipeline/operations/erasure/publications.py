@@ -14,13 +14,13 @@ from pipeline.lake.lake import Lake, reading
 from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_count, rows_of_others
 from pipeline.publication.current import (
     current_publication,
-    point_to,
+    make_current,
+    publication_from_manifest,
     publication_ids,
-    publication_of,
-    published_manifest,
+    read_published_manifest,
     remove_publications,
 )
-from pipeline.publication.publish import manifest_text, named_by_content
+from pipeline.publication.publish import content_based_id, manifest_text
 
 Manifest = dict[str, Any]
 PLACE = "publications"
@@ -68,14 +68,14 @@ class Publications:
                     self._lake.store.install(addresses.publication(renamed[name]), private / name, manifest_text(manifest))
         current = current_publication(self._lake)
         if current is not None and current.publication_id in renamed:
-            point_to(self._lake, publication_of(self._lake, manifests[current.publication_id]), current.publication_id)
+            make_current(self._lake, publication_from_manifest(self._lake, manifests[current.publication_id]), current.publication_id)
         return renamed
 
     def _rewritten(self, name: str, folder: Path, ids: CustomerIds) -> Manifest:
         """Write the tables of a publication without the rows of `ids` into `folder`, and return the manifest they need."""
         tables = {path.stem: self._without(path, folder / path.name, ids) for path in self._files(name)}
-        manifest = {**published_manifest(self._lake, name), "tables": tables}
-        return {**manifest, "publication_id": named_by_content(manifest)}
+        manifest = {**read_published_manifest(self._lake, name), "tables": tables}
+        return {**manifest, "publication_id": content_based_id(manifest)}
 
     def _without(self, path: Path, copy: Path, ids: CustomerIds) -> Manifest:
         with reading(path.stem, path, piece="publication"):
@@ -88,7 +88,7 @@ class Publications:
     def _lead_back_to(self, renamed: dict[str, str], names: list[str]) -> None:
         """Make the publications `names`, which stay, lead back to the new ids."""
         for name in names:
-            manifest = published_manifest(self._lake, name)
+            manifest = read_published_manifest(self._lake, name)
             if manifest["previous"] in renamed:
                 manifest["previous"] = renamed[manifest["previous"]]
                 self._lake.write_text(addresses.published_manifest(name), manifest_text(manifest))

@@ -14,9 +14,15 @@ from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.operations.erasure.rows import CustomerIds
-from pipeline.publication.current import Publication, current_publication, publication_ids, publication_of, published_manifest
-from pipeline.publication.targets.forget import count_rows, forget, stored_ids
-from pipeline.publication.targets.merge import Night, Session
+from pipeline.publication.current import (
+    Publication,
+    current_publication,
+    publication_from_manifest,
+    publication_ids,
+    read_published_manifest,
+)
+from pipeline.publication.targets.forget import count_customer_rows, forget_customers, stored_customer_ids
+from pipeline.publication.targets.merge import PublishedNight, TargetSession
 from pipeline.publication.targets.sqlite import compact_sqlite, sqlite_session
 
 BATCH_IDS = 65_536
@@ -25,25 +31,25 @@ BATCH_IDS = 65_536
 class DatabaseTarget:
     """The tables that we publish to in one database."""
 
-    def __init__(self, place: str, lake: Lake, opened: Callable[[], AbstractContextManager[Session]]) -> None:
+    def __init__(self, place: str, lake: Lake, opened: Callable[[], AbstractContextManager[TargetSession]]) -> None:
         self._place, self._lake, self._opened = place, lake, opened
 
     def customer_ids(self) -> Iterator[pa.Array]:
         """Yield the ids that the tables hold, with repetitions."""
         with self._opened() as session:
-            ids = stored_ids(session)
+            ids = stored_customer_ids(session)
             while some := list(islice(ids, BATCH_IDS)):
                 yield pa.array(some, pa.string())
 
     def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
         """Return rows to go, by table."""
         with self._opened() as session:
-            return {f"{self._place}/{name}": {"rows": count} for name, count in count_rows(session, ids.values).items()}
+            return {f"{self._place}/{name}": {"rows": count} for name, count in count_customer_rows(session, ids.values).items()}
 
     def remove(self, ids: CustomerIds) -> None:
         """Delete the rows of `ids`, in one transaction."""
         with self._opened() as session:
-            forget(session, ids.values, _published_nights(self._lake))
+            forget_customers(session, ids.values, _published_nights(self._lake))
 
 
 class SQLiteTarget(DatabaseTarget):
@@ -74,10 +80,10 @@ def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str]
     return [DatabaseTarget("postgresql", lake, lambda: postgresql_session(connections(target.connection), target))]
 
 
-def _published_nights(lake: Lake) -> list[Night]:
+def _published_nights(lake: Lake) -> list[PublishedNight]:
     """Return the publications that are kept, one per day: the current one where a day has two."""
-    manifests = [published_manifest(lake, name) for name in publication_ids(lake)]
+    manifests = [read_published_manifest(lake, name) for name in publication_ids(lake)]
     current = current_publication(lake)
-    kept: list[Publication] = [publication_of(lake, manifest) for manifest in manifests] + ([current] if current else [])
+    kept: list[Publication] = [publication_from_manifest(lake, manifest) for manifest in manifests] + ([current] if current else [])
     by_day = {each.day: each for each in kept}
-    return [Night(each.day, each.publication_id, each.folder) for each in by_day.values()]
+    return [PublishedNight(each.day, each.publication_id, each.folder) for each in by_day.values()]

@@ -1,24 +1,24 @@
 """May this night be published? Measures and limits in, results out; nothing here reads or writes."""
 
-from pipeline.publication.gates.gates import churn_limit, first_night_again, judge, rejected_results, window_first_day
-from pipeline.publication.gates.measures import GateResult, Holding, Measures, Moves, Reachable, State
-from pipeline.publication.gates.overrides import Override, asked_override, overridden, require_open, told
+from pipeline.publication.gates.gates import churn_limit, judge_first_night_again, judge_measures, rejected_results, window_first_day
+from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment, ReachableCustomers, SchemeMoves
+from pipeline.publication.gates.overrides import Override, apply_override, gate_sentence, requested_override, require_open
 
 __all__ = [
+    "GateMeasures",
     "GateResult",
-    "Holding",
-    "Measures",
-    "Moves",
+    "GateState",
+    "LargestSegment",
     "Override",
-    "Reachable",
-    "State",
-    "asked_override",
+    "ReachableCustomers",
+    "SchemeMoves",
+    "apply_override",
     "churn_limit",
-    "first_night_again",
-    "judge",
-    "overridden",
+    "gate_sentence",
+    "judge_first_night_again",
+    "judge_measures",
     "rejected_results",
+    "requested_override",
     "require_open",
-    "told",
     "window_first_day",
 ]

@@ -10,16 +10,25 @@ from pipeline.definitions.company import Company
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.publication.epoch import begun_in, current_epoch, require_current_epoch
-from pipeline.publication.gates import GateResult, Measures, Override, State, first_night_again, judge, overridden, told
-from pipeline.publication.gates.last_good import LastGood, last_good, live_publication
-from pipeline.publication.gates.measuring import measure
-from pipeline.publication.gates.results import GateRecord, audited_in, store_gates, stored_gates
+from pipeline.publication.epoch import current_epoch, epoch_when_begun, require_current_epoch
+from pipeline.publication.gates import (
+    GateMeasures,
+    GateResult,
+    GateState,
+    Override,
+    apply_override,
+    gate_sentence,
+    judge_first_night_again,
+    judge_measures,
+)
+from pipeline.publication.gates.last_good import LastGoodPublication, find_last_good, live_publication
+from pipeline.publication.gates.measuring import measure_night
+from pipeline.publication.gates.results import GateRecord, epoch_when_audited, store_gates, stored_gates
 
 log = logging.getLogger("pipeline.audit")
 
 
-def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: Override) -> list[GateResult]:
+def audit_night(company: Company, lake: Lake, engine: Engine, day: date, asked: Override) -> list[GateResult]:
     """Judge the night of `day` against the last good one, store what every gate says, and return it.
 
     A night older than the current one is not judged, for it is not published. Raises GateClosed where a rollback came
@@ -30,30 +39,30 @@ def judge_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
         if current is not None and day < current.day:
             log.info("%s is not judged: %s stays live", day, current.day)
             return []
-        require_current_epoch(lake, day, begun_in(lake, day), since="begun")
-        good, standing, epoch = last_good(lake, current, day), _standing(lake, current, day), current_epoch(lake)
-        judged = _judged(company, measure(company, lake, engine, day, good))
+        require_current_epoch(lake, day, epoch_when_begun(lake, day), since="begun")
+        good, standing, epoch = find_last_good(lake, current, day), _standing_results(lake, current, day), current_epoch(lake)
+        judged = _judged(company, measure_night(company, lake, engine, day, good))
         if current is not None and good is None:
-            judged = first_night_again(judged, _judged(company, measure(company, lake, engine, day, current)), standing)
-    results = overridden(judged, asked, standing)
+            judged = judge_first_night_again(judged, _judged(company, measure_night(company, lake, engine, day, current)), standing)
+    results = apply_override(judged, asked, standing)
     store_gates(lake, day, GateRecord(good.publication_id if good else None, results), epoch=epoch)
     for result in results:
-        if result.state is State.OVERRIDDEN:
-            log.warning("%s", told(result))
+        if result.state is GateState.OVERRIDDEN:
+            log.warning("%s", gate_sentence(result))
     return results
 
 
-def is_let_pass(lake: Lake, day: date, gate: str, asked: Override) -> bool:
+def is_gate_overridden(lake: Lake, day: date, gate: str, asked: Override) -> bool:
     """Return whether a person lets the night pass `gate`, now or when it was last judged."""
-    standing = _standing(lake, live_publication(lake), day)
-    return gate in asked.gates or any(result.gate == gate and result.state is State.OVERRIDDEN for result in standing)
+    standing = _standing_results(lake, live_publication(lake), day)
+    return gate in asked.gates or any(result.gate == gate and result.state is GateState.OVERRIDDEN for result in standing)
 
 
-def _judged(company: Company, measures: Measures) -> list[GateResult]:
-    return judge(measures, company.limits, rejected_share_limit=company.rejected_share_limit)
+def _judged(company: Company, measures: GateMeasures) -> list[GateResult]:
+    return judge_measures(measures, company.limits, rejected_share_limit=company.rejected_share_limit)
 
 
-def _standing(lake: Lake, current: LastGood | None, day: date) -> list[GateResult]:
+def _standing_results(lake: Lake, current: LastGoodPublication | None, day: date) -> list[GateResult]:
     """Return the results that the night is published with, where it is already, and those of its last audit.
 
     A rollback takes back what was overridden before it: whoever wants the night all the same has to say so again.
@@ -61,6 +70,6 @@ def _standing(lake: Lake, current: LastGood | None, day: date) -> list[GateResul
     published = current.gates.results if current and current.gates and current.day == day else ()
     with suppress(DataError):  # a damaged record tells nothing, and is about to be written again
         record = stored_gates(lake, day)
-        if record and audited_in(lake, day) == current_epoch(lake):
+        if record and epoch_when_audited(lake, day) == current_epoch(lake):
             return [*published, *record.results]
     return list(published)

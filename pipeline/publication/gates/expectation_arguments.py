@@ -56,7 +56,7 @@ class Arguments:
 
     def bounds(self, column: Column) -> Bounds:
         """Return `min_value` and `max_value` as values of `column`; raises ConfigError where both lack or they cross."""
-        low, high = (self._constant(name, self._value(name), column) for name in ("min_value", "max_value"))
+        low, high = (self._constant_argument(name, self._value(name), column) for name in ("min_value", "max_value"))
         if low is None and high is None:
             raise self.refused("it needs `min_value` or `max_value`")
         if low is not None and high is not None and low > high:
@@ -68,7 +68,7 @@ class Arguments:
         given = self._value(name)
         if not isinstance(given, list) or not given or None in given:
             raise self.refused(f"`{name}` must be a list of one value or more, none of them null")
-        return [self._constant(name, value, column) for value in given]
+        return [self._constant_argument(name, value, column) for value in given]
 
     def row_count(self, name: str) -> int:
         """Return the argument `name`, a number of rows; raises ConfigError where it is none."""
@@ -134,15 +134,15 @@ class Arguments:
             raise self.refused(f"`{name}` is {column.kind.words}")
         return column
 
-    def _constant(self, name: str, value: JsonValue, column: Column) -> Constant:
+    def _constant_argument(self, name: str, value: JsonValue, column: Column) -> Constant:
         """Return `value` as one of `column`'s kind, None for null; raises ConfigError where it is of another."""
-        constant = None if value is None else _constant(value, column.kind)
+        constant = None if value is None else _value_of_kind(value, column.kind)
         if constant is None and value is not None:
-            raise self.refused(f"`{name}` must be {_WORDS[column.kind]}, as `{column.name}` is {column.kind.words}")
+            raise self.refused(f"`{name}` must be {_KIND_WORDS[column.kind]}, as `{column.name}` is {column.kind.words}")
         return constant
 
 
-_WORDS = {
+_KIND_WORDS = {
     Kind.INTEGER: "a number",
     Kind.NUMBER: "a number",
     Kind.MONEY: "a number",
@@ -153,14 +153,14 @@ _WORDS = {
 }
 
 
-def _constant(value: JsonValue, kind: Kind) -> Constant:
+def _value_of_kind(value: JsonValue, kind: Kind) -> Constant:
     """Return `value` as an int, float, bool, str, date or aware datetime, whichever `kind` is compared with, else None."""
     if kind is Kind.INTEGER and _is_integer(value):
         return value
     if kind in (Kind.INTEGER, Kind.NUMBER, Kind.MONEY):
         return float(value) if _is_number(value) else None
     if kind in (Kind.DATE, Kind.INSTANT):
-        return _moment(value, kind)
+        return _parse_moment(value, kind)
     return value if isinstance(value, bool if kind is Kind.FLAG else str) else None
 
 
@@ -172,7 +172,7 @@ def _is_number(value: JsonValue) -> bool:
     return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _moment(value: JsonValue, kind: Kind) -> date | datetime | None:
+def _parse_moment(value: JsonValue, kind: Kind) -> date | datetime | None:
     """Return an ISO text as an instant with its offset, or as a day, which has neither an offset nor a time of day."""
     try:
         moment = datetime.fromisoformat(value)

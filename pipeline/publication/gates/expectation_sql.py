@@ -55,101 +55,101 @@ def _failed_count(arguments: Arguments, table: exp.Table) -> exp.Expr:
     return failed_count(arguments, table)
 
 
-def _row_count_between(arguments: Arguments, _: exp.Table) -> exp.Expr:
+def _check_row_count_between(arguments: Arguments, _: exp.Table) -> exp.Expr:
     bounds = arguments.bounds(Column("rows", Kind.INTEGER, "Number of rows."))
     if not all(isinstance(value, int) for value in bounds.values):
         raise arguments.refused("a number of rows is a whole number")
-    return _broken_table(_within(exp.Count(this=exp.Star()), bounds))
+    return _zero_where(_within_bounds(exp.Count(this=exp.Star()), bounds))
 
 
-def _row_count_equal(arguments: Arguments, _: exp.Table) -> exp.Expr:
-    return _broken_table(exp.EQ(this=exp.Count(this=exp.Star()), expression=exp.convert(arguments.row_count("value"))))
+def _check_row_count_equal(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _zero_where(exp.EQ(this=exp.Count(this=exp.Star()), expression=exp.convert(arguments.row_count("value"))))
 
 
-def _not_null(arguments: Arguments, _: exp.Table) -> exp.Expr:
-    return _count(_read(arguments.column("column")).is_(exp.null()))
+def _count_not_null_failures(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _count_where(_column_value(arguments.column("column")).is_(exp.null()))
 
 
-def _null(arguments: Arguments, _: exp.Table) -> exp.Expr:
-    return exp.Count(this=_read(arguments.column("column")))
+def _count_null_failures(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return exp.Count(this=_column_value(arguments.column("column")))
 
 
-def _between(arguments: Arguments, _: exp.Table) -> exp.Expr:
+def _count_between_failures(arguments: Arguments, _: exp.Table) -> exp.Expr:
     column = arguments.column("column", BOUNDED_KINDS)
     bounds = arguments.bounds(column)
-    return _count(exp.not_(_within(_as_compared(column, bounds.values), bounds)))
+    return _count_where(exp.not_(_within_bounds(_as_compared(column, bounds.values), bounds)))
 
 
-def _in_set(arguments: Arguments, _: exp.Table) -> exp.Expr:
-    return _count(exp.not_(_member(arguments)))
+def _count_in_set_failures(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _count_where(exp.not_(_is_listed(arguments)))
 
 
-def _not_in_set(arguments: Arguments, _: exp.Table) -> exp.Expr:
-    return _count(_member(arguments))
+def _count_not_in_set_failures(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _count_where(_is_listed(arguments))
 
 
-def _unique(arguments: Arguments, table: exp.Table) -> exp.Expr:
-    column = _read(arguments.column("column"))
-    return _repeated([column], table.copy(), column.copy().is_(exp.null()).not_())
+def _count_unique_failures(arguments: Arguments, table: exp.Table) -> exp.Expr:
+    column = _column_value(arguments.column("column"))
+    return _count_repeated_rows([column], table.copy(), column.copy().is_(exp.null()).not_())
 
 
-def _compound_unique(arguments: Arguments, table: exp.Table) -> exp.Expr:
-    columns = [_read(column) for column in arguments.columns("column_list")]
+def _count_compound_unique_failures(arguments: Arguments, table: exp.Table) -> exp.Expr:
+    columns = [_column_value(column) for column in arguments.columns("column_list")]
     are_null = [column.copy().is_(exp.null()) for column in columns]
     match arguments.choice("ignore_row_if", ("all_values_are_missing", "any_value_is_missing", "never")):
         case "all_values_are_missing":
-            return _repeated(columns, table.copy(), exp.not_(exp.and_(*are_null)))
+            return _count_repeated_rows(columns, table.copy(), exp.not_(exp.and_(*are_null)))
         case "any_value_is_missing":
-            return _repeated(columns, table.copy(), exp.not_(exp.or_(*are_null)))
-    return _repeated(columns, table.copy(), exp.true())
+            return _count_repeated_rows(columns, table.copy(), exp.not_(exp.or_(*are_null)))
+    return _count_repeated_rows(columns, table.copy(), exp.true())
 
 
-def _pair_greater(arguments: Arguments, _: exp.Table) -> exp.Expr:
+def _count_pair_greater_failures(arguments: Arguments, _: exp.Table) -> exp.Expr:
     comparison = exp.GTE if arguments.flag("or_equal") else exp.GT
-    return _failed_pair(arguments, comparison)
+    return _count_pair_failures(arguments, comparison)
 
 
-def _pair_equal(arguments: Arguments, _: exp.Table) -> exp.Expr:
-    return _failed_pair(arguments, exp.EQ)
+def _count_pair_equal_failures(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    return _count_pair_failures(arguments, exp.EQ)
 
 
-def _failed_pair(arguments: Arguments, comparison: type[exp.Binary]) -> exp.Expr:
+def _count_pair_failures(arguments: Arguments, comparison: type[exp.Binary]) -> exp.Expr:
     """Return how many pairs fail; a pair that lacks a value and is not ignored fails whatever the comparison."""
     columns = arguments.column("column_A", ORDERED_KINDS), arguments.column("column_B", ORDERED_KINDS)
     is_numeric = all(column.kind in NUMERIC for column in columns)
     if columns[0].kind is not columns[1].kind and not is_numeric:
         raise arguments.refused(f"`{columns[0].name}` and `{columns[1].name}` are not of one kind")
     is_exact = columns[0].kind is columns[1].kind is not Kind.MONEY
-    first, second = (_read(column) if is_exact else _as_double(column) for column in columns)
+    first, second = (_column_value(column) if is_exact else _as_double(column) for column in columns)
     fails = exp.not_(comparison(this=first, expression=second))
     lacks_first, lacks_second = (value.copy().is_(exp.null()) for value in (first, second))
     match arguments.choice("ignore_row_if", ("both_values_are_missing", "either_value_is_missing", "neither")):
         case "either_value_is_missing":
-            return _count(fails)
+            return _count_where(fails)
         case "both_values_are_missing":
-            return _count(exp.or_(fails, exp.NEQ(this=exp.paren(lacks_first), expression=exp.paren(lacks_second))))
-    return _count(exp.or_(fails, lacks_first, lacks_second))
+            return _count_where(exp.or_(fails, exp.NEQ(this=exp.paren(lacks_first), expression=exp.paren(lacks_second))))
+    return _count_where(exp.or_(fails, lacks_first, lacks_second))
 
 
 PAIR = ("column_A", "column_B", "ignore_row_if", "mostly")
 RANGE = ("min_value", "max_value", "strict_min", "strict_max")
 EXPECTATIONS: Mapping[str, tuple[Callable[[Arguments, exp.Table], exp.Expr], tuple[str, ...]]] = {
-    "expect_column_pair_values_a_to_be_greater_than_b": (_pair_greater, (*PAIR, "or_equal")),
-    "expect_column_pair_values_to_be_equal": (_pair_equal, PAIR),
-    "expect_column_values_to_be_between": (_between, ("column", *RANGE, "mostly")),
-    "expect_column_values_to_be_in_set": (_in_set, ("column", "value_set", "mostly")),
-    "expect_column_values_to_be_null": (_null, ("column", "mostly")),
-    "expect_column_values_to_be_unique": (_unique, ("column", "mostly")),
-    "expect_column_values_to_not_be_in_set": (_not_in_set, ("column", "value_set", "mostly")),
-    "expect_column_values_to_not_be_null": (_not_null, ("column", "mostly")),
-    "expect_compound_columns_to_be_unique": (_compound_unique, ("column_list", "ignore_row_if", "mostly")),
-    "expect_table_row_count_to_be_between": (_row_count_between, RANGE),
-    "expect_table_row_count_to_equal": (_row_count_equal, ("value",)),
+    "expect_column_pair_values_a_to_be_greater_than_b": (_count_pair_greater_failures, (*PAIR, "or_equal")),
+    "expect_column_pair_values_to_be_equal": (_count_pair_equal_failures, PAIR),
+    "expect_column_values_to_be_between": (_count_between_failures, ("column", *RANGE, "mostly")),
+    "expect_column_values_to_be_in_set": (_count_in_set_failures, ("column", "value_set", "mostly")),
+    "expect_column_values_to_be_null": (_count_null_failures, ("column", "mostly")),
+    "expect_column_values_to_be_unique": (_count_unique_failures, ("column", "mostly")),
+    "expect_column_values_to_not_be_in_set": (_count_not_in_set_failures, ("column", "value_set", "mostly")),
+    "expect_column_values_to_not_be_null": (_count_not_null_failures, ("column", "mostly")),
+    "expect_compound_columns_to_be_unique": (_count_compound_unique_failures, ("column_list", "ignore_row_if", "mostly")),
+    "expect_table_row_count_to_be_between": (_check_row_count_between, RANGE),
+    "expect_table_row_count_to_equal": (_check_row_count_equal, ("value",)),
 }
 """What can be checked on computed tables: how it is counted, and its arguments."""
 
 
-def _read(column: Column) -> exp.Expr:
+def _column_value(column: Column) -> exp.Expr:
     """Return a column as rules see it: what is not a number or a blank id counts as no value, an amount is the float next to it."""
     value = exp.column(column.name, quoted=True)
     if column.kind is Kind.NUMBER:
@@ -167,50 +167,50 @@ def _read(column: Column) -> exp.Expr:
 
 
 def _as_double(column: Column) -> exp.Expr:
-    return exp.cast(_read(column), Kind.NUMBER.sql, dialect="duckdb")
+    return exp.cast(_column_value(column), Kind.NUMBER.sql, dialect="duckdb")
 
 
 def _as_compared(column: Column, constants: Sequence[object]) -> exp.Expr:
     """Return the column in the type in which it is compared with `constants`: whole numbers exactly, others as floats."""
     is_whole = column.kind is Kind.INTEGER and all(isinstance(value, int) for value in constants)
-    return _as_double(column) if column.kind is Kind.INTEGER and not is_whole else _read(column)
+    return _as_double(column) if column.kind is Kind.INTEGER and not is_whole else _column_value(column)
 
 
-def _constant(value: object) -> exp.Expr:
-    return _double(value) if isinstance(value, float) else exp.convert(value)
+def _constant_literal(value: object) -> exp.Expr:
+    return _double_literal(value) if isinstance(value, float) else exp.convert(value)
 
 
-def _double(value: float) -> exp.Expr:
+def _double_literal(value: float) -> exp.Expr:
     """Return a float as text: engines read a decimal literal as an exact decimal, and each rounds it in its own way."""
     return exp.cast(exp.Literal.string(repr(value)), Kind.NUMBER.sql, dialect="duckdb")
 
 
-def _within(value: exp.Expr, bounds: Bounds) -> exp.Expr:
+def _within_bounds(value: exp.Expr, bounds: Bounds) -> exp.Expr:
     conditions: list[exp.Expr] = []
     if bounds.min_value is not None:
         at_least = exp.GT if bounds.strict_min else exp.GTE
-        conditions.append(at_least(this=value.copy(), expression=_constant(bounds.min_value)))
+        conditions.append(at_least(this=value.copy(), expression=_constant_literal(bounds.min_value)))
     if bounds.max_value is not None:
         at_most = exp.LT if bounds.strict_max else exp.LTE
-        conditions.append(at_most(this=value.copy(), expression=_constant(bounds.max_value)))
+        conditions.append(at_most(this=value.copy(), expression=_constant_literal(bounds.max_value)))
     return exp.and_(*conditions)
 
 
-def _member(arguments: Arguments) -> exp.Expr:
+def _is_listed(arguments: Arguments) -> exp.Expr:
     column = arguments.column("column", LISTED_KINDS)
     values = arguments.values("value_set", column)
-    return exp.In(this=_as_compared(column, values), expressions=[_constant(value) for value in values])
+    return exp.In(this=_as_compared(column, values), expressions=[_constant_literal(value) for value in values])
 
 
-def _count(condition: exp.Expr) -> exp.Expr:
+def _count_where(condition: exp.Expr) -> exp.Expr:
     return exp.Count(this=exp.case().when(condition, exp.convert(1)))
 
 
-def _broken_table(holds: exp.Expr) -> exp.Expr:
+def _zero_where(holds: exp.Expr) -> exp.Expr:
     return exp.case().when(holds, exp.convert(0)).else_(exp.convert(1))
 
 
-def _repeated(columns: Sequence[exp.Expr], table: exp.Table, condition: exp.Expr) -> exp.Expr:
+def _count_repeated_rows(columns: Sequence[exp.Expr], table: exp.Table, condition: exp.Expr) -> exp.Expr:
     """Return how many rows share the values of `columns` with another row, as a query of its own; nulls equal each other."""
     count = exp.Count(this=exp.Star())
     groups = exp.select(exp.alias_(count, "row_count")).from_(table).where(condition).group_by(*columns)

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from statistics import median
 
 from pipeline.definitions.gate_limits import GateLimits
-from pipeline.publication.gates.measures import GateResult, Holding, Measures, State
+from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment
 
 WEEK = timedelta(days=7)
 FEWEST_WEEKDAYS = 4  # weekdays that make a median worth comparing with
@@ -20,7 +20,7 @@ SMALL_DAY_LINES = 100  # a recent past of smaller days makes no day of fewer lin
 FEWEST_CUSTOMERS = 10  # of fewer customers one who leaves is a share
 LONGEST_CHURN_NIGHTS = 7  # after a longer absence nobody may move more than after this one
 LONGEST_SPAN_DAYS = 28  # of a longer absence only the last days are weighed
-BESIDE_ITSELF = ("vanished", "reachability", "swallowed", "churn")  # what another run of the first night is judged by
+GATES_OF_A_RERUN = ("vanished", "reachability", "swallowed", "churn")  # what another run of the first night is judged by
 DIGITS = 9  # a share computed from a limit is rounded, so that a value on the limit passes
 
 
@@ -30,52 +30,54 @@ def window_first_day(day: date, before: date | None, limits: GateLimits) -> date
     return min(_first_new_day(day, before) - weeks, day - timedelta(days=limits.quiet_days + 1))
 
 
-def judge(measures: Measures, limits: GateLimits, *, rejected_share_limit: float) -> list[GateResult]:
+def judge_measures(measures: GateMeasures, limits: GateLimits, *, rejected_share_limit: float) -> list[GateResult]:
     """Return what every gate says, in the order of GATES."""
     results = [
-        *_freshness(measures, limits),
-        *_volume(measures, limits),
+        *_judge_freshness(measures, limits),
+        *_judge_volume(measures, limits),
         *rejected_results(measures.rejected, limits, rejected_share_limit),
-        *_vanished(measures, limits),
-        *_reachability(measures, limits),
-        *_swallowed(measures, limits),
-        *_churn(measures, limits),
+        *_judge_vanished(measures, limits),
+        *_judge_reachability(measures, limits),
+        *_judge_swallowed(measures, limits),
+        *_judge_churn(measures, limits),
     ]
     return [_unless_off(result, limits) for result in results]
 
 
-def first_night_again(first: Sequence[GateResult], beside_live: Sequence[GateResult], standing: Sequence[GateResult]) -> list[GateResult]:
+def judge_first_night_again(
+    first: Sequence[GateResult], beside_live: Sequence[GateResult], standing: Sequence[GateResult]
+) -> list[GateResult]:
     """Return what the gates say of another run of the very first night.
 
     That is what they say of a `first` night, but for what closes beside the run that is live, and for overrides that
     stand: a run like the one before says the same as that.
     """
-    overridden = [result for result in standing if result.state is State.OVERRIDDEN]
-    closed = [result for result in beside_live if result.state is State.CLOSED]
-    others = {_key(result): result for result in (*overridden, *closed) if result.gate in BESIDE_ITSELF}
-    return [*(result for result in first if _key(result) not in others), *others.values()]
+    overridden = [result for result in standing if result.state is GateState.OVERRIDDEN]
+    closed = [result for result in beside_live if result.state is GateState.CLOSED]
+    others = {_gate_and_subject(result): result for result in (*overridden, *closed) if result.gate in GATES_OF_A_RERUN}
+    return [*(result for result in first if _gate_and_subject(result) not in others), *others.values()]
 
 
-def _key(result: GateResult) -> tuple[str, str]:
+def _gate_and_subject(result: GateResult) -> tuple[str, str]:
     return result.gate, result.subject
 
 
 def _unless_off(result: GateResult, limits: GateLimits) -> GateResult:
     if result.gate not in limits.off:
         return result
-    return replace(result, state=State.OFF, words="switched off in company.toml", measured=None, limit=None)
+    return replace(result, state=GateState.OFF, words="switched off in company.toml", measured=None, limit=None)
 
 
 def _unmeasured(gate: str, subject: str, words: str) -> GateResult:
-    return GateResult(gate, subject, State.NOT_MEASURED, words)
+    return GateResult(gate, subject, GateState.NOT_MEASURED, words)
 
 
-def _above(gate: str, subject: str, measured: float, limit: float, words: str) -> GateResult:
+def _closed_above(gate: str, subject: str, measured: float, limit: float, words: str) -> GateResult:
     """Return a result that is closed where `measured` is above `limit`."""
-    return GateResult(gate, subject, State.CLOSED if measured > limit else State.OPEN, words, measured, limit)
+    return GateResult(gate, subject, GateState.CLOSED if measured > limit else GateState.OPEN, words, measured, limit)
 
 
-def _freshness(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
+def _judge_freshness(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     newest = max((day for day, count in measures.line_counts.items() if count), default=None)
     oldest = window_first_day(measures.day, measures.before, limits)
     quiet = (measures.day - newest).days if newest else (measures.day - oldest).days + 1
@@ -83,40 +85,42 @@ def _freshness(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
     if measures.before is None:
         yield _unmeasured("freshness", "order_lines", f"{seen}; not judged on the first night")
     else:
-        yield _above("freshness", "order_lines", quiet, limits.quiet_days, f"{seen}, {quiet} days back; the limit is {limits.quiet_days}")
+        yield _closed_above(
+            "freshness", "order_lines", quiet, limits.quiet_days, f"{seen}, {quiet} days back; the limit is {limits.quiet_days}"
+        )
 
 
-def _volume(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
+def _judge_volume(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     if measures.before is None:
         yield from (_unmeasured("volume", subject, "nothing was published before") for subject in ("too_few", "too_many"))
         return
     first = _first_new_day(measures.day, measures.before)
     new = {day: count for day, count in measures.line_counts.items() if day >= first}
     past = {day: count for day, count in measures.line_counts.items() if first - limits.volume_weeks * WEEK <= day < first}
-    yield _too_few(sum(new.values()), _usual_lines(past, first, measures.day), limits)
-    yield _too_many(max(new.values(), default=0), past, limits)
+    yield _judge_too_few(sum(new.values()), _usual_line_count(past, first, measures.day), limits)
+    yield _judge_too_many(max(new.values(), default=0), past, limits)
 
 
-def _too_few(lines: int, usual: float | None, limits: GateLimits) -> GateResult:
+def _judge_too_few(lines: int, usual: float | None, limits: GateLimits) -> GateResult:
     if not lines:
         return _unmeasured("volume", "too_few", "no order lines; a quiet day is judged by freshness")
     if not usual:
         return _unmeasured("volume", "too_few", f"needs {FEWEST_WEEKDAYS} earlier days of the same weekday with order lines")
     factor, limit = lines / usual, limits.volume_low_factor
     words = f"{lines:,} order lines, {factor:.2f} times the usual {usual:,.0f}; the limit is {limit:g} times"
-    return GateResult("volume", "too_few", State.CLOSED if factor < limit else State.OPEN, words, factor, limit)
+    return GateResult("volume", "too_few", GateState.CLOSED if factor < limit else GateState.OPEN, words, factor, limit)
 
 
-def _too_many(lines: int, past: Mapping[date, int], limits: GateLimits) -> GateResult:
+def _judge_too_many(lines: int, past: Mapping[date, int], limits: GateLimits) -> GateResult:
     if len(past) < FEWEST_WEEKDAYS * WEEK.days:
         return _unmeasured("volume", "too_many", f"needs {FEWEST_WEEKDAYS} weeks of order lines before")
     busiest = max(SMALL_DAY_LINES, *past.values())
     factor, limit = lines / busiest, limits.volume_high_factor
     words = f"{lines:,} order lines on one day, {factor:.2f} times the busiest recent day ({busiest:,}); the limit is {limit:g} times"
-    return _above("volume", "too_many", factor, limit, words)
+    return _closed_above("volume", "too_many", factor, limit, words)
 
 
-def _usual_lines(past: Mapping[date, int], first: date, last: date) -> float | None:
+def _usual_line_count(past: Mapping[date, int], first: date, last: date) -> float | None:
     """Return the sum, over the days from `first` to `last`, of the median of the same weekday in `past`; None where too few are known."""
     usual = 0.0
     for offset in range((last - first).days + 1):
@@ -135,25 +139,25 @@ def _first_new_day(day: date, before: date | None) -> date:
 
 def rejected_results(counts: Mapping[str, tuple[int, int]], limits: GateLimits, limit: float) -> list[GateResult]:
     """Return what the rejected share says of each source table, given rows set aside and rows checked."""
-    return [_unless_off(_rejected(table, *counts[table], limit), limits) for table in sorted(counts)]
+    return [_unless_off(_judge_rejected(table, *counts[table], limit), limits) for table in sorted(counts)]
 
 
-def _rejected(table: str, rejected: int, checked: int, limit: float) -> GateResult:
+def _judge_rejected(table: str, rejected: int, checked: int, limit: float) -> GateResult:
     share = rejected / checked if checked else 0.0
-    return _above("rejected", table, share, limit, f"{share:.2%} of {checked:,} rows were set aside; the limit is {limit:.2%}")
+    return _closed_above("rejected", table, share, limit, f"{share:.2%} of {checked:,} rows were set aside; the limit is {limit:.2%}")
 
 
-def _vanished(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
+def _judge_vanished(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     total, limit = measures.customer_count_before, limits.vanished_share_limit
     if total < FEWEST_CUSTOMERS:
-        yield _unmeasured("vanished", "customers", _few(measures.before, total, FEWEST_CUSTOMERS))
+        yield _unmeasured("vanished", "customers", _too_few_customers(measures.before, total, FEWEST_CUSTOMERS))
         return
     share = measures.vanished_count / total
     words = f"{share:.2%} of the {total:,} customers of {measures.before} are gone; the limit is {limit:.2%}"
-    yield _above("vanished", "customers", share, limit, words)
+    yield _closed_above("vanished", "customers", share, limit, words)
 
 
-def _reachability(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
+def _judge_reachability(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     found, limit, subject = measures.reachable, limits.reachable_fall_limit, limits.reachable_attribute or "customers"
     if not limits.reachable_attribute:
         yield _unmeasured("reachability", subject, "no `reachable_attribute` is named in company.toml")
@@ -163,41 +167,41 @@ def _reachability(measures: Measures, limits: GateLimits) -> Iterator[GateResult
         share, share_before = found.count / found.total, found.count_before / found.total_before
         fall = round(1 - share / share_before, DIGITS)
         words = f"{share:.2%} of customers can be reached, {share_before:.2%} on {measures.before}: a fall of {fall:.2%}"
-        yield _above("reachability", subject, fall, limit, f"{words}; the limit is {limit:.2%}")
+        yield _closed_above("reachability", subject, fall, limit, f"{words}; the limit is {limit:.2%}")
 
 
-def _swallowed(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
+def _judge_swallowed(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     for held in measures.holdings:
         if held.count_before is None or not held.total_before:
             yield _unmeasured("swallowed", held.scheme, "the scheme was not published before")
         elif min(held.total, held.total_before) < limits.smallest_population:
-            yield _unmeasured("swallowed", held.scheme, _few(measures.before, held.total_before, limits.smallest_population))
+            yield _unmeasured("swallowed", held.scheme, _too_few_customers(measures.before, held.total_before, limits.smallest_population))
         else:
-            yield _swallows(measures, limits, held, held.count_before / held.total_before)
+            yield _judge_largest_segment(measures, limits, held, held.count_before / held.total_before)
 
 
-def _swallows(measures: Measures, limits: GateLimits, held: Holding, before: float) -> GateResult:
+def _judge_largest_segment(measures: GateMeasures, limits: GateLimits, held: LargestSegment, before: float) -> GateResult:
     share, limit = held.count / held.total, limits.swallowed_share_limit
     has_grown = round(share - before, DIGITS) > limits.swallowed_growth_limit
     words = (
         f"`{held.segment}` holds {share:.2%}, {before:.2%} on {measures.before}; "
         f"the limit is {limit:.2%} where it grew by more than {limits.swallowed_growth_limit:.2%}"
     )
-    state = State.CLOSED if share > limit and has_grown else State.OPEN
+    state = GateState.CLOSED if share > limit and has_grown else GateState.OPEN
     return GateResult("swallowed", held.scheme, state, words, share, limit)
 
 
-def _churn(measures: Measures, limits: GateLimits) -> Iterator[GateResult]:
+def _judge_churn(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     for moves in measures.moves:
         if moves.is_explained:
             yield _unmeasured("churn", moves.scheme, "a new model or a changed definition: customers are expected to move")
         elif moves.customer_count < limits.smallest_population:
-            yield _unmeasured("churn", moves.scheme, _few(measures.before, moves.customer_count, limits.smallest_population))
+            yield _unmeasured("churn", moves.scheme, _too_few_customers(measures.before, moves.customer_count, limits.smallest_population))
         else:
             share, limit = moves.moved_count / moves.customer_count, churn_limit(limits.churn_share_limit, measures.nights)
             since = f"since {measures.before}, {measures.nights} {'night' if measures.nights == 1 else 'nights'} ago"
             words = f"{share:.2%} of {moves.customer_count:,} customers changed segment {since}; the limit is {limit:.2%}"
-            yield _above("churn", moves.scheme, share, limit, words)
+            yield _closed_above("churn", moves.scheme, share, limit, words)
 
 
 def churn_limit(share: float, nights: int) -> float:
@@ -205,5 +209,5 @@ def churn_limit(share: float, nights: int) -> float:
     return round(1 - (1 - share) ** min(nights, LONGEST_CHURN_NIGHTS), DIGITS)
 
 
-def _few(before: date | None, count: int, fewest: int) -> str:
+def _too_few_customers(before: date | None, count: int, fewest: int) -> str:
     return f"{count:,} customers are fewer than {fewest:,}: their share says nothing" if before else "nothing was published before"

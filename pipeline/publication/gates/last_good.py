@@ -13,11 +13,11 @@ from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.publication.current import publication_ids
-from pipeline.publication.gates.results import GateRecord, of_manifest
+from pipeline.publication.gates.results import GateRecord, gates_from_manifest
 
 
 @dataclass(frozen=True, slots=True)
-class LastGood:
+class LastGoodPublication:
     """One publication: its day, its folder, a digest of each scheme's definition and model, and what its gates said."""
 
     day: date
@@ -28,13 +28,13 @@ class LastGood:
     gates: GateRecord | None
 
 
-def live_publication(lake: Lake) -> LastGood | None:
+def live_publication(lake: Lake) -> LastGoodPublication | None:
     """Return the current publication, or None where there is none; raises DataError where its manifest cannot be read."""
     prefix = lake.store.pointer(addresses.CURRENT)
-    return _publication(lake, prefix, where=addresses.CURRENT) if prefix else None
+    return _read_publication(lake, prefix, where=addresses.CURRENT) if prefix else None
 
 
-def last_good(lake: Lake, current: LastGood | None, day: date) -> LastGood | None:
+def find_last_good(lake: Lake, current: LastGoodPublication | None, day: date) -> LastGoodPublication | None:
     """Return the newest publication of a day before `day`: the current one, or the one before it when `day` itself is live.
 
     After a rollback to `day` the one before it is gone: then the live one itself, unless it was the first of all.
@@ -42,13 +42,13 @@ def last_good(lake: Lake, current: LastGood | None, day: date) -> LastGood | Non
     if current is None or current.day < day:
         return current
     previous = current.previous if current.previous in publication_ids(lake) else None
-    before = _publication(lake, addresses.publication(previous), where=addresses.publication(previous)) if previous else None
+    before = _read_publication(lake, addresses.publication(previous), where=addresses.publication(previous)) if previous else None
     if before and before.day < day:
         return before
     return current if current.gates and current.gates.compared_with else None
 
 
-def _publication(lake: Lake, prefix: str, *, where: str) -> LastGood:
+def _read_publication(lake: Lake, prefix: str, *, where: str) -> LastGoodPublication:
     try:
         content = json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}"))
         return _last_good(lake.local(prefix), content)
@@ -60,12 +60,12 @@ def _publication(lake: Lake, prefix: str, *, where: str) -> LastGood:
         ) from None
 
 
-def _last_good(folder: Path, content: Mapping[str, Any]) -> LastGood:
-    return LastGood(
+def _last_good(folder: Path, content: Mapping[str, Any]) -> LastGoodPublication:
+    return LastGoodPublication(
         day=date.fromisoformat(content["day"]),
         publication_id=content["publication_id"],
         folder=folder,
         previous=content["previous"],
         schemes=content.get("schemes", {}),
-        gates=of_manifest(content.get("gates")),
+        gates=gates_from_manifest(content.get("gates")),
     )

@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 
 
-class State(StrEnum):
+class GateState(StrEnum):
     """What a gate says of a night."""
 
     OPEN = "open"
@@ -24,7 +24,7 @@ class GateResult:
 
     gate: str
     subject: str
-    state: State
+    state: GateState
     words: str
     measured: float | None = None
     limit: float | None = None
@@ -32,7 +32,7 @@ class GateResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class LargestSegment:
     """How many customers the largest segment of a scheme holds now and held before, of how many; None where the scheme is new."""
 
     scheme: str
@@ -44,7 +44,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Moves:
+class SchemeMoves:
     """Of the customers that a scheme had then and has now, how many changed segment; `is_explained` by a new model or definition."""
 
     scheme: str
@@ -54,7 +54,7 @@ class Moves:
 
 
 @dataclass(frozen=True, slots=True)
-class Reachable:
+class ReachableCustomers:
     """Customers who can be written to, of how many, now and before."""
 
     count: int
@@ -64,7 +64,7 @@ class Reachable:
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class GateMeasures:
     """What was measured of the night of `day` against the last good publication, that of `before`.
 
     `line_counts` holds the order lines per stored event day of the recent past, up to `day`; `rejected` the rows set
@@ -77,9 +77,9 @@ class Measures:
     rejected: Mapping[str, tuple[int, int]]
     customer_count_before: int = 0
     vanished_count: int = 0
-    holdings: Sequence[Holding] = ()
-    moves: Sequence[Moves] = ()
-    reachable: Reachable | None = None
+    holdings: Sequence[LargestSegment] = ()
+    moves: Sequence[SchemeMoves] = ()
+    reachable: ReachableCustomers | None = None
 
     @property
     def nights(self) -> int:

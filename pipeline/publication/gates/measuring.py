@@ -19,9 +19,9 @@ from pipeline.ingestion.validation.results import stored_verdict
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, known_versions, reading
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Kind, Table
-from pipeline.publication.consent import SOURCE as CONSENTS
-from pipeline.publication.gates import Holding, Measures, Moves, Reachable, window_first_day
-from pipeline.publication.gates.last_good import LastGood
+from pipeline.publication.consent import CONSENT_SOURCE as CONSENTS
+from pipeline.publication.gates import GateMeasures, LargestSegment, ReachableCustomers, SchemeMoves, window_first_day
+from pipeline.publication.gates.last_good import LastGoodPublication
 
 Row = Mapping[str, Any]
 
@@ -47,15 +47,15 @@ GROUP BY customer_segments.scheme ORDER BY customer_segments.scheme
 _REACHABLE = "SELECT COUNT(*) AS customer_count, CAST(COALESCE(SUM(CASE WHEN reachable THEN 1 ELSE 0 END), 0) AS BIGINT) AS reachable_count"
 
 
-def measure(company: Company, lake: Lake, engine: Engine, day: date, good: LastGood | None) -> Measures:
+def measure_night(company: Company, lake: Lake, engine: Engine, day: date, good: LastGoodPublication | None) -> GateMeasures:
     """Return what the gates need to know of the night of `day`, beside the last `good` one where there is one."""
-    measures = Measures(
+    measures = GateMeasures(
         day=day,
         before=good.day if good else None,
         line_counts=_line_counts(company, lake, day, good),
         rejected=rejected_counts(lake, day),
     )
-    return measures if good is None else _compared(measures, company, lake, engine, good)
+    return measures if good is None else _compare_with_last_good(measures, company, lake, engine, good)
 
 
 def rejected_counts(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
@@ -65,37 +65,39 @@ def rejected_counts(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
     return {table: (sum(count for of, _, count in verdict.rejected if of == table), count) for table, count in checked.items()}
 
 
-def _compared(measures: Measures, company: Company, lake: Lake, engine: Engine, good: LastGood) -> Measures:
-    for table in _tables(company, good):
+def _compare_with_last_good(
+    measures: GateMeasures, company: Company, lake: Lake, engine: Engine, good: LastGoodPublication
+) -> GateMeasures:
+    for table in _compared_tables(company, good):
         engine.register(table, [lake.path(table, day=measures.day)])
         engine.register(replace(table, name=f"{table.name}_before"), [good.folder / f"{table.name}.parquet"])
-    engine.register(_only(RAW_CONSENTS, "customer_id", "is_consenting"), _consents(company, lake, measures.day))
-    [customers] = _rows(engine, _of_agreeing(_select(_VANISHED)))
+    engine.register(_only_columns(RAW_CONSENTS, "customer_id", "is_consenting"), _consent_files(company, lake, measures.day))
+    [customers] = _rows_of(engine, _among_agreeing(_parse_select(_VANISHED)))
     return replace(
         measures,
         customer_count_before=customers["customer_count"],
         vanished_count=customers["vanished_count"],
-        holdings=_holdings(engine),
-        moves=_moves(engine, lake, measures.day, good),
-        reachable=_reachable(engine, company, good),
+        holdings=_largest_segments(engine),
+        moves=_scheme_moves(engine, lake, measures.day, good),
+        reachable=_reachable_customers(engine, company, good),
     )
 
 
-def _tables(company: Company, good: LastGood) -> list[Table]:
+def _compared_tables(company: Company, good: LastGoodPublication) -> list[Table]:
     """Return the compared tables with the columns that are looked at, and no others: the rest is not read, and may have changed."""
-    attribute = _attribute(company, good)
+    attribute = _reachable_attribute(company, good)
     return [
-        _only(company.table(CUSTOMER_FEATURES), "customer_id", *attribute),
-        _only(CUSTOMER_SEGMENTS, "customer_id", "scheme", "segment"),
-        _only(SEGMENT_PROFILES, "scheme", "segment", "customer_count"),
+        _only_columns(company.table(CUSTOMER_FEATURES), "customer_id", *attribute),
+        _only_columns(CUSTOMER_SEGMENTS, "customer_id", "scheme", "segment"),
+        _only_columns(SEGMENT_PROFILES, "scheme", "segment", "customer_count"),
     ]
 
 
-def _only(table: Table, *names: str) -> Table:
+def _only_columns(table: Table, *names: str) -> Table:
     return replace(table, columns=tuple(column for column in table.columns if column.name in names))
 
 
-def _attribute(company: Company, good: LastGood) -> list[str]:
+def _reachable_attribute(company: Company, good: LastGoodPublication) -> list[str]:
     """Return the attribute that tells who can be reached, unless the last good night did not have it yet as it is now."""
     name = company.limits.reachable_attribute
     if not name:
@@ -106,13 +108,13 @@ def _attribute(company: Company, good: LastGood) -> list[str]:
     return [name] if (name, Kind.FLAG.arrow) in zip(schema.names, schema.types, strict=True) else []
 
 
-def _consents(company: Company, lake: Lake, day: date) -> list[Path]:
+def _consent_files(company: Company, lake: Lake, day: date) -> list[Path]:
     """Return the answers that night `day` goes by, where the company asks and a night has read them."""
     known = lake.snapshot_known(RAW_CONSENTS, day) if company.source_file(CONSENTS).is_file() else None
     return [lake.path(RAW_CONSENTS, known=known)] if known else []
 
 
-def _line_counts(company: Company, lake: Lake, day: date, good: LastGood | None) -> dict[date, int]:
+def _line_counts(company: Company, lake: Lake, day: date, good: LastGoodPublication | None) -> dict[date, int]:
     """Return how many order lines each event day of the recent past has; the footers tell."""
     first = window_first_day(day, good.day if good else None, company.limits)
     stored = lake.stored_versions(ORDER_LINES)
@@ -120,51 +122,51 @@ def _line_counts(company: Company, lake: Lake, day: date, good: LastGood | None)
     return {version.day: stored[version].row_count for version in versions if version.day >= first}
 
 
-def _holdings(engine: Engine) -> list[Holding]:
+def _largest_segments(engine: Engine) -> list[LargestSegment]:
     now, before = _segment_counts(engine, SEGMENT_PROFILES.name), _segment_counts(engine, f"{SEGMENT_PROFILES.name}_before")
-    return [_largest(scheme, counts, before.get(scheme)) for scheme, counts in sorted(now.items())]
+    return [_largest_segment(scheme, counts, before.get(scheme)) for scheme, counts in sorted(now.items())]
 
 
-def _largest(scheme: str, counts: Mapping[str, int], before: Mapping[str, int] | None) -> Holding:
+def _largest_segment(scheme: str, counts: Mapping[str, int], before: Mapping[str, int] | None) -> LargestSegment:
     segment = max(sorted(counts), key=lambda name: counts[name])
     then = (None, None) if before is None else (before.get(segment, 0), sum(before.values()))
-    return Holding(scheme, segment, counts[segment], sum(counts.values()), *then)
+    return LargestSegment(scheme, segment, counts[segment], sum(counts.values()), *then)
 
 
 def _segment_counts(engine: Engine, profiles: str) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
-    for row in _rows(engine, exp.select("scheme", "segment", "customer_count").from_(profiles)):
+    for row in _rows_of(engine, exp.select("scheme", "segment", "customer_count").from_(profiles)):
         counts.setdefault(row["scheme"], {})[row["segment"]] = row["customer_count"]
     return counts
 
 
-def _moves(engine: Engine, lake: Lake, day: date, good: LastGood) -> list[Moves]:
+def _scheme_moves(engine: Engine, lake: Lake, day: date, good: LastGoodPublication) -> list[SchemeMoves]:
     schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})
     return [
-        Moves(row["scheme"], row["customer_count"], row["moved_count"], schemes.get(row["scheme"]) != good.schemes.get(row["scheme"]))
-        for row in _rows(engine, _select(_MOVES))
+        SchemeMoves(row["scheme"], row["customer_count"], row["moved_count"], schemes.get(row["scheme"]) != good.schemes.get(row["scheme"]))
+        for row in _rows_of(engine, _parse_select(_MOVES))
     ]
 
 
-def _reachable(engine: Engine, company: Company, good: LastGood) -> Reachable | None:
+def _reachable_customers(engine: Engine, company: Company, good: LastGoodPublication) -> ReachableCustomers | None:
     counts = []
-    for attribute in _attribute(company, good):
+    for attribute in _reachable_attribute(company, good):
         for table in ("agreeing", f"{CUSTOMER_FEATURES.name}_before"):
             flags = exp.select(exp.alias_(exp.column(attribute, quoted=True), "reachable")).from_(table)
-            [row] = _rows(engine, _of_agreeing(_select(_REACHABLE).from_(flags.subquery("flags"))))
+            [row] = _rows_of(engine, _among_agreeing(_parse_select(_REACHABLE).from_(flags.subquery("flags"))))
             counts += [row["reachable_count"], row["customer_count"]]
-    return Reachable(*counts) if counts else None
+    return ReachableCustomers(*counts) if counts else None
 
 
-def _select(text: str) -> exp.Select:
+def _parse_select(text: str) -> exp.Select:
     return parse_one(text, into=exp.Select, read="duckdb")
 
 
-def _of_agreeing(query: exp.Select) -> exp.Select:
+def _among_agreeing(query: exp.Select) -> exp.Select:
     """Return `query` with the table `agreeing`."""
-    return query.with_("agreeing", as_=_select(_AGREEING))
+    return query.with_("agreeing", as_=_parse_select(_AGREEING))
 
 
-def _rows(engine: Engine, query: exp.Query) -> list[Row]:
+def _rows_of(engine: Engine, query: exp.Query) -> list[Row]:
     rows: list[Row] = engine.run(query, {}).read_all().to_pylist()
     return rows

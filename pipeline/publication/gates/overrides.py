@@ -8,7 +8,7 @@ from datetime import date
 
 from pipeline.definitions.gate_limits import GATES
 from pipeline.errors import ConfigError, GateClosed
-from pipeline.publication.gates.measures import GateResult, State
+from pipeline.publication.gates.measures import GateResult, GateState
 from pipeline.spelling import did_you_mean
 
 
@@ -20,7 +20,7 @@ class Override:
     reason: str = ""
 
 
-def asked_override(gates: Sequence[str] | str, reason: str) -> Override:
+def requested_override(gates: Sequence[str] | str, reason: str) -> Override:
     """Return the override that a person asks for; `gates` is a list, or text with commas.
 
     Raises ConfigError for a gate that there is not, and for an override without a reason.
@@ -38,49 +38,49 @@ def asked_override(gates: Sequence[str] | str, reason: str) -> Override:
     return Override(frozenset(names), reason.strip())
 
 
-def overridden(results: Sequence[GateResult], asked: Override, standing: Sequence[GateResult] = ()) -> list[GateResult]:
+def apply_override(results: Sequence[GateResult], asked: Override, standing: Sequence[GateResult] = ()) -> list[GateResult]:
     """Return `results` with closed gates overridden where a person asks for it, or did so before.
 
     `standing` are the results that the night was published with: what was overridden then stays so, unless the night
     is now further beyond the limit than the person knew.
     """
-    return [_overridden(result, asked, standing) if result.state is State.CLOSED else result for result in results]
+    return [_override_closed(result, asked, standing) if result.state is GateState.CLOSED else result for result in results]
 
 
 def require_open(day: date, results: Sequence[GateResult], *, where: str) -> None:
     """Raise GateClosed naming every closed gate, what was measured and its limit."""
-    closed = [result for result in results if result.state is State.CLOSED]
+    closed = [result for result in results if result.state is GateState.CLOSED]
     if not closed:
         return
     names = list(dict.fromkeys(result.gate for result in closed))
     options = " ".join(f"--override-gate {name}" for name in names)
     raise GateClosed(
-        "\n  ".join([f"{day} is not published, the last good night stays live:", *map(told, closed)]),
+        "\n  ".join([f"{day} is not published, the last good night stays live:", *map(gate_sentence, closed)]),
         where=where,
         todo=f"Mend the source and run the night with --reread, change the limit under [gates] in company.toml, or let it pass: "
         f'segments run --day {day} {options} --reason "..."',
     )
 
 
-def told(result: GateResult) -> str:
+def gate_sentence(result: GateResult) -> str:
     """Return one line about a result, such as `churn (rfm): 31.00% of ...`."""
     reason = f"; overridden: {result.reason}" if result.reason else ""
     return f"{result.gate} ({result.subject}): {result.words}{reason}"
 
 
-def _overridden(result: GateResult, asked: Override, standing: Sequence[GateResult]) -> GateResult:
+def _override_closed(result: GateResult, asked: Override, standing: Sequence[GateResult]) -> GateResult:
     if result.gate in asked.gates:
-        return replace(result, state=State.OVERRIDDEN, reason=asked.reason)
+        return replace(result, state=GateState.OVERRIDDEN, reason=asked.reason)
     for before in standing:
-        if before.state is State.OVERRIDDEN and _is_as_bad(result, before):
-            return replace(result, state=State.OVERRIDDEN, reason=before.reason)
+        if before.state is GateState.OVERRIDDEN and _is_no_worse(result, before):
+            return replace(result, state=GateState.OVERRIDDEN, reason=before.reason)
     return result
 
 
-def _is_as_bad(result: GateResult, before: GateResult) -> bool:
+def _is_no_worse(result: GateResult, before: GateResult) -> bool:
     same = (result.gate, result.subject, result.limit) == (before.gate, before.subject, before.limit)
-    return same and _excess(result) <= _excess(before)
+    return same and _distance_from_limit(result) <= _distance_from_limit(before)
 
 
-def _excess(result: GateResult) -> float:
+def _distance_from_limit(result: GateResult) -> float:
     return abs((result.measured or 0) - (result.limit or 0))

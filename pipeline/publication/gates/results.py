@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import GATE_RESULTS
-from pipeline.publication.gates import GateResult, State
+from pipeline.publication.gates import GateResult, GateState
 
-EPOCH = "rollback_count"  # an epoch is a number of rollbacks, and stored nights know it by this name
+EPOCH_KEY = "rollback_count"  # an epoch is a number of rollbacks, and stored nights know it by this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class GateRecord:
 def store_gates(lake: Lake, day: date, record: GateRecord, *, epoch: int = 0) -> None:
     """Write the record of a night that was audited in `epoch`, replacing what was there."""
     rows = pa.Table.from_pylist([asdict(result) for result in record.results], schema=GATE_RESULTS.schema)
-    manifest = {"compared_with": record.compared_with, EPOCH: epoch}
+    manifest = {"compared_with": record.compared_with, EPOCH_KEY: epoch}
     lake.write(GATE_RESULTS, sorted_by(rows, GATE_RESULTS.key).to_batches(), day=day, manifest=manifest)
 
 
@@ -36,25 +36,25 @@ def stored_gates(lake: Lake, day: date) -> GateRecord | None:
     if not lake.has(GATE_RESULTS, day=day):
         return None
     path = lake.path(GATE_RESULTS, day=day)
-    return GateRecord(lake.manifest(path)["compared_with"], [_result(row) for row in lake.read(GATE_RESULTS, day=day).to_pylist()])
+    return GateRecord(lake.manifest(path)["compared_with"], [_read_result(row) for row in lake.read(GATE_RESULTS, day=day).to_pylist()])
 
 
-def audited_in(lake: Lake, day: date) -> int | None:
+def epoch_when_audited(lake: Lake, day: date) -> int | None:
     """Return the epoch in which the night was audited, or None where it was never judged."""
     if not lake.has(GATE_RESULTS, day=day):
         return None
-    return int(lake.manifest(lake.path(GATE_RESULTS, day=day)).get(EPOCH, 0))
+    return int(lake.manifest(lake.path(GATE_RESULTS, day=day)).get(EPOCH_KEY, 0))
 
 
-def as_manifest(record: GateRecord | None) -> dict[str, Any] | None:
+def gates_to_manifest(record: GateRecord | None) -> dict[str, Any] | None:
     """Return the record as the manifest of a publication holds it."""
     return asdict(record) if record else None
 
 
-def of_manifest(content: Mapping[str, Any] | None) -> GateRecord | None:
+def gates_from_manifest(content: Mapping[str, Any] | None) -> GateRecord | None:
     """Return the record that the manifest of a publication holds."""
-    return GateRecord(content["compared_with"], [_result(row) for row in content["results"]]) if content else None
+    return GateRecord(content["compared_with"], [_read_result(row) for row in content["results"]]) if content else None
 
 
-def _result(row: Mapping[str, Any]) -> GateResult:
-    return GateResult(**{**row, "state": State(row["state"])})
+def _read_result(row: Mapping[str, Any]) -> GateResult:
+    return GateResult(**{**row, "state": GateState(row["state"])})

@@ -20,7 +20,7 @@ def customer_profiles(folder: Path, language: str, attribute: str) -> Iterator[p
 
     That is the one that `attribute` names, else the company's own `language`.
     """
-    known = {language, *_languages(folder)}
+    known = {language, *_card_languages(folder)}
     file = pq.ParquetFile(folder / f"{CUSTOMER_FEATURES.name}.parquet", page_checksum_verification=True)
     names = [name for name in CUSTOMERS.column_names if name != LANGUAGE.name]
     asked = [attribute] if attribute in file.schema_arrow.names else []
@@ -32,18 +32,18 @@ def customer_profiles(folder: Path, language: str, attribute: str) -> Iterator[p
 def spoken_languages(said: pa.Array, known: Collection[str], own: str) -> pa.Array:
     """Return for each text, such as `tr`, `TR` or `tr-TR`, the one of the `known` languages that it names, `own` where it names none."""
     encoded = said.dictionary_encode()
-    named = pa.array([_language(text, known) for text in encoded.dictionary.to_pylist()], pa.string())
+    named = pa.array([_named_language(text, known) for text in encoded.dictionary.to_pylist()], pa.string())
     return pc.fill_null(named.take(encoded.indices), own)
 
 
-def _language(text: str, known: Collection[str]) -> str | None:
+def _named_language(text: str, known: Collection[str]) -> str | None:
     plain = text.strip().replace("_", "-")
     by_small_letters = {name.lower(): name for name in sorted(known)}
     names = (plain, by_small_letters.get(plain.lower()), by_small_letters.get(plain.lower().partition("-")[0]))
     return next((name for name in names if name in known), None)
 
 
-def _languages(folder: Path) -> set[str]:
+def _card_languages(folder: Path) -> set[str]:
     """Return the languages that anything of the publication is told in; one of an older version tells nothing."""
     path = folder / f"{SEGMENT_STRATEGIES.name}.parquet"
     return set(pq.read_table(path, columns=[LANGUAGE.name])[LANGUAGE.name].to_pylist()) if path.exists() else set()

@@ -8,49 +8,49 @@ from typing import Final
 import pyarrow as pa
 
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
-from pipeline.publication.targets.merge import Night, Session, load_night, load_table
-from pipeline.publication.targets.tables import PUBLICATIONS, STAGED_NIGHT, TABLES, TargetTable
+from pipeline.publication.targets.merge import PublishedNight, TargetSession, load_night, load_table
+from pipeline.publication.targets.tables import PUBLICATIONS, STAGED_NIGHT, TARGET_TABLES, TargetTable
 
-CUSTOMER: Final = "customer_id"
-ERASED: Final = TargetTable("erased", tuple(column for column in CUSTOMER_SEGMENTS.columns if column.name == CUSTOMER), (CUSTOMER,))
+CUSTOMER_ID: Final = "customer_id"
+ERASED: Final = TargetTable("erased", tuple(column for column in CUSTOMER_SEGMENTS.columns if column.name == CUSTOMER_ID), (CUSTOMER_ID,))
 # White space around an id makes nobody another person.
-FORGET: Final = "WHERE TRIM(customer_id, ' \t\n\v\f\r') IN (SELECT customer_id FROM erased)"
+OF_ERASED: Final = "WHERE TRIM(customer_id, ' \t\n\v\f\r') IN (SELECT customer_id FROM erased)"
 # A publication without them has another id.
-RENAME: Final = """
+RENAME_PUBLICATION: Final = """
     UPDATE publications SET publication_id = night.publication_id, membership_count = night.membership_count
     FROM night WHERE night.day = publications.day
 """
 
 
-def stored_ids(session: Session) -> Iterator[str]:
+def stored_customer_ids(session: TargetSession) -> Iterator[str]:
     """Yield the ids of all customers in the target, with repetitions."""
-    for name in _tables(session):
+    for name in _customer_tables(session):
         yield from session.texts(f"SELECT DISTINCT customer_id FROM {name}")  # noqa: S608 - a name that we declare
 
 
-def count_rows(session: Session, ids: pa.Array) -> dict[str, int]:
+def count_customer_rows(session: TargetSession, ids: pa.Array) -> dict[str, int]:
     """Return the rows of the customers `ids`, by table; tables without any are left out."""
     _load_ids(session, ids)
-    counts = {name: session.count(f"SELECT count(*) FROM {name} {FORGET}") for name in _tables(session)}  # noqa: S608 - a name that we declare
+    counts = {name: session.count(f"SELECT count(*) FROM {name} {OF_ERASED}") for name in _customer_tables(session)}  # noqa: S608 - a name that we declare
     return {name: count for name, count in counts.items() if count}
 
 
-def forget(session: Session, ids: pa.Array, nights: Sequence[Night]) -> None:
+def forget_customers(session: TargetSession, ids: pa.Array, nights: Sequence[PublishedNight]) -> None:
     """Remove the rows of the customers `ids`, and name the publications `nights`, of one day each, as they are named now."""
     _load_ids(session, ids)
-    for name in _tables(session):
-        session.execute(f"DELETE FROM {name} {FORGET}")  # noqa: S608 - a name that we declare
+    for name in _customer_tables(session):
+        session.execute(f"DELETE FROM {name} {OF_ERASED}")  # noqa: S608 - a name that we declare
     if PUBLICATIONS.name in session.columns():
         for night in nights:
             load_night(session, night)
-            session.execute(RENAME)
+            session.execute(RENAME_PUBLICATION)
             session.execute(f"DROP TABLE {STAGED_NIGHT.name}")
 
 
-def _tables(session: Session) -> list[str]:
+def _customer_tables(session: TargetSession) -> list[str]:
     found = session.columns()
-    return [table.name for table in TABLES if table.name in found and CUSTOMER in table.column_names]
+    return [table.name for table in TARGET_TABLES if table.name in found and CUSTOMER_ID in table.column_names]
 
 
-def _load_ids(session: Session, ids: pa.Array) -> None:
-    load_table(session, ERASED, [pa.RecordBatch.from_arrays([ids], names=[CUSTOMER])])
+def _load_ids(session: TargetSession, ids: pa.Array) -> None:
+    load_table(session, ERASED, [pa.RecordBatch.from_arrays([ids], names=[CUSTOMER_ID])])

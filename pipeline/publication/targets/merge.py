@@ -23,25 +23,25 @@ from pipeline.publication.targets.tables import (
     HISTORY,
     INDEXES,
     MOVES,
-    MOVES_KEPT,
     PREDICTIONS,
     PROFILES,
     PUBLICATIONS,
+    PUBLICATIONS_WITH_MOVES,
     STAGED,
     STAGED_NIGHT,
     STRATEGIES,
-    TABLES,
+    TARGET_TABLES,
     VIEW,
     TargetTable,
 )
 
 
-def _nobody(_since: date) -> tuple[pa.RecordBatch, ...]:
+def _no_moves(_since: date) -> tuple[pa.RecordBatch, ...]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class PublishedNight:
     """A publication folder to bring the target to; on the way back, later days are taken back first.
 
     Customers are spoken to in the language that their `language_attribute` names, where cards are written in it, else in `language`.
@@ -54,10 +54,10 @@ class Night:
     is_way_back: bool = False
     language: str = "en"
     language_attribute: str = ""
-    moves_since: Callable[[date], Iterable[pa.RecordBatch]] = _nobody
+    moves_since: Callable[[date], Iterable[pa.RecordBatch]] = _no_moves
 
 
-class Session(Protocol):
+class TargetSession(Protocol):
     """One open transaction in a target; nothing is seen by others before it is committed."""
 
     types: Mapping[Kind, str]
@@ -122,7 +122,7 @@ KEEP_DAYS: Final[tuple[LiteralString, ...]] = (
     "INSERT INTO segment_moves SELECT * FROM staged_segment_moves",
     f"""
     DELETE FROM segment_moves WHERE day < (
-        SELECT min(kept.day) FROM (SELECT day FROM publications ORDER BY day DESC LIMIT {MOVES_KEPT}) AS kept)
+        SELECT min(kept.day) FROM (SELECT day FROM publications ORDER BY day DESC LIMIT {PUBLICATIONS_WITH_MOVES}) AS kept)
     """,  # noqa: S608 - a number that we declare
     # Who does not agree any more is not told of; that somebody left is.
     """
@@ -132,12 +132,12 @@ KEEP_DAYS: Final[tuple[LiteralString, ...]] = (
 )
 
 
-def merge_night(session: Session, night: Night) -> bool:
+def merge_night(session: TargetSession, night: PublishedNight) -> bool:
     """Bring the target to `night` within the session's transaction; return False where it holds a later day.
 
     Raises ConfigError where a table of the target has other columns than declared.
     """
-    _create_missing(session)
+    _create_missing_tables(session)
     load_night(session, night)
     for statement in TAKE_BACK if night.is_way_back else ():
         session.execute(statement)
@@ -145,15 +145,22 @@ def merge_night(session: Session, night: Night) -> bool:
         return False
     held_back = [moves for since in session.texts(LAST_PUBLICATION) for moves in night.moves_since(date.fromisoformat(since))]
     for table, staged in STAGED.items():
-        load_table(session, staged, chain(held_back if table is MOVES else (), _rows(night, table)))
-    for statement in (*KEEP_HISTORY, *_merge(CURRENT), *_merge(CUSTOMERS), *_merge(PREDICTIONS), *_merge(STRATEGIES), *KEEP_DAYS):
+        load_table(session, staged, chain(held_back if table is MOVES else (), _published_rows(night, table)))
+    for statement in (
+        *KEEP_HISTORY,
+        *_merge_statements(CURRENT),
+        *_merge_statements(CUSTOMERS),
+        *_merge_statements(PREDICTIONS),
+        *_merge_statements(STRATEGIES),
+        *KEEP_DAYS,
+    ):
         session.execute(statement)
     for staged in (*STAGED.values(), STAGED_NIGHT):
         session.execute(f"DROP TABLE {staged.name}")
     return True
 
 
-def _merge(table: TargetTable) -> tuple[str, str, str]:
+def _merge_statements(table: TargetTable) -> tuple[str, str, str]:
     """Return the statements that make `table` what is staged for it, writing only rows that differ."""
     name, staged = table.name, STAGED[table].name
     others = [column for column in table.column_names if column not in table.key]
@@ -167,11 +174,11 @@ def _merge(table: TargetTable) -> tuple[str, str, str]:
     )
 
 
-def _create_missing(session: Session) -> None:
+def _create_missing_tables(session: TargetSession) -> None:
     found = session.columns()
-    for table in TABLES:
+    for table in TARGET_TABLES:
         if table.name not in found:
-            session.execute(f"CREATE TABLE {_definition(table, session.types)}")
+            session.execute(f"CREATE TABLE {_table_definition(table, session.types)}")
         elif list(found[table.name]) != table.column_names:
             raise ConfigError(
                 f"the table {table.name} of the database target has other columns than declared",
@@ -185,47 +192,47 @@ def _create_missing(session: Session) -> None:
         session.execute(CREATE_VIEW)
 
 
-def load_night(session: Session, night: Night) -> None:
+def load_night(session: TargetSession, night: PublishedNight) -> None:
     """Describe `night` in a temporary table of one row."""
     load_table(session, STAGED_NIGHT, [_night_row(night)])
 
 
-def load_table(session: Session, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
+def load_table(session: TargetSession, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
     """Fill a new temporary table with `batches`, which have its columns."""
-    session.execute(f"CREATE TEMPORARY TABLE {_definition(table, session.types)}")
+    session.execute(f"CREATE TEMPORARY TABLE {_table_definition(table, session.types)}")
     session.load(table, batches)
 
 
-def _definition(table: TargetTable, types: Mapping[Kind, str]) -> str:
+def _table_definition(table: TargetTable, types: Mapping[Kind, str]) -> str:
     columns = [
-        f"{quoted(column.name)} {types[column.kind]}{' NOT NULL' if column.required or column.name in table.key else ''}"
+        f"{quote_identifier(column.name)} {types[column.kind]}{' NOT NULL' if column.required or column.name in table.key else ''}"
         for column in table.columns
     ]
-    key = ", ".join(quoted(name) for name in table.key)
-    return f"{quoted(table.name)} ({', '.join(columns)}, PRIMARY KEY ({key}))"
+    key = ", ".join(quote_identifier(name) for name in table.key)
+    return f"{quote_identifier(table.name)} ({', '.join(columns)}, PRIMARY KEY ({key}))"
 
 
-def quoted(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """Return `name` as a quoted identifier of standard SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _night_row(night: Night) -> pa.RecordBatch:
-    counts = [pq.read_metadata(_file(night, table)).num_rows for table in (CURRENT, PROFILES)]
+def _night_row(night: PublishedNight) -> pa.RecordBatch:
+    counts = [pq.read_metadata(_table_file(night, table)).num_rows for table in (CURRENT, PROFILES)]
     values = (night.day, night.publication_id, *counts)
     return pa.RecordBatch.from_pylist([dict(zip(PUBLICATIONS.column_names, values, strict=True))])
 
 
-def _rows(night: Night, table: TargetTable) -> Iterator[pa.RecordBatch]:
+def _published_rows(night: PublishedNight, table: TargetTable) -> Iterator[pa.RecordBatch]:
     """Yield what the publication holds of `table`; one of an older version holds nothing of tables that came since."""
     if table is CUSTOMERS:
         yield from customer_profiles(night.folder, night.language, night.language_attribute)
-    elif table not in (PREDICTIONS, STRATEGIES, MOVES) or _file(night, table).exists():
-        file = pq.ParquetFile(_file(night, table), page_checksum_verification=True)
+    elif table not in (PREDICTIONS, STRATEGIES, MOVES) or _table_file(night, table).exists():
+        file = pq.ParquetFile(_table_file(night, table), page_checksum_verification=True)
         for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
             rows = batch.select(table.column_names)
             yield rows.filter(pc.is_valid(rows["expected_spend_amount"])) if table is PREDICTIONS else rows
 
 
-def _file(night: Night, table: TargetTable) -> Path:
+def _table_file(night: PublishedNight, table: TargetTable) -> Path:
     return night.folder / f"{table.name}.parquet"

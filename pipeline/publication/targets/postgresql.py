@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pipeline.definitions.company import Target
 from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
-from pipeline.publication.targets.merge import Night, Session, merge_night
+from pipeline.publication.targets.merge import PublishedNight, TargetSession, merge_night
 from pipeline.publication.targets.tables import TargetTable
 
 APPLICATION = "customer-segments"
@@ -32,15 +32,15 @@ TYPES = {
 COPY_ESCAPES = (("\\", r"\\"), ("\t", r"\t"), ("\n", r"\n"), ("\r", r"\r"))
 
 
-def publish_to_postgresql(uri: str, target: Target, night: Night) -> bool:
+def publish_to_postgresql(uri: str, target: Target, night: PublishedNight) -> bool:
     """Bring the target's schema to `night` in one transaction; return False where it holds a later day.
 
     Raises TransientError where the connection fails, ConfigError where the server refuses a statement and
     DataError where it refuses a value; none of them holds what `uri` or a row says.
     """
     where = f"connection `{target.connection}`, schema `{target.schema}`"
-    with _told(where), _connected(uri) as connection:
-        _take_turn(connection, target.schema)
+    with _translate_postgresql_errors(where), _open_connection(uri) as connection:
+        _wait_for_turn(connection, target.schema)
         is_merged = merge_night(_PostgreSQLSession(connection, target.schema), night)
         if is_merged:
             _commit(connection, where)
@@ -62,21 +62,21 @@ def require_address(uri: str, target: Target) -> None:
 
 
 @contextmanager
-def postgresql_session(uri: str, target: Target) -> Iterator[Session]:
+def postgresql_session(uri: str, target: Target) -> Iterator[TargetSession]:
     """Yield one transaction in the target's schema, while no publisher is in it; it ends with the block."""
     where = f"connection `{target.connection}`, schema `{target.schema}`"
-    with _told(where), _connected(uri) as connection:
-        _take_turn(connection, target.schema)
+    with _translate_postgresql_errors(where), _open_connection(uri) as connection:
+        _wait_for_turn(connection, target.schema)
         yield _PostgreSQLSession(connection, target.schema)
         _commit(connection, where)
 
 
-def _connected(uri: str) -> psycopg.Connection:
+def _open_connection(uri: str) -> psycopg.Connection:
     settings = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION, **conninfo_to_dict(uri)}
     return psycopg.connect(make_conninfo("", **settings))
 
 
-def _take_turn(connection: psycopg.Connection, schema: str) -> None:
+def _wait_for_turn(connection: psycopg.Connection, schema: str) -> None:
     """Wait until no other publisher is in `schema`, and make its tables the ones that names mean."""
     path = sql.Identifier(schema).as_string(connection)
     connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('search_path', %s, true)", [LOCK_TIMEOUT, path])
@@ -126,17 +126,17 @@ class _PostgreSQLSession:
         with self._connection.cursor() as cursor:
             with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(name)) as copy:
                 for batch in batches:
-                    copy.write(copy_lines(batch))
+                    copy.write(copy_text(batch))
             cursor.execute(sql.SQL("ANALYZE {}").format(name))
 
 
-def copy_lines(batch: pa.RecordBatch) -> bytes:
+def copy_text(batch: pa.RecordBatch) -> bytes:
     r"""Return the rows of `batch` in PostgreSQL's text format: a line each, tabs between, `\N` for no value."""
-    lines = pc.binary_join_element_wise(*(_copy_text(column) for column in batch.columns), "\t")
+    lines = pc.binary_join_element_wise(*(_column_copy_text(column) for column in batch.columns), "\t")
     return b"".join(line + b"\n" for line in lines.cast(pa.binary()).to_pylist())
 
 
-def _copy_text(values: pa.Array) -> pa.Array:
+def _column_copy_text(values: pa.Array) -> pa.Array:
     text = values.cast(pa.string())
     for character, escape in COPY_ESCAPES if pa.types.is_string(values.type) else ():
         text = pc.replace_substring(text, character, escape)
@@ -144,7 +144,7 @@ def _copy_text(values: pa.Array) -> pa.Array:
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def _translate_postgresql_errors(where: str) -> Iterator[None]:
     """Raise our own errors for the driver's, whose texts may hold credentials or values."""
     try:
         yield

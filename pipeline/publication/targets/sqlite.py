@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.errors import DataError, TransientError
 from pipeline.lake.tables import Kind
-from pipeline.publication.targets.merge import Night, Session, merge_night, quoted
+from pipeline.publication.targets.merge import PublishedNight, TargetSession, merge_night, quote_identifier
 from pipeline.publication.targets.tables import TargetTable
 
 LOCK_SECONDS = 60
@@ -27,12 +27,12 @@ TYPES = {
 }
 
 
-def publish_to_sqlite(path: Path, night: Night) -> bool:
+def publish_to_sqlite(path: Path, night: PublishedNight) -> bool:
     """Bring the database at `path` to `night` in one transaction; return False where it holds a later day.
 
     Raises TransientError where the file is locked or the disk fails, DataError where the file is damaged.
     """
-    with _told(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+    with _translate_sqlite_errors(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         is_merged = merge_night(_SQLiteSession(connection), night)
         connection.execute("COMMIT" if is_merged else "ROLLBACK")
@@ -40,9 +40,9 @@ def publish_to_sqlite(path: Path, night: Night) -> bool:
 
 
 @contextmanager
-def sqlite_session(path: Path) -> Iterator[Session]:
+def sqlite_session(path: Path) -> Iterator[TargetSession]:
     """Yield one transaction in the database at `path`, in which what is deleted is overwritten; it ends with the block."""
-    with _told(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+    with _translate_sqlite_errors(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("BEGIN IMMEDIATE")
@@ -52,7 +52,7 @@ def sqlite_session(path: Path) -> Iterator[Session]:
 
 def compact_sqlite(path: Path) -> None:
     """Write the database at `path` anew, without what earlier deletions left in its pages."""
-    with _told(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+    with _translate_sqlite_errors(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
         connection.execute("VACUUM")
 
 
@@ -84,33 +84,33 @@ class _SQLiteSession:
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         places = ", ".join("?" for _ in table.columns)
-        statement = f"INSERT INTO {quoted(table.name)} VALUES ({places})"  # noqa: S608 - a name that we declare
+        statement = f"INSERT INTO {quote_identifier(table.name)} VALUES ({places})"  # noqa: S608 - a name that we declare
         for batch in batches:
-            self._connection.executemany(statement, zip(*_values(table, batch), strict=True))
+            self._connection.executemany(statement, zip(*_column_values(table, batch), strict=True))
 
 
-def _values(table: TargetTable, batch: pa.RecordBatch) -> Iterator[list[object]]:
+def _column_values(table: TargetTable, batch: pa.RecordBatch) -> Iterator[list[object]]:
     for column, values in zip(table.columns, batch.columns, strict=True):
         yield (values.cast(pa.string()) if TYPES[column.kind] == "TEXT" else values).to_pylist()
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _translate_sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
         raise TransientError(
-            f"SQLite could not publish: {_name(error)}",
+            f"SQLite could not publish: {_sqlite_error_name(error)}",
             where=str(path),
             todo="Close what holds the file, or mend the disk, then run again.",
         ) from None
     except sqlite3.DatabaseError as error:
         raise DataError(
-            f"SQLite refused the night: {_name(error)}",
+            f"SQLite refused the night: {_sqlite_error_name(error)}",
             where=str(path),
             todo="Move the file away if it is damaged, then publish again.",
         ) from None
 
 
-def _name(error: sqlite3.Error) -> str:
+def _sqlite_error_name(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", type(error).__name__)

@@ -45,9 +45,16 @@ class TargetTable:
         return [column.name for column in self.columns]
 
 
-MOVES_KEPT: Final = 31
+PUBLICATIONS_WITH_MOVES: Final = 31
 LANGUAGE: Final = Column("language", Kind.TEXT, "Language that the customer is spoken to in: one that cards are written in.", required=True)
-_SLOW: Final = ("customer_id", "is_prospect", "first_order_date", "last_order_date", "lifetime_order_count", "lifetime_spend_amount")
+_SLOW_COLUMNS: Final = (
+    "customer_id",
+    "is_prospect",
+    "first_order_date",
+    "last_order_date",
+    "lifetime_order_count",
+    "lifetime_spend_amount",
+)
 
 CURRENT: Final = TargetTable(CUSTOMER_SEGMENTS.name, CUSTOMER_SEGMENTS.columns, CUSTOMER_SEGMENTS.key)
 HISTORY: Final = TargetTable(
@@ -60,7 +67,7 @@ HISTORY: Final = TargetTable(
     (*CUSTOMER_SEGMENTS.key, "valid_from"),
 )
 CUSTOMERS: Final = TargetTable(
-    "customer_profiles", (*(column for column in CUSTOMER_FEATURES.columns if column.name in _SLOW), LANGUAGE), ("customer_id",)
+    "customer_profiles", (*(column for column in CUSTOMER_FEATURES.columns if column.name in _SLOW_COLUMNS), LANGUAGE), ("customer_id",)
 )
 PREDICTIONS: Final = TargetTable(CUSTOMER_PREDICTIONS.name, CUSTOMER_PREDICTIONS.columns, CUSTOMER_PREDICTIONS.key)
 STRATEGIES: Final = TargetTable(SEGMENT_STRATEGIES.name, SEGMENT_STRATEGIES.columns, SEGMENT_STRATEGIES.key)
@@ -76,7 +83,7 @@ PUBLICATIONS: Final = TargetTable(
     ),
     (DAY.name,),
 )
-TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, PUBLICATIONS)
+TARGET_TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, PUBLICATIONS)
 STAGED: Final = {
     table: TargetTable(f"staged_{table.name}", table.columns, table.key)
     for table in (CURRENT, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES)

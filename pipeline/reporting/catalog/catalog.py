@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.models.refits.model_store import with_clusters_of
-from pipeline.publication.current import current_publication, published_manifest
+from pipeline.publication.current import current_publication, read_published_manifest
 from pipeline.reporting.catalog import Catalog, LiveSegments, PublishedSegment, PublishedSize, build_catalog, translated_languages
 from pipeline.spelling import did_you_mean
 
@@ -53,7 +53,7 @@ def live_segments(lake: Lake) -> LiveSegments | None:
     profiles: dict[str, list[PublishedSegment]] = defaultdict(list)
     for row in rows:
         profiles[row["scheme"]].append(PublishedSegment(row["segment"], row["title"], _size(row)))
-    digests = published_manifest(lake, current.publication_id).get("schemes", {})
+    digests = read_published_manifest(lake, current.publication_id).get("schemes", {})
     return LiveSegments(current.day, current.publication_id, profiles, digests)
 
 

@@ -6,9 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
-from pipeline.publication.gates import GateResult, State, told
+from pipeline.publication.gates import GateResult, GateState, gate_sentence
 
-STYLES = {State.CLOSED: "stop", State.OVERRIDDEN: "aside", State.OPEN: "hold", State.NOT_MEASURED: "warn", State.OFF: "warn"}
+STYLES = {
+    GateState.CLOSED: "stop",
+    GateState.OVERRIDDEN: "aside",
+    GateState.OPEN: "hold",
+    GateState.NOT_MEASURED: "warn",
+    GateState.OFF: "warn",
+}
 
 
 def gates_section(gates: Sequence[GateResult]) -> str:
@@ -27,7 +33,7 @@ def gates_line(gates: Sequence[GateResult]) -> str:
     """Return one line: how many gates are open, and each that is closed or overridden."""
     counts = Counter(gate.state for gate in gates)
     numbers = ", ".join(f"{counts[state]} {state}" for state in STYLES if counts[state])
-    noted = [told(gate) for gate in gates if gate.state in (State.CLOSED, State.OVERRIDDEN)]
+    noted = [gate_sentence(gate) for gate in gates if gate.state in (GateState.CLOSED, GateState.OVERRIDDEN)]
     return f"Gates: {numbers}.{''.join(f' {line}.' for line in noted)}" if gates else ""
 
 

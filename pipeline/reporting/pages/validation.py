@@ -16,7 +16,7 @@ from pipeline.ingestion.validation.suites import WHOLE_TABLE
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import VALIDATION_RESULTS
-from pipeline.publication.gates import GateResult, State
+from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.pages.gates import gates_section
 from pipeline.reporting.pages.style import STYLE
 
@@ -141,7 +141,7 @@ def _count_rules(sections: Iterable[TableSection], status: RuleStatus) -> int:
 
 def _verdict_html(sections: Sequence[TableSection], gates: Sequence[GateResult]) -> str:
     stops, warns = _count_rules(sections, RuleStatus.STOPS), _count_rules(sections, RuleStatus.WARNS)
-    closed = sum(gate.state is State.CLOSED for gate in gates)
+    closed = sum(gate.state is GateState.CLOSED for gate in gates)
     if closed:
         style, word, words = "stop", "Held back", f"{_counted_noun(closed, 'gate')} closed; the last good publication stays live."
     elif stops:

@@ -26,7 +26,7 @@ from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.refits.model_store import with_clusters_of
-from pipeline.publication.current import Publication, current_publication, published_manifest
+from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between
 from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
 from pipeline.segmentation.memberships import with_clusters_now
@@ -148,7 +148,7 @@ def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
     live = current_publication(lake)
     if live is None:
         raise DataError("nothing is published yet, so nobody can move", where=lake.where(), todo="Run a night first: segments run.")
-    published = published_manifest(lake, live.publication_id)["schemes"]
+    published = read_published_manifest(lake, live.publication_id)["schemes"]
     computed = lake.path(CUSTOMER_SEGMENTS, day=live.day)
     facts = lake.manifest(computed)
     # A night that was computed again and refused left other memberships in the lake than those that readers see.

@@ -25,11 +25,11 @@ from pipeline.lake.tables import (
 from pipeline.models.measure_drift import requested_refits
 from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.current import Publication, current_publication
-from pipeline.publication.epoch import begun_in, current_epoch
-from pipeline.publication.gates import GateResult, State, rejected_results
+from pipeline.publication.epoch import current_epoch, epoch_when_begun
+from pipeline.publication.gates import GateResult, GateState, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
-from pipeline.publication.rollback_log import rollbacks
+from pipeline.publication.rollback_log import read_rollbacks
 from pipeline.segmentation.history import restated_nights
 
 ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
@@ -110,7 +110,7 @@ def _broken_rules(lake: Lake, day: date) -> list[str]:
 
 
 def _state_of_night(lake: Lake, day: date, live: Publication | None, gates: Sequence[GateResult], broken: Sequence[str]) -> NightState:
-    is_live, is_closed = live is not None and live.day == day, any(gate.state is State.CLOSED for gate in gates)
+    is_live, is_closed = live is not None and live.day == day, any(gate.state is GateState.CLOSED for gate in gates)
     if broken:
         return NightState.RERUN_STOPPED if is_live else NightState.STOPPED
     if is_closed:
@@ -119,7 +119,7 @@ def _state_of_night(lake: Lake, day: date, live: Publication | None, gates: Sequ
         return NightState.LIVE if _is_night_read(lake, day) else NightState.RERUN_NOT_FINISHED
     if _was_taken_back(lake, day):
         return NightState.SUPERSEDED
-    return NightState.REFUSED if begun_in(lake, day) < current_epoch(lake) else NightState.NOT_FINISHED
+    return NightState.REFUSED if epoch_when_begun(lake, day) < current_epoch(lake) else NightState.NOT_FINISHED
 
 
 def _stored_gate_results(company: Company, lake: Lake, day: date) -> list[GateResult]:
@@ -136,7 +136,7 @@ def _is_night_read(lake: Lake, day: date) -> bool:
 
 
 def _was_taken_back(lake: Lake, day: date) -> bool:
-    last = rollbacks(lake)[-1:]
+    last = read_rollbacks(lake)[-1:]
     return any(rollback.from_id.startswith(f"{day}-") for rollback in last)
 
 

@@ -8,10 +8,16 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.publication.gates import GateResult, State
+from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.status.status import LakeStatus, NewestNight, NightState
 
-COLORS = {State.CLOSED: "bold red", State.OVERRIDDEN: "yellow", State.OPEN: "green", State.NOT_MEASURED: "dim", State.OFF: "dim"}
+COLORS = {
+    GateState.CLOSED: "bold red",
+    GateState.OVERRIDDEN: "yellow",
+    GateState.OPEN: "green",
+    GateState.NOT_MEASURED: "dim",
+    GateState.OFF: "dim",
+}
 FEW_DAYS = 5
 
 
@@ -69,7 +75,7 @@ def _late_days_cell(status: LakeStatus) -> str:
 
 def _gates_cell(gates: Sequence[GateResult]) -> Grid:
     grid = Grid(title="\nGates of that night", title_style="bold", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("State", "Gate", "Of"):
+    for name in ("GateState", "Gate", "Of"):
         grid.add_column(name, no_wrap=True)
     grid.add_column("What was measured", overflow="fold")
     for gate in sorted(gates, key=lambda gate: list(COLORS).index(gate.state)):

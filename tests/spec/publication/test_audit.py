@@ -18,9 +18,9 @@ from pipeline.definitions.gate_limits import GateLimits
 from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.tables import CUSTOMER_FEATURES, GATE_RESULTS, RAW_CONSENTS, Column, Kind
-from pipeline.publication.epoch import note_begin
-from pipeline.publication.gates import GateResult, Override, State, require_open
-from pipeline.publication.gates.audit import judge_night
+from pipeline.publication.epoch import stamp_epoch
+from pipeline.publication.gates import GateResult, GateState, Override, require_open
+from pipeline.publication.gates.audit import audit_night
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.publish import publish
 from pipeline.publication.rollback import roll_back
@@ -41,9 +41,9 @@ def company(tmp_path: Path) -> Company:
 
 
 def judged(company: Company, lake: Lake, day: date, asked: Override | None = None) -> dict[tuple[str, str], GateResult]:
-    note_begin(lake, day)
+    stamp_epoch(lake, day)
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        results = judge_night(company, lake, engine, day, asked or Override())
+        results = audit_night(company, lake, engine, day, asked or Override())
     require_open(day, results, where="page")
     record = stored_gates(lake, day)
     assert record is not None
@@ -103,7 +103,7 @@ def test_whom_we_can_write_to_is_an_attribute_of_the_company(tmp_path: Path, lak
         if day == MONDAY:
             publish(company, lake, day, connections=no_connections)
     found = judged(company, lake, TUESDAY)["reachability", "is_reachable"]
-    assert (found.state, found.measured) == (State.OPEN, 0.1)
+    assert (found.state, found.measured) == (GateState.OPEN, 0.1)
     assert "72.00% of customers can be reached, 80.00% on 2025-03-03" in found.words
 
 
@@ -119,7 +119,7 @@ def test_who_was_left_out_of_the_last_publication_is_not_counted_as_reachable_no
         if day == MONDAY:
             publish(company, lake, day, connections=no_connections)
     found = judged(company, lake, TUESDAY)["reachability", "is_reachable"]
-    assert (found.state, found.measured) == (State.OPEN, 0)
+    assert (found.state, found.measured) == (GateState.OPEN, 0)
 
 
 def test_customers_who_would_no_longer_be_published_have_vanished(company: Company, lake: Lake) -> None:
@@ -139,7 +139,7 @@ def test_an_attribute_that_was_not_published_yet_has_not_fallen(tmp_path: Path, 
     published(a_company(tmp_path), lake, MONDAY, LOYAL)
     company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
     write_night(lake, company, TUESDAY, LOYAL)
-    assert judged(company, lake, TUESDAY)["reachability", "is_reachable"].state is State.NOT_MEASURED
+    assert judged(company, lake, TUESDAY)["reachability", "is_reachable"].state is GateState.NOT_MEASURED
 
 
 def test_a_rerun_is_compared_with_the_day_before_and_not_with_itself(company: Company, lake: Lake) -> None:
@@ -189,7 +189,7 @@ def test_another_run_of_the_very_first_night_is_judged_beside_the_one_that_is_li
 def test_an_old_source_closes_no_gate_on_another_run_of_the_very_first_night(company: Company, lake: Lake) -> None:
     first = first_night(company, lake)
     assert judged(company, lake, MONDAY) == first
-    assert first["freshness", "order_lines"].state is State.NOT_MEASURED
+    assert first["freshness", "order_lines"].state is GateState.NOT_MEASURED
 
 
 def test_what_a_person_let_pass_on_the_very_first_night_stays_told(company: Company, lake: Lake) -> None:
@@ -230,7 +230,7 @@ def test_gates_need_no_column_of_the_last_publication_that_they_do_not_look_at(c
         rows = pq.read_table(path).drop_columns(column)
         lake.write_file(rows.schema.remove_metadata(), rows.to_batches(), path, {})
     write_night(lake, company, TUESDAY, LOYAL)
-    assert judged(company, lake, TUESDAY)["swallowed", "rfm"].state is State.OPEN
+    assert judged(company, lake, TUESDAY)["swallowed", "rfm"].state is GateState.OPEN
 
 
 def test_a_pointer_that_leads_nowhere_is_no_first_night(company: Company, lake: Lake) -> None:
@@ -261,7 +261,7 @@ def test_an_attribute_that_was_text_when_it_was_published_has_not_fallen(tmp_pat
     publish(company, lake, MONDAY, connections=no_connections)
     company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
     write_night(lake, company, TUESDAY, LOYAL)
-    assert judged(company, lake, TUESDAY)["reachability", "is_reachable"].state is State.NOT_MEASURED
+    assert judged(company, lake, TUESDAY)["reachability", "is_reachable"].state is GateState.NOT_MEASURED
 
 
 @pytest.mark.parametrize(

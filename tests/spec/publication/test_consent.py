@@ -17,7 +17,7 @@ from pipeline.definitions.company import load_company
 from pipeline.errors import DataError, SchemaDrift
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, RAW_CONSENTS
-from pipeline.publication.consent import withheld_customers, without
+from pipeline.publication.consent import drop_withheld, withheld_customers
 from pipeline.publication.publish import publish
 
 MONDAY, TUESDAY = date(2024, 3, 4), date(2024, 3, 5)
@@ -79,7 +79,7 @@ def test_anything_but_a_plain_yes_is_a_no(shop: Path, lake: Lake, answers: list[
         lake, RAW_CONSENTS, [{"customer_id": who, "is_consenting": answer} for who, answer in [*answers, ("bob", True)]], known=MONDAY
     )
     withheld = withheld_customers(load_company(shop), lake, MONDAY)
-    assert without(pa.record_batch({"customer_id": ["ada", "bob", "cleo"]}), withheld).column(0).to_pylist() == ["bob", "cleo"]
+    assert drop_withheld(pa.record_batch({"customer_id": ["ada", "bob", "cleo"]}), withheld).column(0).to_pylist() == ["bob", "cleo"]
 
 
 def test_who_withdraws_is_deleted_from_the_target_by_the_next_publication(shop: Path, monday: Lake) -> None:

@@ -11,24 +11,24 @@ import pytest
 from pipeline.definitions.gate_limits import GATES, GateLimits
 from pipeline.errors import ConfigError, GateClosed
 from pipeline.publication.gates import (
+    GateMeasures,
     GateResult,
-    Holding,
-    Measures,
-    Moves,
+    GateState,
+    LargestSegment,
     Override,
-    Reachable,
-    State,
-    asked_override,
+    ReachableCustomers,
+    SchemeMoves,
+    apply_override,
     churn_limit,
-    judge,
-    overridden,
+    judge_measures,
+    requested_override,
     require_open,
     window_first_day,
 )
 
 DAY = date(2024, 3, 29)
 EVE = DAY - timedelta(days=1)
-CLOSED = {State.CLOSED}
+CLOSED = {GateState.CLOSED}
 
 
 def lines(count: int = 100, *, weeks: int = 8, **days_back: int) -> dict[date, int]:
@@ -37,7 +37,7 @@ def lines(count: int = 100, *, weeks: int = 8, **days_back: int) -> dict[date, i
     return usual | {DAY - timedelta(days=int(back[1:])): given for back, given in days_back.items()}
 
 
-def a_night(**overrides: Any) -> Measures:
+def a_night(**overrides: Any) -> GateMeasures:
     """Return an ordinary night: nothing of it closes a gate."""
     facts: dict[str, Any] = {
         "day": DAY,
@@ -46,26 +46,26 @@ def a_night(**overrides: Any) -> Measures:
         "rejected": {"raw_order_lines": (5, 1000)},
         "customer_count_before": 1000,
         "vanished_count": 3,
-        "holdings": [Holding("rfm", "lost", 300, 1000, 290, 1000)],
-        "moves": [Moves("rfm", 1000, 20, is_explained=False)],
-        "reachable": Reachable(500, 1000, 500, 1000),
+        "holdings": [LargestSegment("rfm", "lost", 300, 1000, 290, 1000)],
+        "moves": [SchemeMoves("rfm", 1000, 20, is_explained=False)],
+        "reachable": ReachableCustomers(500, 1000, 500, 1000),
     }
-    return Measures(**{**facts, **overrides})
+    return GateMeasures(**{**facts, **overrides})
 
 
-def judged(measures: Measures, **limits: Any) -> dict[tuple[str, str], GateResult]:
+def judged(measures: GateMeasures, **limits: Any) -> dict[tuple[str, str], GateResult]:
     chosen = GateLimits(**{"reachable_attribute": "is_reachable", **limits})
-    return {(result.gate, result.subject): result for result in judge(measures, chosen, rejected_share_limit=0.05)}
+    return {(result.gate, result.subject): result for result in judge_measures(measures, chosen, rejected_share_limit=0.05)}
 
 
-def closed(measures: Measures, **limits: Any) -> set[tuple[str, str]]:
-    return {key for key, result in judged(measures, **limits).items() if result.state is State.CLOSED}
+def closed(measures: GateMeasures, **limits: Any) -> set[tuple[str, str]]:
+    return {key for key, result in judged(measures, **limits).items() if result.state is GateState.CLOSED}
 
 
 def test_an_ordinary_night_passes_every_gate_and_each_was_measured() -> None:
     results = judged(a_night())
     assert {gate for gate, _ in results} == set(GATES)
-    assert {result.state for result in results.values()} == {State.OPEN}
+    assert {result.state for result in results.values()} == {GateState.OPEN}
 
 
 JUST_WITHIN_AND_BEYOND = [
@@ -74,24 +74,29 @@ JUST_WITHIN_AND_BEYOND = [
     ("volume", "too_many", {"line_counts": lines(d0=500)}, {"line_counts": lines(d0=501)}),
     ("rejected", "raw_order_lines", {"rejected": {"raw_order_lines": (50, 1000)}}, {"rejected": {"raw_order_lines": (51, 1000)}}),
     ("vanished", "customers", {"vanished_count": 100}, {"vanished_count": 101}),
-    ("reachability", "is_reachable", {"reachable": Reachable(450, 1000, 500, 1000)}, {"reachable": Reachable(449, 1000, 500, 1000)}),
     (
-        "swallowed",
-        "rfm",
-        {"holdings": [Holding("rfm", "lost", 800, 1000, 100, 1000)]},
-        {"holdings": [Holding("rfm", "lost", 801, 1000, 100, 1000)]},
+        "reachability",
+        "is_reachable",
+        {"reachable": ReachableCustomers(450, 1000, 500, 1000)},
+        {"reachable": ReachableCustomers(449, 1000, 500, 1000)},
     ),
     (
         "swallowed",
         "rfm",
-        {"holdings": [Holding("rfm", "lost", 950, 1000, 850, 1000)]},
-        {"holdings": [Holding("rfm", "lost", 951, 1000, 850, 1000)]},
+        {"holdings": [LargestSegment("rfm", "lost", 800, 1000, 100, 1000)]},
+        {"holdings": [LargestSegment("rfm", "lost", 801, 1000, 100, 1000)]},
+    ),
+    (
+        "swallowed",
+        "rfm",
+        {"holdings": [LargestSegment("rfm", "lost", 950, 1000, 850, 1000)]},
+        {"holdings": [LargestSegment("rfm", "lost", 951, 1000, 850, 1000)]},
     ),
     (
         "churn",
         "rfm",
-        {"moves": [Moves("rfm", 1000, 250, is_explained=False)]},
-        {"moves": [Moves("rfm", 1000, 251, is_explained=False)]},
+        {"moves": [SchemeMoves("rfm", 1000, 250, is_explained=False)]},
+        {"moves": [SchemeMoves("rfm", 1000, 251, is_explained=False)]},
     ),
 ]
 
@@ -100,7 +105,7 @@ JUST_WITHIN_AND_BEYOND = [
 def test_a_value_on_the_limit_passes_and_one_beyond_it_closes_this_gate_alone(
     gate: str, subject: str, within: dict[str, Any], beyond: dict[str, Any]
 ) -> None:
-    assert judged(a_night(**within))[gate, subject].state is State.OPEN
+    assert judged(a_night(**within))[gate, subject].state is GateState.OPEN
     assert closed(a_night(**within)) == set()
     assert closed(a_night(**beyond)) == {(gate, subject)}
 
@@ -119,7 +124,7 @@ def test_the_words_hold_what_was_measured_and_the_limit(gate: str, subject: str,
 def test_a_gate_that_is_off_never_closes_and_says_so(gate: str, subject: str, within: dict[str, Any], beyond: dict[str, Any]) -> None:
     del within
     result = judged(a_night(**beyond), off=(gate,))[gate, subject]
-    assert (result.state, result.measured) == (State.OFF, None)
+    assert (result.state, result.measured) == (GateState.OFF, None)
     assert "company.toml" in result.words
 
 
@@ -127,7 +132,9 @@ def test_a_gate_that_is_off_never_closes_and_says_so(gate: str, subject: str, wi
 def test_no_rounding_closes_a_gate_on_its_limit(share: float) -> None:
     on_it = round(1000 * share)
     night = a_night(
-        vanished_count=on_it, moves=[Moves("rfm", 1000, on_it, is_explained=False)], reachable=Reachable(1000 - on_it, 1000, 1000, 1000)
+        vanished_count=on_it,
+        moves=[SchemeMoves("rfm", 1000, on_it, is_explained=False)],
+        reachable=ReachableCustomers(1000 - on_it, 1000, 1000, 1000),
     )
     assert closed(night, vanished_share_limit=share, churn_share_limit=share, reachable_fall_limit=share) == set()
 
@@ -135,7 +142,7 @@ def test_no_rounding_closes_a_gate_on_its_limit(share: float) -> None:
 def test_the_first_night_is_open_whatever_it_is_like() -> None:
     night = a_night(before=None, line_counts={}, customer_count_before=0, vanished_count=0, holdings=[], moves=[], reachable=None)
     results = judged(night)
-    assert {result.state for (gate, _), result in results.items() if gate != "rejected"} == {State.NOT_MEASURED}
+    assert {result.state for (gate, _), result in results.items() if gate != "rejected"} == {GateState.NOT_MEASURED}
     assert {gate for gate, _ in results} == set(GATES) - {"swallowed", "churn"}
 
 
@@ -145,7 +152,7 @@ def test_the_first_night_is_open_whatever_it_is_like() -> None:
 def test_an_empty_day_within_the_quiet_span_closes_nothing() -> None:
     night = a_night(line_counts=lines(d0=0))
     assert closed(night) == set()
-    assert judged(night)["volume", "too_few"].state is State.NOT_MEASURED
+    assert judged(night)["volume", "too_few"].state is GateState.NOT_MEASURED
     assert judged(night)["freshness", "order_lines"].measured == 1
 
 
@@ -163,7 +170,7 @@ def test_the_quiet_span_is_the_companys_own() -> None:
 
 def test_a_source_that_fell_silent_long_ago_is_stale_and_says_since_when() -> None:
     result = judged(a_night(line_counts={}))["freshness", "order_lines"]
-    assert result.state is State.CLOSED
+    assert result.state is GateState.CLOSED
     assert "no order line since 2024-02-02" in result.words
 
 
@@ -187,8 +194,8 @@ def test_a_small_shop_may_have_a_good_day() -> None:
     assert closed(a_night(line_counts=lines(2, d0=501))) == {("volume", "too_many")}
 
 
-@pytest.mark.parametrize(("weeks", "state"), [(3, State.NOT_MEASURED), (4, State.OPEN)])
-def test_volume_needs_four_weeks_of_history(weeks: int, state: State) -> None:
+@pytest.mark.parametrize(("weeks", "state"), [(3, GateState.NOT_MEASURED), (4, GateState.OPEN)])
+def test_volume_needs_four_weeks_of_history(weeks: int, state: GateState) -> None:
     results = judged(a_night(line_counts=lines(weeks=weeks)))
     assert {results["volume", subject].state for subject in ("too_few", "too_many")} == {state}
 
@@ -212,31 +219,31 @@ def test_the_gates_look_at_no_more_days_after_a_year_of_absence_than_after_a_mon
 
 
 def test_a_naturally_dominant_segment_may_stay_so() -> None:
-    assert closed(a_night(holdings=[Holding("lifecycle", "prospects", 950, 1000, 940, 1000)])) == set()
+    assert closed(a_night(holdings=[LargestSegment("lifecycle", "prospects", 950, 1000, 940, 1000)])) == set()
 
 
 def test_a_swallowing_segment_is_told_with_both_shares() -> None:
-    result = judged(a_night(holdings=[Holding("rfm", "lost", 990, 1000, 120, 1000)]))["swallowed", "rfm"]
+    result = judged(a_night(holdings=[LargestSegment("rfm", "lost", 990, 1000, 120, 1000)]))["swallowed", "rfm"]
     assert "`lost` holds 99.00%, 12.00% on 2024-03-28" in result.words
 
 
 def test_a_segment_that_was_empty_may_not_swallow_the_rest() -> None:
-    assert closed(a_night(holdings=[Holding("rfm", "other", 1000, 1000, 0, 1000)])) == {("swallowed", "rfm")}
+    assert closed(a_night(holdings=[LargestSegment("rfm", "other", 1000, 1000, 0, 1000)])) == {("swallowed", "rfm")}
 
 
 def test_a_new_scheme_has_nothing_to_be_compared_with() -> None:
-    result = judged(a_night(holdings=[Holding("new", "all", 1000, 1000, None, None)]))["swallowed", "new"]
-    assert result.state is State.NOT_MEASURED
+    result = judged(a_night(holdings=[LargestSegment("new", "all", 1000, 1000, None, None)]))["swallowed", "new"]
+    assert result.state is GateState.NOT_MEASURED
 
 
 def test_a_new_model_or_rule_explains_churn() -> None:
-    night = a_night(moves=[Moves("rfm", 1000, 900, is_explained=True), Moves("lifecycle", 1000, 900, is_explained=False)])
+    night = a_night(moves=[SchemeMoves("rfm", 1000, 900, is_explained=True), SchemeMoves("lifecycle", 1000, 900, is_explained=False)])
     assert closed(night) == {("churn", "lifecycle")}
-    assert judged(night)["churn", "rfm"].state is State.NOT_MEASURED
+    assert judged(night)["churn", "rfm"].state is GateState.NOT_MEASURED
 
 
 def test_thirty_nights_are_not_one() -> None:
-    moved = [Moves("rfm", 1000, 400, is_explained=False)]
+    moved = [SchemeMoves("rfm", 1000, 400, is_explained=False)]
     assert closed(a_night(moves=moved)) == {("churn", "rfm")}
     assert closed(a_night(moves=moved, before=DAY - timedelta(days=30), line_counts=lines(weeks=14))) == set()
 
@@ -251,7 +258,7 @@ def test_the_churn_limit_of_two_nights_is_what_two_nights_may_move() -> None:
 def test_after_a_long_absence_not_everybody_may_have_moved() -> None:
     assert churn_limit(0.25, 8) == churn_limit(0.25, 7) < 0.87
     absent = {"before": DAY - timedelta(days=30), "line_counts": lines(weeks=14)}
-    assert closed(a_night(**absent, moves=[Moves("rfm", 1000, 870, is_explained=False)])) == {("churn", "rfm")}
+    assert closed(a_night(**absent, moves=[SchemeMoves("rfm", 1000, 870, is_explained=False)])) == {("churn", "rfm")}
 
 
 @pytest.mark.parametrize("count", [9, 10])
@@ -262,23 +269,23 @@ def test_of_a_handful_of_customers_one_may_leave(count: int) -> None:
 @pytest.mark.parametrize("count", [99, 100])
 def test_shares_of_few_customers_say_nothing(count: int) -> None:
     night = a_night(
-        holdings=[Holding("rfm", "lost", count, count, 0, count)],
-        moves=[Moves("rfm", count, count, is_explained=False)],
-        reachable=Reachable(0, count, count, count),
+        holdings=[LargestSegment("rfm", "lost", count, count, 0, count)],
+        moves=[SchemeMoves("rfm", count, count, is_explained=False)],
+        reachable=ReachableCustomers(0, count, count, count),
     )
     assert {gate for gate, _ in closed(night)} == (set() if count < 100 else {"swallowed", "churn", "reachability"})
 
 
 def test_reachability_is_not_measured_where_no_attribute_tells() -> None:
     results = judged(a_night(), reachable_attribute="")
-    assert results["reachability", "customers"].state is State.NOT_MEASURED
+    assert results["reachability", "customers"].state is GateState.NOT_MEASURED
 
 
 # --- overrides
 
 
 def test_a_closed_gate_says_which_by_how_much_and_what_to_do() -> None:
-    results = list(judged(a_night(vanished_count=500, moves=[Moves("rfm", 1000, 310, is_explained=False)])).values())
+    results = list(judged(a_night(vanished_count=500, moves=[SchemeMoves("rfm", 1000, 310, is_explained=False)])).values())
     with pytest.raises(GateClosed) as caught:
         require_open(DAY, results, where="the page")
     said = str(caught.value)
@@ -289,36 +296,36 @@ def test_a_closed_gate_says_which_by_how_much_and_what_to_do() -> None:
 
 
 def test_an_override_opens_the_gates_it_names_and_records_why() -> None:
-    results = list(judged(a_night(vanished_count=500, moves=[Moves("rfm", 1000, 310, is_explained=False)])).values())
-    passed = overridden(results, Override(frozenset({"churn"}), "new shop opened"))
-    assert [(result.gate, result.reason) for result in passed if result.state is State.OVERRIDDEN] == [("churn", "new shop opened")]
-    assert [result.gate for result in passed if result.state is State.CLOSED] == ["vanished"]
+    results = list(judged(a_night(vanished_count=500, moves=[SchemeMoves("rfm", 1000, 310, is_explained=False)])).values())
+    passed = apply_override(results, Override(frozenset({"churn"}), "new shop opened"))
+    assert [(result.gate, result.reason) for result in passed if result.state is GateState.OVERRIDDEN] == [("churn", "new shop opened")]
+    assert [result.gate for result in passed if result.state is GateState.CLOSED] == ["vanished"]
 
 
 def test_an_override_of_an_open_gate_is_not_recorded() -> None:
     results = list(judged(a_night()).values())
-    assert overridden(results, Override(frozenset(GATES), "just in case")) == results
+    assert apply_override(results, Override(frozenset(GATES), "just in case")) == results
 
 
 def test_a_recorded_override_stands_for_what_was_known_and_for_nothing_worse() -> None:
     known, worse, better = (
-        list(judged(a_night(moves=[Moves("rfm", 1000, moved, is_explained=False)])).values()) for moved in (310, 311, 309)
+        list(judged(a_night(moves=[SchemeMoves("rfm", 1000, moved, is_explained=False)])).values()) for moved in (310, 311, 309)
     )
-    standing = overridden(known, Override(frozenset({"churn"}), "new shop opened"))
-    assert overridden(known, Override(), standing) == standing
-    assert {result.state for result in overridden(worse, Override(), standing) if result.gate == "churn"} == CLOSED
-    assert {result.reason for result in overridden(better, Override(), standing) if result.gate == "churn"} == {"new shop opened"}
+    standing = apply_override(known, Override(frozenset({"churn"}), "new shop opened"))
+    assert apply_override(known, Override(), standing) == standing
+    assert {result.state for result in apply_override(worse, Override(), standing) if result.gate == "churn"} == CLOSED
+    assert {result.reason for result in apply_override(better, Override(), standing) if result.gate == "churn"} == {"new shop opened"}
 
 
 def test_a_recorded_override_does_not_cover_another_subject() -> None:
-    standing = overridden(list(judged(a_night(vanished_count=500)).values()), Override(frozenset({"vanished"}), "purge"))
+    standing = apply_override(list(judged(a_night(vanished_count=500)).values()), Override(frozenset({"vanished"}), "purge"))
     other = [replace(result, subject="others") for result in judged(a_night(vanished_count=500)).values()]
-    assert {result.state for result in overridden(other, Override(), standing) if result.gate == "vanished"} == CLOSED
+    assert {result.state for result in apply_override(other, Override(), standing) if result.gate == "vanished"} == CLOSED
 
 
 @pytest.mark.parametrize("gates", [["churn", "volume"], "churn, volume", "churn,volume,"])
 def test_gates_are_named_in_a_list_or_in_text(gates: list[str] | str) -> None:
-    assert asked_override(gates, " why ") == Override(frozenset({"churn", "volume"}), "why")
+    assert requested_override(gates, " why ") == Override(frozenset({"churn", "volume"}), "why")
 
 
 @pytest.mark.parametrize(
@@ -332,7 +339,7 @@ def test_gates_are_named_in_a_list_or_in_text(gates: list[str] | str) -> None:
 )
 def test_an_override_that_cannot_be_meant_is_refused(gates: list[str], reason: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        asked_override(gates, reason)
+        requested_override(gates, reason)
     assert words in str(caught.value)
 
 
@@ -346,17 +353,17 @@ def test_the_busiest_of_several_new_days_is_weighed() -> None:
 
 
 def test_the_recent_past_begins_on_the_same_weekday_so_many_weeks_ago() -> None:
-    assert judged(a_night(line_counts=lines(weeks=4)), volume_weeks=4)["volume", "too_few"].state is State.OPEN
+    assert judged(a_night(line_counts=lines(weeks=4)), volume_weeks=4)["volume", "too_few"].state is GateState.OPEN
 
 
 @pytest.mark.parametrize(("now", "before"), [(1000, 99), (99, 1000)])
 def test_few_customers_then_or_now_say_nothing(now: int, before: int) -> None:
-    held, reachable = Holding("rfm", "lost", now, now, 0, before), Reachable(1, now, before, before)
+    held, reachable = LargestSegment("rfm", "lost", now, now, 0, before), ReachableCustomers(1, now, before, before)
     assert closed(a_night(holdings=[held], reachable=reachable)) == set()
 
 
 def test_a_recorded_override_of_a_thin_day_covers_no_thinner_one() -> None:
     thin, thinner = (list(judged(a_night(line_counts=lines(d0=count))).values()) for count in (5, 4))
-    standing = overridden(thin, Override(frozenset({"volume"}), "tills down"))
-    assert {result.state for result in overridden(thin, Override(), standing) if result.subject == "too_few"} == {State.OVERRIDDEN}
-    assert {result.state for result in overridden(thinner, Override(), standing) if result.subject == "too_few"} == CLOSED
+    standing = apply_override(thin, Override(frozenset({"volume"}), "tills down"))
+    assert {result.state for result in apply_override(thin, Override(), standing) if result.subject == "too_few"} == {GateState.OVERRIDDEN}
+    assert {result.state for result in apply_override(thinner, Override(), standing) if result.subject == "too_few"} == CLOSED

@@ -29,7 +29,7 @@ from support.published_nights import (
 
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, PUBLISHED_TABLES, Column, Kind, Table
-from pipeline.publication.current import point_to
+from pipeline.publication.current import make_current
 from pipeline.publication.publish import Publication, current_publication, publish
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def test_a_pointer_that_leads_nowhere_is_an_error_and_not_a_first_night(company:
 def test_a_publication_that_another_run_overtook_is_not_made_current(company: Company, lake: Lake) -> None:
     monday, tuesday = (published(company, lake, day, ADA_IS_LOYAL) for day in (MONDAY, TUESDAY))
     with pytest.raises(TransientError, match=f"another run published while {monday.publication_id} was about to be"):
-        point_to(lake, monday, monday.publication_id)
+        make_current(lake, monday, monday.publication_id)
     assert current_publication(lake) == tuesday
 
 
