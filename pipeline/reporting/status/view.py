@@ -75,7 +75,7 @@ def _late_days_cell(status: LakeStatus) -> str:
 
 def _gates_cell(gates: Sequence[GateResult]) -> Grid:
     grid = Grid(title="\nGates of that night", title_style="bold", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("GateState", "Gate", "Of"):
+    for name in ("State", "Gate", "Of"):
         grid.add_column(name, no_wrap=True)
     grid.add_column("What was measured", overflow="fold")
     for gate in sorted(gates, key=lambda gate: list(COLORS).index(gate.state)):
