@@ -1,10 +1,13 @@
-"""The definitions valid on a night: those of a night run for the first time stay, so that it can be computed again as it was.
+"""Which definitions a night is computed by, so that an old night can be computed again just as it was.
 
     lake/definitions/<day>.json    what decides features, segments and rejected rows, valid from that day
 
-The newest night is computed by the files as they are, and they are kept where they differ from what was valid before. An
-older one goes by what was newest on its day, else by the earliest there is. A restatement goes by the files. What was kept
-for a night that nobody could read goes once a later night is read by other definitions.
+- The newest night goes by the files as they are; they are copied into the lake where they differ from the copy before.
+- An older night goes by the newest copy up to its day, else by the earliest one.
+- A restatement (an old day as a later night knows it) goes by the files of today.
+
+Say `rfm.toml` was edited on 3 May. Then the lake has a copy from the first night on, and one from 3 May; running 2 May again
+uses the first. A copy for a day on which no night could be read is removed once a later night is read by other definitions.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ def keep_company_on(lake: Lake, company: Company, day: date, known: date) -> Com
     """Return `company` as night `day` is computed by it, and keep its definitions where the night is the newest."""
     if known != day:
         return company
-    with lake.lock("definitions"):
+    with lake.lock("definitions"):  # two nights may begin at once, and each must see what the other has kept
         nights = [*lake.nights(EXTRACTIONS), *lake.nights(CUSTOMER_SEGMENTS)]
         if day >= max([day, *_kept_days(lake), *nights]):
             _keep_definitions(lake, company, day, last_read=max((night for night in nights if night < day), default=date.min))
@@ -52,7 +55,10 @@ def company_on(lake: Lake, company: Company, day: date) -> Company:
     address = addresses.definition(first)
     try:
         content = json.loads(lake.read_text(address))
-        return company if _is_what_files_say(company, content) else _with_past_definitions(company, first, lake.local(address), content)
+        said = _definitions_document(company)
+        if said is not None and json.loads(said) == content:
+            return company
+        return _with_past_definitions(company, first, lake.local(address), content)
     except (ValueError, KeyError, TypeError):
         raise DataError(
             "the definitions kept for this day are damaged", where=lake.where(address), todo="Put the file back from a copy."
@@ -104,11 +110,6 @@ def _is_computable(company: Company) -> bool:
     return True
 
 
-def _is_what_files_say(company: Company, content: Mapping[str, Any]) -> bool:
-    text = _definitions_document(company)
-    return text is not None and json.loads(text) == content
-
-
 def _definitions_document(company: Company) -> str | None:
     """Return the document of what `company` says now, or None where a file is no text: the step that reads it will tell."""
     try:
@@ -154,12 +155,9 @@ def _with_past_definitions(company: Company, day: date, file: Path, content: Map
         language=settings["language"],
         first_day=date.fromisoformat(settings["first_day"]),
         window_days=settings["window_days"],
-        attributes=tuple(_attribute_of_entry(attribute) for attribute in settings["attributes"]),
+        attributes=tuple(
+            Attribute(Column(each["name"], Kind[each["kind"].upper()], each["description"], pii=each["pii"]), each["level"])
+            for each in settings["attributes"]
+        ),
         past_definitions=PastDefinitions(day, file, {folder: content[folder] for folder in DEFINITION_SUFFIXES}),
     )
-
-
-def _attribute_of_entry(attribute: Mapping[str, Any]) -> Attribute:
-    kind = Kind[attribute["kind"].upper()]
-    column = Column(attribute["name"], kind, attribute["description"], pii=attribute["pii"])
-    return Attribute(column, attribute["level"])

@@ -123,6 +123,7 @@ def _limit_to_segment(scheme: ClusterScheme, company: Company, file: Path) -> Cl
         what = f"`within` is {printable_value(scheme.within)}, which goes by clusters itself: {', '.join(by_name[other].clusters)}"
         raise ConfigError(what, where=str(file), todo="Name a segment that is decided by features alone.")
     members = exp.select("customer_id").from_(membership_statement(by_name[other], by_name).subquery("memberships"))
+    # Kept as text, since a scheme is hashed and compared, and a syntax tree of sqlglot may be changed in place.
     chosen = members.where(exp.column("segment").eq(exp.Literal.string(segment)))
     return replace(scheme, within_sql=chosen.sql("duckdb"))
 
@@ -159,7 +160,9 @@ def _read_cluster_scheme(name: str, file: Path, values: dict[str, Any], language
         within=fields.text("within", pattern=r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*") if fields.has("within") else "",
     )
     fields.refuse_unknown()
-    _refuse_repeated(scheme, fields)
+    names = [feature.name for feature in scheme.features]
+    if len(set(names)) < len(names):
+        raise fields.refusal("features", "names a column twice")
     return scheme
 
 
@@ -182,9 +185,3 @@ def _read_cluster_feature(fields: Fields, language: str) -> ClusterFeature:
     )
     fields.refuse_unknown()
     return feature
-
-
-def _refuse_repeated(scheme: ClusterScheme, fields: Fields) -> None:
-    names = [feature.name for feature in scheme.features]
-    if len(set(names)) < len(names):
-        raise fields.refusal("features", "names a column twice")

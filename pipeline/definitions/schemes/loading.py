@@ -1,4 +1,9 @@
-"""Schemes as files: `segments/<scheme>.toml`, ours or the company's own, read and proven."""
+"""Schemes as files: `segments/<scheme>.toml`, ours or the company's own, read and proven.
+
+A file becomes a scheme in this order: what its rules may name (features, parameters, segments of other schemes), its segments,
+then the proof that every customer has exactly one segment. Schemes load in the order of their references, so that a rule such
+as `lifecycle.segment = 'active'` is checked against segments that are already known.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +51,7 @@ class _SchemeInputs:
 
 @dataclass(slots=True)
 class _LoadedSchemes:
-    """The schemes loaded so far, by name, for those that refer to them, and the names of the sources and of the schemes of clusters."""
+    """The schemes loaded so far, for those that refer to them, with the names of optional sources and of cluster schemes."""
 
     company: Company
     sources: frozenset[str]
@@ -67,7 +72,7 @@ def load_schemes(company: Company) -> Schemes:
 
 @lru_cache(maxsize=8)
 def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
-    """Return the schemes; kept, as a night asks for them in several steps and proving takes longest."""
+    """Return the schemes; cached, as a night asks for them in several steps and proving takes longest."""
     company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
     contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
     loaded = _LoadedSchemes(company, inputs.sources, frozenset(definitions.keys() - contents.keys()))
@@ -84,16 +89,13 @@ def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
 
 def _reasons_not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterator[tuple[str, str]]:
     """Yield what cannot be computed, a scheme or `scheme.segment`, with the reason."""
+    held_back = {attribute.column.name for attribute in company.attributes if attribute.column.pii}
     for scheme in schemes:
         if scheme.missing:
-            yield scheme.name, _reason_of_missing(company, scheme.missing)
+            needs = (f"{name} (held back as personal data)" if name in held_back else name for name in scheme.missing)
+            yield scheme.name, f"needs {', '.join(needs)}"
         else:
             yield from ((f"{scheme.name}.{segment.id}", f"needs {segment.source}") for segment in scheme.uncomputed)
-
-
-def _reason_of_missing(company: Company, missing: Sequence[str]) -> str:
-    held_back = {attribute.column.name for attribute in company.attributes if attribute.column.pii}
-    return "needs " + ", ".join(f"{name} (held back as personal data)" if name in held_back else name for name in missing)
 
 
 def _read_scheme(loaded: _LoadedSchemes, definition: Definition, values: dict[str, Any], named: Sequence[str]) -> Scheme:
@@ -126,12 +128,12 @@ def _read_scheme(loaded: _LoadedSchemes, definition: Definition, values: dict[st
     content.refuse_unknown()
     _require_parameters_used(scheme, definition.text)
     require_budget_shares([segment.strategy for segment in scheme.segments], str(file))
-    scheme = _without_lacking_sources(loaded, scheme)
+    scheme = _without_lacking_sources(loaded, scheme)  # before the proof, which holds for the segments that are left
     return _prove_scheme(loaded, scheme, vocabulary, context) if kind == "rules" else scheme
 
 
 def _without_lacking_sources(loaded: _LoadedSchemes, scheme: Scheme) -> Scheme:
-    """Return the scheme without the segments that need a source which the company lacks: they are told to be uncomputed."""
+    """Return the scheme without the segments that need a source which the company lacks; they become its `uncomputed` ones."""
     lacking = tuple(segment for segment in scheme.segments if segment.source and segment.source not in loaded.sources)
     return replace(scheme, segments=tuple(s for s in scheme.segments if s not in lacking), uncomputed=lacking) if lacking else scheme
 
@@ -190,15 +192,12 @@ def _read_segments(content: Fields, context: FileContext, *, is_scored: bool = F
         read_segment(part, context.at_line(where), is_scored=is_scored, is_tier=is_tier)
         for part, where in zip(parts, locations, strict=True)
     )
-    _require_distinct_ids(segments, locations)
-    return segments
-
-
-def _require_distinct_ids(segments: Sequence[Segment], locations: Sequence[str]) -> None:
+    # After all are read: a segment that is wrong in itself is reported before two that share a name.
     ids = [segment.id for segment in segments]
     for index, name in enumerate(ids):
         if name in ids[:index]:
             raise ConfigError(f"two segments are called `{name}`", where=locations[index], todo="Rename one of them.")
+    return segments
 
 
 def _prove_scheme(loaded: _LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary, context: FileContext) -> Scheme:
@@ -232,6 +231,7 @@ def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:
 
 
 def _schemes_referred_to(loaded: _LoadedSchemes, named: Sequence[str]) -> tuple[str, ...]:
+    """Return the schemes `named` by rules and those that these refer to in turn, in the order in which SQL must decide them."""
     known = [name for name in named if name in loaded.schemes]
     return tuple(dict.fromkeys(name for other in known for name in (*loaded.schemes[other].references, other)))
 

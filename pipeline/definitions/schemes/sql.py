@@ -1,4 +1,9 @@
-"""Schemes as one statement: the segment and the evidence of every customer in every scheme, alike on every engine."""
+"""Schemes as one statement: the segment and the evidence of every customer in every scheme, alike on every engine.
+
+A scheme is built from the inside out: customers, then a column for the segment of each scheme that its rules refer to, then the
+columns that it decides by (scores, or how common a value is), then one CASE that gives the segment. Such columns get names with
+a dot, such as `score.0` or `lifecycle.segment`, which no feature or attribute can have.
+"""
 
 from __future__ import annotations
 
@@ -69,15 +74,15 @@ def _first_match_case(scheme: Scheme) -> exp.Case:
     for segment in scheme.segments:
         if segment.rule is not None and not segment.competes:
             case.when(segment.rule.copy(), exp.Literal.string(segment.id), copy=False)  # in place: a copy for each rule is slow
-    for place, segment in enumerate(scheme.competing):
-        case.when(_is_winner(scheme, place), exp.Literal.string(segment.id), copy=False)
+    scores = [_score_column(place) for place in range(len(scheme.competing))]
+    for score, segment in zip(scores, scheme.competing, strict=True):
+        is_above = exp.GT(this=score.copy(), expression=limit_literal(scheme.floor))
+        best = exp.Greatest(this=scores[0], expressions=scores[1:]) if len(scores) > 1 else scores[0]
+        is_best = exp.EQ(this=score.copy(), expression=best.copy())
+        # Of equal scores the segment that is written first wins, as a CASE takes its first branch that holds.
+        case.when(exp.and_(is_above, is_best), exp.Literal.string(segment.id), copy=False)
     otherwise = next((segment for segment in scheme.segments if segment.is_otherwise), None)
     return case if otherwise is None else case.else_(exp.Literal.string(otherwise.id), copy=False)
-
-
-def _is_winner(scheme: Scheme, place: int) -> exp.Expr:
-    is_above = exp.GT(this=_score_column(place), expression=limit_literal(scheme.floor))
-    return exp.and_(is_above, exp.EQ(this=_score_column(place), expression=_best_score(scheme)))
 
 
 def _with_referenced_segments(
@@ -104,7 +109,10 @@ def _choose_segment(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp
         return _SegmentChoice(valued, _value_decision(scheme), tuple(column.name for column in _RANKED.values()))
     if scheme.decision != "highest_score":
         return _SegmentChoice(relation, _first_match_case(scheme))
-    scores = _score_columns(scheme)
+    scores = [
+        exp.alias_(_competing_score(scheme, segment), _score_column(place).name, quoted=True)
+        for place, segment in enumerate(scheme.competing)
+    ]
     scored = exp.select("*", *scores).from_(relation).subquery(alias)
     return _SegmentChoice(scored, _first_match_case(scheme), tuple(score.alias for score in scores))
 
@@ -122,15 +130,8 @@ def _with_cluster(relation: exp.Expression, name: str, assignment: exp.Query) ->
     return exp.select("known.*", segment).from_(known).join(assigned, on=is_same).subquery(f"with_{name}")
 
 
-def _score_columns(scheme: Scheme) -> list[exp.Expr]:
-    """Return one column per segment that competes: its score where it may have somebody, else the floor, which does not win."""
-    return [
-        exp.alias_(_competing_score(scheme, segment), _score_column(place).name, quoted=True)
-        for place, segment in enumerate(scheme.competing)
-    ]
-
-
 def _competing_score(scheme: Scheme, segment: Segment) -> exp.Expression:
+    """Return the score of a segment that competes where it may have the customer, else the floor, which does not win."""
     floor, score = limit_literal(scheme.floor), _score_expression(segment)
     conditions: list[exp.Expr] = [exp.GT(this=exp.Paren(this=score), expression=floor)]
     if segment.rule is not None:
@@ -160,11 +161,6 @@ def _shown_signal_count(segment: Segment) -> exp.Expression:
 
 def _score_column(place: int) -> exp.Column:
     return exp.column(f"score.{place}", quoted=True)
-
-
-def _best_score(scheme: Scheme) -> exp.Expression:
-    first, *others = (_score_column(place) for place in range(len(scheme.competing)))
-    return exp.Greatest(this=first, expressions=others) if others else first
 
 
 def limit_literal(value: float) -> exp.Expression:

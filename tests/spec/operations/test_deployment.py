@@ -80,9 +80,7 @@ def test_a_deployment_goes_to_another_process_as_it_is(shop: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-def test_airflow_is_configured_where_the_environment_says_where_it_lives(
-    shop: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_airflow_is_configured_where_the_environment_says_where_it_lives(shop: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert shop.is_dir()
     assert not is_airflow_configured()
     monkeypatch.setenv(name, "somewhere")
