@@ -57,7 +57,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class PastDefinitions:
-    """Definitions that were valid from `day` and are files no more: their texts by folder and stem, kept in `file`."""
+    """Definitions that were valid from `day` on, as kept in the lake's `file`: their texts by folder and stem."""
 
     day: date
     file: Path
@@ -163,6 +163,7 @@ def load_company(folder: Path) -> Company:
         attributes=tuple(_read_attributes(content.section("attributes"))),
         limits=limits,
     )
+    # Last, as only now every known setting was taken; what is left over is unknown.
     for section in (content, gates, target, source):
         section.refuse_unknown()
     _require_sensible_settings(company, file)
@@ -190,7 +191,7 @@ def _require_sensible_settings(company: Company, file: Path) -> None:
 
 
 def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:
-    """Return the attributes of this `kind` that the features carry, and no name at all."""
+    """Return the attributes of this `kind` that the features carry, and the empty name, by which a setting names none."""
     return {"", *(a.column.name for a in company.attributes if a.column.kind is kind and not a.column.pii)}
 
 

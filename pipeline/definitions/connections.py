@@ -38,6 +38,7 @@ def redact_uri(uri: str) -> str:
         host = f"{parts.hostname or ''}:{parts.port}" if parts.port else parts.hostname or ""
     except ValueError:
         return "***"
+    # A text such as "host=db password=x" has no scheme, and may hold anything: nothing of it is shown.
     if not parts.scheme or not uri.startswith(f"{parts.scheme}://"):
         return "***"
     return f"{parts.scheme}://{host}{parts.path}"
@@ -51,6 +52,7 @@ def _airflow_connection_uri(value: str, variable: str) -> str:
             raise ConfigError(
                 f"the connection is of kind `{parts.scheme}`", where=f"environment variable {variable}", todo="Name a PostgreSQL database."
             )
+        # Airflow's own settings of a connection are none that PostgreSQL knows.
         kept = [(key, text) for key, text in parse_qsl(parts.query) if key != "__extra__"]
         return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(kept, quote_via=quote)))
     try:

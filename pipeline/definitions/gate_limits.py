@@ -48,7 +48,7 @@ _KINDS: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "tuple[
 
 
 def read_gate_limits(section: Fields) -> GateLimits:
-    """Return what [gates] says; raises ConfigError naming the setting that makes no sense."""
+    """Return the limits that [gates] sets, defaults for the rest; raises ConfigError naming the setting that makes no sense."""
     given = {field.name: section.take(field.name, _KINDS[str(field.type)], default=field.default) for field in fields(GateLimits)}
     limits = GateLimits(**{**given, "off": tuple(given["off"])})
     for gate in limits.off:

@@ -39,6 +39,7 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
     with lake.lock("publish"):
         chosen = _verify_publication(lake, to or _previous_publication_id(lake))
         done = Rollback(_live_publication_id(lake), chosen.publication_id, reason)
+        # The database first, as when a night is published: if it fails, readers still see what they saw before.
         publish_to_target(company, lake, chosen, connections, is_way_back=True)
         if done.from_id != done.to_id:
             record_rollback(lake, done, audited_in=_epoch_of_live_audit(lake, done.from_id))

@@ -29,7 +29,9 @@ def results_of(name: str, row: Mapping[str, Any]) -> Sequence[GateResult]:
         "churn": lambda: {"moves": [SchemeMoves("rfm", row["customers"], row["moved"], is_explained=False)]},
         "volume": lambda: {"line_counts": line_counts(row["lines tonight"], row["lines of each earlier day"])},
         "swallowed": lambda: {
-            "holdings": [LargestSegment("rfm", "lost", row["in the segment now"], row["of customers"], row["before"], row["of customers"])]
+            "largest_segments": [
+                LargestSegment("rfm", "lost", row["in the segment now"], row["of customers"], row["before"], row["of customers"])
+            ]
         },
         "reachability": lambda: {
             "reachable": ReachableCustomers(row["reachable now"], row["of customers"], row["reachable before"], row["of customers"])

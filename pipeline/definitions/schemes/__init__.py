@@ -1,4 +1,8 @@
-"""Schemes: named sets of segments, of which every customer has exactly one; proven when a definition loads."""
+"""Schemes: named sets of segments, of which every customer has exactly one; proven when a definition loads.
+
+Offers `load_schemes` and `load_cluster_schemes`, which read a company's files, and statements that give each customer's segment
+(`segments_statement`) or two versions of a scheme beside each other (`comparison_statement`). It builds SQL, and runs none.
+"""
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterFeature, ClusterScheme, load_cluster_schemes
 from pipeline.definitions.schemes.comparison_sql import comparison_statement

@@ -1,4 +1,7 @@
-"""In which order schemes load: each after those whose segments its rules look at; clusters look at none."""
+"""In which order schemes load: each after those whose segments its rules look at.
+
+A rule that says `lifecycle.segment = 'active'` makes its scheme refer to `lifecycle`. Schemes of clusters refer to no other.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _RULE_KEYS = ("rule", "score")
 
 
 def referenced_schemes(values: Mapping[str, Any]) -> list[str]:
-    """Return the schemes that the rules of a definition name, by name, as far as they can be read."""
+    """Return the names of the schemes that the rules of a definition refer to, as far as they can be read.
+
+    What is malformed is passed over here: the order must be known before any scheme is read, and reading it reports the fault.
+    """
     segments = [segment for segment in values.get("segment", []) if isinstance(segment, Mapping)]
     texts = [table.get(key) for table in (values, *segments) for key in _RULE_KEYS]
     texts += [signal for segment in segments if isinstance(segment.get("signals"), list) for signal in segment["signals"]]

@@ -27,7 +27,7 @@ _DECISIVE_LINE = re.compile(r"\s*(rule|score|signals|below)\s*=")
 
 @dataclass(frozen=True, slots=True)
 class FileContext:
-    """What a part needs to know of the file it stands in; `where` is what messages name."""
+    """What reading a part of a file needs: its text, what rules may name, the own language, and `where`, the place that messages name."""
 
     definition: Definition
     vocabulary: Vocabulary
@@ -40,7 +40,9 @@ class FileContext:
 
 
 def segment_locations(definition: Definition, count: int) -> list[str]:
-    """Return file and line of each [[segment]]: of what decides it, or its first, since TOML's reader forgets them."""
+    """Return `file:line` of each [[segment]]: of the line that decides it, else of its first."""
+    # The TOML reader does not tell lines, so they are looked for in the text; where that finds another number of segments (one
+    # within a multi-line string, say), messages name the file alone.
     found: list[int] = []
     for number, line in enumerate(definition.text.splitlines(), 1):
         if line.strip().startswith("[[segment]]"):

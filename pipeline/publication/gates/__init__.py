@@ -1,4 +1,8 @@
-"""May this night be published? Measures and limits in, results out; nothing here reads or writes."""
+"""May this night be published? Gates compare it with the last good one and hold it back where it differs too much.
+
+This face is the deciding part: measures and limits in, results out, and what a person may override; it reads and writes
+nothing. `audit` measures, judges and records a night; `table_checks` holds computed tables to their suites.
+"""
 
 from pipeline.publication.gates.gates import churn_limit, judge_first_night_again, judge_measures, rejected_results, window_first_day
 from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment, ReachableCustomers, SchemeMoves

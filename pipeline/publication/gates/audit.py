@@ -28,7 +28,7 @@ from pipeline.publication.gates.results import GateRecord, epoch_when_audited, s
 log = logging.getLogger("pipeline.audit")
 
 
-def audit_night(company: Company, lake: Lake, engine: Engine, day: date, asked: Override) -> list[GateResult]:
+def audit_night(company: Company, lake: Lake, engine: Engine, day: date, override: Override) -> list[GateResult]:
     """Judge the night of `day` against the last good one, store what every gate says, and return it.
 
     A night older than the current one is not judged, for it is not published. Raises GateClosed where a rollback came
@@ -41,10 +41,13 @@ def audit_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
             return []
         require_current_epoch(lake, day, epoch_when_begun(lake, day), since="begun")
         good, standing, epoch = find_last_good(lake, current, day), _standing_results(lake, current, day), current_epoch(lake)
-        judged = _judged(company, measure_night(company, lake, engine, day, good))
+        judged = _judge_within_limits(company, measure_night(company, lake, engine, day, good))
+        # The very first night run again: there is no earlier night to compare it with, only itself as it is live.
         if current is not None and good is None:
-            judged = judge_first_night_again(judged, _judged(company, measure_night(company, lake, engine, day, current)), standing)
-    results = apply_override(judged, asked, standing)
+            judged = judge_first_night_again(
+                judged, _judge_within_limits(company, measure_night(company, lake, engine, day, current)), standing
+            )
+    results = apply_override(judged, override, standing)
     store_gates(lake, day, GateRecord(good.publication_id if good else None, results), epoch=epoch)
     for result in results:
         if result.state is GateState.OVERRIDDEN:
@@ -52,13 +55,13 @@ def audit_night(company: Company, lake: Lake, engine: Engine, day: date, asked: 
     return results
 
 
-def is_gate_overridden(lake: Lake, day: date, gate: str, asked: Override) -> bool:
+def is_gate_overridden(lake: Lake, day: date, gate: str, override: Override) -> bool:
     """Return whether a person lets the night pass `gate`, now or when it was last judged."""
     standing = _standing_results(lake, live_publication(lake), day)
-    return gate in asked.gates or any(result.gate == gate and result.state is GateState.OVERRIDDEN for result in standing)
+    return gate in override.gates or any(result.gate == gate and result.state is GateState.OVERRIDDEN for result in standing)
 
 
-def _judged(company: Company, measures: GateMeasures) -> list[GateResult]:
+def _judge_within_limits(company: Company, measures: GateMeasures) -> list[GateResult]:
     return judge_measures(measures, company.limits, rejected_share_limit=company.rejected_share_limit)
 
 

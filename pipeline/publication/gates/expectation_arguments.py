@@ -158,18 +158,15 @@ def _value_of_kind(value: JsonValue, kind: Kind) -> Constant:
     if kind is Kind.INTEGER and _is_integer(value):
         return value
     if kind in (Kind.INTEGER, Kind.NUMBER, Kind.MONEY):
-        return float(value) if _is_number(value) else None
+        return float(value) if _is_integer(value) or (isinstance(value, float) and math.isfinite(value)) else None
     if kind in (Kind.DATE, Kind.INSTANT):
         return _parse_moment(value, kind)
     return value if isinstance(value, bool if kind is Kind.FLAG else str) else None
 
 
 def _is_integer(value: JsonValue) -> bool:
+    # To Python true is 1, and a whole number has no bound; a suite means neither, and SQL has 64 bits.
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= BIGGEST_INTEGER
-
-
-def _is_number(value: JsonValue) -> bool:
-    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _parse_moment(value: JsonValue, kind: Kind) -> date | datetime | None:

@@ -177,12 +177,10 @@ def _as_compared(column: Column, constants: Sequence[object]) -> exp.Expr:
 
 
 def _constant_literal(value: object) -> exp.Expr:
-    return _double_literal(value) if isinstance(value, float) else exp.convert(value)
-
-
-def _double_literal(value: float) -> exp.Expr:
-    """Return a float as text: engines read a decimal literal as an exact decimal, and each rounds it in its own way."""
-    return exp.cast(exp.Literal.string(repr(value)), Kind.NUMBER.sql, dialect="duckdb")
+    if isinstance(value, float):
+        # As text: engines read a decimal literal as an exact decimal, and each rounds it in its own way.
+        return exp.cast(exp.Literal.string(repr(value)), Kind.NUMBER.sql, dialect="duckdb")
+    return exp.convert(value)
 
 
 def _within_bounds(value: exp.Expr, bounds: Bounds) -> exp.Expr:

@@ -1,6 +1,7 @@
 """May this night be published? Each gate judges what was measured against its limit.
 
-A gate closes where the night differs from the last good one more than buying, ageing and chance explain.
+A gate closes where the night differs from the last good one more than buying, ageing and chance explain. Say a source lost
+half of its customers: `vanished` closes at 50 %, the limit being 10 %, and the last good night stays live.
 On the first night there is no last good one to keep: nothing is measured against it, and the gates are open.
 """
 
@@ -94,6 +95,7 @@ def _judge_volume(measures: GateMeasures, limits: GateLimits) -> Iterator[GateRe
     if measures.before is None:
         yield from (_unmeasured("volume", subject, "nothing was published before") for subject in ("too_few", "too_many"))
         return
+    # After an absence all days since the last good night are new, and each is weighed against the weeks before it.
     first = _first_new_day(measures.day, measures.before)
     new = {day: count for day, count in measures.line_counts.items() if day >= first}
     past = {day: count for day, count in measures.line_counts.items() if first - limits.volume_weeks * WEEK <= day < first}
@@ -139,12 +141,12 @@ def _first_new_day(day: date, before: date | None) -> date:
 
 def rejected_results(counts: Mapping[str, tuple[int, int]], limits: GateLimits, limit: float) -> list[GateResult]:
     """Return what the rejected share says of each source table, given rows set aside and rows checked."""
-    return [_unless_off(_judge_rejected(table, *counts[table], limit), limits) for table in sorted(counts)]
-
-
-def _judge_rejected(table: str, rejected: int, checked: int, limit: float) -> GateResult:
-    share = rejected / checked if checked else 0.0
-    return _closed_above("rejected", table, share, limit, f"{share:.2%} of {checked:,} rows were set aside; the limit is {limit:.2%}")
+    results = []
+    for table, (rejected, checked) in sorted(counts.items()):
+        share = rejected / checked if checked else 0.0
+        words = f"{share:.2%} of {checked:,} rows were set aside; the limit is {limit:.2%}"
+        results.append(_unless_off(_closed_above("rejected", table, share, limit, words), limits))
+    return results
 
 
 def _judge_vanished(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
@@ -171,24 +173,26 @@ def _judge_reachability(measures: GateMeasures, limits: GateLimits) -> Iterator[
 
 
 def _judge_swallowed(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
-    for held in measures.holdings:
-        if held.count_before is None or not held.total_before:
-            yield _unmeasured("swallowed", held.scheme, "the scheme was not published before")
-        elif min(held.total, held.total_before) < limits.smallest_population:
-            yield _unmeasured("swallowed", held.scheme, _too_few_customers(measures.before, held.total_before, limits.smallest_population))
+    for largest in measures.largest_segments:
+        if largest.count_before is None or not largest.total_before:
+            yield _unmeasured("swallowed", largest.scheme, "the scheme was not published before")
+        elif min(largest.total, largest.total_before) < limits.smallest_population:
+            yield _unmeasured(
+                "swallowed", largest.scheme, _too_few_customers(measures.before, largest.total_before, limits.smallest_population)
+            )
         else:
-            yield _judge_largest_segment(measures, limits, held, held.count_before / held.total_before)
+            yield _judge_largest_segment(measures, limits, largest, largest.count_before / largest.total_before)
 
 
-def _judge_largest_segment(measures: GateMeasures, limits: GateLimits, held: LargestSegment, before: float) -> GateResult:
-    share, limit = held.count / held.total, limits.swallowed_share_limit
+def _judge_largest_segment(measures: GateMeasures, limits: GateLimits, largest: LargestSegment, before: float) -> GateResult:
+    share, limit = largest.count / largest.total, limits.swallowed_share_limit
     has_grown = round(share - before, DIGITS) > limits.swallowed_growth_limit
     words = (
-        f"`{held.segment}` holds {share:.2%}, {before:.2%} on {measures.before}; "
+        f"`{largest.segment}` holds {share:.2%}, {before:.2%} on {measures.before}; "
         f"the limit is {limit:.2%} where it grew by more than {limits.swallowed_growth_limit:.2%}"
     )
     state = GateState.CLOSED if share > limit and has_grown else GateState.OPEN
-    return GateResult("swallowed", held.scheme, state, words, share, limit)
+    return GateResult("swallowed", largest.scheme, state, words, share, limit)
 
 
 def _judge_churn(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
@@ -205,7 +209,10 @@ def _judge_churn(measures: GateMeasures, limits: GateLimits) -> Iterator[GateRes
 
 
 def churn_limit(share: float, nights: int) -> float:
-    """Return the limit over `nights`: each night the same share of those who have not moved yet may do so."""
+    """Return the limit over `nights`: each night the same share of those who have not moved yet may do so.
+
+    With 25 % a night that is 44 % over two nights, and 87 % over seven.
+    """
     return round(1 - (1 - share) ** min(nights, LONGEST_CHURN_NIGHTS), DIGITS)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
@@ -41,6 +40,7 @@ def find_last_good(lake: Lake, current: LastGoodPublication | None, day: date) -
     """
     if current is None or current.day < day:
         return current
+    # `day` is being run again. Compared with itself it would always look fine, so it is compared with what came before it.
     previous = current.previous if current.previous in publication_ids(lake) else None
     before = _read_publication(lake, addresses.publication(previous), where=addresses.publication(previous)) if previous else None
     if before and before.day < day:
@@ -51,21 +51,17 @@ def find_last_good(lake: Lake, current: LastGoodPublication | None, day: date) -
 def _read_publication(lake: Lake, prefix: str, *, where: str) -> LastGoodPublication:
     try:
         content = json.loads(lake.read_text(f"{prefix}{addresses.PUBLICATION_MANIFEST}"))
-        return _last_good(lake.local(prefix), content)
+        return LastGoodPublication(
+            day=date.fromisoformat(content["day"]),
+            publication_id=content["publication_id"],
+            folder=lake.local(prefix),
+            previous=content["previous"],
+            schemes=content.get("schemes", {}),
+            gates=gates_from_manifest(content.get("gates")),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(
             "a publication is damaged: its manifest cannot be read",
             where=lake.where(where),
             todo="Remove the link `current` if it leads there, then run that day again: segments run --day YYYY-MM-DD.",
         ) from None
-
-
-def _last_good(folder: Path, content: Mapping[str, Any]) -> LastGoodPublication:
-    return LastGoodPublication(
-        day=date.fromisoformat(content["day"]),
-        publication_id=content["publication_id"],
-        folder=folder,
-        previous=content["previous"],
-        schemes=content.get("schemes", {}),
-        gates=gates_from_manifest(content.get("gates")),
-    )

@@ -77,7 +77,7 @@ class GateMeasures:
     rejected: Mapping[str, tuple[int, int]]
     customer_count_before: int = 0
     vanished_count: int = 0
-    holdings: Sequence[LargestSegment] = ()
+    largest_segments: Sequence[LargestSegment] = ()
     moves: Sequence[SchemeMoves] = ()
     reachable: ReachableCustomers | None = None
 

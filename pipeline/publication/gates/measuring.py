@@ -19,7 +19,7 @@ from pipeline.ingestion.validation.results import stored_verdict
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, known_versions, reading
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Kind, Table
-from pipeline.publication.consent import CONSENT_SOURCE as CONSENTS
+from pipeline.publication.consent import CONSENT_SOURCE
 from pipeline.publication.gates import GateMeasures, LargestSegment, ReachableCustomers, SchemeMoves, window_first_day
 from pipeline.publication.gates.last_good import LastGoodPublication
 
@@ -77,7 +77,7 @@ def _compare_with_last_good(
         measures,
         customer_count_before=customers["customer_count"],
         vanished_count=customers["vanished_count"],
-        holdings=_largest_segments(engine),
+        largest_segments=_largest_segments(engine),
         moves=_scheme_moves(engine, lake, measures.day, good),
         reachable=_reachable_customers(engine, company, good),
     )
@@ -110,7 +110,7 @@ def _reachable_attribute(company: Company, good: LastGoodPublication) -> list[st
 
 def _consent_files(company: Company, lake: Lake, day: date) -> list[Path]:
     """Return the answers that night `day` goes by, where the company asks and a night has read them."""
-    known = lake.snapshot_known(RAW_CONSENTS, day) if company.source_file(CONSENTS).is_file() else None
+    known = lake.snapshot_known(RAW_CONSENTS, day) if company.source_file(CONSENT_SOURCE).is_file() else None
     return [lake.path(RAW_CONSENTS, known=known)] if known else []
 
 
@@ -124,13 +124,12 @@ def _line_counts(company: Company, lake: Lake, day: date, good: LastGoodPublicat
 
 def _largest_segments(engine: Engine) -> list[LargestSegment]:
     now, before = _segment_counts(engine, SEGMENT_PROFILES.name), _segment_counts(engine, f"{SEGMENT_PROFILES.name}_before")
-    return [_largest_segment(scheme, counts, before.get(scheme)) for scheme, counts in sorted(now.items())]
-
-
-def _largest_segment(scheme: str, counts: Mapping[str, int], before: Mapping[str, int] | None) -> LargestSegment:
-    segment = max(sorted(counts), key=lambda name: counts[name])
-    then = (None, None) if before is None else (before.get(segment, 0), sum(before.values()))
-    return LargestSegment(scheme, segment, counts[segment], sum(counts.values()), *then)
+    largest = []
+    for scheme, counts in sorted(now.items()):
+        segment = max(sorted(counts), key=counts.__getitem__)  # sorted, so that of equal ones it is always the same
+        then = (before[scheme].get(segment, 0), sum(before[scheme].values())) if scheme in before else (None, None)
+        largest.append(LargestSegment(scheme, segment, counts[segment], sum(counts.values()), *then))
+    return largest
 
 
 def _segment_counts(engine: Engine, profiles: str) -> dict[str, dict[str, int]]:

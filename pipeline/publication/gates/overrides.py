@@ -38,13 +38,13 @@ def requested_override(gates: Sequence[str] | str, reason: str) -> Override:
     return Override(frozenset(names), reason.strip())
 
 
-def apply_override(results: Sequence[GateResult], asked: Override, standing: Sequence[GateResult] = ()) -> list[GateResult]:
+def apply_override(results: Sequence[GateResult], override: Override, standing: Sequence[GateResult] = ()) -> list[GateResult]:
     """Return `results` with closed gates overridden where a person asks for it, or did so before.
 
     `standing` are the results that the night was published with: what was overridden then stays so, unless the night
     is now further beyond the limit than the person knew.
     """
-    return [_override_closed(result, asked, standing) if result.state is GateState.CLOSED else result for result in results]
+    return [_override_closed(result, override, standing) if result.state is GateState.CLOSED else result for result in results]
 
 
 def require_open(day: date, results: Sequence[GateResult], *, where: str) -> None:
@@ -68,9 +68,9 @@ def gate_sentence(result: GateResult) -> str:
     return f"{result.gate} ({result.subject}): {result.words}{reason}"
 
 
-def _override_closed(result: GateResult, asked: Override, standing: Sequence[GateResult]) -> GateResult:
-    if result.gate in asked.gates:
-        return replace(result, state=GateState.OVERRIDDEN, reason=asked.reason)
+def _override_closed(result: GateResult, override: Override, standing: Sequence[GateResult]) -> GateResult:
+    if result.gate in override.gates:
+        return replace(result, state=GateState.OVERRIDDEN, reason=override.reason)
     for before in standing:
         if before.state is GateState.OVERRIDDEN and _is_no_worse(result, before):
             return replace(result, state=GateState.OVERRIDDEN, reason=before.reason)

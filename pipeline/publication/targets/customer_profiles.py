@@ -23,9 +23,9 @@ def customer_profiles(folder: Path, language: str, attribute: str) -> Iterator[p
     known = {language, *_card_languages(folder)}
     file = pq.ParquetFile(folder / f"{CUSTOMER_FEATURES.name}.parquet", page_checksum_verification=True)
     names = [name for name in CUSTOMERS.column_names if name != LANGUAGE.name]
-    asked = [attribute] if attribute in file.schema_arrow.names else []
-    for batch in file.iter_batches(BATCH_ROWS, columns=[*names, *asked]):
-        said = batch[attribute] if asked else pa.nulls(batch.num_rows, pa.string())
+    spoken = [attribute] if attribute in file.schema_arrow.names else []
+    for batch in file.iter_batches(BATCH_ROWS, columns=[*names, *spoken]):
+        said = batch[attribute] if spoken else pa.nulls(batch.num_rows, pa.string())
         yield batch.select(names).append_column(LANGUAGE.name, spoken_languages(said, known, language))
 
 
@@ -39,6 +39,7 @@ def spoken_languages(said: pa.Array, known: Collection[str], own: str) -> pa.Arr
 def _named_language(text: str, known: Collection[str]) -> str | None:
     plain = text.strip().replace("_", "-")
     by_small_letters = {name.lower(): name for name in sorted(known)}
+    # The name as it is written comes first: two languages may differ in case alone. Then `tr-TR` is taken for `tr`.
     names = (plain, by_small_letters.get(plain.lower()), by_small_letters.get(plain.lower().partition("-")[0]))
     return next((name for name in names if name in known), None)
 

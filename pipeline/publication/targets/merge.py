@@ -1,4 +1,9 @@
-"""The statements that bring the tables of the database target to a night; both databases share them."""
+"""The statements that bring the tables of the database target to a night; both databases share them.
+
+A publication is staged in temporary tables, then merged. Of the tables that say what is so now, only rows that differ are
+written: a CRM that follows changes sees no others. What is kept by day (history, profiles, publications) is taken back for the
+night's day first, so that a night published twice leaves what it leaves once.
+"""
 
 from __future__ import annotations
 
@@ -194,7 +199,10 @@ def _create_missing_tables(session: TargetSession) -> None:
 
 def load_night(session: TargetSession, night: PublishedNight) -> None:
     """Describe `night` in a temporary table of one row."""
-    load_table(session, STAGED_NIGHT, [_night_row(night)])
+    counts = [pq.read_metadata(_table_file(night, table)).num_rows for table in (CURRENT, PROFILES)]
+    values = (night.day, night.publication_id, *counts)
+    row = dict(zip(PUBLICATIONS.column_names, values, strict=True))
+    load_table(session, STAGED_NIGHT, [pa.RecordBatch.from_pylist([row])])
 
 
 def load_table(session: TargetSession, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
@@ -215,12 +223,6 @@ def _table_definition(table: TargetTable, types: Mapping[Kind, str]) -> str:
 def quote_identifier(name: str) -> str:
     """Return `name` as a quoted identifier of standard SQL."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _night_row(night: PublishedNight) -> pa.RecordBatch:
-    counts = [pq.read_metadata(_table_file(night, table)).num_rows for table in (CURRENT, PROFILES)]
-    values = (night.day, night.publication_id, *counts)
-    return pa.RecordBatch.from_pylist([dict(zip(PUBLICATIONS.column_names, values, strict=True))])
 
 
 def _published_rows(night: PublishedNight, table: TargetTable) -> Iterator[pa.RecordBatch]:

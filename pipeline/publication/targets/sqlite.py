@@ -86,12 +86,11 @@ class _SQLiteSession:
         places = ", ".join("?" for _ in table.columns)
         statement = f"INSERT INTO {quote_identifier(table.name)} VALUES ({places})"  # noqa: S608 - a name that we declare
         for batch in batches:
-            self._connection.executemany(statement, zip(*_column_values(table, batch), strict=True))
-
-
-def _column_values(table: TargetTable, batch: pa.RecordBatch) -> Iterator[list[object]]:
-    for column, values in zip(table.columns, batch.columns, strict=True):
-        yield (values.cast(pa.string()) if TYPES[column.kind] == "TEXT" else values).to_pylist()
+            columns = [
+                (values.cast(pa.string()) if TYPES[column.kind] == "TEXT" else values).to_pylist()
+                for column, values in zip(table.columns, batch.columns, strict=True)
+            ]
+            self._connection.executemany(statement, zip(*columns, strict=True))
 
 
 @contextmanager

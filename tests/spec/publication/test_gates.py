@@ -46,7 +46,7 @@ def a_night(**overrides: Any) -> GateMeasures:
         "rejected": {"raw_order_lines": (5, 1000)},
         "customer_count_before": 1000,
         "vanished_count": 3,
-        "holdings": [LargestSegment("rfm", "lost", 300, 1000, 290, 1000)],
+        "largest_segments": [LargestSegment("rfm", "lost", 300, 1000, 290, 1000)],
         "moves": [SchemeMoves("rfm", 1000, 20, is_explained=False)],
         "reachable": ReachableCustomers(500, 1000, 500, 1000),
     }
@@ -83,14 +83,14 @@ JUST_WITHIN_AND_BEYOND = [
     (
         "swallowed",
         "rfm",
-        {"holdings": [LargestSegment("rfm", "lost", 800, 1000, 100, 1000)]},
-        {"holdings": [LargestSegment("rfm", "lost", 801, 1000, 100, 1000)]},
+        {"largest_segments": [LargestSegment("rfm", "lost", 800, 1000, 100, 1000)]},
+        {"largest_segments": [LargestSegment("rfm", "lost", 801, 1000, 100, 1000)]},
     ),
     (
         "swallowed",
         "rfm",
-        {"holdings": [LargestSegment("rfm", "lost", 950, 1000, 850, 1000)]},
-        {"holdings": [LargestSegment("rfm", "lost", 951, 1000, 850, 1000)]},
+        {"largest_segments": [LargestSegment("rfm", "lost", 950, 1000, 850, 1000)]},
+        {"largest_segments": [LargestSegment("rfm", "lost", 951, 1000, 850, 1000)]},
     ),
     (
         "churn",
@@ -140,7 +140,7 @@ def test_no_rounding_closes_a_gate_on_its_limit(share: float) -> None:
 
 
 def test_the_first_night_is_open_whatever_it_is_like() -> None:
-    night = a_night(before=None, line_counts={}, customer_count_before=0, vanished_count=0, holdings=[], moves=[], reachable=None)
+    night = a_night(before=None, line_counts={}, customer_count_before=0, vanished_count=0, largest_segments=[], moves=[], reachable=None)
     results = judged(night)
     assert {result.state for (gate, _), result in results.items() if gate != "rejected"} == {GateState.NOT_MEASURED}
     assert {gate for gate, _ in results} == set(GATES) - {"swallowed", "churn"}
@@ -219,20 +219,20 @@ def test_the_gates_look_at_no_more_days_after_a_year_of_absence_than_after_a_mon
 
 
 def test_a_naturally_dominant_segment_may_stay_so() -> None:
-    assert closed(a_night(holdings=[LargestSegment("lifecycle", "prospects", 950, 1000, 940, 1000)])) == set()
+    assert closed(a_night(largest_segments=[LargestSegment("lifecycle", "prospects", 950, 1000, 940, 1000)])) == set()
 
 
 def test_a_swallowing_segment_is_told_with_both_shares() -> None:
-    result = judged(a_night(holdings=[LargestSegment("rfm", "lost", 990, 1000, 120, 1000)]))["swallowed", "rfm"]
+    result = judged(a_night(largest_segments=[LargestSegment("rfm", "lost", 990, 1000, 120, 1000)]))["swallowed", "rfm"]
     assert "`lost` holds 99.00%, 12.00% on 2024-03-28" in result.words
 
 
 def test_a_segment_that_was_empty_may_not_swallow_the_rest() -> None:
-    assert closed(a_night(holdings=[LargestSegment("rfm", "other", 1000, 1000, 0, 1000)])) == {("swallowed", "rfm")}
+    assert closed(a_night(largest_segments=[LargestSegment("rfm", "other", 1000, 1000, 0, 1000)])) == {("swallowed", "rfm")}
 
 
 def test_a_new_scheme_has_nothing_to_be_compared_with() -> None:
-    result = judged(a_night(holdings=[LargestSegment("new", "all", 1000, 1000, None, None)]))["swallowed", "new"]
+    result = judged(a_night(largest_segments=[LargestSegment("new", "all", 1000, 1000, None, None)]))["swallowed", "new"]
     assert result.state is GateState.NOT_MEASURED
 
 
@@ -269,7 +269,7 @@ def test_of_a_handful_of_customers_one_may_leave(count: int) -> None:
 @pytest.mark.parametrize("count", [99, 100])
 def test_shares_of_few_customers_say_nothing(count: int) -> None:
     night = a_night(
-        holdings=[LargestSegment("rfm", "lost", count, count, 0, count)],
+        largest_segments=[LargestSegment("rfm", "lost", count, count, 0, count)],
         moves=[SchemeMoves("rfm", count, count, is_explained=False)],
         reachable=ReachableCustomers(0, count, count, count),
     )
@@ -359,7 +359,7 @@ def test_the_recent_past_begins_on_the_same_weekday_so_many_weeks_ago() -> None:
 @pytest.mark.parametrize(("now", "before"), [(1000, 99), (99, 1000)])
 def test_few_customers_then_or_now_say_nothing(now: int, before: int) -> None:
     held, reachable = LargestSegment("rfm", "lost", now, now, 0, before), ReachableCustomers(1, now, before, before)
-    assert closed(a_night(holdings=[held], reachable=reachable)) == set()
+    assert closed(a_night(largest_segments=[held], reachable=reachable)) == set()
 
 
 def test_a_recorded_override_of_a_thin_day_covers_no_thinner_one() -> None:
