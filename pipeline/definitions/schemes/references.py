@@ -1,6 +1,7 @@
 """In which order schemes load: each after those whose segments its rules look at.
 
-A rule that says `lifecycle.segment = 'active'` makes its scheme refer to `lifecycle`. Schemes of clusters have no rules; they load afterwards.
+A rule that says `lifecycle.segment = 'active'` makes its scheme refer to `lifecycle`.
+Schemes of clusters have no rules; they load afterwards.
 """
 
 from __future__ import annotations
