@@ -1,4 +1,4 @@
-"""The operator's words; a module per command."""
+"""The command line: a module per command, which reads its options, calls operations or reporting, and prints what they return."""
 
 from __future__ import annotations
 
@@ -8,16 +8,7 @@ import sys
 
 import typer
 
-from pipeline.cli.backfill import backfill
-from pipeline.cli.catalog import catalog
-from pipeline.cli.erase import erase
-from pipeline.cli.explain import explain
-from pipeline.cli.history import history
-from pipeline.cli.plan import apply, plan
-from pipeline.cli.refit import promote, refit, refit_predictions
-from pipeline.cli.rollback import rollback
-from pipeline.cli.run import run, summary
-from pipeline.cli.status import status
+from pipeline.cli import backfill, catalog, erase, explain, history, plan, refit, rollback, run, status
 from pipeline.errors import PipelineError
 
 # Syntax trees and imported libraries make a million objects and hardly a cycle: looked for after every 700 objects, as is Python's
@@ -32,20 +23,24 @@ def segments() -> None:
     """Say every morning which customers are which."""
 
 
-app.command()(run)
-app.command()(backfill)
-app.command()(summary)
-app.command()(rollback)
-app.command()(status)
-app.command()(history)
-app.command()(explain)
-app.command()(erase)
-app.command()(catalog)
-app.command()(plan)
-app.command()(apply)
-app.command()(refit)
-app.command()(promote)
-app.command()(refit_predictions)
+COMMANDS = (
+    run.run,
+    backfill.backfill,
+    run.summary,
+    rollback.rollback,
+    status.status,
+    history.history,
+    explain.explain,
+    erase.erase,
+    catalog.catalog,
+    plan.plan,
+    plan.apply,
+    refit.refit,
+    refit.promote,
+    refit.refit_predictions,
+)
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command()
