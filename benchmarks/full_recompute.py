@@ -13,10 +13,10 @@ from lakes import company, copied_lake, engine, linked_lake
 from measure import Cost, Result, compared, cost, peak_memory
 
 from pipeline.features.baselines import baseline_rows
-from pipeline.features.cache import desk
-from pipeline.features.customer_states import rhythm_rows, rollups_of
+from pipeline.features.cache import cache_session
+from pipeline.features.customer_states import known_rollups, rhythm_rows
 from pipeline.features.features import compute_features
-from pipeline.features.rollup_set import Horizon
+from pipeline.features.rollup_set import FeatureWindow
 from pipeline.lake.addresses import CACHES
 from pipeline.lake.lake import Lake
 
@@ -61,14 +61,14 @@ def recompute(lake: Lake) -> None:
 def freeze_usual(lake: Lake) -> None:
     """Leave what is usual among customers on the month's first day."""
     first = _horizon().frozen
-    with engine(lake) as opened, desk(lake, opened) as at:
-        rollups = rollups_of(lake, first)
+    with engine(lake) as opened, cache_session(lake, opened) as at:
+        rollups = known_rollups(lake, first)
         list(rhythm_rows(at, first, rollups))
         list(baseline_rows(at, _horizon(), rollups))
 
 
-def _horizon() -> Horizon:
-    return Horizon(LAST_DAY, LAST_DAY, company().window_days)
+def _horizon() -> FeatureWindow:
+    return FeatureWindow(LAST_DAY, LAST_DAY, company().window_days)
 
 
 def _cost_of_recompute(lake: Lake, scratch: Path) -> Cost:

@@ -18,7 +18,7 @@ from measure import Cost, Result, compared, cost
 from sqlglot import exp
 
 from pipeline.definitions.schemes import load_schemes
-from pipeline.features.cache import forget_all
+from pipeline.features.cache import forget_caches
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.lake.engines import Engine, Parameter, empty_select, parts_of, paths_by_condition
 from pipeline.lake.lake import FilePart, Lake
@@ -70,7 +70,7 @@ def results(lake: Lake, scratch: Path, *, rounds: int) -> list[Result]:
         for days in (2, 1):
             cost(partial(run_night, next_night, LAST_DAY - timedelta(days=days)))
         full = copied_lake(next_night, Path(folder) / "full")
-        forget_all(full)
+        forget_caches(full)
         names = {"a night computed from all rollups": full, "a night after another": next_night}
         return [result for name, start in names.items() for result in _results(name, start, Path(folder), rounds)]
 

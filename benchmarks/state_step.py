@@ -16,10 +16,10 @@ from generate import LAST_DAY
 from lakes import BEFORE, MEMORY_LIMIT, company, copied_lake, engine, linked_lake
 from measure import Cost, Result, compared, cost
 
-from pipeline.features.cache import desk
-from pipeline.features.customer_states import register_states, rollups_of
+from pipeline.features.cache import cache_session
+from pipeline.features.customer_states import known_rollups, register_states
 from pipeline.features.features import compute_features
-from pipeline.features.rollup_set import ROLLUPS, Horizon
+from pipeline.features.rollup_set import ROLLUPS, FeatureWindow
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Table
 
@@ -84,9 +84,9 @@ def nights_before(lake: Lake) -> None:
 
 def state_step(lake: Lake) -> None:
     """Bring the states to the last day, from what is there."""
-    horizon = Horizon(LAST_DAY, LAST_DAY, company().window_days)
-    with engine(lake) as opened, desk(lake, opened) as at:
-        register_states(at, horizon, rollups_of(lake, horizon))
+    horizon = FeatureWindow(LAST_DAY, LAST_DAY, company().window_days)
+    with engine(lake) as opened, cache_session(lake, opened) as at:
+        register_states(at, horizon, known_rollups(lake, horizon))
 
 
 def _cost_in_copy(work: Callable[[Lake], None], lake: Lake, scratch: Path) -> Cost:

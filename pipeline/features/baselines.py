@@ -9,60 +9,62 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from pipeline.features.cache import CacheKey, Desk, keep, take
-from pipeline.features.customer_states import computed_in_slices, register_archive
-from pipeline.features.rollup_set import Horizon, RollupSet
-from pipeline.features.state_sql import recipe, states_recipe
-from pipeline.features.visits import register_visits, visits_of
+from pipeline.features.cache import CacheKey, CacheSession, cached, write_cache
+from pipeline.features.customer_states import register_archive, run_in_slices
+from pipeline.features.rollup_set import FeatureWindow, RollupSet
+from pipeline.features.state_sql import states_recipe, table_recipe
+from pipeline.features.visits import known_visits, register_visits
 from pipeline.lake.statements import short_digest, statement
 from pipeline.lake.tables import CUSTOMER_STATES, CUSTOMER_VISITS, POPULATION_BASELINES, Table
 
-FROZEN = {CUSTOMER_STATES.name: "frozen_states", CUSTOMER_VISITS.name: "frozen_visits"}
+FROZEN_NAMES = {CUSTOMER_STATES.name: "frozen_states", CUSTOMER_VISITS.name: "frozen_visits"}
 
 
-def baseline_rows(at: Desk, horizon: Horizon, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
+def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
     """Return what is usual on the horizon's frozen day, whose rollups are given; tonight's states and visits must be readable.
 
     The same for every night that knows the same rollups: on the month's first one it goes by the night's own states, on
     another that finds none kept it computes them aside.
     """
-    frozen = horizon.frozen
-    visits = visits_of(at.lake, frozen)
-    key = CacheKey(frozen.day, short_digest((rollups | visits).facts, recipe(POPULATION_BASELINES), states_recipe(frozen)))
-    path = take(at, POPULATION_BASELINES, key)
+    frozen = window.frozen
+    visits = known_visits(session.lake, frozen)
+    key = CacheKey(frozen.day, short_digest((rollups | visits).facts, table_recipe(POPULATION_BASELINES), states_recipe(frozen)))
+    path = cached(session, POPULATION_BASELINES, key)
     if path is None:
         query = statement(POPULATION_BASELINES.name)
-        if frozen != horizon:
-            query = _reading_frozen(query)
-            _register_frozen(at, frozen, rollups, _looked_at(query))
-            register_visits(at, frozen, rollups, visits, name=FROZEN[CUSTOMER_VISITS.name])
-        path = keep(at, POPULATION_BASELINES, at.engine.run(query, {"frozen_day": frozen.day}), key, {"frozen_day": frozen.day})
+        if frozen != window:
+            query = _over_frozen_tables(query)
+            _register_frozen(session, frozen, rollups, _needed_states(query))
+            register_visits(session, frozen, rollups, visits, name=FROZEN_NAMES[CUSTOMER_VISITS.name])
+        path = write_cache(
+            session, POPULATION_BASELINES, session.engine.run(query, {"frozen_day": frozen.day}), key, {"frozen_day": frozen.day}
+        )
     batches: list[pa.RecordBatch] = pq.ParquetFile(path).read().to_batches()
     return batches
 
 
-def _reading_frozen(query: exp.Query) -> exp.Query:
+def _over_frozen_tables(query: exp.Query) -> exp.Query:
     renamed = query.copy()
     for table in renamed.find_all(exp.Table):
-        if table.name in FROZEN:
-            table.set("this", exp.to_identifier(FROZEN[table.name]))
+        if table.name in FROZEN_NAMES:
+            table.set("this", exp.to_identifier(FROZEN_NAMES[table.name]))
     return renamed
 
 
-def _looked_at(query: exp.Query) -> Table:
+def _needed_states(query: exp.Query) -> Table:
     """Return the states with those columns that `query` names."""
     names = {column.name for column in query.find_all(exp.Column)}
     columns = tuple(column for column in CUSTOMER_STATES.columns if column.name in names or column.name in CUSTOMER_STATES.key)
-    return replace(CUSTOMER_STATES, name=FROZEN[CUSTOMER_STATES.name], columns=columns)
+    return replace(CUSTOMER_STATES, name=FROZEN_NAMES[CUSTOMER_STATES.name], columns=columns)
 
 
-def _register_frozen(at: Desk, frozen: Horizon, rollups: RollupSet, table: Table) -> None:
+def _register_frozen(session: CacheSession, frozen: FeatureWindow, rollups: RollupSet, table: Table) -> None:
     """Make everyone's state of the frozen day readable as `table`, computed from the rollups in slices that fit into memory."""
-    register_archive(at, rollups, frozen.archived_before)
-    rows = computed_in_slices(at, frozen, rollups, _states_statement(table))
-    path = at.folder / table.name / f"{frozen.day}.parquet"
-    at.lake.write_file(table.schema, rows, path, {})
-    at.engine.register(table, [path])
+    register_archive(session, rollups, frozen.archived_before)
+    rows = run_in_slices(session, frozen, rollups, _states_statement(table))
+    path = session.folder / table.name / f"{frozen.day}.parquet"
+    session.lake.write_file(table.schema, rows, path, {})
+    session.engine.register(table, [path])
 
 
 def _states_statement(table: Table) -> exp.Query:

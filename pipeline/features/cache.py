@@ -27,7 +27,14 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, POPULATION_BASELINES, POPULATION_RHYTHM, Table
 
-KEPT = {BASE_STATES.name: 8, CHANGED_STATES.name: 8, CUSTOMER_ARCHIVES.name: 4, POPULATION_RHYTHM.name: 24, POPULATION_BASELINES.name: 24}
+# Rhythm and baselines are small, and a restatement of an earlier month asks for them again; states serve only the nights beside them.
+KEPT_PER_TABLE = {
+    BASE_STATES.name: 8,
+    CHANGED_STATES.name: 8,
+    CUSTOMER_ARCHIVES.name: 4,
+    POPULATION_RHYTHM.name: 24,
+    POPULATION_BASELINES.name: 24,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class CacheKey:
 
     @classmethod
     def parse(cls, name: str) -> CacheKey:
-        """Return the key that is written so."""
+        """Read a key back from the name of its file."""
         day, *known, digest = name.split("_")
         return cls(date.fromisoformat(day), digest, date.fromisoformat(known[0]) if known else None)
 
@@ -48,76 +55,83 @@ class CacheKey:
         return "_".join(str(part) for part in (self.day, self.known, self.digest) if part is not None)
 
     @property
-    def age(self) -> tuple[date, date]:
-        """The day, and among those of one day the night that knew it."""
+    def recency(self) -> tuple[date, date]:
+        """Sorts caches by their day, and those of one day by the night that knew it."""
         return self.day, self.known or self.day
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Where one run works: the caches it reads are linked into `folder`, so that another run may drop them meanwhile."""
+class CacheSession:
+    """One run's use of the caches.
+
+    Those that it reads are linked into its private `folder`, so that another run may drop them meanwhile.
+    """
 
     lake: Lake
     engine: Engine
     folder: Path
 
+    def path(self, table: Table, key: CacheKey) -> Path:
+        """Return the private place of a cache that this run reads or writes."""
+        return self.folder / table.name / f"{key}.parquet"
+
 
 @contextmanager
-def desk(lake: Lake, engine: Engine) -> Iterator[Desk]:
-    """Yield a private place to work at; what is registered from it can be read until it is cleared."""
+def cache_session(lake: Lake, engine: Engine) -> Iterator[CacheSession]:
+    """Yield a session whose folder, and with it whatever the engine reads from there, is gone after the block."""
     with lake.private_folder() as folder:
-        yield Desk(lake, engine, folder)
+        yield CacheSession(lake, engine, folder)
 
 
-def forget_all(lake: Lake) -> None:
+def forget_caches(lake: Lake) -> None:
     """Remove every cache: the next night computes from the rollups alone."""
     lake.store.delete_all(addresses.CACHES)
 
 
-def stored(lake: Lake, table: Table) -> list[CacheKey]:
+def cached_files(lake: Lake, table: Table) -> list[CacheKey]:
     """Return the stored caches of `table`, the last day first."""
     names = map(addresses.stem, lake.list_addresses(addresses.caches(table), suffix=".parquet"))
-    return sorted(map(CacheKey.parse, names), key=lambda key: (key.age, key.digest), reverse=True)
+    return sorted(map(CacheKey.parse, names), key=lambda key: (key.recency, key.digest), reverse=True)
 
 
 def cache_path(lake: Lake, table: Table, key: CacheKey) -> Path:
-    """Return where a cache is kept, to be read."""
+    """Return the path of a stored cache, for reading only."""
     return lake.local(addresses.cache(table, str(key)))
 
 
-def take(at: Desk, table: Table, key: CacheKey) -> Path | None:
-    """Return the stored cache, held in the desk; None where it is gone or damaged."""
-    held = at.folder / table.name / f"{key}.parquet"
+def cached(session: CacheSession, table: Table, key: CacheKey) -> Path | None:
+    """Return the session's own path to a stored cache; None where it is gone, or was damaged and is now dropped."""
+    held = session.path(table, key)
     if held.exists():
         return held
     try:
-        at.lake.store.hold(addresses.cache(table, str(key)), held)
+        session.lake.store.link_to(addresses.cache(table, str(key)), held)
     except FileNotFoundError:
         return None
     if is_whole(held):
         return held
-    drop(at.lake, table, key)
+    drop_cache(session.lake, table, key)
     held.unlink()
     return None
 
 
-def keep(at: Desk, table: Table, batches: Iterable[pa.RecordBatch], key: CacheKey, facts: Mapping[str, Any]) -> Path:
-    """Write a cache, keep it for later nights, and return its path in the desk. The least recent of many go."""
-    path = at.folder / table.name / f"{key}.parquet"
-    at.lake.write_file(table.schema, batches, path, facts)
-    at.lake.store.keep(path, addresses.cache(table, str(key)))
-    _drop_old(at.lake, table, key)
+def write_cache(session: CacheSession, table: Table, batches: Iterable[pa.RecordBatch], key: CacheKey, facts: Mapping[str, Any]) -> Path:
+    """Write a cache for this session and for later nights, and return its path in the session; the oldest beyond the limit go."""
+    path = session.path(table, key)
+    session.lake.write_file(table.schema, batches, path, facts)
+    session.lake.store.put_file(path, addresses.cache(table, str(key)))
+    _drop_least_recent(session.lake, table, key)
     return path
 
 
-def drop(lake: Lake, table: Table, key: CacheKey) -> None:
+def drop_cache(lake: Lake, table: Table, key: CacheKey) -> None:
     """Remove a cache; one that is not there is no error."""
     lake.delete(addresses.cache(table, str(key)))
 
 
-def _drop_old(lake: Lake, table: Table, newest: CacheKey) -> None:
+def _drop_least_recent(lake: Lake, table: Table, newest: CacheKey) -> None:
     """Drop the least recently written beyond the number kept."""
-    others = [key for key in stored(lake, table) if key != newest]
+    others = [key for key in cached_files(lake, table) if key != newest]
     by_age = sorted(others, key=lambda key: lake.store.written_at(addresses.cache(table, str(key))), reverse=True)
-    for key in by_age[KEPT[table.name] - 1 :]:
-        drop(lake, table, key)
+    for key in by_age[KEPT_PER_TABLE[table.name] - 1 :]:
+        drop_cache(lake, table, key)

@@ -44,11 +44,11 @@ def rows_by_slice(
         yield from engine.run(statement_of_slice(query, part, tables=names), {**parameters, **part.parameters})
 
 
-def slices_of(lake: Lake, table: Table, versions: Sequence[Version], *, limit: int = ROWS_PER_SLICE) -> list[Slice]:
+def slices_of_rollup(lake: Lake, table: Table, versions: Sequence[Version], *, limit: int = ROWS_PER_SLICE) -> list[Slice]:
     """Return as many slices as the rows of a rollup's `versions` need, cut by the ids of a few days; one where there are few."""
     stored = lake.stored_versions(table)
     count = -(-sum(stored[version].row_count for version in versions) // limit)
-    return between(cut_points(_sampled_ids(lake, table, versions), count) if count > 1 else [])
+    return slices_between(cut_points(_sampled_ids(lake, table, versions), count) if count > 1 else [])
 
 
 def cut_points(ids: Sequence[str], count: int) -> list[str]:
@@ -56,14 +56,14 @@ def cut_points(ids: Sequence[str], count: int) -> list[str]:
     return sorted({ids[number * len(ids) // count] for number in range(1, count)})
 
 
-def between(cuts: Sequence[str]) -> list[Slice]:
+def slices_between(cuts: Sequence[str]) -> list[Slice]:
     """Return the slices that sorted `cuts` leave: everyone is in one of them."""
     return [Slice(first, end) for first, end in pairwise([None, *cuts, None])]
 
 
 def statement_of_slice(query: exp.Query, part: Slice, *, tables: Iterable[str]) -> exp.Query:
     """Return `query` over the rows of the slice's customers in `tables`; the bounds are the slice's parameters."""
-    limits = _limits(part)
+    limits = _slice_bounds(part)
     sliced = query.copy()
     for table in list(sliced.find_all(exp.Table)) if limits else []:
         if table.name in tables:
@@ -72,7 +72,7 @@ def statement_of_slice(query: exp.Query, part: Slice, *, tables: Iterable[str]) 
     return sliced
 
 
-def _limits(part: Slice) -> list[exp.Binary]:
+def _slice_bounds(part: Slice) -> list[exp.Binary]:
     customer = exp.column("customer_id")
     bounds = {"slice_first": exp.GTE, "slice_end": exp.LT}
     return [bounds[name](this=customer, expression=exp.Placeholder(this=name)) for name in part.parameters]

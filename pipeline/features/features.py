@@ -9,15 +9,15 @@ from datetime import date
 from pipeline.calendar import days_window
 from pipeline.definitions.company import Company
 from pipeline.features.baselines import baseline_rows
-from pipeline.features.cache import Desk, desk
-from pipeline.features.customer_states import register_states, rhythm_rows, rollups_of
-from pipeline.features.rollup_set import ROLLUPS, Horizon, RollupSet, frozen_night
+from pipeline.features.cache import CacheSession, cache_session
+from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
+from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet, frozen_night
 from pipeline.features.state_sql import states_recipe
-from pipeline.features.visits import register_visits, visits_of
+from pipeline.features.visits import known_visits, register_visits
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, StoredVersion, Version, known_versions
-from pipeline.lake.statements import digest, statement, with_attributes
+from pipeline.lake.statements import statement, statement_digest, with_attributes
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
     CUSTOMERS,
@@ -47,15 +47,17 @@ def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None
     )
     for table in ROLLUPS:
         query = statement(table.name)
-        todo = list(_to_roll_up(lake, table, [lines[version] for version in visible], learned, is_restatement=learned != day))
+        todo = list(_versions_to_roll_up(lake, table, [lines[version] for version in visible], learned, is_restatement=learned != day))
         engine.register(ORDER_LINES, lake.parts(ORDER_LINES, todo))
-        made_by = digest(query)
+        made_by = statement_digest(query)
         facts = {version: {"statement": made_by, "lines": lines[version].digest} for version in todo}
         counts = lake.write_event_days(table, engine.run(query, {}), facts)
         log.info("%s: %s rows in %s event days", table.name, f"{sum(counts.values()):,}", f"{len(todo):,}")
 
 
-def _to_roll_up(lake: Lake, table: Table, visible: Iterable[StoredVersion], learned: date, *, is_restatement: bool) -> Iterator[Version]:
+def _versions_to_roll_up(
+    lake: Lake, table: Table, visible: Iterable[StoredVersion], learned: date, *, is_restatement: bool
+) -> Iterator[Version]:
     """Yield the versions of lines without a rollup, and those of the night itself, which it makes anew."""
     own = {lake.month_file(table, lines.version) for lines in visible if lines.version.known == learned}
     rollups = lake.event_days(table, verified=own)
@@ -74,51 +76,55 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
 
     `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
     """
-    horizon = Horizon(day, known or day, company.window_days)
-    with desk(lake, engine) as at:
-        rollups, frozen = rollups_of(lake, horizon), rollups_of(lake, horizon.frozen)
+    window = FeatureWindow(day, known or day, company.window_days)
+    with cache_session(lake, engine) as session:
+        rollups, frozen = known_rollups(lake, window), known_rollups(lake, window.frozen)
         inputs = lake.digest([], frozen.contents)
-        _write_rhythm(at, horizon, frozen, inputs)
-        register_states(at, horizon, rollups)
-        visits = visits_of(lake, horizon)
-        register_visits(at, horizon, rollups, visits)
-        _write_baselines(at, horizon, frozen, inputs)
-        _write_features(company, at, horizon, rollups, visits)
+        _write_rhythm(session, window, frozen, inputs)
+        register_states(session, window, rollups)
+        visits = known_visits(lake, window)
+        register_visits(session, window, rollups, visits)
+        _write_baselines(session, window, frozen, inputs)
+        _write_features(company, session, window, rollups, visits)
 
 
-def _write_rhythm(at: Desk, horizon: Horizon, rollups: RollupSet, inputs: str) -> None:
+def _write_rhythm(session: CacheSession, window: FeatureWindow, rollups: RollupSet, inputs: str) -> None:
     """Freeze the rhythm on the month's first day, whose rollups are given, so that nobody moves because others did."""
-    manifest = {"statement": digest(statement(POPULATION_RHYTHM.name)), "inputs": inputs}
-    rows = rhythm_rows(at, horizon.frozen, rollups)
-    at.lake.write(POPULATION_RHYTHM, rows, day=horizon.day, known=horizon.known, manifest=manifest)
+    manifest = {"statement": statement_digest(statement(POPULATION_RHYTHM.name)), "inputs": inputs}
+    rows = rhythm_rows(session, window.frozen, rollups)
+    session.lake.write(POPULATION_RHYTHM, rows, day=window.day, known=window.known, manifest=manifest)
 
 
-def _write_baselines(at: Desk, horizon: Horizon, rollups: RollupSet, inputs: str) -> None:
+def _write_baselines(session: CacheSession, window: FeatureWindow, rollups: RollupSet, inputs: str) -> None:
     """Freeze what is usual on the month's first day likewise."""
-    manifest = {"statement": digest(statement(POPULATION_BASELINES.name)), "states": states_recipe(horizon.frozen), "inputs": inputs}
-    rows = baseline_rows(at, horizon, rollups)
-    at.lake.write(POPULATION_BASELINES, rows, day=horizon.day, known=horizon.known, manifest=manifest)
+    manifest = {
+        "statement": statement_digest(statement(POPULATION_BASELINES.name)),
+        "states": states_recipe(window.frozen),
+        "inputs": inputs,
+    }
+    rows = baseline_rows(session, window, rollups)
+    session.lake.write(POPULATION_BASELINES, rows, day=window.day, known=window.known, manifest=manifest)
 
 
-def _write_features(company: Company, at: Desk, horizon: Horizon, rollups: RollupSet, visits: RollupSet) -> None:
-    lake, day, known, first = at.lake, horizon.day, horizon.known, horizon.frozen.day
+def _write_features(company: Company, session: CacheSession, window: FeatureWindow, rollups: RollupSet, visits: RollupSet) -> None:
+    lake, day, known, first = session.lake, window.day, window.known, window.frozen.day
     frozen = {table: addresses.partition(table, day=day, known=known) for table in (POPULATION_RHYTHM, POPULATION_BASELINES)}
     for each, address in frozen.items():
-        at.engine.register(each, [lake.local(address)])
+        session.engine.register(each, [lake.local(address)])
     snapshot = lake.snapshot_known(CUSTOMERS, known)
     customers = [] if snapshot is None else [addresses.partition(CUSTOMERS, known=snapshot)]
-    at.engine.register(company.table(CUSTOMERS), [lake.local(address) for address in customers])
+    session.engine.register(company.table(CUSTOMERS), [lake.local(address) for address in customers])
     table = company.table(CUSTOMER_FEATURES)
     query = with_attributes(statement(table.name), CUSTOMER_FEATURES, table)
     manifest = {
-        "statement": digest(query),
-        "states": states_recipe(horizon),
+        "statement": statement_digest(query),
+        "states": states_recipe(window),
         "inputs": lake.digest([*frozen.values(), *customers], (rollups | visits).contents),
         "time_zone": company.zone.key,
         "currency": company.currency,
         "window_days": company.window_days,
     }
     ends = {"day_end": days_window(day, day, company.zone).end, "frozen_day_end": days_window(first, first, company.zone).end}
-    rows = at.engine.run(query, {"day": day, **ends})
+    rows = session.engine.run(query, {"day": day, **ends})
     count = lake.write(table, rows, day=day, known=known, manifest=manifest)
     log.info("%s: %s customers from %s event days", table.name, f"{count:,}", f"{len(rollups) // 2:,}")

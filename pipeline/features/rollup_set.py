@@ -103,7 +103,7 @@ class RollupSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Horizon:
+class FeatureWindow:
     """How far the states of one night look: to the end of `day`, as night `known` knows it, over a window of days."""
 
     day: date
@@ -115,9 +115,9 @@ class Horizon:
         return self.day - timedelta(days=self.window_days - 1)
 
     @property
-    def frozen(self) -> Horizon:
+    def frozen(self) -> FeatureWindow:
         """The horizon of the night on which the population's rhythm was frozen."""
-        return Horizon(*frozen_night(self.day, self.known), self.window_days)
+        return FeatureWindow(*frozen_night(self.day, self.known), self.window_days)
 
     @property
     def archived_before(self) -> date:

@@ -6,22 +6,22 @@ from functools import cache
 
 from sqlglot import exp
 
-from pipeline.features.rollup_set import ROLLUPS, Horizon
-from pipeline.lake.statements import digest, short_digest, statement
+from pipeline.features.rollup_set import ROLLUPS, FeatureWindow
+from pipeline.lake.statements import short_digest, statement, statement_digest
 from pipeline.lake.tables import AFFECTED_CUSTOMERS, BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, CUSTOMER_STATES, Table
 
-BY_CUSTOMER = (*ROLLUPS, CUSTOMER_ARCHIVES)  # what states are computed from
+STATE_INPUTS = (*ROLLUPS, CUSTOMER_ARCHIVES)  # what states are computed from
 
 
-def states_recipe(horizon: Horizon) -> str:
+def states_recipe(window: FeatureWindow) -> str:
     """Return a digest of what states depend on beside rollups and day: the statements, the declared columns, the window."""
-    return short_digest(recipe(CUSTOMER_STATES), recipe(CUSTOMER_ARCHIVES), horizon.window_days)
+    return short_digest(table_recipe(CUSTOMER_STATES), table_recipe(CUSTOMER_ARCHIVES), window.window_days)
 
 
 @cache
-def recipe(table: Table) -> list[str]:
+def table_recipe(table: Table) -> list[str]:
     """Return what the rows of a computed table depend on beside what they are computed from: its statement and declared columns."""
-    return [digest(statement(table.name)), *(f"{column.name} {column.kind.sql}" for column in table.columns)]
+    return [statement_digest(statement(table.name)), *(f"{column.name} {column.kind.sql}" for column in table.columns)]
 
 
 @cache
@@ -38,8 +38,8 @@ def affected_statement() -> exp.Query:
 @cache
 def rolled_forward_statement() -> exp.Query:
     """Return the states of affected customers computed anew beside the stored ones of all others, in order."""
-    carried = exp.select(*_state_columns()).from_(CUSTOMER_STATES.name).where(exp.not_(_is_in(AFFECTED_CUSTOMERS)))
-    return _in_order(exp.select(*_state_columns()).from_(_computed()), carried)
+    carried = exp.select(*_state_columns()).from_(CUSTOMER_STATES.name).where(exp.not_(_is_customer_in(AFFECTED_CUSTOMERS)))
+    return _states_in_order(exp.select(*_state_columns()).from_(_affected_states()), carried)
 
 
 @cache
@@ -50,15 +50,15 @@ def changes_statement() -> exp.Query:
     """
     on = exp.column("customer_id", "computed").eq(exp.column("customer_id", AFFECTED_CUSTOMERS.name))
     columns = [exp.column("customer_id", AFFECTED_CUSTOMERS.name), *_state_columns("computed")[1:]]
-    anew = exp.select(*columns).from_(AFFECTED_CUSTOMERS.name).join(_computed(), on=on, join_type="left")
-    carried = exp.select(*_state_columns()).from_(CHANGED_STATES.name).where(exp.not_(_is_in(AFFECTED_CUSTOMERS)))
-    return _in_order(anew, carried)
+    anew = exp.select(*columns).from_(AFFECTED_CUSTOMERS.name).join(_affected_states(), on=on, join_type="left")
+    carried = exp.select(*_state_columns()).from_(CHANGED_STATES.name).where(exp.not_(_is_customer_in(AFFECTED_CUSTOMERS)))
+    return _states_in_order(anew, carried)
 
 
 @cache
 def current_states_statement() -> exp.Query:
     """Return the base's states of customers who did not change since, and the changed ones."""
-    same = exp.select(*_state_columns()).from_(BASE_STATES.name).where(exp.not_(_is_in(CHANGED_STATES)))
+    same = exp.select(*_state_columns()).from_(BASE_STATES.name).where(exp.not_(_is_customer_in(CHANGED_STATES)))
     changed = exp.select(*_state_columns()).from_(CHANGED_STATES.name).where("lifetime_order_count IS NOT NULL")
     return exp.union(same, changed, distinct=False)
 
@@ -75,11 +75,11 @@ def row_count_statement(table: Table) -> exp.Query:
     return exp.select(exp.alias_(exp.Count(this=exp.Star()), "row_count")).from_(table.name)
 
 
-def _computed() -> exp.Subquery:
+def _affected_states() -> exp.Subquery:
     """Return the states of the affected customers alone, computed anew."""
     query = statement(CUSTOMER_STATES.name).copy()
-    for table in BY_CUSTOMER:
-        _restrict(query, table.name)
+    for table in STATE_INPUTS:
+        _restrict_to_affected(query, table.name)
     return query.subquery("computed", copy=False)
 
 
@@ -87,20 +87,20 @@ def _state_columns(table: str | None = None) -> list[exp.Column]:
     return [exp.column(name, table) for name in CUSTOMER_STATES.column_names]
 
 
-def _in_order(*parts: exp.Query) -> exp.Query:
+def _states_in_order(*parts: exp.Query) -> exp.Query:
     rows = exp.union(*parts, distinct=False, copy=False)
     return exp.select(*_state_columns()).from_(rows.subquery("states", copy=False), copy=False).order_by("customer_id", copy=False)
 
 
-def _restrict(query: exp.Query, name: str) -> None:
+def _restrict_to_affected(query: exp.Query, name: str) -> None:
     """Make `query` read the affected customers' rows of the table `name`, once however often it names it."""
     restricted = f"affected_{name}"
     for table in query.find_all(exp.Table):
         if table.name == name:
             table.set("this", exp.to_identifier(restricted))
-    rows = exp.select("*").from_(name).where(_is_in(AFFECTED_CUSTOMERS))
+    rows = exp.select("*").from_(name).where(_is_customer_in(AFFECTED_CUSTOMERS))
     query.args["with_"].expressions.insert(0, exp.CTE(this=rows, alias=exp.TableAlias(this=exp.to_identifier(restricted))))
 
 
-def _is_in(table: Table) -> exp.In:
+def _is_customer_in(table: Table) -> exp.In:
     return exp.column("customer_id").isin(query=exp.select("customer_id").from_(table.name))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
-from pipeline.features.cache import Desk
-from pipeline.features.rollup_set import Horizon, RollupSet
+from pipeline.features.cache import CacheSession
+from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_VISITS, VISITS
@@ -14,27 +14,29 @@ from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_VISITS, VISITS
 VISIT_DAYS = 90
 
 
-def visits_of(lake: Lake, horizon: Horizon) -> RollupSet:
+def known_visits(lake: Lake, window: FeatureWindow) -> RollupSet:
     """Return the days of visits that a night goes by; none for a company without them."""
     stored = lake.stored_versions(VISITS)
-    known = known_versions(stored, through=horizon.day, known=horizon.known)
-    return RollupSet.of(VISITS, (stored[version] for version in known if version.day >= _first_day(horizon)))
+    known = known_versions(stored, through=window.day, known=window.known)
+    return RollupSet.of(VISITS, (stored[version] for version in known if version.day >= _first_visit_day(window)))
 
 
-def register_visits(at: Desk, horizon: Horizon, rollups: RollupSet, visits: RollupSet, *, name: str = CUSTOMER_VISITS.name) -> None:
+def register_visits(
+    session: CacheSession, window: FeatureWindow, rollups: RollupSet, visits: RollupSet, *, name: str = CUSTOMER_VISITS.name
+) -> None:
     """Make what each visitor did until the horizon's day readable as `name`; without visits there is nobody."""
     table = replace(CUSTOMER_VISITS, name=name)
     if not visits:
-        at.engine.register(table, [])
+        session.engine.register(table, [])
         return
-    recent = rollups.since(_first_day(horizon))
-    at.engine.register(VISITS, at.lake.parts(VISITS, visits.of_table(VISITS)))
-    at.engine.register(CUSTOMER_DAYS, at.lake.parts(CUSTOMER_DAYS, recent.of_table(CUSTOMER_DAYS)))
-    rows = at.engine.run(statement(CUSTOMER_VISITS.name), {"visits_first_day": _first_day(horizon), "day": horizon.day})
-    path = at.folder / name / f"{horizon.day}.parquet"
-    at.lake.write_file(table.schema, rows, path, {})
-    at.engine.register(table, [path])
+    recent = rollups.since(_first_visit_day(window))
+    session.engine.register(VISITS, session.lake.parts(VISITS, visits.of_table(VISITS)))
+    session.engine.register(CUSTOMER_DAYS, session.lake.parts(CUSTOMER_DAYS, recent.of_table(CUSTOMER_DAYS)))
+    rows = session.engine.run(statement(CUSTOMER_VISITS.name), {"visits_first_day": _first_visit_day(window), "day": window.day})
+    path = session.folder / name / f"{window.day}.parquet"
+    session.lake.write_file(table.schema, rows, path, {})
+    session.engine.register(table, [path])
 
 
-def _first_day(horizon: Horizon) -> date:
-    return horizon.day - timedelta(days=VISIT_DAYS - 1)
+def _first_visit_day(window: FeatureWindow) -> date:
+    return window.day - timedelta(days=VISIT_DAYS - 1)

@@ -16,12 +16,19 @@ from pipeline.calendar import BEGINNING, Window, days_window
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, TransientError
 from pipeline.ingestion.erased.filter import without_erased
-from pipeline.ingestion.extractions import IS_BEGUN, QUERIES, first_day, is_read, marks, queries_digest
-from pipeline.ingestion.late_days import LateDay, days_to_check, late_days, late_days_table, report_late_days, source_totals
+from pipeline.ingestion.extractions import (
+    IS_BEGUN_KEY,
+    QUERIES_KEY,
+    extraction_rows,
+    first_day_to_read,
+    is_extraction_complete,
+    queries_digest,
+)
+from pipeline.ingestion.late_days import LateDay, days_to_check, find_late_days, late_days_table, report_late_days, source_totals
 from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
-from pipeline.ingestion.sources.columns import check_columns, conformed, ignored_columns
+from pipeline.ingestion.sources.columns import check_columns, conform_batch, ignored_columns
 from pipeline.ingestion.sources.files import open_files
-from pipeline.ingestion.versions import Night, store_versions
+from pipeline.ingestion.versions import ReadingNight, store_versions
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import sealed_writer
@@ -32,7 +39,7 @@ PROGRESS_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Extraction:
     """What one night asks of one company's source: local days `first` to `day`, or the whole history where `first` is None."""
 
     company: Company
@@ -49,7 +56,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedTable:
     """All rows that one query gave, in one private file."""
 
     table: Table
@@ -80,31 +87,31 @@ def extract(  # noqa: PLR0913
         raise ConfigError(f"night {day} cannot be read since {since}", where="--since", todo="Choose the night itself or a day before it.")
     with lake.lock("extract"):
         nights = lake.nights(EXTRACTIONS)
-        if not (reread or since) and is_read(company, lake, day, nights):
+        if not (reread or since) and is_extraction_complete(company, lake, day, nights):
             log.info("%s is already read", day)
             return
         last_read = max((night for night in nights if night < day), default=None)
-        first = first_day(company, lake, day, nights, since=since)
+        first = first_day_to_read(company, lake, day, nights, since=since)
         log.info("reading from %s to %s", first or "the beginning", day)
-        _read_and_store(Reading(company, lake, day, first, connections, memory_limit), last_read)
+        _read_and_store(Extraction(company, lake, day, first, connections, memory_limit), last_read)
 
 
-def _read_and_store(reading: Reading, last_read: date | None) -> None:
-    with _staging(reading.lake) as staging:
-        staged, late = _read_source(reading, staging)
-        _report_ignored(reading.lake, last_read, staged)
-        if reading.lake.has(EXTRACTIONS, day=reading.day):
+def _read_and_store(extraction: Extraction, last_read: date | None) -> None:
+    with _staging_folder(extraction.lake) as staging:
+        staged, late = _read_source(extraction, staging)
+        _report_ignored_columns(extraction.lake, last_read, staged)
+        if extraction.lake.has(EXTRACTIONS, day=extraction.day):
             # The old mark must not stand for what is stored from here on, nor may the days be forgotten that it is about.
-            _write_mark(reading, staged, [0 for _ in staged], {IS_BEGUN: True})
-        changed = [_store(reading, each) for each in staged]
+            _write_extraction(extraction, staged, [0 for _ in staged], {IS_BEGUN_KEY: True})
+        changed = [_store_staged(extraction, each) for each in staged]
     report_late_days(late)
-    reading.lake.write(LATE_DAYS, late_days_table(late).to_batches(), day=reading.day)
-    reading.lake.store.flush()
-    _write_mark(reading, staged, changed, {QUERIES: queries_digest(reading.company)})
+    extraction.lake.write(LATE_DAYS, late_days_table(late).to_batches(), day=extraction.day)
+    extraction.lake.store.flush()
+    _write_extraction(extraction, staged, changed, {QUERIES_KEY: queries_digest(extraction.company)})
 
 
 @contextmanager
-def _staging(lake: Lake) -> Iterator[Path]:
+def _staging_folder(lake: Lake) -> Iterator[Path]:
     """Yield an empty private folder."""
     try:
         with lake.private_folder() as folder:
@@ -115,56 +122,56 @@ def _staging(lake: Lake) -> Iterator[Path]:
         ) from None
 
 
-def _read_source(reading: Reading, staging: Path) -> tuple[list[Staged], list[LateDay]]:
+def _read_source(extraction: Extraction, staging: Path) -> tuple[list[StagedTable], list[LateDay]]:
     """Stage every query of the company from one snapshot, in the order in which the tables are declared, and return its late days."""
-    dialect = reading.company.source.dialect
-    files = {name: reading.company.source_file(name) for name in SOURCE_TABLES}
-    queries = [authored_query(name, file, dialect, reading.window) for name, file in files.items() if file.is_file()]
-    with opened_source(reading, staging) as source:
-        snapshot = without_erased(source, reading.lake)
-        staged = [_stage(reading.company, snapshot, query, staging) for query in queries]
-        return staged, _late_days(reading, snapshot, queries, by_customer=snapshot is not source)
+    dialect = extraction.company.source.dialect
+    files = {name: extraction.company.source_file(name) for name in SOURCE_TABLES}
+    queries = [authored_query(name, file, dialect, extraction.window) for name, file in files.items() if file.is_file()]
+    with open_source(extraction, staging) as source:
+        snapshot = without_erased(source, extraction.lake)
+        staged = [_stage_query(extraction.company, snapshot, query, staging) for query in queries]
+        return staged, _read_late_days(extraction, snapshot, queries, by_customer=snapshot is not source)
 
 
-def _late_days(reading: Reading, snapshot: Snapshot, queries: Sequence[SourceQuery], *, by_customer: bool) -> list[LateDay]:
-    span = days_to_check(reading.company, reading.first)
+def _read_late_days(extraction: Extraction, snapshot: Snapshot, queries: Sequence[SourceQuery], *, by_customer: bool) -> list[LateDay]:
+    span = days_to_check(extraction.company, extraction.first)
     if span is None:
         return []
     lines = next(query for query in queries if SOURCE_TABLES[query.name] is RAW_ORDER_LINES)
-    return late_days(reading.lake, span, source_totals(snapshot, lines, span, reading.company.zone, by_customer=by_customer))
+    return find_late_days(extraction.lake, span, source_totals(snapshot, lines, span, extraction.company.zone, by_customer=by_customer))
 
 
-def opened_source(reading: Reading, staging: Path) -> AbstractContextManager[Snapshot]:
+def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager[Snapshot]:
     """Return one moment of the company's source, to be closed; `staging` is a private folder for what it must unpack."""
-    source = reading.company.source
+    source = extraction.company.source
     if source.kind == "files":
-        return open_files(source, staging, memory_limit=reading.memory_limit)
+        return open_files(source, staging, memory_limit=extraction.memory_limit)
     from pipeline.ingestion.sources.postgresql import open_postgresql
 
-    return open_postgresql(source.connection, reading.connections(source.connection))
+    return open_postgresql(source.connection, extraction.connections(source.connection))
 
 
-def _stage(company: Company, snapshot: Snapshot, query: SourceQuery, staging: Path) -> Staged:
+def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, staging: Path) -> StagedTable:
     """Store the rows of one query as they come, after its columns were found right."""
-    table = _declared(company, query.name)
+    table = _table_for_query(company, query.name)
     found = snapshot.schema(query)
     check_columns(table, found, query, company.zone)
-    wanted = query.selecting([name for name in table.column_names if name in found.names], _condition(table, found))
+    wanted = query.selecting([name for name in table.column_names if name in found.names], _night_condition(table, found))
     path = staging / f"{table.name}.parquet"
     with closing(snapshot.rows(wanted)) as batches:
-        rows = _write_staged(table, (conformed(batch, table, query) for batch in batches), path)
+        rows = _write_staged(table, (conform_batch(batch, table, query) for batch in batches), path)
     log.info("%s: %s rows read", table.name, f"{rows:,}")
-    return Staged(table, path, rows, ignored_columns(table, found))
+    return StagedTable(table, path, rows, ignored_columns(table, found))
 
 
-def _declared(company: Company, name: str) -> Table:
+def _table_for_query(company: Company, name: str) -> Table:
     """Return the table with what its query must give: customers need the company's attributes, prospects may lack them."""
     table = company.table(SOURCE_TABLES[name])
     attributes = {attribute.column.name for attribute in company.attributes} if name == "customers" else set()
     return replace(table, columns=tuple(replace(c, required=c.required or c.name in attributes) for c in table.columns))
 
 
-def _condition(table: Table, found: pa.Schema) -> str:
+def _night_condition(table: Table, found: pa.Schema) -> str:
     """Return which rows belong to the night; one without an instant is kept, for validation to name."""
     if table.partition is Partition.EVENT_DAY:
         return f'("{table.instant}" >= $day_start AND "{table.instant}" < $day_end) OR "{table.instant}" IS NULL'
@@ -182,31 +189,33 @@ def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -
     return rows
 
 
-def _store(reading: Reading, staged: Staged) -> int:
-    night = Night(reading.day, reading.first, reading.company.first_day, reading.company.zone.key)
-    changed = store_versions(reading.lake, staged.table, staged.path, night, memory_limit=reading.memory_limit)
+def _store_staged(extraction: Extraction, staged: StagedTable) -> int:
+    night = ReadingNight(extraction.day, extraction.first, extraction.company.first_day, extraction.company.zone.key)
+    changed = store_versions(extraction.lake, staged.table, staged.path, night, memory_limit=extraction.memory_limit)
     log.info("%s: %s partitions changed", staged.table.name, f"{changed:,}")
     return changed
 
 
-def _report_ignored(lake: Lake, last_read: date | None, staged: Sequence[Staged]) -> None:
+def _report_ignored_columns(lake: Lake, last_read: date | None, staged: Sequence[StagedTable]) -> None:
     """Say which columns no table declares, unless the night before already did."""
-    known = {row["source_table"]: row["ignored_columns"] for row in (marks(lake, last_read) if last_read else [])}
+    known = {row["source_table"]: row["ignored_columns"] for row in (extraction_rows(lake, last_read) if last_read else [])}
     for each in staged:
         if each.ignored and each.ignored != known.get(each.table.name):
             log.info("%s: columns that no table declares are ignored: %s", each.table.name, each.ignored)
 
 
-def _write_mark(reading: Reading, staged: Sequence[Staged], changed: Sequence[int], manifest: Mapping[str, object]) -> None:
-    reading.lake.write(EXTRACTIONS, _mark(reading, staged, changed).to_batches(), day=reading.day, manifest=manifest)
+def _write_extraction(
+    extraction: Extraction, staged: Sequence[StagedTable], changed: Sequence[int], manifest: Mapping[str, object]
+) -> None:
+    extraction.lake.write(EXTRACTIONS, _extraction_table(extraction, staged, changed).to_batches(), day=extraction.day, manifest=manifest)
 
 
-def _mark(reading: Reading, staged: Sequence[Staged], changed: Sequence[int]) -> pa.Table:
+def _extraction_table(extraction: Extraction, staged: Sequence[StagedTable], changed: Sequence[int]) -> pa.Table:
     rows = [
         {
             "source_table": each.table.name,
-            "first_day": reading.first if each.table.partition is Partition.EVENT_DAY else None,
-            "last_day": reading.day,
+            "first_day": extraction.first if each.table.partition is Partition.EVENT_DAY else None,
+            "last_day": extraction.day,
             "row_count": each.row_count,
             "changed_partition_count": count,
             "ignored_columns": each.ignored,

@@ -14,25 +14,25 @@ from pipeline.ingestion.versions import stored_facts
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, SOURCE_TABLES
 
-QUERIES = "queries"
-IS_BEGUN = "is_begun"
+QUERIES_KEY = "queries"
+IS_BEGUN_KEY = "is_begun"
 
 
-def is_read(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> bool:
+def is_extraction_complete(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> bool:
     """Return whether night `day` need not be read: an older one of `nights` whatever the queries say now, the newest with today's.
 
     A mark that cannot be read says no, and so does that of a night whose reading was begun again, but not completed.
     """
-    if is_begun_again(lake, day):
+    if is_being_reread(lake, day):
         return False
     if day in nights[:-1]:
-        return bool(marks(lake, day))
-    return day in nights and stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(QUERIES) == queries_digest(company)
+        return bool(extraction_rows(lake, day))
+    return day in nights and stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(QUERIES_KEY) == queries_digest(company)
 
 
-def is_begun_again(lake: Lake, day: date) -> bool:
+def is_being_reread(lake: Lake, day: date) -> bool:
     """Return whether a night that was read before was being read again when its attempt ended: what it stored is of both."""
-    return lake.has(EXTRACTIONS, day=day) and bool(stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(IS_BEGUN))
+    return lake.has(EXTRACTIONS, day=day) and bool(stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(IS_BEGUN_KEY))
 
 
 def queries_digest(company: Company) -> str:
@@ -43,7 +43,7 @@ def queries_digest(company: Company) -> str:
     return sha256("\n".join([*texts, *columns]).encode()).hexdigest()[:16]
 
 
-def marks(lake: Lake, day: date) -> list[dict[str, Any]]:
+def extraction_rows(lake: Lake, day: date) -> list[dict[str, Any]]:
     """Return the rows of the night's EXTRACTIONS, none where they cannot be read."""
     try:
         rows: list[dict[str, Any]] = lake.read(EXTRACTIONS, day=day).to_pylist()
@@ -52,28 +52,28 @@ def marks(lake: Lake, day: date) -> list[dict[str, Any]]:
     return rows
 
 
-def first_day(company: Company, lake: Lake, day: date, nights: Sequence[date], *, since: date | None) -> date | None:
+def first_day_to_read(company: Company, lake: Lake, day: date, nights: Sequence[date], *, since: date | None) -> date | None:
     """Return the first local day that night `day` reads, `since` or earlier where it is given, or None for the whole history.
 
     `nights` are those read so far, in order. A night among them reads the same days again; where its mark is damaged
     that is unknown, and the first night reads everything, as it once did. Days before the company's first are not asked for.
     """
-    first = _first_day(company, lake, day, nights)
+    first = _first_day_of_night(company, lake, day, nights)
     return min(first, max(since, company.first_day)) if first and since else first
 
 
-def _first_day(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> date | None:
-    for mark in marks(lake, day) if day in nights else ():
+def _first_day_of_night(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> date | None:
+    for mark in extraction_rows(lake, day) if day in nights else ():
         if mark["source_table"] == RAW_ORDER_LINES.name:
             return cast("date | None", mark["first_day"])
     if not nights or day == nights[0]:
         return None
     lookback = day - timedelta(days=company.lookback_days - 1)
     missed = [night + ONE_DAY for night in nights if night < day][-1:]
-    return min([lookback, *missed, *_attempted(company, lake, day)])
+    return min([lookback, *missed, *_attempted_days(company, lake, day)])
 
 
-def _attempted(company: Company, lake: Lake, day: date) -> list[date]:
+def _attempted_days(company: Company, lake: Lake, day: date) -> list[date]:
     """Return the days that an attempt of the night stored before it failed: the next one must not go by what it left there."""
     return [
         version.day for version in lake.event_days(RAW_ORDER_LINES).versions if version.known == day and version.day >= company.first_day

@@ -25,11 +25,11 @@ from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.tables import LATE_DAYS, MONEY_DECIMALS, RAW_ORDER_LINES
 
 log = logging.getLogger("pipeline.ingestion.extract")
-_LARGEST = Decimal(10) ** (18 - MONEY_DECIMALS)
+_LARGEST_AMOUNT = Decimal(10) ** (18 - MONEY_DECIMALS)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DaySpan:
     """Local days, both included."""
 
     first: date
@@ -37,14 +37,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
+class DayTotal:
     """Lines of one day and the exact sum of what was paid for them."""
 
     row_count: int = 0
     net_amount: Decimal = Decimal(0)
 
-    def plus(self, row_count: int, net_amount: Decimal) -> Total:
-        return Total(self.row_count + row_count, self.net_amount + net_amount)
+    def plus(self, row_count: int, net_amount: Decimal) -> DayTotal:
+        return DayTotal(self.row_count + row_count, self.net_amount + net_amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +52,35 @@ class LateDay:
     """One day on which source and lake differ; `known` is None where the stored partition cannot be read."""
 
     day: date
-    source: Total
-    known: Total | None
+    source: DayTotal
+    known: DayTotal | None
 
 
-def days_to_check(company: Company, first_read: date | None) -> Span | None:
+def days_to_check(company: Company, first_read: date | None) -> DaySpan | None:
     """Return the days before `first_read` that a night looks at, or None where there are none."""
     if first_read is None:
         return None
     count = min(company.late_check_days, (first_read - company.first_day).days)
-    return Span(first_read - timedelta(days=count), first_read - ONE_DAY) if count > 0 else None
+    return DaySpan(first_read - timedelta(days=count), first_read - ONE_DAY) if count > 0 else None
 
 
-def source_totals(snapshot: Snapshot, query: SourceQuery, span: Span, zone: ZoneInfo, *, by_customer: bool) -> dict[date, Total]:
+def source_totals(snapshot: Snapshot, query: SourceQuery, span: DaySpan, zone: ZoneInfo, *, by_customer: bool) -> dict[date, DayTotal]:
     """Return what the source has of each day of `span` that has any order line, added up by the source itself.
 
     Where the snapshot drops customers, it must see each of them: then the source adds up `by_customer`.
     """
     wanted = replace(query, window=days_window(span.first, span.last, zone)).totals(zone.key, by_customer=by_customer)
-    totals: defaultdict[date, Total] = defaultdict(Total)
+    totals: defaultdict[date, DayTotal] = defaultdict(DayTotal)
     with closing(snapshot.rows(wanted)) as batches:
         for row in (row for batch in batches for row in batch.to_pylist()):
             totals[row["event_day"]] = totals[row["event_day"]].plus(row["row_count"], Decimal(row["net_amount"]))
     return totals
 
 
-def late_days(lake: Lake, span: Span, found: Mapping[date, Total]) -> list[LateDay]:
+def find_late_days(lake: Lake, span: DaySpan, found: Mapping[date, DayTotal]) -> list[LateDay]:
     """Return the days of `span` of which the source has other lines than the lake knows, in order."""
     known = _known_totals(lake, span)
-    compared = (LateDay(day, found.get(day, Total()), known.get(day, Total())) for day in days_between(span.first, span.last))
+    compared = (LateDay(day, found.get(day, DayTotal()), known.get(day, DayTotal())) for day in days_between(span.first, span.last))
     return [each for each in compared if each.source != each.known]
 
 
@@ -91,8 +91,8 @@ def report_late_days(late: list[LateDay]) -> None:
     first, last = late[0].day, late[-1].day
     log.warning(
         "%s of %s before the lookback, %s to %s: segments backfill --reread --from %s --to %s",
-        _differences(late),
-        _counted(len(late), "day"),
+        _difference_words(late),
+        _count_words(len(late), "day"),
         first,
         last,
         first,
@@ -107,39 +107,39 @@ def late_days_table(late: list[LateDay]) -> pa.Table:
             "event_day": each.day,
             "source_row_count": each.source.row_count,
             "known_row_count": each.known.row_count if each.known else None,
-            "source_net_amount": _storable(each.source.net_amount),
-            "known_net_amount": _storable(each.known.net_amount) if each.known else None,
+            "source_net_amount": _storable_amount(each.source.net_amount),
+            "known_net_amount": _storable_amount(each.known.net_amount) if each.known else None,
         }
         for each in late
     ]
     return pa.Table.from_pylist(rows, schema=LATE_DAYS.schema)
 
 
-def _known_totals(lake: Lake, span: Span) -> dict[date, Total | None]:
+def _known_totals(lake: Lake, span: DaySpan) -> dict[date, DayTotal | None]:
     """Return what the newest version of each day says of itself, whichever night learned it; None where a damaged file may hold it."""
     stored = lake.event_days(RAW_ORDER_LINES)
     newest = {version.day: version for version in known_versions(stored.versions, through=span.last, known=date.max)}
-    totals: dict[date, Total | None] = {day: _total(stored.versions[version].facts) for day, version in newest.items()}
+    totals: dict[date, DayTotal | None] = {day: _stored_total(stored.versions[version].facts) for day, version in newest.items()}
     return totals | {day: None for day in days_between(span.first, span.last) if stored.may_hold_any(day)}
 
 
-def _total(facts: Mapping[str, object]) -> Total | None:
-    return Total(int(str(facts["row_count"])), Decimal(str(facts[NET_AMOUNT]))) if NET_AMOUNT in facts else None
+def _stored_total(facts: Mapping[str, object]) -> DayTotal | None:
+    return DayTotal(int(str(facts["row_count"])), Decimal(str(facts[NET_AMOUNT]))) if NET_AMOUNT in facts else None
 
 
-def _differences(late: list[LateDay]) -> str:
-    more = [each.source.row_count - (each.known or Total()).row_count for each in late]
-    told = {
+def _difference_words(late: list[LateDay]) -> str:
+    more = [each.source.row_count - (each.known or DayTotal()).row_count for each in late]
+    counts = {
         "late line": sum(count for count in more if count > 0),
         "vanished line": -sum(count for count in more if count < 0),
         "changed amount": sum(count == 0 for count in more),
     }
-    return " and ".join(_counted(count, what) for what, count in told.items() if count)
+    return " and ".join(_count_words(count, what) for what, count in counts.items() if count)
 
 
-def _counted(count: int, what: str) -> str:
+def _count_words(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _storable(amount: Decimal) -> Decimal | None:
-    return amount if amount.is_finite() and abs(amount) < _LARGEST else None
+def _storable_amount(amount: Decimal) -> Decimal | None:
+    return amount if amount.is_finite() and abs(amount) < _LARGEST_AMOUNT else None

@@ -15,12 +15,18 @@ import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, PipelineError
-from pipeline.ingestion.validation.batches import Stored
-from pipeline.ingestion.validation.clean_rows import clean_order_lines, clean_people, united
+from pipeline.ingestion.validation.batches import PartitionRef
+from pipeline.ingestion.validation.clean_rows import clean_order_lines, clean_people, unite_people
 from pipeline.ingestion.validation.expectations import load_suite
 from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
-from pipeline.ingestion.validation.results import stop_where_broken, stop_where_too_many_rejected, store_verdict, stored_verdict, verdict_of
+from pipeline.ingestion.validation.results import (
+    results_of_findings,
+    stop_where_broken,
+    stop_where_too_many_rejected,
+    store_results,
+    stored_results,
+)
 from pipeline.ingestion.validation.spread_keys import spread_row_count
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -43,7 +49,7 @@ PIECE_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Checks:
+class RawTableChecks:
     """What the checks of a night's raw tables share; rows that are set aside lie in `spools` until they are written."""
 
     company: Company
@@ -56,11 +62,11 @@ class _Checks:
         table = self.company.table(raw)
         inspection = Inspection(self.company, load_suite(self.company, table), customer_ids, self.batch_rows)
         rejected = self.spools.enter_context(self.lake.row_spool(REJECTED_ROWS.schema))
-        return inspection.check(self.lake, [Stored(table, day, known) for day, known in versions], rejected)
+        return inspection.check(self.lake, [PartitionRef(table, day, known) for day, known in versions], rejected)
 
 
 @dataclass(frozen=True, slots=True)
-class _People:
+class CheckedPeople:
     """One checked snapshot of customers or prospects: the night that knew it, and the ids it keeps."""
 
     findings: Findings
@@ -77,7 +83,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     line_versions = _versions_to_check(lake, day, RAW_ORDER_LINES, ORDER_LINES)
     visit_versions = _versions_to_check(lake, day, RAW_VISITS, VISITS)
     with ExitStack() as spools:
-        checks = _Checks(company, lake, batch_rows, spools)
+        checks = RawTableChecks(company, lake, batch_rows, spools)
         customers, *prospects = _check_people(checks, day)
         ids = pa.concat_arrays(people.ids for people in (customers, *prospects))
         lines, visits = (
@@ -89,7 +95,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     lines.tally.add_spread_keys(spread_row_count(lake, line_versions, memory_limit=memory_limit))
     found = [lines, customers.findings, *(people.findings for people in prospects), *([visits] if visit_versions else [])]
     recovered = sorted({version for version in (*line_versions, *visit_versions) if version.known != day})
-    store_verdict(lake, day, verdict_of(found, recovered))
+    store_results(lake, day, results_of_findings(found, recovered))
     with _reading_forgotten_on_failure(lake, day):
         stop_where_broken(lake, day, [row for findings in found for row in findings.broken_results()])
         stop_where_too_many_rejected(lake, day, found)
@@ -113,7 +119,7 @@ def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
         raise
 
 
-def _check_people(checks: _Checks, day: date) -> list[_People]:
+def _check_people(checks: RawTableChecks, day: date) -> list[CheckedPeople]:
     """Return the customers that `day` goes by and, where the source has any, the prospects."""
     lake = checks.lake
     known = [night for table in (RAW_CUSTOMERS, RAW_PROSPECTS) if (night := lake.snapshot_known(table, day)) is not None]
@@ -123,13 +129,13 @@ def _check_people(checks: _Checks, day: date) -> list[_People]:
         )
     # What belongs to a clean snapshot depends on its night alone, so that every night writes it alike.
     newest = max(known)
-    people: list[_People] = []
+    people: list[CheckedPeople] = []
     for raw in (RAW_CUSTOMERS, RAW_PROSPECTS):
         snapshot = lake.snapshot_known(raw, newest)
         if snapshot is not None:
             findings = checks.check(raw, [(None, snapshot)], people[0].ids if people else None)
             ids = [rows["customer_id"].combine_chunks() for _, rows in findings.kept_rows(lake)]
-            people.append(_People(findings, snapshot, pa.concat_arrays(ids)))
+            people.append(CheckedPeople(findings, snapshot, pa.concat_arrays(ids)))
     return people
 
 
@@ -147,12 +153,12 @@ def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[
 def _recovered_before(lake: Lake, day: date) -> Sequence[Version]:
     """Return what the night's stored verdict says that it recovered; one that is damaged is about to be written again."""
     try:
-        return stored_verdict(lake, day).recovered
+        return stored_results(lake, day).recovered
     except DataError:
         return ()
 
 
-def _write_customers(company: Company, lake: Lake, people: Sequence[_People]) -> None:
+def _write_customers(company: Company, lake: Lake, people: Sequence[CheckedPeople]) -> None:
     table = company.table(CUSTOMERS)
     customers = _clean_people(lake, people[0], table, is_prospect=False)
     prospects = _clean_people(lake, people[1], table, is_prospect=True) if people[1:] else iter(())
@@ -162,32 +168,32 @@ def _write_customers(company: Company, lake: Lake, people: Sequence[_People]) ->
         for partition in findings.kept
     }
     known = max(snapshot.known for snapshot in people)
-    count = lake.write(table, _batches(united(customers, prospects)), known=known, manifest=manifest)
+    count = lake.write(table, _record_batches(unite_people(customers, prospects)), known=known, manifest=manifest)
     log.info("%s: %s rows", table.name, f"{count:,}")
 
 
-def _clean_people(lake: Lake, people: _People, table: Table, *, is_prospect: bool) -> Iterator[pa.Table]:
+def _clean_people(lake: Lake, people: CheckedPeople, table: Table, *, is_prospect: bool) -> Iterator[pa.Table]:
     for _, rows in people.findings.kept_rows(lake):
         yield clean_people(rows, table, is_prospect=is_prospect)
 
 
 def _write_order_lines(company: Company, lake: Lake, lines: Findings) -> None:
     facts = {"suite": lines.suite.digest, "currency": company.currency, "first_day": company.first_day}
-    rows = (clean_order_lines(rows) for rows in _large_pieces(lines.kept_rows(lake)))
-    counts = lake.write_event_days(ORDER_LINES, _batches(rows), _facts_of(lines, facts))
+    rows = (clean_order_lines(rows) for rows in _merge_small_pieces(lines.kept_rows(lake)))
+    counts = lake.write_event_days(ORDER_LINES, _record_batches(rows), _version_facts(lines, facts))
     log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{sum(counts.values()):,}", f"{len(lines.kept):,}")
 
 
 def _write_visits(company: Company, lake: Lake, visits: Findings) -> None:
     facts = {"suite": visits.suite.digest, "first_day": company.first_day}
-    lake.write_event_days(VISITS, _batches(_large_pieces(visits.kept_rows(lake))), _facts_of(visits, facts))
+    lake.write_event_days(VISITS, _record_batches(_merge_small_pieces(visits.kept_rows(lake))), _version_facts(visits, facts))
 
 
-def _facts_of(findings: Findings, facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:
+def _version_facts(findings: Findings, facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:
     return {Version(each.day or date.min, each.known or date.min): {**facts, **findings.counts(each)} for each in findings.kept}
 
 
-def _large_pieces(rows: Iterable[tuple[Stored, pa.Table]]) -> Iterator[pa.Table]:
+def _merge_small_pieces(rows: Iterable[tuple[PartitionRef, pa.Table]]) -> Iterator[pa.Table]:
     """Yield rows of event days in pieces worth the while: a day of a small shop has a few dozen."""
     waiting: list[pa.Table] = []
     count = 0
@@ -201,5 +207,5 @@ def _large_pieces(rows: Iterable[tuple[Stored, pa.Table]]) -> Iterator[pa.Table]
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def _batches(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+def _record_batches(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
     return (batch for table in tables for batch in table.to_batches())

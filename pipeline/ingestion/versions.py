@@ -21,7 +21,7 @@ from pipeline.lake.event_days import EventDays, month_of
 from pipeline.lake.lake import Lake, Version, known_versions
 from pipeline.lake.tables import CLEAN_TABLES, EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Partition, Table
 
-DIGEST = "rows_digest"
+ROWS_DIGEST = "rows_digest"
 NET_AMOUNT = "net_amount"
 _DAY = "segments_day"
 # A row without an instant waits on the first day there is, the same one every night; a zone west of Greenwich
@@ -36,7 +36,7 @@ _VALUE = parse_one("COALESCE(CAST(LENGTH(CAST(value AS TEXT)) AS TEXT) || ':' ||
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class ReadingNight:
     """The night that writes, and how it cuts instants into days.
 
     `first` is the first event day that must exist afterwards even if no row came; None leaves that to the rows,
@@ -50,7 +50,7 @@ class Night:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class PartitionContents:
     """How many rows one partition is to hold, a digest of them that does not depend on their order, and their net amount."""
 
     row_count: int
@@ -59,10 +59,10 @@ class Contents:
 
     def facts(self, table: Table) -> dict[str, str]:
         """Return what the manifest of the partition says of its rows."""
-        return {DIGEST: self.digest} | ({NET_AMOUNT: self.net_amount} if NET_AMOUNT in table.column_names else {})
+        return {ROWS_DIGEST: self.digest} | ({NET_AMOUNT: self.net_amount} if NET_AMOUNT in table.column_names else {})
 
 
-def store_versions(lake: Lake, table: Table, rows: Path, night: Night, *, memory_limit: str) -> int:
+def store_versions(lake: Lake, table: Table, rows: Path, night: ReadingNight, *, memory_limit: str) -> int:
     """Write each partition of the Parquet file `rows` that differs from the version `night` knows; return how many are its own.
 
     The file has the table's columns, in any order of rows, with any number of rows per key; a partition is
@@ -70,13 +70,13 @@ def store_versions(lake: Lake, table: Table, rows: Path, night: Night, *, memory
     """
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(replace(table, partition=Partition.NIGHT), [rows])
-        found = _found_contents(engine, table, _parameters(night))
+        found = _found_contents(engine, table, _night_parameters(night))
         if table.partition is Partition.EVENT_DAY:
             return _store_event_days(lake, engine, table, night, found)
         return _store_snapshot(lake, engine, table, night, found)
 
 
-def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: Night, found: Mapping[date, Contents]) -> int:
+def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: ReadingNight, found: Mapping[date, PartitionContents]) -> int:
     footers = lake.event_days(table)
     read = {*found, *_expected_days(night, [version.day for version in footers.versions], found)}
     months = {month_of(day) for day in read}
@@ -84,37 +84,37 @@ def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: Nig
     stored = lake.event_days(table, verified={each.file for each in footers.versions.values() if each.file.month in months})
     contents = dict.fromkeys(read, _empty_contents(table)) | dict(found)
     known = {version.day: version for version in known_versions(stored.versions, through=night.day, known=night.day)}
-    digests = {day: stored.versions[version].facts.get(DIGEST) for day, version in known.items()}
+    digests = {day: stored.versions[version].facts.get(ROWS_DIGEST) for day, version in known.items()}
     settled = _settled_days(lake, table, night, stored)
     changed = [day for day in sorted(read) if contents[day].digest != digests.get(day) and day not in settled]
     facts = {Version(day, night.day): contents[day].facts(table) for day in changed}
     if changed:
-        rows = _without_disk_errors(engine.run(_sorted_rows(table, changed, all_days=found), _parameters(night)))
+        rows = _translate_spill_errors(engine.run(_sorted_rows_statement(table, changed, all_days=found), _night_parameters(night)))
         lake.write_event_days(table, rows, facts)
     _discard_damaged(lake, stored, night, {month_of(day) for day in changed})
     return sum(version.known == night.day for version in lake.event_days(table).versions)
 
 
-def _discard_damaged(lake: Lake, stored: EventDays, night: Night, written: Container[date]) -> None:
+def _discard_damaged(lake: Lake, stored: EventDays, night: ReadingNight, written: Container[date]) -> None:
     """Remove the night's own damaged files whose days are known by now without them: what could be told of them was written anew."""
     for file in stored.damaged:
         if file.known == night.day and file.month not in written:
             lake.discard(file)
 
 
-def _store_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, night: Night, found: Mapping[date, Contents]) -> int:
+def _store_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, night: ReadingNight, found: Mapping[date, PartitionContents]) -> int:
     contents = found.get(night.day, _empty_contents(table))
     known = lake.snapshot_known(table, night.day)
     is_settled = known is not None and known > night.day
-    is_known = known is not None and stored_facts(lake, lake.path(table, known=known)).get(DIGEST, "") == contents.digest
+    is_known = known is not None and stored_facts(lake, lake.path(table, known=known)).get(ROWS_DIGEST, "") == contents.digest
     if not (is_settled or is_known):
-        rows = _without_disk_errors(engine.run(_sorted_rows(table, [night.day], all_days=found), _parameters(night)))
+        rows = _translate_spill_errors(engine.run(_sorted_rows_statement(table, [night.day], all_days=found), _night_parameters(night)))
         lake.write(table, rows, known=night.day, manifest=contents.facts(table))
     # A retry counts what an undisturbed run would.
     return int(lake.snapshot_known(table, night.day) == night.day)
 
 
-def _without_disk_errors(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _translate_spill_errors(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield sorted rows; a sort spills, and tells only then that there is no room."""
     try:
         yield from batches
@@ -135,34 +135,34 @@ def facts_of_versions(engine: DuckDBEngine, table: Table, rows: Path, versions: 
     """Return what manifests say of the rows of raw event days, those of the Parquet file `rows` with their days and nights."""
     engine.register(table, [rows])
     facts = {version: _empty_contents(table).facts(table) for version in versions}
-    query = _digests(table, {column.name: exp.column(column.name) for column in VERSION_COLUMNS})
+    query = _contents_statement(table, {column.name: exp.column(column.name) for column in VERSION_COLUMNS})
     for row in engine.run(query, {}).read_all().to_pylist():
         facts[Version(row[EVENT_DAY.name], row[KNOWN_ON.name])] = _contents_of(table, row).facts(table)
     return facts
 
 
-def _found_contents(engine: DuckDBEngine, table: Table, parameters: Mapping[str, Parameter]) -> dict[date, Contents]:
+def _found_contents(engine: DuckDBEngine, table: Table, parameters: Mapping[str, Parameter]) -> dict[date, PartitionContents]:
     return {
         row[_DAY]: _contents_of(table, row)
-        for row in engine.run(_digests(table, {_DAY: _days_of(table)}), parameters).read_all().to_pylist()
+        for row in engine.run(_contents_statement(table, {_DAY: _event_day_expression(table)}), parameters).read_all().to_pylist()
     }
 
 
-def _contents_of(table: Table, row: Mapping[str, Any]) -> Contents:
-    return Contents(row["row_count"], _digest(table, row["row_count"], row["row_sum"]), row[NET_AMOUNT])
+def _contents_of(table: Table, row: Mapping[str, Any]) -> PartitionContents:
+    return PartitionContents(row["row_count"], _contents_digest(table, row["row_count"], row["row_sum"]), row[NET_AMOUNT])
 
 
-def _empty_contents(table: Table) -> Contents:
-    return Contents(0, _digest(table, 0, "0"), "0")
+def _empty_contents(table: Table) -> PartitionContents:
+    return PartitionContents(0, _contents_digest(table, 0, "0"), "0")
 
 
-def _expected_days(night: Night, stored: Iterable[date], found: Iterable[date]) -> Iterator[date]:
+def _expected_days(night: ReadingNight, stored: Iterable[date], found: Iterable[date]) -> Iterator[date]:
     """Return the days that must exist even if empty: those read, but none before the first that ever had a row."""
     opening = min((day for day in (*stored, *found) if day >= night.opening), default=night.day)
     return days_between(max(night.first or opening, opening), night.day)
 
 
-def _settled_days(lake: Lake, table: Table, night: Night, stored: EventDays) -> set[date]:
+def _settled_days(lake: Lake, table: Table, night: ReadingNight, stored: EventDays) -> set[date]:
     """Return the days that only later nights know: what is read now was not known on `night`, and must not pose as such."""
     listed = {*stored.versions, *(version for versions in stored.damaged.values() for version in versions)}
     own = {version.day for version in (listed | _lost_versions(lake, table, stored)) if version.known == night.day}
@@ -185,23 +185,23 @@ def stored_facts(lake: Lake, path: Path) -> dict[str, Any]:
         return {}
 
 
-def _digest(table: Table, row_count: int, row_sum: str) -> str:
+def _contents_digest(table: Table, row_count: int, row_sum: str) -> str:
     columns = ",".join(f"{column.name} {column.kind.name}" for column in table.columns)
     return hashlib.sha256(f"{columns}|{row_count}|{row_sum}".encode()).hexdigest()
 
 
-def _parameters(night: Night) -> dict[str, Parameter]:
+def _night_parameters(night: ReadingNight) -> dict[str, Parameter]:
     return {"day": night.day, "zone": night.zone}
 
 
-def _days_of(table: Table) -> exp.Expr:
+def _event_day_expression(table: Table) -> exp.Expr:
     if table.partition is not Partition.EVENT_DAY:
         return _NIGHT.copy()
     at = exp.column(table.instant)
     return _EVENT_DAY.transform(lambda node: at.copy() if isinstance(node, exp.Column) else node)
 
 
-def _digests(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query:
+def _contents_statement(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query:
     """Return the statement that counts the rows of each partition, as `keys` tell it, and adds up their digests in any order."""
     row = exp.func("concat", *(_value_text(name) for name in table.column_names), dialect="duckdb")
     amount = exp.column(NET_AMOUNT) if NET_AMOUNT in table.column_names else exp.null()
@@ -222,11 +222,11 @@ def _value_text(name: str) -> exp.Expr:
     return _VALUE.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
 
 
-def _sorted_rows(table: Table, days: Collection[date], *, all_days: Collection[date]) -> exp.Query:
+def _sorted_rows_statement(table: Table, days: Collection[date], *, all_days: Collection[date]) -> exp.Query:
     """Return the statement of the rows of some of all days, sorted."""
     columns: list[exp.Expr] = [exp.column(name, quoted=True) for name in table.column_names]
     order = [_DAY, *table.key, *(name for name in table.column_names if name not in table.key)]
-    staged = exp.select(*columns, exp.alias_(_days_of(table), _DAY)).from_(table.name)
+    staged = exp.select(*columns, exp.alias_(_event_day_expression(table), _DAY)).from_(table.name)
     if table.partition is Partition.EVENT_DAY:
         columns = [exp.alias_(exp.column(_DAY), EVENT_DAY.name), exp.alias_(_NIGHT.copy(), KNOWN_ON.name), *columns]
     rows = exp.select(*columns).from_("staged").order_by(*(exp.column(name, quoted=True) for name in order))

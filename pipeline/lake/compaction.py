@@ -20,7 +20,7 @@ from pipeline.lake.tables import Table
 
 log = logging.getLogger("pipeline.lake.compaction")
 # A month that is compacted already is written again only for as many late files: a stray line must not cost a month.
-WORTH_ANOTHER = 8
+FILES_WORTH_REWRITING = 8
 
 
 def compact_months(lake: Lake, tables: Iterable[Table], *, before: date) -> int:
@@ -32,15 +32,15 @@ def compact_months(lake: Lake, tables: Iterable[Table], *, before: date) -> int:
     months = [(table, files) for table in tables for files in _old_months(lake, table, before)]
     count = 0
     for table, files in months:
-        _sweep(table, files)
+        _remove_compacted_files(table, files)
         left = [file for file in files if file.path.exists()]
-        if _is_due(left):
-            count += _compact(lake, table, left)
+        if _is_compaction_due(left):
+            count += _compact_month(lake, table, left)
     if count:
         # Power may fail, too: what goes next must be safe elsewhere before.
         os.sync()
     for table, files in months:
-        _sweep(table, [*files, compacted_file(lake.root, table, files[0].month)])
+        _remove_compacted_files(table, [*files, compacted_file(lake.root, table, files[0].month)])
     return count
 
 
@@ -50,12 +50,12 @@ def _old_months(lake: Lake, table: Table, before: date) -> Iterator[list[MonthFi
             yield list(files)
 
 
-def _is_due(files: Sequence[MonthFile]) -> bool:
+def _is_compaction_due(files: Sequence[MonthFile]) -> bool:
     nights = [file for file in files if file.known is not None]
-    return len(nights) >= (2 if len(nights) == len(files) else WORTH_ANOTHER)
+    return len(nights) >= (2 if len(nights) == len(files) else FILES_WORTH_REWRITING)
 
 
-def _compact(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool:
+def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool:
     """Write the file of a month from those that there are; return whether that went well."""
     month, versions = files[0].month, dict[Version, StoredVersion]()
     try:
@@ -69,7 +69,7 @@ def _compact(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool:
     return True
 
 
-def _sweep(table: Table, files: Sequence[MonthFile]) -> None:
+def _remove_compacted_files(table: Table, files: Sequence[MonthFile]) -> None:
     """Remove the nights' files whose versions all lie in the compacted one, just as they are."""
     there = [file for file in files if file.path.exists()]
     try:

@@ -19,21 +19,23 @@ def reading(name: str, path: Path, *, piece: str = "partition") -> Iterator[None
     """Verify the file at `path` of the table `name`; tell what fails there or in the block as a DataError that names both."""
     try:
         if not is_whole(path):
-            raise damaged(name, path, "its checksum is wrong")
+            raise damage_error(name, path, "its checksum is wrong")
         yield
     except FileNotFoundError:
-        raise DataError(f"{name} has no such {piece}", where=str(path), todo=f"Run that day: {_remedy(path)}.") from None
+        raise DataError(f"{name} has no such {piece}", where=str(path), todo=f"Run that day: {_rerun_command(path)}.") from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise damaged(name, path, type(error).__name__) from None
+        raise damage_error(name, path, type(error).__name__) from None
 
 
-def damaged(name: str, path: Path, how: str) -> DataError:
+def damage_error(name: str, path: Path, how: str) -> DataError:
     """Return the error for a damaged file of the table `name`."""
-    todo = _compacted_remedy(name, path) if path.parent.name == f"known={COMPACTED}" else f"Run that day again: {_remedy(path)}."
+    todo = (
+        _compacted_file_remedy(name, path) if path.parent.name == f"known={COMPACTED}" else f"Run that day again: {_rerun_command(path)}."
+    )
     return DataError(f"{name} is damaged: {how}", where=str(path), todo=todo)
 
 
-def outdated(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
+def outdated_error(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
     """Return the error for a file of an older declaration; what a source said is never removed, as it may not say it again."""
     folder = next(parent for parent in path.parents if "=" not in parent.name)
     remedy = "Read the source again: segments run --since" if _is_from_source(table.name) else "Remove that folder, then run again from"
@@ -44,19 +46,19 @@ def outdated(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
     )
 
 
-def _remedy(path: Path) -> str:
+def _rerun_command(path: Path) -> str:
     """Return the command that writes the partition at `path` again: that of the night which wrote it."""
     return f"segments run --reread --day {path.parent.name.partition('=')[2] or 'YYYY-MM-DD'}"
 
 
-def _compacted_remedy(name: str, path: Path) -> str:
+def _compacted_file_remedy(name: str, path: Path) -> str:
     """Return what mends a file of many nights: the newest one reads its days again, or computes them again from what was read."""
-    night = _newest(folder.name for folder in (path.parents[3] / "extractions").glob("day=*"))
+    night = _newest_night(folder.name for folder in (path.parents[3] / "extractions").glob("day=*"))
     since = f" --since {path.parents[1].name.partition('=')[2]}-01" if _is_from_source(name) else ""
     return f"Remove that file, then run: segments run --day {night}{since}."
 
 
-def _newest(names: Iterable[str]) -> str:
+def _newest_night(names: Iterable[str]) -> str:
     return max((name.partition("=")[2] for name in names), default="YYYY-MM-DD")
 
 

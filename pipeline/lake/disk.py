@@ -27,7 +27,7 @@ def disk_errors(root: Path, *, path: Path | None = None, action: str = "write") 
         ) from None
 
 
-def flush(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Wait until the disk has the file or folder at `path`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -27,10 +27,10 @@ from pipeline.lake.event_days import (
 )
 from pipeline.lake.file_parts import FilePart, file_parts
 from pipeline.lake.locks import lock_folder
-from pipeline.lake.month_writer import Facts, MonthWriter, months_of, opened_writer, runs_of
-from pipeline.lake.staging import staged
+from pipeline.lake.month_writer import Facts, MonthWriter, nights_by_month, open_month_writer, version_runs
+from pipeline.lake.staging import staged_file
 from pipeline.lake.tables import Table
-from pipeline.lake.version_rows import rows_of
+from pipeline.lake.version_rows import read_versions
 
 
 class EventDayStore:
@@ -72,7 +72,7 @@ class EventDayStore:
 
         Checksums are verified; raises DataError naming table and file where one is absent or damaged.
         """
-        return rows_of(table, self._stored(table, versions))
+        return read_versions(table, self._stored(table, versions))
 
     def _stored(self, table: Table, versions: Iterable[Version]) -> list[StoredVersion]:
         stored = self.stored_versions(table)
@@ -92,10 +92,10 @@ class EventDayStore:
         The batches have the stored columns of `table` and are sorted by event day, night and key. Each file appears by one
         rename, with the other versions that it had; a damaged one is replaced. `folder` takes the place of the lake's root.
         """
-        runs, counts = runs_of(table, batches), dict.fromkeys(facts, 0)
+        runs, counts = version_runs(table, batches), dict.fromkeys(facts, 0)
         run = next(runs, None)
         with lock_folder(self.root / addresses.partitions(table), timeout_seconds=self._lock_seconds):
-            for month, nights in months_of(facts).items():
+            for month, nights in nights_by_month(facts).items():
                 with ExitStack() as opened:
                     writers = {known: self._month_writer(opened, table, month, known, facts, folder) for known in nights}
                     while run and month_of(run.version.day) == month:
@@ -119,8 +119,8 @@ class EventDayStore:
     ) -> None:
         """Write the file of event days at `path` anew: the versions in `facts`, those that stay as they are stored, and no others."""
         file = month_file_at(path)
-        with staged(self.root, path) as new, opened_writer(table, replace(file, path=new), facts, staying or {}) as writer:
-            for run in runs_of(table, batches):
+        with staged_file(self.root, path) as new, open_month_writer(table, replace(file, path=new), facts, staying or {}) as writer:
+            for run in version_runs(table, batches):
                 writer.add(run)
 
     def _month_writer(  # noqa: PLR0913, PLR0917
@@ -133,8 +133,8 @@ class EventDayStore:
         staying: Mapping[Version, StoredVersion] = {}
         with suppress(DataError):
             staying = versions_in(table, replace(file, path=place if place.exists() else file.path))
-        new = opened.enter_context(staged(self.root, place))
-        return opened.enter_context(opened_writer(table, replace(file, path=new), own, staying))
+        new = opened.enter_context(staged_file(self.root, place))
+        return opened.enter_context(open_month_writer(table, replace(file, path=new), own, staying))
 
     def discard(self, file: MonthFile) -> None:
         """Remove a file with all that it holds."""

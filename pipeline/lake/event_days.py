@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.addresses import COMPACTED, PART
-from pipeline.lake.damage import damaged, reading
+from pipeline.lake.damage import damage_error, reading
 from pipeline.lake.parquet import MANIFEST_KEY
 from pipeline.lake.tables import Table
 
@@ -91,7 +91,7 @@ def month_of(day: date) -> date:
 def month_file_at(path: Path) -> MonthFile:
     """Return the file of event days at `path`, as its folders name it."""
     month, known = (folder.name.partition("=")[2] for folder in (path.parents[1], path.parent))
-    return MonthFile(path, date.fromisoformat(f"{month}-01"), _night(known))
+    return MonthFile(path, date.fromisoformat(f"{month}-01"), _night_or_compacted(known))
 
 
 def compacted_file(root: Path, table: Table, month: date) -> MonthFile:
@@ -102,20 +102,22 @@ def compacted_file(root: Path, table: Table, month: date) -> MonthFile:
 def month_files(root: Path, table: Table) -> list[MonthFile]:
     """Return the files of a table, the compacted one of a month before those of its nights."""
     folder = root / addresses.partitions(table)
-    return [file for name, path in _folders(folder, "month") for file in _files_of_month(Path(path), date.fromisoformat(f"{name}-01"))]
+    return [
+        file for name, path in _dated_folders(folder, "month") for file in _files_of_month(Path(path), date.fromisoformat(f"{name}-01"))
+    ]
 
 
 def _files_of_month(folder: Path, month: date) -> list[MonthFile]:
-    paths = [(known, Path(path) / PART) for known, path in _folders(folder, "known")]
-    files = [MonthFile(path, month, _night(known)) for known, path in paths if path.is_file()]
+    paths = [(known, Path(path) / PART) for known, path in _dated_folders(folder, "known")]
+    files = [MonthFile(path, month, _night_or_compacted(known)) for known, path in paths if path.is_file()]
     return sorted(files, key=lambda file: file.known or date.min)
 
 
-def _night(known: str) -> date | None:
+def _night_or_compacted(known: str) -> date | None:
     return None if known == COMPACTED else date.fromisoformat(known)
 
 
-def _folders(folder: Path, name: str) -> list[tuple[str, str]]:
+def _dated_folders(folder: Path, name: str) -> list[tuple[str, str]]:
     """Return the value and the path of each folder `name=value`, in order."""
     if not folder.is_dir():
         return []
@@ -131,18 +133,18 @@ def versions_in(table: Table, file: MonthFile) -> Mapping[Version, StoredVersion
     """Return the versions that a file holds, in order; its rows are not looked at. Raises DataError where the footer is damaged."""
     try:
         facts = file.path.stat()
-        return _listed(file, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        return _listed_versions(file, facts.st_size, facts.st_mtime_ns, facts.st_ino)
     except FileNotFoundError:
         raise DataError(f"{table.name} has no such file", where=str(file.path), todo="Run that again.") from None
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(table.name, file.path, f"its footer cannot be read ({type(error).__name__})") from None
+        raise damage_error(table.name, file.path, f"its footer cannot be read ({type(error).__name__})") from None
 
 
 @lru_cache(maxsize=20_000)
-def _listed(file: MonthFile, *_stamp: int) -> Mapping[Version, StoredVersion]:
+def _listed_versions(file: MonthFile, *_stamp: int) -> Mapping[Version, StoredVersion]:
     metadata = pq.read_metadata(file.path).metadata
     manifest = metadata[MANIFEST_KEY]
-    if metadata[VERSIONS_CHECKSUM_KEY] != checksum_of(manifest):
+    if metadata[VERSIONS_CHECKSUM_KEY] != manifest_checksum(manifest):
         raise ValueError("the list of versions has another checksum")
     found: dict[Version, StoredVersion] = {}
     first_row = 0
@@ -153,7 +155,7 @@ def _listed(file: MonthFile, *_stamp: int) -> Mapping[Version, StoredVersion]:
     return found
 
 
-def checksum_of(manifest: bytes) -> bytes:
+def manifest_checksum(manifest: bytes) -> bytes:
     """Return the checksum of a manifest: versions are listed without reading the file that they are in, and so without its own."""
     return b"%08x" % crc32(manifest)
 

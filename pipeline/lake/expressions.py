@@ -8,14 +8,14 @@ from functools import reduce
 from sqlglot import exp
 
 
-def double(value: float) -> exp.Expression:
+def double_literal(value: float) -> exp.Expression:
     """Return a DOUBLE that reads back as `value`: without an exponent the engines would take it for a decimal."""
     digits = repr(abs(float(value)))
     literal = exp.Literal.number(digits if "e" in digits else f"{digits}e0")
     return exp.Neg(this=literal) if value < 0 else literal
 
 
-def total(terms: Iterable[exp.Expression]) -> exp.Expression:
+def ordered_sum(terms: Iterable[exp.Expression]) -> exp.Expression:
     """Return the sum of `terms` from left to right: another order would be another double. No term is a TypeError."""
     return reduce(lambda left, right: exp.Add(this=left, expression=right), terms)
 

@@ -31,24 +31,24 @@ def file_parts(table: Table, chosen: Collection[StoredVersion]) -> list[FilePart
     # One condition for all files, so that an engine reads them together: a version lies in one file, but for those taken the place of.
     hidden = {version for file, versions in partial.items() for version in versions_in(table, file).keys() - {*versions}}
     shown = {version for versions in partial.values() for version in versions}
-    common = _condition(shown, hidden - shown)
+    common = _version_condition(shown, hidden - shown)
     own = {file for file, versions in partial.items() if (versions_in(table, file).keys() - {*versions}) & shown}
     parts = [FilePart(file.path, common) for file in partial if file not in own]
-    parts += [FilePart(file.path, _condition(partial[file], versions_in(table, file).keys() - {*partial[file]})) for file in own]
+    parts += [FilePart(file.path, _version_condition(partial[file], versions_in(table, file).keys() - {*partial[file]})) for file in own]
     return sorted(whole + parts, key=lambda part: part.path)
 
 
-def _condition(shown: Collection[Version], hidden: Collection[Version]) -> exp.Expr | None:
+def _version_condition(shown: Collection[Version], hidden: Collection[Version]) -> exp.Expr | None:
     """Return which rows belong to the versions `shown` among those and the `hidden` ones."""
     if not shown:
         return None
     first, last = min(shown).day, max(shown).day
-    between = exp.column(EVENT_DAY.name).between(_date(first), _date(last))
+    between = exp.column(EVENT_DAY.name).between(_date_literal(first), _date_literal(last))
     near = {version for version in hidden if first <= version.day <= last}
     if not near:
         return between
     is_short = len(near) <= len(shown)
-    listed = exp.or_(*(_of_night(known, days) for known, days in _days_by_night(near if is_short else shown).items()))
+    listed = exp.or_(*(_is_of_night(known, days) for known, days in _days_by_night(near if is_short else shown).items()))
     return exp.and_(between, exp.not_(exp.paren(listed)) if is_short else listed)
 
 
@@ -59,9 +59,9 @@ def _days_by_night(versions: Iterable[Version]) -> dict[date, list[date]]:
     return nights
 
 
-def _of_night(known: date, days: Iterable[date]) -> exp.Expr:
-    return exp.and_(exp.column(KNOWN_ON.name).eq(_date(known)), exp.column(EVENT_DAY.name).isin(*map(_date, days)))
+def _is_of_night(known: date, days: Iterable[date]) -> exp.Expr:
+    return exp.and_(exp.column(KNOWN_ON.name).eq(_date_literal(known)), exp.column(EVENT_DAY.name).isin(*map(_date_literal, days)))
 
 
-def _date(day: date) -> exp.Expr:
+def _date_literal(day: date) -> exp.Expr:
     return exp.cast(exp.Literal.string(day.isoformat()), "DATE")

@@ -28,12 +28,12 @@ from pipeline.lake.local_store import LocalStore
 from pipeline.lake.month_writer import with_version
 from pipeline.lake.parquet import MANIFEST_KEY, sorted_by, write_parquet
 from pipeline.lake.row_spool import RowSpool
-from pipeline.lake.staging import staged
+from pipeline.lake.staging import staged_file
 from pipeline.lake.store import Store
 from pipeline.lake.tables import VERSION_COLUMNS, Partition, Table
 
 LOCK_SECONDS = 600
-VERSION = re.compile(r"known=[0-9-]+/")
+KNOWN_FOLDER = re.compile(r"known=[0-9-]+/")
 
 __all__ = ["FilePart", "Lake", "StoredVersion", "Version", "known_versions", "reading", "sorted_by"]
 
@@ -58,11 +58,11 @@ class Lake(EventDayStore):
 
     def nights(self, table: Table) -> list[date]:
         """Return the stored days of a NIGHT table, in order."""
-        return sorted(_value(path.parent) for path in (self.root / "tables" / table.name).glob(f"day=*/{PART}"))
+        return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"day=*/{PART}"))
 
     def snapshot_known(self, table: Table, known: date) -> date | None:
         """Return the night of the newest snapshot known by `known`, else of the first one, else None."""
-        stored = sorted(_value(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
+        stored = sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
         return max((night for night in stored if night <= known), default=stored[0] if stored else None)
 
     def read(self, table: Table, *, day: date | None = None, known: date | None = None) -> pa.Table:
@@ -71,7 +71,7 @@ class Lake(EventDayStore):
         Raises DataError naming table and partition when the file is absent or damaged.
         """
         if table.partition is Partition.EVENT_DAY:
-            pieces = [rows for _, rows in self.rows(table, [_version(day, known)])]
+            pieces = [rows for _, rows in self.rows(table, [_required_version(day, known)])]
             return pa.concat_tables(pieces).drop_columns([column.name for column in VERSION_COLUMNS])
         path = self.path(table, day=day, known=known)
         with reading(table.name, path):
@@ -83,7 +83,7 @@ class Lake(EventDayStore):
 
     def digest(self, names: Iterable[str], contents: Iterable[str] = ()) -> str:
         """Return a short digest of which files are at these addresses and how large, whichever night wrote them, and of other contents."""
-        files = sorted(f"{VERSION.sub('', name)} {self.local(name).stat().st_size}" for name in names)
+        files = sorted(f"{KNOWN_FOLDER.sub('', name)} {self.local(name).stat().st_size}" for name in names)
         return sha256("\n".join([*files, *contents]).encode()).hexdigest()[:16]
 
     def manifest(self, path: Path) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Lake(EventDayStore):
         The batches must be sorted by the table's key and have its columns. Same rows, same bytes.
         """
         if table.partition is Partition.EVENT_DAY:
-            version = _version(day, known)
+            version = _required_version(day, known)
             return self.write_event_days(table, with_version(table, batches, version), {version: manifest or {}})[version]
         path = self.path(table, day=day, known=known)
         is_as_known = table.partition is Partition.NIGHT and known == day
@@ -115,7 +115,7 @@ class Lake(EventDayStore):
 
     def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
         """Write one Parquet file at `path` by a rename from the staging folder; return its row count."""
-        with staged(self.root, path) as new:
+        with staged_file(self.root, path) as new:
             return write_parquet(schema, batches, new, manifest)
 
     def read_text(self, address: str) -> str:
@@ -167,11 +167,11 @@ class Lake(EventDayStore):
         return self.store.lock(name, timeout_seconds=seconds, is_shared=is_shared)
 
 
-def _version(day: date | None, known: date | None) -> Version:
+def _required_version(day: date | None, known: date | None) -> Version:
     if day is None or known is None:
         raise ValueError("an event day has a day and a night that knew it")
     return Version(day, known)
 
 
-def _value(folder: Path) -> date:
+def _date_of_folder(folder: Path) -> date:
     return date.fromisoformat(folder.name.split("=", 1)[1])

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
 
 from pipeline.lake.addresses import LOCKS, PUBLICATION_MANIFEST
-from pipeline.lake.disk import disk_errors, flush, link_or_copy
+from pipeline.lake.disk import disk_errors, flush_to_disk, link_or_copy
 from pipeline.lake.locks import lock_file
-from pipeline.lake.staging import private_folder, staged
+from pipeline.lake.staging import private_folder, staged_file
 
 OWNER_ONLY = 0o700
 
@@ -27,7 +27,7 @@ class LocalStore:
 
     def write(self, address: str, content: bytes) -> None:
         path = self.local(address)
-        with staged(self._root, path) as new:
+        with staged_file(self._root, path) as new:
             new.write_bytes(content)
 
     def create_secret(self, address: str, content: bytes) -> bool:
@@ -87,9 +87,9 @@ class LocalStore:
             self.local(address).rename(path)
 
     def link_or_copy(self, address: str, new: str) -> None:
-        self.keep(self.local(address), new)
+        self.put_file(self.local(address), new)
 
-    def keep(self, path: Path, address: str) -> None:
+    def put_file(self, path: Path, address: str) -> None:
         place = self.local(address)
         with disk_errors(self._root, path=place), self.private_folder() as folder:
             twin = folder / place.name
@@ -97,7 +97,7 @@ class LocalStore:
             place.parent.mkdir(parents=True, exist_ok=True)
             twin.replace(place)
 
-    def hold(self, address: str, path: Path) -> None:
+    def link_to(self, address: str, path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         link_or_copy(self.local(address), path)
 
@@ -110,15 +110,15 @@ class LocalStore:
         place = self.local(prefix)
         (folder / PUBLICATION_MANIFEST).write_text(manifest, "utf-8")
         for path in (*folder.iterdir(), folder):
-            flush(path)
+            flush_to_disk(path)
         place.parent.mkdir(exist_ok=True)
         if place.is_dir():
             for path in sorted(folder.iterdir()):
                 path.replace(place / path.name)
         else:
             folder.rename(place)
-        flush(place)
-        flush(place.parent)
+        flush_to_disk(place)
+        flush_to_disk(place.parent)
 
     def remove_folders(self, prefixes: Iterable[str]) -> None:
         with self.private_folder() as private:
@@ -141,7 +141,7 @@ class LocalStore:
             link = private / path.name
             link.symlink_to(PurePosixPath(prefix))
             link.replace(path)
-        flush(path.parent)
+        flush_to_disk(path.parent)
         return True
 
     def where(self, address: str = "") -> str:

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.lake.damage import outdated
-from pipeline.lake.event_days import VERSIONS_CHECKSUM_KEY, MonthFile, StoredVersion, Version, checksum_of
-from pipeline.lake.parquet import MANIFEST_KEY, as_schema, rows_per_group, sealed_writer, settings_of
+from pipeline.lake.damage import outdated_error
+from pipeline.lake.event_days import VERSIONS_CHECKSUM_KEY, MonthFile, StoredVersion, Version, manifest_checksum
+from pipeline.lake.parquet import MANIFEST_KEY, as_schema, rows_per_group, sealed_writer, writer_settings
 from pipeline.lake.row_digest import ColumnBytes, RowDigest, column_bytes
 from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Table
 from pipeline.lake.version_rows import RowReader
@@ -28,7 +28,7 @@ SHARED_PART = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class VersionRun:
     """Neighbouring rows of one version in a batch, and the batch's columns as bytes."""
 
     version: Version
@@ -46,7 +46,7 @@ class Run:
         return self.batch.slice(self.start, self.row_count)
 
 
-def runs_of(table: Table, batches: Iterable[pa.RecordBatch]) -> Iterator[Run]:
+def version_runs(table: Table, batches: Iterable[pa.RecordBatch]) -> Iterator[VersionRun]:
     """Yield the runs of rows of one version, from batches sorted by event day and night, in the stored columns of `table`."""
     for batch in batches:
         for rows in as_schema(batch, table.stored_schema).to_batches():
@@ -55,7 +55,7 @@ def runs_of(table: Table, batches: Iterable[pa.RecordBatch]) -> Iterator[Run]:
             ends = {end for column in VERSION_COLUMNS for end in pc.run_end_encode(rows[column.name]).run_ends.to_pylist()}
             for start, end in pairwise(sorted({0} | ends)):
                 version = Version(rows[EVENT_DAY.name][start].as_py(), rows[KNOWN_ON.name][start].as_py())
-                yield Run(version, rows, columns, start, end)
+                yield VersionRun(version, rows, columns, start, end)
 
 
 def with_version(table: Table, batches: Iterable[pa.RecordBatch], version: Version) -> Iterator[pa.RecordBatch]:
@@ -83,74 +83,74 @@ class MonthWriter:
         self._waiting_rows = self._row_count = 0
         self._digest = RowDigest(table.schema)
 
-    def add(self, run: Run) -> None:
+    def add(self, run: VersionRun) -> None:
         """Take rows of a version that is not before the last one."""
         while self._to_come[0] < run.version:
             self._end_version()
         self._digest.add(run.columns, run.start, run.end)
-        self._take(pa.Table.from_batches([run.rows]))
+        self._add_rows(pa.Table.from_batches([run.rows]))
 
     def end(self, file: MonthFile) -> None:
         """Write what is to come, and the manifest; the writer is closed by who opened it."""
         while self._to_come:
             self._end_version()
-        self._flush()
+        self._write_waiting()
         known = {"known": str(file.known)} if file.known else {}
         count = sum(entry["row_count"] for entry in self._entries)
         facts = {"table": self._table.name, "month": file.month.isoformat()[:7], **known, "row_count": count, "versions": self._entries}
         manifest = json.dumps(facts, sort_keys=True, default=str).encode()
-        self._writer.add_key_value_metadata({MANIFEST_KEY: manifest, VERSIONS_CHECKSUM_KEY: checksum_of(manifest)})
+        self._writer.add_key_value_metadata({MANIFEST_KEY: manifest, VERSIONS_CHECKSUM_KEY: manifest_checksum(manifest)})
 
     def _end_version(self) -> None:
         version = self._to_come.popleft()
         if version in self._staying:
-            self._copy(self._staying[version])
+            self._copy_version(self._staying[version])
         else:
             days = {"day": str(version.day), "known": str(version.known)}
             counted = {"row_count": self._row_count, "content_digest": self._digest.hexdigest()}
             self._entries.append({**self._facts[version], **days, **counted})
         self._row_count, self._digest = 0, RowDigest(self._table.schema)
         if self._waiting_rows * SHARED_PART >= self._group_rows:
-            self._flush()
+            self._write_waiting()
 
-    def _copy(self, stored: StoredVersion) -> None:
+    def _copy_version(self, stored: StoredVersion) -> None:
         for rows in self._reader.pieces(stored):
             if not rows.schema.equals(self._table.stored_schema):
                 lacking = [name for name in self._table.column_names if name not in rows.column_names]
-                raise outdated(self._table, stored.file.path, lacking)
-            self._take(rows)
+                raise outdated_error(self._table, stored.file.path, lacking)
+            self._add_rows(rows)
         self._entries.append(stored.facts)
 
-    def _take(self, rows: pa.Table) -> None:
+    def _add_rows(self, rows: pa.Table) -> None:
         self._waiting.append(rows)
         self._waiting_rows += rows.num_rows
         self._row_count += rows.num_rows
         while self._waiting_rows >= self._group_rows:
             merged = pa.concat_tables(self._waiting)
-            self._write(merged.slice(0, self._group_rows))
+            self._write_group(merged.slice(0, self._group_rows))
             self._waiting, self._waiting_rows = [merged.slice(self._group_rows)], self._waiting_rows - self._group_rows
 
-    def _flush(self) -> None:
+    def _write_waiting(self) -> None:
         if self._waiting_rows:
-            self._write(pa.concat_tables(self._waiting))
+            self._write_group(pa.concat_tables(self._waiting))
         self._waiting, self._waiting_rows = [], 0
 
-    def _write(self, rows: pa.Table) -> None:
+    def _write_group(self, rows: pa.Table) -> None:
         self._writer.write_table(rows.combine_chunks(), row_group_size=rows.num_rows)
 
 
 @contextmanager
-def opened_writer(
+def open_month_writer(
     table: Table, file: MonthFile, facts: Mapping[Version, Facts], staying: Mapping[Version, StoredVersion]
 ) -> Iterator[MonthWriter]:
     """Yield a writer of `file.path`: the versions in `facts`, and `staying` ones as they are stored where they are no others."""
-    with sealed_writer(file.path, table.stored_schema, **settings_of(table.schema)) as sealed:
+    with sealed_writer(file.path, table.stored_schema, **writer_settings(table.schema)) as sealed:
         writer = MonthWriter(table, sealed, facts, staying)
         yield writer
         writer.end(file)
 
 
-def months_of(versions: Iterable[Version]) -> dict[date, set[date]]:
+def nights_by_month(versions: Iterable[Version]) -> dict[date, set[date]]:
     """Return the nights of versions by the month of their day, in order."""
     months: dict[date, set[date]] = {}
     for version in sorted(versions):

@@ -45,8 +45,8 @@ BLOCK_BYTES = 1 << 20
 def write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
     """Write `batches` as one Parquet file whose footer holds `manifest`; return its row count. Same rows, same bytes."""
     rows, group_rows = 0, rows_per_group(schema)
-    with sealed_writer(path, schema, **settings_of(schema)) as writer:
-        for block in _blocks(schema, batches, group_rows):
+    with sealed_writer(path, schema, **writer_settings(schema)) as writer:
+        for block in _full_row_groups(schema, batches, group_rows):
             writer.write_table(block, row_group_size=group_rows)
             rows += block.num_rows
         facts = {**manifest, "row_count": rows}
@@ -62,7 +62,7 @@ def sealed_writer(path: Path, schema: pa.Schema, **settings: object) -> Iterator
         writer.add_key_value_metadata({CHECKSUM_KEY: NO_CHECKSUM})
     with path.open("r+b") as file:
         place = _checksum_place(file)
-        checksum = _checksum(file, place)
+        checksum = _file_checksum(file, place)
         file.seek(place)
         file.write(checksum)
 
@@ -74,7 +74,7 @@ def is_whole(path: Path) -> bool:
         if place < 0:
             return False
         file.seek(place)
-        return file.read(len(NO_CHECKSUM)) == _checksum(file, place)
+        return file.read(len(NO_CHECKSUM)) == _file_checksum(file, place)
 
 
 def content_digest(path: Path) -> str:
@@ -99,16 +99,16 @@ def _checksum_place(file: BinaryIO) -> int:
     return size - footer + found + len(CHECKSUM_MARK) if found >= 0 else -1
 
 
-def _checksum(file: BinaryIO, place: int) -> bytes:
+def _file_checksum(file: BinaryIO, place: int) -> bytes:
     """Return the checksum of all bytes of the file, with nothing in its own place."""
     file.seek(0)
-    value = _added(file, 0, place)
+    value = _crc_continued(file, 0, place)
     value = zlib.crc32(NO_CHECKSUM, value)
     file.seek(len(NO_CHECKSUM), 1)
-    return b"%08x" % _added(file, value, None)
+    return b"%08x" % _crc_continued(file, value, None)
 
 
-def _added(file: BinaryIO, value: int, count: int | None) -> int:
+def _crc_continued(file: BinaryIO, value: int, count: int | None) -> int:
     """Return `value` continued over the next `count` bytes, or over all that follow."""
     while block := file.read(BLOCK_BYTES if count is None else min(BLOCK_BYTES, count)):
         value = zlib.crc32(block, value)
@@ -121,7 +121,7 @@ def rows_per_group(schema: pa.Schema) -> int:
     return DAYS_GROUP_ROWS if _has_days_of_customers(schema) else ROW_GROUP_ROWS
 
 
-def settings_of(schema: pa.Schema) -> dict[str, Any]:
+def writer_settings(schema: pa.Schema) -> dict[str, Any]:
     """Return how files of these columns are written."""
     in_dictionaries = [name for name in schema.names if name != "customer_id"] if _has_days_of_customers(schema) else True
     return {**SETTINGS, "use_dictionary": in_dictionaries}
@@ -132,7 +132,7 @@ def _has_days_of_customers(schema: pa.Schema) -> bool:
     return [name for name in schema.names if name not in versions][:2] == DAYS_OF_CUSTOMERS
 
 
-def _blocks(schema: pa.Schema, batches: Iterable[pa.RecordBatch], group_rows: int) -> Iterator[pa.Table]:
+def _full_row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch], group_rows: int) -> Iterator[pa.Table]:
     """Regroup batches into full row groups, so that bytes do not depend on how rows arrived."""
     waiting: list[pa.Table] = []
     count = 0

@@ -54,10 +54,10 @@ class RowDigest:
 
 def column_bytes(rows: pa.RecordBatch) -> list[ColumnBytes]:
     """Return the columns of `rows` as bytes."""
-    return [_bytes_of(column) for column in rows.columns]
+    return [_bytes_of_column(column) for column in rows.columns]
 
 
-def _bytes_of(column: pa.Array) -> ColumnBytes:
+def _bytes_of_column(column: pa.Array) -> ColumnBytes:
     nulls = np.empty(0, np.int64)
     if column.null_count:
         nulls = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))

@@ -26,8 +26,8 @@ def private_folder(root: Path) -> Iterator[Path]:
     """
     staging = root / STAGING
     staging.mkdir(parents=True, exist_ok=True)
-    _sweep(staging)
-    folder, lock = _taken(staging)
+    _sweep_dead_folders(staging)
+    folder, lock = _new_locked_folder(staging)
     try:
         yield folder
     finally:
@@ -36,7 +36,7 @@ def private_folder(root: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def staged(root: Path, path: Path) -> Iterator[Path]:
+def staged_file(root: Path, path: Path) -> Iterator[Path]:
     """Yield a private path for what is to appear at `path`, in the lake at `root`, by one rename once the block ends well."""
     with disk_errors(root, path=path), private_folder(root) as folder:
         new = folder / path.name
@@ -50,15 +50,15 @@ def has_bytes_of(staged: Path, path: Path) -> bool:
     """Return whether `path` is what `staged` would make it: left alone it keeps its time, which caches go by."""
     with suppress(OSError), path.open("rb") as old, staged.open("rb") as new:
         is_as_large = os.fstat(old.fileno()).st_size == os.fstat(new.fileno()).st_size
-        return is_as_large and all(ours == theirs for ours, theirs in zip(_chunks(new), _chunks(old), strict=False))
+        return is_as_large and all(ours == theirs for ours, theirs in zip(_read_chunks(new), _read_chunks(old), strict=False))
     return False
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def _read_chunks(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.read(COMPARED_BYTES), b"")
 
 
-def _taken(staging: Path) -> tuple[Path, int]:
+def _new_locked_folder(staging: Path) -> tuple[Path, int]:
     """Return a new folder and the descriptor that locks it; a sweeper may take one that is not locked yet, so look again."""
     while True:
         folder = Path(tempfile.mkdtemp(dir=staging))
@@ -70,7 +70,7 @@ def _taken(staging: Path) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _sweep(staging: Path) -> None:
+def _sweep_dead_folders(staging: Path) -> None:
     with os.scandir(staging) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

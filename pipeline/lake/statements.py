@@ -34,7 +34,7 @@ def statement(name: str) -> exp.Query:
     return tree
 
 
-def digest(tree: exp.Query) -> str:
+def statement_digest(tree: exp.Query) -> str:
     """Return a short digest of what `tree` means, whatever its layout and comments."""
     return sha256(tree.sql("duckdb", comments=False).encode()).hexdigest()[:16]
 

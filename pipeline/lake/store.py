@@ -55,10 +55,10 @@ class Store(Protocol):
     def link_or_copy(self, address: str, new: str) -> None:
         """Let what is at `address` be at `new` too, where nothing is, whatever becomes of the former."""
 
-    def keep(self, path: Path, address: str) -> None:
+    def put_file(self, path: Path, address: str) -> None:
         """Put what a private file holds at `address`, whole or not at all, in the place of what is there; the file stays."""
 
-    def hold(self, address: str, path: Path) -> None:
+    def link_to(self, address: str, path: Path) -> None:
         """Let a new private file at `path` hold what is at `address`, whatever becomes of the latter."""
 
     def written_at(self, address: str) -> int:

@@ -14,41 +14,41 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.lake.addresses import PENDING
-from pipeline.lake.disk import disk_errors, flush
+from pipeline.lake.disk import disk_errors, flush_to_disk
 from pipeline.lake.lake import Lake
 
 
 @contextmanager
-def appearing_together(lake: Lake, name: str) -> Iterator[Path]:
+def transaction(lake: Lake, name: str) -> Iterator[Path]:
     """Yield a folder for files by their addresses; they all appear once the block ends well.
 
     The caller holds a lock that no other writer of `name` has. Raises TransientError where the disk refuses.
     """
     ready, folder = lake.root / PENDING / name, lake.root / PENDING / f"{name}.new"
-    finish(lake, name)
+    finish_transaction(lake, name)
     with disk_errors(lake.root):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     yield folder
     with disk_errors(lake.root):
-        for path in _files(folder):
-            flush(path)
+        for path in _files_below(folder):
+            flush_to_disk(path)
         folder.rename(ready)
-        flush(ready.parent)
-    finish(lake, name)
+        flush_to_disk(ready.parent)
+    finish_transaction(lake, name)
 
 
-def finish(lake: Lake, name: str) -> None:
+def finish_transaction(lake: Lake, name: str) -> None:
     """Lay the files of an interrupted writer in their places; without one nothing happens."""
     ready = lake.root / PENDING / name
     if ready.is_dir():
         with disk_errors(lake.root):
-            for path in _files(ready):
+            for path in _files_below(ready):
                 place = lake.root / path.relative_to(ready)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(place)
             shutil.rmtree(ready)
 
 
-def _files(folder: Path) -> list[Path]:
+def _files_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())

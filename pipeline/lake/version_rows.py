@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.lake.damage import damaged, reading
+from pipeline.lake.damage import damage_error, reading
 from pipeline.lake.event_days import StoredVersion, Version
 from pipeline.lake.tables import Table
 
-WORTH_THREADS = 16_384
+ROWS_WORTH_THREADS = 16_384
 
 
 class RowReader:
@@ -23,19 +23,19 @@ class RowReader:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._files: dict[Path, _OpenFile] = {}
+        self._files: dict[Path, OpenParquetFile] = {}
 
     def pieces(self, stored: StoredVersion) -> Iterator[pa.Table]:
         """Yield the rows of a version in the columns of its file, the group of rows that it lies in at a time; at least once."""
         path = stored.file.path
         if path not in self._files:
             with reading(self._table.name, path):
-                self._files[path] = _OpenFile(pq.ParquetFile(path, page_checksum_verification=True))
-        with telling_damage(self._table, path):
+                self._files[path] = OpenParquetFile(pq.ParquetFile(path, page_checksum_verification=True))
+        with translating_damage(self._table, path):
             yield from self._files[path].rows(stored.first_row, stored.row_count)
 
 
-class _OpenFile:
+class OpenParquetFile:
     """One Parquet file and the row group that was read of it last."""
 
     def __init__(self, file: pq.ParquetFile) -> None:
@@ -49,18 +49,18 @@ class _OpenFile:
         for index, end in enumerate(self._ends):
             start = self._ends[index - 1] if index else 0
             if start < first + count and first < end:
-                yield self._read(index).slice(max(first - start, 0), min(first + count, end) - max(first, start))
+                yield self._read_group(index).slice(max(first - start, 0), min(first + count, end) - max(first, start))
             if index == self._index and end <= first + count:
                 self._index, self._group = -1, self._file.schema_arrow.empty_table()
 
-    def _read(self, index: int) -> pa.Table:
+    def _read_group(self, index: int) -> pa.Table:
         if index != self._index:
-            self._group = self._file.read_row_group(index, use_threads=self._file.metadata.num_rows > WORTH_THREADS)
+            self._group = self._file.read_row_group(index, use_threads=self._file.metadata.num_rows > ROWS_WORTH_THREADS)
             self._index = index
         return self._group
 
 
-def rows_of(table: Table, versions: Sequence[StoredVersion]) -> Iterator[tuple[Version, pa.Table]]:
+def read_versions(table: Table, versions: Sequence[StoredVersion]) -> Iterator[tuple[Version, pa.Table]]:
     """Yield the rows of versions in their order, in pieces; a version without rows comes once, with none."""
     reader, month = RowReader(table), date.min
     for stored in versions:
@@ -71,9 +71,9 @@ def rows_of(table: Table, versions: Sequence[StoredVersion]) -> Iterator[tuple[V
 
 
 @contextmanager
-def telling_damage(table: Table, path: Path) -> Iterator[None]:
+def translating_damage(table: Table, path: Path) -> Iterator[None]:
     """Tell what fails in the block as damage of the file at `path`."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise damaged(table.name, path, type(error).__name__) from None
+        raise damage_error(table.name, path, type(error).__name__) from None

@@ -9,7 +9,7 @@ from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.statements import digest
+from pipeline.lake.statements import statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
 from pipeline.models.predictions import NotPredicted, PredictionModel, predictions_statement
 from pipeline.models.refits.prediction_refit import valid_decision
@@ -29,7 +29,7 @@ def write_predictions(company: Company, lake: Lake, engine: Engine, day: date, *
     query = predictions_statement(by)
     first_night = by.valid_from.isoformat() if by.valid_from else None
     inputs = lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)])
-    manifest = {"statement": digest(query), "inputs": inputs, "model": first_night}
+    manifest = {"statement": statement_digest(query), "inputs": inputs, "model": first_night}
     rows = engine.run(query, {"window_days": company.window_days})
     count = lake.write(CUSTOMER_PREDICTIONS, rows, day=day, known=known, manifest=manifest)
     log.info("%s: %s customers%s", CUSTOMER_PREDICTIONS.name, f"{count:,}", f": {by.reason}" if isinstance(by, NotPredicted) else "")

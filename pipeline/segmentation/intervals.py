@@ -24,10 +24,10 @@ import pyarrow as pa
 
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
-from pipeline.lake.month_writer import runs_of
+from pipeline.lake.month_writer import version_runs
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
-from pipeline.lake.transaction import appearing_together, finish
+from pipeline.lake.transaction import finish_transaction, transaction
 from pipeline.segmentation.history import reading_intervals, restated_nights
 
 log = logging.getLogger("pipeline.segmentation.intervals")
@@ -73,13 +73,13 @@ def write_intervals(lake: Lake, engine: Engine, day: date, *, known: date | None
     """
     is_restated = known not in (None, day)
     with lake.lock("intervals"), reading_intervals(lake):
-        finish(lake, TABLE.name)
+        finish_transaction(lake, TABLE.name)
         days = _stored_nights(lake)
         # A night may have stopped after its memberships, before its intervals: it is made up for here.
         for night in sorted({*days.stored}.difference(days.included) | (set() if is_restated else {day})):
             _write_night(lake, engine, night)
         if is_restated:
-            with appearing_together(lake, TABLE.name) as folder:
+            with transaction(lake, TABLE.name) as folder:
                 _write_restatements(lake, engine, day, _stored_nights(lake), folder)
 
 
@@ -95,7 +95,7 @@ def _write_night(lake: Lake, engine: Engine, night: date) -> None:
     if _included_memberships(lake, night) == facts:
         return
     days = _stored_nights(lake)
-    with appearing_together(lake, TABLE.name) as folder:
+    with transaction(lake, TABLE.name) as folder:
         for end, rows in _rows_by_end(lake, engine, night, days):
             _write_partition(lake, folder, Version(end, end), rows, facts if end == night else _included_memberships(lake, end))
         _write_restatements(lake, engine, night, days, folder)
@@ -125,7 +125,7 @@ def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) ->
 
 def _cut_by_day(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[date, list[pa.RecordBatch]]]:
     """Yield the rows of each day, from batches in the order of days."""
-    for day, runs in groupby(runs_of(TABLE, batches), key=lambda run: run.version.day):
+    for day, runs in groupby(version_runs(TABLE, batches), key=lambda run: run.version.day):
         yield day, [run.rows for run in runs]
 
 

@@ -27,7 +27,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
-from pipeline.lake.statements import digest
+from pipeline.lake.statements import statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, segment_statements
 from pipeline.models.refits.first_model import model_for_night, valid_or_first_model
@@ -56,7 +56,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     schemes = schemes_with_assignments(loaded.schemes, segment_statements(models))
     query = _memberships_statement(schemes, models)
     manifest = {
-        "statement": digest(query),
+        "statement": statement_digest(query),
         "schemes": _scheme_digests(schemes, models),
         "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)]),
         "features": content_digest(features),
@@ -69,7 +69,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
     profiles_query = profiles_statement(schemes, models)
     profiles = engine.run(profiles_query, {}).read_all()
-    profiles_manifest = {**manifest, "statement": digest(profiles_query)}
+    profiles_manifest = {**manifest, "statement": statement_digest(profiles_query)}
     lake.write(SEGMENT_PROFILES, profiles.to_batches(), day=day, known=known, manifest=profiles_manifest)
     # What a segment is called follows from the profiles, as segments that are values have no name in any definition.
     titles = [(row["scheme"], row["segment"], row["title"]) for row in profiles.select(["scheme", "segment", "title"]).to_pylist()]
@@ -94,8 +94,8 @@ def _memberships_statement(schemes: Sequence[Scheme], models: Sequence[tuple[Clu
 def _scheme_digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:
     """Return a digest of each scheme's definition and model, so that a night can tell which of them changed."""
     by_name = {scheme.name: scheme for scheme in schemes}
-    by_rules = {scheme.name: digest(membership_statement(scheme, by_name)) for scheme in schemes}
-    return by_rules | {scheme.name: digest(assignment_statement(scheme, model)) for scheme, model in models}
+    by_rules = {scheme.name: statement_digest(membership_statement(scheme, by_name)) for scheme in schemes}
+    return by_rules | {scheme.name: statement_digest(assignment_statement(scheme, model)) for scheme, model in models}
 
 
 def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:

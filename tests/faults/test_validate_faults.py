@@ -20,7 +20,7 @@ from support.raw_nights import NIGHT, a_raw_line, clean_lines, rejected, write_r
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, PipelineError, SchemaDrift, TransientError
 from pipeline.ingestion.validate import validate_sources
-from pipeline.ingestion.validation.batches import Stored, pieces
+from pipeline.ingestion.validation.batches import PartitionRef, read_pieces
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.tables import CUSTOMERS, ORDER_LINES, RAW_CUSTOMERS, RAW_ORDER_LINES, Column, Kind
@@ -95,10 +95,10 @@ def test_a_large_partition_that_is_not_sorted_is_refused_rather_than_half_checke
     falling = pa.array(np.arange(count)[::-1])
     rows = line.take(np.zeros(count, np.int64)).set_column(1, "line_number", falling)
     lake.write(RAW_ORDER_LINES, rows.to_batches(), day=NIGHT, known=NIGHT)
-    partition = Stored(RAW_ORDER_LINES, NIGHT, NIGHT)
+    partition = PartitionRef(RAW_ORDER_LINES, NIGHT, NIGHT)
     with pytest.raises(DataError, match="raw_order_lines is not sorted by order_id, line_number"):
-        list(pieces(lake, [partition], limit=ROW_GROUP_ROWS // 2))
-    ((_, whole),) = pieces(lake, [partition], limit=count)
+        list(read_pieces(lake, [partition], limit=ROW_GROUP_ROWS // 2))
+    ((_, whole),) = read_pieces(lake, [partition], limit=count)
     assert whole["line_number"].equals(pa.chunked_array([pa.array(np.arange(count))]))
 
 

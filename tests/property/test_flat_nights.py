@@ -17,7 +17,7 @@ from sqlglot import exp
 from support.builders import a_company, an_order_line, write_customers, write_order_lines
 
 from pipeline.definitions.company import Company
-from pipeline.features.cache import desk, forget_all, stored, take
+from pipeline.features.cache import cache_session, cached, cached_files, forget_caches
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.lake.addresses import CACHES
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -128,7 +128,7 @@ def computed_without_caches(company: Company, lake: Lake, day: date, *, known: d
     caches, aside = lake.root / CACHES, lake.root / "aside"
     caches.rename(aside)
     written = features_computed(company, lake, day, known=known)
-    forget_all(lake)
+    forget_caches(lake)
     aside.rename(caches)
     return written
 
@@ -156,7 +156,7 @@ def test_nights_of_late_data_and_refunds_equal_the_full_recompute(
     for day in days(nights):
         shop.night(lake, day)
         rolled = compute(company, lake, day)
-        is_folded.append(not stored(lake, CHANGED_STATES))
+        is_folded.append(not cached_files(lake, CHANGED_STATES))
         counts = recomputed(told)
         assert rolled == computed_without_caches(company, lake, day), day
         told.clear()
@@ -197,7 +197,7 @@ def test_lifetime_figures_are_the_same_with_and_without_an_archive(lake: Lake) -
         compute(a_company(lake.root, window_days=window_days), lake, FIRST)
         found.append([{name: row[name] for name in columns} for row in features(lake, FIRST)])
     assert found[0] == found[1]
-    assert stored(lake, CUSTOMER_ARCHIVES)
+    assert cached_files(lake, CUSTOMER_ARCHIVES)
 
 
 def test_any_order_of_nights_and_lost_caches_change_no_byte(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_any_order_of_nights_and_lost_caches_change_no_byte(tmp_path: Path) -> N
         tables = {}
         for day in order:
             if order != days(8) and chance.random() < 0.2:
-                forget_all(lake)
+                forget_caches(lake)
             tables[day] = compute(company, lake, day)
         written.append(dict(sorted(tables.items())))
     assert written[0] == written[1]
@@ -255,7 +255,7 @@ def test_a_customer_whose_only_order_was_withdrawn_is_gone(lake: Lake) -> None:
     for night in nights[2:]:
         assert compute(company, lake, night) == computed_without_caches(company, lake, night)
         assert "gone" not in {row["customer_id"] for row in features(lake, night)}
-        assert stored(lake, CHANGED_STATES)
+        assert cached_files(lake, CHANGED_STATES)
 
 
 def test_a_restatement_leaves_the_next_night_the_base_that_its_changes_need(lake: Lake, told: pytest.LogCaptureFixture) -> None:
@@ -263,7 +263,7 @@ def test_a_restatement_leaves_the_next_night_the_base_that_its_changes_need(lake
     company = a_company(lake.root, window_days=10)
     for day in (days(5)[0], days(5)[3]):
         compute(company, lake, day)
-    assert stored(lake, CHANGED_STATES)
+    assert cached_files(lake, CHANGED_STATES)
     compute(company, lake, days(5)[2], known=days(5)[3])
     told.clear()
     assert compute(company, lake, days(5)[4]) == computed_without_caches(company, lake, days(5)[4])
@@ -372,9 +372,9 @@ def test_a_damaged_cache_is_as_good_as_none(two_nights_computed: Lake, tmp_path:
 def test_a_cache_dropped_by_another_run_stays_readable_for_the_one_that_took_it(long_history: Lake) -> None:
     lake = long_history
     engine = DuckDBEngine(lake.root)
-    with desk(lake, engine) as at:
-        taken = take(at, BASE_STATES, stored(lake, BASE_STATES)[0])
-        forget_all(lake)
+    with cache_session(lake, engine) as at:
+        taken = cached(at, BASE_STATES, cached_files(lake, BASE_STATES)[0])
+        forget_caches(lake)
         assert taken is not None
         engine.register(CUSTOMER_STATES, [taken])
         assert engine.run(exp.select("*").from_("customer_states"), {}).read_all().num_rows > 0
@@ -386,6 +386,6 @@ def test_a_chain_of_nights_keeps_few_caches(lake: Lake) -> None:
     company = a_company(lake.root, window_days=10)
     for day in days(4):
         compute(company, lake, day)
-    assert len(stored(lake, BASE_STATES)) == 1
-    assert [key.day for key in stored(lake, CHANGED_STATES)] in ([], [days(4)[-1]])
-    assert len(stored(lake, CUSTOMER_ARCHIVES)) <= 4
+    assert len(cached_files(lake, BASE_STATES)) == 1
+    assert [key.day for key in cached_files(lake, CHANGED_STATES)] in ([], [days(4)[-1]])
+    assert len(cached_files(lake, CUSTOMER_ARCHIVES)) <= 4

@@ -10,28 +10,28 @@ import pyarrow.parquet as pq
 import pytest
 from support.builders import an_order_line, write_order_lines
 
-from pipeline.features.customer_slices import Slice, between, cut_points, rows_by_slice, slices_of
+from pipeline.features.customer_slices import Slice, cut_points, rows_by_slice, slices_between, slices_of_rollup
 from pipeline.features.features import compute_rollups
-from pipeline.features.rollup_set import ROLLUPS, Horizon
-from pipeline.features.state_sql import BY_CUSTOMER, all_states_statement
+from pipeline.features.rollup_set import ROLLUPS, FeatureWindow
+from pipeline.features.state_sql import STATE_INPUTS, all_states_statement
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_ARCHIVES, CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, Kind, Table
 
 NIGHT = date(2024, 3, 31)
-SLICED = [table.name for table in BY_CUSTOMER]
+SLICED = [table.name for table in STATE_INPUTS]
 NAMES = ["", "0001", "C1", "c1", "c1 ", "i", "ı", "ÿ", "ქ", "😀", "z" * 40]
 
 
 def test_slices_leave_nobody_out_and_nobody_twice() -> None:
     for part_count in range(1, 9):
-        parts = between(cut_points(NAMES, part_count))
+        parts = slices_between(cut_points(NAMES, part_count))
         for name in NAMES:
             assert sum((part.first or "") <= name and (part.end is None or name < part.end) for part in parts) == 1
 
 
 def test_few_rows_are_one_slice_without_bounds(lake: Lake) -> None:
-    assert slices_of(lake, CUSTOMER_DAY_CATEGORIES, lake.versions(CUSTOMER_DAY_CATEGORIES)) == [Slice()]
+    assert slices_of_rollup(lake, CUSTOMER_DAY_CATEGORIES, lake.versions(CUSTOMER_DAY_CATEGORIES)) == [Slice()]
 
 
 @pytest.mark.parametrize("rows_per_slice", [1, 7, 40])
@@ -40,8 +40,8 @@ def test_states_of_all_slices_are_the_states_of_everyone_in_order(lake: Lake, ro
     engine.register(CUSTOMER_ARCHIVES, [])
     for table in ROLLUPS:
         engine.register(table, lake.parts(table, lake.versions(table)))
-    parts = slices_of(lake, CUSTOMER_DAY_CATEGORIES, lake.versions(CUSTOMER_DAY_CATEGORIES), limit=rows_per_slice)
-    parameters = Horizon(NIGHT, NIGHT, 365).parameters
+    parts = slices_of_rollup(lake, CUSTOMER_DAY_CATEGORIES, lake.versions(CUSTOMER_DAY_CATEGORIES), limit=rows_per_slice)
+    parameters = FeatureWindow(NIGHT, NIGHT, 365).parameters
     whole = engine.run(all_states_statement(), parameters).read_all()
     batches = rows_by_slice(engine, all_states_statement(), parameters, tables=SLICED, slices=parts)
     assert len(parts) > 1

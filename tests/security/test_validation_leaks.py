@@ -20,7 +20,7 @@ from support.raw_nights import NIGHT, a_raw_line, write_raw
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.ingestion.validate import validate_sources
-from pipeline.ingestion.validation.batches import Stored
+from pipeline.ingestion.validation.batches import PartitionRef
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, Column, Kind
@@ -107,7 +107,7 @@ def test_wrong_features_and_segments_are_named_without_values(company: Company, 
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
         for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS):
             with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as stopped:
-                check_table(company, lake, engine, Stored(table, NIGHT, NIGHT))
+                check_table(company, lake, engine, PartitionRef(table, NIGHT, NIGHT))
             write_validation_page(company, lake, NIGHT)
             assert_no_trace(f"{stopped.value} {caplog.text}")
     assert_no_trace(outputs(lake).decode("utf-8", "replace"))

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
-from pipeline.lake.expressions import total, union_all
+from pipeline.lake.expressions import ordered_sum, union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
@@ -156,7 +156,7 @@ def _shown_signal_count(segment: Segment) -> exp.Expression:
     shown: list[exp.Expression] = [
         exp.Case().when(condition, exp.Literal.number(1)).else_(exp.Literal.number(0)) for condition in conditions
     ]
-    return exp.Paren(this=total(shown))
+    return exp.Paren(this=ordered_sum(shown))
 
 
 def _score_column(place: int) -> exp.Column:

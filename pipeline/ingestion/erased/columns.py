@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-CUSTOMER = "customer_id"
+CUSTOMER_ID = "customer_id"
 
 
-def is_naming(field: pa.Field) -> bool:
+def holds_customer_ids(field: pa.Field) -> bool:
     """Return whether a column holds ids of customers."""
-    return field.name.endswith(CUSTOMER) and bool(pa.types.is_string(field.type))
+    return field.name.endswith(CUSTOMER_ID) and bool(pa.types.is_string(field.type))

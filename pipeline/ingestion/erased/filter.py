@@ -9,7 +9,7 @@ from contextlib import closing
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingestion.erased.columns import CUSTOMER, is_naming
+from pipeline.ingestion.erased.columns import CUSTOMER_ID, holds_customer_ids
 from pipeline.ingestion.erased.hashes import ErasedIds
 from pipeline.ingestion.erased.ledger import Ledger
 from pipeline.ingestion.sources import Snapshot, SourceQuery
@@ -35,29 +35,29 @@ class _WithoutErased:
         dropped = 0
         with closing(self._snapshot.rows(query)) as batches:
             for batch in batches:
-                kept = self._kept(batch)
+                kept = self._drop_erased(batch)
                 dropped += batch.num_rows - kept.num_rows
                 yield kept
         if dropped:
             log.info("%s: %s rows of erased customers were dropped", query.name, f"{dropped:,}")
 
-    def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if CUSTOMER not in batch.schema.names or pa.types.is_null(batch.schema.field(CUSTOMER).type):
+    def _drop_erased(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if CUSTOMER_ID not in batch.schema.names or pa.types.is_null(batch.schema.field(CUSTOMER_ID).type):
             return batch
-        found = self._found(batch.column(CUSTOMER))
-        return self._cleared(batch if found is None else batch.filter(pc.invert(found)))
+        found = self._is_erased(batch.column(CUSTOMER_ID))
+        return self._clear_references(batch if found is None else batch.filter(pc.invert(found)))
 
-    def _cleared(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _clear_references(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return rows about others with nothing where they name somebody erased, such as who referred them."""
         for place, field in enumerate(batch.schema):
-            if field.name == CUSTOMER or not is_naming(field):
+            if field.name == CUSTOMER_ID or not holds_customer_ids(field):
                 continue
-            found = self._found(batch.column(place))
+            found = self._is_erased(batch.column(place))
             if found is not None:
                 batch = batch.set_column(place, field, pc.if_else(found, pa.scalar(None, field.type), batch.column(place)))
         return batch
 
-    def _found(self, values: pa.Array) -> pa.Array | None:
+    def _is_erased(self, values: pa.Array) -> pa.Array | None:
         """Return per value whether it is the id of somebody erased; None where none is."""
         ids = values.cast(pa.string())
         found = self._erased.among(ids)

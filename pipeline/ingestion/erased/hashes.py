@@ -26,24 +26,24 @@ class ErasedIds:
 
     def hash_of(self, customer_id: str) -> str:
         """Return the keyed hash of an id, white space around it apart."""
-        return self._hash(customer_id.encode())
+        return self._keyed_hash(customer_id.encode())
 
     def among(self, ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Return the distinct ones of `ids` that were erased."""
         distinct = pc.unique(ids).drop_null()
         given = distinct.cast(pa.binary()).to_pylist()
-        erased = self._judged(set(given) - self._others)
+        erased = self._find_erased(set(given) - self._others)
         return distinct.filter(pa.array([each in erased for each in given], pa.bool_())) if erased else distinct[:0]
 
-    def _judged(self, unseen: set[bytes]) -> set[bytes]:
+    def _find_erased(self, unseen: set[bytes]) -> set[bytes]:
         """Return which of the ids `unseen` were erased, and remember the others."""
-        erased = {each for each in unseen if self._hash(each) in self._hashes}
+        erased = {each for each in unseen if self._keyed_hash(each) in self._hashes}
         if len(self._others) > REMEMBERED_IDS:
             self._others.clear()
         self._others |= unseen - erased
         return erased
 
-    def _hash(self, given: bytes) -> str:
+    def _keyed_hash(self, given: bytes) -> str:
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(given.strip())
         outer.update(inner.digest())

@@ -61,13 +61,13 @@ class Ledger:
             ledger = ErasedIds(self._key, ())
             number = f"{len(self._numbers(ERASED_HASHES)) + 1:06}"
             hashes = sorted({ledger.hash_of(each) for each in ids})
-            self._lake.write_text(_address(ERASED_HASHES, number), json.dumps(hashes, indent=1) + "\n")
+            self._lake.write_text(_request_address(ERASED_HASHES, number), json.dumps(hashes, indent=1) + "\n")
             self._lake.store.flush()
         return number
 
     def hashes(self, number: str) -> list[str]:
         """Return the keyed hashes of one request."""
-        return [str(each) for each in self._read(_address(ERASED_HASHES, number))]
+        return [str(each) for each in self._read_json(_request_address(ERASED_HASHES, number))]
 
     def of_request(self, number: str) -> ErasedIds:
         """Return who is to be erased by one request."""
@@ -83,26 +83,26 @@ class Ledger:
 
     def note(self, number: str, found: Mapping[str, Counts]) -> None:
         """Write down what is about to be removed; what an interrupted attempt already removed stays counted."""
-        address = _address(PENDING_ERASURES, number)
+        address = _request_address(PENDING_ERASURES, number)
         is_noted = self._lake.exists(address)
-        before = self._read(address)["removed"] if is_noted else {}
-        merged = {place: _larger(before.get(place, {}), found.get(place, {})) for place in sorted({*before, *found})}
-        content = {**self._described(number), "removed": merged}
+        before = self._read_json(address)["removed"] if is_noted else {}
+        merged = {place: _larger_counts(before.get(place, {}), found.get(place, {})) for place in sorted({*before, *found})}
+        content = {**self._request_facts(number), "removed": merged}
         if not is_noted or merged != before:
             self._lake.write_text(address, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
     def complete(self, number: str) -> Receipt:
         """Turn what was noted of a request into its receipt."""
         self._lake.store.flush()
-        self._lake.store.move(_address(PENDING_ERASURES, number), _address(RECEIPTS, number))
+        self._lake.store.move(_request_address(PENDING_ERASURES, number), _request_address(RECEIPTS, number))
         return self.receipt(number)
 
     def receipt(self, number: str) -> Receipt:
         """Return the receipt of a complete request."""
-        content = self._read(_address(RECEIPTS, number))
+        content = self._read_json(_request_address(RECEIPTS, number))
         return Receipt(**{**content, "customers": tuple(content["customers"])})
 
-    def _described(self, number: str) -> dict[str, Any]:
+    def _request_facts(self, number: str) -> dict[str, Any]:
         hashes = self.hashes(number)
         earlier = {each for other in self._numbers(ERASED_HASHES) if other < number for each in self.hashes(other)}
         nights = self._lake.nights(EXTRACTIONS)
@@ -116,13 +116,13 @@ class Ledger:
     def _numbers(self, prefix: str) -> list[str]:
         return [addresses.stem(each) for each in self._lake.list_addresses(prefix, suffix=".json")]
 
-    def _read(self, address: str) -> Any:  # noqa: ANN401 - JSON
-        with self._told(address):
+    def _read_json(self, address: str) -> Any:  # noqa: ANN401 - JSON
+        with self._ledger_errors(address):
             return json.loads(self._lake.read_text(address))
 
     @cached_property
     def _key(self) -> bytes:
-        with self._told(ERASURE_KEY):
+        with self._ledger_errors(ERASURE_KEY):
             return bytes.fromhex(self._lake.read_text(ERASURE_KEY))
 
     def _require_key(self) -> None:
@@ -131,7 +131,7 @@ class Ledger:
             self._lake.store.create_secret(ERASURE_KEY, secrets.token_hex(32).encode("ascii"))
 
     @contextmanager
-    def _told(self, address: str) -> Iterator[None]:
+    def _ledger_errors(self, address: str) -> Iterator[None]:
         try:
             yield
         except (OSError, ValueError):
@@ -142,9 +142,9 @@ class Ledger:
             ) from None
 
 
-def _address(prefix: str, number: str) -> str:
+def _request_address(prefix: str, number: str) -> str:
     return f"{prefix}{number}.json"
 
 
-def _larger(one: Counts, other: Counts) -> dict[str, int]:
+def _larger_counts(one: Counts, other: Counts) -> dict[str, int]:
     return {name: max(one.get(name, 0), other.get(name, 0)) for name in sorted({*one, *other})}

@@ -43,7 +43,7 @@ class SourceQuery:
 
         The author's text stands alone on its lines, so that a comment at its end hides nothing.
         """
-        names = ", ".join(quoted(column) for column in columns) or "*"
+        names = ", ".join(quote_name(column) for column in columns) or "*"
         lines = ["SELECT", names, "FROM (", self.text, ") AS source", f"WHERE {condition}" if condition else ""]
         return replace(self, text="\n".join(lines))
 
@@ -92,23 +92,23 @@ def parameter_places(text: str, dialect: str) -> list[tuple[int, int, str]]:
     """Return start, end and name of each `$name` in `text` that is neither in a string nor in a comment."""
     return [
         (mark.start, name.end + 1, name.text)
-        for mark, name in pairwise(_tokens(text, dialect))
+        for mark, name in pairwise(_sql_tokens(text, dialect))
         if mark.token_type is TokenType.PARAMETER and mark.text == "$" and name.start == mark.end + 1
     ]
 
 
-def words(text: str, dialect: str) -> set[str]:
+def sql_words(text: str, dialect: str) -> set[str]:
     """Return the names and keywords in `text`, in lower case."""
-    return {token.text.lower() for token in _tokens(text, dialect) if token.token_type is not TokenType.STRING}
+    return {token.text.lower() for token in _sql_tokens(text, dialect) if token.token_type is not TokenType.STRING}
 
 
-def quoted(name: str) -> str:
+def quote_name(name: str) -> str:
     """Return `name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _only_statement(text: str, dialect: str) -> str:
-    tokens = _tokens(text, dialect)
+    tokens = _sql_tokens(text, dialect)
     ends = [token.start for token in tokens if token.token_type is TokenType.SEMICOLON]
     if len(ends) == len(tokens):
         raise ValueError("it is empty")
@@ -117,5 +117,5 @@ def _only_statement(text: str, dialect: str) -> str:
     return text[: ends[0]] if ends else text
 
 
-def _tokens(text: str, dialect: str) -> list[Token]:
+def _sql_tokens(text: str, dialect: str) -> list[Token]:
     return Dialect.get_or_raise(dialect).tokenize(text)

@@ -26,10 +26,10 @@ def check_columns(table: Table, found: pa.Schema, query: SourceQuery, zone: Zone
     if lacking:
         spare = [name for name in found.names if name not in table.column_names]
         wrong = ", ".join(f"{name}{did_you_mean(name, spare)}" for name in lacking)
-        raise _drift(f"{query.name} lacks {wrong}", table, found, query)
-    problems = [_problem(column, found.field(column.name), query, zone) for column in table.columns if column.name in found.names]
+        raise _schema_drift(f"{query.name} lacks {wrong}", table, found, query)
+    problems = [_column_problem(column, found.field(column.name), query, zone) for column in table.columns if column.name in found.names]
     if any(problems):
-        raise _drift("\n".join(filter(None, problems)), table, found, query)
+        raise _schema_drift("\n".join(filter(None, problems)), table, found, query)
 
 
 def ignored_columns(table: Table, found: pa.Schema) -> str:
@@ -37,12 +37,12 @@ def ignored_columns(table: Table, found: pa.Schema) -> str:
     return ",".join(sorted(set(found.names) - set(table.column_names)))
 
 
-def conformed(batch: pa.RecordBatch, table: Table, query: SourceQuery) -> pa.RecordBatch:
+def conform_batch(batch: pa.RecordBatch, table: Table, query: SourceQuery) -> pa.RecordBatch:
     """Return `batch` with the columns and types of `table`; a column that it lacks is empty.
 
     Raises SchemaDrift where a value does not fit; never rounds, wraps or clamps one.
     """
-    arrays = [_column(batch, column, query) for column in table.columns]
+    arrays = [_converted_column(batch, column, query) for column in table.columns]
     return pa.RecordBatch.from_arrays(arrays, schema=table.schema)
 
 
@@ -71,14 +71,14 @@ _ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
 }
 
 
-def _problem(column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> str:
+def _column_problem(column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> str:
     if types.is_null(found.type) or _ACCEPTED[column.kind](found.type):
         return ""
     name = f"{query.name}.{column.name}"
-    return f"{name} is {_words(found.type)}, declared {column.kind.words}: write {_remedy(column, found.type, zone)}"
+    return f"{name} is {_type_words(found.type)}, declared {column.kind.words}: write {_cast_to_write(column, found.type, zone)}"
 
 
-def _remedy(column: Column, found: pa.DataType, zone: ZoneInfo) -> str:
+def _cast_to_write(column: Column, found: pa.DataType, zone: ZoneInfo) -> str:
     if column.kind is Kind.INSTANT:
         moment = column.name if types.is_timestamp(found) else f"CAST({column.name} AS TIMESTAMP)"
         return f"`{moment} AT TIME ZONE '{zone.key}' AS {column.name}`"
@@ -86,7 +86,7 @@ def _remedy(column: Column, found: pa.DataType, zone: ZoneInfo) -> str:
     return f"`CAST({column.name} AS {sql}) AS {column.name}`"
 
 
-def _words(kind: pa.DataType) -> str:
+def _type_words(kind: pa.DataType) -> str:
     if types.is_timestamp(kind):
         return "TIMESTAMP without a time zone"
     if isinstance(kind, pa.OpaqueType):
@@ -99,16 +99,16 @@ def _words(kind: pa.DataType) -> str:
     return names.get(kind, f"a whole number ({kind})" if types.is_integer(kind) else str(kind))
 
 
-def _drift(what: str, table: Table, found: pa.Schema, query: SourceQuery) -> SchemaDrift:
+def _schema_drift(what: str, table: Table, found: pa.Schema, query: SourceQuery) -> SchemaDrift:
     has, declared = ", ".join(found.names), ", ".join(table.column_names)
     return SchemaDrift(what, where=str(query.file), todo=f"Edit the query. It gives: {has}. Declared are: {declared}.")
 
 
-def _column(batch: pa.RecordBatch, column: Column, query: SourceQuery) -> pa.Array:
+def _converted_column(batch: pa.RecordBatch, column: Column, query: SourceQuery) -> pa.Array:
     if column.name not in batch.schema.names:
         return pa.nulls(batch.num_rows, column.kind.arrow)
     try:
-        return _cast(batch.column(column.name), column.kind)
+        return _cast_exactly(batch.column(column.name), column.kind)
     except pa.ArrowInvalid:
         raise SchemaDrift(
             f"{query.name}.{column.name} holds a value that no {column.kind.words} can hold: too large, too precise, or no number",
@@ -117,7 +117,7 @@ def _column(batch: pa.RecordBatch, column: Column, query: SourceQuery) -> pa.Arr
         ) from None
 
 
-def _cast(values: pa.Array, kind: Kind) -> pa.Array:
+def _cast_exactly(values: pa.Array, kind: Kind) -> pa.Array:
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
     if kind is Kind.MONEY and types.is_integer(values.type):

@@ -24,28 +24,28 @@ from typing import TextIO
 from duckdb import CatalogException, DuckDBPyConnection, DuckDBPyRelation
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.ingestion.sources import quoted
+from pipeline.ingestion.sources import quote_name
 from pipeline.spelling import did_you_mean
 
 BAD_CELL = "segments: a cell does not read as its declared type"
 LINES_SHOWN = 5
 REJECTS_KEPT = 1000
-_FILE = "segments_file"
-_WHOLE = "[+-]?[0-9]+"
-_DATE = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
-_PATTERNS = {
+_FILE_COLUMN = "segments_file"
+_WHOLE_PATTERN = "[+-]?[0-9]+"
+_DATE_PATTERN = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+_CELL_PATTERNS = {
     "VARCHAR": ".*",
-    "SMALLINT": _WHOLE,
-    "INTEGER": _WHOLE,
-    "BIGINT": _WHOLE,
+    "SMALLINT": _WHOLE_PATTERN,
+    "INTEGER": _WHOLE_PATTERN,
+    "BIGINT": _WHOLE_PATTERN,
     "DOUBLE": ".*",
     "BOOLEAN": ".*",
-    "DATE": _DATE,
-    "TIMESTAMP": f"{_DATE}([ T][0-9:.]+)?",
-    "TIMESTAMPTZ": f"{_DATE}[ T][0-9:.]+ ?([Zz]|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?)",
+    "DATE": _DATE_PATTERN,
+    "TIMESTAMP": f"{_DATE_PATTERN}([ T][0-9:.]+)?",
+    "TIMESTAMPTZ": f"{_DATE_PATTERN}[ T][0-9:.]+ ?([Zz]|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?)",
 }
-_SAME = {"TEXT": "VARCHAR", "INT": "INTEGER", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "NUMERIC": "DECIMAL"}
-_KINDS = {
+_TYPE_SYNONYMS = {"TEXT": "VARCHAR", "INT": "INTEGER", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "NUMERIC": "DECIMAL"}
+_FAULT_WORDS = {
     "MISSING COLUMNS": "too few columns",
     "TOO MANY COLUMNS": "too many columns",
     "UNQUOTED VALUE": "a quote out of place",
@@ -67,23 +67,25 @@ class CsvTable:
 
     def create_views(self, connection: DuckDBPyConnection) -> None:
         """Create the raw view and, over it, the view that the company's queries read."""
-        files = [self._read(connection, *group) for group in self._by_header()]
+        files = [self._read_csv(connection, *group) for group in self._by_header()]
         raw = reduce(lambda above, below: above.union_by_name(below), files)
-        declared = {name: _type(self.name, kind) for name, kind in self.types.items()}
+        declared = {name: _sql_type(self.name, kind) for name, kind in self.types.items()}
         for name in declared.keys() - set(raw.columns):
             raise ConfigError(
                 f"source.column_types.{self.name} names `{name}`, which no file has{did_you_mean(name, raw.columns)}",
                 where="company.toml",
             )
         raw.create_view(self.raw)
-        typed = [_typed(name, *declared[name]) if name in declared else quoted(name) for name in raw.columns if name != _FILE]
-        connection.view(quoted(self.raw)).project(", ".join(typed)).create_view(self.name)
+        typed = [
+            _typed_cell(name, *declared[name]) if name in declared else quote_name(name) for name in raw.columns if name != _FILE_COLUMN
+        ]
+        connection.view(quote_name(self.raw)).project(", ".join(typed)).create_view(self.name)
 
     def _by_header(self) -> list[tuple[tuple[str, ...], str, list[str]]]:
-        headers = sorted((*_header(path), str(path)) for path in self.paths)
+        headers = sorted((*_read_header(path), str(path)) for path in self.paths)
         return [(*header, [path for *_, path in group]) for header, group in groupby(headers, key=lambda item: item[:2])]
 
-    def _read(self, connection: DuckDBPyConnection, names: tuple[str, ...], separator: str, paths: list[str]) -> DuckDBPyRelation:
+    def _read_csv(self, connection: DuckDBPyConnection, names: tuple[str, ...], separator: str, paths: list[str]) -> DuckDBPyRelation:
         return connection.read_csv(
             paths,  # type: ignore[arg-type]
             columns=dict.fromkeys(names, "VARCHAR"),
@@ -95,16 +97,16 @@ class CsvTable:
             strict_mode=True,
             store_rejects=True,
             rejects_limit=REJECTS_KEPT,
-            filename=_FILE,
+            filename=_FILE_COLUMN,
         )
 
     def bad_cells(self, connection: DuckDBPyConnection) -> DataError | None:
         """Return what to say of the first file and column with cells that do not read as declared."""
         for names, separator, paths in self._by_header():
             for path in paths:
-                numbered = self._read(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
+                numbered = self._read_csv(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
                 for column in [name for name in names if name in self.types]:
-                    if found := _bad_cells(numbered, separator, column, *_type(self.name, self.types[column])):
+                    if found := _bad_cells_of_column(numbered, separator, column, *_sql_type(self.name, self.types[column])):
                         return found
         return None
 
@@ -118,7 +120,7 @@ def rejected_lines(connection: DuckDBPyConnection) -> DataError | None:
     if not found:
         return None
     return DataError(
-        "\n".join(_rejected(*row) for row in found[:LINES_SHOWN]),
+        "\n".join(_rejected_line_words(*row) for row in found[:LINES_SHOWN]),
         where=", ".join(sorted({path for path, *_ in found})),
         todo="Have the file written again, or correct these lines.",
     )
@@ -131,20 +133,20 @@ _REJECTED_LINES = """
 """
 
 
-def _rejected(path: str, kind: str, columns: list[str | None], count: int, lines: list[int]) -> str:
+def _rejected_line_words(path: str, kind: str, columns: list[str | None], count: int, lines: list[int]) -> str:
     named = ", ".join(column for column in columns if column)
     about = f" at {named}" if named else ""
-    return f"{Path(path).name}: {_KINDS.get(kind, kind.lower())}{about} in {_lines(count, lines)}"
+    return f"{Path(path).name}: {_FAULT_WORDS.get(kind, kind.lower())}{about} in {_line_words(count, lines)}"
 
 
-def _bad_cells(numbered: DuckDBPyRelation, separator: str, column: str, kind: str, pattern: str) -> DataError | None:
-    bad = numbered.filter(f"{quoted(column)} IS NOT NULL AND NOT ({_reads(column, kind, pattern)})")
-    count, path = bad.aggregate(f"count(*), any_value({_FILE})").fetchall()[0]
+def _bad_cells_of_column(numbered: DuckDBPyRelation, separator: str, column: str, kind: str, pattern: str) -> DataError | None:
+    bad = numbered.filter(f"{quote_name(column)} IS NOT NULL AND NOT ({_is_readable_cell(column, kind, pattern)})")
+    count, path = bad.aggregate(f"count(*), any_value({_FILE_COLUMN})").fetchall()[0]
     if not count:
         return None
     records = [record for (record,) in bad.project("segments_record").order("segments_record").limit(LINES_SHOWN).fetchall()]
     return DataError(
-        f"{Path(path).name}: {column} is no {kind} in {_lines(count, _record_lines(path, separator, records))}",
+        f"{Path(path).name}: {column} is no {kind} in {_line_words(count, _record_lines(path, separator, records))}",
         where=path,
         todo="Correct the cells, or declare another type in [source.column_types] of company.toml.",
     )
@@ -152,7 +154,7 @@ def _bad_cells(numbered: DuckDBPyRelation, separator: str, column: str, kind: st
 
 def _record_lines(path: str, separator: str, records: Sequence[int]) -> list[int]:
     lines, line = [], 1
-    with _open(path) as text, suppress(csv.Error):
+    with _open_text(path) as text, suppress(csv.Error):
         for record, _ in enumerate(reader := csv.reader(text, delimiter=separator)):
             if record in records:
                 lines.append(line)
@@ -162,15 +164,15 @@ def _record_lines(path: str, separator: str, records: Sequence[int]) -> list[int
     return lines
 
 
-def _lines(count: int, lines: Sequence[int]) -> str:
+def _line_words(count: int, lines: Sequence[int]) -> str:
     shown = ", ".join(str(line) for line in lines[:LINES_SHOWN])
     known = f"{count} lines" if count < REJECTS_KEPT else f"{REJECTS_KEPT} lines or more"
     return f"line {shown}" if count == 1 else f"{known} ({shown}{', ...' if count > LINES_SHOWN else ''})"
 
 
-def _header(path: Path) -> tuple[tuple[str, ...], str]:
+def _read_header(path: Path) -> tuple[tuple[str, ...], str]:
     """Return the column names in the first record, and the separator between them."""
-    with _open(path) as text:
+    with _open_text(path) as text:
         line = text.readline()
         separator = max(",;\t|", key=line.count)
         text.seek(0)
@@ -180,33 +182,33 @@ def _header(path: Path) -> tuple[tuple[str, ...], str]:
     return names, separator
 
 
-def _open(path: Path | str) -> TextIO:
+def _open_text(path: Path | str) -> TextIO:
     opened = gzip.open if str(path).endswith(".gz") else open
     return opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
 
 
-def _type(table: str, declared: str) -> tuple[str, str]:
+def _sql_type(table: str, declared: str) -> tuple[str, str]:
     """Return the SQL type that `declared` means, and the pattern of its cells."""
     kind = " ".join(declared.upper().split())
     decimals = re.fullmatch(r"(?:DECIMAL|NUMERIC) ?\( ?([0-9]+) ?, ?([0-9]+) ?\)", kind)
     if decimals:
         return f"DECIMAL({decimals[1]},{decimals[2]})", f"[+-]?[0-9]*([.][0-9]{{0,{decimals[2]}}}0*)?"
-    kind = _SAME.get(kind, kind)
-    if kind not in _PATTERNS:
+    kind = _TYPE_SYNONYMS.get(kind, kind)
+    if kind not in _CELL_PATTERNS:
         raise ConfigError(
-            f"source.column_types.{table} has the type `{declared}`{did_you_mean(kind, _PATTERNS)}",
+            f"source.column_types.{table} has the type `{declared}`{did_you_mean(kind, _CELL_PATTERNS)}",
             where="company.toml",
-            todo=f"Choose DECIMAL(18,4) or one of {', '.join(_PATTERNS)}.",
+            todo=f"Choose DECIMAL(18,4) or one of {', '.join(_CELL_PATTERNS)}.",
         )
-    return kind, _PATTERNS[kind]
+    return kind, _CELL_PATTERNS[kind]
 
 
-def _reads(column: str, kind: str, pattern: str) -> str:
-    name = quoted(column)
+def _is_readable_cell(column: str, kind: str, pattern: str) -> str:
+    name = quote_name(column)
     return f"regexp_full_match(trim({name}), '{pattern}') AND TRY_CAST({name} AS {kind}) IS NOT NULL"
 
 
-def _typed(column: str, kind: str, pattern: str) -> str:
-    name = quoted(column)
-    cell = f"CASE WHEN {_reads(column, kind, pattern)} THEN CAST({name} AS {kind}) ELSE error('{BAD_CELL}') END"
+def _typed_cell(column: str, kind: str, pattern: str) -> str:
+    name = quote_name(column)
+    cell = f"CASE WHEN {_is_readable_cell(column, kind, pattern)} THEN CAST({name} AS {kind}) ELSE error('{BAD_CELL}') END"
     return f"CASE WHEN {name} IS NOT NULL THEN {cell} END AS {name}"

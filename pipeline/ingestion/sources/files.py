@@ -16,15 +16,15 @@ import pyarrow as pa
 
 from pipeline.definitions.company import Source
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
-from pipeline.ingestion.sources import SourceQuery, words
+from pipeline.ingestion.sources import SourceQuery, sql_words
 from pipeline.ingestion.sources.csv_files import BAD_CELL, CsvTable, rejected_lines
-from pipeline.lake.engines.duckdb import confine
+from pipeline.lake.engines.duckdb import confine_connection
 from pipeline.spelling import did_you_mean
 
 BATCH_ROWS = 65_536
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
-_WRONG_QUERY = ("Parser", "Binder", "Catalog", "Syntax", "Permission", "Not implemented")
-_MAY_PASS = ("IO", "Out of Memory", "Interrupt")
+_QUERY_KINDS = ("Parser", "Binder", "Catalog", "Syntax", "Permission", "Not implemented")
+_TRANSIENT_KINDS = ("IO", "Out of Memory", "Interrupt")
 
 
 class FilesSnapshot:
@@ -36,8 +36,8 @@ class FilesSnapshot:
         self._csv: list[CsvTable] = []
 
     def schema(self, query: SourceQuery) -> pa.Schema:
-        self._open_named(query)
-        with self._translated(query):
+        self._open_named_tables(query)
+        with self._translating_errors(query):
             if [statement.type for statement in duckdb.extract_statements(query.text)] != [duckdb.StatementType.SELECT]:
                 raise ConfigError(f"sources/{query.file.name} is no SELECT", where=str(query.file))
             relation = self._connection.sql(query.text, params=query.parameters or None)
@@ -45,20 +45,20 @@ class FilesSnapshot:
         return pa.schema([field.with_name(name) for field, name in zip(found, relation.columns, strict=True)])
 
     def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
-        with self._translated(query):
+        with self._translating_errors(query):
             relation = self._connection.sql(query.text, params=query.parameters or None)
             yield from relation.to_arrow_reader(BATCH_ROWS)
         if broken := self._broken_lines():
             raise broken
 
-    def _open_named(self, query: SourceQuery) -> None:
-        named = words(query.text, query.dialect)
+    def _open_named_tables(self, query: SourceQuery) -> None:
+        named = sql_words(query.text, query.dialect)
         for name in self._tables.keys() - self._opened:
             if name.lower() in named:
-                self._open(name)
+                self._open_table(name)
                 self._opened.add(name)
 
-    def _open(self, name: str) -> None:
+    def _open_table(self, name: str) -> None:
         paths = self._tables[name]
         try:
             if paths[0].suffix == ".parquet":
@@ -80,26 +80,26 @@ class FilesSnapshot:
         return next(filter(None, found), None)
 
     @contextmanager
-    def _translated(self, query: SourceQuery) -> Iterator[None]:
+    def _translating_errors(self, query: SourceQuery) -> Iterator[None]:
         try:
             yield
         except (duckdb.Error, OSError) as error:
             message = str(error)
             cells = self._broken_cells(message)  # reads the files to their ends, which is what finds every broken line
-            raise (self._broken_lines() or cells or self._explained(message, query)) from None
+            raise (self._broken_lines() or cells or self._explain_error(message, query)) from None
 
-    def _explained(self, message: str, query: SourceQuery) -> PipelineError:
+    def _explain_error(self, message: str, query: SourceQuery) -> PipelineError:
         """Messages about the query keep the engine's words; those about a row would quote it, so only their kind stays."""
         known = re.match(r"([A-Z][A-Za-z ]{1,30}) Error: ", message)
         kind, rest = (known[1], message[known.end() :]) if known else ("Unknown", "")
         where = str(query.file)
         if absent := re.match(r"Table with name (.+?) does not exist", rest):
-            return self._absent(absent[1].strip('"'), where)
-        if kind in _WRONG_QUERY:
+            return self._missing_table(absent[1].strip('"'), where)
+        if kind in _QUERY_KINDS:
             return ConfigError(
                 f"sources/{query.file.name} cannot be run: {rest.split('LINE ')[0].strip()}", where=where, todo="Edit the query."
             )
-        if kind in _MAY_PASS:
+        if kind in _TRANSIENT_KINDS:
             return TransientError(f"the source could not be read: {kind.lower()} error", where=where, todo="Nothing was stored. Run again.")
         column = re.search(r" when casting from source column (\w+)\s*(?:LINE |\Z)", rest)
         about = f" in column {column[1]}" if column and kind == "Conversion" else ""
@@ -109,7 +109,7 @@ class FilesSnapshot:
             todo="Find the row in the source, or make the query bear it.",
         )
 
-    def _absent(self, name: str, where: str) -> ConfigError:
+    def _missing_table(self, name: str, where: str) -> ConfigError:
         return ConfigError(
             f"the source has no table `{name}`{did_you_mean(name, self._tables)}",
             where=where,
@@ -126,15 +126,15 @@ def open_files(source: Source, staging: Path, *, memory_limit: str) -> Iterator[
     folder = source.folder
     if folder is None or not folder.is_dir():
         raise ConfigError("the source's folder does not exist", where=str(folder), todo="Set `path` in [source] of company.toml.")
-    tables = _tables(folder)
-    before = _stamps(tables)
-    with closing(_connect(folder, staging, memory_limit)) as connection:
+    tables = _files_by_table(folder)
+    before = _file_stamps(tables)
+    with closing(_open_confined_duckdb(folder, staging, memory_limit)) as connection:
         yield FilesSnapshot(connection, source, tables)
-    if _stamps(_tables(folder)) != before:
+    if _file_stamps(_files_by_table(folder)) != before:
         raise TransientError("a file changed while it was read", where=str(folder), todo="Nothing was stored. Run again when it is whole.")
 
 
-def _connect(folder: Path, staging: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def _open_confined_duckdb(folder: Path, staging: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
     spill = staging / "spill"
     spill.mkdir(parents=True, exist_ok=True)
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -144,15 +144,15 @@ def _connect(folder: Path, staging: Path, memory_limit: str) -> duckdb.DuckDBPyC
         "autoload_known_extensions": False,
     }
     connection = duckdb.connect(config=settings)
-    confine(connection, [folder, staging])
+    confine_connection(connection, [folder, staging])
     return connection
 
 
-def _tables(folder: Path) -> dict[str, tuple[Path, ...]]:
+def _files_by_table(folder: Path) -> dict[str, tuple[Path, ...]]:
     """Return the files of each table, by its name."""
     tables: dict[str, tuple[Path, ...]] = {}
     for path in sorted(folder.iterdir()):
-        name, files = (path.name, _sub_folder(path)) if path.is_dir() else (_stem(path), [path])
+        name, files = (path.name, _files_of_folder(path)) if path.is_dir() else (_table_name(path), [path])
         if not (name and files) or name.startswith("."):
             continue
         if name.lower() in {known.lower() for known in tables}:
@@ -161,18 +161,18 @@ def _tables(folder: Path) -> dict[str, tuple[Path, ...]]:
     return tables
 
 
-def _stem(path: Path) -> str:
+def _table_name(path: Path) -> str:
     """Return the name without its suffix, or nothing where the file is no table."""
     return next((path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix)), "")
 
 
-def _sub_folder(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if _stem(path))
+def _files_of_folder(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if _table_name(path))
     if len({path.suffix == ".parquet" for path in files}) > 1:
         raise ConfigError("one table has Parquet and CSV files", where=str(folder), todo="Keep one kind.")
     return files
 
 
-def _stamps(tables: dict[str, tuple[Path, ...]]) -> dict[Path, tuple[int, int, int]]:
+def _file_stamps(tables: dict[str, tuple[Path, ...]]) -> dict[Path, tuple[int, int, int]]:
     stats = {path: path.stat() for paths in tables.values() for path in paths}
     return {path: (stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}

@@ -23,7 +23,12 @@ from pipeline.ingestion.sources import SourceQuery, parameter_places
 BATCH_BYTES = 4 * 1024 * 1024
 STATEMENT_TIMEOUT = "2h"
 LOCK_TIMEOUT = "1min"
-_CONNECTION = {"connect_timeout": "30", "keepalives_idle": "60", "keepalives_interval": "10", "application_name": "customer_segments"}
+_CONNECTION_DEFAULTS = {
+    "connect_timeout": "30",
+    "keepalives_idle": "60",
+    "keepalives_interval": "10",
+    "application_name": "customer_segments",
+}
 _WRONG_SETTINGS = (
     "does not exist",
     "authentication failed",
@@ -33,8 +38,8 @@ _WRONG_SETTINGS = (
     "URI",
     "connection option",
 )
-_MAY_PASS = ("08", "40", "53", "55", "57", "58", "25P")
-_WRONG_QUERY = ("42", "0A", "25", "26", "3F")
+_TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25P")
+_QUERY_STATES = ("42", "0A", "25", "26", "3F")
 
 
 class PostgresqlSnapshot:
@@ -45,7 +50,9 @@ class PostgresqlSnapshot:
 
     def schema(self, query: SourceQuery) -> pa.Schema:
         with self._cursor(query) as cursor:
-            return pa.schema([_understood(field) for field in cursor.adbc_execute_schema(_readable(query.selecting()))])
+            return pa.schema(
+                [_exact_field(field) for field in cursor.adbc_execute_schema(_with_settings_for_parameters(query.selecting()))]
+            )
 
     def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
         bounds = [(f"segments.{name}", at.isoformat()) for name, at in query.parameters.items()]
@@ -53,7 +60,7 @@ class PostgresqlSnapshot:
             for bound in bounds:
                 cursor.execute("SELECT set_config($1, $2, true)", bound)
                 cursor.fetchone()
-            cursor.execute(_readable(query))
+            cursor.execute(_with_settings_for_parameters(query))
             stream = cursor.fetch_arrow()
             with AdbcRecordBatchReader._import_from_c(stream.address) as reader:  # noqa: SLF001  (it has no public way in)
                 yield from reader
@@ -65,7 +72,7 @@ class PostgresqlSnapshot:
                 cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
                 yield cursor
         except dbapi.Error as error:
-            raise _translated(error, query, self._where) from None
+            raise _translated_error(error, query, self._where) from None
 
 
 @contextmanager
@@ -78,16 +85,16 @@ def open_postgresql(name: str, uri: str) -> Iterator[PostgresqlSnapshot]:
     try:
         connection = connect(_with_defaults(uri))
     except dbapi.Error as error:
-        raise _refused(str(error), where) from None
+        raise _connection_error(str(error), where) from None
     try:
-        _begin(connection, where)
+        _begin_snapshot(connection, where)
         yield PostgresqlSnapshot(connection, where)
     finally:
         with suppress(dbapi.Error):
             connection.close()
 
 
-def _begin(connection: dbapi.Connection, where: str) -> None:
+def _begin_snapshot(connection: dbapi.Connection, where: str) -> None:
     """Fix the snapshot; a timeout that the server or the connection already sets is kept."""
     try:
         with closing(connection.cursor()) as cursor:
@@ -98,18 +105,18 @@ def _begin(connection: dbapi.Connection, where: str) -> None:
                 cursor.execute("SELECT set_config($1, COALESCE(NULLIF(current_setting($1), '0'), $2), true)", (setting, limit))
                 cursor.fetchone()
     except dbapi.Error as error:
-        raise _lost(error, where) from None
+        raise _transient_error(error, where) from None
 
 
 def _with_defaults(uri: str) -> str:
     if not uri.startswith(("postgresql://", "postgres://")):
         return uri
     query = uri.partition("?")[2]
-    missing = [f"{name}={value}" for name, value in _CONNECTION.items() if f"{name}=" not in query]
+    missing = [f"{name}={value}" for name, value in _CONNECTION_DEFAULTS.items() if f"{name}=" not in query]
     return "&".join([f"{uri}{'' if query else '?'}", *missing]).replace("?&", "?")
 
 
-def _readable(query: SourceQuery) -> str:
+def _with_settings_for_parameters(query: SourceQuery) -> str:
     """Replace each parameter by the setting that holds it."""
     text = query.text
     for start, end, name in reversed(parameter_places(text, query.dialect)):
@@ -117,42 +124,44 @@ def _readable(query: SourceQuery) -> str:
     return text
 
 
-def _understood(field: pa.Field) -> pa.Field:
+def _exact_field(field: pa.Field) -> pa.Field:
     """Give NUMERIC its precision and scale, and hide that the driver calls MONEY a whole number."""
     facts = field.metadata or {}
     kind, modifier = facts.get(b"POSTGRESQL:type"), int(facts.get(b"POSTGRESQL:typmod", -1))
     if kind == b"money":
         return field.with_type(pa.opaque(pa.int64(), "money", "PostgreSQL"))
     if kind == b"numeric" and modifier >= 0:
-        return field.with_type(_decimal(modifier - 4))
+        return field.with_type(_decimal_of_modifier(modifier - 4))
     return field
 
 
-def _decimal(modifier: int) -> pa.DataType:
+def _decimal_of_modifier(modifier: int) -> pa.DataType:
     """PostgreSQL keeps the precision in the upper 16 bits and the scale in the lower 11, signed."""
     precision, scale = modifier >> 16, ((modifier & 0x7FF) ^ 0x400) - 0x400
     return pa.decimal256(min(precision, 76), scale)
 
 
-def _refused(message: str, where: str) -> PipelineError:
+def _connection_error(message: str, where: str) -> PipelineError:
     if any(words in message for words in _WRONG_SETTINGS):
         return ConfigError("the database refused the connection", where=where, todo="Check its user, password, database and options.")
     return TransientError("the database could not be reached", where=where, todo="Run again; if it lasts, see whether the server is up.")
 
 
-def _lost(error: dbapi.Error, where: str) -> TransientError:
+def _transient_error(error: dbapi.Error, where: str) -> TransientError:
     reasons = {"57014": "the query took too long", "55P03": "a lock was held for too long", None: "the connection broke"}
     what = reasons.get(error.sqlstate, f"the server gave up (SQLSTATE {error.sqlstate})")
     return TransientError(f"the source could not be read: {what}", where=where, todo="Nothing was stored. Run again.")
 
 
-def _translated(error: dbapi.Error, query: SourceQuery, where: str) -> PipelineError:
+def _translated_error(error: dbapi.Error, query: SourceQuery, where: str) -> PipelineError:
     """Messages about the query keep the engine's words; those about a row would quote it, so only their code stays."""
     state = error.sqlstate or ""
-    if state.startswith(_MAY_PASS) or (not state and isinstance(error, dbapi.OperationalError)):
-        return _lost(error, where)
-    if state.startswith(_WRONG_QUERY):
-        return ConfigError(f"sources/{query.file.name} cannot be run: {_diagnosis(error)}", where=str(query.file), todo="Edit the query.")
+    if state.startswith(_TRANSIENT_STATES) or (not state and isinstance(error, dbapi.OperationalError)):
+        return _transient_error(error, where)
+    if state.startswith(_QUERY_STATES):
+        return ConfigError(
+            f"sources/{query.file.name} cannot be run: {_error_diagnosis(error)}", where=str(query.file), todo="Edit the query."
+        )
     return DataError(
         f"sources/{query.file.name} failed on a row: {_ROW_ERRORS.get(state, 'the database refused a value')} (SQLSTATE {state})",
         where=str(query.file),
@@ -169,7 +178,7 @@ _ROW_ERRORS = {
 }
 
 
-def _diagnosis(error: dbapi.Error) -> str:
+def _error_diagnosis(error: dbapi.Error) -> str:
     parts: dict[Any, bytes] = dict(error.details or [])
     known = [parts.get(b"PG_DIAG_MESSAGE_PRIMARY", b""), parts.get(b"PG_DIAG_MESSAGE_HINT", b"")]
     return "; ".join(part.decode("utf-8", "replace") for part in known if part) or f"SQLSTATE {error.sqlstate}"

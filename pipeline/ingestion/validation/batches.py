@@ -17,11 +17,11 @@ from pipeline.errors import DataError
 from pipeline.lake.lake import Lake, Version, reading, sorted_by
 from pipeline.lake.tables import Partition, Table
 
-WORTH_THREADS = 16_384
+ROWS_WORTH_THREADS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class PartitionRef:
     """Address of one stored partition: a night has `day`, a snapshot `known`, an event day both."""
 
     table: Table
@@ -29,17 +29,17 @@ class Stored:
     known: date | None = None
 
 
-Batch = list[tuple[Stored, pa.Table]]
+Batch = list[tuple[PartitionRef, pa.Table]]
 
 
-def batches(lake: Lake, partitions: Sequence[Stored], *, limit: int) -> Iterator[Batch]:
+def read_batches(lake: Lake, partitions: Sequence[PartitionRef], *, limit: int) -> Iterator[Batch]:
     """Yield the rows of `partitions` in order, small ones together, in batches of about `limit` rows.
 
     Each partition comes at least once, if only with no rows; a batch holds partitions of one `known` night.
     """
     batch: Batch = []
     row_count = 0
-    for partition, rows in pieces(lake, partitions, limit=limit):
+    for partition, rows in read_pieces(lake, partitions, limit=limit):
         if batch and (row_count + rows.num_rows > limit or batch[0][0].known != partition.known):
             yield batch
             batch, row_count = [], 0
@@ -49,39 +49,39 @@ def batches(lake: Lake, partitions: Sequence[Stored], *, limit: int) -> Iterator
         yield batch
 
 
-def pieces(lake: Lake, partitions: Sequence[Stored], *, limit: int) -> Iterator[tuple[Stored, pa.Table]]:
+def read_pieces(lake: Lake, partitions: Sequence[PartitionRef], *, limit: int) -> Iterator[tuple[PartitionRef, pa.Table]]:
     """Yield partitions of one table in pieces of about `limit` rows, sorted by key; rows of one key share a piece.
 
     Raises SchemaDrift where a declared column is missing, DataError where a file is absent, damaged or
     larger than a piece and not sorted.
     """
-    for partition, groups in _groups(lake, partitions):
-        for rows in _pieces(lake, partition, groups, limit=limit):
+    for partition, groups in _groups_by_partition(lake, partitions):
+        for rows in _pieces_of_partition(lake, partition, groups, limit=limit):
             yield partition, rows
 
 
-def _pieces(lake: Lake, partition: Stored, groups: Iterable[pa.Table], *, limit: int) -> Iterator[pa.Table]:
+def _pieces_of_partition(lake: Lake, partition: PartitionRef, groups: Iterable[pa.Table], *, limit: int) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     last: tuple[tuple[bool, object], ...] | None = None
     for group in groups:
         waiting.append(group)
         while sum(rows.num_rows for rows in waiting) > limit:
-            merged = _sorted(waiting, partition.table)
-            cut = _cut(merged, partition.table, limit)
+            merged = _sorted_rows(waiting, partition.table)
+            cut = _place_to_cut(merged, partition.table, limit)
             if cut == 0:
                 waiting = [merged]
                 break
             last = _require_order(lake, partition, merged, last, cut)
             yield merged.slice(0, cut)
             waiting = [merged.slice(cut)]
-    rest = _sorted(waiting, partition.table)
+    rest = _sorted_rows(waiting, partition.table)
     if rest.num_rows or last is None:
         if last is not None:
             _require_order(lake, partition, rest, last, rest.num_rows)
         yield rest
 
 
-def _groups(lake: Lake, partitions: Sequence[Stored]) -> Iterator[tuple[Stored, Iterator[pa.Table]]]:
+def _groups_by_partition(lake: Lake, partitions: Sequence[PartitionRef]) -> Iterator[tuple[PartitionRef, Iterator[pa.Table]]]:
     """Yield each partition with its rows as they lie in row groups; event days with their days and nights."""
     table = partitions[0].table if partitions else None
     if table is None or table.partition is not Partition.EVENT_DAY:
@@ -98,22 +98,22 @@ def _with_declared_columns(table: Table, rows: pa.Table) -> pa.Table:
     return replace(table, columns=table.stored_columns).conform(rows)
 
 
-def _row_groups(lake: Lake, partition: Stored) -> Iterator[pa.Table]:
+def _row_groups(lake: Lake, partition: PartitionRef) -> Iterator[pa.Table]:
     path = lake.path(partition.table, day=partition.day, known=partition.known)
     with reading(partition.table.name, path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         declared = partition.table.schema
         is_as_declared = file.schema_arrow.equals(declared)
         yield declared.empty_table() if is_as_declared else partition.table.conform(file.schema_arrow.empty_table())
         for index in range(file.num_row_groups):
-            rows = file.read_row_group(index, use_threads=file.metadata.num_rows > WORTH_THREADS)
+            rows = file.read_row_group(index, use_threads=file.metadata.num_rows > ROWS_WORTH_THREADS)
             yield rows if is_as_declared else partition.table.conform(rows)
 
 
-def _sorted(tables: list[pa.Table], table: Table) -> pa.Table:
+def _sorted_rows(tables: list[pa.Table], table: Table) -> pa.Table:
     return sorted_by(pa.concat_tables(tables), table.key).combine_chunks()
 
 
-def _cut(rows: pa.Table, table: Table, limit: int) -> int:
+def _place_to_cut(rows: pa.Table, table: Table, limit: int) -> int:
     """Return where to cut sorted `rows`: the last start of a key within `limit`, else the first after it, else 0."""
     starts = np.flatnonzero(~same_as_previous(rows, table.key))
     within = starts[starts <= limit]
@@ -136,23 +136,23 @@ def same_as_previous(rows: pa.Table, columns: Iterable[str]) -> np.ndarray:
 
 
 def _require_order(
-    lake: Lake, partition: Stored, rows: pa.Table, last: tuple[tuple[bool, object], ...] | None, count: int
+    lake: Lake, partition: PartitionRef, rows: pa.Table, last: tuple[tuple[bool, object], ...] | None, count: int
 ) -> tuple[tuple[bool, object], ...] | None:
     """Return the key of row `count - 1`; raise DataError where the first row does not follow `last`."""
-    if last is not None and rows.num_rows and _key(rows, partition.table, 0) <= last:
+    if last is not None and rows.num_rows and _key_of_row(rows, partition.table, 0) <= last:
         raise DataError(
             f"{partition.table.name} is not sorted by {', '.join(partition.table.key)}",
             where=str(lake.path(partition.table, day=partition.day, known=partition.known)),
             todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
         )
-    return _key(rows, partition.table, count - 1) if count else last
+    return _key_of_row(rows, partition.table, count - 1) if count else last
 
 
-def _key(rows: pa.Table, table: Table, row: int) -> tuple[tuple[bool, object], ...]:
+def _key_of_row(rows: pa.Table, table: Table, row: int) -> tuple[tuple[bool, object], ...]:
     """Return the key of one row, comparable as files are sorted: text by its bytes, nulls last."""
     scalars = [rows[name][row] for name in table.key]
-    return tuple((not scalar.is_valid, _comparable(scalar) if scalar.is_valid else 0) for scalar in scalars)
+    return tuple((not scalar.is_valid, _comparable_value(scalar) if scalar.is_valid else 0) for scalar in scalars)
 
 
-def _comparable(scalar: pa.Scalar) -> object:
+def _comparable_value(scalar: pa.Scalar) -> object:
     return scalar.as_buffer().to_pybytes() if pa.types.is_string(scalar.type) else scalar.as_py()

@@ -28,8 +28,8 @@ def clean_order_lines(rows: pa.Table) -> pa.Table:
     columns = {name: rows[name] for name in rows.column_names}
     columns |= {
         "discount_amount": pc.fill_null(rows["discount_amount"], zero),
-        "category": _named(rows["category"]),
-        "channel": _named(rows["channel"]),
+        "category": _named_or_unknown(rows["category"]),
+        "channel": _named_or_unknown(rows["channel"]),
         "line_kind": kind,
         "order_day": order_day,
     }
@@ -46,7 +46,7 @@ def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table
     return table.conform(pa.table(columns))
 
 
-def united(customers: Iterator[pa.Table], prospects: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def unite_people(customers: Iterator[pa.Table], prospects: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Yield customers and prospects in order of their ids, a customer in place of a prospect of the same id.
 
     Both come in pieces sorted by unique ids; one piece of each is held at a time.
@@ -57,8 +57,8 @@ def united(customers: Iterator[pa.Table], prospects: Iterator[pa.Table]) -> Iter
             left, right = left if left.num_rows else next(customers, None), right if right.num_rows else next(prospects, None)
             continue
         last = min(left["customer_id"][-1].as_py(), right["customer_id"][-1].as_py())
-        people, left = _split(left, last)
-        others, right = _split(right, last)
+        people, left = _split_after_id(left, last)
+        others, right = _split_after_id(right, last)
         others = others.filter(pc.invert(pc.is_in(others["customer_id"], value_set=people["customer_id"].combine_chunks())))
         yield pa.concat_tables([people, others]).sort_by("customer_id")
     for rest, more in ((left, customers), (right, prospects)):
@@ -67,10 +67,10 @@ def united(customers: Iterator[pa.Table], prospects: Iterator[pa.Table]) -> Iter
             yield from more
 
 
-def _split(rows: pa.Table, last: str) -> tuple[pa.Table, pa.Table]:
+def _split_after_id(rows: pa.Table, last: str) -> tuple[pa.Table, pa.Table]:
     count = pc.sum(pc.less_equal(rows["customer_id"], last)).as_py()
     return rows.slice(0, count), rows.slice(count)
 
 
-def _named(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _named_or_unknown(text: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.fill_null(blank_to_null(text), UNKNOWN)

@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.frames import frame_of
+from pipeline.ingestion.validation.frames import pandas_frame
 from pipeline.ingestion.validation.spared_imports import spared_imports
-from pipeline.ingestion.validation.suites import Rule, SuiteDefinition, load_suite_definition
+from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule, load_suite_definition
 from pipeline.lake.tables import Table
 from pipeline.spelling import did_you_mean
 
@@ -38,14 +38,14 @@ COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """What one rule found in one batch.
 
     `failed` counts rows, or is 0 or 1 where the rule is about the whole table. Positions count from 0 and are
     given where the rule rejects rows.
     """
 
-    rule: Rule
+    rule: ValidationRule
     failed: int
     is_about_rows: bool
     positions: np.ndarray
@@ -58,20 +58,20 @@ class Suite:
     table: Table
     file: Path
     digest: str
-    rules: tuple[Rule, ...]
+    rules: tuple[ValidationRule, ...]
     columns: frozenset[str]
     expectations: ExpectationSuite
 
-    def check(self, rows: pa.Table, parameters: Mapping[str, Any]) -> list[Finding]:
+    def check(self, rows: pa.Table, parameters: Mapping[str, Any]) -> list[RuleFinding]:
         """Return what each rule finds in `rows`, in suite order; `$PARAMETER`s are bound to `parameters`.
 
         Raises ConfigError where a rule cannot run, such as one on a column that is not there.
         """
-        results = self._results(frame_of(rows, self.columns), parameters)
+        results = self._run_expectations(pandas_frame(rows, self.columns), parameters)
         self._require_run(results, rows.column_names)
-        return [self._finding(rule, results[rule.name]) for rule in self.rules]
+        return [self._finding_of_rule(rule, results[rule.name]) for rule in self.rules]
 
-    def _results(self, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _run_expectations(self, frame: pd.DataFrame, parameters: Mapping[str, Any]) -> dict[str, Any]:
         batch = _batch_definition().get_batch({"dataframe": frame})
         try:
             outcome = batch.validate(self.expectations, result_format=POSITIONS_ONLY, expectation_parameters=dict(parameters))
@@ -90,14 +90,14 @@ class Suite:
                 hint = "".join(f"; `{name}` is no column{did_you_mean(name, known)}" for name in unknown)
                 raise ConfigError(f"the rule `{rule.name}` cannot run{hint}", where=str(self.file), todo="Mend the rule.")
 
-    def _finding(self, rule: Rule, result: ExpectationValidationResult) -> Finding:
+    def _finding_of_rule(self, rule: ValidationRule, result: ExpectationValidationResult) -> RuleFinding:
         content = result.result
         if "unexpected_count" not in content:
             if rule.rejects_rows:
                 raise ConfigError(f"the rule `{rule.name}` is about no single row, so it cannot reject any", where=str(self.file))
-            return Finding(rule, int(not result.success), is_about_rows=False, positions=np.empty(0, np.int64))
+            return RuleFinding(rule, int(not result.success), is_about_rows=False, positions=np.empty(0, np.int64))
         positions = content.get("unexpected_index_list") if rule.rejects_rows else None
-        return Finding(rule, content["unexpected_count"], is_about_rows=True, positions=np.asarray(positions or [], np.int64))
+        return RuleFinding(rule, content["unexpected_count"], is_about_rows=True, positions=np.asarray(positions or [], np.int64))
 
 
 def load_suite(company: Company, table: Table) -> Suite:
@@ -107,7 +107,7 @@ def load_suite(company: Company, table: Table) -> Suite:
     """
     definition = load_suite_definition(company, table)
     columns = frozenset(name for entry in definition.entries for name in _columns_of(entry))
-    return Suite(table, definition.file, definition.digest, definition.rules, columns, _built(definition))
+    return Suite(table, definition.file, definition.digest, definition.rules, columns, _build_library_suite(definition))
 
 
 def _columns_of(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _columns_of(entry: Mapping[str, Any]) -> Iterator[str]:
         yield from [value] if isinstance(value, str) else value
 
 
-def _built(definition: SuiteDefinition) -> ExpectationSuite:
+def _build_library_suite(definition: SuiteDefinition) -> ExpectationSuite:
     """Return the library's suite; it drops what it does not know, so types are checked and counted."""
     gx = _great_expectations()
     entries, file = list(definition.entries), definition.file
@@ -143,11 +143,11 @@ def _has_raised(info: Mapping[str, Any]) -> bool:
 def _great_expectations() -> ModuleType:
     # Great Expectations tells its makers of every run unless it hears otherwise before it is imported.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    return _imported()
+    return _import_library()
 
 
 @cache
-def _imported() -> ModuleType:
+def _import_library() -> ModuleType:
     """Import the library, warnings and all, without the engines and the charts that it can do without."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     # Spark Connect by its own name too: where Spark is loaded already, its import would end a process that has no main file.

@@ -9,16 +9,16 @@ from itertools import islice
 
 import pyarrow as pa
 
-from pipeline.ingestion.validation.batches import Stored, pieces
-from pipeline.ingestion.validation.expectations import Finding, Suite
-from pipeline.ingestion.validation.suites import CRITICAL, WARNING, Result, Rule
+from pipeline.ingestion.validation.batches import PartitionRef, read_pieces
+from pipeline.ingestion.validation.expectations import RuleFinding, Suite
+from pipeline.ingestion.validation.suites import CRITICAL, WARNING, RuleResult, ValidationRule
 from pipeline.lake.lake import Lake
 from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.tables import Partition, Table
 
-NOT_REPEATED = Rule("row_is_not_repeated", CRITICAL, rejects_rows=True)
-KEY_OF_ONE_DAY = Rule("key_is_of_one_day", WARNING)
-WITHIN_LIMIT = Rule("table_keeps_enough_rows", CRITICAL)
+NOT_REPEATED = ValidationRule("row_is_not_repeated", CRITICAL, rejects_rows=True)
+KEY_OF_ONE_DAY = ValidationRule("key_is_of_one_day", WARNING)
+WITHIN_LIMIT = ValidationRule("table_keeps_enough_rows", CRITICAL)
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Tally:
     failed: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: RuleFinding) -> None:
         before = self.failed[finding.rule.name]
         self.failed[finding.rule.name] = before + finding.failed if finding.is_about_rows else max(before, finding.failed)
 
@@ -58,35 +58,35 @@ class Findings:
     batch_rows: int
     rejected: RowSpool
     tally: Tally = field(default_factory=Tally)
-    kept: dict[Stored, list[pa.Array]] = field(default_factory=dict)
-    held: dict[Stored, list[pa.Table]] = field(default_factory=dict)
+    kept: dict[PartitionRef, list[pa.Array]] = field(default_factory=dict)
+    held: dict[PartitionRef, list[pa.Table]] = field(default_factory=dict)
 
     @property
     def table(self) -> Table:
         return self.suite.table
 
-    def kept_rows(self, lake: Lake) -> Iterator[tuple[Stored, pa.Table]]:
+    def kept_rows(self, lake: Lake) -> Iterator[tuple[PartitionRef, pa.Table]]:
         """Yield the rows that stay, in pieces sorted by key; those that are not held are read once more."""
         again = [each for each, masks in self.kept.items() if len(self.held.get(each, ())) < len(masks)]
-        read = pieces(lake, again, limit=self.batch_rows)
+        read = read_pieces(lake, again, limit=self.batch_rows)
         for partition, masks in self.kept.items():
             held = self.held.get(partition, ())
             whole = held if len(held) == len(masks) else (rows for _, rows in islice(read, len(masks)))
             for rows, mask in zip(whole, masks, strict=True):
                 yield partition, rows.filter(mask) if mask.false_count else rows
 
-    def counts(self, partition: Stored) -> dict[str, int]:
+    def counts(self, partition: PartitionRef) -> dict[str, int]:
         """Return what the manifest of the clean partition says of its raw one."""
         masks = self.kept[partition]
         rejected = sum(mask.false_count for mask in masks)
         return {"raw_row_count": sum(map(len, masks)), "rejected_row_count": rejected}
 
-    def results(self) -> list[Result]:
+    def results(self) -> list[RuleResult]:
         """Return one row of VALIDATION_RESULTS per rule."""
         about_keys = (NOT_REPEATED, KEY_OF_ONE_DAY) if self.table.partition is Partition.EVENT_DAY else (NOT_REPEATED,)
         return [self._result(rule) for rule in (*about_keys, *self.suite.rules)] + [self._share_result()]
 
-    def broken_results(self) -> list[Result]:
+    def broken_results(self) -> list[RuleResult]:
         """Return the results of the rules that stop the night; the share of rejected rows is none of them."""
         return [row for row in map(self._result, self.suite.rules) if not row["is_passed"]]
 
@@ -94,9 +94,9 @@ class Findings:
         """Return whether few enough rows were set aside."""
         return self.tally.rejected_share <= self.rejected_share_limit
 
-    def _result(self, rule: Rule) -> Result:
+    def _result(self, rule: ValidationRule) -> RuleResult:
         return rule.result(self.table, checked=self.tally.checked, failed=self.tally.failed[rule.name])
 
-    def _share_result(self) -> Result:
+    def _share_result(self) -> RuleResult:
         is_within = self.is_within_limit()
         return self._result(WITHIN_LIMIT) | {"failed_count": int(not is_within), "is_passed": is_within}

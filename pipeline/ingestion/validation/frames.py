@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def frame_of(rows: pa.Table, columns: frozenset[str]) -> pd.DataFrame:
+def pandas_frame(rows: pa.Table, columns: frozenset[str]) -> pd.DataFrame:
     """Return a pandas frame of the columns that rules read; equal values stay equal, different ones different."""
     import pandas as pd
 
     names = [name for name in rows.column_names if name in columns] or rows.column_names[:1]
     exact = {pa.int64(): pd.Int64Dtype()}
-    compared = {name: _compared(rows[name]) for name in names}
+    compared = {name: _comparable_column(rows[name]) for name in names}
     return pd.DataFrame(
         {
             name: column.to_pandas(date_as_object=False, types_mapper=exact.get if column.null_count else None)
@@ -26,7 +26,7 @@ def frame_of(rows: pa.Table, columns: frozenset[str]) -> pd.DataFrame:
     )
 
 
-def _compared(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _comparable_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the same values in a type that the library compares at once, where it has one that loses nothing; others one by one."""
     with suppress(pa.ArrowInvalid):
         if pa.types.is_date(column.type):

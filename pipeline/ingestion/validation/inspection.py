@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.definitions.company import Company
-from pipeline.ingestion.validation.batches import Batch, Stored, batches, same_as_previous
+from pipeline.ingestion.validation.batches import Batch, PartitionRef, read_batches, same_as_previous
 from pipeline.ingestion.validation.expectations import Suite
 from pipeline.ingestion.validation.findings import NOT_REPEATED, Findings, Tally
-from pipeline.ingestion.validation.raw_rows import as_records, checked_columns, repeats, source_row_text
+from pipeline.ingestion.validation.raw_rows import as_records, checked_columns, repeated_rows, source_row_text
 from pipeline.ingestion.validation.suites import suite_parameters
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.row_spool import RowSpool
@@ -39,13 +39,13 @@ class Inspection:
     def table(self) -> Table:
         return self.suite.table
 
-    def check(self, lake: Lake, partitions: Sequence[Stored], rejected: RowSpool) -> Findings:
+    def check(self, lake: Lake, partitions: Sequence[PartitionRef], rejected: RowSpool) -> Findings:
         """Check every row of `partitions` and return what was found; the rows to set aside go to `rejected`.
 
         Raises ConfigError where a rule cannot run, and what `batches` raises.
         """
         findings = Findings(self.suite, self.company.rejected_share_limit, self.batch_rows, rejected)
-        parts = (part for batch in batches(lake, partitions, limit=self.batch_rows) for part in self._check(batch, findings))
+        parts = (part for batch in read_batches(lake, partitions, limit=self.batch_rows) for part in self._check_batch(batch, findings))
         # A partition of several batches is sorted as a whole, so that rejected rows lie alike whatever the size of a batch.
         for _, parts_of_one in groupby(parts, key=itemgetter(0)):
             rows = pa.concat_tables(rejected_rows for _, rejected_rows in parts_of_one)
@@ -53,11 +53,11 @@ class Inspection:
                 rejected.append(sorted_by(rows, (*REJECTED_ROWS.key, "broken_rules")).to_batches())
         return findings
 
-    def _check(self, batch: Batch, findings: Findings) -> Iterator[tuple[Stored, pa.Table]]:
+    def _check_batch(self, batch: Batch, findings: Findings) -> Iterator[tuple[PartitionRef, pa.Table]]:
         """Add what a batch tells to `findings`; yield each part's partition with the rows of it that are set aside."""
         rows = pa.concat_tables(part for _, part in batch).combine_chunks()
         tally = findings.tally
-        broken = self._broken(rows, batch[0][0], tally)
+        broken = self._broken_rules(rows, batch[0][0], tally)
         positions = np.array(sorted(broken), np.int64)
         tally.checked += rows.num_rows
         tally.rejected.update(rules[0] for rules in broken.values())
@@ -69,28 +69,28 @@ class Inspection:
             findings.kept.setdefault(partition, []).append(pa.array(mask))
             if tally.checked <= self.batch_rows:
                 findings.held.setdefault(partition, []).append(part)
-            yield partition, _as_rejected(partition, part.take(here - start), [broken[at] for at in here])
+            yield partition, _as_rejected(partition, part.take(here - start), [broken[index] for index in here])
             start += part.num_rows
         log.info("%s: %s rows checked, %s set aside", self.table.name, f"{tally.checked:,}", f"{tally.rejected_count:,}")
 
-    def _broken(self, rows: pa.Table, partition: Stored, tally: Tally) -> dict[int, list[str]]:
+    def _broken_rules(self, rows: pa.Table, partition: PartitionRef, tally: Tally) -> dict[int, list[str]]:
         """Return the names of the rejecting rules that each row broke, in suite order, and count all rules."""
         if partition.known is None:
             raise ValueError("raw rows are known since a night")
         key = (EVENT_DAY.name, *self.table.key) if self.table.partition is Partition.EVENT_DAY else self.table.key
-        repeated = repeats(rows, same_as_previous(rows, key))
-        broken = {int(at): [NOT_REPEATED.name] for at in np.flatnonzero(repeated)}
+        repeated = repeated_rows(rows, same_as_previous(rows, key))
+        broken = {int(index): [NOT_REPEATED.name] for index in np.flatnonzero(repeated)}
         tally.failed[NOT_REPEATED.name] += len(broken)
         at_row = np.flatnonzero(~repeated)
         columns = checked_columns(rows.take(at_row) if broken else rows, self.table, customer_ids=self.customer_ids)
         for finding in self.suite.check(columns, suite_parameters(self.company, partition.known)):
             tally.add(finding)
-            for at in at_row[finding.positions]:
-                broken.setdefault(int(at), []).append(finding.rule.name)
+            for index in at_row[finding.positions]:
+                broken.setdefault(int(index), []).append(finding.rule.name)
         return broken
 
 
-def _as_rejected(partition: Stored, rows: pa.Table, broken: list[list[str]]) -> pa.Table:
+def _as_rejected(partition: PartitionRef, rows: pa.Table, broken: list[list[str]]) -> pa.Table:
     """Return rows of a partition, with the rules that each broke, as REJECTED_ROWS has them."""
     if not broken:
         return REJECTED_ROWS.schema.empty_table()

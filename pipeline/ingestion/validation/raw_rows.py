@@ -27,17 +27,17 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     `is_refund_plausible` where there are amounts, and `is_customer_known` where `customer_ids` are given.
     """
     columns: dict[str, Any] = {name: rows[name].combine_chunks() for name in rows.column_names}
-    columns["is_text_readable"] = _is_readable(columns, table, rows.num_rows)
-    columns["are_numbers_finite"] = _all([pc.is_finite(columns[name]) for name in _names(table, Kind.NUMBER)], rows.num_rows)
+    columns["is_text_readable"] = _is_text_readable(columns, table, rows.num_rows)
+    columns["are_numbers_finite"] = _hold_all([pc.is_finite(columns[name]) for name in _columns_of_kind(table, Kind.NUMBER)], rows.num_rows)
     for column in table.columns:
-        columns[column.name] = _checkable(columns[column.name], column.kind)
+        columns[column.name] = _checkable_column(columns[column.name], column.kind)
     given_ids = [name for name in IDS if name in columns]
     for name in given_ids:
         columns[name] = blank_to_null(columns[name])
-    columns["is_customer_id_trimmed"] = _all([_is_plain(columns[name]) for name in given_ids if name == "customer_id"], rows.num_rows)
-    columns["are_ids_trimmed"] = _all([_is_trimmed(columns[name]) for name in given_ids], rows.num_rows)
+    columns["is_customer_id_trimmed"] = _hold_all([_is_plain(columns[name]) for name in given_ids if name == "customer_id"], rows.num_rows)
+    columns["are_ids_trimmed"] = _hold_all([_is_trimmed(columns[name]) for name in given_ids], rows.num_rows)
     if "net_amount" in columns:
-        columns["is_refund_plausible"] = _all([_is_refund_plausible(columns["quantity"], columns["net_amount"])], rows.num_rows)
+        columns["is_refund_plausible"] = _hold_all([_is_refund_plausible(columns["quantity"], columns["net_amount"])], rows.num_rows)
     if customer_ids is not None:
         columns["is_customer_known"] = _is_member(columns["customer_id"], customer_ids)
     return pa.table(columns)
@@ -48,13 +48,13 @@ def blank_to_null(text: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text)
 
 
-def repeats(rows: pa.Table, is_same_key: np.ndarray) -> np.ndarray:
+def repeated_rows(rows: pa.Table, is_same_key: np.ndarray) -> np.ndarray:
     """Return per row whether an earlier row is identical; `is_same_key` says which rows share their key with the row before."""
     repeated = np.zeros(rows.num_rows, np.bool_)
     next_shares = np.append(is_same_key[1:], np.zeros(min(rows.num_rows, 1), np.bool_))
     candidates = np.flatnonzero(is_same_key | next_shares)
     seen: set[tuple[str, ...]] = set()
-    for index, row in zip(candidates, _comparable(rows.take(candidates)), strict=True):
+    for index, row in zip(candidates, _comparable_rows(rows.take(candidates)), strict=True):
         repeated[index] = row in seen
         seen.add(row)
     return repeated
@@ -62,7 +62,7 @@ def repeats(rows: pa.Table, is_same_key: np.ndarray) -> np.ndarray:
 
 def as_records(rows: pa.Table, table: Table) -> list[dict[str, Any]]:
     """Return `rows` as JSON can hold them: decimals, dates and instants as text, broken characters by their bytes."""
-    columns = [_spelt(rows[column.name].combine_chunks(), column.kind) for column in table.columns]
+    columns = [_json_values(rows[column.name].combine_chunks(), column.kind) for column in table.columns]
     return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
@@ -71,23 +71,23 @@ def source_row_text(row: Mapping[str, Any]) -> str:
     return json.dumps(row, sort_keys=True, ensure_ascii=False)
 
 
-def _names(table: Table, kind: Kind) -> list[str]:
+def _columns_of_kind(table: Table, kind: Kind) -> list[str]:
     return [column.name for column in table.columns if column.kind is kind]
 
 
-def _is_readable(columns: dict[str, Any], table: Table, count: int) -> pa.Array:
+def _is_text_readable(columns: dict[str, Any], table: Table, count: int) -> pa.Array:
     """Return per row whether all text is valid UTF-8 without NUL, which databases refuse."""
-    return _all([_has_sound_characters(columns[name]) for name in _names(table, Kind.TEXT)], count)
+    return _hold_all([_has_sound_characters(columns[name]) for name in _columns_of_kind(table, Kind.TEXT)], count)
 
 
 def _has_sound_characters(text: pa.Array) -> pa.Array:
     sound = pc.invert(pc.match_substring(text, "\0"))
-    if _is_valid(text):
+    if _is_valid_utf8(text):
         return sound
-    return pc.and_(sound, pa.array([_decoded(value) == _decoded(value, "ignore") for value in text.cast(pa.binary()).to_pylist()]))
+    return pc.and_(sound, pa.array([_decode_text(value) == _decode_text(value, "ignore") for value in text.cast(pa.binary()).to_pylist()]))
 
 
-def _is_valid(text: pa.Array) -> bool:
+def _is_valid_utf8(text: pa.Array) -> bool:
     try:
         text.validate(full=True)
     except pa.ArrowInvalid:
@@ -95,20 +95,20 @@ def _is_valid(text: pa.Array) -> bool:
     return True
 
 
-def _decoded(value: bytes | None, errors: str = "backslashreplace") -> str | None:
+def _decode_text(value: bytes | None, errors: str = "backslashreplace") -> str | None:
     return None if value is None else value.decode("utf-8", errors)
 
 
-def _checkable(column: pa.Array, kind: Kind) -> pa.Array:
+def _checkable_column(column: pa.Array, kind: Kind) -> pa.Array:
     match kind:
-        case Kind.TEXT if not _is_valid(column):
-            return pa.array(_spelt(column, kind), pa.string())
+        case Kind.TEXT if not _is_valid_utf8(column):
+            return pa.array(_json_values(column, kind), pa.string())
         case Kind.MONEY:
             return _nearest_floats(column)
         case Kind.INSTANT:
-            return _clamped(column, pa.int64(), MICROSECONDS_PER_DAY)
+            return _clamp_to_calendar(column, pa.int64(), MICROSECONDS_PER_DAY)
         case Kind.DATE:
-            return _clamped(column, pa.int32(), 1)
+            return _clamp_to_calendar(column, pa.int32(), 1)
     return column
 
 
@@ -119,7 +119,7 @@ def _nearest_floats(money: pa.Array) -> pa.Array:
     return pc.divide(unscaled.cast(pa.float64()), float(10**money.type.scale))
 
 
-def _clamped(column: pa.Array, number: pa.DataType, units_per_day: int) -> pa.Array:
+def _clamp_to_calendar(column: pa.Array, number: pa.DataType, units_per_day: int) -> pa.Array:
     first, last = ((day - EPOCH.date()).days * units_per_day for day in (FIRST_DAY, LAST_DAY))
     at_least = pc.max_element_wise(column.cast(number), pa.scalar(first, number), skip_nulls=False)
     return pc.min_element_wise(at_least, pa.scalar(last, number), skip_nulls=False).cast(column.type)
@@ -145,7 +145,7 @@ def _is_member(ids: pa.Array, known: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_null(ids), pa.scalar(None, pa.bool_()), pc.is_in(ids, value_set=found))
 
 
-def _all(checks: list[pa.Array], count: int) -> pa.Array:
+def _hold_all(checks: list[pa.Array], count: int) -> pa.Array:
     """Return per row whether no check is false; null counts as kept."""
     result = np.ones(count, np.bool_)
     for check in checks:
@@ -153,7 +153,7 @@ def _all(checks: list[pa.Array], count: int) -> pa.Array:
     return pa.array(result)
 
 
-def _comparable(rows: pa.Table) -> list[tuple[str, ...]]:
+def _comparable_rows(rows: pa.Table) -> list[tuple[str, ...]]:
     exact = {pa.string(): pa.binary(), pa.timestamp("us", "UTC"): pa.int64(), pa.date32(): pa.int32()}
     columns: Sequence[list[str]] = [
         list(map(repr, column.cast(exact.get(column.type, column.type)).to_pylist())) for column in rows.columns
@@ -161,22 +161,22 @@ def _comparable(rows: pa.Table) -> list[tuple[str, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def _spelt(column: pa.Array, kind: Kind) -> list[Any]:
+def _json_values(column: pa.Array, kind: Kind) -> list[Any]:
     match kind:
         case Kind.TEXT:
-            return [_decoded(value) for value in column.cast(pa.binary()).to_pylist()]
+            return [_decode_text(value) for value in column.cast(pa.binary()).to_pylist()]
         case Kind.MONEY:
             return list(column.cast(pa.string()).to_pylist())
         case Kind.INSTANT:
-            return [_instant(value) for value in column.cast(pa.int64()).to_pylist()]
+            return [_instant_text(value) for value in column.cast(pa.int64()).to_pylist()]
         case Kind.DATE:
-            return [_date(value) for value in column.cast(pa.int32()).to_pylist()]
+            return [_date_text(value) for value in column.cast(pa.int32()).to_pylist()]
         case Kind.NUMBER:
             return [value if value is None or np.isfinite(value) else str(value) for value in column.to_pylist()]
     return list(column.to_pylist())
 
 
-def _instant(microseconds: int | None) -> str | None:
+def _instant_text(microseconds: int | None) -> str | None:
     if microseconds is None:
         return None
     try:
@@ -185,7 +185,7 @@ def _instant(microseconds: int | None) -> str | None:
         return f"1970-01-01T00:00:00+00:00 and {microseconds} microseconds"
 
 
-def _date(days: int | None) -> str | None:
+def _date_text(days: int | None) -> str | None:
     if days is None:
         return None
     try:

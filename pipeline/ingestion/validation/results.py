@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.errors import DataError, GateClosed
 from pipeline.ingestion.validation.findings import Findings
-from pipeline.ingestion.validation.suites import WHOLE_TABLE, Result
+from pipeline.ingestion.validation.suites import WHOLE_TABLE, RuleResult
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, Version, sorted_by
 from pipeline.lake.tables import VALIDATION_RESULTS
@@ -19,43 +19,43 @@ TOP_RULES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ValidationResults:
     """The results of a night; rows set aside as (table, first rule, count); versions that an earlier night left unchecked."""
 
-    results: Sequence[Result] = ()
+    rule_results: Sequence[RuleResult] = ()
     rejected: Sequence[tuple[str, str, int]] = ()
     recovered: Sequence[Version] = ()
 
 
-def verdict_of(findings: Sequence[Findings], recovered: Sequence[Version]) -> Verdict:
+def results_of_findings(findings: Sequence[Findings], recovered: Sequence[Version]) -> ValidationResults:
     """Return what was found as it is stored."""
     rejected = [(found.table.name, rule, count) for found in findings for rule, count in found.tally.rejected.items()]
-    return Verdict([row for found in findings for row in found.results()], sorted(rejected), recovered)
+    return ValidationResults([row for found in findings for row in found.results()], sorted(rejected), recovered)
 
 
-def stored_verdict(lake: Lake, day: date, *, known: date | None = None) -> Verdict:
+def stored_results(lake: Lake, day: date, *, known: date | None = None) -> ValidationResults:
     """Return the night's verdict as stored, empty before the night was validated."""
     if not lake.has(VALIDATION_RESULTS, day=day, known=known):
-        return Verdict()
+        return ValidationResults()
     facts = lake.manifest(lake.path(VALIDATION_RESULTS, day=day, known=known))
     recovered = [Version(date.fromisoformat(of), date.fromisoformat(known)) for of, known in facts["recovered"]]
-    return Verdict(
+    return ValidationResults(
         lake.read(VALIDATION_RESULTS, day=day, known=known).to_pylist(), [tuple(entry) for entry in facts["rejected"]], recovered
     )
 
 
-def store_verdict(lake: Lake, day: date, verdict: Verdict, *, known: date | None = None) -> None:
+def store_results(lake: Lake, day: date, results: ValidationResults, *, known: date | None = None) -> None:
     """Write the night's results, replacing what was there."""
-    rows = pa.Table.from_pylist(list(verdict.results), schema=VALIDATION_RESULTS.schema)
-    manifest = {"rejected": verdict.rejected, "recovered": [(version.day, version.known) for version in verdict.recovered]}
+    rows = pa.Table.from_pylist(list(results.rule_results), schema=VALIDATION_RESULTS.schema)
+    manifest = {"rejected": results.rejected, "recovered": [(version.day, version.known) for version in results.recovered]}
     lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, known=known, manifest=manifest)
 
 
-def stop_where_broken(lake: Lake, day: date, broken: Sequence[Result]) -> None:
+def stop_where_broken(lake: Lake, day: date, broken: Sequence[RuleResult]) -> None:
     """Raise DataError naming every critical rule that stops the night: `broken` are the results of those."""
     if broken:
         raise DataError(
-            "; ".join(f"{row['source_table']} breaks `{row['rule']}` on {day}: {_count(row)}" for row in broken),
+            "; ".join(f"{row['source_table']} breaks `{row['rule']}` on {day}: {_count_words(row)}" for row in broken),
             where=lake.where(addresses.validation_page(day)),
             todo="Mend the source, or the rule in expectations/<table>.json, then run the night again with --reread.",
         )
@@ -77,7 +77,7 @@ def stop_where_too_many_rejected(lake: Lake, day: date, findings: Sequence[Findi
         )
 
 
-def _count(row: Result) -> str:
+def _count_words(row: RuleResult) -> str:
     rows = f"{row['checked_count']:,} rows"
     return f"{rows} were checked" if row["rule"].startswith(WHOLE_TABLE) else f"{row['failed_count']:,} of {rows} broke it"
 

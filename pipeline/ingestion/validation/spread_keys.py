@@ -11,7 +11,7 @@ from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import RAW_ORDER_LINES
 
-_ROWS = parse_one(
+_SPREAD_ROW_COUNT = parse_one(
     """SELECT CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS row_count FROM (
       SELECT COUNT(*) AS row_count FROM raw_order_lines
       WHERE order_id IS NOT NULL AND line_number IS NOT NULL
@@ -29,4 +29,4 @@ def spread_row_count(lake: Lake, versions: Sequence[Version], *, memory_limit: s
         return 0
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(RAW_ORDER_LINES, lake.parts(RAW_ORDER_LINES, versions))
-        return int(engine.run(_ROWS, {}).read_all()["row_count"][0].as_py())
+        return int(engine.run(_SPREAD_ROW_COUNT, {}).read_all()["row_count"][0].as_py())

@@ -18,11 +18,11 @@ from pipeline.lake.tables import Table
 CRITICAL, WARNING = "critical", "warning"
 WHOLE_TABLE = "table_"  # how the name of a rule about a whole table begins
 
-Result = dict[str, Any]
+RuleResult = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ValidationRule:
     """One expectation as people know it; a share `mostly` of the rows must keep to it."""
 
     name: str
@@ -36,7 +36,7 @@ class Rule:
             return True
         return checked - failed >= self.mostly * checked
 
-    def result(self, table: Table, *, checked: int, failed: int) -> Result:
+    def result(self, table: Table, *, checked: int, failed: int) -> RuleResult:
         """Return the row of VALIDATION_RESULTS that says what the rule found in `table`."""
         return {
             "source_table": table.name,
@@ -58,7 +58,7 @@ class SuiteDefinition:
     digest: str
     meta: Mapping[str, Any]
     entries: Sequence[Mapping[str, Any]]
-    rules: tuple[Rule, ...]
+    rules: tuple[ValidationRule, ...]
 
 
 def load_suite_definition(company: Company, table: Table) -> SuiteDefinition:
@@ -69,10 +69,10 @@ def load_suite_definition(company: Company, table: Table) -> SuiteDefinition:
     found = company.definitions("expectations", ".json").get(table.name)
     if found is None:
         raise ConfigError(f"no expectations for {table.name}", where="expectations", todo=f"Write expectations/{table.name}.json.")
-    content = _parsed(found.text, found.file)
+    content = _parse_suite(found.text, found.file)
     entries = content["expectations"]
     digest = sha256(found.text.encode()).hexdigest()[:16]
-    return SuiteDefinition(table, found.file, digest, content.get("meta") or {}, entries, tuple(_rules(entries, found.file)))
+    return SuiteDefinition(table, found.file, digest, content.get("meta") or {}, entries, tuple(_read_rules(entries, found.file)))
 
 
 def suite_parameters(company: Company, night: date) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def suite_parameters(company: Company, night: date) -> dict[str, Any]:
     }
 
 
-def _parsed(text: str, file: Path) -> dict[str, Any]:
+def _parse_suite(text: str, file: Path) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -96,7 +96,7 @@ def _parsed(text: str, file: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _rules(entries: Sequence[Mapping[str, Any]], file: Path) -> Iterator[Rule]:
+def _read_rules(entries: Sequence[Mapping[str, Any]], file: Path) -> Iterator[ValidationRule]:
     seen: set[str] = set()
     for entry in entries:
         meta = entry.get("meta") or {}
@@ -118,4 +118,4 @@ def _rules(entries: Sequence[Mapping[str, Any]], file: Path) -> Iterator[Rule]:
                 f"`kwargs` of the rule `{name}` must be an object, and `mostly` in it a share from 0 to 1", where=str(file), todo="Mend it."
             )
         seen.add(name)
-        yield Rule(name, severity, rejects_rows, float(mostly))
+        yield ValidationRule(name, severity, rejects_rows, float(mostly))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.errors import DataError, TransientError
-from pipeline.lake.damage import outdated, reading
+from pipeline.lake.damage import outdated_error, reading
 from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.lake import Lake
@@ -31,22 +31,22 @@ class DuckDBEngine:
         self._resources = ExitStack()
         self._verified: set[Path] = set()
         self._registered: dict[str, tuple[Table, Sequence[Path]]] = {}
-        with _told():
+        with _translating_engine_errors():
             spill = self._resources.enter_context(private_folder(lake_root))
         settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(spill)}
         if threads:
             settings["threads"] = threads
         self._connection = self._resources.enter_context(duckdb.connect(config=settings))
-        confine(self._connection, [lake_root])
+        confine_connection(self._connection, [lake_root])
 
     def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
         parts = parts_of(files)
         paths = [part.path for part in parts]
-        self._require_whole(table, paths)
+        self._require_whole_files(table, paths)
         self._registered[table.name] = (table, paths)
-        self._view(table, _reading(table, parts) if parts else empty_select(table).sql("duckdb"))
+        self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table).sql("duckdb"))
 
-    def _require_whole(self, table: Table, paths: Sequence[Path]) -> None:
+    def _require_whole_files(self, table: Table, paths: Sequence[Path]) -> None:
         """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
         for path in paths:
             if path not in self._verified:
@@ -54,28 +54,28 @@ class DuckDBEngine:
                     self._verified.add(path)
 
     def define(self, table: Table, statement: exp.Query) -> None:
-        self._view(table, statement.sql("duckdb"))
+        self._create_view(table, statement.sql("duckdb"))
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
-        with self._told_by_file():
+        with self._translating_errors_by_file():
             reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(ROW_GROUP_ROWS)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
 
-    def _view(self, table: Table, query: str) -> None:
+    def _create_view(self, table: Table, query: str) -> None:
         # Written out, as each step of a relation would look at every file anew.
-        with self._told_by_file():
-            self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted((table.name,))} AS {query}")
+        with self._translating_errors_by_file():
+            self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted_names((table.name,))} AS {query}")
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        with self._told_by_file():
+        with self._translating_errors_by_file():
             yield from reader
 
     @contextmanager
-    def _told_by_file(self) -> Iterator[None]:
+    def _translating_errors_by_file(self) -> Iterator[None]:
         """Tell what failed, and by the file that lacks a declared column where one does: DuckDB fails then, and never fills it up."""
         try:
-            with _told():
+            with _translating_engine_errors():
                 yield
         except DataError:
             for table, paths in self._registered.values():
@@ -91,7 +91,7 @@ def open_engine(lake: Lake, *, memory_limit: str) -> DuckDBEngine:
     return DuckDBEngine(lake.root, memory_limit=memory_limit)
 
 
-def confine(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> None:
+def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> None:
     """Leave a connection no way out but these folders, for good; its days are UTC's."""
     connection.execute("SET TimeZone = 'UTC'")
     # Where another process started this one, it would draw bars into the log unless told not to.
@@ -101,8 +101,8 @@ def confine(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> N
     connection.execute("SET lock_configuration = true")
 
 
-def _reading(table: Table, parts: Sequence[FilePart]) -> str:
-    columns = _quoted(tuple(column.name for column in table.stored_columns))
+def _select_from_parts(table: Table, parts: Sequence[FilePart]) -> str:
+    columns = _quoted_names(tuple(column.name for column in table.stored_columns))
     selects = [
         f"SELECT {columns} FROM {_read_parquet(paths)}{f' WHERE {condition}' if condition else ''}"  # noqa: S608 - our own names, quoted
         for condition, paths in paths_by_condition(parts, "duckdb").items()
@@ -117,7 +117,7 @@ def _read_parquet(paths: Sequence[Path]) -> str:
 
 
 @cache
-def _quoted(names: tuple[str, ...]) -> str:
+def _quoted_names(names: tuple[str, ...]) -> str:
     return ", ".join(exp.column(name, quoted=True).sql("duckdb") for name in names)
 
 
@@ -126,11 +126,11 @@ def _require_columns(table: Table, paths: Iterable[Path]) -> None:
         with reading(table.name, path):
             found = pq.read_schema(str(path)).names
         if lacking := [name for name in table.column_names if name not in found]:
-            raise outdated(table, path, lacking)
+            raise outdated_error(table, path, lacking)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translating_engine_errors() -> Iterator[None]:
     """Tell what failed by kind alone: the engine's own messages quote values."""
     try:
         yield

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN, ClusterScheme
 from pipeline.errors import DataError
-from pipeline.lake.expressions import double, greatest, least, total
+from pipeline.lake.expressions import double_literal, greatest, least, ordered_sum
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.models.clusters.algorithms import Labels, nearest_centres
 from pipeline.models.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted
@@ -101,23 +101,23 @@ def _coordinate_rows(scheme: ClusterScheme, features: Sequence[ModelFeature]) ->
 
 
 def _coordinate(feature: ModelFeature) -> exp.Expression:
-    value: exp.Expression = exp.Coalesce(this=exp.cast(exp.column(feature.name), "DOUBLE"), expressions=[double(feature.fill)])
+    value: exp.Expression = exp.Coalesce(this=exp.cast(exp.column(feature.name), "DOUBLE"), expressions=[double_literal(feature.fill)])
     if feature.transform == "log1p":
-        value = exp.Ln(this=exp.Add(this=double(1), expression=greatest(value, double(0))))
-    held = least(greatest(value, double(feature.low)), double(feature.high))
-    return total([_product_of(held, double(1 / feature.scale)), double(-feature.mean / feature.scale)])
+        value = exp.Ln(this=exp.Add(this=double_literal(1), expression=greatest(value, double_literal(0))))
+    held = least(greatest(value, double_literal(feature.low)), double_literal(feature.high))
+    return ordered_sum([_product_of(held, double_literal(1 / feature.scale)), double_literal(-feature.mean / feature.scale)])
 
 
 def _score_rows(placed: exp.Select, clusters: Sequence[Cluster], width: int) -> exp.Select:
     """Return, per customer and cluster, the squared distance less the square of the customer's own coordinates."""
-    square = total(_product_of(exp.column(f"z{place}"), exp.column(f"z{place}")) for place in range(width))
+    square = ordered_sum(_product_of(exp.column(f"z{place}"), exp.column(f"z{place}")) for place in range(width))
     scores = [exp.alias_(_score_expression(cluster), f"s{cluster.number}") for cluster in clusters]
     return exp.select("customer_id", _IN_POPULATION, exp.alias_(square, _SQUARE), *scores).from_(placed.subquery("placed"))
 
 
 def _score_expression(cluster: Cluster) -> exp.Expression:
-    weighted = (_product_of(exp.column(f"z{place}"), double(-2 * centre)) for place, centre in enumerate(cluster.centroid))
-    return total([*weighted, double(sum(centre * centre for centre in cluster.centroid))])
+    weighted = (_product_of(exp.column(f"z{place}"), double_literal(-2 * centre)) for place, centre in enumerate(cluster.centroid))
+    return ordered_sum([*weighted, double_literal(sum(centre * centre for centre in cluster.centroid))])
 
 
 def _rows_with_nearest(scored: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
@@ -146,8 +146,8 @@ def _rows_with_margin(ranked: exp.Select, clusters: Sequence[Cluster]) -> exp.Se
 
 def _is_within(ratio: float) -> exp.Expression:
     """Return whether the nearest centroid is within `ratio` of the distance to the second."""
-    own, other = (total([exp.column(_SQUARE), exp.column(score)]) for score in ("best", "runner_up"))
-    return exp.LTE(this=own, expression=_product_of(exp.paren(other), double(round(ratio * ratio, 6))))
+    own, other = (ordered_sum([exp.column(_SQUARE), exp.column(score)]) for score in ("best", "runner_up"))
+    return exp.LTE(this=own, expression=_product_of(exp.paren(other), double_literal(round(ratio * ratio, 6))))
 
 
 def _score_column(cluster: Cluster) -> exp.Column:

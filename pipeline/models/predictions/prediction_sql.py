@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from pipeline.lake.expressions import double, greatest, least, total
+from pipeline.lake.expressions import double_literal, greatest, least, ordered_sum
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
 from pipeline.models.predictions.model import NotPredicted, PredictionModel, Signal
@@ -33,10 +33,10 @@ def predictions_statement(by: PredictionModel | NotPredicted) -> exp.Query:
 
 def _predicted_figures(by: PredictionModel) -> exp.Select:
     """Return both figures of every customer who ever ordered."""
-    spend = total([double(by.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in by.signals)])
-    logit = total([double(by.repeat_intercept), *(_weighted_distance(signal, signal.repeat_weight) for signal in by.signals)])
+    spend = ordered_sum([double_literal(by.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in by.signals)])
+    logit = ordered_sum([double_literal(by.repeat_intercept), *(_weighted_distance(signal, signal.repeat_weight) for signal in by.signals)])
     odds = exp.Exp(this=exp.Neg(this=exp.paren(logit)))
-    chance = exp.Div(this=double(1), expression=exp.paren(total([double(1), odds])))
+    chance = exp.Div(this=double_literal(1), expression=exp.paren(ordered_sum([double_literal(1), odds])))
     columns = [
         exp.alias_(_round_to(exp.Exp(this=spend), AMOUNT_DECIMALS), "spend"),
         exp.alias_(_round_to(chance, PROBABILITY_DECIMALS), "chance"),
@@ -52,9 +52,9 @@ def _prediction_rows(rows: exp.Select, figures: tuple[exp.Expression, exp.Expres
 
 def _weighted_distance(signal: Signal, weight: float) -> exp.Expression:
     column = exp.column(signal.name)
-    held = least(greatest(column, double(signal.low)), double(signal.high))
-    distance = exp.paren(exp.Sub(this=held, expression=double(signal.mean)))
-    return exp.Mul(this=distance, expression=double(weight / signal.scale))
+    held = least(greatest(column, double_literal(signal.low)), double_literal(signal.high))
+    distance = exp.paren(exp.Sub(this=held, expression=double_literal(signal.mean)))
+    return exp.Mul(this=distance, expression=double_literal(weight / signal.scale))
 
 
 def _round_to(value: exp.Expression, decimals: int) -> exp.Expression:

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError
 from pipeline.ingestion.erased.ledger import Ledger, Receipt
-from pipeline.ingestion.extract import Reading, opened_source
+from pipeline.ingestion.extract import Extraction, open_source
 from pipeline.ingestion.sources import authored_query
-from pipeline.ingestion.sources.columns import check_columns, conformed
+from pipeline.ingestion.sources.columns import check_columns, conform_batch
 from pipeline.lake.tables import ERASURES
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers, finish_erasures
@@ -44,9 +44,9 @@ def _listed_ids(deployment: Deployment, day: date) -> set[str]:
             where=str(company.folder),
             todo="Write a query that gives `customer_id`, one row per customer.",
         )
-    reading = Reading(company, lake, day, None, deployment.connections, deployment.memory_limit)
-    query = authored_query(ERASURES.name, file, company.source.dialect, reading.window)
-    with lake.private_folder() as staging, opened_source(reading, staging) as snapshot:
+    extraction = Extraction(company, lake, day, None, deployment.connections, deployment.memory_limit)
+    query = authored_query(ERASURES.name, file, company.source.dialect, extraction.window)
+    with lake.private_folder() as staging, open_source(extraction, staging) as snapshot:
         check_columns(ERASURES, snapshot.schema(query), query, company.zone)
         with closing(snapshot.rows(query.selecting(ERASURES.column_names))) as batches:
-            return {each for batch in batches for each in conformed(batch, ERASURES, query).column(0).to_pylist() if each}
+            return {each for batch in batches for each in conform_batch(batch, ERASURES, query).column(0).to_pylist() if each}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.ingestion.erased.columns import CUSTOMER, is_naming
+from pipeline.ingestion.erased.columns import CUSTOMER_ID, holds_customer_ids
 from pipeline.ingestion.validation.raw_rows import source_row_text
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 
@@ -54,7 +54,7 @@ class CustomerIds:
         return kept
 
     def _cleared(self, texts: pa.Array, name: str) -> pa.Array:
-        if name.endswith(CUSTOMER):
+        if name.endswith(CUSTOMER_ID):
             return pc.if_else(pc.fill_null(self._are_in(texts), fill_value=False), pa.scalar(None, pa.string()), texts)
         mine = set(self.texts)
         return pa.array((_row_naming_none_of(mine, text) for text in texts.to_pylist()), pa.string())
@@ -72,15 +72,15 @@ class CustomerIds:
 def owner_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that tell whose rows they are: ids of customers or, where there are none, text that may hold source rows."""
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    return [name for name in texts if name == CUSTOMER] or [name for name in texts if name.endswith(CUSTOMER)] or texts
+    return [name for name in texts if name == CUSTOMER_ID] or [name for name in texts if name.endswith(CUSTOMER_ID)] or texts
 
 
 def reference_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that may name a customer in a row about somebody else, such as who referred them."""
     telling = owner_columns(schema)
-    if telling == [CUSTOMER]:
-        return [field.name for field in schema if field.name != CUSTOMER and is_naming(field)]
-    return [name for name in telling if not name.endswith(CUSTOMER)]
+    if telling == [CUSTOMER_ID]:
+        return [field.name for field in schema if field.name != CUSTOMER_ID and holds_customer_ids(field)]
+    return [name for name in telling if not name.endswith(CUSTOMER_ID)]
 
 
 def customer_ids(file: pq.ParquetFile) -> Iterator[pa.Array]:
@@ -115,13 +115,13 @@ def open_checked(path: Path) -> pq.ParquetFile:
 
 def _ids_of_rows(rows: pa.RecordBatch, name: str) -> pa.Array:
     texts = rows.column(name)
-    return texts if name.endswith(CUSTOMER) else pa.array(map(_id_in_row, texts.to_pylist()), pa.string())
+    return texts if name.endswith(CUSTOMER_ID) else pa.array(map(_id_in_row, texts.to_pylist()), pa.string())
 
 
 def _ids_named_in_rows(rows: pa.RecordBatch, name: str) -> Iterator[pa.Array]:
     """Yield what a column that names customers says of each row; a source row that is kept as JSON may name several."""
     texts = rows.column(name)
-    if name.endswith(CUSTOMER):
+    if name.endswith(CUSTOMER_ID):
         yield texts
         return
     named = [_names_in_row(_source_row(text)) for text in texts.to_pylist()]
@@ -131,7 +131,7 @@ def _ids_named_in_rows(rows: pa.RecordBatch, name: str) -> Iterator[pa.Array]:
 
 def _id_in_row(text: str | None) -> str | None:
     """Return the id in a source row that is kept as JSON."""
-    found = _source_row(text).get(CUSTOMER)
+    found = _source_row(text).get(CUSTOMER_ID)
     return found if isinstance(found, str) else None
 
 
@@ -143,7 +143,7 @@ def _row_naming_none_of(ids: Container[str], text: str | None) -> str | None:
 
 
 def _names_in_row(row: Mapping[str, Any]) -> dict[str, str]:
-    return {key: value for key, value in row.items() if key != CUSTOMER and key.endswith(CUSTOMER) and isinstance(value, str)}
+    return {key: value for key, value in row.items() if key != CUSTOMER_ID and key.endswith(CUSTOMER_ID) and isinstance(value, str)}
 
 
 def _source_row(text: str | None) -> dict[str, Any]:

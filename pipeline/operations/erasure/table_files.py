@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import DataError
-from pipeline.features.cache import forget_all
-from pipeline.ingestion.versions import DIGEST, facts_of_rows, facts_of_versions
+from pipeline.features.cache import forget_caches
+from pipeline.ingestion.versions import ROWS_DIGEST, facts_of_rows, facts_of_versions
 from pipeline.lake.addresses import CACHES, ERASURES, LOCKS, PUBLICATIONS, STAGING
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake, reading
@@ -55,7 +55,7 @@ class TableFiles:
 
         Raises DataError at the end where files cannot be read: nobody knows what they hold.
         """
-        forget_all(self._lake)
+        forget_caches(self._lake)
         with closing(open_engine(self._lake, memory_limit=self._memory_limit)) as engine:
             for path in self._affected:
                 with self._noted_where_unreadable(path):
@@ -76,7 +76,7 @@ class TableFiles:
                 self._rewrite_event_days(path, file, ids, engine, manifest)
                 return
             facts = {name: value for name, value in manifest.items() if name != "row_count"}
-            if DIGEST in facts:
+            if ROWS_DIGEST in facts:
                 facts |= self._facts(file, schema, ids, engine)
             self._lake.write_file(schema, rows_of_others(file, ids), path, facts)
 
@@ -91,7 +91,7 @@ class TableFiles:
         """Write a file of event days anew: each version stays, with what is left of it and what is to be said of that."""
         table = _event_table(manifest["table"], file.schema_arrow)
         facts = {each.version: dict(each.facts) for each in self._lake.stored_in(table, path)}
-        raw = [version for version, each in facts.items() if DIGEST in each]
+        raw = [version for version, each in facts.items() if ROWS_DIGEST in each]
         if raw:
             with self._lake.private_folder() as private:
                 staged = private / "rows.parquet"

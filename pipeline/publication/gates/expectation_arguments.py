@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.suites import Rule, SuiteDefinition
+from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule
 from pipeline.lake.tables import Column, Kind
 from pipeline.spelling import did_you_mean
 
@@ -39,7 +39,7 @@ class Arguments:
     """One entry of a suite under its rule."""
 
     suite: SuiteDefinition
-    rule: Rule
+    rule: ValidationRule
     entry: Mapping[str, Any]
     parameters: Mapping[str, Any]
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company
-from pipeline.ingestion.validation.results import stored_verdict
+from pipeline.ingestion.validation.results import stored_results
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, known_versions, reading
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Kind, Table
@@ -60,9 +60,9 @@ def measure_night(company: Company, lake: Lake, engine: Engine, day: date, good:
 
 def rejected_counts(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
     """Return rows set aside and rows checked, per source table, as validation stored them."""
-    verdict = stored_verdict(lake, day)
-    checked = {row["source_table"]: row["checked_count"] for row in verdict.results if row["rejects_rows"]}
-    return {table: (sum(count for of, _, count in verdict.rejected if of == table), count) for table, count in checked.items()}
+    results = stored_results(lake, day)
+    checked = {row["source_table"]: row["checked_count"] for row in results.rule_results if row["rejects_rows"]}
+    return {table: (sum(count for of, _, count in results.rejected if of == table), count) for table, count in checked.items()}
 
 
 def _compare_with_last_good(

@@ -8,8 +8,8 @@ from datetime import date
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.batches import Stored
-from pipeline.ingestion.validation.results import stop_where_broken, store_verdict, stored_verdict
+from pipeline.ingestion.validation.batches import PartitionRef
+from pipeline.ingestion.validation.results import stop_where_broken, store_results, stored_results
 from pipeline.ingestion.validation.suites import SuiteDefinition, load_suite_definition, suite_parameters
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
@@ -26,10 +26,10 @@ def check_tables(company: Company, lake: Lake, engine: Engine, day: date, *, kno
     Raises DataError where a critical rule stops the night, ConfigError where a suite has something that cannot be checked.
     """
     for table in CHECKED_TABLES:
-        check_table(company, lake, engine, Stored(table, day, known or day))
+        check_table(company, lake, engine, PartitionRef(table, day, known or day))
 
 
-def check_table(company: Company, lake: Lake, engine: Engine, partition: Stored) -> None:
+def check_table(company: Company, lake: Lake, engine: Engine, partition: PartitionRef) -> None:
     """Check one partition as `check_tables` does."""
     table, day, known = partition.table, partition.day, partition.known
     if day is None or known is None:
@@ -40,9 +40,9 @@ def check_table(company: Company, lake: Lake, engine: Engine, partition: Stored)
     checked = counts[CHECKED_COUNT]
     found = [rule.result(table, checked=checked, failed=counts[f"failed_{position}"]) for position, rule in enumerate(suite.rules)]
     log.info("%s: %s rows checked", table.name, f"{checked:,}")
-    before = stored_verdict(lake, day, known=known)
-    others = [row for row in before.results if row["source_table"] != table.name]
-    store_verdict(lake, day, replace(before, results=[*others, *found]), known=known)
+    before = stored_results(lake, day, known=known)
+    others = [row for row in before.rule_results if row["source_table"] != table.name]
+    store_results(lake, day, replace(before, rule_results=[*others, *found]), known=known)
     stop_where_broken(lake, day, [row for row in found if not row["is_passed"]])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.definitions.company import HOUSE, LEVELS, Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
-from pipeline.lake.statements import digest
+from pipeline.lake.statements import statement_digest
 from pipeline.models.clusters import UNCLUSTERED, translated_title
 from pipeline.reporting.catalog.entries import (
     Catalog,
@@ -111,7 +111,7 @@ def _definition_state(live: LiveSegments | None, schemes: Schemes, scheme: Schem
         return "new"
     # By what it decides, not by its file: an edited title or comment leaves a scheme live as defined.
     by_name = {other.name: other for other in schemes.schemes}
-    return "live" if published == digest(membership_statement(scheme, by_name)) else "changed"
+    return "live" if published == statement_digest(membership_statement(scheme, by_name)) else "changed"
 
 
 def _segment_entries(context: CatalogContext, scheme: Scheme) -> Iterator[SegmentEntry]:

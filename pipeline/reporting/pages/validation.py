@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.definitions.company import Company
-from pipeline.ingestion.validation.results import stored_verdict
+from pipeline.ingestion.validation.results import stored_results
 from pipeline.ingestion.validation.suites import WHOLE_TABLE
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -107,9 +107,9 @@ def write_validation_page(company: Company, lake: Lake, day: date, *, known: dat
     """
     if not lake.has(VALIDATION_RESULTS, day=day, known=known):
         return
-    verdict = stored_verdict(lake, day, known=known)
-    rejected = {(table, rule): count for table, rule, count in verdict.rejected}
-    lake.write_text(addresses.validation_page(day, known), validation_page(company.name, day, verdict.results, rejected, gates))
+    results = stored_results(lake, day, known=known)
+    rejected = {(table, rule): count for table, rule, count in results.rejected}
+    lake.write_text(addresses.validation_page(day, known), validation_page(company.name, day, results.rule_results, rejected, gates))
 
 
 def rule_status(result: Result) -> RuleStatus:

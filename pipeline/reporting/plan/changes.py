@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.definitions.schemes import Scheme, membership_statement
-from pipeline.lake.statements import digest
+from pipeline.lake.statements import statement_digest
 from pipeline.segmentation.profiles import strategy_rows
 
 
@@ -33,7 +33,7 @@ def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> Defini
     both = sorted(old.keys() & new.keys())
     edited = [name for name in both if not _is_same(name, old, new)]
     # What a scheme decides is its statement: whoever only reorders brackets or comments moves nobody.
-    digests = {name: [digest(membership_statement(each[name], each)) for each in (old, new)] for name in edited}
+    digests = {name: [statement_digest(membership_statement(each[name], each)) for each in (old, new)] for name in edited}
     decided = tuple(name for name in edited if digests[name][0] != digests[name][1])
     worded = tuple(name for name in edited if name not in decided and _published_words(old[name]) != _published_words(new[name]))
     return DefinitionChanges(

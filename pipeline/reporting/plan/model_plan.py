@@ -29,7 +29,7 @@ from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.statements import digest
+from pipeline.lake.statements import statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.clusters import (
     UNCLUSTERED,
@@ -57,11 +57,11 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
     query = assignment_statement(scheme, model)
     live_digests = facts.get("schemes", {})
     dependent = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
-    changed = {name: each for name, each in dependent.items() if live_digests.get(name) != digest(each)}
+    changed = {name: each for name, each in dependent.items() if live_digests.get(name) != statement_digest(each)}
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         found = _planned_flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
     downstream = tuple(sorted(changed))
-    is_new, is_same = scheme.name not in live_digests, live_digests.get(scheme.name) == digest(query)
+    is_new, is_same = scheme.name not in live_digests, live_digests.get(scheme.name) == statement_digest(query)
     changes = DefinitionChanges(
         decided_otherwise=(*(() if is_new or is_same else (scheme.name,)), *downstream),
         added=(scheme.name,) if is_new else (),

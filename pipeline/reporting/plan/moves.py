@@ -17,7 +17,7 @@ from pipeline.definitions.schemes import Scheme, comparison_statement, membershi
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.parquet import content_digest
-from pipeline.lake.statements import digest, statement
+from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 
 SAMPLE_SIZE = 20
@@ -38,7 +38,7 @@ class LiveTables:
         if self.facts.get("features") != content_digest(self.features) or name not in schemes:
             return False
         stored: str | None = self.facts["schemes"].get(name)
-        return stored == digest(membership_statement(schemes[name], schemes))
+        return stored == statement_digest(membership_statement(schemes[name], schemes))
 
 
 def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before: Schemes, after: Schemes) -> list[dict[str, Any]]:

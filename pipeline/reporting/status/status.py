@@ -9,9 +9,9 @@ from enum import Enum
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, GateClosed, TransientError
-from pipeline.ingestion.extractions import is_begun_again
+from pipeline.ingestion.extractions import is_being_reread
 from pipeline.ingestion.validation.findings import WITHIN_LIMIT
-from pipeline.ingestion.validation.results import stored_verdict
+from pipeline.ingestion.validation.results import stored_results
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CLUSTER_DRIFTS,
@@ -105,7 +105,7 @@ def _newest_night(company: Company, lake: Lake, live: Publication | None) -> New
 
 def _broken_rules(lake: Lake, day: date) -> list[str]:
     """Return the critical rules that stopped the night; the share of rejected rows is a gate."""
-    failed = [row for row in stored_verdict(lake, day).results if not row["is_passed"] and row["rule"] != WITHIN_LIMIT.name]
+    failed = [row for row in stored_results(lake, day).rule_results if not row["is_passed"] and row["rule"] != WITHIN_LIMIT.name]
     return [f"{row['source_table']} breaks `{row['rule']}`" for row in failed]
 
 
@@ -132,7 +132,7 @@ def _stored_gate_results(company: Company, lake: Lake, day: date) -> list[GateRe
 
 def _is_night_read(lake: Lake, day: date) -> bool:
     """Return whether the night's reading stands: validation forgets one that it stops, and a second one may have broken off."""
-    return lake.has(EXTRACTIONS, day=day) and not is_begun_again(lake, day)
+    return lake.has(EXTRACTIONS, day=day) and not is_being_reread(lake, day)
 
 
 def _was_taken_back(lake: Lake, day: date) -> bool:

@@ -25,7 +25,7 @@ from pipeline.definitions.schemes import Scheme, load_schemes, membership_statem
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, reading
-from pipeline.lake.statements import digest, statement
+from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import (
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_DAYS,
@@ -96,7 +96,7 @@ def _write_moves_of_night(company: Company, lake: Lake, engine: Engine, day: dat
         return
     with lake.private_folder() as folder:
         query = _prepare_moves(MoveComparison(company, lake, engine, before, day, folder))
-        manifest = {"previous": before, "statement": digest(statement(SEGMENT_MOVES.name))}
+        manifest = {"previous": before, "statement": statement_digest(statement(SEGMENT_MOVES.name))}
         count = lake.write(SEGMENT_MOVES, engine.run(query, {}), day=day, manifest=manifest)
     log.info("%s: %s since %s", SEGMENT_MOVES.name, f"{count:,}", before)
 
@@ -192,7 +192,9 @@ def _refitted_schemes(comparison: MoveComparison, before: Mapping[str, str]) -> 
     """
     by_name = _schemes_with_clusters_of(comparison, comparison.before)
     with_clusters = (scheme for scheme in by_name.values() if scheme.clusters)
-    yield from (scheme.name for scheme in with_clusters if before.get(scheme.name) == digest(membership_statement(scheme, by_name)))
+    yield from (
+        scheme.name for scheme in with_clusters if before.get(scheme.name) == statement_digest(membership_statement(scheme, by_name))
+    )
 
 
 def _manifest_of(comparison: MoveComparison, table: Table, night: date) -> dict[str, Any]:

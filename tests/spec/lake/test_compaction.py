@@ -11,7 +11,7 @@ import pytest
 from support.builders import an_order_line, write_order_lines
 from support.nights import NO_GATES, night_of, run_night, tree_bytes, write_shop
 
-from pipeline.lake.compaction import WORTH_ANOTHER, compact_months
+from pipeline.lake.compaction import FILES_WORTH_REWRITING, compact_months
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import ALL_TABLES, ORDER_LINES, RAW_ORDER_LINES, Partition
@@ -90,13 +90,13 @@ def test_a_version_that_is_written_again_takes_the_place_of_the_compacted_one(ma
 def test_a_few_late_files_wait_and_many_are_taken_in(march: Lake) -> None:
     compact(march)
     counts = []
-    for night in range(WORTH_ANOTHER):
+    for night in range(FILES_WORTH_REWRITING):
         write_order_lines(march, [an_order_line(1, day=MARCH[3], customer_id=f"late{night}")], known=END + timedelta(night))
         before = everything(march)
         compact(march)
         counts.append(len(files(march)))
         assert everything(march) == before
-    assert counts == [*range(2, WORTH_ANOTHER + 1), 1]
+    assert counts == [*range(2, FILES_WORTH_REWRITING + 1), 1]
 
 
 def test_files_left_of_a_compaction_that_was_killed_are_read_once_and_swept(march: Lake, tmp_path: Path) -> None:

@@ -103,15 +103,15 @@ def test_a_twin_outlives_what_it_was_made_of(store: Store, tmp_path: Path, monke
     private.write_bytes(b"kept")
     store.write("a.txt", b"one")
     store.link_or_copy("a.txt", "before/a.txt")
-    store.hold("a.txt", tmp_path / "held")
-    store.keep(private, "states/a.txt")
+    store.link_to("a.txt", tmp_path / "held")
+    store.put_file(private, "states/a.txt")
     store.write("a.txt", b"two")
     store.delete("a.txt")
     private.unlink()
     assert store.read("before/a.txt") == (tmp_path / "held").read_bytes() == b"one"
     assert store.read("states/a.txt") == b"kept"
     with pytest.raises(FileNotFoundError):
-        store.hold("a.txt", tmp_path / "another")
+        store.link_to("a.txt", tmp_path / "another")
 
 
 def test_what_was_written_last_is_known(store: Store) -> None:

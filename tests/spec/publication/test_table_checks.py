@@ -18,7 +18,7 @@ from support.raw_nights import NIGHT, a_raw_line, results, write_raw
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.validate import validate_sources
-from pipeline.ingestion.validation.batches import Stored
+from pipeline.ingestion.validation.batches import PartitionRef
 from pipeline.ingestion.validation.suites import load_suite_definition, suite_parameters
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -27,7 +27,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind, Tab
 from pipeline.publication.gates.expectation_sql import suite_statement
 from pipeline.publication.gates.table_checks import check_table
 
-FEATURES, SEGMENTS = Stored(CUSTOMER_FEATURES, NIGHT, NIGHT), Stored(CUSTOMER_SEGMENTS, NIGHT, NIGHT)
+FEATURES, SEGMENTS = PartitionRef(CUSTOMER_FEATURES, NIGHT, NIGHT), PartitionRef(CUSTOMER_SEGMENTS, NIGHT, NIGHT)
 PAIR = "expect_column_pair_values_a_to_be_greater_than_b"
 BETWEEN = "expect_column_values_to_be_between"
 IN_SET = "expect_column_values_to_be_in_set"
@@ -140,7 +140,7 @@ def test_a_restated_night_keeps_results_of_its_own(company: Company, lake: Lake,
     write_rows(lake, CUSTOMER_SEGMENTS, [a_membership("a", None)], day=NIGHT, known=later)
     check_table(company, lake, engine, SEGMENTS)
     with pytest.raises(DataError, match="`segment_is_given`"):
-        check_table(company, lake, engine, Stored(CUSTOMER_SEGMENTS, NIGHT, later))
+        check_table(company, lake, engine, PartitionRef(CUSTOMER_SEGMENTS, NIGHT, later))
     assert results(lake)["customer_segments", "segment_is_given"]["is_passed"]
 
 
