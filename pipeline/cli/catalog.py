@@ -56,7 +56,7 @@ def _show_lineage(deployment: Deployment, name: str, *, as_json: bool) -> None:
 
 
 def _show_catalog(deployment: Deployment, scheme: str, language: str, *, as_json: bool, as_markdown: bool) -> None:
-    from pipeline.reporting.catalog.catalog import read_catalog
+    from pipeline.reporting.catalog import read_catalog
     from pipeline.reporting.catalog.json import to_json
     from pipeline.reporting.catalog.markdown import to_markdown
     from pipeline.reporting.catalog.view import print_catalog

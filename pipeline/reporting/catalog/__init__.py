@@ -1,14 +1,12 @@
 """The catalogue of every scheme and segment: its words, its strategy, and how large it is in the live publication.
 
-Offers `build_catalog` and the entries that views show. It must not know a lake: `catalog.py` reads the definitions and the live
-publication and hands both over.
+Offers `read_catalog`, which reads the definitions and the live publication, and the entries that `view.py`, `markdown.py` and
+`json.py` show. Only `catalog.py` knows a lake; `building.py` makes the entries from what it is handed.
 """
 
-from pipeline.reporting.catalog.building import build_catalog, translated_languages
+from pipeline.reporting.catalog.catalog import read_catalog
 from pipeline.reporting.catalog.entries import (
     Catalog,
-    LiveSegments,
-    PublishedSegment,
     PublishedSize,
     SchemeEntry,
     SegmentEntry,
@@ -19,12 +17,9 @@ from pipeline.reporting.catalog.words import PROOFS
 __all__ = [
     "PROOFS",
     "Catalog",
-    "LiveSegments",
-    "PublishedSegment",
     "PublishedSize",
     "SchemeEntry",
     "SegmentEntry",
     "StrategyCard",
-    "build_catalog",
-    "translated_languages",
+    "read_catalog",
 ]

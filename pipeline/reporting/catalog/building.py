@@ -34,50 +34,51 @@ class CatalogContext:
     language: str
     live: LiveSegments | None
 
-    def title(self, item: Scheme | Segment | ClusterScheme) -> str:
+    def title_of(self, item: Scheme | Segment | ClusterScheme) -> str:
         return item.titles.get(self.language, item.title)
 
-    def question(self, scheme: Scheme | ClusterScheme) -> str:
+    def question_of(self, scheme: Scheme | ClusterScheme) -> str:
         return scheme.questions.get(self.language, scheme.question)
 
-    def description(self, segment: Segment) -> str:
+    def description_of(self, segment: Segment) -> str:
         return segment.descriptions.get(self.language, segment.description)
 
-    def card(self, strategy: Strategy | None) -> StrategyCard | None:
+    def card_of(self, strategy: Strategy | None) -> StrategyCard | None:
         if strategy is None:
             return None
         return StrategyCard(strategy.texts(self.language), strategy.priority, strategy.budget_share)
 
-    def size(self, scheme: str, segment: str) -> PublishedSize | None:
-        return self.live.size(scheme, segment) if self.live else None
+    def size_of(self, scheme: str, segment: str) -> PublishedSize | None:
+        return self.live.size_of(scheme, segment) if self.live else None
 
-    def values(self, scheme: str, defined: Iterable[str]) -> list[PublishedSegment]:
-        """Return the published segments that no definition names, the largest first."""
+    def undefined_segments(self, scheme: str, defined: Iterable[str]) -> list[PublishedSegment]:
+        """Return the published segments of a scheme that are not among the `defined` ones, the largest first."""
         named = set(defined)
-        found = [each for each in (self.live.profiles.get(scheme, ()) if self.live else ()) if each.segment not in named]
-        return sorted(found, key=lambda each: (-each.size.customer_count, each.segment))
+        published = self.live.profiles.get(scheme, ()) if self.live else ()
+        undefined = [each for each in published if each.segment not in named]
+        return sorted(undefined, key=lambda each: (-each.size.customer_count, each.segment))
 
 
 def build_catalog(
     company: Company, schemes: Schemes, cluster_schemes: Sequence[tuple[ClusterScheme, Path]], live: LiveSegments | None, *, language: str
 ) -> Catalog:
-    """Return the catalogue of what is defined; `live` is None before anything was published."""
+    """Return the catalogue of what is defined, its titles and texts in `language`; `live` is None before anything was published."""
     context = CatalogContext(company, language, live)
     entries = [_scheme_entry(context, schemes, scheme) for scheme in (*schemes.schemes, *schemes.uncomputed)]
     entries += [_cluster_entry(context, scheme, file) for scheme, file in cluster_schemes]
-    names = {entry.scheme for entry in entries}
+    defined = {entry.scheme for entry in entries}
     return Catalog(
         company=company.name,
         language=language,
         day=live.day if live else None,
         publication_id=live.publication_id if live else None,
         schemes=tuple(sorted(entries, key=lambda entry: (LEVELS.index(entry.level), entry.scheme))),
-        gone=tuple(sorted(set(live.profiles) - names)) if live else (),
+        gone=tuple(sorted(set(live.profiles) - defined)) if live else (),
     )
 
 
 def translated_languages(schemes: Schemes, clusters: Iterable[ClusterScheme]) -> set[str]:
-    """Return the languages that anything is translated into."""
+    """Return the languages that a title, question or strategy of any scheme is translated into."""
     languages = (scheme.languages for scheme in (*schemes.schemes, *schemes.uncomputed))
     return set().union(*languages, *(scheme.languages for scheme in clusters))
 
@@ -86,10 +87,10 @@ def _scheme_entry(context: CatalogContext, schemes: Schemes, scheme: Scheme) -> 
     reason = schemes.not_computed.get(scheme.name, "")
     return SchemeEntry(
         scheme=scheme.name,
-        title=context.title(scheme),
+        title=context.title_of(scheme),
         level=scheme.level,
         kind=scheme.kind,
-        question=context.question(scheme),
+        question=context.question_of(scheme),
         decision=decision_words(scheme),
         proof=scheme.proof.method if scheme.proof else "construction",
         file=_file_words(context.company, scheme.file),
@@ -101,7 +102,7 @@ def _scheme_entry(context: CatalogContext, schemes: Schemes, scheme: Scheme) -> 
         features=tuple(sorted(scheme_names(scheme))),
         evidence=scheme.evidence,
         references=(*scheme.references, *scheme.clusters),
-        card=context.card(scheme.strategy),
+        card=context.card_of(scheme.strategy),
     )
 
 
@@ -117,50 +118,53 @@ def _definition_state(live: LiveSegments | None, schemes: Schemes, scheme: Schem
 def _segment_entries(context: CatalogContext, scheme: Scheme) -> Iterator[SegmentEntry]:
     """Yield the segments of a scheme, the values that customers have before those that stand whatever the values are."""
     if scheme.kind == "values":
-        card = context.card(scheme.strategy)
-        for found in context.values(scheme.name, (segment.id for segment in scheme.segments)):
-            yield SegmentEntry(found.segment, found.title, "", value_words(scheme.attribute, found.segment), card=card, size=found.size)
+        card = context.card_of(scheme.strategy)
+        # Which values there are only customers show, so they are taken from the publication; no night, no values.
+        for value in context.undefined_segments(scheme.name, (segment.id for segment in scheme.segments)):
+            yield SegmentEntry(value.segment, value.title, "", value_words(scheme.attribute, value.segment), card=card, size=value.size)
     for segment in scheme.segments:
         yield SegmentEntry(
             segment=segment.id,
-            title=context.title(segment),
-            description=context.description(segment),
+            title=context.title_of(segment),
+            description=context.description_of(segment),
             words=rule_words(scheme, segment),
             rule=segment.rule_text,
             parameters=parameters_beside(scheme, segment),
-            card=context.card(segment.strategy or scheme.strategy),
-            size=context.size(scheme.name, segment.id),
+            card=context.card_of(segment.strategy or scheme.strategy),
+            size=context.size_of(scheme.name, segment.id),
             crosswalk=dict(segment.crosswalk),
         )
     for segment in scheme.uncomputed:
         words = f"not computed: needs {segment.source}"
-        yield SegmentEntry(segment.id, context.title(segment), context.description(segment), words, rule=segment.rule_text)
+        yield SegmentEntry(segment.id, context.title_of(segment), context.description_of(segment), words, rule=segment.rule_text)
 
 
 def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path) -> SchemeEntry:
-    found = sorted(context.values(scheme.name, ()), key=lambda each: each.segment == UNCLUSTERED)
+    # A definition names no cluster: all are those of the publication. Whoever is in none comes last, however many they are.
+    published = sorted(context.undefined_segments(scheme.name, ()), key=lambda each: each.segment == UNCLUSTERED)
     segments = []
-    for each in found:
+    for each in published:
         title = translated_title(each.title, scheme.features, context.language)
         words = NO_ORDER if each.segment == UNCLUSTERED else f"nearest to the centre of {each.segment}"
         segments.append(SegmentEntry(each.segment, title, "", words, size=each.size))
     return SchemeEntry(
         scheme=scheme.name,
-        title=context.title(scheme),
+        title=context.title_of(scheme),
         level=scheme.level,
         kind="clusters",
-        question=context.question(scheme),
+        question=context.question_of(scheme),
         decision=f"{DECISIONS['clusters']}, among {scheme.cluster_count_min} to {scheme.cluster_count_max} clusters",
         proof="construction",
         file=_file_words(context.company, file),
-        state="live" if found else "new",
+        state="live" if published else "new",
         segments=tuple(segments),
         features=tuple(feature.name for feature in scheme.features),
     )
 
 
 def _file_words(company: Company, file: Path) -> str:
-    """Return where a definition stands: from the house down, else from the company's folder down."""
+    """Say where a definition stands: from the house down, else from the company's folder down, and never from the root of a disk."""
+    # The house comes first, since the examples are companies whose folders lie within it.
     for root, name in ((HOUSE, ""), (company.folder.resolve(), company.folder.name)):
         if file.resolve().is_relative_to(root):
             return str(Path(name) / file.resolve().relative_to(root))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -17,7 +15,8 @@ from pipeline.lake.lake import Lake, reading
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import current_publication, read_published_manifest
-from pipeline.reporting.catalog import Catalog, LiveSegments, PublishedSegment, PublishedSize, build_catalog, translated_languages
+from pipeline.reporting.catalog.building import build_catalog, translated_languages
+from pipeline.reporting.catalog.entries import Catalog, LiveSegments, PublishedSegment, PublishedSize
 from pipeline.spelling import did_you_mean
 
 
@@ -28,10 +27,14 @@ def read_catalog(company: Company, lake: Lake, *, language: str = "", scheme: st
     """
     schemes = load_schemes(company)
     files = {name: definition.file for name, definition in company.definitions("segments", ".toml").items()}
-    clusters = [(found, files[found.name]) for found in load_cluster_schemes(company)]
-    _require_language(language, company, translated_languages(schemes, (found for found, _ in clusters)))
+    clusters = [(each, files[each.name]) for each in load_cluster_schemes(company)]
+    translated = translated_languages(schemes, (each for each, _ in clusters))
+    if language and language not in {company.language, *translated}:
+        todo = f"There is {', '.join(sorted({company.language, *translated}))}."
+        raise ConfigError(f"nothing is translated into `{language}`{did_you_mean(language, translated)}", where="--language", todo=todo)
     live = live_segments(lake)
     if live:
+        # Only with the clusters of that night does a scheme that looks at them have the statement that was published.
         schemes = replace(schemes, schemes=with_clusters_of(lake, company, live.day, schemes.schemes))
     catalog = build_catalog(company, schemes, clusters, live, language=language or company.language)
     return _catalog_of_scheme(catalog, scheme) if scheme else catalog
@@ -52,26 +55,17 @@ def live_segments(lake: Lake) -> LiveSegments | None:
         )
     profiles: dict[str, list[PublishedSegment]] = defaultdict(list)
     for row in rows:
-        profiles[row["scheme"]].append(PublishedSegment(row["segment"], row["title"], _size(row)))
+        size = PublishedSize(row["customer_count"], row["customer_share"], Decimal(row["spend_amount"]), row["spend_share"])
+        profiles[row["scheme"]].append(PublishedSegment(row["segment"], row["title"], size))
     digests = read_published_manifest(lake, current.publication_id).get("schemes", {})
     return LiveSegments(current.day, current.publication_id, profiles, digests)
 
 
-def _require_language(language: str, company: Company, known: set[str]) -> None:
-    if language and language not in {company.language, *known}:
-        todo = f"There is {', '.join(sorted({company.language, *known}))}."
-        raise ConfigError(f"nothing is translated into `{language}`{did_you_mean(language, known)}", where="--language", todo=todo)
-
-
 def _catalog_of_scheme(catalog: Catalog, name: str) -> Catalog:
-    found = tuple(entry for entry in catalog.schemes if entry.scheme == name)
-    if not found:
-        known = [entry.scheme for entry in catalog.schemes]
-        todo = f"There are {', '.join(known)}."
-        raise ConfigError(f"there is no scheme `{name}`{did_you_mean(name, known)}", where="--scheme", todo=todo)
-    return Catalog(catalog.company, catalog.language, catalog.day, catalog.publication_id, found)
-
-
-def _size(row: Mapping[str, Any]) -> PublishedSize:
-    amount = row["spend_amount"]
-    return PublishedSize(row["customer_count"], row["customer_share"], Decimal(amount), row["spend_share"])
+    entries = tuple(entry for entry in catalog.schemes if entry.scheme == name)
+    if not entries:
+        names = [entry.scheme for entry in catalog.schemes]
+        todo = f"There are {', '.join(names)}."
+        raise ConfigError(f"there is no scheme `{name}`{did_you_mean(name, names)}", where="--scheme", todo=todo)
+    # Without `gone`: who asks for one scheme does not want to hear of others.
+    return Catalog(catalog.company, catalog.language, catalog.day, catalog.publication_id, entries)

@@ -39,9 +39,9 @@ class LiveSegments:
     profiles: Mapping[str, Sequence[PublishedSegment]]
     digests: Mapping[str, str]
 
-    def size(self, scheme: str, segment: str) -> PublishedSize | None:
+    def size_of(self, scheme: str, segment: str) -> PublishedSize | None:
         """Return the size of a segment, or None where the publication has no such segment."""
-        return next((found.size for found in self.profiles.get(scheme, ()) if found.segment == segment), None)
+        return next((each.size for each in self.profiles.get(scheme, ()) if each.segment == segment), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class StrategyCard:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """One segment: `words` say who is in it, `rule` is its rule as written, if any; sizes are None where no night told them."""
+    """One segment: `words` say who is in it, `rule` is its rule as written, if any; `size` is None until a night published it."""
 
     segment: str
     title: str

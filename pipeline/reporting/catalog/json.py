@@ -62,6 +62,7 @@ def _segments_content(segments: Sequence[SegmentEntry]) -> list[dict[str, Any]]:
 
 
 def _size_content(size: PublishedSize | None) -> dict[str, Any]:
+    # The keys stay where there is no size, so that every segment has the same ones.
     return {
         "customer_count": size.customer_count if size else None,
         "customer_share": size.customer_share if size else None,
@@ -75,5 +76,5 @@ def _card_content(card: StrategyCard | None) -> dict[str, Any] | None:
 
 
 def _json_parameters(parameters: Mapping[str, object]) -> dict[str, object]:
-    """Return parameters as JSON values; dates are ISO text."""
+    """Values that JSON has as they are, all others as text: dates in ISO form."""
     return {name: value if isinstance(value, bool | int | float) else str(value) for name, value in parameters.items()}

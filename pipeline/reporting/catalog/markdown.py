@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from pipeline.reporting.catalog import PROOFS, Catalog, PublishedSize, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.catalog import PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
 
 CARD_COLUMNS = ("message", "promotion", "product_offer", "price", "channel", "service")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
 def to_markdown(catalog: Catalog) -> str:
-    """Return the document: a chapter per level, a section per scheme, tables of segments and strategies."""
+    """Write the document: a chapter per level, a section per scheme, tables of segments and strategies."""
     fresh = f"As of {catalog.day} (publication `{catalog.publication_id}`)." if catalog.day else "No night is published yet: no sizes."
     parts = [f"# Customer segments of {_escaped_text(catalog.company)}", fresh]
+    # The catalogue is sorted by level, so that each level is one group.
     for level, entries in groupby(catalog.schemes, key=lambda entry: entry.level):
         parts.append(f"## {level.capitalize()}")
         parts += [part for entry in entries for part in _scheme_parts(entry)]
@@ -29,6 +30,7 @@ def _scheme_parts(entry: SchemeEntry) -> Iterator[str]:
     yield _escaped_text(entry.question)
     yield "\n".join(f"- {fact}" for fact in _scheme_facts(entry))
     yield _segment_table(entry.segments)
+    # The card of the scheme would repeat itself for most segments: it is shown once, after those that differ.
     cards = [(segment.title, segment.card) for segment in entry.segments if segment.card and segment.card != entry.card]
     if entry.card:
         cards.append(("Every segment without a strategy of its own", entry.card))
@@ -60,13 +62,13 @@ def _segment_table(segments: Iterable[SegmentEntry]) -> str:
         # A segment that is a value is its own title: its id would say the same again.
         is_defined = bool(segment.rule or segment.description)
         title = _escaped_text(segment.title) + (f" (`{segment.segment}`)" if is_defined else "")
-        rows.append((title, _escaped_text(segment.description), _rule(segment), *_size(segment.size)))
+        rule = _inline_code(segment.words) if segment.rule else _escaped_text(segment.words)
+        if segment.parameters:
+            rule = f"{rule} with {_parameter_list(segment.parameters)}"
+        size = segment.size
+        sizes = (f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)) if size else ("",) * 3
+        rows.append((title, _escaped_text(segment.description), rule, *sizes))
     return _markdown_table(rows)
-
-
-def _rule(segment: SegmentEntry) -> str:
-    rule = _inline_code(segment.words) if segment.rule else _escaped_text(segment.words)
-    return f"{rule} with {_parameter_list(segment.parameters)}" if segment.parameters else rule
 
 
 def _card_table(cards: Iterable[tuple[str, StrategyCard]]) -> str:
@@ -82,12 +84,6 @@ def _markdown_table(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _size(size: PublishedSize | None) -> tuple[str, str, str]:
-    if size is None:
-        return "", "", ""
-    return f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)
-
-
 def _percent_text(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
@@ -101,10 +97,10 @@ def _code_list(names: Iterable[str]) -> str:
 
 
 def _inline_code(text: str) -> str:
-    """Return `text` as code within a table cell; a backtick in it would end the code, so it becomes a quote."""
+    """Make `text` code within a table cell: a backtick in it would end the code, so it becomes a quote."""
     return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
 
 
 def _escaped_text(text: str) -> str:
-    """Return `text` as it is meant, on one line: nothing in it is Markdown."""
+    """Put `text` on one line with everything escaped that Markdown would take for its own."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.reporting.catalog import PROOFS, Catalog, PublishedSize, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.catalog import PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
 
 STATES = {
     "live": ("live as defined", "green"),
@@ -29,11 +29,13 @@ def print_catalog(catalog: Catalog, *, whole_cards: bool) -> None:
 def render(catalog: Catalog, *, whole_cards: bool) -> Iterator[RenderableType]:
     """Yield what to print, scheme by scheme."""
     yield _catalog_title(catalog)
-    told = [entry for entry in catalog.schemes if whole_cards or not entry.reason]
-    for entry in told:
-        yield from _render_scheme(entry, whole_cards=whole_cards)
-    if len(told) < len(catalog.schemes):
-        yield _not_computed([entry for entry in catalog.schemes if entry not in told])
+    # A scheme that is not computed has no sizes to show: one line each says why, unless somebody wants its cards.
+    without_data = [entry for entry in catalog.schemes if entry.reason and not whole_cards]
+    for entry in catalog.schemes:
+        if entry not in without_data:
+            yield from _render_scheme(entry, whole_cards=whole_cards)
+    if without_data:
+        yield _not_computed_grid(without_data)
     if catalog.gone:
         yield Text(f"\nLive, but defined no more: {', '.join(catalog.gone)}", style="yellow")
 
@@ -59,7 +61,7 @@ def _render_scheme(entry: SchemeEntry, *, whole_cards: bool) -> Iterator[Rendera
         yield from _card_grids(entry)
 
 
-def _not_computed(entries: Sequence[SchemeEntry]) -> Grid:
+def _not_computed_grid(entries: Sequence[SchemeEntry]) -> Grid:
     title = Text("Not computed, since the company does not supply what they need", style="bold")
     grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("Title", "Scheme", "Why"):
@@ -89,12 +91,14 @@ def _segment_grid(entry: SchemeEntry) -> Grid:
     for name in ("Customers", "Share", "Revenue"):
         grid.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for segment in entry.segments:
-        grid.add_row(_parameter_text(segment.title), _segment_words(segment, entry.card), *_size_cells(segment.size))
+        size = segment.size
+        sizes = (f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)) if size else ("-",) * 3
+        grid.add_row(_printable_text(segment.title), _segment_words(segment, entry.card), *sizes)
     return grid
 
 
 def _segment_words(segment: SegmentEntry, shared: StrategyCard | None) -> Text:
-    words = Text(_parameter_text(segment.words))
+    words = Text(_printable_text(segment.words))
     if segment.parameters:
         words.append(f" ({', '.join(f'@{name} = {value}' for name, value in segment.parameters.items())})", style="cyan")
     if segment.card and segment.card != shared:
@@ -104,12 +108,6 @@ def _segment_words(segment: SegmentEntry, shared: StrategyCard | None) -> Text:
 
 def _card_message(card: StrategyCard) -> str:
     return f"Priority {card.priority}: {card.texts['message']}"
-
-
-def _size_cells(size: PublishedSize | None) -> tuple[str, str, str]:
-    if size is None:
-        return "-", "-", "-"
-    return f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)
 
 
 def _percent_text(share: float | None) -> str:
@@ -138,6 +136,6 @@ def _card_grid(title: str, description: str, card: StrategyCard) -> Grid:
     return grid
 
 
-def _parameter_text(text: str) -> str:
-    """Return `text` without what could command a terminal: values come from the source."""
+def _printable_text(text: str) -> str:
+    """Replace what could command a terminal: a segment may be a value of the source, which anybody can have typed."""
     return "".join(character if character.isprintable() else "?" for character in text)

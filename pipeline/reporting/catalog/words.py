@@ -24,21 +24,23 @@ PROOFS: Mapping[str, str] = {
 
 
 def rule_words(scheme: Scheme, segment: Segment) -> str:
-    """Return what makes a customer one of `segment`, as written where it is written."""
+    """Say what makes a customer one of `segment`: the rule as it is written, where there is one."""
     if scheme.kind == "value_tiers" and segment.below is not None:
         return f"the most frequent values of {scheme.attribute}, up to {100 * segment.below:g} % of customers"
     if scheme.kind in ("values", "value_tiers"):
-        return _other_value_words(scheme, segment)
+        others = {"unknown": f"{scheme.attribute} is not known", "insufficient_evidence": f"not: {' '.join(scheme.rule_text.split())}"}
+        return others.get(segment.id, f"all other values of {scheme.attribute}")
     parts = [segment.rule_text]
     if segment.signals is not None:
         parts.append(f"{segment.signals.needed} of {len(segment.signals.texts)}: {'; '.join(segment.signals.texts)}")
     if segment.score_text:
         parts.append(f"score: {segment.score_text}")
+    # Rules are written over several lines; here each is a part of one.
     return "; and ".join(" ".join(part.split()) for part in parts if part) or EVERYBODY_ELSE
 
 
 def value_words(attribute: str, value: str) -> str:
-    """Return the rule of a segment that is a value."""
+    """Say who is in a segment that is itself a value, as a rule would."""
     return f"{attribute} = '{value}'"
 
 
@@ -49,15 +51,10 @@ def parameters_beside(scheme: Scheme, segment: Segment) -> dict[str, object]:
 
 
 def decision_words(scheme: Scheme) -> str:
-    """Return how a scheme decides between its segments."""
+    """Say how a scheme decides between its segments."""
     if scheme.kind == "values":
         return f"each value of {scheme.attribute} is a segment, the {scheme.most_segments:,} most frequent at most"
     if scheme.kind == "value_tiers":
         return f"values of {scheme.attribute} are ranked by how many customers have them"
     floor = f" if it is above {scheme.floor:g}" if scheme.decision == "highest_score" else ""
     return f"{DECISIONS[scheme.decision]}{floor}"
-
-
-def _other_value_words(scheme: Scheme, segment: Segment) -> str:
-    words = {"unknown": f"{scheme.attribute} is not known", "insufficient_evidence": f"not: {' '.join(scheme.rule_text.split())}"}
-    return words.get(segment.id, f"all other values of {scheme.attribute}")

@@ -20,7 +20,7 @@ from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.lake import Lake
 from pipeline.models.clusters import translated_title
-from pipeline.reporting.catalog.catalog import read_catalog
+from pipeline.reporting.catalog import read_catalog
 from pipeline.reporting.catalog.json import to_json
 from pipeline.reporting.catalog.markdown import to_markdown
 
