@@ -21,8 +21,15 @@ from support.published_nights import no_connections
 
 from pipeline import cli
 from pipeline.definitions.company import HOUSE, load_company
-from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, SEGMENT_PROFILES
+from pipeline.lake.lake import Lake, Version
+from pipeline.lake.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENT_INTERVALS,
+    CUSTOMER_SEGMENTS,
+    EXTRACTIONS,
+    SEGMENT_PROFILES,
+    Table,
+)
 from pipeline.operations.backfill import BackfillRequest, plan_backfill
 from pipeline.publication.publish import current_publication
 from pipeline.publication.rollback import roll_back
@@ -155,6 +162,11 @@ def sell(place: Place, day: date, amount: int) -> None:
         file.write(f"late-{day},1,c1,{day} 10:00:00,1,{amount},a\n")
 
 
+def rows_by_version(lake: Lake, table: Table) -> dict[Version, list[dict[str, Any]]]:
+    """Return the rows of every stored version of a table of event days."""
+    return {version: lake.read(table, day=version.day, known=version.known).to_pylist() for version in lake.versions(table)}
+
+
 def spent_more(told: Told, against: str) -> dict[str, str]:
     """Return by day how much more was spent than what the night was compared with said."""
     return {each["day"]: each["spend_amount"] for each in json.loads(told.out)["changed"] if each["against"] == against}
@@ -163,13 +175,17 @@ def spent_more(told: Told, against: str) -> dict[str, str]:
 def test_as_of_now_restates_beside_what_was_said_and_tells_the_difference(again: Place, backfill: Any) -> None:
     sell(again, NIGHTS[3], 500)
     run_night(again.shop, again.lake, KNOWN)
-    before = tree_bytes(again.lake, *KEPT)
+    before, intervals = tree_bytes(again.lake, *KEPT), rows_by_version(again.lake, CUSTOMER_SEGMENT_INTERVALS)
     told = backfill(again, NIGHTS[2], LAST, "--as-of-now", "--json")
     assert told.exit_code == 0, told.err
     assert spent_more(told, "the night as known") == {"2024-03-04": "500.0000"}
     assert {each["customers_changed"] > 0 for each in json.loads(told.out)["changed"]} == {True}
-    after = tree_bytes(again.lake, *KEPT)
-    assert {path: after[path] for path in before} == before
+    after, intervals_after = tree_bytes(again.lake, *KEPT), rows_by_version(again.lake, CUSTOMER_SEGMENT_INTERVALS)
+    # What is restated of intervals joins the file of the night that restates; what was said before stays in it, row for row.
+    bytewise = [path for path in before if f"/{CUSTOMER_SEGMENT_INTERVALS.name}/" not in path]
+    assert [path for path in bytewise if after[path] != before[path]] == []
+    assert {version: intervals_after[version] for version in intervals} == intervals
+    assert len(intervals_after) > len(intervals)
     again.lake.read(CUSTOMER_FEATURES, day=LAST, known=KNOWN)
 
 
