@@ -255,7 +255,7 @@ def test_limits_and_sources_are_todays(shop: Path, lake: Lake) -> None:
     as_of(lake, shop, TUESDAY)
     assert stored(lake) == [f"{MONDAY}.json"]
     company = as_of(lake, shop, MONDAY)
-    assert (company.lookback_days, company.rejected_share_limit, company.kept) == (9, 0.5, None)
+    assert (company.lookback_days, company.rejected_share_limit, company.past_definitions) == (9, 0.5, None)
 
 
 def test_what_rejects_rows_is_kept_too(shop: Path, lake: Lake) -> None:
@@ -274,8 +274,8 @@ def test_a_night_before_the_first_kept_definitions_goes_by_those(shop: Path, lak
     replace_in(shop / "segments" / "mine.toml", ">= 2", ">= 3")
     as_of(lake, shop, WEDNESDAY)
     company = as_of(lake, shop, MONDAY)
-    assert company.kept is not None
-    assert company.kept.day == TUESDAY
+    assert company.past_definitions is not None
+    assert company.past_definitions.day == TUESDAY
     assert ">= 2" in company.definitions("segments", ".toml")["mine"].text
 
 
