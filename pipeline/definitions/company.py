@@ -7,52 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.calendar import business_day
-from pipeline.definitions.fields import Definition, Fields, read_definition, read_toml, require_identifier
+from pipeline.definitions.company_sections import Attribute, Source, Target, read_attributes, read_source, read_target
+from pipeline.definitions.fields import Definition, Fields, read_definition, read_toml
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Column, Kind, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Kind, Table
 
 HOUSE = Path(__file__).resolve().parents[2]
 _CRON = re.compile(r"[0-9*,/LW#-]+ [0-9*,/LW#-]+( [0-9A-Za-z*,/#-]+){3}")
 MOST_DAYS = 36_525  # a century: more is a slip of the hand, and no date a million days back can be written
 EARLIEST_DAY = date(1900, 1, 1)
-LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One column of `sources/customers.sql` beyond the declared ones."""
-
-    column: Column
-    level: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where customers and order lines come from; `connection` names a database, never holds its password."""
-
-    kind: Literal["files", "postgresql"]
-    folder: Path | None = None
-    connection: str = ""
-    column_types: Mapping[str, Mapping[str, str]] | None = None
-
-    @property
-    def dialect(self) -> str:
-        """The SQL dialect in which the company writes its queries."""
-        return {"files": "duckdb", "postgresql": "postgres"}[self.kind]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Database that segment tables are published to besides Parquet."""
-
-    kind: Literal["sqlite", "postgresql"] = "sqlite"
-    connection: str = ""
-    schema: str = "segments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +125,9 @@ def load_company(folder: Path) -> Company:
         lookback_days=content.take("lookback_days", int, default=3),
         late_check_days=content.take("late_check_days", int, default=30),
         rejected_share_limit=1.0 if "rejected" in limits.off else rejected,
-        source=_read_source(source, folder),
-        target=_read_target(target),
-        attributes=tuple(_read_attributes(content.section("attributes"))),
+        source=read_source(source, folder),
+        target=read_target(target),
+        attributes=tuple(read_attributes(content.section("attributes"))),
         limits=limits,
     )
     # Last, as only now every known setting was taken; what is left over is unknown.
@@ -205,57 +172,6 @@ def _read_time_zone(content: Fields) -> ZoneInfo:
             where=content.where,
             todo='Write a name such as "Europe/Berlin".',
         ) from None
-
-
-def _read_source(section: Fields, folder: Path) -> Source:
-    kind = section.choice("kind", ("files", "postgresql"), default="files")
-    if kind == "postgresql":
-        return Source(kind="postgresql", connection=section.take("connection", str))
-    root = _package_folder(section) or folder
-    types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
-    return Source(kind="files", folder=(root / section.take("path", str, default="data")).resolve(), column_types=types)
-
-
-def _package_folder(section: Fields) -> Path | None:
-    package = section.take("package", str, default="")
-    if not package:
-        return None
-    from importlib.util import find_spec
-
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ConfigError(
-            f"the Python package `{package}` is not installed",
-            where=section.where,
-            todo="Install it beside the pipeline, or set `path` to a folder of files.",
-        )
-    return Path(spec.origin).parent
-
-
-def _read_target(section: Fields) -> Target:
-    kind = section.choice("kind", ("sqlite", "postgresql"), default="sqlite")
-    if kind == "sqlite":
-        return Target()
-    schema = section.take("schema", str, default="segments")
-    return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
-
-
-def _read_attributes(sections: Fields) -> list[Attribute]:
-    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
-    attributes = []
-    for name, section in sections.sections():
-        require_identifier(name, "the name of the attribute", sections.where)
-        column = Column(
-            name,
-            Kind[section.choice("kind", kinds, default="text").upper()],
-            section.take("description", str, default=""),
-            pii=section.take("pii", bool, default=False),
-        )
-        attributes.append(Attribute(column, section.choice("level", LEVELS)))
-        section.refuse_unknown()
-        if name in CUSTOMER_FEATURES.column_names or name in CUSTOMERS.column_names:
-            raise ConfigError(f"the attribute `{name}` has the name of a feature", where=sections.where)
-    return attributes
 
 
 def _require_source_queries(company: Company) -> None:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.definitions.company import Attribute, Company, PastDefinitions
+from pipeline.definitions.company import Company, PastDefinitions
+from pipeline.definitions.company_sections import Attribute
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses

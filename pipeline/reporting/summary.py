@@ -16,7 +16,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.calendar import ONE_DAY
-from pipeline.definitions.company import LEVELS, Company
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, load_schemes
 from pipeline.lake import addresses

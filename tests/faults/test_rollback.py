@@ -25,7 +25,8 @@ from support.published_nights import (
 )
 
 from pipeline.cli import main
-from pipeline.definitions.company import Company, Target
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import Target
 from pipeline.definitions.gate_limits import GateLimits
 from pipeline.errors import DataError, GateClosed
 from pipeline.lake.engines.duckdb import DuckDBEngine

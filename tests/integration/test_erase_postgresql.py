@@ -11,7 +11,8 @@ from support.builders import a_company
 from support.published_nights import published_segments, write_night
 from support.traces import traces
 
-from pipeline.definitions.company import Company, Target
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import Target
 from pipeline.errors import TransientError
 from pipeline.ingestion.erased.ledger import Ledger
 from pipeline.lake.lake import Lake

@@ -23,7 +23,7 @@ from support.published_nights import (
     write_night,
 )
 
-from pipeline.definitions.company import Target
+from pipeline.definitions.company_sections import Target
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from pipeline.definitions.company import Attribute, Company, Source, Target
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import Attribute, Source, Target
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine

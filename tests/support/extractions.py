@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
-from pipeline.definitions.company import Company, Source
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import Source
 from pipeline.ingestion.extract import extract
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import RAW_ORDER_LINES, Column, Kind, Table

@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlglot import exp, parse_one
 
-from pipeline.definitions.company import LEVELS, Company
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.fields import Document, Fields, printable_value
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.sql import membership_statement

@@ -13,12 +13,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from pipeline.definitions.company import LEVELS, Attribute, Company
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import LEVELS, Attribute
 from pipeline.definitions.fields import Definition, Document, Fields, require_identifier
 from pipeline.definitions.proofs import Domains, SegmentRule, require_proven
-from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule, require_parameters
+from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
+from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
 from pipeline.definitions.schemes.segment_files import (
     OPTIONAL_SOURCES,
     FileContext,
@@ -29,7 +31,7 @@ from pipeline.definitions.schemes.segment_files import (
 )
 from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text, require_budget_shares
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
+from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
 
 KINDS = ("rules", "values", "value_tiers")
@@ -49,16 +51,6 @@ class _SchemeInputs:
     sources: frozenset[str]
 
 
-@dataclass(slots=True)
-class _LoadedSchemes:
-    """The schemes loaded so far, for those that refer to them, with the names of optional sources and of cluster schemes."""
-
-    company: Company
-    sources: frozenset[str]
-    clusters: frozenset[str]
-    schemes: dict[str, Scheme] = field(default_factory=dict)
-
-
 def load_schemes(company: Company) -> Schemes:
     """Return the schemes decided by rules or by values: ours, each replaced by the company's file of the same name.
 
@@ -75,7 +67,7 @@ def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
     """Return the schemes; cached, as a night asks for them in several steps and proving takes longest."""
     company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
     contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
-    loaded = _LoadedSchemes(company, inputs.sources, frozenset(definitions.keys() - contents.keys()))
+    loaded = LoadedSchemes(company, inputs.sources, frozenset(definitions.keys() - contents.keys()))
     named = {name: referenced_schemes(values) for name, values in contents.items()}
     for name in loading_order(named, {name: definitions[name].file for name in contents}):
         loaded.schemes[name] = _read_scheme(loaded, definitions[name], contents[name], named[name])
@@ -98,12 +90,12 @@ def _reasons_not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterat
             yield from ((f"{scheme.name}.{segment.id}", f"needs {segment.source}") for segment in scheme.uncomputed)
 
 
-def _read_scheme(loaded: _LoadedSchemes, definition: Definition, values: dict[str, Any], named: Sequence[str]) -> Scheme:
+def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str, Any], named: Sequence[str]) -> Scheme:
     file, language = definition.file, loaded.company.language
     require_identifier(file.stem, "the file's name", str(file))
     content = Fields(values, Document(str(file)))
     kind: Any = content.choice("kind", (*KINDS, "clusters"))
-    vocabulary, missing = _read_vocabulary(loaded, content, named)
+    vocabulary, missing = read_vocabulary(loaded, content, named)
     title, titles = read_translated_text(content, "title", language)
     question, questions = read_translated_text(content, "question", language)
     scheme = Scheme(
@@ -120,8 +112,8 @@ def _read_scheme(loaded: _LoadedSchemes, definition: Definition, values: dict[st
         missing=missing,
         strategy=read_strategy(content, language),
         parameters=vocabulary.parameters,
-        references=_schemes_referred_to(loaded, named),
-        clusters=_clusters_referred_to(loaded, named),
+        references=schemes_referred_to(loaded, named),
+        clusters=clusters_referred_to(loaded, named),
     )
     context = FileContext(definition, vocabulary, language)
     scheme = _read_rules(scheme, content, context) if kind == "rules" else _read_values(scheme, content, context)
@@ -132,7 +124,7 @@ def _read_scheme(loaded: _LoadedSchemes, definition: Definition, values: dict[st
     return _prove_scheme(loaded, scheme, vocabulary, context) if kind == "rules" else scheme
 
 
-def _without_lacking_sources(loaded: _LoadedSchemes, scheme: Scheme) -> Scheme:
+def _without_lacking_sources(loaded: LoadedSchemes, scheme: Scheme) -> Scheme:
     """Return the scheme without the segments that need a source which the company lacks; they become its `uncomputed` ones."""
     lacking = tuple(segment for segment in scheme.segments if segment.source and segment.source not in loaded.sources)
     return replace(scheme, segments=tuple(s for s in scheme.segments if s not in lacking), uncomputed=lacking) if lacking else scheme
@@ -200,7 +192,7 @@ def _read_segments(content: Fields, context: FileContext, *, is_scored: bool = F
     return segments
 
 
-def _prove_scheme(loaded: _LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary, context: FileContext) -> Scheme:
+def _prove_scheme(loaded: LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary, context: FileContext) -> Scheme:
     closed = [loaded.schemes[name] for name in scheme.references if loaded.schemes[name].is_closed]
     segments = {f"{other.name}{SEGMENT_SUFFIX}": [segment.id for segment in other.segments] for other in closed}
     always = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in scheme.clusters)
@@ -211,51 +203,6 @@ def _prove_scheme(loaded: _LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary
     is_ordered = scheme.decision == "first_match"
     domains = Domains(vocabulary.names, segments, always)
     return replace(scheme, proof=require_proven(rules, domains, where=str(scheme.file), is_ordered=is_ordered))
-
-
-def _read_vocabulary(loaded: _LoadedSchemes, content: Fields, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
-    """Return what rules may name, and which of it the company does not supply."""
-    names, missing = _names_for_rules(loaded.company, content)
-    parameters = require_parameters(content.take("parameters", dict, default={}), content.where)
-    others = {name: loaded.schemes[name] for name in named if name in loaded.schemes}
-    clusters = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in named if name in loaded.clusters)
-    referred = dict.fromkeys((*(f"{name}{SEGMENT_SUFFIX}" for name in others), *clusters), Kind.TEXT)
-    segments = {f"{name}{SEGMENT_SUFFIX}": _ids_by_title_and_id(other) for name, other in others.items() if other.is_closed}
-    lacking = tuple(name for name, other in others.items() if other.missing)
-    return Vocabulary({**names, **referred}, parameters, segments, clusters), (*missing, *lacking)
-
-
-def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:
-    """Return what a person may write for each segment: its title or its id."""
-    return {segment.title: segment.id for segment in scheme.segments} | {segment.id: segment.id for segment in scheme.segments}
-
-
-def _schemes_referred_to(loaded: _LoadedSchemes, named: Sequence[str]) -> tuple[str, ...]:
-    """Return the schemes `named` by rules and those that these refer to in turn, in the order in which SQL must decide them."""
-    known = [name for name in named if name in loaded.schemes]
-    return tuple(dict.fromkeys(name for other in known for name in (*loaded.schemes[other].references, other)))
-
-
-def _clusters_referred_to(loaded: _LoadedSchemes, named: Sequence[str]) -> tuple[str, ...]:
-    behind = (name for other in named if other in loaded.schemes for name in loaded.schemes[other].clusters)
-    return tuple(sorted({*behind, *loaded.clusters.intersection(named)}))
-
-
-def _names_for_rules(company: Company, content: Fields) -> tuple[dict[str, Kind], tuple[str, ...]]:
-    """Return the kinds of all names that rules may use, and which of them the company does not supply."""
-    supplied = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
-    declared = content.take("needs", dict, default={})
-    section = Fields(declared, content.document, "needs.")
-    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
-    needs = {name: Kind[section.choice(name, kinds).upper()] for name in declared}
-    for name, kind in needs.items():
-        if supplied.get(name, kind) is not kind:
-            raise ConfigError(
-                f"`needs.{name}` is {kind.words}, but the company's `{name}` is {supplied[name].words}",
-                where=content.where,
-                todo="Declare the kind that company.toml gives.",
-            )
-    return {**needs, **supplied}, tuple(name for name in needs if name not in supplied)
 
 
 def _require_parameters_used(scheme: Scheme, text: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from pipeline.definitions.company import Source
+from pipeline.definitions.company_sections import Source
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.ingestion.sources import SourceQuery, sql_words
 from pipeline.ingestion.sources.csv_files import BAD_CELL, CsvTable, rejected_lines

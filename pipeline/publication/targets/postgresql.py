@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pipeline.definitions.company import Target
+from pipeline.definitions.company_sections import Target
 from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
 from pipeline.publication.targets.merge import PublishedNight, TargetSession, merge_night

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.definitions.company import HOUSE, LEVELS, Company
+from pipeline.definitions.company import HOUSE, Company
+from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.schemes import ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
 from pipeline.lake.statements import statement_digest
 from pipeline.models.clusters import UNCLUSTERED, translated_title

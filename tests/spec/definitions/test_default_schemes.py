@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from support.builders import a_company, an_attribute, write_rows
 
-from pipeline.definitions.company import HOUSE, LEVELS, Company, load_company
+from pipeline.definitions.company import HOUSE, Company, load_company
+from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.rules import rule_value
 from pipeline.definitions.schemes import STRATEGY_TEXTS, Scheme, Schemes, Strategy, load_schemes, segments_statement
 from pipeline.lake.engines.duckdb import DuckDBEngine

@@ -12,7 +12,8 @@ import pytest
 from sqlglot import exp
 from support.builders import a_company, an_attribute
 
-from pipeline.definitions.company import LEVELS, Company
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.proofs import CELLS, Proof
 from pipeline.definitions.rules import rule_value
 from pipeline.definitions.schemes import Scheme, Schemes, load_schemes, segments_statement

@@ -31,7 +31,8 @@ from support.extractions import (
 )
 from support.nights import tree_bytes
 
-from pipeline.definitions.company import Company, Source
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import Source
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, RAW_PROSPECTS

@@ -1,0 +1,100 @@
+"""Sections of `company.toml`: where customers and orders come from, where segments go, what more is known of a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.definitions.fields import Fields, require_identifier
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind
+
+LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One column of `sources/customers.sql` beyond the declared ones."""
+
+    column: Column
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where customers and order lines come from; `connection` names a database, never holds its password."""
+
+    kind: Literal["files", "postgresql"]
+    folder: Path | None = None
+    connection: str = ""
+    column_types: Mapping[str, Mapping[str, str]] | None = None
+
+    @property
+    def dialect(self) -> str:
+        """The SQL dialect in which the company writes its queries."""
+        return {"files": "duckdb", "postgresql": "postgres"}[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Database that segment tables are published to besides Parquet."""
+
+    kind: Literal["sqlite", "postgresql"] = "sqlite"
+    connection: str = ""
+    schema: str = "segments"
+
+
+def read_source(section: Fields, folder: Path) -> Source:
+    """Return what [source] says; `folder` is the company's, which paths start from. Raises ConfigError naming the wrong key."""
+    kind = section.choice("kind", ("files", "postgresql"), default="files")
+    if kind == "postgresql":
+        return Source(kind="postgresql", connection=section.take("connection", str))
+    root = _package_folder(section) or folder
+    types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
+    return Source(kind="files", folder=(root / section.take("path", str, default="data")).resolve(), column_types=types)
+
+
+def _package_folder(section: Fields) -> Path | None:
+    package = section.take("package", str, default="")
+    if not package:
+        return None
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            f"the Python package `{package}` is not installed",
+            where=section.where,
+            todo="Install it beside the pipeline, or set `path` to a folder of files.",
+        )
+    return Path(spec.origin).parent
+
+
+def read_target(section: Fields) -> Target:
+    """Return what [publish] says, SQLite in the lake by default; raises ConfigError naming the wrong key."""
+    kind = section.choice("kind", ("sqlite", "postgresql"), default="sqlite")
+    if kind == "sqlite":
+        return Target()
+    schema = section.take("schema", str, default="segments")
+    return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
+
+
+def read_attributes(sections: Fields) -> list[Attribute]:
+    """Return the attributes that [attributes.<name>] declare; raises ConfigError where one has a name that is taken, or a wrong key."""
+    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
+    attributes = []
+    for name, section in sections.sections():
+        require_identifier(name, "the name of the attribute", sections.where)
+        column = Column(
+            name,
+            Kind[section.choice("kind", kinds, default="text").upper()],
+            section.take("description", str, default=""),
+            pii=section.take("pii", bool, default=False),
+        )
+        attributes.append(Attribute(column, section.choice("level", LEVELS)))
+        section.refuse_unknown()
+        if name in CUSTOMER_FEATURES.column_names or name in CUSTOMERS.column_names:
+            raise ConfigError(f"the attribute `{name}` has the name of a feature", where=sections.where)
+    return attributes

@@ -1,0 +1,70 @@
+"""What the rules of a scheme may name: features, parameters, and the segments of schemes that were loaded before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.fields import Fields
+from pipeline.definitions.rules import Vocabulary, require_parameters
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
+from pipeline.definitions.schemes.scheme import Scheme
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
+
+
+@dataclass(slots=True)
+class LoadedSchemes:
+    """The schemes loaded so far, for those that refer to them, with the names of optional sources and of cluster schemes."""
+
+    company: Company
+    sources: frozenset[str]
+    clusters: frozenset[str]
+    schemes: dict[str, Scheme] = field(default_factory=dict)
+
+
+def read_vocabulary(loaded: LoadedSchemes, content: Fields, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
+    """Return what rules may name, and which of it the company does not supply."""
+    names, missing = _names_for_rules(loaded.company, content)
+    parameters = require_parameters(content.take("parameters", dict, default={}), content.where)
+    others = {name: loaded.schemes[name] for name in named if name in loaded.schemes}
+    clusters = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in named if name in loaded.clusters)
+    referred = dict.fromkeys((*(f"{name}{SEGMENT_SUFFIX}" for name in others), *clusters), Kind.TEXT)
+    segments = {f"{name}{SEGMENT_SUFFIX}": _ids_by_title_and_id(other) for name, other in others.items() if other.is_closed}
+    lacking = tuple(name for name, other in others.items() if other.missing)
+    return Vocabulary({**names, **referred}, parameters, segments, clusters), (*missing, *lacking)
+
+
+def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:
+    """Return what a person may write for each segment: its title or its id."""
+    return {segment.title: segment.id for segment in scheme.segments} | {segment.id: segment.id for segment in scheme.segments}
+
+
+def _names_for_rules(company: Company, content: Fields) -> tuple[dict[str, Kind], tuple[str, ...]]:
+    """Return the kinds of all names that rules may use, and which of them the company does not supply."""
+    supplied = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
+    declared = content.take("needs", dict, default={})
+    section = Fields(declared, content.document, "needs.")
+    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
+    needs = {name: Kind[section.choice(name, kinds).upper()] for name in declared}
+    for name, kind in needs.items():
+        if supplied.get(name, kind) is not kind:
+            raise ConfigError(
+                f"`needs.{name}` is {kind.words}, but the company's `{name}` is {supplied[name].words}",
+                where=content.where,
+                todo="Declare the kind that company.toml gives.",
+            )
+    return {**needs, **supplied}, tuple(name for name in needs if name not in supplied)
+
+
+def schemes_referred_to(loaded: LoadedSchemes, named: Sequence[str]) -> tuple[str, ...]:
+    """Return the schemes `named` by rules and those that these refer to in turn, in the order in which SQL must decide them."""
+    known = [name for name in named if name in loaded.schemes]
+    return tuple(dict.fromkeys(name for other in known for name in (*loaded.schemes[other].references, other)))
+
+
+def clusters_referred_to(loaded: LoadedSchemes, named: Sequence[str]) -> tuple[str, ...]:
+    """Return the cluster schemes that rules name themselves or through other schemes."""
+    behind = (name for other in named if other in loaded.schemes for name in loaded.schemes[other].clusters)
+    return tuple(sorted({*behind, *loaded.clusters.intersection(named)}))
