@@ -36,7 +36,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
 from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers, finish_erasures, holding_off_erasures
-from pipeline.operations.erasure.step import erase_customers as erase_listed_step
+from pipeline.operations.erasure.step import erase as erase_listed_step
 from pipeline.publication.current import current_publication, publication_ids
 
 CANARY = "7f3a51"
