@@ -35,7 +35,8 @@ from pipeline.publication.epoch import stamp_epoch
 from pipeline.publication.gates import Override, require_open
 from pipeline.publication.gates.audit import audit_night
 from pipeline.publication.publish import Publication, current_publication, publish
-from pipeline.publication.rollback import Rollback, roll_back, rollbacks
+from pipeline.publication.rollback import Rollback, roll_back
+from pipeline.publication.rollback_log import read_rollbacks
 
 pytest_plugins = ("integration.conftest",)
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
@@ -183,7 +184,7 @@ def test_every_rollback_is_recorded_with_its_reason(
         main()
     assert not ended.value.code
     assert f"{monday.publication_id} is live again; {tuesday.publication_id} was taken back" in capsys.readouterr().out
-    assert rollbacks(lake) == [Rollback(tuesday.publication_id, monday.publication_id, "prices were doubled")]
+    assert read_rollbacks(lake) == [Rollback(tuesday.publication_id, monday.publication_id, "prices were doubled")]
 
 
 # An attempt sleeps through it
@@ -210,7 +211,7 @@ def test_an_attempt_that_wakes_after_the_rollback_publishes_nothing_and_a_new_ru
         assert shop.seen() == before
         audited(shop, TUESDAY)
         assert publish(company, lake, TUESDAY, connections=no_connections).day == TUESDAY
-    assert len(rollbacks(lake)) == 2
+    assert len(read_rollbacks(lake)) == 2
 
 
 def test_a_night_judged_beside_what_was_taken_back_is_judged_again_first(lake: Lake, company: Company) -> None:
@@ -254,7 +255,7 @@ def test_a_rollback_killed_anywhere_shows_all_of_one_night_and_its_retry_ends_it
         assert files == old[0] or rows != old[1], "the pointer moved before the database"
         back(lake)
         assert sight(lake) == sight(whole)
-        assert rollbacks(Lake(lake)) == rollbacks(Lake(whole))
+        assert read_rollbacks(Lake(lake)) == read_rollbacks(Lake(whole))
         assert tree_bytes(Lake(lake), "staging") == {}
         current = current_publication(Lake(lake))
         assert current is not None
