@@ -1,4 +1,7 @@
-"""What is usual among customers, frozen on the month's first day: the limits that the store itself sets for its segments."""
+"""What is usual among the store's customers, such as the share of discounted lines that most stay below.
+
+It is frozen on the first day of each month, so that within a month nobody changes segment because others changed.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,10 @@ FROZEN_NAMES = {CUSTOMER_STATES.name: "frozen_states", CUSTOMER_VISITS.name: "fr
 
 
 def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
-    """Return what is usual on the horizon's frozen day, whose rollups are given; tonight's states and visits must be readable.
+    """Return the row of baselines as of the window's frozen day, the first of the month, from the rollups known of it.
 
-    The same for every night that knows the same rollups: on the month's first one it goes by the night's own states, on
-    another that finds none kept it computes them aside.
+    Every night that knows the same rollups gets the same row. The first night of a month computes it from its own states,
+    which must be registered; a later one that finds no cache computes the states of that first day aside.
     """
     frozen = window.frozen
     visits = known_visits(session.lake, frozen)
@@ -44,6 +47,7 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
 
 
 def _over_frozen_tables(query: exp.Query) -> exp.Query:
+    """Return `query` over the frozen day's states and visits, which are registered beside tonight's under other names."""
     renamed = query.copy()
     for table in renamed.find_all(exp.Table):
         if table.name in FROZEN_NAMES:
@@ -52,7 +56,7 @@ def _over_frozen_tables(query: exp.Query) -> exp.Query:
 
 
 def _needed_states(query: exp.Query) -> Table:
-    """Return the states with those columns that `query` names."""
+    """Return the table of frozen states with only the columns that `query` reads, so that what leads to the others is not computed."""
     names = {column.name for column in query.find_all(exp.Column)}
     columns = tuple(column for column in CUSTOMER_STATES.columns if column.name in names or column.name in CUSTOMER_STATES.key)
     return replace(CUSTOMER_STATES, name=FROZEN_NAMES[CUSTOMER_STATES.name], columns=columns)
@@ -72,6 +76,6 @@ def _states_statement(table: Table) -> exp.Query:
     query = statement(CUSTOMER_STATES.name).copy()
     query.set("expressions", [column for column in query.selects if column.alias_or_name in table.column_names])
     used = {column.table for selected in query.selects for column in selected.find_all(exp.Column)}
-    # Each joins one row at most to a customer: without it there are as many.
+    # A join adds at most one row to a customer, so dropping it changes no count.
     query.set("joins", [join for join in query.args["joins"] if join.alias_or_name in used])
     return query

@@ -1,4 +1,4 @@
-"""Caches that make a night cost its new day, not its history; any of them may be deleted at any time.
+"""Caches, thanks to which a night costs what its new day costs, however long the history; any may be deleted at any time.
 
     states/base_states/D_K_X.parquet          everyone as of the end of day D, as night K knew it
     states/changed_states/D_K_X.parquet       those who differ then from the base that the manifest names
@@ -6,8 +6,8 @@
     states/population_rhythm/F_X.parquet      the rhythm frozen on F
     states/population_baselines/F_X.parquet   what was usual on F
 
-X is a digest of all that the rows depend on: which rollups, statements and settings. Manifests say more.
-A damaged one is as good as none.
+X is a digest of all that the rows depend on: rollups, statements and settings. So a cache is never stale: whatever changes,
+another name is looked for. The manifest in its footer says more. A damaged cache counts as missing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ KEPT_PER_TABLE = {
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """The name of a cache: the day that it is about, a digest of what its rows depend on and, for a night's, who knew it so."""
+    """The name of a cache: its day, a digest of what its rows depend on and, where that matters, the night that knew them so."""
 
     day: date
     digest: str
@@ -78,18 +78,18 @@ class CacheSession:
 
 @contextmanager
 def cache_session(lake: Lake, engine: Engine) -> Iterator[CacheSession]:
-    """Yield a session whose folder, and with it whatever the engine reads from there, is gone after the block."""
+    """Yield a session whose folder is gone after the block, and with it what the engine has registered from there."""
     with lake.private_folder() as folder:
         yield CacheSession(lake, engine, folder)
 
 
 def forget_caches(lake: Lake) -> None:
-    """Remove every cache: the next night computes from the rollups alone."""
+    """Remove every cache, so that the next night computes from the rollups alone."""
     lake.store.delete_all(addresses.CACHES)
 
 
 def cached_files(lake: Lake, table: Table) -> list[CacheKey]:
-    """Return the stored caches of `table`, the last day first."""
+    """List the stored caches of `table`, the last day first."""
     names = map(addresses.stem, lake.list_addresses(addresses.caches(table), suffix=".parquet"))
     return sorted(map(CacheKey.parse, names), key=lambda key: (key.recency, key.digest), reverse=True)
 
@@ -130,7 +130,7 @@ def drop_cache(lake: Lake, table: Table, key: CacheKey) -> None:
 
 
 def _drop_least_recent(lake: Lake, table: Table, newest: CacheKey) -> None:
-    """Drop the least recently written beyond the number kept."""
+    # By the time of writing, not by the day: a restatement of old nights must keep what it has just written.
     others = [key for key in cached_files(lake, table) if key != newest]
     by_age = sorted(others, key=lambda key: lake.store.written_at(addresses.cache(table, str(key))), reverse=True)
     for key in by_age[KEPT_PER_TABLE[table.name] - 1 :]:

@@ -1,7 +1,7 @@
-"""Customers in slices: ranges of ids whose rows fit into memory together.
+"""Slices of customers: ranges of ids whose rows fit into memory together.
 
-A statement that groups by customer runs for one slice after the other, so that nothing spills however many there are.
-Slices follow each other in the order of ids: their rows, one slice after the other, are those of the whole statement in order.
+A statement that groups by customer runs once per slice, so that nothing spills to disk however many customers there are.
+Slices follow the order of ids, so their rows, one slice after the other, are those of the whole statement in its order.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import Table
 
-ROWS_PER_SLICE = 13_000_000  # of the largest rollup; days of customers, which an engine groups in the 3 GB that it is given
+ROWS_PER_SLICE = 13_000_000  # of the largest rollup: what an engine can group by customer in the 3 GB that it is given
 SAMPLED_DAYS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Customers from id `first` on up to but not including `end`; None is no bound."""
+    """Customers with ids from `first` to before `end`; None means no bound."""
 
     first: str | None = None
     end: str | None = None
 
     @property
     def parameters(self) -> Mapping[str, str]:
+        """The bounds, as parameters of a statement over the slice."""
         bounds = {"slice_first": self.first, "slice_end": self.end}
         return {name: bound for name, bound in bounds.items() if bound is not None}
 
@@ -38,17 +39,25 @@ class Slice:
 def rows_by_slice(
     engine: Engine, query: exp.Query, parameters: Mapping[str, date], *, tables: Iterable[str], slices: Iterable[Slice]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `query` for the customers of each slice in turn, of whom it reads in `tables`."""
+    """Run `query` for each slice in turn and yield its rows; `tables` are the ones to cut, which have a `customer_id`."""
     names = set(tables)
     for part in slices:
         yield from engine.run(statement_of_slice(query, part, tables=names), {**parameters, **part.parameters})
 
 
 def slices_of_rollup(lake: Lake, table: Table, versions: Sequence[Version], *, limit: int = ROWS_PER_SLICE) -> list[Slice]:
-    """Return as many slices as the rows of a rollup's `versions` need, cut by the ids of a few days; one where there are few."""
+    """Return as many slices as the rows of a rollup's `versions` need, at least one.
+
+    They are cut at the ids found on a few days, evenly spread: whoever orders often is on them often, so slices come out even
+    in rows rather than in customers.
+    """
     stored = lake.stored_versions(table)
     count = -(-sum(stored[version].row_count for version in versions) // limit)
-    return slices_between(cut_points(_sampled_ids(lake, table, versions), count) if count > 1 else [])
+    if count <= 1:
+        return slices_between([])
+    sampled = versions[:: -(-len(versions) // SAMPLED_DAYS)]
+    ids = sorted(each for _, rows in lake.rows(table, sampled) for each in rows["customer_id"].to_pylist())
+    return slices_between(cut_points(ids, count))
 
 
 def cut_points(ids: Sequence[str], count: int) -> list[str]:
@@ -57,28 +66,17 @@ def cut_points(ids: Sequence[str], count: int) -> list[str]:
 
 
 def slices_between(cuts: Sequence[str]) -> list[Slice]:
-    """Return the slices that sorted `cuts` leave: everyone is in one of them."""
+    """Return the slices that sorted `cuts` leave: every id is in exactly one."""
     return [Slice(first, end) for first, end in pairwise([None, *cuts, None])]
 
 
 def statement_of_slice(query: exp.Query, part: Slice, *, tables: Iterable[str]) -> exp.Query:
-    """Return `query` over the rows of the slice's customers in `tables`; the bounds are the slice's parameters."""
-    limits = _slice_bounds(part)
+    """Return `query` with each of `tables` cut to the slice's customers; the bounds are parameters, so that its text stays the same."""
+    comparisons = {"slice_first": exp.GTE, "slice_end": exp.LT}
+    limits = [comparisons[name](this=exp.column("customer_id"), expression=exp.Placeholder(this=name)) for name in part.parameters]
     sliced = query.copy()
     for table in list(sliced.find_all(exp.Table)) if limits else []:
         if table.name in tables:
             rows = exp.select("*").from_(table.name).where(*limits)
             table.replace(rows.subquery(table.alias_or_name))
     return sliced
-
-
-def _slice_bounds(part: Slice) -> list[exp.Binary]:
-    customer = exp.column("customer_id")
-    bounds = {"slice_first": exp.GTE, "slice_end": exp.LT}
-    return [bounds[name](this=customer, expression=exp.Placeholder(this=name)) for name in part.parameters]
-
-
-def _sampled_ids(lake: Lake, table: Table, versions: Sequence[Version]) -> list[str]:
-    """Return the sorted ids in the rows of a few days, evenly spread over time."""
-    chosen = versions[:: -(-len(versions) // SAMPLED_DAYS)]
-    return sorted(one for _, rows in lake.rows(table, chosen) for one in rows["customer_id"].to_pylist())

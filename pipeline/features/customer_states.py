@@ -1,9 +1,18 @@
-"""The states of customers from night to night: only who is affected is computed anew, to the same rows as from all rollups."""
+"""The states of customers, carried from night to night.
+
+A state holds dates and sums, nothing that ages by itself. So tonight's states differ from last night's only for customers
+with rollups that entered, left or changed, or with days that left the window: these are computed anew, all others are carried
+over, and the rows are the same as if everyone had been computed from all rollups.
+
+Writing everyone every night would cost more than computing those few. So there is a base, which holds everyone, and beside it
+the changes since; a new base is written once the changes have grown large.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -41,14 +50,14 @@ from pipeline.lake.tables import (
 )
 
 SLICED_TABLES = [table.name for table in STATE_INPUTS]
-FOLDED_SHARE = 0.2  # of the base's customers: beyond it the changes cost more to carry than a new base to write
+FOLDED_SHARE = 0.2  # of the base's customers; beyond it, carrying the changes costs more than writing a new base
 
 log = logging.getLogger("pipeline.features.customer_states")
 
 
 @dataclass(frozen=True, slots=True)
 class StartingStates:
-    """Stored states to start from: a base and, where `changes` are, what differs; and the rollups that entered or left since."""
+    """Stored states to start from: a base, the changes beside it if any, and the rollups that entered or left since."""
 
     base: CacheKey
     changes: CacheKey | None
@@ -57,7 +66,7 @@ class StartingStates:
 
 
 def known_rollups(lake: Lake, window: FeatureWindow) -> RollupSet:
-    """Return the rollups that a night goes by."""
+    """Return the rollups that a night goes by: of each event day up to its own, the version that it knows."""
     rollups = RollupSet()
     for table in ROLLUPS:
         versions = lake.stored_versions(table)
@@ -67,7 +76,7 @@ def known_rollups(lake: Lake, window: FeatureWindow) -> RollupSet:
 
 
 def register_states(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> None:
-    """Make customer_states readable: the nearest stored state rolled forward, or all of it from the rollups."""
+    """Register customer_states: the nearest stored states rolled forward, or everyone computed from the rollups."""
     start = _nearest_states(session, window, rollups)
     if start is not None and not start.changed and start.manifest["day"] == str(window.day):
         _register_stored(session, start.base, start.changes)
@@ -82,7 +91,10 @@ def register_states(session: CacheSession, window: FeatureWindow, rollups: Rollu
 
 
 def register_archive(session: CacheSession, rollups: RollupSet, before: date) -> None:
-    """Make customer_archives readable: what happened in the event days of `rollups` before a month's first day."""
+    """Register customer_archives: what `rollups` say of event days before the first day of a month.
+
+    Lifetime figures need days long past, but only as sums; the archive has them, so nights need not read those rollups again.
+    """
     old = rollups.before(before)
     start, path = _older_archive(session, old, before) if old else (before, None)
     session.engine.register(CUSTOMER_ARCHIVES, [path] if path else [])
@@ -95,7 +107,7 @@ def register_archive(session: CacheSession, rollups: RollupSet, before: date) ->
 
 
 def rhythm_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
-    """Return the population's rhythm as of the horizon's day: the same for every night that knows the same rollups."""
+    """Return the row of the population's rhythm as of the window's day; every night that knows the same rollups gets the same."""
     key = CacheKey(window.day, short_digest(rollups.facts, table_recipe(POPULATION_RHYTHM), table_recipe(CUSTOMER_ARCHIVES)))
     path = cached(session, POPULATION_RHYTHM, key)
     if path is None:
@@ -108,7 +120,7 @@ def rhythm_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet
 
 
 def run_in_slices(session: CacheSession, window: FeatureWindow, rollups: RollupSet, query: exp.Query) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `query` over everyone's rollups, in slices that fit into memory; the archive must be readable."""
+    """Yield the rows of `query` over everyone's rollups, a slice of customers at a time; the archive must be registered."""
     recent = rollups.since(window.archived_before)
     _register_rollups(session, recent)
     slices = slices_of_rollup(session.lake, CUSTOMER_DAY_CATEGORIES, recent.of_table(CUSTOMER_DAY_CATEGORIES))
@@ -126,7 +138,7 @@ def _log_recomputed(session: CacheSession, affected: int) -> None:
 
 
 def _register_stored(session: CacheSession, base: CacheKey, changes: CacheKey | None) -> None:
-    """Make the states readable that a base and its changes tell, both of which were taken or kept before."""
+    """Register the states that a base and its changes add up to; the session has read or written both."""
     session.engine.register(BASE_STATES, [session.path(BASE_STATES, base)])
     session.engine.register(CHANGED_STATES, [session.path(CHANGED_STATES, changes)] if changes else [])
     if changes:
@@ -136,7 +148,7 @@ def _register_stored(session: CacheSession, base: CacheKey, changes: CacheKey | 
 
 
 def _roll_forward(session: CacheSession, window: FeatureWindow, rollups: RollupSet, start: StartingStates) -> int:
-    """Write who changed beside the base, or a new base where that is many; return how many were computed anew."""
+    """Write the changes beside the base, or a new base where they are many; return how many customers were computed anew."""
     _register_stored(session, start.base, start.changes)
     affected = _register_affected(session, window, start)
     _register_rollups(session, rollups.since(window.archived_before))
@@ -153,7 +165,7 @@ def _roll_forward(session: CacheSession, window: FeatureWindow, rollups: RollupS
 
 
 def _register_affected(session: CacheSession, window: FeatureWindow, start: StartingStates) -> int:
-    """Make the customers readable for whom the registered states are stale; return their number."""
+    """Register the customers for whom the registered states are stale; return how many there are."""
     _register_rollups(session, start.changed)
     rows = session.engine.run(affected_statement(), {"window_first_day": window.window_first_day})
     path = session.folder / AFFECTED_CUSTOMERS.name / "affected.parquet"
@@ -178,7 +190,10 @@ def _state_manifest(window: FeatureWindow, rollups: RollupSet) -> dict[str, Any]
 
 
 def _nearest_states(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> StartingStates | None:
-    """Return the usable states of the nearest day that is not later; changes before a base of the same night."""
+    """Return the usable states of the nearest day that is not later; of one night, changes rather than a base.
+
+    States are unusable where a rollup that they count was rewritten since: its old rows, which would show who is affected, are gone.
+    """
     everything = RollupSet()
     for table in ROLLUPS:
         everything |= RollupSet.of(table, session.lake.stored_versions(table).values())
@@ -198,20 +213,17 @@ def _nearest_states(session: CacheSession, window: FeatureWindow, rollups: Rollu
 
 
 def _drop_superseded(lake: Lake, window: FeatureWindow, start: StartingStates) -> None:
-    """Drop the states of an earlier day that were rolled forward, but no base that changes need."""
-    if start.manifest["day"] < str(window.day):
-        if start.changes:
-            drop_cache(lake, CHANGED_STATES, start.changes)
-        if str(start.base) not in {_base_of_changes(lake, changes) for changes in cached_files(lake, CHANGED_STATES)}:
-            drop_cache(lake, BASE_STATES, start.base)
-
-
-def _base_of_changes(lake: Lake, changes: CacheKey) -> str | None:
-    """Return the base that changes belong to; None where they cannot be read any more."""
-    try:
-        return str(lake.manifest(cache_path(lake, CHANGED_STATES, changes))["base"])
-    except DataError:
-        return None
+    """Drop the states of an earlier day that were rolled forward, but no base that other changes still need."""
+    if start.manifest["day"] >= str(window.day):
+        return
+    if start.changes:
+        drop_cache(lake, CHANGED_STATES, start.changes)
+    needed = set()
+    for changes in cached_files(lake, CHANGED_STATES):
+        with suppress(DataError):  # changes that cannot be read need no base any more
+            needed.add(str(lake.manifest(cache_path(lake, CHANGED_STATES, changes))["base"]))
+    if str(start.base) not in needed:
+        drop_cache(lake, BASE_STATES, start.base)
 
 
 def _archive_key(old: RollupSet, before: date) -> CacheKey:
@@ -219,7 +231,7 @@ def _archive_key(old: RollupSet, before: date) -> CacheKey:
 
 
 def _older_archive(session: CacheSession, old: RollupSet, before: date) -> tuple[date, Path | None]:
-    """Return the newest stored archive of rollups that `old` has too, and the day that it ends before."""
+    """Return the newest stored archive whose rollups are all among `old`, and the day that it ends before."""
     for key in cached_files(session.lake, CUSTOMER_ARCHIVES):
         is_usable = key.day <= before and key == _archive_key(old.before(key.day), key.day)
         taken = cached(session, CUSTOMER_ARCHIVES, key) if is_usable else None

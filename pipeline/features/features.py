@@ -31,15 +31,16 @@ log = logging.getLogger("pipeline.features.features")
 
 
 def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
-    """Write the rollups of every event day that this night learned of; `known` is the night whose knowledge counts, else `day`.
+    """Write the rollups of every event day that this night learned of.
 
-    A restatement adds those that are missing or made of other lines, so that it does not redo what the night `known` did.
-    What lies in a damaged file of another night is left for that night to mend.
+    `known` is the night whose knowledge counts, by default `day` itself. A restatement adds only rollups that are missing or
+    made of other lines, so that it does not redo what night `known` did. What may lie in a damaged file of another night is
+    left for that night to mend.
     """
     learned = known or day
     lines = lake.stored_versions(ORDER_LINES)
     frozen_day, frozen_known = frozen_night(day, learned)
-    # Also what the month's first night went by, though tonight knows better: its own features may never have been computed.
+    # Baselines are frozen on the month's first night. That night may never have run, so its event days are rolled up as well.
     visible = dict.fromkeys(
         version
         for through, by in ((day, learned), (frozen_day, frozen_known))
@@ -58,7 +59,7 @@ def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None
 def _versions_to_roll_up(
     lake: Lake, table: Table, visible: Iterable[StoredVersion], learned: date, *, is_restatement: bool
 ) -> Iterator[Version]:
-    """Yield the versions of lines without a rollup, and those of the night itself, which it makes anew."""
+    """Yield the versions of lines that have no rollup, and the night's own, which it always makes anew."""
     own = {lake.month_file(table, lines.version) for lines in visible if lines.version.known == learned}
     rollups = lake.event_days(table, verified=own)
     for lines in visible:
@@ -74,36 +75,22 @@ def _versions_to_roll_up(
 def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
     """Write the population's rhythm and baselines, and the features of every customer as of the end of `day`.
 
-    `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
+    `known` is the night whose knowledge counts; a later one than `day` writes a restatement. Rhythm and baselines are those of
+    the month's first day, so that nobody changes segment in mid-month because others did.
     """
     window = FeatureWindow(day, known or day, company.window_days)
     with cache_session(lake, engine) as session:
         rollups, frozen = known_rollups(lake, window), known_rollups(lake, window.frozen)
-        inputs = lake.digest([], frozen.contents)
-        _write_rhythm(session, window, frozen, inputs)
+        rhythm, baselines = POPULATION_RHYTHM, POPULATION_BASELINES
+        manifest = {"statement": statement_digest(statement(rhythm.name)), "inputs": lake.digest([], frozen.contents)}
+        lake.write(rhythm, rhythm_rows(session, window.frozen, frozen), day=day, known=window.known, manifest=manifest)
         register_states(session, window, rollups)
         visits = known_visits(lake, window)
         register_visits(session, window, rollups, visits)
-        _write_baselines(session, window, frozen, inputs)
+        # After the states: on the first night of a month the baselines are computed from them.
+        manifest |= {"statement": statement_digest(statement(baselines.name)), "states": states_recipe(window.frozen)}
+        lake.write(baselines, baseline_rows(session, window, frozen), day=day, known=window.known, manifest=manifest)
         _write_features(company, session, window, rollups, visits)
-
-
-def _write_rhythm(session: CacheSession, window: FeatureWindow, rollups: RollupSet, inputs: str) -> None:
-    """Freeze the rhythm on the month's first day, whose rollups are given, so that nobody moves because others did."""
-    manifest = {"statement": statement_digest(statement(POPULATION_RHYTHM.name)), "inputs": inputs}
-    rows = rhythm_rows(session, window.frozen, rollups)
-    session.lake.write(POPULATION_RHYTHM, rows, day=window.day, known=window.known, manifest=manifest)
-
-
-def _write_baselines(session: CacheSession, window: FeatureWindow, rollups: RollupSet, inputs: str) -> None:
-    """Freeze what is usual on the month's first day likewise."""
-    manifest = {
-        "statement": statement_digest(statement(POPULATION_BASELINES.name)),
-        "states": states_recipe(window.frozen),
-        "inputs": inputs,
-    }
-    rows = baseline_rows(session, window, rollups)
-    session.lake.write(POPULATION_BASELINES, rows, day=window.day, known=window.known, manifest=manifest)
 
 
 def _write_features(company: Company, session: CacheSession, window: FeatureWindow, rollups: RollupSet, visits: RollupSet) -> None:

@@ -1,4 +1,4 @@
-"""Which rollups a night goes by, and what changed in them since another night; and how far a night looks."""
+"""Which rollups a night goes by, what changed in them since another night, and which days its features are about."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ class Rollup:
 
 @dataclass(frozen=True)
 class RollupSet:
-    """Rollups in order. It says nothing of files: wherever the rows lie, the set is the same."""
+    """Rollups in order, by what they say rather than by the file they lie in.
+
+    Rewriting or compacting files therefore leaves a set equal, and caches made from it usable.
+    """
 
     rollups: tuple[Rollup, ...] = field(default=())
 
     @classmethod
     def of(cls, table: Table, stored: Iterable[StoredVersion]) -> RollupSet:
-        """Return the set of these versions of one table."""
+        """Make the set of these versions of one table."""
         return cls(tuple(sorted(Rollup(table.name, each.version.day, each.version.known, each.digest) for each in stored)))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RollupSet:
-        """Return the set that `to_json` told; raises what reading something else does."""
+        """Read back what `to_json` wrote; other content raises ValueError, TypeError or AttributeError."""
         rows = ((table, day, known, digest) for table, days in content.items() for day, known, digest in days)
         return cls(tuple(Rollup(table, date.fromisoformat(day), date.fromisoformat(known), digest) for table, day, known, digest in rows))
 
@@ -79,9 +82,9 @@ class RollupSet:
         return min(each.day for each in self.rollups)
 
     def changed_since(self, earlier: RollupSet, stored: RollupSet) -> RollupSet | None:
-        """Return the rollups that entered or left since `earlier`; None where one of those was rewritten, as its old rows are gone.
+        """Return the rollups that entered or left since `earlier`; `stored` are all that can be read now.
 
-        `stored` are all those that can be read now.
+        None where one of `earlier` was rewritten: its old rows are gone, and with them the customers whom it was about.
         """
         if not earlier._members <= stored._members:
             return None
@@ -93,18 +96,18 @@ class RollupSet:
 
     @cached_property
     def contents(self) -> list[str]:
-        """What its rows are, whichever night learned of them: a line for each table, day and digest."""
+        """A line for each table, day and digest: equal where the rows are, whichever night learned of them."""
         return sorted(f"{each.table} {each.day} {each.digest}" for each in self.rollups)
 
     @cached_property
     def facts(self) -> list[list[str]]:
-        """Every member as texts, for a digest of the set."""
+        """Every member as texts, with its night: for the names of caches."""
         return [[each.table, str(each.day), str(each.known), each.digest] for each in self.rollups]
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureWindow:
-    """How far the states of one night look: to the end of `day`, as night `known` knows it, over a window of days."""
+    """The days that features of one night are about: `window_days` up to the end of `day`, as night `known` knows them."""
 
     day: date
     known: date
@@ -116,12 +119,12 @@ class FeatureWindow:
 
     @property
     def frozen(self) -> FeatureWindow:
-        """The horizon of the night on which the population's rhythm was frozen."""
+        """The window of the night on which rhythm and baselines were frozen."""
         return FeatureWindow(*frozen_night(self.day, self.known), self.window_days)
 
     @property
     def archived_before(self) -> date:
-        """The first event day that the archive leaves to the rollups: a month's first, so that the archive grows once a month."""
+        """First event day that the archive leaves to the rollups: the first of a month, so that the archive is rebuilt once a month."""
         return self.window_first_day.replace(day=1)
 
     @property
@@ -130,6 +133,6 @@ class FeatureWindow:
 
 
 def frozen_night(day: date, known: date) -> tuple[date, date]:
-    """Return the month's first night and the one whose knowledge it goes by; one that is restated knows what the restatement knows."""
+    """Return the first night of the month and the night whose knowledge it goes by: its own, or that of the restatement `known`."""
     first = day.replace(day=1)
     return first, first if known == day else known

@@ -1,4 +1,8 @@
-"""The statements that make states: everyone's, and those that compute anew only who is affected by what changed."""
+"""Statements for states, derived from the one in `sql/customer_states.sql`: for everyone, or only for affected customers.
+
+There is one definition of a state. What is computed for few customers is the same tree with its inputs cut to those customers,
+so both ways cannot drift apart.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,22 @@ STATE_INPUTS = (*ROLLUPS, CUSTOMER_ARCHIVES)  # what states are computed from
 
 
 def states_recipe(window: FeatureWindow) -> str:
-    """Return a digest of what states depend on beside rollups and day: the statements, the declared columns, the window."""
+    """Return a digest of what states depend on besides rollups and day: statements, declared columns, length of the window."""
     return short_digest(table_recipe(CUSTOMER_STATES), table_recipe(CUSTOMER_ARCHIVES), window.window_days)
 
 
 @cache
 def table_recipe(table: Table) -> list[str]:
-    """Return what the rows of a computed table depend on beside what they are computed from: its statement and declared columns."""
+    """Return what the rows of a computed table depend on besides its inputs: its statement and declared columns."""
     return [statement_digest(statement(table.name)), *(f"{column.name} {column.kind.sql}" for column in table.columns)]
 
 
 @cache
 def affected_statement() -> exp.Query:
-    """Return who is in the registered rollups, which are those that changed, or whose state counts days before $window_first_day."""
+    """Return the ids of customers whose state may differ from the registered one.
+
+    They are in the registered rollups, which are those that changed, or their state counts days before $window_first_day.
+    """
     customer = exp.column("customer_id")
     changed = [exp.select(customer).from_(table.name) for table in ROLLUPS]
     has_aged = exp.column("window_first_order_date") < exp.Placeholder(this="window_first_day")
@@ -37,16 +44,16 @@ def affected_statement() -> exp.Query:
 
 @cache
 def rolled_forward_statement() -> exp.Query:
-    """Return the states of affected customers computed anew beside the stored ones of all others, in order."""
+    """Return the states of affected customers computed anew and the stored ones of all others, in order of ids."""
     carried = exp.select(*_state_columns()).from_(CUSTOMER_STATES.name).where(exp.not_(_is_customer_in(AFFECTED_CUSTOMERS)))
     return _states_in_order(exp.select(*_state_columns()).from_(_affected_states()), carried)
 
 
 @cache
 def changes_statement() -> exp.Query:
-    """Return the states that differ from the base's: those of affected customers computed anew, and earlier changes of others.
+    """Return the states that differ from the base: affected customers' computed anew, and earlier changes of others.
 
-    Who has nothing left stands there with an id alone.
+    A customer of whom nothing is left has a row with an id alone; without it, the base's state would seem to hold still.
     """
     on = exp.column("customer_id", "computed").eq(exp.column("customer_id", AFFECTED_CUSTOMERS.name))
     columns = [exp.column("customer_id", AFFECTED_CUSTOMERS.name), *_state_columns("computed")[1:]]
@@ -57,7 +64,7 @@ def changes_statement() -> exp.Query:
 
 @cache
 def current_states_statement() -> exp.Query:
-    """Return the base's states of customers who did not change since, and the changed ones."""
+    """Return everyone's states: the base's for customers who did not change since, and the changed ones."""
     same = exp.select(*_state_columns()).from_(BASE_STATES.name).where(exp.not_(_is_customer_in(CHANGED_STATES)))
     changed = exp.select(*_state_columns()).from_(CHANGED_STATES.name).where("lifetime_order_count IS NOT NULL")
     return exp.union(same, changed, distinct=False)
@@ -93,12 +100,13 @@ def _states_in_order(*parts: exp.Query) -> exp.Query:
 
 
 def _restrict_to_affected(query: exp.Query, name: str) -> None:
-    """Make `query` read the affected customers' rows of the table `name`, once however often it names it."""
+    """Let `query` read only the affected customers' rows of table `name`, filtered once however often it reads them."""
     restricted = f"affected_{name}"
     for table in query.find_all(exp.Table):
         if table.name == name:
             table.set("this", exp.to_identifier(restricted))
     rows = exp.select("*").from_(name).where(_is_customer_in(AFFECTED_CUSTOMERS))
+    # First of all, as the query's own parts read it.
     query.args["with_"].expressions.insert(0, exp.CTE(this=rows, alias=exp.TableAlias(this=exp.to_identifier(restricted))))
 
 

@@ -1,4 +1,4 @@
-"""What visitors did of late, read each night from the last 90 days: so it costs the same however long the history is."""
+"""What visitors did in the last 90 days. It is read anew each night, as 90 days cost the same however long the history is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VISIT_DAYS = 90
 
 
 def known_visits(lake: Lake, window: FeatureWindow) -> RollupSet:
-    """Return the days of visits that a night goes by; none for a company without them."""
+    """Return the event days of visits that a night goes by; none for a company without visits."""
     stored = lake.stored_versions(VISITS)
     known = known_versions(stored, through=window.day, known=window.known)
     return RollupSet.of(VISITS, (stored[version] for version in known if version.day >= _first_visit_day(window)))
@@ -24,7 +24,7 @@ def known_visits(lake: Lake, window: FeatureWindow) -> RollupSet:
 def register_visits(
     session: CacheSession, window: FeatureWindow, rollups: RollupSet, visits: RollupSet, *, name: str = CUSTOMER_VISITS.name
 ) -> None:
-    """Make what each visitor did until the horizon's day readable as `name`; without visits there is nobody."""
+    """Register, as `name`, what each visitor did up to the window's day; an empty table where there are no visits."""
     table = replace(CUSTOMER_VISITS, name=name)
     if not visits:
         session.engine.register(table, [])
