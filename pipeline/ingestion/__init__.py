@@ -1,4 +1,5 @@
-"""From the source to clean rows: one snapshot, kept as versions of what each night knew, divided into clean and rejected rows.
+"""From the source to clean rows.
 
-Offers `extract` and `validate_sources`. What was erased never comes in again. It does not know what rows are used for.
+`extract` reads one snapshot of the source and stores what differs from what was known. `validate_sources` divides those raw
+rows into clean and rejected ones. Rows of erased customers never come in. It must not know what rows are used for.
 """

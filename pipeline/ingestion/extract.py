@@ -1,4 +1,4 @@
-"""Extract: one consistent look at the source, kept as raw partitions of what differs from what was known."""
+"""Extract: read one consistent snapshot of the source, and store as raw partitions what differs from what was known."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PROGRESS_ROWS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What one night asks of one company's source: local days `first` to `day`, or the whole history where `first` is None."""
+    """One night's read of one company's source: local days `first` to `day`, or the whole history where `first` is None."""
 
     company: Company
     lake: Lake
@@ -51,6 +51,7 @@ class Extraction:
 
     @property
     def window(self) -> Window:
+        """The instants to ask the source for."""
         window = days_window(self.first or self.day, self.day, self.company.zone)
         return window if self.first else replace(window, start=BEGINNING)
 
@@ -75,12 +76,12 @@ def extract(  # noqa: PLR0913
     since: date | None = None,
     memory_limit: str = MEMORY_LIMIT,
 ) -> None:
-    """Read what night `day` asks of the source and write the raw partitions that differ from what was known.
+    """Read the days of night `day` from the source and write the raw partitions that differ from what was known.
 
-    The night's EXTRACTIONS partition is written last: without it the night counts as not read, and the same
-    call reads it again. A night that is already read is left alone unless `reread`, or unless it is the newest and the
-    queries or declared columns are others than it was read with; it is then read over the same days. `since` reads it
-    again from that local day on, now and whenever the night is read again.
+    The night's EXTRACTIONS partition is written last: without it the night counts as not read, and the same call reads it
+    again. A night that was read is left alone, unless `reread` asks for it, or it is the newest night and the queries or
+    declared columns have changed; then the same days are read again. `since` extends them back to that local day, now and
+    whenever the night is read again.
     Raises TransientError, SchemaDrift, DataError or ConfigError; nothing is stored before the source was read whole.
     """
     if since and since > day:
@@ -101,18 +102,24 @@ def _read_and_store(extraction: Extraction, last_read: date | None) -> None:
         staged, late = _read_source(extraction, staging)
         _report_ignored_columns(extraction.lake, last_read, staged)
         if extraction.lake.has(EXTRACTIONS, day=extraction.day):
-            # The old mark must not stand for what is stored from here on, nor may the days be forgotten that it is about.
+            # Killed from here on, the night holds rows of both reads. So its old record is replaced by one that says so but keeps
+            # the days, which the next attempt reads again.
             _write_extraction(extraction, staged, [0 for _ in staged], {IS_BEGUN_KEY: True})
-        changed = [_store_staged(extraction, each) for each in staged]
+        night = ReadingNight(extraction.day, extraction.first, extraction.company.first_day, extraction.company.zone.key)
+        changed = []
+        for each in staged:
+            changed.append(store_versions(extraction.lake, each.table, each.path, night, memory_limit=extraction.memory_limit))
+            log.info("%s: %s partitions changed", each.table.name, f"{changed[-1]:,}")
     report_late_days(late)
     extraction.lake.write(LATE_DAYS, late_days_table(late).to_batches(), day=extraction.day)
+    # The record of the night must not survive a power cut that its rows did not.
     extraction.lake.store.flush()
     _write_extraction(extraction, staged, changed, {QUERIES_KEY: queries_digest(extraction.company)})
 
 
 @contextmanager
 def _staging_folder(lake: Lake) -> Iterator[Path]:
-    """Yield an empty private folder."""
+    """Yield an empty private folder; raises TransientError where disk or memory run out in the block."""
     try:
         with lake.private_folder() as folder:
             yield folder
@@ -123,7 +130,7 @@ def _staging_folder(lake: Lake) -> Iterator[Path]:
 
 
 def _read_source(extraction: Extraction, staging: Path) -> tuple[list[StagedTable], list[LateDay]]:
-    """Stage every query of the company from one snapshot, in the order in which the tables are declared, and return its late days."""
+    """Stage every query of the company, in the order in which tables are declared, and find late days in the same snapshot."""
     dialect = extraction.company.source.dialect
     files = {name: extraction.company.source_file(name) for name in SOURCE_TABLES}
     queries = [authored_query(name, file, dialect, extraction.window) for name, file in files.items() if file.is_file()]
@@ -142,7 +149,7 @@ def _read_late_days(extraction: Extraction, snapshot: Snapshot, queries: Sequenc
 
 
 def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager[Snapshot]:
-    """Return one moment of the company's source, to be closed; `staging` is a private folder for what it must unpack."""
+    """Open a snapshot of the company's source; `staging` is a private folder for what the source spills."""
     source = extraction.company.source
     if source.kind == "files":
         return open_files(source, staging, memory_limit=extraction.memory_limit)
@@ -152,7 +159,7 @@ def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager
 
 
 def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, staging: Path) -> StagedTable:
-    """Store the rows of one query as they come, after its columns were found right."""
+    """Check the columns that a query gives, then stage its rows in the order in which they come."""
     table = _table_for_query(company, query.name)
     found = snapshot.schema(query)
     check_columns(table, found, query, company.zone)
@@ -165,14 +172,14 @@ def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, stagi
 
 
 def _table_for_query(company: Company, name: str) -> Table:
-    """Return the table with what its query must give: customers need the company's attributes, prospects may lack them."""
+    """Return the table with the columns that its query must give: customers need the company's attributes, prospects may lack them."""
     table = company.table(SOURCE_TABLES[name])
     attributes = {attribute.column.name for attribute in company.attributes} if name == "customers" else set()
     return replace(table, columns=tuple(replace(c, required=c.required or c.name in attributes) for c in table.columns))
 
 
 def _night_condition(table: Table, found: pa.Schema) -> str:
-    """Return which rows belong to the night; one without an instant is kept, for validation to name."""
+    """Return the SQL condition for rows of the night; rows without an instant are read too, for validation to name them."""
     if table.partition is Partition.EVENT_DAY:
         return f'("{table.instant}" >= $day_start AND "{table.instant}" < $day_end) OR "{table.instant}" IS NULL'
     return '"created_at" < $day_end OR "created_at" IS NULL' if "created_at" in found.names else ""
@@ -189,15 +196,8 @@ def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -
     return rows
 
 
-def _store_staged(extraction: Extraction, staged: StagedTable) -> int:
-    night = ReadingNight(extraction.day, extraction.first, extraction.company.first_day, extraction.company.zone.key)
-    changed = store_versions(extraction.lake, staged.table, staged.path, night, memory_limit=extraction.memory_limit)
-    log.info("%s: %s partitions changed", staged.table.name, f"{changed:,}")
-    return changed
-
-
 def _report_ignored_columns(lake: Lake, last_read: date | None, staged: Sequence[StagedTable]) -> None:
-    """Say which columns no table declares, unless the night before already did."""
+    """Log the columns that no table declares, unless the last night that was read logged the same."""
     known = {row["source_table"]: row["ignored_columns"] for row in (extraction_rows(lake, last_read) if last_read else [])}
     for each in staged:
         if each.ignored and each.ignored != known.get(each.table.name):

@@ -1,4 +1,4 @@
-"""Marks: what each night read of its source, and therefore what it reads when it is read again."""
+"""What each night read of its source, and hence what it reads when it is read again."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ IS_BEGUN_KEY = "is_begun"
 
 
 def is_extraction_complete(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> bool:
-    """Return whether night `day` need not be read: an older one of `nights` whatever the queries say now, the newest with today's.
+    """Return whether night `day` need not be read: it is one of `nights`, those read so far, and was read to the end.
 
-    A mark that cannot be read says no, and so does that of a night whose reading was begun again, but not completed.
+    The newest night must also have been read with today's queries. An older one keeps what it knew, whatever they say now.
+    A night whose record cannot be read is not complete.
     """
     if is_being_reread(lake, day):
         return False
@@ -31,12 +32,12 @@ def is_extraction_complete(company: Company, lake: Lake, day: date, nights: Sequ
 
 
 def is_being_reread(lake: Lake, day: date) -> bool:
-    """Return whether a night that was read before was being read again when its attempt ended: what it stored is of both."""
+    """Return whether reading the night again was begun but not completed: what is stored is a mixture of both reads."""
     return lake.has(EXTRACTIONS, day=day) and bool(stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(IS_BEGUN_KEY))
 
 
 def queries_digest(company: Company) -> str:
-    """Return a digest of what decides which rows and columns a night reads, besides the source itself."""
+    """Return a digest of the company's queries and declared attributes: what decides, besides the source, what a night reads."""
     files = [company.source_file(name) for name in SOURCE_TABLES]
     texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
     columns = [f"{column.name} {column.kind.name}" for column in company.table(RAW_CUSTOMERS).columns]
@@ -44,7 +45,7 @@ def queries_digest(company: Company) -> str:
 
 
 def extraction_rows(lake: Lake, day: date) -> list[dict[str, Any]]:
-    """Return the rows of the night's EXTRACTIONS, none where they cannot be read."""
+    """Return the rows of the night's EXTRACTIONS; none where they cannot be read."""
     try:
         rows: list[dict[str, Any]] = lake.read(EXTRACTIONS, day=day).to_pylist()
     except DataError:
@@ -53,10 +54,11 @@ def extraction_rows(lake: Lake, day: date) -> list[dict[str, Any]]:
 
 
 def first_day_to_read(company: Company, lake: Lake, day: date, nights: Sequence[date], *, since: date | None) -> date | None:
-    """Return the first local day that night `day` reads, `since` or earlier where it is given, or None for the whole history.
+    """Return the first local day that night `day` reads, or None for the whole history.
 
-    `nights` are those read so far, in order. A night among them reads the same days again; where its mark is damaged
-    that is unknown, and the first night reads everything, as it once did. Days before the company's first are not asked for.
+    `nights` are those read so far, in order; the first of all reads everything. A night among them reads the same days again.
+    A new one looks back as far as the company says, and over nights that were missed. `since` extends that to an earlier day,
+    but not to one before the company's first.
     """
     first = _first_day_of_night(company, lake, day, nights)
     return min(first, max(since, company.first_day)) if first and since else first
@@ -70,11 +72,7 @@ def _first_day_of_night(company: Company, lake: Lake, day: date, nights: Sequenc
         return None
     lookback = day - timedelta(days=company.lookback_days - 1)
     missed = [night + ONE_DAY for night in nights if night < day][-1:]
-    return min([lookback, *missed, *_attempted_days(company, lake, day)])
-
-
-def _attempted_days(company: Company, lake: Lake, day: date) -> list[date]:
-    """Return the days that an attempt of the night stored before it failed: the next one must not go by what it left there."""
-    return [
-        version.day for version in lake.event_days(RAW_ORDER_LINES).versions if version.known == day and version.day >= company.first_day
-    ]
+    # Days that a failed attempt of this night stored are read again: nobody checked what it left there.
+    stored = lake.event_days(RAW_ORDER_LINES).versions
+    attempted = [version.day for version in stored if version.known == day and version.day >= company.first_day]
+    return min([lookback, *missed, *attempted])

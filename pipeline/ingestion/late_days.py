@@ -1,7 +1,8 @@
-"""Late days: local days before those a night reads whose lines the source now counts or adds up otherwise than the lake.
+"""Late days: days before those that a night reads, of which the source has changed its lines since they were read.
 
-One aggregated look per night, in the night's own snapshot: it reads no rows and changes no version, it names the days
-that a wider reading would mend. A line that changed neither its day nor its amount is not seen.
+Each night one query counts and adds up the source's lines per day, in the night's own snapshot, and the sums are compared
+with the lake's. That reads no rows and changes no version: it names the days that are worth reading again. A change that
+leaves count and sum of a day as they were goes unseen.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class LateDay:
 
 
 def days_to_check(company: Company, first_read: date | None) -> DaySpan | None:
-    """Return the days before `first_read` that a night looks at, or None where there are none."""
+    """Return the days before `first_read` whose sums a night compares; None where there are none."""
     if first_read is None:
         return None
     count = min(company.late_check_days, (first_read - company.first_day).days)
@@ -65,9 +66,9 @@ def days_to_check(company: Company, first_read: date | None) -> DaySpan | None:
 
 
 def source_totals(snapshot: Snapshot, query: SourceQuery, span: DaySpan, zone: ZoneInfo, *, by_customer: bool) -> dict[date, DayTotal]:
-    """Return what the source has of each day of `span` that has any order line, added up by the source itself.
+    """Return count and sum of order lines for each day of `span` that has any, computed by the source itself.
 
-    Where the snapshot drops customers, it must see each of them: then the source adds up `by_customer`.
+    Where erased customers are dropped from the snapshot, sums must be `by_customer`, or theirs could not be told apart.
     """
     wanted = replace(query, window=days_window(span.first, span.last, zone)).totals(zone.key, by_customer=by_customer)
     totals: defaultdict[date, DayTotal] = defaultdict(DayTotal)
@@ -78,14 +79,14 @@ def source_totals(snapshot: Snapshot, query: SourceQuery, span: DaySpan, zone: Z
 
 
 def find_late_days(lake: Lake, span: DaySpan, found: Mapping[date, DayTotal]) -> list[LateDay]:
-    """Return the days of `span` of which the source has other lines than the lake knows, in order."""
+    """Return the days of `span`, in order, on which the source's count or sum differs from the lake's."""
     known = _known_totals(lake, span)
     compared = (LateDay(day, found.get(day, DayTotal()), known.get(day, DayTotal())) for day in days_between(span.first, span.last))
     return [each for each in compared if each.source != each.known]
 
 
 def report_late_days(late: list[LateDay]) -> None:
-    """Say how many lines differ, on which days, and what mends it."""
+    """Log how many lines differ, on which days, and the command that reads them again."""
     if not late:
         return
     first, last = late[0].day, late[-1].day
@@ -101,7 +102,7 @@ def report_late_days(late: list[LateDay]) -> None:
 
 
 def late_days_table(late: list[LateDay]) -> pa.Table:
-    """Return `late` as LATE_DAYS; an amount too large to store is left empty."""
+    """Return the rows of LATE_DAYS; an amount too large to store is left empty."""
     rows = [
         {
             "event_day": each.day,
@@ -116,7 +117,10 @@ def late_days_table(late: list[LateDay]) -> pa.Table:
 
 
 def _known_totals(lake: Lake, span: DaySpan) -> dict[date, DayTotal | None]:
-    """Return what the newest version of each day says of itself, whichever night learned it; None where a damaged file may hold it."""
+    """Return what the manifests say of the newest version of each day, whichever night learned it.
+
+    None for a day of which a version may lie in a damaged file.
+    """
     stored = lake.event_days(RAW_ORDER_LINES)
     newest = {version.day: version for version in known_versions(stored.versions, through=span.last, known=date.max)}
     totals: dict[date, DayTotal | None] = {day: _stored_total(stored.versions[version].facts) for day, version in newest.items()}

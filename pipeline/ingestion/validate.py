@@ -1,4 +1,4 @@
-"""Raw rows become clean ones or are set aside with the rule they broke.
+"""Validation of a night's raw rows: each becomes a clean row or is set aside with the rules that it broke.
 
 Nothing of a night reaches the clean tables until all its rows were checked and no rule stops the night.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -50,7 +50,7 @@ PIECE_ROWS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class RawTableChecks:
-    """What the checks of a night's raw tables share; rows that are set aside lie in `spools` until they are written."""
+    """What the checks of a night's raw tables share; rejected rows wait in `spools` until those of all tables can be written."""
 
     company: Company
     lake: Lake
@@ -67,7 +67,7 @@ class RawTableChecks:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPeople:
-    """One checked snapshot of customers or prospects: the night that knew it, and the ids it keeps."""
+    """One checked snapshot of customers or prospects: the night that knew it, and the ids of the rows that stay."""
 
     findings: Findings
     known: date
@@ -90,6 +90,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
             checks.check(raw, [(version.day, version.known) for version in versions], ids)
             for raw, versions in ((RAW_ORDER_LINES, line_versions), (RAW_VISITS, visit_versions))
         )
+        # In the order of REJECTED_ROWS, which is that of the tables' names.
         as_stored = [customers.findings, lines, *(people.findings for people in prospects), visits]
         lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected.batches()), day=day)
     lines.tally.add_spread_keys(spread_row_count(lake, line_versions, memory_limit=memory_limit))
@@ -106,9 +107,9 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
 
 @contextmanager
 def _reading_forgotten_on_failure(lake: Lake, day: date) -> Iterator[None]:
-    """Let the night's next run read the source anew: what stopped it is mended there.
+    """On an error in the block, forget that the night was read, so that its next run reads the source again, where mistakes are mended.
 
-    An older night that was computed once keeps what it knew, whatever the limits and rules of today say of it.
+    An older night that was computed before stays read: it keeps what it knew, whatever today's rules and limits make of it.
     """
     try:
         yield
@@ -127,7 +128,7 @@ def _check_people(checks: RawTableChecks, day: date) -> list[CheckedPeople]:
         raise DataError(
             f"{RAW_CUSTOMERS.name} has no snapshot", where=lake.where(), todo="Run the whole night: segments run --day YYYY-MM-DD."
         )
-    # What belongs to a clean snapshot depends on its night alone, so that every night writes it alike.
+    # Both snapshots as of the newer of the two: then what the clean snapshot of that night holds does not depend on who writes it.
     newest = max(known)
     people: list[CheckedPeople] = []
     for raw in (RAW_CUSTOMERS, RAW_PROSPECTS):
@@ -140,22 +141,16 @@ def _check_people(checks: RawTableChecks, day: date) -> list[CheckedPeople]:
 
 
 def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[Version]:
-    """Return the versions of `raw` that night `day` learned of, or that an earlier night left unchecked.
+    """Return the versions of `raw` that night `day` learned of, and those that an earlier night left unchecked.
 
-    A rerun takes the same ones, though they have clean counterparts by then.
+    A rerun returns the same ones, though they have clean counterparts by then.
     """
-    # What lies in a damaged file of clean rows is not there: it is made of the raw ones again.
-    settled = set(lake.event_days(clean).versions).difference(_recovered_before(lake, day))
+    # A damaged file of clean rows counts as missing, so its versions are made of the raw ones again.
+    settled = set(lake.event_days(clean).versions)
+    with suppress(DataError):  # damaged results are about to be written again
+        settled.difference_update(stored_results(lake, day).recovered)
     visible = lake.versions_known(raw, through=day, known=day)
     return [version for version in visible if version.known == day or version not in settled]
-
-
-def _recovered_before(lake: Lake, day: date) -> Sequence[Version]:
-    """Return what the night's stored verdict says that it recovered; one that is damaged is about to be written again."""
-    try:
-        return stored_results(lake, day).recovered
-    except DataError:
-        return ()
 
 
 def _write_customers(company: Company, lake: Lake, people: Sequence[CheckedPeople]) -> None:
@@ -194,7 +189,7 @@ def _version_facts(findings: Findings, facts: Mapping[str, object]) -> dict[Vers
 
 
 def _merge_small_pieces(rows: Iterable[tuple[PartitionRef, pa.Table]]) -> Iterator[pa.Table]:
-    """Yield rows of event days in pieces worth the while: a day of a small shop has a few dozen."""
+    """Merge rows of event days into pieces of at least PIECE_ROWS: a small shop's day has a few dozen, and each piece costs the same."""
     waiting: list[pa.Table] = []
     count = 0
     for _, piece in rows:

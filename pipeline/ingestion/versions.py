@@ -1,9 +1,13 @@
-"""Versions: staged rows become raw partitions where they differ from what the night knew before."""
+"""Versions: staged rows become raw partitions where they differ from what the night knew before.
+
+Each event day is stored once per night that learned something new of it, and no version is ever overwritten by a later night.
+So a rerun of an old night sees what it saw then, and the newest version of each day is what is known today.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -37,9 +41,9 @@ _VALUE = parse_one("COALESCE(CAST(LENGTH(CAST(value AS TEXT)) AS TEXT) || ':' ||
 
 @dataclass(frozen=True, slots=True)
 class ReadingNight:
-    """The night that writes, and how it cuts instants into days.
+    """The night that writes, and the time zone in which it cuts instants into days.
 
-    `first` is the first event day that must exist afterwards even if no row came; None leaves that to the rows,
+    `first` is the first event day that must exist afterwards, even if no row came; None means the first that has rows,
     from `opening` on.
     """
 
@@ -51,7 +55,7 @@ class ReadingNight:
 
 @dataclass(frozen=True, slots=True)
 class PartitionContents:
-    """How many rows one partition is to hold, a digest of them that does not depend on their order, and their net amount."""
+    """What one partition is to hold: the number of its rows, a digest that does not depend on their order, their net amount."""
 
     row_count: int
     digest: str
@@ -63,10 +67,10 @@ class PartitionContents:
 
 
 def store_versions(lake: Lake, table: Table, rows: Path, night: ReadingNight, *, memory_limit: str) -> int:
-    """Write each partition of the Parquet file `rows` that differs from the version `night` knows; return how many are its own.
+    """Write each partition of the Parquet file `rows` that differs from the version that `night` knows.
 
-    The file has the table's columns, in any order of rows, with any number of rows per key; a partition is
-    sorted by the key and then by every other column.
+    Return how many partitions are the night's own afterwards. The file has the table's columns; its rows come in any order, and
+    keys may repeat. Partitions are sorted by the key and then by every other column, so that the same rows give the same bytes.
     """
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(replace(table, partition=Partition.NIGHT), [rows])
@@ -80,7 +84,7 @@ def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: Rea
     footers = lake.event_days(table)
     read = {*found, *_expected_days(night, [version.day for version in footers.versions], found)}
     months = {month_of(day) for day in read}
-    # What is in a damaged file differs from everything, and is written anew.
+    # A damaged file of these months counts as missing, so its days are written anew.
     stored = lake.event_days(table, verified={each.file for each in footers.versions.values() if each.file.month in months})
     contents = dict.fromkeys(read, _empty_contents(table)) | dict(found)
     known = {version.day: version for version in known_versions(stored.versions, through=night.day, known=night.day)}
@@ -91,15 +95,12 @@ def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: Rea
     if changed:
         rows = _translate_spill_errors(engine.run(_sorted_rows_statement(table, changed, all_days=found), _night_parameters(night)))
         lake.write_event_days(table, rows, facts)
-    _discard_damaged(lake, stored, night, {month_of(day) for day in changed})
-    return sum(version.known == night.day for version in lake.event_days(table).versions)
-
-
-def _discard_damaged(lake: Lake, stored: EventDays, night: ReadingNight, written: Container[date]) -> None:
-    """Remove the night's own damaged files whose days are known by now without them: what could be told of them was written anew."""
+    # The night's own damaged files of other months: of their days nothing had to be written, so all is known without them.
+    written = {month_of(day) for day in changed}
     for file in stored.damaged:
         if file.known == night.day and file.month not in written:
             lake.discard(file)
+    return sum(version.known == night.day for version in lake.event_days(table).versions)
 
 
 def _store_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, night: ReadingNight, found: Mapping[date, PartitionContents]) -> int:
@@ -110,12 +111,12 @@ def _store_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, night: Readi
     if not (is_settled or is_known):
         rows = _translate_spill_errors(engine.run(_sorted_rows_statement(table, [night.day], all_days=found), _night_parameters(night)))
         lake.write(table, rows, known=night.day, manifest=contents.facts(table))
-    # A retry counts what an undisturbed run would.
+    # Not what was written just now: a retry must count as an undisturbed run would.
     return int(lake.snapshot_known(table, night.day) == night.day)
 
 
 def _translate_spill_errors(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield sorted rows; a sort spills, and tells only then that there is no room."""
+    """Yield `batches`; a sort spills while it is read, so that a full disk shows only here, as TransientError."""
     try:
         yield from batches
     except OSError as error:
@@ -124,7 +125,7 @@ def _translate_spill_errors(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
 
 
 def facts_of_rows(engine: DuckDBEngine, table: Table, rows: Path) -> dict[str, str]:
-    """Return what the manifest of one raw snapshot says of its rows, those of the Parquet file `rows`."""
+    """Return what the manifest of a raw snapshot must say of the rows in the Parquet file `rows`."""
     whole = replace(table, partition=Partition.SNAPSHOT)
     engine.register(whole, [rows])
     [contents] = _found_contents(engine, whole, {"day": date.min}).values() or [_empty_contents(whole)]
@@ -132,7 +133,7 @@ def facts_of_rows(engine: DuckDBEngine, table: Table, rows: Path) -> dict[str, s
 
 
 def facts_of_versions(engine: DuckDBEngine, table: Table, rows: Path, versions: Iterable[Version]) -> dict[Version, dict[str, str]]:
-    """Return what manifests say of the rows of raw event days, those of the Parquet file `rows` with their days and nights."""
+    """Return what manifests must say of the raw event days in the Parquet file `rows`, whose rows have their days and nights."""
     engine.register(table, [rows])
     facts = {version: _empty_contents(table).facts(table) for version in versions}
     query = _contents_statement(table, {column.name: exp.column(column.name) for column in VERSION_COLUMNS})
@@ -157,20 +158,20 @@ def _empty_contents(table: Table) -> PartitionContents:
 
 
 def _expected_days(night: ReadingNight, stored: Iterable[date], found: Iterable[date]) -> Iterator[date]:
-    """Return the days that must exist even if empty: those read, but none before the first that ever had a row."""
+    """Return the days that must exist even if empty: those that were read, but none before the first that ever had a row."""
     opening = min((day for day in (*stored, *found) if day >= night.opening), default=night.day)
     return days_between(max(night.first or opening, opening), night.day)
 
 
 def _settled_days(lake: Lake, table: Table, night: ReadingNight, stored: EventDays) -> set[date]:
-    """Return the days that only later nights know: what is read now was not known on `night`, and must not pose as such."""
+    """Return the days that only later nights know: what is read of them now was not known on `night`, so nothing is stored."""
     listed = {*stored.versions, *(version for versions in stored.damaged.values() for version in versions)}
     own = {version.day for version in (listed | _lost_versions(lake, table, stored)) if version.known == night.day}
     return {version.day for version in listed if version.known > night.day} - own
 
 
 def _lost_versions(lake: Lake, table: Table, stored: EventDays) -> set[Version]:
-    """Return the versions that lay in files whose footers cannot be read: they were cleaned, and the clean ones are still listed."""
+    """Return the versions that may lie in files with unreadable footers, as the clean rows made of them still list them."""
     if all(stored.damaged.values()) or table.name not in CLEAN_TABLES:
         return set()
     clean = lake.event_days(CLEAN_TABLES[table.name]).versions
@@ -178,7 +179,7 @@ def _lost_versions(lake: Lake, table: Table, stored: EventDays) -> set[Version]:
 
 
 def stored_facts(lake: Lake, path: Path) -> dict[str, Any]:
-    """Return what the footer of the partition at `path` says, and nothing for one that cannot be read: it differs from everything."""
+    """Return the manifest of the partition at `path`; empty for an unreadable one, so that it differs from everything."""
     try:
         return lake.manifest(path)
     except DataError:
@@ -202,7 +203,7 @@ def _event_day_expression(table: Table) -> exp.Expr:
 
 
 def _contents_statement(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query:
-    """Return the statement that counts the rows of each partition, as `keys` tell it, and adds up their digests in any order."""
+    """Return the statement for the contents of each partition, which `keys` identify: a sum of row digests depends on no order."""
     row = exp.func("concat", *(_value_text(name) for name in table.column_names), dialect="duckdb")
     amount = exp.column(NET_AMOUNT) if NET_AMOUNT in table.column_names else exp.null()
     partitions = [exp.alias_(key, name) for name, key in keys.items()]
@@ -223,7 +224,7 @@ def _value_text(name: str) -> exp.Expr:
 
 
 def _sorted_rows_statement(table: Table, days: Collection[date], *, all_days: Collection[date]) -> exp.Query:
-    """Return the statement of the rows of some of all days, sorted."""
+    """Return the statement for the sorted rows of `days`; where these are `all_days`, nothing is filtered."""
     columns: list[exp.Expr] = [exp.column(name, quoted=True) for name in table.column_names]
     order = [_DAY, *table.key, *(name for name in table.column_names if name not in table.key)]
     staged = exp.select(*columns, exp.alias_(_event_day_expression(table), _DAY)).from_(table.name)

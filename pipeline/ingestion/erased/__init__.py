@@ -1,1 +1,4 @@
-"""Who was erased: keyed hashes of their ids in a ledger, and the filter that every row from a source passes."""
+"""Who was erased: a ledger with keyed hashes of their ids, and the filter that every row from a source passes.
+
+It knows nothing of how customers are erased from the lake; that is an operation.
+"""

@@ -1,4 +1,4 @@
-"""What a source still says of erased customers never enters the lake."""
+"""A filter on the source: what it still says of erased customers never enters the lake."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("pipeline.operations.erasure")
 
 
 def without_erased(snapshot: Snapshot, lake: Lake) -> Snapshot:
-    """Return `snapshot` without the rows of customers whom this lake has erased; itself where there are none."""
+    """Return `snapshot` without rows of customers whom this lake has erased; `snapshot` itself where nobody was."""
     erased = Ledger(lake).erased()
     return _WithoutErased(snapshot, erased) if erased else snapshot
 
@@ -48,7 +48,7 @@ class _WithoutErased:
         return self._clear_references(batch if found is None else batch.filter(pc.invert(found)))
 
     def _clear_references(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows about others with nothing where they name somebody erased, such as who referred them."""
+        """Return rows about others with null wherever they name somebody erased, such as the customer who referred them."""
         for place, field in enumerate(batch.schema):
             if field.name == CUSTOMER_ID or not holds_customer_ids(field):
                 continue

@@ -1,4 +1,4 @@
-"""Erased ids, known by their keyed hashes alone. Pure."""
+"""Erased ids, known only by their keyed hashes: HMAC-SHA256 (RFC 2104), with the work that all ids share done once. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 BLOCK = 64
 INNER, OUTER = 0x36, 0x5C
-# Order lines name the same customers again and again: about this many are judged once, in some 100 MB.
+# Order lines name the same customers again and again, so this many ids are hashed once and remembered, in some 100 MB.
 REMEMBERED_IDS = 1_000_000
 
 
@@ -19,17 +19,17 @@ class ErasedIds:
 
     def __init__(self, key: bytes, hashes: Iterable[str]) -> None:
         padded = key.ljust(BLOCK, b"\0")
-        # One hash per half instead of two: the halves that depend on the key alone are computed once.
+        # Both hashes of an HMAC begin with a block made of the key; these beginnings are computed once and copied for each id.
         self._inner, self._outer = (hashlib.sha256(bytes(byte ^ pad for byte in padded)) for pad in (INNER, OUTER))
         self._hashes = frozenset(hashes)
         self._others: set[bytes] = set()
 
     def hash_of(self, customer_id: str) -> str:
-        """Return the keyed hash of an id, white space around it apart."""
+        """Return the keyed hash of an id as hexadecimal digits; white space around the id does not count."""
         return self._keyed_hash(customer_id.encode())
 
     def among(self, ids: pa.Array | pa.ChunkedArray) -> pa.Array:
-        """Return the distinct ones of `ids` that were erased."""
+        """Return the distinct values of `ids` that were erased."""
         distinct = pc.unique(ids).drop_null()
         given = distinct.cast(pa.binary()).to_pylist()
         erased = self._find_erased(set(given) - self._others)

@@ -1,4 +1,4 @@
-"""The ledger of a lake's erasures; it holds no id.
+"""The ledger of a lake's erasures. It holds no id, only keyed hashes.
 
 erasures/key                 random, for its owner's eyes alone: without it no hash means anything
 erasures/hashes/<n>.json     keyed hashes of request n; from here on extraction drops the rows of these customers
@@ -29,7 +29,7 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What one request removed, in counts: `removed` maps a place to its files or rows; customers are prefixes of keyed hashes."""
+    """What one request removed: counts of files or rows by place. Customers are named by the beginnings of their keyed hashes."""
 
     erasure: str
     customers: tuple[str, ...]
@@ -55,9 +55,11 @@ class Ledger:
         return ErasedIds(self._key, [each for number in numbers for each in self.hashes(number)]) if numbers else None
 
     def record(self, ids: Iterable[str]) -> str:
-        """Write down a request to erase `ids` and return its number; the one thing that must not be lost afterwards."""
+        """Write down a request to erase `ids` and return its number; from here on it survives whatever happens to this process."""
         with self._lake.lock("erasure-ledger"):
-            self._require_key()
+            # Never a new key once somebody was erased: without the old one, their hashes would match nobody.
+            if not self._numbers(ERASED_HASHES):
+                self._lake.store.create_secret(ERASURE_KEY, secrets.token_hex(32).encode("ascii"))
             ledger = ErasedIds(self._key, ())
             number = f"{len(self._numbers(ERASED_HASHES)) + 1:06}"
             hashes = sorted({ledger.hash_of(each) for each in ids})
@@ -82,7 +84,10 @@ class Ledger:
         return self._numbers(RECEIPTS)
 
     def note(self, number: str, found: Mapping[str, Counts]) -> None:
-        """Write down what is about to be removed; what an interrupted attempt already removed stays counted."""
+        """Write down what is about to be removed.
+
+        An interrupted attempt may have removed some of it already, so the larger count of both attempts stands.
+        """
         address = _request_address(PENDING_ERASURES, number)
         is_noted = self._lake.exists(address)
         before = self._read_json(address)["removed"] if is_noted else {}
@@ -124,11 +129,6 @@ class Ledger:
     def _key(self) -> bytes:
         with self._ledger_errors(ERASURE_KEY):
             return bytes.fromhex(self._lake.read_text(ERASURE_KEY))
-
-    def _require_key(self) -> None:
-        """Make the key where nobody was erased before; without the old one their hashes would mean nothing."""
-        if not self._numbers(ERASED_HASHES):
-            self._lake.store.create_secret(ERASURE_KEY, secrets.token_hex(32).encode("ascii"))
 
     @contextmanager
     def _ledger_errors(self, address: str) -> Iterator[None]:

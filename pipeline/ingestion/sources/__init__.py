@@ -1,4 +1,7 @@
-"""Sources: where the rows of a company's own queries come from, each read in one consistent snapshot."""
+"""Sources: databases and folders of files that a company's own queries are run in, each read in one consistent snapshot.
+
+Offers `SourceQuery`, the `Snapshot` that every kind of source implements, and the reading of queries from their files.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ PARAMETERS = ("day_start", "day_end")
 
 @dataclass(frozen=True, slots=True)
 class SourceQuery:
-    """One query of the company, in its source's dialect; `$day_start` and `$day_end` are the bounds of `window`."""
+    """One query of the company in the dialect of its source; `$day_start` and `$day_end` stand for the bounds of `window`."""
 
     name: str
     file: Path
@@ -39,7 +42,7 @@ class SourceQuery:
         return {name: values[name] for _, _, name in parameter_places(self.text, self.dialect)}
 
     def selecting(self, columns: Iterable[str] = (), condition: str = "") -> SourceQuery:
-        """Return the query of these `columns` of this one's rows, or of all, where `condition` holds.
+        """Return a query for `columns` of this one's rows, or for all columns, where `condition` holds.
 
         The author's text stands alone on its lines, so that a comment at its end hides nothing.
         """
@@ -48,7 +51,7 @@ class SourceQuery:
         return replace(self, text="\n".join(lines))
 
     def totals(self, zone: str, *, by_customer: bool = False) -> SourceQuery:
-        """Return the query that counts this one's order lines within the window, and adds up their net amounts, per local day in `zone`."""
+        """Return a query for count and net amount of this one's order lines within the window, per local day in `zone`."""
         keys = [f"CAST(\"ordered_at\" AT TIME ZONE '{zone}' AS DATE)", *(['"customer_id"'] if by_customer else [])]
         sums = ["COUNT(*) AS row_count", f'CAST(COALESCE(SUM("net_amount"), 0) AS DECIMAL(38, {MONEY_DECIMALS})) AS net_amount']
         lines = ["SELECT", ", ".join([f"{keys[0]} AS event_day", *keys[1:], *sums]), "FROM (", self.text, ") AS source"]
@@ -57,7 +60,7 @@ class SourceQuery:
 
 
 class Snapshot(Protocol):
-    """One moment of a source: every query sees the same rows."""
+    """One moment of a source: all queries see the same state of it."""
 
     def schema(self, query: SourceQuery) -> pa.Schema:
         """Return names and types of the columns that `query` gives, without reading its rows."""
@@ -98,7 +101,7 @@ def parameter_places(text: str, dialect: str) -> list[tuple[int, int, str]]:
 
 
 def sql_words(text: str, dialect: str) -> set[str]:
-    """Return the names and keywords in `text`, in lower case."""
+    """Return all names and keywords in `text`, in lower case."""
     return {token.text.lower() for token in _sql_tokens(text, dialect) if token.token_type is not TokenType.STRING}
 
 

@@ -1,4 +1,4 @@
-"""What a query must give for a table, and the only conversions made: those that lose nothing and guess nothing."""
+"""Which columns a query must give for a table, and their conversion to its types, which loses nothing and guesses nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ignored_columns(table: Table, found: pa.Schema) -> str:
 
 
 def conform_batch(batch: pa.RecordBatch, table: Table, query: SourceQuery) -> pa.RecordBatch:
-    """Return `batch` with the columns and types of `table`; a column that it lacks is empty.
+    """Convert `batch` to the columns and types of `table`; a column that it lacks is all null.
 
     Raises SchemaDrift where a value does not fit; never rounds, wraps or clamps one.
     """
@@ -47,7 +47,7 @@ def conform_batch(batch: pa.RecordBatch, table: Table, query: SourceQuery) -> pa
 
 
 def is_exact_number(kind: pa.DataType) -> bool:
-    """Return whether values of this type are PostgreSQL's decimals of unknown scale, written as text."""
+    """Return whether the type is PostgreSQL's NUMERIC without a declared scale, which arrives as text."""
     return isinstance(kind, pa.OpaqueType) and kind.type_name == "numeric"
 
 
@@ -120,6 +120,7 @@ def _converted_column(batch: pa.RecordBatch, column: Column, query: SourceQuery)
 def _cast_exactly(values: pa.Array, kind: Kind) -> pa.Array:
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
+    # Arrow casts integers only to decimals wide enough for the largest of their type.
     if kind is Kind.MONEY and types.is_integer(values.type):
         values = values.cast(pa.decimal256(76, MONEY_DECIMALS))
     if kind is Kind.NUMBER and types.is_decimal(values.type):

@@ -101,7 +101,7 @@ class CsvTable:
         )
 
     def bad_cells(self, connection: DuckDBPyConnection) -> DataError | None:
-        """Return what to say of the first file and column with cells that do not read as declared."""
+        """Return the error for the first file and column with cells that do not read as declared; None where all do."""
         for names, separator, paths in self._by_header():
             for path in paths:
                 numbered = self._read_csv(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
@@ -112,7 +112,7 @@ class CsvTable:
 
 
 def rejected_lines(connection: DuckDBPyConnection) -> DataError | None:
-    """Return what to say of lines that the reader left out: file, kind, columns and numbers, never their content."""
+    """Return the error for lines that the reader left out, None where it left out none: their numbers, never their content."""
     try:
         found = connection.sql(_REJECTED_LINES).fetchall()
     except CatalogException:  # the tables of rejects appear with the first row read

@@ -75,21 +75,18 @@ class FilesSnapshot:
     def _broken_lines(self) -> DataError | None:
         return rejected_lines(self._connection) if self._csv else None
 
-    def _broken_cells(self, message: str) -> DataError | None:
-        found = (table.bad_cells(self._connection) for table in self._csv if BAD_CELL in message)
-        return next(filter(None, found), None)
-
     @contextmanager
     def _translating_errors(self, query: SourceQuery) -> Iterator[None]:
         try:
             yield
         except (duckdb.Error, OSError) as error:
             message = str(error)
-            cells = self._broken_cells(message)  # reads the files to their ends, which is what finds every broken line
+            # Looking for bad cells reads the files to their ends, and only then does DuckDB know every broken line.
+            cells = next(filter(None, (table.bad_cells(self._connection) for table in self._csv if BAD_CELL in message)), None)
             raise (self._broken_lines() or cells or self._explain_error(message, query)) from None
 
     def _explain_error(self, message: str, query: SourceQuery) -> PipelineError:
-        """Messages about the query keep the engine's words; those about a row would quote it, so only their kind stays."""
+        """Return our error for one of DuckDB's: its words where they are about the query, only its kind where they would quote a row."""
         known = re.match(r"([A-Z][A-Za-z ]{1,30}) Error: ", message)
         kind, rest = (known[1], message[known.end() :]) if known else ("Unknown", "")
         where = str(query.file)
@@ -119,7 +116,7 @@ class FilesSnapshot:
 
 @contextmanager
 def open_files(source: Source, staging: Path, *, memory_limit: str) -> Iterator[FilesSnapshot]:
-    """Yield the tables of the source's folder; what DuckDB spills goes below `staging`.
+    """Open the tables of the source's folder as one snapshot; what DuckDB spills goes below `staging`.
 
     Raises ConfigError where there is no folder, TransientError where a file changed while it was read.
     """
@@ -130,6 +127,7 @@ def open_files(source: Source, staging: Path, *, memory_limit: str) -> Iterator[
     before = _file_stamps(tables)
     with closing(_open_confined_duckdb(folder, staging, memory_limit)) as connection:
         yield FilesSnapshot(connection, source, tables)
+    # Files have no transactions: that none changed in the meantime is what makes this a snapshot.
     if _file_stamps(_files_by_table(folder)) != before:
         raise TransientError("a file changed while it was read", where=str(folder), todo="Nothing was stored. Run again when it is whole.")
 
@@ -149,7 +147,7 @@ def _open_confined_duckdb(folder: Path, staging: Path, memory_limit: str) -> duc
 
 
 def _files_by_table(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Return the files of each table, by its name."""
+    """Return the files of each table by its name; raises ConfigError where two files or folders give the same one."""
     tables: dict[str, tuple[Path, ...]] = {}
     for path in sorted(folder.iterdir()):
         name, files = (path.name, _files_of_folder(path)) if path.is_dir() else (_table_name(path), [path])
@@ -162,7 +160,7 @@ def _files_by_table(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 
 def _table_name(path: Path) -> str:
-    """Return the name without its suffix, or nothing where the file is no table."""
+    """Return the name of the file without its suffix; empty where the file is no table."""
     return next((path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix)), "")
 
 

@@ -95,7 +95,7 @@ def open_postgresql(name: str, uri: str) -> Iterator[PostgresqlSnapshot]:
 
 
 def _begin_snapshot(connection: dbapi.Connection, where: str) -> None:
-    """Fix the snapshot; a timeout that the server or the connection already sets is kept."""
+    """Begin the transaction that is the snapshot; timeouts that the server or the connection already sets are kept."""
     try:
         with closing(connection.cursor()) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -117,26 +117,27 @@ def _with_defaults(uri: str) -> str:
 
 
 def _with_settings_for_parameters(query: SourceQuery) -> str:
-    """Replace each parameter by the setting that holds it."""
+    """Return the text of `query` with each parameter replaced by the setting that holds its value."""
     text = query.text
+    # From the end, so that the places before stay right.
     for start, end, name in reversed(parameter_places(text, query.dialect)):
         text = f"{text[:start]}(current_setting('segments.{name}')::timestamptz){text[end:]}"
     return text
 
 
 def _exact_field(field: pa.Field) -> pa.Field:
-    """Give NUMERIC its precision and scale, and hide that the driver calls MONEY a whole number."""
+    """Return a column as declared in the database: NUMERIC with precision and scale, MONEY not as an integer, as the driver has it."""
     facts = field.metadata or {}
     kind, modifier = facts.get(b"POSTGRESQL:type"), int(facts.get(b"POSTGRESQL:typmod", -1))
     if kind == b"money":
         return field.with_type(pa.opaque(pa.int64(), "money", "PostgreSQL"))
     if kind == b"numeric" and modifier >= 0:
-        return field.with_type(_decimal_of_modifier(modifier - 4))
+        return field.with_type(_decimal_of_modifier(modifier - 4))  # 4 is the length of the header that the modifier counts
     return field
 
 
 def _decimal_of_modifier(modifier: int) -> pa.DataType:
-    """PostgreSQL keeps the precision in the upper 16 bits and the scale in the lower 11, signed."""
+    """Return the type that a NUMERIC modifier means: precision in the upper 16 bits, a signed scale in the lower 11."""
     precision, scale = modifier >> 16, ((modifier & 0x7FF) ^ 0x400) - 0x400
     return pa.decimal256(min(precision, 76), scale)
 
@@ -154,7 +155,7 @@ def _transient_error(error: dbapi.Error, where: str) -> TransientError:
 
 
 def _translated_error(error: dbapi.Error, query: SourceQuery, where: str) -> PipelineError:
-    """Messages about the query keep the engine's words; those about a row would quote it, so only their code stays."""
+    """Return our error for one of the database's: its words where they are about the query, only its code where they would quote a row."""
     state = error.sqlstate or ""
     if state.startswith(_TRANSIENT_STATES) or (not state and isinstance(error, dbapi.OperationalError)):
         return _transient_error(error, where)

@@ -1,4 +1,4 @@
-"""Stored partitions, read in order and in pieces that fit in memory; equal keys stay together."""
+"""Rows of stored partitions in batches that fit into memory. Rows with equal keys share a batch, so repeated keys can be found in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS_WORTH_THREADS = 16_384
 
 @dataclass(frozen=True, slots=True)
 class PartitionRef:
-    """Address of one stored partition: a night has `day`, a snapshot `known`, an event day both."""
+    """One stored partition: a night has `day`, a snapshot `known`, an event day both."""
 
     table: Table
     day: date | None = None
@@ -35,7 +35,8 @@ Batch = list[tuple[PartitionRef, pa.Table]]
 def read_batches(lake: Lake, partitions: Sequence[PartitionRef], *, limit: int) -> Iterator[Batch]:
     """Yield the rows of `partitions` in order, small ones together, in batches of about `limit` rows.
 
-    Each partition comes at least once, if only with no rows; a batch holds partitions of one `known` night.
+    Each partition comes at least once, even without rows. A batch holds partitions of one `known` night, on which the
+    parameters of rules depend.
     """
     batch: Batch = []
     row_count = 0
@@ -82,7 +83,7 @@ def _pieces_of_partition(lake: Lake, partition: PartitionRef, groups: Iterable[p
 
 
 def _groups_by_partition(lake: Lake, partitions: Sequence[PartitionRef]) -> Iterator[tuple[PartitionRef, Iterator[pa.Table]]]:
-    """Yield each partition with its rows as they lie in row groups; event days with their days and nights."""
+    """Yield each partition with its row groups; those of event days have the columns for day and night."""
     table = partitions[0].table if partitions else None
     if table is None or table.partition is not Partition.EVENT_DAY:
         yield from ((partition, _row_groups(lake, partition)) for partition in partitions)
@@ -114,7 +115,7 @@ def _sorted_rows(tables: list[pa.Table], table: Table) -> pa.Table:
 
 
 def _place_to_cut(rows: pa.Table, table: Table, limit: int) -> int:
-    """Return where to cut sorted `rows`: the last start of a key within `limit`, else the first after it, else 0."""
+    """Return where to cut sorted `rows`: at the last start of a key within `limit`, else at the first after it, else 0 for nowhere."""
     starts = np.flatnonzero(~same_as_previous(rows, table.key))
     within = starts[starts <= limit]
     if len(within) and within[-1] > 0:
@@ -138,7 +139,7 @@ def same_as_previous(rows: pa.Table, columns: Iterable[str]) -> np.ndarray:
 def _require_order(
     lake: Lake, partition: PartitionRef, rows: pa.Table, last: tuple[tuple[bool, object], ...] | None, count: int
 ) -> tuple[tuple[bool, object], ...] | None:
-    """Return the key of row `count - 1`; raise DataError where the first row does not follow `last`."""
+    """Return the key of row `count - 1`; raise DataError where the first row does not come after `last`."""
     if last is not None and rows.num_rows and _key_of_row(rows, partition.table, 0) <= last:
         raise DataError(
             f"{partition.table.name} is not sorted by {', '.join(partition.table.key)}",

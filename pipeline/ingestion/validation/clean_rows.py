@@ -1,4 +1,4 @@
-"""Clean rows from raw ones that broke no rule. Pure: nothing is dropped here, and no amount changes."""
+"""Clean rows, made of the raw rows that stay. Pure: no row is dropped here, and no amount changes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ UNKNOWN = "unknown"
 def clean_order_lines(rows: pa.Table) -> pa.Table:
     """Return rows of event days as ORDER_LINES, in the same order, each with its day and night.
 
-    A cancelled line is never a refund; money that went back is one, or goods without money, and counts for its
-    order's day where the source links it. What was paid for is an order, whatever its quantity, and so is what cost nothing.
+    A line is `cancelled` where the source says so; else a `refund` where money went back, or goods went back without money;
+    else an `order`, even one that cost nothing. A refund counts for the day of its order where the source links the two.
     """
     zero, day = pa.scalar(0, Kind.MONEY.arrow), rows[EVENT_DAY.name]
     is_unpaid = pc.less_equal(rows["net_amount"], zero)
@@ -37,7 +37,7 @@ def clean_order_lines(rows: pa.Table) -> pa.Table:
 
 
 def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table:
-    """Return rows as the customers `table`; a number that is not finite becomes null, so no feature can be NaN."""
+    """Return rows in the columns of `table`; numbers that are not finite become null, so that no feature can be NaN."""
     columns = {name: rows[name] for name in rows.column_names}
     for column in table.columns:
         if column.kind is Kind.NUMBER:
@@ -47,9 +47,9 @@ def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table
 
 
 def unite_people(customers: Iterator[pa.Table], prospects: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Yield customers and prospects in order of their ids, a customer in place of a prospect of the same id.
+    """Merge customers and prospects in order of their ids; a prospect with the id of a customer is left out.
 
-    Both come in pieces sorted by unique ids; one piece of each is held at a time.
+    Both come in pieces sorted by unique ids; one piece of each is held in memory at a time.
     """
     left, right = next(customers, None), next(prospects, None)
     while left is not None and right is not None:

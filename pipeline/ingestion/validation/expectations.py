@@ -1,4 +1,4 @@
-"""Suites run by Great Expectations over bounded batches of raw rows.
+"""Suites of rules, run by Great Expectations over bounded batches of raw rows.
 
 Only names, counts and row positions leave this module: the library's own results hold customers' values.
 """
@@ -41,8 +41,8 @@ COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
 class RuleFinding:
     """What one rule found in one batch.
 
-    `failed` counts rows, or is 0 or 1 where the rule is about the whole table. Positions count from 0 and are
-    given where the rule rejects rows.
+    `failed` is the number of rows that broke it, or 0 or 1 for a rule about the whole table. `positions` are those of these rows
+    in the batch, from 0, where the rule rejects rows; else empty.
     """
 
     rule: ValidationRule
@@ -118,7 +118,7 @@ def _columns_of(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _build_library_suite(definition: SuiteDefinition) -> ExpectationSuite:
-    """Return the library's suite; it drops what it does not know, so types are checked and counted."""
+    """Build the library's own suite. The library silently drops what it does not know, so types are checked and counted here."""
     gx = _great_expectations()
     entries, file = list(definition.entries), definition.file
     known = gx.expectations.registry.list_registered_expectation_implementations()
@@ -136,19 +136,19 @@ def _build_library_suite(definition: SuiteDefinition) -> ExpectationSuite:
 
 
 def _has_raised(info: Mapping[str, Any]) -> bool:
-    """Return whether an expectation failed to run; the library nests what it knows by metric."""
+    """Return whether an expectation failed to run; the library nests this by metric, at various depths."""
     return bool(info.get("raised_exception")) or any(isinstance(value, Mapping) and _has_raised(value) for value in info.values())
 
 
 def _great_expectations() -> ModuleType:
-    # Great Expectations tells its makers of every run unless it hears otherwise before it is imported.
+    # Great Expectations sends usage statistics to its makers unless this is set before its import.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     return _import_library()
 
 
 @cache
 def _import_library() -> ModuleType:
-    """Import the library, warnings and all, without the engines and the charts that it can do without."""
+    """Import the library without its engines, charts and warnings: that saves seconds each night."""
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     # Spark Connect by its own name too: where Spark is loaded already, its import would end a process that has no main file.
     hidden = ("pyspark", "pyspark.sql.connect", "sqlalchemy")
@@ -156,15 +156,11 @@ def _import_library() -> ModuleType:
         warnings.simplefilter("ignore")
         import great_expectations
         import great_expectations.expectations.registry
-    _silence_modules("great_expectations")
-    return great_expectations
-
-
-def _silence_modules(library: str) -> None:
-    """Keep the library's log lines, which can quote values, out of ours: some of its modules set a level of their own."""
+    # Its log lines can quote values, and some of its modules set a level of their own, so each is silenced.
     for name in list(logging.root.manager.loggerDict):
-        if name.startswith(f"{library}."):
+        if name.startswith("great_expectations."):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+    return great_expectations
 
 
 @cache

@@ -23,7 +23,7 @@ WITHIN_LIMIT = ValidationRule("table_keeps_enough_rows", CRITICAL)
 
 @dataclass(slots=True)
 class Tally:
-    """How many rows were checked; per rule how many broke it; per rule how many were set aside for it first."""
+    """Numbers of rows: checked; `failed` by the rules that they broke; `rejected` by the first rule that they broke."""
 
     checked: int = 0
     failed: Counter[str] = field(default_factory=Counter)
@@ -50,7 +50,8 @@ class Tally:
 class Findings:
     """What one inspection found; `rejected` has the rows to set aside, sorted as REJECTED_ROWS is.
 
-    Of the others it keeps a bit per row, and the rows of the first batch, which is all there is on most nights.
+    `kept` has a mask per piece of a partition: true for rows that stay. `held` has the rows of the first batch, which on most
+    nights is all there is, so that they need not be read a second time.
     """
 
     suite: Suite
@@ -66,7 +67,7 @@ class Findings:
         return self.suite.table
 
     def kept_rows(self, lake: Lake) -> Iterator[tuple[PartitionRef, pa.Table]]:
-        """Yield the rows that stay, in pieces sorted by key; those that are not held are read once more."""
+        """Yield the rows that stay, in pieces sorted by key; those that are not held are read from the lake again."""
         again = [each for each, masks in self.kept.items() if len(self.held.get(each, ())) < len(masks)]
         read = read_pieces(lake, again, limit=self.batch_rows)
         for partition, masks in self.kept.items():
@@ -84,7 +85,9 @@ class Findings:
     def results(self) -> list[RuleResult]:
         """Return one row of VALIDATION_RESULTS per rule."""
         about_keys = (NOT_REPEATED, KEY_OF_ONE_DAY) if self.table.partition is Partition.EVENT_DAY else (NOT_REPEATED,)
-        return [self._result(rule) for rule in (*about_keys, *self.suite.rules)] + [self._share_result()]
+        is_within = self.is_within_limit()
+        share = self._result(WITHIN_LIMIT) | {"failed_count": int(not is_within), "is_passed": is_within}
+        return [*(self._result(rule) for rule in (*about_keys, *self.suite.rules)), share]
 
     def broken_results(self) -> list[RuleResult]:
         """Return the results of the rules that stop the night; the share of rejected rows is none of them."""
@@ -96,7 +99,3 @@ class Findings:
 
     def _result(self, rule: ValidationRule) -> RuleResult:
         return rule.result(self.table, checked=self.tally.checked, failed=self.tally.failed[rule.name])
-
-    def _share_result(self) -> RuleResult:
-        is_within = self.is_within_limit()
-        return self._result(WITHIN_LIMIT) | {"failed_count": int(not is_within), "is_passed": is_within}

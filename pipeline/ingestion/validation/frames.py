@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pandas_frame(rows: pa.Table, columns: frozenset[str]) -> pd.DataFrame:
-    """Return a pandas frame of the columns that rules read; equal values stay equal, different ones different."""
+    """Return a pandas frame of the columns that rules read; values are equal in it if and only if they are equal in `rows`."""
     import pandas as pd
 
     names = [name for name in rows.column_names if name in columns] or rows.column_names[:1]
@@ -27,7 +27,7 @@ def pandas_frame(rows: pa.Table, columns: frozenset[str]) -> pd.DataFrame:
 
 
 def _comparable_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the same values in a type that the library compares at once, where it has one that loses nothing; others one by one."""
+    """Return the values in a type that pandas compares a column at a time, where one holds them exactly; else the column itself."""
     with suppress(pa.ArrowInvalid):
         if pa.types.is_date(column.type):
             return column.cast(pa.timestamp("ns"))

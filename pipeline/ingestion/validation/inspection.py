@@ -1,4 +1,4 @@
-"""One table of one night under its rules: each row is checked once, and stays or is set aside."""
+"""The check of one table's rows: each row is checked once, and stays or is set aside."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger("pipeline.ingestion.validate")
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The rules of one table and what they go by; rows that break a rejecting one are set aside."""
+    """The rules of one table and what they depend on; rows that break a rule with `rejects_rows` are set aside."""
 
     company: Company
     suite: Suite
@@ -54,7 +54,7 @@ class Inspection:
         return findings
 
     def _check_batch(self, batch: Batch, findings: Findings) -> Iterator[tuple[PartitionRef, pa.Table]]:
-        """Add what a batch tells to `findings`; yield each part's partition with the rows of it that are set aside."""
+        """Add what is found in a batch to `findings`; yield the rows to set aside, with their partition."""
         rows = pa.concat_tables(part for _, part in batch).combine_chunks()
         tally = findings.tally
         broken = self._broken_rules(rows, batch[0][0], tally)
@@ -74,13 +74,14 @@ class Inspection:
         log.info("%s: %s rows checked, %s set aside", self.table.name, f"{tally.checked:,}", f"{tally.rejected_count:,}")
 
     def _broken_rules(self, rows: pa.Table, partition: PartitionRef, tally: Tally) -> dict[int, list[str]]:
-        """Return the names of the rejecting rules that each row broke, in suite order, and count all rules."""
+        """Return, by row, the names of the rejecting rules that it broke, in suite order; `tally` gets the counts of all rules."""
         if partition.known is None:
             raise ValueError("raw rows are known since a night")
         key = (EVENT_DAY.name, *self.table.key) if self.table.partition is Partition.EVENT_DAY else self.table.key
         repeated = repeated_rows(rows, same_as_previous(rows, key))
         broken = {int(index): [NOT_REPEATED.name] for index in np.flatnonzero(repeated)}
         tally.failed[NOT_REPEATED.name] += len(broken)
+        # Identical rows are rejected once and not shown to other rules, which would count them twice.
         at_row = np.flatnonzero(~repeated)
         columns = checked_columns(rows.take(at_row) if broken else rows, self.table, customer_ids=self.customer_ids)
         for finding in self.suite.check(columns, suite_parameters(self.company, partition.known)):

@@ -1,4 +1,4 @@
-"""What rules look at: raw rows as a suite can read them, beside what a suite cannot work out for itself. Pure."""
+"""Raw rows as rules see them, with extra columns for what an expectation cannot work out by itself. Pure."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     Beside the columns of `table` there are `is_text_readable`, `is_customer_id_trimmed`, `are_ids_trimmed`, `are_numbers_finite`,
     `is_refund_plausible` where there are amounts, and `is_customer_known` where `customer_ids` are given.
     """
+    count = rows.num_rows
     columns: dict[str, Any] = {name: rows[name].combine_chunks() for name in rows.column_names}
-    columns["is_text_readable"] = _is_text_readable(columns, table, rows.num_rows)
-    columns["are_numbers_finite"] = _hold_all([pc.is_finite(columns[name]) for name in _columns_of_kind(table, Kind.NUMBER)], rows.num_rows)
+    columns["is_text_readable"] = _hold_all([_has_sound_characters(columns[name]) for name in _columns_of_kind(table, Kind.TEXT)], count)
+    columns["are_numbers_finite"] = _hold_all([pc.is_finite(columns[name]) for name in _columns_of_kind(table, Kind.NUMBER)], count)
     for column in table.columns:
         columns[column.name] = _checkable_column(columns[column.name], column.kind)
     given_ids = [name for name in IDS if name in columns]
     for name in given_ids:
         columns[name] = blank_to_null(columns[name])
-    columns["is_customer_id_trimmed"] = _hold_all([_is_plain(columns[name]) for name in given_ids if name == "customer_id"], rows.num_rows)
-    columns["are_ids_trimmed"] = _hold_all([_is_trimmed(columns[name]) for name in given_ids], rows.num_rows)
+    columns["is_customer_id_trimmed"] = _hold_all([_is_plain(columns[name]) for name in given_ids if name == "customer_id"], count)
+    columns["are_ids_trimmed"] = _hold_all([_is_trimmed(columns[name]) for name in given_ids], count)
     if "net_amount" in columns:
-        columns["is_refund_plausible"] = _hold_all([_is_refund_plausible(columns["quantity"], columns["net_amount"])], rows.num_rows)
+        columns["is_refund_plausible"] = _hold_all([_is_refund_plausible(columns["quantity"], columns["net_amount"])], count)
     if customer_ids is not None:
         columns["is_customer_known"] = _is_member(columns["customer_id"], customer_ids)
     return pa.table(columns)
 
 
 def blank_to_null(text: pa.Array) -> pa.Array:
-    """Return `text` with null where there is nothing but white space."""
+    """Return `text` with null in place of values that are nothing but white space."""
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text)
 
 
@@ -61,13 +62,13 @@ def repeated_rows(rows: pa.Table, is_same_key: np.ndarray) -> np.ndarray:
 
 
 def as_records(rows: pa.Table, table: Table) -> list[dict[str, Any]]:
-    """Return `rows` as JSON can hold them: decimals, dates and instants as text, broken characters by their bytes."""
+    """Return `rows` as JSON can hold them: decimals, dates and instants as text, invalid characters as escaped bytes."""
     columns = [_json_values(rows[column.name].combine_chunks(), column.kind) for column in table.columns]
     return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def source_row_text(row: Mapping[str, Any]) -> str:
-    """Return a row of a source as one line of JSON, the way rejected rows are kept."""
+    """Return a source row as one line of JSON, as REJECTED_ROWS holds it."""
     return json.dumps(row, sort_keys=True, ensure_ascii=False)
 
 
@@ -75,12 +76,8 @@ def _columns_of_kind(table: Table, kind: Kind) -> list[str]:
     return [column.name for column in table.columns if column.kind is kind]
 
 
-def _is_text_readable(columns: dict[str, Any], table: Table, count: int) -> pa.Array:
-    """Return per row whether all text is valid UTF-8 without NUL, which databases refuse."""
-    return _hold_all([_has_sound_characters(columns[name]) for name in _columns_of_kind(table, Kind.TEXT)], count)
-
-
 def _has_sound_characters(text: pa.Array) -> pa.Array:
+    """Return per value whether it is valid UTF-8 without NUL, which databases refuse."""
     sound = pc.invert(pc.match_substring(text, "\0"))
     if _is_valid_utf8(text):
         return sound
@@ -113,7 +110,7 @@ def _checkable_column(column: pa.Array, kind: Kind) -> pa.Array:
 
 
 def _nearest_floats(money: pa.Array) -> pa.Array:
-    """Return each amount as the float next to it, as an amount in a rule is read; Arrow's own cast makes 0.7000000000000001 of 0.7."""
+    """Return the float nearest to each amount, which is what an amount in a rule is; Arrow's cast makes 0.7000000000000001 of 0.7."""
     whole = pa.decimal128(money.type.precision, 0)
     unscaled = pa.Array.from_buffers(whole, len(money), money.buffers(), offset=money.offset)
     return pc.divide(unscaled.cast(pa.float64()), float(10**money.type.scale))

@@ -1,4 +1,4 @@
-"""What validation found in a night: stored as a table, shown as a page, and enforced."""
+"""Results of validating a night: stored as a table, read back, and enforced by stopping the night."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ TOP_RULES = 3
 
 @dataclass(frozen=True, slots=True)
 class ValidationResults:
-    """The results of a night; rows set aside as (table, first rule, count); versions that an earlier night left unchecked."""
+    """Results of a night.
+
+    `rejected` counts rows set aside as (table, first rule, count); `recovered` are versions that an earlier night left unchecked.
+    """
 
     rule_results: Sequence[RuleResult] = ()
     rejected: Sequence[tuple[str, str, int]] = ()
@@ -28,13 +31,13 @@ class ValidationResults:
 
 
 def results_of_findings(findings: Sequence[Findings], recovered: Sequence[Version]) -> ValidationResults:
-    """Return what was found as it is stored."""
+    """Return findings in the form in which they are stored."""
     rejected = [(found.table.name, rule, count) for found in findings for rule, count in found.tally.rejected.items()]
     return ValidationResults([row for found in findings for row in found.results()], sorted(rejected), recovered)
 
 
 def stored_results(lake: Lake, day: date, *, known: date | None = None) -> ValidationResults:
-    """Return the night's verdict as stored, empty before the night was validated."""
+    """Return the stored results of a night; empty ones before it was validated."""
     if not lake.has(VALIDATION_RESULTS, day=day, known=known):
         return ValidationResults()
     facts = lake.manifest(lake.path(VALIDATION_RESULTS, day=day, known=known))
@@ -45,7 +48,7 @@ def stored_results(lake: Lake, day: date, *, known: date | None = None) -> Valid
 
 
 def store_results(lake: Lake, day: date, results: ValidationResults, *, known: date | None = None) -> None:
-    """Write the night's results, replacing what was there."""
+    """Write the results of a night, replacing earlier ones."""
     rows = pa.Table.from_pylist(list(results.rule_results), schema=VALIDATION_RESULTS.schema)
     manifest = {"rejected": results.rejected, "recovered": [(version.day, version.known) for version in results.recovered]}
     lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, known=known, manifest=manifest)

@@ -1,4 +1,4 @@
-"""Suites as their files hold them: one JSON file per table, read and checked without the library that runs them on raw rows."""
+"""Suites of rules as written: one JSON file per table, read and checked without importing the library that runs them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RuleResult = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ValidationRule:
-    """One expectation as people know it; a share `mostly` of the rows must keep to it."""
+    """One expectation under the name that people know it by; a share of at least `mostly` of the rows must meet it."""
 
     name: str
     severity: str = CRITICAL
@@ -37,7 +37,7 @@ class ValidationRule:
         return checked - failed >= self.mostly * checked
 
     def result(self, table: Table, *, checked: int, failed: int) -> RuleResult:
-        """Return the row of VALIDATION_RESULTS that says what the rule found in `table`."""
+        """Return the row of VALIDATION_RESULTS for what the rule found in `table`."""
         return {
             "source_table": table.name,
             "rule": self.name,
@@ -51,7 +51,7 @@ class ValidationRule:
 
 @dataclass(frozen=True, slots=True)
 class SuiteDefinition:
-    """The suite of one table as written: `entries` are the file's expectations, `rules` what each is called and what it does."""
+    """The suite of one table as written: `entries` are the file's expectations, `rules` their names and consequences, in the same order."""
 
     table: Table
     file: Path
@@ -76,7 +76,7 @@ def load_suite_definition(company: Company, table: Table) -> SuiteDefinition:
 
 
 def suite_parameters(company: Company, night: date) -> dict[str, Any]:
-    """Return what a suite can refer to as `$PARAMETER`; `night` is the one that knew the rows, whichever night checks them."""
+    """Return the values of `$PARAMETER`s in suites; `night` is the one that knew the rows, whichever night checks them."""
     return {
         "first_instant": first_instant(company.first_day, company.zone).isoformat(),
         "night_end": days_window(night, night, company.zone).end.isoformat(),
