@@ -1,7 +1,7 @@
 """Every place in a lake, one function each.
 
-An address is a name below the lake's root with `/` between its parts, whatever holds the lake. One that ends in `/` is a
-prefix of others. Nothing here touches a file; a lake reads and writes what is at an address.
+An address is a name relative to the lake, with `/` between its parts, whether a disk or an object store holds the lake. One
+that ends in `/` is a prefix of others. Nothing here touches a file: `Store` reads and writes what is at an address.
 
     tables/<table>/day=D/part-0.parquet              a night's table
     tables/<table>/month=M/known=K/part-0.parquet    what night K learned of the event days of month M
@@ -45,14 +45,15 @@ LOCKS, STAGING, PENDING = "locks/", "staging/", "pending/"
 
 
 def partitions(table: Table) -> str:
-    """Return the prefix of all partitions of a table, restatements apart."""
+    """Return the prefix of all partitions of a table, except restatements."""
     return f"{TABLES}{table.name}/"
 
 
 def partition(table: Table, *, day: date | None = None, known: date | None = None) -> str:
-    """Return where a partition is; NIGHT takes `day`, SNAPSHOT `known`, EVENT_DAY both: where night `known` writes that month.
+    """Return where a partition is. NIGHT tables take `day`, SNAPSHOT tables `known`, EVENT_DAY tables both.
 
-    A NIGHT partition known on another day than its own is a restatement, and lies apart.
+    For an event day that is the file in which night `known` writes all days of the month. A NIGHT partition known on another
+    day than its own is a restatement; it has a place apart, so that readers of nights do not come upon it.
     """
     if table.partition is Partition.NIGHT:
         if known in (None, day):
@@ -64,7 +65,7 @@ def partition(table: Table, *, day: date | None = None, known: date | None = Non
 
 
 def compacted_month(table: Table, month: date) -> str:
-    """Return where all versions of the event days of a month are, once it is compacted."""
+    """Return where a compacted month is: all versions of its event days in one file."""
     return f"{partitions(table)}month={month.isoformat()[:7]}/known={COMPACTED}/{PART}"
 
 
@@ -84,7 +85,7 @@ def model(scheme: str, first_night: date | str) -> str:
 
 
 def unfitted_nights(scheme: str) -> str:
-    """Return where the nights are noted that no model of the scheme could be fitted for."""
+    """Return where the nights are listed for which no model of the scheme could be fitted."""
     return f"{models(scheme)}unfitted.txt"
 
 
@@ -94,7 +95,7 @@ def refits(scheme: str) -> str:
 
 
 def refit(scheme: str, day: date | str) -> str:
-    """Return the prefix of what one refit left: that to the customers of night `day`."""
+    """Return the prefix of one refit, which was fitted to the customers of night `day`."""
     return f"{refits(scheme)}{day}/"
 
 
@@ -104,12 +105,12 @@ def candidate(scheme: str, day: date | str) -> str:
 
 
 def judgement(scheme: str, day: date | str) -> str:
-    """Return where it is written what that model was measured by, and the verdict."""
+    """Return where the measures of that model and the verdict on it are."""
     return f"{refit(scheme, day)}judgement.json"
 
 
 def promotion(scheme: str, day: date | str) -> str:
-    """Return where it is written from when on that model is valid, and why a refused one is."""
+    """Return where it says from when on that model is valid and, if the verdict refused it, why it was promoted."""
     return f"{refit(scheme, day)}promotion.json"
 
 
@@ -124,12 +125,12 @@ def publication(publication_id: str) -> str:
 
 
 def published_manifest(publication_id: str) -> str:
-    """Return where a publication says what it holds."""
+    """Return where the manifest of a publication is."""
     return f"{publication(publication_id)}{PUBLICATION_MANIFEST}"
 
 
 def epoch(day: date) -> str:
-    """Return where the epoch is noted in which the newest run of night `day` began: the number of rollbacks by then."""
+    """Return where the epoch of the newest run of night `day` is noted: how many rollbacks there were when it began."""
     return f"begun/{day}.txt"
 
 
@@ -149,17 +150,17 @@ def cache(table: Table, name: str) -> str:
 
 
 def backfill(digest: str) -> str:
-    """Return the prefix of what the backfill of that digest has written down."""
+    """Return the prefix of the backfill with that digest."""
     return f"backfills/{digest}/"
 
 
 def journal(digest: str) -> str:
-    """Return where a backfill notes what is done, a line for each stage of a night."""
+    """Return where a backfill notes what it has done, one line for each stage of a night."""
     return f"{backfill(digest)}done.jsonl"
 
 
 def before_backfill(digest: str, table: Table, day: date, known: date) -> str:
-    """Return where a backfill keeps what a partition was before it."""
+    """Return where a backfill keeps a partition as it was before."""
     return f"{backfill(digest)}before/{table.name}-{day}-{known}.parquet"
 
 
@@ -169,7 +170,7 @@ def stem(address: str) -> str:
 
 
 def date_in(address: str, name: str) -> date:
-    """Return the date that the address of a partition has under `name`, `day` or `known`; raises ValueError where it has none."""
+    """Return the date in the part `name=YYYY-MM-DD` of the address of a partition; raises ValueError where it has none."""
     values = dict(part.split("=", 1) for part in address.split("/") if "=" in part)
     if name not in values:
         raise ValueError(f"this address has no {name}")

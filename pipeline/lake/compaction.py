@@ -1,8 +1,9 @@
-"""Months long past, one file each: what nights learned of them day by day is laid together, and nothing of it is lost.
+"""Compaction: the files that nights wrote for a month long past become one file, and no version is lost.
 
-A month's versions are few and written all the time while it is young, so each night has a file of its own. Once no night
-looks at its days any more these files become one, which holds every version as it was; which one a night goes by stays
-the same. Killed anywhere, either the nights' files or the new one hold everything, or both, and then a version is read once.
+While a month is young each night writes its own file, so that no night rewrites what another one wrote. That leaves dozens of
+small files per month, which add up over the years. The compacted file holds every version as it was, so what each night knows
+stays the same. Killed anywhere, either the nights' files or the new one hold everything, or both do, and then each version is
+read once.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Table
 
 log = logging.getLogger("pipeline.lake.compaction")
-# A month that is compacted already is written again only for as many late files: a stray line must not cost a month.
+# So many late files are worth rewriting a month that was compacted before; a stray late line is not.
 FILES_WORTH_REWRITING = 8
 
 
 def compact_months(lake: Lake, tables: Iterable[Table], *, before: date) -> int:
-    """Compact the files of each month that ends before a day, and return how many months were written.
+    """Compact the files of each month that ended before the month of `before`; return how many months were written.
 
-    The caller sees to it that nobody else reads or writes the lake. A month with a damaged file, or with files of
-    different declarations, is left as it is.
+    The caller ensures that nobody else reads or writes the lake. A month with a damaged file, or with files of different
+    declarations, is left as it is.
     """
     months = [(table, files) for table in tables for files in _old_months(lake, table, before)]
     count = 0
@@ -37,7 +38,7 @@ def compact_months(lake: Lake, tables: Iterable[Table], *, before: date) -> int:
         if _is_compaction_due(left):
             count += _compact_month(lake, table, left)
     if count:
-        # Power may fail, too: what goes next must be safe elsewhere before.
+        # The compacted files must survive a power cut before the nights' files go.
         os.sync()
     for table, files in months:
         _remove_compacted_files(table, [*files, compacted_file(lake.root, table, files[0].month)])
@@ -56,10 +57,10 @@ def _is_compaction_due(files: Sequence[MonthFile]) -> bool:
 
 
 def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool:
-    """Write the file of a month from those that there are; return whether that went well."""
+    """Write the compacted file of a month; return False, and leave all as it is, where one of its files is damaged."""
     month, versions = files[0].month, dict[Version, StoredVersion]()
     try:
-        for file in files:  # a night's file comes after the compacted one, whose versions it takes the place of
+        for file in files:  # the compacted one first, so that a night's own file prevails over it
             versions |= versions_in(table, file)
         lake.write_month_file(table, compacted_file(lake.root, table, month).path, [], {}, staying=versions)
     except DataError as error:
@@ -70,7 +71,7 @@ def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool
 
 
 def _remove_compacted_files(table: Table, files: Sequence[MonthFile]) -> None:
-    """Remove the nights' files whose versions all lie in the compacted one, just as they are."""
+    """Remove nights' files of which every version is in the compacted file with the same facts."""
     there = [file for file in files if file.path.exists()]
     try:
         compacted = next((versions_in(table, file) for file in there if file.known is None), {})

@@ -1,8 +1,8 @@
-"""Files that lost or changed bytes: each is named with its table, and with the command that mends it."""
+"""Errors for files that lost or changed bytes: each names the file, its table and the command that mends it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pipeline.lake.tables import SOURCE_TABLES, Table
 
 @contextmanager
 def reading(name: str, path: Path, *, piece: str = "partition") -> Iterator[None]:
-    """Verify the file at `path` of the table `name`; tell what fails there or in the block as a DataError that names both."""
+    """Verify the checksum of the file at `path`, of table `name`; what fails there or in the block becomes a DataError that names both."""
     try:
         if not is_whole(path):
             raise damage_error(name, path, "its checksum is wrong")
@@ -36,7 +36,10 @@ def damage_error(name: str, path: Path, how: str) -> DataError:
 
 
 def outdated_error(table: Table, path: Path, lacking: Sequence[str]) -> DataError:
-    """Return the error for a file of an older declaration; what a source said is never removed, as it may not say it again."""
+    """Return the error for a file that lacks declared columns.
+
+    It never advises removing what came from the source, as the source may not have it any more.
+    """
     folder = next(parent for parent in path.parents if "=" not in parent.name)
     remedy = "Read the source again: segments run --since" if _is_from_source(table.name) else "Remove that folder, then run again from"
     return DataError(
@@ -47,19 +50,16 @@ def outdated_error(table: Table, path: Path, lacking: Sequence[str]) -> DataErro
 
 
 def _rerun_command(path: Path) -> str:
-    """Return the command that writes the partition at `path` again: that of the night which wrote it."""
+    """Return the command that writes the partition at `path` again: a run of the night that wrote it."""
     return f"segments run --reread --day {path.parent.name.partition('=')[2] or 'YYYY-MM-DD'}"
 
 
 def _compacted_file_remedy(name: str, path: Path) -> str:
-    """Return what mends a file of many nights: the newest one reads its days again, or computes them again from what was read."""
-    night = _newest_night(folder.name for folder in (path.parents[3] / "extractions").glob("day=*"))
+    """Return how to mend a file of many nights: the newest night reads its days again, or computes them from what was read."""
+    nights = (folder.name.partition("=")[2] for folder in (path.parents[3] / "extractions").glob("day=*"))
+    night = max(nights, default="YYYY-MM-DD")
     since = f" --since {path.parents[1].name.partition('=')[2]}-01" if _is_from_source(name) else ""
     return f"Remove that file, then run: segments run --day {night}{since}."
-
-
-def _newest_night(names: Iterable[str]) -> str:
-    return max((name.partition("=")[2] for name in names), default="YYYY-MM-DD")
 
 
 def _is_from_source(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A local disk: what it refuses, told in one way, and what it must have before the next step may go on."""
+"""A local disk: its errors in our words, and writes that must be durable before the next step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def disk_errors(root: Path, *, path: Path | None = None, action: str = "write") 
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until the disk has the file or folder at `path`."""
+    """Wait until the file or folder at `path` is durable, so that a power cut cannot undo it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -37,7 +37,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def link_or_copy(path: Path, new: Path) -> None:
-    """Let `new` be the file at `path` too, or a copy of it where the file system has no hard links."""
+    """Make `new` a hard link to the file at `path`, or a copy where the file system has no hard links."""
     try:
         new.hardlink_to(path)
     except (FileNotFoundError, FileExistsError):

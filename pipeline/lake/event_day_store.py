@@ -1,4 +1,4 @@
-"""The event days of a lake: versions of days in files of a month, found, read and written."""
+"""The part of the lake that holds event days: versions of days, in files by month and night."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class EventDayStore:
         self._lock_seconds = lock_seconds
 
     def stored_versions(self, table: Table) -> Mapping[Version, StoredVersion]:
-        """Return every stored version of an EVENT_DAY table, in order; raises DataError where a file does not say which it holds."""
+        """Return every stored version of an EVENT_DAY table, in order; raises DataError where a footer is damaged."""
         return stored_versions(self.root, table)
 
     def event_days(self, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:
-        """Return the same with damaged files apart; `verified` files are read for that."""
+        """Return the same, with damaged files told apart. Only `verified` files are read to the end; of others the footer must do."""
         return event_days(self.root, table, verified=verified)
 
     def month_file(self, table: Table, version: Version) -> MonthFile:
@@ -64,11 +64,11 @@ class EventDayStore:
         return known_versions(self.versions(table), through=through, known=known)
 
     def parts(self, table: Table, versions: Iterable[Version]) -> list[FilePart]:
-        """Return the files that hold `versions`, as engines read them; raises DataError for one that is not stored."""
+        """Return the parts of files that hold `versions`, as engines read them; raises DataError for a version that is not stored."""
         return file_parts(table, self._stored(table, versions))
 
     def rows(self, table: Table, versions: Iterable[Version]) -> Iterator[tuple[Version, pa.Table]]:
-        """Yield the rows of `versions`, with event day and night, in that order and in pieces; at least one of each version.
+        """Yield the rows of `versions` in that order, with event day and night; each version comes in one piece or more.
 
         Checksums are verified; raises DataError naming table and file where one is absent or damaged.
         """
@@ -92,6 +92,7 @@ class EventDayStore:
         The batches have the stored columns of `table` and are sorted by event day, night and key. Each file appears by one
         rename, with the other versions that it had; a damaged one is replaced. `folder` takes the place of the lake's root.
         """
+        # All files of a month are open together: rows are sorted by day, and neighbouring days may be of different nights.
         runs, counts = version_runs(table, batches), dict.fromkeys(facts, 0)
         run = next(runs, None)
         with lock_folder(self.root / addresses.partitions(table), timeout_seconds=self._lock_seconds):
@@ -117,7 +118,7 @@ class EventDayStore:
         *,
         staying: Mapping[Version, StoredVersion] | None = None,
     ) -> None:
-        """Write the file of event days at `path` anew: the versions in `facts`, those that stay as they are stored, and no others."""
+        """Write the file of event days at `path` anew, with the versions in `facts`, those `staying` as they are stored, and no others."""
         file = month_file_at(path)
         with staged_file(self.root, path) as new, open_month_writer(table, replace(file, path=new), facts, staying or {}) as writer:
             for run in version_runs(table, batches):
@@ -126,7 +127,7 @@ class EventDayStore:
     def _month_writer(  # noqa: PLR0913, PLR0917
         self, opened: ExitStack, table: Table, month: date, known: date, facts: Mapping[Version, Facts], folder: Path | None
     ) -> MonthWriter:
-        """Return what writes one file; it appears once `opened` ends well."""
+        """Open the writer of one file; the file appears once `opened` ends well, and keeps the versions that it has beside `facts`."""
         file = self.month_file(table, Version(month, known))
         place = (folder or self.root) / file.path.relative_to(self.root)
         own = {version: each for version, each in facts.items() if month_of(version.day) == month and version.known == known}

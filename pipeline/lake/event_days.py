@@ -3,10 +3,12 @@
     tables/<table>/month=M/known=K/part-0.parquet    what night K learned of the days of month M
     tables/<table>/month=M/known=all/part-0.parquet  all versions of days of a month long past, once the nights' files were compacted
 
-A file's rows are sorted by event day, night and key, and its footer lists every version with its row count and facts, also
-those without rows: where a version begins follows from the counts before it. So a day is found without reading any rows,
-and read without the row groups of others. A version in a night's file takes the place of the same one in a compacted file:
-it is what that night wrote when it was run again, or the rest of a compaction that was killed.
+A file's rows are sorted by event day, night and key. Its footer lists every version, even one without rows, with its row count
+and facts; where a version begins follows from the counts before it. So a day is found without reading any rows, and read
+without the row groups of others.
+
+A version may lie in a night's file and in a compacted one: that night was run again, or a compaction was killed. Then the one in
+the night's file holds, which is the newer or the same.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class MonthFile:
-    """One file of a month's event days: what night `known` learned, or, with None, all of a month that was compacted."""
+    """One file of a month's event days: what night `known` learned or, where that is None, the compacted month."""
 
     path: Path
     month: date
@@ -53,7 +55,7 @@ class MonthFile:
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """Where the rows of a version lie, and what the footer says of them."""
+    """Where the rows of a version lie, and the facts that the footer lists of them."""
 
     version: Version
     file: MonthFile
@@ -69,13 +71,13 @@ class StoredVersion:
 
 @dataclass(frozen=True, slots=True)
 class EventDays:
-    """The versions of one table by day and night; of damaged files those that their footers still list, if they do."""
+    """The versions of one table; of each damaged file, those that its footer still lists, if it can be read."""
 
     versions: Mapping[Version, StoredVersion]
     damaged: Mapping[MonthFile, Collection[Version]]
 
     def may_hold(self, version: Version) -> bool:
-        """Return whether a version that is not stored elsewhere may lie in a damaged file."""
+        """Return whether a version may lie in a damaged file: one of its month that is its night's or compacted."""
         return any(file.month == month_of(version.day) and file.known in (None, version.known) for file in self.damaged)
 
     def may_hold_any(self, day: date) -> bool:
@@ -95,7 +97,7 @@ def month_file_at(path: Path) -> MonthFile:
 
 
 def compacted_file(root: Path, table: Table, month: date) -> MonthFile:
-    """Return the file that holds all of a month, whether it is there or not."""
+    """Return the compacted file of a month, whether it is there or not."""
     return MonthFile(root / addresses.compacted_month(table, month), month, None)
 
 
@@ -130,7 +132,7 @@ def _dated_folders(folder: Path, name: str) -> list[tuple[str, str]]:
 
 
 def versions_in(table: Table, file: MonthFile) -> Mapping[Version, StoredVersion]:
-    """Return the versions that a file holds, in order; its rows are not looked at. Raises DataError where the footer is damaged."""
+    """Return the versions that a file holds, in order, from its footer alone; raises DataError where that is damaged."""
     try:
         facts = file.path.stat()
         return _listed_versions(file, facts.st_size, facts.st_mtime_ns, facts.st_ino)
@@ -140,6 +142,7 @@ def versions_in(table: Table, file: MonthFile) -> Mapping[Version, StoredVersion
         raise damage_error(table.name, file.path, f"its footer cannot be read ({type(error).__name__})") from None
 
 
+# Every step of a night asks for the same footers. Size, time and inode in the key tell a file from the one that replaced it.
 @lru_cache(maxsize=20_000)
 def _listed_versions(file: MonthFile, *_stamp: int) -> Mapping[Version, StoredVersion]:
     metadata = pq.read_metadata(file.path).metadata
@@ -156,12 +159,12 @@ def _listed_versions(file: MonthFile, *_stamp: int) -> Mapping[Version, StoredVe
 
 
 def manifest_checksum(manifest: bytes) -> bytes:
-    """Return the checksum of a manifest: versions are listed without reading the file that they are in, and so without its own."""
+    """Return the checksum of a manifest, which has its own: verifying that of the file would mean reading all its rows."""
     return b"%08x" % crc32(manifest)
 
 
 def event_days(root: Path, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:
-    """Return what is stored of a table, whatever is damaged: of `verified` files one wrong byte is enough, of others the footer tells."""
+    """Return what is stored of a table, with damaged files told apart: in `verified` files every byte counts, in others the footer."""
     found: dict[Version, StoredVersion] = {}
     lost: dict[MonthFile, Collection[Version]] = {}
     for file in month_files(root, table):
@@ -179,7 +182,7 @@ def event_days(root: Path, table: Table, *, verified: Collection[MonthFile] = ()
 
 
 def stored_versions(root: Path, table: Table) -> Mapping[Version, StoredVersion]:
-    """Return all versions, in order; raises DataError where a file does not say which it holds."""
+    """Return all versions, in order; raises DataError where a footer is damaged."""
     found: dict[Version, StoredVersion] = {}
     for file in month_files(root, table):
         found |= versions_in(table, file)
@@ -187,7 +190,10 @@ def stored_versions(root: Path, table: Table) -> Mapping[Version, StoredVersion]
 
 
 def known_versions(versions: Iterable[Version], *, through: date, known: date) -> list[Version]:
-    """Return of versions in order, per event day up to `through`, the one that night `known` goes by."""
+    """Return, for each event day up to `through`, the version that night `known` goes by; `versions` are in order.
+
+    That is the newest it can know or, for a day first learned of later, the first.
+    """
     chosen: dict[date, Version] = {}
     for version in versions:
         if version.day <= through and (version.day not in chosen or version.known <= known):

@@ -1,4 +1,4 @@
-"""What of a file an engine is to read: all rows, or those of some versions, as a condition on event day and night."""
+"""Which rows of a file an engine reads: all, or those of some versions, as a condition on event day and night."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, Table
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file, and the condition that those of its rows meet that are to be read; None for all of them."""
+    """A file and the condition on its rows to read; None reads all."""
 
     path: Path
     condition: exp.Expr | None = None
@@ -28,7 +28,8 @@ def file_parts(table: Table, chosen: Collection[StoredVersion]) -> list[FilePart
         by_file.setdefault(stored.file, []).append(stored.version)
     whole = [FilePart(file.path) for file, versions in by_file.items() if len(versions) == len(versions_in(table, file))]
     partial = {file: versions for file, versions in by_file.items() if len(versions) < len(versions_in(table, file))}
-    # One condition for all files, so that an engine reads them together: a version lies in one file, but for those taken the place of.
+    # One condition for all files lets an engine read them together. It cannot serve files that also hold, outdated, a version
+    # which is read from another file; these get a condition of their own.
     hidden = {version for file, versions in partial.items() for version in versions_in(table, file).keys() - {*versions}}
     shown = {version for versions in partial.values() for version in versions}
     common = _version_condition(shown, hidden - shown)
@@ -39,7 +40,7 @@ def file_parts(table: Table, chosen: Collection[StoredVersion]) -> list[FilePart
 
 
 def _version_condition(shown: Collection[Version], hidden: Collection[Version]) -> exp.Expr | None:
-    """Return which rows belong to the versions `shown` among those and the `hidden` ones."""
+    """Return the shortest condition that tells rows of the `shown` versions from those of the `hidden` ones."""
     if not shown:
         return None
     first, last = min(shown).day, max(shown).day

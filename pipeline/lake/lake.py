@@ -1,6 +1,7 @@
-"""The lake: Parquet partitions written by one rename each, and read with their checksums verified.
+"""The lake: Parquet partitions, each written by one rename and read with its checksums verified.
 
-They lie where `addresses` says, and the manifest of one lives in its Parquet footer. Nothing else writes tables.
+They lie where `addresses` says. The manifest of a partition (inputs, statement, row count) is in its Parquet footer, so that
+it can never be separated from the rows. Nothing else writes tables.
 """
 
 from __future__ import annotations
@@ -39,17 +40,14 @@ __all__ = ["FilePart", "Lake", "StoredVersion", "Version", "known_versions", "re
 
 
 class Lake(EventDayStore):
-    """Reads and writes partitions, event days among them, and offers what else packages need of the store that holds them, by address."""
+    """Reads and writes partitions, and offers what other packages need of the store that holds them, by address."""
 
     def __init__(self, root: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
         super().__init__(root.resolve(), lock_seconds)
         self.store: Store = LocalStore(self.root)
 
     def path(self, table: Table, *, day: date | None = None, known: date | None = None) -> Path:
-        """Return where a partition lives; NIGHT takes `day`, SNAPSHOT `known`, EVENT_DAY both: there night `known` writes that month.
-
-        A NIGHT partition known on another day than its own is a restatement, and lives apart.
-        """
+        """Return the path of a partition; see `addresses.partition` for what `day` and `known` are."""
         return self.root / addresses.partition(table, day=day, known=known)
 
     def has(self, table: Table, *, day: date | None = None, known: date | None = None) -> bool:
@@ -82,12 +80,12 @@ class Lake(EventDayStore):
         self.path(table, day=day).unlink(missing_ok=True)
 
     def digest(self, names: Iterable[str], contents: Iterable[str] = ()) -> str:
-        """Return a short digest of which files are at these addresses and how large, whichever night wrote them, and of other contents."""
+        """Return a short digest of the files at these addresses, by name and size, whichever night wrote them, and of `contents`."""
         files = sorted(f"{KNOWN_FOLDER.sub('', name)} {self.local(name).stat().st_size}" for name in names)
         return sha256("\n".join([*files, *contents]).encode()).hexdigest()[:16]
 
     def manifest(self, path: Path) -> dict[str, Any]:
-        """Return what the footer of the partition at `path` says of it; raises DataError as `read` does."""
+        """Return the manifest in the footer of the partition at `path`; raises DataError as `read` does."""
         with reading(path.relative_to(self.root).parts[1], path):
             content: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[MANIFEST_KEY])
         return content
@@ -123,7 +121,7 @@ class Lake(EventDayStore):
         return self.store.read(address).decode("utf-8")
 
     def write_text(self, address: str, text: str) -> None:
-        """Put a text at `address`, all or nothing; models and reports are such texts. Raises TransientError where the disk refuses."""
+        """Write a text, such as a model or a report, at `address`, all or nothing; raises TransientError where the disk refuses."""
         self.store.write(address, text.encode("utf-8"))
 
     def exists(self, address: str) -> bool:
@@ -143,7 +141,7 @@ class Lake(EventDayStore):
         return self.store.local(address)
 
     def where(self, address: str = "") -> str:
-        """Return for people where `address`, or the lake itself, is."""
+        """Return the place of `address`, or of the lake itself, as messages name it."""
         return self.store.where(address)
 
     def disk_errors(self, action: str) -> AbstractContextManager[None]:
@@ -151,7 +149,7 @@ class Lake(EventDayStore):
         return disk_errors(self.root, action=action)
 
     def row_spool(self, schema: pa.Schema) -> RowSpool:
-        """Return where to put rows aside for the time of a block."""
+        """Return a spool that holds rows on disk for the time of a block."""
         return RowSpool(self.root, schema)
 
     def private_folder(self) -> AbstractContextManager[Path]:
@@ -161,7 +159,7 @@ class Lake(EventDayStore):
     def lock(self, name: str, *, timeout_seconds: float | None = None, is_shared: bool = False) -> AbstractContextManager[None]:
         """Hold the named lock of this lake, alone or with others that share it.
 
-        Raises LockTimeout when another run keeps it for more than `timeout_seconds`, else those of the lake.
+        Raises LockTimeout where another run keeps it for longer than `timeout_seconds`, by default those of the lake.
         """
         seconds = self._lock_seconds if timeout_seconds is None else timeout_seconds
         return self.store.lock(name, timeout_seconds=seconds, is_shared=is_shared)

@@ -1,3 +1,3 @@
-"""What a process takes of the machine unless its deployment says otherwise."""
+"""How much of the machine a process takes, unless its deployment says otherwise."""
 
 MEMORY_LIMIT = "3GB"

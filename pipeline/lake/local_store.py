@@ -109,6 +109,7 @@ class LocalStore:
     def install(self, prefix: str, folder: Path, manifest: str) -> None:
         place = self.local(prefix)
         (folder / PUBLICATION_MANIFEST).write_text(manifest, "utf-8")
+        # Everything durable before it appears: after a power cut a publication is there whole, or not at all.
         for path in (*folder.iterdir(), folder):
             flush_to_disk(path)
         place.parent.mkdir(exist_ok=True)
@@ -124,6 +125,7 @@ class LocalStore:
         with self.private_folder() as private:
             for prefix in prefixes:
                 folder = self.local(prefix)
+                # A rename takes a folder away at once; deleting its files in place would let readers see half of them.
                 folder.rename(private / folder.name)
 
     def pointer(self, address: str) -> str | None:
@@ -135,6 +137,7 @@ class LocalStore:
 
     def swap(self, address: str, prefix: str, *, expected: str | None) -> bool:
         path = self.local(address)
+        # Comparing and replacing are two steps: the caller holds a lock that keeps other writers off.
         if path.is_symlink() and self.pointer(address) != expected:
             return False
         with self.private_folder() as private:

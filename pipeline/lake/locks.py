@@ -31,7 +31,7 @@ def lock_file(path: Path, *, timeout_seconds: float, is_shared: bool = False) ->
 
 @contextmanager
 def lock_folder(folder: Path, *, timeout_seconds: float) -> Iterator[None]:
-    """Hold off other writers of a folder's files for the time of the block; raises as `lock_file` does."""
+    """Hold the lock of a folder, without a file in it, for the time of the block; raises as `lock_file` does."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -50,4 +50,4 @@ def _acquire(descriptor: int, path: Path, timeout_seconds: float, mode: int) -> 
             return
         if time.monotonic() >= deadline:
             raise LockTimeout("another run holds the lock", where=str(path), todo="Wait for it, or end it, then run again.")
-        time.sleep(RETRY_SECONDS)
+        time.sleep(RETRY_SECONDS)  # a lock that waits in the kernel could not time out

@@ -1,4 +1,7 @@
-"""Writes files of event days: one for each month and night, with the versions that stay of the file that was there before."""
+"""Writes one file of event days: new versions, and those of the file before it that stay.
+
+The file is written front to back in order of versions, without holding more than a row group in memory.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ def with_version(table: Table, batches: Iterable[pa.RecordBatch], version: Versi
 
 
 class MonthWriter:
-    """Writes one file: rows come in the order of versions, and versions of which none come are written as before, or empty."""
+    """Writes one file. Rows are added in order of versions; one of which none come is copied where it stays, else it is empty."""
 
     def __init__(
         self, table: Table, writer: pq.ParquetWriter, facts: Mapping[Version, Facts], staying: Mapping[Version, StoredVersion]
@@ -84,14 +87,14 @@ class MonthWriter:
         self._digest = RowDigest(table.schema)
 
     def add(self, run: VersionRun) -> None:
-        """Take rows of a version that is not before the last one."""
+        """Add rows of a version that does not come before the last one added."""
         while self._to_come[0] < run.version:
             self._end_version()
         self._digest.add(run.columns, run.start, run.end)
         self._add_rows(pa.Table.from_batches([run.rows]))
 
     def end(self, file: MonthFile) -> None:
-        """Write what is to come, and the manifest; the writer is closed by who opened it."""
+        """Write the versions still to come, and the manifest of `file`; whoever opened the Parquet writer closes it."""
         while self._to_come:
             self._end_version()
         self._write_waiting()
@@ -143,7 +146,7 @@ class MonthWriter:
 def open_month_writer(
     table: Table, file: MonthFile, facts: Mapping[Version, Facts], staying: Mapping[Version, StoredVersion]
 ) -> Iterator[MonthWriter]:
-    """Yield a writer of `file.path`: the versions in `facts`, and `staying` ones as they are stored where they are no others."""
+    """Yield a writer of `file.path` for the versions in `facts`, and for those `staying` that are not among them."""
     with sealed_writer(file.path, table.stored_schema, **writer_settings(table.schema)) as sealed:
         writer = MonthWriter(table, sealed, facts, staying)
         yield writer

@@ -1,7 +1,7 @@
 """Rows to bytes: one Parquet file whose bytes depend on its rows alone.
 
-A file carries a checksum of all its bytes in its own footer, because engines verify no page checksums and nobody
-verifies a footer: whoever reads a file asks `is_whole` first.
+A file carries a checksum of all its bytes in its own footer, because engines verify no page checksums and nobody verifies
+a footer. Whoever reads a file asks `is_whole` first.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 
 from pipeline.lake.tables import VERSION_COLUMNS
 
-ROW_GROUP_ROWS = 122_880  # as many as DuckDB returns at once: a group of another size is pieced together, which copies every value
-# The days of customers are read by ranges of ids: a range leaves out the groups of others, and an id that hardly repeats
-# is larger in a dictionary than without one.
+ROW_GROUP_ROWS = 122_880  # as many as DuckDB returns at once: groups of another size are pieced together, which copies every value
+# Tables of customers' days are read by ranges of ids. Smaller groups let a reader skip more of them, and ids that hardly repeat
+# are larger in a dictionary than without one.
 DAYS_OF_CUSTOMERS = ["customer_id", "order_day"]
 DAYS_GROUP_ROWS = ROW_GROUP_ROWS // 4
 SETTINGS = {
@@ -60,6 +60,7 @@ def sealed_writer(path: Path, schema: pa.Schema, **settings: object) -> Iterator
     with pq.ParquetWriter(path, schema, **settings) as writer:
         yield writer
         writer.add_key_value_metadata({CHECKSUM_KEY: NO_CHECKSUM})
+    # Written with zeros first, then patched: the checksum can only be known once every other byte is.
     with path.open("r+b") as file:
         place = _checksum_place(file)
         checksum = _file_checksum(file, place)
@@ -68,7 +69,7 @@ def sealed_writer(path: Path, schema: pa.Schema, **settings: object) -> Iterator
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether every byte of the file is as its writer left it; False for a file of another writer too."""
+    """Return whether every byte of the file is as our writer left it; False also for files of other writers."""
     with path.open("rb") as file:
         place = _checksum_place(file)
         if place < 0:
@@ -78,7 +79,7 @@ def is_whole(path: Path) -> bool:
 
 
 def content_digest(path: Path) -> str:
-    """Return a digest of all that a file of ours holds, without reading it: its footer has the checksum of every byte."""
+    """Return a digest of a file of ours from its footer alone, which has the checksum of every byte."""
     with path.open("rb") as file:
         end = max(file.seek(0, 2) - TAIL_BYTES, 0)
         file.seek(end)
@@ -100,7 +101,7 @@ def _checksum_place(file: BinaryIO) -> int:
 
 
 def _file_checksum(file: BinaryIO, place: int) -> bytes:
-    """Return the checksum of all bytes of the file, with nothing in its own place."""
+    """Return the CRC-32 of the file as 8 hexadecimal digits, computed with zeros in the place of the checksum itself."""
     file.seek(0)
     value = _crc_continued(file, 0, place)
     value = zlib.crc32(NO_CHECKSUM, value)
@@ -109,7 +110,7 @@ def _file_checksum(file: BinaryIO, place: int) -> bytes:
 
 
 def _crc_continued(file: BinaryIO, value: int, count: int | None) -> int:
-    """Return `value` continued over the next `count` bytes, or over all that follow."""
+    """Return the CRC-32 `value` continued over the next `count` bytes, or over all that follow."""
     while block := file.read(BLOCK_BYTES if count is None else min(BLOCK_BYTES, count)):
         value = zlib.crc32(block, value)
         count = None if count is None else count - len(block)
@@ -117,12 +118,12 @@ def _crc_continued(file: BinaryIO, value: int, count: int | None) -> int:
 
 
 def rows_per_group(schema: pa.Schema) -> int:
-    """Return how many rows a full row group has."""
+    """Return how many rows a full row group of these columns has."""
     return DAYS_GROUP_ROWS if _has_days_of_customers(schema) else ROW_GROUP_ROWS
 
 
 def writer_settings(schema: pa.Schema) -> dict[str, Any]:
-    """Return how files of these columns are written."""
+    """Return the options of the Parquet writer for files of these columns."""
     in_dictionaries = [name for name in schema.names if name != "customer_id"] if _has_days_of_customers(schema) else True
     return {**SETTINGS, "use_dictionary": in_dictionaries}
 
@@ -149,7 +150,7 @@ def _full_row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch], group
 
 def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
     """Return the columns of `schema`, with its types."""
-    # A table of a single batch made otherwise has pandas imported to look for its frames.
+    # `pa.table(batch)` would import pandas, to see whether it was given a data frame.
     table = pa.Table.from_batches([batch.select(schema.names)])
     return table if table.schema == schema else table.cast(schema)
 
@@ -157,6 +158,6 @@ def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
 def sorted_by(table: pa.Table, columns: Iterable[str]) -> pa.Table:
     """Return the rows of `table` in ascending order of `columns`, nulls last."""
     order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in columns])
-    # Files of ours are in order, and to take every row of forty columns costs more than to see that.
+    # Files of ours are in order already, and checking that costs less than taking every row of forty columns.
     is_in_order = pc.all(pc.equal(order, pa.arange(0, table.num_rows).cast(order.type))).as_py()
     return table if is_in_order else table.take(order)

@@ -1,4 +1,4 @@
-"""A digest of rows that depends on their values and order alone: not on batches, files, or what lies beneath a null."""
+"""A digest of rows that depends only on their values and order: not on batches, files, or the bytes that lie beneath a null."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ZEROS = {pa.string(): "", pa.bool_(): False}
 
 @dataclass(frozen=True, slots=True)
 class ColumnBytes:
-    """The values of one column as bytes: `width` of them each, or text cut at `ends`; and the places of its nulls."""
+    """The values of one column as bytes: `width` bytes each, or text cut at `ends`; and the positions of its nulls."""
 
     values: memoryview
     width: int
@@ -25,7 +25,7 @@ class ColumnBytes:
 
 
 class RowDigest:
-    """Takes rows in order, in pieces of any size. Each column is digested by itself, so that pieces leave no trace."""
+    """Digests rows that are added in order, in pieces of any size: each column by itself, so that pieces leave no trace."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._digests = [[blake2b(digest_size=DIGEST_BYTES) for _ in range(3)] for _ in schema]
@@ -47,7 +47,7 @@ class RowDigest:
         self._row_count += end - start
 
     def hexdigest(self) -> str:
-        """Return the digest of the rows so far and of what their columns are called."""
+        """Return the digest of the rows added so far and of the names and types of their columns."""
         parts = [one.digest() for column in self._digests for one in column]
         return blake2b(b"".join([f"{self._names}|{self._row_count}".encode(), *parts]), digest_size=DIGEST_BYTES // 2).hexdigest()
 

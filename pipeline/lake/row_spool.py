@@ -1,4 +1,4 @@
-"""Rows put aside on disk while a step goes on: as many as there are, in the memory of one batch."""
+"""A spool of rows on disk: any number of rows, in the memory of one batch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
 class RowSpool:
-    """Takes batches of one schema and gives them back in the order in which they came.
+    """Takes batches of one schema and returns them in the same order.
 
-    Nothing is on disk before the first batch, nor after the end of the block that the spool is entered for.
+    Nothing is on disk before the first batch, nor after the block for which the spool is entered.
     """
 
     def __init__(self, root: Path, schema: pa.Schema) -> None:
@@ -35,7 +35,7 @@ class RowSpool:
         self._resources.close()
 
     def append(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Put `batches` after those that are there; raises TransientError where the disk refuses."""
+        """Add `batches` at the end; raises TransientError where the disk refuses."""
         with disk_errors(self._root, action="set rows aside"):
             for batch in batches:
                 if self._writer is None:
@@ -44,7 +44,7 @@ class RowSpool:
                 self._writer.write_batch(batch)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all batches, after which none can be put; raises TransientError where the disk refuses."""
+        """Yield all batches; none can be added afterwards. Raises TransientError where the disk refuses."""
         if self._writer is not None:
             with disk_errors(self._root, action="read rows set aside"):
                 self._writer.close()

@@ -1,4 +1,8 @@
-"""Private folders of running processes: unique, locked while in use, swept by whoever comes next once their owner is dead."""
+"""Private folders of running processes, and files that appear by a rename from there.
+
+A folder is locked while its process lives. The operating system unlocks it when the process dies, however that happens, and the
+next process sweeps away what is not locked.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +25,7 @@ COMPARED_BYTES = 1 << 20
 def private_folder(root: Path) -> Iterator[Path]:
     """Yield an empty folder below `root`/staging that nobody else uses and that is gone afterwards.
 
-    What dead processes left there goes first: a folder belongs to the living as long as somebody holds its lock.
-    Raises OSError where the disk refuses.
+    What dead processes left there is removed first. Raises OSError where the disk refuses.
     """
     staging = root / STAGING
     staging.mkdir(parents=True, exist_ok=True)
@@ -37,7 +40,7 @@ def private_folder(root: Path) -> Iterator[Path]:
 
 @contextmanager
 def staged_file(root: Path, path: Path) -> Iterator[Path]:
-    """Yield a private path for what is to appear at `path`, in the lake at `root`, by one rename once the block ends well."""
+    """Yield a private path; what is written there appears at `path`, in the lake at `root`, by one rename once the block ends well."""
     with disk_errors(root, path=path), private_folder(root) as folder:
         new = folder / path.name
         yield new
@@ -47,7 +50,7 @@ def staged_file(root: Path, path: Path) -> Iterator[Path]:
 
 
 def has_bytes_of(staged: Path, path: Path) -> bool:
-    """Return whether `path` is what `staged` would make it: left alone it keeps its time, which caches go by."""
+    """Return whether both files have the same bytes. Then `path` is left alone, and keeps the time that readers' caches go by."""
     with suppress(OSError), path.open("rb") as old, staged.open("rb") as new:
         is_as_large = os.fstat(old.fileno()).st_size == os.fstat(new.fileno()).st_size
         return is_as_large and all(ours == theirs for ours, theirs in zip(_read_chunks(new), _read_chunks(old), strict=False))
@@ -59,7 +62,7 @@ def _read_chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _new_locked_folder(staging: Path) -> tuple[Path, int]:
-    """Return a new folder and the descriptor that locks it; a sweeper may take one that is not locked yet, so look again."""
+    """Return a new folder and the descriptor that locks it; a sweeper may remove it before it is locked, so try until it is there."""
     while True:
         folder = Path(tempfile.mkdtemp(dir=staging))
         with suppress(FileNotFoundError):

@@ -30,24 +30,24 @@ def statement(name: str) -> exp.Query:
     [file] = PACKAGES.glob(f"*/sql/{name}.sql")
     tree = cast("exp.Query", sqlglot.parse_one(file.read_text("utf-8"), read="duckdb"))
     for node in tree.walk():
-        node.meta.clear()  # where a word stood is asked by nobody, and costs half of every copy
+        node.meta.clear()  # positions in the file, which nobody needs and which cost half of every copy
     return tree
 
 
 def statement_digest(tree: exp.Query) -> str:
-    """Return a short digest of what `tree` means, whatever its layout and comments."""
+    """Return a short digest of what `tree` means, which layout and comments do not change."""
     return sha256(tree.sql("duckdb", comments=False).encode()).hexdigest()[:16]
 
 
 def short_digest(*facts: object) -> str:
-    """Return a short digest of what JSON can hold."""
+    """Return a short digest of facts that JSON can hold."""
     return sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def with_attributes(features: exp.Query, base: Table, table: Table) -> exp.Query:
     """Return `features` joined with the attribute columns that `table` has beyond `base`.
 
-    Customers whom the customers table lacks keep empty attributes. Sorted by the table's key.
+    Customers whom the customers table lacks get null attributes. Sorted by the table's key.
     """
     extra = [column.name for column in table.columns if column.name not in base.column_names]
     columns = [exp.column(name, "features") for name in base.column_names]

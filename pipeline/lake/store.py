@@ -1,7 +1,7 @@
 """What holds a lake: whole objects by their addresses, and the few ways in which they change.
 
-Nobody changes anything in a lake but through this interface, so that something else than a local disk may hold it: links,
-renames and locks of files are `LocalStore`'s own affair.
+Whatever changes in a lake changes through this interface, so that an object store can take the place of the local disk: links,
+renames and locks of files are private to `LocalStore`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Protocol
 class Store(Protocol):
     """Holds objects by address.
 
-    What changes an object raises TransientError where the store refuses; `install`, `swap` and `remove_folders` raise OSError, for
-    their caller to say what could not be done. What asks for one raises FileNotFoundError where there is none.
+    Methods that change an object raise TransientError where the store refuses, except `install`, `swap` and `remove_folders`, which
+    raise OSError, so that callers can say what could not be done. Methods that read one raise FileNotFoundError where there is none.
     """
 
     def read(self, address: str) -> bytes:
         """Return what is at `address`."""
 
     def write(self, address: str, content: bytes) -> None:
-        """Put `content` at `address`, whole or not at all; the same bytes again leave what is there as it is."""
+        """Write `content` at `address`, whole or not at all; writing the same bytes again changes nothing."""
 
     def create_secret(self, address: str, content: bytes) -> bool:
-        """Put `content` at `address` for its owner's eyes alone; return False, and leave what is there, where there is something."""
+        """Write `content` at `address`, readable by its owner alone; where something is there, leave it and return False."""
 
     def append(self, address: str, line: bytes) -> None:
-        """Add `line` to what is at `address`, for one writer at a time; an interrupted one may leave part of it."""
+        """Add `line` to what is at `address`; for one writer at a time. An interrupted one may leave a part of the line."""
 
     def exists(self, address: str) -> bool:
         """Return whether something is at `address`."""
@@ -38,10 +38,10 @@ class Store(Protocol):
         """Return the addresses that begin with `prefix` and end with `suffix`, in order."""
 
     def list_folders(self, prefix: str) -> list[str]:
-        """Return the parts that follow `prefix`, which ends in `/`, in addresses that have more parts after them, in order."""
+        """Return the names of folders directly below `prefix`, which ends in `/`, in order."""
 
     def sizes(self) -> dict[str, int]:
-        """Return bytes by the first part of addresses that have several."""
+        """Return the number of bytes in each top folder, by its name."""
 
     def delete(self, address: str) -> None:
         """Remove what is at `address`, if anything."""
@@ -50,43 +50,43 @@ class Store(Protocol):
         """Remove everything below `prefix`, which ends in `/`, one after the other."""
 
     def move(self, address: str, new: str) -> None:
-        """Put what is at `address` at `new`, where nothing is; at no time it is in neither place."""
+        """Move what is at `address` to `new`, where nothing is; at no time is it in neither place."""
 
     def link_or_copy(self, address: str, new: str) -> None:
-        """Let what is at `address` be at `new` too, where nothing is, whatever becomes of the former."""
+        """Make what is at `address` appear at `new` too, where nothing is; it stays there whatever happens to `address`."""
 
     def put_file(self, path: Path, address: str) -> None:
-        """Put what a private file holds at `address`, whole or not at all, in the place of what is there; the file stays."""
+        """Write the content of a private file at `address`, whole or not at all; the file itself stays."""
 
     def link_to(self, address: str, path: Path) -> None:
-        """Let a new private file at `path` hold what is at `address`, whatever becomes of the latter."""
+        """Make `path` a new private file with what is at `address`; it stays whatever happens to `address`."""
 
     def written_at(self, address: str) -> int:
-        """Return when what is at `address` was written last, in nanoseconds since 1970; 0 where nothing is."""
+        """Return when `address` was last written, in nanoseconds since 1970; 0 where nothing is there."""
 
     def install(self, prefix: str, folder: Path, manifest: str) -> None:
-        """Put the files of a private folder below `prefix`, and `manifest`, which tells of them, last: all appear or none.
+        """Move the files of a private folder, and then `manifest`, which lists them, below `prefix`: all appear or none.
 
-        On what is there already the same bytes are laid, so that damage heals. All of it is durable afterwards.
+        What is there already is overwritten with the same bytes, so that damage heals. All of it is durable afterwards.
         """
 
     def remove_folders(self, prefixes: Iterable[str]) -> None:
-        """Remove what is below each of `prefixes`; each goes whole for whoever reads it."""
+        """Remove all that is below each of `prefixes`; no reader sees a part of one."""
 
     def pointer(self, address: str) -> str | None:
-        """Return the prefix that the pointer at `address` leads to, None where there is no pointer.
+        """Return the prefix that the pointer at `address` leads to; None where there is no pointer.
 
-        A copy of a lake may have what it led to in its place: then it leads to itself.
+        In a copy of a lake the pointer may have been replaced by what it led to; then it leads to itself.
         """
 
     def swap(self, address: str, prefix: str, *, expected: str | None) -> bool:
-        """Let the pointer at `address` lead to `prefix`, durably; return False where it does not lead to `expected` any more."""
+        """Point `address` to `prefix`, durably; where it no longer leads to `expected`, leave it and return False."""
 
     def where(self, address: str = "") -> str:
-        """Return for people where `address` is."""
+        """Return the place of `address`, as messages name it."""
 
     def local(self, address: str) -> Path:
-        """Return a path on this machine of what is at `address`, to be read by other programs, and never to be written to."""
+        """Return a path on this machine for what is at `address`, for other programs to read; never to be written to."""
 
     def private_folder(self) -> AbstractContextManager[Path]:
         """Yield an empty folder on this machine for this process alone, gone afterwards; raises OSError where the disk refuses."""

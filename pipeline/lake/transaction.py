@@ -1,7 +1,7 @@
-"""Several files at once: all of them appear or none, whenever a run is killed.
+"""A transaction over several files: all of them appear or none, even if the run is killed.
 
     pending/<name>.new/    being written; nobody reads it
-    pending/<name>/        complete: whoever comes next lays its files in their places, if its writer could not
+    pending/<name>/        complete; if its writer could not move the files to their places, the next one does
 
 Both are private, and empty whenever nobody writes.
 """
@@ -20,9 +20,9 @@ from pipeline.lake.lake import Lake
 
 @contextmanager
 def transaction(lake: Lake, name: str) -> Iterator[Path]:
-    """Yield a folder for files by their addresses; they all appear once the block ends well.
+    """Yield a folder in which files are written at their addresses; all appear in the lake once the block ends well.
 
-    The caller holds a lock that no other writer of `name` has. Raises TransientError where the disk refuses.
+    The caller holds a lock that keeps other writers of `name` off. Raises TransientError where the disk refuses.
     """
     ready, folder = lake.root / PENDING / name, lake.root / PENDING / f"{name}.new"
     finish_transaction(lake, name)
@@ -33,13 +33,14 @@ def transaction(lake: Lake, name: str) -> Iterator[Path]:
     with disk_errors(lake.root):
         for path in _files_below(folder):
             flush_to_disk(path)
+        # From this rename on the transaction is committed: what is left to do can be repeated.
         folder.rename(ready)
         flush_to_disk(ready.parent)
     finish_transaction(lake, name)
 
 
 def finish_transaction(lake: Lake, name: str) -> None:
-    """Lay the files of an interrupted writer in their places; without one nothing happens."""
+    """Move the files of an interrupted transaction to their places; does nothing where there is none."""
     ready = lake.root / PENDING / name
     if ready.is_dir():
         with disk_errors(lake.root):

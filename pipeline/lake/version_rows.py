@@ -1,4 +1,4 @@
-"""The rows of versions, each file opened and verified once, and no row group read twice for days that follow each other."""
+"""Reading the rows of versions: each file is opened and verified once, and neighbouring days do not read a row group twice."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ROWS_WORTH_THREADS = 16_384
 
 
 class RowReader:
-    """Reads rows of versions, each file opened and verified once; keeps a row group for the version that follows in it."""
+    """Reads the rows of versions, and holds the last row group of each file for the next version in it."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._files: dict[Path, OpenParquetFile] = {}
 
     def pieces(self, stored: StoredVersion) -> Iterator[pa.Table]:
-        """Yield the rows of a version in the columns of its file, the group of rows that it lies in at a time; at least once."""
+        """Yield the rows of a version in the columns of its file, one row group at a time; once, without rows, where it has none."""
         path = stored.file.path
         if path not in self._files:
             with reading(self._table.name, path):
@@ -36,7 +36,7 @@ class RowReader:
 
 
 class OpenParquetFile:
-    """One Parquet file and the row group that was read of it last."""
+    """One Parquet file and the row group that was last read from it."""
 
     def __init__(self, file: pq.ParquetFile) -> None:
         self._file = file
@@ -61,10 +61,10 @@ class OpenParquetFile:
 
 
 def read_versions(table: Table, versions: Sequence[StoredVersion]) -> Iterator[tuple[Version, pa.Table]]:
-    """Yield the rows of versions in their order, in pieces; a version without rows comes once, with none."""
+    """Yield the rows of versions in the given order, in pieces; a version without rows comes once, with none."""
     reader, month = RowReader(table), date.min
     for stored in versions:
-        if stored.file.month != month:
+        if stored.file.month != month:  # so that the files of one month are open at a time
             reader, month = RowReader(table), stored.file.month
         for rows in reader.pieces(stored):
             yield stored.version, rows
@@ -72,7 +72,7 @@ def read_versions(table: Table, versions: Sequence[StoredVersion]) -> Iterator[t
 
 @contextmanager
 def translating_damage(table: Table, path: Path) -> Iterator[None]:
-    """Tell what fails in the block as damage of the file at `path`."""
+    """Raise what fails in the block as a DataError about damage of the file at `path`."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

@@ -1,4 +1,4 @@
-"""Engines run our SQL over registered Parquet files; every engine gives the same answer."""
+"""Engines: what runs our SQL over registered Parquet files. All give the same rows, so DuckDB can become Spark when data grow."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Engine(Protocol):
 
 
 def parts_of(files: Iterable[Path | FilePart]) -> list[FilePart]:
-    """Return files and parts of files as parts."""
+    """Return `files` as parts: a path means all of its rows."""
     return [file if isinstance(file, FilePart) else FilePart(file) for file in files]
 
 
 def paths_by_condition(parts: Iterable[FilePart], dialect: str) -> dict[str, list[Path]]:
-    """Return the files of `parts` by the condition on their rows, as SQL of `dialect`; empty where all rows are meant."""
+    """Group the files of `parts` by the condition on their rows, as SQL of `dialect`; an empty text means all rows."""
     together: dict[str, list[Path]] = {}
     for part in parts:
         together.setdefault(part.condition.sql(dialect) if part.condition else "", []).append(part.path)

@@ -47,7 +47,7 @@ class DuckDBEngine:
         self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table).sql("duckdb"))
 
     def _require_whole_files(self, table: Table, paths: Sequence[Path]) -> None:
-        """Verify files that this engine has not read yet: DuckDB itself would turn a flipped bit into another number."""
+        """Verify files that this engine has not read yet; DuckDB would turn a flipped bit into another number."""
         for path in paths:
             if path not in self._verified:
                 with reading(table.name, path):
@@ -63,7 +63,7 @@ class DuckDBEngine:
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
 
     def _create_view(self, table: Table, query: str) -> None:
-        # Written out, as each step of a relation would look at every file anew.
+        # As text: built step by step, a relation would open every file anew at each step.
         with self._translating_errors_by_file():
             self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted_names((table.name,))} AS {query}")
 
@@ -73,7 +73,7 @@ class DuckDBEngine:
 
     @contextmanager
     def _translating_errors_by_file(self) -> Iterator[None]:
-        """Tell what failed, and by the file that lacks a declared column where one does: DuckDB fails then, and never fills it up."""
+        """Translate errors; where a registered file lacks a declared column, name that file, as this is what made DuckDB fail."""
         try:
             with _translating_engine_errors():
                 yield
@@ -92,9 +92,9 @@ def open_engine(lake: Lake, *, memory_limit: str) -> DuckDBEngine:
 
 
 def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> None:
-    """Leave a connection no way out but these folders, for good; its days are UTC's."""
+    """Restrict a connection to these folders, for good, and set its time zone to UTC."""
     connection.execute("SET TimeZone = 'UTC'")
-    # Where another process started this one, it would draw bars into the log unless told not to.
+    # A process started by another one would draw progress bars into its log.
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/" for folder in folders]})
     connection.execute("SET enable_external_access = false")
@@ -112,7 +112,7 @@ def _select_from_parts(table: Table, parts: Sequence[FilePart]) -> str:
 
 def _read_parquet(paths: Sequence[Path]) -> str:
     files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    # Files say in their columns which version a row belongs to; the name of a folder must not become one more.
+    # The version of a row is in its columns; folder names such as `known=all` must not become columns as well.
     return f"read_parquet([{files}], hive_partitioning = false)"
 
 
@@ -131,7 +131,7 @@ def _require_columns(table: Table, paths: Iterable[Path]) -> None:
 
 @contextmanager
 def _translating_engine_errors() -> Iterator[None]:
-    """Tell what failed by kind alone: the engine's own messages quote values."""
+    """Raise the engine's errors as ours, naming their kind alone: its own messages quote values of customers."""
     try:
         yield
     except duckdb.OutOfMemoryException:

@@ -26,7 +26,7 @@ class SparkEngine:
 
     def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
         rows = [
-            # Files say in their columns which version a row belongs to: no folder's name is to become a column.
+            # The version of a row is in its columns; folder names such as `known=all` must not become columns as well.
             self.session.read.option("recursiveFileLookup", "true").parquet(*map(str, paths)).where(condition or "TRUE")
             for condition, paths in paths_by_condition(parts_of(files), "spark").items()
         ]

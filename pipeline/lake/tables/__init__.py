@@ -1,7 +1,7 @@
 """Every table, declared once: columns with type and meaning, key, partition.
 
-Arrow schemas, SQL types, the catalogue of tables, the map of personal data and the name of the suite that checks a table
-all derive from here. Each module holds the tables of one step of the night.
+Arrow schemas, SQL types, the catalogue of tables, the map of personal data and the name of a table's suite of rules all derive
+from these declarations. Each module declares the tables of one step of the night.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What spares a night from computing everybody anew; any of it may be deleted, and no reader outside the pipeline needs it."""
+"""Caches, which spare a night from computing every customer anew, and tables that exist only while a statement runs.
+
+Any of them may be deleted, and no reader outside the pipeline needs them.
+"""
 
 from __future__ import annotations
 

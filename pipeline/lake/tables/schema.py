@@ -1,4 +1,4 @@
-"""What a table is: a name, typed columns with their meaning, a key, and how it is cut into files."""
+"""What a table is: a name, typed columns with their meaning, a key, and a way of being cut into files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MONEY_DECIMALS = 4
 
 
 class Kind(Enum):
-    """Type of a column: (Arrow type, DuckDB name, words for people)."""
+    """Type of a column: (Arrow type, DuckDB type, words for people)."""
 
     TEXT = (pa.string(), "VARCHAR", "text")
     INTEGER = (pa.int64(), "BIGINT", "whole number")
@@ -46,7 +46,7 @@ class Kind(Enum):
 
 
 class Partition(Enum):
-    """How a table is cut into files; the value is the folder pattern below the table's own."""
+    """How a table is cut into files; the value is the pattern of folders below that of the table."""
 
     NIGHT = "day=<day>"
     EVENT_DAY = "month=<month of the event day>/known=<day>"
@@ -91,7 +91,7 @@ class Table:
 
     @property
     def stored_columns(self) -> tuple[Column, ...]:
-        """The columns that its files have, and that statements see: those of event days say which version a row belongs to."""
+        """The columns in its files, which statements see: those of event days also say which version a row belongs to."""
         return (*VERSION_COLUMNS, *self.columns) if self.partition is Partition.EVENT_DAY else self.columns
 
     @cached_property
