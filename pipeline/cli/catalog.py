@@ -47,7 +47,7 @@ def catalog(  # noqa: PLR0913, PLR0917
 
 
 def _show_lineage(deployment: Deployment, name: str, *, as_json: bool) -> None:
-    from pipeline.reporting.lineage.company_lineage import lineage_of
+    from pipeline.reporting.lineage import lineage_of
     from pipeline.reporting.lineage.json import to_json
     from pipeline.reporting.lineage.view import print_lineage
 

@@ -38,11 +38,14 @@ DERIVED: Mapping[tuple[str, str], Sequence[str]] = {
     (VISITS.name, EVENT_DAY.name): ("visited_at",),
     (VISITS.name, KNOWN_ON.name): (),
 }
-"""Columns of clean tables that validation makes, from which raw ones; every other one is the raw column of its name."""
+"""Columns of clean tables that validation makes, and the raw ones that they are made from; all others are the raw column of their name.
+
+No statement says so, as clean rows are made in Python: a test holds this beside what validation does.
+"""
 
 
 def column_graph(company: Company) -> ColumnGraph:
-    """Return what every column from the sources of `company` to its features is calculated from."""
+    """Draw the graph of what every column, from the sources of `company` to its features, is calculated from."""
     return ColumnGraph(_company_edges(company))
 
 
@@ -65,11 +68,13 @@ def described_fields(company: Company) -> dict[Field, str]:
 
 
 def _company_edges(company: Company) -> Iterator[Edge]:
-    columns = {table.name: _columns_in_statements(company.table(table)) for table in _tables_behind_features()}
+    # As statements see them: tables of event days carry their day, and the night that knew it.
+    columns = {table.name: tuple(column.name for column in company.table(table).stored_columns) for table in _tables_behind_features()}
     for table in _tables_behind_features():
         if _is_computed(table):
             query = statement(table.name)
             if table.name == CUSTOMER_FEATURES.name:
+                # The statement lies in a file for all companies; their own attributes are added to it, as a night does.
                 query = with_attributes(query, CUSTOMER_FEATURES, company.table(table))
             yield from statement_edges(query, table.name, columns)
         else:
@@ -86,6 +91,7 @@ def _tables_behind_features() -> tuple[Table, ...]:
         if name not in inputs:
             inputs[name] = sorted(_tables_read(name) - {name})
             waiting += inputs[name]
+    # Found by reading the statements, not listed by hand: a table that a statement begins to read cannot be forgotten here.
     ordered = [_DECLARED[name] for name in reversed(list(TopologicalSorter(inputs).static_order()))]
     return tuple(sorted(ordered, key=lambda table: not _is_computed(table)))
 
@@ -101,17 +107,12 @@ def _is_computed(table: Table) -> bool:
     return has_statement(table.name)
 
 
-def _columns_in_statements(table: Table) -> tuple[str, ...]:
-    """Return the columns that statements see: those of event days carry their day, and the night that knew it."""
-    return tuple(column.name for column in table.stored_columns)
-
-
 def _edges_of_clean_rows(company: Company, table: Table, columns: Sequence[str]) -> Iterator[Edge]:
     for raw in _raw_tables(company, table):
-        given = company.table(raw).column_names
+        supplied = company.table(raw).column_names
         for name in columns:
             for source in DERIVED.get((table.name, name), (name,)):
-                if source in given:
+                if source in supplied:
                     yield Edge(Field(table.name, name), Field(raw.name, source), "value")
 
 

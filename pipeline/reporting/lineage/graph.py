@@ -46,25 +46,27 @@ class ColumnGraph:
             if edge.how == "copy":
                 self._copied[edge.target].add(edge.source)
 
-    def sources(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
-        """Return what the values of `fields` are calculated from, at any depth, and what only chooses the rows that count for them."""
+    def sources_of(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
+        """Follow the graph upward: what the values of `fields` are calculated from, at any depth, and what only chooses their rows."""
         return _reached_fields(self._up, fields)
 
     def copies_of(self, field: Field, table: str) -> list[Field]:
         """Return `field` and what it is a copy of, as far as that is a part of the statement of `table`."""
+        # Of two sources, as in the parts of a union, neither is the one that it is a copy of.
         sources = self._copied.get(field, set())
         if len(sources) != 1:
             return [field]
         (source,) = sources
         return [field, *(self.copies_of(source, table) if source.table.startswith(f"{table}/") else [])]
 
-    def readers(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
-        """Return what is calculated from the values of `fields`, at any depth, and what they only choose the rows for."""
+    def readers_of(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
+        """Follow the graph downward: what is calculated from the values of `fields`, at any depth, and what they only choose rows for."""
         return _reached_fields(self._down, fields)
 
 
 def _reached_fields(edges: Mapping[bool, Mapping[Field, set[Field]]], fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
     start = set(fields)
+    # One edge that only chooses rows makes the whole path one: values are what is reached without any such edge.
     values = _transitive_closure([edges[True]], start)
     everything = _transitive_closure(list(edges.values()), start)
     return values - start, everything - values

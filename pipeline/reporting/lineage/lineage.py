@@ -76,11 +76,12 @@ class CompanyLineage:
         self._graph: ColumnGraph = column_graph(company)
         self._described = described_fields(company)
         self._sources = source_fields(company)
-        self._given = source_expressions(company)
+        self._expressions = source_expressions(company)
         self._features = company.table(CUSTOMER_FEATURES).column_names
 
-    def trace(self, name: str) -> Lineage:
+    def trace_name(self, name: str) -> Lineage:
         """Return the lineage of `name`; raises ConfigError with the nearest name where nothing is called so."""
+        # A feature often has the name of a column on the way to it: who types a bare name means the feature.
         if name in self._features:
             kind = "feature" if name in CUSTOMER_FEATURES.column_names else "attribute"
             return self._lineage_of_fields(name, kind, [Field(CUSTOMER_FEATURES.name, name)])
@@ -107,15 +108,17 @@ class CompanyLineage:
     @cached_property
     def _names_deciding(self) -> Mapping[str, set[str]]:
         """What decides in every scheme and segment, by names such as `rfm`, `rfm.segment` and `rfm.champions`."""
-        found = {name: set(scheme.columns) for scheme in self._clusters for name in (scheme.name, f"{scheme.name}{SEGMENT_SUFFIX}")}
+        deciding = {name: set(scheme.columns) for scheme in self._clusters for name in (scheme.name, f"{scheme.name}{SEGMENT_SUFFIX}")}
         for scheme in self._schemes:
-            found |= {f"{scheme.name}.{segment.id}": segment_names(scheme, segment) for segment in scheme.segments}
-            found |= dict.fromkeys((scheme.name, f"{scheme.name}{SEGMENT_SUFFIX}"), scheme_names(scheme))
-        return found
+            deciding |= {f"{scheme.name}.{segment.id}": segment_names(scheme, segment) for segment in scheme.segments}
+            deciding |= dict.fromkeys((scheme.name, f"{scheme.name}{SEGMENT_SUFFIX}"), scheme_names(scheme))
+        return deciding
 
     def _lineage_of_fields(self, name: str, kind: str, fields: Sequence[Field]) -> Lineage:
-        values, rows = self._graph.readers(copy for field in fields for copy in self._graph.copies_of(field, CUSTOMER_FEATURES.name))
-        changed = self._in_features([*fields, *values])
+        # A statement calculates with its parts, not with its own output: `spend_amount` of a CTE makes `average_order_amount`, and the
+        # output of that name is a copy of it. So what is calculated from the copies counts as calculated from the field.
+        values, rows = self._graph.readers_of(copy for field in fields for copy in self._graph.copies_of(field, CUSTOMER_FEATURES.name))
+        changed = self._feature_names([*fields, *values])
         return Lineage(
             name,
             kind,
@@ -124,13 +127,13 @@ class CompanyLineage:
             tuple(self._query_expression(field) for field in fields),
             *self._sources_and_steps(fields),
             changed,
-            self._in_features(rows),
+            self._feature_names(rows),
             scheme_uses(changed, self._schemes, self._clusters),
         )
 
     def _lineage_of_scheme(self, name: str) -> Lineage:
         behind = names_behind(self._names_deciding[name], self._schemes, self._clusters)
-        features = self._in_features(Field(CUSTOMER_FEATURES.name, each) for each in behind)
+        features = self._feature_names(Field(CUSTOMER_FEATURES.name, each) for each in behind)
         scheme = name.partition(".")[0]
         is_whole = name in (scheme, f"{scheme}{SEGMENT_SUFFIX}")
         titles = {each.name: each.title for each in self._schemes} | {each.name: each.title for each in self._clusters}
@@ -140,18 +143,18 @@ class CompanyLineage:
         return Lineage(name, kind, titles[scheme], (), (), *self._sources_and_steps(fields), features, (), dependents)
 
     def _sources_and_steps(self, fields: Sequence[Field]) -> tuple[tuple[SourceColumn, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
-        values, rows = self._graph.sources(fields)
+        values, rows = self._graph.sources_of(fields)
         required = required_fields()
-        found = [
+        sources = [
             SourceColumn(field, description, field in required, field in values, self._query_expression(field))
             for field, description in self._sources.items()
             if field in values or field in rows
         ]
-        return tuple(sorted(found, key=lambda source: not source.is_value)), tuple(self._tables_on_the_way(values))
+        return tuple(sorted(sources, key=lambda source: not source.is_value)), tuple(self._tables_on_the_way(values))
 
     def _query_expression(self, field: Field) -> str | None:
-        given = self._given.get(field.table)
-        return None if given is None else given.get(field.column, "")
+        expressions = self._expressions.get(field.table)
+        return None if expressions is None else expressions.get(field.column, "")
 
     def _tables_on_the_way(self, values: set[Field]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the declared tables on the way, the sources last, with the columns that are read of each."""
@@ -160,7 +163,7 @@ class CompanyLineage:
             if columns:
                 yield table, columns
 
-    def _in_features(self, fields: Iterable[Field]) -> tuple[str, ...]:
+    def _feature_names(self, fields: Iterable[Field]) -> tuple[str, ...]:
         names = {field.column for field in fields if field.table == CUSTOMER_FEATURES.name and field.column != ROWS}
         return tuple(name for name in self._features if name in names)
 

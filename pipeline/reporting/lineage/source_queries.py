@@ -15,14 +15,17 @@ from pipeline.lake.tables import SOURCE_TABLES
 
 
 def source_expressions(company: Company) -> dict[str, Mapping[str, str]]:
-    """Return for every raw table whose query can be read the expression that gives each column, in the source's own words."""
-    found: dict[str, Mapping[str, str]] = {}
+    """Return for every raw table whose query can be read the expression that gives each column, in the source's own words.
+
+    Tables that are files, or whose query cannot be read, are left out: nothing is known of their columns.
+    """
+    expressions: dict[str, Mapping[str, str]] = {}
     for source, table in SOURCE_TABLES.items():
         file = company.source_file(source)
         columns = _query_expressions(file, company.source.dialect) if file.is_file() else None
         if columns is not None:
-            found[table.name] = columns
-    return found
+            expressions[table.name] = columns
+    return expressions
 
 
 def _query_expressions(file: Path, dialect: str) -> dict[str, str] | None:

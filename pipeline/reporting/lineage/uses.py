@@ -28,17 +28,17 @@ class SchemeUse:
 
 
 def segment_names(scheme: Scheme, segment: Segment) -> set[str]:
-    """Return what a segment's own rule looks at: features, attributes and columns such as `rfm.segment`."""
+    """Name what a segment's own rule looks at: features, attributes and columns such as `rfm.segment`."""
     return _column_names(segment.trees) | whole_names(scheme)
 
 
 def whole_names(scheme: Scheme) -> set[str]:
-    """Return what decides about every segment of a scheme of values."""
+    """Name what decides about every segment at once: the attribute of a scheme of values, and the rule of whom it takes."""
     return _column_names([scheme.rule]) | ({scheme.attribute} if scheme.attribute else set())
 
 
 def scheme_names(scheme: Scheme) -> set[str]:
-    """Return everything that decides in a scheme, what it only shows left out."""
+    """Name everything that decides in a scheme; what it only shows as evidence is left out."""
     return {name for segment in scheme.segments for name in segment_names(scheme, segment)} | whole_names(scheme)
 
 
@@ -54,11 +54,11 @@ def _deciding_names(schemes: Sequence[Scheme], cluster_schemes: Sequence[Cluster
 
 
 def _names_reached(names: Iterable[str], deciding: Mapping[str, set[str]]) -> set[str]:
-    found, left = set[str](), set(names)
-    while left:
-        found |= left
-        left = {behind for name in left for behind in deciding.get(name, ())} - found
-    return found
+    reached, waiting = set[str](), set(names)
+    while waiting:
+        reached |= waiting
+        waiting = {behind for name in waiting for behind in deciding.get(name, ())} - reached
+    return reached
 
 
 def scheme_uses(features: Iterable[str], schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> tuple[SchemeUse, ...]:
@@ -67,12 +67,13 @@ def scheme_uses(features: Iterable[str], schemes: Sequence[Scheme], cluster_sche
     deciding = _deciding_names(schemes, cluster_schemes)
     # A scheme may look at another one that looks at a feature: its column counts as touched too.
     touched = looked_for | {column for column in deciding if _names_reached([column], deciding) & looked_for}
-    found = [use for scheme in schemes for use in _uses_of_scheme(scheme, looked_for, touched)]
-    found += [SchemeUse(scheme.name, ("clusters",)) for scheme in cluster_schemes if looked_for & set(scheme.columns)]
-    return tuple(sorted(found, key=lambda use: use.scheme))
+    uses = [use for scheme in schemes for use in _uses_of_scheme(scheme, looked_for, touched)]
+    uses += [SchemeUse(scheme.name, ("clusters",)) for scheme in cluster_schemes if looked_for & set(scheme.columns)]
+    return tuple(sorted(uses, key=lambda use: use.scheme))
 
 
 def _uses_of_scheme(scheme: Scheme, looked_for: set[str], touched: set[str]) -> Iterator[SchemeUse]:
+    # Where the whole scheme goes by it, naming every segment would say no more.
     is_whole = bool(whole_names(scheme) & touched)
     segments = () if is_whole else tuple(s.id for s in scheme.segments if segment_names(scheme, s) & touched)
     referred = {name for name in scheme_names(scheme) if name.endswith(SEGMENT_SUFFIX)}

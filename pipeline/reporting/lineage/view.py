@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.reporting.lineage import Lineage, SchemeUse
+from pipeline.reporting.lineage import Lineage
 from pipeline.reporting.lineage.words import USE_WORDS
 
 
@@ -38,6 +38,7 @@ def render(lineage: Lineage) -> Iterator[RenderableType]:
 def _render_steps(lineage: Lineage) -> Grid:
     grid = _titled_grid("Comes from", "Table", "Columns that are read")
     if not lineage.fields:
+        # A scheme or segment is no column: its way begins with the features that decide it.
         grid.add_row("customer_features", ", ".join(lineage.features))
     for table, columns in lineage.steps:
         grid.add_row(table, ", ".join(columns))
@@ -83,17 +84,11 @@ def _render_uses(lineage: Lineage) -> RenderableType:
         return _names_line(what, ())
     grid = _titled_grid(what, "Scheme", "How", "Segments")
     for use in lineage.uses:
-        grid.add_row(use.scheme, _ways(use), _segments(use))
+        words = [f"{USE_WORDS[way]} {', '.join(use.through)}" if way == "reference" else USE_WORDS[way] for way in use.ways]
+        # What is only shown as evidence decides about no segment.
+        segments = ", ".join(use.segments) or ("-" if use.ways == ("evidence",) else "all")
+        grid.add_row(use.scheme, ", ".join(words), segments)
     return grid
-
-
-def _ways(use: SchemeUse) -> str:
-    words = [f"{USE_WORDS[way]} {', '.join(use.through)}" if way == "reference" else USE_WORDS[way] for way in use.ways]
-    return ", ".join(words)
-
-
-def _segments(use: SchemeUse) -> str:
-    return ", ".join(use.segments) or ("-" if use.ways == ("evidence",) else "all")
 
 
 def _titled_grid(title: str, *columns: str) -> Grid:

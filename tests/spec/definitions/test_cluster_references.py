@@ -26,7 +26,7 @@ from pipeline.operations.apply import apply_plan
 from pipeline.operations.deployment import Deployment
 from pipeline.reporting.explain import SchemeExplanation, explain_customer
 from pipeline.reporting.explain.cluster_centres import CustomerClustering
-from pipeline.reporting.lineage.company_lineage import lineage_of
+from pipeline.reporting.lineage import lineage_of
 from pipeline.reporting.plan.model_plan import plan_model
 from pipeline.reporting.plan.plan import SegmentPlan, plan_change
 

@@ -72,11 +72,11 @@ def use_of(lineage: Lineage, scheme: str) -> SchemeUse:
 
 @pytest.mark.parametrize("feature", CUSTOMER_FEATURES.column_names)
 def test_every_feature_comes_from_a_column_of_a_source(feature: str) -> None:
-    assert ours().trace(feature).sources
+    assert ours().trace_name(feature).sources
 
 
 def test_a_share_of_discounted_lines_comes_from_the_discount_through_every_table_on_the_way() -> None:
-    found = ours().trace("discount_share")
+    found = ours().trace_name("discount_share")
     assert "raw_order_lines.discount_amount" in value_sources(found)
     assert [table for table, _ in found.steps] == [
         "customer_states",
@@ -103,22 +103,22 @@ def test_a_share_of_discounted_lines_comes_from_the_discount_through_every_table
     ],
 )
 def test_a_feature_comes_from_the_columns_that_its_expressions_read_and_no_others(feature: str, source: str, is_read: bool) -> None:
-    assert (source in value_sources(ours().trace(feature))) is is_read
+    assert (source in value_sources(ours().trace_name(feature))) is is_read
 
 
 def test_features_that_are_calculated_with_another_change_with_it() -> None:
-    found = ours().trace("m_score")
+    found = ours().trace_name("m_score")
     assert found.features == ("m_score", "fm_score")
     assert use_of(found, "rfm").ways == ("rule", "evidence")
 
 
 def test_what_only_chooses_rows_is_told_apart_from_what_makes_the_value() -> None:
-    chosen = {str(source.field) for source in ours().trace("discount_share").sources if not source.is_value}
+    chosen = {str(source.field) for source in ours().trace_name("discount_share").sources if not source.is_value}
     assert "raw_customers.created_at" in chosen
 
 
 def test_without_net_amounts_no_night_runs_and_rfm_and_value_tiers_break() -> None:
-    found = ours().trace("net_amount")
+    found = ours().trace_name("net_amount")
     assert found.is_required
     assert {"spend_amount", "m_score", "value_rank_share"} <= set(found.features)
     assert {"rfm", "value_tier", "lifecycle", "behaviour_clusters"} <= {use.scheme for use in found.uses}
@@ -126,69 +126,69 @@ def test_without_net_amounts_no_night_runs_and_rfm_and_value_tiers_break() -> No
 
 
 def test_without_visits_nobody_can_be_said_to_wander_and_a_night_runs() -> None:
-    found = ours().trace("raw_visits.visited_at")
+    found = ours().trace_name("raw_visits.visited_at")
     assert found.features == ("visit_count_90_days", "conversion_share", "conversion_share_q25")
 
 
 def test_without_discounts_only_what_tells_of_discounts_breaks() -> None:
-    found = ours().trace("discount_amount")
+    found = ours().trace_name("discount_amount")
     assert not found.is_required
     assert found.features == DISCOUNTS
     assert not {"rfm", "lifecycle", "value_tier"} & {use.scheme for use in found.uses}
 
 
 def test_a_column_is_named_alone_or_with_its_source_or_raw_table() -> None:
-    answers = [ours().trace(name) for name in ("discount_amount", "order_lines.discount_amount", "raw_order_lines.discount_amount")]
+    answers = [ours().trace_name(name) for name in ("discount_amount", "order_lines.discount_amount", "raw_order_lines.discount_amount")]
     assert len({(answer.fields, answer.features, answer.uses) for answer in answers}) == 1
 
 
 def test_a_column_on_the_way_is_told_upwards_and_downwards() -> None:
-    found = ours().trace("customer_days.full_price_amount")
+    found = ours().trace_name("customer_days.full_price_amount")
     assert "raw_order_lines.discount_amount" in value_sources(found)
     assert found.features == ("full_price_share",)
 
 
 def test_a_column_that_nothing_reads_breaks_nothing() -> None:
-    found = ours().trace("product_id")
+    found = ours().trace_name("product_id")
     assert (found.features, found.uses) == ((), ())
 
 
 def test_a_scheme_that_looks_at_another_inherits_its_lineage(tmp_path: Path) -> None:
     known = with_scheme(tmp_path)
-    vip, rfm = known.trace("vip"), known.trace("rfm")
+    vip, rfm = known.trace_name("vip"), known.trace_name("rfm")
     assert value_sources(rfm) <= value_sources(vip)
     assert {"r_score", "fm_score"} <= set(vip.features)
-    use = use_of(known.trace("m_score"), "vip")
+    use = use_of(known.trace_name("m_score"), "vip")
     assert (use.ways, use.segments, use.through) == (("reference",), ("vip",), ("rfm",))
-    assert use_of(known.trace("net_amount"), "vip").through == ("rfm",)
+    assert use_of(known.trace_name("net_amount"), "vip").through == ("rfm",)
 
 
 def test_what_refers_to_a_scheme_is_told_where_the_scheme_is_asked_for(tmp_path: Path) -> None:
     top = VIP.replace("rfm.segment = 'Champions' AND is_prospect = FALSE", "vip.segment = 'vip'")
     with_scheme(tmp_path)
     known = with_scheme(tmp_path, HEAD + top, "top")
-    assert [(use.scheme, use.through) for use in known.trace("rfm").uses] == [("top", ("vip",)), ("vip", ())]
-    assert [use.scheme for use in known.trace("vip.segment").uses] == ["top"]
+    assert [(use.scheme, use.through) for use in known.trace_name("rfm").uses] == [("top", ("vip",)), ("vip", ())]
+    assert [use.scheme for use in known.trace_name("vip.segment").uses] == ["top"]
 
 
 def test_a_segment_comes_from_its_own_rule_alone() -> None:
-    assert ours().trace("rfm.prospects").features == ("is_prospect",)
-    assert ours().trace("rfm.champions").features == ("r_score", "fm_score")
+    assert ours().trace_name("rfm.prospects").features == ("is_prospect",)
+    assert ours().trace_name("rfm.champions").features == ("r_score", "fm_score")
 
 
 def test_evidence_is_told_apart_from_rules(tmp_path: Path) -> None:
-    assert use_of(ours().trace("last_gap_days"), "lifecycle").ways == ("rule", "evidence")
-    use = use_of(ours().trace("spend_amount"), "value_tier")
+    assert use_of(ours().trace_name("last_gap_days"), "lifecycle").ways == ("rule", "evidence")
+    use = use_of(ours().trace_name("spend_amount"), "value_tier")
     assert use.ways == ("rule", "evidence")
     text = HEAD.replace("last_order_date", "refund_amount") + VIP
-    use = use_of(with_scheme(tmp_path, text).trace("customer_features.refund_amount"), "vip")
+    use = use_of(with_scheme(tmp_path, text).trace_name("customer_features.refund_amount"), "vip")
     assert (use.ways, use.segments) == (("evidence",), ())
 
 
 def test_an_attribute_comes_from_the_customers_and_its_schemes_break_with_it(tmp_path: Path) -> None:
     known = with_scheme(tmp_path, attributes=(an_attribute(Column("country", Kind.TEXT, "Country.")),))
-    assert value_sources(known.trace("country")) == {"raw_customers.country"}
-    lost = known.trace("customers.country")
+    assert value_sources(known.trace_name("country")) == {"raw_customers.country"}
+    lost = known.trace_name("customers.country")
     assert (lost.is_required, lost.features) == (False, ("country",))
     assert use_of(lost, "country").ways == ("values", "evidence")
 
@@ -196,24 +196,24 @@ def test_an_attribute_comes_from_the_customers_and_its_schemes_break_with_it(tmp
 def test_prospects_are_a_source_where_the_company_has_them(tmp_path: Path) -> None:
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "prospects.sql").write_text("SELECT 1", "utf-8")
-    assert "raw_prospects.customer_id" in value_sources(with_scheme(tmp_path).trace("customer_id"))
-    assert "raw_prospects.customer_id" not in value_sources(ours().trace("customer_id"))
+    assert "raw_prospects.customer_id" in value_sources(with_scheme(tmp_path).trace_name("customer_id"))
+    assert "raw_prospects.customer_id" not in value_sources(ours().trace_name("customer_id"))
 
 
 def test_a_scheme_that_a_company_cannot_compute_has_a_lineage_too(tmp_path: Path) -> None:
     text = HEAD + '[needs]\ncolour = "text"\n' + VIP.replace("rfm.segment = 'Champions'", "colour = 'red' AND r_score = 5")
-    assert use_of(with_scheme(tmp_path, text).trace("r_score"), "vip").segments == ("vip",)
+    assert use_of(with_scheme(tmp_path, text).trace_name("r_score"), "vip").segments == ("vip",)
 
 
 def test_what_the_companys_query_gives_for_a_column_is_told_or_that_it_gives_nothing(tmp_path: Path) -> None:
     known = lineages(load_company(write_shop(tmp_path, [], customers=[])))
-    given = {source.field.column: source.given_by for source in known.trace("discount_share").sources if source.is_value}
+    given = {source.field.column: source.given_by for source in known.trace_name("discount_share").sources if source.is_value}
     assert (given["net_amount"], given["discount_amount"]) == ("CAST(paid AS DECIMAL(18, 4))", "")
-    assert known.trace("discount_amount").given_by == ("",)
+    assert known.trace_name("discount_amount").given_by == ("",)
     (tmp_path / "sources" / "order_lines.sql").write_text("SELECT * FROM orders", "utf-8")
-    assert lineages(load_company(tmp_path)).trace("discount_amount").given_by == (None,)
+    assert lineages(load_company(tmp_path)).trace_name("discount_amount").given_by == (None,)
     (tmp_path / "sources" / "order_lines.sql").write_text("SELECT (", "utf-8")
-    assert lineages(load_company(tmp_path)).trace("net_amount").given_by == (None,)
+    assert lineages(load_company(tmp_path)).trace_name("net_amount").given_by == (None,)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
@@ -223,13 +223,13 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         ("rfm.champion", "rfm.champions"),
     ):
         with pytest.raises(ConfigError, match=f"nothing is called `{wrong}` \\(did you mean `{near}`\\?\\)"):
-            ours().trace(wrong)
+            ours().trace_name(wrong)
 
 
 def test_every_column_of_the_graph_leads_to_a_declared_source_or_to_nothing() -> None:
     graph = column_graph(a_company(Path("no-such-folder")))
-    values, rows = graph.sources([Field(CUSTOMER_FEATURES.name, name) for name in CUSTOMER_FEATURES.column_names])
-    ends = {field.table for field in values | rows if not any(graph.sources([field])) and field.column not in ("*", "known")}
+    values, rows = graph.sources_of([Field(CUSTOMER_FEATURES.name, name) for name in CUSTOMER_FEATURES.column_names])
+    ends = {field.table for field in values | rows if not any(graph.sources_of([field])) and field.column not in ("*", "known_on")}
     assert ends == {"raw_order_lines", "raw_customers", "raw_visits"}
 
 
@@ -255,7 +255,7 @@ def features_of(root: Path, **changed: Any) -> dict[str, dict[str, Any]]:
 def test_what_a_night_computes_changes_only_where_the_lineage_says_so(tmp_path: Path, name: str, value: Any) -> None:
     before, after = features_of(tmp_path / "before"), features_of(tmp_path / "after", **{name: value})
     changed = {feature for customer, row in before.items() for feature, is_so in row.items() if after[customer][feature] != is_so}
-    values, rows = column_graph(a_company(tmp_path)).readers([Field(ORDER_LINES.name, name)])
+    values, rows = column_graph(a_company(tmp_path)).readers_of([Field(ORDER_LINES.name, name)])
     assert changed
     assert changed <= {field.column for field in values | rows if field.table == CUSTOMER_FEATURES.name}
 
@@ -326,7 +326,7 @@ def names(fields: set[Field], table: str) -> set[str]:
     ],
 )
 def test_each_part_of_a_statement_makes_values_or_chooses_rows(sql: str, values: set[str], rows: set[str]) -> None:
-    found = graph_of(sql, t=("a", "b", "c"), u=("k", "v")).sources([Field("out", "a")])
+    found = graph_of(sql, t=("a", "b", "c"), u=("k", "v")).sources_of([Field("out", "a")])
     assert tuple(names(side, "t") for side in found) == (values, rows)
 
 
@@ -337,7 +337,7 @@ def test_a_column_that_cannot_be_placed_is_never_guessed(sql: str) -> None:
 
 
 def test_a_table_that_reads_itself_is_followed_once() -> None:
-    found, _ = graph_of("SELECT o.a + t.b AS a FROM out AS o JOIN t ON TRUE", out=("a",), t=("b",)).sources([Field("out", "a")])
+    found, _ = graph_of("SELECT o.a + t.b AS a FROM out AS o JOIN t ON TRUE", out=("a",), t=("b",)).sources_of([Field("out", "a")])
     assert names(found, "t") == {"b"}
 
 
