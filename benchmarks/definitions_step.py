@@ -19,7 +19,7 @@ from pipeline.definitions.history import keep_company_on
 from pipeline.definitions.schemes import load_schemes, membership_statement
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
-from pipeline.reporting.plan.plan import plan_change
+from pipeline.reporting.plan import plan_change
 from pipeline.segmentation.memberships import write_memberships
 
 PLAN_BAR = 1.3

@@ -25,9 +25,8 @@ def plan(
     Ends with 0 where nothing would change and 2 where something would, else with the error's own code: a pull request can be judged by it.
     """
     from pipeline.operations.deployment import Deployment
+    from pipeline.reporting.plan import plan_change, plan_model
     from pipeline.reporting.plan.json import to_json
-    from pipeline.reporting.plan.model_plan import plan_model
-    from pipeline.reporting.plan.plan import plan_change
     from pipeline.reporting.plan.view import print_plan
 
     using = Deployment.of(company, lake)

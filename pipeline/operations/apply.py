@@ -10,7 +10,7 @@ from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
 from pipeline.publication.gates import requested_override
-from pipeline.reporting.plan.plan import SegmentPlan, plan_change
+from pipeline.reporting.plan import SegmentPlan, plan_change
 
 
 def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence[str] = (), override_reason: str = "") -> SegmentPlan:

@@ -31,18 +31,19 @@ from pipeline.reporting.pages.gates import gates_line
 Row = Mapping[str, Any]
 # Up to MOST_ROWS are shown whole: cutting a few more would save less than the line that says so.
 MOST_ROWS, SHOWN_ROWS = 15, 12
-BAR_WIDTH = 12
-WIDTH_WITH_BARS = 120
+# In a narrower terminal bars would leave no room for titles, so there are none.
+BAR_WIDTH, WIDTH_WITH_BARS = 12, 120
 
 
 def print_summary(company: Company, lake: Lake, day: date, *, console: Console | None = None) -> None:
     """Print what the night of `day` found: customers, rejected rows by rule, segments, and where to go next.
 
-    Schemes are named as the definitions valid on that night have them.
+    Schemes are named as the definitions valid on that night have them; `console` is where to print, by default the terminal.
     """
     chosen = console or Console(highlight=False)
     valid = company_on(lake, company, day)
     for part in _summary_parts(valid, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
+        # Commands must stay on one line to be pasted; only grids are made to fit.
         chosen.print(part, soft_wrap=isinstance(part, Text))
 
 
@@ -100,8 +101,9 @@ def _lines_read(lake: Lake, day: date) -> str:
 
 
 def _scheme_questions(company: Company) -> list[tuple[str, str, str]]:
-    """Return (name, title, question) of every scheme: what customers do before what they are, then rules, values and clusters."""
+    """List (name, title, question) of every scheme: what customers do before what they are, then rules, values and clusters."""
     by_kind: list[Scheme] = sorted(load_schemes(company).schemes, key=lambda scheme: scheme.kind != "rules")
+    # Python sorts stably: within a level, the order by kind stays.
     described: list[Scheme | ClusterScheme] = [*by_kind, *load_cluster_schemes(company)]
     described.sort(key=lambda scheme: (scheme.level != "behavioural", LEVELS.index(scheme.level)))
     return [(scheme.name, scheme.title, scheme.question) for scheme in described]
@@ -151,6 +153,7 @@ def _segment_cells(row: Row, bar_width: int) -> tuple[RenderableType | None, ...
 def _share_bar(share: float | None, color: str, width: int) -> Text | None:
     if not width:
         return None
+    # A share is negative where a segment's refunds exceed what it bought.
     eighths = round(max(share or 0, 0) * width * 8)
     return Text("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip(), style=color)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.lake.tables import ALL_TABLES, Column, Partition, Table
+from pipeline.lake.tables import ALL_TABLES, Partition, Table
 
 WRITTEN = {
     Partition.NIGHT: "one partition per night",
@@ -15,33 +15,28 @@ WRITTEN = {
 
 
 def table_catalog() -> str:
-    """Return every table in Markdown: those that are published first, then the others."""
+    """Describe every table in Markdown: those that are published first, then the others."""
     published = [table for table in ALL_TABLES if table.is_published]
     inner = [table for table in ALL_TABLES if not table.is_published]
     return f"## Published tables\n\n{_table_sections(published)}\n\n## Tables behind them\n\n{_table_sections(inner)}\n"
 
 
 def _table_sections(tables: Iterable[Table]) -> str:
-    """Return a section per table: meaning, key, partition and columns."""
     return "\n\n".join(_table_section(table) for table in tables)
 
 
 def _table_section(table: Table) -> str:
+    """Describe a table: meaning, key, where it lies, and its columns with personal data marked."""
     place = f"`lake/tables/{table.name}/{table.partition.value}/part-0.parquet`"
     published = f"; published as `lake/current/{table.name}.parquet`" if table.is_published else ""
-    head = [
+    columns = ["| column | type | meaning |", "|---|---|---|"]
+    for column in table.columns:
+        mark = " **Personal data.**" if column.pii else ""
+        columns.append(f"| `{column.name}` | {column.kind.words} | {column.description}{mark} |")
+    parts = [
         f"### `{table.name}`",
         table.description,
         f"Key: {', '.join(f'`{name}`' for name in table.key)}. Stored {WRITTEN[table.partition]}: {place}{published}.",
+        "\n".join(columns),
     ]
-    return "\n\n".join([*head, _columns(table.columns)])
-
-
-def _columns(columns: Iterable[Column]) -> str:
-    rows = ["| column | type | meaning |", "|---|---|---|"]
-    rows += [f"| `{column.name}` | {column.kind.words} | {column.description}{_marks(column)} |" for column in columns]
-    return "\n".join(rows)
-
-
-def _marks(column: Column) -> str:
-    return " **Personal data.**" if column.pii else ""
+    return "\n\n".join(parts)

@@ -8,6 +8,7 @@ from html import escape
 
 from pipeline.publication.gates import GateResult, GateState, gate_sentence
 
+# In the order in which people want to read them: what holds the night back, then what somebody let through.
 STYLES = {
     GateState.CLOSED: "stop",
     GateState.OVERRIDDEN: "aside",
@@ -18,7 +19,7 @@ STYLES = {
 
 
 def gates_section(gates: Sequence[GateResult]) -> str:
-    """Return the section of the page in HTML, the worst first; nothing where no gate was judged."""
+    """Write out the section of the page in HTML, the worst first; nothing where no gate was judged."""
     if not gates:
         return ""
     rows = "".join(_gate_row(gate) for gate in sorted(gates, key=lambda gate: list(STYLES).index(gate.state)))
@@ -30,7 +31,7 @@ def gates_section(gates: Sequence[GateResult]) -> str:
 
 
 def gates_line(gates: Sequence[GateResult]) -> str:
-    """Return one line: how many gates are open, and each that is closed or overridden."""
+    """Say in one line how many gates are open, and which are closed or overridden."""
     counts = Counter(gate.state for gate in gates)
     numbers = ", ".join(f"{counts[state]} {state}" for state in STYLES if counts[state])
     noted = [gate_sentence(gate) for gate in gates if gate.state in (GateState.CLOSED, GateState.OVERRIDDEN)]

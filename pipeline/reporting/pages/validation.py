@@ -38,11 +38,11 @@ class RuleStatus(Enum):
     HOLDS = ("holds", "hold")
 
     @property
-    def rank(self) -> int:
+    def severity_rank(self) -> int:
         return list(RuleStatus).index(self)
 
     @property
-    def badge(self) -> str:
+    def badge_html(self) -> str:
         word, style = self.value
         return f'<span class="badge {style}">{word}</span>'
 
@@ -63,7 +63,7 @@ class TableSection:
     rejected: Mapping[str, int]
 
     @property
-    def checked(self) -> int:
+    def checked_count(self) -> int:
         return max((row["checked_count"] for row in self.results), default=0)
 
     @property
@@ -78,7 +78,7 @@ class TableSection:
 def validation_page(
     company_name: str, day: date, results: Iterable[Result], rejected_by_rule: RejectedByRule, gates: Sequence[GateResult] = ()
 ) -> str:
-    """Return the page as HTML.
+    """Write out the page as HTML; names are escaped, as they come from a company's files.
 
     `results` are rows of VALIDATION_RESULTS; `rejected_by_rule` counts rows by (table, first rule broken); `gates` are
     what each gate said, none before they were judged.
@@ -113,7 +113,7 @@ def write_validation_page(company: Company, lake: Lake, day: date, *, known: dat
 
 
 def rule_status(result: Result) -> RuleStatus:
-    """Return what one row of VALIDATION_RESULTS means for the night."""
+    """Judge what one row of VALIDATION_RESULTS means for the night."""
     if not result["is_passed"]:
         return RuleStatus.STOPS
     if not result["failed_count"]:
@@ -124,11 +124,11 @@ def rule_status(result: Result) -> RuleStatus:
 def _table_sections(results: Iterable[Result], rejected_by_rule: RejectedByRule) -> list[TableSection]:
     places = {table: place for place, table in enumerate(TABLE_ORDER)}
 
-    def order(row: Result) -> tuple[object, ...]:
+    def sort_key(row: Result) -> tuple[object, ...]:
         table = row["source_table"]
-        return places.get(table, len(places)), table, rule_status(row).rank, -row["failed_count"], row["rule"]
+        return places.get(table, len(places)), table, rule_status(row).severity_rank, -row["failed_count"], row["rule"]
 
-    ordered = sorted(results, key=order)
+    ordered = sorted(results, key=sort_key)
     return [
         TableSection(table, list(rows), {rule: count for (of, rule), count in rejected_by_rule.items() if of == table})
         for table, rows in groupby(ordered, key=lambda row: row["source_table"])
@@ -141,6 +141,7 @@ def _count_rules(sections: Iterable[TableSection], status: RuleStatus) -> int:
 
 def _verdict_html(sections: Sequence[TableSection], gates: Sequence[GateResult]) -> str:
     stops, warns = _count_rules(sections, RuleStatus.STOPS), _count_rules(sections, RuleStatus.WARNS)
+    # Gates are judged last, so that what they say is what became of the night.
     closed = sum(gate.state is GateState.CLOSED for gate in gates)
     if closed:
         style, word, words = "stop", "Held back", f"{_counted_noun(closed, 'gate')} closed; the last good publication stays live."
@@ -154,8 +155,9 @@ def _verdict_html(sections: Sequence[TableSection], gates: Sequence[GateResult])
 
 
 def _tiles_html(sections: Sequence[TableSection]) -> str:
-    checked = sum(section.checked for section in sections)
-    divided = sum(section.checked for section in sections if section.can_reject)
+    checked = sum(section.checked_count for section in sections)
+    # Of computed tables no row is ever set aside: counting theirs too would make the share look small.
+    divided = sum(section.checked_count for section in sections if section.can_reject)
     set_aside = sum(section.set_aside for section in sections)
     rules = sum(len(section.results) for section in sections)
     return (
@@ -185,12 +187,12 @@ def _section_html(section: TableSection) -> str:
 def _flow_html(section: TableSection) -> str:
     """Return how many rows went on, with a bar of the share set aside."""
     if not section.set_aside:
-        return f'<p class="flow"><b>{section.checked:,}</b> rows checked</p>'
-    kept = section.checked - section.set_aside
-    share = _share_text(section.set_aside, section.checked)
-    width = max(100 * section.set_aside / section.checked, SMALLEST_BAR)
+        return f'<p class="flow"><b>{section.checked_count:,}</b> rows checked</p>'
+    remaining = section.checked_count - section.set_aside
+    share = _share_text(section.set_aside, section.checked_count)
+    width = max(100 * section.set_aside / section.checked_count, SMALLEST_BAR)
     return (
-        f'<p class="flow"><b>{section.checked:,}</b> rows checked · <b>{kept:,}</b> kept · '
+        f'<p class="flow"><b>{section.checked_count:,}</b> rows checked · <b>{remaining:,}</b> kept · '
         f'<b class="aside">{section.set_aside:,}</b> set aside ({share})</p>'
         f'<div class="bar" role="img" aria-label="{share} set aside"><i style="width:{width:.2f}%"></i></div>'
     )
@@ -210,7 +212,7 @@ def _rule_row(row: Result, set_aside: int | None) -> str:
     failed = "whole table" if is_about_table else f"{row['failed_count']:,}"
     share = "" if is_about_table else _share_text(row["failed_count"], row["checked_count"])
     return (
-        f"<tr><td>{rule_status(row).badge}</td><td><code>{escape(row['rule'])}</code></td><td class=n>{failed}</td>"
+        f"<tr><td>{rule_status(row).badge_html}</td><td><code>{escape(row['rule'])}</code></td><td class=n>{failed}</td>"
         f"<td class=n>{share}</td><td class=n>{f'{set_aside:,}' if set_aside else ''}</td></tr>"
     )
 
@@ -228,7 +230,7 @@ def _footer_html(day: date) -> str:
         f"<footer><p>Rows set aside wait in <code>tables/rejected_rows/day={day}</code> with every rule they broke; these counts are in "
         f"<code>tables/validation_results/day={day}</code>. Rules live in <code>expectations/&lt;table&gt;.json</code>; "
         "a company replaces a file by one of the same name in its own folder.</p>"
-        f"<dl>{''.join(f'<dt>{status.badge}</dt><dd>{words}</dd>' for status, words in MEANINGS.items())}</dl></footer>\n"
+        f"<dl>{''.join(f'<dt>{status.badge_html}</dt><dd>{words}</dd>' for status, words in MEANINGS.items())}</dl></footer>\n"
     )
 
 

@@ -1,4 +1,9 @@
 """What an edit of the definitions, or another cluster model, would change in the live night, before anybody makes it so.
 
-`plan_change` and `plan_model` answer, `apply` in operations makes a plan true. Nothing here writes to the lake.
+`plan_change` and `plan_model` answer with a `SegmentPlan`; `apply` in operations makes it true. Nothing here writes to the lake.
 """
+
+from pipeline.reporting.plan.model_plan import plan_model
+from pipeline.reporting.plan.plan import Mover, SchemePlan, SegmentFlow, SegmentPlan, plan_change
+
+__all__ = ["Mover", "SchemePlan", "SegmentFlow", "SegmentPlan", "plan_change", "plan_model"]

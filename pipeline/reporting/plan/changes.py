@@ -28,10 +28,11 @@ class DefinitionChanges:
 
 
 def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> DefinitionChanges:
-    """Return how `after` differs from `before`, by what their trees mean: layout, comments and brackets make no difference."""
+    """Compare two versions of the schemes by what their trees mean: layout, comments and brackets make no difference."""
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
     both = sorted(old.keys() & new.keys())
-    edited = [name for name in both if not _is_same(name, old, new)]
+    # Most schemes were not touched: statements are built, which takes longest, for those alone that were.
+    edited = [name for name in both if not _is_unedited(name, old, new)]
     # What a scheme decides is its statement: whoever only reorders brackets or comments moves nobody.
     digests = {name: [statement_digest(membership_statement(each[name], each)) for each in (old, new)] for name in edited}
     decided = tuple(name for name in edited if digests[name][0] != digests[name][1])
@@ -45,17 +46,18 @@ def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> Defini
     )
 
 
-def _is_same(name: str, old: Mapping[str, Scheme], new: Mapping[str, Scheme]) -> bool:
-    """Return whether nothing was edited of a scheme, nor of those that it refers to, wherever their files are."""
+def _is_unedited(name: str, old: Mapping[str, Scheme], new: Mapping[str, Scheme]) -> bool:
+    """Whether nothing was edited of a scheme, nor of those that it refers to, wherever their files are."""
     before, after = ((scheme[name], *(scheme[other] for other in scheme[name].references)) for scheme in (old, new))
     return [replace(scheme, file=Path()) for scheme in before] == [replace(scheme, file=Path()) for scheme in after]
 
 
 def _published_words(scheme: Scheme) -> tuple[object, ...]:
-    """Return what people read of a scheme: titles in their order, descriptions, strategy cards in every language."""
+    """Gather what people read of a scheme: titles in their order, descriptions, strategy cards in every language."""
     named = [(scheme.name, segment.id, segment.title) for segment in scheme.segments]
     cards = strategy_rows([scheme], [*named, (scheme.name, "", "")], "").to_pylist()
-    texts = [
-        (s.id, s.title, s.description, *(sorted(said.items()) for said in (s.titles, s.descriptions, s.crosswalk))) for s in scheme.segments
+    segments = [
+        (each.id, each.title, each.description, *(sorted(texts.items()) for texts in (each.titles, each.descriptions, each.crosswalk)))
+        for each in scheme.segments
     ]
-    return scheme.title, sorted(scheme.titles.items()), scheme.level, scheme.question, sorted(scheme.questions.items()), texts, cards
+    return scheme.title, sorted(scheme.titles.items()), scheme.level, scheme.question, sorted(scheme.questions.items()), segments, cards

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.reporting.plan.plan import SegmentPlan
+from pipeline.reporting.plan import SegmentPlan
 
 
 def to_json(plan: SegmentPlan) -> str:
@@ -28,4 +28,5 @@ def to_json(plan: SegmentPlan) -> str:
 
 
 def _json_values(facts: Mapping[str, Any]) -> dict[str, Any]:
+    # A number of JSON is read as a float almost everywhere, which no amount of money survives exactly.
     return {name: str(value) if name == "spend_amount" else value for name, value in facts.items()}

@@ -56,10 +56,11 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
     by_name = _schemes_by_model(lake, valid, live.day, model)
     query = assignment_statement(scheme, model)
     live_digests = facts.get("schemes", {})
+    # A rule may look at clusters: those schemes change with the model, though nobody edited them.
     dependent = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
     changed = {name: each for name, each in dependent.items() if live_digests.get(name) != statement_digest(each)}
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        found = _planned_flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
+        flows = _planned_flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
     downstream = tuple(sorted(changed))
     is_new, is_same = scheme.name not in live_digests, live_digests.get(scheme.name) == statement_digest(query)
     changes = DefinitionChanges(
@@ -75,8 +76,8 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
         publication_id=live.publication_id,
         changes=changes,
         schemes=(
-            _scheme_plan(scheme, model, found, downstream),
-            *(scheme_plan(by_name[name], by_name[name], found, ()) for name in downstream),
+            _scheme_plan(scheme, model, flows, downstream),
+            *(scheme_plan(by_name[name], by_name[name], flows, ()) for name in downstream),
         ),
         settings_changed=(),
         unmet=(),
@@ -93,8 +94,9 @@ def _schemes_by_model(lake: Lake, company: Company, night: date, model: ClusterM
 
 
 def _planned_flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:
-    """Return the rows of planned_moves for the schemes whose statements are `planned`."""
+    """Count who would go where in the schemes whose statements are `planned`: rows of planned_moves."""
     named = {column.name for query in planned.values() for column in query.find_all(exp.Column)}
+    # A Parquet file is read by column: those that no statement names are not touched.
     held = tuple(column for column in features.columns if column.name in {"customer_id", "spend_amount", *named})
     engine.register(replace(features, columns=held), [lake.path(CUSTOMER_FEATURES, day=night)])
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=night)])
@@ -116,9 +118,9 @@ def _scheme_of_model(company: Company, model: ClusterModel, path: Path) -> Clust
     return schemes[model.scheme]
 
 
-def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, found: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
+def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
     titles = cluster_titles(model)
-    rows = [row for row in found if row["scheme"] == scheme.name]
+    rows = [row for row in flows if row["scheme"] == scheme.name]
     met = sorted({row[name] for row in rows for name in ("from_segment", "to_segment") if row[name]})
     return SchemePlan(
         scheme=scheme.name,

@@ -20,6 +20,7 @@ from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 
+# Of each flow, and in all of a scheme: enough to look some of them up, few enough to read.
 SAMPLE_SIZE = 20
 LIVE, PLANNED, CUSTOMERS = (replace(CUSTOMER_SEGMENTS, name=name) for name in ("live_segments", "planned_segments", "planned_customers"))
 Schemes = Mapping[str, Scheme]
@@ -34,7 +35,7 @@ class LiveTables:
     facts: Mapping[str, Any]
 
     def is_computed_by(self, name: str, schemes: Schemes) -> bool:
-        """Return whether the night's features, decided on by the scheme `name` of `schemes`, give what it stored of the scheme."""
+        """Whether the night's features, decided on by the scheme `name` of `schemes`, give what it stored of the scheme."""
         if self.facts.get("features") != content_digest(self.features) or name not in schemes:
             return False
         stored: str | None = self.facts["schemes"].get(name)
@@ -77,15 +78,19 @@ def _beside_live(engine: Engine, names: Iterable[str], planned: exp.Query) -> ex
 
 
 def _planned_memberships(names: Iterable[str], by_name: Schemes) -> exp.Query:
-    """Return who would be where, with the window's spend: every customer once for each of the schemes, in no segment of a removed one."""
-    found = (
+    """Build the query of who would be where, with the window's spend.
+
+    It has every customer once for each of the schemes; of a removed one everybody is in no segment.
+    """
+    memberships = (
         membership_statement(by_name[name], by_name).select("spend_amount") if name in by_name else _in_no_segment(name) for name in names
     )
-    return union_all(found)
+    return union_all(memberships)
 
 
 def _in_no_segment(name: str) -> exp.Select:
     nothing = exp.cast(exp.null(), "varchar")
+    # Typed: where every part of the union is NULL, DuckDB would take it for an integer, and Spark for no type at all.
     named = {"scheme": exp.Literal.string(name), "segment": nothing, "evidence": nothing}
     columns = [exp.alias_(value, column) for column, value in named.items()]
     return exp.select("customer_id", *columns, "spend_amount").from_(CUSTOMER_FEATURES.name)

@@ -31,6 +31,9 @@ from pipeline.reporting.plan.changes import DefinitionChanges, changes_between
 from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
 from pipeline.segmentation.memberships import with_clusters_now
 
+# They change what is known of customers: the plan goes by the features that are there, so that only a night shows what these do.
+NIGHT_SETTINGS = ("window_days", "zone", "currency", "attributes")
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentFlow:
@@ -70,8 +73,8 @@ class SchemePlan:
     downstream: tuple[str, ...]
 
     @property
-    def moves(self) -> tuple[SegmentFlow, ...]:
-        """Return the flows from one segment to another."""
+    def moving_flows(self) -> tuple[SegmentFlow, ...]:
+        """The flows from one segment to another."""
         return tuple(flow for flow in self.flows if flow.is_move)
 
 
@@ -94,7 +97,7 @@ class SegmentPlan:
 
     @property
     def write_count(self) -> int:
-        """Return how many rows of customer_segments a CRM would be sent."""
+        """How many rows of customer_segments a CRM would be sent."""
         return sum(flow.write_count for scheme in self.schemes for flow in scheme.flows)
 
 
@@ -119,18 +122,22 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
         publication_id=live.publication_id,
         changes=changes,
         schemes=schemes,
-        settings_changed=_settings_changed(valid, company),
+        settings_changed=tuple(name for name in NIGHT_SETTINGS if getattr(valid, name) != getattr(company, name)),
         unmet=_unmet_segments(after, schemes),
     )
 
 
 def plan_identity(*identity: str) -> str:
-    """Return the name of the plan that these digests make up: 12 hexadecimal digits, another one once anything it depends on changes."""
+    """Name the plan that these digests make up: 12 hexadecimal digits, others once anything that it depends on changes.
+
+    `segments apply` takes this name, so that nothing comes true that nobody has looked at.
+    """
     return sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
 
 def _unmet_segments(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> tuple[UnprovenSegment, ...]:
     """Return the segments of the planned schemes that only customers can prove to be possible, and none would."""
+    # Of schemes that nothing changes nobody was counted, so that a count of nought would be a guess.
     planned = {plan.scheme for plan in plans}
     counts = {(plan.scheme, segment): 0 for plan in plans for segment in plan.segments}
     for plan in plans:
@@ -172,12 +179,6 @@ def _features_of_both(now: Company, before: Company) -> Table:
     return table.with_columns(gone)
 
 
-def _settings_changed(before: Company, after: Company) -> tuple[str, ...]:
-    """Return the settings that change what is known of customers, which takes a night and no plan shows."""
-    names = ("window_days", "zone", "currency", "attributes")
-    return tuple(name for name in names if getattr(before, name) != getattr(after, name))
-
-
 def _scheme_plans(
     engine: Engine, live: LiveTables, changes: DefinitionChanges, before: Sequence[Scheme], after: Sequence[Scheme]
 ) -> tuple[SchemePlan, ...]:
@@ -217,11 +218,12 @@ def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[
 
 def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str], str]) -> tuple[Mover, ...]:
     """Return the first customers by id who go from one segment to another; `reason` says what takes them into a segment."""
+    # Who comes from nowhere or goes nowhere does so because the scheme is new or gone, which needs no sample.
     moves = [row for row in rows if row["from_segment"] and row["to_segment"] and row["from_segment"] != row["to_segment"]]
-    found = [
+    movers = [
         Mover(name, row["from_segment"], row["to_segment"], reason(row["to_segment"])) for row in moves for name in row["customer_ids"]
     ]
-    return tuple(sorted(found, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
+    return tuple(sorted(movers, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
 
 
 def _reason_to_enter(scheme: Scheme, name: str) -> str:

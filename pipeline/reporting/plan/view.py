@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.reporting.plan.plan import SchemePlan, SegmentFlow, SegmentPlan
+from pipeline.reporting.plan import SchemePlan, SegmentFlow, SegmentPlan
 
 
 def print_plan(plan: SegmentPlan) -> None:
@@ -19,7 +19,7 @@ def print_plan(plan: SegmentPlan) -> None:
 
 
 def render(plan: SegmentPlan) -> Iterator[RenderableType]:
-    """Yield what to print, the whole before its parts."""
+    """Yield what to print: the plan as a whole, then scheme by scheme."""
     yield Text.assemble(("Plan ", "bold"), (plan.plan_id, "bold cyan"), f" over the customers of {plan.day} ({plan.publication_id})")
     for name in plan.settings_changed:
         yield Text(f"`{name}` changed too: what that does shows only once a night has run.", style="yellow")
@@ -33,14 +33,14 @@ def render(plan: SegmentPlan) -> Iterator[RenderableType]:
     for scheme in plan.schemes:
         yield Text()
         yield _segment_grid(scheme)
-        if scheme.moves:
+        if scheme.moving_flows:
             yield _move_grid(scheme)
         if scheme.sample:
             yield _sample_grid(scheme)
         if scheme.downstream:
             yield Text(f"Changes with it: {', '.join(scheme.downstream)}", style="yellow")
     yield Text()
-    moved = sum(flow.customer_count for scheme in plan.schemes for flow in scheme.moves)
+    moved = sum(flow.customer_count for scheme in plan.schemes for flow in scheme.moving_flows)
     yield Text(f"{moved:,} memberships would change, {plan.write_count:,} rows would be sent to a CRM.", style="bold")
     yield Text(f"To make it so: {plan.applied_by or f'segments apply {plan.plan_id}'}", style="dim")
 
@@ -58,8 +58,8 @@ def _segment_grid(scheme: SchemePlan) -> Grid:
 
 
 def _count_cells(scheme: SchemePlan, segment: str) -> Iterator[RenderableType]:
-    entering = [flow for flow in scheme.moves if flow.to_segment == segment]
-    leaving = [flow for flow in scheme.moves if flow.from_segment == segment]
+    entering = [flow for flow in scheme.moving_flows if flow.to_segment == segment]
+    leaving = [flow for flow in scheme.moving_flows if flow.from_segment == segment]
     now = _customer_total([flow for flow in scheme.flows if flow.from_segment == segment])
     came, went = _customer_total(entering), _customer_total(leaving)
     moved = sum(flow.spend_amount for flow in entering) - sum(flow.spend_amount for flow in leaving)
@@ -80,7 +80,8 @@ def _move_grid(scheme: SchemePlan) -> Grid:
         grid.add_column(name)
     for name in ("Customers", "Spend"):
         grid.add_column(name, justify="right", no_wrap=True)
-    for flow in sorted(scheme.moves, key=lambda flow: (-flow.customer_count, str(flow.from_segment), str(flow.to_segment))):
+    # The largest flows first; names only make the order of equal ones the same every time.
+    for flow in sorted(scheme.moving_flows, key=lambda flow: (-flow.customer_count, str(flow.from_segment), str(flow.to_segment))):
         grid.add_row(
             flow.from_segment or "(none)", ">", flow.to_segment or "(none)", f"{flow.customer_count:,}", f"{flow.spend_amount:,.2f}"
         )

@@ -27,8 +27,7 @@ from pipeline.operations.deployment import Deployment
 from pipeline.reporting.explain import SchemeExplanation, explain_customer
 from pipeline.reporting.explain.cluster_centres import CustomerClustering
 from pipeline.reporting.lineage import lineage_of
-from pipeline.reporting.plan.model_plan import plan_model
-from pipeline.reporting.plan.plan import SegmentPlan, plan_change
+from pipeline.reporting.plan import SegmentPlan, plan_change, plan_model
 
 NIGHT, NEXT, LAST = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3)
 NAME = "behaviour_clusters"

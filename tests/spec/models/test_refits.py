@@ -36,7 +36,7 @@ from pipeline.models.refits.model_store import current_model, model_at, next_nig
 from pipeline.models.refits.promotion import PromotionConsent, promote_candidate, store_refit
 from pipeline.models.refits.verdict import Backtest, RefitMeasures, RefitVerdict, normalised_gini, verdict
 from pipeline.models.sample import sample_customers
-from pipeline.reporting.plan.model_plan import plan_model
+from pipeline.reporting.plan import plan_model
 
 DAY = date(2024, 3, 31)
 MONTH = timedelta(days=30)

@@ -23,8 +23,9 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES
 from pipeline.operations.apply import apply_plan
 from pipeline.operations.deployment import Deployment
+from pipeline.reporting.plan import SegmentPlan, plan_change
 from pipeline.reporting.plan.moves import LiveTables, moves_between
-from pipeline.reporting.plan.plan import SegmentPlan, live_night, plan_change
+from pipeline.reporting.plan.plan import live_night
 
 NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
 ORDERS = [f"o{n}-{k},1,c{n},2024-02-{1 + 2 * n + k:02} 10:00:00,1,{10 * n + k}.25,a" for n in range(8) for k in range(n % 4)]
@@ -102,7 +103,7 @@ def command(root: Path, *words: str) -> Any:
 
 def moved(found: SegmentPlan, scheme: str) -> dict[tuple[str | None, str | None], int]:
     (part,) = (part for part in found.schemes if part.scheme == scheme)
-    return {(flow.from_segment, flow.to_segment): flow.customer_count for flow in part.moves}
+    return {(flow.from_segment, flow.to_segment): flow.customer_count for flow in part.moving_flows}
 
 
 def test_nothing_would_change_where_nothing_was_edited(place: Path) -> None:
@@ -135,7 +136,7 @@ def test_a_changed_threshold_shows_who_moves_why_and_what_else_changes(place: Pa
         ("c2", "many", "few"),
         ("c6", "many", "few"),
     ]
-    assert size.moves[0].spend_amount == sum(10 * n + k + 0.25 for n in (2, 6) for k in range(2))
+    assert size.moving_flows[0].spend_amount == sum(10 * n + k + 0.25 for n in (2, 6) for k in range(2))
     assert found.write_count == 4
     assert command(place, "plan").exit_code == 2
 
