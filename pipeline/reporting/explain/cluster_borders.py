@@ -24,6 +24,7 @@ def what_ifs_at_borders(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]
     for other in others:
         ahead = centre_distance(other, point) ** 2 - centre_distance(own, point) ** 2
         for place, feature in enumerate(model.features):
+            # Where both centres have the same coordinate, no move along it ever reaches the border.
             apart = other.centroid[place] - own.centroid[place]
             root = _value_of_coordinate(feature, point[place] + ahead / (2 * apart)) if apart else None
             if root is not None:

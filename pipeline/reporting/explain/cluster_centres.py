@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.definitions.rules import Value
 from pipeline.definitions.schemes import ClusterScheme
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN
-from pipeline.models.clusters import UNCLUSTERED, Cluster, ClusterModel, ModelFeature
+from pipeline.models.clusters import UNCLUSTERED, Cluster, ClusterModel
 
 Row = Mapping[str, Value]
 
@@ -36,8 +36,9 @@ class CustomerClustering:
     held: frozenset[str]
 
     @classmethod
-    def of(cls, scheme: ClusterScheme, model: ClusterModel | None, stored: str) -> CustomerClustering:
+    def from_stored_segment(cls, scheme: ClusterScheme, model: ClusterModel | None, stored: str) -> CustomerClustering:
         """Return how the customer is clustered whose `stored` segment of the scheme this is."""
+        # Whom a scheme clusters is decided by SQL alone; here the night's answer is taken over.
         held = frozenset({*scheme.member_columns, POPULATION_COLUMN}) if scheme.within else frozenset[str]()
         return cls(model, stored != UNCLUSTERED or not scheme.within, held)
 
@@ -55,28 +56,29 @@ def is_buying(row: Row) -> bool:
 
 
 def centres_by_distance(model: ClusterModel, row: Row) -> tuple[CentreDistance, ...]:
-    """Return the centres by distance; of equally near ones the lowest number is first, as in the statement."""
+    """Sort the centres by distance; of equally near ones the lowest number is first, as in the statement."""
     point = feature_point(model, row)
     nearest_first = clusters_by_distance(model, point)
     return tuple(CentreDistance(cluster.id, cluster.title, centre_distance(cluster, point)) for cluster in nearest_first)
 
 
 def clusters_by_distance(model: ClusterModel, point: list[float]) -> list[Cluster]:
-    """Return the clusters by their distance to `point`."""
+    """Sort the clusters by the distance of their centres to `point`."""
     return sorted(model.clusters, key=lambda cluster: (centre_distance(cluster, point), cluster.number))
 
 
 def feature_point(model: ClusterModel, row: Row) -> list[float]:
     """Return the coordinates of a customer with the features `row`: log1p, winsorised and standardised as the model was fitted."""
-    return [_feature_coordinate(feature, row[feature.name]) for feature in model.features]
+    point = []
+    for feature in model.features:
+        value: Any = row[feature.name]
+        number = feature.fill if value is None else float(value)
+        # Money net of refunds may be negative, where a logarithm has no value: it counts as nothing, as in the statement.
+        transformed = log1p(max(number, 0.0)) if feature.transform == "log1p" else number
+        point.append((min(max(transformed, feature.low), feature.high) - feature.mean) / feature.scale)
+    return point
 
 
 def centre_distance(cluster: Cluster, point: list[float]) -> float:
     """Return the Euclidean distance of the centre from `point`, in standard deviations."""
     return hypot(*(own - centre for own, centre in zip(point, cluster.centroid, strict=True)))
-
-
-def _feature_coordinate(feature: ModelFeature, value: Any) -> float:  # noqa: ANN401  # a number of any kind, or nothing
-    number = feature.fill if value is None else float(value)
-    transformed = log1p(max(number, 0.0)) if feature.transform == "log1p" else number
-    return (min(max(transformed, feature.low), feature.high) - feature.mean) / feature.scale

@@ -43,10 +43,9 @@ def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]
 
 def _nearest_cluster(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> NearestSegment | None:
     # A feature may be part of several columns of the model, so that each what-if is tried and not taken at its word.
-    # A feature may be part of several columns of the model, so that each what-if is tried and not taken at its word.
     own = centres_by_distance(model, row)[0].segment
     for change in sorted(what_ifs_at_borders(model, row, kinds), key=lambda change: change.size):
-        found = centres_by_distance(model, change.apply_to(row))[0]
-        if found.segment != own:
-            return NearestSegment(found.segment, found.title, change)
+        nearest = centres_by_distance(model, change.apply_to(row))[0]
+        if nearest.segment != own:
+            return NearestSegment(nearest.segment, nearest.title, change)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -72,8 +72,8 @@ class ExplainedNight:
     features: Table
     schemes: Schemes
 
-    def rows(self, table: Table, path: Path) -> list[dict[str, Any]]:
-        """Return the customer's rows of a partition."""
+    def customer_rows(self, table: Table, path: Path) -> list[dict[str, Any]]:
+        """Return the customer's rows of a partition, in the order of its key."""
         self.engine.register(table, [path])
         query = exp.select(*map(exp.column, table.column_names)).from_(table.name).where(_is_customer()).order_by(*table.key)
         rows: list[dict[str, Any]] = self.engine.run(query, {"customer_id": self.customer_id}).read_all().to_pylist()
@@ -107,13 +107,18 @@ def _require_stored_night(lake: Lake, day: date | None) -> date:
 
 
 def _explained_memberships(night: ExplainedNight) -> list[ExplainedMembership]:
-    stored = night.rows(CUSTOMER_SEGMENTS, night.lake.path(CUSTOMER_SEGMENTS, day=night.day))
-    features = night.rows(night.features, night.lake.path(CUSTOMER_FEATURES, day=night.day))
+    stored = night.customer_rows(CUSTOMER_SEGMENTS, night.lake.path(CUSTOMER_SEGMENTS, day=night.day))
+    features = night.customer_rows(night.features, night.lake.path(CUSTOMER_FEATURES, day=night.day))
     if not stored or not features:
         todo = "Check the id, letter for letter as the source has it. The customer may be newer, or erased: segments history --customer ID."
         raise ConfigError(f"no customer of that id was known on {night.day}", where=night.lake.where(), todo=todo)
-    row = {name: _exact_value(value) for name, value in features[0].items()}
-    titles, moves, models = _segment_titles(night), _moves_with_reasons(night), _models_of_night(night)
+    # Exact, so that a what-if at the very limit of a rule falls on the side where SQL has it.
+    row: dict[str, Value] = {name: Fraction(value) if isinstance(value, Decimal) else value for name, value in features[0].items()}
+    profiles = night.lake.read(SEGMENT_PROFILES, day=night.day).select(["scheme", "segment", "title"]).to_pylist()
+    titles = {(profile["scheme"], profile["segment"]): profile["title"] for profile in profiles}
+    first_nights = night.lake.manifest(night.lake.path(CUSTOMER_SEGMENTS, day=night.day)).get("models", {})
+    models = {scheme: stored_model(night.lake, scheme, first) for scheme, first in first_nights.items() if first}
+    moves = _moves_with_reasons(night)
     kinds = {column.name: column.kind for column in night.features.columns}
     cases = _scheme_cases(night, row, models, {each["scheme"]: each["segment"] for each in stored})
     memberships = []
@@ -132,20 +137,14 @@ def _explained_memberships(night: ExplainedNight) -> list[ExplainedMembership]:
     return memberships
 
 
-def _models_of_night(night: ExplainedNight) -> dict[str, ClusterModel]:
-    """Return the models that the night went by, by scheme."""
-    stored = night.lake.manifest(night.lake.path(CUSTOMER_SEGMENTS, day=night.day)).get("models", {})
-    return {scheme: stored_model(night.lake, scheme, first_night) for scheme, first_night in stored.items() if first_night}
-
-
 def _scheme_cases(
     night: ExplainedNight, row: Mapping[str, Value], models: Mapping[str, ClusterModel], stored: Mapping[str, str]
 ) -> dict[str, SchemeCase]:
-    """Return by name all that decides each scheme for the customer; `stored` is the segment in each scheme."""
+    """Gather by name all that decides each scheme for the customer; `stored` is the segment in each scheme."""
     by_name = {scheme.name: scheme for scheme in night.schemes.schemes}
     named = referenced_clusters(night.schemes.schemes)
     clusterings = {
-        scheme.name: CustomerClustering.of(scheme, models.get(scheme.name), stored.get(scheme.name, UNCLUSTERED))
+        scheme.name: CustomerClustering.from_stored_segment(scheme, models.get(scheme.name), stored.get(scheme.name, UNCLUSTERED))
         for scheme in load_cluster_schemes(night.company)
         if scheme.name in named
     }
@@ -164,7 +163,7 @@ def _scheme_cases(
 
 
 def _value_ranks(night: ExplainedNight, scheme: Scheme, row: Mapping[str, Value]) -> ValueRanks:
-    """Return how many other customers, of those whom the scheme took, have each value.
+    """Count how many other customers, of those whom the scheme took, have each value.
 
     Tiers are frozen for a month, so that customers who are new in it do not count for them.
     """
@@ -183,34 +182,21 @@ def _value_ranks(night: ExplainedNight, scheme: Scheme, row: Mapping[str, Value]
         query = query.where(exp.not_(exp.column(NEW_THIS_MONTH, "features")))
     rows = night.engine.run(query, {"scheme": scheme.name, "customer_id": night.customer_id}).read_all().to_pylist()
     counts = {each["value"]: each["customer_count"] for each in rows}
-    return ValueRanks.of(counts, own=int(not (is_tiered and row[NEW_THIS_MONTH])))
+    return ValueRanks.from_counts(counts, own=int(not (is_tiered and row[NEW_THIS_MONTH])))
 
 
 def _is_customer() -> exp.Expr:
     return exp.column("customer_id").eq(exp.Placeholder(this="customer_id"))
 
 
-def _segment_titles(night: ExplainedNight) -> dict[tuple[str, str], str]:
-    rows = night.lake.read(SEGMENT_PROFILES, day=night.day).select(["scheme", "segment", "title"]).to_pylist()
-    return {(row["scheme"], row["segment"]): row["title"] for row in rows}
-
-
 def _moves_with_reasons(night: ExplainedNight) -> list[CustomerMove]:
+    """Return the customer's moves, each with its reason as far as the night that found it stored one."""
+    # Moves come from the intervals, since those of one customer are few rows of one table; segment_moves has a file for every night.
     moves = customer_moves(customer_intervals(night.lake, night.engine, night.customer_id), night.day)
-    reasons = _stored_reasons(night, {move.day for move in moves})
-    return [replace(move, reason=reasons.get((move.day, move.scheme, move.to_segment), "")) for move in moves]
-
-
-def _stored_reasons(night: ExplainedNight, days: Iterable[date]) -> dict[tuple[date, str, str | None], str]:
-    """Return why the customer moved, by night, scheme and segment moved to, as far as it is stored."""
-    return {
+    reasons = {
         (day, row["scheme"], row["to_segment"]): row["reason"]
-        for day in days
+        for day in {move.day for move in moves}
         if night.lake.has(SEGMENT_MOVES, day=day)
-        for row in night.rows(SEGMENT_MOVES, night.lake.path(SEGMENT_MOVES, day=day))
+        for row in night.customer_rows(SEGMENT_MOVES, night.lake.path(SEGMENT_MOVES, day=day))
     }
-
-
-def _exact_value(value: Any) -> Value:  # noqa: ANN401  # a cell of any kind
-    exact: Value = Fraction(value) if isinstance(value, Decimal) else value
-    return exact
+    return [replace(move, reason=reasons.get((move.day, move.scheme, move.to_segment), "")) for move in moves]

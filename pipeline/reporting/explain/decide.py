@@ -45,8 +45,8 @@ class ValueRanks:
     own: int = 1
 
     @classmethod
-    def of(cls, counts: Mapping[str, int], *, own: int = 1) -> ValueRanks:
-        """Return the ranks of the values that `counts` of the other customers give."""
+    def from_counts(cls, counts: Mapping[str, int], *, own: int = 1) -> ValueRanks:
+        """Rank the values by the `counts` of the other customers who have each; of equally frequent ones the first by name is first."""
         order = sorted((-count, value) for value, count in counts.items() if value)
         return cls(counts, tuple(order), (0, *accumulate(-count for count, _ in order)), own)
 
@@ -114,7 +114,7 @@ class SchemeCase:
 
 
 def _decide_scheme(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | None:
-    return _by_rules(scheme, row) if scheme.kind == "rules" else _decide_by_value(scheme, row, ranks)
+    return _decide_by_rules(scheme, row) if scheme.kind == "rules" else _decide_by_value(scheme, row, ranks)
 
 
 def _decide_by_value(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | None:
@@ -124,23 +124,21 @@ def _decide_by_value(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str 
     if rank is None:
         return UNKNOWN
     if scheme.kind == "value_tiers":
-        return _tier_of_share(scheme, rank.rank_share)
+        tiers = (segment.id for segment in scheme.segments if segment.below is not None and rank.rank_share < segment.below)
+        # The last tier has no limit; what stands after the tiers is no tier.
+        last = next(segment.id for segment in reversed(scheme.segments) if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE))
+        return next(tiers, last)
     is_rare = rank.customer_count < scheme.fewest_customers
     return OTHER if is_rare or rank.place > scheme.most_segments else str(row[scheme.attribute])
 
 
 def _may_hold(rule: exp.Expr, row: Row, varied: Collection[str]) -> bool:
+    """Whether a rule could hold if the columns `varied` were otherwise: none of its parts fails that does not look at them."""
     parts = rule.flatten(unnest=False) if isinstance(rule, exp.And) else (rule,)
     return all(rule_value(part, row) is True or any(column.name in varied for column in part.find_all(exp.Column)) for part in parts)
 
 
-def _tier_of_share(scheme: Scheme, rank_share: float) -> str:
-    tiers = (segment.id for segment in scheme.segments if segment.below is not None and rank_share < segment.below)
-    # The last tier has no limit; what stands after the tiers is no tier.
-    return next(tiers, next(segment.id for segment in reversed(scheme.segments) if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE)))
-
-
-def _by_rules(scheme: Scheme, row: Row) -> str | None:
+def _decide_by_rules(scheme: Scheme, row: Row) -> str | None:
     if scheme.decision == "highest_score":
         return _decide_by_score(scheme, row)
     holding = (s.id for s in scheme.segments if s.rule is None or rule_value(s.rule, row) is True)
@@ -158,7 +156,7 @@ def _decide_by_score(scheme: Scheme, row: Row) -> str | None:
 
 
 def scored_segments(scheme: Scheme, row: Row) -> list[ScoredSegment]:
-    """Return what each segment that competes by score comes to, for a `row` that has the segments referred to."""
+    """Score each segment that competes, for a `row` that has the segments referred to."""
     return [_score_segment(scheme, segment, row) for segment in scheme.competing]
 
 
@@ -170,6 +168,7 @@ def _score_segment(scheme: Scheme, segment: Segment, row: Row) -> ScoredSegment:
         signals = tuple((text, rule_value(condition, row) is True) for text, condition in pairs)
     shown = sum(is_shown for _, is_shown in signals)
     score: Any = rule_value(segment.score, row) if segment.score is not None else shown / len(signals)
+    # Unknown is not true: a rule that cannot be told of a customer does not let the segment compete, as in SQL.
     is_enough = segment.signals is None or shown >= segment.signals.needed
     may_win = holds is True and is_enough and score is not None and score > scheme.floor
     return ScoredSegment(segment, holds, signals, float(score) if may_win else None)

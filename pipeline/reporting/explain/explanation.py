@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from pipeline.definitions.rules import Value, parameters_of
+from pipeline.definitions.rules import parameters_of
 from pipeline.definitions.schemes import Scheme, Segment
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.lake.tables import Kind
@@ -53,21 +53,32 @@ def scheme_explanation(case: SchemeCase, segment: str, row: Row, kinds: Mapping[
     chosen = next((each for each in scheme.segments if each.id == segment), None)
     segment_now = case.segment_of(row)
     trees, texts = _deciding_rules(scheme, chosen)
+    columns = [column.name for tree in trees for column in tree.find_all(exp.Column, bfs=False)]
+    # In the order in which the rules name them, the attribute of a scheme of values first.
+    names = dict.fromkeys([scheme.attribute, *columns] if scheme.attribute else columns)
+    parameters = {name for text in texts for name in parameters_of(text)}
     return SchemeExplanation(
         scheme=scheme,
         segment=segment,
         title=segment_title(scheme, segment),
         segment_now=segment_now,
         rule_text=scheme.rule_text if chosen is None else chosen.rule_text or scheme.rule_text,
-        values={**_values_looked_at(scheme, trees, known), **_parameters_named(scheme, texts)},
+        values={
+            **{name: known[name] for name in names},
+            **{f"@{name}": value for name, value in scheme.parameters.items() if name in parameters},
+        },
         scored_segments=tuple(scored_segments(scheme, known)) if _is_by_score(scheme, chosen) else (),
         value_rank=case.ranks.rank_of(row[scheme.attribute]) if case.ranks and segment != INSUFFICIENT_EVIDENCE else None,
+        # Where another version computed the night, these rules cannot say what would have changed it.
         nearest=nearest_segment(case, row, kinds) if segment_now == segment else None,
     )
 
 
 def nearest_segment(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> NearestSegment | None:
-    """Return the segment that the smallest change of one feature leads to, or None where none leads to another."""
+    """Return the segment that the smallest change of one feature leads to, or None where none leads to another.
+
+    A what-if is only a proposal: each is tried, from the smallest on, and the first that lands elsewhere is the answer.
+    """
     own, cases = case.segment_of(row), dict[str, SchemeCase]()
     for change in sorted(_what_ifs(case, row, kinds), key=lambda change: change.size):
         if change.feature not in cases:
@@ -81,11 +92,11 @@ def nearest_segment(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Ne
 def _what_ifs(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Iterator[WhatIf]:
     """Yield the what-ifs of one feature that may lead to another segment, through rules or the clusters that they look at."""
     held = frozenset[str]().union(*(clustering.held for clustering in case.clusterings.values()))
-    found = what_ifs_of_rules(case, row, kinds)
+    what_ifs = what_ifs_of_rules(case, row, kinds)
     for clustering in case.clusterings.values():
         if clustering.model is not None and clustering.segment_of(row) != UNCLUSTERED:
-            found += what_ifs_at_borders(clustering.model, row, kinds)
-    yield from (change for change in found if change.feature not in held)
+            what_ifs += what_ifs_at_borders(clustering.model, row, kinds)
+    yield from (change for change in what_ifs if change.feature not in held)
 
 
 def segment_title(scheme: Scheme, segment: str) -> str:
@@ -103,13 +114,3 @@ def _deciding_rules(scheme: Scheme, chosen: Segment | None) -> tuple[Sequence[ex
 def _is_by_score(scheme: Scheme, chosen: Segment | None) -> bool:
     """Whether scores decided: a rule of a scheme of scores takes its customers before any of them counts."""
     return scheme.decision == "highest_score" and (chosen is None or chosen.competes or chosen.is_otherwise)
-
-
-def _values_looked_at(scheme: Scheme, trees: Iterable[exp.Expr], row: Row) -> dict[str, Value]:
-    names = [column.name for tree in trees for column in tree.find_all(exp.Column, bfs=False)]
-    return {name: row[name] for name in dict.fromkeys([scheme.attribute, *names] if scheme.attribute else names)}
-
-
-def _parameters_named(scheme: Scheme, texts: Iterable[str]) -> dict[str, object]:
-    named = {name for text in texts for name in parameters_of(text)}
-    return {f"@{name}": value for name, value in scheme.parameters.items() if name in named}

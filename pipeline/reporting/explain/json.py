@@ -15,19 +15,18 @@ from pipeline.reporting.explain import (
     ExplainedMembership,
     NearestSegment,
     SchemeExplanation,
-    ScoredSegment,
 )
 from pipeline.reporting.explain.view import cluster_words, nearest_words
 
 
-def to_json(found: CustomerExplanation) -> str:
+def to_json(explanation: CustomerExplanation) -> str:
     """Return the explanation as JSON."""
     content = {
-        "customer_id": found.customer_id,
-        "day": found.day.isoformat(),
-        "is_live": found.is_live,
-        "schemes": [_membership_content(membership) for membership in found.memberships],
-        "not_computed": dict(found.not_computed),
+        "customer_id": explanation.customer_id,
+        "day": explanation.day.isoformat(),
+        "is_live": explanation.is_live,
+        "schemes": [_membership_content(membership) for membership in explanation.memberships],
+        "not_computed": dict(explanation.not_computed),
     }
     return json.dumps(content, indent=1, ensure_ascii=False)
 
@@ -40,16 +39,16 @@ def _membership_content(membership: ExplainedMembership) -> dict[str, Any]:
     return {**facts, **decided, "moves": moves}
 
 
-def _cluster_content(segment: str, found: ClusterExplanation | None) -> dict[str, Any]:
-    if found is None:
+def _cluster_content(segment: str, explanation: ClusterExplanation | None) -> dict[str, Any]:
+    if explanation is None:
         return {"decided_by": "clusters"}
     return {
         "decided_by": "clusters",
-        "values": _json_values(found.values),
-        "centres": [_named_fields(centre, ("segment", "title", "distance")) for centre in found.centres],
-        "margin": found.margin,
-        "nearest": _nearest_content(found.nearest) if found.nearest and found.segment_now == segment else None,
-        "nearest_words": cluster_words(segment, found),
+        "values": _json_values(explanation.values),
+        "centres": [_named_fields(centre, ("segment", "title", "distance")) for centre in explanation.centres],
+        "margin": explanation.margin,
+        "nearest": _nearest_content(explanation.nearest) if explanation.nearest and explanation.segment_now == segment else None,
+        "nearest_words": cluster_words(segment, explanation),
     }
 
 
@@ -59,17 +58,20 @@ def _scheme_content(explanation: SchemeExplanation) -> dict[str, Any]:
         "decided_by": scheme.decision if scheme.kind == "rules" else scheme.kind,
         "rule": explanation.rule_text,
         "values": _json_values(explanation.values),
-        "scores": [_score_content(scored) for scored in explanation.scored_segments],
+        "scores": [
+            {
+                "segment": scored.segment.id,
+                "score": scored.score,
+                "rule": scored.segment.rule_text,
+                "holds": scored.holds,
+                "signals": [{"signal": text, "is_shown": holds} for text, holds in scored.signals],
+            }
+            for scored in explanation.scored_segments
+        ],
         "standing": _named_fields(rank, ("place", "customer_count", "rank_share")) if rank else None,
         "nearest": _nearest_content(explanation.nearest) if explanation.nearest else None,
         "nearest_words": nearest_words(explanation),
     }
-
-
-def _score_content(scored: ScoredSegment) -> dict[str, Any]:
-    signals = [{"signal": text, "is_shown": holds} for text, holds in scored.signals]
-    segment = scored.segment
-    return {"segment": segment.id, "score": scored.score, "rule": segment.rule_text, "holds": scored.holds, "signals": signals}
 
 
 def _nearest_content(nearest: NearestSegment) -> dict[str, Any]:
@@ -89,11 +91,11 @@ def _named_fields(thing: object, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _json_values(values: Mapping[str, object]) -> dict[str, Any]:
-    """Return `values` as JSON can hold them."""
-    return {name: _json_value(value) for name, value in values.items()}
-
-
-def _json_value(value: object) -> object:
-    if isinstance(value, Fraction):
-        return int(value) if value.denominator == 1 else float(value)
-    return value.isoformat() if isinstance(value, date) else value
+    """Turn what JSON does not have into what it has: exact fractions into numbers, dates into ISO text."""
+    content = dict[str, Any]()
+    for name, value in values.items():
+        if isinstance(value, Fraction):
+            content[name] = int(value) if value.denominator == 1 else float(value)
+        else:
+            content[name] = value.isoformat() if isinstance(value, date) else value
+    return content

@@ -25,13 +25,13 @@ def customer_moves(intervals: Iterable[Mapping[str, Any]], through: date) -> lis
     by_scheme: dict[str, list[Mapping[str, Any]]] = {}
     for row in intervals:
         by_scheme.setdefault(row["scheme"], []).append(row)
-    return [move for scheme, rows in by_scheme.items() for move in _moves_in_scheme(scheme, rows, through)]
-
-
-def _moves_in_scheme(scheme: str, rows: list[Mapping[str, Any]], through: date) -> list[CustomerMove]:
-    days = sorted({day for row in rows for day in (row["valid_from"], row["valid_to"]) if day is not None and day <= through})
-    segments = [(date.min, None), *((day, _segment_on(rows, day)) for day in days)]
-    return [CustomerMove(day, scheme, before, after) for (_, before), (day, after) in pairwise(segments) if before != after]
+    moves: list[CustomerMove] = []
+    for scheme, rows in by_scheme.items():
+        # A segment changes only where an interval begins or ends; most of these days change nothing, as another one begins there.
+        days = sorted({day for row in rows for day in (row["valid_from"], row["valid_to"]) if day is not None and day <= through})
+        segments = [(date.min, None), *((day, _segment_on(rows, day)) for day in days)]
+        moves += [CustomerMove(day, scheme, before, after) for (_, before), (day, after) in pairwise(segments) if before != after]
+    return moves
 
 
 def _segment_on(rows: list[Mapping[str, Any]], day: date) -> str | None:

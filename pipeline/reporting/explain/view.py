@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from rich.console import Console, RenderableType
@@ -25,56 +25,58 @@ from pipeline.reporting.explain import (
 LEFT_OVER = "everybody whom no other rule takes"
 
 
-def print_explanation(found: CustomerExplanation) -> None:
+def print_explanation(explanation: CustomerExplanation) -> None:
     """Print the explanation."""
     console = Console(highlight=False, markup=False, emoji=False)
-    for part in render(found):
+    for part in render(explanation):
         console.print(part)
 
 
-def render(found: CustomerExplanation) -> Iterator[RenderableType]:
+def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
     """Yield what to print, scheme by scheme."""
-    night = "the live night" if found.is_live else "that night"
-    yield Text(f"Customer {_printable_text(found.customer_id)} on {found.day}, as {night} was computed", style="bold")
-    for membership in found.memberships:
+    night = "the live night" if explanation.is_live else "that night"
+    yield Text(f"Customer {_printable_text(explanation.customer_id)} on {explanation.day}, as {night} was computed", style="bold")
+    for membership in explanation.memberships:
         yield Text.assemble(f"\n{membership.scheme}: ", (_printable_text(membership.title), "bold cyan"))
         yield Padding(_render_membership(membership), (0, 0, 0, 2))
-    if found.not_computed:
-        yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in found.not_computed.items()))
+    if explanation.not_computed:
+        yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in explanation.not_computed.items()))
 
 
 def _render_membership(membership: ExplainedMembership) -> Grid:
     grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in [*_deciding_lines(membership), *_moved(membership)]:
+    if membership.explanation:
+        lines = list(_scheme_lines(membership.explanation))
+    elif membership.clusters:
+        lines = list(_cluster_lines(membership, membership.clusters))
+    else:
+        lines = [("evidence", membership.evidence)]
+    if membership.moves:
+        lines.append(("moves", "\n".join(map(move_words, membership.moves))))
+    for name, value in lines:
         grid.add_row(name, Text(_printable_text(value)))
     return grid
 
 
-def _deciding_lines(membership: ExplainedMembership) -> Iterable[tuple[str, str]]:
-    if membership.explanation:
-        return _scheme_lines(membership.explanation)
-    return _cluster_lines(membership, membership.clusters) if membership.clusters else [("evidence", membership.evidence)]
+def _cluster_lines(membership: ExplainedMembership, explanation: ClusterExplanation) -> Iterator[tuple[str, str]]:
+    yield "by", "the nearest centre, in standard deviations" if explanation.centres else f"nothing: {membership.evidence}"
+    yield "with", _values_words(explanation.values)
+    if explanation.centres:
+        yield "centres", "\n".join(f"{centre.distance:.2f}  {centre.title} ({centre.segment})" for centre in explanation.centres)
+        yield "margin", explanation.margin
+        yield "nearest", cluster_words(membership.segment, explanation)
 
 
-def _cluster_lines(membership: ExplainedMembership, found: ClusterExplanation) -> Iterator[tuple[str, str]]:
-    yield "by", "the nearest centre, in standard deviations" if found.centres else f"nothing: {membership.evidence}"
-    yield "with", _values_words(found.values)
-    if found.centres:
-        yield "centres", "\n".join(f"{centre.distance:.2f}  {centre.title} ({centre.segment})" for centre in found.centres)
-        yield "margin", found.margin
-        yield "nearest", cluster_words(membership.segment, found)
-
-
-def cluster_words(segment: str, found: ClusterExplanation) -> str:
-    """Return for people the next cluster, and what would take the customer to another one."""
-    if found.segment_now != segment:
-        return _other_version_words(found.segment_now)
-    if not found.centres:
+def cluster_words(segment: str, explanation: ClusterExplanation) -> str:
+    """Say which cluster is next, and what would take the customer to another one."""
+    if explanation.segment_now != segment:
+        return _other_version_words(explanation.segment_now)
+    if not explanation.centres:
         return "no order in the window"
-    next_one = found.centres[1]
-    nearest = found.nearest
+    next_one = explanation.centres[1]
+    nearest = explanation.nearest
     change = f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another cluster"
     return f"{next_one.title} is next ({next_one.segment}, {next_one.distance:.2f} away)\n{change}"
 
@@ -107,13 +109,13 @@ def _rule_words(explanation: SchemeExplanation) -> str:
 
 
 def rank_words(rank: ValueRank) -> str:
-    """Return for people where a value stands."""
+    """Say where a value stands among all values of its attribute."""
     others = f"{rank.rank_share:.1%} of customers have more frequent values"
     return f"{rank.place}. of all values, with {rank.customer_count:,} customers who count; {others}"
 
 
 def score_words(scored: ScoredSegment) -> str:
-    """Return for people what a segment that competes by score came to."""
+    """Say what a segment that competes by score came to, and why."""
     parts = [f"score {value_words(scored.score)}" if scored.score is not None else "does not compete"]
     if scored.segment.score_text:
         parts.append(f"score = {scored.segment.score_text}")
@@ -126,7 +128,7 @@ def score_words(scored: ScoredSegment) -> str:
 
 
 def nearest_words(explanation: SchemeExplanation) -> str:
-    """Return for people the nearest other segment and what would take the customer there."""
+    """Say which other segment is nearest, and what would take the customer there."""
     if explanation.segment_now != explanation.segment:
         return _other_version_words(explanation.segment_now)
     nearest = explanation.nearest
@@ -138,14 +140,14 @@ def _other_version_words(segment: str | None) -> str:
 
 
 def change_words(change: WhatIf) -> str:
-    """Return for people what would be otherwise, such as `if r_score were 4 instead of 2`."""
+    """Say what would be otherwise, such as `if r_score were 4 instead of 2`."""
     after = "another one" if change.after == ANY_OTHER_TEXT else value_words(change.after)
     follows = ", ".join(f"{name} then {value_words(value)}" for name, value in change.follows.items())
     return f"if {change.feature} were {after} instead of {value_words(change.before)}" + (f" ({follows})" if follows else "")
 
 
 def value_words(value: object) -> str:
-    """Return a value for people, numbers with at most four decimals."""
+    """Write a value for people, numbers with at most four decimals."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -159,14 +161,8 @@ def _truth_word(value: object) -> str:
     return "yes" if value is True else "no" if value is False else "unknown"
 
 
-def _moved(membership: ExplainedMembership) -> Iterator[tuple[str, str]]:
-    lines = [move_words(move) for move in membership.moves]
-    if lines:
-        yield "moves", "\n".join(lines)
-
-
 def move_words(move: CustomerMove) -> str:
-    """Return a move for people."""
+    """Write a move for people, `>` from one segment to the other."""
     reason = f" ({move.reason})" if move.reason else ""
     if move.from_segment is None:
         return f"{move.day}  first in {move.to_segment}{reason}"
@@ -174,4 +170,5 @@ def move_words(move: CustomerMove) -> str:
 
 
 def _printable_text(text: str) -> str:
+    """Replace what could command a terminal: ids and values come from the source. Lines stay apart."""
     return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)

@@ -27,6 +27,7 @@ from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
 
 ANY_OTHER_TEXT = chr(0x10FFFF)
 """Stands for any text that no rule names and no other customer has."""
+# One step of a score counts as much as a number that changes by a fifth.
 SCORE_STEPS = 5
 _SCORES: Mapping[str, tuple[str, ...]] = {"r_score": ("r_score",), "f_score": ("f_score", "fm_score"), "m_score": ("m_score", "fm_score")}
 # They tell what all customers do, or what is past: nothing that one customer could do would change them alone.
@@ -82,9 +83,10 @@ def what_ifs_across(name: str, kind: Kind, root: Fraction, row: Row) -> Iterator
 
 
 def _what_ifs_of_values(name: str, values: Iterable[Value], row: Row) -> Iterator[WhatIf]:
-    before = row[name]
+    before: Any = row[name]
     for value in values:
-        if _is_reachable(name, before, value):
+        after: Any = value
+        if after > before if name in _ONLY_GROWING else after != before:
             yield WhatIf(name, before, value, _relative_size(before, value))
 
 
@@ -94,10 +96,6 @@ def _is_held(name: str, row: Row) -> bool:
         return False
     is_of_orders = name != "calendar_year"
     return name in _HELD or name.endswith("_score") or (is_of_orders and row["is_prospect"] is True) or row[name] is None
-
-
-def _is_reachable(name: str, before: Any, after: Any) -> bool:  # noqa: ANN401  # values of any kind
-    return bool(after > before if name in _ONLY_GROWING else after != before)
 
 
 def _score_what_ifs(names: Sequence[str], row: Row) -> Iterator[WhatIf]:
@@ -164,6 +162,7 @@ def _compared_values(node: exp.Expr, name: str, row: Row) -> Iterator[Value]:
 def _numbers_around(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:
     """Yield the numbers at and beside `root`, no finer than people would write them: whole, or with two decimals."""
     steps = _STEPS[kind]
+    # Where the root is such a number, its two neighbours are tried too: `>` turns just above it, `<` just below.
     scaled = root * steps
     numbers = [Fraction(number, steps) for number in (ceil(scaled) - 1, floor(scaled), ceil(scaled), floor(scaled) + 1)]
     if kind is not Kind.INTEGER and round(root, _SHOWN_DECIMALS) == root:
@@ -189,13 +188,17 @@ def _side_difference(node: exp.Expr, row: Row) -> Fraction | None:
 
 
 def _is_possible(name: str, number: Fraction) -> bool:
+    """Whether a feature can have this value at all; of a company's own attributes nothing is known."""
     if name not in _FEATURES:
         return True
     return (number >= 0 or name in _MAY_BE_NEGATIVE) and (number <= 1 or not name.endswith("_share"))
 
 
 def _relative_size(before: Any, after: Any) -> float:  # noqa: ANN401  # a value of any kind
-    """Return how large a change is: of numbers relative to the larger one, of days to a year, else 1."""
+    """Measure how large a change is: of numbers relative to the larger one, of days to a year, else 1.
+
+    What-ifs of different features are sorted by it, so that it has no unit.
+    """
     if isinstance(before, date) and isinstance(after, date):
         return abs((after - before) / _YEAR)
     if isinstance(before, bool | str | None) or not isfinite(before):

@@ -249,11 +249,11 @@ def test_who_is_outside_of_what_is_clustered_stays_there_whatever_else_changes()
     [scheme] = load_cluster_schemes(a_company(Path("no such folder")))
     within = replace(scheme, within="lifecycle.active", within_sql="SELECT customer_id FROM customer_features WHERE order_count > 1")
     row = {"order_day_count": 1, "recency_days": 2}
-    assert CustomerClustering.of(scheme, MODEL, "cluster_1").segment_of(row) == "cluster_1"
-    assert CustomerClustering.of(within, MODEL, "unclustered").segment_of(row) == "unclustered"
-    assert CustomerClustering.of(within, MODEL, "cluster_1").held >= {"order_count", "order_day_count"}
-    assert CustomerClustering.of(scheme, MODEL, "cluster_1").segment_of({**row, "order_day_count": 0}) == "unclustered"
-    assert CustomerClustering.of(scheme, None, "unclustered").segment_of(row) == "unclustered"
+    assert CustomerClustering.from_stored_segment(scheme, MODEL, "cluster_1").segment_of(row) == "cluster_1"
+    assert CustomerClustering.from_stored_segment(within, MODEL, "unclustered").segment_of(row) == "unclustered"
+    assert CustomerClustering.from_stored_segment(within, MODEL, "cluster_1").held >= {"order_count", "order_day_count"}
+    assert CustomerClustering.from_stored_segment(scheme, MODEL, "cluster_1").segment_of({**row, "order_day_count": 0}) == "unclustered"
+    assert CustomerClustering.from_stored_segment(scheme, None, "unclustered").segment_of(row) == "unclustered"
 
 
 def test_the_catalog_names_the_clusters_and_says_what_is_live(place: Path) -> None:
