@@ -20,7 +20,7 @@ from pipeline.definitions.schemes import load_schemes, membership_statement
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
 from pipeline.reporting.plan import plan_change
-from pipeline.segmentation.memberships import write_memberships
+from pipeline.segmentation import write_memberships
 
 PLAN_BAR = 1.3
 BEFORE, AFTER = "r_score = 5 AND fm_score >= 4", "r_score = 5 AND fm_score >= 5"

@@ -24,7 +24,7 @@ from pipeline.lake.engines import Engine, Parameter, empty_select, parts_of, pat
 from pipeline.lake.lake import FilePart, Lake
 from pipeline.lake.tables import Table
 from pipeline.publication.gates.table_checks import check_tables
-from pipeline.segmentation.memberships import write_memberships
+from pipeline.segmentation import write_memberships
 
 BAR = 1.1
 

@@ -94,9 +94,7 @@ def segment(night: Night) -> None:
     """
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
-    from pipeline.segmentation.intervals import write_intervals
-    from pipeline.segmentation.memberships import write_memberships
-    from pipeline.segmentation.moves import write_moves
+    from pipeline.segmentation import write_intervals, write_memberships, write_moves
 
     with hold_night(night) as company, night.deployment.engine() as engine:
         write_memberships(company, night.lake, engine, night.day, known=night.known_on)

@@ -3,3 +3,38 @@
 Offers the writers of a night's tables (`write_memberships`, `write_intervals`, `write_moves`) and the questions that history
 answers (`night_as_known`, `segment_members`, `customer_intervals`). It must not know what is published, or which night is live.
 """
+
+from pipeline.segmentation.history import (
+    OTHER_NIGHT_TODO,
+    NightAsKnown,
+    SchemeNames,
+    customer_intervals,
+    night_as_known,
+    restated_nights,
+    scheme_names_on,
+    segment_members,
+    segment_sizes,
+)
+from pipeline.segmentation.intervals import write_intervals
+from pipeline.segmentation.memberships import with_clusters_now, write_memberships
+from pipeline.segmentation.moves import REASONS, write_moves
+from pipeline.segmentation.profiles import profiles_statement, strategy_rows
+
+__all__ = [
+    "OTHER_NIGHT_TODO",
+    "REASONS",
+    "NightAsKnown",
+    "SchemeNames",
+    "customer_intervals",
+    "night_as_known",
+    "profiles_statement",
+    "restated_nights",
+    "scheme_names_on",
+    "segment_members",
+    "segment_sizes",
+    "strategy_rows",
+    "with_clusters_now",
+    "write_intervals",
+    "write_memberships",
+    "write_moves",
+]

@@ -26,7 +26,7 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
 from pipeline.spelling import did_you_mean
 
-TODO = "Choose a day that a night tells of, or run the night: segments run --day YYYY-MM-DD."
+OTHER_NIGHT_TODO = "Choose a day that a night tells of, or run the night: segments run --day YYYY-MM-DD."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class NightAsKnown:
     known: date
 
     @property
-    def memberships(self) -> Path:
+    def memberships_path(self) -> Path:
         """The file of its memberships."""
         return self.lake.path(CUSTOMER_SEGMENTS, day=self.day, known=self.known)
 
@@ -73,13 +73,16 @@ class SchemeNames:
 
 
 def restated_nights(lake: Lake) -> list[Version]:
-    """Return every restated night with the night that knows it so, in order."""
+    """List every restated night with the night that knows it so, in order."""
     listed = lake.list_addresses(addresses.restatements(CUSTOMER_SEGMENTS))
     return [Version(addresses.date_in(each, "day"), addresses.date_in(each, "known")) for each in listed]
 
 
 def scheme_names_on(lake: Lake, day: date | None, known: date | None) -> SchemeNames:
-    """Return the names that schemes and segments had on `day`, by default on the last night; see `night_as_known`."""
+    """Look up the names that schemes and segments had on `day`, by default on the last night; see `night_as_known`.
+
+    Titles may be edited from night to night: who asks about a day means them as they were called then.
+    """
     nights = [stored for stored in lake.nights(CUSTOMER_SEGMENTS) if known is None or stored <= known]
     night = night_as_known(lake, day or max(nights, default=known or date.min), known)
     rows = lake.read(SEGMENT_PROFILES, day=night.day, known=night.known).sort_by([("scheme", "ascending"), ("position", "ascending")])
@@ -90,7 +93,7 @@ def scheme_names_on(lake: Lake, day: date | None, known: date | None) -> SchemeN
 
 
 def night_as_known(lake: Lake, requested: date, known: date | None = None) -> NightAsKnown:
-    """Return the night that says what was so on day `requested`, as known on `known`; without it, as known now.
+    """Find the night that says what was so on day `requested`, as known on `known`; without it, as known now.
 
     Raises ConfigError where no stored night reaches to that day, or where nobody could know of it yet.
     """
@@ -99,9 +102,12 @@ def night_as_known(lake: Lake, requested: date, known: date | None = None) -> Ni
     known_by_then = [version for version in restated_nights(lake) if known is None or version.known <= known]
     days = {*lake.nights(CUSTOMER_SEGMENTS), *(version.day for version in known_by_then)}
     if not days:
-        raise ConfigError("nothing is stored that tells who was in which segment", where=lake.where(), todo=TODO)
+        raise ConfigError("nothing is stored that tells who was in which segment", where=lake.where(), todo=OTHER_NIGHT_TODO)
+    # Before the first night nothing is known, and after the last one it is not yet: what is unknown is not guessed.
     if not min(days) <= requested <= max(days):
-        raise ConfigError(f"no night tells of {requested}: they reach from {min(days)} to {max(days)}", where=lake.where(), todo=TODO)
+        raise ConfigError(
+            f"no night tells of {requested}: they reach from {min(days)} to {max(days)}", where=lake.where(), todo=OTHER_NIGHT_TODO
+        )
     day = max(each for each in days if each <= requested)
     return NightAsKnown(lake, requested, known, day, max([version.known for version in known_by_then if version.day == day], default=day))
 
@@ -116,14 +122,14 @@ def _key_of_name(what: str, name: str, titles: dict[str, str]) -> str:
 
 
 def segment_members(engine: Engine, night: NightAsKnown, scheme: str, segment: str, limit: int) -> pa.RecordBatchReader:
-    """Return the first `customer_id`s of those in a segment, in order."""
-    engine.register(CUSTOMER_SEGMENTS, [night.memberships])
+    """Stream the first `customer_id`s of those in a segment, in order."""
+    engine.register(CUSTOMER_SEGMENTS, [night.memberships_path])
     return engine.run(statement("segment_members"), {"scheme": scheme, "segment": segment, "limit": limit})
 
 
 def segment_sizes(engine: Engine, night: NightAsKnown) -> dict[tuple[str, str], int]:
-    """Return how many customers were in each segment, by scheme and segment; empty ones are left out."""
-    engine.register(CUSTOMER_SEGMENTS, [night.memberships])
+    """Count the customers of each segment, by scheme and segment; empty ones are left out."""
+    engine.register(CUSTOMER_SEGMENTS, [night.memberships_path])
     rows = engine.run(statement("segment_sizes"), {}).read_all().to_pylist()
     return {(row["scheme"], row["segment"]): row["customer_count"] for row in rows}
 

@@ -56,6 +56,7 @@ class StoredNights:
 
     def next_known(self, restated: Version) -> date:
         """Return the day until which a restatement holds, as far as the night that made it knows."""
+        # What was restated later counts only for those who ask later.
         known = [version.day for version in self.restated if version.known <= restated.known]
         return min((later for later in (*self.stored, *known) if later > restated.day), default=OPEN)
 
@@ -72,6 +73,7 @@ def write_intervals(lake: Lake, engine: Engine, day: date, *, known: date | None
     Stored nights that it does not include yet are included first. Nothing is written where it includes the night already.
     """
     is_restated = known not in (None, day)
+    # All nights write this one table: two at once, as in a backfill, would each leave out what the other adds.
     with lake.lock("intervals"), reading_intervals(lake):
         finish_transaction(lake, TABLE.name)
         days = _stored_nights(lake)
@@ -89,6 +91,7 @@ def _stored_nights(lake: Lake) -> StoredNights:
 
 
 def _write_night(lake: Lake, engine: Engine, night: date) -> None:
+    """Include a night in all partitions that it changes, at once: a reader never finds an interval ended here and not begun there."""
     path = lake.path(CUSTOMER_SEGMENTS, day=night)
     with reading(CUSTOMER_SEGMENTS.name, path), path.open("rb") as file:
         facts = {MEMBERSHIPS_DIGEST: file_digest(file, "sha256").hexdigest()}
@@ -113,20 +116,17 @@ def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) ->
     closed = engine.run(statement(TABLE.name), {**parameters, "first_end": night, "last_end": last})
     # A partition whose rows all went elsewhere yields none, and yet has to be emptied.
     missing = {night, *ends} - {OPEN}
-    for end, rows in _cut_by_day(closed):
+    for end, runs in groupby(version_runs(TABLE, closed), key=lambda run: run.version.day):
+        rows = [run.rows for run in runs]
         missing.discard(end)
+        # Writing what is there already would rewrite the months of the past for every night of a backfill.
         if end == night or not _is_partition_unchanged(lake, end, rows):
             yield end, rows
     for end in missing:
         if end == night or not _is_partition_unchanged(lake, end, []):
             yield end, []
+    # There is an open row for each customer and scheme: they pass through and are never held in memory together.
     yield OPEN, engine.run(statement(TABLE.name), {**parameters, "first_end": OPEN, "last_end": OPEN})
-
-
-def _cut_by_day(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[date, list[pa.RecordBatch]]]:
-    """Yield the rows of each day, from batches in the order of days."""
-    for day, runs in groupby(version_runs(TABLE, batches), key=lambda run: run.version.day):
-        yield day, [run.rows for run in runs]
 
 
 def _is_partition_unchanged(lake: Lake, end: date, rows: Iterable[pa.RecordBatch]) -> bool:

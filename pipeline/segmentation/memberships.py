@@ -63,6 +63,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
     }
+    # Before the write, since that replaces what there is to compare with.
     _warn_of_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known), manifest)
     rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known=known, manifest=manifest)
     log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(schemes) + len(models))
@@ -92,7 +93,7 @@ def _memberships_statement(schemes: Sequence[Scheme], models: Sequence[tuple[Clu
 
 
 def _scheme_digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:
-    """Return a digest of each scheme's definition and model, so that a night can tell which of them changed."""
+    """Digest what each scheme decides by, its rules or its model, so that a later night can tell which of them changed."""
     by_name = {scheme.name: scheme for scheme in schemes}
     by_rules = {scheme.name: statement_digest(membership_statement(scheme, by_name)) for scheme in schemes}
     return by_rules | {scheme.name: statement_digest(assignment_statement(scheme, model)) for scheme, model in models}

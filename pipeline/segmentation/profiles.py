@@ -22,7 +22,7 @@ Models = Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
 
 
 def profiles_statement(schemes: Sequence[Scheme], models: Models) -> exp.Query:
-    """Return the statement of segment_profiles; it reads customer_features and customer_segments.
+    """Build the statement of segment_profiles; it reads customer_features and customer_segments.
 
     Segments that are values come after the defined ones of their scheme, by name.
     """
@@ -77,27 +77,28 @@ def _title_row(scheme: str, segment: str, language: str, title: str) -> dict[str
 
 
 def _value_segments(schemes: Sequence[Scheme]) -> exp.Query:
-    """Return the segments that are values of customers, which no definition names."""
+    """Build the query of the segments that are values of customers, which no definition names."""
     conditions = []
     for scheme in schemes:
         names = [exp.Literal.string(segment.id) for segment in scheme.segments]
         is_defined = exp.In(this=exp.column("segment"), expressions=names)
         conditions.append(exp.and_(exp.column("scheme").eq(exp.Literal.string(scheme.name)), exp.not_(is_defined)))
-    found = exp.select("scheme", "segment").distinct().from_(CUSTOMER_SEGMENTS.name).where(exp.or_(*conditions))
+    values = exp.select("scheme", "segment").distinct().from_(CUSTOMER_SEGMENTS.name).where(exp.or_(*conditions))
     order = exp.Window(
         this=exp.RowNumber(), partition_by=[exp.column("scheme")], order=exp.Order(expressions=[exp.Ordered(this=exp.column("segment"))])
     )
     # They are numbered on from the scheme with the most defined segments, which keeps one number for all schemes.
     place = exp.Add(this=order, expression=exp.Literal.number(max(len(scheme.segments) for scheme in schemes)))
     return exp.select("scheme", "segment", exp.alias_(exp.column("segment"), "title"), exp.alias_(place, "position")).from_(
-        found.subquery("found")
+        values.subquery("found")
     )
 
 
 def _defined_segments(schemes: Sequence[Scheme], models: Models) -> list[tuple[str, str, str, int]]:
-    """Return (scheme, segment, title, position) of everything that a definition or a model names."""
+    """List (scheme, segment, title, position) of everything that a definition or a model names; positions count from 1."""
     titles = [(scheme.name, [(segment.id, segment.title) for segment in scheme.segments]) for scheme in schemes]
     for scheme, model in models:
         clusters = [] if isinstance(model, NotFitted) else [(cluster.id, cluster.title) for cluster in model.clusters]
+        # Those in no cluster are a segment even before there is a model: then it has everybody.
         titles.append((scheme.name, [*clusters, (UNCLUSTERED, UNCLUSTERED_TITLE)]))
     return [(name, segment, title, place) for name, pairs in titles for place, (segment, title) in enumerate(pairs, 1)]

@@ -14,8 +14,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_MOVES, Column, Kind
-from pipeline.segmentation.memberships import write_memberships
-from pipeline.segmentation.moves import write_moves
+from pipeline.segmentation import write_memberships, write_moves
 
 NIGHTS = date(2024, 2, 29), date(2024, 3, 1)
 CITIES = {NIGHTS[0]: {"c1": "Bonn", "C1": "Ulm", "ı": "Ulm"}, NIGHTS[1]: {"c1": "Ulm", "C1": "Ulm", "i": "ქ"}}

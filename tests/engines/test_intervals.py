@@ -13,7 +13,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
-from pipeline.segmentation.intervals import write_intervals
+from pipeline.segmentation import write_intervals
 
 FIRST = date(2024, 2, 28)
 BEFORE = {0: {"c1": "a", "C1": "a", "ı": "b", "i": "b"}, 3: {"c1": "a", "C1": "b", "ı": "b"}}

@@ -15,7 +15,7 @@ from pipeline.definitions.company import HOUSE
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ORDER_LINES, SEGMENT_MOVES
 from pipeline.operations import steps
-from pipeline.segmentation.moves import REASONS
+from pipeline.segmentation import REASONS
 
 FIRST, LAST, NEW_YEAR = date(2013, 12, 28), date(2014, 1, 5), date(2014, 1, 1)
 BUYING = ("behaviour_clusters", "lifecycle", "rfm", "value_tier")

@@ -32,7 +32,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.reporting.explain import ExplainedMembership, explain_customer
-from pipeline.segmentation.memberships import write_memberships
+from pipeline.segmentation import write_memberships
 
 NIGHT = date(2024, 3, 31)
 NAME = "behaviour_clusters"

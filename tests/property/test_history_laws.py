@@ -21,8 +21,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
-from pipeline.segmentation.history import night_as_known
-from pipeline.segmentation.intervals import write_intervals
+from pipeline.segmentation import night_as_known, write_intervals
 
 DAYS = [date(2024, 2, 26) + timedelta(offset) for offset in range(6)]
 KNOWN = [DAYS[-1] + timedelta(offset) for offset in range(3)]

@@ -18,8 +18,7 @@ from pipeline.definitions.company import Company
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES, Column, Kind
-from pipeline.segmentation.memberships import write_memberships
-from pipeline.segmentation.moves import REASONS, write_moves
+from pipeline.segmentation import REASONS, write_memberships, write_moves
 
 NIGHTS = [date(2024, 2, 29) + timedelta(offset) for offset in (0, 1, 3)]
 CUSTOMERS = [f"c{number}" for number in range(6)]

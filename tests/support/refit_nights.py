@@ -20,7 +20,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
 from pipeline.models.measure_drift import write_drifts
 from pipeline.models.refits.candidate import ClusterRefit, fit_candidate
 from pipeline.models.refits.model_store import RefitContext
-from pipeline.segmentation.memberships import write_memberships
+from pipeline.segmentation import write_memberships
 from support.builders import a_company
 
 # What a customer of each kind is like: spend, order-days, days since, days known, categories, discount share.

@@ -33,7 +33,7 @@ from pipeline.reporting.explain.cluster_explanation import ClusterExplanation, c
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
 from pipeline.reporting.explain.explanation import SchemeExplanation, scheme_explanation
 from pipeline.reporting.explain.moves import CustomerMove, customer_moves
-from pipeline.segmentation.history import TODO, customer_intervals
+from pipeline.segmentation import OTHER_NIGHT_TODO, customer_intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _require_stored_night(lake: Lake, day: date | None) -> date:
     nights = lake.nights(CUSTOMER_SEGMENTS)
     if day not in nights:
         reach = f": they reach from {nights[0]} to {nights[-1]}" if nights else ""
-        raise ConfigError(f"there is no night of {day}{reach}", where=lake.where(), todo=TODO)
+        raise ConfigError(f"there is no night of {day}{reach}", where=lake.where(), todo=OTHER_NIGHT_TODO)
     return day
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.segmentation.history import NightAsKnown, SchemeNames, customer_intervals, scheme_names_on, segment_members, segment_sizes
+from pipeline.segmentation import NightAsKnown, SchemeNames, customer_intervals, scheme_names_on, segment_members, segment_sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from functools import singledispatch
 from typing import Any
 
 from pipeline.reporting.history.history import CustomerIntervals, SegmentMembers, SegmentSizes
-from pipeline.segmentation.history import NightAsKnown
+from pipeline.segmentation import NightAsKnown
 
 
 def to_json(found: SegmentMembers | SegmentSizes | CustomerIntervals) -> str:

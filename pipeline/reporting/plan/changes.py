@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.definitions.schemes import Scheme, membership_statement
 from pipeline.lake.statements import statement_digest
-from pipeline.segmentation.profiles import strategy_rows
+from pipeline.segmentation import strategy_rows
 
 
 @dataclass(frozen=True, slots=True)

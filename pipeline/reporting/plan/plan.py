@@ -29,7 +29,7 @@ from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between
 from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
-from pipeline.segmentation.memberships import with_clusters_now
+from pipeline.segmentation import with_clusters_now
 
 # They change what is known of customers: the plan goes by the features that are there, so that only a night shows what these do.
 NIGHT_SETTINGS = ("window_days", "zone", "currency", "attributes")

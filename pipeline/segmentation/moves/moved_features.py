@@ -13,7 +13,7 @@ LIFETIME = ("first_order_date", "last_order_date", "lifetime_order_day_count", "
 
 
 def pairs_statement(table: Table) -> exp.Query:
-    """Return the features before and now of each customer who moved within a scheme, and what they did meanwhile, if anything.
+    """Build the query of the features before and now of each customer who moved within a scheme, and what they did meanwhile, if anything.
 
     `table` is what `table_looked_at` returns; a column `c` of it becomes `before_c` and `now_c`.
     """

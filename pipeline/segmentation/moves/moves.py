@@ -79,6 +79,7 @@ def write_moves(company: Company, lake: Lake, engine: Engine, day: date) -> None
     The first night of all has no moves. Raises DataError where the night before cannot be read. Where the night after cannot be,
     its moves are left as they are: it has to be run again anyway.
     """
+    # Two neighbouring nights at once would each write the moves of the later one, from different nights before it.
     with lake.lock("moves"):
         nights = lake.nights(CUSTOMER_SEGMENTS)
         _write_moves_of_night(company, lake, engine, day, nights)
@@ -114,6 +115,7 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     _register_features(comparison, table, BEFORE, comparison.before)
     _register_features(comparison, table, NOW, comparison.day)
     _register_rollups(comparison)
+    # Trials read the pairs five times for every scheme: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
     comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
     for trial in TRIALS:
@@ -122,7 +124,7 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
 
 
 def _schemes_with_moves(moved: Path) -> set[str]:
-    """Return the schemes in which somebody went from one segment to another."""
+    """Return the schemes in which somebody went from one segment to another; who is new or gone needs no rule to explain it."""
     rows = pq.read_table(moved, columns=["scheme", "from_segment", "to_segment"])
     within = rows.filter(pc.and_(rows["from_segment"].is_valid(), rows["to_segment"].is_valid()))
     return set(within["scheme"].unique().to_pylist())

@@ -75,7 +75,7 @@ class SchemeChange:
 
 
 def moved_statement() -> exp.Query:
-    """Return customer_id, scheme, from_segment and to_segment of all whose membership differs, in the order of the key."""
+    """Select customer_id, scheme, from_segment and to_segment of all whose membership differs, in the order of the key."""
     return statement("moved_memberships")
 
 
@@ -92,7 +92,7 @@ def trial_name(trial: str) -> str:
 
 
 def trial_features(trial: str, table: Table) -> exp.Query:
-    """Return the columns of `table` for those who moved, some of them still as they were on the previous night."""
+    """Select the columns of `table` for those who moved, some of them still as they were on the previous night."""
     names = [name for name in table.column_names if name not in table.key]
     columns = [exp.alias_(_trial_value(trial, name), name, quoted=True) for name in names]
     return exp.select(exp.column("customer_id"), *columns).from_(PAIRS)
@@ -102,6 +102,7 @@ def _trial_value(trial: str, name: str) -> exp.Expr:
     """Return what a feature is in a trial: as before, as now, or as now for those only who did something that explains it."""
     before, now = (_column_on(side, name) for side in ("before", "now"))
     step = TRIALS.index(trial)
+    # No order and no visit changes an attribute: a change of one is a reason of its own, whatever else the customer did.
     is_attribute = name not in CUSTOMER_FEATURES.column_names
     if step >= _first_step(name):
         return now
@@ -139,7 +140,7 @@ def _column_on(side: str, name: str) -> exp.Column:
 
 
 def moves_statement(memberships: Mapping[str, exp.Query], changes: Sequence[SchemeChange], table: Table) -> exp.Query:
-    """Return the rows of segment_moves.
+    """Build the statement of segment_moves: every move with the first trial that explains it.
 
     `memberships` are tonight's statements of the schemes in which somebody moved, `table` is what they look at.
     """

@@ -42,7 +42,7 @@ from pipeline.models.predictions.evaluation import measure_forecast
 from pipeline.models.predictions.fitting import Forecast, Outcomes
 from pipeline.models.refits import alignment
 from pipeline.models.refits.verdict import normalised_gini
-from pipeline.segmentation.profiles import profiles_statement
+from pipeline.segmentation import profiles_statement
 
 PAGE = HOUSE / "docs" / "reference" / "definitions.md"
 EXAMPLES = examples_of(PAGE)

@@ -27,8 +27,7 @@ from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
 from pipeline.publication.publish import publish
-from pipeline.segmentation.history import SchemeNames, night_as_known
-from pipeline.segmentation.intervals import write_intervals
+from pipeline.segmentation import SchemeNames, night_as_known, write_intervals
 
 MONDAY, TUESDAY, WEDNESDAY, FRIDAY = date(2024, 3, 4), date(2024, 3, 5), date(2024, 3, 6), date(2024, 3, 8)
 TABLE = f"tables/{CUSTOMER_SEGMENT_INTERVALS.name}"

@@ -18,7 +18,7 @@ from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_jso
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import segment
-from pipeline.segmentation.moves import REASONS
+from pipeline.segmentation import REASONS
 from pipeline.segmentation.moves.reasons import LIMITS, RANKED
 
 WEDNESDAY, THURSDAY, FRIDAY, MONDAY, TUESDAY = (date(2024, 3, 27), date(2024, 3, 28), date(2024, 3, 29), date(2024, 4, 1), date(2024, 4, 2))
