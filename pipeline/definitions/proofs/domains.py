@@ -67,7 +67,7 @@ _OPPOSITES: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.NEQ: exp.EQ, exp.GT: 
 
 
 def atom_of(node: exp.Expr) -> Atom:
-    """Return `node` with the axis that decides it.
+    """Find the axis that decides `node`.
 
     A comparison of features with each other is an axis of its own. It shares that axis with its opposite, so that `a > b` and
     `a <= b` are never both taken to be true.
@@ -106,6 +106,7 @@ def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Se
     kind = domains.kinds[name]
     constants = sorted({bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value))
     values = sorted(set(_values_around(kind, constants)))
+    # A rule that only a negative count would fulfil is dead, though whole numbers go below nought.
     if name in _COUNTS:
         values = [value for value in values if value >= 0]
     return values if name in _REQUIRED or name in domains.always else [*values, None]
@@ -126,6 +127,7 @@ def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
         return [1]
     if kind is Kind.INTEGER:
         return [number for constant in constants for number in (floor(constant) - 1, floor(constant), ceil(constant), ceil(constant) + 1)]
+    # Between two constants one value stands for all, since rules compare with nothing there.
     middles = [(low + high) / 2 for low, high in pairwise(constants)]
     return sorted([constants[0] - 1, *constants, *middles, constants[-1] + 1])
 
@@ -144,6 +146,7 @@ def column_comparison(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] 
 
 
 def _has_column(node: exp.Expr) -> bool:
+    """Whether there is a column in `node`; nearly always it is one piece within casts and brackets, and no search is needed."""
     while isinstance(node, exp.Cast | exp.Paren):
         node = node.this
     return isinstance(node, exp.Column) or (not isinstance(node, exp.Literal) and node.find(exp.Column) is not None)

@@ -65,12 +65,12 @@ class _CaseGrid:
     orders: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
-    def size(self) -> int:
+    def cell_count(self) -> int:
         return prod(len(along) for along in self.cases.values())
 
 
 def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str, is_ordered: bool) -> Proof:
-    """Return how it was proven that everybody gets one segment, and that every segment can get somebody.
+    """Prove that everybody gets one segment, and that every segment can get somebody; return how it was proven.
 
     Where `is_ordered`, the first rule that holds decides, so that an earlier one can hide a later one. Raises ConfigError naming the
     segment that nobody can be in, the rules that hide it, or a customer who would be left over.
@@ -80,10 +80,11 @@ def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str
             todo = "Move it to the end."
             raise ConfigError(f"`otherwise` of `{rule.segment}` hides the segments after it", where=rule.place, todo=todo)
     conditions = [rule.condition for rule in rules if rule.condition is not None]
+    # It holds the cases along each axis, and not yet the cells: their number is the product, which may be far too large.
     grid = _case_grid(conditions, domains)
     if not is_ordered:
         return _prove_each_alone(rules, domains, where, _proof_method(grid))
-    if grid.size > MOST_CELLS:
+    if grid.cell_count > MOST_CELLS:
         return _prove_each_alone(rules, domains, where, "features")
     taken = np.zeros([len(along) for along in grid.cases.values()], dtype=bool)
     for index, condition in enumerate(conditions):
@@ -104,7 +105,7 @@ def _prove_each_alone(rules: Sequence[SegmentRule], domains: Domains, where: str
     for index, rule in enumerate(rules[:-1]):
         condition = rule.condition or exp.true()
         grid = _case_grid([condition], domains)
-        if grid.size > MOST_CELLS or _is_undecided(condition):
+        if grid.cell_count > MOST_CELLS or _is_undecided(condition):
             undecided.append(rule.segment)
         elif not (_condition_truths(condition, grid) == _TRUE).any():
             raise _dead_segment_error(rules, index, set())
@@ -162,7 +163,7 @@ def _atom_truths(atom: Atom, grid: _CaseGrid) -> Truths:
 
 
 def _ordered_truths(side: exp.Expr, operator: type[exp.Expr], constant: Value, axis: str, grid: _CaseGrid) -> Truths:
-    """Return the same by the constant's place among the cases, which are in order with no value at the end.
+    """Return what `_atom_truths` does by the constant's place among the cases, which are in order with no value at the end.
 
     A scheme of a thousand rules compares one column a thousand times: two binary searches each, instead of all its cases.
     """
@@ -179,7 +180,7 @@ def _ordered_truths(side: exp.Expr, operator: type[exp.Expr], constant: Value, a
 
 
 def _hiding_rules(earlier: Sequence[exp.Expr], holds: npt.NDArray[np.bool_], grid: _CaseGrid) -> set[int]:
-    """Return which of the `earlier` rules take a cell that they leave to nobody else."""
+    """Return which of the `earlier` rules take cells where the dead rule holds, going by their order, as a night does."""
     left, hiding = holds.copy(), set()
     for index, condition in enumerate(earlier):
         takes = left & (_condition_truths(condition, grid) == _TRUE)
@@ -202,6 +203,7 @@ def _require_remainder(rules: Sequence[SegmentRule], taken: npt.NDArray[np.bool_
         text = f"nobody can ever be in `{rules[-1].segment}`: the rules leave nobody over"
         raise ConfigError(text, where=rules[-1].place, todo="Delete the segment.")
     if not has_otherwise and not taken.all():
+        # One cell is example enough: the first that is not taken.
         left = np.unravel_index(int(np.argmin(taken)), taken.shape)
         todo = "End with a segment that has `otherwise = true`."
         what = f"the rules may leave customers without a segment, such as one with {_cell_words(left, grid)}"

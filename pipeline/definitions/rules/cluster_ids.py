@@ -6,6 +6,7 @@ import re
 
 from pipeline.spelling import did_you_mean
 
+# Titles follow from what a model finds, so that a rule which names one would stop working with the next refit.
 TODO = "Write the id of a cluster, such as cluster_1, or unclustered: a refit may change titles, and segments catalog shows both."
 _OUTSIDE = "unclustered"
 _ID = re.compile(r"cluster_[1-9][0-9]{0,3}")
@@ -13,7 +14,7 @@ _NUMBER = re.compile(r"(?<![0-9])0*([1-9][0-9]{0,3})(?![0-9])")
 
 
 def is_cluster_id(text: str) -> bool:
-    """Return whether a model can have a cluster of this id, or `text` stands for customers in none."""
+    """Whether a model can have a cluster of this id, or `text` stands for customers in none."""
     return text == _OUTSIDE or _ID.fullmatch(text) is not None
 
 

@@ -16,10 +16,10 @@ from pipeline.definitions.rules.types import (
     COMPARABLE,
     NUMERIC,
     TypedNode,
+    bracketed_node,
     cast_to_one_type,
     is_iso_date,
     operator_chain,
-    parenthesised,
     typed_arithmetic,
     typed_column,
     typed_number,
@@ -48,14 +48,16 @@ def parse_score(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Express
     checked = _check_node(rule, tree)
     if checked.kind not in NUMERIC:
         raise rule.error_at(tree, f"a score must be a number, but this is: {checked.kind.words}", "Calculate with features and numbers.")
-    return exp.cast(parenthesised(checked.node), "double")
+    return exp.cast(bracketed_node(checked.node), "double")
 
 
 def _check_node(rule: RuleContext, node: exp.Expr) -> TypedNode:
     """Return `node` built anew with its type; raises ConfigError for every kind of node, and every argument, that is not listed below."""
     check = _CHECKS.get(type(node))
-    given = {name for name, value in node.args.items() if value not in (None, False, [])}
-    if check is None or not given <= _ARGUMENTS.get(type(node), {"this", "expression"}):
+    # What is not listed is refused, whether it is a kind of node or an argument of one: a new version of the parser adds nothing to the
+    # language.
+    arguments = {name for name, value in node.args.items() if value not in (None, False, [])}
+    if check is None or not arguments <= _ARGUMENTS.get(type(node), {"this", "expression"}):
         raise rule.error_at(node, "this is not part of the rule language")
     return check(rule, node)
 
@@ -93,6 +95,7 @@ def _check_negative(rule: RuleContext, node: exp.Expr) -> TypedNode:
 
 
 def _refuse_null(rule: RuleContext, node: exp.Expr) -> TypedNode:
+    # `x = NULL` is true of nobody, and so never what was meant.
     raise rule.error_at(node, "nothing equals NULL", "Write `x IS NULL` or `x IS NOT NULL`.")
 
 
@@ -108,6 +111,7 @@ def _check_connector(rule: RuleContext, node: exp.Expr) -> TypedNode:
 
 
 def _check_between(rule: RuleContext, node: exp.Expr) -> TypedNode:
+    # Two comparisons, so that each bound is brought to one type with the value by itself.
     low = _comparison_node(rule, exp.GTE, node.this, node.args["low"])
     high = _comparison_node(rule, exp.LTE, node.this, node.args["high"])
     return TypedNode(operator_chain(exp.And, low, high), Kind.FLAG)
@@ -118,13 +122,13 @@ def _check_in(rule: RuleContext, node: exp.Expr) -> TypedNode:
     if not node.expressions or not is_list:
         raise rule.error_at(node, "IN takes a list of numbers, texts or dates", "Write `x IN ('a', 'b')`.")
     value, *choices = _nodes_of_one_type(rule, node, _check_compared_nodes(rule, [node.this, *node.expressions]))
-    return TypedNode(exp.In(this=parenthesised(value), expressions=choices), Kind.FLAG)
+    return TypedNode(exp.In(this=bracketed_node(value), expressions=choices), Kind.FLAG)
 
 
 def _check_is_null(rule: RuleContext, node: exp.Expr) -> TypedNode:
     if not isinstance(node.expression, exp.Null):
         raise rule.error_at(node, "IS takes NULL or NOT NULL", "Write `x = TRUE` for `x IS TRUE`.")
-    return TypedNode(exp.Is(this=parenthesised(_check_node(rule, node.this).node), expression=exp.null()), Kind.FLAG)
+    return TypedNode(exp.Is(this=bracketed_node(_check_node(rule, node.this).node), expression=exp.null()), Kind.FLAG)
 
 
 def _comparison_node(rule: RuleContext, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> exp.Expression:
@@ -197,7 +201,7 @@ _CHECKS: Mapping[type[exp.Expr], Callable[[RuleContext, exp.Expr], TypedNode]] =
     exp.Cast: _check_date,
     exp.And: _check_connector,
     exp.Or: _check_connector,
-    exp.Not: lambda rule, node: TypedNode(exp.Not(this=parenthesised(_check_condition(rule, node.this, "NOT takes"))), Kind.FLAG),
+    exp.Not: lambda rule, node: TypedNode(exp.Not(this=bracketed_node(_check_condition(rule, node.this, "NOT takes"))), Kind.FLAG),
     exp.Is: _check_is_null,
     exp.In: _check_in,
     exp.Between: _check_between,

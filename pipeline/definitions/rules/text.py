@@ -131,7 +131,7 @@ def parse_text(rule: RuleText) -> exp.Expr:
 
 
 def text_position(node: exp.Expr) -> int:
-    """Return where in its text the first leaf below `node` begins."""
+    """Find where in its text the first leaf below `node` begins."""
     return min((leaf.meta["start"] for leaf in node.walk() if "start" in leaf.meta), default=0)
 
 
@@ -147,7 +147,9 @@ def _read_tokens(rule: RuleText) -> list[Token]:
     while index < len(rule.text):
         lexeme = _LEXEME.match(rule.text, index)
         if lexeme is None or lexeme.lastgroup == "comment":
-            what, todo = _unreadable_reason(rule.text, index)
+            # A comment of the form /* */ begins like a division, but is meant as a comment.
+            character = "-" if rule.text.startswith("/*", index) else rule.text[index]
+            what, todo = _REASONS.get(character, (f"`{character}` is not part of the rule language", LANGUAGE))
             raise rule.error_at(index, what, todo)
         if lexeme.lastgroup == "parameter":
             tokens += _parameter_tokens(rule, lexeme)
@@ -181,12 +183,6 @@ def _parameter_tokens(rule: RuleText, lexeme: re.Match[str]) -> list[Token]:
     return value_tokens(rule.parameters[name], lexeme.start(), lexeme.end() - 1)
 
 
-def _unreadable_reason(text: str, index: int) -> tuple[str, str]:
-    """Return what is wrong with the character at `index`, which no lexeme begins with, and what to do."""
-    character = "-" if text.startswith("/*", index) else text[index]
-    return _REASONS.get(character, (f"`{character}` is not part of the rule language", LANGUAGE))
-
-
 def _refuse_invisible(rule: RuleText) -> None:
     for index, character in enumerate(rule.text):
         is_invisible = unicodedata.category(character) in _INVISIBLE
@@ -204,7 +200,7 @@ def _refuse_nesting(rule: RuleText, tokens: list[Token]) -> None:
 
 
 def _nesting_depth(tree: exp.Expr) -> int:
-    """Return how many operations are nested in `tree`; a chain of AND, or of OR, counts once."""
+    """Count how many operations are nested in `tree`; a chain of AND, or of OR, counts once."""
     deepest, waiting = 0, [(tree, 1)]
     while waiting:
         node, depth = waiting.pop()
@@ -217,9 +213,12 @@ def _nesting_depth(tree: exp.Expr) -> int:
 
 def parameters_of(text: str) -> set[str]:
     """Return the parameters that `text` names, as far as it can be read."""
-    return {found.group()[1:] for found in _LEXEME.finditer(text) if found.lastgroup == "parameter"}
+    return {lexeme.group()[1:] for lexeme in _LEXEME.finditer(text) if lexeme.lastgroup == "parameter"}
 
 
 def references_of(text: str) -> set[str]:
-    """Return what `text` refers to beyond features and attributes, such as `rfm.segment`, as far as it can be read."""
-    return {found.group() for found in _LEXEME.finditer(text) if found.lastgroup == "reference"}
+    """Return what `text` refers to beyond features and attributes, such as `rfm.segment`, as far as it can be read.
+
+    Schemes are put in order by it before any rule is parsed, so that a text with faults must not raise here.
+    """
+    return {lexeme.group() for lexeme in _LEXEME.finditer(text) if lexeme.lastgroup == "reference"}

@@ -17,6 +17,7 @@ NUMERIC = frozenset({Kind.INTEGER, Kind.MONEY, Kind.NUMBER})
 COMPARABLE = NUMERIC | {Kind.TEXT, Kind.DATE, Kind.FLAG}
 # The widest decimal that both engines have.
 MAX_DIGITS = 38
+# DuckDB holds a decimal of up to 18 digits in 64 bits, a longer one in 128.
 _SHORT_DIGITS = 18
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SAFE_DECIMALS = 6
@@ -36,7 +37,7 @@ class TypedNode:
 
 
 def is_iso_date(text: str) -> bool:
-    """Return whether `text` is a day that the calendar has, written as 2026-01-31."""
+    """Whether `text` is a day that the calendar has, written as 2026-01-31."""
     try:
         return bool(_ISO_DATE.fullmatch(text) and date.fromisoformat(text))
     except ValueError:
@@ -49,26 +50,29 @@ def typed_column(name: str, kind: Kind) -> TypedNode:
 
 
 def typed_number(text: str) -> TypedNode:
-    """Return the literal that `text`, digits with at most one point, stands for."""
+    """Return the literal that `text`, digits with at most one point, stands for; with a point it is exact, like money."""
     whole, _, fraction = text.partition(".")
     whole = whole.lstrip("0") or "0"
     number, kind = (f"{whole}.{fraction}", Kind.MONEY) if fraction else (whole, Kind.INTEGER)
     return TypedNode(exp.Literal.number(number), kind, len(whole) + len(fraction), len(fraction))
 
 
-def parenthesised(node: exp.Expression) -> exp.Expression:
-    """Return `node` so that no engine's precedence can regroup it."""
+def bracketed_node(node: exp.Expression) -> exp.Expression:
+    """Put `node` in brackets, unless it is one piece, so that no engine's precedence can regroup it."""
     return node if isinstance(node, _ATOMS) else exp.Paren(this=node)
 
 
 def operator_chain(operator: type[exp.Expr], *parts: exp.Expression) -> exp.Expression:
-    """Return `parts` joined by `operator`, from the left."""
-    first, *others = map(parenthesised, parts)
+    """Join `parts` by `operator`, from the left."""
+    first, *others = map(bracketed_node, parts)
     return reduce(lambda left, right: cast("exp.Expression", operator(this=left, expression=right)), others, first)
 
 
 def cast_to_one_type(items: Sequence[TypedNode]) -> list[exp.Expression]:
-    """Return the nodes of comparable `items` cast to one type; raises OverflowError beyond 38 digits."""
+    """Cast the nodes of comparable `items` to one type; raises OverflowError beyond 38 digits.
+
+    Left to themselves, engines pick that type each in its own way, and may then compare differently.
+    """
     kinds = {item.kind for item in items}
     if len(kinds) == 1 and Kind.MONEY not in kinds:
         return [item.node for item in items]

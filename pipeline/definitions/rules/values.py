@@ -33,16 +33,17 @@ def _connector_value(rule: exp.Connector, row: Mapping[str, Value]) -> Value:
     if isinstance(rule, exp.Or):
         return _any_of(parts)
     # NOT (NOT a OR NOT b): unknown and false are then told apart in one place.
-    opposite = _any_of(_negation(part) for part in parts)
-    return _negation(opposite)
+    opposite = _any_of(_negated_value(part) for part in parts)
+    return _negated_value(opposite)
 
 
 def _any_of(parts: Iterable[Value]) -> Value:
     values = set(parts)
+    # 1 equals True in Python, but checked rules put nothing but true, false and unknown here.
     return True if True in values else None if None in values else False
 
 
-def _negation(value: Value) -> Value:
+def _negated_value(value: Value) -> Value:
     return None if value is None else not value
 
 
@@ -53,10 +54,11 @@ def _unless_unknown(operation: Callable[[Any, Any], Value], left: Value, right: 
 def _literal_value(rule: exp.Expr, _row: Mapping[str, Value]) -> Value:
     if rule.is_string:
         return rule.name
+    # Never a float: 0.1 is a tenth here, as it is for the decimals of SQL.
     return Fraction(rule.name) if "." in rule.name else int(rule.name)
 
 
-def _negative(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
+def _negative_number(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
     return _unless_unknown(operator.sub, 0, rule_value(rule.this, row))
 
 
@@ -75,9 +77,9 @@ _LEAVES: Mapping[type[exp.Expr], Callable[[Any, Mapping[str, Value]], Value]] = 
     exp.Literal: _literal_value,
     exp.Boolean: lambda rule, _row: bool(rule.this),
     exp.Paren: lambda rule, row: rule_value(rule.this, row),
-    exp.Not: lambda rule, row: _negation(rule_value(rule.this, row)),
+    exp.Not: lambda rule, row: _negated_value(rule_value(rule.this, row)),
     exp.Is: lambda rule, row: rule_value(rule.this, row) is None,
-    exp.Neg: _negative,
+    exp.Neg: _negative_number,
     exp.Cast: _cast_value,
 }
 _OPERATORS: Mapping[type[exp.Expr], Callable[[Any, Any], Value]] = {
