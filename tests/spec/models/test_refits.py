@@ -389,7 +389,7 @@ def test_a_plan_of_a_candidate_shows_who_would_move_and_changes_nothing(town: To
     folder = store_refit(lake, refit_night(lake, company, LATER))
     plan = plan_model(company, lake, folder / "candidate.json")
     moved = [customer for customer, cluster in sorted(live.items()) if customer >= "c00600"]
-    assert sum(flow.customer_count for flow in plan.schemes[0].moves) == len(moved) == 150
+    assert sum(flow.customer_count for flow in plan.schemes[0].moving_flows) == len(moved) == 150
     assert [mover.customer_id for mover in plan.schemes[0].sample] == moved[:20]
     assert plan.schemes[0].sample[0].reason.startswith("nearest to `")
     assert plan.changes.decided_otherwise == (NAME,)
