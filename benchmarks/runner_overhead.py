@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,10 @@ from pipeline.definitions.schemes import load_schemes
 from pipeline.features.cache import forget_caches
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.lake.engines import Engine, Parameter, empty_select, parts_of, paths_by_condition
-from pipeline.lake.lake import FilePart, Lake
+from pipeline.lake.file_parts import FilePart
+from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Table
+from pipeline.lake.version_parts import VersionParts
 from pipeline.publication.gates.table_checks import check_tables
 from pipeline.segmentation import write_memberships
 
@@ -37,9 +39,10 @@ class Recording:
     folder: Path
     statements: list[str] = field(default_factory=list)
 
-    def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
+    def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
         self.engine.register(table, files)
-        self.statements.append(_view(table, [replace(part, path=self._kept(part.path)) for part in parts_of(files)]))
+        kept = files if isinstance(files, VersionParts) else [self._kept(path) for path in files]
+        self.statements.append(_view(table, parts_of(kept, self.folder)))
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self.engine.define(table, statement)

@@ -15,10 +15,13 @@ from pipeline.lake.tables import SOURCE_TABLES, Table
 
 
 @contextmanager
-def reading(name: str, path: Path, *, piece: str = "partition") -> Iterator[None]:
-    """Verify the checksum of the file at `path`, of table `name`; what fails there or in the block becomes a DataError that names both."""
+def reading(name: str, path: Path, *, piece: str = "partition", link: Path | None = None) -> Iterator[None]:
+    """Verify the checksum of the file at `path`, of table `name`; what fails there or in the block becomes a DataError that names both.
+
+    A `link` to the file is read in its place.
+    """
     try:
-        if not is_whole(path):
+        if not is_whole(link or path):
             raise damage_error(name, path, "its checksum is wrong")
         yield
     except FileNotFoundError:

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
-from pipeline.lake.damage import reading
 from pipeline.lake.event_days import (
     EventDays,
     MonthFile,
@@ -25,11 +24,11 @@ from pipeline.lake.event_days import (
     stored_versions,
     versions_in,
 )
-from pipeline.lake.file_parts import FilePart, file_parts
 from pipeline.lake.locks import lock_folder
 from pipeline.lake.month_writer import Facts, MonthWriter, nights_by_month, open_month_writer, version_runs
 from pipeline.lake.staging import staged_file
 from pipeline.lake.tables import Table
+from pipeline.lake.version_parts import VersionParts
 from pipeline.lake.version_rows import read_versions
 
 
@@ -63,26 +62,16 @@ class EventDayStore:
         """
         return known_versions(self.versions(table), through=through, known=known)
 
-    def parts(self, table: Table, versions: Iterable[Version]) -> list[FilePart]:
-        """Return the parts of files that hold `versions`, as engines read them; raises DataError for a version that is not stored."""
-        return file_parts(table, self._stored(table, versions))
+    def parts(self, table: Table, versions: Iterable[Version]) -> VersionParts:
+        """Return the parts of files that hold `versions`, as engines read them; they are looked for once an engine registers them."""
+        return VersionParts(self.root, table, tuple(versions))
 
     def rows(self, table: Table, versions: Iterable[Version]) -> Iterator[tuple[Version, pa.Table]]:
         """Yield the rows of `versions` in that order, with event day and night; each version comes in one piece or more.
 
         Checksums are verified; raises DataError naming table and file where one is absent or damaged.
         """
-        return read_versions(table, self._stored(table, versions))
-
-    def _stored(self, table: Table, versions: Iterable[Version]) -> list[StoredVersion]:
-        stored = self.stored_versions(table)
-        found = []
-        for version in versions:
-            if version not in stored:
-                with reading(table.name, self._night_path(table, version)):
-                    raise FileNotFoundError
-            found.append(stored[version])
-        return found
+        return read_versions(self.root, table, list(versions))
 
     def write_event_days(
         self, table: Table, batches: Iterable[pa.RecordBatch], facts: Mapping[Version, Facts], *, folder: Path | None = None

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,7 @@ from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.addresses import COMPACTED, PART
 from pipeline.lake.damage import damage_error, reading
+from pipeline.lake.file_stamps import FileStamp, Found, file_stamp
 from pipeline.lake.parquet import MANIFEST_KEY
 from pipeline.lake.tables import Table
 
@@ -131,31 +133,65 @@ def _dated_folders(folder: Path, name: str) -> list[tuple[str, str]]:
     return [(each.partition("=")[2], path) for each, path in found]
 
 
-def versions_in(table: Table, file: MonthFile) -> Mapping[Version, StoredVersion]:
-    """Return the versions that a file holds, in order, from its footer alone; raises DataError where that is damaged."""
+class FileGoneError(DataError):
+    """A file that was found is there no more: it was compacted, or removed."""
+
+
+def gone_error(table: Table, file: MonthFile) -> FileGoneError:
+    """Return the error for a file that was found, and is gone."""
+    return FileGoneError(f"{table.name} has no such file", where=str(file.path), todo="Run that again.")
+
+
+class _FileReplacedError(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Footer:
+    """The footer of a file and of all links to it: one is read once, by whatever path."""
+
+    path: Path = field(compare=False)
+    stamp: FileStamp
+
+
+def versions_in(table: Table, file: MonthFile, *, link: Path | None = None) -> Mapping[Version, StoredVersion]:
+    """Return the versions that a file holds, in order, from its footer alone. A `link` to the file is read in its place.
+
+    Raises FileGoneError where it is not there, DataError where its footer is damaged.
+    """
+    path = link or file.path
     try:
-        facts = file.path.stat()
-        return _listed_versions(file, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        return _listed_versions(file, _Footer(path, file_stamp(path)))
+    except _FileReplacedError:
+        return versions_in(table, file, link=link)
     except FileNotFoundError:
-        raise DataError(f"{table.name} has no such file", where=str(file.path), todo="Run that again.") from None
+        raise gone_error(table, file) from None
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise damage_error(table.name, file.path, f"its footer cannot be read ({type(error).__name__})") from None
 
 
 # Every step of a night asks for the same footers. Size, time and inode in the key tell a file from the one that replaced it.
 @lru_cache(maxsize=20_000)
-def _listed_versions(file: MonthFile, *_stamp: int) -> Mapping[Version, StoredVersion]:
-    metadata = pq.read_metadata(file.path).metadata
-    manifest = metadata[MANIFEST_KEY]
-    if metadata[VERSIONS_CHECKSUM_KEY] != manifest_checksum(manifest):
-        raise ValueError("the list of versions has another checksum")
+def _listed_versions(file: MonthFile, footer: _Footer) -> Mapping[Version, StoredVersion]:
     found: dict[Version, StoredVersion] = {}
     first_row = 0
-    for entry in json.loads(manifest)["versions"]:
+    for entry in _footer_entries(footer):
         version = Version(date.fromisoformat(entry["day"]), date.fromisoformat(entry["known"]))
         found[version] = StoredVersion(version, file, first_row, entry["row_count"], entry)
         first_row += entry["row_count"]
     return found
+
+
+@lru_cache(maxsize=20_000)
+def _footer_entries(footer: _Footer) -> Sequence[Mapping[str, Any]]:
+    metadata = pq.read_metadata(footer.path).metadata
+    if file_stamp(footer.path) != footer.stamp:
+        raise _FileReplacedError
+    manifest = metadata[MANIFEST_KEY]
+    if metadata[VERSIONS_CHECKSUM_KEY] != manifest_checksum(manifest):
+        raise ValueError("the list of versions has another checksum")
+    entries: Sequence[Mapping[str, Any]] = json.loads(manifest)["versions"]
+    return entries
 
 
 def manifest_checksum(manifest: bytes) -> bytes:
@@ -165,28 +201,59 @@ def manifest_checksum(manifest: bytes) -> bytes:
 
 def event_days(root: Path, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:
     """Return what is stored of a table, with damaged files told apart: in `verified` files every byte counts, in others the footer."""
+    return _read_settled_files(root, table, lambda files: _whole_and_damaged(table, files, verified))
+
+
+def _whole_and_damaged(table: Table, files: Iterable[MonthFile], verified: Collection[MonthFile]) -> EventDays:
     found: dict[Version, StoredVersion] = {}
-    lost: dict[MonthFile, Collection[Version]] = {}
-    for file in month_files(root, table):
+    damaged: dict[MonthFile, Collection[Version]] = {}
+    for file in files:
         listed: Mapping[Version, StoredVersion] = {}
         try:
             listed = versions_in(table, file)
             if file in verified:
                 with reading(table.name, file.path):
                     pass
+        except FileGoneError:
+            raise
         except DataError:
-            lost[file] = listed.keys()
+            damaged[file] = listed.keys()
         else:
             found |= listed
-    return EventDays(dict(sorted(found.items())), lost)
+    return EventDays(dict(sorted(found.items())), damaged)
 
 
 def stored_versions(root: Path, table: Table) -> Mapping[Version, StoredVersion]:
     """Return all versions, in order; raises DataError where a footer is damaged."""
+    return _read_settled_files(root, table, lambda files: dict(sorted(_all_versions(table, files).items())))
+
+
+def _all_versions(table: Table, files: Iterable[MonthFile]) -> Mapping[Version, StoredVersion]:
     found: dict[Version, StoredVersion] = {}
-    for file in month_files(root, table):
+    for file in files:
         found |= versions_in(table, file)
-    return dict(sorted(found.items()))
+    return found
+
+
+def _read_settled_files(root: Path, table: Table, read: Callable[[Sequence[MonthFile]], Found]) -> Found:
+    """Return what `read` makes of the files of a table, once none came or went meanwhile: a compaction moves versions between them."""
+    while True:
+        files = month_files(root, table)
+        with suppress(FileGoneError):
+            found = read(files)
+            if month_files(root, table) == files:
+                return found
+
+
+def find_versions(root: Path, table: Table, versions: Iterable[Version]) -> list[StoredVersion]:
+    """Return where versions are stored, in the order given; raises DataError for one that is not."""
+    stored, found = stored_versions(root, table), []
+    for version in versions:
+        if version not in stored:
+            with reading(table.name, root / addresses.partition(table, day=version.day, known=version.known)):
+                raise FileNotFoundError
+        found.append(stored[version])
+    return found
 
 
 def known_versions(versions: Iterable[Version], *, through: date, known: date) -> list[Version]:

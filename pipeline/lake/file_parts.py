@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from sqlglot import exp
 
-from pipeline.lake.event_days import MonthFile, StoredVersion, Version, versions_in
-from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, Table
+from pipeline.lake.event_days import MonthFile, Version
+from pipeline.lake.tables import EVENT_DAY, KNOWN_ON
 
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file and the condition on its rows to read; None reads all."""
+    """A file and the condition on its rows to read; None reads all.
+
+    `path` is where it is read, `stored_path` where it lies in the lake: messages name that.
+    """
 
     path: Path
     condition: exp.Expr | None = None
+    link_of: Path | None = None
+
+    @property
+    def stored_path(self) -> Path:
+        return self.link_of or self.path
 
 
-def file_parts(table: Table, chosen: Collection[StoredVersion]) -> list[FilePart]:
-    """Return the files in which versions lie, with a condition where a file also holds others."""
-    by_file: dict[MonthFile, list[Version]] = {}
-    for stored in sorted(chosen, key=lambda each: each.version):
-        by_file.setdefault(stored.file, []).append(stored.version)
-    whole = [FilePart(file.path) for file, versions in by_file.items() if len(versions) == len(versions_in(table, file))]
-    partial = {file: versions for file, versions in by_file.items() if len(versions) < len(versions_in(table, file))}
+def file_parts(held: Mapping[MonthFile, Collection[Version]], chosen: Mapping[MonthFile, Collection[Version]]) -> list[FilePart]:
+    """Return the files in which the `chosen` versions lie, with a condition where a file is `held` with others, too."""
+    others = {file: {*held[file]} - {*versions} for file, versions in chosen.items()}
+    whole = [FilePart(file.path) for file in chosen if not others[file]]
     # One condition for all files lets an engine read them together. It cannot serve files that also hold, outdated, a version
     # which is read from another file; these get a condition of their own.
-    hidden = {version for file, versions in partial.items() for version in versions_in(table, file).keys() - {*versions}}
+    partial = {file: versions for file, versions in chosen.items() if others[file]}
     shown = {version for versions in partial.values() for version in versions}
+    hidden = {version for file in partial for version in others[file]}
     common = _version_condition(shown, hidden - shown)
-    own = {file for file, versions in partial.items() if (versions_in(table, file).keys() - {*versions}) & shown}
-    parts = [FilePart(file.path, common) for file in partial if file not in own]
-    parts += [FilePart(file.path, _version_condition(partial[file], versions_in(table, file).keys() - {*partial[file]})) for file in own]
+    parts = [
+        FilePart(file.path, _version_condition(versions, others[file]) if others[file] & shown else common)
+        for file, versions in partial.items()
+    ]
     return sorted(whole + parts, key=lambda part: part.path)
 
 

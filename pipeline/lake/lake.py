@@ -24,7 +24,6 @@ from pipeline.lake.damage import reading
 from pipeline.lake.disk import disk_errors
 from pipeline.lake.event_day_store import EventDayStore
 from pipeline.lake.event_days import StoredVersion, Version, known_versions
-from pipeline.lake.file_parts import FilePart
 from pipeline.lake.local_store import LocalStore
 from pipeline.lake.month_writer import with_version
 from pipeline.lake.parquet import MANIFEST_KEY, sorted_by, write_parquet
@@ -36,7 +35,7 @@ from pipeline.lake.tables import VERSION_COLUMNS, Partition, Table
 LOCK_SECONDS = 600
 KNOWN_FOLDER = re.compile(r"known=[0-9-]+/")
 
-__all__ = ["FilePart", "Lake", "StoredVersion", "Version", "known_versions", "reading", "sorted_by"]
+__all__ = ["Lake", "StoredVersion", "Version", "known_versions", "reading", "sorted_by"]
 
 
 class Lake(EventDayStore):

@@ -117,7 +117,7 @@ class MonthWriter:
             self._write_waiting()
 
     def _copy_version(self, stored: StoredVersion) -> None:
-        for rows in self._reader.pieces(stored):
+        for rows in self._reader.pieces(stored.version, stored.file):
             if not rows.schema.equals(self._table.stored_schema):
                 lacking = [name for name in self._table.column_names if name not in rows.column_names]
                 raise outdated_error(self._table, stored.file.path, lacking)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from itertools import accumulate
+from functools import partial
+from itertools import accumulate, chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.lake.damage import damage_error, reading
-from pipeline.lake.event_days import StoredVersion, Version
+from pipeline.lake.event_days import (
+    FileGoneError,
+    MonthFile,
+    StoredVersion,
+    Version,
+    find_versions,
+    gone_error,
+    month_of,
+    versions_in,
+)
+from pipeline.lake.file_stamps import read_unreplaced
 from pipeline.lake.tables import Table
 
 ROWS_WORTH_THREADS = 16_384
@@ -23,23 +34,37 @@ class RowReader:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._files: dict[Path, OpenParquetFile] = {}
+        self._files: dict[MonthFile, OpenParquetFile] = {}
 
-    def pieces(self, stored: StoredVersion) -> Iterator[pa.Table]:
-        """Yield the rows of a version in the columns of its file, one row group at a time; once, without rows, where it has none."""
-        path = stored.file.path
-        if path not in self._files:
-            with reading(self._table.name, path):
-                self._files[path] = OpenParquetFile(pq.ParquetFile(path, page_checksum_verification=True))
-        with translating_damage(self._table, path):
-            yield from self._files[path].rows(stored.first_row, stored.row_count)
+    def pieces(self, version: Version, file: MonthFile) -> Iterator[pa.Table]:
+        """Yield the rows of a version in the columns of its file, one row group at a time; once, without rows, where it has none.
+
+        Raises FileGoneError, before the first, where the file is not there or does not hold the version any more.
+        """
+        if file not in self._files:
+            try:
+                self._files[file] = read_unreplaced(file.path, partial(self._open_file, file))
+            except FileNotFoundError:
+                raise gone_error(self._table, file) from None
+        opened = self._files[file]
+        if version not in opened.versions:
+            del self._files[file]
+            raise gone_error(self._table, file)
+        stored = opened.versions[version]
+        with translating_damage(self._table, file.path):
+            yield from opened.rows(stored.first_row, stored.row_count)
+
+    def _open_file(self, file: MonthFile) -> OpenParquetFile:
+        versions = versions_in(self._table, file)
+        with reading(self._table.name, file.path):
+            return OpenParquetFile(pq.ParquetFile(file.path, page_checksum_verification=True), versions)
 
 
 class OpenParquetFile:
-    """One Parquet file and the row group that was last read from it."""
+    """One Parquet file, the versions that it holds, and the row group that was last read from it."""
 
-    def __init__(self, file: pq.ParquetFile) -> None:
-        self._file = file
+    def __init__(self, file: pq.ParquetFile, versions: Mapping[Version, StoredVersion]) -> None:
+        self._file, self.versions = file, versions
         self._ends = list(accumulate(file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)))
         self._index, self._group = -1, file.schema_arrow.empty_table()
 
@@ -60,14 +85,30 @@ class OpenParquetFile:
         return self._group
 
 
-def read_versions(table: Table, versions: Sequence[StoredVersion]) -> Iterator[tuple[Version, pa.Table]]:
-    """Yield the rows of versions in the given order, in pieces; a version without rows comes once, with none."""
+def read_versions(root: Path, table: Table, versions: Sequence[Version]) -> Iterator[tuple[Version, pa.Table]]:
+    """Yield the rows of versions in the given order, in pieces; a version without rows comes once, with none.
+
+    Files that another run compacts or replaces meanwhile are looked for again.
+    """
+    files = [each.file for each in find_versions(root, table, versions)]
     reader, month = RowReader(table), date.min
-    for stored in versions:
-        if stored.file.month != month:  # so that the files of one month are open at a time
-            reader, month = RowReader(table), stored.file.month
-        for rows in reader.pieces(stored):
-            yield stored.version, rows
+    for number, version in enumerate(versions):
+        if month_of(version.day) != month:  # so that the files of one month are open at a time
+            reader, month = RowReader(table), month_of(version.day)
+        pieces = reader.pieces(version, files[number])
+        while (first := _first_piece(pieces)) is None:
+            files[number:] = [each.file for each in find_versions(root, table, versions[number:])]
+            pieces = reader.pieces(version, files[number])
+        for rows in chain([first], pieces):
+            yield version, rows
+
+
+def _first_piece(pieces: Iterator[pa.Table]) -> pa.Table | None:
+    """Return the first piece of a version; None where its file is gone."""
+    try:
+        return next(pieces)
+    except FileGoneError:
+        return None
 
 
 @contextmanager

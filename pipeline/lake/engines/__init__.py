@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.tables import Table
+from pipeline.lake.version_parts import VersionParts
 
 Parameter = date | datetime | int | float | str
 
@@ -19,10 +20,10 @@ Parameter = date | datetime | int | float | str
 class Engine(Protocol):
     """Holds registered tables and runs statements over them; statements are sqlglot trees in DuckDB's dialect."""
 
-    def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
-        """Make the rows of `files`, or of parts of them, readable as `table.name`; no files make an empty table.
+    def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
+        """Make the rows of `files`, or of versions of event days, readable as `table.name`; no files make an empty table.
 
-        EVENT_DAY tables have `event_day` and `known_on` beside their columns.
+        EVENT_DAY tables have `event_day` and `known_on` beside their columns; what other runs make of their files goes unseen.
         """
 
     def define(self, table: Table, statement: exp.Query) -> None:
@@ -35,9 +36,9 @@ class Engine(Protocol):
         """Release what the engine holds."""
 
 
-def parts_of(files: Iterable[Path | FilePart]) -> list[FilePart]:
-    """Return `files` as parts: a path means all of its rows."""
-    return [file if isinstance(file, FilePart) else FilePart(file) for file in files]
+def parts_of(files: Sequence[Path] | VersionParts, folder: Path) -> list[FilePart]:
+    """Return `files` as parts: a path means all of its rows; versions are pinned by links below `folder`."""
+    return files.pin(folder) if isinstance(files, VersionParts) else [FilePart(file) for file in files]
 
 
 def paths_by_condition(parts: Iterable[FilePart], dialect: str) -> dict[str, list[Path]]:

@@ -17,11 +17,13 @@ from pipeline.errors import DataError, TransientError
 from pipeline.lake.damage import outdated_error, reading
 from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
 from pipeline.lake.file_parts import FilePart
+from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import Table
+from pipeline.lake.version_parts import VersionParts
 
 
 class DuckDBEngine:
@@ -29,29 +31,28 @@ class DuckDBEngine:
 
     def __init__(self, lake_root: Path, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None) -> None:
         self._resources = ExitStack()
-        self._verified: set[Path] = set()
-        self._registered: dict[str, tuple[Table, Sequence[Path]]] = {}
+        self._verified: set[FileStamp] = set()
+        self._registered: dict[str, tuple[Table, Sequence[FilePart]]] = {}
         with _translating_engine_errors():
-            spill = self._resources.enter_context(private_folder(lake_root))
-        settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(spill)}
+            self._folder = self._resources.enter_context(private_folder(lake_root))
+        settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(self._folder)}
         if threads:
             settings["threads"] = threads
         self._connection = self._resources.enter_context(duckdb.connect(config=settings))
         confine_connection(self._connection, [lake_root])
 
-    def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
-        parts = parts_of(files)
-        paths = [part.path for part in parts]
-        self._require_whole_files(table, paths)
-        self._registered[table.name] = (table, paths)
+    def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
+        parts = parts_of(files, self._folder)
+        self._require_whole_files(table, parts)
+        self._registered[table.name] = (table, parts)
         self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table).sql("duckdb"))
 
-    def _require_whole_files(self, table: Table, paths: Sequence[Path]) -> None:
+    def _require_whole_files(self, table: Table, parts: Iterable[FilePart]) -> None:
         """Verify files that this engine has not read yet; DuckDB would turn a flipped bit into another number."""
-        for path in paths:
-            if path not in self._verified:
-                with reading(table.name, path):
-                    self._verified.add(path)
+        for part in parts:
+            if not (part.path.exists() and file_stamp(part.path) in self._verified):
+                with reading(table.name, part.stored_path, link=part.path):
+                    self._verified.add(file_stamp(part.path))
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self._create_view(table, statement.sql("duckdb"))
@@ -78,8 +79,8 @@ class DuckDBEngine:
             with _translating_engine_errors():
                 yield
         except DataError:
-            for table, paths in self._registered.values():
-                _require_columns(table, paths)
+            for table, parts in self._registered.values():
+                _require_columns(table, parts)
             raise
 
     def close(self) -> None:
@@ -121,12 +122,13 @@ def _quoted_names(names: tuple[str, ...]) -> str:
     return ", ".join(exp.column(name, quoted=True).sql("duckdb") for name in names)
 
 
-def _require_columns(table: Table, paths: Iterable[Path]) -> None:
-    for path in filter(Path.exists, paths):  # a step's private files go with it
-        with reading(table.name, path):
-            found = pq.read_schema(str(path)).names
-        if lacking := [name for name in table.column_names if name not in found]:
-            raise outdated_error(table, path, lacking)
+def _require_columns(table: Table, parts: Iterable[FilePart]) -> None:
+    for part in parts:
+        if part.path.exists():  # a step's private files go with it
+            with reading(table.name, part.stored_path, link=part.path):
+                found = pq.read_schema(str(part.path)).names
+            if lacking := [name for name in table.column_names if name not in found]:
+                raise outdated_error(table, part.stored_path, lacking)
 
 
 @contextmanager

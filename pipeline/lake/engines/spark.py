@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
-from pipeline.lake.file_parts import FilePart
+from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import Table
+from pipeline.lake.version_parts import VersionParts
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -23,12 +25,15 @@ class SparkEngine:
 
     def __init__(self, session: SparkSession) -> None:
         self.session = session
+        self._resources = ExitStack()
+        self._folders: dict[Path, Path] = {}
 
-    def register(self, table: Table, files: Sequence[Path | FilePart]) -> None:
+    def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
+        folder = self._private_folder(files.root) if isinstance(files, VersionParts) else Path()
         rows = [
             # The version of a row is in its columns; folder names such as `known=all` must not become columns as well.
             self.session.read.option("recursiveFileLookup", "true").parquet(*map(str, paths)).where(condition or "TRUE")
-            for condition, paths in paths_by_condition(parts_of(files), "spark").items()
+            for condition, paths in paths_by_condition(parts_of(files, folder), "spark").items()
         ]
         whole = reduce(lambda left, right: left.unionAll(right), rows) if rows else self.session.sql(empty_select(table).sql("spark"))
         whole.select(*(column.name for column in table.stored_columns)).createOrReplaceTempView(table.name)
@@ -40,6 +45,13 @@ class SparkEngine:
         used = {name: parameters[name] for name in parameter_names(statement)}
         return self.session.sql(statement.sql("spark"), args=used).toArrow().to_reader()
 
+    def _private_folder(self, root: Path) -> Path:
+        """Return a folder in the lake at `root`, which executors reach as they reach its files."""
+        if root not in self._folders:
+            self._folders[root] = self._resources.enter_context(private_folder(root))
+        return self._folders[root]
+
     def close(self) -> None:
+        self._resources.close()
         for view in self.session.catalog.listTables():
             self.session.catalog.dropTempView(view.name)
