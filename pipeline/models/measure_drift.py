@@ -1,4 +1,8 @@
-"""Every night measures how far customers have drifted from the models they are assigned by. It asks for a refit, and never makes one."""
+"""Every night measures how far customers have drifted from the models that assign them.
+
+Beyond a limit of the scheme the night requests a refit, but never makes one: a night must cost the same whatever it finds, and
+a new model is judged before anybody is assigned by it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from pipeline.models.refits.model_store import stored_model
 from pipeline.models.sample import sample_customers
 
 log = logging.getLogger("pipeline.models.measure_drift")
+# Measured every night, so it has to be cheap: of 10,000 customers a share of a tenth is known to about a third of a percentage point.
 SAMPLE_ROWS = 10_000
 
 
@@ -35,18 +40,19 @@ def write_drifts(company: Company, lake: Lake, engine: Engine, day: date) -> Non
 
 
 def requested_refits(lake: Lake, day: date) -> list[str]:
-    """Return in words why night `day` asks for a refit, most urgent scheme by scheme; empty where it does not."""
+    """Return a sentence for each measure by which night `day` requests a refit; empty where none is beyond its limit."""
     return [f"{row['scheme']}: {row['words']}" for row in rows_beyond_limits(lake, day)]
 
 
 def rows_beyond_limits(lake: Lake, day: date) -> list[dict[str, Any]]:
-    """Return what a night measured beyond its limit; nothing where it measured nothing."""
+    """Return the rows of CLUSTER_DRIFTS that are beyond their limit; none for a night that measured nothing."""
     if not lake.has(CLUSTER_DRIFTS, day=day):
         return []
     return [row for row in lake.read(CLUSTER_DRIFTS, day=day).to_pylist() if row["is_beyond"]]
 
 
 def _scheme_drifts(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> Iterator[Drift]:
+    # The models that the night was really assigned by stand in the manifest of its memberships; newer ones may be stored by now.
     models = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("models", {})
     first_night = models.get(scheme.name)
     if first_night:

@@ -1,4 +1,4 @@
-"""What is predicted of every customer on a night, by the model that is valid then; a night never fits one."""
+"""Predict every customer's next days on a night, by the model that is valid then; a night never fits one."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ log = logging.getLogger("pipeline.models.predict")
 
 
 def write_predictions(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
-    """Write what the next days are expected to bring of each customer of night `day`, or why that is not predicted.
+    """Write the predicted spend and chance of buying of each customer of night `day`, or why nothing is predicted.
 
     `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
     """
     features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
-    with lake.lock("models"):
-        by = _for_same_window(valid_decision(lake, day), company)
-    query = predictions_statement(by)
-    first_night = by.valid_from.isoformat() if by.valid_from else None
+    with lake.lock("models"):  # a refit that is promoted meanwhile waits, so that the night goes by one model
+        decision = _decision_for_window(valid_decision(lake, day), company)
+    query = predictions_statement(decision)
+    first_night = decision.valid_from.isoformat() if decision.valid_from else None
     inputs = lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)])
     manifest = {"statement": statement_digest(query), "inputs": inputs, "model": first_night}
     rows = engine.run(query, {"window_days": company.window_days})
     count = lake.write(CUSTOMER_PREDICTIONS, rows, day=day, known=known, manifest=manifest)
-    log.info("%s: %s customers%s", CUSTOMER_PREDICTIONS.name, f"{count:,}", f": {by.reason}" if isinstance(by, NotPredicted) else "")
+    log.info(
+        "%s: %s customers%s", CUSTOMER_PREDICTIONS.name, f"{count:,}", f": {decision.reason}" if isinstance(decision, NotPredicted) else ""
+    )
 
 
-def _for_same_window(by: PredictionModel | NotPredicted, company: Company) -> PredictionModel | NotPredicted:
-    if isinstance(by, NotPredicted) or by.window_days == company.window_days:
-        return by
-    reason = f"the model was fitted to a window of {by.window_days} days, which is {company.window_days} now"
-    return NotPredicted(by.day, reason, by.valid_from)
+def _decision_for_window(decision: PredictionModel | NotPredicted, company: Company) -> PredictionModel | NotPredicted:
+    """Return the decision, unless the company has changed its window since: features of another window mean something else."""
+    if isinstance(decision, NotPredicted) or decision.window_days == company.window_days:
+        return decision
+    reason = f"the model was fitted to a window of {decision.window_days} days, which is {company.window_days} now"
+    return NotPredicted(decision.day, reason, decision.valid_from)

@@ -1,4 +1,9 @@
-"""Clusters: fit in Python, kept as JSON, applied in SQL."""
+"""Clusters: fitted in Python, kept as JSON, applied in SQL.
+
+A fit runs through `preparation` (features to coordinates), `selection` (which number of clusters, found by `algorithms`, checked
+by `stability` and `gap_statistic`) and `titles`. `assignment` puts every customer of a night with the nearest centre; `drift`
+measures whether the model still suits them. Nothing in here reads or writes a lake.
+"""
 
 from pipeline.models.clusters.assignment import UNCLUSTERED, assignment_statement, nearest_clusters, segment_statements
 from pipeline.models.clusters.drift import Drift, measure_drifts

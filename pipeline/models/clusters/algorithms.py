@@ -1,10 +1,10 @@
-"""Algorithms that find centres. Whatever finds them, a customer belongs to the nearest one: that is what a model in SQL can say.
+"""Algorithms that find centres. Whichever finds them, a customer belongs to the nearest centre: that is what SQL can apply.
 
 `k-means`           finds centres that customers are nearest to: applied exactly as found
-`gaussian-mixture`  finds bells of any width; their means become the centres
-`hdbscan`           finds dense places, and how many there are; their means become the centres, and noise goes to the nearest
+`gaussian-mixture`  finds normal distributions of any width; their means become the centres
+`hdbscan`           finds dense regions, and how many there are; their means become the centres, and noise goes to the nearest
 
-For the last two `fidelity` tells how many customers stay with the group that the algorithm itself put them in.
+For the last two `fidelity` is the share of customers who stay in the group that the algorithm itself put them in.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import numpy.typing as npt
 from pipeline.models.clusters.preparation import Numbers, round_figures
 
 INITIALISATIONS = 10
-# Where k-means starts anew is found on so many points; from there it comes to rest on all of them.
+# A cold start is searched on so many points: ten searches on all of them cost minutes and find the same start. From there
+# k-means converges on all points.
 START_ROWS = 30_000
 MIXTURE_INITIALISATIONS = 3
 MOST_ITERATIONS = 3_000
 MIXTURE_ROWS, DENSITY_ROWS = 10_000, 4_000
 SILHOUETTE_ROWS = 4_000  # its cost grows with the square of them
 BLOCK_ROWS = 500  # of the distances between all of them, so many rows are in memory at a time
-# A warm start is left where starting anew finds centres that customers are nearer to by more than this.
+# Starting from the current clusters keeps customers where they are, so it is given up only for a sum of squares over 1 % smaller.
 COLD_START_GAIN = 0.99
 
 Labels = npt.NDArray[np.int64]
@@ -34,7 +35,7 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClusteringTask:
-    """What an algorithm is asked for: so many clusters, each of at least a share of customers; `start` is a label per point."""
+    """How many clusters to find, each of at least `smallest_share` of customers; `start` is a label per point to start from."""
 
     count: int
     smallest_share: float
@@ -44,27 +45,31 @@ class ClusteringTask:
 
 @dataclass(frozen=True, slots=True)
 class Centres:
-    """Centres, a row each, and the share of customers that the algorithm had put with the centre they are nearest to."""
+    """Centres, a row each, and the share of customers, 0 to 1, whom the algorithm put with the centre they are nearest to."""
 
     centres: Numbers
     fidelity: float = 1.0
 
 
 def nearest_centres(points: Numbers, centroids: Numbers) -> Labels:
-    """Return the place of the nearest centroid for each point; on a tie the first."""
+    """Place of the nearest centroid, a row of `centroids`, for each row of `points`; on a tie the first."""
+    # |x - c|² without |x|², which is the same for every centroid.
     labels: Labels = np.argmin((centroids**2).sum(axis=1) - 2 * points @ centroids.T, axis=1)
     return labels
 
 
 def sum_of_squares(points: Numbers, centres: Numbers) -> float:
-    """Return the sum of squared distances to the nearest centre."""
+    """Sum of squared distances of all points to their nearest centre, which k-means minimises."""
     return float(((points - centres[nearest_centres(points, centres)]) ** 2).sum())
 
 
 def mean_silhouette(points: Numbers, labels: Labels, seed: int, *, rows: int = SILHOUETTE_ROWS) -> float:
     """Return the mean silhouette of at most `rows` points, -1 to 1; 0 where they have one label, or each has its own.
 
-    Worked out here, because every night measures it: scikit-learn's gives the same digits, and a second of import with them.
+    The silhouette of a point is how much nearer it is to the points of its own cluster than to those of the next one. Rousseeuw
+    (1987), "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", Journal of Computational and
+    Applied Mathematics 20. Worked out here, because every night measures it: scikit-learn's gives the same digits, and a second
+    of import with them.
     """
     chosen = np.random.default_rng(seed).permutation(len(points))[:rows]
     sample, groups = points[chosen], np.unique(labels[chosen], return_inverse=True)[1]
@@ -90,14 +95,17 @@ def _silhouettes_of_block(block: slice, sample: Numbers, groups: Labels) -> Numb
 
 
 def label_means(points: Numbers, labels: Labels, count: int) -> Numbers:
-    """Return the mean of the points of each label; not a number where a label has none."""
+    """Mean of the points of each label, a row for each of `count` labels; NaN where a label has no point."""
     sums = np.column_stack([np.bincount(labels, weights=column, minlength=count) for column in points.T])
     with np.errstate(invalid="ignore"):
         return np.asarray(sums / np.bincount(labels, minlength=count)[:, None])
 
 
 def find_centres(points: Numbers, algorithm: str, task: ClusteringTask) -> Centres:
-    """Return what the algorithm finds, the centres rounded and in canonical order: from the largest first coordinate down."""
+    """Find centres with the named algorithm; they are rounded and in canonical order, from the largest first coordinate down.
+
+    There may be fewer than `task.count`, where centres coincide, or where the algorithm decides how many there are.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
@@ -108,7 +116,7 @@ def find_centres(points: Numbers, algorithm: str, task: ClusteringTask) -> Centr
 
 
 def fit_k_means(points: Numbers, count: int, seed: int, *, initialisations: int = INITIALISATIONS) -> Numbers:
-    """Return the centres of k-means started anew."""
+    """Find centres by k-means from a cold start, the best of several initialisations: a row per centre."""
     from sklearn.cluster import KMeans
 
     return np.asarray(KMeans(count, n_init=initialisations, random_state=seed).fit(points).cluster_centers_)
@@ -124,7 +132,10 @@ def _find_by_k_means(points: Numbers, task: ClusteringTask) -> Centres:
 
 
 def _converged_centres(points: Numbers, centres: Numbers) -> Numbers:
-    """Return where the centres come to rest: one that stops on the way would go on when it is started from there again."""
+    """Run k-means from these centres to the very end.
+
+    No tolerance: a run that stopped early would go on when a refit starts from its result, and the same data would move customers.
+    """
     from sklearn.cluster import KMeans
 
     return np.asarray(KMeans(len(centres), init=centres, n_init=1, tol=0, max_iter=MOST_ITERATIONS).fit(points).cluster_centers_)
@@ -147,7 +158,7 @@ def _find_by_hdbscan(points: Numbers, task: ClusteringTask) -> Centres:
 
 
 def _centres_of_groups(points: Numbers, labels: Labels) -> Centres:
-    """Return the means of the groups found, with the share of customers in a group who are nearest to its own mean."""
+    """Return the means of the groups, and the share of grouped customers who are nearest to the mean of their own group."""
     grouped, groups = points[labels >= 0], labels[labels >= 0]
     if not len(groups):
         return Centres(np.empty((0, points.shape[1])))

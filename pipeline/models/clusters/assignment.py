@@ -1,4 +1,9 @@
-"""The cluster of every customer, the one with the nearest centroid: as one statement by linear scores, and for tables in memory."""
+"""The cluster of every customer is the one with the nearest centroid: as one SQL statement, and for tables in memory.
+
+Which centroid c is nearest to x is decided by |x - c|² = |x|² - 2 x·c + |c|². The first term is the same for every cluster, so
+the statement compares the rest, which is linear in the coordinates: a sum of products that any engine computes fast and alike.
+|x|² is added back only where distances themselves are compared, for the margin.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +32,7 @@ _SQUARE = "square"
 
 
 def assignment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted) -> exp.Select:
-    """Return the statement that gives `customer_id, scheme, segment, evidence` of every row of `customer_features`.
+    """Build the statement of `customer_id, scheme, segment, evidence`, a row for every row of `customer_features`.
 
     Customers without an order in the window, and all of them where there is no model, are `unclustered`.
     Raises DataError where the model belongs to another scheme.
@@ -37,20 +42,25 @@ def assignment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted)
         return _membership_rows(everyone, scheme, _text_literal(UNCLUSTERED), _text_literal(model.reason))
     clusters = _in_order_of_ties(model)
     decided = _rows_with_margin(_nearest_cluster_rows(scheme, model, clusters), clusters)
-    evidence = _if_else(exp.column(_IN_POPULATION), exp.column("margin"), _text_literal(_reason_outside(scheme)))
+    reason_outside = f"{OUTSIDE}, or not in {scheme.within}" if scheme.within else OUTSIDE
+    evidence = _if_else(exp.column(_IN_POPULATION), exp.column("margin"), _text_literal(reason_outside))
     return _membership_rows(decided, scheme, _segment_expression(), evidence)
 
 
 def segment_statements(models: Iterable[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, exp.Select]:
-    """Return by scheme the statement of `customer_id, segment` alone, which is what rules of other schemes look at.
+    """Build, by scheme, the statement of `customer_id, segment` alone, which rules of other schemes look at.
 
-    Equal assignments are equal statements, whatever the words beside them say.
+    Without evidence, titles and reasons, models that assign alike have the same statement.
     """
     return {scheme.name: _segment_statement(scheme, model) for scheme, model in models}
 
 
 def nearest_clusters(table: pa.Table, model: ClusterModel) -> Labels:
-    """Return the place among the model's clusters of each customer's, as the statement says it; on a tie that with the lowest number."""
+    """Place of each customer's cluster among the model's, as the statement decides it; on a tie the cluster with the lowest number.
+
+    One integer per row of `table`, in the order of its rows.
+    """
+    # Ties go by number, not by place: numbers are kept across refits, so equal distances keep the same answer.
     order = sorted(range(len(model.clusters)), key=lambda place: model.clusters[place].number)
     centroids = np.array([model.clusters[place].centroid for place in order])
     return np.asarray(order)[nearest_centres(feature_coordinates(table, model.features), centroids)]
@@ -83,12 +93,8 @@ def _membership_rows(rows: exp.Select, scheme: ClusterScheme, segment: exp.Expre
     return exp.select("customer_id", *(exp.alias_(value, name) for name, value in named.items())).from_(rows.subquery("decided"))
 
 
-def _reason_outside(scheme: ClusterScheme) -> str:
-    return f"{OUTSIDE}, or not in {scheme.within}" if scheme.within else OUTSIDE
-
-
 def _coordinate_rows(scheme: ClusterScheme, features: Sequence[ModelFeature]) -> exp.Select:
-    """Return the coordinates of every customer."""
+    """Build the rows of every customer's coordinates, and whether they are in the population that is clustered."""
     orders = exp.Coalesce(this=exp.column(POPULATION_COLUMN), expressions=[exp.Literal.number(0)])
     columns = [exp.alias_(_coordinate(feature), f"z{place}") for place, feature in enumerate(features)]
     is_buying: exp.Expr = exp.GTE(this=orders, expression=exp.Literal.number(1))
@@ -104,6 +110,7 @@ def _coordinate(feature: ModelFeature) -> exp.Expression:
     value: exp.Expression = exp.Coalesce(this=exp.cast(exp.column(feature.name), "DOUBLE"), expressions=[double_literal(feature.fill)])
     if feature.transform == "log1p":
         value = exp.Ln(this=exp.Add(this=double_literal(1), expression=greatest(value, double_literal(0))))
+    # (value - mean) / scale as one product and one constant: an engine multiplies once.
     held = least(greatest(value, double_literal(feature.low)), double_literal(feature.high))
     return ordered_sum([_product_of(held, double_literal(1 / feature.scale)), double_literal(-feature.mean / feature.scale)])
 
@@ -111,27 +118,27 @@ def _coordinate(feature: ModelFeature) -> exp.Expression:
 def _score_rows(placed: exp.Select, clusters: Sequence[Cluster], width: int) -> exp.Select:
     """Return, per customer and cluster, the squared distance less the square of the customer's own coordinates."""
     square = ordered_sum(_product_of(exp.column(f"z{place}"), exp.column(f"z{place}")) for place in range(width))
-    scores = [exp.alias_(_score_expression(cluster), f"s{cluster.number}") for cluster in clusters]
+    scores = []
+    for cluster in clusters:
+        weighted = (_product_of(exp.column(f"z{place}"), double_literal(-2 * centre)) for place, centre in enumerate(cluster.centroid))
+        score = ordered_sum([*weighted, double_literal(sum(centre * centre for centre in cluster.centroid))])
+        scores.append(exp.alias_(score, f"s{cluster.number}"))
     return exp.select("customer_id", _IN_POPULATION, exp.alias_(square, _SQUARE), *scores).from_(placed.subquery("placed"))
 
 
-def _score_expression(cluster: Cluster) -> exp.Expression:
-    weighted = (_product_of(exp.column(f"z{place}"), double_literal(-2 * centre)) for place, centre in enumerate(cluster.centroid))
-    return ordered_sum([*weighted, double_literal(sum(centre * centre for centre in cluster.centroid))])
-
-
 def _rows_with_nearest(scored: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
-    """Return the nearest cluster of each customer with its score."""
+    """Add the nearest cluster of each customer, and its score, to the rows."""
     best = least(*(_score_column(cluster) for cluster in clusters))
     inner = exp.select("*", exp.alias_(best, "best")).from_(scored.subquery("scored"))
-    found = exp.case()
+    nearest = exp.case()
+    # The first score that equals the best one wins: a tie goes to the cluster that comes first.
     for cluster in clusters[:-1]:
-        found = found.when(exp.EQ(this=_score_column(cluster), expression=exp.column("best")), _text_literal(cluster.id))
-    return exp.select("*", exp.alias_(found.else_(_text_literal(clusters[-1].id)), "nearest")).from_(inner.subquery("compared"))
+        nearest = nearest.when(exp.EQ(this=_score_column(cluster), expression=exp.column("best")), _text_literal(cluster.id))
+    return exp.select("*", exp.alias_(nearest.else_(_text_literal(clusters[-1].id)), "nearest")).from_(inner.subquery("compared"))
 
 
 def _rows_with_margin(ranked: exp.Select, clusters: Sequence[Cluster]) -> exp.Select:
-    """Return the cluster of each customer, and in words how clear the decision was."""
+    """Reduce the rows to the cluster of each customer, and in words how clear the decision was."""
     runner_up = exp.case()
     for cluster in clusters:
         others = [_score_column(other) for other in clusters if other is not cluster]
@@ -145,7 +152,8 @@ def _rows_with_margin(ranked: exp.Select, clusters: Sequence[Cluster]) -> exp.Se
 
 
 def _is_within(ratio: float) -> exp.Expression:
-    """Return whether the nearest centroid is within `ratio` of the distance to the second."""
+    """Return the condition that the nearest centroid is within `ratio` of the distance to the second."""
+    # Squared on both sides: a square root would be computed for every customer to no end.
     own, other = (ordered_sum([exp.column(_SQUARE), exp.column(score)]) for score in ("best", "runner_up"))
     return exp.LTE(this=own, expression=_product_of(exp.paren(other), double_literal(round(ratio * ratio, 6))))
 

@@ -1,4 +1,8 @@
-"""How far tonight's customers are from those that a model was fitted to."""
+"""How far tonight's customers are from those that a model was fitted to, by three measures that fail in different ways.
+
+A feature may shift while clusters stay (population stability index per feature), customers may move away from every centre
+(mean distance), or clusters may run into each other (silhouette). Each has a limit of its own in the scheme.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,10 @@ from pipeline.models.clusters.assignment import nearest_clusters
 from pipeline.models.clusters.model import ClusterModel
 from pipeline.models.clusters.preparation import Numbers, feature_coordinates, round_figures, shares_between
 
+# Of fewer customers shares jump by whole percentage points from night to night.
 FEWEST_CUSTOMERS = 100
 SILHOUETTE_ROWS = 2_000
-SMALLEST_SHARE = 1e-4
+SMALLEST_SHARE = 1e-4  # in place of an empty share, whose logarithm would be infinite
 ALL = "all"
 
 
@@ -37,7 +42,10 @@ class Drift:
 
 
 def measure_drifts(customers: pa.Table, model: ClusterModel, scheme: ClusterScheme) -> list[Drift]:
-    """Return how far a sample of customers has drifted from the model; nothing of a model that keeps no reference, or of few."""
+    """Measure how far a sample of customers, a row each, has drifted from the model; nothing for fewer than FEWEST_CUSTOMERS.
+
+    Features and distances are left out where the model keeps no figures of its own fit to compare with.
+    """
     if customers.num_rows < FEWEST_CUSTOMERS:
         return []
     points, labels = feature_coordinates(customers, model.features), nearest_clusters(customers, model)
@@ -51,7 +59,11 @@ def measure_drifts(customers: pa.Table, model: ClusterModel, scheme: ClusterSche
 
 
 def stability_index(expected: Numbers, actual: Numbers) -> float:
-    """Return the population stability index of shares against those expected: 0 for none, above 0.25 for a large shift."""
+    """Compute the population stability index of shares against those expected: sum of (a - e) ln(a / e).
+
+    0 for no shift; by the usual rule of thumb of credit scoring, 0.1 is worth a look and 0.25 a large shift (Siddiqi 2006,
+    "Credit Risk Scorecards"). Both arrays hold shares that add up to 1.
+    """
     one, other = np.maximum(expected, SMALLEST_SHARE), np.maximum(actual, SMALLEST_SHARE)
     return float(round_figures(((other - one) * np.log(other / one)).sum()))
 

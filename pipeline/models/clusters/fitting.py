@@ -1,8 +1,8 @@
-"""Fit clusters: as many as separate best, among those counts where every cluster is large and stable enough."""
+"""Fit a model of clusters: prepare a sample, select the clusters, name them, and put all that a night needs into one document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -19,7 +19,10 @@ from pipeline.models.clusters.titles import distinct_titles
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """A model or why there is none, what was tried, and the sample in the order of `labels`, which are places of centroids."""
+    """A model, or why there is none; the numbers of clusters that were tried; and the sample it was fitted to.
+
+    `labels` has the place of a cluster in the model for each row of the sample.
+    """
 
     model: ClusterModel | NotFitted
     trials: tuple[ClusterCountTrial, ...] = ()
@@ -28,7 +31,7 @@ class FitReport:
 
 
 def fit_model(features: pa.Table, scheme: ClusterScheme, *, day: date, customer_count: int | None = None) -> ClusterModel | NotFitted:
-    """Return the model of customer features as of `day`, or why there is none.
+    """Fit a model to customer features as of `day`, or return why there is none.
 
     The same rows give the same model, whatever their order and however many threads there are; `customer_count` is the size
     of the population where `features` are a sample of it. Raises SchemaDrift where a column of the scheme is missing.
@@ -39,16 +42,17 @@ def fit_model(features: pa.Table, scheme: ClusterScheme, *, day: date, customer_
 def fit_with_report(
     features: pa.Table, scheme: ClusterScheme, *, day: date, customer_count: int | None = None, current: ClusterModel | None = None
 ) -> FitReport:
-    """Return what `fit` returns, and how it came about.
+    """Fit as `fit_model` does, and return how the model came about too.
 
-    With a `current` model, k-means starts from its clusters, and keeps their number unless another separates clearly better.
+    With a `current` model, k-means starts from its clusters, and keeps their number unless another separates clearly better:
+    a refit should move customers only for a gain.
     """
     # Loaded by a fit alone: it takes seconds. And before the limit, which holds for the libraries it finds loaded.
     from sklearn import __version__ as version
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     trials: list[ClusterCountTrial] = []
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1):  # several threads add up in any order, and sums differ in their last bits
         try:
             sample = prepare_sample(features, scheme, customer_count=customer_count)
             best = select_clusters(sample, scheme, current, trials)
@@ -76,23 +80,17 @@ def _numbered_clusters(
     chosen: CandidateClustering, jaccards: Numbers, sample: PreparedSample, scheme: ClusterScheme
 ) -> tuple[Cluster, ...]:
     used = {feature.name for feature in sample.features}
-    words = distinct_titles(chosen.centroids, [feature for feature in scheme.features if feature.name in used])
-    facts = zip(
-        words, chosen.sizes.tolist(), jaccards.tolist(), chosen.centroids.tolist(), _mean_distances(chosen, sample.points), strict=True
-    )
+    titles = distinct_titles(chosen.centroids, [feature for feature in scheme.features if feature.name in used])
+    distances = np.sqrt(((sample.points - chosen.centroids[chosen.labels]) ** 2).sum(axis=1))
+    spreads = round_figures(np.bincount(chosen.labels, weights=distances, minlength=chosen.count) / chosen.sizes)
+    figures = zip(titles, chosen.sizes.tolist(), jaccards.tolist(), chosen.centroids.tolist(), spreads.tolist(), strict=True)
     return tuple(
         Cluster(f"cluster_{number}", title, size, jaccard, tuple(centroid), spread)
-        for number, (title, size, jaccard, centroid, spread) in enumerate(facts, start=1)
+        for number, (title, size, jaccard, centroid, spread) in enumerate(figures, start=1)
     )
-
-
-def _mean_distances(chosen: CandidateClustering, points: Numbers) -> Iterable[float]:
-    distances = np.sqrt(((points - chosen.centroids[chosen.labels]) ** 2).sum(axis=1))
-    sums = np.bincount(chosen.labels, weights=distances, minlength=chosen.count)
-    return [float(spread) for spread in round_figures(sums / chosen.sizes)]
 
 
 def renumber_clusters(model: ClusterModel, numbers: Sequence[int], *, last_number: int) -> ClusterModel:
-    """Return the model with other numbers for its clusters, in their order; `last_number` is the highest that was ever given."""
+    """Give the clusters of a model other numbers, in their order; `last_number` is the highest that was ever given."""
     clusters = tuple(replace(cluster, id=f"cluster_{number}") for cluster, number in zip(model.clusters, numbers, strict=True))
     return replace(model, clusters=clusters, last_number=last_number)

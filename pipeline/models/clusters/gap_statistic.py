@@ -1,9 +1,13 @@
-"""Structureless data of the same shape: clusters count only where they hold customers together better than they would in it.
+"""The gap statistic: clusters count only where they are tighter than clusters of data without structure of the same shape.
 
-Each kind of reference keeps one thing of the customers and destroys what groups would be: how each feature is spread, in which
-directions all are, how features go together by rank, or the covariance alone. Whatever is kept of a feature has one peak. Skew
-and correlation make k-means look good on some of them; none of them has groups, so the one that k-means does best on is what
-customers are measured by.
+After Tibshirani, Walther & Hastie (2001), "Estimating the number of clusters in a data set via the gap statistic", Journal of
+the Royal Statistical Society B 63. K-means finds clusters in anything, so its dispersion W (the sum of squared distances to the
+nearest centre) is compared with that of reference data: gap = mean log W(reference) - log W(customers).
+
+They draw the reference uniformly from a box, which every skewed or correlated population beats without having any groups. We
+draw four kinds, each of which keeps one thing of the customers and destroys what groups would be: the distribution of each
+feature, the principal directions, how features go together by rank, or the covariance alone. Whatever is kept of a feature has
+a single peak (see `unimodality`). None of them has groups, so customers have to beat the one that k-means does best on.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ MOST_ROWS = 5_000
 DRAWS = 3
 INITIALISATIONS = 3
 GAP_FLOOR = 0.015
+# The paper's rule allows for one standard error; we want more certainty, as clusters of noise do more harm than none.
 DEVIATIONS = 3
 SWEEPS = 10
 RIDGE, TINY = 1e-6, 1e-9
@@ -33,27 +38,29 @@ ReferenceDraw = Callable[[np.random.Generator], Numbers]
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """How much tighter customers are than the hardest reference, as a difference of log dispersions, and what is needed."""
+    """How much tighter customers are than the hardest reference, as a difference of natural logarithms, and what is needed."""
 
     gap: float
     needed: float
 
 
 def gap_beyond_reference(points: Numbers, count: int, seed: int) -> Gap:
-    """Return the smallest gap between `count` clusters of the points and as many of any reference."""
+    """Return the smallest gap between `count` clusters of `points`, a row per customer, and as many of any reference."""
     random = np.random.default_rng([seed, count, len(points)])
     tied = points[random.permutation(len(points))[:MOST_ROWS]]
     rows = spread_ties(tied, random)
     own = _log_dispersion(rows, count, seed)
     drawn = np.array([[_log_dispersion(draw(random), count, seed) for _ in range(DRAWS)] for draw in _reference_draws(tied, rows, random)])
+    # Three draws say little about the variance of one kind of reference; pooled over all kinds they say enough. The factor
+    # 1 + 1/B, for the error of a mean of B draws, is that of the paper.
     deviation = float(np.sqrt(drawn.var(axis=1, ddof=1).mean() * (1 + 1 / DRAWS)))
     return Gap(float(round_figures(drawn.mean(axis=1).min() - own)), float(round_figures(max(GAP_FLOOR, DEVIATIONS * deviation))))
 
 
 def _reference_draws(tied: Numbers, rows: Numbers, random: np.random.Generator) -> tuple[ReferenceDraw, ...]:
-    """Return what draws as many rows of each kind."""
+    """Return a function per kind of reference that draws as many rows as there are."""
     features, spread = _draws_of_same_features(rows), _draws_of_same_covariance(rows)
-    if rows.shape[1] == 1:
+    if rows.shape[1] == 1:  # a single feature has no directions, and goes together with nothing
         return features, spread
     return features, spread, _draws_of_same_directions(rows), _draws_of_same_features_and_ranks(tied, features, random)
 
@@ -65,7 +72,7 @@ def _log_dispersion(points: Numbers, count: int, seed: int) -> float:
 
 def _draws_of_same_features(rows: Numbers) -> ReferenceDraw:
     peaks = [nearest_single_peak(column) for column in rows.T]
-    return lambda random: np.column_stack([peak.drawn(len(rows), random) for peak in peaks])
+    return lambda random: np.column_stack([peak.draw(len(rows), random) for peak in peaks])
 
 
 def _draws_of_same_directions(rows: Numbers) -> ReferenceDraw:
@@ -81,21 +88,23 @@ def _draws_of_same_covariance(rows: Numbers) -> ReferenceDraw:
 
 
 def _draws_of_same_features_and_ranks(tied: Numbers, features: ReferenceDraw, random: np.random.Generator) -> ReferenceDraw:
-    """Return what draws features related as those of the rows are by rank, as if all came from one bell."""
+    """Draw features that go together by rank as those of the rows do: a Gaussian copula, which has no groups."""
     covariance = np.cov(_normal_scores(tied, random).T)
 
-    def drawn(random: np.random.Generator) -> Numbers:
+    def draw(random: np.random.Generator) -> Numbers:
         bell = random.multivariate_normal(np.zeros(tied.shape[1]), covariance, len(tied), method="eigh")
         return np.take_along_axis(np.sort(features(random), axis=0), np.argsort(np.argsort(bell, axis=0), axis=0), axis=0)
 
-    return drawn
+    return draw
 
 
 def _normal_scores(tied: Numbers, random: np.random.Generator) -> Numbers:
-    """Return where each value stands on a bell, as far as the bell of all features tells it for values that many share.
+    """Return the normal score of each value: its quantile on a standard normal distribution.
 
-    Half of all customers with one order are half of the bell: ranks given to them by chance would hide what it has to do with
-    the rest. So a tied score is drawn from what the other features leave open, within the part of the bell that is its own.
+    Where half of all customers have one order, they share half of the distribution: ranks given to them by chance would hide
+    how that feature goes together with the others. So a tied score is drawn from the normal distribution that the other
+    features leave for it, truncated to the part that the tie covers: Gibbs sampling, as for a copula with ties in Hoff (2007),
+    "Extending the rank likelihood for semiparametric copula estimation", Annals of Applied Statistics 1.
     """
     from scipy.special import ndtr, ndtri
 

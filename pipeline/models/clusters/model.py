@@ -1,4 +1,8 @@
-"""A fitted model is a small JSON document: nothing in it is executed, all of it can be read in a diff."""
+"""A fitted model of clusters is a small JSON document.
+
+Not a pickle: nothing in it is executed when it is read, a diff shows what a refit changed, and it outlives the library that
+fitted it. As it may have been edited by hand, reading it checks every field.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from pipeline.definitions.schemes.cluster_scheme import MOST_CLUSTERS, MOST_FEAT
 from pipeline.errors import DataError
 
 LONGEST_DOCUMENT = 1_000_000
+# Coordinates are divided by the scale, which is kept to six digits: below this it would be zero.
 SMALLEST_SCALE = 1e-6
 MOST_ROWS = 10**12
 FEWEST_CLUSTERS = 2
@@ -21,10 +26,11 @@ MOST_NUMBER = 9999
 
 @dataclass(frozen=True, slots=True)
 class ModelFeature:
-    """How a column becomes a coordinate: filled, transformed, held within `low` and `high`, then standardised.
+    """How a column becomes a coordinate: filled, transformed, limited to `low` and `high`, then standardised.
 
-    `cuts` are limits between coordinates, `shares` the share of customers below, between and above them when the model was
-    fitted: what later nights are compared with. Both are empty in models that keep none.
+    `low`, `high`, `mean` and `scale` are in units of the transformed column. `cuts` are limits between coordinates, in standard
+    deviations, and `shares` the shares of customers below, between and above them at the fit: what drift is measured against.
+    Both are empty in models that keep none.
     """
 
     name: str
@@ -40,10 +46,11 @@ class ModelFeature:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One cluster: its lasting id, its title for people, its centre, and how it did when it was fitted.
+    """One cluster: its lasting id, its title for people, its centre, and what was measured of it at the fit.
 
-    `size` counts the customers of the sample; `jaccard` is the mean overlap with itself in bootstrap fits, 0 to 1; `spread`
-    is the mean distance of its customers to the centre, 0 where nobody measured it.
+    `centroid` is one coordinate per feature of the model, in standard deviations. `size` counts the customers of the sample;
+    `jaccard` is the mean overlap with itself in bootstrap fits, 0 to 1; `spread` is the mean distance of its customers to the
+    centre, 0 where it was not measured.
     """
 
     id: str
@@ -63,8 +70,9 @@ class Cluster:
 class ClusterModel:
     """A fitted model; clusters stand in canonical order, by centroid from the largest first coordinate down.
 
-    `valid_from` is the first night that goes by it, where that is not `day`; `last_number` the highest number that an id of
-    this scheme ever had, so that no id is given twice.
+    `day` is the night whose customers it was fitted to, `customer_count` how many of them could have been sampled. `valid_from`
+    is the first night that goes by it, where that is not `day`; `last_number` the highest number that an id of this scheme ever
+    had, so that no id is given twice.
     """
 
     scheme: str
@@ -111,13 +119,13 @@ def cluster_titles(model: ClusterModel) -> Mapping[str, str]:
 
 
 def to_json(model: ClusterModel) -> str:
-    """Return the document of `model`: equal models give equal bytes."""
+    """Return `model` as a JSON document with sorted keys: equal models give equal bytes."""
     content = {**asdict(model), "day": model.day.isoformat(), "valid_from": model.valid_from and model.valid_from.isoformat()}
     return json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def model_from_json(text: str, *, where: str) -> ClusterModel:
-    """Return the model that `text` describes.
+    """Read a model from its document.
 
     Raises DataError naming `where` and the field for anything that `to_json` would not have written.
     """
@@ -187,6 +195,7 @@ def _read_cluster(fields: Fields, feature_count: int) -> Cluster:
 
 
 def _refuse_repeated(model: ClusterModel, fields: Fields) -> None:
+    # Two clusters of one title or centre could not be told apart, by people or by the statement.
     _require_unique(fields, "features", "names a column twice", (feature.name for feature in model.features))
     _require_unique(fields, "clusters", "gives two clusters one id", (cluster.id for cluster in model.clusters))
     _require_unique(fields, "clusters", "gives two clusters one title", (cluster.title for cluster in model.clusters))

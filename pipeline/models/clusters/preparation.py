@@ -1,4 +1,9 @@
-"""From customer features to coordinates: who counts, which of them are looked at, and what each column becomes."""
+"""From customer features to coordinates: who is clustered, who of them is sampled, and what each column becomes.
+
+Spend and counts are skewed: on raw values k-means finds a few outliers and calls everyone else one cluster. So a column is
+filled, its logarithm taken where the scheme says so, limited to its 1st and 99th percentile (winsorised), and standardised.
+Every figure is rounded as the model stores it before it is used, so that the stored model gives the very same coordinates.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,7 @@ from pipeline.errors import SchemaDrift
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.models.clusters.model import SMALLEST_SCALE, ModelFeature
 
-DECIMALS = 6
+DECIMALS = 6  # beyond that, sums differ with the number of threads that add them up
 WINSOR_QUANTILES = (0.01, 0.99)
 FEWEST_CUSTOMERS_PER_CLUSTER = 10
 # What nearly everyone shares separates nobody: standardised, it would only put the few others far away from all.
@@ -36,7 +41,8 @@ class CannotFitError(Exception):
 class PreparedSample:
     """A sample of customers as points: a row per customer in order of id, a standardised column per feature that varies.
 
-    A feature is constant when nearly all customers share one value of it. `table` holds the same customers as they were read.
+    A feature is constant when nearly all customers share one value of it. `table` holds the same customers as they were read;
+    `digest` is that of all that a fit depends on.
     """
 
     table: pa.Table
@@ -48,14 +54,16 @@ class PreparedSample:
 
 
 def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count: int | None = None) -> PreparedSample:
-    """Return the points that `scheme` makes of customer features, whatever the order of rows.
+    """Prepare the points that `scheme` makes of customer features; the same ones whatever the order of rows.
 
     `customer_count` is the size of the population where `features` are already a sample of it. Raises CannotFitError where
     they hold nothing to cluster, SchemaDrift where a column is missing.
     """
     population = _buying_customers(features, scheme)
     total = population.num_rows if customer_count is None else customer_count
-    _require_enough(total, scheme)
+    fewest = FEWEST_CUSTOMERS_PER_CLUSTER * scheme.cluster_count_min
+    if total < fewest:
+        raise CannotFitError(f"too few customers: {scheme.cluster_count_min} clusters need {fewest} with an order in the window")
     sample = _sample_by_hash(population, scheme)
     values = [_finite_values(sample, feature) for feature in scheme.features]
     columns = [_standardise_feature(feature, column) for feature, column in zip(scheme.features, values, strict=True)]
@@ -73,12 +81,13 @@ def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count:
 
 
 def round_figures(values: Numbers | float) -> Numbers:
-    """Return `values` to the digits that a model keeps; zero has no sign."""
+    """Round `values` to the digits that a model keeps."""
+    # Adding zero turns a negative zero into a positive one, which JSON would tell apart.
     return np.asarray(np.round(values, DECIMALS) + 0.0)
 
 
 def feature_coordinates(table: pa.Table, features: Sequence[ModelFeature]) -> Numbers:
-    """Return a row of coordinates per customer, a column per feature, as the statement of a model computes them."""
+    """Coordinates as the statement of a model computes them: a row per customer, a column per feature, in standard deviations."""
     columns = []
     for feature in features:
         values = _filled_numbers(table, feature.name, feature.fill)
@@ -87,13 +96,16 @@ def feature_coordinates(table: pa.Table, features: Sequence[ModelFeature]) -> Nu
 
 
 def shares_between(values: Numbers, cuts: Sequence[float]) -> Numbers:
-    """Return the share of values below, between and above the cuts; a value on a cut counts as below it."""
+    """Share of values below, between and above the cuts: one share more than cuts; a value on a cut counts as below it."""
     counts = np.bincount(np.searchsorted(np.asarray(cuts), values, side="left"), minlength=len(cuts) + 1)
     return round_figures(counts / max(len(values), 1))
 
 
 def sample_prefix(scheme: ClusterScheme) -> str:
-    """Return what stands before an id when it is hashed: the customers with the smallest hashes are the sample."""
+    """Text that is put before an id when it is hashed to sample customers.
+
+    Scheme and seed are in it, so that two schemes, or two seeds, do not look at the same customers.
+    """
     return f"{scheme.name}:{scheme.seed}:"
 
 
@@ -104,24 +116,16 @@ def _buying_customers(features: pa.Table, scheme: ClusterScheme) -> pa.Table:
     return features.filter(pc.greater_equal(features[POPULATION_COLUMN], 1))
 
 
-def _require_enough(customers: int, scheme: ClusterScheme) -> None:
-    fewest = FEWEST_CUSTOMERS_PER_CLUSTER * scheme.cluster_count_min
-    if customers < fewest:
-        raise CannotFitError(f"too few customers: {scheme.cluster_count_min} clusters need {fewest} with an order in the window")
-
-
 def _sample_by_hash(population: pa.Table, scheme: ClusterScheme) -> pa.Table:
     """Return at most the scheme's number of rows, chosen by a hash of the id, in order of id."""
     if population.num_rows > scheme.sample_rows:
         prefix, chunks = sample_prefix(scheme), population["customer_id"].chunks
-        hashes = np.array([_hash_of_id(prefix, customer) for chunk in chunks for customer in chunk.to_pylist()])
+        # MD5, since every engine has it and computes it alike; nothing is kept secret by it.
+        hashes = np.array(
+            [md5(f"{prefix}{customer}".encode(), usedforsecurity=False).hexdigest() for chunk in chunks for customer in chunk.to_pylist()]
+        )
         population = population.take(np.argpartition(hashes, scheme.sample_rows)[: scheme.sample_rows])
     return population.sort_by("customer_id")
-
-
-def _hash_of_id(prefix: str, customer_id: str) -> str:
-    """Return what SQL calls MD5, which every engine has and computes alike; nothing is kept secret by it."""
-    return md5(f"{prefix}{customer_id}".encode(), usedforsecurity=False).hexdigest()
 
 
 def _finite_values(sample: pa.Table, feature: ClusterFeature) -> Numbers:
@@ -143,21 +147,18 @@ def _transform_values(values: Numbers, transform: str) -> Numbers:
 
 
 def _standardise_feature(feature: ClusterFeature, values: Numbers) -> tuple[ModelFeature, Numbers]:
-    """Return how the column is read and its coordinates, both by the rounded figures that the model keeps."""
+    """Return how the column becomes coordinates, and these, both by the rounded figures that the model keeps."""
     transformed = _transform_values(values, feature.transform)
     low, high = (float(limit) for limit in round_figures(np.quantile(transformed, WINSOR_QUANTILES)))
     held = np.clip(transformed, low, high)
     mean = float(round_figures(held.mean()))
-    scale = 0.0 if _is_shared_by_nearly_all(held) else float(round_figures(held.std()))
+    most_shared = np.unique(held, return_counts=True)[1].max()
+    scale = 0.0 if most_shared >= SHARED_BY_NEARLY_ALL * len(held) else float(round_figures(held.std()))
+    # Rounding may put the mean just outside the limits, which a model that is read again would refuse.
     points = (held - min(max(mean, low), high)) / max(scale, SMALLEST_SCALE)
     cuts = tuple(np.unique(round_figures(np.quantile(points, CUT_QUANTILES))).tolist()) if scale else ()
     shares = tuple(shares_between(points, cuts).tolist()) if cuts else ()
     return ModelFeature(feature.name, feature.transform, feature.fill, low, high, min(max(mean, low), high), scale, cuts, shares), points
-
-
-def _is_shared_by_nearly_all(values: Numbers) -> bool:
-    counts = np.unique(values, return_counts=True)[1]
-    return bool(counts.max() >= SHARED_BY_NEARLY_ALL * len(values))
 
 
 def _sample_digest(scheme: ClusterScheme, sample: pa.Table, values: list[Numbers]) -> str:

@@ -1,4 +1,9 @@
-"""Which clusters: as many as separate best, among those counts where every cluster is large, stable and tighter than chance."""
+"""Which clusters: as many as separate best, among those counts where every cluster is large, stable and tighter than chance.
+
+The silhouette alone mostly picks two clusters, and finds some in pure noise. So a count is a candidate only where no cluster is
+too small or too large; candidates are then tried by silhouette, best first, and the first one that has a gap to data without
+structure and is found again in bootstrap samples is chosen. Cheap checks come first: a gap and twenty fits cost seconds each.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,7 @@ from pipeline.models.clusters.preparation import FEWEST_CUSTOMERS_PER_CLUSTER, C
 from pipeline.models.clusters.stability import bootstrap_jaccards
 from pipeline.models.clusters.unimodality import has_several_peaks, spread_ties
 
+# Below this the nearest centre, which is all that SQL can apply, no longer says what the algorithm found.
 FIDELITY_FLOOR = 0.9
 # Another number of clusters than now has to separate better by this much, since it gives many customers another cluster.
 SAME_COUNT_BONUS = 0.05
@@ -26,7 +32,7 @@ NARROWING_GAIN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CandidateClustering:
-    """One possible clustering of the sample; a label is the place of its centroid."""
+    """One possible clustering of the sample: a centroid per row, and for each customer the place of theirs in `labels`."""
 
     centroids: Numbers
     labels: Labels
@@ -43,7 +49,10 @@ class CandidateClustering:
 
 @dataclass(frozen=True, slots=True)
 class ClusterCountTrial:
-    """What became of one number of clusters; what was not asked any more is None, and `refusal` is empty for the chosen one."""
+    """What became of one number of clusters; what was not measured any more is None, and `refusal` is empty for the chosen one.
+
+    Shares are of the sample's customers, 0 to 1; `jaccard` is that of the least stable cluster.
+    """
 
     count: int
     refusal: str
@@ -56,7 +65,7 @@ class ClusterCountTrial:
 
 @dataclass(frozen=True, slots=True)
 class SelectionProblem:
-    """What the clusters are looked for in, by which scheme; `start` is the place of each customer's cluster as it is now."""
+    """In which sample, and by which scheme, clusters are to be found; `start` is the place of each customer's cluster now."""
 
     sample: PreparedSample
     scheme: ClusterScheme
@@ -81,7 +90,7 @@ class SelectionProblem:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The best clusters with the stability of each, what they are clusters of, and what was tried."""
+    """The best clusters of a sample, the mean Jaccard overlap of each in bootstrap fits, their gap, and what was tried."""
 
     sample: PreparedSample
     candidate: CandidateClustering
@@ -93,25 +102,24 @@ class Selection:
 def select_clusters(
     sample: PreparedSample, scheme: ClusterScheme, current: ClusterModel | None, trials: list[ClusterCountTrial]
 ) -> Selection:
-    """Return the best clusters of the sample, and put what was tried for them into `trials`.
+    """Select the best clusters of the sample, and put what was tried for them into `trials`.
 
     Groups that show in two features are lost among five that say nothing. So the features that show groups by themselves are
-    asked too, and decide where all together show none, or none that are nearly as tight. Raises CannotFitError.
+    tried too, and win where all features together show no groups, or none nearly as tight. Raises CannotFitError.
     """
+    # `trials` is filled rather than returned: whoever catches the error wants to show what was tried.
     start = None if current is None else nearest_clusters(sample.table, current)
     problem = SelectionProblem(sample, scheme, start, current)
     narrower = replace(problem, sample=_features_with_peaks(problem))
-    whole, part = (
-        _select_or_reason(problem, trials),
-        _select_or_reason(narrower, []) if 0 < len(narrower.sample.features) < len(sample.features) else None,
-    )
-    worth = NARROWING_GAIN / 2 if narrower.is_narrow_now else NARROWING_GAIN
-    if isinstance(part, Selection) and (not isinstance(whole, Selection) or part.gap > whole.gap + worth):
-        trials[:] = part.trials
-        return part
-    if isinstance(whole, Selection):
-        return whole
-    raise whole
+    by_all = _select_or_reason(problem, trials)
+    by_some = _select_or_reason(narrower, []) if 0 < len(narrower.sample.features) < len(sample.features) else None
+    gain = NARROWING_GAIN / 2 if narrower.is_narrow_now else NARROWING_GAIN
+    if isinstance(by_some, Selection) and (not isinstance(by_all, Selection) or by_some.gap > by_all.gap + gain):
+        trials[:] = by_some.trials
+        return by_some
+    if isinstance(by_all, Selection):
+        return by_all
+    raise by_all
 
 
 def _select_or_reason(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> Selection | CannotFitError:
@@ -127,16 +135,16 @@ def _features_with_peaks(problem: SelectionProblem) -> PreparedSample:
     points = problem.sample.points
     random = np.random.default_rng([problem.scheme.seed, len(points)])
     rows = spread_ties(points[random.permutation(len(points))[:PEAK_ROWS]], random)
-    kept = [place for place, column in enumerate(rows.T) if has_several_peaks(column, random)]
-    return replace(problem.sample, features=tuple(problem.sample.features[place] for place in kept), points=points[:, kept])
+    peaked = [place for place, column in enumerate(rows.T) if has_several_peaks(column, random)]
+    return replace(problem.sample, features=tuple(problem.sample.features[place] for place in peaked), points=points[:, peaked])
 
 
 def _best_candidate(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> tuple[CandidateClustering, Numbers]:
-    """Return the best candidate with the stability of its clusters; the costly questions are asked in order of merit."""
+    """Return the best candidate with the stability of its clusters; gap and stability, which are costly, are measured best first."""
     candidates = list(_candidate_clusterings(problem, trials))
     for candidate in sorted(candidates, key=lambda candidate: -problem.merit(candidate)):
         gap = gap_beyond_reference(problem.sample.points, candidate.count, problem.scheme.seed)
-        # What was structure once stays it while there is a gap at all, or chance would make clusters come and go.
+        # What was structure once stays structure while there is a gap at all, or chance would make clusters come and go.
         is_structure = gap.gap > (GAP_FLOOR if candidate.count == problem.count_now else gap.needed)
         jaccards = bootstrap_jaccards(problem.sample.points, candidate.labels, problem.scheme) if is_structure else None
         trial = _judge_trial(candidate, problem.scheme, gap, jaccards)
@@ -167,7 +175,7 @@ def _smallest_and_largest_share(sizes: Labels) -> tuple[float, float]:
 
 
 def _candidate_clusterings(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> Iterator[CandidateClustering]:
-    """Yield a candidate per count whose clusters are neither too small nor too large."""
+    """Yield a candidate per count whose clusters are neither too small nor too large; note the other counts in `trials`."""
     points, scheme = problem.sample.points, problem.scheme
     for count in _cluster_counts(points, scheme):
         centres = find_centres(points, scheme.algorithm, problem.task(count))
@@ -180,7 +188,7 @@ def _candidate_clusterings(problem: SelectionProblem, trials: list[ClusterCountT
 
 
 def _reason_against(count: int, centres: Numbers, sizes: Labels, fidelity: float, scheme: ClusterScheme) -> str:
-    """Return why these clusters are no candidate, or nothing."""
+    """Return why these clusters are no candidate; an empty text where they are one."""
     smallest, largest = _smallest_and_largest_share(sizes)
     if scheme.algorithm == "hdbscan":
         is_count = scheme.cluster_count_min <= len(centres) <= scheme.cluster_count_max
@@ -203,4 +211,4 @@ def _cluster_counts(points: Numbers, scheme: ClusterScheme) -> Sequence[int]:
         raise CannotFitError(f"too few kinds of customers: fewer than {scheme.cluster_count_min} differ in any feature")
     most = min(scheme.cluster_count_max, kinds, len(points) // FEWEST_CUSTOMERS_PER_CLUSTER)
     counts = range(scheme.cluster_count_min, most + 1)
-    return counts[:1] if scheme.algorithm == "hdbscan" else counts
+    return counts[:1] if scheme.algorithm == "hdbscan" else counts  # it decides by itself how many there are: one run says all

@@ -1,6 +1,10 @@
 """What a feature would look like without groups: the nearest distribution with a single peak, of the same mean and spread.
 
-Groups show in a feature as peaks with hollows between them. Skew, heavy tails, many zeros and steps do not make a second peak.
+Groups show in a feature as peaks with hollows between them; skew, heavy tails, many zeros and steps make no second peak. That
+is the idea of Hartigan & Hartigan (1985), "The dip test of unimodality", Annals of Statistics 13, which measures how far a
+distribution is from the nearest unimodal one. The dip itself has no such distribution to draw from, and we need one: it is the
+structureless reference of `gap_statistic`. So the density is estimated by a histogram, and for each possible peak the nearest
+density that rises up to it and falls from there is found by isotonic regression; the peak with the smallest distance wins.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ from pipeline.models.clusters.preparation import WINSOR_QUANTILES, Numbers
 
 CELLS = 100
 FEWEST_IN_CELL = 10
+# Winsorising puts a hundredth of customers on each limit. More than half as many again are there for a reason of their own.
 HELD_SHARE = 1.5 * WINSOR_QUANTILES[0]
+# Every fifth cell is tried as the peak, then the cells around the best: a fifth of the regressions for the same peak.
 STRIDE = 5
 COMPARED_DRAWS = 20
 # A feature has more than one peak where it is farther from one peak than what is drawn from one peak ever is, by this much.
@@ -24,7 +30,10 @@ CLEAR_EXCESS = 1.5
 
 @dataclass(frozen=True)
 class SinglePeak:
-    """The nearest distribution with a single peak, as cumulative shares at knots; `distance` is the largest difference of shares."""
+    """The nearest distribution with a single peak, as cumulative shares at knots, in units of the feature.
+
+    `distance` is the largest difference of cumulative shares from the values, 0 to 1, as in the Kolmogorov-Smirnov statistic.
+    """
 
     knots: Numbers
     shares: Numbers
@@ -32,9 +41,10 @@ class SinglePeak:
     mean: float
     deviation: float
 
-    def drawn(self, count: int, random: np.random.Generator) -> Numbers:
-        """Return values drawn from it, as far apart as those that it is nearest to."""
+    def draw(self, count: int, random: np.random.Generator) -> Numbers:
+        """Draw `count` values with the mean and deviation of the values that it is nearest to."""
         values = np.interp(random.random(count), self.shares, self.knots)
+        # Filling a hollow makes a distribution narrower or wider, and clusters of it tighter or looser for no other reason.
         return np.asarray((values - values.mean()) / max(values.std(), np.finfo(float).tiny) * self.deviation + self.mean)
 
 
@@ -45,6 +55,13 @@ class DensityHistogram:
     knots: Numbers
     shares: Numbers
 
+    @classmethod
+    def of(cls, column: Numbers) -> DensityHistogram:
+        """Return the histogram of the values, with fewer cells for fewer values."""
+        cells = max(2, min(CELLS, len(column) // FEWEST_IN_CELL))
+        knots = np.unique(np.quantile(column, np.linspace(0, 1, cells + 1)))
+        return cls(knots, np.histogram(column, knots)[0] / len(column))
+
     @cached_property
     def widths(self) -> Numbers:
         return np.diff(self.knots)
@@ -54,7 +71,7 @@ class DensityHistogram:
         return self.shares / self.widths
 
     def with_peak(self, peak: int) -> tuple[float, Numbers]:
-        """Return the cumulative shares of the nearest densities that rise up to a cell and fall from there, and how far they are."""
+        """Return how far the nearest densities are that rise up to the cell `peak` and fall from there, and their cumulative shares."""
         from scipy.optimize import isotonic_regression
 
         up = isotonic_regression(self.densities[: peak + 1], weights=self.widths[: peak + 1]).x
@@ -65,39 +82,40 @@ class DensityHistogram:
 
 
 def spread_ties(points: Numbers, random: np.random.Generator) -> Numbers:
-    """Return the points with equal values of a feature spread over the room that they have: steps are no peaks."""
+    """Spread equal values of a feature over the room they have: counts come in steps, and each step would look like a peak.
+
+    `points` has a row per customer and a column per feature; so has the result.
+    """
     return np.column_stack([_spread_column(column, random) for column in points.T])
 
 
 def nearest_single_peak(column: Numbers) -> SinglePeak:
-    """Return the distribution with a single peak that is nearest to the values, which differ."""
+    """Find the distribution with a single peak that is nearest to the values of one feature, which must not all be equal."""
     low, high = float(column.min()), float(column.max())
     is_low, is_high = _is_at_limit(column, low), _is_at_limit(column, high)
-    histogram = _density_histogram(column[~(is_low | is_high)])
+    # Winsorised values pile up on the limits. That is our doing and no peak: they keep their share, and the rest is fitted.
+    histogram = DensityHistogram.of(column[~(is_low | is_high)])
     cells = len(histogram.shares)
     coarse = min(range(0, cells, STRIDE), key=lambda peak: histogram.with_peak(peak)[0])
     near = range(max(0, coarse - STRIDE + 1), min(cells, coarse + STRIDE))
-    distance, cumulative = min((histogram.with_peak(peak) for peak in near), key=lambda found: found[0])
+    distance, cumulative = min((histogram.with_peak(peak) for peak in near), key=lambda fit: fit[0])
     inner = np.concatenate([[0.0], cumulative]) * (1 - is_low.mean() - is_high.mean()) + is_low.mean()
     knots, shares = np.concatenate([[low], histogram.knots, [high]]), np.concatenate([[0.0], inner, [1.0]])
     return SinglePeak(knots, shares, distance, float(column.mean()), float(column.std()))
 
 
 def has_several_peaks(column: Numbers, random: np.random.Generator) -> bool:
-    """Return whether the values have clearly more than one peak."""
-    one = nearest_single_peak(column)
-    chance = max(nearest_single_peak(one.drawn(len(column), random)).distance for _ in range(COMPARED_DRAWS))
-    return one.distance > CLEAR_EXCESS * chance
+    """Return whether the values of one feature have clearly more than one peak.
 
-
-def _density_histogram(column: Numbers) -> DensityHistogram:
-    cells = max(2, min(CELLS, len(column) // FEWEST_IN_CELL))
-    knots = np.unique(np.quantile(column, np.linspace(0, 1, cells + 1)))
-    return DensityHistogram(knots, np.histogram(column, knots)[0] / len(column))
+    A parametric bootstrap: as many values drawn from the nearest single peak show how far chance alone strays from it.
+    """
+    single = nearest_single_peak(column)
+    by_chance = max(nearest_single_peak(single.draw(len(column), random)).distance for _ in range(COMPARED_DRAWS))
+    return single.distance > CLEAR_EXCESS * by_chance
 
 
 def _spread_column(column: Numbers, random: np.random.Generator) -> Numbers:
-    """Return the values spread over what is theirs of the room to their neighbours, where they are shared and not held by a limit."""
+    """Spread shared values half way to their neighbours, unless winsorising put them on a limit."""
     values, places, counts = np.unique(column, return_inverse=True, return_counts=True)
     steps = np.diff(values)
     before, after = np.insert(steps, 0, steps[:1]), np.append(steps, steps[-1:])
@@ -110,6 +128,6 @@ def _spread_column(column: Numbers, random: np.random.Generator) -> Numbers:
 
 
 def _is_at_limit(column: Numbers, limit: float) -> npt.NDArray[np.bool_]:
-    """Return which values are at a limit of the feature because they are beyond it; what more have is a value like any other."""
+    """Return which values were put on a limit by winsorising; a value that more customers have is one like any other."""
     is_there = column == limit
     return is_there if 1 < is_there.sum() <= HELD_SHARE * len(column) else np.zeros(len(column), np.bool_)

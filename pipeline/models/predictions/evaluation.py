@@ -1,4 +1,8 @@
-"""Does a model foretell better than last year's spend? Tested on days or customers that it was not fitted to, beside BG/NBD."""
+"""Does a model predict better than last year's spend? Tested on days or customers that it was not fitted to, beside BG/NBD.
+
+Last year's spend costs nothing and is hard to beat. A model has to beat it twice: in order (who will spend more than whom, for
+choosing customers) and in error (how much, for a budget). BG/NBD decides nothing; it shows whether the model is worth its own code.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +34,8 @@ class ForecastMeasures:
     """How well one forecaster did.
 
     `gini` is how well it orders customers by what they then spent, 1 is perfect and 0 chance; `error` the mean absolute error
-    per customer in money; `total` the sum it foretold per money spent; `calibration_error` how far probabilities are from shares,
-    on average over tenths of customers.
+    per customer, in money; `total` the sum of predictions divided by the sum spent; `calibration_error` the mean difference of
+    predicted probabilities and true shares over tenths of customers, 0 to 1.
     """
 
     gini: float
@@ -42,7 +46,7 @@ class ForecastMeasures:
 
 @dataclass(frozen=True, slots=True)
 class ForecastComparison:
-    """How the model and both baselines foretold the days after `formed`; `unseen` says what the model had not seen."""
+    """How the model and both baselines predicted the days after night `formed`; `unseen` names what the model had not seen."""
 
     formed: str
     unseen: str
@@ -53,28 +57,28 @@ class ForecastComparison:
 
     @property
     def words(self) -> str:
-        """Return by how much the model orders customers better or worse, and errs less or more."""
+        """The comparison in a line: both Gini coefficients, and by how much the model errs less or more."""
         change = 1 - self.model.error / self.last_years_spend.error if self.last_years_spend.error else 0.0
         order = f"Gini {self.model.gini:.3f}, {self.last_years_spend.gini:.3f} by last year's spend"
         return f"tested on {self.unseen}: {order}; error {abs(change):.1%} {'smaller' if change >= 0 else 'larger'}"
 
 
-def compare_with_baselines(said: Forecast, outcomes: Outcomes, unseen: str) -> ForecastComparison:
-    """Return how the forecast did, beside last year's spend scaled to the days and BG/NBD with Gamma-Gamma."""
+def compare_with_baselines(forecast: Forecast, outcomes: Outcomes, unseen: str) -> ForecastComparison:
+    """Measure the forecast, last year's spend scaled to HORIZON_DAYS, and BG/NBD with Gamma-Gamma by what customers then did."""
     naive = Forecast(np.maximum(outcomes.window_spend, 0) * HORIZON_DAYS / outcomes.window_days)
     classical = classical_forecast(outcomes)
     return ForecastComparison(
         formed=outcomes.formed.isoformat(),
         unseen=unseen,
         customers=len(outcomes.ids),
-        model=measure_forecast(said, outcomes),
+        model=measure_forecast(forecast, outcomes),
         last_years_spend=measure_forecast(naive, outcomes),
         classical=measure_forecast(classical, outcomes) if classical else None,
     )
 
 
 def reason_to_refuse(test: ForecastComparison) -> str | None:
-    """Return why nothing may be published, None where the model beats last year's spend in both order and error."""
+    """Say why nothing may be predicted by the model; None where it beats last year's spend in both order and error."""
     naive, ours = test.last_years_spend, test.model
     if ours.gini <= naive.gini or ours.error >= naive.error:
         return f"it does not beat last year's spend: {test.words}"
@@ -84,8 +88,8 @@ def reason_to_refuse(test: ForecastComparison) -> str | None:
 
 
 def classical_forecast(outcomes: Outcomes) -> Forecast | None:
-    """Return what BG/NBD and Gamma-Gamma, fitted to the same customers until the night, say of the days after it."""
-    step = -(-len(outcomes.ids) // CLASSICAL_CUSTOMERS)
+    """Forecast by BG/NBD and Gamma-Gamma, fitted to the same customers until the night; None where no parameters are found."""
+    step = -(-len(outcomes.ids) // CLASSICAL_CUSTOMERS)  # every step-th customer in order of id: rounded up, so never too many
     history = PurchaseHistories(outcomes.order_days - 1, outcomes.active_days / DAYS_PER_WEEK, outcomes.known_days / DAYS_PER_WEEK)
     means = outcomes.lifetime_spend / outcomes.order_days
     buying = fit_bg_nbd(PurchaseHistories(history.repeats[::step], history.last_week[::step], history.weeks[::step]))
@@ -97,26 +101,31 @@ def classical_forecast(outcomes: Outcomes) -> Forecast | None:
     return Forecast(amounts, buying_probabilities(history, buying, weeks))
 
 
-def measure_forecast(said: Forecast, outcomes: Outcomes) -> ForecastMeasures:
-    """Return how well a forecast did."""
-    amounts = outcomes.amounts
-    off = None if said.probabilities is None else _calibration_error(said.probabilities, outcomes.returned.astype(np.float64))
+def measure_forecast(forecast: Forecast, outcomes: Outcomes) -> ForecastMeasures:
+    """Measure a forecast by what customers then did."""
+    amounts, chances = outcomes.amounts, forecast.probabilities
+    # Divided by the coefficient of perfect foresight, which depends on how unevenly customers spend.
+    gini = _gini_coefficient(forecast.amounts, amounts) / (_gini_coefficient(amounts, amounts) or 1.0)
     return ForecastMeasures(
-        gini=float(round_figures(_gini_coefficient(said.amounts, amounts) / (_gini_coefficient(amounts, amounts) or 1.0))),
-        error=float(round_figures(np.abs(said.amounts - amounts).mean())),
-        total=float(round_figures(said.amounts.sum() / amounts.sum())),
-        calibration_error=off,
+        gini=float(round_figures(gini)),
+        error=float(round_figures(np.abs(forecast.amounts - amounts).mean())),
+        total=float(round_figures(forecast.amounts.sum() / amounts.sum())),
+        calibration_error=None if chances is None else _calibration_error(chances, outcomes.returned.astype(np.float64)),
     )
 
 
-def _gini_coefficient(said: Numbers, amounts: Numbers) -> float:
-    """Return how uneven amounts are along the order of what was said; customers of whom the same was said stand together."""
-    labels = np.unique(-round_figures(said), return_inverse=True)[1]
+def _gini_coefficient(predicted: Numbers, amounts: Numbers) -> float:
+    """Gini coefficient of amounts along the order of predictions: 1 where the first customer spends all, 0 for any order by chance.
+
+    Customers with equal predictions are one step of the curve, so that no order among them is rewarded.
+    """
+    labels = np.unique(-round_figures(predicted), return_inverse=True)[1]
     counts, sums = np.bincount(labels), np.bincount(labels, weights=amounts)
     people, money = (np.concatenate([[0.0], np.cumsum(part) / part.sum()]) for part in (counts, sums))
     return float(2 * np.trapezoid(money, people) - 1)
 
 
 def _calibration_error(chances: Numbers, returned: Numbers) -> float:
+    """Compute the expected calibration error over tenths of equal size, as in Naeini, Cooper & Hauskrecht (2015), AAAI 29."""
     tenths = np.array_split(np.argsort(round_figures(chances), kind="stable"), TENTHS)
     return float(round_figures(sum(abs(chances[part].sum() - returned[part].sum()) for part in tenths) / len(chances)))

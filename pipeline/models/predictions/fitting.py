@@ -1,12 +1,12 @@
 """A model is fitted to the signals of an older night and to what customers did since.
 
-Spend by a Poisson regression with a logarithmic link, buying again by a logistic one; both are then calibrated on customers
-that they were not fitted to.
+Spend by a Poisson regression with a logarithmic link: it needs no logarithm of spend, so customers who spent nothing count too,
+and its predictions add up to the money spent. Buying again by a logistic regression. Both are sums of weighed signals, which
+SQL computes; both are then calibrated on customers that they were not fitted to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -21,16 +21,18 @@ HELD_QUANTILES = (0.001, 0.999)
 PENALTY = 0.1
 FOLDS = 5
 MOST_ITERATIONS = 500
+# Fine enough to settle the six digits of a weight that a model keeps.
 TOLERANCE = 1e-9
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 500, 50
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Customers of night `formed`, in order of id: their signals, a row each, and what they did in the days after it.
+    """Customers of night `formed`, in order of id: their signals, and what they did in the HORIZON_DAYS after it.
 
-    `amounts` are their spend less refunds, no less than nothing; `returned` is 1 for who bought again. `order_days` to `window_spend` are
-    what baselines look at: order-days ever, days from the first to the last and to the night, spend ever and in the window.
+    `signals` has a row per customer and a column per name in SIGNALS. `amounts` are spend less refunds, at least 0; `returned` is
+    1 for those who bought again. `order_days` to `window_spend` are for the baselines: order-days ever, days from the first to the
+    last and to the night, spend ever and in the window. `customer_count` counts those who could have been sampled.
     """
 
     formed: date
@@ -47,7 +49,7 @@ class Outcomes:
     customer_count: int
 
     def insufficiency(self) -> str | None:
-        """Return why nothing can be learned of these customers, None where it can."""
+        """Say why nothing can be learned from these customers; None where it can."""
         again, count = int(self.returned.sum()), len(self.ids)
         if count < FEWEST_CUSTOMERS:
             return f"fewer than {FEWEST_CUSTOMERS} customers had ordered by then"
@@ -60,23 +62,23 @@ class Outcomes:
         return None
 
     def digest(self) -> str:
-        """Return a digest of all that a fit reads."""
+        """Digest of all that a fit reads, in hexadecimal digits."""
         content = sha256("\n".join([self.formed.isoformat(), str(self.window_days), *self.ids]).encode())
         for values in (self.signals, self.amounts, self.returned.astype(np.float64)):
-            content.update(np.ascontiguousarray(values).astype("<f8").tobytes())
+            content.update(np.ascontiguousarray(values).astype("<f8").tobytes())  # the same bytes on any machine
         return content.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a forecaster says of each customer: spend, and where it says so the probability of buying again."""
+    """What is predicted of each customer: spend, in money, and unless it is None the probability of buying again, 0 to 1."""
 
     amounts: Numbers
     probabilities: Numbers | None = None
 
 
 def fit_predictions(outcomes: Outcomes, day: date) -> PredictionModel:
-    """Return the model that what customers did by `day` suggests, calibrated; the same whatever the order of rows was."""
+    """Fit a model to what customers did by `day`, and calibrate it."""
     import sklearn
 
     raw = _fit_weights(outcomes, np.arange(len(outcomes.ids)))
@@ -96,33 +98,29 @@ def fit_predictions(outcomes: Outcomes, day: date) -> PredictionModel:
 
 
 def forecast_by_model(model: PredictionModel, signals: Numbers) -> Forecast:
-    """Return what the model says, as its statement computes it before rounding."""
+    """Forecast by the model, for a row of signals per customer, as its statement computes it before rounding."""
     return _forecast_by_weights(ForecastWeights(model.signals, model.spend_intercept, model.repeat_intercept), signals)
 
 
 def forecast_of_others(outcomes: Outcomes) -> Forecast:
-    """Return what is said of each customer by a model that was fitted to the others: five fits, each without a fifth of them."""
+    """Forecast each customer by a model that was fitted to the others: cross-validation, five fits each without a fifth of them."""
     amounts, probabilities = np.empty(len(outcomes.ids)), np.empty(len(outcomes.ids))
-    for apart in _fold_places(outcomes.ids):
-        rest = np.setdiff1d(np.arange(len(outcomes.ids)), apart)
-        said = _forecast_by_weights(_fit_weights(outcomes, rest), outcomes.signals[apart])
-        amounts[apart], probabilities[apart] = said.amounts, said.probabilities
+    # By a hash of the id, so that a customer is in the same fold whoever else is there.
+    folds = np.array([sha256(customer.encode()).digest()[0] % FOLDS for customer in outcomes.ids])
+    for number in range(FOLDS):
+        apart, rest = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
+        forecast = _forecast_by_weights(_fit_weights(outcomes, rest), outcomes.signals[apart])
+        amounts[apart], probabilities[apart] = forecast.amounts, forecast.probabilities
     return Forecast(amounts, probabilities)
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastWeights:
-    """What decides a forecast."""
+    """The weights of the signals and both intercepts: all that decides a forecast."""
 
     signals: tuple[Signal, ...]
     spend_intercept: float
     repeat_intercept: float
-
-
-def _fold_places(ids: Sequence[str]) -> list[npt.NDArray[np.int64]]:
-    """Return the places of each fifth of customers, by a hash of their ids."""
-    fold = np.array([sha256(customer.encode()).digest()[0] % FOLDS for customer in ids])
-    return [np.flatnonzero(fold == number) for number in range(FOLDS)]
 
 
 def _fit_weights(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> ForecastWeights:
@@ -133,6 +131,7 @@ def _fit_weights(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> ForecastWei
     held = np.clip(values, low, high)
     mean, scale = np.clip(round_figures(held.mean(axis=0)), low, high), round_figures(held.std(axis=0))
     varying = np.flatnonzero(scale >= SMALLEST_SCALE)
+    # Spend is divided by its mean, so that the penalty weighs the same in any currency; the intercept takes it back.
     points, unit = (held[:, varying] - mean[varying]) / scale[varying], float(amounts.mean())
     settings = {"solver": "newton-cholesky", "tol": TOLERANCE, "max_iter": MOST_ITERATIONS}
     spend = PoissonRegressor(alpha=PENALTY, **settings).fit(points, amounts / unit)
@@ -154,9 +153,10 @@ def _forecast_by_weights(weights: ForecastWeights, signals: Numbers) -> Forecast
 
 
 def _calibrate_model(model: PredictionModel, outcomes: Outcomes) -> PredictionModel:
-    """Return the model with spend scaled to its true sum and probabilities bent to their true shares, as others are forecast.
+    """Scale spend to its true sum, and probabilities to their true shares, by forecasts of customers that were not fitted to.
 
-    Both are linear before the link, so that they go into the weights: nothing more is to be applied.
+    The latter is Platt scaling: Platt (1999), "Probabilistic outputs for support vector machines". Both corrections are linear
+    before the link, so they go into the weights, and the statement has nothing more to apply.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -164,8 +164,8 @@ def _calibrate_model(model: PredictionModel, outcomes: Outcomes) -> PredictionMo
     factor = float(np.log(outcomes.amounts.sum() / others.amounts.sum()))
     chances = np.clip(np.asarray(others.probabilities), 1e-9, 1 - 1e-9)
     logits = np.log(chances / (1 - chances))[:, None]
-    bent = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=TOLERANCE, max_iter=MOST_ITERATIONS).fit(logits, outcomes.returned)
-    slope, shift = float(bent.coef_[0][0]), float(bent.intercept_[0])
+    platt = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=TOLERANCE, max_iter=MOST_ITERATIONS).fit(logits, outcomes.returned)
+    slope, shift = float(platt.coef_[0][0]), float(platt.intercept_[0])
     return replace(
         model,
         spend_intercept=float(round_figures(model.spend_intercept + factor)),

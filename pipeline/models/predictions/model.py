@@ -1,4 +1,8 @@
-"""What nights predict by is a small JSON document: two weights per signal, or the reason why nothing is predicted."""
+"""What nights predict by is a small JSON document: two weights per signal, or the reason why nothing is predicted.
+
+A reason is stored like a model, with the first night it holds for: so a night that is computed again predicts as it did then,
+and not by a model that replaced the refused one since.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,13 @@ SIGNALS = (
 """The columns of `sql/customer_signals.sql`."""
 LONGEST_DOCUMENT = 100_000
 SMALLEST_SCALE = 1e-6
-LARGEST_EXPONENT = 60.0
+LARGEST_EXPONENT = 60.0  # e^60 is more money than there is; e^710 would be no number any more
 MOST_ROWS = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """How a signal counts: held within `low` and `high`, standardised, then weighed for spend and for buying again."""
+    """How a signal counts: limited to `low` and `high`, standardised, then weighed for spend and for buying again."""
 
     name: str
     low: float
@@ -34,16 +38,16 @@ class Signal:
     repeat_weight: float
 
     def largest(self, weight: float) -> float:
-        """Return how much a sum can grow by the signal at most, whoever the customer is."""
+        """Bound what the signal, weighed by `weight`, can add to a sum: its largest amount, whoever the customer is."""
         return abs(weight) * max(abs(self.low - self.mean), abs(self.high - self.mean)) / self.scale
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionModel:
-    """A fitted model: spend is e to the weighed sum of the signals, the probability of buying again its logistic function.
+    """A fitted model: spend is e to a weighed sum of the signals, the probability of buying again the logistic function of another.
 
-    Fitted to the features of night `formed` and to what happened in the days after it, as known on `day`; `window_days` is what
-    the features counted. `valid_from` is the first night that goes by it.
+    Fitted to the features of night `formed` and to what happened in the `horizon_days` after it, as known on `day`; `window_days`
+    is how many days the features looked back. `valid_from` is the first night that goes by it.
     """
 
     day: date
@@ -72,22 +76,22 @@ Decision = PredictionModel | NotPredicted
 
 
 def to_json(decision: Decision) -> str:
-    """Return the document of `decision`: equal ones give equal bytes."""
+    """Return `decision` as a JSON document with sorted keys: equal ones give equal bytes."""
     content = {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(decision).items()}
     return json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def decision_from_json(text: str, *, where: str) -> Decision:
-    """Return what `text` describes; raises DataError naming `where` and the field for what `to_json` would not have written."""
+    """Read a decision from its document; raises DataError naming `where` and the field for what `to_json` would not have written."""
     todo = "Put back the file as it was written, or fit a new model."
     fields = json_fields(text, Document(where, DataError, "not a prediction model: ", todo, noun="field"), longest=LONGEST_DOCUMENT)
-    decision = _read_reason(fields) if fields.has("reason") else _read_model(fields)
+    decision: Decision
+    if fields.has("reason"):
+        decision = NotPredicted(fields.day("day"), fields.text("reason"), _read_first_night(fields))
+    else:
+        decision = _read_model(fields)
     fields.refuse_unknown()
     return decision
-
-
-def _read_reason(fields: Fields) -> NotPredicted:
-    return NotPredicted(fields.day("day"), fields.text("reason"), _read_first_night(fields))
 
 
 def _read_model(fields: Fields) -> PredictionModel:
@@ -107,6 +111,7 @@ def _read_model(fields: Fields) -> PredictionModel:
     names = [signal.name for signal in model.signals]
     if len(set(names)) < len(names):
         raise fields.refusal("signals", "names a signal twice")
+    # Checked once here rather than for every customer: e to the largest possible sum must still be a number.
     sums = [
         abs(model.spend_intercept) + sum(signal.largest(signal.spend_weight) for signal in model.signals),
         abs(model.repeat_intercept) + sum(signal.largest(signal.repeat_weight) for signal in model.signals),

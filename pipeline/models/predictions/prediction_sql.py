@@ -1,4 +1,4 @@
-"""What is predicted of every customer, as one statement."""
+"""The prediction of every customer, as one statement: weighed sums of the signals of `sql/customer_signals.sql`, and their links."""
 
 from __future__ import annotations
 
@@ -14,27 +14,32 @@ NEVER_ORDERED = f"{NOT_PREDICTED}: never ordered"
 AMOUNT_DECIMALS, PROBABILITY_DECIMALS = 2, 4
 
 
-def predictions_statement(by: PredictionModel | NotPredicted) -> exp.Query:
-    """Return the statement of `customer_predictions`, a row per customer; its parameter is `window_days`.
+def predictions_statement(decision: PredictionModel | NotPredicted) -> exp.Query:
+    """Build the statement of `customer_predictions`, a row per customer; its parameter is `window_days`.
 
-    Who never ordered, and everybody where there is no model, has no figures but a reason.
+    Whoever never ordered, and everybody where there is no model, has a reason in place of figures.
     """
+    # Joined to everyone: signals exist for those who ordered, but no customer may be missing from the table.
     everyone = exp.select("customer_id AS known_id").from_(CUSTOMER_FEATURES.name).subquery("everyone")
-    if isinstance(by, NotPredicted):
+    if isinstance(decision, NotPredicted):
         nothing = exp.cast(exp.null(), "DOUBLE")
         return _prediction_rows(
-            exp.select("*").from_(everyone), (nothing, nothing.copy()), exp.Literal.string(f"{NOT_PREDICTED}: {by.reason}")
+            exp.select("*").from_(everyone), (nothing, nothing.copy()), exp.Literal.string(f"{NOT_PREDICTED}: {decision.reason}")
         )
-    joined = exp.select("*").from_(everyone).join(_predicted_figures(by).subquery("figures"), on="customer_id = known_id", join_type="left")
+    joined = (
+        exp.select("*")
+        .from_(everyone)
+        .join(_predicted_figures(decision).subquery("figures"), on="customer_id = known_id", join_type="left")
+    )
     is_unknown = exp.Is(this=exp.column("customer_id"), expression=exp.null())
-    words = exp.case().when(is_unknown, exp.Literal.string(NEVER_ORDERED)).else_(exp.Literal.string(f"model of {by.day.isoformat()}"))
+    words = exp.case().when(is_unknown, exp.Literal.string(NEVER_ORDERED)).else_(exp.Literal.string(f"model of {decision.day.isoformat()}"))
     return _prediction_rows(joined, (exp.column("spend"), exp.column("chance")), words)
 
 
-def _predicted_figures(by: PredictionModel) -> exp.Select:
-    """Return both figures of every customer who ever ordered."""
-    spend = ordered_sum([double_literal(by.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in by.signals)])
-    logit = ordered_sum([double_literal(by.repeat_intercept), *(_weighted_distance(signal, signal.repeat_weight) for signal in by.signals)])
+def _predicted_figures(decision: PredictionModel) -> exp.Select:
+    """Build the rows of both figures, for every customer who ever ordered."""
+    spend = ordered_sum([double_literal(decision.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in decision.signals)])
+    logit = ordered_sum([double_literal(decision.repeat_intercept), *(_weighted_distance(signal, signal.repeat_weight) for signal in decision.signals)])
     odds = exp.Exp(this=exp.Neg(this=exp.paren(logit)))
     chance = exp.Div(this=double_literal(1), expression=exp.paren(ordered_sum([double_literal(1), odds])))
     columns = [

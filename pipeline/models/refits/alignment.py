@@ -1,4 +1,10 @@
-"""Clusters keep their ids: a candidate's clusters are matched with those of the current model by members and by centres."""
+"""Clusters keep their ids: a candidate's clusters are matched with those of the current model by members and by centres.
+
+An algorithm numbers its clusters as it likes, so a plain refit would give most customers another id though hardly anybody
+moved (76 % on the CDNOW data). Which cluster continues which is an assignment problem: choose pairs so that the sum of likeness is
+greatest, by the Hungarian method (Kuhn 1955, "The Hungarian method for the assignment problem", Naval Research Logistics 2).
+A pair counts only where enough customers are the same. What is left is told as events: a birth, a split, a merge, a death.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +14,14 @@ from enum import StrEnum
 
 import numpy as np
 
-from pipeline.models.clusters import ClusterModel, ModelFeature
+from pipeline.models.clusters import ClusterModel
 from pipeline.models.clusters.algorithms import Labels
 from pipeline.models.clusters.fitting import renumber_clusters
 from pipeline.models.clusters.preparation import Numbers, round_figures
 
-# Two clusters are one where they share this much of the customers that either has.
+# Two clusters are one where they share this much of the customers that either has: half of each of two equal clusters.
 KEPT_OVERLAP = 1 / 3
-# What centres add to members: it decides between overlaps that are alike.
+# Likeness of centres counts half as much as that of members: it decides where overlaps are about the same.
 WEIGHT_OF_CENTRES = 0.5
 MAJORITY = 0.5
 
@@ -32,7 +38,10 @@ class ClusterChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClusterEvent:
-    """One cluster that is not as before, in words; `other` is the cluster that it came from or went into, where there is one."""
+    """One cluster that is not as before, in words; `other` is the id of the cluster that it came from or went into, if any.
+
+    `share` is that of the sampled customers in the cluster, 0 to 1; 0 for a renaming, which moves nobody.
+    """
 
     change: ClusterChange
     cluster: str
@@ -43,7 +52,7 @@ class ClusterEvent:
 
 @dataclass(frozen=True, slots=True)
 class ClusterOverlap:
-    """How many of the sampled customers are in each cluster now, a row, and in each of the candidate, a column."""
+    """How many of the sampled customers are in each pair of clusters: a row per current cluster, a column per candidate's."""
 
     shared: Labels
 
@@ -52,20 +61,23 @@ class ClusterOverlap:
         return int(self.shared.sum())
 
     def overlaps(self) -> Numbers:
-        """Return the Jaccard overlap of each pair."""
+        """Jaccard overlap of each pair, 0 to 1: customers in both clusters, of those in either."""
         united = self.shared.sum(axis=1, keepdims=True) + self.shared.sum(axis=0, keepdims=True) - self.shared
         return np.asarray(self.shared / np.maximum(united, 1))
 
 
 def cluster_overlap(now: Labels, then: Labels, counts: tuple[int, int]) -> ClusterOverlap:
-    """Return where the customers of each current cluster would go, from two labels per customer."""
+    """Count where the customers of each current cluster would go.
+
+    `now` and `then` have a place of a cluster per customer, `counts` the numbers of clusters of the current model and the candidate.
+    """
     return ClusterOverlap(np.bincount(now * counts[1] + then, minlength=counts[0] * counts[1]).reshape(counts))
 
 
 def match_clusters(found: ClusterOverlap, distances: Numbers) -> Mapping[int, int]:
-    """Return, by place in the candidate, the place in the current model of the cluster that it continues.
+    """Match clusters: the place in the current model of the cluster that each place in the candidate continues, if it does.
 
-    `distances` are between centres, in standard deviations, a row per current cluster.
+    `distances` are between centres, in standard deviations, a row per current cluster and a column per candidate's.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -76,11 +88,20 @@ def match_clusters(found: ClusterOverlap, distances: Numbers) -> Mapping[int, in
 
 
 def distances_between(current: ClusterModel, candidate: ClusterModel) -> Numbers:
-    """Return how far centres are apart in the candidate's coordinates, a row per current cluster, by the features that both have."""
-    pairs = [(here, there) for here in current.features for there in candidate.features if _is_read_alike(here, there)]
+    """Distances between centres in the candidate's coordinates, by the features that both have.
+
+    A row per current cluster, a column per candidate's; all 0 where no feature is used, and transformed, alike by both.
+    """
+    pairs = [
+        (here, there)
+        for here in current.features
+        for there in candidate.features
+        if (here.name, here.transform) == (there.name, there.transform)
+    ]
     if not pairs:
         return np.zeros((len(current.clusters), len(candidate.clusters)))
     now, then = (np.array([cluster.centroid for cluster in model.clusters]) for model in (current, candidate))
+    # Each model standardises by its own sample, so current centres are put back into units of the feature, then standardised anew.
     columns = [
         (now[:, current.features.index(here)] * here.scale + here.mean - there.mean)[:, None] / there.scale
         - then[:, candidate.features.index(there)]
@@ -89,12 +110,8 @@ def distances_between(current: ClusterModel, candidate: ClusterModel) -> Numbers
     return np.asarray(np.sqrt(sum(column**2 for column in columns)))
 
 
-def _is_read_alike(one: ModelFeature, other: ModelFeature) -> bool:
-    return (one.name, one.transform) == (other.name, other.transform)
-
-
 def with_lasting_ids(candidate: ClusterModel, current: ClusterModel, continued: Mapping[int, int], *, last_number: int) -> ClusterModel:
-    """Return the candidate with the ids of the clusters it continues; a new one gets a number that none ever had."""
+    """Give the candidate the ids of the clusters it continues; a new cluster gets a number that none ever had."""
     numbers, highest = [], max(last_number, current.highest_number)
     for place in range(len(candidate.clusters)):
         if place in continued:
@@ -108,7 +125,7 @@ def with_lasting_ids(candidate: ClusterModel, current: ClusterModel, continued: 
 def cluster_events(
     candidate: ClusterModel, current: ClusterModel, found: ClusterOverlap, continued: Mapping[int, int]
 ) -> tuple[ClusterEvent, ...]:
-    """Return what happened to each cluster that is not as before: new ones first, then gone ones, then those called otherwise."""
+    """List what happened to each cluster that is not as before: new ones first, then gone ones, then those with another title."""
     gone = [place for place in range(len(current.clusters)) if place not in continued.values()]
     return (
         *(_arrival_event(candidate, current, found, place) for place in range(len(candidate.clusters)) if place not in continued),

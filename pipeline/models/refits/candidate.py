@@ -11,10 +11,10 @@ import numpy as np
 from pipeline.definitions.schemes import ClusterScheme
 from pipeline.errors import ConfigError
 from pipeline.models.clusters import ClusterCountTrial, ClusterModel, NotFitted, fit_with_report, nearest_clusters, to_json
-from pipeline.models.clusters.algorithms import Labels, mean_silhouette
+from pipeline.models.clusters.algorithms import mean_silhouette
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.clusters.fitting import FitReport
-from pipeline.models.clusters.preparation import PreparedSample, round_figures
+from pipeline.models.clusters.preparation import round_figures
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
 from pipeline.models.refits.backtest import backtest_candidate
@@ -25,7 +25,7 @@ from pipeline.models.sample import sample_customers
 
 @dataclass(frozen=True, slots=True)
 class ClusterShares:
-    """The share of the sampled customers that a cluster has by the current model and by the candidate."""
+    """The share of the sampled customers, 0 to 1, in a cluster of the current model and in the candidate's of the same id."""
 
     cluster: str
     title: str
@@ -35,7 +35,7 @@ class ClusterShares:
 
 @dataclass(frozen=True, slots=True)
 class ClusterRefit:
-    """What a refit found: a candidate, or none, what was tried for it, what would become of the clusters, and the verdict."""
+    """The outcome of a refit: a candidate, or none, what was tried for it, what would become of the clusters, and the verdict."""
 
     scheme: str
     day: date
@@ -59,50 +59,50 @@ class CandidateComparison:
     events: tuple[alignment.ClusterEvent, ...]
 
 
-def fit_candidate(on: RefitContext) -> ClusterRefit:
-    """Return the candidate that the night's customers suggest, judged; nothing is written.
+def fit_candidate(context: RefitContext) -> ClusterRefit:
+    """Fit a candidate to the night's customers and judge it; nothing is written.
 
     Raises DataError where the night has no features, ConfigError where the current model was fitted to a later night.
     """
-    scheme, day = on.scheme, on.day
-    current, highest = current_model(on.lake, scheme.name), last_number(on.lake, scheme.name)
+    scheme, day = context.scheme, context.day
+    current, highest = current_model(context.lake, scheme.name), last_number(context.lake, scheme.name)
     if current and current.day > day:
         what = f"the current model was fitted to the later night {current.day}"
         raise ConfigError(what, where=scheme.name, todo=f"Refit to {current.day} or later.")
     columns = [feature.name for feature in current.features] if current else []
-    on.register_features(day, columns)
-    sample = sample_customers(on.engine, scheme, columns=columns)
+    context.register_features(day, columns)
+    sample = sample_customers(context.engine, scheme, columns=columns)
     fit = fit_with_report(sample.features, scheme, day=day, customer_count=sample.customer_count, current=current)
     if isinstance(fit.model, NotFitted):
         return ClusterRefit(scheme.name, day, RefitVerdict.NO_CLUSTERS, fit.model.reason, current=current, trials=fit.trials)
     if current is None:
-        return _first_refit(fit, fit.model, scheme, day)
-    found = compare_candidate(fit, current, scheme, highest)
-    tested = backtest_candidate(on, (current, found.candidate))
-    return _judge_candidate(_with_backtest(found, tested), scheme, day, fit.trials, current)
+        clusters, total = fit.model.clusters, sum(cluster.size for cluster in fit.model.clusters)
+        sizes = tuple(ClusterShares(each.id, each.title, 0.0, float(round_figures(each.size / total))) for each in clusters)
+        return ClusterRefit(scheme.name, day, RefitVerdict.PROMOTE, "it is the first model", fit.model, trials=fit.trials, sizes=sizes)
+    comparison = compare_candidate(fit, current, scheme, highest)
+    # Last, for it reads another night: the registered `customer_features` are those of that night from here on.
+    backtest = backtest_candidate(context, (current, comparison.candidate))
+    return _judge_candidate(_with_backtest(comparison, backtest), scheme, day, fit.trials, current)
 
 
-def _with_backtest(found: CandidateComparison, tested: Backtest | str) -> CandidateComparison:
-    """Return `found` with its backtest, or with why there is none."""
-    if isinstance(tested, str):
-        return replace(found, measures=replace(found.measures, backtest_missing=tested))
-    return replace(found, measures=replace(found.measures, backtest=tested))
-
-
-def _first_refit(fit: FitReport, model: ClusterModel, scheme: ClusterScheme, day: date) -> ClusterRefit:
-    total = sum(cluster.size for cluster in model.clusters)
-    sizes = tuple(ClusterShares(cluster.id, cluster.title, 0.0, float(round_figures(cluster.size / total))) for cluster in model.clusters)
-    return ClusterRefit(scheme.name, day, RefitVerdict.PROMOTE, "it is the first model", model, trials=fit.trials, sizes=sizes)
+def _with_backtest(comparison: CandidateComparison, backtest: Backtest | str) -> CandidateComparison:
+    """Return the comparison with its backtest, or with why there is none."""
+    if isinstance(backtest, str):
+        return replace(comparison, measures=replace(comparison.measures, backtest_missing=backtest))
+    return replace(comparison, measures=replace(comparison.measures, backtest=backtest))
 
 
 def compare_candidate(fit: FitReport, current: ClusterModel, scheme: ClusterScheme, highest: int) -> CandidateComparison:
-    """Return the fitted model with the ids and titles of the clusters it continues, and what it is beside the current one.
+    """Give the fitted model the ids and titles of the clusters it continues, and measure it beside the current one.
 
-    `highest` is the highest number that a cluster of the scheme ever had.
+    `highest` is the highest number that a cluster of the scheme ever had. The stability is the adjusted Rand index of Hubert &
+    Arabie (1985), "Comparing partitions", Journal of Classification 2. Raises TypeError for a fit that found no model.
     """
     from sklearn.metrics import adjusted_rand_score
 
-    raw, sample, then = _require_model(fit)
+    if isinstance(fit.model, NotFitted) or fit.sample is None or fit.labels is None:
+        raise TypeError
+    raw, sample, then = fit.model, fit.sample, fit.labels
     now = nearest_clusters(sample.table, current)
     shared = alignment.cluster_overlap(now, then, (len(current.clusters), len(raw.clusters)))
     continued = alignment.match_clusters(shared, alignment.distances_between(current, raw))
@@ -114,19 +114,14 @@ def compare_candidate(fit: FitReport, current: ClusterModel, scheme: ClusterSche
         stability=float(round_figures(adjusted_rand_score(now, then))),
         psi=stability_index(np.array([size.share_now for size in sizes]), np.array([size.share_then for size in sizes])),
         silhouette=candidate.silhouette,
+        # In the candidate's coordinates, like its own: silhouettes in two different spaces cannot be compared.
         silhouette_now=mean_silhouette(sample.points, now, scheme.seed),
     )
     return CandidateComparison(candidate, measures, sizes, alignment.cluster_events(candidate, current, shared, continued))
 
 
-def _require_model(fit: FitReport) -> tuple[ClusterModel, PreparedSample, Labels]:
-    if isinstance(fit.model, NotFitted) or fit.sample is None or fit.labels is None:
-        raise TypeError
-    return fit.model, fit.sample, fit.labels
-
-
 def _keep_titles(candidate: ClusterModel, current: ClusterModel, continued: Mapping[int, int], scheme: ClusterScheme) -> ClusterModel:
-    """Return the candidate with the titles that its clusters have now, as far as they still hold."""
+    """Return the candidate with the titles that its clusters have now, as far as they are still true."""
     used = {feature.name for feature in candidate.features}
     earlier = [current.clusters[continued[place]].title if place in continued else None for place in range(len(candidate.clusters))]
     titles = lasting_titles(
@@ -139,25 +134,26 @@ def _keep_titles(candidate: ClusterModel, current: ClusterModel, continued: Mapp
     return replace(candidate, clusters=clusters)
 
 
-def _cluster_shares(found: alignment.ClusterOverlap, current: ClusterModel, candidate: ClusterModel) -> tuple[ClusterShares, ...]:
-    now = {cluster.id: int(count) for cluster, count in zip(current.clusters, found.shared.sum(axis=1), strict=True)}
-    then = {cluster.id: int(count) for cluster, count in zip(candidate.clusters, found.shared.sum(axis=0), strict=True)}
+def _cluster_shares(overlap: alignment.ClusterOverlap, current: ClusterModel, candidate: ClusterModel) -> tuple[ClusterShares, ...]:
+    now = {cluster.id: int(count) for cluster, count in zip(current.clusters, overlap.shared.sum(axis=1), strict=True)}
+    then = {cluster.id: int(count) for cluster, count in zip(candidate.clusters, overlap.shared.sum(axis=0), strict=True)}
     titles = {cluster.id: cluster.title for model in (current, candidate) for cluster in model.clusters}
     order = sorted(titles, key=lambda name: int(name.removeprefix("cluster_")))
-    shares = {name: [float(round_figures(side.get(name, 0) / max(found.total, 1))) for side in (now, then)] for name in order}
+    shares = {name: [float(round_figures(side.get(name, 0) / max(overlap.total, 1))) for side in (now, then)] for name in order}
     return tuple(ClusterShares(name, titles[name], *shares[name]) for name in order)
 
 
 def _judge_candidate(
-    found: CandidateComparison, scheme: ClusterScheme, day: date, trials: Sequence[ClusterCountTrial], current: ClusterModel
+    comparison: CandidateComparison, scheme: ClusterScheme, day: date, trials: Sequence[ClusterCountTrial], current: ClusterModel
 ) -> ClusterRefit:
-    same = to_json(_decisive_part(found.candidate)) == to_json(_decisive_part(current))
-    said, reason = verdict(found.measures, scheme, is_same=same)
-    return ClusterRefit(scheme.name, day, said, reason, found.candidate, current, tuple(trials), found.sizes, found.events, found.measures)
+    candidate, measures = comparison.candidate, comparison.measures
+    is_same = to_json(_decisive_part(candidate)) == to_json(_decisive_part(current))
+    outcome, reason = verdict(measures, scheme, is_same=is_same)
+    return ClusterRefit(scheme.name, day, outcome, reason, candidate, current, tuple(trials), comparison.sizes, comparison.events, measures)
 
 
 def _decisive_part(model: ClusterModel) -> ClusterModel:
-    """Return the model without what only tells of its fit: what is left decides who is where and how that is called."""
+    """Return the model with blanks for all that only describes its fit: the rest decides who is where and under which title."""
     clusters = tuple(replace(cluster, size=1, jaccard=0.0, spread=0.0) for cluster in model.clusters)
     features = tuple(replace(feature, cuts=(), shares=()) for feature in model.features)
     return replace(

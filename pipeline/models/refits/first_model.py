@@ -1,7 +1,7 @@
 """The model of clusters that a night goes by, fitted where there is none yet.
 
-A night never fits a model that a refit could give it: the first one is all that is ever fitted here. From then on models change by
-refits alone, which are judged and promoted.
+Only a scheme's first model is ever fitted by a night, so that a new scheme has clusters on its first morning. From then on models
+change by refits alone, which are judged and promoted.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ log = logging.getLogger("pipeline.models.refits.first_model")
 
 
 def model_for_night(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
-    """Return the model that the night of `day` goes by; the first one of its scheme is stored.
+    """Return the model that the night of `day` goes by; the first one of its scheme is fitted and stored.
 
-    It reads the registered table customer_features where one has to be fitted. The caller holds the lock of the models.
+    A fit reads the registered table `customer_features`. The caller holds the lock of the models.
     """
     model = valid_or_first_model(lake, engine, scheme, day)
     if isinstance(model, NotFitted):
@@ -38,13 +38,14 @@ def model_for_night(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date
 def valid_or_first_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date) -> ClusterModel | NotFitted:
     """Return the model valid on `day`, or a fitted one where there is none; nothing is written.
 
-    A night before the first model uses that one, so that a backfill needs no model of its own. Only a night that is known to have had
-    none is fitted again: with late data it may have enough customers now, and if so it goes by the first model after all.
+    A night before the first model uses that one, so that a backfill needs no model of its own. Only a night that is known to have
+    had none is fitted again: with late data it may have enough customers now, and if so it goes by the first model after all.
     """
     stored = stored_models(lake, scheme.name)
-    valid = [night for night in stored if night <= day.isoformat()][-1:] or stored[:1]
+    valid = [night for night in stored if night <= day.isoformat()][-1:] or stored[:1]  # ISO text sorts as dates do
     if valid and not (valid[0] > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
         return stored_model(lake, scheme.name, valid[0])
     sample = sample_customers(engine, scheme)
     model = fit_model(sample.features, scheme, day=day, customer_count=sample.customer_count)
+    # Of the fit it only matters whether there can be clusters: those of the first model keep their ids and titles.
     return stored_model(lake, scheme.name, valid[0]) if valid and not isinstance(model, NotFitted) else model

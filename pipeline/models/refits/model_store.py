@@ -1,4 +1,8 @@
-"""Models of clusters as they are stored: which of them a night goes by, which nights had none, and how refits were judged."""
+"""Models of clusters as they are stored: which of them a night goes by, which nights had none, and how refits were judged.
+
+A model is named by its first night and never changed, so which model a night goes by follows from file names alone: the last
+one whose name is not after the night. Nights that had none are noted, or a backfill would give them a model they did not have.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ JUDGEMENT_FIELDS = ("scheme", "day", "verdict", "reason", "current", "current_in
 
 @dataclass(frozen=True, slots=True)
 class RefitContext:
-    """What a refit works on: the customers of night `day`, of one company, by one scheme."""
+    """What a refit works with: the customers of night `day`, of one company, and one scheme."""
 
     company: Company
     lake: Lake
@@ -34,7 +38,10 @@ class RefitContext:
     scheme: ClusterScheme
 
     def register_features(self, night: date, names: Iterable[str]) -> None:
-        """Make the features of a night readable: the scheme's columns and those named, as another version may have written it."""
+        """Register the features of a night as `customer_features`: the scheme's columns and those in `names` alone.
+
+        An older night may lack other columns that are declared today.
+        """
         wanted = {"customer_id", *names, *self.scheme.columns, *self.scheme.member_columns}
         table = self.company.table(CUSTOMER_FEATURES)
         held = tuple(column for column in table.columns if column.name in wanted)
@@ -68,7 +75,7 @@ def unfitted_nights(lake: Lake, scheme: str) -> frozenset[date]:
 
 
 def note_unfitted(lake: Lake, scheme: str, night: date) -> None:
-    """Note that no model could be fitted for a night."""
+    """Write down that no model could be fitted for a night, once."""
     nights = unfitted_nights(lake, scheme)
     if night not in nights:
         lake.write_text(addresses.unfitted_nights(scheme), "".join(f"{each}\n" for each in sorted({*nights, night})))
@@ -87,7 +94,7 @@ def last_number(lake: Lake, scheme: str) -> int:
 def models_of_night(
     lake: Lake, company: Company, night: date, names: Collection[str]
 ) -> list[tuple[ClusterScheme, ClusterModel | NotFitted]]:
-    """Return those of `names` that are the company's schemes of clusters, each with the model that a stored night went by, if any."""
+    """Return the company's cluster schemes among `names`, each with the model that a stored night went by, if any."""
     schemes = [scheme for scheme in load_cluster_schemes(company) if scheme.name in names] if names else []
     days = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night)).get("models", {}) if schemes else {}
     return [
@@ -96,9 +103,9 @@ def models_of_night(
 
 
 def with_clusters_of(lake: Lake, company: Company, night: date, schemes: Iterable[Scheme]) -> tuple[Scheme, ...]:
-    """Return the schemes with the clusters that they look at, as the models that a stored night went by assign them."""
-    found = list(schemes)
-    return schemes_with_assignments(found, segment_statements(models_of_night(lake, company, night, referenced_clusters(found))))
+    """Return the schemes with the clusters that they look at, assigned by the models that a stored night went by."""
+    listed = list(schemes)
+    return schemes_with_assignments(listed, segment_statements(models_of_night(lake, company, night, referenced_clusters(listed))))
 
 
 def model_at(path: Path) -> ClusterModel:
@@ -111,7 +118,7 @@ def model_at(path: Path) -> ClusterModel:
 
 
 def stored_judgement(lake: Lake, scheme: str, day: date) -> Judgement:
-    """Return what was told of the refit of night `day`; raises DataError where there is none or it is damaged."""
+    """Return the judgement of the refit of night `day`; raises DataError where there is none or it is damaged."""
     address = addresses.judgement(scheme, day)
     try:
         content = json.loads(lake.read_text(address))
@@ -133,6 +140,6 @@ def judged_days(lake: Lake, scheme: str) -> list[date]:
 
 
 def next_night(lake: Lake, day: date) -> date:
-    """Return the first night that no stored table belongs to, after `day`: a stored night keeps the model it was computed by."""
+    """Return the first night after `day` that nothing is stored of: a stored night keeps the model it was computed by."""
     nights = [night for table in (EXTRACTIONS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS) for night in lake.nights(table)]
     return max([day, *nights]) + timedelta(days=1)

@@ -22,7 +22,7 @@ log = logging.getLogger("pipeline.models.refits")
 
 @dataclass(frozen=True, slots=True)
 class PromotionConsent:
-    """What a person said of a candidate: whether it is approved, and why even a refused one is promoted."""
+    """A person's consent to a candidate: whether it is approved, and why even a refused one is to be promoted."""
 
     is_approved: bool = False
     override: str = ""
@@ -32,12 +32,12 @@ NOBODY_ASKED = PromotionConsent()
 
 
 def store_refit(lake: Lake, refit: ClusterRefit) -> Path:
-    """Write the candidate, where there is one, and its judgement; return the folder."""
+    """Write the candidate, where there is one, and its judgement; return the folder they are in."""
     candidate = addresses.candidate(refit.scheme, refit.day)
     if refit.candidate:
         lake.write_text(candidate, to_json(refit.candidate))
     else:
-        lake.delete(candidate)
+        lake.delete(candidate)  # one that an earlier refit of the same night stored must not outlive its judgement
     lake.write_text(
         addresses.judgement(refit.scheme, refit.day),
         json.dumps(refit_judgement(refit), indent=1, sort_keys=True, ensure_ascii=False) + "\n",
@@ -46,7 +46,7 @@ def store_refit(lake: Lake, refit: ClusterRefit) -> Path:
 
 
 def refit_judgement(refit: ClusterRefit) -> dict[str, Any]:
-    """Return what is told of a refit besides the candidate itself, as JSON values."""
+    """Return all of a refit but the candidate itself, as JSON values."""
     return {
         "scheme": refit.scheme,
         "day": refit.day.isoformat(),
@@ -62,11 +62,11 @@ def refit_judgement(refit: ClusterRefit) -> dict[str, Any]:
 
 
 def promote_candidate(lake: Lake, scheme: str, day: date, *, consent: PromotionConsent = NOBODY_ASKED) -> ClusterModel:
-    """Make the candidate of night `day` the model from the next night on, and return it; nothing stored changes.
+    """Make the candidate of night `day` the model from the next night on, and return it; no stored night changes.
 
-    A candidate for a person to decide is promoted where one approved, one that was refused where `consent` says why. One that
-    is the current model already is returned as that. Raises RefitRefused with the verdict's reason, and ConfigError where
-    another model took its place meanwhile.
+    A candidate for a person to decide is promoted if `consent` approves, a refused one if `consent` says why. One that is the
+    current model already is returned as that: promoting twice is promoting once. Raises RefitRefused with the verdict's reason,
+    and ConfigError where another model took the place of the one that the candidate was judged beside.
     """
     with lake.lock("models"):
         said = stored_judgement(lake, scheme, day)
@@ -75,7 +75,7 @@ def promote_candidate(lake: Lake, scheme: str, day: date, *, consent: PromotionC
         current = current_model(lake, scheme)
         if said["verdict"] == RefitVerdict.KEEP.value and current:
             return current
-        if current and _is_same_fit(current, candidate):
+        if current and replace(current, valid_from=None, last_number=0) == replace(candidate, valid_from=None, last_number=0):
             return current
         if (current and current.inputs_digest) != said["current_inputs"]:
             what = "another model was promoted since this candidate was judged"
@@ -100,7 +100,3 @@ def _require_verdict(lake: Lake, said: dict[str, Any], scheme: str, day: date, c
         then = f"To approve it: {command}" if is_for_a_person else f"Where you want it all the same: {command} --override 'why'"
         todo = f"The current model stays. See who would move: segments plan --model {lake.where(addresses.candidate(scheme, day))}. {then}"
         raise RefitRefused(said["reason"], where=where, todo=todo)
-
-
-def _is_same_fit(model: ClusterModel, candidate: ClusterModel) -> bool:
-    return replace(model, valid_from=None, last_number=0) == replace(candidate, valid_from=None, last_number=0)

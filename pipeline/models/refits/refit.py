@@ -30,7 +30,7 @@ def cluster_schemes_named(company: Company, name: str | None) -> list[ClusterSch
 
 
 def refit_clusters(company: Company, lake: Lake, engine: Engine, day: date, *, scheme: str | None = None) -> None:
-    """Fit a candidate to the customers of night `day` for each asked scheme, and store it with its judgement."""
+    """Fit a candidate of each cluster scheme, or of the one named, to the customers of night `day`, and store it judged."""
     for each in cluster_schemes_named(company, scheme):
         refit = fit_candidate(RefitContext(company, lake, engine, day, each))
         folder = store_refit(lake, refit)
@@ -40,7 +40,7 @@ def refit_clusters(company: Company, lake: Lake, engine: Engine, day: date, *, s
 def promote_candidates(company: Company, lake: Lake, day: date, consent: PromotionConsent, *, scheme: str | None = None) -> None:
     """Promote the stored candidates of night `day`, each as far as its judgement allows.
 
-    Raises the first refusal at the end, so that one scheme's does not keep another from its model.
+    Raises the first RefitRefused only at the end, so that a refusal of one scheme does not keep another from its model.
     """
     refusals: list[PipelineError] = []
     for each in cluster_schemes_named(company, scheme):

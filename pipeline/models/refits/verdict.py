@@ -1,4 +1,8 @@
-"""Is a candidate worth it? What it was measured by, and the verdict: promote it, keep what there is, or refuse it."""
+"""Is a candidate worth it? What it was measured by, and the verdict: promote it, keep what there is, ask a person, or refuse it.
+
+People plan campaigns on segments, so moving customers is a cost. A candidate that moves few is promoted unless it tells spend
+apart less well; one that moves many has to separate customers better, and even then a person decides.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ from pipeline.definitions.schemes import ClusterScheme
 from pipeline.models.clusters.algorithms import Labels
 from pipeline.models.clusters.preparation import Numbers, round_figures
 
-# How much better customers must be apart for moves beyond the limit to be worth a person's look.
+# By how much the silhouette must grow for moves beyond the limit to be worth a person's look.
 WORTHWHILE = 0.05
-LARGEST_LOSS = 0.02
+LARGEST_LOSS = 0.02  # of the normalised Gini coefficient in the backtest: a smaller loss is no reason to refuse
 
 
 class RefitVerdict(StrEnum):
@@ -28,7 +32,7 @@ class RefitVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """How well groups formed on `day` order customers by what they spent in the days after it: normalised Gini, 1 is perfect.
+    """How well groups formed on `day` order customers by what they spent in the `days` after it: normalised Gini, 1 is perfect.
 
     `now` is by the current model, `then` by the candidate, `naive` by tenths of customers by spend in the window.
     """
@@ -42,9 +46,9 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class RefitMeasures:
-    """What a candidate is beside the current model, both for the same customers.
+    """A candidate beside the current model, both for the same customers.
 
-    `moved_share` of them would change their cluster; `stability` is the adjusted Rand index, 1 where both group alike;
+    `moved_share` of them, 0 to 1, would change their cluster; `stability` is the adjusted Rand index, 1 where both group alike;
     `psi` the population stability index of the sizes; silhouettes are of both in the candidate's coordinates.
     """
 
@@ -62,7 +66,7 @@ class RefitMeasures:
 
 
 def verdict(measures: RefitMeasures, scheme: ClusterScheme, *, is_same: bool) -> tuple[RefitVerdict, str]:
-    """Return the verdict and its reason; `is_same` says that the candidate decides and reads as the current model does."""
+    """Judge a candidate: the verdict and its reason. `is_same` says that it assigns and names as the current model does."""
     if is_same:
         return RefitVerdict.KEEP, "nobody would move and no title would change"
     is_far = measures.moved_share > scheme.moved_share_limit
@@ -87,7 +91,10 @@ def _upheaval_words(measures: RefitMeasures, scheme: ClusterScheme) -> str:
 
 
 def normalised_gini(groups: Labels, amounts: Numbers) -> float:
-    """Return how well groups, taken from the highest mean amount down, order customers by amount: 1 is perfect, 0 is chance."""
+    """Normalised Gini coefficient: how well groups, from the highest mean amount down, order customers by amount.
+
+    1 is the order of perfect foresight, 0 that of chance. `groups` and `amounts` have one entry per customer.
+    """
     perfect = _gini_coefficient(np.arange(len(amounts)), amounts)
     return float(round_figures(_gini_coefficient(groups, amounts) / perfect)) if perfect else 0.0
 

@@ -1,0 +1,108 @@
+"""What a refit of predictions learns from: customers of an older night, their signals then, and what they did since.
+
+The night lies at least HORIZON_DAYS back, so that what followed it is known in full. Customers are sampled by a hash of their id
+and read in order of id, so the same ones are learned from whatever the engine or the order of rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+from sqlglot import exp
+
+from pipeline.definitions.company import Company
+from pipeline.errors import DataError
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
+from pipeline.models.predictions import HORIZON_DAYS, Outcomes
+from pipeline.models.predictions.model import SIGNALS
+
+log = logging.getLogger("pipeline.models.refits")
+NAME = CUSTOMER_PREDICTIONS.name
+SAMPLE_ROWS = 100_000
+# An older night would teach what customers did in another season, or under other offers.
+OLDEST_DAYS = 180
+BASES = ("lifetime_order_day_count", "tenure_days", "recency_days", "lifetime_spend_amount", "spend_amount")
+
+
+def night_before(lake: Lake, day: date) -> date | None:
+    """Return the newest night whose next HORIZON_DAYS are over by `day`; None where no such night of OLDEST_DAYS at most is stored."""
+    limits = (day - timedelta(days=OLDEST_DAYS), day - timedelta(days=HORIZON_DAYS))
+    return max((night for night in lake.nights(CUSTOMER_FEATURES) if limits[0] <= night <= limits[1]), default=None)
+
+
+def read_outcomes(company: Company, lake: Lake, engine: Engine, formed: date, day: date) -> Outcomes | str:
+    """Read what customers of night `formed` did in the days after it, as known on `day`; or say why nothing can be learned from them."""
+    try:
+        rows, count = _sampled_rows(company, lake, engine, formed, day)
+    except DataError as error:
+        log.warning("%s: %s", NAME, error)
+        return f"the features of {formed} cannot be read"
+    # Null where a customer bought nothing since: there was no day to add up.
+    columns = {
+        name: np.asarray(rows[name].cast(pa.float64()).fill_null(0).to_numpy(), dtype=np.float64)
+        for name in (*SIGNALS, *BASES, "amount", "returned")
+    }
+    outcomes = Outcomes(
+        formed=formed,
+        window_days=company.window_days,
+        ids=tuple(rows["customer_id"].to_pylist()),
+        signals=np.column_stack([columns[name] for name in SIGNALS]),
+        amounts=np.maximum(columns["amount"], 0.0),
+        returned=columns["returned"].astype(np.int64),
+        order_days=columns["lifetime_order_day_count"],
+        active_days=columns["tenure_days"] - columns["recency_days"],
+        known_days=columns["tenure_days"],
+        lifetime_spend=np.maximum(columns["lifetime_spend_amount"], 0.0),
+        window_spend=columns["spend_amount"],
+        customer_count=count,
+    )
+    return outcomes.insufficiency() or outcomes if outcomes.ids else "nobody had ordered by then"
+
+
+def _sampled_rows(company: Company, lake: Lake, engine: Engine, formed: date, day: date) -> tuple[pa.Table, int]:
+    """Read at most SAMPLE_ROWS customers with signals and outcomes, in order of id; and count how many could have been sampled."""
+    signals = statement("customer_signals")
+    read = {column.name for column in signals.find_all(exp.Column)} | set(BASES)
+    # Of the older night only the columns that are read: it may lack others that are declared today.
+    columns = tuple(column for column in CUSTOMER_FEATURES.columns if column.name in read)
+    engine.register(replace(CUSTOMER_FEATURES, columns=columns), [lake.path(CUSTOMER_FEATURES, day=formed)])
+    last = formed + timedelta(days=HORIZON_DAYS)
+    # Days as night `day` knows them: versions that were stored later play no part, so the same refit can be repeated.
+    versions = [each for each in lake.versions_known(CUSTOMER_DAYS, through=last, known=day) if each.day > formed and each.known <= day]
+    engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, versions))
+    rows = engine.run(_sample_statement(signals), {"window_days": company.window_days, "formed": formed, "last": last}).read_all()
+    counting = _ordering_customers().select("CAST(COUNT(*) AS BIGINT) AS customer_count")
+    [count] = engine.run(counting, {}).read_all()["customer_count"].to_pylist()
+    return rows.sort_by("customer_id"), count
+
+
+def _ordering_customers() -> exp.Select:
+    return exp.select().from_(CUSTOMER_FEATURES.name).where("lifetime_order_day_count >= 1")
+
+
+def _sample_statement(signals: exp.Query) -> exp.Select:
+    chosen = (
+        _ordering_customers().select("customer_id", *BASES).order_by(f"MD5('{NAME}:' || customer_id)", "customer_id").limit(SAMPLE_ROWS)
+    )
+    since = (
+        exp.select("customer_id AS buyer_id", "SUM(order_amount - refund_amount) AS amount")
+        .select("MAX(CASE WHEN order_count > 0 THEN 1 ELSE 0 END) AS returned")
+        .from_(CUSTOMER_DAYS.name)
+        .where("order_day > $formed AND order_day <= $last", dialect="duckdb")
+        .group_by("customer_id")
+    )
+    columns = [exp.column(name, "signals") for name in SIGNALS]
+    chosen_columns = [exp.column(name, "chosen") for name in ("customer_id", *BASES)]
+    return (
+        exp.select(*chosen_columns, *columns, "amount", "returned")
+        .from_(chosen.subquery("chosen"))
+        .join(signals.copy().subquery("signals"), on="signals.customer_id = chosen.customer_id")
+        .join(since.subquery("since"), on="buyer_id = chosen.customer_id", join_type="left")
+    )
