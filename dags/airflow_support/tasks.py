@@ -79,10 +79,10 @@ def runs_of_backfill(context: Context) -> list[dict[str, str]]:
 
     params = context["params"]
     first, last = (date.fromisoformat(params[name]) for name in ("first_day", "last_day"))
-    asked = BackfillRequest(first, last, is_as_of_now=params["knowledge"] == AS_OF_NOW, is_reread=params["knowledge"] == READ_AGAIN)
+    request = BackfillRequest(first, last, is_as_of_now=params["knowledge"] == AS_OF_NOW, is_reread=params["knowledge"] == READ_AGAIN)
     with _logging_errors():
         deployment = Deployment.from_environment()
-        plan = plan_backfill(deployment.company, deployment.lake, asked, now=datetime.now(UTC))
+        plan = plan_backfill(deployment.company, deployment.lake, request, now=datetime.now(UTC))
     return [night.conf for night in plan.nights]
 
 

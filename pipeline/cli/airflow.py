@@ -29,7 +29,7 @@ def _require_possible(deployment: Deployment, plan: BackfillPlan) -> None:
     company = deployment.company
     if not is_airflow_configured():
         raise ConfigError("AIRFLOW_HOME is not set", where="environment", todo=f"Run this where your Airflow runs. {OTHER_WAY}")
-    if plan.asked.is_reread or plan.asked.tables:
+    if plan.request.is_reread or plan.request.tables:
         raise ConfigError("Airflow runs whole nights from what was read", where="--reread, --tables", todo=OTHER_WAY)
     if not is_once_a_day(company.schedule):
         where = str(company.folder / "company.toml")
@@ -41,4 +41,4 @@ def _options(deployment: Deployment, plan: BackfillPlan, parallel: int) -> list[
     options = ["--dag-id", DAG, "--from-date", first, "--to-date", last]
     options += ["--max-active-runs", str(parallel), "--reprocess-behavior", "completed"]
     known = max(night.known for night in plan.nights)
-    return [*options, "--dag-run-conf", json.dumps({"known": known.isoformat()})] if plan.asked.is_as_of_now else options
+    return [*options, "--dag-run-conf", json.dumps({"known": known.isoformat()})] if plan.request.is_as_of_now else options

@@ -49,9 +49,9 @@ def backfill(  # noqa: PLR0913, PLR0917
     if reread and as_of_now is False:
         raise ConfigError("--reread learns something new, --as-known must not", where="--as-known", todo="Leave one of them out.")
     names = tuple(name.strip() for name in tables.split(",") if name.strip())
-    asked = BackfillRequest(first.date(), last.date(), bool(as_of_now), reread, names)
+    request = BackfillRequest(first.date(), last.date(), bool(as_of_now), reread, names)
     deployment = Deployment.of(company, lake)
-    plan = plan_backfill(deployment.company, deployment.lake, asked, now=datetime.now(UTC))
+    plan = plan_backfill(deployment.company, deployment.lake, request, now=datetime.now(UTC))
     if airflow:
         from pipeline.cli.airflow import plan_in_airflow
 
@@ -76,7 +76,7 @@ def _run_and_watch(deployment: Deployment, plan: BackfillPlan, *, parallel: int)
         try:
             return run_backfill(deployment, plan, parallel=parallel, watch=watch)
         except KeyboardInterrupt:
-            watch.says(f"interrupted: {watch.done_count:,} of {watch.total:,} steps are done; the same command goes on from there")
+            watch.print_line(f"interrupted: {watch.done_count:,} of {watch.total:,} steps are done; the same command goes on from there")
             raise typer.Exit(INTERRUPTED) from None
 
 

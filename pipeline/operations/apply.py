@@ -1,4 +1,8 @@
-"""Making a plan come true: the live night segmented, judged and published anew, and nothing else."""
+"""Applying a plan: the live night is segmented, audited and published anew, and nothing else.
+
+A plan is named by a digest of definitions and data. It is made once more before it is applied: if its name is still the same,
+what is published is what was shown.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence
     Raises ConfigError where definitions or data moved since the plan, and GateClosed where a gate that is not overridden
     holds the night back.
     """
-    asked = requested_override(override_gates, override_reason)
+    override = requested_override(override_gates, override_reason)
     company, lake = deployment.company, deployment.lake
     plan = plan_change(company, lake, memory_limit=deployment.memory_limit)
     if plan.plan_id != plan_id:
@@ -31,6 +35,6 @@ def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence
         raise ConfigError(what, where=lake.where(), todo=f"Run it: segments run --day {newest}.")
     night = Night.of(deployment, plan.day)
     steps.segment(night)
-    steps.audit(night, override_gates=sorted(asked.gates), override_reason=asked.reason)
+    steps.audit(night, override_gates=sorted(override.gates), override_reason=override.reason)
     steps.publish(night)
     return plan

@@ -1,4 +1,4 @@
-"""The months that no night looks at any more: compacted before the newest night reads, and while nobody else works on the lake."""
+"""Months that no night looks at any more are compacted: before the newest night reads, and while nobody else works on the lake."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ log = logging.getLogger("pipeline.operations.compaction")
 
 
 def compact_old_months(night: Night) -> None:
-    """Compact the months before the days that `night` asks the source for, or compares with it; only for the newest night.
+    """Compact the months before the days that `night` reads from the source, or compares with it; only for the newest night.
 
-    Their files would go away under another run's hands: beside one, this is left to a later night.
+    Compacting removes files that another run may be reading: beside one, this is left to a later night.
     """
     company, lake = night.deployment.company, night.lake
     if night.day < max(lake.nights(EXTRACTIONS), default=night.day):

@@ -1,6 +1,7 @@
 """What a process works with: one company, its lake, its connections and its limits; made once per command or task.
 
-Nothing but this module and `definitions.connections` reads the environment, so that whoever calls anything else says what it works on.
+Only this module and `definitions.connections` read the environment. Everything else is handed what it works on, so that a test,
+a command and a task do the same, and no setting acts from afar.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pipeline.definitions.connections import connection_uri
 from pipeline.errors import ConfigError
 from pipeline.lake.limits import MEMORY_LIMIT
 
+# Airflow reads every DAG file again each half minute, and with it this module: what takes long to import is imported when used.
 if TYPE_CHECKING:
     from pipeline.lake.engines import Engine
     from pipeline.lake.lake import Lake
@@ -39,7 +41,7 @@ class Deployment:
     def of(cls, company: Path, lake: Path, *, connections: Connections = connection_uri) -> Deployment:
         """Return the deployment of the company and the lake in these folders, within the limits that the environment sets.
 
-        Raises ConfigError where the company's files or the limits say nothing that can be understood.
+        Raises ConfigError where the company's files or the limits are not valid.
         """
         return cls(load_company(company), open_lake(lake), connections, memory_limit_of_environment())
 
@@ -58,7 +60,6 @@ class Deployment:
     @contextmanager
     def engine(self) -> Iterator[Engine]:
         """Yield an engine over the lake for the time of the block."""
-        # Airflow parses the DAGs, and so this module, every half minute: DuckDB is loaded by who needs it.
         from pipeline.lake.engines.duckdb import open_engine
 
         with closing(open_engine(self.lake, memory_limit=self.memory_limit)) as engine:

@@ -1,4 +1,8 @@
-"""The night that every step works on."""
+"""The night that every step works on.
+
+A night has two dates: the day it describes, and the night whose knowledge counts. They differ for a restatement, which says of an
+old day what is known by now (late rows, corrected ones) and is stored beside what was said then, never in its place.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +47,12 @@ class Night:
 def hold_night(night: Night, *, is_computed: bool = False) -> Iterator[Company]:
     """Hold the night for the time of the block, so that two runs of one day take turns, and yield the company as it was then.
 
-    That is the company with the definitions by which the night is computed, or, where it `is_computed`, by which it was.
+    That is the company with the definitions by which the night is computed or, where it `is_computed` already, was computed.
     """
     from pipeline.definitions.history import company_as_computed, keep_company_on
     from pipeline.operations.erasure.erase import holding_off_erasures
 
     definitions = company_as_computed if is_computed else keep_company_on
+    # Locks are taken in this order everywhere, so that no two runs can wait for each other.
     with holding_off_erasures(night.lake), night.lake.lock(f"day={night.day}"):
         yield definitions(night.lake, night.deployment.company, night.day, night.known_on)

@@ -1,6 +1,8 @@
-"""New models, judged before they are used: when a night asks for clusters to be refitted, the refits, and their promotion.
+"""New models, judged before they are used: which refits a night requests, the refits, and their promotion.
 
-What a step needs is imported inside it: Airflow parses the DAG without loading an engine.
+A refit stores a candidate and changes no night; promotion makes it valid from the next night on. The two are apart so that a
+person, or Airflow's approval task, can stand between them. What a step needs is imported inside it: Airflow parses the DAG
+without loading an engine.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ REST = timedelta(days=7)
 
 
 def due_refits(night: Night) -> list[str]:
-    """Return the schemes that the night asks to refit, where it is live and no refit was judged in the week before.
+    """Return the schemes that the night requests to refit, where it is live and no refit was judged in the week before.
 
-    Raises DataError where what is live, or the night's drift, cannot be read.
+    Raises DataError where the live publication, or the night's drift, cannot be read.
     """
     from pipeline.models.measure_drift import rows_beyond_limits
     from pipeline.models.refits.model_store import judged_days
@@ -32,9 +34,9 @@ def due_refits(night: Night) -> list[str]:
 
     live = current_publication(night.lake)
     if live is None or live.day != night.day:
-        return []
-    asked = {row["scheme"] for row in rows_beyond_limits(night.lake, night.day)}
-    return sorted(scheme for scheme in asked if all(judged <= night.day - REST for judged in judged_days(night.lake, scheme)))
+        return []  # a backfilled old night may have drifted too, but its model is long gone
+    drifted = {row["scheme"] for row in rows_beyond_limits(night.lake, night.day)}
+    return sorted(scheme for scheme in drifted if all(judged <= night.day - REST for judged in judged_days(night.lake, scheme)))
 
 
 def refit(night: Night, *, scheme: str | None = None) -> None:
@@ -48,8 +50,9 @@ def refit(night: Night, *, scheme: str | None = None) -> None:
 def promote(night: Night, *, scheme: str | None = None, override_reason: str = "", is_approval_asked: bool = False) -> None:
     """Make the stored candidates of the night the models of the nights to come, unless they were refused.
 
-    Where `is_approval_asked`, a person has approved by now, which those need that move many customers. With an
-    `override_reason` a refused one is promoted too. Raises RefitRefused where the current model stays.
+    `is_approval_asked` is the run's parameter: where it is set, a person has approved by the time this is called, which candidates
+    need that move many customers. With an `override_reason` a refused one is promoted too. Raises RefitRefused where the current
+    model stays.
     """
     from pipeline.models.refits.promotion import PromotionConsent
     from pipeline.models.refits.refit import promote_candidates
@@ -60,18 +63,18 @@ def promote(night: Night, *, scheme: str | None = None, override_reason: str = "
 
 
 def refit_predictions(night: Night, *, is_held: bool = False) -> None:
-    """Fit and test what predicts customers' value on what the night knows, and make it valid from the next night on unless held.
+    """Fit and test a model of customers' value by what the night knows, and make it valid from the next night on unless `is_held`.
 
     Raises RefitRefused where it does not beat last year's spend: then nothing is predicted from the next night on.
     """
     from pipeline.models.refits.prediction_refit import fit_and_test_predictions, promote_predictions, store_prediction_refit
 
     with _holding_refits(night) as engine:
-        trial = fit_and_test_predictions(night.deployment.company, night.lake, engine, night.day)
-        said = store_prediction_refit(night.lake, trial)
-        log.info("%s: %s: %s", said["scheme"], said["verdict"], said["reason"])
+        refitted = fit_and_test_predictions(night.deployment.company, night.lake, engine, night.day)
+        judgement = store_prediction_refit(night.lake, refitted)
+        log.info("%s: %s: %s", judgement["scheme"], judgement["verdict"], judgement["reason"])
         if not is_held:
-            promote_predictions(night.lake, trial)
+            promote_predictions(night.lake, refitted)
 
 
 @contextmanager

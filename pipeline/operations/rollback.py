@@ -1,4 +1,4 @@
-"""The way back from what was published last."""
+"""The way back from what was published last: an earlier publication becomes live again, in files and in the database target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def roll_back(deployment: Deployment, *, to: str | None = None, reason: str = "") -> Rollback:
     """Make the publication before the live one, or the one whose id is `to`, live again, and return what was done.
 
-    Raises DataError where no way leads back, or the way's end is damaged.
+    Raises DataError where there is no such publication, or it is damaged.
     """
     from pipeline.publication.rollback import roll_back as lead_back
 

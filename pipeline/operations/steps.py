@@ -1,7 +1,8 @@
 """The six steps of a night. Each reads its inputs from the lake by (table, day) and writes by (table, day).
 
-A step opens the night, calls the packages that do the work, and writes the page that shows what they found; any step can be
-called alone, and again. What it needs is imported inside it: Airflow parses the DAG without loading an engine.
+A step opens the night, calls the packages that do the work, and writes the page that shows what they found. Steps hand each other
+nothing but what they store: any of them can be called alone, and again, by a command, a task or a backfill. What a step needs is
+imported inside it: Airflow parses the DAG without loading an engine.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ log = logging.getLogger("pipeline.operations.steps")
 
 
 def extract(night: Night, *, reread: bool = False, since: date | None = None) -> None:
-    """Read customers and order lines from the source into raw partitions; a night already read only when asked to `reread`.
+    """Read customers and order lines from the source into raw partitions; a night that was read before only with `reread`.
 
-    The local day `since` widens what is read, and reads it again. A restatement goes by what was read.
+    `since` is an earlier local day to read from, and implies `reread`. A restatement reads nothing: it goes by what was read.
     """
     from pipeline.ingestion.extract import extract as read_source
     from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
     from pipeline.publication.epoch import stamp_epoch
 
-    if _is_nothing_to_do(night):
+    if _is_skipped_restatement(night):
         return
     deployment = night.deployment
     stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
@@ -55,21 +56,21 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
 
 
 def validate(night: Night, *, override_gates: Sequence[str] | str = (), override_reason: str = "") -> None:
-    """Divide raw rows into clean and rejected ones, or stop the night; a restatement goes by what was divided.
+    """Divide raw rows into clean and rejected ones, or stop the night; a restatement goes by what its days were divided into.
 
-    With `rejected` among `override_gates`, no share of rejected rows stops it.
+    With `rejected` among `override_gates`, no share of rejected rows stops the night.
     """
     from pipeline.ingestion.validate import validate_sources
     from pipeline.publication.gates import requested_override
     from pipeline.publication.gates.audit import is_gate_overridden
     from pipeline.reporting.pages.validation import write_validation_page
 
-    asked = requested_override(override_gates, override_reason)
-    if _is_nothing_to_do(night):
+    override = requested_override(override_gates, override_reason)
+    if _is_skipped_restatement(night):
         return
-    with _withdrawing_what_is_refused(night.deployment), hold_night(night) as valid:
-        is_any_share_fine = is_gate_overridden(night.lake, night.day, "rejected", asked)
-        company = replace(valid, rejected_share_limit=1.0) if is_any_share_fine else valid
+    with _withdrawing_refused_night(night.deployment), hold_night(night) as company_then:
+        is_any_share_fine = is_gate_overridden(night.lake, night.day, "rejected", override)
+        company = replace(company_then, rejected_share_limit=1.0) if is_any_share_fine else company_then
         try:
             validate_sources(company, night.lake, night.day, memory_limit=night.deployment.memory_limit)
         finally:
@@ -90,7 +91,7 @@ def features(night: Night) -> None:
 def segment(night: Night) -> None:
     """Assign every customer to a segment of every scheme, predict their value, profile the segments, and tell who moved and why.
 
-    Of a restatement no moves are told.
+    A restatement has neither moves nor drift: both compare with the night before, as it was known then.
     """
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
@@ -117,15 +118,16 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
     from pipeline.publication.gates.table_checks import check_tables
     from pipeline.reporting.pages.validation import write_validation_page
 
-    asked = requested_override(override_gates, override_reason)
-    with _withdrawing_what_is_refused(night.deployment), hold_night(night, is_computed=True) as company:
+    override = requested_override(override_gates, override_reason)
+    with _withdrawing_refused_night(night.deployment), hold_night(night, is_computed=True) as company:
         gates: list[GateResult] = []
         try:
             with night.deployment.engine() as engine:
                 check_tables(company, night.lake, engine, night.day, known=night.known_on)
                 if not night.is_restatement:
-                    gates = audit_night(company, night.lake, engine, night.day, asked)
+                    gates = audit_night(company, night.lake, engine, night.day, override)
         finally:
+            # Whether the night passes or not: whoever has to decide about a closed gate needs the page most.
             write_validation_page(company, night.lake, night.day, known=night.known_on, gates=gates)
         require_open(night.day, gates, where=night.lake.where(validation_page(night.day)))
 
@@ -135,11 +137,11 @@ def publish(night: Night) -> None:
     from pipeline.operations.erasure.erase import finish_erasures
     from pipeline.publication.publish import publish as publish_night
 
-    if _is_nothing_to_do(night):
+    if _is_skipped_restatement(night):
         return
     deployment = night.deployment
     finish_erasures(deployment)
-    with _withdrawing_what_is_refused(deployment), hold_night(night, is_computed=True) as company:
+    with _withdrawing_refused_night(deployment), hold_night(night, is_computed=True) as company:
         publish_night(company, night.lake, night.day, connections=deployment.connections)
 
 
@@ -156,27 +158,31 @@ STEPS: Mapping[str, Step] = {
 def prepare_steps(
     night: Night, *, reread: bool, since: date | None, override_gates: Sequence[str], override_reason: str
 ) -> dict[str, Callable[[], None]]:
-    """Return the steps in their order, each ready to be called with what the operator asks of it.
+    """Return the steps by name in their order, each ready to be called with the operator's options.
 
     Raises ConfigError for a gate that does not exist, or one overridden without a reason: before anything is done.
     """
     from pipeline.publication.gates import requested_override
 
-    asked = requested_override(override_gates, override_reason)
-    override = {"override_gates": sorted(asked.gates), "override_reason": asked.reason}
-    options: Mapping[str, Mapping[str, Any]] = {"extract": {"reread": reread, "since": since}, "validate": override, "audit": override}
+    override = requested_override(override_gates, override_reason)
+    override_options = {"override_gates": sorted(override.gates), "override_reason": override.reason}
+    options: Mapping[str, Mapping[str, Any]] = {
+        "extract": {"reread": reread, "since": since},
+        "validate": override_options,
+        "audit": override_options,
+    }
     return {name: partial(step, night, **options.get(name, {})) for name, step in STEPS.items()}
 
 
-def _is_nothing_to_do(night: Night) -> bool:
-    """Return whether the night is a restatement: such a one reads no source and is never published."""
+def _is_skipped_restatement(night: Night) -> bool:
+    """Return whether the night is a restatement, which reads no source and is never published; and log that."""
     if night.is_restatement:
         log.info("%s as known on %s is a restatement: nothing to do here", night.day, night.known_on)
     return night.is_restatement
 
 
 def _require_target(company: Company, deployment: Deployment) -> None:
-    """Find an address that cannot be one before the night's work, not after it."""
+    """Refuse an impossible address of the database target now, rather than after a night's work."""
     if company.target.kind == "postgresql":
         from pipeline.publication.targets.postgresql import require_address
 
@@ -184,8 +190,11 @@ def _require_target(company: Company, deployment: Deployment) -> None:
 
 
 @contextmanager
-def _withdrawing_what_is_refused(deployment: Deployment) -> Iterator[None]:
-    """Where a night is refused in the block, take it out of the database target too: an attempt may have died right after that."""
+def _withdrawing_refused_night(deployment: Deployment) -> Iterator[None]:
+    """Where a night is refused in the block, take it out of the database target too.
+
+    An earlier attempt may have written it there and died before it was published.
+    """
     try:
         yield
     except (DataError, GateClosed):

@@ -38,8 +38,12 @@ def predictions_statement(decision: PredictionModel | NotPredicted) -> exp.Query
 
 def _predicted_figures(decision: PredictionModel) -> exp.Select:
     """Build the rows of both figures, for every customer who ever ordered."""
-    spend = ordered_sum([double_literal(decision.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in decision.signals)])
-    logit = ordered_sum([double_literal(decision.repeat_intercept), *(_weighted_distance(signal, signal.repeat_weight) for signal in decision.signals)])
+    spend = ordered_sum(
+        [double_literal(decision.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in decision.signals)]
+    )
+    logit = ordered_sum(
+        [double_literal(decision.repeat_intercept), *(_weighted_distance(signal, signal.repeat_weight) for signal in decision.signals)]
+    )
     odds = exp.Exp(this=exp.Neg(this=exp.paren(logit)))
     chance = exp.Div(this=double_literal(1), expression=exp.paren(ordered_sum([double_literal(1), odds])))
     columns = [

@@ -1,4 +1,4 @@
-"""What a backfill changed, night by night."""
+"""What a backfill changed, night by night: the differences of its stages put together."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ ComparedNight = tuple[StageResult, str, NightDifference]
 
 
 def changed_nights(report: BackfillReport) -> list[ComparedNight]:
-    """Return, per night and what it was compared with, everything that changed; nights that did not are left out."""
-    found: dict[tuple[date, date, str], list[tuple[StageResult, NightDifference]]] = defaultdict(list)
-    for outcome in report.outcomes:
-        for against, difference in (outcome.differences or {}).items():
-            found[outcome.day, outcome.known, against].append((outcome, difference))
-    united = [
-        (pairs[0][0], key[2], reduce(_sum_of_differences, (difference for _, difference in pairs))) for key, pairs in sorted(found.items())
+    """Sum up what changed, per night and what it was compared with, in order of days; unchanged nights are left out.
+
+    Two stages of a night are compared: features (customers and spend) and segments (moves).
+    """
+    by_night: dict[tuple[date, date, str], list[tuple[StageResult, NightDifference]]] = defaultdict(list)
+    for result in report.results:
+        for against, difference in (result.differences or {}).items():
+            by_night[result.day, result.known, against].append((result, difference))
+    sums = [
+        (pairs[0][0], key[2], reduce(_sum_of_differences, (difference for _, difference in pairs)))
+        for key, pairs in sorted(by_night.items())
     ]
-    return [each for each in united if not each[2].is_nothing]
+    return [each for each in sums if not each[2].is_nothing]
 
 
 def _sum_of_differences(one: NightDifference, other: NightDifference) -> NightDifference:

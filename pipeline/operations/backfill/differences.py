@@ -1,4 +1,8 @@
-"""What a night computed again says that is different from what was said before."""
+"""How a partition that was computed again differs from the one before it.
+
+Compared in SQL by customer, since two files of the same rows may differ in bytes (another footer) and files of millions of customers
+do not fit into memory twice.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,7 @@ ORDER BY after.scheme
 
 @dataclass(frozen=True, slots=True)
 class NightDifference:
-    """Customers that came, went or changed, by how much the window's spend did, and how many moved, per scheme."""
+    """Customers added, removed and changed, the change of the window's spend in money, and how many moved, by scheme."""
 
     customers_added: int = 0
     customers_removed: int = 0
@@ -54,30 +58,27 @@ class NightDifference:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether both say the same."""
+        """Whether both partitions hold the same."""
         return self == NightDifference()
 
 
 def compare_partitions(table: Table, before: Path, after: Path, *, engine: Callable[[], AbstractContextManager[Engine]]) -> NightDifference:
-    """Return what the file `after` says that `before` did not; `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS.
+    """Compare the files `before` and `after`; `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS.
 
-    Files of the same bytes cost a look at those. Raises DataError where one is absent or damaged.
+    An engine is opened only for files of different bytes. Raises DataError where one is absent or damaged.
     """
     with reading(table.name, before), reading(table.name, after):
         if cmp(before, after, shallow=False):
             return NightDifference()
-        columns = _common_columns(table, before, after)
+        # Of the columns that both have: an attribute may have been declared since.
+        names = set(pq.read_schema(before).names) & set(pq.read_schema(after).names)
+    common = replace(table, columns=tuple(column for column in table.columns if column.name in names))
     with engine() as opened:
         for name, path in (("before", before), ("after", after)):
-            opened.register(replace(columns, name=name), [path])
-        is_of_customers = table.name == CUSTOMER_FEATURES.name
-        return _compare_customers(opened, columns) if is_of_customers else _compare_memberships(opened)
-
-
-def _common_columns(table: Table, *paths: Path) -> Table:
-    """Return `table` with the columns that all files have: an attribute may have come since."""
-    names = set[str].intersection(*(set(pq.read_schema(path).names) for path in paths))
-    return replace(table, columns=tuple(column for column in table.columns if column.name in names))
+            opened.register(replace(common, name=name), [path])
+        if table.name == CUSTOMER_FEATURES.name:
+            return _compare_customers(opened, common)
+        return NightDifference(moved={row["scheme"]: row["moved"] for row in opened.run(_MOVES, {}).read_all().to_pylist()})
 
 
 def _compare_customers(engine: Engine, table: Table) -> NightDifference:
@@ -86,8 +87,3 @@ def _compare_customers(engine: Engine, table: Table) -> NightDifference:
     query = _CUSTOMERS.transform(lambda node: is_changed if isinstance(node, exp.Column) and node.name == "is_changed" else node)
     row: dict[str, Any] = engine.run(cast("exp.Query", query), {}).read_all().to_pylist()[0]
     return NightDifference(**row)
-
-
-def _compare_memberships(engine: Engine) -> NightDifference:
-    rows = engine.run(_MOVES, {}).read_all().to_pylist()
-    return NightDifference(moved={row["scheme"]: row["moved"] for row in rows})

@@ -1,4 +1,8 @@
-"""The journal of one backfill: what is done, so that the same request goes on where it stopped."""
+"""The journal of one backfill: what is done, so that the same request goes on where it stopped.
+
+A line is appended when a stage of a night is done. A process that dies while it writes leaves a torn last line, which is ignored:
+that stage is run once more, and running twice is running once.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +22,22 @@ from pipeline.operations.backfill.plan import PlannedNight, Stage
 
 
 class BackfillJournal:
-    """One line per finished stage of a night; a torn last line counts as not written."""
+    """The finished stages of a backfill, a line of JSON each."""
 
     def __init__(self, lake: Lake, digest: str) -> None:
         self._lake, self.digest = lake, digest
-        self.outcomes = list(_stored_results(lake, addresses.journal(digest)))
-        self._done = {(each.day, each.known, each.stage) for each in self.outcomes}
+        self.results = list(_stored_results(lake, addresses.journal(digest)))
+        self._done = {(each.day, each.known, each.stage) for each in self.results}
 
     def has(self, night: PlannedNight, stage: Stage) -> bool:
         """Return whether that stage of the night is done."""
         return (night.day, night.known, stage) in self._done
 
-    def add(self, outcome: StageResult) -> None:
-        """Write down that a stage of a night is done."""
-        self.outcomes.append(outcome)
-        self._done.add((outcome.day, outcome.known, outcome.stage))
-        self._lake.store.append(addresses.journal(self.digest), f"{json.dumps(asdict(outcome), default=str)}\n".encode())
+    def add(self, result: StageResult) -> None:
+        """Append the result of a finished stage."""
+        self.results.append(result)
+        self._done.add((result.day, result.known, result.stage))
+        self._lake.store.append(addresses.journal(self.digest), f"{json.dumps(asdict(result), default=str)}\n".encode())
 
     def remove(self) -> None:
         """Forget the backfill: nothing is left to resume."""

@@ -1,4 +1,4 @@
-"""A backfill for a machine."""
+"""The report of a backfill as JSON, for a machine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def to_json(report: BackfillReport, lake: Lake) -> str:
     current = current_publication(lake)
     content: dict[str, Any] = {
         "changed": [
-            {"day": outcome.day, "known": outcome.known, "against": against, **asdict(difference)}
-            for outcome, against, difference in changed_nights(report)
+            {"day": result.day, "known": result.known, "against": against, **asdict(difference)}
+            for result, against, difference in changed_nights(report)
         ],
-        "done": sorted({str(outcome.day) for outcome in report.outcomes} - {str(outcome.day) for outcome in report.failures}),
-        "published": sorted(str(outcome.day) for outcome in report.outcomes if outcome.stage == "publish"),
+        "done": sorted({str(result.day) for result in report.results} - {str(result.day) for result in report.failures}),
+        "published": sorted(str(result.day) for result in report.results if result.stage == "publish"),
         "failed": [{"day": each.day, "stage": each.stage, **asdict(each.failure)} for each in report.failures if each.failure],
         "current": current.publication_id if current else None,
     }

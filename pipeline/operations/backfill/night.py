@@ -27,7 +27,7 @@ BEFORE, AS_KNOWN = "what was there", "the night as known"
 
 @dataclass(frozen=True, slots=True)
 class StageTask:
-    """One stage of one night, for the backfill of that digest."""
+    """One stage of one night, for the backfill whose digest is `backfill`; sent to a worker, so it must be picklable."""
 
     deployment: Deployment
     backfill: str
@@ -45,7 +45,10 @@ class StageFailure:
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """What became of one stage of one night; `differences` goes by what the night was compared with."""
+    """What became of one stage of one night; `differences` are by the name of what the night was compared with.
+
+    The journal keeps its fields by their names.
+    """
 
     day: date
     known: date
@@ -56,7 +59,7 @@ class StageResult:
 
 
 def run_stage(task: StageTask) -> StageResult:
-    """Work on `task` and return what became of it; no error leaves it but an interruption."""
+    """Run `task` and return what became of it; no error is raised but an interruption."""
     night, started = task.night, monotonic()
     try:
         differences = _run_and_compare(task)
@@ -69,7 +72,7 @@ def run_stage(task: StageTask) -> StageResult:
 
 
 def _unforeseen_error_words(error: Exception) -> str:
-    """Tell where an unforeseen error came from; its own words may quote a value."""
+    """Say where an unforeseen error came from, without its own message: that may quote a customer's value."""
     places = extract_tb(error.__traceback__)
     place = next((each for each in reversed(places) if Path(each.filename).is_relative_to(HOUSE / "pipeline")), places[-1])
     return f"{type(error).__name__}: this is our mistake\n  where: {Path(place.filename).name}:{place.lineno}"
@@ -83,9 +86,10 @@ def _run_and_compare(task: StageTask) -> dict[str, NightDifference] | None:
     lake = task.deployment.lake
     path = lake.path(table, day=task.night.day, known=task.night.known)
     with _partition_before(task, table) as before:
-        others = _partitions_to_compare(lake, table, task.night, before)
+        others = _partitions_to_compare(lake, table, task.night, before)  # before the steps replace any of them
         _run_steps(task)
-        return {against: _difference(task.deployment, table, other, path) for against, other in others.items()}
+        declared, engine = task.deployment.company.table(table), task.deployment.engine
+        return {against: compare_partitions(declared, other, path, engine=engine) for against, other in others.items()}
 
 
 def _run_steps(task: StageTask) -> None:
@@ -98,7 +102,10 @@ def _run_steps(task: StageTask) -> None:
 
 @contextmanager
 def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
-    """Yield the partition as it was before the block, or None; what an interrupted attempt kept is still what was there."""
+    """Yield the partition as it was before the block, or None where there was none.
+
+    An interrupted attempt may have replaced the partition already, but it left its copy of the original: that one counts.
+    """
     lake, day, known = task.deployment.lake, task.night.day, task.night.known
     kept = addresses.before_backfill(task.backfill, table, day, known)
     if not lake.exists(kept) and lake.has(table, day=day, known=known):
@@ -108,16 +115,12 @@ def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
 
 
 def _partitions_to_compare(lake: Lake, table: Table, night: PlannedNight, before: Path | None) -> dict[str, Path]:
-    """Return what a night is to be compared with: what was there, and for a restatement the night as known."""
-    found = {} if before is None else {BEFORE: before}
+    """Return what a night is to be compared with: what was there, and for a restatement the night as it was known then."""
+    others = {} if before is None else {BEFORE: before}
     if night.known == night.day:
-        return found
+        return others
     known = (addresses.date_in(each, "known") for each in lake.list_addresses(addresses.restatements(table, day=night.day)))
     earlier = max((each for each in known if each < night.known), default=None)
     if earlier is not None and before is None:
-        found[f"as known on {earlier}"] = lake.path(table, day=night.day, known=earlier)
-    return ({AS_KNOWN: lake.path(table, day=night.day)} if lake.has(table, day=night.day) else {}) | found
-
-
-def _difference(deployment: Deployment, table: Table, before: Path, after: Path) -> NightDifference:
-    return compare_partitions(deployment.company.table(table), before, after, engine=deployment.engine)
+        others[f"as known on {earlier}"] = lake.path(table, day=night.day, known=earlier)
+    return ({AS_KNOWN: lake.path(table, day=night.day)} if lake.has(table, day=night.day) else {}) | others

@@ -1,4 +1,9 @@
-"""What a backfill will do: which nights, with whose knowledge, through which stages."""
+"""What a backfill will do: which nights, with whose knowledge, through which stages.
+
+As known then, each night is run again as its own day knew it, and may be published. As of now, nights are restated with the
+knowledge of the newest one and published never, so that nobody's history changes under them; the newest night itself is run as it
+is. Stages rather than whole nights, since reading and publishing have to go day by day while the rest can go side by side.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +51,7 @@ STAGE_OF_TABLE: dict[str, Stage] = {
 
 @dataclass(frozen=True, slots=True)
 class BackfillRequest:
-    """What the operator asked for: days `first` to `last`, both included.
+    """The operator's request: days `first` to `last`, both included.
 
     `is_as_of_now` takes what arrived since; `is_reread` reads the source again first. No `tables` means all.
     """
@@ -82,45 +87,46 @@ class PlannedNight:
 class BackfillPlan:
     """The nights of one backfill in the order of their days; one that is read again comes first.
 
-    `definitions` is a digest of what the company's files say, since nights done by others are not done by these.
+    `definitions` is a digest of the company's definitions: nights done by others do not count as done by these.
     """
 
-    asked: BackfillRequest
+    request: BackfillRequest
     definitions: str
     nights: tuple[PlannedNight, ...]
 
     @property
     def digest(self) -> str:
         """A short name that the same request gets again, as long as it goes by the same knowledge and definitions."""
-        is_later = self.asked.is_as_of_now or self.asked.is_reread
+        is_later = self.request.is_as_of_now or self.request.is_reread
         known = max(night.known for night in self.nights) if is_later else None
-        facts = {**asdict(self.asked), "known": known, "definitions": self.definitions}
+        # The names of the request's fields are part of the digest: renaming one would orphan every interrupted backfill.
+        facts = {**asdict(self.request), "known": known, "definitions": self.definitions}
         return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def plan_backfill(company: Company, lake: Lake, asked: BackfillRequest, *, now: datetime) -> BackfillPlan:
-    """Return the plan of a backfill asked for at the instant `now`.
+def plan_backfill(company: Company, lake: Lake, request: BackfillRequest, *, now: datetime) -> BackfillPlan:
+    """Plan the backfill that is requested at the instant `now`.
 
-    Raises ConfigError for a day that is none of the company's or not over, an unknown table, or nights that nobody knows of.
+    Raises ConfigError for a day before the company's first or not over yet, an unknown table, or nights that were never read.
     """
-    if asked.last < asked.first:
-        raise ConfigError(f"{asked.first} lies after {asked.last}", where="--from, --to", todo="Name the earlier day first.")
-    for day in (asked.first, asked.last):
+    if request.last < request.first:
+        raise ConfigError(f"{request.first} lies after {request.last}", where="--from, --to", todo="Name the earlier day first.")
+    for day in (request.first, request.last):
         company.require_day(day, now=now)
-    days = list(days_between(asked.first, asked.last))
+    days = list(days_between(request.first, request.last))
     nights, definitions = lake.nights(EXTRACTIONS), definitions_digest(company)
-    if not (asked.is_as_of_now or asked.is_reread):
-        return BackfillPlan(asked, definitions, tuple(_night_as_known(lake, asked, day, is_read=day in nights) for day in days))
-    newest = _newest_night(nights, asked.last)
-    restated = [PlannedNight(day, newest, _chosen_stages(asked), is_read=day in nights) for day in days if day != newest]
-    own = _night_as_known(lake, asked, newest, is_read=True, since=asked.first if asked.is_reread else None)
-    if asked.is_reread:
-        return BackfillPlan(asked, definitions, (own, *restated))
-    return BackfillPlan(asked, definitions, (*restated, own) if asked.last == newest else tuple(restated))
+    if not (request.is_as_of_now or request.is_reread):
+        return BackfillPlan(request, definitions, tuple(_night_as_known(lake, request, day, is_read=day in nights) for day in days))
+    newest = _newest_night(nights, request.last)
+    restated = [PlannedNight(day, newest, _chosen_stages(request), is_read=day in nights) for day in days if day != newest]
+    own = _night_as_known(lake, request, newest, is_read=True, since=request.first if request.is_reread else None)
+    if request.is_reread:
+        return BackfillPlan(request, definitions, (own, *restated))  # it reads what all the others are to know
+    return BackfillPlan(request, definitions, (*restated, own) if request.last == newest else tuple(restated))
 
 
 def _newest_night(nights: Sequence[date], last: date) -> date:
-    """Return the night that knows most; what is not read yet cannot be known."""
+    """Return the newest night, which knows most; raises ConfigError where the range goes beyond it: nothing is known of that yet."""
     newest = max(nights, default=None)
     if newest is None or last > newest:
         known = f"the newest night that read the source is {newest}" if newest else "no night has read the source yet"
@@ -128,25 +134,26 @@ def _newest_night(nights: Sequence[date], last: date) -> date:
     return newest
 
 
-def _night_as_known(lake: Lake, asked: BackfillRequest, day: date, *, is_read: bool, since: date | None = None) -> PlannedNight:
-    stages = _chosen_stages(asked)
+def _night_as_known(lake: Lake, request: BackfillRequest, day: date, *, is_read: bool, since: date | None = None) -> PlannedNight:
+    stages = _chosen_stages(request)
     if "features" in stages:
         stages = ("read", *stages)
     current = current_publication(lake)
+    # Older nights than the live one are audited only: what is published never goes back in time.
     if "audit" in stages and (current is None or day >= current.day):
         stages = (*stages[:-1], "publish")
     return PlannedNight(day, day, stages, is_read, since)
 
 
-def _chosen_stages(asked: BackfillRequest) -> tuple[Stage, ...]:
-    """Return what is computed; some tables alone are neither audited nor published."""
-    for name in asked.tables:
+def _chosen_stages(request: BackfillRequest) -> tuple[Stage, ...]:
+    """Return the stages that compute the requested tables; some tables alone are neither audited nor published."""
+    for name in request.tables:
         if name not in STAGE_OF_TABLE:
             raise ConfigError(
                 f"`{name}` is no table of a night{did_you_mean(name, STAGE_OF_TABLE)}",
                 where="--tables",
                 todo=f"Choose among {', '.join(STAGE_OF_TABLE)}.",
             )
-    chosen = {STAGE_OF_TABLE[name] for name in asked.tables}
+    chosen = {STAGE_OF_TABLE[name] for name in request.tables}
     is_whole = not chosen or chosen == set(STAGE_OF_TABLE.values())
     return ("features", "segments", "audit") if is_whole else tuple(chosen)

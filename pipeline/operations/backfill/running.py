@@ -1,4 +1,8 @@
-"""Work off a plan, stage by stage: nights are read in the order of their days, computed side by side, published in order."""
+"""Run a plan, stage by stage: nights are read in the order of their days, computed side by side, published in order.
+
+All nights finish a stage before any begins the next one: so each night of the range is described by the time segments are compared
+with those of the night before, whichever worker got to it first.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,8 @@ from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.lake import addresses
 from pipeline.operations.backfill.journal import BackfillJournal, open_journal
 from pipeline.operations.backfill.night import StageResult, StageTask
-from pipeline.operations.backfill.plan import STAGES, BackfillPlan, PlannedNight, Stage
-from pipeline.operations.backfill.workers import Chunks, WorkerPool
+from pipeline.operations.backfill.plan import STAGES, BackfillPlan, Stage
+from pipeline.operations.backfill.workers import WorkerPool
 from pipeline.operations.deployment import Deployment
 from pipeline.publication.epoch import stamp_epoch
 
@@ -21,39 +25,39 @@ IN_ORDER: tuple[Stage, ...] = ("read", "publish")
 
 
 class ProgressWatch(Protocol):
-    """Whoever watches a backfill."""
+    """Shows how a backfill goes on; `view.ProgressBars` is one."""
 
-    def begins(self, stage: Stage, *, total: int, done: int) -> None:
-        """Hear that a stage begins for `total` nights, of which `done` need nothing any more."""
+    def begin_stage(self, stage: Stage, *, total: int, done: int) -> None:
+        """Show that a stage begins for `total` nights, of which `done` are done already."""
 
-    def ends(self, outcome: StageResult) -> None:
-        """Hear what became of one night."""
+    def end_night(self, result: StageResult) -> None:
+        """Show what became of one night in the stage that was begun."""
 
-    def says(self, text: str) -> None:
-        """Hear a warning."""
+    def print_line(self, text: str) -> None:
+        """Show a warning."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillReport:
-    """What became of a backfill: every finished stage, resumed ones included, and the failures in the order they came."""
+    """What became of a backfill: every finished stage of a night, those of earlier attempts included, and the failures as they came."""
 
-    outcomes: tuple[StageResult, ...]
+    results: tuple[StageResult, ...]
     failures: tuple[StageResult, ...]
 
 
 def run_backfill(deployment: Deployment, plan: BackfillPlan, *, parallel: int, watch: ProgressWatch) -> BackfillReport:
-    """Work off `plan` in `parallel` processes and return what became of it.
+    """Run `plan` in `parallel` processes and return what became of it.
 
-    A night that fails leaves the others alone, and is tried again when the same plan is run again. What is done is
-    kept until all is. Raises LockTimeout where the same backfill is running.
+    A night that fails does not stop the others, and is tried again when the same plan is run again. The journal is
+    kept until every night is done. Raises LockTimeout where the same backfill is running.
     """
-    workers = WorkerPool(parallel, watch.says)
+    workers = WorkerPool(parallel, watch.print_line)
     with open_journal(deployment.lake, plan.digest) as journal:
         try:
-            failures = tuple(_BackfillRun(deployment, plan, journal, watch).failures(workers, parallel))
+            failures = tuple(_BackfillRun(deployment, plan, journal, watch).run_stages(workers, parallel))
         finally:
             workers.stop()
-        report = BackfillReport(tuple(journal.outcomes), failures)
+        report = BackfillReport(tuple(journal.results), failures)
         if not failures:
             journal.remove()
     return report
@@ -66,48 +70,42 @@ class _BackfillRun:
     journal: BackfillJournal
     watch: ProgressWatch
 
-    def failures(self, workers: WorkerPool, parallel: int) -> Iterator[StageResult]:
+    def run_stages(self, workers: WorkerPool, parallel: int) -> Iterator[StageResult]:
         failed: set[date] = set()
-        self._note_begins()
+        self._begin_nights()
         for stage in STAGES:
             nights = [night for night in self.plan.nights if stage in night.stages and night.day not in failed]
-            todo = [self._task(night, stage) for night in nights if not self.journal.has(night, stage)]
-            self.watch.begins(stage, total=len(nights), done=len(nights) - len(todo))
-            for outcome in self._outcomes(stage, todo, workers, parallel):
-                if outcome.failure is None:
-                    self.journal.add(outcome)  # before anybody is told: what was told is not done again
-                self.watch.ends(outcome)
-                if outcome.failure is not None:
-                    failed.add(outcome.day)
-                    yield outcome
-            if self.plan.asked.is_reread and stage == "read" and failed:
-                return  # what was to be learned is not known
+            todo = [StageTask(self.deployment, self.journal.digest, night, stage) for night in nights if not self.journal.has(night, stage)]
+            self.watch.begin_stage(stage, total=len(nights), done=len(nights) - len(todo))
+            for result in self._run_tasks(stage, todo, workers, parallel):
+                if result.failure is None:
+                    self.journal.add(result)  # before it is shown: what was shown as done is not done again
+                self.watch.end_night(result)
+                if result.failure is not None:
+                    failed.add(result.day)
+                    yield result
+            if self.plan.request.is_reread and stage == "read" and failed:
+                return  # what the other nights were to be restated with was not read
 
-    def _note_begins(self) -> None:
+    def _begin_nights(self) -> None:
         """Begin every night that is to be published anew: whoever resumes a backfill after a rollback wants it."""
         for night in self.plan.nights:
             if "publish" in night.stages:
                 stamp_epoch(self.deployment.lake, night.day)
 
-    def _task(self, night: PlannedNight, stage: Stage) -> StageTask:
-        return StageTask(self.deployment, self.journal.digest, night, stage)
-
-    def _outcomes(self, stage: Stage, tasks: Sequence[StageTask], workers: WorkerPool, parallel: int) -> Iterator[StageResult]:
+    def _run_tasks(self, stage: Stage, tasks: Sequence[StageTask], workers: WorkerPool, parallel: int) -> Iterator[StageResult]:
         if stage in IN_ORDER or parallel == 1:
-            yield from workers.outcomes([tasks])
+            yield from workers.run_tasks([tasks])
             return
         rest = list(tasks)
         while stage == "segments" and rest and not _has_models(self.deployment):
-            yield from workers.outcomes([[rest.pop(0)]])  # the first night that can fits the models, for all others
-        yield from workers.outcomes(_neighbouring_chunks(rest, parallel))
+            yield from workers.run_tasks([[rest.pop(0)]])  # the first night that can fits the models, for all others
+        # Each worker gets neighbouring nights: a night is cheap right after the one before, whose state is rolled forward.
+        ends = [len(rest) * place // parallel for place in range(parallel + 1)]
+        yield from workers.run_tasks([rest[start:end] for start, end in pairwise(ends) if start < end])
 
 
 def _has_models(deployment: Deployment) -> bool:
+    """Return whether every cluster scheme has a model: workers side by side must not each fit a first one."""
     lake, schemes = deployment.lake, load_cluster_schemes(deployment.company)
     return all(lake.list_addresses(addresses.models(scheme.name), suffix=".json") for scheme in schemes)
-
-
-def _neighbouring_chunks(tasks: Sequence[StageTask], count: int) -> Chunks:
-    """Return the tasks in `count` runs of neighbours, since a night is cheap right after the one before."""
-    ends = [len(tasks) * place // count for place in range(count + 1)]
-    return [tasks[start:end] for start, end in pairwise(ends) if start < end]

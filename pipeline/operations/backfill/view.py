@@ -1,4 +1,4 @@
-"""What the operator sees of a backfill: the plan, the progress, what changed."""
+"""A backfill in the terminal: the plan, the progress, what changed."""
 
 from __future__ import annotations
 
@@ -52,35 +52,35 @@ class ProgressBars:
     """Shows progress on standard error: bars in a terminal, a line per night elsewhere."""
 
     def __init__(self, bars: Progress) -> None:
-        self._bars, self._said = bars, set[str]()
+        self._bars, self._printed = bars, set[str]()
         self._bar = TaskID(0)
         self.total = self.done_count = 0
 
-    def begins(self, stage: Stage, *, total: int, done: int) -> None:
+    def begin_stage(self, stage: Stage, *, total: int, done: int) -> None:
         """Start the bar of a stage."""
         self.total, self.done_count = self.total + total, self.done_count + done
         if total:
             self._bar = self._bars.add_task(VERBS[stage], total=total, completed=done)
 
-    def ends(self, outcome: StageResult) -> None:
+    def end_night(self, result: StageResult) -> None:
         """Move the bar on by one night."""
-        self.done_count += outcome.failure is None
+        self.done_count += result.failure is None
         self._bars.advance(self._bar)
         if not self._bars.console.is_terminal:
-            what = "failed" if outcome.failure else VERBS[outcome.stage]
+            what = "failed" if result.failure else VERBS[result.stage]
             bar = self._bars.tasks[self._bar]
-            self.says(f"[{bar.completed:.0f}/{bar.total:.0f}] {outcome.day} {what} in {outcome.seconds:.1f} s")
+            self.print_line(f"[{bar.completed:.0f}/{bar.total:.0f}] {result.day} {what} in {result.seconds:.1f} s")
 
-    def says(self, text: str) -> None:
-        """Print a line above the bars, once."""
-        if text not in self._said:
-            self._said.add(text)
+    def print_line(self, text: str) -> None:
+        """Print a line above the bars; the same line only once, as each of a hundred nights may warn of the same thing."""
+        if text not in self._printed:
+            self._printed.add(text)
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def showing_progress() -> Iterator[ProgressBars]:
-    """Yield what shows the progress of a backfill as long as the block lasts."""
+    """Yield progress bars on standard error for the time of the block."""
     console = Console(file=sys.stderr)
     columns = (
         TextColumn("{task.description:16}"),
@@ -108,9 +108,9 @@ def render_report(report: BackfillReport, lake: Lake, plan: BackfillPlan) -> Ite
         yield _changes_grid(changed)
     yield _summary_words(report, plan, changed)
     yield _published_words(report, lake)
-    for outcome in report.failures:
-        if outcome.failure:
-            yield f"\n{outcome.day} was not {VERBS[outcome.stage]}\n{outcome.failure.message}"
+    for result in report.failures:
+        if result.failure:
+            yield f"\n{result.day} was not {VERBS[result.stage]}\n{result.failure.message}"
     if report.failures:
         yield "\nThe same command tries the failed nights again."
 
@@ -120,17 +120,17 @@ def _changes_grid(changed: Sequence[ComparedNight]) -> Grid:
     grid = Grid("Day", "Against", title="What changed", title_justify="left")
     for name in ("New", "Gone", "Changed", *(f"Moved in {scheme}" for scheme in schemes), "Spend"):
         grid.add_column(name, justify="right")
-    for outcome, against, difference in changed:
+    for result, against, difference in changed:
         counts = [difference.customers_added, difference.customers_removed, difference.customers_changed]
         moved = [difference.moved.get(scheme, 0) for scheme in schemes]
-        grid.add_row(str(outcome.day), against, *(f"{count:,}" for count in (*counts, *moved)), f"{difference.spend_amount:+,.2f}")
+        grid.add_row(str(result.day), against, *(f"{count:,}" for count in (*counts, *moved)), f"{difference.spend_amount:+,.2f}")
     return grid
 
 
 def _summary_words(report: BackfillReport, plan: BackfillPlan, changed: Sequence[ComparedNight]) -> str:
-    done = {(outcome.day, outcome.known) for outcome in report.outcomes}.difference((each.day, each.known) for each in report.failures)
-    different = {(outcome.day, outcome.known) for outcome, _, _ in changed}
-    compared = {(outcome.day, outcome.known) for outcome in report.outcomes if outcome.differences}
+    done = {(result.day, result.known) for result in report.results}.difference((each.day, each.known) for each in report.failures)
+    different = {(result.day, result.known) for result, _, _ in changed}
+    compared = {(result.day, result.known) for result in report.results if result.differences}
     return (
         f"{len(done):,} of {len(plan.nights):,} nights done: {len(different & done):,} differ from what was there, "
         f"{len((compared - different) & done):,} do not, {len(done - compared):,} are new."
@@ -138,7 +138,7 @@ def _summary_words(report: BackfillReport, plan: BackfillPlan, changed: Sequence
 
 
 def _published_words(report: BackfillReport, lake: Lake) -> str:
-    days = [outcome.day for outcome in report.outcomes if outcome.stage == "publish"]
+    days = [result.day for result in report.results if result.stage == "publish"]
     current = current_publication(lake)
     live = f"{current.publication_id} is live." if current else "Nothing is live."
     return f"Nights published: {len(days):,}. {live}"

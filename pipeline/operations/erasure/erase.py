@@ -1,4 +1,10 @@
-"""Erase customers from a lake and its database targets, whatever interrupts it."""
+"""Erase customers from a lake and its database targets, whatever interrupts it.
+
+A request is first written into the ledger, as keyed hashes, so that the ledger itself names nobody. Then one store after the other
+is counted and cleared, and a receipt completes the request. Every part can be repeated: an erasure that was interrupted is taken
+up again by the next night, or the next erasure, before anything else. As the ids themselves are stored nowhere, it finds them by
+hashing what is still there.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +29,16 @@ log = logging.getLogger("pipeline.operations.erasure")
 
 
 class CustomerDataStore(Protocol):
-    """Somewhere rows of customers are kept."""
+    """A place that holds rows of customers: tables, publications, a database."""
 
     def customer_ids(self) -> Iterator[pa.Array]:
         """Yield the ids of the customers who have rows there, with repetitions and nulls."""
 
     def count(self, ids: CustomerIds) -> Mapping[str, Mapping[str, int]]:
-        """Return what is to go, in files and rows, by the name of its table."""
+        """Count the files and rows to remove, by the name of their table."""
 
     def remove(self, ids: CustomerIds) -> None:
-        """Remove what was just counted; the same call mends an interrupted one."""
+        """Remove what was just counted; the same call completes an interrupted one."""
 
 
 def erase_customers(deployment: Deployment, ids: Iterable[str], *, wait_seconds: float = 600) -> Receipt:
@@ -62,13 +68,14 @@ def finish_erasures(deployment: Deployment, *, wait_seconds: float = 600) -> lis
         return []
     log.info("an erasure was interrupted and is finished first")
     with holding_off_nights(lake, wait_seconds=wait_seconds):
-        places = _data_stores(deployment)
-        return [_carry_out_request(ledger, number, places, lake, CustomerIds.of(())) for number in ledger.pending()]
+        stores = _data_stores(deployment)
+        return [_carry_out_request(ledger, number, stores, lake, CustomerIds.of(())) for number in ledger.pending()]
 
 
 @contextmanager
 def holding_off_erasures(lake: Lake) -> Iterator[None]:
     """Hold off erasures for the time of the block; one that already waits goes first."""
+    # A shared lock alone would let nights follow each other for ever while an erasure waits: it holds the turn meanwhile.
     with lake.lock("erasure-turn", is_shared=True):
         pass
     with lake.lock("erasure", is_shared=True):
@@ -83,29 +90,29 @@ def holding_off_nights(lake: Lake, *, wait_seconds: float) -> Iterator[None]:
 
 
 def _data_stores(deployment: Deployment) -> Sequence[CustomerDataStore]:
-    """Return all places: first those that others read, then those that may stop the rest, by a damaged file or out of reach."""
+    """Return all stores: first those that others read, last those that may fail, by a damaged file or a database out of reach."""
     lake = deployment.lake
     tables = TableFiles(lake, memory_limit=deployment.memory_limit)
     return [Publications(lake), *sqlite_targets(lake), tables, *postgresql_targets(deployment.company, lake, deployment.connections)]
 
 
-def _carry_out_request(ledger: Ledger, number: str, places: Sequence[CustomerDataStore], lake: Lake, known: CustomerIds) -> Receipt:
+def _carry_out_request(ledger: Ledger, number: str, stores: Sequence[CustomerDataStore], lake: Lake, given: CustomerIds) -> Receipt:
     with lake.private_folder():
-        pass  # what dead processes staged is gone by now
-    ids = _ids_of_request(ledger.of_request(number), ledger.hashes(number), known, places)
+        pass  # making one clears what dead processes staged, which may hold customers too
+    ids = _ids_of_request(ledger.of_request(number), ledger.hashes(number), given, stores)
     ledger.note(number, {})
-    for place in places:
-        ledger.note(number, place.count(ids))
-        place.remove(ids)
+    for store in stores:
+        ledger.note(number, store.count(ids))  # before the rows are gone: afterwards nobody could count them
+        store.remove(ids)
     receipt = ledger.complete(number)
     log.info("erasure %s is complete: %s rows of %s customers", number, f"{receipt.row_count:,}", len(receipt.customers))
     return receipt
 
 
-def _ids_of_request(erased: ErasedIds, hashes: Sequence[str], known: CustomerIds, places: Sequence[CustomerDataStore]) -> CustomerIds:
-    """Return the ids behind `hashes`: those of the caller or, for what an interrupted call wanted, those still kept anywhere."""
-    given = erased.among(known.values).to_pylist()
-    if len(given) == len(hashes):
-        return CustomerIds.of(given)
-    found = (each for place in places for ids in place.customer_ids() for each in erased.among(ids).to_pylist())
-    return CustomerIds.of([*given, *found])
+def _ids_of_request(erased: ErasedIds, hashes: Sequence[str], given: CustomerIds, stores: Sequence[CustomerDataStore]) -> CustomerIds:
+    """Return the ids behind `hashes`: those `given` by the caller or, for an interrupted request, those still stored anywhere."""
+    requested = erased.among(given.values).to_pylist()
+    if len(requested) == len(hashes):
+        return CustomerIds.of(requested)
+    stored = (each for store in stores for ids in store.customer_ids() for each in erased.among(ids).to_pylist())
+    return CustomerIds.of([*requested, *stored])

@@ -1,4 +1,4 @@
-"""Receipts of erasures for a machine."""
+"""Receipts of erasures as JSON, for a machine."""
 
 from __future__ import annotations
 

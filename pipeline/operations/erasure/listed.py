@@ -1,4 +1,4 @@
-"""Customers whom the company's own list asks to erase: `sources/erasures.sql`."""
+"""Erase the customers whom the company's own list names: `sources/erasures.sql`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("pipeline.operations.erasure")
 
 
 def erase_listed(deployment: Deployment, day: date) -> list[Receipt]:
-    """Erase the listed customers who were not erased before, and return the receipts; whatever the list says of dates.
+    """Erase the listed customers who were not erased before, whatever dates the list gives, and return the receipts.
 
     An interrupted erasure is finished first. Raises ConfigError where the company keeps no list.
     """

@@ -1,4 +1,8 @@
-"""Publications are immutable: one that holds an erased customer gives way to another of the same night without them."""
+"""Publications are immutable: one that holds an erased customer is replaced by another of the same night without them.
+
+A publication is named by its content, so the new one has another id. Later publications name it as their predecessor, which is the
+way a rollback takes: their manifests are written anew too.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from pipeline.publication.current import (
 from pipeline.publication.publish import content_based_id, manifest_text
 
 Manifest = dict[str, Any]
-PLACE = "publications"
+STORE_NAME = "publications"
 
 
 class Publications:
@@ -40,27 +44,27 @@ class Publications:
                     yield from customer_ids(open_checked(path))
 
     def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
-        """Return files and rows to go."""
+        """Count files and rows to remove."""
         rows = [count for name in publication_ids(self._lake) for count in self._row_counts(name, ids).values() if count]
-        return {PLACE: {"files": len(rows), "rows": sum(rows)}} if rows else {}
+        return {STORE_NAME: {"files": len(rows), "rows": sum(rows)}} if rows else {}
 
     def remove(self, ids: CustomerIds) -> None:
-        """Put another in the place of each publication that holds rows of `ids`; readers see whole ones throughout.
+        """Replace each publication that holds rows of `ids`; readers see whole ones throughout.
 
-        The new ones are laid beside the old ones, then the pointer moves, then the old ones go: the same call mends
-        an interrupted one.
+        The new ones are laid beside the old ones, then the pointer moves, then the old ones go: the same call completes an
+        interrupted one.
         """
         with self._lake.lock("publish"), self._lake.disk_errors("publish"):
             names = publication_ids(self._lake)
             touched = [name for name in names if any(self._row_counts(name, ids).values())]
             renamed = self._replace(touched, ids)
-            self._lead_back_to(renamed, [name for name in names if name not in touched])
+            self._update_predecessors(renamed, [name for name in names if name not in touched])
             remove_publications(self._lake, touched)
 
     def _replace(self, names: list[str], ids: CustomerIds) -> dict[str, str]:
-        """Write what is to stand in the place of the publications `names`, move the pointer, and return new ids by old ones."""
+        """Write the replacements of the publications `names`, move the pointer, and return new ids by old ones."""
         with self._lake.private_folder() as private:
-            manifests = {name: self._rewritten(name, private / name, ids) for name in names}
+            manifests = {name: self._write_replacement(name, private / name, ids) for name in names}
             renamed = {name: str(manifest["publication_id"]) for name, manifest in manifests.items()}
             for name, manifest in manifests.items():
                 manifest["previous"] = renamed.get(manifest["previous"], manifest["previous"])
@@ -71,13 +75,13 @@ class Publications:
             make_current(self._lake, publication_from_manifest(self._lake, manifests[current.publication_id]), current.publication_id)
         return renamed
 
-    def _rewritten(self, name: str, folder: Path, ids: CustomerIds) -> Manifest:
+    def _write_replacement(self, name: str, folder: Path, ids: CustomerIds) -> Manifest:
         """Write the tables of a publication without the rows of `ids` into `folder`, and return the manifest they need."""
-        tables = {path.stem: self._without(path, folder / path.name, ids) for path in self._files(name)}
+        tables = {path.stem: self._write_table(path, folder / path.name, ids) for path in self._files(name)}
         manifest = {**read_published_manifest(self._lake, name), "tables": tables}
         return {**manifest, "publication_id": content_based_id(manifest)}
 
-    def _without(self, path: Path, copy: Path, ids: CustomerIds) -> Manifest:
+    def _write_table(self, path: Path, copy: Path, ids: CustomerIds) -> Manifest:
         with reading(path.stem, path, piece="publication"):
             file = open_checked(path)
             facts = {key: value for key, value in self._lake.manifest(path).items() if key != "row_count"}
@@ -85,8 +89,8 @@ class Publications:
         with copy.open("rb") as written:
             return {"rows": rows, "sha256": file_digest(written, "sha256").hexdigest()}
 
-    def _lead_back_to(self, renamed: dict[str, str], names: list[str]) -> None:
-        """Make the publications `names`, which stay, lead back to the new ids."""
+    def _update_predecessors(self, renamed: dict[str, str], names: list[str]) -> None:
+        """Make the publications `names`, which stay, name the new ids as their predecessors."""
         for name in names:
             manifest = read_published_manifest(self._lake, name)
             if manifest["previous"] in renamed:
@@ -94,11 +98,11 @@ class Publications:
                 self._lake.write_text(addresses.published_manifest(name), manifest_text(manifest))
 
     def _row_counts(self, name: str, ids: CustomerIds) -> dict[str, int]:
-        return {path.stem: self._row_count(path, ids) for path in self._files(name)}
-
-    def _row_count(self, path: Path, ids: CustomerIds) -> int:
-        with reading(path.stem, path, piece="publication"):
-            return row_count(open_checked(path), ids)
+        counts = {}
+        for path in self._files(name):
+            with reading(path.stem, path, piece="publication"):
+                counts[path.stem] = row_count(open_checked(path), ids)
+        return counts
 
     def _files(self, name: str) -> list[Path]:
         found = self._lake.list_addresses(addresses.publication(name), suffix=".parquet")

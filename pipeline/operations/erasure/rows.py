@@ -1,4 +1,10 @@
-"""Rows about some customers in Parquet files of any table, found by the names and the form of their columns."""
+"""Rows about some customers in Parquet files of any table, found by the names and the form of their columns.
+
+No list of tables: a table that is added tomorrow is covered, as long as its columns are named like all others. A column
+`customer_id` says whose row it is; where there is none, any column whose name ends like that does; else, as in rejected rows, a
+text that holds a source row as JSON. Other columns of that kind only mention a customer (who referred them): the row stays and the
+id in it is blanked.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +27,7 @@ WHITE_SPACE = " \t\n\v\f\r"  # what is around an id in any place; a no-break spa
 
 @dataclass(frozen=True, slots=True)
 class CustomerIds:
-    """Ids of customers, white space around them apart."""
+    """Distinct ids of customers, stripped of white space."""
 
     values: pa.Array
 
@@ -35,72 +41,71 @@ class CustomerIds:
         """The ids as they are."""
         return [str(each) for each in self.values.to_pylist()]
 
-    def marks(self, rows: pa.RecordBatch) -> pa.Array:
-        """Return per row whether it is about one of these customers: no row is where no column tells."""
-        return self._any(rows.num_rows, (_ids_of_rows(rows, name) for name in owner_columns(rows.schema)))
+    def owned_rows(self, rows: pa.RecordBatch) -> pa.Array:
+        """Return a boolean per row: whether it is about one of these customers; False where no column says whose it is."""
+        return self._any_listed(rows.num_rows, (_ids_of_rows(rows, name) for name in owner_columns(rows.schema)))
 
-    def touched(self, rows: pa.RecordBatch) -> pa.Array:
-        """Return per row whether it is about one of these customers, or names one as something of somebody else's."""
-        others = reference_columns(rows.schema)
-        named = (ids for name in others for ids in _ids_named_in_rows(rows, name))
-        return pc.or_(self.marks(rows), self._any(rows.num_rows, named))
+    def affected_rows(self, rows: pa.RecordBatch) -> pa.Array:
+        """Return a boolean per row: whether it is about one of these customers, or mentions one in a row about somebody else."""
+        mentioned = (ids for name in reference_columns(rows.schema) for ids in _ids_named_in_rows(rows, name))
+        return pc.or_(self.owned_rows(rows), self._any_listed(rows.num_rows, mentioned))
 
-    def without(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the rows about others, which name none of these customers any more."""
-        kept = rows.filter(pc.invert(self.marks(rows)))
+    def remove_from(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows about others, in which none of these customers is mentioned any more."""
+        others = rows.filter(pc.invert(self.owned_rows(rows)))
         for name in reference_columns(rows.schema):
             place = rows.schema.get_field_index(name)
-            kept = kept.set_column(place, rows.schema.field(name), self._cleared(kept.column(name), name))
-        return kept
+            others = others.set_column(place, rows.schema.field(name), self._blank_references(others.column(name), name))
+        return others
 
-    def _cleared(self, texts: pa.Array, name: str) -> pa.Array:
+    def _blank_references(self, texts: pa.Array, name: str) -> pa.Array:
         if name.endswith(CUSTOMER_ID):
-            return pc.if_else(pc.fill_null(self._are_in(texts), fill_value=False), pa.scalar(None, pa.string()), texts)
-        mine = set(self.texts)
-        return pa.array((_row_naming_none_of(mine, text) for text in texts.to_pylist()), pa.string())
+            return pc.if_else(pc.fill_null(self._is_listed(texts), fill_value=False), pa.scalar(None, pa.string()), texts)
+        listed = set(self.texts)
+        return pa.array((_row_naming_none_of(listed, text) for text in texts.to_pylist()), pa.string())
 
-    def _any(self, count: int, columns: Iterable[pa.Array]) -> pa.Array:
-        marks = pa.repeat(pa.scalar(value=False), count)
+    def _any_listed(self, count: int, columns: Iterable[pa.Array]) -> pa.Array:
+        found = pa.repeat(pa.scalar(value=False), count)
         for ids in columns:
-            marks = pc.or_(marks, self._are_in(ids))
-        return marks
+            found = pc.or_(found, self._is_listed(ids))
+        return found
 
-    def _are_in(self, ids: pa.Array) -> pa.Array:
+    def _is_listed(self, ids: pa.Array) -> pa.Array:
         return pc.is_in(pc.ascii_trim_whitespace(ids), value_set=self.values)
 
 
 def owner_columns(schema: pa.Schema) -> list[str]:
-    """Return the columns that tell whose rows they are: ids of customers or, where there are none, text that may hold source rows."""
+    """Return the columns that say whose rows they are: ids of customers or, where there are none, text that may hold source rows."""
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
     return [name for name in texts if name == CUSTOMER_ID] or [name for name in texts if name.endswith(CUSTOMER_ID)] or texts
 
 
 def reference_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that may name a customer in a row about somebody else, such as who referred them."""
-    telling = owner_columns(schema)
-    if telling == [CUSTOMER_ID]:
+    owners = owner_columns(schema)
+    if owners == [CUSTOMER_ID]:
         return [field.name for field in schema if field.name != CUSTOMER_ID and holds_customer_ids(field)]
-    return [name for name in telling if not name.endswith(CUSTOMER_ID)]
+    return [name for name in owners if not name.endswith(CUSTOMER_ID)]
 
 
 def customer_ids(file: pq.ParquetFile) -> Iterator[pa.Array]:
     """Yield, batch by batch, the ids of the customers whose rows a file holds, or whom they name; with repetitions and nulls."""
-    telling, naming = owner_columns(file.schema_arrow), reference_columns(file.schema_arrow)
-    for rows in row_batches(file, sorted({*telling, *naming})) if telling else ():
-        yield from (_ids_of_rows(rows, name) for name in telling)
-        yield from (ids for name in naming for ids in _ids_named_in_rows(rows, name))
+    owners, references = owner_columns(file.schema_arrow), reference_columns(file.schema_arrow)
+    for rows in row_batches(file, sorted({*owners, *references})) if owners else ():
+        yield from (_ids_of_rows(rows, name) for name in owners)
+        yield from (ids for name in references for ids in _ids_named_in_rows(rows, name))
 
 
 def row_count(file: pq.ParquetFile, ids: CustomerIds) -> int:
     """Return how many rows of a file are about these customers or name them."""
     columns = sorted({*owner_columns(file.schema_arrow), *reference_columns(file.schema_arrow)})
-    return sum(ids.touched(rows).true_count for rows in row_batches(file, columns)) if columns else 0
+    return sum(ids.affected_rows(rows).true_count for rows in row_batches(file, columns)) if columns else 0
 
 
 def rows_of_others(file: pq.ParquetFile, ids: CustomerIds) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file that are about nobody of these customers, in their order, and name none of them."""
     for rows in row_batches(file):
-        yield ids.without(rows)
+        yield ids.remove_from(rows)
 
 
 def row_batches(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -109,7 +114,8 @@ def row_batches(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> I
 
 
 def open_checked(path: Path) -> pq.ParquetFile:
-    """Return the file at `path`, to be read with its page checksums verified."""
+    """Open the file at `path`; its page checksums are verified as it is read."""
+    # What a damaged page hides could be an erased customer.
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
@@ -131,15 +137,15 @@ def _ids_named_in_rows(rows: pa.RecordBatch, name: str) -> Iterator[pa.Array]:
 
 def _id_in_row(text: str | None) -> str | None:
     """Return the id in a source row that is kept as JSON."""
-    found = _source_row(text).get(CUSTOMER_ID)
-    return found if isinstance(found, str) else None
+    customer = _source_row(text).get(CUSTOMER_ID)
+    return customer if isinstance(customer, str) else None
 
 
 def _row_naming_none_of(ids: Container[str], text: str | None) -> str | None:
     """Return a source row that is kept as JSON with nothing in place of `ids`; any other text as it is."""
     row = _source_row(text)
-    found = {key: None for key, value in _names_in_row(row).items() if value.strip(WHITE_SPACE) in ids}
-    return source_row_text(row | found) if found else text
+    blanks = {key: None for key, value in _names_in_row(row).items() if value.strip(WHITE_SPACE) in ids}
+    return source_row_text(row | blanks) if blanks else text
 
 
 def _names_in_row(row: Mapping[str, Any]) -> dict[str, str]:
@@ -147,7 +153,7 @@ def _names_in_row(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _source_row(text: str | None) -> dict[str, Any]:
-    """Return a source row that is kept as JSON; nothing where the text is none."""
+    """Return a source row that is kept as JSON; an empty one where the text is not JSON."""
     if not text or not text.startswith("{"):
         return {}
     try:

@@ -1,4 +1,9 @@
-"""Every Parquet file of a lake, publications apart: tables, restatements, and whatever table comes next."""
+"""Every Parquet file of a lake, publications apart: tables, restatements, and whatever table comes next.
+
+Files are found by walking the lake, not by a list of tables, so that none is forgotten. A raw file keeps digests of its rows, by
+which the next night sees that a day is unchanged: they are computed anew for the rows that stay, or the night would take the
+erasure for late data.
+"""
 
 from __future__ import annotations
 
@@ -36,29 +41,33 @@ class TableFiles:
     def customer_ids(self) -> Iterator[pa.Array]:
         """Yield the ids that the files hold, with repetitions."""
         for path in self._paths():
-            with self._noted_where_unreadable(path):
+            with self._noting_unreadable(path):
                 yield from customer_ids(open_checked(path))
 
     def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
-        """Return files and rows to go, by table."""
+        """Count files and rows to remove, by table."""
         files, rows = Counter[str](), Counter[str]()
         self._affected, self._unreadable = [], []
         for path in self._paths():
-            if found := self._row_count(path, ids):
+            count = 0
+            with self._noting_unreadable(path):
+                count = row_count(open_checked(path), ids)
+            if count:
                 self._affected.append(path)
-                files[self._place(path)] += 1
-                rows[self._place(path)] += found
-        return {place: {"files": files[place], "rows": rows[place]} for place in files}
+                files[self._table_folder(path)] += 1
+                rows[self._table_folder(path)] += count
+        return {folder: {"files": files[folder], "rows": rows[folder]} for folder in files}
 
     def remove(self, ids: CustomerIds) -> None:
         """Write each of the counted files anew without the rows of `ids`, and drop the caches that were made of them.
 
         Raises DataError at the end where files cannot be read: nobody knows what they hold.
         """
+        # Caches first: an interruption must not leave one that still holds what its files have lost.
         forget_caches(self._lake)
         with closing(open_engine(self._lake, memory_limit=self._memory_limit)) as engine:
             for path in self._affected:
-                with self._noted_where_unreadable(path):
+                with self._noting_unreadable(path):
                     self._rewrite(path, ids, engine)
         if self._unreadable:
             raise DataError(
@@ -68,7 +77,7 @@ class TableFiles:
             )
 
     def _rewrite(self, path: Path, ids: CustomerIds, engine: DuckDBEngine) -> None:
-        with reading(self._place(path), path):
+        with reading(self._table_folder(path), path):
             file = open_checked(path)
             schema = file.schema_arrow.remove_metadata()
             manifest = self._lake.manifest(path)
@@ -77,7 +86,7 @@ class TableFiles:
                 return
             facts = {name: value for name, value in manifest.items() if name != "row_count"}
             if ROWS_DIGEST in facts:
-                facts |= self._facts(file, schema, ids, engine)
+                facts |= self._facts_of_remaining_rows(file, schema, ids, engine)
             self._lake.write_file(schema, rows_of_others(file, ids), path, facts)
 
     def _rewrite_event_days(
@@ -89,7 +98,9 @@ class TableFiles:
         manifest: Mapping[str, Any],
     ) -> None:
         """Write a file of event days anew: each version stays, with what is left of it and what is to be said of that."""
-        table = _event_table(manifest["table"], file.schema_arrow)
+        version_columns = {column.name for column in VERSION_COLUMNS}
+        columns = tuple(column for column in _declared_columns(file.schema_arrow) if column.name not in version_columns)
+        table = Table(manifest["table"], "", columns, (), Partition.EVENT_DAY)  # as it was declared when it was written
         facts = {each.version: dict(each.facts) for each in self._lake.stored_in(table, path)}
         raw = [version for version, each in facts.items() if ROWS_DIGEST in each]
         if raw:
@@ -100,20 +111,22 @@ class TableFiles:
                     facts[version] |= each
         self._lake.write_month_file(table, path, rows_of_others(file, ids), facts)
 
-    def _facts(self, file: Any, schema: pa.Schema, ids: CustomerIds, engine: DuckDBEngine) -> dict[str, str]:  # noqa: ANN401 - pyarrow
-        """Return what extraction would have said of the rows that stay, so that the next night finds them unchanged."""
+    def _facts_of_remaining_rows(
+        self,
+        file: Any,  # noqa: ANN401 - pyarrow
+        schema: pa.Schema,
+        ids: CustomerIds,
+        engine: DuckDBEngine,
+    ) -> dict[str, str]:
+        """Return what extraction would have noted of the rows that stay, so that the next night finds them unchanged."""
         with self._lake.private_folder() as private:
             staged = private / "rows.parquet"
             write_parquet(schema, rows_of_others(file, ids), staged, {})
-            return facts_of_rows(engine, _table(schema), staged)
-
-    def _row_count(self, path: Path, ids: CustomerIds) -> int:
-        with self._noted_where_unreadable(path):
-            return row_count(open_checked(path), ids)
-        return 0
+            return facts_of_rows(engine, Table("rows_that_stay", "", _declared_columns(schema), (), Partition.SNAPSHOT), staged)
 
     @contextmanager
-    def _noted_where_unreadable(self, path: Path) -> Iterator[None]:
+    def _noting_unreadable(self, path: Path) -> Iterator[None]:
+        """Note the file where it cannot be read, and go on: one damaged file must not keep an id in all the others."""
         try:
             yield
         except (DataError, pa.ArrowException, OSError, ValueError):
@@ -123,21 +136,11 @@ class TableFiles:
         found = self._lake.list_addresses("", suffix=".parquet")
         yield from (self._lake.local(each) for each in found if not each.startswith(ELSEWHERE))
 
-    def _place(self, path: Path) -> str:
+    def _table_folder(self, path: Path) -> str:
         return "/".join(path.relative_to(self._lake.local("")).parts[:2])
 
 
-def _table(schema: pa.Schema) -> Table:
-    """Return a stored raw table as it was declared when it was written."""
-    return Table("rows_that_stay", "", _columns(schema), (), Partition.SNAPSHOT)
-
-
-def _event_table(name: str, schema: pa.Schema) -> Table:
-    """Return a stored table of event days as it was declared when it was written."""
-    versions = {column.name for column in VERSION_COLUMNS}
-    return Table(name, "", tuple(column for column in _columns(schema) if column.name not in versions), (), Partition.EVENT_DAY)
-
-
-def _columns(schema: pa.Schema) -> tuple[Column, ...]:
+def _declared_columns(schema: pa.Schema) -> tuple[Column, ...]:
+    """Return the columns of a stored file as they were declared when it was written: today's declaration may have others."""
     kinds = {kind.arrow: kind for kind in Kind}
     return tuple(Column(field.name, kinds[field.type], "") for field in schema)

@@ -1,4 +1,4 @@
-"""The database targets: SQLite in the lake, and PostgreSQL elsewhere."""
+"""The database targets as stores of customer data: SQLite in the lake, and PostgreSQL elsewhere."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ BATCH_IDS = 65_536
 class DatabaseTarget:
     """The tables that we publish to in one database."""
 
-    def __init__(self, place: str, lake: Lake, opened: Callable[[], AbstractContextManager[TargetSession]]) -> None:
-        self._place, self._lake, self._opened = place, lake, opened
+    def __init__(self, name: str, lake: Lake, open_session: Callable[[], AbstractContextManager[TargetSession]]) -> None:
+        self._name, self._lake, self._open_session = name, lake, open_session
 
     def customer_ids(self) -> Iterator[pa.Array]:
         """Yield the ids that the tables hold, with repetitions."""
-        with self._opened() as session:
+        with self._open_session() as session:
             ids = stored_customer_ids(session)
             while some := list(islice(ids, BATCH_IDS)):
                 yield pa.array(some, pa.string())
 
     def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
-        """Return rows to go, by table."""
-        with self._opened() as session:
-            return {f"{self._place}/{name}": {"rows": count} for name, count in count_customer_rows(session, ids.values).items()}
+        """Count rows to remove, by table."""
+        with self._open_session() as session:
+            return {f"{self._name}/{name}": {"rows": count} for name, count in count_customer_rows(session, ids.values).items()}
 
     def remove(self, ids: CustomerIds) -> None:
         """Delete the rows of `ids`, in one transaction."""
-        with self._opened() as session:
+        with self._open_session() as session:
             forget_customers(session, ids.values, _published_nights(self._lake))
 
 
@@ -60,13 +60,13 @@ class SQLiteTarget(DatabaseTarget):
         self._path = path
 
     def remove(self, ids: CustomerIds) -> None:
-        """Delete the rows of `ids`, and what earlier nights deleted but left in the file."""
+        """Delete the rows of `ids`, and compact the file: SQLite leaves what it deleted in free pages."""
         super().remove(ids)
         compact_sqlite(self._path)
 
 
 def sqlite_targets(lake: Lake) -> list[DatabaseTarget]:
-    """Return the lake's own file, where there is one: whatever the company publishes to now."""
+    """Return the lake's own file, where there is one, even if the company publishes elsewhere now."""
     return [SQLiteTarget(lake.local(addresses.SQLITE), lake)] if lake.exists(addresses.SQLITE) else []
 
 
