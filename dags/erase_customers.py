@@ -35,6 +35,6 @@ with DAG(
     @task(execution_timeout=timedelta(minutes=5))
     def business_day() -> str:
         """Return the local day this run works on, as ISO text: the only value that passes between tasks."""
-        return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
+        return day_of_run(get_current_context(), company=COMPANY, parameters=PARAMS)
 
     task(step_task(erase))(business_day())

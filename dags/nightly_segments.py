@@ -40,9 +40,10 @@ with DAG(
     @task(execution_timeout=timedelta(minutes=5))
     def business_day() -> str:
         """Return the local day this run works on, as ISO text: the only value that passes between tasks."""
-        return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
+        return day_of_run(get_current_context(), company=COMPANY, parameters=PARAMS)
 
     day = business_day()
+    # Whoever works with these tables can be scheduled by their assets: the event comes when a night is live, and not before.
     publish = task(outlets=[Asset(table.name) for table in PUBLISHED_TABLES])(step_task(steps.publish))
     chain(
         *(task(step_task(work))(day) for work in (steps.extract, steps.validate, steps.features, steps.segment, steps.audit)),

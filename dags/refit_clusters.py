@@ -37,11 +37,11 @@ with DAG(
     @task(execution_timeout=timedelta(minutes=5))
     def business_day() -> str:
         """Return the local day this run works on, as ISO text."""
-        return day_of_run(get_current_context(), company=COMPANY, known=PARAMS)
+        return day_of_run(get_current_context(), company=COMPANY, parameters=PARAMS)
 
     @task.branch(execution_timeout=timedelta(minutes=5))
     def next_task() -> str:
-        """Return `told` where a person is to approve, else `promote`."""
+        """Return the id of the next task: `told` where a person is to approve, else `promote`."""
         return "told" if get_current_context()["params"]["is_approval_asked"] else "promote"
 
     day, branch = business_day(), next_task()
@@ -54,6 +54,7 @@ with DAG(
         retries=0,
         doc_md="Waits a week for a person.",
     )
+    # A person sees what the refit found before they decide; a failure of either branch promotes nothing.
     chain(task(step_task(refits.refit))(day), branch, task(task_id="told")(describe_refits)(day), approve)
     chain([branch, approve], task(trigger_rule="none_failed_min_one_success")(step_task(refits.promote))(day))
     task(step_task(refits.refit_predictions))(day)

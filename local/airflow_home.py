@@ -1,4 +1,4 @@
-"""An Airflow that lives in the checkout: its settings and secrets, before Airflow is imported."""
+"""Settings and secrets of an Airflow that lives in the checkout; made before Airflow is imported, as it reads them at import."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ OURS = ("AIRFLOW__", "AIRFLOW_HOME", "AIRFLOW_CONFIG")
 
 
 def airflow_environment(*, company: Path, lake: Path, home: Path = HOME, port: int = 8080) -> dict[str, str]:
-    """Return the whole environment of a local Airflow: ours over what is inherited, whose Airflow settings are left out.
+    """Return the whole environment of a local Airflow: what is inherited, but for other Airflow settings, and ours.
 
     Creates `home`, readable by its owner alone, with secrets that last as long as it does.
     """
+    # Settings of another Airflow on this machine would make the local one write into its database.
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     deployment = {"SEGMENTS_COMPANY": str(company.resolve()), "SEGMENTS_LAKE": str(lake.resolve())}
@@ -60,7 +61,8 @@ def _read_or_make_secrets(home: Path) -> dict[str, str]:
 
 
 def _read_or_write(path: Path, fresh: str) -> str:
-    """Return the content of `path`, which its owner alone can read; `fresh` where there was none."""
+    """Return the content of `path`, which its owner alone can read; where there is none, write `fresh` and return that."""
+    # O_EXCL: of two processes that start at once one writes, and both go by what it wrote.
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(fresh)

@@ -119,7 +119,7 @@ def _component_ended(name: str, logs: Path) -> TransientError:
 
 
 def _stop_components(running: Processes) -> None:
-    """End every component, and whatever it started, within STOP_SECONDS."""
+    """End every component within STOP_SECONDS, then kill whatever it started: Airflow leaves children behind."""
     for process in running.values():
         process.terminate()
     deadline = time.monotonic() + STOP_SECONDS

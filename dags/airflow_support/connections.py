@@ -18,13 +18,14 @@ def find_address(name: str) -> str:
     Whatever is returned is masked in every log line that follows. Raises ConfigError where neither has it.
     """
     try:
-        found = connection_uri(name)
+        address = connection_uri(name)
     except ConfigError as missing:
-        found = _address_in_airflow(name, missing)
-    for secret in (found, urlsplit(found).password):
+        address = _address_in_airflow(name, missing)
+    # The password by itself too: a driver's message may quote it without the rest of the address.
+    for secret in (address, urlsplit(address).password):
         if secret:
             mask_secret(secret)
-    return found
+    return address
 
 
 def _address_in_airflow(name: str, missing: ConfigError) -> str:

@@ -1,4 +1,8 @@
-"""Which business day a run works on, and which days a backfill asks for."""
+"""Which business day a run works on, and what a backfill may know.
+
+Airflow knows instants and intervals; the pipeline knows local business days. They are translated here, once per run, and the day
+as ISO text is all that passes between tasks.
+"""
 
 from __future__ import annotations
 
@@ -17,34 +21,30 @@ DRIFT = Asset("drift_of_clusters")
 AS_KNOWN, AS_OF_NOW, READ_AGAIN = KNOWLEDGE = ("as known then", "as of now", "as of now, read again first")
 
 
-def day_of_run(context: Context, *, company: Company, known: Collection[str]) -> str:
-    """Return the business day of a run as ISO text: the one asked for, or that drifted, else the last whole day of the company.
+def day_of_run(context: Context, *, company: Company, parameters: Collection[str]) -> str:
+    """Return the business day of a run as ISO text: the one requested, or that drifted, else the last whole day of the company.
 
     A run started by hand takes the company's `last_day`, where it has one; a scheduled one never does. A run that
     belongs to no interval goes by the instant it may start. Raises ConfigError for a day that is not over, or where the
-    run's configuration has keys beyond `known`, because Airflow accepts a misspelt one without a word.
+    run's configuration has keys beyond `parameters`, because Airflow accepts a misspelt one without a word.
     """
     run = context["dag_run"]
-    for key in set(run.conf or {}) - set(known):
+    for key in set(run.conf or {}) - set(parameters):
         raise ConfigError(
-            f"the run's configuration has an unknown key `{key}`{did_you_mean(key, known)}",
+            f"the run's configuration has an unknown key `{key}`{did_you_mean(key, parameters)}",
             where=run.run_id,
-            todo=f"Trigger it again with `{'`, `'.join(known)}` alone.",
+            todo=f"Trigger it again with `{'`, `'.join(parameters)}` alone.",
         )
-    asked: str | None = context["params"]["day"] or _day_of_drift(context)
+    events = context["triggering_asset_events"].get(DRIFT, []) if "triggering_asset_events" in context else []
+    drifted = max((event.extra["day"] for event in events if "day" in event.extra), default=None)
+    requested: str | None = context["params"]["day"] or drifted
     by_hand = company.last_day if run.run_type == "manual" else None
     last = calendar.business_day(context.get("data_interval_end") or run.run_after, company.zone)
     now = datetime.now(UTC)
-    day = company.require_day(date.fromisoformat(asked) if asked else by_hand or last, now=now)
+    day = company.require_day(date.fromisoformat(requested) if requested else by_hand or last, now=now)
     if context["params"].get("known"):
         _require_later(company.require_day(date.fromisoformat(context["params"]["known"]), now=now), day, run.run_id)
     return day.isoformat()
-
-
-def _day_of_drift(context: Context) -> str | None:
-    """Return the newest night that this run was started by, if it was."""
-    events = context["triggering_asset_events"].get(DRIFT, []) if "triggering_asset_events" in context else []
-    return max((event.extra["day"] for event in events if "day" in event.extra), default=None)
 
 
 def _require_later(known: date, day: date, run_id: str) -> None:

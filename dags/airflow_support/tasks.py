@@ -1,4 +1,7 @@
-"""The functions of tasks: a step of the pipeline handed its night, with Airflow's connections, log and parameters of the run."""
+"""The functions of tasks: a step of the pipeline is handed its night, Airflow's connections and the parameters of the run.
+
+A step is the task: no operator wraps it and no task holds logic, so a night run by `segments run` does the very same.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from pipeline.operations.night import Night
 
 log = logging.getLogger("pipeline.airflow")
 
-# Bad data stays bad: it fails on the first try.
+# Bad data stays bad: only what may pass by itself, such as a database out of reach, is tried again.
 RETRY_TRANSIENT = ExceptionRetryPolicy([RetryRule(TransientError)], default=RetryAction.FAIL)
 TASK_DEFAULTS = {
     "owner": "segments",
@@ -103,7 +106,7 @@ def _keyword_parameters(work: Callable[..., None]) -> dict[str, Any]:
 
 @contextmanager
 def _logging_errors() -> Iterator[None]:
-    """Tell our errors in the task's log in words for people, above Airflow's traceback."""
+    """Write our errors into the task's log in words for people, above Airflow's traceback, and raise them."""
     try:
         yield
     except PipelineError as error:

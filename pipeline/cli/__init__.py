@@ -1,4 +1,7 @@
-"""The command line: a module per command, which reads its options, calls operations or reporting, and prints what they return."""
+"""The operator's command line: a module per command, which reads its options, calls `operations` or `reporting`, and prints.
+
+No logic lives here. Each command imports what it needs when it is called: `segments --help` must not wait for an engine.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ import typer
 from pipeline.cli import backfill, catalog, erase, explain, history, plan, refit, rollback, run, status
 from pipeline.errors import PipelineError
 
-# Syntax trees and imported libraries make a million objects and hardly a cycle: looked for after every 700 objects, as is Python's
-# habit, cycles cost a twentieth of a night.
+# Syntax trees and imported libraries make a million objects and hardly a cycle. Python looks for cycles after every 700 new objects,
+# which costs a twentieth of a night.
 GARBAGE_THRESHOLD = 20_000
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -1,4 +1,4 @@
-"""Backfills planned in Airflow, by its own command beside this Python; nothing of Airflow is imported."""
+"""Backfills planned in Airflow, by its own command: Airflow is no dependency of the command line, so nothing of it is imported."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ def plan_in_airflow(deployment: Deployment, plan: BackfillPlan, *, parallel: int
 
     Raises ConfigError for what Airflow's own backfill cannot do.
     """
-    _require_possible(deployment, plan)
+    _require_airflow_can(deployment, plan)
     command = [sys.executable, "-m", "airflow", "backfill", "create", *_options(deployment, plan, parallel)]
     return subprocess.run([*command, "--dry-run"] if is_dry else command, check=False).returncode  # noqa: S603 - dates and our own words
 
 
-def _require_possible(deployment: Deployment, plan: BackfillPlan) -> None:
+def _require_airflow_can(deployment: Deployment, plan: BackfillPlan) -> None:
     company = deployment.company
     if not is_airflow_configured():
         raise ConfigError("AIRFLOW_HOME is not set", where="environment", todo=f"Run this where your Airflow runs. {OTHER_WAY}")
     if plan.request.is_reread or plan.request.tables:
         raise ConfigError("Airflow runs whole nights from what was read", where="--reread, --tables", todo=OTHER_WAY)
+    # Airflow's backfill makes a run per time of the schedule: twice a day, or every other day, is not a run per business day.
     if not is_once_a_day(company.schedule):
         where = str(company.folder / "company.toml")
         raise ConfigError(f"Airflow cannot name each day of the schedule `{company.schedule}`", where=where, todo=OTHER_WAY)

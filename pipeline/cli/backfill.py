@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.operations.backfill import BackfillPlan, BackfillReport
     from pipeline.operations.deployment import Deployment
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell reports it
 _DAY = ["%Y-%m-%d"]
 FromOption = Annotated[datetime, typer.Option("--from", formats=_DAY, help="First business day.")]
 ToOption = Annotated[datetime, typer.Option("--to", formats=_DAY, help="Last business day, included.")]

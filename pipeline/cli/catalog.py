@@ -1,4 +1,4 @@
-"""`segments catalog`: every scheme and segment in words, what to do about it, how large it is; and where a column leads."""
+"""`segments catalog`: every scheme and segment in words, what to do about it, how large it is; and the lineage of a name."""
 
 from __future__ import annotations
 

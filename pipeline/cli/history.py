@@ -24,7 +24,7 @@ def history(  # noqa: PLR0913, PLR0917
     lake: LakeOption = LAKE,
     scheme: SchemeOption = "",
     segment: SegmentOption = "",
-    on: OnOption = None,
+    day: OnOption = None,
     known: KnownOption = None,
     customer: CustomerOption = "",
     limit: LimitOption = None,
@@ -36,14 +36,14 @@ def history(  # noqa: PLR0913, PLR0917
     from pipeline.reporting.history.json import to_json
     from pipeline.reporting.history.view import print_intervals, print_members, print_sizes
 
-    day, knowledge = (each.date() if each else None for each in (on, known))
-    told = read_history(open_lake(lake), on=day, known=knowledge, scheme=scheme, memory_limit=memory_limit_of_environment())
+    day_on, known_on = (each.date() if each else None for each in (day, known))
+    past = read_history(open_lake(lake), day=day_on, known_on=known_on, scheme=scheme, memory_limit=memory_limit_of_environment())
     if customer:
-        intervals = told.intervals(customer)
+        intervals = past.intervals(customer)
         typer.echo(to_json(intervals)) if as_json else print_intervals(intervals)
     elif segment:
-        with told.members(segment, limit=limit) as members:
+        with past.members(segment, limit=limit) as members:
             typer.echo(to_json(members)) if as_json else print_members(members)
     else:
-        sizes = told.sizes()
+        sizes = past.sizes()
         typer.echo(to_json(sizes)) if as_json else print_sizes(sizes)

@@ -1,4 +1,4 @@
-"""`segments plan` and `segments apply`: who would move, before anything changes, and making it so."""
+"""`segments plan` and `segments apply`: who would move, shown before anything changes; and the change itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption, OverrideGateOption, ReasonOption
 
-CHANGES = 2
+CHANGES = 2  # the exit code of a plan that would change something, as of `terraform plan -detailed-exitcode`
 PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, as `segments plan` showed it.")]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="A candidate of `segments refit`: a file.")]
 
@@ -29,11 +29,12 @@ def plan(
     from pipeline.reporting.plan.json import to_json
     from pipeline.reporting.plan.view import print_plan
 
-    using = Deployment.of(company, lake)
+    deployment = Deployment.of(company, lake)
+    limit = deployment.memory_limit
     found = (
-        plan_model(using.company, using.lake, model, memory_limit=using.memory_limit)
+        plan_model(deployment.company, deployment.lake, model, memory_limit=limit)
         if model
-        else plan_change(using.company, using.lake, memory_limit=using.memory_limit)
+        else plan_change(deployment.company, deployment.lake, memory_limit=limit)
     )
     typer.echo(to_json(found)) if as_json else print_plan(found)
     raise typer.Exit(0 if found.changes.is_nothing else CHANGES)

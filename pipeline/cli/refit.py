@@ -84,7 +84,7 @@ def refit_predictions(
     try:
         refits.refit_predictions(night, is_held=hold)
     except RefitRefused as error:
-        refused = error
+        refused = error  # raised at the end: the operator wants to see why before they read that
     found = prediction_refit_of_night(night.lake, night.day)
     typer.echo(to_json(found)) if as_json else print_prediction_refit(found)
     if refused:

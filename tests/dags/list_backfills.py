@@ -34,7 +34,7 @@ def planned_days(company: Path, ranges: list[list[str]]) -> Iterator[list[str]]:
 def day_of(dag: dict[str, Any], info: Any) -> str:
     run = SimpleNamespace(conf={}, run_id="r", run_after=info.run_after, run_type="backfill")
     context = {"dag_run": run, "params": {"day": None}, "data_interval_end": info.data_interval.end}
-    return str(dag["day_of_run"](context, company=dag["COMPANY"], known=["day"]))
+    return str(dag["day_of_run"](context, company=dag["COMPANY"], parameters=["day"]))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def days_of_runs(company: Path) -> dict[str, list[str]]:
     def day(end: Any, run_after: Any, kind: str = "manual") -> str:
         run = SimpleNamespace(conf={}, run_id="r", run_after=run_after, run_type=kind)
         context = {"dag_run": run, "params": {"day": None}, "data_interval_end": end}
-        return str(dag["day_of_run"](context, company=dag["COMPANY"], known=["day"]))
+        return str(dag["day_of_run"](context, company=dag["COMPANY"], parameters=["day"]))
 
     dates = [datetime(YEAR, 1, 1, tzinfo=zone) + timedelta(days=n) for n in range(365)]
     found = {"scheduled": [day(interval.end, interval.end, "scheduled") for interval in scheduled(timetable, zone)]}

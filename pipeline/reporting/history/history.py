@@ -53,7 +53,7 @@ class CustomerIntervals:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The night that tells of a day, asked about one `scheme`, or about all where it is empty."""
+    """The stored night that describes a day, and the `scheme` it is asked about; all schemes where it is empty."""
 
     names: SchemeNames
     scheme: str
@@ -93,10 +93,10 @@ class History:
         return CustomerIntervals(customer_id, [row for row in rows if self.scheme in ("", row["scheme"])])
 
 
-def read_history(lake: Lake, *, on: date | None, known: date | None, scheme: str = "", memory_limit: str = MEMORY_LIMIT) -> History:
-    """Return the history of the day `on`, by default the last night's, as known on the day `known`, by default now.
+def read_history(lake: Lake, *, day: date | None, known_on: date | None, scheme: str = "", memory_limit: str = MEMORY_LIMIT) -> History:
+    """Return the history of `day`, by default the last night's, as known on the day `known_on`, by default now.
 
-    Raises ConfigError where no stored night tells of that day, nobody could know of it yet, or it has no such scheme.
+    Raises ConfigError where no stored night describes that day, it was not over yet on `known_on`, or it has no such scheme.
     """
-    names = scheme_names_on(lake, on, known)
+    names = scheme_names_on(lake, day, known_on)
     return History(names, names.scheme_named(scheme) if scheme else "", memory_limit)

@@ -1,1 +1,1 @@
-"""What a refit found, for the terminal and for whoever approves it."""
+"""What a refit found, for the terminal, for a machine, and in Markdown for whoever approves it: shown from the stored judgement."""

@@ -1,4 +1,4 @@
-"""What refits found, for a machine: it is stored as JSON values."""
+"""Judgements of refits as JSON, for a machine: as they are stored."""
 
 from __future__ import annotations
 

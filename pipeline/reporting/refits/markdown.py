@@ -1,4 +1,4 @@
-"""A refit in a few lines of Markdown, for whoever is asked to approve it."""
+"""A refit in a few lines of Markdown, as Airflow's approval form shows it."""
 
 from __future__ import annotations
 

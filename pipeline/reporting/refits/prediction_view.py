@@ -1,4 +1,4 @@
-"""A refit of predictions for the terminal: the verdict, and how well each way to predict foretold what is known by now."""
+"""A refit of predictions in the terminal: the verdict, and how well the model and both baselines predicted what is known by now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refit for the terminal: what was tried, what would become of the clusters, what it was measured by, and the verdict."""
+"""A refit in the terminal: what was tried, what would become of the clusters, what it was measured by, and the verdict."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ STYLES = {
     RefitVerdict.REFUSE: "bold red",
     RefitVerdict.NO_CLUSTERS: "bold red",
 }
-SAID = {
+VERDICT_WORDS = {
     RefitVerdict.PROMOTE: "good enough to be promoted",
     RefitVerdict.KEEP: "as the current model",
     RefitVerdict.ASK: "for a person to decide, the current model stays until then",
     RefitVerdict.REFUSE: "refused, the current model stays",
     RefitVerdict.NO_CLUSTERS: "no clusters, the current model stays",
 }
-FORECASTERS = {"model": "the model", "last_years_spend": "last year's spend", "classical": "BG/NBD and Gamma-Gamma"}
 WIDEST_BAR = 16
 FOLDED, RIGHT = ("Title", "What it says"), ("Now", "Then", "Silhouette", "Gap", "Jaccard", "Smallest", "Largest", "Tried")
 Row = Mapping[str, Any]
@@ -42,8 +41,8 @@ def print_refits(judgements: Iterable[Judgement]) -> None:
 
 def render(judgement: Judgement) -> Iterator[RenderableType]:
     """Yield what to print of one refit."""
-    said = RefitVerdict(judgement["verdict"])
-    head = (judgement["scheme"], "bold"), f"  candidate of {judgement['day']}: ", (SAID[said], STYLES[said])
+    verdict = RefitVerdict(judgement["verdict"])
+    head = (judgement["scheme"], "bold"), f"  candidate of {judgement['day']}: ", (VERDICT_WORDS[verdict], STYLES[verdict])
     yield Text.assemble(*head, f"\n{judgement['reason']}")
     if judgement["clusters"]:
         yield _clusters_grid(judgement["clusters"], is_first=judgement["current"] is None)
@@ -53,20 +52,6 @@ def render(judgement: Judgement) -> Iterator[RenderableType]:
         yield _measures_grid(judgement["measures"])
     if judgement["tried"]:
         yield _trials_grid(judgement["tried"])
-
-
-def render_predictions(judgement: Row) -> Iterator[RenderableType]:
-    """Yield what to print of a refit of what predicts customers' value, beside the forecasts it was tested against."""
-    yield f"{judgement['scheme']}, candidate of {judgement['day']}: {judgement['verdict']}: {judgement['reason']}"
-    if judgement["test"]:
-        grid = Grid("Forecast by", "Gini", "Error per customer", "Foretold / spent", "Probabilities off by")
-        for name, words in FORECASTERS.items():
-            found = judgement["test"][name]
-            if found:
-                off = found["calibration_error"]
-                is_off = "" if off is None else f"{off:.1%}"
-                grid.add_row(words, f"{found['gini']:.3f}", f"{found['error']:,.2f}", f"{found['total']:.2f}", is_off)
-        yield grid
 
 
 def _figures_grid(*names: str, title: str) -> Grid:
@@ -105,12 +90,9 @@ def _trials_grid(trials: Sequence[Row]) -> Grid:
     grid = _figures_grid(
         "Tried", "Silhouette", "Gap", "Jaccard", "Smallest", "Largest", "What it says", title="Numbers of clusters that were tried"
     )
+    # The chosen number first, then the refused ones from the best silhouette down; those never measured come last.
     for trial in sorted(trials, key=lambda trial: (bool(trial["refusal"]), -(trial["silhouette"] or -1))):
-        figures = (_format_figure(trial[name]) for name in ("silhouette", "gap", "jaccard"))
+        figures = ("-" if trial[name] is None else f"{trial[name]:.3f}" for name in ("silhouette", "gap", "jaccard"))
         refusal = Text(trial["refusal"], style="dim") if trial["refusal"] else Text("chosen", style="green")
         grid.add_row(str(trial["count"]), *figures, f"{trial['smallest_share']:.1%}", f"{trial['largest_share']:.1%}", refusal)
     return grid
-
-
-def _format_figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""The status of a lake for a machine."""
+"""The status of a lake as JSON, for a machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Where a lake stands: what is live, and what became of the newest night. Derived from what is stored, by files alone."""
+"""The status of a lake: what is live, and what became of the newest night.
+
+No step writes down how it ended, since one that is killed could not. The state follows from what is stored instead: a broken rule
+among the validation results means stopped, a closed gate means held back, the live publication means published. Where nothing of
+that is found, the night is not finished, and its exit code tells a monitor to look again.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +74,10 @@ class NewestNight:
 
 @dataclass(frozen=True, slots=True)
 class LakeStatus:
-    """Where a lake stands; sizes are bytes per folder. `predictions` says what customers' value is foretold by, or why it is not."""
+    """The status of a lake; `sizes` are bytes by folder, `predictions` says by which model value is predicted, or why it is not.
+
+    `late_days` are days for which rows arrived late, `restated_nights` pairs of a day and the night that knows it since.
+    """
 
     live: Publication | None
     newest: NewestNight | None
@@ -81,32 +89,40 @@ class LakeStatus:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 where the newest night is live as it was run last, else the exit code of what keeps it back."""
+        """Return 0 where the newest night is live as it was run last, else the exit code of what holds it back."""
         return self.newest.outcome.exit_code if self.newest else NightState.NOT_FINISHED.exit_code
 
 
 def read_status(company: Company, lake: Lake) -> LakeStatus:
-    """Return where `lake` stands; raises DataError where what is live cannot be read."""
+    """Read the status of `lake`; raises DataError where the live publication cannot be read."""
     live = current_publication(lake)
     newest = _newest_night(company, lake, live)
-    said = prediction_source_words(lake, newest.day) if newest else ""
-    restated = [(version.day, version.known) for version in restated_nights(lake)]
-    return LakeStatus(live, newest, _late_days(lake), restated, lake.store.sizes(), _requested_refits(lake), said)
+    late_nights, drift_nights = lake.nights(LATE_DAYS), lake.nights(CLUSTER_DRIFTS)
+    return LakeStatus(
+        live=live,
+        newest=newest,
+        late_days=lake.read(LATE_DAYS, day=late_nights[-1])["event_day"].to_pylist() if late_nights else [],
+        restated_nights=[(version.day, version.known) for version in restated_nights(lake)],
+        sizes=lake.store.sizes(),
+        requested_refits=requested_refits(lake, drift_nights[-1]) if drift_nights else [],
+        predictions=prediction_source_words(lake, newest.day) if newest else "",
+    )
 
 
 def _newest_night(company: Company, lake: Lake, live: Publication | None) -> NewestNight | None:
-    begun = [night for table in ATTEMPTS for night in lake.nights(table)] + _locked_days(lake) + ([live.day] if live else [])
+    # A night that failed before it stored anything left nothing but the lock that it took.
+    locks = [name.removeprefix("day=") for name in lake.store.lock_names() if name.startswith("day=")]
+    begun = {night for table in ATTEMPTS for night in lake.nights(table)} | {date.fromisoformat(day) for day in locks}
+    if live:
+        begun.add(live.day)
     if not begun:
         return None
     day = max(begun)
-    gates, broken = _stored_gate_results(company, lake, day), _broken_rules(lake, day)
-    return NewestNight(day, _state_of_night(lake, day, live, gates, broken), gates, broken)
-
-
-def _broken_rules(lake: Lake, day: date) -> list[str]:
-    """Return the critical rules that stopped the night; the share of rejected rows is a gate."""
+    gates = _stored_gate_results(company, lake, day)
+    # The share of rejected rows is a gate, and shown as one.
     failed = [row for row in stored_results(lake, day).rule_results if not row["is_passed"] and row["rule"] != WITHIN_LIMIT.name]
-    return [f"{row['source_table']} breaks `{row['rule']}`" for row in failed]
+    broken = [f"{row['source_table']} breaks `{row['rule']}`" for row in failed]
+    return NewestNight(day, _state_of_night(lake, day, live, gates, broken), gates, broken)
 
 
 def _state_of_night(lake: Lake, day: date, live: Publication | None, gates: Sequence[GateResult], broken: Sequence[str]) -> NightState:
@@ -117,13 +133,13 @@ def _state_of_night(lake: Lake, day: date, live: Publication | None, gates: Sequ
         return NightState.RERUN_GATE_CLOSED if is_live else NightState.GATE_CLOSED
     if is_live:
         return NightState.LIVE if _is_night_read(lake, day) else NightState.RERUN_NOT_FINISHED
-    if _was_taken_back(lake, day):
+    if any(rollback.from_id.startswith(f"{day}-") for rollback in read_rollbacks(lake)[-1:]):
         return NightState.SUPERSEDED
     return NightState.REFUSED if epoch_when_begun(lake, day) < current_epoch(lake) else NightState.NOT_FINISHED
 
 
 def _stored_gate_results(company: Company, lake: Lake, day: date) -> list[GateResult]:
-    """Return what the gates said; of a night that was stopped before they were asked, what can be told of rejected rows."""
+    """Return the results of the gates; of a night that was stopped before they were judged, that of rejected rows alone."""
     record = stored_gates(lake, day)
     if record and _is_night_read(lake, day):
         return list(record.results)
@@ -131,26 +147,5 @@ def _stored_gate_results(company: Company, lake: Lake, day: date) -> list[GateRe
 
 
 def _is_night_read(lake: Lake, day: date) -> bool:
-    """Return whether the night's reading stands: validation forgets one that it stops, and a second one may have broken off."""
+    """Return whether the night's extraction is valid: validation withdraws one that it stops, and a second may have broken off."""
     return lake.has(EXTRACTIONS, day=day) and not is_being_reread(lake, day)
-
-
-def _was_taken_back(lake: Lake, day: date) -> bool:
-    last = read_rollbacks(lake)[-1:]
-    return any(rollback.from_id.startswith(f"{day}-") for rollback in last)
-
-
-def _locked_days(lake: Lake) -> list[date]:
-    """Return the nights that took a lock: one that failed before it stored anything left nothing else."""
-    names = [name for name in lake.store.lock_names() if name.startswith("day=")]
-    return [date.fromisoformat(name.removeprefix("day=")) for name in names]
-
-
-def _late_days(lake: Lake) -> list[date]:
-    nights = lake.nights(LATE_DAYS)
-    return lake.read(LATE_DAYS, day=nights[-1])["event_day"].to_pylist() if nights else []
-
-
-def _requested_refits(lake: Lake) -> list[str]:
-    nights = lake.nights(CLUSTER_DRIFTS)
-    return requested_refits(lake, nights[-1]) if nights else []

@@ -1,4 +1,4 @@
-"""The status of a lake for the terminal."""
+"""The status of a lake in the terminal."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ def _status_rows(status: LakeStatus) -> Grid:
     grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
+    late_days = [str(day) for day in status.late_days]
     for name, value in (
         ("Newest night", _newest_night_cell(status.newest)),
         ("Live", _live_cell(status)),
         ("Rollback leads to", (status.live and status.live.previous) or "-"),
-        ("Late days", _late_days_cell(status)),
+        ("Late days", f"{_first_few(late_days)}; segments run --since {min(late_days)} reads them" if late_days else "-"),
         ("Restated", _first_few([f"{day} as of {known}" for day, known in status.restated_nights])),
         ("Refit asked for", Text("\n".join(status.requested_refits) or "-", style="yellow" if status.requested_refits else "")),
         ("Predicted value", status.predictions or "-"),
-        ("Size", ", ".join(f"{name} {_format_bytes(size)}" for name, size in status.sizes.items() if size) or "-"),
+        ("Size", ", ".join(f"{name} {size / 1_000_000:,.1f} MB" for name, size in status.sizes.items() if size) or "-"),
     ):
         grid.add_row(name, value)
     return grid
@@ -67,12 +68,6 @@ def _live_cell(status: LakeStatus) -> str:
     return f"{status.live.day}  {status.live.publication_id}\n{rows}"
 
 
-def _late_days_cell(status: LakeStatus) -> str:
-    if not status.late_days:
-        return "-"
-    return f"{_first_few([str(day) for day in status.late_days])}; segments run --since {min(status.late_days)} reads them"
-
-
 def _gates_cell(gates: Sequence[GateResult]) -> Grid:
     grid = Grid(title="\nGates of that night", title_style="bold", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("State", "Gate", "Of"):
@@ -87,7 +82,3 @@ def _gates_cell(gates: Sequence[GateResult]) -> Grid:
 def _first_few(items: Sequence[str]) -> str:
     rest = len(items) - FEW_DAYS
     return ", ".join(items[:FEW_DAYS]) + (f" and {rest:,} more" if rest > 0 else "") or "-"
-
-
-def _format_bytes(size: int) -> str:
-    return f"{size / 1_000_000:,.1f} MB"
