@@ -42,12 +42,12 @@ with DAG(
         task_id="night",
         doc_md="Runs one night and waits for its end; where the waiting process dies, the night runs once more.",
         trigger_dag_id="nightly_segments",
-        logical_date=None,
+        logical_date=None,  # the day is in the run's configuration; two runs of one day must not collide
         wait_for_completion=True,
         fail_when_dag_is_paused=True,
         poke_interval=5,
         openlineage_inject_parent_info=False,
         retry_delay=timedelta(seconds=10),
-        max_active_tis_per_dagrun=1,
+        max_active_tis_per_dagrun=1,  # one after the other: a night is compared with the one before
         map_index_template="{{ task.conf['day'] }}",
     ).expand(conf=nights())

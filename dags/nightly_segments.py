@@ -31,8 +31,8 @@ with DAG(
     doc_md=__doc__,
     tags={"segments", "nightly"},
     schedule=CronDataIntervalTimetable(COMPANY.schedule, timezone=COMPANY.zone.key),
-    catchup=False,
-    max_active_runs=1,
+    catchup=False,  # a DAG that was paused must not run all missed nights: `backfill_segments` does that when asked
+    max_active_runs=1,  # two runs of one night would only wait for each other
     params=PARAMS,
     default_args=TASK_DEFAULTS,
 ) as dag:

@@ -50,7 +50,7 @@ with DAG(
         subject="Promote the cluster models refitted to {{ ti.xcom_pull('business_day') }}?",
         body="{{ ti.xcom_pull('told') }}",
         response_timeout=timedelta(days=7),
-        execution_timeout=None,
+        execution_timeout=None,  # else the default of two hours would end a wait of days
         retries=0,
         doc_md="Waits a week for a person.",
     )

@@ -28,8 +28,8 @@ def airflow_environment(*, company: Path, lake: Path, home: Path = HOME, port: i
 
 def read_login(home: Path = HOME) -> tuple[str, str]:
     """Return user name and password of the local Airflow; the first call makes the password."""
-    kept = _read_or_write(home / "passwords.json", json.dumps({"admin": secrets.token_urlsafe(16)}))
-    return "admin", json.loads(kept)["admin"]
+    passwords = _read_or_write(home / "passwords.json", json.dumps({"admin": secrets.token_urlsafe(16)}))
+    return "admin", json.loads(passwords)["admin"]
 
 
 def _airflow_settings(home: Path, port: int) -> dict[str, str]:
@@ -39,12 +39,12 @@ def _airflow_settings(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__PARALLELISM": "4",  # Airflow starts 32 workers otherwise
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{LOOPBACK}:{port}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__HOST": LOOPBACK,  # else it listens to the whole network
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://{LOOPBACK}:{port}",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",

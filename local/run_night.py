@@ -38,18 +38,18 @@ Failures = list[BaseException | str | None]
 
 def main() -> int:
     """Run one night of the company named on the command line and return the exit code."""
-    asked = _read_arguments()
+    arguments = _read_arguments()
     gc.set_threshold(GARBAGE_THRESHOLD)
     try:
-        company = load_company(asked.company)
-        day = _day_to_run(company, asked.day)
-        os.environ.update(airflow_home.airflow_environment(company=asked.company, lake=asked.lake, home=asked.home))
-        log = asked.home / "logs" / f"night-{day}.log"
+        company = load_company(arguments.company)
+        day = _day_to_run(company, arguments.day)
+        os.environ.update(airflow_home.airflow_environment(company=arguments.company, lake=arguments.lake, home=arguments.home))
+        log = arguments.home / "logs" / f"night-{day}.log"
         _write_line(sys.stderr, f"[0/{len(STEPS)}] starting Airflow; what it says is in {os.path.relpath(log)}")
         failures = _run_dag(day, log)
         if failures:
             return _report_failure(failures[0], log)
-        print_summary(company, Lake(asked.lake), day)
+        print_summary(company, Lake(arguments.lake), day)
     except PipelineError as error:
         return _report_failure(error)
     return 0
@@ -64,12 +64,12 @@ def _read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _day_to_run(company: Company, asked: str) -> date:
-    if asked:
+def _day_to_run(company: Company, day_text: str) -> date:
+    if day_text:
         try:
-            return company.require_day(date.fromisoformat(asked), now=datetime.now(UTC))
+            return company.require_day(date.fromisoformat(day_text), now=datetime.now(UTC))
         except ValueError:
-            raise ConfigError(f"`{asked}` is no day", where="DAY", todo="Write it as 2014-06-30.") from None
+            raise ConfigError(f"`{day_text}` is no day", where="DAY", todo="Write it as 2014-06-30.") from None
     return company.last_day or calendar.business_day(datetime.now(UTC), company.zone)
 
 
@@ -112,7 +112,7 @@ def _watch_tasks(dag: DAG, terminal: TextIO, failures: Failures) -> None:
 
 
 class _ProgressHandler(logging.Handler):
-    """Shows the pipeline's own lines; errors are told at the end."""
+    """Shows the pipeline's own lines; errors are reported at the end."""
 
     def __init__(self, terminal: TextIO) -> None:
         super().__init__(logging.INFO)
@@ -127,16 +127,17 @@ class _ProgressHandler(logging.Handler):
 def _redirecting_output_to(log: Path) -> Iterator[TextIO]:
     """Send standard output and error of this process to `log`; yield what standard error was."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    kept = [os.dup(1), os.dup(2)]
+    originals = [os.dup(1), os.dup(2)]
     with log.open("a") as file, os.fdopen(os.dup(2), "w") as terminal:
         try:
+            # Descriptors, not sys.stdout: libraries and child processes of Airflow write to these.
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
             yield terminal
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            for number, descriptor in enumerate(kept, 1):
+            for number, descriptor in enumerate(originals, 1):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
 

@@ -29,13 +29,13 @@ Processes = dict[str, subprocess.Popen[bytes]]
 
 def main() -> int:
     """Serve until SIGINT or SIGTERM and return the exit code."""
-    asked = _read_arguments()
+    arguments = _read_arguments()
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     running: Processes = {}
     try:
-        _serve_components(asked, running, stopped)
+        _serve_components(arguments, running, stopped)
     except PipelineError as error:
         _write_line(f"{type(error).__name__}: {error}")
         return error.exit_code
@@ -53,27 +53,27 @@ def _read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _serve_components(asked: argparse.Namespace, running: Processes, stopped: threading.Event) -> None:
-    load_company(asked.company)
-    _require_free_port(asked.port)
-    logs = asked.home / "logs"
-    environment = airflow_home.airflow_environment(company=asked.company, lake=asked.lake, home=asked.home, port=asked.port)
-    user, password = airflow_home.read_login(asked.home)
+def _serve_components(arguments: argparse.Namespace, running: Processes, stopped: threading.Event) -> None:
+    load_company(arguments.company)
+    _require_free_port(arguments.port)
+    logs = arguments.home / "logs"
+    environment = airflow_home.airflow_environment(company=arguments.company, lake=arguments.lake, home=arguments.home, port=arguments.port)
+    user, password = airflow_home.read_login(arguments.home)
     _write_line(f"starting Airflow, about half a minute; what it says is in {os.path.relpath(logs)}")
     if _start_component(logs / "migrate.log", environment, "db", "migrate").wait() != 0:
         raise _component_ended("migrate", logs)
     for name, options in COMPONENTS.items():
         running[name] = _start_component(logs / f"{name}.log", environment, name, *options)
-    _wait_until_healthy(asked.port, running, logs, stopped)
+    _wait_until_healthy(arguments.port, running, logs, stopped)
     if not stopped.is_set():
-        _write_line(f"\nhttp://{airflow_home.LOOPBACK}:{asked.port}\n  user      {user}\n  password  {password}\n\nCtrl-C stops it.")
+        _write_line(f"\nhttp://{airflow_home.LOOPBACK}:{arguments.port}\n  user      {user}\n  password  {password}\n\nCtrl-C stops it.")
     while not stopped.wait(1):
         _require_running(running, logs)
 
 
 def _require_free_port(port: int) -> None:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port just left is free
         try:
             probe.bind((airflow_home.LOOPBACK, port))
         except OSError:

@@ -63,7 +63,7 @@ def backfill(  # noqa: PLR0913, PLR0917
         return
     report = _run_and_watch(deployment, plan, parallel=parallel)
     _print_report(report, deployment, plan, as_json=as_json)
-    if report.failures:
+    if report.failures:  # every one is printed; the exit code is that of the first
         failure = report.failures[0].failure
         raise typer.Exit(failure.exit_code if failure else 1)
 

@@ -51,8 +51,8 @@ def _show_lineage(deployment: Deployment, name: str, *, as_json: bool) -> None:
     from pipeline.reporting.lineage.json import to_json
     from pipeline.reporting.lineage.view import print_lineage
 
-    found = lineage_of(deployment.company, name)
-    typer.echo(to_json(found)) if as_json else print_lineage(found)
+    lineage = lineage_of(deployment.company, name)
+    typer.echo(to_json(lineage)) if as_json else print_lineage(lineage)
 
 
 def _show_catalog(deployment: Deployment, scheme: str, language: str, *, as_json: bool, as_markdown: bool) -> None:
@@ -61,10 +61,10 @@ def _show_catalog(deployment: Deployment, scheme: str, language: str, *, as_json
     from pipeline.reporting.catalog.markdown import to_markdown
     from pipeline.reporting.catalog.view import print_catalog
 
-    found = read_catalog(deployment.company, deployment.lake, language=language, scheme=scheme)
+    segment_catalog = read_catalog(deployment.company, deployment.lake, language=language, scheme=scheme)
     if as_json:
-        typer.echo(to_json(found))
+        typer.echo(to_json(segment_catalog))
     elif as_markdown:
-        typer.echo(to_markdown(found), nl=False)
+        typer.echo(to_markdown(segment_catalog), nl=False)
     else:
-        print_catalog(found, whole_cards=bool(scheme))
+        print_catalog(segment_catalog, whole_cards=bool(scheme))

@@ -28,5 +28,5 @@ def explain(
 
     deployment = Deployment.of(company, lake)
     limit = deployment.memory_limit
-    found = explain_customer(deployment.company, deployment.lake, customer_id, day.date() if day else None, memory_limit=limit)
-    typer.echo(to_json(found)) if as_json else print_explanation(found)
+    explanation = explain_customer(deployment.company, deployment.lake, customer_id, day.date() if day else None, memory_limit=limit)
+    typer.echo(to_json(explanation)) if as_json else print_explanation(explanation)

@@ -19,4 +19,5 @@ OverrideGateOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why a gate is overridden; recorded with the night.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a machine.")]
+# The demo's, so that `segments run` works in a fresh checkout.
 COMPANY, LAKE = Path("examples/adventureworks"), Path("lake")

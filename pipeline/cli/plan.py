@@ -31,13 +31,13 @@ def plan(
 
     deployment = Deployment.of(company, lake)
     limit = deployment.memory_limit
-    found = (
+    segment_plan = (
         plan_model(deployment.company, deployment.lake, model, memory_limit=limit)
         if model
         else plan_change(deployment.company, deployment.lake, memory_limit=limit)
     )
-    typer.echo(to_json(found)) if as_json else print_plan(found)
-    raise typer.Exit(0 if found.changes.is_nothing else CHANGES)
+    typer.echo(to_json(segment_plan)) if as_json else print_plan(segment_plan)
+    raise typer.Exit(0 if segment_plan.changes.is_nothing else CHANGES)
 
 
 def apply(

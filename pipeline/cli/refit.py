@@ -39,8 +39,8 @@ def refit(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an
 
     night = _night_that_is_over(company, lake, day)
     refits.refit(night, scheme=scheme)
-    found = refits_of_night(night.deployment.company, night.lake, night.day, scheme=scheme)
-    typer.echo(to_json(found)) if as_json else print_refits(found)
+    judgements = refits_of_night(night.deployment.company, night.lake, night.day, scheme=scheme)
+    typer.echo(to_json(judgements)) if as_json else print_refits(judgements)
     if not hold:
         refits.promote(night, scheme=scheme)
 
@@ -85,8 +85,8 @@ def refit_predictions(
         refits.refit_predictions(night, is_held=hold)
     except RefitRefused as error:
         refused = error  # raised at the end: the operator wants to see why before they read that
-    found = prediction_refit_of_night(night.lake, night.day)
-    typer.echo(to_json(found)) if as_json else print_prediction_refit(found)
+    judgement = prediction_refit_of_night(night.lake, night.day)
+    typer.echo(to_json(judgement)) if as_json else print_prediction_refit(judgement)
     if refused:
         raise refused
 

@@ -35,6 +35,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an a
     chosen = deployment.day_or_last(day.date() if day else None)
     night = Night.of(deployment, deployment.company.require_day(chosen, now=datetime.now(UTC)))
     read_from = since.date() if since else None
+    # All of them before the first one runs: a misspelt gate is refused now, not after the audit of an hour's work.
     steps = prepare_steps(night, reread=reread, since=read_from, override_gates=override_gate or (), override_reason=reason)
     for place, (name, run_step) in enumerate(steps.items(), 1):
         started = time.monotonic()

@@ -19,6 +19,6 @@ def status(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: J
     from pipeline.reporting.status.view import print_status
 
     deployment = Deployment.of(company, lake)
-    found = read_status(deployment.company, deployment.lake)
-    typer.echo(to_json(found)) if as_json else print_status(found)
-    raise typer.Exit(found.exit_code)
+    lake_status = read_status(deployment.company, deployment.lake)
+    typer.echo(to_json(lake_status)) if as_json else print_status(lake_status)
+    raise typer.Exit(lake_status.exit_code)

@@ -40,7 +40,7 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
         return
     deployment = night.deployment
     stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
-    finish_erasures(deployment)
+    finish_erasures(deployment)  # before the source is read: whoever asked to be forgotten must not be stored again
     compact_old_months(night)
     with hold_night(night) as company:
         _require_target(company, deployment)
@@ -140,7 +140,7 @@ def publish(night: Night) -> None:
     if _is_skipped_restatement(night):
         return
     deployment = night.deployment
-    finish_erasures(deployment)
+    finish_erasures(deployment)  # one may have been interrupted since the extraction
     with _withdrawing_refused_night(deployment), hold_night(night, is_computed=True) as company:
         publish_night(company, night.lake, night.day, connections=deployment.connections)
 

@@ -162,8 +162,8 @@ def _centres_of_groups(points: Numbers, labels: Labels) -> Centres:
     grouped, groups = points[labels >= 0], labels[labels >= 0]
     if not len(groups):
         return Centres(np.empty((0, points.shape[1])))
-    kept, groups = np.unique(groups, return_inverse=True)
-    centres = label_means(grouped, groups, len(kept))
+    distinct, groups = np.unique(groups, return_inverse=True)
+    centres = label_means(grouped, groups, len(distinct))
     return Centres(centres, float(round_figures((nearest_centres(grouped, centres) == groups).mean())))
 
 

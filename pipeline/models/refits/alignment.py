@@ -74,14 +74,14 @@ def cluster_overlap(now: Labels, then: Labels, counts: tuple[int, int]) -> Clust
     return ClusterOverlap(np.bincount(now * counts[1] + then, minlength=counts[0] * counts[1]).reshape(counts))
 
 
-def match_clusters(found: ClusterOverlap, distances: Numbers) -> Mapping[int, int]:
+def match_clusters(overlap: ClusterOverlap, distances: Numbers) -> Mapping[int, int]:
     """Match clusters: the place in the current model of the cluster that each place in the candidate continues, if it does.
 
     `distances` are between centres, in standard deviations, a row per current cluster and a column per candidate's.
     """
     from scipy.optimize import linear_sum_assignment
 
-    overlaps = found.overlaps()
+    overlaps = overlap.overlaps()
     likeness = round_figures(overlaps + WEIGHT_OF_CENTRES / (1 + distances))
     pairs = zip(*linear_sum_assignment(-likeness), strict=True)
     return {int(then): int(now) for now, then in pairs if overlaps[now, then] >= KEPT_OVERLAP}
@@ -117,26 +117,27 @@ def with_lasting_ids(candidate: ClusterModel, current: ClusterModel, continued: 
         if place in continued:
             numbers.append(current.clusters[continued[place]].number)
         else:
+            # Not even the number of a cluster that is gone: somebody's campaign may still name it.
             highest += 1
             numbers.append(highest)
     return renumber_clusters(candidate, numbers, last_number=highest)
 
 
 def cluster_events(
-    candidate: ClusterModel, current: ClusterModel, found: ClusterOverlap, continued: Mapping[int, int]
+    candidate: ClusterModel, current: ClusterModel, overlap: ClusterOverlap, continued: Mapping[int, int]
 ) -> tuple[ClusterEvent, ...]:
     """List what happened to each cluster that is not as before: new ones first, then gone ones, then those with another title."""
     gone = [place for place in range(len(current.clusters)) if place not in continued.values()]
     return (
-        *(_arrival_event(candidate, current, found, place) for place in range(len(candidate.clusters)) if place not in continued),
-        *(_departure_event(candidate, current, found, place) for place in gone),
+        *(_arrival_event(candidate, current, overlap, place) for place in range(len(candidate.clusters)) if place not in continued),
+        *(_departure_event(candidate, current, overlap, place) for place in gone),
         *_renaming_events(candidate, current, continued),
     )
 
 
-def _arrival_event(candidate: ClusterModel, current: ClusterModel, found: ClusterOverlap, place: int) -> ClusterEvent:
-    cluster, origins = candidate.clusters[place], found.shared[:, place]
-    share = float(round_figures(origins.sum() / max(found.total, 1)))
+def _arrival_event(candidate: ClusterModel, current: ClusterModel, overlap: ClusterOverlap, place: int) -> ClusterEvent:
+    cluster, origins = candidate.clusters[place], overlap.shared[:, place]
+    share = float(round_figures(origins.sum() / max(overlap.total, 1)))
     origin = current.clusters[int(origins.argmax())]
     if origins.max() >= MAJORITY * max(origins.sum(), 1):
         words = f"{cluster.id} `{cluster.title}` splits off {origin.id} `{origin.title}`, with {share:.1%} of customers"
@@ -144,9 +145,9 @@ def _arrival_event(candidate: ClusterModel, current: ClusterModel, found: Cluste
     return ClusterEvent(ClusterChange.BIRTH, cluster.id, f"{cluster.id} `{cluster.title}` is new, with {share:.1%} of customers", share)
 
 
-def _departure_event(candidate: ClusterModel, current: ClusterModel, found: ClusterOverlap, place: int) -> ClusterEvent:
-    cluster, goals = current.clusters[place], found.shared[place]
-    share = float(round_figures(goals.sum() / max(found.total, 1)))
+def _departure_event(candidate: ClusterModel, current: ClusterModel, overlap: ClusterOverlap, place: int) -> ClusterEvent:
+    cluster, goals = current.clusters[place], overlap.shared[place]
+    share = float(round_figures(goals.sum() / max(overlap.total, 1)))
     goal = candidate.clusters[int(goals.argmax())]
     if goals.sum() and goals.max() >= MAJORITY * goals.sum():
         words = f"{cluster.id} `{cluster.title}` merges into {goal.id} `{goal.title}`, with {share:.1%} of customers"

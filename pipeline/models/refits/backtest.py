@@ -24,7 +24,7 @@ from pipeline.models.sample import sample_customers
 HORIZON_DAYS = 90
 # An older night would tell of customers whom neither model was made for.
 OLDEST_DAYS = 180
-FEWEST_CUSTOMERS = 100
+FEWEST_CUSTOMERS = 100  # of fewer, one big order decides the coefficient
 TENTHS = 10
 SPEND = "spend_amount"
 

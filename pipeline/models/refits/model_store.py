@@ -141,5 +141,6 @@ def judged_days(lake: Lake, scheme: str) -> list[date]:
 
 def next_night(lake: Lake, day: date) -> date:
     """Return the first night after `day` that nothing is stored of: a stored night keeps the model it was computed by."""
+    # Extractions too: a night that has read its source may be choosing its model right now.
     nights = [night for table in (EXTRACTIONS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS) for night in lake.nights(table)]
     return max([day, *nights]) + timedelta(days=1)

@@ -68,21 +68,21 @@ def promote_candidate(lake: Lake, scheme: str, day: date, *, consent: PromotionC
     current model already is returned as that: promoting twice is promoting once. Raises RefitRefused with the verdict's reason,
     and ConfigError where another model took the place of the one that the candidate was judged beside.
     """
-    with lake.lock("models"):
-        said = stored_judgement(lake, scheme, day)
-        _require_verdict(lake, said, scheme, day, consent)
+    with lake.lock("models"):  # nights look up their model under the same lock
+        judgement = stored_judgement(lake, scheme, day)
+        _require_verdict(lake, judgement, scheme, day, consent)
         candidate = model_at(lake.local(addresses.candidate(scheme, day)))
         current = current_model(lake, scheme)
-        if said["verdict"] == RefitVerdict.KEEP.value and current:
+        if judgement["verdict"] == RefitVerdict.KEEP.value and current:
             return current
         if current and replace(current, valid_from=None, last_number=0) == replace(candidate, valid_from=None, last_number=0):
             return current
-        if (current and current.inputs_digest) != said["current_inputs"]:
+        if (current and current.inputs_digest) != judgement["current_inputs"]:
             what = "another model was promoted since this candidate was judged"
             raise ConfigError(what, where=lake.where(addresses.refit(scheme, day)), todo=f"Refit again: segments refit --day {day}.")
         model = replace(candidate, valid_from=next_night(lake, day), last_number=max(candidate.highest_number, last_number(lake, scheme)))
         lake.write_text(addresses.model(scheme, model.first_night), to_json(model))
-        promotion = {"first_night": model.first_night.isoformat(), "verdict": said["verdict"], "override": consent.override}
+        promotion = {"first_night": model.first_night.isoformat(), "verdict": judgement["verdict"], "override": consent.override}
         lake.write_text(addresses.promotion(scheme, day), json.dumps(promotion, indent=1, ensure_ascii=False) + "\n")
     log.info(
         "%s: the candidate of %s is the model from %s on%s", scheme, day, model.first_night, consent.override and f": {consent.override}"
@@ -90,13 +90,13 @@ def promote_candidate(lake: Lake, scheme: str, day: date, *, consent: PromotionC
     return model
 
 
-def _require_verdict(lake: Lake, said: dict[str, Any], scheme: str, day: date, consent: PromotionConsent) -> None:
+def _require_verdict(lake: Lake, judgement: dict[str, Any], scheme: str, day: date, consent: PromotionConsent) -> None:
     where = lake.where(addresses.judgement(scheme, day))
-    if said["verdict"] == RefitVerdict.NO_CLUSTERS.value:
-        raise RefitRefused(said["reason"], where=where, todo="The current model stays. Look at the scheme's features.")
-    is_for_a_person = said["verdict"] == RefitVerdict.ASK.value and not consent.is_approved
-    if (is_for_a_person or said["verdict"] == RefitVerdict.REFUSE.value) and not consent.override:
+    if judgement["verdict"] == RefitVerdict.NO_CLUSTERS.value:
+        raise RefitRefused(judgement["reason"], where=where, todo="The current model stays. Look at the scheme's features.")
+    is_for_a_person = judgement["verdict"] == RefitVerdict.ASK.value and not consent.is_approved
+    if (is_for_a_person or judgement["verdict"] == RefitVerdict.REFUSE.value) and not consent.override:
         command = f"segments promote --day {day}"
         then = f"To approve it: {command}" if is_for_a_person else f"Where you want it all the same: {command} --override 'why'"
         todo = f"The current model stays. See who would move: segments plan --model {lake.where(addresses.candidate(scheme, day))}. {then}"
-        raise RefitRefused(said["reason"], where=where, todo=todo)
+        raise RefitRefused(judgement["reason"], where=where, todo=todo)

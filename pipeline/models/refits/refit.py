@@ -21,12 +21,12 @@ log = logging.getLogger("pipeline.models.refits")
 def cluster_schemes_named(company: Company, name: str | None) -> list[ClusterScheme]:
     """Return the cluster schemes of the company, or the one named; raises ConfigError where there is none of that name."""
     schemes = load_cluster_schemes(company)
-    found = [scheme for scheme in schemes if name in (None, scheme.name)]
-    if not found:
+    named = [scheme for scheme in schemes if name in (None, scheme.name)]
+    if not named:
         names = [scheme.name for scheme in schemes]
         what = f"no cluster scheme is called `{name}`{did_you_mean(str(name), names)}" if name else "no cluster scheme is defined"
         raise ConfigError(what, where=str(company.folder), todo=f"Choose among {', '.join(names) or 'those you define'}.")
-    return found
+    return named
 
 
 def refit_clusters(company: Company, lake: Lake, engine: Engine, day: date, *, scheme: str | None = None) -> None:
@@ -46,7 +46,7 @@ def promote_candidates(company: Company, lake: Lake, day: date, consent: Promoti
     for each in cluster_schemes_named(company, scheme):
         try:
             promote_candidate(lake, each.name, day, consent=consent)
-        except RefitRefused as refused:
+        except RefitRefused as refused:  # a verdict; any other error is a fault and ends all
             refusals.append(refused)
             log.warning("%s: %s", each.name, refused.what)
     if refusals:

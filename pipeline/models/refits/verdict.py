@@ -69,6 +69,7 @@ def verdict(measures: RefitMeasures, scheme: ClusterScheme, *, is_same: bool) ->
     """Judge a candidate: the verdict and its reason. `is_same` says that it assigns and names as the current model does."""
     if is_same:
         return RefitVerdict.KEEP, "nobody would move and no title would change"
+    # A person is asked last, and so only about candidates that lose nothing.
     is_far = measures.moved_share > scheme.moved_share_limit
     if is_far and measures.gain < WORTHWHILE:
         return RefitVerdict.REFUSE, f"{_upheaval_words(measures, scheme)}: that is not worth it"

@@ -21,6 +21,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import reading
 from pipeline.lake.tables import CUSTOMER_FEATURES, Table
 
+# A full join, so that one pass says who came, who went and who changed.
 _CUSTOMERS = parse_one(
     """
 SELECT
@@ -83,6 +84,7 @@ def compare_partitions(table: Table, before: Path, after: Path, *, engine: Calla
 
 def _compare_customers(engine: Engine, table: Table) -> NightDifference:
     pairs = ((exp.column(name, "before", quoted=True), exp.column(name, "after", quoted=True)) for name in table.column_names)
+    # Null-safe: from null to a value is a change, and null beside null is none.
     is_changed = exp.paren(exp.or_(*(exp.NullSafeNEQ(this=before, expression=after) for before, after in pairs)))
     query = _CUSTOMERS.transform(lambda node: is_changed if isinstance(node, exp.Column) and node.name == "is_changed" else node)
     row: dict[str, Any] = engine.run(cast("exp.Query", query), {}).read_all().to_pylist()[0]

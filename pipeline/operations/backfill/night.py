@@ -107,11 +107,11 @@ def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
     An interrupted attempt may have replaced the partition already, but it left its copy of the original: that one counts.
     """
     lake, day, known = task.deployment.lake, task.night.day, task.night.known
-    kept = addresses.before_backfill(task.backfill, table, day, known)
-    if not lake.exists(kept) and lake.has(table, day=day, known=known):
-        lake.store.link_or_copy(addresses.partition(table, day=day, known=known), kept)
-    yield lake.local(kept) if lake.exists(kept) else None
-    lake.delete(kept)
+    copy = addresses.before_backfill(task.backfill, table, day, known)
+    if not lake.exists(copy) and lake.has(table, day=day, known=known):
+        lake.store.link_or_copy(addresses.partition(table, day=day, known=known), copy)
+    yield lake.local(copy) if lake.exists(copy) else None
+    lake.delete(copy)
 
 
 def _partitions_to_compare(lake: Lake, table: Table, night: PlannedNight, before: Path | None) -> dict[str, Path]:

@@ -21,6 +21,7 @@ from pipeline.operations.backfill.workers import WorkerPool
 from pipeline.operations.deployment import Deployment
 from pipeline.publication.epoch import stamp_epoch
 
+# A night is read after the one whose knowledge it adds to, and what is published never goes back in time.
 IN_ORDER: tuple[Stage, ...] = ("read", "publish")
 
 

@@ -131,14 +131,14 @@ def _serve_tasks(connection: Connection) -> None:
 
 
 def _end_process(_number: int, _frame: object) -> None:
-    raise SystemExit
+    raise SystemExit  # rather than die at once: locks are released and staged files removed on the way out
 
 
 @contextmanager
 def _passing_warnings(print_line: PrintLine) -> Iterator[None]:
     """Pass the pipeline's warnings to `print_line`, and drop its other log lines, for the time of the block."""
     logger, handler = logging.getLogger("pipeline"), _WarningHandler(print_line)
-    kept = logger.level, logger.propagate
+    before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING)
     logger.propagate = False
@@ -146,8 +146,8 @@ def _passing_warnings(print_line: PrintLine) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(kept[0])
-        logger.propagate = kept[1]
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 class _WarningHandler(logging.Handler):

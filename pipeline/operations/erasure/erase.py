@@ -54,6 +54,7 @@ def erase_customers(deployment: Deployment, ids: Iterable[str], *, wait_seconds:
         raise ConfigError("no customer is named", where="segments erase", todo="Give ids, or a file with one on each line.")
     lake = deployment.lake
     ledger = Ledger(lake)
+    # Before anything is waited for: from here on the request survives whatever happens to this process.
     number = ledger.record(wanted.texts)
     with holding_off_nights(lake, wait_seconds=wait_seconds):
         receipts = {each: _carry_out_request(ledger, each, _data_stores(deployment), lake, wanted) for each in ledger.pending()}
@@ -64,7 +65,7 @@ def finish_erasures(deployment: Deployment, *, wait_seconds: float = 600) -> lis
     """Complete what an interrupted erasure left, and return the receipts; nothing where there is nothing to do."""
     lake = deployment.lake
     ledger = Ledger(lake)
-    if not ledger.pending():
+    if not ledger.pending():  # without a lock, for every night asks
         return []
     log.info("an erasure was interrupted and is finished first")
     with holding_off_nights(lake, wait_seconds=wait_seconds):

@@ -54,6 +54,7 @@ class Publications:
         The new ones are laid beside the old ones, then the pointer moves, then the old ones go: the same call completes an
         interrupted one.
         """
+        # A night that is published meanwhile would name a predecessor that is about to go.
         with self._lake.lock("publish"), self._lake.disk_errors("publish"):
             names = publication_ids(self._lake)
             touched = [name for name in names if any(self._row_counts(name, ids).values())]
@@ -105,5 +106,5 @@ class Publications:
         return counts
 
     def _files(self, name: str) -> list[Path]:
-        found = self._lake.list_addresses(addresses.publication(name), suffix=".parquet")
-        return [self._lake.local(each) for each in found]
+        listed = self._lake.list_addresses(addresses.publication(name), suffix=".parquet")
+        return [self._lake.local(each) for each in listed]

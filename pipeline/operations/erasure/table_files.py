@@ -27,6 +27,7 @@ from pipeline.lake.tables import VERSION_COLUMNS, Column, Kind, Partition, Table
 from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_count, rows_of_others
 
 log = logging.getLogger("pipeline.operations.erasure")
+# Publications have a way of their own and caches are dropped; the rest holds no rows of customers that last.
 ELSEWHERE = (PUBLICATIONS, STAGING, ERASURES, LOCKS, CACHES)
 
 
@@ -133,8 +134,8 @@ class TableFiles:
             self._unreadable.append(path)
 
     def _paths(self) -> Iterator[Path]:
-        found = self._lake.list_addresses("", suffix=".parquet")
-        yield from (self._lake.local(each) for each in found if not each.startswith(ELSEWHERE))
+        listed = self._lake.list_addresses("", suffix=".parquet")
+        yield from (self._lake.local(each) for each in listed if not each.startswith(ELSEWHERE))
 
     def _table_folder(self, path: Path) -> str:
         return "/".join(path.relative_to(self._lake.local("")).parts[:2])

@@ -25,7 +25,7 @@ from pipeline.publication.targets.forget import count_customer_rows, forget_cust
 from pipeline.publication.targets.merge import PublishedNight, TargetSession
 from pipeline.publication.targets.sqlite import compact_sqlite, sqlite_session
 
-BATCH_IDS = 65_536
+BATCH_IDS = 65_536  # in memory at a time
 
 
 class DatabaseTarget:
@@ -81,9 +81,9 @@ def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str]
 
 
 def _published_nights(lake: Lake) -> list[PublishedNight]:
-    """Return the publications that are kept, one per day: the current one where a day has two."""
+    """Return the stored publications, one per day: the current one where a day has two."""
     manifests = [read_published_manifest(lake, name) for name in publication_ids(lake)]
     current = current_publication(lake)
-    kept: list[Publication] = [publication_from_manifest(lake, manifest) for manifest in manifests] + ([current] if current else [])
-    by_day = {each.day: each for each in kept}
+    stored: list[Publication] = [publication_from_manifest(lake, manifest) for manifest in manifests] + ([current] if current else [])
+    by_day = {each.day: each for each in stored}
     return [PublishedNight(each.day, each.publication_id, each.folder) for each in by_day.values()]

@@ -65,12 +65,13 @@ class History:
 
         Raises ConfigError where no scheme was asked about, or it has no such segment.
         """
-        night, found = self.names.night, self.names.segment_named(self.scheme, segment)
+        night, segment_id = self.names.night, self.names.segment_named(self.scheme, segment)
         with closing(open_engine(night.lake, memory_limit=self.memory_limit)) as engine:
-            count = segment_sizes(engine, night).get((self.scheme, found), 0)
-            batches = segment_members(engine, night, self.scheme, found, count if limit is None else limit)
+            count = segment_sizes(engine, night).get((self.scheme, segment_id), 0)
+            batches = segment_members(engine, night, self.scheme, segment_id, count if limit is None else limit)
+            # Read as they are printed: a segment may hold millions of customers.
             ids = (customer_id for batch in batches for customer_id in batch["customer_id"].to_pylist())
-            yield SegmentMembers(night, self.scheme, found, count, ids)
+            yield SegmentMembers(night, self.scheme, segment_id, count, ids)
 
     def sizes(self) -> SegmentSizes:
         """Return how many customers each segment had."""

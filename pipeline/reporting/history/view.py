@@ -1,4 +1,4 @@
-"""The history of segments for the terminal."""
+"""The history of segments in the terminal."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from rich.table import Table as Grid
 from pipeline.reporting.history.history import CustomerIntervals, SegmentMembers, SegmentSizes
 
 
-def print_members(found: SegmentMembers) -> None:
-    """Print the ids, one on each line, for whatever program comes next; what they are is said on standard error."""
-    said = f"{found.scheme}/{found.segment} on {found.night.requested_day}: {found.customer_count:,} customers, {found.night.source_words}"
-    sys.stderr.write(f"{said}\n")
-    for customer_id in found.customer_ids:
+def print_members(members: SegmentMembers) -> None:
+    """Print the ids, one on each line, for whatever program comes next; the title goes to standard error, out of its way."""
+    night = members.night
+    title = f"{members.scheme}/{members.segment} on {night.requested_day}: {members.customer_count:,} customers, {night.source_words}"
+    sys.stderr.write(f"{title}\n")
+    for customer_id in members.customer_ids:
         sys.stdout.write(f"{customer_id}\n")
 
 
-def print_sizes(found: SegmentSizes) -> None:
+def print_sizes(sizes: SegmentSizes) -> None:
     """Print how many customers each segment had."""
-    _print(render_sizes(found))
+    _print(render_sizes(sizes))
 
 
-def print_intervals(found: CustomerIntervals) -> None:
+def print_intervals(intervals: CustomerIntervals) -> None:
     """Print the intervals of one customer."""
-    _print(render_intervals(found))
+    _print(render_intervals(intervals))
 
 
-def render_sizes(found: SegmentSizes) -> Grid:
+def render_sizes(sizes: SegmentSizes) -> Grid:
     """Return a row per segment."""
-    rows = ((size.scheme, size.segment, size.title, f"{size.customer_count:,}") for size in found.sizes)
-    return _grid(f"{found.night.requested_day}: {found.night.source_words}", ("Scheme", "Segment", "Title", "Customers"), rows)
+    rows = ((size.scheme, size.segment, size.title, f"{size.customer_count:,}") for size in sizes.sizes)
+    return _grid(f"{sizes.night.requested_day}: {sizes.night.source_words}", ("Scheme", "Segment", "Title", "Customers"), rows)
 
 
-def render_intervals(found: CustomerIntervals) -> Grid:
+def render_intervals(intervals: CustomerIntervals) -> Grid:
     """Return a row per interval."""
-    rows = (["-" if value is None else str(value) for value in row.values()] for row in found.intervals)
-    return _grid(f"Customer {found.customer_id}", ("Scheme", "Segment", "From", "Until", "Known from"), rows)
+    rows = (["-" if value is None else str(value) for value in row.values()] for row in intervals.intervals)
+    return _grid(f"Customer {intervals.customer_id}", ("Scheme", "Segment", "From", "Until", "Known from"), rows)
 
 
 def _print(grid: Grid) -> None:

@@ -8,6 +8,6 @@ from collections.abc import Sequence
 from pipeline.models.refits.model_store import Judgement
 
 
-def to_json(found: Judgement | Sequence[Judgement]) -> str:
+def to_json(judgements: Judgement | Sequence[Judgement]) -> str:
     """Return one judgement, or several, as JSON."""
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    return json.dumps(judgements, indent=2, ensure_ascii=False)

@@ -8,7 +8,7 @@ from pipeline.models.refits.model_store import Judgement
 
 
 def to_markdown(judgements: Sequence[Judgement]) -> str:
-    """Return what the refits of a night found: sizes and changes of clusters, nothing about any one customer."""
+    """Render the judgements of the refits of a night: sizes and changes of clusters, nothing about any one customer."""
     return "\n\n".join("\n".join(_markdown_lines(each)) for each in judgements)
 
 

@@ -13,26 +13,27 @@ from pipeline.models.refits.model_store import Judgement
 FORECASTERS = {"model": "the model", "last_years_spend": "last year's spend", "classical": "BG/NBD and Gamma-Gamma"}
 
 
-def print_prediction_refit(found: Judgement) -> None:
+def print_prediction_refit(judgement: Judgement) -> None:
     """Print a refit of predictions."""
     console = Console(highlight=False, markup=False)
-    for part in render(found):
+    for part in render(judgement):
         console.print(part)
 
 
-def render(found: Judgement) -> Iterator[RenderableType]:
+def render(judgement: Judgement) -> Iterator[RenderableType]:
     """Yield what to print: the verdict, then the test behind it."""
-    yield f"{found['scheme']}, candidate of {found['day']}: {found['verdict']}: {found['reason']}"
-    if found["test"]:
+    yield f"{judgement['scheme']}, candidate of {judgement['day']}: {judgement['verdict']}: {judgement['reason']}"
+    if judgement["test"]:
         grid = Grid("Forecast by", "Gini", "Error per customer", "Foretold / spent", "Probabilities off by")
-        for row in _forecasts_grid(found["test"]):
+        for row in _forecast_rows(judgement["test"]):
             grid.add_row(*row)
         yield grid
 
 
-def _forecasts_grid(test: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def _forecast_rows(test: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, words in FORECASTERS.items():
-        found = test[name]
-        if found:
-            off = found["calibration_error"]
-            yield words, f"{found['gini']:.3f}", f"{found['error']:,.2f}", f"{found['total']:.2f}", "" if off is None else f"{off:.1%}"
+        measures = test[name]
+        if measures:
+            off = measures["calibration_error"]
+            figures = f"{measures['gini']:.3f}", f"{measures['error']:,.2f}", f"{measures['total']:.2f}"
+            yield words, *figures, "" if off is None else f"{off:.1%}"

@@ -1,4 +1,4 @@
-"""What the refits of a night found, as it was stored with them."""
+"""The judgements of the refits of a night, as they were stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.models.refits.refit import cluster_schemes_named
 
 
 def refits_of_night(company: Company, lake: Lake, day: date, *, scheme: str | None = None) -> list[Judgement]:
-    """Return what the refit of each cluster scheme, or of one, to the night of `day` found.
+    """Read the judgement of the refit of each cluster scheme, or of one, to the night of `day`.
 
     Raises ConfigError where there is no such scheme, DataError where the night has no refit of it or it is damaged.
     """
@@ -22,6 +22,6 @@ def refits_of_night(company: Company, lake: Lake, day: date, *, scheme: str | No
 
 
 def prediction_refit_of_night(lake: Lake, day: date) -> Judgement:
-    """Return what the refit of predictions to the night of `day` found."""
-    found: Judgement = json.loads(lake.read_text(addresses.judgement(CUSTOMER_PREDICTIONS.name, day)))
-    return found
+    """Read the judgement of the refit of predictions to the night of `day`."""
+    judgement: Judgement = json.loads(lake.read_text(addresses.judgement(CUSTOMER_PREDICTIONS.name, day)))
+    return judgement

@@ -63,6 +63,7 @@ def _figures_grid(*names: str, title: str) -> Grid:
 
 def _clusters_grid(sizes: Sequence[Row], *, is_first: bool) -> Grid:
     grid = _figures_grid("Cluster", "Title", "Now", "Then", "", title="Clusters")
+    # Relative to the largest cluster: with many clusters, bars of plain shares would all be short.
     widest = max(size["share_then"] for size in sizes) or 1
     for size in sizes:
         bar = "█" * round(WIDEST_BAR * size["share_then"] / widest)

@@ -127,6 +127,7 @@ def _newest_night(company: Company, lake: Lake, live: Publication | None) -> New
 
 def _state_of_night(lake: Lake, day: date, live: Publication | None, gates: Sequence[GateResult], broken: Sequence[str]) -> NightState:
     is_live, is_closed = live is not None and live.day == day, any(gate.state is GateState.CLOSED for gate in gates)
+    # Bad data first: a night that it stopped has no gates but those of an earlier run.
     if broken:
         return NightState.RERUN_STOPPED if is_live else NightState.STOPPED
     if is_closed:
@@ -135,6 +136,7 @@ def _state_of_night(lake: Lake, day: date, live: Publication | None, gates: Sequ
         return NightState.LIVE if _is_night_read(lake, day) else NightState.RERUN_NOT_FINISHED
     if any(rollback.from_id.startswith(f"{day}-") for rollback in read_rollbacks(lake)[-1:]):
         return NightState.SUPERSEDED
+    # Begun before the last rollback, it must not bring back what was taken back.
     return NightState.REFUSED if epoch_when_begun(lake, day) < current_epoch(lake) else NightState.NOT_FINISHED
 
 

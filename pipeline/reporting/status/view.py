@@ -11,6 +11,7 @@ from rich.text import Text
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.status.status import LakeStatus, NewestNight, NightState
 
+# In the order in which gates are listed: those that need somebody come first.
 COLORS = {
     GateState.CLOSED: "bold red",
     GateState.OVERRIDDEN: "yellow",
