@@ -83,9 +83,11 @@ def mean_silhouette(points: Numbers, labels: Labels, seed: int, *, rows: int = S
 def _silhouettes_of_block(block: slice, sample: Numbers, groups: Labels) -> Numbers:
     """Return the silhouette of each point of a block of the sample; a point that is alone in its group has 0."""
     own, sizes = groups[block], np.bincount(groups)
+    # |x - y|² = |x|² + |y|² - 2 x·y as one product of matrices; rounding may leave less than nothing between equal points.
     squares = (sample[block] ** 2).sum(axis=1)[:, None] + (sample**2).sum(axis=1) - 2 * sample[block] @ sample.T
     sums = np.sqrt(np.maximum(squares, 0)) @ np.eye(len(sizes))[groups]
     places = np.arange(len(own))
+    # Mean distance to the others of the own group, without the point itself; and to the nearest other group.
     within = sums[places, own] / np.maximum(sizes[own] - 1, 1)
     others = sums / sizes
     others[places, own] = np.inf
