@@ -63,7 +63,7 @@ def validate(night: Night, *, override_gates: Sequence[str] | str = (), override
     from pipeline.ingestion.validate import validate_sources
     from pipeline.publication.gates import requested_override
     from pipeline.publication.gates.audit import is_gate_overridden
-    from pipeline.reporting.pages.validation import write_validation_page
+    from pipeline.reporting.pages import write_validation_page
 
     override = requested_override(override_gates, override_reason)
     if _is_skipped_restatement(night):
@@ -116,7 +116,7 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
     from pipeline.publication.gates import GateResult, requested_override, require_open
     from pipeline.publication.gates.audit import audit_night
     from pipeline.publication.gates.table_checks import check_tables
-    from pipeline.reporting.pages.validation import write_validation_page
+    from pipeline.reporting.pages import write_validation_page
 
     override = requested_override(override_gates, override_reason)
     with _withdrawing_refused_night(night.deployment), hold_night(night, is_computed=True) as company:

@@ -26,7 +26,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIO
 from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.publish import current_publication
-from pipeline.reporting.pages.gates import gates_line
+from pipeline.reporting.pages import gates_line
 
 Row = Mapping[str, Any]
 # Up to MOST_ROWS are shown whole: cutting a few more would save less than the line that says so.
@@ -40,11 +40,11 @@ def print_summary(company: Company, lake: Lake, day: date, *, console: Console |
 
     Schemes are named as the definitions valid on that night have them; `console` is where to print, by default the terminal.
     """
-    chosen = console or Console(highlight=False)
+    screen = console or Console(highlight=False)
     valid = company_on(lake, company, day)
-    for part in _summary_parts(valid, lake, day, bar_width=BAR_WIDTH if chosen.width >= WIDTH_WITH_BARS else 0):
+    for part in _summary_parts(valid, lake, day, bar_width=BAR_WIDTH if screen.width >= WIDTH_WITH_BARS else 0):
         # Commands must stay on one line to be pasted; only grids are made to fit.
-        chosen.print(part, soft_wrap=isinstance(part, Text))
+        screen.print(part, soft_wrap=isinstance(part, Text))
 
 
 def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:

@@ -62,11 +62,11 @@ class SchemeNames:
     titles: dict[str, dict[str, str]]
 
     def scheme_named(self, name: str) -> str:
-        """Return the scheme called `name`; raises ConfigError with the nearest where there is none."""
+        """Find the scheme called `name`; raises ConfigError with the nearest where there is none."""
         return _key_of_name("scheme", name, {scheme: scheme for scheme in self.titles})
 
     def segment_named(self, scheme: str, name: str) -> str:
-        """Return the segment of `scheme` that has the id or title `name`, in any case; raises ConfigError where there is none."""
+        """Find the segment of `scheme` that has the id or title `name`, in any case; raises ConfigError where there is none."""
         if not scheme:
             raise ConfigError("a segment belongs to a scheme", where="--segment", todo=f"Add --scheme, one of {', '.join(self.titles)}.")
         return _key_of_name("segment", name, self.titles[scheme])
@@ -135,7 +135,7 @@ def segment_sizes(engine: Engine, night: NightAsKnown) -> dict[tuple[str, str], 
 
 
 def customer_intervals(lake: Lake, engine: Engine, customer_id: str) -> list[dict[str, object]]:
-    """Return the rows of CUSTOMER_SEGMENT_INTERVALS of one customer, by scheme and day."""
+    """Read the rows of CUSTOMER_SEGMENT_INTERVALS of one customer, by scheme and day."""
     with reading_intervals(lake):
         versions = lake.versions(CUSTOMER_SEGMENT_INTERVALS)
         engine.register(CUSTOMER_SEGMENT_INTERVALS, lake.parts(CUSTOMER_SEGMENT_INTERVALS, versions))

@@ -45,7 +45,7 @@ class StoredNights:
     restated: Sequence[Version]
 
     def next_included(self, day: date) -> date:
-        """Return the first later night that the intervals include."""
+        """Find the first later night that the intervals include."""
         return min((later for later in self.included if later > day), default=OPEN)
 
     def restated_around(self, day: date) -> list[Version]:

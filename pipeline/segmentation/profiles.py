@@ -63,7 +63,7 @@ def strategy_rows(
 
 
 def _strategy_row(scheme: Scheme, value: str, title: str, language: str) -> dict[str, object]:
-    """Return what a segment, such as a value that no definition names, is called in `language`, and its card where there is one."""
+    """Say what a segment, such as a value that no definition names, is called in `language`, and its card where there is one."""
     segment = next((segment for segment in scheme.segments if segment.id == value), Segment(value, title, ""))
     named = _title_row(scheme.name, value, language, segment.titles.get(language, segment.title))
     strategy = segment.strategy or scheme.strategy

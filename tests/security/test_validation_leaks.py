@@ -25,7 +25,7 @@ from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, Column, Kind
 from pipeline.publication.gates.table_checks import check_table
-from pipeline.reporting.pages.validation import validation_page, write_validation_page
+from pipeline.reporting.pages import validation_page, write_validation_page
 
 CANARY = "canary7f3a"
 AMOUNT = Decimal("31415926.5358")

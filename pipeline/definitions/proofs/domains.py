@@ -88,7 +88,7 @@ def is_open_axis(axis: str) -> bool:
 
 
 def axis_cases(axis: str, nodes: Iterable[exp.Expr], domains: Domains) -> list[Cell]:
-    """Return rows of values, one for each case of `axis` that `nodes` can tell apart."""
+    """List rows of values, one for each case of `axis` that `nodes` can tell apart."""
     atoms = list(nodes)
     if is_open_axis(axis) or not axis:
         return [{}]
@@ -113,7 +113,7 @@ def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Se
 
 
 def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
-    """Return a value of `kind` for each stretch that `constants` cut, and each constant that is such a value."""
+    """List a value of `kind` for each stretch that `constants` cut, and each constant that is such a value."""
     if kind is Kind.FLAG:
         return [True, False]
     if kind is Kind.TEXT:
@@ -133,7 +133,7 @@ def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
 
 
 def column_comparison(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] | None:
-    """Return the column's side, operator and constant of a comparison, the column first; None for anything else."""
+    """Split a comparison into the column's side, operator and constant, the column first; None for anything else."""
     if not isinstance(node, _ORDERED):
         return None
     sides = (node.this, node.expression)
@@ -153,7 +153,7 @@ def _has_column(node: exp.Expr) -> bool:
 
 
 def _compared_constants(node: exp.Expr) -> list[Value] | None:
-    """Return the constants that one column is compared with, numbers exact; None where the column is calculated with."""
+    """List the constants that one column is compared with, numbers exact; None where the column is calculated with."""
     if isinstance(node, exp.In):
         sides, constants = [node.this], node.expressions
     elif isinstance(node, _ORDERED):

@@ -136,7 +136,7 @@ def _condition_atoms(condition: exp.Expr) -> list[Atom]:
 
 
 def _condition_truths(condition: exp.Expr, grid: _CaseGrid) -> Truths:
-    """Return 2 where `condition` holds, 1 where it is unknown and 0 where it does not, with the grid's number of dimensions."""
+    """Say of each cell whether `condition` holds: 2, or 1 for unknown, or 0. Axes that it does not look at have the length 1."""
     if isinstance(condition, exp.Connector):
         parts = (_condition_truths(part, grid) for part in condition.flatten(unnest=False))
         return reduce(np.minimum if isinstance(condition, exp.And) else np.maximum, parts)
@@ -151,7 +151,7 @@ def _condition_truths(condition: exp.Expr, grid: _CaseGrid) -> Truths:
 
 
 def _atom_truths(atom: Atom, grid: _CaseGrid) -> Truths:
-    """Return the truth of an atom for each case of its axis."""
+    """Tell the truth of an atom for each case of its axis."""
     along = grid.cases[atom.axis]
     if is_open_axis(atom.axis):
         return np.array(_TRUTHS, dtype=np.int8)
@@ -163,7 +163,7 @@ def _atom_truths(atom: Atom, grid: _CaseGrid) -> Truths:
 
 
 def _ordered_truths(side: exp.Expr, operator: type[exp.Expr], constant: Value, axis: str, grid: _CaseGrid) -> Truths:
-    """Return what `_atom_truths` does by the constant's place among the cases, which are in order with no value at the end.
+    """Tell the same as `_atom_truths` by the constant's place among the cases, which are in order with no value at the end.
 
     A scheme of a thousand rules compares one column a thousand times: two binary searches each, instead of all its cases.
     """
@@ -180,7 +180,7 @@ def _ordered_truths(side: exp.Expr, operator: type[exp.Expr], constant: Value, a
 
 
 def _hiding_rules(earlier: Sequence[exp.Expr], holds: npt.NDArray[np.bool_], grid: _CaseGrid) -> set[int]:
-    """Return which of the `earlier` rules take cells where the dead rule holds, going by their order, as a night does."""
+    """Find which of the `earlier` rules take cells where the dead rule holds, going by their order, as a night does."""
     left, hiding = holds.copy(), set()
     for index, condition in enumerate(earlier):
         takes = left & (_condition_truths(condition, grid) == _TRUE)

@@ -33,7 +33,7 @@ MAX_LITERAL_DIGITS = 15  # Every such number is one correctly rounded division a
 
 
 def parse_rule(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Expression:
-    """Return the condition that `text` states in the words of `vocabulary`, built anew, in DuckDB's dialect.
+    """Parse the condition that `text` states in the words of `vocabulary`, built anew, in DuckDB's dialect.
 
     Raises ConfigError naming `where` and the column, with the text and a caret, for anything that is not a condition.
     """
@@ -42,7 +42,7 @@ def parse_rule(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Expressi
 
 
 def parse_score(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Expression:
-    """Return the number that `text` stands for, as a DOUBLE; raises ConfigError as parse_rule does."""
+    """Parse the number that `text` stands for, as a DOUBLE; raises ConfigError as parse_rule does."""
     rule = RuleContext(RuleText(text, where, vocabulary.parameters), vocabulary)
     tree = parse_text(rule.text)
     checked = _check_node(rule, tree)
@@ -52,7 +52,7 @@ def parse_score(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Express
 
 
 def _check_node(rule: RuleContext, node: exp.Expr) -> TypedNode:
-    """Return `node` built anew with its type; raises ConfigError for every kind of node, and every argument, that is not listed below."""
+    """Build `node` anew with its type; raises ConfigError for every kind of node, and every argument, that is not listed below."""
     check = _CHECKS.get(type(node))
     # What is not listed is refused, whether it is a kind of node or an argument of one: a new version of the parser adds nothing to the
     # language.
@@ -140,7 +140,7 @@ def _comparison_node(rule: RuleContext, operator: type[exp.Expr], left: exp.Expr
 
 
 def _check_compared_nodes(rule: RuleContext, nodes: Sequence[exp.Expr]) -> list[TypedNode]:
-    """Return what is compared, checked; a segment's title becomes its id, since people may write either."""
+    """Check what is compared; a segment's title becomes its id, since people may write either."""
     columns, vocabulary = [node.name for node in nodes if isinstance(node, exp.Column)], rule.vocabulary
     if vocabulary.clusters.intersection(columns):
         return [_check_cluster_id(rule, node) for node in nodes]

@@ -15,7 +15,7 @@ Parameter = bool | int | float | str | date
 
 
 def require_parameters(values: Mapping[str, Any], where: str) -> Mapping[str, Parameter]:
-    """Return `values`; raises ConfigError for one that no rule could name or compare with."""
+    """Let `values` through; raises ConfigError for one that no rule could name or compare with."""
     for name, value in values.items():
         is_finite = not isinstance(value, float) or abs(value) < float("inf")
         if not isinstance(value, Parameter) or isinstance(value, datetime) or not is_finite or not name.isidentifier():
@@ -28,7 +28,7 @@ def require_parameters(values: Mapping[str, Any], where: str) -> Mapping[str, Pa
 
 
 def value_tokens(value: Parameter, start: int, end: int) -> list[Token]:
-    """Return what stands for `value` in a rule whose characters `start` to `end` name it."""
+    """Make the tokens that stand for `value` in a rule whose characters `start` to `end` name it."""
     return [Token(kind, text, 1, start + 1, start, end) for kind, text in _value_lexemes(value)]
 
 

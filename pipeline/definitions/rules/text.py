@@ -96,20 +96,20 @@ class RuleText:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     def error_at(self, index: int, what: str, todo: str) -> ConfigError:
-        """Return the error that says `what` is wrong, with the line of the text and a caret below its character `index`."""
+        """Make the error that says `what` is wrong, with the line of the text and a caret below its character `index`."""
         start = self.text.rfind("\n", 0, index) + 1
         line, column = self.text.count("\n", 0, index) + 1, index - start + 1
         first = max(start, index - SHOWN_CHARACTERS)
-        shown = self.text[first : index + SHOWN_CHARACTERS].split("\n", 1)[0]
+        excerpt = self.text[first : index + SHOWN_CHARACTERS].split("\n", 1)[0]
         # An unprintable character could move the caret, or the terminal's cursor.
-        shown = "".join(character if character.isprintable() else "?" for character in shown)
+        excerpt = "".join(character if character.isprintable() else "?" for character in excerpt)
         caret = " " * (index - first) + "^"
         place = f"column {column}" if line == 1 else f"line {line}, column {column}"
-        return ConfigError(f"{what}\n    {shown}\n    {caret}", where=f"{self.where}, {place} of the rule", todo=todo)
+        return ConfigError(f"{what}\n    {excerpt}\n    {caret}", where=f"{self.where}, {place} of the rule", todo=todo)
 
 
 def parse_text(rule: RuleText) -> exp.Expr:
-    """Return the syntax tree of `rule`, whose nodes are still to be checked; leaves know their position.
+    """Parse `rule` into a syntax tree, whose nodes are still to be checked; leaves know their position.
 
     Raises ConfigError for a text that cannot be read, that is empty, or that is nested too deeply.
     """
@@ -136,7 +136,7 @@ def text_position(node: exp.Expr) -> int:
 
 
 def _read_tokens(rule: RuleText) -> list[Token]:
-    """Return the tokens of the text, parameters replaced by their values.
+    """Cut the text into tokens, parameters replaced by their values.
 
     Lexemes are read here because the tokenizer of SQL knows comments, casts and hundreds of keywords that no rule may have.
     """

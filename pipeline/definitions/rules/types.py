@@ -83,7 +83,7 @@ def cast_to_one_type(items: Sequence[TypedNode]) -> list[exp.Expression]:
 
 
 def typed_arithmetic(operator: type[exp.Expr], left: TypedNode, right: TypedNode) -> TypedNode:
-    """Return the sum, difference or product of two numbers, exact unless one is a NUMBER; raises OverflowError beyond 38 digits."""
+    """Add, subtract or multiply two numbers, exact unless one is a NUMBER; raises OverflowError beyond 38 digits."""
     if Kind.NUMBER in (left.kind, right.kind):
         return TypedNode(operator_chain(operator, _as_double(left), _as_double(right)), Kind.NUMBER)
     return _exact_product(left, right) if operator is exp.Mul else _exact_sum(operator, left, right)

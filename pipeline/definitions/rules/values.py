@@ -14,7 +14,7 @@ Value = bool | int | float | Fraction | str | date | None
 
 
 def rule_value(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
-    """Return the value of `rule`, as parse_rule returns it, for a customer with the features `row`.
+    """Work out the value of `rule`, as parse_rule returns it, for a customer with the features `row`.
 
     Exact numbers are int or Fraction.
     """

@@ -35,5 +35,5 @@ class RuleContext:
     vocabulary: Vocabulary
 
     def error_at(self, node: exp.Expr, what: str, todo: str = LANGUAGE) -> ConfigError:
-        """Return the error that points at the beginning of `node` in the text."""
+        """Make the error that points at the beginning of `node` in the text."""
         return self.text.error_at(text_position(node), what, todo)

@@ -18,7 +18,7 @@ from pipeline.reporting.explain.what_if import WhatIf, what_ifs_across
 
 
 def what_ifs_at_borders(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> Iterator[WhatIf]:
-    """Yield what if one feature were where another centre becomes as near as the own one."""
+    """Propose for each feature the values where another centre becomes as near as the own one."""
     point = feature_point(model, row)
     own, *others = clusters_by_distance(model, point)
     for other in others:
@@ -32,7 +32,7 @@ def what_ifs_at_borders(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]
 
 
 def _value_of_coordinate(feature: ModelFeature, coordinate: float) -> Fraction | None:
-    """Return the value of a feature that has this coordinate; None where values are winsorised before they reach it."""
+    """Undo a coordinate: the value of the feature that has it; None where values are winsorised before they reach it."""
     transformed = coordinate * feature.scale + feature.mean
     if not feature.low < transformed < feature.high:
         return None

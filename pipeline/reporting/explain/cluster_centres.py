@@ -28,22 +28,22 @@ class CentreDistance:
 class CustomerClustering:
     """How a scheme that rules look at clusters one customer: by `model`, if there is one and the customer `is_clustered` by it at all.
 
-    `held` are features that also decide whom the scheme clusters; no what-if changes them, as nothing here would follow.
+    `fixed_features` are features that also decide whom the scheme clusters; no what-if changes them, as nothing here would follow.
     """
 
     model: ClusterModel | None
     is_clustered: bool
-    held: frozenset[str]
+    fixed_features: frozenset[str]
 
     @classmethod
     def from_stored_segment(cls, scheme: ClusterScheme, model: ClusterModel | None, stored: str) -> CustomerClustering:
         """Return how the customer is clustered whose `stored` segment of the scheme this is."""
         # Whom a scheme clusters is decided by SQL alone; here the night's answer is taken over.
-        held = frozenset({*scheme.member_columns, POPULATION_COLUMN}) if scheme.within else frozenset[str]()
-        return cls(model, stored != UNCLUSTERED or not scheme.within, held)
+        fixed_features = frozenset({*scheme.member_columns, POPULATION_COLUMN}) if scheme.within else frozenset[str]()
+        return cls(model, stored != UNCLUSTERED or not scheme.within, fixed_features)
 
     def segment_of(self, row: Row) -> str:
-        """Return the segment of the customer with the features `row`."""
+        """Assign the customer with the features `row` to a segment."""
         if self.model is None or not self.is_clustered or not is_buying(row):
             return UNCLUSTERED
         return centres_by_distance(self.model, row)[0].segment
@@ -68,7 +68,7 @@ def clusters_by_distance(model: ClusterModel, point: list[float]) -> list[Cluste
 
 
 def feature_point(model: ClusterModel, row: Row) -> list[float]:
-    """Return the coordinates of a customer with the features `row`: log1p, winsorised and standardised as the model was fitted."""
+    """Turn the features `row` of a customer into coordinates: log1p, winsorised and standardised as the model was fitted."""
     point = []
     for feature in model.features:
         value: Any = row[feature.name]
@@ -80,5 +80,5 @@ def feature_point(model: ClusterModel, row: Row) -> list[float]:
 
 
 def centre_distance(cluster: Cluster, point: list[float]) -> float:
-    """Return the Euclidean distance of the centre from `point`, in standard deviations."""
+    """Measure the Euclidean distance of the centre from `point`, in standard deviations."""
     return hypot(*(own - centre for own, centre in zip(point, cluster.centroid, strict=True)))

@@ -31,7 +31,7 @@ class ClusterExplanation:
 
 
 def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> ClusterExplanation:
-    """Return why a customer with the features `row`, of these `kinds`, is in their cluster."""
+    """Explain why a customer with the features `row`, of these `kinds`, is in their cluster."""
     values = {name: row[name] for name in dict.fromkeys(feature.name for feature in model.features)}
     if not is_buying(row):
         return ClusterExplanation(UNCLUSTERED, {POPULATION_COLUMN: row[POPULATION_COLUMN] or 0}, (), "", None)

@@ -73,7 +73,7 @@ class ExplainedNight:
     schemes: Schemes
 
     def customer_rows(self, table: Table, path: Path) -> list[dict[str, Any]]:
-        """Return the customer's rows of a partition, in the order of its key."""
+        """Read the customer's rows of a partition, in the order of its key."""
         self.engine.register(table, [path])
         query = exp.select(*map(exp.column, table.column_names)).from_(table.name).where(_is_customer()).order_by(*table.key)
         rows: list[dict[str, Any]] = self.engine.run(query, {"customer_id": self.customer_id}).read_all().to_pylist()
@@ -83,7 +83,7 @@ class ExplainedNight:
 def explain_customer(
     company: Company, lake: Lake, customer_id: str, day: date | None, *, memory_limit: str = MEMORY_LIMIT
 ) -> CustomerExplanation:
-    """Return why the customer was where they were on the night of `day`, by default the live one, as it was computed.
+    """Explain why the customer was where they were on the night of `day`, by default the live one, as it was computed.
 
     Raises ConfigError where there is no such night, or no such customer on it.
     """
@@ -190,7 +190,7 @@ def _is_customer() -> exp.Expr:
 
 
 def _moves_with_reasons(night: ExplainedNight) -> list[CustomerMove]:
-    """Return the customer's moves, each with its reason as far as the night that found it stored one."""
+    """Read the customer's moves, each with its reason as far as the night that found it stored one."""
     # Moves come from the intervals, since those of one customer are few rows of one table; segment_moves has a file for every night.
     moves = customer_moves(customer_intervals(night.lake, night.engine, night.customer_id), night.day)
     reasons = {

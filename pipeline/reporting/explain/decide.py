@@ -51,7 +51,7 @@ class ValueRanks:
         return cls(counts, tuple(order), (0, *accumulate(-count for count, _ in order)), own)
 
     def rank_of(self, value: Value) -> ValueRank | None:
-        """Return where `value` stands once this customer has it too; None for no value."""
+        """Work out where `value` stands once this customer has it too; None for no value."""
         if not isinstance(value, str) or not value:
             return None
         count, total = self.counts.get(value, 0) + self.own, self.cumulative[-1] + self.own
@@ -97,11 +97,11 @@ class SchemeCase:
         return known
 
     def segment_of(self, row: Row) -> str | None:
-        """Return the segment of a customer with the features `row`."""
+        """Decide the segment of a customer with the features `row`."""
         return _decide_scheme(self.scheme, self.with_references(row), self.ranks)
 
     def without_impossible_rules(self, row: Row, changing: Collection[str]) -> SchemeCase:
-        """Return this case without the rules that cannot hold, whatever the features `changing` are, while all others are as in `row`.
+        """Leave out the rules that cannot hold, whatever the features `changing` are, while all others are as in `row`.
 
         A what-if tries many values of one feature; most rules fail on another one already, and need not be asked again.
         """
@@ -109,8 +109,8 @@ class SchemeCase:
             return self
         varied = {*changing, *(f"{name}{SEGMENT_SUFFIX}" for name in (*self.scheme.references, *self.scheme.clusters))}
         known = self.with_references(row)
-        left = tuple(segment for segment in self.scheme.segments if segment.rule is None or _may_hold(segment.rule, known, varied))
-        return replace(self, scheme=replace(self.scheme, segments=left))
+        possible = tuple(segment for segment in self.scheme.segments if segment.rule is None or _may_hold(segment.rule, known, varied))
+        return replace(self, scheme=replace(self.scheme, segments=possible))
 
 
 def _decide_scheme(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | None:
@@ -141,13 +141,13 @@ def _may_hold(rule: exp.Expr, row: Row, varied: Collection[str]) -> bool:
 def _decide_by_rules(scheme: Scheme, row: Row) -> str | None:
     if scheme.decision == "highest_score":
         return _decide_by_score(scheme, row)
-    holding = (s.id for s in scheme.segments if s.rule is None or rule_value(s.rule, row) is True)
+    holding = (each.id for each in scheme.segments if each.rule is None or rule_value(each.rule, row) is True)
     return next(holding, None)
 
 
 def _decide_by_score(scheme: Scheme, row: Row) -> str | None:
     # Who gives too little evidence is told so before any score counts.
-    before = (s.id for s in scheme.segments if s.rule is not None and not s.competes and rule_value(s.rule, row) is True)
+    before = (each.id for each in scheme.segments if each.rule is not None and not each.competes and rule_value(each.rule, row) is True)
     competing = scored_segments(scheme, row)
     best = max((each.score for each in competing if each.score is not None), default=None)
     # Of equal scores the segment that the definition names first wins, as in the statement.
@@ -166,9 +166,9 @@ def _score_segment(scheme: Scheme, segment: Segment, row: Row) -> ScoredSegment:
     if segment.signals is not None:
         pairs = zip(segment.signals.texts, segment.signals.conditions, strict=True)
         signals = tuple((text, rule_value(condition, row) is True) for text, condition in pairs)
-    shown = sum(is_shown for _, is_shown in signals)
-    score: Any = rule_value(segment.score, row) if segment.score is not None else shown / len(signals)
+    signal_count = sum(is_shown for _, is_shown in signals)
+    score: Any = rule_value(segment.score, row) if segment.score is not None else signal_count / len(signals)
     # Unknown is not true: a rule that cannot be told of a customer does not let the segment compete, as in SQL.
-    is_enough = segment.signals is None or shown >= segment.signals.needed
+    is_enough = segment.signals is None or signal_count >= segment.signals.needed
     may_win = holds is True and is_enough and score is not None and score > scheme.floor
     return ScoredSegment(segment, holds, signals, float(score) if may_win else None)

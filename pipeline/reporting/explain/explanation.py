@@ -48,7 +48,7 @@ class SchemeExplanation:
 
 
 def scheme_explanation(case: SchemeCase, segment: str, row: Row, kinds: Mapping[str, Kind]) -> SchemeExplanation:
-    """Return why a customer with the features `row`, of these `kinds`, is in the stored `segment`."""
+    """Explain why a customer with the features `row`, of these `kinds`, is in the stored `segment`."""
     scheme, known = case.scheme, case.with_references(row)
     chosen = next((each for each in scheme.segments if each.id == segment), None)
     segment_now = case.segment_of(row)
@@ -90,17 +90,17 @@ def nearest_segment(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Ne
 
 
 def _what_ifs(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Iterator[WhatIf]:
-    """Yield the what-ifs of one feature that may lead to another segment, through rules or the clusters that they look at."""
-    held = frozenset[str]().union(*(clustering.held for clustering in case.clusterings.values()))
+    """Propose what-ifs of one feature that may lead to another segment, through rules or the clusters that they look at."""
+    fixed = frozenset[str]().union(*(clustering.fixed_features for clustering in case.clusterings.values()))
     what_ifs = what_ifs_of_rules(case, row, kinds)
     for clustering in case.clusterings.values():
         if clustering.model is not None and clustering.segment_of(row) != UNCLUSTERED:
             what_ifs += what_ifs_at_borders(clustering.model, row, kinds)
-    yield from (change for change in what_ifs if change.feature not in held)
+    yield from (change for change in what_ifs if change.feature not in fixed)
 
 
 def segment_title(scheme: Scheme, segment: str) -> str:
-    """Return what people call a segment; a value is its own title."""
+    """Look up what people call a segment; a value is its own title."""
     return next((each.title for each in scheme.segments if each.id == segment), segment)
 
 

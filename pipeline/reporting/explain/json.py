@@ -20,7 +20,7 @@ from pipeline.reporting.explain.view import cluster_words, nearest_words
 
 
 def to_json(explanation: CustomerExplanation) -> str:
-    """Return the explanation as JSON."""
+    """Write the explanation as JSON; keys stay as they are, since programs read them."""
     content = {
         "customer_id": explanation.customer_id,
         "day": explanation.day.isoformat(),

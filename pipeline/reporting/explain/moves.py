@@ -21,7 +21,7 @@ class CustomerMove:
 
 
 def customer_moves(intervals: Iterable[Mapping[str, Any]], through: date) -> list[CustomerMove]:
-    """Return the moves of one customer up to the day `through`, from their rows of customer_segment_intervals, as known now."""
+    """Derive the moves of one customer up to the day `through`, from their rows of customer_segment_intervals, as known now."""
     by_scheme: dict[str, list[Mapping[str, Any]]] = {}
     for row in intervals:
         by_scheme.setdefault(row["scheme"], []).append(row)

@@ -31,7 +31,7 @@ ANY_OTHER_TEXT = chr(0x10FFFF)
 SCORE_STEPS = 5
 _SCORES: Mapping[str, tuple[str, ...]] = {"r_score": ("r_score",), "f_score": ("f_score", "fm_score"), "m_score": ("m_score", "fm_score")}
 # They tell what all customers do, or what is past: nothing that one customer could do would change them alone.
-_HELD = MONTHLY_FEATURES | {"customer_id", "is_prospect", "last_gap_days"}
+_FIXED = MONTHLY_FEATURES | {"customer_id", "is_prospect", "last_gap_days"}
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
 # These count what has happened: they are proposed upward alone.
 _ONLY_GROWING = frozenset(("calendar_year", "tenure_days", "gap_count", "lifetime_order_count", "lifetime_order_day_count"))
@@ -59,7 +59,7 @@ class WhatIf:
 
 
 def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> list[WhatIf]:
-    """Return the what-ifs of one feature that may lead to another segment, the smallest first.
+    """Propose what-ifs of one feature that may lead to another segment, the smallest first.
 
     `kinds` has the kind of each feature in `row`. Scores change as scores can: `fm_score` follows from frequency and spend.
     """
@@ -70,15 +70,15 @@ def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> 
     for scheme, ranks in case.ranked_schemes:
         changes += _value_what_ifs(scheme, ranks, row)
     for name in names:
-        if name in row and not _is_held(name, row):
+        if name in row and not _is_fixed(name, row):
             values = dict.fromkeys(_candidate_values(name, kinds[name], comparisons, case.with_references(row)))
             changes += _what_ifs_of_values(name, values, row)
     return sorted(changes, key=lambda change: change.size)
 
 
 def what_ifs_across(name: str, kind: Kind, root: Fraction, row: Row) -> Iterator[WhatIf]:
-    """Yield what if a number were at or just beside `root`, as far as one customer could bring that about."""
-    if not _is_held(name, row):
+    """Propose the numbers at or just beside `root`, as far as one customer could bring that about."""
+    if not _is_fixed(name, row):
         yield from _what_ifs_of_values(name, _numbers_around(root, name, kind), row)
 
 
@@ -90,16 +90,16 @@ def _what_ifs_of_values(name: str, values: Iterable[Value], row: Row) -> Iterato
             yield WhatIf(name, before, value, _relative_size(before, value))
 
 
-def _is_held(name: str, row: Row) -> bool:
+def _is_fixed(name: str, row: Row) -> bool:
     """Whether a feature cannot change alone: who never ordered has none that could, and one that is empty follows from others."""
     if name not in _FEATURES:
         return False
     is_of_orders = name != "calendar_year"
-    return name in _HELD or name.endswith("_score") or (is_of_orders and row["is_prospect"] is True) or row[name] is None
+    return name in _FIXED or name.endswith("_score") or (is_of_orders and row["is_prospect"] is True) or row[name] is None
 
 
 def _score_what_ifs(names: Sequence[str], row: Row) -> Iterator[WhatIf]:
-    """Yield the other scores that one of recency, frequency and spend could have, the better ones first."""
+    """Propose the other scores that one of recency, frequency and spend could have, the better ones first."""
     for feature, affected in _SCORES.items():
         if row.get(feature) is not None and any(name in names for name in affected):
             others = [name for name in _SCORES if name != feature]
@@ -112,9 +112,9 @@ def _score_what_ifs(names: Sequence[str], row: Row) -> Iterator[WhatIf]:
 
 
 def _value_what_ifs(scheme: Scheme, ranks: ValueRanks, row: Row) -> Iterator[WhatIf]:
-    """Yield the other values of the attribute that decides: the most frequent first, of tiers the next in rank."""
+    """Propose the other values of the attribute that decides: the most frequent first, of tiers the next in rank."""
     name = scheme.attribute
-    if _is_held(name, row):
+    if _is_fixed(name, row):
         return
     own = ranks.rank_of(row[name])
     values = [value for _, value in ranks.order]
@@ -130,7 +130,7 @@ def _compared_pairs(case: SchemeCase, trees: Iterable[exp.Expr]) -> Iterator[exp
         yield from tree.find_all(*_COMPARISONS)
         for node in tree.find_all(exp.In):
             yield from (exp.EQ(this=node.this, expression=choice) for choice in node.expressions)
-    scores = [s.score for s in case.scheme.segments if s.score is not None]
+    scores = [segment.score for segment in case.scheme.segments if segment.score is not None]
     yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, limit_literal(case.scheme.floor)], 2))
 
 
@@ -173,7 +173,7 @@ def _numbers_around(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:
 
 
 def _equalising_value(node: exp.Expr, name: str, row: Row) -> Fraction | None:
-    """Return the value of `name` at which both sides are equal; None where their difference does not depend on it."""
+    """Solve for the value of `name` at which both sides are equal; None where their difference does not depend on it."""
     at_nought, at_one = (_side_difference(node, {**row, name: value}) for value in (0, 1))
     if at_nought is None or at_one is None or at_nought == at_one:
         return None

@@ -50,18 +50,18 @@ def column_graph(company: Company) -> ColumnGraph:
 
 
 def source_fields(company: Company) -> dict[Field, str]:
-    """Return every column that a source of features may supply, with its meaning."""
+    """Describe every column that a source of features may supply, with its meaning."""
     raws = [company.table(raw) for table in _tables_behind_features() if not _is_computed(table) for raw in _raw_tables(company, table)]
     return {Field(raw.name, column.name): column.description for raw in raws for column in raw.columns}
 
 
 def required_fields() -> set[Field]:
-    """Return the source columns without which no night can run."""
+    """List the source columns without which no night can run."""
     return {Field(raw.name, column.name) for raw in SOURCE_TABLES.values() for column in raw.columns if column.required}
 
 
 def described_fields(company: Company) -> dict[Field, str]:
-    """Return every declared column from the features back to the sources, with its meaning."""
+    """Describe every declared column from the features back to the sources, with its meaning."""
     tables = [company.table(table) for table in _tables_behind_features()]
     inner = {Field(table.name, column.name): column.description for table in tables for column in table.columns}
     return inner | source_fields(company)
@@ -83,7 +83,7 @@ def _company_edges(company: Company) -> Iterator[Edge]:
 
 @cache
 def _tables_behind_features() -> tuple[Table, ...]:
-    """Return the tables that features are computed from, each before those that it reads, what is computed before clean rows."""
+    """Order the tables that features are computed from, each before those that it reads, what is computed before clean rows."""
     inputs: dict[str, list[str]] = {}
     waiting = [CUSTOMER_FEATURES.name]
     while waiting:

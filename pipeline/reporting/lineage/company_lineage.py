@@ -8,7 +8,7 @@ from pipeline.reporting.lineage.lineage import CompanyLineage, Lineage
 
 
 def lineage_of(company: Company, name: str) -> Lineage:
-    """Return where `name` comes from and who uses it.
+    """Trace where `name` comes from and who uses it.
 
     Schemes that cannot be computed count too: whoever is about to add the column they lack wants to see them.
     """

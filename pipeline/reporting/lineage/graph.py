@@ -51,7 +51,7 @@ class ColumnGraph:
         return _reached_fields(self._up, fields)
 
     def copies_of(self, field: Field, table: str) -> list[Field]:
-        """Return `field` and what it is a copy of, as far as that is a part of the statement of `table`."""
+        """List `field` and what it is a copy of, as far as that is a part of the statement of `table`."""
         # Of two sources, as in the parts of a union, neither is the one that it is a copy of.
         sources = self._copied.get(field, set())
         if len(sources) != 1:

@@ -8,7 +8,7 @@ from pipeline.reporting.lineage import Lineage
 
 
 def to_json(lineage: Lineage) -> str:
-    """Return a lineage as JSON; columns are `table.column`."""
+    """Write a lineage as JSON; columns are `table.column`."""
     content = {
         "name": lineage.name,
         "kind": lineage.kind,

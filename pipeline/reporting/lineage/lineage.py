@@ -80,7 +80,7 @@ class CompanyLineage:
         self._features = company.table(CUSTOMER_FEATURES).column_names
 
     def trace_name(self, name: str) -> Lineage:
-        """Return the lineage of `name`; raises ConfigError with the nearest name where nothing is called so."""
+        """Trace the lineage of `name`; raises ConfigError with the nearest name where nothing is called so."""
         # A feature often has the name of a column on the way to it: who types a bare name means the feature.
         if name in self._features:
             kind = "feature" if name in CUSTOMER_FEATURES.column_names else "attribute"
@@ -169,7 +169,7 @@ class CompanyLineage:
 
 
 def _raw_column_name(name: str) -> str:
-    """Return the name of the raw table's column for a column named by its source, such as `order_lines.net_amount`."""
+    """Translate a column as the source calls it, such as `order_lines.net_amount`, into the column of the raw table."""
     source, _, column = name.partition(".")
     tables = {name: table for name, table in SOURCE_TABLES.items() if table is not RAW_CONSENTS}
     return f"{tables[source].name}.{column}" if source in tables else name

@@ -15,7 +15,7 @@ from pipeline.lake.tables import SOURCE_TABLES
 
 
 def source_expressions(company: Company) -> dict[str, Mapping[str, str]]:
-    """Return for every raw table whose query can be read the expression that gives each column, in the source's own words.
+    """Read for every raw table whose query can be parsed the expression that gives each column, in the source's own words.
 
     Tables that are files, or whose query cannot be read, are left out: nothing is known of their columns.
     """

@@ -34,7 +34,7 @@ class SelectScope:
     fixed: str  # The alias whose rows are kept: all other relations are joined to it.
 
     def fields_in(self, nodes: Iterable[exp.Expr]) -> list[Field]:
-        """Return the columns that stand in `nodes`; raises ValueError for one that no source has."""
+        """Resolve the columns that stand in `nodes`; raises ValueError for one that no source has."""
         columns = (column for node in nodes for column in node.find_all(exp.Column))
         return [self._source_field(column) for column in columns if not isinstance(column.this, exp.Star)]
 
@@ -46,7 +46,7 @@ class SelectScope:
 
 
 def statement_edges(query: exp.Query, name: str, tables: Mapping[str, Sequence[str]]) -> list[Edge]:
-    """Return what every column of the statement `query` of the table `name` reads; `tables` holds the columns of tables.
+    """Work out what every column of the statement `query` of the table `name` reads; `tables` holds the columns of tables.
 
     Raises ValueError for a column that no relation has.
     """

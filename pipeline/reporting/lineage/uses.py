@@ -43,7 +43,7 @@ def scheme_names(scheme: Scheme) -> set[str]:
 
 
 def names_behind(names: Iterable[str], schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> set[str]:
-    """Return `names` and, where one is a column such as `rfm.segment`, everything that decides in that scheme."""
+    """Add to `names` what decides in the schemes that they refer to, by columns such as `rfm.segment`."""
     return _names_reached(names, _deciding_names(schemes, cluster_schemes))
 
 
@@ -62,7 +62,7 @@ def _names_reached(names: Iterable[str], deciding: Mapping[str, set[str]]) -> se
 
 
 def scheme_uses(features: Iterable[str], schemes: Sequence[Scheme], cluster_schemes: Sequence[ClusterScheme]) -> tuple[SchemeUse, ...]:
-    """Return who uses any of `features`, by scheme; `features` may hold columns such as `rfm.segment`."""
+    """Find who uses any of `features`, by scheme; `features` may hold columns such as `rfm.segment`."""
     looked_for = set(features)
     deciding = _deciding_names(schemes, cluster_schemes)
     # A scheme may look at another one that looks at a feature: its column counts as touched too.
@@ -75,7 +75,7 @@ def scheme_uses(features: Iterable[str], schemes: Sequence[Scheme], cluster_sche
 def _uses_of_scheme(scheme: Scheme, looked_for: set[str], touched: set[str]) -> Iterator[SchemeUse]:
     # Where the whole scheme goes by it, naming every segment would say no more.
     is_whole = bool(whole_names(scheme) & touched)
-    segments = () if is_whole else tuple(s.id for s in scheme.segments if segment_names(scheme, s) & touched)
+    segments = () if is_whole else tuple(each.id for each in scheme.segments if segment_names(scheme, each) & touched)
     referred = {name for name in scheme_names(scheme) if name.endswith(SEGMENT_SUFFIX)}
     through = tuple(sorted(referred & touched - looked_for))
     is_direct = bool(scheme_names(scheme) & looked_for)

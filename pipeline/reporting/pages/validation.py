@@ -130,7 +130,7 @@ def _table_sections(results: Iterable[Result], rejected_by_rule: RejectedByRule)
 
     ordered = sorted(results, key=sort_key)
     return [
-        TableSection(table, list(rows), {rule: count for (of, rule), count in rejected_by_rule.items() if of == table})
+        TableSection(table, list(rows), {rule: count for (name, rule), count in rejected_by_rule.items() if name == table})
         for table, rows in groupby(ordered, key=lambda row: row["source_table"])
     ]
 

@@ -11,7 +11,7 @@ from pipeline.reporting.plan import SegmentPlan
 
 
 def to_json(plan: SegmentPlan) -> str:
-    """Return the plan as JSON; amounts are exact, as text."""
+    """Write the plan as JSON; amounts are exact, as text."""
     schemes = [{**_json_values(asdict(scheme)), "flows": [_json_values(asdict(flow)) for flow in scheme.flows]} for scheme in plan.schemes]
     content = {
         "plan_id": plan.plan_id,

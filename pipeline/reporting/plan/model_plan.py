@@ -46,7 +46,7 @@ from pipeline.reporting.plan.plan import SchemePlan, SegmentPlan, live_night, pl
 
 
 def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = MEMORY_LIMIT) -> SegmentPlan:
-    """Return what the live night would be by the model in the file `path`.
+    """Plan the live night by the model in the file `path`.
 
     Raises DataError where nothing is live or the file holds no model, ConfigError where it is of no scheme of the company.
     """

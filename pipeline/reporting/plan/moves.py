@@ -43,7 +43,7 @@ class LiveTables:
 
 
 def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before: Schemes, after: Schemes) -> list[dict[str, Any]]:
-    """Return the rows of planned_moves for the schemes of these `names`, live by `before` and planned by `after`.
+    """Count who would move, as rows of planned_moves, in the schemes of these `names`, live by `before` and planned by `after`.
 
     It reads the registered table customer_features.
     """
@@ -58,9 +58,9 @@ def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before
 
 
 def planned_moves(engine: Engine, names: Iterable[str], planned: exp.Query) -> list[dict[str, Any]]:
-    """Return the rows of planned_moves: the schemes of these `names` as they are live, beside `planned` with the window's spend.
+    """Count who would move, as rows of planned_moves, in the schemes of these `names` from what is live to what is `planned`.
 
-    It reads the registered table customer_segments.
+    `planned` has each membership with the window's spend. It reads the registered table customer_segments.
     """
     return _count_moves(engine, _beside_live(engine, names, planned))
 

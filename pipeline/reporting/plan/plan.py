@@ -102,7 +102,7 @@ class SegmentPlan:
 
 
 def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMIT) -> SegmentPlan:
-    """Return the plan for `company` as its files are now, over the customers of the live night.
+    """Plan the live night by the definitions of `company` as its files are now.
 
     Raises DataError where nothing is live or the live night was computed again without being published, ConfigError for a wrong file.
     """
@@ -148,7 +148,7 @@ def _unmet_segments(schemes: Sequence[Scheme], plans: Sequence[SchemePlan]) -> t
 
 
 def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
-    """Return what is live, and what the footer of its memberships says.
+    """Read what is live, and what the footer of its memberships says.
 
     Raises DataError where nothing is live, or where its night was segmented anew since.
     """
@@ -169,11 +169,11 @@ def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
 def _with_live_attributes(company: Company, features: Path) -> Company:
     """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
     names = set(pq.read_schema(features).names)
-    return replace(company, attributes=tuple(a for a in company.attributes if a.column.name in names))
+    return replace(company, attributes=tuple(each for each in company.attributes if each.column.name in names))
 
 
 def _features_of_both(now: Company, before: Company) -> Table:
-    """Return the features of the live night that either version of the definitions may look at."""
+    """Declare the features of the live night that either version of the definitions may look at."""
     table = now.table(CUSTOMER_FEATURES)
     gone = [column for column in before.table(CUSTOMER_FEATURES).columns if column.name not in table.column_names]
     return table.with_columns(gone)
@@ -191,7 +191,7 @@ def _scheme_plans(
 
 
 def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
-    """Return what would change in the scheme that `old` or `new`, or both, define; `flows` are rows of planned_moves."""
+    """Sum up what would change in the scheme that `old` or `new`, or both, define; `flows` are rows of planned_moves."""
     [scheme, *_] = (each for each in (new, old) if each)
     rows = [row for row in flows if row["scheme"] == scheme.name]
     return SchemePlan(
@@ -205,7 +205,7 @@ def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[
 
 
 def segment_flow(row: Mapping[str, Any]) -> SegmentFlow:
-    """Return the flow that a row of planned_moves tells of."""
+    """Make the flow that a row of planned_moves counts."""
     return SegmentFlow(**{name: value for name, value in row.items() if name not in ("scheme", "customer_ids")})
 
 
@@ -217,7 +217,7 @@ def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[
 
 
 def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str], str]) -> tuple[Mover, ...]:
-    """Return the first customers by id who go from one segment to another; `reason` says what takes them into a segment."""
+    """Pick the first customers by id who go from one segment to another; `reason` says what takes them into a segment."""
     # Who comes from nowhere or goes nowhere does so because the scheme is new or gone, which needs no sample.
     moves = [row for row in rows if row["from_segment"] and row["to_segment"] and row["from_segment"] != row["to_segment"]]
     movers = [

@@ -38,7 +38,7 @@ def _same_customer(table: str) -> exp.Expr:
 
 
 def pair_columns(table: Table) -> tuple[Column, ...]:
-    """Return the columns that `pairs_statement` gives."""
+    """Declare the columns that `pairs_statement` gives."""
     [key] = (column for column in table.columns if column.name in table.key)
     kinds = [column for column in table.columns if column.name not in table.key]
     sides = [Column(f"{side}_{column.name}", column.kind, column.description) for column in kinds for side in ("before", "now")]

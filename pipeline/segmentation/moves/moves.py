@@ -171,7 +171,7 @@ def _schemes_with_clusters_of(comparison: MoveComparison, night: date) -> Mappin
 
 
 def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
-    """Yield what became of each scheme that either night has."""
+    """Tell what became of each scheme that either night has."""
     before, now = (_manifest_of(comparison, CUSTOMER_SEGMENTS, night) for night in (comparison.before, comparison.day))
     digests = before.get("schemes", {}), now.get("schemes", {})
     refitted = {*before.get("models", {}), *now.get("models", {}), *_refitted_schemes(comparison, digests[0])}

@@ -87,7 +87,7 @@ def table_looked_at(table: Table, memberships: Iterable[exp.Query]) -> Table:
 
 
 def trial_name(trial: str) -> str:
-    """Return the name of the table that holds the features of a trial."""
+    """Name the table that holds the features of a trial."""
     return f"features_of_{trial}"
 
 
@@ -99,7 +99,7 @@ def trial_features(trial: str, table: Table) -> exp.Query:
 
 
 def _trial_value(trial: str, name: str) -> exp.Expr:
-    """Return what a feature is in a trial: as before, as now, or as now for those only who did something that explains it."""
+    """Pick what a feature is in a trial: as before, as now, or as now for those only who did something that explains it."""
     before, now = (_column_on(side, name) for side in ("before", "now"))
     step = TRIALS.index(trial)
     # No order and no visit changes an attribute: a change of one is a reason of its own, whatever else the customer did.
@@ -125,7 +125,7 @@ def _first_step(name: str) -> int:
 
 
 def _figure_differs(figure: str) -> exp.Expr:
-    """Return whether a figure of the customer's own is not what it was; `is_in_window` is whether there is any order-day in the window."""
+    """Compare a figure of the customer's own with what it was; `is_in_window` is whether there is any order-day in the window."""
     sides: list[exp.Expr] = []
     for side in ("before", "now"):
         if figure == "is_in_window":

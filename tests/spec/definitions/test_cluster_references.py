@@ -251,7 +251,7 @@ def test_who_is_outside_of_what_is_clustered_stays_there_whatever_else_changes()
     row = {"order_day_count": 1, "recency_days": 2}
     assert CustomerClustering.from_stored_segment(scheme, MODEL, "cluster_1").segment_of(row) == "cluster_1"
     assert CustomerClustering.from_stored_segment(within, MODEL, "unclustered").segment_of(row) == "unclustered"
-    assert CustomerClustering.from_stored_segment(within, MODEL, "cluster_1").held >= {"order_count", "order_day_count"}
+    assert CustomerClustering.from_stored_segment(within, MODEL, "cluster_1").fixed_features >= {"order_count", "order_day_count"}
     assert CustomerClustering.from_stored_segment(scheme, MODEL, "cluster_1").segment_of({**row, "order_day_count": 0}) == "unclustered"
     assert CustomerClustering.from_stored_segment(scheme, None, "unclustered").segment_of(row) == "unclustered"
 

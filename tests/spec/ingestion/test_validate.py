@@ -32,7 +32,7 @@ from pipeline.lake.tables import (
     Column,
     Kind,
 )
-from pipeline.reporting.pages.validation import validation_page, write_validation_page
+from pipeline.reporting.pages import validation_page, write_validation_page
 
 BROKEN_LINES: dict[str, dict[str, Any]] = {
     "order_id_is_given": {"order_id": None},
