@@ -35,6 +35,7 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
     path = cached(session, POPULATION_BASELINES, key)
     if path is None:
         query = statement(POPULATION_BASELINES.name)
+        # On the first night of the month tonight's states are the frozen ones, and the statement reads them as they are.
         if frozen != window:
             query = _over_frozen_tables(query)
             _register_frozen(session, frozen, rollups, _needed_states(query))

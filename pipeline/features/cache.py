@@ -104,6 +104,7 @@ def cached(session: CacheSession, table: Table, key: CacheKey) -> Path | None:
     held = session.path(table, key)
     if held.exists():
         return held
+    # A link of our own: the engine goes on reading it after another run has dropped the cache.
     try:
         session.lake.store.link_to(addresses.cache(table, str(key)), held)
     except FileNotFoundError:

@@ -78,6 +78,7 @@ def known_rollups(lake: Lake, window: FeatureWindow) -> RollupSet:
 def register_states(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> None:
     """Register customer_states: the nearest stored states rolled forward, or everyone computed from the rollups."""
     start = _nearest_states(session, window, rollups)
+    # A rerun of the newest night finds its own states, and nothing to do.
     if start is not None and not start.changed and start.manifest["day"] == str(window.day):
         _register_stored(session, start.base, start.changes)
         _log_recomputed(session, 0)
@@ -152,6 +153,7 @@ def _roll_forward(session: CacheSession, window: FeatureWindow, rollups: RollupS
     _register_stored(session, start.base, start.changes)
     affected = _register_affected(session, window, start)
     _register_rollups(session, rollups.since(window.archived_before))
+    # Earlier changes count as well: they are carried along until a new base takes them in.
     changed = _row_count(session.path(CHANGED_STATES, start.changes)) if start.changes else 0
     everyone = _row_count(session.path(BASE_STATES, start.base))
     if affected + changed > FOLDED_SHARE * everyone:
@@ -233,6 +235,7 @@ def _archive_key(old: RollupSet, before: date) -> CacheKey:
 def _older_archive(session: CacheSession, old: RollupSet, before: date) -> tuple[date, Path | None]:
     """Return the newest stored archive whose rollups are all among `old`, and the day that it ends before."""
     for key in cached_files(session.lake, CUSTOMER_ARCHIVES):
+        # Equal keys have equal rollups: no old day was rewritten, nor a new version learned of, since the archive was made.
         is_usable = key.day <= before and key == _archive_key(old.before(key.day), key.day)
         taken = cached(session, CUSTOMER_ARCHIVES, key) if is_usable else None
         if taken is not None:

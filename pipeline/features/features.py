@@ -60,6 +60,7 @@ def _versions_to_roll_up(
     lake: Lake, table: Table, visible: Iterable[StoredVersion], learned: date, *, is_restatement: bool
 ) -> Iterator[Version]:
     """Yield the versions of lines that have no rollup, and the night's own, which it always makes anew."""
+    # Only tonight's own files are verified to the last byte: a damaged file of another night is for that night to write again.
     own = {lake.month_file(table, lines.version) for lines in visible if lines.version.known == learned}
     rollups = lake.event_days(table, verified=own)
     for lines in visible:

@@ -88,6 +88,7 @@ class RollupSet:
         """
         if not earlier._members <= stored._members:
             return None
+        # One that is in both sets is unchanged: its digest is part of it.
         return RollupSet(tuple(sorted(earlier._members ^ self._members)))
 
     @cached_property

@@ -14,7 +14,7 @@ from pipeline.features.rollup_set import ROLLUPS, FeatureWindow
 from pipeline.lake.statements import short_digest, statement, statement_digest
 from pipeline.lake.tables import AFFECTED_CUSTOMERS, BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, CUSTOMER_STATES, Table
 
-STATE_INPUTS = (*ROLLUPS, CUSTOMER_ARCHIVES)  # what states are computed from
+STATE_INPUTS = (*ROLLUPS, CUSTOMER_ARCHIVES)  # what states are computed from; each has a `customer_id`
 
 
 def states_recipe(window: FeatureWindow) -> str:

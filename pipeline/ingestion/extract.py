@@ -153,6 +153,7 @@ def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager
     source = extraction.company.source
     if source.kind == "files":
         return open_files(source, staging, memory_limit=extraction.memory_limit)
+    # Imported here, so that a company whose source is files needs no database driver.
     from pipeline.ingestion.sources.postgresql import open_postgresql
 
     return open_postgresql(source.connection, extraction.connections(source.connection))

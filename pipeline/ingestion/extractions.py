@@ -39,6 +39,7 @@ def is_being_reread(lake: Lake, day: date) -> bool:
 def queries_digest(company: Company) -> str:
     """Return a digest of the company's queries and declared attributes: what decides, besides the source, what a night reads."""
     files = [company.source_file(name) for name in SOURCE_TABLES]
+    # A file that is no UTF-8 is reported where its query is read, not here.
     texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
     columns = [f"{column.name} {column.kind.name}" for column in company.table(RAW_CUSTOMERS).columns]
     return sha256("\n".join([*texts, *columns]).encode()).hexdigest()[:16]

@@ -26,7 +26,7 @@ from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.tables import LATE_DAYS, MONEY_DECIMALS, RAW_ORDER_LINES
 
 log = logging.getLogger("pipeline.ingestion.extract")
-_LARGEST_AMOUNT = Decimal(10) ** (18 - MONEY_DECIMALS)
+_LARGEST_AMOUNT = Decimal(10) ** (18 - MONEY_DECIMALS)  # what DECIMAL(18,4), the type of money, can no longer hold
 
 
 @dataclass(frozen=True, slots=True)

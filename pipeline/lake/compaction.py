@@ -52,6 +52,7 @@ def _old_months(lake: Lake, table: Table, before: date) -> Iterator[list[MonthFi
 
 
 def _is_compaction_due(files: Sequence[MonthFile]) -> bool:
+    # Two files without a compacted one are worth it; beside one, only many are.
     nights = [file for file in files if file.known is not None]
     return len(nights) >= (2 if len(nights) == len(files) else FILES_WORTH_REWRITING)
 

@@ -121,6 +121,7 @@ class EventDayStore:
         place = (folder or self.root) / file.path.relative_to(self.root)
         own = {version: each for version, each in facts.items() if month_of(version.day) == month and version.known == known}
         staying: Mapping[Version, StoredVersion] = {}
+        # Nothing stays of a file that is missing or damaged: its night writes it again.
         with suppress(DataError):
             staying = versions_in(table, replace(file, path=place if place.exists() else file.path))
         new = opened.enter_context(staged_file(self.root, place))

@@ -55,6 +55,7 @@ def _version_condition(shown: Collection[Version], hidden: Collection[Version]) 
     near = {version for version in hidden if first <= version.day <= last}
     if not near:
         return between
+    # Whichever list is shorter: engines evaluate it for every row between the first and the last day.
     is_short = len(near) <= len(shown)
     listed = exp.or_(*(_is_of_night(known, days) for known, days in _days_by_night(near if is_short else shown).items()))
     return exp.and_(between, exp.not_(exp.paren(listed)) if is_short else listed)

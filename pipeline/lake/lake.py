@@ -33,6 +33,7 @@ from pipeline.lake.store import Store
 from pipeline.lake.tables import VERSION_COLUMNS, Partition, Table
 
 LOCK_SECONDS = 600
+# Left out of digests: which night wrote a file does not change what it says.
 KNOWN_FOLDER = re.compile(r"known=[0-9-]+/")
 
 __all__ = ["Lake", "StoredVersion", "Version", "known_versions", "reading", "sorted_by"]
@@ -59,6 +60,7 @@ class Lake(EventDayStore):
 
     def snapshot_known(self, table: Table, known: date) -> date | None:
         """Return the night of the newest snapshot known by `known`, else of the first one, else None."""
+        # Nights before the first snapshot go by the first: the source cannot say any more who its customers were then.
         stored = sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
         return max((night for night in stored if night <= known), default=stored[0] if stored else None)
 
@@ -106,6 +108,7 @@ class Lake(EventDayStore):
             version = _required_version(day, known)
             return self.write_event_days(table, with_version(table, batches, version), {version: manifest or {}})[version]
         path = self.path(table, day=day, known=known)
+        # A night's own partition names no `known`, whether its writer gave it or not: same rows, same bytes.
         is_as_known = table.partition is Partition.NIGHT and known == day
         facts = {"table": table.name, "day": day, "known": None if is_as_known else known, **(manifest or {})}
         return self.write_file(table.schema, batches, path, facts)

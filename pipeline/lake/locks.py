@@ -32,6 +32,7 @@ def lock_file(path: Path, *, timeout_seconds: float, is_shared: bool = False) ->
 @contextmanager
 def lock_folder(folder: Path, *, timeout_seconds: float) -> Iterator[None]:
     """Hold the lock of a folder, without a file in it, for the time of the block; raises as `lock_file` does."""
+    # No lock file: one among partitions would have to be skipped by whoever lists them.
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -113,11 +113,13 @@ class MonthWriter:
             counted = {"row_count": self._row_count, "content_digest": self._digest.hexdigest()}
             self._entries.append({**self._facts[version], **days, **counted})
         self._row_count, self._digest = 0, RowDigest(self._table.schema)
+        # Groups end with versions where that is cheap, so that reading one day rarely decodes rows of another.
         if self._waiting_rows * SHARED_PART >= self._group_rows:
             self._write_waiting()
 
     def _copy_version(self, stored: StoredVersion) -> None:
         for rows in self._reader.pieces(stored.version, stored.file):
+            # Rows of an older declaration cannot share a file with today's: a Parquet file has one schema.
             if not rows.schema.equals(self._table.stored_schema):
                 lacking = [name for name in self._table.column_names if name not in rows.column_names]
                 raise outdated_error(self._table, stored.file.path, lacking)

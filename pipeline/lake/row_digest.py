@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 DIGEST_BYTES = 16
-ZEROS = {pa.string(): "", pa.bool_(): False}
+ZEROS = {pa.string(): "", pa.bool_(): False}  # what nulls are filled with, else 0: the bytes beneath them are arbitrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class RowDigest:
     """Digests rows that are added in order, in pieces of any size: each column by itself, so that pieces leave no trace."""
 
     def __init__(self, schema: pa.Schema) -> None:
+        # Per column: values, lengths of texts, positions of nulls. Lengths tell 'ab', 'c' from 'a', 'bc'; positions tell null from 0.
         self._digests = [[blake2b(digest_size=DIGEST_BYTES) for _ in range(3)] for _ in schema]
         self._names = ",".join(f"{field.name} {field.type}" for field in schema)
         self._row_count = 0

@@ -67,6 +67,7 @@ def _new_locked_folder(staging: Path) -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(dir=staging))
         with suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            # The lock ends with the descriptor, and so with the process, however that ends.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if folder.exists():
                 return folder, lock

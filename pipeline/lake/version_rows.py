@@ -26,7 +26,7 @@ from pipeline.lake.event_days import (
 from pipeline.lake.file_stamps import read_unreplaced
 from pipeline.lake.tables import Table
 
-ROWS_WORTH_THREADS = 16_384
+ROWS_WORTH_THREADS = 16_384  # below, starting threads takes longer than decoding
 
 
 class RowReader:
@@ -75,6 +75,7 @@ class OpenParquetFile:
             start = self._ends[index - 1] if index else 0
             if start < first + count and first < end:
                 yield self._read_group(index).slice(max(first - start, 0), min(first + count, end) - max(first, start))
+            # Versions are read in order, so no later one has rows in a group that ends here.
             if index == self._index and end <= first + count:
                 self._index, self._group = -1, self._file.schema_arrow.empty_table()
 

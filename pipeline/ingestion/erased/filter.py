@@ -42,6 +42,7 @@ class _WithoutErased:
             log.info("%s: %s rows of erased customers were dropped", query.name, f"{dropped:,}")
 
     def _drop_erased(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        # A column of nulls alone has no type, and names nobody.
         if CUSTOMER_ID not in batch.schema.names or pa.types.is_null(batch.schema.field(CUSTOMER_ID).type):
             return batch
         found = self._is_erased(batch.column(CUSTOMER_ID))

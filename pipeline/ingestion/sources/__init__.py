@@ -47,6 +47,7 @@ class SourceQuery:
         The author's text stands alone on its lines, so that a comment at its end hides nothing.
         """
         names = ", ".join(quote_name(column) for column in columns) or "*"
+        # No parsing and rebuilding: the source's dialect may know more than we do.
         lines = ["SELECT", names, "FROM (", self.text, ") AS source", f"WHERE {condition}" if condition else ""]
         return replace(self, text="\n".join(lines))
 

@@ -86,6 +86,7 @@ class CsvTable:
         return [(*header, [path for *_, path in group]) for header, group in groupby(headers, key=lambda item: item[:2])]
 
     def _read_csv(self, connection: DuckDBPyConnection, names: tuple[str, ...], separator: str, paths: list[str]) -> DuckDBPyRelation:
+        # Broken lines are collected rather than raised one by one, so that a single run names them all.
         return connection.read_csv(
             paths,  # type: ignore[arg-type]
             columns=dict.fromkeys(names, "VARCHAR"),
@@ -153,6 +154,7 @@ def _bad_cells_of_column(numbered: DuckDBPyRelation, separator: str, column: str
 
 
 def _record_lines(path: str, separator: str, records: Sequence[int]) -> list[int]:
+    # DuckDB counts records; a quoted cell may contain line breaks, so Python's reader finds the lines that editors show.
     lines, line = [], 1
     with _open_text(path) as text, suppress(csv.Error):
         for record, _ in enumerate(reader := csv.reader(text, delimiter=separator)):
@@ -173,6 +175,7 @@ def _line_words(count: int, lines: Sequence[int]) -> str:
 def _read_header(path: Path) -> tuple[tuple[str, ...], str]:
     """Return the column names in the first record, and the separator between them."""
     with _open_text(path) as text:
+        # By the header alone: cells, and so what they contain, change from night to night.
         line = text.readline()
         separator = max(",;\t|", key=line.count)
         text.seek(0)

@@ -90,7 +90,7 @@ def open_postgresql(name: str, uri: str) -> Iterator[PostgresqlSnapshot]:
         _begin_snapshot(connection, where)
         yield PostgresqlSnapshot(connection, where)
     finally:
-        with suppress(dbapi.Error):
+        with suppress(dbapi.Error):  # a broken connection cannot be closed, and what broke it is raised already
             connection.close()
 
 

@@ -17,7 +17,7 @@ from pipeline.errors import DataError
 from pipeline.lake.lake import Lake, Version, reading, sorted_by
 from pipeline.lake.tables import Partition, Table
 
-ROWS_WORTH_THREADS = 16_384
+ROWS_WORTH_THREADS = 16_384  # below, starting threads takes longer than decoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,14 @@ def _pieces_of_partition(lake: Lake, partition: PartitionRef, groups: Iterable[p
         while sum(rows.num_rows for rows in waiting) > limit:
             merged = _sorted_rows(waiting, partition.table)
             cut = _place_to_cut(merged, partition.table, limit)
-            if cut == 0:
+            if cut == 0:  # one key fills all that was read: read on until it ends
                 waiting = [merged]
                 break
             last = _require_order(lake, partition, merged, last, cut)
             yield merged.slice(0, cut)
             waiting = [merged.slice(cut)]
     rest = _sorted_rows(waiting, partition.table)
+    # At least one piece, so that a partition without rows is checked too.
     if rest.num_rows or last is None:
         if last is not None:
             _require_order(lake, partition, rest, last, rest.num_rows)
@@ -88,6 +89,7 @@ def _groups_by_partition(lake: Lake, partitions: Sequence[PartitionRef]) -> Iter
     if table is None or table.partition is not Partition.EVENT_DAY:
         yield from ((partition, _row_groups(lake, partition)) for partition in partitions)
         return
+    # Many event days lie in one file, which is opened once for all of them.
     versions = {Version(each.day or date.min, each.known or date.min): each for each in partitions}
     for version, found in groupby(lake.rows(table, versions), key=itemgetter(0)):
         yield versions[version], (_with_declared_columns(table, rows) for _, rows in found)

@@ -56,6 +56,7 @@ def unite_people(customers: Iterator[pa.Table], prospects: Iterator[pa.Table]) -
         if not left.num_rows or not right.num_rows:
             left, right = left if left.num_rows else next(customers, None), right if right.num_rows else next(prospects, None)
             continue
+        # Up to the smaller of both last ids, whoever is in either table has been read.
         last = min(left["customer_id"][-1].as_py(), right["customer_id"][-1].as_py())
         people, left = _split_after_id(left, last)
         others, right = _split_after_id(right, last)

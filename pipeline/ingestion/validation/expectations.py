@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
     from great_expectations.core.batch_definition import BatchDefinition
 
+# Positions of broken rows, but no sample of their values, which would end up in results and logs.
 POSITIONS_ONLY = {"result_format": "COMPLETE", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
 COLUMN_KEYS = ("column", "column_A", "column_B", "column_list", "column_set")
 

@@ -31,6 +31,7 @@ class Tally:
 
     def add(self, finding: RuleFinding) -> None:
         before = self.failed[finding.rule.name]
+        # A rule about the whole table fails once, in however many batches it fails.
         self.failed[finding.rule.name] = before + finding.failed if finding.is_about_rows else max(before, finding.failed)
 
     def add_spread_keys(self, row_count: int) -> None:
@@ -68,6 +69,7 @@ class Findings:
 
     def kept_rows(self, lake: Lake) -> Iterator[tuple[PartitionRef, pa.Table]]:
         """Yield the rows that stay, in pieces sorted by key; those that are not held are read from the lake again."""
+        # One pass over all partitions that must be read again, as several of them share a file.
         again = [each for each, masks in self.kept.items() if len(self.held.get(each, ())) < len(masks)]
         read = read_pieces(lake, again, limit=self.batch_rows)
         for partition, masks in self.kept.items():

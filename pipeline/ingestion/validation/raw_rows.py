@@ -53,6 +53,7 @@ def repeated_rows(rows: pa.Table, is_same_key: np.ndarray) -> np.ndarray:
     """Return per row whether an earlier row is identical; `is_same_key` says which rows share their key with the row before."""
     repeated = np.zeros(rows.num_rows, np.bool_)
     next_shares = np.append(is_same_key[1:], np.zeros(min(rows.num_rows, 1), np.bool_))
+    # Identical rows have the same key, and rows are sorted by it: only rows beside one of the same key need comparing.
     candidates = np.flatnonzero(is_same_key | next_shares)
     seen: set[tuple[str, ...]] = set()
     for index, row in zip(candidates, _comparable_rows(rows.take(candidates)), strict=True):
@@ -151,6 +152,7 @@ def _hold_all(checks: list[pa.Array], count: int) -> pa.Array:
 
 
 def _comparable_rows(rows: pa.Table) -> list[tuple[str, ...]]:
+    # As bytes and numbers: invalid text, and times beyond Python's calendar, cannot be converted. As text, NaN equals itself.
     exact = {pa.string(): pa.binary(), pa.timestamp("us", "UTC"): pa.int64(), pa.date32(): pa.int32()}
     columns: Sequence[list[str]] = [
         list(map(repr, column.cast(exact.get(column.type, column.type)).to_pylist())) for column in rows.columns

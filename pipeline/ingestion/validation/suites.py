@@ -113,6 +113,7 @@ def _read_rules(entries: Sequence[Mapping[str, Any]], file: Path) -> Iterator[Va
             )
         kwargs = entry.get("kwargs") or {}
         mostly = kwargs.get("mostly", 1.0) if isinstance(kwargs, dict) else None
+        # In Python, True is an int.
         if isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 <= mostly <= 1:
             raise ConfigError(
                 f"`kwargs` of the rule `{name}` must be an object, and `mostly` in it a share from 0 to 1", where=str(file), todo="Mend it."

@@ -44,6 +44,7 @@ class DuckDBEngine:
     def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
         parts = parts_of(files, self._folder)
         self._require_whole_files(table, parts)
+        # Remembered to explain a failing statement by the file that lacks one of its columns.
         self._registered[table.name] = (table, parts)
         self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table).sql("duckdb"))
 

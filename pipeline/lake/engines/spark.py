@@ -1,4 +1,4 @@
-"""Spark: the same statements on a cluster, transpiled by sqlglot."""
+"""Spark: the same statements on a cluster, transpiled by sqlglot. Only the portable subset of SQL is used, so the rows are the same."""
 
 from __future__ import annotations
 
