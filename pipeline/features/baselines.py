@@ -31,7 +31,7 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
     """
     frozen = window.frozen
     visits = known_visits(session.lake, frozen)
-    key = CacheKey(frozen.day, short_digest((rollups | visits).facts, table_recipe(POPULATION_BASELINES), states_recipe(frozen)))
+    key = CacheKey(frozen.day, short_digest((rollups | visits).identity, table_recipe(POPULATION_BASELINES), states_recipe(frozen)))
     path = cached(session, POPULATION_BASELINES, key)
     if path is None:
         query = statement(POPULATION_BASELINES.name)

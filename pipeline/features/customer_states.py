@@ -109,7 +109,7 @@ def register_archive(session: CacheSession, rollups: RollupSet, before: date) ->
 
 def rhythm_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
     """Return the row of the population's rhythm as of the window's day; every night that knows the same rollups gets the same."""
-    key = CacheKey(window.day, short_digest(rollups.facts, table_recipe(POPULATION_RHYTHM), table_recipe(CUSTOMER_ARCHIVES)))
+    key = CacheKey(window.day, short_digest(rollups.identity, table_recipe(POPULATION_RHYTHM), table_recipe(CUSTOMER_ARCHIVES)))
     path = cached(session, POPULATION_RHYTHM, key)
     if path is None:
         register_archive(session, rollups, window.archived_before)
@@ -160,7 +160,7 @@ def _roll_forward(session: CacheSession, window: FeatureWindow, rollups: RollupS
         _write_base(session, window, rollups, session.engine.run(rolled_forward_statement(), window.parameters))
     else:
         rows = session.engine.run(changes_statement(), window.parameters)
-        key = CacheKey(window.day, short_digest(str(start.base), rollups.facts, states_recipe(window)), window.known)
+        key = CacheKey(window.day, short_digest(str(start.base), rollups.identity, states_recipe(window)), window.known)
         write_cache(session, CHANGED_STATES, rows, key, _state_manifest(window, rollups) | {"base": str(start.base)})
         _register_stored(session, start.base, key)
     return affected
@@ -177,7 +177,7 @@ def _register_affected(session: CacheSession, window: FeatureWindow, start: Star
 
 
 def _write_base(session: CacheSession, window: FeatureWindow, rollups: RollupSet, rows: Iterable[pa.RecordBatch]) -> int:
-    key = CacheKey(window.day, short_digest(rollups.facts, states_recipe(window)), window.known)
+    key = CacheKey(window.day, short_digest(rollups.identity, states_recipe(window)), window.known)
     path = write_cache(session, BASE_STATES, rows, key, _state_manifest(window, rollups))
     _register_stored(session, key, None)
     return _row_count(path)
@@ -229,7 +229,7 @@ def _drop_superseded(lake: Lake, window: FeatureWindow, start: StartingStates) -
 
 
 def _archive_key(old: RollupSet, before: date) -> CacheKey:
-    return CacheKey(before, short_digest(old.facts, table_recipe(CUSTOMER_ARCHIVES)))
+    return CacheKey(before, short_digest(old.identity, table_recipe(CUSTOMER_ARCHIVES)))
 
 
 def _older_archive(session: CacheSession, old: RollupSet, before: date) -> tuple[date, Path | None]:

@@ -101,7 +101,7 @@ class RollupSet:
         return sorted(f"{each.table} {each.day} {each.digest}" for each in self.rollups)
 
     @cached_property
-    def facts(self) -> list[list[str]]:
+    def identity(self) -> list[list[str]]:
         """Every member as texts, with its night: for the names of caches."""
         return [[each.table, str(each.day), str(each.known), each.digest] for each in self.rollups]
 

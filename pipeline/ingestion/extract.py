@@ -164,7 +164,7 @@ def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, stagi
     table = _table_for_query(company, query.name)
     found = snapshot.schema(query)
     check_columns(table, found, query, company.zone)
-    wanted = query.selecting([name for name in table.column_names if name in found.names], _night_condition(table, found))
+    wanted = query.select_from_rows([name for name in table.column_names if name in found.names], _night_condition(table, found))
     path = staging / f"{table.name}.parquet"
     with closing(snapshot.rows(wanted)) as batches:
         rows = _write_staged(table, (conform_batch(batch, table, query) for batch in batches), path)

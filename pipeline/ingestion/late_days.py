@@ -70,7 +70,7 @@ def source_totals(snapshot: Snapshot, query: SourceQuery, span: DaySpan, zone: Z
 
     Where erased customers are dropped from the snapshot, sums must be `by_customer`, or theirs could not be told apart.
     """
-    wanted = replace(query, window=days_window(span.first, span.last, zone)).totals(zone.key, by_customer=by_customer)
+    wanted = replace(query, window=days_window(span.first, span.last, zone)).daily_totals(zone.key, by_customer=by_customer)
     totals: defaultdict[date, DayTotal] = defaultdict(DayTotal)
     with closing(snapshot.rows(wanted)) as batches:
         for row in (row for batch in batches for row in batch.to_pylist()):

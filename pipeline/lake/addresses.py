@@ -57,11 +57,11 @@ def partition(table: Table, *, day: date | None = None, known: date | None = Non
     """
     if table.partition is Partition.NIGHT:
         if known in (None, day):
-            return f"{partitions(table)}day={_required(day)}/{PART}"
-        return f"{restatements(table, day=_required(day))}known={known}/{PART}"
+            return f"{partitions(table)}day={_require_date(day)}/{PART}"
+        return f"{restatements(table, day=_require_date(day))}known={known}/{PART}"
     if table.partition is Partition.EVENT_DAY:
-        return f"{partitions(table)}month={_required(day).isoformat()[:7]}/known={_required(known)}/{PART}"
-    return f"{partitions(table)}known={_required(known)}/{PART}"
+        return f"{partitions(table)}month={_require_date(day).isoformat()[:7]}/known={_require_date(known)}/{PART}"
+    return f"{partitions(table)}known={_require_date(known)}/{PART}"
 
 
 def compacted_month(table: Table, month: date) -> str:
@@ -177,7 +177,7 @@ def date_in(address: str, name: str) -> date:
     return date.fromisoformat(values[name])
 
 
-def _required(day: date | None) -> date:
+def _require_date(day: date | None) -> date:
     if day is None:
         raise ValueError("this table's partition needs another day")
     return day

@@ -127,7 +127,7 @@ class EventDayStore:
         new = opened.enter_context(staged_file(self.root, place))
         return opened.enter_context(open_month_writer(table, replace(file, path=new), own, staying))
 
-    def discard(self, file: MonthFile) -> None:
+    def discard_file(self, file: MonthFile) -> None:
         """Remove a file with all that it holds."""
         file.path.unlink(missing_ok=True)
 

@@ -70,7 +70,7 @@ class Lake(EventDayStore):
         Raises DataError naming table and partition when the file is absent or damaged.
         """
         if table.partition is Partition.EVENT_DAY:
-            pieces = [rows for _, rows in self.rows(table, [_required_version(day, known)])]
+            pieces = [rows for _, rows in self.rows(table, [_require_version(day, known)])]
             return pa.concat_tables(pieces).drop_columns([column.name for column in VERSION_COLUMNS])
         path = self.path(table, day=day, known=known)
         with reading(table.name, path):
@@ -105,7 +105,7 @@ class Lake(EventDayStore):
         The batches must be sorted by the table's key and have its columns. Same rows, same bytes.
         """
         if table.partition is Partition.EVENT_DAY:
-            version = _required_version(day, known)
+            version = _require_version(day, known)
             return self.write_event_days(table, with_version(table, batches, version), {version: manifest or {}})[version]
         path = self.path(table, day=day, known=known)
         # A night's own partition names no `known`, whether its writer gave it or not: same rows, same bytes.
@@ -167,7 +167,7 @@ class Lake(EventDayStore):
         return self.store.lock(name, timeout_seconds=seconds, is_shared=is_shared)
 
 
-def _required_version(day: date | None, known: date | None) -> Version:
+def _require_version(day: date | None, known: date | None) -> Version:
     if day is None or known is None:
         raise ValueError("an event day has a day and a night that knew it")
     return Version(day, known)

@@ -67,7 +67,7 @@ class LocalStore:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         return []
 
-    def sizes(self) -> dict[str, int]:
+    def folder_sizes(self) -> dict[str, int]:
         folders = {name: self.local(name) for name in self.list_folders("")}
         return {name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) for name, folder in folders.items()}
 
@@ -106,7 +106,7 @@ class LocalStore:
             return self.local(address).stat().st_mtime_ns
         return 0
 
-    def install(self, prefix: str, folder: Path, manifest: str) -> None:
+    def install_folder(self, prefix: str, folder: Path, manifest: str) -> None:
         place = self.local(prefix)
         (folder / PUBLICATION_MANIFEST).write_text(manifest, "utf-8")
         # Everything durable before it appears: after a power cut a publication is there whole, or not at all.
@@ -128,17 +128,17 @@ class LocalStore:
                 # A rename takes a folder away at once; deleting its files in place would let readers see half of them.
                 folder.rename(private / folder.name)
 
-    def pointer(self, address: str) -> str | None:
+    def read_pointer(self, address: str) -> str | None:
         path = self.local(address)
         if path.is_symlink():
             target = self._root / path.readlink()
             return f"{target.relative_to(self._root) if target.is_relative_to(self._root) else target}/"
         return f"{address}/" if path.exists() else None
 
-    def swap(self, address: str, prefix: str, *, expected: str | None) -> bool:
+    def swap_pointer(self, address: str, prefix: str, *, expected: str | None) -> bool:
         path = self.local(address)
         # Comparing and replacing are two steps: the caller holds a lock that keeps other writers off.
-        if path.is_symlink() and self.pointer(address) != expected:
+        if path.is_symlink() and self.read_pointer(address) != expected:
             return False
         with self.private_folder() as private:
             link = private / path.name

@@ -15,8 +15,9 @@ from typing import Protocol
 class Store(Protocol):
     """Holds objects by address.
 
-    Methods that change an object raise TransientError where the store refuses, except `install`, `swap` and `remove_folders`, which
-    raise OSError, so that callers can say what could not be done. Methods that read one raise FileNotFoundError where there is none.
+    Methods that change an object raise TransientError where the store refuses, except `install_folder`, `swap_pointer` and
+    `remove_folders`: these raise OSError, so that callers can say what could not be done. Methods that read an object raise
+    FileNotFoundError where there is none.
     """
 
     def read(self, address: str) -> bytes:
@@ -40,7 +41,7 @@ class Store(Protocol):
     def list_folders(self, prefix: str) -> list[str]:
         """Return the names of folders directly below `prefix`, which ends in `/`, in order."""
 
-    def sizes(self) -> dict[str, int]:
+    def folder_sizes(self) -> dict[str, int]:
         """Return the number of bytes in each top folder, by its name."""
 
     def delete(self, address: str) -> None:
@@ -64,7 +65,7 @@ class Store(Protocol):
     def written_at(self, address: str) -> int:
         """Return when `address` was last written, in nanoseconds since 1970; 0 where nothing is there."""
 
-    def install(self, prefix: str, folder: Path, manifest: str) -> None:
+    def install_folder(self, prefix: str, folder: Path, manifest: str) -> None:
         """Move the files of a private folder, and then `manifest`, which lists them, below `prefix`: all appear or none.
 
         What is there already is overwritten with the same bytes, so that damage heals. All of it is durable afterwards.
@@ -73,13 +74,13 @@ class Store(Protocol):
     def remove_folders(self, prefixes: Iterable[str]) -> None:
         """Remove all that is below each of `prefixes`; no reader sees a part of one."""
 
-    def pointer(self, address: str) -> str | None:
+    def read_pointer(self, address: str) -> str | None:
         """Return the prefix that the pointer at `address` leads to; None where there is no pointer.
 
         In a copy of a lake the pointer may have been replaced by what it led to; then it leads to itself.
         """
 
-    def swap(self, address: str, prefix: str, *, expected: str | None) -> bool:
+    def swap_pointer(self, address: str, prefix: str, *, expected: str | None) -> bool:
         """Point `address` to `prefix`, durably; where it no longer leads to `expected`, leave it and return False."""
 
     def where(self, address: str = "") -> str:

@@ -30,7 +30,7 @@ def current_publication(lake: Lake) -> Publication | None:
 
     Raises DataError where the pointer leads nowhere or its manifest cannot be read.
     """
-    prefix = lake.store.pointer(addresses.CURRENT)
+    prefix = lake.store.read_pointer(addresses.CURRENT)
     if prefix is None:
         return None
     try:
@@ -68,7 +68,7 @@ def publication_ids(lake: Lake) -> list[str]:
 def make_current(lake: Lake, publication: Publication, live_id: str | None) -> None:
     """Make `publication` the one that readers follow; raises TransientError where that of `live_id` is not live any more."""
     expected = addresses.publication(live_id) if live_id else None
-    if not lake.store.swap(addresses.CURRENT, addresses.publication(publication.publication_id), expected=expected):
+    if not lake.store.swap_pointer(addresses.CURRENT, addresses.publication(publication.publication_id), expected=expected):
         what = f"another run published while {publication.publication_id} was about to be"
         raise TransientError(what, where=lake.where(addresses.CURRENT), todo="Wait for it, then run again.")
 

@@ -110,7 +110,7 @@ def _write_publication(company: Company, lake: Lake, day: date, tables: Sequence
         publication_id = content_based_id(content)
         previous = _previous_id(lake, current, day, publication_id)
         manifest = {**content, **_manifest_notes(lake, day), "publication_id": publication_id, "previous": previous}
-        lake.store.install(addresses.publication(publication_id), staged, manifest_text(manifest))
+        lake.store.install_folder(addresses.publication(publication_id), staged, manifest_text(manifest))
     return publication_from_manifest(lake, manifest)
 
 

@@ -82,7 +82,7 @@ def _kept_publications(lake: Lake) -> str:
 
 
 def _live_publication_id(lake: Lake) -> str:
-    prefix = lake.store.pointer(addresses.CURRENT)
+    prefix = lake.store.read_pointer(addresses.CURRENT)
     return PurePosixPath(prefix).name if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
 
 

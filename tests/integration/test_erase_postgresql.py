@@ -74,7 +74,7 @@ def test_a_database_out_of_reach_keeps_the_erasure_pending_while_the_lake_is_cle
         erase_customers(Deployment(company, published, lambda _: UNREACHABLE), [ZOE])
     assert traces(published, "7f3a51") == set()
     assert set(published_segments(published)) == {"bob", "7f3"}
-    assert Ledger(published).pending() == ["000001"]
+    assert Ledger(published).pending_requests() == ["000001"]
     [receipt] = finish_erasures(Deployment(company, published, lambda _: postgres_uri))
     assert receipt.removed["postgresql/customer_segments"] == {"rows": 1}
     assert receipt.removed["tables/customer_segments"] == {"files": 2, "rows": 2}

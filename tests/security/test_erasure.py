@@ -276,7 +276,7 @@ def erase_zoe(shop: Path, root: Path) -> None:
 def finish(shop: Path, root: Path) -> None:
     """Do what the next night does first, and what the operator does who saw no request written down."""
     lake = Lake(root)
-    if len(Ledger(lake).receipts()) < 2 and not finish_erasures(Deployment(load_company(shop), lake, no_connections)):
+    if len(Ledger(lake).complete_requests()) < 2 and not finish_erasures(Deployment(load_company(shop), lake, no_connections)):
         erase_zoe(shop, root)
 
 
@@ -305,12 +305,12 @@ def test_an_erasure_killed_anywhere_is_completed_to_the_same_bytes(shop: Path, n
 def test_the_next_night_completes_an_interrupted_erasure_before_it_reads(
     shop: Path, nights: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Ledger(nights).record([ZOE])
+    Ledger(nights).record_request([ZOE])
     with caplog.at_level(logging.INFO):
         run_night(shop, nights, FOURTH, until="extract")
     assert "an erasure was interrupted and is finished first" in caplog.text
     assert traces(nights, CANARY) == set()
-    assert Ledger(nights).pending() == []
+    assert Ledger(nights).pending_requests() == []
 
 
 def test_a_file_that_cannot_be_read_keeps_the_erasure_pending_and_is_named(shop: Path, nights: Lake) -> None:
@@ -328,7 +328,7 @@ def test_an_erasure_waits_for_the_steps_under_way_and_is_not_forgotten_meanwhile
     company = load_company(shop)
     with holding_off_erasures(nights), pytest.raises(LockTimeout):
         erase_customers(Deployment(company, nights, no_connections), [ZOE], wait_seconds=0)
-    assert Ledger(nights).pending() == ["000001"]
+    assert Ledger(nights).pending_requests() == ["000001"]
     assert finish_erasures(Deployment(company, nights, no_connections))[0].row_count > 0
     assert traces(nights, CANARY) == set()
 
@@ -378,7 +378,7 @@ def test_the_companys_own_list_is_applied_as_far_as_it_is_new(shop: Path, nights
     for _ in range(2):
         erase_listed_step(night_of(listing, nights, THIRD))
     assert traces(nights, CANARY) == set()
-    assert [len(Ledger(nights).receipt(number).customers) for number in Ledger(nights).receipts()] == [1, 1]
+    assert [len(Ledger(nights).read_receipt(number).customers) for number in Ledger(nights).complete_requests()] == [1, 1]
 
 
 def test_a_company_without_a_list_is_told_what_to_write(shop: Path, nights: Lake) -> None:

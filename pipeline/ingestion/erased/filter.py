@@ -20,11 +20,13 @@ log = logging.getLogger("pipeline.operations.erasure")
 
 def without_erased(snapshot: Snapshot, lake: Lake) -> Snapshot:
     """Return `snapshot` without rows of customers whom this lake has erased; `snapshot` itself where nobody was."""
-    erased = Ledger(lake).erased()
-    return _WithoutErased(snapshot, erased) if erased else snapshot
+    erased = Ledger(lake).erased_ids()
+    return SnapshotWithoutErased(snapshot, erased) if erased else snapshot
 
 
-class _WithoutErased:
+class SnapshotWithoutErased:
+    """A snapshot that leaves out the rows of erased customers, and their ids in the rows of others."""
+
     def __init__(self, snapshot: Snapshot, erased: ErasedIds) -> None:
         self._snapshot, self._erased = snapshot, erased
 

@@ -49,41 +49,41 @@ class Ledger:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
-    def erased(self) -> ErasedIds | None:
+    def erased_ids(self) -> ErasedIds | None:
         """Return who was ever erased, complete or not; None where nobody was."""
-        numbers = self._numbers(ERASED_HASHES)
-        return ErasedIds(self._key, [each for number in numbers for each in self.hashes(number)]) if numbers else None
+        numbers = self._request_numbers(ERASED_HASHES)
+        return ErasedIds(self._hash_key, [each for number in numbers for each in self.hashes_of_request(number)]) if numbers else None
 
-    def record(self, ids: Iterable[str]) -> str:
+    def record_request(self, ids: Iterable[str]) -> str:
         """Write down a request to erase `ids` and return its number; from here on it survives whatever happens to this process."""
         with self._lake.lock("erasure-ledger"):
             # Never a new key once somebody was erased: without the old one, their hashes would match nobody.
-            if not self._numbers(ERASED_HASHES):
+            if not self._request_numbers(ERASED_HASHES):
                 self._lake.store.create_secret(ERASURE_KEY, secrets.token_hex(32).encode("ascii"))
-            ledger = ErasedIds(self._key, ())
-            number = f"{len(self._numbers(ERASED_HASHES)) + 1:06}"
+            ledger = ErasedIds(self._hash_key, ())
+            number = f"{len(self._request_numbers(ERASED_HASHES)) + 1:06}"
             hashes = sorted({ledger.hash_of(each) for each in ids})
             self._lake.write_text(_request_address(ERASED_HASHES, number), json.dumps(hashes, indent=1) + "\n")
             self._lake.store.flush()
         return number
 
-    def hashes(self, number: str) -> list[str]:
+    def hashes_of_request(self, number: str) -> list[str]:
         """Return the keyed hashes of one request."""
         return [str(each) for each in self._read_json(_request_address(ERASED_HASHES, number))]
 
-    def of_request(self, number: str) -> ErasedIds:
+    def ids_of_request(self, number: str) -> ErasedIds:
         """Return who is to be erased by one request."""
-        return ErasedIds(self._key, self.hashes(number))
+        return ErasedIds(self._hash_key, self.hashes_of_request(number))
 
-    def pending(self) -> list[str]:
+    def pending_requests(self) -> list[str]:
         """Return the numbers of requests that are not complete, in order."""
-        return sorted(set(self._numbers(ERASED_HASHES)) - set(self.receipts()))
+        return sorted(set(self._request_numbers(ERASED_HASHES)) - set(self.complete_requests()))
 
-    def receipts(self) -> list[str]:
+    def complete_requests(self) -> list[str]:
         """Return the numbers of requests that are complete, in order."""
-        return self._numbers(RECEIPTS)
+        return self._request_numbers(RECEIPTS)
 
-    def note(self, number: str, found: Mapping[str, Counts]) -> None:
+    def note_removals(self, number: str, found: Mapping[str, Counts]) -> None:
         """Write down what is about to be removed.
 
         An interrupted attempt may have removed some of it already, so the larger count of both attempts stands.
@@ -96,20 +96,20 @@ class Ledger:
         if not is_noted or merged != before:
             self._lake.write_text(address, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
-    def complete(self, number: str) -> Receipt:
+    def complete_request(self, number: str) -> Receipt:
         """Turn what was noted of a request into its receipt."""
         self._lake.store.flush()
         self._lake.store.move(_request_address(PENDING_ERASURES, number), _request_address(RECEIPTS, number))
-        return self.receipt(number)
+        return self.read_receipt(number)
 
-    def receipt(self, number: str) -> Receipt:
+    def read_receipt(self, number: str) -> Receipt:
         """Return the receipt of a complete request."""
         content = self._read_json(_request_address(RECEIPTS, number))
         return Receipt(**{**content, "customers": tuple(content["customers"])})
 
     def _request_facts(self, number: str) -> dict[str, Any]:
-        hashes = self.hashes(number)
-        earlier = {each for other in self._numbers(ERASED_HASHES) if other < number for each in self.hashes(other)}
+        hashes = self.hashes_of_request(number)
+        earlier = {each for other in self._request_numbers(ERASED_HASHES) if other < number for each in self.hashes_of_request(other)}
         nights = self._lake.nights(EXTRACTIONS)
         return {
             "erasure": number,
@@ -118,7 +118,7 @@ class Ledger:
             "known": str(nights[-1]) if nights else None,
         }
 
-    def _numbers(self, prefix: str) -> list[str]:
+    def _request_numbers(self, prefix: str) -> list[str]:
         return [addresses.stem(each) for each in self._lake.list_addresses(prefix, suffix=".json")]
 
     def _read_json(self, address: str) -> Any:  # noqa: ANN401 - JSON
@@ -126,7 +126,7 @@ class Ledger:
             return json.loads(self._lake.read_text(address))
 
     @cached_property
-    def _key(self) -> bytes:
+    def _hash_key(self) -> bytes:
         with self._ledger_errors(ERASURE_KEY):
             return bytes.fromhex(self._lake.read_text(ERASURE_KEY))
 

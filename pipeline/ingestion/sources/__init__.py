@@ -41,7 +41,7 @@ class SourceQuery:
         values = {"day_start": self.window.start, "day_end": self.window.end}
         return {name: values[name] for _, _, name in parameter_places(self.text, self.dialect)}
 
-    def selecting(self, columns: Iterable[str] = (), condition: str = "") -> SourceQuery:
+    def select_from_rows(self, columns: Iterable[str] = (), condition: str = "") -> SourceQuery:
         """Return a query for `columns` of this one's rows, or for all columns, where `condition` holds.
 
         The author's text stands alone on its lines, so that a comment at its end hides nothing.
@@ -51,7 +51,7 @@ class SourceQuery:
         lines = ["SELECT", names, "FROM (", self.text, ") AS source", f"WHERE {condition}" if condition else ""]
         return replace(self, text="\n".join(lines))
 
-    def totals(self, zone: str, *, by_customer: bool = False) -> SourceQuery:
+    def daily_totals(self, zone: str, *, by_customer: bool = False) -> SourceQuery:
         """Return a query for count and net amount of this one's order lines within the window, per local day in `zone`."""
         keys = [f"CAST(\"ordered_at\" AT TIME ZONE '{zone}' AS DATE)", *(['"customer_id"'] if by_customer else [])]
         sums = ["COUNT(*) AS row_count", f'CAST(COALESCE(SUM("net_amount"), 0) AS DECIMAL(38, {MONEY_DECIMALS})) AS net_amount']

@@ -62,7 +62,7 @@ class CsvTable:
     types: Mapping[str, str]
 
     @property
-    def raw(self) -> str:
+    def raw_view(self) -> str:
         return f"segments raw {self.name}"
 
     def create_views(self, connection: DuckDBPyConnection) -> None:
@@ -75,11 +75,11 @@ class CsvTable:
                 f"source.column_types.{self.name} names `{name}`, which no file has{did_you_mean(name, raw.columns)}",
                 where="company.toml",
             )
-        raw.create_view(self.raw)
+        raw.create_view(self.raw_view)
         typed = [
             _typed_cell(name, *declared[name]) if name in declared else quote_name(name) for name in raw.columns if name != _FILE_COLUMN
         ]
-        connection.view(quote_name(self.raw)).project(", ".join(typed)).create_view(self.name)
+        connection.view(quote_name(self.raw_view)).project(", ".join(typed)).create_view(self.name)
 
     def _by_header(self) -> list[tuple[tuple[str, ...], str, list[str]]]:
         headers = sorted((*_read_header(path), str(path)) for path in self.paths)

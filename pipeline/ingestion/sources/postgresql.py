@@ -51,7 +51,7 @@ class PostgresqlSnapshot:
     def schema(self, query: SourceQuery) -> pa.Schema:
         with self._cursor(query) as cursor:
             return pa.schema(
-                [_exact_field(field) for field in cursor.adbc_execute_schema(_with_settings_for_parameters(query.selecting()))]
+                [_exact_field(field) for field in cursor.adbc_execute_schema(_with_settings_for_parameters(query.select_from_rows()))]
             )
 
     def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:

@@ -55,22 +55,22 @@ def erase_customers(deployment: Deployment, ids: Iterable[str], *, wait_seconds:
     lake = deployment.lake
     ledger = Ledger(lake)
     # Before anything is waited for: from here on the request survives whatever happens to this process.
-    number = ledger.record(wanted.texts)
+    number = ledger.record_request(wanted.texts)
     with holding_off_nights(lake, wait_seconds=wait_seconds):
-        receipts = {each: _carry_out_request(ledger, each, _data_stores(deployment), lake, wanted) for each in ledger.pending()}
-    return receipts.get(number) or ledger.receipt(number)
+        receipts = {each: _carry_out_request(ledger, each, _data_stores(deployment), lake, wanted) for each in ledger.pending_requests()}
+    return receipts.get(number) or ledger.read_receipt(number)
 
 
 def finish_erasures(deployment: Deployment, *, wait_seconds: float = 600) -> list[Receipt]:
     """Complete what an interrupted erasure left, and return the receipts; nothing where there is nothing to do."""
     lake = deployment.lake
     ledger = Ledger(lake)
-    if not ledger.pending():  # without a lock, for every night asks
+    if not ledger.pending_requests():  # without a lock, for every night asks
         return []
     log.info("an erasure was interrupted and is finished first")
     with holding_off_nights(lake, wait_seconds=wait_seconds):
         stores = _data_stores(deployment)
-        return [_carry_out_request(ledger, number, stores, lake, CustomerIds.of(())) for number in ledger.pending()]
+        return [_carry_out_request(ledger, number, stores, lake, CustomerIds.of(())) for number in ledger.pending_requests()]
 
 
 @contextmanager
@@ -100,12 +100,12 @@ def _data_stores(deployment: Deployment) -> Sequence[CustomerDataStore]:
 def _carry_out_request(ledger: Ledger, number: str, stores: Sequence[CustomerDataStore], lake: Lake, given: CustomerIds) -> Receipt:
     with lake.private_folder():
         pass  # making one clears what dead processes staged, which may hold customers too
-    ids = _ids_of_request(ledger.of_request(number), ledger.hashes(number), given, stores)
-    ledger.note(number, {})
+    ids = _ids_of_request(ledger.ids_of_request(number), ledger.hashes_of_request(number), given, stores)
+    ledger.note_removals(number, {})
     for store in stores:
-        ledger.note(number, store.count(ids))  # before the rows are gone: afterwards nobody could count them
+        ledger.note_removals(number, store.count(ids))  # before the rows are gone: afterwards nobody could count them
         store.remove(ids)
-    receipt = ledger.complete(number)
+    receipt = ledger.complete_request(number)
     log.info("erasure %s is complete: %s rows of %s customers", number, f"{receipt.row_count:,}", len(receipt.customers))
     return receipt
 

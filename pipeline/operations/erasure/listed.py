@@ -27,7 +27,7 @@ def erase_listed(deployment: Deployment, day: date) -> list[Receipt]:
     """
     receipts = finish_erasures(deployment)
     listed = _listed_ids(deployment, day)
-    erased = Ledger(deployment.lake).erased()
+    erased = Ledger(deployment.lake).erased_ids()
     before = set(erased.among(pa.array(sorted(listed), pa.string())).to_pylist()) if erased else set()
     log.info("%s customers are listed, %s of them erased before", f"{len(listed):,}", f"{len(before):,}")
     if wanted := listed - before:
@@ -48,5 +48,5 @@ def _listed_ids(deployment: Deployment, day: date) -> set[str]:
     query = authored_query(ERASURES.name, file, company.source.dialect, extraction.window)
     with lake.private_folder() as staging, open_source(extraction, staging) as snapshot:
         check_columns(ERASURES, snapshot.schema(query), query, company.zone)
-        with closing(snapshot.rows(query.selecting(ERASURES.column_names))) as batches:
+        with closing(snapshot.rows(query.select_from_rows(ERASURES.column_names))) as batches:
             return {each for batch in batches for each in conform_batch(batch, ERASURES, query).column(0).to_pylist() if each}

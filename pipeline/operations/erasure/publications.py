@@ -70,7 +70,7 @@ class Publications:
             for name, manifest in manifests.items():
                 manifest["previous"] = renamed.get(manifest["previous"], manifest["previous"])
                 if renamed[name] not in publication_ids(self._lake):
-                    self._lake.store.install(addresses.publication(renamed[name]), private / name, manifest_text(manifest))
+                    self._lake.store.install_folder(addresses.publication(renamed[name]), private / name, manifest_text(manifest))
         current = current_publication(self._lake)
         if current is not None and current.publication_id in renamed:
             make_current(self._lake, publication_from_manifest(self._lake, manifests[current.publication_id]), current.publication_id)

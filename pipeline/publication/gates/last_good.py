@@ -29,7 +29,7 @@ class LastGoodPublication:
 
 def live_publication(lake: Lake) -> LastGoodPublication | None:
     """Return the current publication, or None where there is none; raises DataError where its manifest cannot be read."""
-    prefix = lake.store.pointer(addresses.CURRENT)
+    prefix = lake.store.read_pointer(addresses.CURRENT)
     return _read_publication(lake, prefix, where=addresses.CURRENT) if prefix else None
 
 

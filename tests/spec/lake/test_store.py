@@ -45,7 +45,7 @@ def test_what_is_written_is_read_and_listed_in_order(store: Store) -> None:
 
 
 def test_nothing_is_no_error_to_list_and_to_delete_but_to_read(store: Store) -> None:
-    assert (store.list_addresses("models/"), store.list_folders("models/"), store.pointer("current")) == ([], [], None)
+    assert (store.list_addresses("models/"), store.list_folders("models/"), store.read_pointer("current")) == ([], [], None)
     store.delete("models/a.json")
     store.delete_all("models/")
     with pytest.raises(FileNotFoundError):
@@ -126,7 +126,7 @@ def refused_link(*_: object) -> None:
 
 
 def test_a_folder_appears_with_its_manifest_and_heals_what_is_there(store: Store, tmp_path: Path) -> None:
-    store.install("publications/x/", a_folder(tmp_path / "one", a="1", b="2"), "said")
+    store.install_folder("publications/x/", a_folder(tmp_path / "one", a="1", b="2"), "said")
     assert {each: store.read(f"publications/x/{each}") for each in ("a", "b", "manifest.json")} == {
         "a": b"1",
         "b": b"2",
@@ -134,7 +134,7 @@ def test_a_folder_appears_with_its_manifest_and_heals_what_is_there(store: Store
     }
     store.local("publications/x/a").write_text("damaged")
     store.delete("publications/x/b")
-    store.install("publications/x/", a_folder(tmp_path / "two", a="1", b="2"), "said")
+    store.install_folder("publications/x/", a_folder(tmp_path / "two", a="1", b="2"), "said")
     assert (store.read("publications/x/a"), store.read("publications/x/b")) == (b"1", b"2")
     store.remove_folders(["publications/x/"])
     assert store.list_folders("publications/") == []
@@ -142,26 +142,26 @@ def test_a_folder_appears_with_its_manifest_and_heals_what_is_there(store: Store
 
 def test_the_pointer_moves_only_from_where_it_was_seen(store: Store, tmp_path: Path) -> None:
     for name in ("x", "y"):
-        store.install(f"publications/{name}/", a_folder(tmp_path / name, a=name), name)
-    assert store.swap("current", "publications/x/", expected=None)
-    assert not store.swap("current", "publications/y/", expected=None)
-    assert store.pointer("current") == "publications/x/"
-    assert store.swap("current", "publications/y/", expected="publications/x/")
-    assert store.pointer("current") == "publications/y/"
+        store.install_folder(f"publications/{name}/", a_folder(tmp_path / name, a=name), name)
+    assert store.swap_pointer("current", "publications/x/", expected=None)
+    assert not store.swap_pointer("current", "publications/y/", expected=None)
+    assert store.read_pointer("current") == "publications/x/"
+    assert store.swap_pointer("current", "publications/y/", expected="publications/x/")
+    assert store.read_pointer("current") == "publications/y/"
     assert store.read("current/a") == b"y"
 
 
 def test_a_pointer_that_a_person_laid_is_as_good(store: Store, tmp_path: Path) -> None:
-    store.install("publications/x/", a_folder(tmp_path / "x", a="1"), "said")
+    store.install_folder("publications/x/", a_folder(tmp_path / "x", a="1"), "said")
     store.local("current").symlink_to(store.local("publications/x").absolute())
-    assert store.pointer("current") == "publications/x/"
+    assert store.read_pointer("current") == "publications/x/"
 
 
 def test_a_copy_that_has_the_folder_in_the_pointers_place_can_be_read(store: Store, tmp_path: Path) -> None:
-    store.install("publications/x/", a_folder(tmp_path / "x", a="1"), "said")
-    store.swap("current", "publications/x/", expected=None)
+    store.install_folder("publications/x/", a_folder(tmp_path / "x", a="1"), "said")
+    store.swap_pointer("current", "publications/x/", expected=None)
     copy = LocalStore(Path(shutil.copytree(store.local(""), tmp_path / "copy")))
-    assert copy.pointer("current") == "current/"
+    assert copy.read_pointer("current") == "current/"
     assert copy.read("current/manifest.json") == b"said"
 
 
@@ -169,9 +169,9 @@ def test_sizes_are_bytes_by_the_first_part(store: Store, tmp_path: Path) -> None
     store.write("models/a/1.json", b"123")
     store.write("models/2.json", b"4")
     store.write("top.txt", b"12345")
-    store.install("publications/x/", a_folder(tmp_path / "x", a="12"), "said")
-    store.swap("current", "publications/x/", expected=None)
-    assert store.sizes() == {"models": 4, "publications": 6, "staging": 0}
+    store.install_folder("publications/x/", a_folder(tmp_path / "x", a="12"), "said")
+    store.swap_pointer("current", "publications/x/", expected=None)
+    assert store.folder_sizes() == {"models": 4, "publications": 6, "staging": 0}
 
 
 def test_a_lock_is_held_by_one_or_shared_by_many_and_told_by_its_name(store: Store) -> None:
