@@ -12,10 +12,10 @@ from generate import LAST_DAY
 from lakes import company, copied_lake, engine, linked_lake
 from measure import Cost, Result, compared, cost, peak_memory
 
+from pipeline.features import compute_features
 from pipeline.features.baselines import baseline_rows
 from pipeline.features.cache import cache_session
 from pipeline.features.customer_states import known_rollups, rhythm_rows
-from pipeline.features.features import compute_features
 from pipeline.features.rollup_set import FeatureWindow
 from pipeline.lake.addresses import CACHES
 from pipeline.lake.lake import Lake

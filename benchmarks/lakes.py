@@ -13,7 +13,7 @@ from pathlib import Path
 from generate import LAST_DAY, Shop, write_shop
 
 from pipeline.definitions.company import Company, load_company
-from pipeline.features.features import compute_rollups
+from pipeline.features import compute_rollups
 from pipeline.lake.compaction import compact_months
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake

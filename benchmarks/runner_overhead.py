@@ -18,8 +18,7 @@ from measure import Cost, Result, compared, cost
 from sqlglot import exp
 
 from pipeline.definitions.schemes import load_schemes
-from pipeline.features.cache import forget_caches
-from pipeline.features.features import compute_features, compute_rollups
+from pipeline.features import compute_features, compute_rollups, forget_caches
 from pipeline.lake.engines import Engine, Parameter, empty_select, parts_of, paths_by_condition
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.lake import Lake

@@ -16,9 +16,9 @@ from generate import LAST_DAY
 from lakes import BEFORE, MEMORY_LIMIT, company, copied_lake, engine, linked_lake
 from measure import Cost, Result, compared, cost
 
+from pipeline.features import compute_features
 from pipeline.features.cache import cache_session
 from pipeline.features.customer_states import known_rollups, register_states
-from pipeline.features.features import compute_features
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Table

@@ -1,5 +1,12 @@
 """From clean rows to one row per customer, as of the end of a night.
 
-Offers `compute_rollups` and `compute_features`. A night computes anew only the customers to whom something happened;
+A night computes anew only the customers to whom something happened;
 the caches that make this possible may be deleted at any time. It must not know schemes, segments or models.
 """
+
+from __future__ import annotations
+
+from pipeline.features.cache import forget_caches
+from pipeline.features.features import compute_features, compute_rollups
+
+__all__ = ["compute_features", "compute_rollups", "forget_caches"]

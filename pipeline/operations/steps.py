@@ -79,7 +79,7 @@ def validate(night: Night, *, override_gates: Sequence[str] | str = (), override
 
 def features(night: Night) -> None:
     """Compute rollups and the features of every customer; of a restatement, as the later night knows them."""
-    from pipeline.features.features import compute_features, compute_rollups
+    from pipeline.features import compute_features, compute_rollups
 
     with hold_night(night) as company:
         with night.deployment.engine() as engine:

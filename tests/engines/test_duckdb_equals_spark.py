@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from support.builders import a_company, an_order_line, write_customers, write_order_lines, write_rows
 
-from pipeline.features.features import compute_features, compute_rollups
+from pipeline.features import compute_features, compute_rollups
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake

@@ -14,7 +14,7 @@ from support.traces import traces
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import Target
 from pipeline.errors import TransientError
-from pipeline.ingestion.erased.ledger import Ledger
+from pipeline.ingestion.erased import Ledger
 from pipeline.lake.lake import Lake
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers, finish_erasures

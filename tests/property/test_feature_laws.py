@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import a_company, an_order_line, features_by_customer, write_order_lines
 
-from pipeline.features.features import compute_features, compute_rollups
+from pipeline.features import compute_features, compute_rollups
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, POPULATION_BASELINES, POPULATION_RHYTHM

@@ -17,8 +17,8 @@ from sqlglot import exp
 from support.builders import a_company, an_order_line, write_customers, write_order_lines
 
 from pipeline.definitions.company import Company
+from pipeline.features import compute_features, compute_rollups
 from pipeline.features.cache import cache_session, cached, cached_files, forget_caches
-from pipeline.features.features import compute_features, compute_rollups
 from pipeline.lake.addresses import CACHES
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from support.builders import an_order_line, write_order_lines
 
+from pipeline.features import compute_rollups
 from pipeline.features.customer_slices import Slice, cut_points, rows_by_slice, slices_between, slices_of_rollup
-from pipeline.features.features import compute_rollups
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow
 from pipeline.features.state_sql import STATE_INPUTS, all_states_statement
 from pipeline.lake.engines.duckdb import DuckDBEngine

@@ -29,8 +29,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError, DataError, LockTimeout
-from pipeline.ingestion.erased.hashes import ErasedIds
-from pipeline.ingestion.erased.ledger import Ledger, Receipt
+from pipeline.ingestion.erased import ErasedIds, Ledger, Receipt
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, RAW_CUSTOMERS
 from pipeline.operations import steps

@@ -20,7 +20,7 @@ from support.raw_nights import NIGHT, a_raw_line, write_raw
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.ingestion.validate import validate_sources
-from pipeline.ingestion.validation.batches import PartitionRef
+from pipeline.ingestion.validation import PartitionRef
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, REJECTED_ROWS, Column, Kind

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import Attribute, Source, Target
-from pipeline.features.features import compute_features, compute_rollups
+from pipeline.features import compute_features, compute_rollups
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, sorted_by

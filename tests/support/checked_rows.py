@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.definitions.company import Company
-from pipeline.ingestion.validation.suites import load_suite_definition, suite_parameters
+from pipeline.ingestion.validation import load_suite_definition, suite_parameters
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Column, Kind, Partition, Table

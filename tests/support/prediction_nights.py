@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.definitions.company import Company
-from pipeline.features.features import compute_features, compute_rollups
+from pipeline.features import compute_features, compute_rollups
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_PREDICTIONS

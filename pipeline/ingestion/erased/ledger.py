@@ -55,14 +55,14 @@ class Ledger:
         return ErasedIds(self._hash_key, [each for number in numbers for each in self.hashes_of_request(number)]) if numbers else None
 
     def record_request(self, ids: Iterable[str]) -> str:
-        """Write down a request to erase `ids` and return its number; from here on it survives whatever happens to this process."""
+        """Write down a request to erase `ids` and return its number; once it is returned, the request survives a crash."""
         with self._lake.lock("erasure-ledger"):
             # Never a new key once somebody was erased: without the old one, their hashes would match nobody.
             if not self._request_numbers(ERASED_HASHES):
                 self._lake.store.create_secret(ERASURE_KEY, secrets.token_hex(32).encode("ascii"))
-            ledger = ErasedIds(self._hash_key, ())
+            hasher = ErasedIds(self._hash_key, ())
             number = f"{len(self._request_numbers(ERASED_HASHES)) + 1:06}"
-            hashes = sorted({ledger.hash_of(each) for each in ids})
+            hashes = sorted({hasher.hash_of(each) for each in ids})
             self._lake.write_text(_request_address(ERASED_HASHES, number), json.dumps(hashes, indent=1) + "\n")
             self._lake.store.flush()
         return number

@@ -16,8 +16,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.erased.hashes import ErasedIds
-from pipeline.ingestion.erased.ledger import Ledger, Receipt
+from pipeline.ingestion.erased import ErasedIds, Ledger, Receipt
 from pipeline.lake.lake import Lake
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.publications import Publications

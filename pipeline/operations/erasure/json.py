@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from pipeline.ingestion.erased.ledger import Receipt
+from pipeline.ingestion.erased import Receipt
 
 
 def to_json(receipts: Sequence[Receipt]) -> str:

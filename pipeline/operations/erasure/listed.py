@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.erased.ledger import Ledger, Receipt
+from pipeline.ingestion.erased import Ledger, Receipt
 from pipeline.ingestion.extract import Extraction, open_source
 from pipeline.ingestion.sources import authored_query
 from pipeline.ingestion.sources.columns import check_columns, conform_batch

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.ingestion.erased.columns import CUSTOMER_ID, holds_customer_ids
+from pipeline.ingestion.erased import CUSTOMER_ID, holds_customer_ids
 from pipeline.ingestion.validation.raw_rows import source_row_text
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import DataError
-from pipeline.features.cache import forget_caches
+from pipeline.features import forget_caches
 from pipeline.ingestion.versions import ROWS_DIGEST, facts_of_rows, facts_of_versions
 from pipeline.lake.addresses import CACHES, ERASURES, LOCKS, PUBLICATIONS, STAGING
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 
-from pipeline.ingestion.erased.ledger import Receipt
+from pipeline.ingestion.erased import Receipt
 
 
 def print_receipts(receipts: Sequence[Receipt]) -> None:

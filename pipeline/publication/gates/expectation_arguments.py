@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule
+from pipeline.ingestion.validation import SuiteDefinition, ValidationRule
 from pipeline.lake.tables import Column, Kind
 from pipeline.spelling import did_you_mean
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.suites import SuiteDefinition
+from pipeline.ingestion.validation import SuiteDefinition
 from pipeline.lake.tables import Column, Kind
 from pipeline.publication.gates.expectation_arguments import Arguments, Bounds
 from pipeline.spelling import did_you_mean

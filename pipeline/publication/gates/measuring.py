@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company
-from pipeline.ingestion.validation.results import stored_results
+from pipeline.ingestion.validation import stored_results
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, known_versions, reading
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Kind, Table

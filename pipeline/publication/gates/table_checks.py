@@ -8,9 +8,15 @@ from datetime import date
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation.batches import PartitionRef
-from pipeline.ingestion.validation.results import stop_where_broken, store_results, stored_results
-from pipeline.ingestion.validation.suites import SuiteDefinition, load_suite_definition, suite_parameters
+from pipeline.ingestion.validation import (
+    PartitionRef,
+    SuiteDefinition,
+    load_suite_definition,
+    stop_where_broken,
+    store_results,
+    stored_results,
+    suite_parameters,
+)
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table

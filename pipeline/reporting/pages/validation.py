@@ -11,8 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.definitions.company import Company
-from pipeline.ingestion.validation.results import stored_results
-from pipeline.ingestion.validation.suites import WHOLE_TABLE
+from pipeline.ingestion.validation import WHOLE_TABLE, stored_results
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import VALIDATION_RESULTS

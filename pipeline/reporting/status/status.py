@@ -15,8 +15,7 @@ from enum import Enum
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, GateClosed, TransientError
 from pipeline.ingestion.extractions import is_being_reread
-from pipeline.ingestion.validation.findings import WITHIN_LIMIT
-from pipeline.ingestion.validation.results import stored_results
+from pipeline.ingestion.validation import WITHIN_LIMIT, stored_results
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CLUSTER_DRIFTS,

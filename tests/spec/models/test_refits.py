@@ -23,7 +23,7 @@ from pipeline.cli import app
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterFeature
 from pipeline.errors import ConfigError, DataError, RefitRefused
-from pipeline.features.features import compute_rollups
+from pipeline.features import compute_rollups
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS

@@ -18,8 +18,7 @@ from support.raw_nights import NIGHT, a_raw_line, results, write_raw
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.validate import validate_sources
-from pipeline.ingestion.validation.batches import PartitionRef
-from pipeline.ingestion.validation.suites import load_suite_definition, suite_parameters
+from pipeline.ingestion.validation import PartitionRef, load_suite_definition, suite_parameters
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
