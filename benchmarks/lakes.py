@@ -27,6 +27,7 @@ WRITERS = (
     "benchmarks/sql/order*.sql",
     "pipeline/lake/compaction.py",
     "pipeline/lake/event_days.py",
+    "pipeline/lake/month_files.py",
     "pipeline/lake/month_writer.py",
     "pipeline/lake/parquet.py",
     "pipeline/lake/row_digest.py",

@@ -15,8 +15,9 @@ from datetime import date
 from itertools import groupby
 
 from pipeline.errors import DataError
-from pipeline.lake.event_days import MonthFile, StoredVersion, Version, compacted_file, month_files, month_of, versions_in
+from pipeline.lake.event_days import MonthFile, StoredVersion, Version, month_of
 from pipeline.lake.lake import Lake
+from pipeline.lake.month_files import compacted_file, month_files, versions_in
 from pipeline.lake.tables import Table
 
 log = logging.getLogger("pipeline.lake.compaction")

@@ -12,19 +12,9 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
-from pipeline.lake.event_days import (
-    EventDays,
-    MonthFile,
-    StoredVersion,
-    Version,
-    event_days,
-    known_versions,
-    month_file_at,
-    month_of,
-    stored_versions,
-    versions_in,
-)
+from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version, known_versions, month_of
 from pipeline.lake.locks import lock_folder
+from pipeline.lake.month_files import event_days, month_file_at, stored_versions, versions_in
 from pipeline.lake.month_writer import Facts, MonthWriter, nights_by_month, open_month_writer, version_runs
 from pipeline.lake.staging import staged_file
 from pipeline.lake.tables import Table

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.lake.damage import outdated_error
-from pipeline.lake.event_days import VERSIONS_CHECKSUM_KEY, MonthFile, StoredVersion, Version, manifest_checksum
+from pipeline.lake.event_days import MonthFile, StoredVersion, Version
+from pipeline.lake.month_files import VERSIONS_CHECKSUM_KEY, manifest_checksum
 from pipeline.lake.parquet import MANIFEST_KEY, as_schema, rows_per_group, sealed_writer, writer_settings
 from pipeline.lake.row_digest import ColumnBytes, RowDigest, column_bytes
 from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Table

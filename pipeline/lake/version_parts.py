@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.lake.disk import disk_errors, link_or_copy
-from pipeline.lake.event_days import FileGoneError, MonthFile, StoredVersion, Version, find_versions, gone_error, versions_in
+from pipeline.lake.event_days import MonthFile, StoredVersion, Version
 from pipeline.lake.file_parts import FilePart, file_parts
+from pipeline.lake.month_files import FileGoneError, find_versions, gone_error, versions_in
 from pipeline.lake.tables import Table
 
 

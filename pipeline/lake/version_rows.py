@@ -13,17 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.lake.damage import damage_error, reading
-from pipeline.lake.event_days import (
-    FileGoneError,
-    MonthFile,
-    StoredVersion,
-    Version,
-    find_versions,
-    gone_error,
-    month_of,
-    versions_in,
-)
+from pipeline.lake.event_days import MonthFile, StoredVersion, Version, month_of
 from pipeline.lake.file_stamps import read_unreplaced
+from pipeline.lake.month_files import FileGoneError, find_versions, gone_error, versions_in
 from pipeline.lake.tables import Table
 
 ROWS_WORTH_THREADS = 16_384  # below, starting threads takes longer than decoding

@@ -1,0 +1,192 @@
+"""The files of event days on disk: which there are, and which versions their footers list, whatever other runs do to them meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import DataError
+from pipeline.lake import addresses
+from pipeline.lake.addresses import COMPACTED, PART
+from pipeline.lake.damage import damage_error, reading
+from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version
+from pipeline.lake.file_stamps import FileStamp, Found, file_stamp
+from pipeline.lake.parquet import MANIFEST_KEY
+from pipeline.lake.tables import Table
+
+VERSIONS_CHECKSUM_KEY = b"customer_segments.versions_checksum"
+
+
+def month_file_at(path: Path) -> MonthFile:
+    """Return the file of event days at `path`, as its folders name it."""
+    month, known = (folder.name.partition("=")[2] for folder in (path.parents[1], path.parent))
+    return MonthFile(path, date.fromisoformat(f"{month}-01"), _night_or_compacted(known))
+
+
+def compacted_file(root: Path, table: Table, month: date) -> MonthFile:
+    """Return the compacted file of a month, whether it is there or not."""
+    return MonthFile(root / addresses.compacted_month(table, month), month, None)
+
+
+def month_files(root: Path, table: Table) -> list[MonthFile]:
+    """Return the files of a table, the compacted one of a month before those of its nights."""
+    folder = root / addresses.partitions(table)
+    return [
+        file for name, path in _dated_folders(folder, "month") for file in _files_of_month(Path(path), date.fromisoformat(f"{name}-01"))
+    ]
+
+
+def _files_of_month(folder: Path, month: date) -> list[MonthFile]:
+    paths = [(known, Path(path) / PART) for known, path in _dated_folders(folder, "known")]
+    files = [MonthFile(path, month, _night_or_compacted(known)) for known, path in paths if path.is_file()]
+    return sorted(files, key=lambda file: file.known or date.min)
+
+
+def _night_or_compacted(known: str) -> date | None:
+    return None if known == COMPACTED else date.fromisoformat(known)
+
+
+def _dated_folders(folder: Path, name: str) -> list[tuple[str, str]]:
+    """Return the value and the path of each folder `name=value`, in order."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        found = sorted((entry.name, entry.path) for entry in entries if "=" in entry.name)
+    if others := [path for each, path in found if not each.startswith(f"{name}=")]:
+        todo = "Keep that lake for the older program, and let this one begin a lake of its own: segments run --lake ANOTHER_FOLDER."
+        raise DataError("this lake was written by an older version of this program, a file per event day", where=others[0], todo=todo)
+    return [(each.partition("=")[2], path) for each, path in found]
+
+
+class FileGoneError(DataError):
+    """A file that was found is there no more: it was compacted, or removed."""
+
+
+def gone_error(table: Table, file: MonthFile) -> FileGoneError:
+    """Return the error for a file that was found, and is gone."""
+    return FileGoneError(f"{table.name} has no such file", where=str(file.path), todo="Run that again.")
+
+
+class _FileReplacedError(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Footer:
+    """The footer of a file and of all links to it: one is read once, by whatever path."""
+
+    path: Path = field(compare=False)
+    stamp: FileStamp
+
+
+def versions_in(table: Table, file: MonthFile, *, link: Path | None = None) -> Mapping[Version, StoredVersion]:
+    """Return the versions that a file holds, in order, from its footer alone. A `link` to the file is read in its place.
+
+    Raises FileGoneError where it is not there, DataError where its footer is damaged.
+    """
+    path = link or file.path
+    try:
+        return _listed_versions(file, _Footer(path, file_stamp(path)))
+    except _FileReplacedError:
+        return versions_in(table, file, link=link)
+    except FileNotFoundError:
+        raise gone_error(table, file) from None
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise damage_error(table.name, file.path, f"its footer cannot be read ({type(error).__name__})") from None
+
+
+# Every step of a night asks for the same footers. Size, time and inode in the key tell a file from the one that replaced it.
+@lru_cache(maxsize=20_000)
+def _listed_versions(file: MonthFile, footer: _Footer) -> Mapping[Version, StoredVersion]:
+    found: dict[Version, StoredVersion] = {}
+    first_row = 0
+    for entry in _footer_entries(footer):
+        version = Version(date.fromisoformat(entry["day"]), date.fromisoformat(entry["known"]))
+        found[version] = StoredVersion(version, file, first_row, entry["row_count"], entry)
+        first_row += entry["row_count"]
+    return found
+
+
+@lru_cache(maxsize=20_000)
+def _footer_entries(footer: _Footer) -> Sequence[Mapping[str, Any]]:
+    metadata = pq.read_metadata(footer.path).metadata
+    if file_stamp(footer.path) != footer.stamp:
+        raise _FileReplacedError
+    manifest = metadata[MANIFEST_KEY]
+    if metadata[VERSIONS_CHECKSUM_KEY] != manifest_checksum(manifest):
+        raise ValueError("the list of versions has another checksum")
+    entries: Sequence[Mapping[str, Any]] = json.loads(manifest)["versions"]
+    return entries
+
+
+def manifest_checksum(manifest: bytes) -> bytes:
+    """Return the checksum of a manifest, which has its own: verifying that of the file would mean reading all its rows."""
+    return b"%08x" % crc32(manifest)
+
+
+def event_days(root: Path, table: Table, *, verified: Collection[MonthFile] = ()) -> EventDays:
+    """Return what is stored of a table, with damaged files told apart: in `verified` files every byte counts, in others the footer."""
+    return _read_settled_files(root, table, lambda files: _whole_and_damaged(table, files, verified))
+
+
+def _whole_and_damaged(table: Table, files: Iterable[MonthFile], verified: Collection[MonthFile]) -> EventDays:
+    found: dict[Version, StoredVersion] = {}
+    damaged: dict[MonthFile, Collection[Version]] = {}
+    for file in files:
+        listed: Mapping[Version, StoredVersion] = {}
+        try:
+            listed = versions_in(table, file)
+            if file in verified:
+                with reading(table.name, file.path):
+                    pass
+        except FileGoneError:
+            raise
+        except DataError:
+            damaged[file] = listed.keys()
+        else:
+            found |= listed
+    return EventDays(dict(sorted(found.items())), damaged)
+
+
+def stored_versions(root: Path, table: Table) -> Mapping[Version, StoredVersion]:
+    """Return all versions, in order; raises DataError where a footer is damaged."""
+    return _read_settled_files(root, table, lambda files: dict(sorted(_all_versions(table, files).items())))
+
+
+def _all_versions(table: Table, files: Iterable[MonthFile]) -> Mapping[Version, StoredVersion]:
+    found: dict[Version, StoredVersion] = {}
+    for file in files:
+        found |= versions_in(table, file)
+    return found
+
+
+def _read_settled_files(root: Path, table: Table, read: Callable[[Sequence[MonthFile]], Found]) -> Found:
+    """Return what `read` makes of the files of a table, once none came or went meanwhile: a compaction moves versions between them."""
+    while True:
+        files = month_files(root, table)
+        with suppress(FileGoneError):
+            found = read(files)
+            if month_files(root, table) == files:
+                return found
+
+
+def find_versions(root: Path, table: Table, versions: Iterable[Version]) -> list[StoredVersion]:
+    """Return where versions are stored, in the order given; raises DataError for one that is not."""
+    stored, found = stored_versions(root, table), []
+    for version in versions:
+        if version not in stored:
+            with reading(table.name, root / addresses.partition(table, day=version.day, known=version.known)):
+                raise FileNotFoundError
+        found.append(stored[version])
+    return found
