@@ -1,5 +1,6 @@
 -- What each customer's buying before $archived_before adds up to, for the lifetime figures of later nights.
 -- The older archive in customer_archives holds the event days before $archived_from.
+-- Lists are sorted, as engines gather them in any order: the same rows give the same bytes.
 WITH new_totals AS (
   SELECT
     customer_id,
@@ -30,7 +31,7 @@ all_gaps AS (
   SELECT customer_id, NULL AS order_day, UNNEST(gaps) AS gap_days FROM customer_archives
 ),
 gaps AS (
-  SELECT customer_id, ARRAY_AGG(gap_days) AS gaps, ARG_MAX(gap_days, order_day) AS last_gap_days
+  SELECT customer_id, LIST_SORT(ARRAY_AGG(gap_days)) AS gaps, ARG_MAX(gap_days, order_day) AS last_gap_days
   FROM all_gaps
   GROUP BY customer_id
 ),
@@ -40,7 +41,7 @@ all_categories AS (
   SELECT customer_id, UNNEST(categories) AS category FROM customer_archives
 ),
 categories AS (
-  SELECT customer_id, ARRAY_AGG(category) AS categories
+  SELECT customer_id, LIST_SORT(ARRAY_AGG(category)) AS categories
   FROM all_categories
   GROUP BY customer_id
 )
