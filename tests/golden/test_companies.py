@@ -15,7 +15,7 @@ from pipeline.definitions.schemes import load_schemes
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, ORDER_LINES, RAW_ORDER_LINES, REJECTED_ROWS, SEGMENT_PROFILES, Table
 
-ALL_DAYS = "day=*/known=*/part-0.parquet"
+ALL_DAYS = "month=*/known=*/part-0.parquet"
 
 
 @pytest.fixture(scope="module")

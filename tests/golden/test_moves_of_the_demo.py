@@ -50,7 +50,7 @@ def test_every_move_has_one_of_the_reasons(lake: Lake, moves: list[dict[str, Any
 
 
 def test_who_ordered_since_moved_by_it_and_nobody_else(lake: Lake, moves: list[dict[str, Any]]) -> None:
-    files = str(lake.root / "tables" / ORDER_LINES.name / "day=*" / "known=*" / "*.parquet")
+    files = str(lake.root / "tables" / ORDER_LINES.name / "month=*" / "known=*" / "*.parquet")
     select = "SELECT DISTINCT customer_id, order_day FROM read_parquet(?) WHERE line_kind = 'order' AND order_day >= ?"
     ordered = set(duckdb.execute(select, [files, FIRST]).fetchall())
     bought = [row for row in moves if row["scheme"] in BUYING]
