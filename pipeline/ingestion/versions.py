@@ -99,7 +99,7 @@ def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: Rea
     written = {month_of(day) for day in changed}
     for file in stored.damaged:
         if file.known == night.day and file.month not in written:
-            lake.discard_file(file)
+            lake.discard_damaged_file(table, file)
     return sum(version.known == night.day for version in lake.event_days(table).versions)
 
 

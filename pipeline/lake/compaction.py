@@ -28,21 +28,28 @@ FILES_WORTH_REWRITING = 8
 def compact_months(lake: Lake, tables: Iterable[Table], *, before: date) -> int:
     """Compact the files of each month that ended before the month of `before`; return how many months were written.
 
-    The caller ensures that nobody else reads or writes the lake. A month with a damaged file, or with files of different
-    declarations, is left as it is.
+    Whoever reads the lake meanwhile finds every version, and whoever writes waits. A month with a damaged file, or with files
+    of different declarations, is left as it is.
     """
-    months = [(table, files) for table in tables for files in _old_months(lake, table, before)]
-    count = 0
-    for table, files in months:
-        _remove_compacted_files(table, files)
-        left = [file for file in files if file.path.exists()]
-        if _is_compaction_due(left):
-            count += _compact_month(lake, table, left)
-    if count:
+    counts = {table: _compact_table(lake, table, before) for table in tables if any(_old_months(lake, table, before))}
+    if any(counts.values()):
         # The compacted files must survive a power cut before the nights' files go.
         os.sync()
-    for table, files in months:
-        _remove_compacted_files(table, [*files, compacted_file(lake.root, table, files[0].month)])
+    for table in counts:
+        with lake.lock_event_days(table):
+            for files in _old_months(lake, table, before):
+                _remove_compacted_files(table, files)
+    return sum(counts.values())
+
+
+def _compact_table(lake: Lake, table: Table, before: date) -> int:
+    count = 0
+    with lake.lock_event_days(table):
+        for files in _old_months(lake, table, before):
+            _remove_compacted_files(table, files)
+            left = [file for file in files if file.path.exists()]
+            if _is_compaction_due(left):
+                count += _compact_month(lake, table, left)
     return count
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Versio
 from pipeline.lake.locks import lock_folder
 from pipeline.lake.month_files import event_days, month_file_at, stored_versions, versions_in
 from pipeline.lake.month_writer import Facts, MonthWriter, nights_by_month, open_month_writer, version_runs
+from pipeline.lake.parquet import is_whole
 from pipeline.lake.staging import staged_file
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
@@ -74,7 +75,7 @@ class EventDayStore:
         # All files of a month are open together: rows are sorted by day, and neighbouring days may be of different nights.
         runs, counts = version_runs(table, batches), dict.fromkeys(facts, 0)
         run = next(runs, None)
-        with lock_folder(self.root / addresses.partitions(table), timeout_seconds=self._lock_seconds):
+        with self.lock_event_days(table):
             for month, nights in nights_by_month(facts).items():
                 with ExitStack() as opened:
                     writers = {known: self._month_writer(opened, table, month, known, facts, folder) for known in nights}
@@ -83,6 +84,13 @@ class EventDayStore:
                         counts[run.version] += run.row_count
                         run = next(runs, None)
         return counts
+
+    def lock_event_days(self, table: Table) -> AbstractContextManager[None]:
+        """Hold off all others who write files of the event days of `table`: what is read of one is still there when it is replaced.
+
+        Raises LockTimeout where another run keeps them for longer than the lake waits.
+        """
+        return lock_folder(self.root / addresses.partitions(table), timeout_seconds=self._lock_seconds)
 
     def stored_in(self, table: Table, path: Path) -> list[StoredVersion]:
         """Return the versions that the file of event days at `path` holds, in order."""
@@ -97,7 +105,10 @@ class EventDayStore:
         *,
         staying: Mapping[Version, StoredVersion] | None = None,
     ) -> None:
-        """Write the file of event days at `path` anew, with the versions in `facts`, those `staying` as they are stored, and no others."""
+        """Write the file of event days at `path` anew, with the versions in `facts`, those `staying` as they are stored, and no others.
+
+        The caller holds the lock of the event days of `table`.
+        """
         file = month_file_at(path)
         with staged_file(self.root, path) as new, open_month_writer(table, replace(file, path=new), facts, staying or {}) as writer:
             for run in version_runs(table, batches):
@@ -117,9 +128,11 @@ class EventDayStore:
         new = opened.enter_context(staged_file(self.root, place))
         return opened.enter_context(open_month_writer(table, replace(file, path=new), own, staying))
 
-    def discard_file(self, file: MonthFile) -> None:
-        """Remove a file with all that it holds."""
-        file.path.unlink(missing_ok=True)
+    def discard_damaged_file(self, table: Table, file: MonthFile) -> None:
+        """Remove a damaged file with all that it holds; one that another run has replaced meanwhile stays."""
+        with self.lock_event_days(table), suppress(FileNotFoundError):
+            if not is_whole(file.path):
+                file.path.unlink()
 
     def _night_path(self, table: Table, version: Version) -> Path:
         """Return where the night of `version` writes that day."""

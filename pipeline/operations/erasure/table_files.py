@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,25 +83,18 @@ class TableFiles:
             schema = file.schema_arrow.remove_metadata()
             manifest = self._lake.manifest(path)
             if "versions" in manifest:
-                self._rewrite_event_days(path, file, ids, engine, manifest)
+                with self._lake.lock_event_days(_event_table(manifest["table"], schema)):
+                    self._rewrite_event_days(path, ids, engine)
                 return
             facts = {name: value for name, value in manifest.items() if name != "row_count"}
             if ROWS_DIGEST in facts:
                 facts |= self._facts_of_remaining_rows(file, schema, ids, engine)
             self._lake.write_file(schema, rows_of_others(file, ids), path, facts)
 
-    def _rewrite_event_days(
-        self,
-        path: Path,
-        file: Any,  # noqa: ANN401 - pyarrow
-        ids: CustomerIds,
-        engine: DuckDBEngine,
-        manifest: Mapping[str, Any],
-    ) -> None:
+    def _rewrite_event_days(self, path: Path, ids: CustomerIds, engine: DuckDBEngine) -> None:
         """Write a file of event days anew: each version stays, with what is left of it and what is to be said of that."""
-        version_columns = {column.name for column in VERSION_COLUMNS}
-        columns = tuple(column for column in _declared_columns(file.schema_arrow) if column.name not in version_columns)
-        table = Table(manifest["table"], "", columns, (), Partition.EVENT_DAY)  # as it was declared when it was written
+        file = open_checked(path)
+        table = _event_table(self._lake.manifest(path)["table"], file.schema_arrow)
         facts = {each.version: dict(each.facts) for each in self._lake.stored_in(table, path)}
         raw = [version for version, each in facts.items() if ROWS_DIGEST in each]
         if raw:
@@ -139,6 +132,14 @@ class TableFiles:
 
     def _table_folder(self, path: Path) -> str:
         return "/".join(path.relative_to(self._lake.local("")).parts[:2])
+
+
+def _event_table(name: str, schema: pa.Schema) -> Table:
+    """Return a stored table of event days as it was declared when it was written."""
+    version_columns = {column.name for column in VERSION_COLUMNS}
+    return Table(
+        name, "", tuple(column for column in _declared_columns(schema) if column.name not in version_columns), (), Partition.EVENT_DAY
+    )
 
 
 def _declared_columns(schema: pa.Schema) -> tuple[Column, ...]:
