@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from support.nights import tree_bytes
 from support.raw_nights import NIGHT, a_raw_line, clean_lines, rejected, write_raw
 
 from pipeline.definitions.company import Company
-from pipeline.errors import DataError, PipelineError, SchemaDrift, TransientError
+from pipeline.errors import DataError, PipelineError, SchemaDrift
 from pipeline.ingestion.validate import validate_sources
 from pipeline.ingestion.validation.batches import PartitionRef, read_pieces
 from pipeline.lake.lake import Lake
@@ -135,19 +135,19 @@ def a_lake_to_crash(root: Path, company: Company) -> Lake:
     return lake
 
 
-def fail_at(write: int) -> Callable[..., int]:
-    """Return a stand-in for Lake.write_file that fails like a full disk at the `write`-th file."""
+def fail_at(write: int, root: Path) -> Callable[[Path, Path], Path]:
+    """Return a stand-in for Path.replace that fails like a full disk at the `write`-th file that is to appear below `root`."""
     count = 0
-    original = Lake.write_file
+    original = Path.replace
 
-    def write_file(self: Lake, *arguments: Any) -> int:
+    def replace_path(self: Path, target: Path) -> Path:
         nonlocal count
-        count += 1
+        count += target.is_relative_to(root)
         if count == write:
-            raise TransientError("could not write: No space left on device")
-        return original(self, *arguments)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, target)
 
-    return write_file
+    return replace_path
 
 
 def test_a_crash_at_any_write_leaves_nothing_half_and_the_rerun_heals_it(
@@ -160,7 +160,7 @@ def test_a_crash_at_any_write_leaves_nothing_half_and_the_rerun_heals_it(
     for write in range(1, 99):
         lake = a_lake_to_crash(tmp_path / f"crash-{write}", company)
         with monkeypatch.context() as patch:
-            patch.setattr(Lake, "write_file", fail_at(write))
+            patch.setattr(Path, "replace", fail_at(write, lake.root / "tables"))
             try:
                 validate_sources(company, lake, NIGHT)
             except PipelineError:
