@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.deployments import Deployment
-from support.nights import NO_GATES, run_night, tree_bytes, write_shop
+from support.nights import NO_GATES, content_of, run_night, write_shop
 from support.published_nights import published_files, target_rows
 from support.served_airflow import BACKFILL, DAG, Interface, served
 
@@ -100,7 +100,9 @@ def test_every_run_succeeds_though_its_tasks_were_killed(night: Night) -> None:
 
 
 def test_every_night_is_as_if_nothing_had_happened(night: Night) -> None:
-    assert tree_bytes(night.lake, "tables", "models", "definitions") == tree_bytes(night.undisturbed, "tables", "models", "definitions")
+    here, there = (content_of(lake, "tables", "models", "definitions") for lake in (night.lake, night.undisturbed))
+    assert here.keys() == there.keys()
+    assert [name for name in here if here[name] != there[name]] == []
 
 
 def test_readers_see_tonight_as_if_nothing_had_happened(night: Night) -> None:

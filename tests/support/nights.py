@@ -13,6 +13,7 @@ from unittest import mock
 
 from pipeline.definitions.gate_limits import GATES
 from pipeline.lake.lake import Lake
+from pipeline.lake.tables import ALL_TABLES, Partition
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
 from pipeline.operations.steps import STEPS
@@ -82,3 +83,19 @@ def tree_bytes(lake: Lake, *folders: str) -> Mapping[str, bytes]:
     """Return the bytes of every file below the given folders of the lake."""
     roots = [lake.root / folder for folder in folders]
     return {str(path.relative_to(lake.root)): path.read_bytes() for root in roots for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def content_of(lake: Lake, *folders: str) -> Mapping[str, object]:
+    """Return the bytes of every file below the folders, but of event days the rows of each version.
+
+    Which versions share a file depends on when a month was compacted; what each of them says does not.
+    """
+    event_tables = [table for table in ALL_TABLES if table.partition is Partition.EVENT_DAY]
+    files = tree_bytes(lake, *folders)
+    others = {name: content for name, content in files.items() if name.split("/")[1] not in {table.name for table in event_tables}}
+    versions = {
+        f"{table.name} of {version.day} known on {version.known}": lake.read(table, day=version.day, known=version.known).to_pylist()
+        for table in event_tables
+        for version in lake.versions(table)
+    }
+    return {**others, **versions}
