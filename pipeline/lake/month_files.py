@@ -64,7 +64,7 @@ def _dated_folders(folder: Path, name: str) -> list[tuple[str, str]]:
     with os.scandir(folder) as entries:
         found = sorted((entry.name, entry.path) for entry in entries if "=" in entry.name)
     if others := [path for each, path in found if not each.startswith(f"{name}=")]:
-        todo = "Keep that lake for the older program, and let this one begin a lake of its own: segments run --lake ANOTHER_FOLDER."
+        todo = "Keep it for that version, and begin another lake: segments run --lake ANOTHER_FOLDER, or set SEGMENTS_LAKE."
         raise DataError("this lake was written by an older version of this program, a file per event day", where=others[0], todo=todo)
     return [(each.partition("=")[2], path) for each, path in found]
 
