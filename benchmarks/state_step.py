@@ -64,9 +64,10 @@ def open_shop(lake: Lake, young: Lake) -> None:
     opening = LAST_DAY - timedelta(days=YEAR_DAYS)
     for table in ROLLUPS:
         versions = [version for version in lake.versions(table) if version.day <= opening]
-        files = [str(part.path) for part in lake.parts(table, versions)]
-        if files:
-            _write_opening(young, table, files, opening)
+        with lake.private_folder() as folder:
+            # Rows of later days in the same files are left out by the statement.
+            if files := [str(part.path) for part in lake.parts(table, versions).pin(folder)]:
+                _write_opening(young, table, files, opening)
 
 
 def _write_opening(young: Lake, table: Table, files: list[str], opening: date) -> None:
