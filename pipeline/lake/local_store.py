@@ -23,7 +23,10 @@ class LocalStore:
         self._root = root
 
     def read(self, address: str) -> bytes:
-        return self.local(address).read_bytes()
+        try:
+            return self.local(address).read_bytes()
+        except NotADirectoryError as error:  # where a part of the way is a file, nothing can be
+            raise FileNotFoundError(*error.args) from None
 
     def write(self, address: str, content: bytes) -> None:
         path = self.local(address)

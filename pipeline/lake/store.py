@@ -21,7 +21,7 @@ class Store(Protocol):
     """
 
     def read(self, address: str) -> bytes:
-        """Return what is at `address`."""
+        """Return what is at `address`; raises FileNotFoundError where nothing is."""
 
     def write(self, address: str, content: bytes) -> None:
         """Write `content` at `address`, whole or not at all; writing the same bytes again changes nothing."""
