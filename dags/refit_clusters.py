@@ -41,7 +41,7 @@ with DAG(
 
     @task.branch(execution_timeout=timedelta(minutes=5))
     def next_task() -> str:
-        """Return the id of the next task: `told` where a person is to approve, else `promote`."""
+        """Return the id of the next task: `told`, which shows a person what was found, where one is to approve; else `promote`."""
         return "told" if get_current_context()["params"]["is_approval_asked"] else "promote"
 
     day, branch = business_day(), next_task()
@@ -54,7 +54,6 @@ with DAG(
         retries=0,
         doc_md="Waits a week for a person.",
     )
-    # A person sees what the refit found before they decide; a failure of either branch promotes nothing.
     chain(task(step_task(refits.refit))(day), branch, task(task_id="told")(describe_refits)(day), approve)
     chain([branch, approve], task(trigger_rule="none_failed_min_one_success")(step_task(refits.promote))(day))
     task(step_task(refits.refit_predictions))(day)
