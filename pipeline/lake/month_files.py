@@ -41,27 +41,34 @@ def compacted_file(root: Path, table: Table, month: date) -> MonthFile:
 
 def month_files(root: Path, table: Table) -> list[MonthFile]:
     """Return the files of a table, the compacted one of a month before those of its nights."""
-    folder = root / addresses.partitions(table)
-    return [
-        file for name, path in _dated_folders(folder, "month") for file in _files_of_month(Path(path), date.fromisoformat(f"{name}-01"))
-    ]
+    return [_month_file(path) for path in _file_paths(root, table)]
 
 
-def _files_of_month(folder: Path, month: date) -> list[MonthFile]:
-    paths = [(known, Path(path) / PART) for known, path in _dated_folders(folder, "known")]
-    files = [MonthFile(path, month, _night_or_compacted(known)) for known, path in paths if path.is_file()]
-    return sorted(files, key=lambda file: file.known or date.min)
+@lru_cache(maxsize=20_000)
+def _month_file(path: str) -> MonthFile:
+    return month_file_at(Path(path))
+
+
+def _file_paths(root: Path, table: Table) -> list[str]:
+    """Return the paths of the files of a table, in the order of `month_files`; as text, because every step asks for them many times."""
+    found: list[str] = []
+    for _, month in _dated_folders(str(root / addresses.partitions(table)), "month"):
+        folders = sorted(_dated_folders(month, "known"), key=lambda folder: (folder[0] != COMPACTED, folder[0]))
+        found += [path for path in (f"{folder}/{PART}" for _, folder in folders) if os.path.isfile(path)]  # noqa: PTH113 - as above
+    return found
 
 
 def _night_or_compacted(known: str) -> date | None:
     return None if known == COMPACTED else date.fromisoformat(known)
 
 
-def _dated_folders(folder: Path, name: str) -> list[tuple[str, str]]:
+def _dated_folders(folder: str, name: str) -> list[tuple[str, str]]:
     """Return the value and the path of each folder `name=value`, in order."""
-    if not folder.is_dir():
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    with os.scandir(folder) as entries:
+    with entries:
         found = sorted((entry.name, entry.path) for entry in entries if "=" in entry.name)
     if others := [path for each, path in found if not each.startswith(f"{name}=")]:
         todo = "Keep it for that version, and begin another lake: segments run --lake ANOTHER_FOLDER, or set SEGMENTS_LAKE."
@@ -174,10 +181,10 @@ def _all_versions(table: Table, files: Iterable[MonthFile]) -> Mapping[Version, 
 def _read_settled_files(root: Path, table: Table, read: Callable[[Sequence[MonthFile]], Found]) -> Found:
     """Return what `read` makes of the files of a table, once none came or went meanwhile: a compaction moves versions between them."""
     while True:
-        files = month_files(root, table)
+        paths = _file_paths(root, table)
         with suppress(FileGoneError):
-            found = read(files)
-            if month_files(root, table) == files:
+            found = read([_month_file(path) for path in paths])
+            if _file_paths(root, table) == paths:
                 return found
 
 
