@@ -22,6 +22,9 @@ PAGES = [README, HOUSE / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 FILES = re.compile(r"```\w+\n(?:#|--) file: (?P<path>\S+)\n(?P<text>.*?)```", re.DOTALL)
 SHELL = re.compile(r"```(?:sh|bash)\n(?P<text>.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(?:#(?P<anchor>[^)]+))?\)")
+NAME = re.compile(r"`(_?[A-Z][A-Z_]{2,}|[A-Z][a-z]+(?:[A-Z][a-z]+)+)`")  # a constant or a class
+CODE = ("pipeline", "dags", "local", "tests", "benchmarks")
+AVOIDED = {"NTILE"}  # what pages tell not to use
 PATH = re.compile(r"`((?:[a-z_]+/)+[a-z_-]*(?:\.[a-z]+)?)`")
 INLINE = re.compile(r"`((?:segments|make) [^`]+)`")
 NIGHT = date(2024, 3, 31)
@@ -98,6 +101,13 @@ def test_every_link_outside_the_site_leads_somewhere(page: Path) -> None:
 def test_every_path_that_a_developer_reads_is_there(page: Path) -> None:
     for path in PATH.findall(page.read_text("utf-8")):
         assert any(list(root.glob(path)) for root in (HOUSE, HOUSE / "pipeline")), path
+
+
+@pytest.mark.parametrize("page", [HOUSE / "CONTRIBUTING.md", *sorted((DOCS / "develop").glob("*.md"))], ids=lambda page: page.stem)
+def test_every_class_and_constant_that_a_developer_reads_of_is_in_the_code(page: Path) -> None:
+    code = "\n".join(file.read_text("utf-8") for folder in CODE for file in (HOUSE / folder).rglob("*.py"))
+    named = set(NAME.findall(page.read_text("utf-8"))) - AVOIDED
+    assert sorted(name for name in named if not re.search(rf"\b{name}\b", code)) == []
 
 
 def commands_of(page: str) -> Iterator[list[str]]:
