@@ -50,7 +50,7 @@ docs-serve: .venv/.dev ## Serve the documentation on loopback, with search, unti
 	@$(SITE) serve --dev-addr 127.0.0.1:$(PORT)
 
 docs-reference: .venv/.dev ## Write what docs/reference/ takes from the declarations
-	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/write_reference.py
 
 lock: .venv/bin/uv ## Write requirements*.txt anew from requirements*.in
 	$(LOCK) requirements.in -o requirements.txt

@@ -15,9 +15,9 @@ from pipeline.definitions.fields import REQUIRED, Fields
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 
 sys.path.insert(0, str(HOUSE / "docs"))
-import generate
+import write_reference
 
-PAGES = sorted(generate.REFERENCE.glob("*.md"))
+PAGES = sorted(write_reference.REFERENCE.glob("*.md"))
 COMPANY = """
 name = "Shop"
 time_zone = "Europe/Berlin"
@@ -45,12 +45,12 @@ Taken = dict[str, dict[str, Any]]
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_generated_part_is_up_to_date(page: Path) -> None:
     text = page.read_text("utf-8")
-    assert generate.written(text) == text, "write it again: make docs-reference"
+    assert write_reference.written(text) == text, "write it again: make docs-reference"
 
 
 def test_every_generated_part_has_its_page() -> None:
-    marked = {found["name"] for page in PAGES for found in generate.PART.finditer(page.read_text("utf-8"))}
-    assert marked == generate.parts().keys()
+    marked = {found["name"] for page in PAGES for found in write_reference.PART.finditer(page.read_text("utf-8"))}
+    assert marked == write_reference.parts().keys()
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def write_company(folder: Path, kind: str) -> Path:
 
 def listed(page: str, heading: str) -> dict[str, str]:
     """Return the keys that the table below a heading lists, with the cell of their default."""
-    text = (generate.REFERENCE / page).read_text("utf-8").partition(f"\n## {heading}")[2]
+    text = (write_reference.REFERENCE / page).read_text("utf-8").partition(f"\n## {heading}")[2]
     table = next(iter(tables_of(text)))
     return {name.strip().strip("`"): row["default"] for row in table for name in row["key"].split(",")}
 
@@ -134,6 +134,6 @@ def test_the_page_of_rules_lists_every_key_of_a_cluster_scheme(taken: Taken) -> 
     load_cluster_schemes(a_company(HOUSE / "no such folder"))
     features = {key: default for key, default in taken["features"].items() if key not in LANGUAGES}
     require_listed(listed("rules.md", "Keys of a cluster scheme"), taken[""])
-    text = (generate.REFERENCE / "rules.md").read_text("utf-8").partition("Keys of a feature:")[2]
+    text = (write_reference.REFERENCE / "rules.md").read_text("utf-8").partition("Keys of a feature:")[2]
     names = {name.strip().strip("`") for row in next(iter(tables_of(text))) for name in row["key"].split(",")}
     assert names == features.keys()
