@@ -32,13 +32,18 @@ def compact_months(lake: Lake, tables: Iterable[Table], *, before: date) -> int:
     of different declarations, is left as it is.
     """
     counts = {table: _compact_table(lake, table, before) for table in tables if any(_old_months(lake, table, before))}
-    if any(counts.values()):
-        # The compacted files must survive a power cut before the nights' files go.
-        os.sync()
+    is_synced = False
     for table in counts:
         with lake.lock_event_days(table):
             for files in _old_months(lake, table, before):
-                _remove_compacted_files(table, files)
+                superseded = _superseded_files(table, files)
+                if superseded and not is_synced:
+                    # The compacted files, be they of a run that was killed, must survive a power cut before the nights' files go.
+                    os.sync()
+                    is_synced = True
+                for file in superseded:
+                    file.path.unlink()
+                    file.path.parent.rmdir()
     return sum(counts.values())
 
 
@@ -46,8 +51,8 @@ def _compact_table(lake: Lake, table: Table, before: date) -> int:
     count = 0
     with lake.lock_event_days(table):
         for files in _old_months(lake, table, before):
-            _remove_compacted_files(table, files)
-            left = [file for file in files if file.path.exists()]
+            superseded = _superseded_files(table, files)
+            left = [file for file in files if file not in superseded]
             if _is_compaction_due(left):
                 count += _compact_month(lake, table, left)
     return count
@@ -79,15 +84,16 @@ def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool
     return True
 
 
-def _remove_compacted_files(table: Table, files: Sequence[MonthFile]) -> None:
-    """Remove nights' files of which every version is in the compacted file with the same facts."""
-    there = [file for file in files if file.path.exists()]
+def _superseded_files(table: Table, files: Sequence[MonthFile]) -> list[MonthFile]:
+    """Return the nights' files of which every version is in the compacted file with the same facts; none where one is damaged."""
+    superseded: list[MonthFile] = []
     try:
-        compacted = next((versions_in(table, file) for file in there if file.known is None), {})
-        for file in there:
+        compacted = next((versions_in(table, file) for file in files if file.known is None), {})
+        for file in files if compacted else ():
             versions = versions_in(table, file)
             if file.known and all(version in compacted and compacted[version].facts == each.facts for version, each in versions.items()):
-                file.path.unlink()
-                file.path.parent.rmdir()
+                superseded.append(file)
     except DataError as error:
         log.warning("%s of %s are left as they are: %s", table.name, files[0].month.isoformat()[:7], error.what)
+        return []
+    return superseded

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.builders import an_order_line, write_order_lines
 from support.killing import Killer, copied
 from support.nights import tree_bytes
@@ -20,6 +23,22 @@ DAYS = [date(2024, 3, day) for day in range(1, 6)]
 
 def compact(root: Path) -> None:
     compact_months(Lake(root / "lake"), [ORDER_LINES], before=date(2024, 5, 1))
+
+
+def test_what_a_killed_compaction_left_goes_only_after_its_file_is_safe_from_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in DAYS:
+        write_order_lines(Lake(tmp_path / "lake"), [an_order_line(1, day=day)], known=day)
+    nights = copied(tmp_path / "lake", "nights")
+    compact(tmp_path)
+    shutil.copytree(nights / "tables", tmp_path / "lake" / "tables", dirs_exist_ok=True)  # as if killed before it removed them
+    events: list[str] = []
+    monkeypatch.setattr(os, "sync", lambda: events.append("sync"))
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **given: events.append("removal") or unlink(path, **given))
+    compact(tmp_path)
+    assert events == ["sync", *["removal"] * len(DAYS)]
 
 
 def everything(root: Path) -> dict[Any, Any]:
