@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -76,6 +76,12 @@ def is_whole(path: Path) -> bool:
             return False
         file.seek(place)
         return file.read(len(NO_CHECKSUM)) == _file_checksum(file, place)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of all bytes of a file, in hexadecimal: what manifests of publications say of their tables."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def content_digest(path: Path) -> str:

@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import file_sha256
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
 from pipeline.publication.consent import withheld_customers
 from pipeline.publication.current import (
@@ -169,8 +170,7 @@ def _write_table(lake: Lake, table: Table, day: date, folder: Path, withheld: pa
     schema = pa.schema([(DAY.name, DAY.kind.arrow), *table.schema])
     kept = dated_rows(lake.path(table, day=day), table, day, withheld)
     rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
-    with path.open("rb") as file:
-        return {"rows": rows, "sha256": file_digest(file, "sha256").hexdigest()}
+    return {"rows": rows, "sha256": file_sha256(path)}
 
 
 def publish_to_target(

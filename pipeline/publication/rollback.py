@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
-from hashlib import file_digest
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import file_sha256
 from pipeline.publication.current import (
     Publication,
     current_publication,
@@ -69,7 +69,7 @@ def _verify_publication(lake: Lake, publication_id: str) -> Publication:
         raise DataError(f"no publication `{publication_id}` is kept", where=str(folder.parent), todo=_kept_publications(lake))
     try:
         manifest = read_published_manifest(lake, publication_id)
-        is_whole = all(_file_digest(folder / f"{name}.parquet") == table["sha256"] for name, table in manifest["tables"].items())
+        is_whole = all(file_sha256(folder / f"{name}.parquet") == table["sha256"] for name, table in manifest["tables"].items())
     except (OSError, ValueError, KeyError):
         is_whole = False
     if not is_whole:
@@ -84,11 +84,6 @@ def _kept_publications(lake: Lake) -> str:
 def _live_publication_id(lake: Lake) -> str:
     prefix = lake.store.read_pointer(addresses.CURRENT)
     return PurePosixPath(prefix).name if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _epoch_of_live_audit(lake: Lake, publication_id: str) -> int | None:

@@ -16,7 +16,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from hashlib import file_digest
 from itertools import groupby
 from pathlib import Path
 
@@ -25,6 +24,7 @@ import pyarrow as pa
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
 from pipeline.lake.month_writer import version_runs
+from pipeline.lake.parquet import file_sha256
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
 from pipeline.lake.transaction import finish_transaction, transaction
@@ -93,8 +93,8 @@ def _stored_nights(lake: Lake) -> StoredNights:
 def _write_night(lake: Lake, engine: Engine, night: date) -> None:
     """Include a night in all partitions that it changes, at once: a reader never finds an interval ended here and not begun there."""
     path = lake.path(CUSTOMER_SEGMENTS, day=night)
-    with reading(CUSTOMER_SEGMENTS.name, path), path.open("rb") as file:
-        facts = {MEMBERSHIPS_DIGEST: file_digest(file, "sha256").hexdigest()}
+    with reading(CUSTOMER_SEGMENTS.name, path):
+        facts = {MEMBERSHIPS_DIGEST: file_sha256(path)}
     if _included_memberships(lake, night) == facts:
         return
     days = _stored_nights(lake)

@@ -7,7 +7,6 @@ way a rollback takes: their manifests are written anew too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, reading
+from pipeline.lake.parquet import file_sha256
 from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_count, rows_of_others
 from pipeline.publication.current import (
     current_publication,
@@ -87,8 +87,7 @@ class Publications:
             file = open_checked(path)
             facts = {key: value for key, value in self._lake.manifest(path).items() if key != "row_count"}
             rows = self._lake.write_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
-        with copy.open("rb") as written:
-            return {"rows": rows, "sha256": file_digest(written, "sha256").hexdigest()}
+        return {"rows": rows, "sha256": file_sha256(copy)}
 
     def _update_predecessors(self, renamed: dict[str, str], names: list[str]) -> None:
         """Make the publications `names`, which stay, name the new ids as their predecessors."""
