@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 from generate import LAST_DAY
-from lakes import HOUSE, MEMORY_LIMIT, engine
+from lakes import MEMORY_LIMIT, PROJECT_ROOT, engine
 from measure import Result, compared, cost
 
 from pipeline.definitions.company import Company, load_company
@@ -68,9 +68,9 @@ def _view_features(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
 def _make_live(root: Path, customers: int) -> None:
     """Write a lake whose last night is segmented and live, and the company as it is and edited."""
     for name in ("shop", "edited"):
-        shutil.copytree(HOUSE / "benchmarks" / "shop", root / name)
+        shutil.copytree(PROJECT_ROOT / "benchmarks" / "shop", root / name)
         (root / name / "segments").mkdir(exist_ok=True)
-    rfm = (HOUSE / "segments" / "rfm.toml").read_text("utf-8")
+    rfm = (PROJECT_ROOT / "segments" / "rfm.toml").read_text("utf-8")
     (root / "edited" / "segments" / "rfm.toml").write_text(rfm.replace(BEFORE, AFTER).replace(*WIDER), "utf-8")
     lake, company = Lake(root / "lake"), load_company(root / "shop")
     _write_features(lake, customers)

@@ -70,7 +70,7 @@ def _orders(shop: Shop, scratch: Path) -> duckdb.DuckDBPyConnection:
 
 def _write_customers(shop: Shop, lake: Lake, orders: duckdb.DuckDBPyConnection) -> None:
     found = orders.sql(CUSTOMERS_QUERY, params={"first_day": shop.first_day, "customers": shop.customers})
-    lake.write(CUSTOMERS, found.to_arrow_reader(BATCH_ROWS), known=LAST_DAY)
+    lake.write(CUSTOMERS, found.to_arrow_reader(BATCH_ROWS), known_on=LAST_DAY)
 
 
 def _write_lines(shop: Shop, lake: Lake, orders: duckdb.DuckDBPyConnection, from_day: int, to_day: int) -> int:

@@ -19,7 +19,7 @@ from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMERS, ORDER_LINES
 
-HOUSE = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
 EVENT_TABLES = (ORDER_LINES, CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
 INPUTS = (CUSTOMERS, *EVENT_TABLES)
 WRITERS = (
@@ -40,7 +40,7 @@ BEFORE = LAST_DAY - timedelta(days=1)
 
 def company() -> Company:
     """Return the company that the made-up shop belongs to."""
-    return load_company(HOUSE / "benchmarks" / "shop")
+    return load_company(PROJECT_ROOT / "benchmarks" / "shop")
 
 
 def engine(lake: Lake) -> closing[DuckDBEngine]:
@@ -96,5 +96,5 @@ def _shared_or_copied(source: str, target: str) -> str:
 
 
 def _digest_of_writers() -> str:
-    files = sorted(path for pattern in WRITERS for path in HOUSE.glob(pattern))
+    files = sorted(path for pattern in WRITERS for path in PROJECT_ROOT.glob(pattern))
     return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]

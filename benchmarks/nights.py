@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lakes import HOUSE, copied_lake
+from lakes import PROJECT_ROOT, copied_lake
 from measure import Cost, Result, compared, cost
 
 from pipeline.errors import GateClosed
 from pipeline.lake.lake import Lake
 
 BAR = 1.1
-DEMO = HOUSE / "examples" / "adventureworks"
+DEMO = PROJECT_ROOT / "examples" / "adventureworks"
 SEGMENTS = str(Path(sys.executable).parent / "segments")
 FIRST = date(2012, 12, 31)
 
@@ -62,6 +62,6 @@ def run_dag(lake: Path, day: date, home: Path) -> None:
 
 
 def _run(*command: str, fine: Collection[int] = (0,)) -> None:
-    ended = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
     if ended.returncode not in fine:
         raise RuntimeError(f"{' '.join(command)} ended with {ended.returncode}\n{ended.stderr[-2000:]}")

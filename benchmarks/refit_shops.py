@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from lakes import HOUSE
+from lakes import PROJECT_ROOT
 
 from pipeline.definitions.company import load_company
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 
-DATA = HOUSE.parent / "shared" / "data"
+DATA = PROJECT_ROOT.parent / "shared" / "data"
 CDNOW = Path(os.environ.get("CDNOW", DATA / "cdnow" / "master.parquet"))
 JOURNEY = Path(os.environ.get("COMPLETE_JOURNEY", DATA / "complete_journey"))
 
@@ -45,7 +45,7 @@ def stored_shops() -> list[Shop]:
 
 def scheme(**changes: object) -> ClusterScheme:
     """Return our own cluster scheme, as a company without definitions has it."""
-    [found] = load_cluster_schemes(replace(load_company(HOUSE / "benchmarks" / "shop"), folder=HOUSE / "benchmarks" / "sql"))
+    [found] = load_cluster_schemes(replace(load_company(PROJECT_ROOT / "benchmarks" / "shop"), folder=PROJECT_ROOT / "benchmarks" / "sql"))
     return replace(found, **changes)  # type: ignore[arg-type]
 
 

@@ -16,7 +16,7 @@ import refits
 import runner_overhead
 import state_step
 from generate import Shop
-from lakes import HOUSE, stored_lake
+from lakes import PROJECT_ROOT, stored_lake
 from measure import GIB, Result, print_results
 from rich.console import Console
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--only", choices=BENCHES, action="append", help="one bench; may be given again")
-    parser.add_argument("--folder", type=Path, default=HOUSE / ".bench", help="where lakes are kept")
+    parser.add_argument("--folder", type=Path, default=PROJECT_ROOT / ".bench", help="where lakes are kept")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     results = []

@@ -73,7 +73,7 @@ def open_shop(lake: Lake, young: Lake) -> None:
 def _write_opening(young: Lake, table: Table, files: list[str], opening: date) -> None:
     with closing(duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(young.root / "spill")})) as connection:
         rows = connection.sql(OPENING, params={"opening": opening, "files": files}).to_arrow_reader(BATCH_ROWS)
-        young.write(table, rows, day=opening, known=opening)
+        young.write(table, rows, day=opening, known_on=opening)
 
 
 def nights_before(lake: Lake) -> None:

@@ -41,5 +41,5 @@ def _options(deployment: Deployment, plan: BackfillPlan, parallel: int) -> list[
     first, last = backfill_bounds(plan.nights[0].day, plan.nights[-1].day, deployment.company.zone)
     options = ["--dag-id", DAG, "--from-date", first, "--to-date", last]
     options += ["--max-active-runs", str(parallel), "--reprocess-behavior", "completed"]
-    known = max(night.known for night in plan.nights)
+    known = max(night.known_on for night in plan.nights)
     return [*options, "--dag-run-conf", json.dumps({"known": known.isoformat()})] if plan.request.is_as_of_now else options

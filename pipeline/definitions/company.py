@@ -16,7 +16,7 @@ from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Kind, Table
 
-HOUSE = Path(__file__).resolve().parents[2]
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _CRON = re.compile(r"[0-9*,/LW#-]+ [0-9*,/LW#-]+( [0-9A-Za-z*,/#-]+){3}")
 MOST_DAYS = 36_525  # a century: more is a slip of the hand, and no date a million days back can be written
 EARLIEST_DAY = date(1900, 1, 1)
@@ -88,7 +88,7 @@ class Company:
         if self.past_definitions is not None:
             file, texts = self.past_definitions.file, self.past_definitions.texts[folder]
             return {name: Definition(file / folder / f"{name}{suffix}", text) for name, text in texts.items()}
-        ours, theirs = HOUSE / folder, self.folder / folder
+        ours, theirs = PROJECT_ROOT / folder, self.folder / folder
         files = {path.stem: path for root in (ours, theirs) for path in sorted(root.glob(f"*{suffix}"))}
         return {name: read_definition(file) for name, file in files.items()}
 

@@ -32,9 +32,9 @@ from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, Kind
 DEFINITION_SUFFIXES = {"segments": ".toml", "expectations": ".json"}
 
 
-def keep_company_on(lake: Lake, company: Company, day: date, known: date) -> Company:
+def keep_company_on(lake: Lake, company: Company, day: date, known_on: date) -> Company:
     """Return `company` as night `day` is computed by it, and keep its definitions where the night is the newest."""
-    if known != day:
+    if known_on != day:
         return company
     with lake.lock("definitions"):  # two nights may begin at once, and each must see what the other has kept
         nights = [*lake.nights(EXTRACTIONS), *lake.nights(CUSTOMER_SEGMENTS)]
@@ -66,9 +66,9 @@ def company_on(lake: Lake, company: Company, day: date) -> Company:
         ) from None
 
 
-def company_as_computed(lake: Lake, company: Company, day: date, known: date) -> Company:
+def company_as_computed(lake: Lake, company: Company, day: date, known_on: date) -> Company:
     """Return `company` as night `day` was computed by it, whatever the files say by the time it is judged or published."""
-    return company_on(lake, company, day) if known == day else company
+    return company_on(lake, company, day) if known_on == day else company
 
 
 def definitions_digest(company: Company) -> str:

@@ -43,7 +43,7 @@ class CacheKey:
 
     day: date
     digest: str
-    known: date | None = None
+    known_on: date | None = None
 
     @classmethod
     def parse(cls, name: str) -> CacheKey:
@@ -52,12 +52,12 @@ class CacheKey:
         return cls(date.fromisoformat(day), digest, date.fromisoformat(known[0]) if known else None)
 
     def __str__(self) -> str:
-        return "_".join(str(part) for part in (self.day, self.known, self.digest) if part is not None)
+        return "_".join(str(part) for part in (self.day, self.known_on, self.digest) if part is not None)
 
     @property
     def recency(self) -> tuple[date, date]:
         """Sorts caches by their day, and those of one day by the night that knew it."""
-        return self.day, self.known or self.day
+        return self.day, self.known_on or self.day
 
 
 @dataclass(frozen=True, slots=True)

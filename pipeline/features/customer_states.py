@@ -70,7 +70,7 @@ def known_rollups(lake: Lake, window: FeatureWindow) -> RollupSet:
     rollups = RollupSet()
     for table in ROLLUPS:
         versions = lake.stored_versions(table)
-        known = known_versions(versions, through=window.day, known=window.known)
+        known = known_versions(versions, through=window.day, known_on=window.known_on)
         rollups |= RollupSet.of(table, (versions[version] for version in known))
     return rollups
 
@@ -160,7 +160,7 @@ def _roll_forward(session: CacheSession, window: FeatureWindow, rollups: RollupS
         _write_base(session, window, rollups, session.engine.run(rolled_forward_statement(), window.parameters))
     else:
         rows = session.engine.run(changes_statement(), window.parameters)
-        key = CacheKey(window.day, short_digest(str(start.base), rollups.identity, states_recipe(window)), window.known)
+        key = CacheKey(window.day, short_digest(str(start.base), rollups.identity, states_recipe(window)), window.known_on)
         write_cache(session, CHANGED_STATES, rows, key, _state_manifest(window, rollups) | {"base": str(start.base)})
         _register_stored(session, start.base, key)
     return affected
@@ -177,7 +177,7 @@ def _register_affected(session: CacheSession, window: FeatureWindow, start: Star
 
 
 def _write_base(session: CacheSession, window: FeatureWindow, rollups: RollupSet, rows: Iterable[pa.RecordBatch]) -> int:
-    key = CacheKey(window.day, short_digest(rollups.identity, states_recipe(window)), window.known)
+    key = CacheKey(window.day, short_digest(rollups.identity, states_recipe(window)), window.known_on)
     path = write_cache(session, BASE_STATES, rows, key, _state_manifest(window, rollups))
     _register_stored(session, key, None)
     return _row_count(path)

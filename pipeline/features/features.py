@@ -30,21 +30,21 @@ from pipeline.lake.tables import (
 log = logging.getLogger("pipeline.features.features")
 
 
-def compute_rollups(lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+def compute_rollups(lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
     """Write the rollups of every event day that this night learned of.
 
-    `known` is the night whose knowledge counts, by default `day` itself. A restatement adds only rollups that are missing or
-    made of other lines, so that it does not redo what night `known` did. What may lie in a damaged file of another night is
+    `known_on` is the night whose knowledge counts, by default `day` itself. A restatement adds only rollups that are missing or
+    made of other lines, so that it does not redo what night `known_on` did. What may lie in a damaged file of another night is
     left for that night to mend.
     """
-    learned = known or day
+    learned = known_on or day
     lines = lake.stored_versions(ORDER_LINES)
     frozen_day, frozen_known = frozen_night(day, learned)
     # Baselines are frozen on the month's first night. That night may never have run, so its event days are rolled up as well.
     visible = dict.fromkeys(
         version
         for through, by in ((day, learned), (frozen_day, frozen_known))
-        for version in known_versions(lines, through=through, known=by)
+        for version in known_versions(lines, through=through, known_on=by)
     )
     for table in ROLLUPS:
         query = statement(table.name)
@@ -61,11 +61,11 @@ def _versions_to_roll_up(
 ) -> Iterator[Version]:
     """Yield the versions of lines that have no rollup, and the night's own, which it always makes anew."""
     # Only tonight's own files are verified to the last byte: a damaged file of another night is for that night to write again.
-    own = {lake.month_file(table, lines.version) for lines in visible if lines.version.known == learned}
+    own = {lake.month_file(table, lines.version) for lines in visible if lines.version.known_on == learned}
     rollups = lake.event_days(table, verified=own)
     for lines in visible:
         version, done = lines.version, rollups.versions.get(lines.version)
-        is_own = version.known == learned
+        is_own = version.known_on == learned
         if done is None:
             if is_own or not rollups.may_hold(version):
                 yield version
@@ -73,34 +73,34 @@ def _versions_to_roll_up(
             yield version
 
 
-def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
     """Write the population's rhythm and baselines, and the features of every customer as of the end of `day`.
 
-    `known` is the night whose knowledge counts; a later one than `day` writes a restatement. Rhythm and baselines are those of
+    `known_on` is the night whose knowledge counts; a later one than `day` writes a restatement. Rhythm and baselines are those of
     the month's first day, so that nobody changes segment in mid-month because others did.
     """
-    window = FeatureWindow(day, known or day, company.window_days)
+    window = FeatureWindow(day, known_on or day, company.window_days)
     with cache_session(lake, engine) as session:
         rollups, frozen = known_rollups(lake, window), known_rollups(lake, window.frozen)
         rhythm, baselines = POPULATION_RHYTHM, POPULATION_BASELINES
         manifest = {"statement": statement_digest(statement(rhythm.name)), "inputs": lake.digest([], frozen.contents)}
-        lake.write(rhythm, rhythm_rows(session, window.frozen, frozen), day=day, known=window.known, manifest=manifest)
+        lake.write(rhythm, rhythm_rows(session, window.frozen, frozen), day=day, known_on=window.known_on, manifest=manifest)
         register_states(session, window, rollups)
         visits = known_visits(lake, window)
         register_visits(session, window, rollups, visits)
         # After the states: on the first night of a month the baselines are computed from them.
         manifest |= {"statement": statement_digest(statement(baselines.name)), "states": states_recipe(window.frozen)}
-        lake.write(baselines, baseline_rows(session, window, frozen), day=day, known=window.known, manifest=manifest)
+        lake.write(baselines, baseline_rows(session, window, frozen), day=day, known_on=window.known_on, manifest=manifest)
         _write_features(company, session, window, rollups, visits)
 
 
 def _write_features(company: Company, session: CacheSession, window: FeatureWindow, rollups: RollupSet, visits: RollupSet) -> None:
-    lake, day, known, first = session.lake, window.day, window.known, window.frozen.day
-    frozen = {table: addresses.partition(table, day=day, known=known) for table in (POPULATION_RHYTHM, POPULATION_BASELINES)}
+    lake, day, known, first = session.lake, window.day, window.known_on, window.frozen.day
+    frozen = {table: addresses.partition(table, day=day, known_on=known) for table in (POPULATION_RHYTHM, POPULATION_BASELINES)}
     for each, address in frozen.items():
         session.engine.register(each, [lake.local(address)])
     snapshot = lake.snapshot_known(CUSTOMERS, known)
-    customers = [] if snapshot is None else [addresses.partition(CUSTOMERS, known=snapshot)]
+    customers = [] if snapshot is None else [addresses.partition(CUSTOMERS, known_on=snapshot)]
     session.engine.register(company.table(CUSTOMERS), [lake.local(address) for address in customers])
     table = company.table(CUSTOMER_FEATURES)
     query = with_attributes(statement(table.name), CUSTOMER_FEATURES, table)
@@ -114,5 +114,5 @@ def _write_features(company: Company, session: CacheSession, window: FeatureWind
     }
     ends = {"day_end": days_window(day, day, company.zone).end, "frozen_day_end": days_window(first, first, company.zone).end}
     rows = session.engine.run(query, {"day": day, **ends})
-    count = lake.write(table, rows, day=day, known=known, manifest=manifest)
+    count = lake.write(table, rows, day=day, known_on=known, manifest=manifest)
     log.info("%s: %s customers from %s event days", table.name, f"{count:,}", f"{len(rollups) // 2:,}")

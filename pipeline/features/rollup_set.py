@@ -20,12 +20,12 @@ class Rollup:
 
     table: str
     day: date
-    known: date
+    known_on: date
     digest: str
 
     @property
     def version(self) -> Version:
-        return Version(self.day, self.known)
+        return Version(self.day, self.known_on)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class RollupSet:
     @classmethod
     def of(cls, table: Table, stored: Iterable[StoredVersion]) -> RollupSet:
         """Make the set of these versions of one table."""
-        return cls(tuple(sorted(Rollup(table.name, each.version.day, each.version.known, each.digest) for each in stored)))
+        return cls(tuple(sorted(Rollup(table.name, each.version.day, each.version.known_on, each.digest) for each in stored)))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RollupSet:
@@ -52,7 +52,7 @@ class RollupSet:
         """Return the set as a manifest holds it."""
         content: dict[str, list[list[str]]] = {}
         for each in self.rollups:
-            content.setdefault(each.table, []).append([str(each.day), str(each.known), each.digest])
+            content.setdefault(each.table, []).append([str(each.day), str(each.known_on), each.digest])
         return content
 
     def __iter__(self) -> Iterator[Rollup]:
@@ -103,15 +103,15 @@ class RollupSet:
     @cached_property
     def identity(self) -> list[list[str]]:
         """Every member as texts, with its night: for the names of caches."""
-        return [[each.table, str(each.day), str(each.known), each.digest] for each in self.rollups]
+        return [[each.table, str(each.day), str(each.known_on), each.digest] for each in self.rollups]
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureWindow:
-    """The days that features of one night are about: `window_days` up to the end of `day`, as night `known` knows them."""
+    """The days that features of one night are about: `window_days` up to the end of `day`, as night `known_on` knows them."""
 
     day: date
-    known: date
+    known_on: date
     window_days: int
 
     @property
@@ -121,7 +121,7 @@ class FeatureWindow:
     @property
     def frozen(self) -> FeatureWindow:
         """The window of the night on which rhythm and baselines were frozen."""
-        return FeatureWindow(*frozen_night(self.day, self.known), self.window_days)
+        return FeatureWindow(*frozen_night(self.day, self.known_on), self.window_days)
 
     @property
     def archived_before(self) -> date:
@@ -133,7 +133,7 @@ class FeatureWindow:
         return {"day": self.day, "window_first_day": self.window_first_day, "archived_before": self.archived_before}
 
 
-def frozen_night(day: date, known: date) -> tuple[date, date]:
-    """Return the first night of the month and the night whose knowledge it goes by: its own, or that of the restatement `known`."""
+def frozen_night(day: date, known_on: date) -> tuple[date, date]:
+    """Return the first night of the month and the night whose knowledge it goes by: its own, or that of the restatement `known_on`."""
     first = day.replace(day=1)
-    return first, first if known == day else known
+    return first, first if known_on == day else known_on

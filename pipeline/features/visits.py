@@ -17,7 +17,7 @@ VISIT_DAYS = 90
 def known_visits(lake: Lake, window: FeatureWindow) -> RollupSet:
     """Return the event days of visits that a night goes by; none for a company without visits."""
     stored = lake.stored_versions(VISITS)
-    known = known_versions(stored, through=window.day, known=window.known)
+    known = known_versions(stored, through=window.day, known_on=window.known_on)
     return RollupSet.of(VISITS, (stored[version] for version in known if version.day >= _first_visit_day(window)))
 
 

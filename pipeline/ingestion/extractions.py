@@ -75,5 +75,5 @@ def _first_day_of_night(company: Company, lake: Lake, day: date, nights: Sequenc
     missed = [night + ONE_DAY for night in nights if night < day][-1:]
     # Days that a failed attempt of this night stored are read again: nobody checked what it left there.
     stored = lake.event_days(RAW_ORDER_LINES).versions
-    attempted = [version.day for version in stored if version.known == day and version.day >= company.first_day]
+    attempted = [version.day for version in stored if version.known_on == day and version.day >= company.first_day]
     return min([lookback, *missed, *attempted])

@@ -50,7 +50,7 @@ class DayTotal:
 
 @dataclass(frozen=True, slots=True)
 class LateDay:
-    """One day on which source and lake differ; `known` is None where the stored partition cannot be read."""
+    """One day on which source and lake differ; `known_on` is None where the stored partition cannot be read."""
 
     day: date
     source: DayTotal
@@ -122,7 +122,7 @@ def _known_totals(lake: Lake, span: DaySpan) -> dict[date, DayTotal | None]:
     None for a day of which a version may lie in a damaged file.
     """
     stored = lake.event_days(RAW_ORDER_LINES)
-    newest = {version.day: version for version in known_versions(stored.versions, through=span.last, known=date.max)}
+    newest = {version.day: version for version in known_versions(stored.versions, through=span.last, known_on=date.max)}
     totals: dict[date, DayTotal | None] = {day: _stored_total(stored.versions[version].facts) for day, version in newest.items()}
     return totals | {day: None for day in days_between(span.first, span.last) if stored.may_hold_any(day)}
 

@@ -70,7 +70,7 @@ class CheckedPeople:
     """One checked snapshot of customers or prospects: the night that knew it, and the ids of the rows that stay."""
 
     findings: Findings
-    known: date
+    known_on: date
     ids: pa.Array
 
 
@@ -87,7 +87,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
         customers, *prospects = _check_people(checks, day)
         ids = pa.concat_arrays(people.ids for people in (customers, *prospects))
         lines, visits = (
-            checks.check(raw, [(version.day, version.known) for version in versions], ids)
+            checks.check(raw, [(version.day, version.known_on) for version in versions], ids)
             for raw, versions in ((RAW_ORDER_LINES, line_versions), (RAW_VISITS, visit_versions))
         )
         # In the order of REJECTED_ROWS, which is that of the tables' names.
@@ -95,7 +95,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
         lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected.batches()), day=day)
     lines.tally.add_spread_keys(spread_row_count(lake, line_versions, memory_limit=memory_limit))
     found = [lines, customers.findings, *(people.findings for people in prospects), *([visits] if visit_versions else [])]
-    recovered = sorted({version for version in (*line_versions, *visit_versions) if version.known != day})
+    recovered = sorted({version for version in (*line_versions, *visit_versions) if version.known_on != day})
     store_results(lake, day, results_of_findings(found, recovered))
     with _reading_forgotten_on_failure(lake, day):
         stop_where_broken(lake, day, [row for findings in found for row in findings.broken_results()])
@@ -149,8 +149,8 @@ def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[
     settled = set(lake.event_days(clean).versions)
     with suppress(DataError):  # damaged results are about to be written again
         settled.difference_update(stored_results(lake, day).recovered)
-    visible = lake.versions_known(raw, through=day, known=day)
-    return [version for version in visible if version.known == day or version not in settled]
+    visible = lake.versions_known(raw, through=day, known_on=day)
+    return [version for version in visible if version.known_on == day or version not in settled]
 
 
 def _write_customers(company: Company, lake: Lake, people: Sequence[CheckedPeople]) -> None:
@@ -162,8 +162,8 @@ def _write_customers(company: Company, lake: Lake, people: Sequence[CheckedPeopl
         for findings in (snapshot.findings for snapshot in people)
         for partition in findings.kept
     }
-    known = max(snapshot.known for snapshot in people)
-    count = lake.write(table, _record_batches(unite_people(customers, prospects)), known=known, manifest=manifest)
+    known = max(snapshot.known_on for snapshot in people)
+    count = lake.write(table, _record_batches(unite_people(customers, prospects)), known_on=known, manifest=manifest)
     log.info("%s: %s rows", table.name, f"{count:,}")
 
 
@@ -185,7 +185,7 @@ def _write_visits(company: Company, lake: Lake, visits: Findings) -> None:
 
 
 def _version_facts(findings: Findings, facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:
-    return {Version(each.day or date.min, each.known or date.min): {**facts, **findings.counts(each)} for each in findings.kept}
+    return {Version(each.day or date.min, each.known_on or date.min): {**facts, **findings.counts(each)} for each in findings.kept}
 
 
 def _merge_small_pieces(rows: Iterable[tuple[PartitionRef, pa.Table]]) -> Iterator[pa.Table]:

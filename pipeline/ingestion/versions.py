@@ -87,7 +87,7 @@ def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: Rea
     # A damaged file of these months counts as missing, so its days are written anew.
     stored = lake.event_days(table, verified={each.file for each in footers.versions.values() if each.file.month in months})
     contents = dict.fromkeys(read, _empty_contents(table)) | dict(found)
-    known = {version.day: version for version in known_versions(stored.versions, through=night.day, known=night.day)}
+    known = {version.day: version for version in known_versions(stored.versions, through=night.day, known_on=night.day)}
     digests = {day: stored.versions[version].facts.get(ROWS_DIGEST) for day, version in known.items()}
     settled = _settled_days(lake, table, night, stored)
     changed = [day for day in sorted(read) if contents[day].digest != digests.get(day) and day not in settled]
@@ -98,19 +98,19 @@ def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: Rea
     # The night's own damaged files of other months: of their days nothing had to be written, so all is known without them.
     written = {month_of(day) for day in changed}
     for file in stored.damaged:
-        if file.known == night.day and file.month not in written:
+        if file.known_on == night.day and file.month not in written:
             lake.discard_damaged_file(table, file)
-    return sum(version.known == night.day for version in lake.event_days(table).versions)
+    return sum(version.known_on == night.day for version in lake.event_days(table).versions)
 
 
 def _store_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, night: ReadingNight, found: Mapping[date, PartitionContents]) -> int:
     contents = found.get(night.day, _empty_contents(table))
     known = lake.snapshot_known(table, night.day)
     is_settled = known is not None and known > night.day
-    is_known = known is not None and stored_facts(lake, lake.path(table, known=known)).get(ROWS_DIGEST, "") == contents.digest
+    is_known = known is not None and stored_facts(lake, lake.path(table, known_on=known)).get(ROWS_DIGEST, "") == contents.digest
     if not (is_settled or is_known):
         rows = _translate_spill_errors(engine.run(_sorted_rows_statement(table, [night.day], all_days=found), _night_parameters(night)))
-        lake.write(table, rows, known=night.day, manifest=contents.facts(table))
+        lake.write(table, rows, known_on=night.day, manifest=contents.facts(table))
     # Not what was written just now: a retry must count as an undisturbed run would.
     return int(lake.snapshot_known(table, night.day) == night.day)
 
@@ -166,8 +166,8 @@ def _expected_days(night: ReadingNight, stored: Iterable[date], found: Iterable[
 def _settled_days(lake: Lake, table: Table, night: ReadingNight, stored: EventDays) -> set[date]:
     """Return the days that only later nights know: what is read of them now was not known on `night`, so nothing is stored."""
     listed = {*stored.versions, *(version for versions in stored.damaged.values() for version in versions)}
-    own = {version.day for version in (listed | _lost_versions(lake, table, stored)) if version.known == night.day}
-    return {version.day for version in listed if version.known > night.day} - own
+    own = {version.day for version in (listed | _lost_versions(lake, table, stored)) if version.known_on == night.day}
+    return {version.day for version in listed if version.known_on > night.day} - own
 
 
 def _lost_versions(lake: Lake, table: Table, stored: EventDays) -> set[Version]:

@@ -49,19 +49,19 @@ def partitions(table: Table) -> str:
     return f"{TABLES}{table.name}/"
 
 
-def partition(table: Table, *, day: date | None = None, known: date | None = None) -> str:
-    """Return where a partition is. NIGHT tables take `day`, SNAPSHOT tables `known`, EVENT_DAY tables both.
+def partition(table: Table, *, day: date | None = None, known_on: date | None = None) -> str:
+    """Return where a partition is. NIGHT tables take `day`, SNAPSHOT tables `known_on`, EVENT_DAY tables both.
 
-    For an event day that is the file in which night `known` writes all days of the month. A NIGHT partition known on another
+    For an event day that is the file in which night `known_on` writes all days of the month. A NIGHT partition known on another
     day than its own is a restatement; it has a place apart, so that readers of nights do not come upon it.
     """
     if table.partition is Partition.NIGHT:
-        if known in (None, day):
+        if known_on in (None, day):
             return f"{partitions(table)}day={_require_date(day)}/{PART}"
-        return f"{restatements(table, day=_require_date(day))}known={known}/{PART}"
+        return f"{restatements(table, day=_require_date(day))}known={known_on}/{PART}"
     if table.partition is Partition.EVENT_DAY:
-        return f"{partitions(table)}month={_require_date(day).isoformat()[:7]}/known={_require_date(known)}/{PART}"
-    return f"{partitions(table)}known={_require_date(known)}/{PART}"
+        return f"{partitions(table)}month={_require_date(day).isoformat()[:7]}/known={_require_date(known_on)}/{PART}"
+    return f"{partitions(table)}known={_require_date(known_on)}/{PART}"
 
 
 def compacted_month(table: Table, month: date) -> str:
@@ -134,9 +134,9 @@ def epoch(day: date) -> str:
     return f"begun/{day}.txt"
 
 
-def validation_page(day: date, known: date | None = None) -> str:
-    """Return where the page of a night is, or that of its restatement by night `known`."""
-    return f"reports/day={day}/{'' if known in (None, day) else f'known={known}/'}validation.html"
+def validation_page(day: date, known_on: date | None = None) -> str:
+    """Return where the page of a night is, or that of its restatement by night `known_on`."""
+    return f"reports/day={day}/{'' if known_on in (None, day) else f'known={known_on}/'}validation.html"
 
 
 def caches(table: Table) -> str:
@@ -159,9 +159,9 @@ def journal(digest: str) -> str:
     return f"{backfill(digest)}done.jsonl"
 
 
-def before_backfill(digest: str, table: Table, day: date, known: date) -> str:
+def before_backfill(digest: str, table: Table, day: date, known_on: date) -> str:
     """Return where a backfill keeps a partition as it was before."""
-    return f"{backfill(digest)}before/{table.name}-{day}-{known}.parquet"
+    return f"{backfill(digest)}before/{table.name}-{day}-{known_on}.parquet"
 
 
 def stem(address: str) -> str:

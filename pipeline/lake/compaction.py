@@ -66,7 +66,7 @@ def _old_months(lake: Lake, table: Table, before: date) -> Iterator[list[MonthFi
 
 def _is_compaction_due(files: Sequence[MonthFile]) -> bool:
     # Two files without a compacted one are worth it; beside one, only many are.
-    nights = [file for file in files if file.known is not None]
+    nights = [file for file in files if file.known_on is not None]
     return len(nights) >= (2 if len(nights) == len(files) else FILES_WORTH_REWRITING)
 
 
@@ -88,10 +88,10 @@ def _superseded_files(table: Table, files: Sequence[MonthFile]) -> list[MonthFil
     """Return the nights' files of which every version is in the compacted file with the same facts; none where one is damaged."""
     superseded: list[MonthFile] = []
     try:
-        compacted = next((versions_in(table, file) for file in files if file.known is None), {})
+        compacted = next((versions_in(table, file) for file in files if file.known_on is None), {})
         for file in files if compacted else ():
             versions = versions_in(table, file)
-            if file.known and all(version in compacted and compacted[version].facts == each.facts for version, each in versions.items()):
+            if file.known_on and all(version in compacted and compacted[version].facts == each.facts for version, each in versions.items()):
                 superseded.append(file)
     except DataError as error:
         log.warning("%s of %s are left as they are: %s", table.name, files[0].month.isoformat()[:7], error.what)

@@ -40,18 +40,18 @@ class EventDayStore:
 
     def month_file(self, table: Table, version: Version) -> MonthFile:
         """Return the file in which the night of `version` writes that day."""
-        return MonthFile(self._night_path(table, version), month_of(version.day), version.known)
+        return MonthFile(self._night_path(table, version), month_of(version.day), version.known_on)
 
     def versions(self, table: Table) -> list[Version]:
         """Return every stored version of an EVENT_DAY table, in order."""
         return list(self.stored_versions(table))
 
-    def versions_known(self, table: Table, *, through: date, known: date) -> list[Version]:
-        """Return, per event day up to `through`, the version that night `known` goes by.
+    def versions_known(self, table: Table, *, through: date, known_on: date) -> list[Version]:
+        """Return, per event day up to `through`, the version that night `known_on` goes by.
 
         That is the newest known by then; a day first learned of later counts as first learned.
         """
-        return known_versions(self.versions(table), through=through, known=known)
+        return known_versions(self.versions(table), through=through, known_on=known_on)
 
     def parts(self, table: Table, versions: Iterable[Version]) -> VersionParts:
         """Return the parts of files that hold `versions`, as engines read them; they are looked for once an engine registers them."""
@@ -80,7 +80,7 @@ class EventDayStore:
                 with ExitStack() as opened:
                     writers = {known: self._month_writer(opened, table, month, known, facts, folder) for known in nights}
                     while run and month_of(run.version.day) == month:
-                        writers[run.version.known].add(run)
+                        writers[run.version.known_on].add(run)
                         counts[run.version] += run.row_count
                         run = next(runs, None)
         return counts
@@ -115,12 +115,12 @@ class EventDayStore:
                 writer.add(run)
 
     def _month_writer(  # noqa: PLR0913, PLR0917
-        self, opened: ExitStack, table: Table, month: date, known: date, facts: Mapping[Version, Facts], folder: Path | None
+        self, opened: ExitStack, table: Table, month: date, known_on: date, facts: Mapping[Version, Facts], folder: Path | None
     ) -> MonthWriter:
         """Open the writer of one file; the file appears once `opened` ends well, and keeps the versions that it has beside `facts`."""
-        file = self.month_file(table, Version(month, known))
+        file = self.month_file(table, Version(month, known_on))
         place = (folder or self.root) / file.path.relative_to(self.root)
-        own = {version: each for version, each in facts.items() if month_of(version.day) == month and version.known == known}
+        own = {version: each for version, each in facts.items() if month_of(version.day) == month and version.known_on == known_on}
         staying: Mapping[Version, StoredVersion] = {}
         # Nothing stays of a file that is missing or damaged: its night writes it again.
         with suppress(DataError):
@@ -136,4 +136,4 @@ class EventDayStore:
 
     def _night_path(self, table: Table, version: Version) -> Path:
         """Return where the night of `version` writes that day."""
-        return self.root / addresses.partition(table, day=version.day, known=version.known)
+        return self.root / addresses.partition(table, day=version.day, known_on=version.known_on)

@@ -22,19 +22,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """One stored version of an event day: what night `known` knew of `day`."""
+    """One stored version of an event day: what night `known_on` knew of `day`."""
 
     day: date
-    known: date
+    known_on: date
 
 
 @dataclass(frozen=True, slots=True)
 class MonthFile:
-    """One file of a month's event days: what night `known` learned or, where that is None, the compacted month."""
+    """One file of a month's event days: what night `known_on` learned or, where that is None, the compacted month."""
 
     path: Path
     month: date
-    known: date | None
+    known_on: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class EventDays:
 
     def may_hold(self, version: Version) -> bool:
         """Return whether a version may lie in a damaged file: one of its month that is its night's or compacted."""
-        return any(file.month == month_of(version.day) and file.known in (None, version.known) for file in self.damaged)
+        return any(file.month == month_of(version.day) and file.known_on in (None, version.known_on) for file in self.damaged)
 
     def may_hold_any(self, day: date) -> bool:
         """Return whether any version of `day` may lie in a damaged file."""
@@ -74,13 +74,13 @@ def month_of(day: date) -> date:
     return day.replace(day=1)
 
 
-def known_versions(versions: Iterable[Version], *, through: date, known: date) -> list[Version]:
-    """Return, for each event day up to `through`, the version that night `known` goes by; `versions` are in order.
+def known_versions(versions: Iterable[Version], *, through: date, known_on: date) -> list[Version]:
+    """Return, for each event day up to `through`, the version that night `known_on` goes by; `versions` are in order.
 
     That is the newest it can know or, for a day first learned of later, the first.
     """
     chosen: dict[date, Version] = {}
     for version in versions:
-        if version.day <= through and (version.day not in chosen or version.known <= known):
+        if version.day <= through and (version.day not in chosen or version.known_on <= known_on):
             chosen[version.day] = version
     return list(chosen.values())

@@ -63,13 +63,13 @@ def _version_condition(shown: Collection[Version], hidden: Collection[Version]) 
 
 def _days_by_night(versions: Iterable[Version]) -> dict[date, list[date]]:
     nights: dict[date, list[date]] = {}
-    for version in sorted(versions, key=lambda each: (each.known, each.day)):
-        nights.setdefault(version.known, []).append(version.day)
+    for version in sorted(versions, key=lambda each: (each.known_on, each.day)):
+        nights.setdefault(version.known_on, []).append(version.day)
     return nights
 
 
-def _is_of_night(known: date, days: Iterable[date]) -> exp.Expr:
-    return exp.and_(exp.column(KNOWN_ON.name).eq(_date_literal(known)), exp.column(EVENT_DAY.name).isin(*map(_date_literal, days)))
+def _is_of_night(known_on: date, days: Iterable[date]) -> exp.Expr:
+    return exp.and_(exp.column(KNOWN_ON.name).eq(_date_literal(known_on)), exp.column(EVENT_DAY.name).isin(*map(_date_literal, days)))
 
 
 def _date_literal(day: date) -> exp.Expr:

@@ -46,33 +46,33 @@ class Lake(EventDayStore):
         super().__init__(root.resolve(), lock_seconds)
         self.store: Store = LocalStore(self.root)
 
-    def path(self, table: Table, *, day: date | None = None, known: date | None = None) -> Path:
-        """Return the path of a partition; see `addresses.partition` for what `day` and `known` are."""
-        return self.root / addresses.partition(table, day=day, known=known)
+    def path(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> Path:
+        """Return the path of a partition; see `addresses.partition` for what `day` and `known_on` are."""
+        return self.root / addresses.partition(table, day=day, known_on=known_on)
 
-    def has(self, table: Table, *, day: date | None = None, known: date | None = None) -> bool:
+    def has(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> bool:
         """Return whether a partition is stored."""
-        return self.store.exists(addresses.partition(table, day=day, known=known))
+        return self.store.exists(addresses.partition(table, day=day, known_on=known_on))
 
     def nights(self, table: Table) -> list[date]:
         """Return the stored days of a NIGHT table, in order."""
         return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"day=*/{PART}"))
 
-    def snapshot_known(self, table: Table, known: date) -> date | None:
-        """Return the night of the newest snapshot known by `known`, else of the first one, else None."""
+    def snapshot_known(self, table: Table, known_on: date) -> date | None:
+        """Return the night of the newest snapshot known by `known_on`, else of the first one, else None."""
         # Nights before the first snapshot go by the first: the source cannot say any more who its customers were then.
         stored = sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
-        return max((night for night in stored if night <= known), default=stored[0] if stored else None)
+        return max((night for night in stored if night <= known_on), default=stored[0] if stored else None)
 
-    def read(self, table: Table, *, day: date | None = None, known: date | None = None) -> pa.Table:
+    def read(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> pa.Table:
         """Return one partition with its page checksums verified.
 
         Raises DataError naming table and partition when the file is absent or damaged.
         """
         if table.partition is Partition.EVENT_DAY:
-            pieces = [rows for _, rows in self.rows(table, [_require_version(day, known)])]
+            pieces = [rows for _, rows in self.rows(table, [_require_version(day, known_on)])]
             return pa.concat_tables(pieces).drop_columns([column.name for column in VERSION_COLUMNS])
-        path = self.path(table, day=day, known=known)
+        path = self.path(table, day=day, known_on=known_on)
         with reading(table.name, path):
             return pq.ParquetFile(path, page_checksum_verification=True).read()
 
@@ -97,7 +97,7 @@ class Lake(EventDayStore):
         batches: Iterable[pa.RecordBatch],
         *,
         day: date | None = None,
-        known: date | None = None,
+        known_on: date | None = None,
         manifest: Mapping[str, Any] | None = None,
     ) -> int:
         """Write one partition, all or nothing, and return its row count.
@@ -105,12 +105,12 @@ class Lake(EventDayStore):
         The batches must be sorted by the table's key and have its columns. Same rows, same bytes.
         """
         if table.partition is Partition.EVENT_DAY:
-            version = _require_version(day, known)
+            version = _require_version(day, known_on)
             return self.write_event_days(table, with_version(table, batches, version), {version: manifest or {}})[version]
-        path = self.path(table, day=day, known=known)
-        # A night's own partition names no `known`, whether its writer gave it or not: same rows, same bytes.
-        is_as_known = table.partition is Partition.NIGHT and known == day
-        facts = {"table": table.name, "day": day, "known": None if is_as_known else known, **(manifest or {})}
+        path = self.path(table, day=day, known_on=known_on)
+        # A night's own partition names no `known_on`, whether its writer gave it or not: same rows, same bytes.
+        is_as_known = table.partition is Partition.NIGHT and known_on == day
+        facts = {"table": table.name, "day": day, "known": None if is_as_known else known_on, **(manifest or {})}
         return self.write_file(table.schema, batches, path, facts)
 
     def write_file(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
@@ -167,10 +167,10 @@ class Lake(EventDayStore):
         return self.store.lock(name, timeout_seconds=seconds, is_shared=is_shared)
 
 
-def _require_version(day: date | None, known: date | None) -> Version:
-    if day is None or known is None:
+def _require_version(day: date | None, known_on: date | None) -> Version:
+    if day is None or known_on is None:
         raise ValueError("an event day has a day and a night that knew it")
-    return Version(day, known)
+    return Version(day, known_on)
 
 
 def _date_of_folder(folder: Path) -> date:

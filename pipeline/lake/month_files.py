@@ -193,7 +193,7 @@ def find_versions(root: Path, table: Table, versions: Iterable[Version]) -> list
     stored, found = stored_versions(root, table), []
     for version in versions:
         if version not in stored:
-            with reading(table.name, root / addresses.partition(table, day=version.day, known=version.known)):
+            with reading(table.name, root / addresses.partition(table, day=version.day, known_on=version.known_on)):
                 raise FileNotFoundError
         found.append(stored[version])
     return found

@@ -65,7 +65,7 @@ def version_runs(table: Table, batches: Iterable[pa.RecordBatch]) -> Iterator[Ve
 def with_version(table: Table, batches: Iterable[pa.RecordBatch], version: Version) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one version in the stored columns of `table`."""
     for batch in batches:
-        values = [pa.repeat(pa.scalar(day, pa.date32()), batch.num_rows) for day in (version.day, version.known)]
+        values = [pa.repeat(pa.scalar(day, pa.date32()), batch.num_rows) for day in (version.day, version.known_on)]
         columns = [batch.column(name) for name in table.column_names]
         names = [column.name for column in table.stored_columns]
         yield pa.RecordBatch.from_arrays([*values, *columns], names)
@@ -99,7 +99,7 @@ class MonthWriter:
         while self._to_come:
             self._end_version()
         self._write_waiting()
-        known = {"known": str(file.known)} if file.known else {}
+        known = {"known": str(file.known_on)} if file.known_on else {}
         count = sum(entry["row_count"] for entry in self._entries)
         facts = {"table": self._table.name, "month": file.month.isoformat()[:7], **known, "row_count": count, "versions": self._entries}
         manifest = json.dumps(facts, sort_keys=True, default=str).encode()
@@ -110,7 +110,7 @@ class MonthWriter:
         if version in self._staying:
             self._copy_version(self._staying[version])
         else:
-            days = {"day": str(version.day), "known": str(version.known)}
+            days = {"day": str(version.day), "known": str(version.known_on)}
             counted = {"row_count": self._row_count, "content_digest": self._digest.hexdigest()}
             self._entries.append({**self._facts[version], **days, **counted})
         self._row_count, self._digest = 0, RowDigest(self._table.schema)
@@ -160,5 +160,5 @@ def nights_by_month(versions: Iterable[Version]) -> dict[date, set[date]]:
     """Return the nights of versions by the month of their day, in order."""
     months: dict[date, set[date]] = {}
     for version in sorted(versions):
-        months.setdefault(version.day.replace(day=1), set()).add(version.known)
+        months.setdefault(version.day.replace(day=1), set()).add(version.known_on)
     return months

@@ -17,21 +17,21 @@ from pipeline.models.refits.prediction_refit import valid_decision
 log = logging.getLogger("pipeline.models.predict")
 
 
-def write_predictions(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+def write_predictions(company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
     """Write the predicted spend and chance of buying of each customer of night `day`, or why nothing is predicted.
 
-    `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
+    `known_on` is the night whose knowledge counts; a later one than `day` writes a restatement.
     """
-    features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
+    features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     with lake.lock("models"):  # a refit that is promoted meanwhile waits, so that the night goes by one model
         decision = _decision_for_window(valid_decision(lake, day), company)
     query = predictions_statement(decision)
     first_night = decision.valid_from.isoformat() if decision.valid_from else None
-    inputs = lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)])
+    inputs = lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)])
     manifest = {"statement": statement_digest(query), "inputs": inputs, "model": first_night}
     rows = engine.run(query, {"window_days": company.window_days})
-    count = lake.write(CUSTOMER_PREDICTIONS, rows, day=day, known=known, manifest=manifest)
+    count = lake.write(CUSTOMER_PREDICTIONS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info(
         "%s: %s customers%s", CUSTOMER_PREDICTIONS.name, f"{count:,}", f": {decision.reason}" if isinstance(decision, NotPredicted) else ""
     )

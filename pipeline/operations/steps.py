@@ -83,9 +83,9 @@ def features(night: Night) -> None:
 
     with hold_night(night) as company:
         with night.deployment.engine() as engine:
-            compute_rollups(night.lake, engine, night.day, known=night.known_on)
+            compute_rollups(night.lake, engine, night.day, known_on=night.known_on)
         with night.deployment.engine() as engine:
-            compute_features(company, night.lake, engine, night.day, known=night.known_on)
+            compute_features(company, night.lake, engine, night.day, known_on=night.known_on)
 
 
 def segment(night: Night) -> None:
@@ -98,11 +98,11 @@ def segment(night: Night) -> None:
     from pipeline.segmentation import write_intervals, write_memberships, write_moves
 
     with hold_night(night) as company, night.deployment.engine() as engine:
-        write_memberships(company, night.lake, engine, night.day, known=night.known_on)
-        write_predictions(company, night.lake, engine, night.day, known=night.known_on)
+        write_memberships(company, night.lake, engine, night.day, known_on=night.known_on)
+        write_predictions(company, night.lake, engine, night.day, known_on=night.known_on)
         if not night.is_restatement:
             write_drifts(company, night.lake, engine, night.day)
-        write_intervals(night.lake, engine, night.day, known=night.known_on)
+        write_intervals(night.lake, engine, night.day, known_on=night.known_on)
         if not night.is_restatement:
             write_moves(company, night.lake, engine, night.day)
 
@@ -123,12 +123,12 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
         gates: list[GateResult] = []
         try:
             with night.deployment.engine() as engine:
-                check_tables(company, night.lake, engine, night.day, known=night.known_on)
+                check_tables(company, night.lake, engine, night.day, known_on=night.known_on)
                 if not night.is_restatement:
                     gates = audit_night(company, night.lake, engine, night.day, override)
         finally:
             # Whether the night passes or not: whoever has to decide about a closed gate needs the page most.
-            write_validation_page(company, night.lake, night.day, known=night.known_on, gates=gates)
+            write_validation_page(company, night.lake, night.day, known_on=night.known_on, gates=gates)
         require_open(night.day, gates, where=night.lake.where(validation_page(night.day)))
 
 

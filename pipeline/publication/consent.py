@@ -31,7 +31,7 @@ def withheld_customers(company: Company, lake: Lake, day: date) -> pa.Array | No
             where=str(company.source_file(CONSENT_SOURCE)),
             todo=f"Run the whole night: segments run --reread --day {day}",
         )
-    rows = lake.read(RAW_CONSENTS, known=known)
+    rows = lake.read(RAW_CONSENTS, known_on=known)
     is_agreed = pc.fill_null(rows["is_consenting"], fill_value=False)
     return pc.unique(_trimmed_ids(rows[CUSTOMER_ID]).filter(pc.invert(is_agreed))).drop_null()
 

@@ -31,7 +31,7 @@ OTHER_NIGHT_TODO = "Choose a day that a night tells of, or run the night: segmen
 
 @dataclass(frozen=True, slots=True)
 class NightAsKnown:
-    """The stored night that says what was so on `requested_day`: the night of `day`, as night `known` knows it.
+    """The stored night that says what was so on `requested_day`: the night of `day`, as night `known_on` knows it.
 
     `requested_known` is the day whose knowledge was requested; None for what is known now.
     """
@@ -40,18 +40,18 @@ class NightAsKnown:
     requested_day: date
     requested_known: date | None
     day: date
-    known: date
+    known_on: date
 
     @property
     def memberships_path(self) -> Path:
         """The file of its memberships."""
-        return self.lake.path(CUSTOMER_SEGMENTS, day=self.day, known=self.known)
+        return self.lake.path(CUSTOMER_SEGMENTS, day=self.day, known_on=self.known_on)
 
     @property
     def source_words(self) -> str:
         """Which night says so, for people, such as `as that night said`."""
         night = "that night" if self.day == self.requested_day else f"the night of {self.day}, the last before it,"
-        return f"as {night} said" if self.known == self.day else f"as {self.known} knows {night}".rstrip(",")
+        return f"as {night} said" if self.known_on == self.day else f"as {self.known_on} knows {night}".rstrip(",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +78,28 @@ def restated_nights(lake: Lake) -> list[Version]:
     return [Version(addresses.date_in(each, "day"), addresses.date_in(each, "known")) for each in listed]
 
 
-def scheme_names_on(lake: Lake, day: date | None, known: date | None) -> SchemeNames:
+def scheme_names_on(lake: Lake, day: date | None, known_on: date | None) -> SchemeNames:
     """Look up the names that schemes and segments had on `day`, by default on the last night; see `night_as_known`.
 
     Titles may be edited from night to night: who asks about a day means them as they were called then.
     """
-    nights = [stored for stored in lake.nights(CUSTOMER_SEGMENTS) if known is None or stored <= known]
-    night = night_as_known(lake, day or max(nights, default=known or date.min), known)
-    rows = lake.read(SEGMENT_PROFILES, day=night.day, known=night.known).sort_by([("scheme", "ascending"), ("position", "ascending")])
+    nights = [stored for stored in lake.nights(CUSTOMER_SEGMENTS) if known_on is None or stored <= known_on]
+    night = night_as_known(lake, day or max(nights, default=known_on or date.min), known_on)
+    rows = lake.read(SEGMENT_PROFILES, day=night.day, known_on=night.known_on).sort_by([("scheme", "ascending"), ("position", "ascending")])
     titles: dict[str, dict[str, str]] = {}
     for row in rows.select(["scheme", "segment", "title"]).to_pylist():
         titles.setdefault(row["scheme"], {})[row["segment"]] = row["title"]
     return SchemeNames(night, titles)
 
 
-def night_as_known(lake: Lake, requested: date, known: date | None = None) -> NightAsKnown:
-    """Find the night that says what was so on day `requested`, as known on `known`; without it, as known now.
+def night_as_known(lake: Lake, requested: date, known_on: date | None = None) -> NightAsKnown:
+    """Find the night that says what was so on day `requested`, as known on `known_on`; without it, as known now.
 
     Raises ConfigError where no stored night reaches to that day, or where nobody could know of it yet.
     """
-    if known is not None and known < requested:
-        raise ConfigError(f"nobody knew of {requested} on {known}", where="--known", todo=f"Choose {requested} or a later day.")
-    known_by_then = [version for version in restated_nights(lake) if known is None or version.known <= known]
+    if known_on is not None and known_on < requested:
+        raise ConfigError(f"nobody knew of {requested} on {known_on}", where="--known", todo=f"Choose {requested} or a later day.")
+    known_by_then = [version for version in restated_nights(lake) if known_on is None or version.known_on <= known_on]
     days = {*lake.nights(CUSTOMER_SEGMENTS), *(version.day for version in known_by_then)}
     if not days:
         raise ConfigError("nothing is stored that tells who was in which segment", where=lake.where(), todo=OTHER_NIGHT_TODO)
@@ -109,7 +109,8 @@ def night_as_known(lake: Lake, requested: date, known: date | None = None) -> Ni
             f"no night tells of {requested}: they reach from {min(days)} to {max(days)}", where=lake.where(), todo=OTHER_NIGHT_TODO
         )
     day = max(each for each in days if each <= requested)
-    return NightAsKnown(lake, requested, known, day, max([version.known for version in known_by_then if version.day == day], default=day))
+    knowing = max([version.known_on for version in known_by_then if version.day == day], default=day)
+    return NightAsKnown(lake, requested, known_on, day, knowing)
 
 
 def _key_of_name(what: str, name: str, titles: dict[str, str]) -> str:

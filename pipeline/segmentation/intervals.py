@@ -57,22 +57,22 @@ class StoredNights:
     def next_known(self, restated: Version) -> date:
         """Return the day until which a restatement holds, as far as the night that made it knows."""
         # What was restated later counts only for those who ask later.
-        known = [version.day for version in self.restated if version.known <= restated.known]
+        known = [version.day for version in self.restated if version.known_on <= restated.known_on]
         return min((later for later in (*self.stored, *known) if later > restated.day), default=OPEN)
 
     def known_before(self, restated: Version) -> Version | None:
         """Return the night that said what was so on the day before it was restated, if there was one."""
         nights = [Version(night, night) for night in self.stored]
-        earlier = [version for version in (*nights, *self.restated) if version.day <= restated.day and version.known < restated.known]
+        earlier = [version for version in (*nights, *self.restated) if version.day <= restated.day and version.known_on < restated.known_on]
         return max(earlier, default=None)
 
 
-def write_intervals(lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
-    """Bring CUSTOMER_SEGMENT_INTERVALS up to date with the stored memberships of `day`, as night `known` knows it.
+def write_intervals(lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
+    """Bring CUSTOMER_SEGMENT_INTERVALS up to date with the stored memberships of `day`, as night `known_on` knows it.
 
     Stored nights that it does not include yet are included first. Nothing is written where it includes the night already.
     """
-    is_restated = known not in (None, day)
+    is_restated = known_on not in (None, day)
     # All nights write this one table: two at once, as in a backfill, would each leave out what the other adds.
     with lake.lock("intervals"), reading_intervals(lake):
         finish_transaction(lake, TABLE.name)
@@ -86,7 +86,7 @@ def write_intervals(lake: Lake, engine: Engine, day: date, *, known: date | None
 
 
 def _stored_nights(lake: Lake) -> StoredNights:
-    included = [version.day for version in lake.versions(TABLE) if version.day == version.known != OPEN]
+    included = [version.day for version in lake.versions(TABLE) if version.day == version.known_on != OPEN]
     return StoredNights(lake.nights(CUSTOMER_SEGMENTS), included, restated_nights(lake))
 
 
@@ -131,7 +131,7 @@ def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) ->
 
 def _is_partition_unchanged(lake: Lake, end: date, rows: Iterable[pa.RecordBatch]) -> bool:
     tables = [pa.table(batch.select(TABLE.schema.names)) for batch in rows]
-    return bool(pa.concat_tables([TABLE.schema.empty_table(), *tables]).equals(lake.read(TABLE, day=end, known=end)))
+    return bool(pa.concat_tables([TABLE.schema.empty_table(), *tables]).equals(lake.read(TABLE, day=end, known_on=end)))
 
 
 def _write_restatements(lake: Lake, engine: Engine, day: date, days: StoredNights, folder: Path) -> None:
@@ -140,7 +140,7 @@ def _write_restatements(lake: Lake, engine: Engine, day: date, days: StoredNight
         before = days.known_before(version)
         engine.register(replace(CUSTOMER_SEGMENTS, name="before"), [_membership_path(lake, before)] if before else [])
         engine.register(replace(CUSTOMER_SEGMENTS, name="restated"), [_membership_path(lake, version)])
-        parameters = {"day": version.day, "known": version.known, "next_day": days.next_known(version), "open": OPEN}
+        parameters = {"day": version.day, "known": version.known_on, "next_day": days.next_known(version), "open": OPEN}
         _write_partition(lake, folder, version, engine.run(statement("restated_segment_intervals"), parameters), {})
 
 
@@ -149,7 +149,7 @@ def _write_partition(lake: Lake, folder: Path, version: Version, rows: Iterable[
 
 
 def _membership_path(lake: Lake, version: Version) -> Path:
-    return lake.path(CUSTOMER_SEGMENTS, day=version.day, known=version.known)
+    return lake.path(CUSTOMER_SEGMENTS, day=version.day, known_on=version.known_on)
 
 
 def _included_memberships(lake: Lake, day: date) -> dict[str, str]:

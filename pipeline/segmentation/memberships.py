@@ -36,10 +36,10 @@ from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 log = logging.getLogger("pipeline.segmentation.memberships")
 
 
-def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
+def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
     """Write the segment of every customer in every scheme, and the profile of every segment.
 
-    `known` is the night whose knowledge counts; a later one than `day` writes a restatement.
+    `known_on` is the night whose knowledge counts; a later one than `day` writes a restatement.
     """
     if company.past_definitions:
         log.info(
@@ -48,7 +48,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     loaded = load_schemes(company)
     for name, reason in loaded.not_computed.items():
         log.warning("%s: not computed: %s", name, reason)
-    features = lake.path(CUSTOMER_FEATURES, day=day, known=known)
+    features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     # A refit may be promoted meanwhile: all schemes of a night go by the models of one moment.
     with lake.lock("models"):
@@ -58,24 +58,24 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     manifest = {
         "statement": statement_digest(query),
         "schemes": _scheme_digests(schemes, models),
-        "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known=known)]),
+        "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)]),
         "features": content_digest(features),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
     }
     # Before the write, since that replaces what there is to compare with.
-    _warn_of_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known=known), manifest)
-    rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known=known, manifest=manifest)
+    _warn_of_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on), manifest)
+    rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known_on=known_on, manifest=manifest)
     log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(schemes) + len(models))
-    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known=known)])
+    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on)])
     profiles_query = profiles_statement(schemes, models)
     profiles = engine.run(profiles_query, {}).read_all()
     profiles_manifest = {**manifest, "statement": statement_digest(profiles_query)}
-    lake.write(SEGMENT_PROFILES, profiles.to_batches(), day=day, known=known, manifest=profiles_manifest)
+    lake.write(SEGMENT_PROFILES, profiles.to_batches(), day=day, known_on=known_on, manifest=profiles_manifest)
     # What a segment is called follows from the profiles, as segments that are values have no name in any definition.
     titles = [(row["scheme"], row["segment"], row["title"]) for row in profiles.select(["scheme", "segment", "title"]).to_pylist()]
     strategies = strategy_rows(schemes, titles, company.language, [scheme for scheme, _ in models])
-    lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known=known, manifest={"definitions": manifest["definitions"]})
+    lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known_on=known_on, manifest={"definitions": manifest["definitions"]})
 
 
 def _warn_of_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) -> None:

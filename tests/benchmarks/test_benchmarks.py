@@ -79,7 +79,7 @@ def test_a_longer_history_ends_on_the_same_day_and_twice_is_the_same(tmp_path: P
     first, second = Lake(tmp_path / "first"), Lake(tmp_path / "second")
     for lake in (first, second):
         write_shop(Shop(lines=2_000, customers=100, days=10), lake)
-    paths = [first.path(ORDER_LINES, day=version.day, known=version.known) for version in first.versions(ORDER_LINES)]
+    paths = [first.path(ORDER_LINES, day=version.day, known_on=version.known_on) for version in first.versions(ORDER_LINES)]
     assert len(paths) == 10
     assert LAST_DAY in {version.day for version in first.versions(ORDER_LINES)}
     assert all(path.read_bytes() == (second.root / path.relative_to(first.root)).read_bytes() for path in paths)

@@ -57,7 +57,7 @@ def write_visits(lake: Lake) -> None:
     for day in (NIGHT, NIGHT - timedelta(89), NIGHT - timedelta(90), date(2024, 3, 1), date(2024, 2, 29)):
         names = [chance.choice(["c1", "never", "ı", *(f"n{number}" for number in range(40))]) for _ in range(60)]
         rows = [{"visit_id": str(number), "customer_id": name, "visited_at": NOON} for number, name in enumerate(names)]
-        write_rows(lake, VISITS, rows, day=day, known=NIGHT)
+        write_rows(lake, VISITS, rows, day=day, known_on=NIGHT)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory, spark: Engine) -> dict[str,
     for name in ("duckdb", "spark"):
         lake = Lake(tmp_path_factory.mktemp(name) / "lake")
         company = a_company(lake.root)
-        write_order_lines(lake, adversarial_lines(), known=NIGHT)
-        write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known=NIGHT)
+        write_order_lines(lake, adversarial_lines(), known_on=NIGHT)
+        write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known_on=NIGHT)
         write_visits(lake)
         engine = spark if name == "spark" else DuckDBEngine(lake.root, memory_limit="1GB")
         for night in (NIGHT - timedelta(1), NIGHT):  # the second rolls the states of the first forward, over an archive
@@ -94,7 +94,7 @@ def test_rollups_are_equal_on_both_engines(nights: dict[str, Lake], table: Any) 
     versions = nights["duckdb"].versions(table)
     assert versions == nights["spark"].versions(table)
     for version in versions:
-        left, right = (nights[name].read(table, day=version.day, known=version.known) for name in ("duckdb", "spark"))
+        left, right = (nights[name].read(table, day=version.day, known_on=version.known_on) for name in ("duckdb", "spark"))
         assert_equal(left, right)
 
 

@@ -26,8 +26,8 @@ def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: Engine) -> Non
     for night, cities in CITIES.items():
         bought = [("c1", date(2024, 2, 1), 9), ("C1", date(2024, 2, 20), 90), ("c1", date(2024, 2, 11), 20), ("C1", date(2024, 3, 1), 50)]
         lines = [an_order_line(place, customer_id=name, day=day, net_amount=paid) for place, (name, day, paid) in enumerate(bought)]
-        write_order_lines(here, [line for line in lines if line["day"] <= night], known=night)
-        write_customers(here, company, [{"customer_id": name, 'Größe "x"': city} for name, city in cities.items()], known=night)
+        write_order_lines(here, [line for line in lines if line["day"] <= night], known_on=night)
+        write_customers(here, company, [{"customer_id": name, 'Größe "x"': city} for name, city in cities.items()], known_on=night)
         with closing(DuckDBEngine(here.root, memory_limit="500MB", threads=1)) as engine:
             features_by_customer(company, here, night, engine=engine)
             write_memberships(company, here, engine, night)

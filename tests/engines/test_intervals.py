@@ -21,9 +21,9 @@ BETWEEN = {"c1": "b", "C1": "b", "ქ": "a"}
 RESTATED = {"c1": "a", "C1": "b"}
 
 
-def store(lake: Lake, day: date, known: date, segments: dict[str, str]) -> None:
+def store(lake: Lake, day: date, known_on: date, segments: dict[str, str]) -> None:
     rows = [{"customer_id": customer, "scheme": "s", "segment": segment} for customer, segment in segments.items()]
-    write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known=known)
+    write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known_on=known_on)
 
 
 def prepared(folder: Path) -> Lake:

@@ -14,7 +14,7 @@ import pytest
 from sqlglot import exp
 from support.builders import a_company, an_attribute, write_rows
 
-from pipeline.definitions.company import HOUSE, Company
+from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.definitions.rules import Vocabulary, parse_rule
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, schemes_with_assignments, segments_statement
 from pipeline.errors import ConfigError
@@ -211,7 +211,7 @@ def test_segments_and_evidence_are_equal_on_both_engines(engines: tuple[Engine, 
 @pytest.mark.parametrize("stage", ["lifecycle.active", "rfm.champions", "value_tier.a"])
 def test_clusters_within_a_segment_are_equal_on_both_engines(engines: tuple[Engine, Engine], tmp_path: Path, stage: str) -> None:
     (tmp_path / "segments").mkdir()
-    text = (HOUSE / "segments" / "behaviour_clusters.toml").read_text("utf-8")
+    text = (PROJECT_ROOT / "segments" / "behaviour_clusters.toml").read_text("utf-8")
     (tmp_path / "segments" / "stage_clusters.toml").write_text(f'within = "{stage}"\n{text}', "utf-8")
     [scheme] = [scheme for scheme in load_cluster_schemes(a_company(tmp_path)) if scheme.within]
     duck, spark = (sorted_rows(engine, assignment_statement(scheme, replace(MODEL, scheme=scheme.name))) for engine in engines)

@@ -29,7 +29,7 @@ def test_what_a_killed_compaction_left_goes_only_after_its_file_is_safe_from_a_p
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in DAYS:
-        write_order_lines(Lake(tmp_path / "lake"), [an_order_line(1, day=day)], known=day)
+        write_order_lines(Lake(tmp_path / "lake"), [an_order_line(1, day=day)], known_on=day)
     nights = copied(tmp_path / "lake", "nights")
     compact(tmp_path)
     shutil.copytree(nights / "tables", tmp_path / "lake" / "tables", dirs_exist_ok=True)  # as if killed before it removed them
@@ -44,15 +44,15 @@ def test_what_a_killed_compaction_left_goes_only_after_its_file_is_safe_from_a_p
 def everything(root: Path) -> dict[Any, Any]:
     lake = Lake(root / "lake")
     stored = lake.stored_versions(ORDER_LINES)
-    return {v: (dict(each.facts), lake.read(ORDER_LINES, day=v.day, known=v.known).to_pylist()) for v, each in stored.items()}
+    return {v: (dict(each.facts), lake.read(ORDER_LINES, day=v.day, known_on=v.known_on).to_pylist()) for v, each in stored.items()}
 
 
 def test_a_compaction_killed_anywhere_loses_nothing_and_the_next_one_ends_it(killing: Killer, tmp_path: Path) -> None:
     root = tmp_path / "before"
     for day in DAYS:
         for known in (day, day + timedelta(1)):
-            write_order_lines(Lake(root / "lake"), [an_order_line(1, day=day, customer_id=f"c{known}")], known=known)
-    write_order_lines(Lake(root / "lake"), [an_order_line(1, day=date(2024, 4, 2))], known=date(2024, 4, 2))
+            write_order_lines(Lake(root / "lake"), [an_order_line(1, day=day, customer_id=f"c{known}")], known_on=known)
+    write_order_lines(Lake(root / "lake"), [an_order_line(1, day=date(2024, 4, 2))], known_on=date(2024, 4, 2))
     whole, before = copied(root, "undisturbed"), everything(root)
     compact(whole)
     killed = killing.killed_everywhere(compact, root)

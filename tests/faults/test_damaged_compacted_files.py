@@ -96,8 +96,8 @@ def test_what_the_message_of_a_night_says_mends_a_compacted_file(
     obey(refused.value, shop, lake)
     run_night(shop, lake, TONIGHT)
     assert tree_bytes(lake, *TABLES) == tree_bytes(undisturbed, *TABLES)
-    now = {day: lake.versions_known(table, through=day, known=TONIGHT) for day in (JANUARY[-1], TONIGHT)}
-    before = {day: undisturbed.versions_known(table, through=day, known=TONIGHT) for day in (JANUARY[-1], TONIGHT)}
+    now = {day: lake.versions_known(table, through=day, known_on=TONIGHT) for day in (JANUARY[-1], TONIGHT)}
+    before = {day: undisturbed.versions_known(table, through=day, known_on=TONIGHT) for day in (JANUARY[-1], TONIGHT)}
     assert {day: [each.day for each in now[day]] for day in now} == {day: [each.day for each in before[day]] for day in before}
     assert [rows.to_pylist() for rows in rows_of(lake, table)] == [rows.to_pylist() for rows in rows_of(undisturbed, table)]
 
@@ -114,5 +114,5 @@ def read_again(shop: Path, lake: Lake, table: Table) -> None:
 
 
 def rows_of(lake: Lake, table: Table) -> list[pa.Table]:
-    versions = lake.versions_known(table, through=date.max, known=TONIGHT)
-    return [lake.read(table, day=version.day, known=version.known) for version in versions]
+    versions = lake.versions_known(table, through=date.max, known_on=TONIGHT)
+    return [lake.read(table, day=version.day, known_on=version.known_on) for version in versions]

@@ -202,9 +202,9 @@ def test_a_first_load_that_was_interrupted_is_read_whole_by_the_next_night(tmp_p
     run_extract(company, lake, DAY)
     lake.path(EXTRACTIONS, day=DAY).unlink()
     first = next(iter(lake.stored_versions(RAW_ORDER_LINES).values()))
-    rows = lake.read(RAW_ORDER_LINES, day=first.version.day, known=first.version.known)
+    rows = lake.read(RAW_ORDER_LINES, day=first.version.day, known_on=first.version.known_on)
     first.file.path.unlink()
-    lake.write(RAW_ORDER_LINES, rows.to_batches(), day=first.version.day, known=first.version.known, manifest=first.facts)
+    lake.write(RAW_ORDER_LINES, rows.to_batches(), day=first.version.day, known_on=first.version.known_on, manifest=first.facts)
     run_extract(company, lake, NEXT_DAY)
     assert [version.day.day for version in lake.versions(RAW_ORDER_LINES)] == list(range(1, 12))
 
@@ -256,7 +256,7 @@ def test_a_torn_partition_is_written_again_when_its_night_is_read_again(tmp_path
     run_extract(company, lake, DAY)
     raw = ("tables/raw_order_lines", "tables/raw_customers")
     before = tree_bytes(lake, *raw)
-    path = lake.path(RAW_ORDER_LINES, day=DAY, known=DAY)
+    path = lake.path(RAW_ORDER_LINES, day=DAY, known_on=DAY)
     path.write_bytes(path.read_bytes()[:size])
     run_extract(company, lake, DAY, reread=True)
     assert tree_bytes(lake, *raw) == before

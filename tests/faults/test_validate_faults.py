@@ -37,7 +37,7 @@ def write_lines_with(lake: Lake, count: int, **columns: pa.Array) -> None:
     data = pa.Table.from_pylist(rows, schema=RAW_ORDER_LINES.schema)
     for name, values in columns.items():
         data = data.set_column(data.column_names.index(name), name, values)
-    lake.write(RAW_ORDER_LINES, data.to_batches(), day=NIGHT, known=NIGHT)
+    lake.write(RAW_ORDER_LINES, data.to_batches(), day=NIGHT, known_on=NIGHT)
 
 
 def text_of(*values: bytes) -> pa.Array:
@@ -94,7 +94,7 @@ def test_a_large_partition_that_is_not_sorted_is_refused_rather_than_half_checke
     line = pa.Table.from_pylist([{name: a_raw_line(0).get(name) for name in RAW_ORDER_LINES.column_names}], schema=RAW_ORDER_LINES.schema)
     falling = pa.array(np.arange(count)[::-1])
     rows = line.take(np.zeros(count, np.int64)).set_column(1, "line_number", falling)
-    lake.write(RAW_ORDER_LINES, rows.to_batches(), day=NIGHT, known=NIGHT)
+    lake.write(RAW_ORDER_LINES, rows.to_batches(), day=NIGHT, known_on=NIGHT)
     partition = PartitionRef(RAW_ORDER_LINES, NIGHT, NIGHT)
     with pytest.raises(DataError, match="raw_order_lines is not sorted by order_id, line_number"):
         list(read_pieces(lake, [partition], limit=ROW_GROUP_ROWS // 2))
@@ -104,7 +104,7 @@ def test_a_large_partition_that_is_not_sorted_is_refused_rather_than_half_checke
 
 def test_a_damaged_raw_partition_stops_the_night_and_names_the_file(company: Company, lake: Lake) -> None:
     write_raw(company, lake, [a_raw_line(number) for number in range(1000)])
-    path = lake.path(RAW_ORDER_LINES, day=NIGHT, known=NIGHT)
+    path = lake.path(RAW_ORDER_LINES, day=NIGHT, known_on=NIGHT)
     content = bytearray(path.read_bytes())
     content[len(content) // 4] ^= 0xFF
     path.write_bytes(content)
@@ -129,7 +129,7 @@ def a_lake_to_crash(root: Path, company: Company) -> Lake:
             lake,
             [a_raw_line(1, day=day), a_raw_line(2, day=day, customer_id=None)],
             day=day,
-            known=day,
+            known_on=day,
             prospects=[{"customer_id": "p"}],
         )
     return lake
@@ -175,7 +175,7 @@ def test_a_crash_at_any_write_leaves_nothing_half_and_the_rerun_heals_it(
 
 def test_a_night_that_was_refused_leaves_the_clean_tables_of_the_night_before(company: Company, lake: Lake) -> None:
     earlier = NIGHT - timedelta(days=1)
-    write_raw(company, lake, [a_raw_line(1, day=earlier)], day=earlier, known=earlier)
+    write_raw(company, lake, [a_raw_line(1, day=earlier)], day=earlier, known_on=earlier)
     validate_sources(company, lake, earlier)
     before = tree_bytes(lake, "tables/order_lines", "tables/customers")
     write_raw(company, lake, [a_raw_line(2)], customers=[])
@@ -189,6 +189,6 @@ def test_a_file_sent_twice_collapses_to_one_copy_of_each_row(company: Company, l
     write_raw(company, lake, rows + rows, customers=[{"customer_id": "c1"}] * 2)
     validate_sources(company, lake, NIGHT)
     assert len(clean_lines(lake)) == 20
-    assert lake.read(CUSTOMERS, known=NIGHT).num_rows == 1
+    assert lake.read(CUSTOMERS, known_on=NIGHT).num_rows == 1
     assert [row["rule"] for row in rejected(lake)] == ["row_is_not_repeated"] * 21
-    assert lake.read(RAW_CUSTOMERS, known=NIGHT).num_rows == 2
+    assert lake.read(RAW_CUSTOMERS, known_on=NIGHT).num_rows == 2

@@ -32,8 +32,8 @@ def write_days(root: Path, days: Sequence[date], rounds: Sequence[int]) -> None:
     """Write each day alone, again in every round, all of them into the one file of the first night, and once into that of another."""
     for number in rounds:
         for day in days:
-            write_order_lines(Lake(root), [an_order_line(1, day=day, order_id=f"{day.day}/{number}")], known=NIGHTS[0])
-        write_order_lines(Lake(root), [an_order_line(1, day=day, order_id="other") for day in days], known=NIGHTS[number])
+            write_order_lines(Lake(root), [an_order_line(1, day=day, order_id=f"{day.day}/{number}")], known_on=NIGHTS[0])
+        write_order_lines(Lake(root), [an_order_line(1, day=day, order_id="other") for day in days], known_on=NIGHTS[number])
 
 
 def compact_until_removed(root: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_is_written_beside_a_compaction_is_neither_lost_nor_read_twice(kill
     looks = 0
     while any(child.state != "Z" for child in writing):
         lake = Lake(root)
-        assert [version for version in lake.versions(ORDER_LINES) if version.known == NIGHTS[0]] == VERSIONS
+        assert [version for version in lake.versions(ORDER_LINES) if version.known_on == NIGHTS[0]] == VERSIONS
         assert days_of(order_ids(lake)) == [day.day for day in DAYS]
         rows = [(version.day, *days_of(piece["order_id"].to_pylist())) for version, piece in lake.rows(ORDER_LINES, VERSIONS)]
         assert rows == [(day, day.day) for day in DAYS]

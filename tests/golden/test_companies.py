@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.nights import run_night
 
-from pipeline.definitions.company import HOUSE, load_company
+from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import load_schemes
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, ORDER_LINES, RAW_ORDER_LINES, REJECTED_ROWS, SEGMENT_PROFILES, Table
@@ -21,7 +21,7 @@ ALL_DAYS = "month=*/known=*/part-0.parquet"
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[str, Lake]:
     """Return the lake after the last night of an example company."""
-    folder = HOUSE / "examples" / request.param
+    folder = PROJECT_ROOT / "examples" / request.param
     lake = Lake(tmp_path_factory.mktemp(request.param))
     day = load_company(folder).last_day
     assert day is not None
@@ -48,7 +48,7 @@ def test_every_adventureworks_customer_has_one_segment_in_every_scheme(demo_lake
         [str(current / f"{CUSTOMER_SEGMENTS.name}.parquet")],
     ).fetchall()
     customers = pq.read_metadata(current / "customer_features.parquet").num_rows
-    schemes = load_schemes(load_company(HOUSE / "examples" / "adventureworks")).schemes
+    schemes = load_schemes(load_company(PROJECT_ROOT / "examples" / "adventureworks")).schemes
     assert [row[0] for row in segments] == sorted(["behaviour_clusters", *(scheme.name for scheme in schemes)])
     assert {row[1:] for row in segments} == {(customers, customers, 0)}
     assert customers == 18484 + 701 + 2059

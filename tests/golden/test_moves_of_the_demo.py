@@ -11,7 +11,7 @@ import pytest
 from support.nights import night_of
 
 from pipeline.calendar import days_between
-from pipeline.definitions.company import HOUSE
+from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ORDER_LINES, SEGMENT_MOVES
 from pipeline.operations import steps
@@ -19,7 +19,7 @@ from pipeline.segmentation import REASONS
 
 FIRST, LAST, NEW_YEAR = date(2013, 12, 28), date(2014, 1, 5), date(2014, 1, 1)
 BUYING = ("behaviour_clusters", "lifecycle", "rfm", "value_tier")
-COMPANY = HOUSE / "examples" / "adventureworks"
+COMPANY = PROJECT_ROOT / "examples" / "adventureworks"
 
 
 @pytest.fixture(scope="module")

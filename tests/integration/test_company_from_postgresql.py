@@ -11,10 +11,10 @@ import pytest
 from psycopg import sql
 from support.nights import run_night, tree_bytes
 
-from pipeline.definitions.company import HOUSE, load_company
+from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.lake.lake import Lake
 
-DEMO = HOUSE / "examples" / "adventureworks"
+DEMO = PROJECT_ROOT / "examples" / "adventureworks"
 POSTGRESQL_TYPES = {"UTINYINT": "SMALLINT", "DOUBLE": "DOUBLE PRECISION", "VARCHAR": "TEXT"}
 
 

@@ -100,7 +100,7 @@ def test_one_company_gives_the_same_bytes_from_files_and_from_postgresql(postgre
     assert order_ids(lakes[1], DAY, DAY) == ["o2", "o3", "o4", "o5"]
     assert order_ids(lakes[1], date.min, DAY) == ["o11", "o9"]
     assert raw_lines(lakes[1], DAY, DAY)[0]["channel"] == "$day_end"
-    customers = lakes[1].read(company.table(RAW_CUSTOMERS), known=DAY)
+    customers = lakes[1].read(company.table(RAW_CUSTOMERS), known_on=DAY)
     assert set(customers["nickname"].to_pylist()) == set(NAMES)
     assert "clate" not in customers["customer_id"].to_pylist()
 
@@ -113,7 +113,7 @@ def test_nights_of_one_bulk_load_equal_nights_read_one_by_one(postgres_uri: str,
         run_extract(company, nightly, date(2024, 3, day), postgres_uri)
     for day in range(26, 32):
         assert order_ids(bulk, date(2024, 3, day), DAY) == order_ids(nightly, date(2024, 3, day), DAY)
-    assert [version.known.day for version in nightly.versions(RAW_ORDER_LINES)] == list(range(26, 32))
+    assert [version.known_on.day for version in nightly.versions(RAW_ORDER_LINES)] == list(range(26, 32))
 
 
 def test_all_tables_are_read_at_one_moment(postgres_uri: str, company: Company, lake: Lake) -> None:
@@ -130,7 +130,7 @@ def test_all_tables_are_read_at_one_moment(postgres_uri: str, company: Company, 
     assert order_ids(lake, date(2024, 3, 30), DAY) == ["o1"]
     run_extract(company, lake, DAY, postgres_uri, reread=True)
     assert order_ids(lake, date(2024, 3, 30), DAY) == ["o2"]
-    assert lake.read(company.table(RAW_CUSTOMERS), known=DAY)["customer_id"].to_pylist() == ["c1", "c2"]
+    assert lake.read(company.table(RAW_CUSTOMERS), known_on=DAY)["customer_id"].to_pylist() == ["c1", "c2"]
 
 
 def test_late_days_are_the_same_from_files_and_from_postgresql(postgres_uri: str, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_number_of_any_kind_becomes_the_nearest_double(postgres_uri: str, tmp_
     given = "123456.789 AS exact, 0.1::numeric(30,20) AS fixed, 3 AS whole, 0.5::real AS short"
     write_query(company.folder, "customers", f"SELECT 'c' AS customer_id, {given}")
     run_extract(company, lake, DAY, postgres_uri)
-    [row] = lake.read(company.table(RAW_CUSTOMERS), known=DAY).select(names).to_pylist()
+    [row] = lake.read(company.table(RAW_CUSTOMERS), known_on=DAY).select(names).to_pylist()
     assert row == {"exact": 123456.789, "fixed": 0.1, "whole": 3.0, "short": 0.5}
 
 
@@ -245,7 +245,7 @@ def test_infinite_days_are_kept_for_validation(postgres_uri: str, company: Compa
             connection.execute("UPDATE lines SET sold_at = %s::timestamptz WHERE order_id = %s", [at, order])
     run_extract(company, lake, DAY, postgres_uri)
     assert order_ids(lake, date(2024, 3, 30), DAY) == ["o0"]
-    born = lake.read(company.table(RAW_CUSTOMERS), known=DAY)["born"].cast(pa.int32()).to_pylist()
+    born = lake.read(company.table(RAW_CUSTOMERS), known_on=DAY)["born"].cast(pa.int32()).to_pylist()
     assert abs(born[0]) > 2_000_000_000
 
 
@@ -384,7 +384,7 @@ def test_every_query_has_a_time_limit(postgres_uri: str, company: Company, lake:
     settings = " || ".join(f"current_setting('{name}')" for name in names)
     write_query(company.folder, "customers", f"SELECT {settings} AS customer_id, '' AS nickname, 0 AS income, CURRENT_DATE AS born")
     run_extract(company, lake, DAY, postgres_uri)
-    assert lake.read(company.table(RAW_CUSTOMERS), known=DAY)["customer_id"].to_pylist() == ["2h1minrepeatable readon"]
+    assert lake.read(company.table(RAW_CUSTOMERS), known_on=DAY)["customer_id"].to_pylist() == ["2h1minrepeatable readon"]
 
 
 def test_no_value_of_a_customer_is_logged(postgres_uri: str, company: Company, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:

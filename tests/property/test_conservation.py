@@ -69,9 +69,9 @@ people = st.lists(st.fixed_dictionaries({"customer_id": ids, "created_at": insta
 
 def write_sources(lake: Lake, days: list[Rows], customers: Rows, prospects: Rows) -> None:
     for day, rows in zip(DAYS, days, strict=True):
-        write_rows(lake, RAW_ORDER_LINES, rows, day=day, known=NIGHT)
-    write_rows(lake, RAW_CUSTOMERS, [{"customer_id": "always here"}, *customers], known=NIGHT)
-    write_rows(lake, RAW_PROSPECTS, prospects, known=NIGHT)
+        write_rows(lake, RAW_ORDER_LINES, rows, day=day, known_on=NIGHT)
+    write_rows(lake, RAW_CUSTOMERS, [{"customer_id": "always here"}, *customers], known_on=NIGHT)
+    write_rows(lake, RAW_PROSPECTS, prospects, known_on=NIGHT)
 
 
 def validated(root: Path, days: list[Rows], customers: Rows, prospects: Rows, *, batch_rows: int) -> Lake:
@@ -107,12 +107,12 @@ def test_every_row_is_clean_or_rejected_and_money_adds_up_exactly(days: tuple[Ro
     with tempfile.TemporaryDirectory() as folder:
         lake = validated(Path(folder), list(days), customers, prospects, batch_rows=250_000)
         for day, raw in zip(DAYS, days, strict=True):
-            clean = lake.read(ORDER_LINES, day=day, known=NIGHT).to_pylist()
+            clean = lake.read(ORDER_LINES, day=day, known_on=NIGHT).to_pylist()
             aside = rejected(lake, "raw_order_lines", day)
             assert fingerprints(raw) == fingerprints(clean) + fingerprints(aside)
             assert total(raw) == total(clean) + total(aside)
             assert all(row[name] is not None for row in clean for name in ("customer_id", "net_amount", "line_kind", "order_day"))
-        stored = lake.read(CUSTOMERS, known=NIGHT)["customer_id"].to_pylist()
+        stored = lake.read(CUSTOMERS, known_on=NIGHT)["customer_id"].to_pylist()
         kept = {
             name: Counter(row["customer_id"] for row in raw) - Counter(row["customer_id"] for row in rejected(lake, name, None))
             for name, raw in (("raw_customers", [{"customer_id": "always here"}, *customers]), ("raw_prospects", prospects))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 from support.builders import write_rows
 
-from pipeline.definitions.company import HOUSE, Company, load_company
+from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.schemes import Scheme, load_schemes
 from pipeline.definitions.schemes.segment_files import OPTIONAL_SOURCES
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH, scheme_decision
@@ -114,7 +114,7 @@ def populations(draw: st.DrawFn, columns: tuple[Column, ...]) -> list[dict[str, 
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Company:
     """The example company, which has the attributes that our schemes need, with every optional source and four more schemes."""
     folder = tmp_path_factory.mktemp("shop")
-    shutil.copy(HOUSE / "examples" / "adventureworks" / "company.toml", folder)
+    shutil.copy(PROJECT_ROOT / "examples" / "adventureworks" / "company.toml", folder)
     (folder / "sources").mkdir()
     for source in ("customers", "order_lines", *OPTIONAL_SOURCES):
         (folder / "sources" / f"{source}.sql").write_text("SELECT 1", "utf-8")

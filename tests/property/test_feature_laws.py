@@ -44,20 +44,20 @@ def night_bytes(lines: list[dict[str, Any]], *, threads: int = 2) -> list[bytes]
     """Compute a night in a lake of its own and return the bytes of what it wrote."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
-        write_order_lines(lake, lines, known=NIGHT)
+        write_order_lines(lake, lines, known_on=NIGHT)
         engine = DuckDBEngine(lake.root, memory_limit="1GB", threads=threads)
         compute_rollups(lake, engine, NIGHT)
         compute_features(a_company(lake.root), lake, engine, NIGHT)
         engine.close()
-        written = [lake.path(CUSTOMER_DAYS, day=v.day, known=v.known) for v in lake.versions(CUSTOMER_DAYS)]
+        written = [lake.path(CUSTOMER_DAYS, day=v.day, known_on=v.known_on) for v in lake.versions(CUSTOMER_DAYS)]
         written += [lake.path(table, day=NIGHT) for table in (POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES)]
         return [path.read_bytes() for path in written]
 
 
-def night_features(lines: list[dict[str, Any]], *, known: date = NIGHT) -> dict[str, dict[str, Any]]:
+def night_features(lines: list[dict[str, Any]], *, known_on: date = NIGHT) -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
-        write_order_lines(lake, lines, known=known)
+        write_order_lines(lake, lines, known_on=known_on)
         return features_by_customer(a_company(lake.root), lake, NIGHT)
 
 

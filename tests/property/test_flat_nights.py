@@ -81,13 +81,13 @@ class Shop:
             if self.chance.random() < 0.12:
                 self.learn(lake, day - timedelta(ago), day)
 
-    def learn(self, lake: Lake, day: date, known: date) -> None:
+    def learn(self, lake: Lake, day: date, known_on: date) -> None:
         before = self.days.get(day, [])
         kept = [line for line in before if self.chance.random() < 0.8]
         self.days[day] = kept + self.lines_of(day)
-        write_order_lines(lake, self.days[day], known=known)
+        write_order_lines(lake, self.days[day], known_on=known_on)
         if not self.days[day]:
-            write_order_lines(lake, [an_order_line(next(self.numbers), day=day, line_kind="cancelled")], known=known)
+            write_order_lines(lake, [an_order_line(next(self.numbers), day=day, line_kind="cancelled")], known_on=known_on)
 
 
 def a_shop(lake: Lake, seed: int, *, nights: int) -> Shop:
@@ -103,31 +103,31 @@ def days(nights: int) -> list[date]:
     return [FIRST + timedelta(offset) for offset in range(nights)]
 
 
-def compute(company: Company, lake: Lake, day: date, *, known: date | None = None) -> list[bytes]:
+def compute(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> list[bytes]:
     """Compute a night and return the bytes of its tables."""
-    roll_up(lake, day, known=known)
-    return features_computed(company, lake, day, known=known)
+    roll_up(lake, day, known_on=known_on)
+    return features_computed(company, lake, day, known_on=known_on)
 
 
-def roll_up(lake: Lake, day: date, *, known: date | None = None) -> None:
+def roll_up(lake: Lake, day: date, *, known_on: date | None = None) -> None:
     engine = DuckDBEngine(lake.root, memory_limit="1GB")
-    compute_rollups(lake, engine, day, known=known)
+    compute_rollups(lake, engine, day, known_on=known_on)
     engine.close()
 
 
-def features_computed(company: Company, lake: Lake, day: date, *, known: date | None = None) -> list[bytes]:
+def features_computed(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> list[bytes]:
     engine = DuckDBEngine(lake.root, memory_limit="1GB")
-    compute_features(company, lake, engine, day, known=known)
+    compute_features(company, lake, engine, day, known_on=known_on)
     engine.close()
     written = (POPULATION_RHYTHM, POPULATION_BASELINES, CUSTOMER_FEATURES)
-    return [lake.path(table, day=day, known=known).read_bytes() for table in written]
+    return [lake.path(table, day=day, known_on=known_on).read_bytes() for table in written]
 
 
-def computed_without_caches(company: Company, lake: Lake, day: date, *, known: date | None = None) -> list[bytes]:
+def computed_without_caches(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> list[bytes]:
     """Compute a night from its rollups alone and leave the caches as they were."""
     caches, aside = lake.root / CACHES, lake.root / "aside"
     caches.rename(aside)
-    written = features_computed(company, lake, day, known=known)
+    written = features_computed(company, lake, day, known_on=known_on)
     forget_caches(lake)
     aside.rename(caches)
     return written
@@ -150,7 +150,7 @@ def test_nights_of_late_data_and_refunds_equal_the_full_recompute(
     lake: Lake, seed: int, window_days: int, nights: int, told: pytest.LogCaptureFixture
 ) -> None:
     shop, company = Shop(seed), a_company(lake.root, window_days=window_days)
-    write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known=FIRST)
+    write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known_on=FIRST)
     shop.open(lake)
     is_folded = []
     for day in days(nights):
@@ -173,8 +173,8 @@ def test_consecutive_nights_of_a_real_shop_equal_the_full_recompute(lake: Lake, 
         for number, (customer, sold, paid) in enumerate(cdnow_purchases(shared_data), 1)
     ]
     for night in nights:
-        write_order_lines(lake, [line for line in lines if line["day"] == night], known=night)
-    write_order_lines(lake, [line for line in lines if line["day"] < nights[0]], known=nights[0])
+        write_order_lines(lake, [line for line in lines if line["day"] == night], known_on=night)
+    write_order_lines(lake, [line for line in lines if line["day"] < nights[0]], known_on=nights[0])
     for night in nights:
         assert compute(company, lake, night) == computed_without_caches(company, lake, night)
     assert [total - affected > 400 for affected, total in recomputed(told)] == [False, False, True, False, True, False]
@@ -224,9 +224,9 @@ def test_restated_nights_start_from_each_other_and_equal_the_full_recompute(lake
         compute(company, lake, day)
     for day in days(3):
         told.clear()
-        restated = compute(company, lake, day, known=last)
+        restated = compute(company, lake, day, known_on=last)
         counts = recomputed(told)
-        assert restated == computed_without_caches(company, lake, day, known=last)
+        assert restated == computed_without_caches(company, lake, day, known_on=last)
         assert day == FIRST or counts[0][0] < counts[0][1]
 
 
@@ -245,13 +245,13 @@ def test_a_customer_whose_only_order_was_withdrawn_is_gone(lake: Lake) -> None:
     shop.open(lake)
     nights = days(4)
     gone = an_order_line(next(shop.numbers), day=nights[0], customer_id="gone")
-    write_order_lines(lake, [*shop.lines_of(nights[0]), gone], known=nights[0])
+    write_order_lines(lake, [*shop.lines_of(nights[0]), gone], known_on=nights[0])
     for night in nights[1:]:
         shop.learn(lake, night, night)
     compute(company, lake, nights[0])
     compute(company, lake, nights[1])
     assert "gone" in {row["customer_id"] for row in features(lake, nights[1])}
-    write_order_lines(lake, [an_order_line(next(shop.numbers), day=nights[0])], known=nights[2])
+    write_order_lines(lake, [an_order_line(next(shop.numbers), day=nights[0])], known_on=nights[2])
     for night in nights[2:]:
         assert compute(company, lake, night) == computed_without_caches(company, lake, night)
         assert "gone" not in {row["customer_id"] for row in features(lake, night)}
@@ -264,7 +264,7 @@ def test_a_restatement_leaves_the_next_night_the_base_that_its_changes_need(lake
     for day in (days(5)[0], days(5)[3]):
         compute(company, lake, day)
     assert cached_files(lake, CHANGED_STATES)
-    compute(company, lake, days(5)[2], known=days(5)[3])
+    compute(company, lake, days(5)[2], known_on=days(5)[3])
     told.clear()
     assert compute(company, lake, days(5)[4]) == computed_without_caches(company, lake, days(5)[4])
     assert recomputed(told)[0][0] < recomputed(told)[0][1]
@@ -304,7 +304,7 @@ def two_nights_computed(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def test_the_next_night_reads_no_row_beyond_the_month_in_which_the_window_begins(long_history: Lake) -> None:
     lake, company = long_history, a_company(long_history.root, window_days=10)
     old = {
-        lake.path(table, day=version.day, known=version.known)
+        lake.path(table, day=version.day, known_on=version.known_on)
         for table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
         for version in lake.versions(table)
         if version.day < date(2024, 2, 1)
@@ -333,8 +333,8 @@ def test_a_rollup_rewritten_in_place_makes_the_night_recompute_everybody(long_hi
     lake, company = long_history, a_company(long_history.root, window_days=10)
     before = [row["lifetime_order_count"] for row in features(lake, FIRST)]
     version = lake.versions(CUSTOMER_DAYS)[0]
-    rows = lake.read(CUSTOMER_DAYS, day=version.day, known=version.known).slice(0, 0)
-    lake.write(CUSTOMER_DAYS, rows.to_batches(), day=version.day, known=version.known)
+    rows = lake.read(CUSTOMER_DAYS, day=version.day, known_on=version.known_on).slice(0, 0)
+    lake.write(CUSTOMER_DAYS, rows.to_batches(), day=version.day, known_on=version.known_on)
     compute_features(company, lake, DuckDBEngine(lake.root), FIRST)
     affected, total = recomputed(told)[-1]
     assert affected == total

@@ -44,13 +44,13 @@ class Model:
 
     said: dict[tuple[date, date], Segments] = field(default_factory=dict)
 
-    def on(self, day: date, known: date) -> Segments:
-        """What was so on `day`, as known on `known`: the newest restatement of the last day told, else the last night."""
-        days = [at for at, told in self.said if at <= day and told <= known]
+    def on(self, day: date, known_on: date) -> Segments:
+        """What was so on `day`, as known on `known_on`: the newest restatement of the last day told, else the last night."""
+        days = [at for at, told in self.said if at <= day and told <= known_on]
         last = max(days, default=None)
         if last is None:
             return {}
-        return self.said[last, max(told for at, told in self.said if at == last and told <= known)]
+        return self.said[last, max(told for at, told in self.said if at == last and told <= known_on)]
 
     @property
     def nights(self) -> list[date]:
@@ -71,10 +71,10 @@ class Model:
                 yield {**run, "valid_to": None}
 
 
-def tell(lake: Lake, engine: Engine, day: date, known: date, segments: Segments) -> None:
+def tell(lake: Lake, engine: Engine, day: date, known_on: date, segments: Segments) -> None:
     rows = [{"customer_id": customer, "scheme": "s", "segment": segment} for customer, segment in segments.items()]
-    write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known=known)
-    write_intervals(lake, engine, day, known=known)
+    write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known_on=known_on)
+    write_intervals(lake, engine, day, known_on=known_on)
 
 
 def intervals(lake: Lake) -> list[Row]:
@@ -83,18 +83,18 @@ def intervals(lake: Lake) -> list[Row]:
     return rows
 
 
-def found_on(rows: list[Row], day: date, known: date) -> Segments:
-    covering = [row for row in rows if row["valid_from"] <= day and (row["valid_to"] or date.max) > day and row["known_from"] <= known]
+def found_on(rows: list[Row], day: date, known_on: date) -> Segments:
+    covering = [row for row in rows if row["valid_from"] <= day and (row["valid_to"] or date.max) > day and row["known_from"] <= known_on]
     newest = {row["customer_id"]: row for row in sorted(covering, key=lambda row: row["known_from"])}
     return {customer: row["segment"] for customer, row in newest.items() if row["segment"]}
 
 
-def said_by_partition(lake: Lake, day: date, known: date) -> Segments | None:
+def said_by_partition(lake: Lake, day: date, known_on: date) -> Segments | None:
     try:
-        there = night_as_known(lake, day, known)
+        there = night_as_known(lake, day, known_on)
     except ConfigError:
         return None
-    rows = lake.read(CUSTOMER_SEGMENTS, day=there.day, known=there.known).to_pylist()
+    rows = lake.read(CUSTOMER_SEGMENTS, day=there.day, known_on=there.known_on).to_pylist()
     return {row["customer_id"]: row["segment"] for row in rows}
 
 

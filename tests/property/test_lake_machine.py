@@ -234,8 +234,8 @@ class NightsInAnyOrder(RuleBasedStateMachine):
     def _spent_by_raw_lines(self, day: date) -> dict[str, Decimal]:
         """Add up, in Python alone, what the night knew of the raw lines in the window of a year."""
         spent: dict[str, Decimal] = defaultdict(Decimal)
-        for version in self.lake.versions_known(RAW_ORDER_LINES, through=day, known=day):
-            for row in self.lake.read(RAW_ORDER_LINES, day=version.day, known=version.known).to_pylist():
+        for version in self.lake.versions_known(RAW_ORDER_LINES, through=day, known_on=day):
+            for row in self.lake.read(RAW_ORDER_LINES, day=version.day, known_on=version.known_on).to_pylist():
                 spent[row["customer_id"]] += row["net_amount"]
         return {customer: amount for customer, amount in spent.items() if amount and customer not in self.erased}
 

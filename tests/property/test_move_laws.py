@@ -36,9 +36,9 @@ def store(lake: Lake, company: Company, lines: list[tuple[str, date, str, int]],
         learned = {day for _, day, _, late in lines if _night_of(day, late) == known}
         seen = [line for line in lines if _night_of(line[1], line[3]) <= known and line[1] in learned]
         rows = [_line(number, *line[:3]) for number, line in enumerate(seen)]
-        write_order_lines(lake, rows, known=known)
+        write_order_lines(lake, rows, known_on=known)
         rows = [{"customer_id": customer, "country": city} for customer, city in zip(CUSTOMERS, places[place], strict=True)]
-        write_customers(lake, company, rows[: 4 + place], known=known)
+        write_customers(lake, company, rows[: 4 + place], known_on=known)
 
 
 def _night_of(day: date, late: int) -> date:

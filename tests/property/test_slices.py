@@ -55,8 +55,8 @@ def test_a_range_of_customers_leaves_out_most_of_a_large_day(tmp_path: Path, tab
     values = {Kind.TEXT: "a", Kind.DATE: NIGHT, Kind.INTEGER: 1, Kind.MONEY: 1}
     rows = {column.name: pa.array([values[column.kind]] * count, column.kind.arrow) for column in table.columns}
     rows["customer_id"] = pa.array([f"C{number:06}" for number in range(count)])
-    lake.write(table, pa.table(rows).to_batches(), day=NIGHT, known=NIGHT)
-    file = pq.read_metadata(lake.path(table, day=NIGHT, known=NIGHT))
+    lake.write(table, pa.table(rows).to_batches(), day=NIGHT, known_on=NIGHT)
+    file = pq.read_metadata(lake.path(table, day=NIGHT, known_on=NIGHT))
     place = file.schema.to_arrow_schema().get_field_index("customer_id")
     ids = [file.row_group(number).column(place).statistics for number in range(file.num_row_groups)]
     assert sum(group.min < "C050000" and group.max >= "C040000" for group in ids) <= 2 < len(ids) // 2
@@ -69,7 +69,7 @@ def lake(tmp_path: Path) -> Lake:
         an_order_line(number, day=NIGHT - timedelta(number % 13), customer_id=NAMES[number * number % 11], category="ab"[number % 2])
         for number in range(1, 120)
     ]
-    write_order_lines(lake, lines, known=NIGHT)
+    write_order_lines(lake, lines, known_on=NIGHT)
     engine = DuckDBEngine(lake.root, memory_limit="1GB")
     compute_rollups(lake, engine, NIGHT)
     engine.close()

@@ -206,7 +206,7 @@ def test_who_was_referred_by_an_erased_customer_stays_and_names_nobody(tmp_path:
         run_night(shop, lake, day)
     assert traces(lake, CANARY) == set()
     assert tree_bytes(lake, "tables/raw_customers") == once, "what the source still says is nothing new"
-    people = lake.read(RAW_CUSTOMERS, known=FIRST).select(["customer_id"]).to_pylist()
+    people = lake.read(RAW_CUSTOMERS, known_on=FIRST).select(["customer_id"]).to_pylist()
     assert [row["customer_id"] for row in people] == [ADA, "bob", "bob"]
 
 

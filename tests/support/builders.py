@@ -76,13 +76,13 @@ def an_order_line(number: int, **given: Any) -> dict[str, Any]:
     return line
 
 
-def write_order_lines(lake: Lake, lines: list[dict[str, Any]], *, known: date) -> None:
+def write_order_lines(lake: Lake, lines: list[dict[str, Any]], *, known_on: date) -> None:
     """Write clean order lines as versions known on one night."""
     by_day: dict[date, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         by_day[line["day"]].append(line)
     for day, rows in by_day.items():
-        write_rows(lake, ORDER_LINES, rows, day=day, known=known)
+        write_rows(lake, ORDER_LINES, rows, day=day, known_on=known_on)
 
 
 def write_rows(lake: Lake, table: Table, rows: list[dict[str, Any]], **partition: date) -> None:
@@ -90,8 +90,8 @@ def write_rows(lake: Lake, table: Table, rows: list[dict[str, Any]], **partition
     lake.write(table, sorted_by(data, table.key).to_batches(), **partition)
 
 
-def write_customers(lake: Lake, company: Company, rows: list[dict[str, Any]], *, known: date) -> None:
-    write_rows(lake, company.table(CUSTOMERS), [{"is_prospect": False, **row} for row in rows], known=known)
+def write_customers(lake: Lake, company: Company, rows: list[dict[str, Any]], *, known_on: date) -> None:
+    write_rows(lake, company.table(CUSTOMERS), [{"is_prospect": False, **row} for row in rows], known_on=known_on)
 
 
 def features_by_customer(company: Company, lake: Lake, day: date, *, engine: Engine | None = None) -> dict[str, dict[str, Any]]:

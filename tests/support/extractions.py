@@ -157,15 +157,15 @@ def run_extract(company: Company, lake: Lake, day: date, uri: str = "", **option
     extract(company, lake, day, connections=connections, **options)
 
 
-def raw_lines(lake: Lake, day: date, known: date, table: Table = RAW_ORDER_LINES) -> Rows:
-    """Return the rows of the version of `day` that night `known` goes by."""
-    [version] = [each for each in lake.versions_known(table, through=day, known=known) if each.day == day]
-    rows: Rows = lake.read(table, day=day, known=version.known).to_pylist()
+def raw_lines(lake: Lake, day: date, known_on: date, table: Table = RAW_ORDER_LINES) -> Rows:
+    """Return the rows of the version of `day` that night `known_on` goes by."""
+    [version] = [each for each in lake.versions_known(table, through=day, known_on=known_on) if each.day == day]
+    rows: Rows = lake.read(table, day=day, known_on=version.known_on).to_pylist()
     return rows
 
 
-def order_ids(lake: Lake, day: date, known: date) -> list[str]:
-    return [row["order_id"] for row in raw_lines(lake, day, known)]
+def order_ids(lake: Lake, day: date, known_on: date) -> list[str]:
+    return [row["order_id"] for row in raw_lines(lake, day, known_on)]
 
 
 @contextmanager

@@ -94,7 +94,9 @@ def content_of(lake: Lake, *folders: str) -> Mapping[str, object]:
     files = tree_bytes(lake, *folders)
     others = {name: content for name, content in files.items() if name.split("/")[1] not in {table.name for table in event_tables}}
     versions = {
-        f"{table.name} of {version.day} known on {version.known}": lake.read(table, day=version.day, known=version.known).to_pylist()
+        f"{table.name} of {version.day} known on {version.known_on}": lake.read(
+            table, day=version.day, known_on=version.known_on
+        ).to_pylist()
         for table in event_tables
         for version in lake.versions(table)
     }

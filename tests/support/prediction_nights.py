@@ -34,7 +34,7 @@ def write_shop_nights(lake: Lake, *, customers: int = 700) -> Company:
     company = a_company(lake.root)
     lines = orders(customers)
     for since, night in pairwise((date.min, *NIGHTS)):
-        write_order_lines(lake, [line for line in lines if since < line["day"] <= night], known=night)
+        write_order_lines(lake, [line for line in lines if since < line["day"] <= night], known_on=night)
         compute_night(lake, company, night)
     return company
 

@@ -36,18 +36,18 @@ def write_raw(
     lines: Iterable[Row],
     *,
     day: date = NIGHT,
-    known: date = NIGHT,
+    known_on: date = NIGHT,
     customers: Iterable[Row] = ({"customer_id": "c1"},),
     prospects: Iterable[Row] | None = None,
 ) -> None:
-    write_rows(lake, RAW_ORDER_LINES, list(lines), day=day, known=known)
-    write_rows(lake, company.table(RAW_CUSTOMERS), list(customers), known=known)
+    write_rows(lake, RAW_ORDER_LINES, list(lines), day=day, known_on=known_on)
+    write_rows(lake, company.table(RAW_CUSTOMERS), list(customers), known_on=known_on)
     if prospects is not None:
-        write_rows(lake, company.table(RAW_PROSPECTS), list(prospects), known=known)
+        write_rows(lake, company.table(RAW_PROSPECTS), list(prospects), known_on=known_on)
 
 
-def clean_lines(lake: Lake, *, day: date = NIGHT, known: date = NIGHT) -> list[Row]:
-    return lake.read(ORDER_LINES, day=day, known=known).to_pylist()
+def clean_lines(lake: Lake, *, day: date = NIGHT, known_on: date = NIGHT) -> list[Row]:
+    return lake.read(ORDER_LINES, day=day, known_on=known_on).to_pylist()
 
 
 def rejected(lake: Lake, *, night: date = NIGHT) -> list[Row]:

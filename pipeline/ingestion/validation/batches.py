@@ -22,11 +22,11 @@ ROWS_WORTH_THREADS = 16_384  # below, starting threads takes longer than decodin
 
 @dataclass(frozen=True, slots=True)
 class PartitionRef:
-    """One stored partition: a night has `day`, a snapshot `known`, an event day both."""
+    """One stored partition: a night has `day`, a snapshot `known_on`, an event day both."""
 
     table: Table
     day: date | None = None
-    known: date | None = None
+    known_on: date | None = None
 
 
 Batch = list[tuple[PartitionRef, pa.Table]]
@@ -35,13 +35,13 @@ Batch = list[tuple[PartitionRef, pa.Table]]
 def read_batches(lake: Lake, partitions: Sequence[PartitionRef], *, limit: int) -> Iterator[Batch]:
     """Yield the rows of `partitions` in order, small ones together, in batches of about `limit` rows.
 
-    Each partition comes at least once, even without rows. A batch holds partitions of one `known` night, on which the
+    Each partition comes at least once, even without rows. A batch holds partitions of one `known_on` night, on which the
     parameters of rules depend.
     """
     batch: Batch = []
     row_count = 0
     for partition, rows in read_pieces(lake, partitions, limit=limit):
-        if batch and (row_count + rows.num_rows > limit or batch[0][0].known != partition.known):
+        if batch and (row_count + rows.num_rows > limit or batch[0][0].known_on != partition.known_on):
             yield batch
             batch, row_count = [], 0
         batch.append((partition, rows))
@@ -90,7 +90,7 @@ def _groups_by_partition(lake: Lake, partitions: Sequence[PartitionRef]) -> Iter
         yield from ((partition, _row_groups(lake, partition)) for partition in partitions)
         return
     # Many event days lie in one file, which is opened once for all of them.
-    versions = {Version(each.day or date.min, each.known or date.min): each for each in partitions}
+    versions = {Version(each.day or date.min, each.known_on or date.min): each for each in partitions}
     for version, found in groupby(lake.rows(table, versions), key=itemgetter(0)):
         yield versions[version], (_with_declared_columns(table, rows) for _, rows in found)
 
@@ -102,7 +102,7 @@ def _with_declared_columns(table: Table, rows: pa.Table) -> pa.Table:
 
 
 def _row_groups(lake: Lake, partition: PartitionRef) -> Iterator[pa.Table]:
-    path = lake.path(partition.table, day=partition.day, known=partition.known)
+    path = lake.path(partition.table, day=partition.day, known_on=partition.known_on)
     with reading(partition.table.name, path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         declared = partition.table.schema
         is_as_declared = file.schema_arrow.equals(declared)
@@ -145,7 +145,7 @@ def _require_order(
     if last is not None and rows.num_rows and _key_of_row(rows, partition.table, 0) <= last:
         raise DataError(
             f"{partition.table.name} is not sorted by {', '.join(partition.table.key)}",
-            where=str(lake.path(partition.table, day=partition.day, known=partition.known)),
+            where=str(lake.path(partition.table, day=partition.day, known_on=partition.known_on)),
             todo="Run that day again: segments run --reread --day YYYY-MM-DD.",
         )
     return _key_of_row(rows, partition.table, count - 1) if count else last

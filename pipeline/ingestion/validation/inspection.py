@@ -75,7 +75,7 @@ class Inspection:
 
     def _broken_rules(self, rows: pa.Table, partition: PartitionRef, tally: Tally) -> dict[int, list[str]]:
         """Return, by row, the names of the rejecting rules that it broke, in suite order; `tally` gets the counts of all rules."""
-        if partition.known is None:
+        if partition.known_on is None:
             raise ValueError("raw rows are known since a night")
         key = (EVENT_DAY.name, *self.table.key) if self.table.partition is Partition.EVENT_DAY else self.table.key
         repeated = repeated_rows(rows, same_as_previous(rows, key))
@@ -84,7 +84,7 @@ class Inspection:
         # Identical rows are rejected once and not shown to other rules, which would count them twice.
         at_row = np.flatnonzero(~repeated)
         columns = checked_columns(rows.take(at_row) if broken else rows, self.table, customer_ids=self.customer_ids)
-        for finding in self.suite.check(columns, suite_parameters(self.company, partition.known)):
+        for finding in self.suite.check(columns, suite_parameters(self.company, partition.known_on)):
             tally.add(finding)
             for index in at_row[finding.positions]:
                 broken.setdefault(int(index), []).append(finding.rule.name)

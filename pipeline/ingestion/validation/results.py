@@ -36,22 +36,22 @@ def results_of_findings(findings: Sequence[Findings], recovered: Sequence[Versio
     return ValidationResults([row for found in findings for row in found.results()], sorted(rejected), recovered)
 
 
-def stored_results(lake: Lake, day: date, *, known: date | None = None) -> ValidationResults:
+def stored_results(lake: Lake, day: date, *, known_on: date | None = None) -> ValidationResults:
     """Return the stored results of a night; empty ones before it was validated."""
-    if not lake.has(VALIDATION_RESULTS, day=day, known=known):
+    if not lake.has(VALIDATION_RESULTS, day=day, known_on=known_on):
         return ValidationResults()
-    facts = lake.manifest(lake.path(VALIDATION_RESULTS, day=day, known=known))
-    recovered = [Version(date.fromisoformat(of), date.fromisoformat(known)) for of, known in facts["recovered"]]
+    facts = lake.manifest(lake.path(VALIDATION_RESULTS, day=day, known_on=known_on))
+    recovered = [Version(date.fromisoformat(of), date.fromisoformat(known_on)) for of, known_on in facts["recovered"]]
     return ValidationResults(
-        lake.read(VALIDATION_RESULTS, day=day, known=known).to_pylist(), [tuple(entry) for entry in facts["rejected"]], recovered
+        lake.read(VALIDATION_RESULTS, day=day, known_on=known_on).to_pylist(), [tuple(entry) for entry in facts["rejected"]], recovered
     )
 
 
-def store_results(lake: Lake, day: date, results: ValidationResults, *, known: date | None = None) -> None:
+def store_results(lake: Lake, day: date, results: ValidationResults, *, known_on: date | None = None) -> None:
     """Write the results of a night, replacing earlier ones."""
     rows = pa.Table.from_pylist(list(results.rule_results), schema=VALIDATION_RESULTS.schema)
-    manifest = {"rejected": results.rejected, "recovered": [(version.day, version.known) for version in results.recovered]}
-    lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, known=known, manifest=manifest)
+    manifest = {"rejected": results.rejected, "recovered": [(version.day, version.known_on) for version in results.recovered]}
+    lake.write(VALIDATION_RESULTS, sorted_by(rows, VALIDATION_RESULTS.key).to_batches(), day=day, known_on=known_on, manifest=manifest)
 
 
 def stop_where_broken(lake: Lake, day: date, broken: Sequence[RuleResult]) -> None:

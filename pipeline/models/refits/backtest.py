@@ -56,7 +56,7 @@ def _amounts_since(context: RefitContext, customers: pa.Table, formed: date) -> 
     """Return what each customer spent in the days after `formed`, less refunds, at least 0; a number per row of `customers`."""
     last = formed + timedelta(days=HORIZON_DAYS)
     versions = [
-        version for version in context.lake.versions_known(CUSTOMER_DAYS, through=context.day, known=context.day) if version.day > formed
+        version for version in context.lake.versions_known(CUSTOMER_DAYS, through=context.day, known_on=context.day) if version.day > formed
     ]
     context.engine.register(CUSTOMER_DAYS, context.lake.parts(CUSTOMER_DAYS, versions))
     spend = exp.select("customer_id", "CAST(SUM(order_amount - refund_amount) AS DOUBLE) AS amount").from_(CUSTOMER_DAYS.name)

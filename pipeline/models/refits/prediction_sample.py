@@ -75,7 +75,8 @@ def _sampled_rows(company: Company, lake: Lake, engine: Engine, formed: date, da
     engine.register(replace(CUSTOMER_FEATURES, columns=columns), [lake.path(CUSTOMER_FEATURES, day=formed)])
     last = formed + timedelta(days=HORIZON_DAYS)
     # Days as night `day` knows them: versions that were stored later play no part, so the same refit can be repeated.
-    versions = [each for each in lake.versions_known(CUSTOMER_DAYS, through=last, known=day) if each.day > formed and each.known <= day]
+    visible = lake.versions_known(CUSTOMER_DAYS, through=last, known_on=day)
+    versions = [each for each in visible if each.day > formed and each.known_on <= day]
     engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, versions))
     rows = engine.run(_sample_statement(signals), {"window_days": company.window_days, "formed": formed, "last": last}).read_all()
     counting = _ordering_customers().select("CAST(COUNT(*) AS BIGINT) AS customer_count")

@@ -21,7 +21,7 @@ def changed_nights(report: BackfillReport) -> list[ComparedNight]:
     by_night: dict[tuple[date, date, str], list[tuple[StageResult, NightDifference]]] = defaultdict(list)
     for result in report.results:
         for against, difference in (result.differences or {}).items():
-            by_night[result.day, result.known, against].append((result, difference))
+            by_night[result.day, result.known_on, against].append((result, difference))
     sums = [
         (pairs[0][0], key[2], reduce(_sum_of_differences, (difference for _, difference in pairs)))
         for key, pairs in sorted(by_night.items())

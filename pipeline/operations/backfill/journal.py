@@ -27,16 +27,16 @@ class BackfillJournal:
     def __init__(self, lake: Lake, digest: str) -> None:
         self._lake, self.digest = lake, digest
         self.results = list(_stored_results(lake, addresses.journal(digest)))
-        self._done = {(each.day, each.known, each.stage) for each in self.results}
+        self._done = {(each.day, each.known_on, each.stage) for each in self.results}
 
     def has(self, night: PlannedNight, stage: Stage) -> bool:
         """Return whether that stage of the night is done."""
-        return (night.day, night.known, stage) in self._done
+        return (night.day, night.known_on, stage) in self._done
 
     def add(self, result: StageResult) -> None:
         """Append the result of a finished stage."""
         self.results.append(result)
-        self._done.add((result.day, result.known, result.stage))
+        self._done.add((result.day, result.known_on, result.stage))
         self._lake.store.append(addresses.journal(self.digest), f"{json.dumps(asdict(result), default=str)}\n".encode())
 
     def remove(self) -> None:
@@ -63,5 +63,5 @@ def _result_from_json(facts: dict[str, Any]) -> StageResult:
         against: NightDifference(**{**stored, "spend_amount": Decimal(stored["spend_amount"])})
         for against, stored in (facts["differences"] or {}).items()
     }
-    days = {name: date.fromisoformat(facts[name]) for name in ("day", "known")}
+    days = {name: date.fromisoformat(facts[name]) for name in ("day", "known_on")}
     return StageResult(**{**facts, **days, "differences": differences or None})

@@ -17,7 +17,7 @@ def to_json(report: BackfillReport, lake: Lake) -> str:
     current = current_publication(lake)
     content: dict[str, Any] = {
         "changed": [
-            {"day": result.day, "known": result.known, "against": against, **asdict(difference)}
+            {"day": result.day, "known": result.known_on, "against": against, **asdict(difference)}
             for result, against, difference in changed_nights(report)
         ],
         "done": sorted({str(result.day) for result in report.results} - {str(result.day) for result in report.failures}),

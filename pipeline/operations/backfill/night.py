@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from traceback import extract_tb
 
-from pipeline.definitions.company import HOUSE
+from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.errors import PipelineError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -51,7 +51,7 @@ class StageResult:
     """
 
     day: date
-    known: date
+    known_on: date
     stage: Stage
     seconds: float = 0.0
     differences: dict[str, NightDifference] | None = None
@@ -68,13 +68,13 @@ def run_stage(task: StageTask) -> StageResult:
         differences, failure = None, StageFailure(f"{type(error).__name__}: {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001 - one night must not stop the others
         differences, failure = None, StageFailure(_unforeseen_error_words(error), 1)
-    return StageResult(night.day, night.known, task.stage, monotonic() - started, differences, failure)
+    return StageResult(night.day, night.known_on, task.stage, monotonic() - started, differences, failure)
 
 
 def _unforeseen_error_words(error: Exception) -> str:
     """Say where an unforeseen error came from, without its own message: that may quote a customer's value."""
     places = extract_tb(error.__traceback__)
-    place = next((each for each in reversed(places) if Path(each.filename).is_relative_to(HOUSE / "pipeline")), places[-1])
+    place = next((each for each in reversed(places) if Path(each.filename).is_relative_to(PROJECT_ROOT / "pipeline")), places[-1])
     return f"{type(error).__name__}: this is our mistake\n  where: {Path(place.filename).name}:{place.lineno}"
 
 
@@ -84,7 +84,7 @@ def _run_and_compare(task: StageTask) -> dict[str, NightDifference] | None:
         _run_steps(task)
         return None
     lake = task.deployment.lake
-    path = lake.path(table, day=task.night.day, known=task.night.known)
+    path = lake.path(table, day=task.night.day, known_on=task.night.known_on)
     with _partition_before(task, table) as before:
         others = _partitions_to_compare(lake, table, task.night, before)  # before the steps replace any of them
         _run_steps(task)
@@ -93,7 +93,7 @@ def _run_and_compare(task: StageTask) -> dict[str, NightDifference] | None:
 
 
 def _run_steps(task: StageTask) -> None:
-    night = Night.of(task.deployment, task.night.day, task.night.known)
+    night = Night.of(task.deployment, task.night.day, task.night.known_on)
     since = task.night.since
     for name in STAGES[task.stage]:
         options = {"reread": True, "since": since} if name == "extract" and since else {}
@@ -106,10 +106,10 @@ def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
 
     An interrupted attempt may have replaced the partition already, but it left its copy of the original: that one counts.
     """
-    lake, day, known = task.deployment.lake, task.night.day, task.night.known
+    lake, day, known = task.deployment.lake, task.night.day, task.night.known_on
     copy = addresses.before_backfill(task.backfill, table, day, known)
-    if not lake.exists(copy) and lake.has(table, day=day, known=known):
-        lake.store.link_or_copy(addresses.partition(table, day=day, known=known), copy)
+    if not lake.exists(copy) and lake.has(table, day=day, known_on=known):
+        lake.store.link_or_copy(addresses.partition(table, day=day, known_on=known), copy)
     yield lake.local(copy) if lake.exists(copy) else None
     lake.delete(copy)
 
@@ -117,10 +117,10 @@ def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
 def _partitions_to_compare(lake: Lake, table: Table, night: PlannedNight, before: Path | None) -> dict[str, Path]:
     """Return what a night is to be compared with: what was there, and for a restatement the night as it was known then."""
     others = {} if before is None else {BEFORE: before}
-    if night.known == night.day:
+    if night.known_on == night.day:
         return others
     known = (addresses.date_in(each, "known") for each in lake.list_addresses(addresses.restatements(table, day=night.day)))
-    earlier = max((each for each in known if each < night.known), default=None)
+    earlier = max((each for each in known if each < night.known_on), default=None)
     if earlier is not None and before is None:
-        others[f"as known on {earlier}"] = lake.path(table, day=night.day, known=earlier)
+        others[f"as known on {earlier}"] = lake.path(table, day=night.day, known_on=earlier)
     return ({AS_KNOWN: lake.path(table, day=night.day)} if lake.has(table, day=night.day) else {}) | others

@@ -71,7 +71,7 @@ class PlannedNight:
     """
 
     day: date
-    known: date
+    known_on: date
     stages: tuple[Stage, ...]
     is_read: bool
     since: date | None = None
@@ -79,7 +79,7 @@ class PlannedNight:
     @property
     def conf(self) -> dict[str, str]:
         """The same night as the configuration of a run of the nightly DAG."""
-        facts = {"day": self.day, "known": self.known if self.known != self.day else None, "since": self.since}
+        facts = {"day": self.day, "known": self.known_on if self.known_on != self.day else None, "since": self.since}
         return {name: value.isoformat() for name, value in facts.items() if value}
 
 
@@ -98,7 +98,7 @@ class BackfillPlan:
     def digest(self) -> str:
         """A short name that the same request gets again, as long as it goes by the same knowledge and definitions."""
         is_later = self.request.is_as_of_now or self.request.is_reread
-        known = max(night.known for night in self.nights) if is_later else None
+        known = max(night.known_on for night in self.nights) if is_later else None
         # The names of the request's fields are part of the digest: renaming one would orphan every interrupted backfill.
         facts = {**asdict(self.request), "known": known, "definitions": self.definitions}
         return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]

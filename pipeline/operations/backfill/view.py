@@ -36,7 +36,7 @@ def render_plan(plan: BackfillPlan) -> Grid:
     grid = Grid("Day", "As known on", "Source", "Compute", "Publish", title="Nothing is done: this is a dry run", title_justify="left")
     for night in plan.nights:
         computed = ", ".join(stage for stage in ("features", "segments") if stage in night.stages)
-        grid.add_row(str(night.day), str(night.known), _source_words(night), computed, "yes" if "publish" in night.stages else "-")
+        grid.add_row(str(night.day), str(night.known_on), _source_words(night), computed, "yes" if "publish" in night.stages else "-")
     return grid
 
 
@@ -128,9 +128,9 @@ def _changes_grid(changed: Sequence[ComparedNight]) -> Grid:
 
 
 def _summary_words(report: BackfillReport, plan: BackfillPlan, changed: Sequence[ComparedNight]) -> str:
-    done = {(result.day, result.known) for result in report.results}.difference((each.day, each.known) for each in report.failures)
-    different = {(result.day, result.known) for result, _, _ in changed}
-    compared = {(result.day, result.known) for result in report.results if result.differences}
+    done = {(result.day, result.known_on) for result in report.results}.difference((each.day, each.known_on) for each in report.failures)
+    different = {(result.day, result.known_on) for result, _, _ in changed}
+    compared = {(result.day, result.known_on) for result in report.results if result.differences}
     return (
         f"{len(done):,} of {len(plan.nights):,} nights done: {len(different & done):,} differ from what was there, "
         f"{len((compared - different) & done):,} do not, {len(done - compared):,} are new."

@@ -99,7 +99,7 @@ class WorkerPool:
             todo="Give it more memory or fewer neighbours, then run again.",
         )
         return StageResult(
-            task.night.day, task.night.known, task.stage, failure=StageFailure(f"{type(error).__name__}: {error}", error.exit_code)
+            task.night.day, task.night.known_on, task.stage, failure=StageFailure(f"{type(error).__name__}: {error}", error.exit_code)
         )
 
     def stop(self) -> None:

@@ -111,14 +111,14 @@ def _reachable_attribute(company: Company, good: LastGoodPublication) -> list[st
 def _consent_files(company: Company, lake: Lake, day: date) -> list[Path]:
     """Return the answers that night `day` goes by, where the company asks and a night has read them."""
     known = lake.snapshot_known(RAW_CONSENTS, day) if company.source_file(CONSENT_SOURCE).is_file() else None
-    return [lake.path(RAW_CONSENTS, known=known)] if known else []
+    return [lake.path(RAW_CONSENTS, known_on=known)] if known else []
 
 
 def _line_counts(company: Company, lake: Lake, day: date, good: LastGoodPublication | None) -> dict[date, int]:
     """Return how many order lines each event day of the recent past has; the footers tell."""
     first = window_first_day(day, good.day if good else None, company.limits)
     stored = lake.stored_versions(ORDER_LINES)
-    versions = known_versions(stored, through=day, known=day)
+    versions = known_versions(stored, through=day, known_on=day)
     return {version.day: stored[version].row_count for version in versions if version.day >= first}
 
 

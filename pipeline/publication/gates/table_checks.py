@@ -26,29 +26,29 @@ CHECKED_TABLES = (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS)
 log = logging.getLogger("pipeline.publication.gates.table_checks")
 
 
-def check_tables(company: Company, lake: Lake, engine: Engine, day: date, *, known: date | None = None) -> None:
-    """Check the features and the segments of the night `day`, as night `known` knows them, and store the results.
+def check_tables(company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
+    """Check the features and the segments of the night `day`, as night `known_on` knows them, and store the results.
 
     Raises DataError where a critical rule stops the night, ConfigError where a suite has something that cannot be checked.
     """
     for table in CHECKED_TABLES:
-        check_table(company, lake, engine, PartitionRef(table, day, known or day))
+        check_table(company, lake, engine, PartitionRef(table, day, known_on or day))
 
 
 def check_table(company: Company, lake: Lake, engine: Engine, partition: PartitionRef) -> None:
     """Check one partition as `check_tables` does."""
-    table, day, known = partition.table, partition.day, partition.known
+    table, day, known = partition.table, partition.day, partition.known_on
     if day is None or known is None:
         raise ValueError("a computed table is checked by its day and the night that knows it")
     suite = _load_suite(company, company.table(table))
-    engine.register(suite.table, [lake.path(table, day=day, known=known)])
+    engine.register(suite.table, [lake.path(table, day=day, known_on=known)])
     [counts] = engine.run(suite_statement(suite, suite_parameters(company, known)), {}).read_all().to_pylist()
     checked = counts[CHECKED_COUNT]
     found = [rule.result(table, checked=checked, failed=counts[f"failed_{position}"]) for position, rule in enumerate(suite.rules)]
     log.info("%s: %s rows checked", table.name, f"{checked:,}")
-    before = stored_results(lake, day, known=known)
+    before = stored_results(lake, day, known_on=known)
     others = [row for row in before.rule_results if row["source_table"] != table.name]
-    store_results(lake, day, replace(before, rule_results=[*others, *found]), known=known)
+    store_results(lake, day, replace(before, rule_results=[*others, *found]), known_on=known)
     stop_where_broken(lake, day, [row for row in found if not row["is_passed"]])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.definitions.company import HOUSE, Company
+from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.schemes import ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
 from pipeline.lake.statements import statement_digest
@@ -166,7 +166,7 @@ def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path) -
 def _file_words(company: Company, file: Path) -> str:
     """Say where a definition stands: from the house down, else from the company's folder down, and never from the root of a disk."""
     # The house comes first, since the examples are companies whose folders lie within it.
-    for root, name in ((HOUSE, ""), (company.folder.resolve(), company.folder.name)):
+    for root, name in ((PROJECT_ROOT, ""), (company.folder.resolve(), company.folder.name)):
         if file.resolve().is_relative_to(root):
             return str(Path(name) / file.resolve().relative_to(root))
     return file.name

@@ -26,4 +26,4 @@ def to_json(answer: SegmentMembers | SegmentSizes | CustomerIntervals) -> str:
 
 def _night(night: NightAsKnown) -> dict[str, Any]:
     """Return what was asked for, and which night answers."""
-    return {"on": night.requested_day, "known": night.requested_known, "told_by_night": night.day, "as_known_by_night": night.known}
+    return {"on": night.requested_day, "known": night.requested_known, "told_by_night": night.day, "as_known_by_night": night.known_on}

@@ -99,16 +99,18 @@ def validation_page(
     )
 
 
-def write_validation_page(company: Company, lake: Lake, day: date, *, known: date | None = None, gates: Sequence[GateResult] = ()) -> None:
+def write_validation_page(
+    company: Company, lake: Lake, day: date, *, known_on: date | None = None, gates: Sequence[GateResult] = ()
+) -> None:
     """Write the page of the night's stored results, and of what its gates said where they have been judged.
 
     A night that was never validated gets none.
     """
-    if not lake.has(VALIDATION_RESULTS, day=day, known=known):
+    if not lake.has(VALIDATION_RESULTS, day=day, known_on=known_on):
         return
-    results = stored_results(lake, day, known=known)
+    results = stored_results(lake, day, known_on=known_on)
     rejected = {(table, rule): count for table, rule, count in results.rejected}
-    lake.write_text(addresses.validation_page(day, known), validation_page(company.name, day, results.rule_results, rejected, gates))
+    lake.write_text(addresses.validation_page(day, known_on), validation_page(company.name, day, results.rule_results, rejected, gates))
 
 
 def rule_status(result: Result) -> RuleStatus:

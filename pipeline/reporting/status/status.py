@@ -101,7 +101,7 @@ def read_status(company: Company, lake: Lake) -> LakeStatus:
         live=live,
         newest=newest,
         late_days=lake.read(LATE_DAYS, day=late_nights[-1])["event_day"].to_pylist() if late_nights else [],
-        restated_nights=[(version.day, version.known) for version in restated_nights(lake)],
+        restated_nights=[(version.day, version.known_on) for version in restated_nights(lake)],
         sizes=lake.store.folder_sizes(),
         requested_refits=requested_refits(lake, drift_nights[-1]) if drift_nights else [],
         predictions=prediction_source_words(lake, newest.day) if newest else "",

@@ -150,7 +150,7 @@ def _register_rollups(comparison: MoveComparison) -> None:
     """Make the event days since the night before readable, and of earlier ones the versions that differ, as known then and now."""
     lake = comparison.lake
     for table, name in ((CUSTOMER_DAYS, "days"), (CUSTOMER_DAY_CATEGORIES, "categories"), (VISITS, "visits")):
-        known, now = (set(lake.versions_known(table, through=night, known=night)) for night in (comparison.before, comparison.day))
+        known, now = (set(lake.versions_known(table, through=night, known_on=night)) for night in (comparison.before, comparison.day))
         new = {version for version in now if version.day > comparison.before}
         for part, versions in ((f"new_{name}", new), (f"{name}_before", known - now), (f"{name}_now", now - known - new)):
             comparison.engine.register(replace(table, name=part), lake.parts(table, versions))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.builders import a_company, an_attribute, write_rows
 
-from pipeline.definitions.company import HOUSE, Company, load_company
+from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.rules import rule_value
 from pipeline.definitions.schemes import STRATEGY_TEXTS, Scheme, Schemes, Strategy, load_schemes, segments_statement
@@ -39,7 +39,7 @@ OURS = sorted(name for names in PER_LEVEL.values() for name in names)
 
 @cache
 def schemes_of(example: str) -> Schemes:
-    return load_schemes(load_company(HOUSE / "examples" / example))
+    return load_schemes(load_company(PROJECT_ROOT / "examples" / example))
 
 
 def scheme(name: str, example: str = DEMO) -> Scheme:

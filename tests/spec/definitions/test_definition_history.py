@@ -14,7 +14,7 @@ from support.builders import an_order_line, write_order_lines, write_rows
 from support.nights import night_of, run_night, tree_bytes, write_shop
 from support.published_nights import write_memberships
 
-from pipeline.definitions.company import HOUSE, Company, load_company
+from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.history import company_on, definitions_digest, keep_company_on
 from pipeline.definitions.schemes import load_schemes
 from pipeline.errors import ConfigError, DataError, PipelineError
@@ -82,21 +82,21 @@ def replace_in(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), "utf-8")
 
 
-def compute(shop: Path, lake: Lake, day: date, known: date | None = None) -> None:
+def compute(shop: Path, lake: Lake, day: date, known_on: date | None = None) -> None:
     """Compute features and segments of a night whose clean rows are stored."""
     for step in (steps.features, steps.segment):
-        step(night_of(shop, lake, day, known))
+        step(night_of(shop, lake, day, known_on))
 
 
 def write_clean_rows(lake: Lake) -> None:
     """Write two orders of one customer, the first of them a year before the second."""
     lines = [an_order_line(1, day="2023-03-20", order_id="o1"), an_order_line(2, day=MONDAY, order_id="o2")]
-    write_order_lines(lake, lines, known=MONDAY)
-    write_rows(lake, CUSTOMERS, [{"customer_id": "c1", "is_prospect": False}], known=MONDAY)
+    write_order_lines(lake, lines, known_on=MONDAY)
+    write_rows(lake, CUSTOMERS, [{"customer_id": "c1", "is_prospect": False}], known_on=MONDAY)
 
 
-def segment_of(lake: Lake, day: date, known: date | None = None, *, scheme: str = "mine") -> str:
-    rows = lake.read(CUSTOMER_SEGMENTS, day=day, known=known).to_pylist()
+def segment_of(lake: Lake, day: date, known_on: date | None = None, *, scheme: str = "mine") -> str:
+    rows = lake.read(CUSTOMER_SEGMENTS, day=day, known_on=known_on).to_pylist()
     return next(row["segment"] for row in rows if row["scheme"] == scheme)
 
 
@@ -136,7 +136,7 @@ def test_an_edited_rule_shows_in_the_newest_night_and_leaves_an_older_one_byte_f
 
 def test_a_restatement_goes_by_the_files_as_they_are(shop: Path, two_nights: Lake) -> None:
     replace_in(shop / "segments" / "mine.toml", "order_count >= 2", "order_count >= 3")
-    compute(shop, two_nights, MONDAY, known=TUESDAY)
+    compute(shop, two_nights, MONDAY, known_on=TUESDAY)
     assert (segment_of(two_nights, MONDAY), segment_of(two_nights, MONDAY, TUESDAY)) == ("often", "others")
 
 
@@ -145,7 +145,7 @@ def test_another_window_or_attribute_leaves_an_older_night_byte_for_byte(shop: P
     settings = shop / "company.toml"
     settings.write_text(settings.read_text("utf-8") + 'window_days = 30\n[attributes.city]\nlevel = "geographic"\n', "utf-8")
     company = load_company(shop)
-    write_rows(two_nights, company.table(CUSTOMERS), [{"customer_id": "c1", "is_prospect": False, "city": "Ulm"}], known=TUESDAY)
+    write_rows(two_nights, company.table(CUSTOMERS), [{"customer_id": "c1", "is_prospect": False, "city": "Ulm"}], known_on=TUESDAY)
     for day in (TUESDAY, MONDAY):
         compute(shop, two_nights, day)
     assert night_bytes(two_nights, MONDAY) == before
@@ -262,11 +262,11 @@ def test_what_rejects_rows_is_kept_too(shop: Path, lake: Lake) -> None:
     as_of(lake, shop, MONDAY)
     suite = shop / "expectations" / "raw_customers.json"
     suite.parent.mkdir()
-    shutil.copy(HOUSE / "expectations" / "raw_customers.json", suite)
+    shutil.copy(PROJECT_ROOT / "expectations" / "raw_customers.json", suite)
     replace_in(suite, '"name"', '"name" ')
     as_of(lake, shop, TUESDAY)
     texts = [as_of(lake, shop, day).definitions("expectations", ".json")["raw_customers"].text for day in (MONDAY, TUESDAY)]
-    assert texts == [(HOUSE / "expectations" / "raw_customers.json").read_text("utf-8"), suite.read_text("utf-8")]
+    assert texts == [(PROJECT_ROOT / "expectations" / "raw_customers.json").read_text("utf-8"), suite.read_text("utf-8")]
 
 
 def test_a_night_before_the_first_kept_definitions_goes_by_those(shop: Path, lake: Lake) -> None:

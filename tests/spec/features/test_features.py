@@ -17,9 +17,9 @@ NIGHT = date(2024, 3, 31)
 def features(lake: Lake, text: str, *, customers: list[dict[str, Any]] | None = None, day: date = NIGHT) -> dict[str, dict[str, Any]]:
     company = a_company(lake.root)
     lines = [an_order_line(number, **row) for number, row in enumerate(parsed(text), 1)]
-    write_order_lines(lake, lines, known=day)
+    write_order_lines(lake, lines, known_on=day)
     if customers is not None:
-        write_customers(lake, company, customers, known=day)
+        write_customers(lake, company, customers, known_on=day)
     return features_by_customer(company, lake, day)
 
 

@@ -62,7 +62,7 @@ def test_every_visit_is_clean_or_rejected_with_its_reason(lake: Lake) -> None:
         "visited_at_is_not_before_first_day",
         "visited_at_is_given",
     }
-    partitions = [lake.read(VISITS, day=version.day, known=version.known) for version in lake.versions(VISITS)]
+    partitions = [lake.read(VISITS, day=version.day, known_on=version.known_on) for version in lake.versions(VISITS)]
     clean = [visit for partition in partitions for visit in partition["visit_id"].to_pylist()]
     assert sorted(clean) == ["v1", "v6", "v7"]
 

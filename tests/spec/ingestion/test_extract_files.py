@@ -47,7 +47,7 @@ def days(*numbers: int) -> list[date]:
 
 
 def versions(lake: Lake) -> list[tuple[int, int]]:
-    return [(version.day.day, version.known.day) for version in lake.versions(RAW_ORDER_LINES)]
+    return [(version.day.day, version.known_on.day) for version in lake.versions(RAW_ORDER_LINES)]
 
 
 def marks(lake: Lake, day: date = DAY) -> dict[str, dict[str, Any]]:
@@ -103,7 +103,7 @@ def test_an_empty_source_makes_the_night_empty(tmp_path: Path, lake: Lake) -> No
     write_files(company, Shop([], []))
     run_extract(company, lake, DAY)
     assert versions(lake) == [(10, 10)]
-    assert lake.read(RAW_CUSTOMERS, known=DAY).num_rows == 0
+    assert lake.read(RAW_CUSTOMERS, known_on=DAY).num_rows == 0
 
 
 def test_a_night_reads_the_lookback_and_every_night_missed(company: Company, lake: Lake) -> None:
@@ -175,7 +175,7 @@ def test_a_line_without_an_instant_waits_on_the_first_day_there_is_and_is_learne
     for day in (DAY, date(2024, 3, 11), date(2024, 3, 12)):
         run_extract(company, lake, day)
     assert order_ids(lake, date.min, DAY) == ["o3"]
-    assert [version.known for version in lake.versions(RAW_ORDER_LINES) if version.day == date.min] == [DAY]
+    assert [version.known_on for version in lake.versions(RAW_ORDER_LINES) if version.day == date.min] == [DAY]
 
 
 def test_customers_of_tomorrow_are_not_seen_tonight(company: Company, lake: Lake) -> None:
@@ -183,7 +183,7 @@ def test_customers_of_tomorrow_are_not_seen_tonight(company: Company, lake: Lake
     late, early = datetime.fromisoformat("2024-03-10T23:00:00+00:00"), datetime.fromisoformat("2024-03-10T22:59:59.999999+00:00")
     write_files(company, Shop([a_customer(1, joined=late), a_customer(2, joined=early), a_customer(3)], []))
     run_extract(company, lake, DAY)
-    assert lake.read(company.table(RAW_CUSTOMERS), known=DAY)["customer_id"].to_pylist() == ["c2", "c3"]
+    assert lake.read(company.table(RAW_CUSTOMERS), known_on=DAY)["customer_id"].to_pylist() == ["c2", "c3"]
 
 
 # Which day a line belongs to
@@ -238,7 +238,7 @@ def test_customers_are_written_again_only_when_they_differ(company: Company, lak
 def test_prospects_are_read_when_the_company_has_them_and_may_lack_attributes(company: Company, lake: Lake) -> None:
     write_query(company.folder, "prospects", "SELECT id AS customer_id, name AS nickname FROM customers")
     run_extract(company, lake, DAY)
-    assert lake.read(company.table(RAW_PROSPECTS), known=DAY).to_pylist() == [
+    assert lake.read(company.table(RAW_PROSPECTS), known_on=DAY).to_pylist() == [
         {"customer_id": f"c{n}", "created_at": None, "nickname": None, "income": None, "born": None} for n in (1, 2)
     ]
 
@@ -335,7 +335,7 @@ def test_text_of_any_kind_and_length_is_stored_as_it_is(company: Company, lake: 
     write_files(company, Shop([a_customer(1, name=name)], [a_line(1, NOON[9], customer_id=name, category=name)]))
     run_extract(company, lake, DAY)
     [line] = raw_lines(lake, date(2024, 3, 9), DAY)
-    [customer] = lake.read(company.table(RAW_CUSTOMERS), known=DAY).to_pylist()
+    [customer] = lake.read(company.table(RAW_CUSTOMERS), known_on=DAY).to_pylist()
     assert (line["customer_id"], line["category"], customer["nickname"]) == (name, name, name)
 
 
@@ -435,7 +435,7 @@ def read_csv_customers(company: Company, lake: Lake, types: dict[str, str] | Non
     changed = replace(company, source=source)
     write_query(company.folder, "customers", "SELECT key AS customer_id, joined AS created_at, name AS nickname, income, born FROM people")
     run_extract(changed, lake, DAY)
-    rows: list[dict[str, Any]] = lake.read(company.table(RAW_CUSTOMERS), known=DAY).to_pylist()
+    rows: list[dict[str, Any]] = lake.read(company.table(RAW_CUSTOMERS), known_on=DAY).to_pylist()
     return rows
 
 
@@ -579,7 +579,7 @@ def test_files_of_one_table_may_gain_columns(company: Company, lake: Lake) -> No
     pq.write_table(pa.table({"id": ["c1"], "joined": pa.array([None], CUSTOMERS.field("joined").type)}), parts / "1.parquet")
     pq.write_table(pa.Table.from_pylist([a_customer(2, name="Ia")], CUSTOMERS), parts / "2.parquet")
     run_extract(company, lake, DAY)
-    assert lake.read(company.table(RAW_CUSTOMERS), known=DAY)["nickname"].to_pylist() == [None, "Ia"]
+    assert lake.read(company.table(RAW_CUSTOMERS), known_on=DAY)["nickname"].to_pylist() == [None, "Ia"]
 
 
 def test_values_that_no_calendar_holds_are_kept_for_validation(company: Company, lake: Lake) -> None:

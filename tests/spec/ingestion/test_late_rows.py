@@ -82,7 +82,7 @@ def test_late_vanished_and_changed_lines_before_the_lookback_are_counted_and_nam
     ) in caplog.text
     after = tree_bytes(lake, "tables/raw_order_lines")
     assert {name: content for name, content in after.items() if "known=2024-03-21" not in name} == before
-    assert [version.day for version in lake.versions(RAW_ORDER_LINES) if version.known == NEXT] == [NEXT]
+    assert [version.day for version in lake.versions(RAW_ORDER_LINES) if version.known_on == NEXT] == [NEXT]
 
 
 def test_a_late_line_inside_the_lookback_is_read_and_not_called_late(company: Company, lake: Lake) -> None:
@@ -115,7 +115,7 @@ def test_a_night_run_out_of_turn_compares_with_all_that_is_known_by_now(company:
 
 
 def test_days_whose_stored_file_is_damaged_are_named(company: Company, lake: Lake) -> None:
-    lake.path(RAW_ORDER_LINES, day=date(2024, 3, 5), known=FIRST).write_bytes(b"torn")
+    lake.path(RAW_ORDER_LINES, day=date(2024, 3, 5), known_on=FIRST).write_bytes(b"torn")
     read(company, lake, NEXT, LINES)
     named = late(lake)
     assert named[5] == (1, None, Decimal("9.9900"), None)
@@ -149,7 +149,7 @@ def test_a_source_counts_days_as_the_lake_cuts_them(tmp_path: Path, zone: str) -
 def test_reading_since_a_day_learns_what_differs_from_there_on_and_rereading_the_night_reads_as_far(company: Company, lake: Lake) -> None:
     mended = [*LINES, sold(50, 4), sold(51, 12)]
     read(company, lake, NEXT, mended, since=date(2024, 3, 12))
-    assert [version.day.day for version in lake.versions(RAW_ORDER_LINES) if version.known == NEXT] == [12, 21]
+    assert [version.day.day for version in lake.versions(RAW_ORDER_LINES) if version.known_on == NEXT] == [12, 21]
     assert list(late(lake)) == [4]
     read(company, lake, NEXT, [*mended, sold(52, 13)], reread=True)
     assert order_ids(lake, date(2024, 3, 13), NEXT) == ["o12", "o52"]
@@ -185,9 +185,11 @@ def test_what_a_failed_attempt_stored_is_read_again_by_the_next_one_whatever_it_
     read(company, lake, NEXT, [{**line, "paid": Decimal(500)} for line in LINES], since=date(2024, 3, 5))
     lake.remove(EXTRACTIONS, day=NEXT)  # as validation leaves a night that it stopped
     read(company, lake, NEXT, LINES)
-    versions = lake.versions_known(RAW_ORDER_LINES, through=NEXT, known=NEXT)
+    versions = lake.versions_known(RAW_ORDER_LINES, through=NEXT, known_on=NEXT)
     paid = {
-        row["net_amount"] for version in versions for row in lake.read(RAW_ORDER_LINES, day=version.day, known=version.known).to_pylist()
+        row["net_amount"]
+        for version in versions
+        for row in lake.read(RAW_ORDER_LINES, day=version.day, known_on=version.known_on).to_pylist()
     }
     assert paid == {Decimal("9.99")}
 

@@ -232,7 +232,7 @@ def test_customers_and_prospects_are_united_and_a_customer_wins(company: Company
     ]
     write_raw(company, lake, [], customers=customers, prospects=[{"customer_id": name} for name in ("a", "b", "c", "e", "e")])
     validate_sources(company, lake, NIGHT)
-    stored = lake.read(company.table(CUSTOMERS), known=NIGHT).to_pylist()
+    stored = lake.read(company.table(CUSTOMERS), known_on=NIGHT).to_pylist()
     assert [(row["customer_id"], row["is_prospect"], row["yearly_income"]) for row in stored] == [
         ("a", True, None),
         ("b", False, None),
@@ -303,10 +303,10 @@ def test_a_night_checks_only_what_it_learned_and_leaves_older_versions_alone(com
     next_night = NIGHT + timedelta(days=1)
     write_raw(company, lake, [a_raw_line(1)])
     validate_sources(company, lake, NIGHT)
-    before = lake.path(ORDER_LINES, day=NIGHT, known=NIGHT).stat().st_mtime_ns
-    write_raw(company, lake, [a_raw_line(2, day=next_night)], day=next_night, known=next_night)
+    before = lake.path(ORDER_LINES, day=NIGHT, known_on=NIGHT).stat().st_mtime_ns
+    write_raw(company, lake, [a_raw_line(2, day=next_night)], day=next_night, known_on=next_night)
     validate_sources(company, lake, next_night)
-    assert lake.path(ORDER_LINES, day=NIGHT, known=NIGHT).stat().st_mtime_ns == before
+    assert lake.path(ORDER_LINES, day=NIGHT, known_on=NIGHT).stat().st_mtime_ns == before
     assert lake.versions(ORDER_LINES) == [Version(NIGHT, NIGHT), Version(next_night, next_night)]
     assert results(lake, night=next_night)["raw_order_lines", "order_id_is_given"]["checked_count"] == 1
 
@@ -314,7 +314,7 @@ def test_a_night_checks_only_what_it_learned_and_leaves_older_versions_alone(com
 def test_a_night_takes_up_what_an_earlier_night_left_unchecked_and_its_rerun_does_so_again(company: Company, lake: Lake) -> None:
     next_night = NIGHT + timedelta(days=1)
     write_raw(company, lake, [a_raw_line(1), a_raw_line(2, customer_id=None)])
-    write_raw(company, lake, [a_raw_line(3, day=next_night)], day=next_night, known=next_night)
+    write_raw(company, lake, [a_raw_line(3, day=next_night)], day=next_night, known_on=next_night)
     validate_sources(company, lake, next_night)
     assert [line["order_id"] for line in clean_lines(lake)] == ["o1"]
     assert len(rejected(lake, night=next_night)) == 1
@@ -325,7 +325,7 @@ def test_a_night_takes_up_what_an_earlier_night_left_unchecked_and_its_rerun_doe
 
 def test_an_earlier_night_goes_by_what_was_first_known(company: Company, lake: Lake) -> None:
     earlier = NIGHT - timedelta(days=1)
-    write_raw(company, lake, [a_raw_line(1, day=earlier)], day=earlier, known=NIGHT)
+    write_raw(company, lake, [a_raw_line(1, day=earlier)], day=earlier, known_on=NIGHT)
     validate_sources(company, lake, earlier)
     assert lake.versions(ORDER_LINES) == [Version(earlier, NIGHT)]
     clean = tree_bytes(lake, "tables/order_lines", "tables/customers")
@@ -336,13 +336,13 @@ def test_an_earlier_night_goes_by_what_was_first_known(company: Company, lake: L
 def test_every_night_writes_a_clean_snapshot_alike(company: Company, lake: Lake) -> None:
     later = [NIGHT + timedelta(days=ahead) for ahead in range(3)]
     for known, name in zip(later, ("a", "b", "c"), strict=True):
-        write_raw(company, lake, [a_raw_line(1, day=known)], day=known, known=known, customers=[{"customer_id": name}])
-    write_rows(lake, RAW_PROSPECTS, [{"customer_id": "p"}], known=later[2])
+        write_raw(company, lake, [a_raw_line(1, day=known)], day=known, known_on=known, customers=[{"customer_id": name}])
+    write_rows(lake, RAW_PROSPECTS, [{"customer_id": "p"}], known_on=later[2])
     validate_sources(company, lake, later[2])
     clean = tree_bytes(lake, "tables/customers")
     validate_sources(company, lake, later[0])
     assert tree_bytes(lake, "tables/customers") == clean
-    assert lake.read(CUSTOMERS, known=later[2])["customer_id"].to_pylist() == ["c", "p"]
+    assert lake.read(CUSTOMERS, known_on=later[2])["customer_id"].to_pylist() == ["c", "p"]
 
 
 def test_an_empty_day_is_green_and_still_has_its_clean_partition(company: Company, lake: Lake) -> None:

@@ -29,7 +29,7 @@ def files(lake: Lake) -> list[str]:
 def everything(lake: Lake) -> dict[Any, Any]:
     """Return every version of every table of event days, with its rows and what is said of it."""
     return {
-        (table.name, version): (dict(stored.facts), lake.read(table, day=version.day, known=version.known).to_pylist())
+        (table.name, version): (dict(stored.facts), lake.read(table, day=version.day, known_on=version.known_on).to_pylist())
         for table in EVENT_TABLES
         for version, stored in lake.stored_versions(table).items()
     }
@@ -45,7 +45,7 @@ def march(lake: Lake) -> Lake:
     for day in MARCH:
         for known in (day, day + timedelta(1)):
             if known < END:
-                write_order_lines(lake, [an_order_line(1, day=day, customer_id=f"c{known.day}")], known=known)
+                write_order_lines(lake, [an_order_line(1, day=day, customer_id=f"c{known.day}")], known_on=known)
     return lake
 
 
@@ -59,10 +59,10 @@ def test_a_month_becomes_one_file_that_holds_every_version_as_it_was(march: Lake
 
 
 @pytest.mark.parametrize("known", MARCH[::10])
-def test_what_a_night_goes_by_is_the_same(march: Lake, known: date) -> None:
-    before = march.versions_known(ORDER_LINES, through=known, known=known)
+def test_what_a_night_goes_by_is_the_same(march: Lake, known_on: date) -> None:
+    before = march.versions_known(ORDER_LINES, through=known_on, known_on=known_on)
     compact(march)
-    assert march.versions_known(ORDER_LINES, through=known, known=known) == before
+    assert march.versions_known(ORDER_LINES, through=known_on, known_on=known_on) == before
 
 
 def test_a_month_that_a_night_still_looks_at_keeps_the_files_of_its_nights(march: Lake) -> None:
@@ -80,10 +80,10 @@ def test_compacting_twice_is_compacting_once(march: Lake) -> None:
 
 def test_a_version_that_is_written_again_takes_the_place_of_the_compacted_one(march: Lake) -> None:
     compact(march)
-    write_order_lines(march, [an_order_line(1, day=MARCH[3], customer_id="anew")], known=MARCH[3])
+    write_order_lines(march, [an_order_line(1, day=MARCH[3], customer_id="anew")], known_on=MARCH[3])
     compact(march)
     assert len(files(march)) == 2
-    assert march.read(ORDER_LINES, day=MARCH[3], known=MARCH[3])["customer_id"].to_pylist() == ["anew"]
+    assert march.read(ORDER_LINES, day=MARCH[3], known_on=MARCH[3])["customer_id"].to_pylist() == ["anew"]
     assert len(march.versions(ORDER_LINES)) == 61
 
 
@@ -91,7 +91,7 @@ def test_a_few_late_files_wait_and_many_are_taken_in(march: Lake) -> None:
     compact(march)
     counts = []
     for night in range(FILES_WORTH_REWRITING):
-        write_order_lines(march, [an_order_line(1, day=MARCH[3], customer_id=f"late{night}")], known=END + timedelta(night))
+        write_order_lines(march, [an_order_line(1, day=MARCH[3], customer_id=f"late{night}")], known_on=END + timedelta(night))
         before = everything(march)
         compact(march)
         counts.append(len(files(march)))
@@ -114,7 +114,7 @@ def test_files_left_of_a_compaction_that_was_killed_are_read_once_and_swept(marc
 
 @pytest.mark.parametrize("place", [40, -40])
 def test_a_month_with_a_damaged_file_is_left_as_it_is(march: Lake, place: int) -> None:
-    path = march.path(ORDER_LINES, day=MARCH[3], known=MARCH[3])
+    path = march.path(ORDER_LINES, day=MARCH[3], known_on=MARCH[3])
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
@@ -174,4 +174,4 @@ def test_a_stray_line_of_an_old_month_costs_one_file_per_table(young: Path, tmp_
     tables = ["customer_day_categories", "customer_days", "order_lines", "raw_order_lines"]
     added = {file for file in files(lake) if "/month=2024-01/" in file} - before
     assert sorted(added) == [f"{table}/month=2024-01/known={LAST}/part-0.parquet" for table in tables]
-    assert [each.day for each in lake.versions(RAW_ORDER_LINES) if each.known == LAST] == [date(2024, 1, 3), LAST]
+    assert [each.day for each in lake.versions(RAW_ORDER_LINES) if each.known_on == LAST] == [date(2024, 1, 3), LAST]

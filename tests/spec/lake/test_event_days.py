@@ -28,7 +28,7 @@ def lines(*names: str, day: date) -> list[dict[str, Any]]:
 
 
 def orders(lake: Lake, version: Version) -> list[str]:
-    return [row["order_id"] for row in lake.read(ORDER_LINES, day=version.day, known=version.known).to_pylist()]
+    return [row["order_id"] for row in lake.read(ORDER_LINES, day=version.day, known_on=version.known_on).to_pylist()]
 
 
 def visible(lake: Lake, versions: Iterable[Version]) -> list[tuple[date, date, str]]:
@@ -42,8 +42,8 @@ def visible(lake: Lake, versions: Iterable[Version]) -> list[tuple[date, date, s
 @pytest.fixture
 def told(lake: Lake) -> Lake:
     """Return a lake in which the first night learned of five days, and a later one otherwise of two of them."""
-    write_order_lines(lake, [line for day in MONTH for line in lines("a", "b", day=day)], known=FIRST)
-    write_order_lines(lake, [line for day in MONTH[1:3] for line in lines("a", "c", day=day)], known=LATER)
+    write_order_lines(lake, [line for day in MONTH for line in lines("a", "b", day=day)], known_on=FIRST)
+    write_order_lines(lake, [line for day in MONTH[1:3] for line in lines("a", "c", day=day)], known_on=LATER)
     return lake
 
 
@@ -54,15 +54,15 @@ def test_a_month_is_one_file_for_each_night_that_learned_of_its_days(told: Lake)
 
 
 def test_a_file_says_in_its_columns_which_version_a_row_belongs_to(told: Lake) -> None:
-    rows = pq.read_table(told.path(ORDER_LINES, day=MONTH[1], known=LATER), partitioning=None)
+    rows = pq.read_table(told.path(ORDER_LINES, day=MONTH[1], known_on=LATER), partitioning=None)
     assert rows.schema.names == ["event_day", "known_on", *ORDER_LINES.column_names]
     assert {(row["event_day"], row["known_on"]) for row in rows.to_pylist()} == {(day, LATER) for day in MONTH[1:3]}
 
 
 @pytest.mark.parametrize("known", [FIRST, LATER - timedelta(1), LATER])
-def test_an_engine_reads_the_versions_that_a_night_goes_by_and_no_others(told: Lake, known: date) -> None:
-    versions = told.versions_known(ORDER_LINES, through=LATER, known=known)
-    expected = [(v.day, v.known, name) for v in versions for name in orders(told, v)]
+def test_an_engine_reads_the_versions_that_a_night_goes_by_and_no_others(told: Lake, known_on: date) -> None:
+    versions = told.versions_known(ORDER_LINES, through=LATER, known_on=known_on)
+    expected = [(v.day, v.known_on, name) for v in versions for name in orders(told, v)]
     assert visible(told, versions) == expected
     assert len(expected) == 10
 
@@ -71,12 +71,12 @@ def test_an_engine_reads_the_versions_that_a_night_goes_by_and_no_others(told: L
 @pytest.mark.parametrize("last", range(5))
 def test_an_engine_reads_any_choice_of_versions(told: Lake, first: int, last: int) -> None:
     chosen = [v for number, v in enumerate(told.versions(ORDER_LINES)) if number not in (first, last, 4)]
-    assert visible(told, chosen) == [(v.day, v.known, name) for v in chosen for name in orders(told, v)]
+    assert visible(told, chosen) == [(v.day, v.known_on, name) for v in chosen for name in orders(told, v)]
 
 
 def test_a_version_written_again_leaves_its_neighbours_as_they_were(told: Lake) -> None:
     before = told.stored_versions(ORDER_LINES)
-    write_order_lines(told, lines("d", day=MONTH[2]), known=FIRST)
+    write_order_lines(told, lines("d", day=MONTH[2]), known_on=FIRST)
     after = told.stored_versions(ORDER_LINES)
     assert orders(told, Version(MONTH[2], FIRST)) == ["d"]
     assert before.keys() == after.keys()
@@ -86,15 +86,15 @@ def test_a_version_written_again_leaves_its_neighbours_as_they_were(told: Lake) 
 def test_a_version_without_rows_is_stored_and_read(lake: Lake) -> None:
     lake.write_event_days(ORDER_LINES, [], {Version(day, FIRST): {"suite": "s"} for day in MONTH})
     assert lake.versions(ORDER_LINES) == [Version(day, FIRST) for day in MONTH]
-    assert lake.read(ORDER_LINES, day=MONTH[0], known=FIRST).equals(ORDER_LINES.schema.empty_table())
+    assert lake.read(ORDER_LINES, day=MONTH[0], known_on=FIRST).equals(ORDER_LINES.schema.empty_table())
     assert {stored.facts["suite"] for stored in lake.stored_versions(ORDER_LINES).values()} == {"s"}
 
 
 def test_the_digest_of_a_version_is_that_of_its_rows_wherever_and_in_whatever_pieces_they_came(lake: Lake, told: Lake) -> None:
     version = Version(MONTH[0], date(2024, 4, 1))
-    rows = told.read(ORDER_LINES, day=MONTH[0], known=FIRST)
+    rows = told.read(ORDER_LINES, day=MONTH[0], known_on=FIRST)
     pieces = [batch for at in range(rows.num_rows) for batch in rows.slice(at, 1).to_batches()]
-    lake.write(ORDER_LINES, pieces, day=version.day, known=version.known)
+    lake.write(ORDER_LINES, pieces, day=version.day, known_on=version.known_on)
     stored = lake.stored_versions(ORDER_LINES)
     assert stored[version].digest == stored[Version(MONTH[0], FIRST)].digest
     assert stored[version].digest != stored[Version(MONTH[1], LATER)].digest
@@ -110,7 +110,7 @@ def test_nulls_and_what_lies_beneath_them(lake: Lake) -> None:
     known = [date(2024, 4, day) for day in (1, 2, 3)]
     columns = [rows["product_id"], covered, pa.array(["x", "y"])]
     for night, column in zip(known, columns, strict=True):
-        lake.write(ORDER_LINES, rows.set_column(place, "product_id", column).to_batches(), day=FIRST, known=night)
+        lake.write(ORDER_LINES, rows.set_column(place, "product_id", column).to_batches(), day=FIRST, known_on=night)
     digests = [stored.digest for stored in lake.stored_versions(ORDER_LINES).values()]
     assert digests[0] == digests[1] != digests[2]
 
@@ -118,11 +118,11 @@ def test_nulls_and_what_lies_beneath_them(lake: Lake) -> None:
 def test_a_large_day_is_read_without_the_rows_of_others(lake: Lake) -> None:
     counts = {MONTH[0]: 10, MONTH[1]: DAYS_GROUP_ROWS + 5000, MONTH[2]: 7, MONTH[3]: 8, MONTH[4]: DAYS_GROUP_ROWS}
     for day, count in counts.items():
-        lake.write(CUSTOMER_DAYS, many_days(count), day=day, known=FIRST)
-    file = pq.read_metadata(lake.path(CUSTOMER_DAYS, day=FIRST, known=FIRST))
+        lake.write(CUSTOMER_DAYS, many_days(count), day=day, known_on=FIRST)
+    file = pq.read_metadata(lake.path(CUSTOMER_DAYS, day=FIRST, known_on=FIRST))
     groups = [file.row_group(number).num_rows for number in range(file.num_row_groups)]
     assert groups == [DAYS_GROUP_ROWS, 5010, DAYS_GROUP_ROWS, 15]
-    assert {day: lake.read(CUSTOMER_DAYS, day=day, known=FIRST).num_rows for day in MONTH} == counts
+    assert {day: lake.read(CUSTOMER_DAYS, day=day, known_on=FIRST).num_rows for day in MONTH} == counts
 
 
 def many_days(count: int) -> list[pa.RecordBatch]:
@@ -132,7 +132,7 @@ def many_days(count: int) -> list[pa.RecordBatch]:
 
 
 def test_a_footer_that_lost_a_bit_is_told_with_the_night_that_mends_it(told: Lake) -> None:
-    path = told.path(ORDER_LINES, day=FIRST, known=LATER)
+    path = told.path(ORDER_LINES, day=FIRST, known_on=LATER)
     content = bytearray(path.read_bytes())
     content[content.index(b'"row_count": 4') + 13] ^= 1
     path.write_bytes(content)

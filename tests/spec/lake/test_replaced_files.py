@@ -31,7 +31,7 @@ def lines(*days: date) -> list[dict[str, Any]]:
 
 def recover(lake: Lake) -> None:
     """Let the night add days that it had left out, before and between those that are chosen."""
-    write_order_lines(lake, lines(*MARCH[::2], *APRIL[::2]), known=KNOWN)
+    write_order_lines(lake, lines(*MARCH[::2], *APRIL[::2]), known_on=KNOWN)
 
 
 def compact(lake: Lake) -> None:
@@ -40,7 +40,7 @@ def compact(lake: Lake) -> None:
 
 def recover_and_compact(lake: Lake) -> None:
     recover(lake)
-    write_order_lines(lake, lines(*MARCH, *APRIL), known=LATER)
+    write_order_lines(lake, lines(*MARCH, *APRIL), known_on=LATER)
     compact(lake)
 
 
@@ -51,8 +51,8 @@ changes = pytest.mark.parametrize("change", CHANGES, ids=[change.__name__ for ch
 @pytest.fixture
 def known(lake: Lake) -> Lake:
     """Return a lake in which each file holds the chosen versions and no others, so that no condition on rows is needed."""
-    write_order_lines(lake, lines(*(version.day for version in CHOSEN)), known=KNOWN)
-    write_order_lines(lake, lines(MARCH[4], APRIL[4]), known=LATER)
+    write_order_lines(lake, lines(*(version.day for version in CHOSEN)), known_on=KNOWN)
+    write_order_lines(lake, lines(MARCH[4], APRIL[4]), known_on=LATER)
     return lake
 
 
@@ -92,7 +92,7 @@ def test_rows_are_those_of_their_versions_though_files_change_between_them(known
     found = []
     for number, (version, rows) in enumerate(known.rows(ORDER_LINES, CHOSEN)):
         assert {*rows["event_day"].to_pylist()} == {version.day}
-        found += [(version.day, version.known, name) for name in rows["order_id"].to_pylist()]
+        found += [(version.day, version.known_on, name) for name in rows["order_id"].to_pylist()]
         if number == piece:
             change(known)
     assert found == EXPECTED
@@ -102,7 +102,7 @@ def test_rows_are_those_of_their_versions_though_files_change_between_them(known
 def test_rows_are_those_of_their_versions_though_files_changed_before_the_first(known: Lake, change: Callable[[Lake], None]) -> None:
     rows = known.rows(ORDER_LINES, CHOSEN)
     change(known)
-    assert [(version.day, version.known, each["order_id"].to_pylist()) for version, each in rows] == [
+    assert [(version.day, version.known_on, each["order_id"].to_pylist()) for version, each in rows] == [
         (*key, [name]) for *key, name in EXPECTED
     ]
 
@@ -110,7 +110,7 @@ def test_rows_are_those_of_their_versions_though_files_changed_before_the_first(
 def test_a_file_replaced_in_an_engine_that_read_the_one_before_is_verified_too(known: Lake, engine: DuckDBEngine) -> None:
     engine.register(ORDER_LINES, known.parts(ORDER_LINES, CHOSEN))
     recover(known)
-    path = known.path(ORDER_LINES, day=MARCH[1], known=KNOWN)
+    path = known.path(ORDER_LINES, day=MARCH[1], known_on=KNOWN)
     content = bytearray(path.read_bytes())
     content[40] ^= 1
     path.write_bytes(content)
@@ -121,7 +121,7 @@ def test_a_file_replaced_in_an_engine_that_read_the_one_before_is_verified_too(k
 
 def test_a_version_that_is_gone_by_the_time_it_is_registered_is_missed(known: Lake, engine: DuckDBEngine) -> None:
     chosen = known.parts(ORDER_LINES, CHOSEN)
-    known.path(ORDER_LINES, day=MARCH[1], known=KNOWN).unlink()
+    known.path(ORDER_LINES, day=MARCH[1], known_on=KNOWN).unlink()
     with pytest.raises(DataError, match="order_lines has no such partition"):
         engine.register(ORDER_LINES, chosen)
     with pytest.raises(DataError, match="order_lines has no such partition"):

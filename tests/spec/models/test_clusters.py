@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from support.builders import a_company
 
-from pipeline.definitions.company import HOUSE
+from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.definitions.schemes.cluster_scheme import ClusterFeature
 from pipeline.errors import ConfigError, DataError, SchemaDrift
@@ -28,7 +28,7 @@ from pipeline.models.clusters import (
 )
 
 DAY = date(2024, 3, 31)
-DEFAULT_FILE = HOUSE / "segments" / "behaviour_clusters.toml"
+DEFAULT_FILE = PROJECT_ROOT / "segments" / "behaviour_clusters.toml"
 
 # What a customer of each planted group is like: spend, order-days, days since, days known, categories, discount share.
 PLANTED = {

@@ -80,7 +80,7 @@ def test_lines_of_later_days_and_later_knowledge_of_earlier_days_change_nothing(
     late = [
         an_order_line(n, day=NIGHTS[1] + HORIZON // 2, customer_id=f"c{n:04}", order_id=f"late{n}", net_amount=9_999) for n in range(300)
     ]
-    write_order_lines(lake, [*more, *late], known=later)
+    write_order_lines(lake, [*more, *late], known_on=later)
     compute_night(lake, company, later)
     again = trial_of(lake, company)
     assert to_json(again.decision) == to_json(town[2].decision)
@@ -207,7 +207,7 @@ def test_without_an_older_night_nothing_is_predicted_and_the_next_night_says_why
     lake = Lake(tmp_path / "lake")
     lake.root.mkdir()
     company = a_company(tmp_path)
-    write_order_lines(lake, [an_order_line(1, day=NIGHT, customer_id="c1")], known=NIGHT)
+    write_order_lines(lake, [an_order_line(1, day=NIGHT, customer_id="c1")], known_on=NIGHT)
     compute_night(lake, company, NIGHT)
     trial = trial_of(lake, company)
     assert store_prediction_refit(lake, trial)["verdict"] == "not judged"

@@ -343,7 +343,7 @@ def test_groups_are_tested_on_what_their_customers_spent_afterwards(town: Town) 
     write_features(lake, company, customers_of(*FOUR, seed=5), LATER)
     rich = [f"c{number:05}" for number in range(150)]
     lines = [an_order_line(n, customer_id=name, day=first + timedelta(days=20), net_amount=100) for n, name in enumerate(rich)]
-    write_order_lines(lake, lines, known=DAY)
+    write_order_lines(lake, lines, known_on=DAY)
     with closing(DuckDBEngine(lake.root)) as engine:
         compute_rollups(lake, engine, DAY)
     refit = refit_night(lake, company, DAY)

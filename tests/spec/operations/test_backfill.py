@@ -20,7 +20,7 @@ from support.nights import night_environment, run_night, tree_bytes, write_shop
 from support.published_nights import no_connections
 
 from pipeline import cli
-from pipeline.definitions.company import HOUSE, load_company
+from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
@@ -164,7 +164,7 @@ def sell(place: Place, day: date, amount: int) -> None:
 
 def rows_by_version(lake: Lake, table: Table) -> dict[Version, list[dict[str, Any]]]:
     """Return the rows of every stored version of a table of event days."""
-    return {version: lake.read(table, day=version.day, known=version.known).to_pylist() for version in lake.versions(table)}
+    return {version: lake.read(table, day=version.day, known_on=version.known_on).to_pylist() for version in lake.versions(table)}
 
 
 def spent_more(told: Told, against: str) -> dict[str, str]:
@@ -186,7 +186,7 @@ def test_as_of_now_restates_beside_what_was_said_and_tells_the_difference(again:
     assert [path for path in bytewise if after[path] != before[path]] == []
     assert {version: intervals_after[version] for version in intervals} == intervals
     assert len(intervals_after) > len(intervals)
-    again.lake.read(CUSTOMER_FEATURES, day=LAST, known=KNOWN)
+    again.lake.read(CUSTOMER_FEATURES, day=LAST, known_on=KNOWN)
 
 
 def test_a_later_restatement_is_compared_with_the_one_before_too(again: Place, backfill: Any) -> None:
@@ -206,7 +206,7 @@ def test_reread_learns_of_days_before_the_lookback(again: Place, backfill: Any) 
     assert spent_more(told, "the night as known") == {"2024-03-02": "70.0000"}
     assert spent_more(told, "what was there") == {str(LAST): "70.0000"}
     assert published_day(again.lake) == LAST
-    manifest = again.lake.manifest(again.lake.path(CUSTOMER_FEATURES, day=FIRST, known=LAST))
+    manifest = again.lake.manifest(again.lake.path(CUSTOMER_FEATURES, day=FIRST, known_on=LAST))
     assert manifest["known"] == str(LAST)
 
 
@@ -331,7 +331,7 @@ def test_a_night_done_by_other_definitions_is_not_done(again: Place, is_as_of_no
     before = plan_backfill(load_company(again.shop), again.lake, asked, now=now)
     assert plan_backfill(load_company(again.shop), again.lake, asked, now=now).digest == before.digest
     (again.shop / "segments").mkdir()
-    ours = (HOUSE / "segments" / "rfm.toml").read_text("utf-8")
+    ours = (PROJECT_ROOT / "segments" / "rfm.toml").read_text("utf-8")
     (again.shop / "segments" / "rfm.toml").write_text(ours.replace("fm_score >= 4", "fm_score > 3"), "utf-8")
     assert plan_backfill(load_company(again.shop), again.lake, asked, now=now).digest != before.digest
 

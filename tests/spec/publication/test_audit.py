@@ -62,14 +62,14 @@ def first_night(company: Company, lake: Lake) -> dict[tuple[str, str], GateResul
     return said
 
 
-def with_lines(lake: Lake, days: dict[date, int], *, known: date) -> None:
+def with_lines(lake: Lake, days: dict[date, int], *, known_on: date) -> None:
     write_order_lines(
-        lake, [an_order_line(n, day=day, customer_id="c001") for day, count in days.items() for n in range(count)], known=known
+        lake, [an_order_line(n, day=day, customer_id="c001") for day, count in days.items() for n in range(count)], known_on=known_on
     )
 
 
 def test_shares_are_counted_by_customer_and_scheme(company: Company, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
     write_night(
         lake, company, TUESDAY, {**dict.fromkeys(list(LOYAL)[10:80], "loyal"), **dict.fromkeys(list(LOYAL)[80:], "lost"), "new": "lost"}
@@ -83,8 +83,8 @@ def test_shares_are_counted_by_customer_and_scheme(company: Company, lake: Lake)
 
 def test_order_lines_are_counted_as_the_night_knows_them(company: Company, lake: Lake) -> None:
     weeks = {TUESDAY - timedelta(7 * week): 10 for week in range(1, 9)}
-    with_lines(lake, {**weeks, TUESDAY: 5}, known=TUESDAY)
-    with_lines(lake, {TUESDAY: 500}, known=WEDNESDAY)
+    with_lines(lake, {**weeks, TUESDAY: 5}, known_on=TUESDAY)
+    with_lines(lake, {TUESDAY: 500}, known_on=WEDNESDAY)
     published(company, lake, MONDAY, LOYAL)
     write_night(lake, company, TUESDAY, LOYAL)
     found = judged(company, lake, TUESDAY)
@@ -94,7 +94,7 @@ def test_order_lines_are_counted_as_the_night_knows_them(company: Company, lake:
 
 def test_whom_we_can_write_to_is_an_attribute_of_the_company(tmp_path: Path, lake: Lake) -> None:
     company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     for day, count in ((MONDAY, 80), (TUESDAY, 72)):
         write_night(lake, company, day, LOYAL)
         table = company.table(CUSTOMER_FEATURES)
@@ -109,9 +109,9 @@ def test_whom_we_can_write_to_is_an_attribute_of_the_company(tmp_path: Path, lak
 
 def test_who_was_left_out_of_the_last_publication_is_not_counted_as_reachable_no_more(tmp_path: Path, lake: Lake) -> None:
     company = asking_for_consent(replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable"))
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     people = {f"c{n:03}": n < 100 for n in range(200)}
-    write_rows(lake, RAW_CONSENTS, [{"customer_id": who, "is_consenting": answer} for who, answer in people.items()], known=MONDAY)
+    write_rows(lake, RAW_CONSENTS, [{"customer_id": who, "is_consenting": answer} for who, answer in people.items()], known_on=MONDAY)
     for day in (MONDAY, TUESDAY):
         write_night(lake, company, day, dict.fromkeys(people, "loyal"))
         table = company.table(CUSTOMER_FEATURES)
@@ -124,10 +124,10 @@ def test_who_was_left_out_of_the_last_publication_is_not_counted_as_reachable_no
 
 def test_customers_who_would_no_longer_be_published_have_vanished(company: Company, lake: Lake) -> None:
     company = asking_for_consent(company)
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     for day, agreeing in ((MONDAY, 100), (TUESDAY, 40)):
         answers = [{"customer_id": who, "is_consenting": place < agreeing or None} for place, who in enumerate(LOYAL)]
-        write_rows(lake, RAW_CONSENTS, answers, known=day)
+        write_rows(lake, RAW_CONSENTS, answers, known_on=day)
     published(company, lake, MONDAY, LOYAL)
     write_night(lake, company, TUESDAY, LOYAL)
     with pytest.raises(GateClosed, match=r"vanished \(customers\): 60.00% of the 100 customers"):
@@ -135,7 +135,7 @@ def test_customers_who_would_no_longer_be_published_have_vanished(company: Compa
 
 
 def test_an_attribute_that_was_not_published_yet_has_not_fallen(tmp_path: Path, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     published(a_company(tmp_path), lake, MONDAY, LOYAL)
     company = replaced(a_company(tmp_path, attributes=(REACHABLE,)), reachable_attribute="is_reachable")
     write_night(lake, company, TUESDAY, LOYAL)
@@ -143,7 +143,7 @@ def test_an_attribute_that_was_not_published_yet_has_not_fallen(tmp_path: Path, 
 
 
 def test_a_rerun_is_compared_with_the_day_before_and_not_with_itself(company: Company, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
     published(company, lake, TUESDAY, dict.fromkeys(LOYAL, "lost"))
     with pytest.raises(GateClosed, match=r"100.00% of 100 customers changed segment since 2025-03-03, 1 night ago"):
@@ -151,7 +151,7 @@ def test_a_rerun_is_compared_with_the_day_before_and_not_with_itself(company: Co
 
 
 def test_a_night_run_again_after_a_rollback_to_it_is_compared_with_what_is_live(company: Company, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1, WEDNESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1, WEDNESDAY: 1}, known_on=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
     for day in (TUESDAY, WEDNESDAY):
         write_night(lake, company, day, LOYAL)
@@ -165,7 +165,7 @@ def test_a_night_run_again_after_a_rollback_to_it_is_compared_with_what_is_live(
 
 
 def test_a_recorded_override_holds_until_something_worse_is_measured(company: Company, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
     for moved in (30, 30, 29):
         write_night(lake, company, TUESDAY, {who: "lost" if place < moved else "loyal" for place, who in enumerate(LOYAL)})
@@ -202,7 +202,7 @@ def test_what_a_person_let_pass_on_the_very_first_night_stays_told(company: Comp
 
 
 def test_an_override_stands_from_its_audit_on_until_the_night_is_taken_back(company: Company, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
     write_night(lake, company, TUESDAY, dict.fromkeys(list(LOYAL)[:50], "loyal"))
     passed = judged(company, lake, TUESDAY, Override(frozenset({"vanished"}), "test customers purged"))
@@ -214,7 +214,7 @@ def test_an_override_stands_from_its_audit_on_until_the_night_is_taken_back(comp
 
 
 def test_a_damaged_record_of_an_earlier_audit_is_written_again(company: Company, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
     write_night(lake, company, TUESDAY, LOYAL)
     said = judged(company, lake, TUESDAY)
@@ -223,7 +223,7 @@ def test_a_damaged_record_of_an_earlier_audit_is_written_again(company: Company,
 
 
 def test_gates_need_no_column_of_the_last_publication_that_they_do_not_look_at(company: Company, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     published(company, lake, MONDAY, LOYAL)
     for name, column in (("segment_profiles", "title"), ("customer_segments", "evidence")):
         path = (lake.root / "current").resolve() / f"{name}.parquet"
@@ -252,7 +252,7 @@ def test_a_publication_whose_columns_cannot_be_read_is_told_as_damaged(tmp_path:
 
 
 def test_an_attribute_that_was_text_when_it_was_published_has_not_fallen(tmp_path: Path, lake: Lake) -> None:
-    with_lines(lake, {TUESDAY: 1}, known=TUESDAY)
+    with_lines(lake, {TUESDAY: 1}, known_on=TUESDAY)
     before = an_attribute(Column("is_reachable", Kind.TEXT, "Whether we may write."))
     company = a_company(tmp_path, attributes=(before,))
     write_night(lake, company, MONDAY, LOYAL)

@@ -76,7 +76,7 @@ def test_segments_are_computed_for_everybody_and_the_manifest_counts_who_is_with
 @pytest.mark.parametrize("answers", [[("ada", False)], [("ada", None)], [("ada", True), ("ada", False)], [(" ada ", False)]])
 def test_anything_but_a_plain_yes_is_a_no(shop: Path, lake: Lake, answers: list[tuple[str, bool | None]]) -> None:
     write_rows(
-        lake, RAW_CONSENTS, [{"customer_id": who, "is_consenting": answer} for who, answer in [*answers, ("bob", True)]], known=MONDAY
+        lake, RAW_CONSENTS, [{"customer_id": who, "is_consenting": answer} for who, answer in [*answers, ("bob", True)]], known_on=MONDAY
     )
     withheld = withheld_customers(load_company(shop), lake, MONDAY)
     assert drop_withheld(pa.record_batch({"customer_id": ["ada", "bob", "cleo"]}), withheld).column(0).to_pylist() == ["bob", "cleo"]

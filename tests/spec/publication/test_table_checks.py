@@ -62,7 +62,7 @@ def test_real_features_pass_their_suite_and_results_stand_beside_those_of_the_so
     write_raw(company, lake, [a_raw_line(1)])
     validate_sources(company, lake, NIGHT)
     earlier = [an_order_line(number, day=NIGHT - timedelta(days=7 * number), customer_id=f"c{number % 3}") for number in range(1, 30)]
-    write_order_lines(lake, [*earlier, an_order_line(30, day=NIGHT, net_amount="-3", line_kind="refund")], known=NIGHT)
+    write_order_lines(lake, [*earlier, an_order_line(30, day=NIGHT, net_amount="-3", line_kind="refund")], known_on=NIGHT)
     features_by_customer(company, lake, NIGHT)
     check_table(company, lake, engine, FEATURES)
     first = tree_bytes(lake, "tables")
@@ -136,7 +136,7 @@ def test_an_audit_before_the_segments_exist_names_the_table(company: Company, la
 def test_a_restated_night_keeps_results_of_its_own(company: Company, lake: Lake, engine: Engine) -> None:
     later = NIGHT + timedelta(1)
     write_rows(lake, CUSTOMER_SEGMENTS, [a_membership("a", "loyal")], day=NIGHT)
-    write_rows(lake, CUSTOMER_SEGMENTS, [a_membership("a", None)], day=NIGHT, known=later)
+    write_rows(lake, CUSTOMER_SEGMENTS, [a_membership("a", None)], day=NIGHT, known_on=later)
     check_table(company, lake, engine, SEGMENTS)
     with pytest.raises(DataError, match="`segment_is_given`"):
         check_table(company, lake, engine, PartitionRef(CUSTOMER_SEGMENTS, NIGHT, later))

@@ -15,7 +15,7 @@ from support.nights import run_night, write_shop
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.definitions.company import HOUSE, load_company
+from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.lake import Lake
@@ -130,7 +130,9 @@ def shop_at(folder: Path) -> Path:
     (shop / "data" / "customers.csv").write_text("id,land\nann,Türkiye\nbo,Georgia\ncy,Georgia\n", "utf-8")
     (shop / "sources" / "customers.sql").write_text(CUSTOMERS_SQL, "utf-8")
     country = (
-        (HOUSE / "segments" / "country.toml").read_text("utf-8").replace("most_segments = 20", "most_segments = 20\nfewest_customers = 1")
+        (PROJECT_ROOT / "segments" / "country.toml")
+        .read_text("utf-8")
+        .replace("most_segments = 20", "most_segments = 20\nfewest_customers = 1")
     )
     for name, text in {"spenders": SPENDERS, "groups": GROUPS, "colours": COLOURS, "country": country}.items():
         path = shop / "segments" / f"{name}.toml"

@@ -20,7 +20,7 @@ from support.builders import a_company, an_attribute, an_order_line, features_by
 from support.documentation import Example, examples_of, require_same
 from support.gate_examples import DAY, gate_results
 
-from pipeline.definitions.company import HOUSE, Company
+from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.definitions.schemes import load_schemes, segments_statement
 from pipeline.definitions.schemes.cluster_scheme import load_cluster_schemes
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -44,7 +44,7 @@ from pipeline.models.refits import alignment
 from pipeline.models.refits.verdict import normalised_gini
 from pipeline.segmentation import profiles_statement
 
-PAGE = HOUSE / "docs" / "reference" / "definitions.md"
+PAGE = PROJECT_ROOT / "docs" / "reference" / "definitions.md"
 EXAMPLES = examples_of(PAGE)
 NOTHING = {Kind.INTEGER: 0, Kind.MONEY: 0, Kind.FLAG: False}
 Rows = Sequence[Mapping[str, Any]]
@@ -54,9 +54,9 @@ def features(example: Example, lake: Lake) -> Rows:
     """Return the features of the customers that the page shows; a row without a day is a customer who never ordered."""
     night = date.fromisoformat(example.title.rsplit(" ", 1)[1])
     company, lines = a_company(lake.root), [row for row in example.inputs[0] if row["day"]]
-    write_order_lines(lake, [an_order_line(number, **filled(row)) for number, row in enumerate(lines, 1)], known=night.replace(day=1))
+    write_order_lines(lake, [an_order_line(number, **filled(row)) for number, row in enumerate(lines, 1)], known_on=night.replace(day=1))
     never = [{"customer_id": row["customer_id"]} for row in example.inputs[0] if not row["day"]]
-    write_customers(lake, company, never, known=night.replace(day=1))
+    write_customers(lake, company, never, known_on=night.replace(day=1))
     for table in example.inputs[1:]:
         write_visits(lake, [date.fromisoformat(row["visit_day"]) for row in table], [row["customer_id"] for row in table])
     found = features_by_customer(company, lake, night)
@@ -76,7 +76,7 @@ def write_visits(lake: Lake, days: Sequence[date], customers: Sequence[str]) -> 
             for number, (visited, customer) in enumerate(zip(days, customers, strict=True))
             if visited == day
         ]
-        write_rows(lake, VISITS, rows, day=day, known=min(days).replace(day=1))
+        write_rows(lake, VISITS, rows, day=day, known_on=min(days).replace(day=1))
 
 
 def customers_table(company: Company, rows: Rows) -> tuple[Table, pa.Table]:
@@ -102,7 +102,7 @@ def query(lake: Lake, tables: Mapping[Table, pa.Table], statement: Any, paramete
 def memberships(example: Example, lake: Lake) -> tuple[Any, Company, Rows]:
     """Return the scheme that the example names, a company that has what it needs, and who is in which segment."""
     name = example.title.rsplit(" ", 1)[1]
-    needs = tomllib.loads((HOUSE / "segments" / f"{name}.toml").read_text("utf-8")).get("needs", {})
+    needs = tomllib.loads((PROJECT_ROOT / "segments" / f"{name}.toml").read_text("utf-8")).get("needs", {})
     attributes = tuple(an_attribute(Column(each, Kind[kind.upper()], "")) for each, kind in needs.items())
     company = a_company(with_visits(lake.root), attributes=attributes)
     scheme = next(scheme for scheme in load_schemes(company).schemes if scheme.name == name)

@@ -245,7 +245,7 @@ def bought(**changed: Any) -> list[dict[str, Any]]:
 
 def features_of(root: Path, **changed: Any) -> dict[str, dict[str, Any]]:
     lake, company, night = Lake(root), a_company(root), date(2024, 3, 31)
-    write_order_lines(lake, bought(**changed), known=night)
+    write_order_lines(lake, bought(**changed), known_on=night)
     return features_by_customer(company, lake, night)
 
 

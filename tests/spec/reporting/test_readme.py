@@ -14,11 +14,11 @@ import typer.main
 from support.nights import run_night
 
 from pipeline.cli import app
-from pipeline.definitions.company import HOUSE
+from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.lake.lake import Lake
 
-README, DOCS = HOUSE / "README.md", HOUSE / "docs"
-PAGES = [README, HOUSE / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+README, DOCS = PROJECT_ROOT / "README.md", PROJECT_ROOT / "docs"
+PAGES = [README, PROJECT_ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 FILES = re.compile(r"```\w+\n(?:#|--) file: (?P<path>\S+)\n(?P<text>.*?)```", re.DOTALL)
 SHELL = re.compile(r"```(?:sh|bash)\n(?P<text>.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(?:#(?P<anchor>[^)]+))?\)")
@@ -29,7 +29,7 @@ PATH = re.compile(r"`((?:[a-z_]+/)+[a-z_-]*(?:\.[a-z]+)?)`")
 INLINE = re.compile(r"`((?:segments|make) [^`]+)`")
 NIGHT = date(2024, 3, 31)
 COMMANDS = typer.main.get_group(app).commands
-TARGETS = set(re.findall(r"^([a-z-]+):.*##", (HOUSE / "Makefile").read_text("utf-8"), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):.*##", (PROJECT_ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
 def write_company(folder: Path, *pages: Path) -> Path:
@@ -67,7 +67,7 @@ def test_readme_is_read_in_three_minutes() -> None:
     assert len(README.read_text("utf-8").splitlines()) <= 150
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
 def test_every_command_on_a_page_parses(page: Path) -> None:
     for words in commands_of(page.read_text("utf-8")):
         if words[0] == "make":
@@ -76,7 +76,7 @@ def test_every_command_on_a_page_parses(page: Path) -> None:
             COMMANDS[words[1]].make_context(words[1], words[2:])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
 def test_every_command_within_a_sentence_exists_with_its_options(page: Path) -> None:
     for text in INLINE.findall(page.read_text("utf-8")):
         words = shlex.split(text)
@@ -87,25 +87,25 @@ def test_every_command_within_a_sentence_exists_with_its_options(page: Path) -> 
             assert {word for word in words[2:] if word.startswith("--")} <= known, text
 
 
-@pytest.mark.parametrize("page", [README, HOUSE / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [README, PROJECT_ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
 def test_every_link_outside_the_site_leads_somewhere(page: Path) -> None:
     """Links of the site itself are checked by `make docs`."""
     for found in LINK.finditer(page.read_text("utf-8")):
-        target = HOUSE / found["target"]
+        target = PROJECT_ROOT / found["target"]
         assert target.exists(), found.group()
         headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE) if found["anchor"] else []
         assert not found["anchor"] or found["anchor"] in {heading.lower().replace(" ", "-") for heading in headings}, found.group()
 
 
-@pytest.mark.parametrize("page", [HOUSE / "CONTRIBUTING.md", *sorted((DOCS / "develop").glob("*.md"))], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [PROJECT_ROOT / "CONTRIBUTING.md", *sorted((DOCS / "develop").glob("*.md"))], ids=lambda page: page.stem)
 def test_every_path_that_a_developer_reads_is_there(page: Path) -> None:
     for path in PATH.findall(page.read_text("utf-8")):
-        assert any(list(root.glob(path)) for root in (HOUSE, HOUSE / "pipeline")), path
+        assert any(list(root.glob(path)) for root in (PROJECT_ROOT, PROJECT_ROOT / "pipeline")), path
 
 
-@pytest.mark.parametrize("page", [HOUSE / "CONTRIBUTING.md", *sorted((DOCS / "develop").glob("*.md"))], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [PROJECT_ROOT / "CONTRIBUTING.md", *sorted((DOCS / "develop").glob("*.md"))], ids=lambda page: page.stem)
 def test_every_class_and_constant_that_a_developer_reads_of_is_in_the_code(page: Path) -> None:
-    code = "\n".join(file.read_text("utf-8") for folder in CODE for file in (HOUSE / folder).rglob("*.py"))
+    code = "\n".join(file.read_text("utf-8") for folder in CODE for file in (PROJECT_ROOT / folder).rglob("*.py"))
     named = set(NAME.findall(page.read_text("utf-8"))) - AVOIDED
     assert sorted(name for name in named if not re.search(rf"\b{name}\b", code)) == []
 

@@ -10,11 +10,11 @@ import pytest
 from support.builders import a_company
 from support.documentation import tables_of
 
-from pipeline.definitions.company import HOUSE, load_company
+from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.fields import REQUIRED, Fields
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 
-sys.path.insert(0, str(HOUSE / "docs"))
+sys.path.insert(0, str(PROJECT_ROOT / "docs"))
 import write_reference
 
 PAGES = sorted(write_reference.REFERENCE.glob("*.md"))
@@ -119,7 +119,7 @@ def test_the_page_of_company_toml_lists_every_key_that_the_reader_takes_with_its
 def test_the_page_of_rules_lists_every_key_of_a_scheme_its_segments_and_cards(tmp_path: Path, taken: Taken) -> None:
     own = tmp_path / "segments"
     own.mkdir()
-    (own / "rfm.toml").write_text(f"# read anew\n{(HOUSE / 'segments' / 'rfm.toml').read_text('utf-8')}", "utf-8")
+    (own / "rfm.toml").write_text(f"# read anew\n{(PROJECT_ROOT / 'segments' / 'rfm.toml').read_text('utf-8')}", "utf-8")
     load_schemes(a_company(tmp_path))
     keys: Taken = {}
     for path, found in taken.items():
@@ -131,7 +131,7 @@ def test_the_page_of_rules_lists_every_key_of_a_scheme_its_segments_and_cards(tm
 
 
 def test_the_page_of_rules_lists_every_key_of_a_cluster_scheme(taken: Taken) -> None:
-    load_cluster_schemes(a_company(HOUSE / "no such folder"))
+    load_cluster_schemes(a_company(PROJECT_ROOT / "no such folder"))
     features = {key: default for key, default in taken["features"].items() if key not in LANGUAGES}
     require_listed(listed("rules.md", "Keys of a cluster scheme"), taken[""])
     text = (write_reference.REFERENCE / "rules.md").read_text("utf-8").partition("Keys of a feature:")[2]

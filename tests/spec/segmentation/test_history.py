@@ -34,21 +34,21 @@ TABLE = f"tables/{CUSTOMER_SEGMENT_INTERVALS.name}"
 TITLES = {"champions": "Champions", "lost": "Lost"}
 
 
-def tell(lake: Lake, day: date, segments: dict[str, str], *, known: date | None = None) -> None:
+def tell(lake: Lake, day: date, segments: dict[str, str], *, known_on: date | None = None) -> None:
     """Store a night, as known then or later, and let the intervals tell it."""
     rows = [{"customer_id": customer, "scheme": "rfm", "segment": segment} for customer, segment in segments.items()]
-    write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known=known or day)
+    write_rows(lake, CUSTOMER_SEGMENTS, rows, day=day, known_on=known_on or day)
     profiles = [
         a_row(SEGMENT_PROFILES, scheme="rfm", segment=name, title=title, position=at) for at, (name, title) in enumerate(TITLES.items())
     ]
-    write_rows(lake, SEGMENT_PROFILES, profiles, day=day, known=known or day)
-    keep(lake.root, day, known)
+    write_rows(lake, SEGMENT_PROFILES, profiles, day=day, known_on=known_on or day)
+    keep(lake.root, day, known_on)
 
 
-def keep(root: Path, day: date, known: date | None = None) -> None:
+def keep(root: Path, day: date, known_on: date | None = None) -> None:
     lake = Lake(root)
     with closing(DuckDBEngine(lake.root, memory_limit="200MB", threads=1)) as engine:
-        write_intervals(lake, engine, day, known=known)
+        write_intervals(lake, engine, day, known_on=known_on)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     tell(lake, TUESDAY, {"ann": "champions", "bo": "champions", "cy": "lost"})
     tell(lake, WEDNESDAY, {"ann": "champions", "bo": "lost", "cy": "lost"})
     tell(lake, FRIDAY, {"bo": "lost", "cy": "champions"})
-    tell(lake, TUESDAY, {"ann": "champions", "bo": "lost"}, known=FRIDAY)
+    tell(lake, TUESDAY, {"ann": "champions", "bo": "lost"}, known_on=FRIDAY)
     return lake
 
 
@@ -145,7 +145,7 @@ def test_an_id_is_that_segment_even_where_another_has_it_as_its_title(told: Lake
 def test_a_damaged_interval_table_says_how_it_is_mended_and_is(told: Lake, end: date) -> None:
     lake = Lake(copied(told.root, f"damaged-{end}"))
     before = tree_bytes(lake, TABLE)
-    path = lake.path(CUSTOMER_SEGMENT_INTERVALS, day=end, known=end)
+    path = lake.path(CUSTOMER_SEGMENT_INTERVALS, day=end, known_on=end)
     path.write_bytes(path.read_bytes()[:-9])
     night = partial(tell, lake, TUESDAY, {"ann": "champions", "bo": "lost", "cy": "lost"})
     for reads in (night, partial(asked, lake, "--customer", "bo")):
@@ -183,7 +183,7 @@ def test_nights_that_were_never_told_are_told_by_the_next(told: Lake, tmp_path: 
     for day in (MONDAY, TUESDAY, WEDNESDAY):
         write_rows(late, CUSTOMER_SEGMENTS, told.read(CUSTOMER_SEGMENTS, day=day).to_pylist(), day=day)
     tell(late, FRIDAY, {"bo": "lost", "cy": "champions"})
-    tell(late, TUESDAY, {"ann": "champions", "bo": "lost"}, known=FRIDAY)
+    tell(late, TUESDAY, {"ann": "champions", "bo": "lost"}, known_on=FRIDAY)
     assert tree_bytes(late, TABLE) == tree_bytes(told, TABLE)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.builders import a_company, an_order_line, features_by_customer, parsed, write_order_lines, write_rows
 
-from pipeline.definitions.company import HOUSE, load_company
+from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import Scheme, load_schemes
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import MONTHLY_FEATURES, VISITS
@@ -51,7 +51,7 @@ NEED = {"category_concentration": 0.6, "gap_variation": 0.5, "shrunk_discount_sh
 
 @cache
 def shopper_groups(example: str = "adventureworks") -> Scheme:
-    found = load_schemes(load_company(HOUSE / "examples" / example)).schemes
+    found = load_schemes(load_company(PROJECT_ROOT / "examples" / example)).schemes
     return next(scheme for scheme in found if scheme.name == "shopper_groups")
 
 
@@ -121,7 +121,7 @@ LINES = """
 
 
 def features(lake: Lake, text: str, *, day: date = NIGHT) -> dict[str, dict[str, Any]]:
-    write_order_lines(lake, [an_order_line(number, **row) for number, row in enumerate(parsed(text), 1)], known=day)
+    write_order_lines(lake, [an_order_line(number, **row) for number, row in enumerate(parsed(text), 1)], known_on=day)
     return features_by_customer(a_company(lake.root), lake, day)
 
 
@@ -226,19 +226,19 @@ def test_a_wanderer_visits_often_and_seldom_buys(visited: Scheme, row: dict[str,
 
 
 def test_without_visits_nobody_is_said_to_wander_and_the_company_is_told_why() -> None:
-    loaded = load_schemes(load_company(HOUSE / "examples" / "adventureworks"))
+    loaded = load_schemes(load_company(PROJECT_ROOT / "examples" / "adventureworks"))
     assert loaded.not_computed["shopper_groups.wandering"] == "needs visits"
     assert "wandering" not in [segment.id for segment in shopper_groups().segments]
     assert group(visit_count_90_days=9, conversion_share=0.0) == "undetermined"
 
 
-def visits(lake: Lake, text: str, *, known: date = NIGHT) -> None:
+def visits(lake: Lake, text: str, *, known_on: date = NIGHT) -> None:
     """Write clean visits; the day of each is its event day."""
-    rows = [{"visit_id": f"{known}-{number}", **row} for number, row in enumerate(parsed(text))]
+    rows = [{"visit_id": f"{known_on}-{number}", **row} for number, row in enumerate(parsed(text))]
     for day in {row["day"] for row in rows}:
         at = datetime.fromisoformat(f"{day}T12:00:00+00:00")
         of_day = [{**row, "visited_at": at} for row in rows if row["day"] == day]
-        write_rows(lake, VISITS, of_day, day=date.fromisoformat(day), known=known)
+        write_rows(lake, VISITS, of_day, day=date.fromisoformat(day), known_on=known_on)
 
 
 SEEN = """
@@ -272,6 +272,6 @@ def test_what_visitors_usually_buy_is_frozen_and_counts_those_with_three_visits(
 def test_visits_that_became_known_later_change_nothing_of_an_earlier_night(lake: Lake) -> None:
     visits(lake, SEEN)
     before = features(lake, LINES)
-    visits(lake, SEEN.replace("2024-01-01 | often", "2024-03-31 | often"), known=date(2024, 4, 1))
+    visits(lake, SEEN.replace("2024-01-01 | often", "2024-03-31 | often"), known_on=date(2024, 4, 1))
     assert features_by_customer(a_company(lake.root), lake, NIGHT) == before
     assert features_by_customer(a_company(lake.root), lake, date(2024, 4, 1))["often"]["visit_count_90_days"] == 4
