@@ -58,7 +58,7 @@ def test_a_month_becomes_one_file_that_holds_every_version_as_it_was(march: Lake
     assert all(is_whole(path) for path in march.root.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("known", MARCH[::10])
+@pytest.mark.parametrize("known_on", MARCH[::10])
 def test_what_a_night_goes_by_is_the_same(march: Lake, known_on: date) -> None:
     before = march.versions_known(ORDER_LINES, through=known_on, known_on=known_on)
     compact(march)

@@ -59,7 +59,7 @@ def test_a_file_says_in_its_columns_which_version_a_row_belongs_to(told: Lake) -
     assert {(row["event_day"], row["known_on"]) for row in rows.to_pylist()} == {(day, LATER) for day in MONTH[1:3]}
 
 
-@pytest.mark.parametrize("known", [FIRST, LATER - timedelta(1), LATER])
+@pytest.mark.parametrize("known_on", [FIRST, LATER - timedelta(1), LATER])
 def test_an_engine_reads_the_versions_that_a_night_goes_by_and_no_others(told: Lake, known_on: date) -> None:
     versions = told.versions_known(ORDER_LINES, through=LATER, known_on=known_on)
     expected = [(v.day, v.known_on, name) for v in versions for name in orders(told, v)]
