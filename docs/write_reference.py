@@ -20,8 +20,8 @@ from pipeline import errors
 from pipeline.cli import app
 from pipeline.definitions.rules import language, text
 from pipeline.definitions.schemes.segment_files import AGEING_FEATURES, EVIDENCE_KINDS
+from pipeline.ingestion.validation.expectation_sql import EXPECTATIONS
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
-from pipeline.publication.gates.expectation_sql import EXPECTATIONS
 from pipeline.reporting.table_catalog import table_catalog
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _option(option: TyperOption) -> tuple[str, str, str]:
 
 
 def checks() -> str:
-    """Return every expectation that can be checked on computed tables, with its arguments."""
+    """Return every expectation that SQL can count, with its arguments."""
     return _table(("expectation", "arguments"), [(f"`{name}`", _listed(arguments)) for name, (_, arguments) in EXPECTATIONS.items()])
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from support.builders import a_company, write_rows
 from support.checked_rows import NIGHT, OF_KIND, TABLE, counts_in_sql, write_suite
 
+from pipeline.ingestion.validation.expectation_sql import EXPECTATIONS
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Kind
-from pipeline.publication.gates.expectation_sql import EXPECTATIONS
 
 NUMERIC = (Kind.INTEGER, Kind.NUMBER, Kind.MONEY)
 VALUES: dict[Kind, list[Any]] = {
@@ -70,6 +70,8 @@ def every_expectation() -> Iterator[dict[str, Any]]:
 
     yield of("table_row_count_to_be_between", min_value=200, strict_min=True)
     yield of("table_row_count_to_equal", value=200)
+    yield of("table_columns_to_match_set", column_set=["label"], exact_match=False)
+    yield of("table_columns_to_match_set", column_set=["label"])
     for column in (column.name for column in TABLE.columns):
         for kind in ("not_be_null", "be_null", "be_unique"):
             yield of(f"column_values_to_{kind}", column=column)

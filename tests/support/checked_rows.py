@@ -9,10 +9,10 @@ from typing import Any
 
 from pipeline.definitions.company import Company
 from pipeline.ingestion.validation import load_suite_definition, suite_parameters
+from pipeline.ingestion.validation.expectation_sql import CHECKED_COUNT, suite_statement
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Column, Kind, Partition, Table
-from pipeline.publication.gates.expectation_sql import CHECKED_COUNT, suite_statement
 
 NIGHT = date(2024, 3, 31)
 TABLE = Table(

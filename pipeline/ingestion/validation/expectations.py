@@ -1,4 +1,4 @@
-"""Suites of rules, run by Great Expectations over bounded batches of raw rows.
+"""Suites of rules, checked over bounded batches of raw rows: counted in SQL, and rows to set aside found by Great Expectations.
 
 Only names, counts and row positions leave this module: the library's own results hold customers' values.
 """
@@ -10,8 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,8 @@ import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
+from pipeline.ingestion.validation.expectation_counts import count_failures_in_memory, is_about_table
+from pipeline.ingestion.validation.expectation_sql import is_known_to_sql
 from pipeline.ingestion.validation.frames import pandas_frame
 from pipeline.ingestion.validation.spared_imports import spared_imports
 from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule, load_suite_definition
@@ -52,22 +53,48 @@ class RuleFinding:
     positions: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Suite:
     """The rules of one table, in the order of its file."""
 
-    table: Table
-    file: Path
-    digest: str
-    rules: tuple[ValidationRule, ...]
-    columns: frozenset[str]
-    expectations: ExpectationSuite
+    definition: SuiteDefinition
+
+    @property
+    def table(self) -> Table:
+        return self.definition.table
+
+    @property
+    def digest(self) -> str:
+        return self.definition.digest
+
+    @property
+    def rules(self) -> tuple[ValidationRule, ...]:
+        return self.definition.rules
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Names of the columns that the rules read."""
+        return frozenset(name for entry in self.definition.entries for name in _columns_of(entry))
+
+    @cached_property
+    def expectations(self) -> ExpectationSuite:
+        """The suite as the library has it; raises ConfigError where the library does not understand it."""
+        return _build_library_suite(self.definition)
 
     def check(self, rows: pa.Table, parameters: Mapping[str, Any]) -> list[RuleFinding]:
         """Return what each rule finds in `rows`, in suite order; `$PARAMETER`s are bound to `parameters`.
 
         Raises ConfigError where a rule cannot run, such as one on a column that is not there.
         """
+        # Most batches have no row to set aside: then counts are enough, and the library, whose import alone costs more
+        # than all other checks of a small shop, is not needed to say which rows they are.
+        counts = count_failures_in_memory(self.definition, rows, parameters)
+        if counts is not None and not any(count for rule, count in zip(self.rules, counts, strict=True) if rule.rejects_rows):
+            return [_finding_without_rows(*each) for each in zip(self.rules, self.definition.entries, counts, strict=True)]
+        return self.check_by_library(rows, parameters)
+
+    def check_by_library(self, rows: pa.Table, parameters: Mapping[str, Any]) -> list[RuleFinding]:
+        """Return what `check` returns, found by Great Expectations alone."""
         results = self._run_expectations(pandas_frame(rows, self.columns), parameters)
         self._require_run(results, rows.column_names)
         return [self._finding_of_rule(rule, results[rule.name]) for rule in self.rules]
@@ -79,7 +106,7 @@ class Suite:
         except _great_expectations().exceptions.GreatExpectationsError as error:
             raise ConfigError(
                 f"the rules of {self.table.name} cannot run: {type(error).__name__}",
-                where=str(self.file),
+                where=str(self.definition.file),
                 todo=f"`$PARAMETER` can be one of {', '.join(parameters)}.",
             ) from None
         return {result["expectation_config"]["meta"]["rule"]: result for result in outcome.results}
@@ -89,13 +116,15 @@ class Suite:
         for rule in self.rules:
             if _has_raised(results[rule.name].exception_info):
                 hint = "".join(f"; `{name}` is no column{did_you_mean(name, known)}" for name in unknown)
-                raise ConfigError(f"the rule `{rule.name}` cannot run{hint}", where=str(self.file), todo="Mend the rule.")
+                raise ConfigError(f"the rule `{rule.name}` cannot run{hint}", where=str(self.definition.file), todo="Mend the rule.")
 
     def _finding_of_rule(self, rule: ValidationRule, result: ExpectationValidationResult) -> RuleFinding:
         content = result.result
         if "unexpected_count" not in content:
             if rule.rejects_rows:
-                raise ConfigError(f"the rule `{rule.name}` is about no single row, so it cannot reject any", where=str(self.file))
+                raise ConfigError(
+                    f"the rule `{rule.name}` is about no single row, so it cannot reject any", where=str(self.definition.file)
+                )
             return RuleFinding(rule, int(not result.success), is_about_rows=False, positions=np.empty(0, np.int64))
         positions = content.get("unexpected_index_list") if rule.rejects_rows else None
         return RuleFinding(rule, content["unexpected_count"], is_about_rows=True, positions=np.asarray(positions or [], np.int64))
@@ -106,9 +135,14 @@ def load_suite(company: Company, table: Table) -> Suite:
 
     Raises ConfigError naming the file and the rule where something is missing, unknown or of the wrong type.
     """
-    definition = load_suite_definition(company, table)
-    columns = frozenset(name for entry in definition.entries for name in _columns_of(entry))
-    return Suite(table, definition.file, definition.digest, definition.rules, columns, _build_library_suite(definition))
+    suite = Suite(load_suite_definition(company, table))
+    if not all(map(is_known_to_sql, suite.definition.entries)):
+        suite.expectations  # noqa: B018 - the library says what is wrong with it before a row is read
+    return suite
+
+
+def _finding_without_rows(rule: ValidationRule, entry: Mapping[str, Any], failed: int) -> RuleFinding:
+    return RuleFinding(rule, failed, is_about_rows=not is_about_table(entry), positions=np.empty(0, np.int64))
 
 
 def _columns_of(entry: Mapping[str, Any]) -> Iterator[str]:

@@ -93,6 +93,14 @@ def open_engine(lake: Lake, *, memory_limit: str) -> DuckDBEngine:
     return DuckDBEngine(lake.root, memory_limit=memory_limit)
 
 
+def select_from_memory(table: Table, rows: pa.Table, statement: exp.Query) -> pa.Table:
+    """Return what `statement`, which reads `table`, selects from `rows`, whatever columns they have; nothing else can be read."""
+    with _translating_engine_errors(), duckdb.connect() as connection:
+        confine_connection(connection, [])
+        connection.register(table.name, rows)
+        return connection.sql(statement.sql("duckdb")).to_arrow_table()
+
+
 def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> None:
     """Restrict a connection to these folders, for good, and set its time zone to UTC."""
     connection.execute("SET TimeZone = 'UTC'")

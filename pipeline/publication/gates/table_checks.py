@@ -17,10 +17,10 @@ from pipeline.ingestion.validation import (
     stored_results,
     suite_parameters,
 )
+from pipeline.ingestion.validation.expectation_sql import CHECKED_COUNT, suite_statement
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
-from pipeline.publication.gates.expectation_sql import CHECKED_COUNT, suite_statement
 
 CHECKED_TABLES = (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS)
 log = logging.getLogger("pipeline.publication.gates.table_checks")

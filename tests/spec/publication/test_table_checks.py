@@ -19,11 +19,11 @@ from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.validate import validate_sources
 from pipeline.ingestion.validation import PartitionRef, load_suite_definition, suite_parameters
+from pipeline.ingestion.validation.expectation_sql import suite_statement
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind, Table
-from pipeline.publication.gates.expectation_sql import suite_statement
 from pipeline.publication.gates.table_checks import check_table
 
 FEATURES, SEGMENTS = PartitionRef(CUSTOMER_FEATURES, NIGHT, NIGHT), PartitionRef(CUSTOMER_SEGMENTS, NIGHT, NIGHT)

@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation import SuiteDefinition, ValidationRule
+from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule
 from pipeline.lake.tables import Column, Kind
 from pipeline.spelling import did_you_mean
 
@@ -77,12 +77,19 @@ class Arguments:
             raise self.refused(f"`{name}` must be a whole number")
         return int(count)
 
-    def flag(self, name: str) -> bool:
-        """Return whether the argument `name` is true, false where it is left out; raises ConfigError where it is neither."""
+    def texts(self, name: str) -> list[str]:
+        """Return the argument `name`, a list of texts; raises ConfigError where it is none."""
+        given = self._value(name)
+        if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+            raise self.refused(f"`{name}` must be a list of texts")
+        return given
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return whether the argument `name` is true, `default` where it is left out; raises ConfigError where it is neither."""
         value = self._value(name)
         if value not in (None, True, False):
             raise self.refused(f"`{name}` must be true or false")
-        return bool(value)
+        return default if value is None else bool(value)
 
     def choice(self, name: str, options: Sequence[str]) -> str:
         """Return the argument `name`, the first of `options` where it is left out; raises ConfigError where it is none of them."""

@@ -1,8 +1,8 @@
-"""A suite as one SQL statement: what each of its rules finds in a table that we computed ourselves.
+"""A suite as one SQL statement: how many rows break each of its rules.
 
 Great Expectations says what an expectation means; a property test holds each of these expressions to it. The library
-itself checks raw rows, where it has to say which rows to set aside. Here only counts are needed, and SQL counts many
-rules in one pass over the columns.
+itself says which raw rows to set aside. Where there are none, and for tables that we computed ourselves, counts are all
+that is needed, and SQL counts many rules in one pass over the columns.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation import SuiteDefinition
+from pipeline.ingestion.validation.expectation_arguments import Arguments, Bounds
+from pipeline.ingestion.validation.suites import SuiteDefinition
 from pipeline.lake.tables import Column, Kind
-from pipeline.publication.gates.expectation_arguments import Arguments, Bounds
 from pipeline.spelling import did_you_mean
 
 CHECKED_COUNT = "checked_count"
@@ -64,6 +64,12 @@ def _check_row_count_between(arguments: Arguments, _: exp.Table) -> exp.Expr:
 
 def _check_row_count_equal(arguments: Arguments, _: exp.Table) -> exp.Expr:
     return _zero_where(exp.EQ(this=exp.Count(this=exp.Star()), expression=exp.convert(arguments.row_count("value"))))
+
+
+def _check_column_set(arguments: Arguments, _: exp.Table) -> exp.Expr:
+    given, found = set(arguments.texts("column_set")), {column.name for column in arguments.suite.table.columns}
+    is_met = given == found if arguments.flag("exact_match", default=True) else given <= found
+    return exp.convert(0 if is_met else 1)
 
 
 def _count_not_null_failures(arguments: Arguments, _: exp.Table) -> exp.Expr:
@@ -143,9 +149,18 @@ EXPECTATIONS: Mapping[str, tuple[Callable[[Arguments, exp.Table], exp.Expr], tup
     "expect_column_values_to_not_be_in_set": (_count_not_in_set_failures, ("column", "value_set", "mostly")),
     "expect_column_values_to_not_be_null": (_count_not_null_failures, ("column", "mostly")),
     "expect_compound_columns_to_be_unique": (_count_compound_unique_failures, ("column_list", "ignore_row_if", "mostly")),
+    "expect_table_columns_to_match_set": (_check_column_set, ("column_set", "exact_match")),
     "expect_table_row_count_to_be_between": (_check_row_count_between, RANGE),
     "expect_table_row_count_to_equal": (_check_row_count_equal, ("value",)),
 }
+
+
+def is_known_to_sql(entry: Mapping[str, Any]) -> bool:
+    """Whether SQL can count an expectation with arguments of these names; their values are looked at when it does."""
+    _, names = EXPECTATIONS.get(str(entry.get("type")), (None, None))
+    return names is not None and set(entry.get("kwargs") or {}) <= set(names)
+
+
 """What can be checked on computed tables: how it is counted, and its arguments."""
 
 
