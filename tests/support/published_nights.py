@@ -94,7 +94,15 @@ def publications(lake: Lake) -> set[str]:
 
 
 def target_rows(path: Path) -> dict[str, list[Any]]:
-    """Return every row of the SQLite target, sorted; nothing where it has no tables."""
+    """Return every row of the SQLite target, sorted, amounts as PostgreSQL writes them; nothing where it has no tables."""
     with closing(sqlite3.connect(path)) as connection:
         found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for name in TARGET_TABLES if name in found}
+        return {name: sorted(_rows_of(connection, name), key=repr) for name in TARGET_TABLES if name in found}
+
+
+def _rows_of(connection: sqlite3.Connection, table: str) -> list[Any]:
+    columns = [
+        f"CASE WHEN {name} IS NOT NULL THEN printf('%.4f', {name}) END" if kind.startswith("NUMERIC") else f'"{name}"'
+        for _, name, kind, *_ in connection.execute(f'PRAGMA table_info("{table}")')
+    ]
+    return connection.execute(f'SELECT {", ".join(columns)} FROM "{table}"').fetchall()

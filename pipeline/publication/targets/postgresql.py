@@ -99,6 +99,7 @@ def _commit(connection: psycopg.Connection, where: str) -> None:
 
 class _PostgreSQLSession:
     types: Mapping[Kind, str] = TYPES
+    table_option = ""
 
     def __init__(self, connection: psycopg.Connection, schema: str) -> None:
         self._connection, self._schema = connection, schema

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -28,7 +30,7 @@ from support.published_nights import (
 )
 
 from pipeline.errors import ConfigError, DataError, TransientError
-from pipeline.lake.tables import CUSTOMER_SEGMENTS, PUBLISHED_TABLES, Column, Kind, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, PUBLISHED_TABLES, Column, Kind, Table
 from pipeline.publication.current import make_current
 from pipeline.publication.publish import Publication, current_publication, publish
 
@@ -295,14 +297,33 @@ def test_a_rerun_corrects_the_intervals_of_its_day(company: Company, lake: Lake)
     ]
 
 
-def test_money_in_the_embedded_database_is_exact_text(company: Company, lake: Lake) -> None:
-    write_night(lake, company, MONDAY, ADA_IS_LOYAL)
-    profile = next(table for table in PUBLISHED_TABLES if table.name == "segment_profiles")
-    exact = Decimal("12345678901234.5678")
-    write_rows(lake, profile, [a_row(profile, scheme="rfm", segment="loyal", spend_amount=exact)], day=MONDAY)
+def test_money_in_the_embedded_database_compares_and_adds_up_as_a_number(company: Company, lake: Lake) -> None:
+    features = company.table(CUSTOMER_FEATURES)
+    spends = {"ada": "95", "bob": "1050", "cleo": "430.1", "dora": "0.2", "eve": "-3.0001", "fay": "12345678901.2345"}
+    write_night(lake, company, MONDAY, dict.fromkeys(spends, "loyal"))
+    rows = [a_row(features, customer_id=name, lifetime_spend_amount=Decimal(spend)) for name, spend in spends.items()]
+    write_rows(lake, features, rows, day=MONDAY)
     publish(company, lake, MONDAY, connections=no_connections)
-    place = ["day", *profile.column_names].index("spend_amount")
-    assert target_rows(lake.root / "segments.sqlite")["segment_profiles"][0][place] == "12345678901234.5678"
+    with closing(sqlite3.connect(lake.root / "segments.sqlite")) as connection:
+        query = "SELECT customer_id FROM customer_profiles WHERE lifetime_spend_amount > 100 ORDER BY lifetime_spend_amount DESC"
+        assert connection.execute(query).fetchall() == [("fay",), ("bob",), ("cleo",)]
+        query = """
+            SELECT max(lifetime_spend_amount), min(lifetime_spend_amount), round(sum(lifetime_spend_amount), 4),
+                printf('%.4f', max(lifetime_spend_amount))
+            FROM customer_profiles
+        """
+        assert connection.execute(query).fetchone() == (12345678901.2345, -3.0001, 12345680473.5344, "12345678901.2345")
+
+
+def test_a_database_that_holds_amounts_as_text_is_refused(company: Company, lake: Lake) -> None:
+    lake.root.mkdir(parents=True)
+    file = lake.root / "segments.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE customer_profiles (customer_id TEXT, lifetime_spend_amount TEXT)")
+    with pytest.raises(ConfigError, match="stored amounts as text"):
+        published(company, lake, MONDAY, ADA_IS_LOYAL)
+    file.rename(lake.root / "earlier.sqlite")
+    assert published(company, lake, MONDAY, ADA_IS_LOYAL).day == MONDAY
 
 
 def test_each_scheme_has_a_history_of_its_own_and_no_evidence_is_no_value(company: Company, lake: Lake) -> None:
@@ -333,12 +354,9 @@ def test_a_database_that_fails_leaves_current_as_it_was(company: Company, lake: 
 
 
 def test_a_database_with_other_columns_is_refused(company: Company, lake: Lake) -> None:
-    import sqlite3
-    from contextlib import closing
-
-    lake.root.mkdir(parents=True)
+    published(company, lake, MONDAY, ADA_IS_LOYAL)
     with closing(sqlite3.connect(lake.root / "segments.sqlite")) as connection:
-        connection.execute("CREATE TABLE publications (day TEXT, something TEXT)")
+        connection.execute("ALTER TABLE publications RENAME COLUMN publication_id TO something")
     with pytest.raises(ConfigError, match="publications of the database target has other columns"):
-        published(company, lake, MONDAY, ADA_IS_LOYAL)
-    assert current_publication(lake) is None
+        published(company, lake, TUESDAY, ADA_IS_LOST)
+    assert published_segments(lake) == ADA_IS_LOYAL

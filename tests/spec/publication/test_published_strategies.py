@@ -67,11 +67,14 @@ SPEAKERS = {"ada": "tr-TR", "bob": "ka", "cleo": "Klingon", "dan": "", "eve": "t
 Seen = dict[str, list[tuple[Any, ...]]]
 READ = {
     "cards": "SELECT customer_id, language, title, message, promotion FROM customer_strategies WHERE scheme = 'buyers' ORDER BY 1",
-    "profiles": "SELECT rowid, * FROM customer_profiles ORDER BY customer_id",
+    "profiles": "SELECT * FROM customer_profiles ORDER BY customer_id",
     "moves": "SELECT customer_id, scheme, reason FROM segment_moves ORDER BY 1, 2",
     "schemes": "SELECT customer_id, count(DISTINCT scheme), count(title) FROM customer_strategies GROUP BY 1",
     "memberships": "SELECT customer_id, count(*), count(*) FROM customer_segments GROUP BY 1",
 }
+
+
+HAS_WRITTEN = "SELECT name FROM sqlite_master WHERE name = 'written'"
 
 
 def write_company(folder: Path) -> Path:
@@ -97,6 +100,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Seen, Seen, Seen]:
     lake = Lake(shop.parent / "lake")
     run_night(shop, lake, MONDAY)
     first = seen(lake)
+    note_written_profiles(lake)
     path = shop / "segments" / "buyers.toml"
     path.write_text(path.read_text("utf-8").replace("Teşekkürler.", "Sağ olun.").replace('ka = "ყიდულობს"', 'de = "Kauft"'), "utf-8")
     (shop / "data" / "consents.csv").write_text("who,answer\nbob,false\n")
@@ -108,8 +112,19 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Seen, Seen, Seen]:
     return first, second, seen(lake)
 
 
+def note_written_profiles(lake: Lake) -> None:
+    """From now on, note who is the subject of a written row of customer_profiles."""
+    with closing(sqlite3.connect(lake.root / "segments.sqlite")) as connection:
+        connection.execute("CREATE TABLE written (customer_id TEXT)")
+        for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+            connection.execute(
+                f"CREATE TRIGGER note_{event} AFTER {event} ON customer_profiles BEGIN INSERT INTO written VALUES ({row}.customer_id); END"
+            )
+
+
 def seen(lake: Lake) -> Seen:
-    return {name: read(lake, query) for name, query in READ.items()}
+    found = {name: read(lake, query) for name, query in READ.items()}
+    return {**found, "written": read(lake, "SELECT customer_id FROM written") if read(lake, HAS_WRITTEN) else []}
 
 
 def read(lake: Lake, query: str) -> list[tuple[Any, ...]]:
@@ -135,7 +150,9 @@ def test_the_words_of_a_card_change_without_a_row_of_a_customer(nights: tuple[Se
     first, second, _ = nights
     assert second["cards"][0] == ("ada", "tr", "Satın alıyor", "Sağ olun.", "A gift.")
     idle = ("ada", "cleo", "dan")
-    assert [row for row in second["profiles"] if row[1] in idle] == [row for row in first["profiles"] if row[1] in idle]
+    assert [row for row in second["profiles"] if row[0] in idle] == [row for row in first["profiles"] if row[0] in idle]
+    # Bob does not agree any more, and eve bought.
+    assert {who for (who,) in second["written"]} == {"bob", "eve"}
 
 
 def test_who_does_not_agree_any_more_leaves_profiles_moves_and_cards(nights: tuple[Seen, Seen, Seen]) -> None:
@@ -152,7 +169,7 @@ def test_who_is_erased_leaves_profiles_moves_and_cards(nights: tuple[Seen, Seen,
 
 
 def ids(found: Seen, name: str) -> set[Any]:
-    return {row[1] if name == "profiles" else row[0] for row in found[name]}
+    return {row[0] for row in found[name]}
 
 
 @pytest.mark.parametrize(
