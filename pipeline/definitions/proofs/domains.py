@@ -45,12 +45,14 @@ _TEXT_AFTER, _TEXT_LAST = "\x01", chr(0x10FFFF)
 class Domains:
     """What the names of rules can be: their kinds, and the segments of the schemes that are referred to.
 
-    `always` names columns that are never empty, though their values are not known.
+    `always` names columns that are never empty, though their values are not known; `partial` those of segments that are empty for
+    whoever is in none.
     """
 
     kinds: Mapping[str, Kind]
     segments: Mapping[str, Sequence[str]] = field(default_factory=dict)
     always: frozenset[str] = frozenset()
+    partial: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def axis_cases(axis: str, nodes: Iterable[exp.Expr], domains: Domains) -> list[C
 
 def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Sequence[Value]:
     if name in domains.segments:
-        return sorted(domains.segments[name])
+        return [*sorted(domains.segments[name]), *([None] if name in domains.partial else [])]
     kind = domains.kinds[name]
     constants = sorted({bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value))
     values = sorted(set(_values_around(kind, constants)))

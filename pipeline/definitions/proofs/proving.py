@@ -69,10 +69,19 @@ class _CaseGrid:
         return prod(len(along) for along in self.cases.values())
 
 
-def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str, is_ordered: bool) -> Proof:
+def require_possible(condition: exp.Expr, domains: Domains, *, where: str) -> None:
+    """Raise ConfigError where nobody can meet `condition`, the rule that says whom a scheme is for."""
+    grid = _case_grid([condition], domains)
+    if grid.cell_count <= MOST_CELLS and not (_condition_truths(condition, grid) == _TRUE).any():
+        raise ConfigError("`applies_to` never holds, so the scheme is for nobody", where=where, todo="Mend the rule, or delete it.")
+
+
+def require_proven(
+    rules: Sequence[SegmentRule], domains: Domains, *, where: str, is_ordered: bool, among: exp.Expr | None = None
+) -> Proof:
     """Prove that everybody gets one segment, and that every segment can get somebody; return how it was proven.
 
-    Where `is_ordered`, the first rule that holds decides, so that an earlier one can hide a later one. Raises ConfigError naming the
+    Everybody is whoever meets the condition `among`, where there is one. Where `is_ordered`, the first rule that holds decides, so that an earlier one can hide a later one. Raises ConfigError naming the
     segment that nobody can be in, the rules that hide it, or a customer who would be left over.
     """
     for rule in rules[:-1]:
@@ -81,22 +90,27 @@ def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str
             raise ConfigError(f"`otherwise` of `{rule.segment}` hides the segments after it", where=rule.place, todo=todo)
     conditions = [rule.condition for rule in rules if rule.condition is not None]
     # It holds the cases along each axis, and not yet the cells: their number is the product, which may be far too large.
-    grid = _case_grid(conditions, domains)
+    grid = _case_grid([*conditions, *([] if among is None else [among])], domains)
     if not is_ordered:
-        return _prove_each_alone(rules, domains, where, _proof_method(grid))
+        return _prove_each_alone(rules, domains, where, _proof_method(grid), among)
     if grid.cell_count > MOST_CELLS:
-        return _prove_each_alone(rules, domains, where, "features")
+        return _prove_each_alone(rules, domains, where, "features", among)
     taken = np.zeros([len(along) for along in grid.cases.values()], dtype=bool)
+    if among is not None:  # the cells of all others are as good as taken: no rule has to, and none can, take them
+        taken |= _condition_truths(among, grid) != _TRUE
+    outside = taken.copy()
     for index, condition in enumerate(conditions):
         holds = _condition_truths(condition, grid) == _TRUE
         if not (holds & ~taken).any():
-            raise _dead_segment_error(rules, index, _hiding_rules(conditions[:index], np.broadcast_to(holds, taken.shape), grid))
+            raise _dead_segment_error(rules, index, _hiding_rules(conditions[:index], holds & ~outside, grid))
         taken |= holds
     _require_remainder(rules, taken, grid, where)
     return Proof(_proof_method(grid), tuple(rule.segment for rule in rules if rule.condition is not None and _is_undecided(rule.condition)))
 
 
-def _prove_each_alone(rules: Sequence[SegmentRule], domains: Domains, where: str, method: Method) -> Proof:
+def _prove_each_alone(
+    rules: Sequence[SegmentRule], domains: Domains, where: str, method: Method, among: exp.Expr | None
+) -> Proof:
     """Prove of each rule alone that it can hold: where the best score decides, or where there are too many cases for all together."""
     if rules[-1].condition is not None:
         todo = "End with a segment that has `otherwise = true`."
@@ -104,6 +118,7 @@ def _prove_each_alone(rules: Sequence[SegmentRule], domains: Domains, where: str
     undecided = []
     for index, rule in enumerate(rules[:-1]):
         condition = rule.condition or exp.true()
+        condition = condition if among is None else exp.and_(among, condition)
         grid = _case_grid([condition], domains)
         if grid.cell_count > MOST_CELLS or _is_undecided(condition):
             undecided.append(rule.segment)

@@ -70,9 +70,11 @@ def _check_condition(rule: RuleContext, node: exp.Expr, what: str) -> exp.Expres
 
 
 def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
-    kind = rule.vocabulary.names.get(node.name)
+    kind, shorthands = rule.vocabulary.names.get(node.name), rule.vocabulary.shorthands
+    if kind is None and node.name in shorthands:
+        return TypedNode(bracketed_node(shorthands[node.name].copy()), Kind.FLAG)
     if kind is None:
-        suggestion = did_you_mean(node.name, rule.vocabulary.names)
+        suggestion = did_you_mean(node.name, (*rule.vocabulary.names, *shorthands))
         todo = "Use a feature, a declared attribute, or the segment of another scheme, such as rfm.segment."
         raise rule.error_at(node, f"unknown name `{node.name}`{suggestion}", todo)
     return typed_column(node.name, kind)

@@ -18,13 +18,14 @@ class Vocabulary:
     """What rules may name: columns by kind, parameters, and the segments of other schemes.
 
     `segments` holds for a column such as `rfm.segment` what may be compared with it, and the id that each stands for; `clusters` has
-    the columns that are compared with ids of clusters.
+    the columns that are compared with ids of clusters. `shorthands` are names such as `is_firm` that stand for a condition on columns.
     """
 
     names: Mapping[str, Kind]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     segments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     clusters: frozenset[str] = frozenset()
+    shorthands: Mapping[str, exp.Expression] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Schemes: named sets of segments, of which every customer has exactly one; proven when a definition loads.
+"""Schemes: named sets of segments, of which everybody whom a scheme applies to has exactly one; proven when a definition loads.
 
 Offers `load_schemes` and `load_cluster_schemes`, which read a company's files, and statements that give each customer's segment
 (`segments_statement`) or two versions of a scheme beside each other (`comparison_statement`). It builds SQL, and runs none.
@@ -8,7 +8,7 @@ from pipeline.definitions.schemes.cluster_scheme import ClusterFeature, ClusterS
 from pipeline.definitions.schemes.comparison_sql import comparison_statement
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.scheme import Scheme, Schemes, Segment, Signals, referenced_clusters, schemes_with_assignments
-from pipeline.definitions.schemes.sql import membership_statement, segments_statement
+from pipeline.definitions.schemes.sql import decisions_statement, membership_statement, segments_statement
 from pipeline.definitions.schemes.strategies import STRATEGY_TEXTS, Strategy
 from pipeline.definitions.schemes.unproven import UnprovenSegment, unproven_segments
 
@@ -23,6 +23,7 @@ __all__ = [
     "Strategy",
     "UnprovenSegment",
     "comparison_statement",
+    "decisions_statement",
     "load_cluster_schemes",
     "load_schemes",
     "membership_statement",

@@ -20,7 +20,7 @@ SchemeVersion = tuple[Scheme, Mapping[str, Scheme]]
 def comparison_statement(old: SchemeVersion, new: SchemeVersion) -> exp.Query:
     """Return the statement that gives customer_id, scheme, from_segment, to_segment, is_written and spend_amount of every customer.
 
-    `is_written` says whether the row of customer_segments would be another one.
+    A segment is NULL for whoever the scheme does not apply to; `is_written` says whether the row of customer_segments would be another one.
     """
     before = scheme_decision(*old, exp.to_table(CUSTOMER_FEATURES.name))
     after = scheme_decision(*new, _customers_with_before(before))
@@ -31,9 +31,10 @@ def comparison_statement(old: SchemeVersion, new: SchemeVersion) -> exp.Query:
         "to_segment": to_segment,
         "other_evidence": _is_other_evidence(old[0], before, new[0], after),
     }
-    is_moved = exp.column("to_segment").neq(exp.column("from_segment"))
-    is_nobody = exp.or_(*(exp.column(name).is_(exp.null()) for name in ("to_segment", "from_segment")))
-    is_written = exp.alias_(exp.or_(is_moved, exp.column("other_evidence"), is_nobody), "is_written")
+    is_moved = exp.NullSafeNEQ(this=exp.column("to_segment"), expression=exp.column("from_segment"))
+    # Who is in no segment before and after has no row that could be written.
+    is_in_any = exp.not_(exp.column("to_segment").is_(exp.null()))
+    is_written = exp.alias_(exp.or_(is_moved, exp.and_(is_in_any, exp.column("other_evidence"))), "is_written")
     named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]
     rows = exp.Select().select("customer_id", *named, "spend_amount", copy=False).from_(after.relation, copy=False)
     return exp.select("customer_id", "scheme", "from_segment", "to_segment", is_written, "spend_amount").from_(rows.subquery("beside"))

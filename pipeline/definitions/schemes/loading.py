@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS, Attribute
 from pipeline.definitions.fields import Definition, Document, Fields, require_identifier
-from pipeline.definitions.proofs import Domains, SegmentRule, require_proven
+from pipeline.definitions.proofs import Domains, SegmentRule, require_possible, require_proven
 from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
@@ -116,12 +116,20 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
         clusters=clusters_referred_to(loaded, named),
     )
     context = FileContext(definition, vocabulary, language)
+    scheme = _read_applies_to(scheme, content, context)
     scheme = _read_rules(scheme, content, context) if kind == "rules" else _read_values(scheme, content, context)
     content.refuse_unknown()
     _require_parameters_used(scheme, definition.text)
     require_budget_shares([segment.strategy for segment in scheme.segments], str(file))
     scheme = _without_lacking_sources(loaded, scheme)  # before the proof, which holds for the segments that are left
-    return _prove_scheme(loaded, scheme, vocabulary, context) if kind == "rules" else scheme
+    return _prove_scheme(loaded, scheme, vocabulary, context)
+
+
+def _read_applies_to(scheme: Scheme, content: Fields, context: FileContext) -> Scheme:
+    """Return the scheme with the rule that says whom it is for, if there is one."""
+    text = content.take("applies_to", str, default="")
+    rule = parse_rule(text, context.vocabulary, where=context.line_of("applies_to")) if text else None
+    return replace(scheme, applies_to_text=text, applies_to=rule)
 
 
 def _without_lacking_sources(loaded: LoadedSchemes, scheme: Scheme) -> Scheme:
@@ -193,16 +201,23 @@ def _read_segments(content: Fields, context: FileContext, *, is_scored: bool = F
 
 
 def _prove_scheme(loaded: LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary, context: FileContext) -> Scheme:
+    """Prove that a scheme of rules divides those whom it applies to; of one of values, whose decision does, that there can be any."""
     closed = [loaded.schemes[name] for name in scheme.references if loaded.schemes[name].is_closed]
     segments = {f"{other.name}{SEGMENT_SUFFIX}": [segment.id for segment in other.segments] for other in closed}
     always = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in scheme.clusters)
+    partial = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in scheme.references if loaded.schemes[name].applies_to is not None)
+    domains = Domains(vocabulary.names, segments, always, partial)
+    if scheme.applies_to is not None:
+        require_possible(scheme.applies_to, domains, where=context.line_of("applies_to"))
+    if scheme.kind != "rules":
+        return scheme
     locations = segment_locations(context.definition, len(scheme.segments))
     rules = [
         SegmentRule(segment.id, eligibility_condition(segment), where) for segment, where in zip(scheme.segments, locations, strict=True)
     ]
     is_ordered = scheme.decision == "first_match"
-    domains = Domains(vocabulary.names, segments, always)
-    return replace(scheme, proof=require_proven(rules, domains, where=str(scheme.file), is_ordered=is_ordered))
+    proof = require_proven(rules, domains, where=str(scheme.file), is_ordered=is_ordered, among=scheme.applies_to)
+    return replace(scheme, proof=proof)
 
 
 def _require_parameters_used(scheme: Scheme, text: str) -> None:

@@ -15,7 +15,7 @@ from pipeline.definitions.rules import references_of
 from pipeline.errors import ConfigError
 
 SEGMENT_SUFFIX = ".segment"
-_RULE_KEYS = ("rule", "score")
+_RULE_KEYS = ("applies_to", "rule", "score")
 
 
 def referenced_schemes(values: Mapping[str, Any]) -> list[str]:

@@ -77,7 +77,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A total, disjoint set of segments; `missing` names what the company does not supply.
+    """A total, disjoint set of segments for those whom it `applies_to`; `missing` names what the company does not supply.
+
+    Without `applies_to` that is everybody; who is not among them is in no segment of the scheme.
 
     Of kind `rules`, segments decide in order or by score; of kind `values`, each value of `attribute` is a segment, at most
     `most_segments` of them and none of fewer than `fewest_customers`, for those whom `rule` takes; of kind `value_tiers`, values are
@@ -97,6 +99,8 @@ class Scheme:
     file: Path
     uncomputed: tuple[Segment, ...] = ()
     missing: tuple[str, ...] = ()
+    applies_to_text: str = ""
+    applies_to: exp.Expression | None = None
     decision: Literal["first_match", "highest_score"] = "first_match"
     floor: float = 0.0
     attribute: str = ""
@@ -132,13 +136,13 @@ class Scheme:
     @property
     def texts(self) -> tuple[str, ...]:
         """Every rule text of the scheme and its segments."""
-        own = (self.rule_text,) if self.rule_text else ()
+        own = (text for text in (self.applies_to_text, self.rule_text) if text)
         return (*own, *(text for segment in self.segments for text in segment.texts))
 
     @property
     def trees(self) -> tuple[exp.Expression, ...]:
         """Every rule, score and signal of the scheme and its segments."""
-        own = () if self.rule is None else (self.rule,)
+        own = (tree for tree in (self.applies_to, self.rule) if tree is not None)
         return (*own, *(tree for segment in self.segments for tree in segment.trees))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pipeline.definitions.company import Company
 from pipeline.definitions.fields import Fields
 from pipeline.definitions.rules import Vocabulary, require_parameters
+from pipeline.definitions.schemes.firms import IS_FIRM, firm_condition
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import Scheme
 from pipeline.errors import ConfigError
@@ -33,7 +34,8 @@ def read_vocabulary(loaded: LoadedSchemes, content: Fields, named: Sequence[str]
     referred = dict.fromkeys((*(f"{name}{SEGMENT_SUFFIX}" for name in others), *clusters), Kind.TEXT)
     segments = {f"{name}{SEGMENT_SUFFIX}": _ids_by_title_and_id(other) for name, other in others.items() if other.is_closed}
     lacking = tuple(name for name, other in others.items() if other.missing)
-    return Vocabulary({**names, **referred}, parameters, segments, clusters), (*missing, *lacking)
+    shorthands = {IS_FIRM: firm_condition(names)}
+    return Vocabulary({**names, **referred}, parameters, segments, clusters, shorthands), (*missing, *lacking)
 
 
 def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:

@@ -38,6 +38,12 @@ class FileContext:
         """Return this context with the line of one part."""
         return replace(self, where=where)
 
+    def line_of(self, key: str) -> str:
+        """Return `file:line` of the first line that gives the setting `key`, or the file alone."""
+        lines = self.definition.text.splitlines()
+        number = next((number for number, line in enumerate(lines, 1) if re.match(rf"\s*{key}\s*=", line)), 0)
+        return f"{self.definition.file}:{number}" if number else str(self.definition.file)
+
 
 def segment_locations(definition: Definition, count: int) -> list[str]:
     """Return `file:line` of each [[segment]]: of the line that decides it, else of its first."""

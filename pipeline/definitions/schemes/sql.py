@@ -1,5 +1,7 @@
 """Schemes as one statement: the segment and the evidence of every customer in every scheme, alike on every engine.
 
+Who a scheme does not apply to has a decision without a segment, and no row in `segments_statement`.
+
 A scheme is built from the inside out: customers, then a column for the segment of each scheme that its rules refer to, then the
 columns that it decides by (scores, or how common a value is), then one CASE that gives the segment. Such columns get names with
 a dot, such as `score.0` or `lifecycle.segment`, which no feature or attribute can have.
@@ -8,7 +10,7 @@ a dot, such as `score.0` or `lifecycle.segment`, which no feature or attribute c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sqlglot import exp
@@ -26,7 +28,10 @@ _RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value",
 
 @dataclass(frozen=True, slots=True)
 class SchemeDecision:
-    """A relation of customers, the segment and the evidence of each of them in terms of its columns, and the columns that it adds."""
+    """A relation of customers, the segment and the evidence of each of them in terms of its columns, and the columns that it adds.
+
+    The segment is NULL of whoever the scheme does not apply to.
+    """
 
     relation: exp.Expression
     segment: exp.Expression
@@ -54,7 +59,13 @@ def segments_statement(schemes: Sequence[Scheme]) -> exp.Query:
 
 
 def membership_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Query:
-    """Return the statement of one scheme; `by_name` holds at least those that it refers to."""
+    """Return the statement of those whom one scheme applies to; `by_name` holds at least the schemes that it refers to."""
+    decided = decisions_statement(scheme, by_name)
+    return decided if scheme.applies_to is None else decided.where(_applies_condition(scheme))
+
+
+def decisions_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Select:
+    """Return the statement of what a scheme says of every customer: no segment for whoever it does not apply to."""
     found = scheme_decision(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))
     columns = {"scheme": exp.Literal.string(scheme.name), "segment": found.segment, "evidence": found.evidence}
     named = [exp.alias_(value, name, copy=False) for name, value in columns.items()]
@@ -103,7 +114,22 @@ def _with_referenced_segments(
 
 
 def _choose_segment(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> _SegmentChoice:
-    """Return `relation` with the columns that a scheme decides by, and the segment that it chooses."""
+    """Return `relation` with the columns that a scheme decides by, and the segment that it chooses, NULL where it does not apply."""
+    choice = _choose_among_all(scheme, by_name, relation, alias)
+    if scheme.applies_to is None:
+        return choice
+    return replace(choice, segment=exp.Case().when(_applies_condition(scheme), choice.segment))
+
+
+def _applies_condition(scheme: Scheme) -> exp.Expression:
+    """Return the condition that a scheme applies to a customer: that its rule is true, and neither false nor unknown."""
+    if scheme.applies_to is None:
+        return exp.true()
+    return exp.Coalesce(this=exp.Paren(this=scheme.applies_to.copy()), expressions=[exp.false()])
+
+
+def _choose_among_all(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> _SegmentChoice:
+    """Return what `_choose_segment` does, as if the scheme applied to everybody."""
     if scheme.kind != "rules":
         valued = _with_value_ranks(scheme, relation, by_name).subquery(alias)
         return _SegmentChoice(valued, _value_decision(scheme), tuple(column.name for column in _RANKED.values()))
@@ -193,7 +219,7 @@ def _score_texts(place: int, segment: Segment) -> list[exp.Expression]:
 
 
 def _with_value_ranks(scheme: Scheme, relation: exp.Expression, by_name: Mapping[str, Scheme]) -> exp.Select:
-    """Return `relation` with how common each customer's value is among those whom the scheme takes."""
+    """Return `relation` with how common each customer's value is among those whom the scheme applies to and takes."""
     value = exp.column(scheme.attribute, quoted=True)
     is_alike = exp.EQ(this=value, expression=_RANKED["value"].copy())
     ranked = _ranked_values(scheme, _with_referenced_segments(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))[0])
@@ -215,7 +241,7 @@ def _value_decision(scheme: Scheme) -> exp.Case:
 
 def _ranked_values(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
     """Return the values of those whom the scheme's rule takes, ranked, so that a value of many others gets no place of theirs."""
-    values = exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation).where(scheme.rule)
+    values = exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation).where(scheme.applies_to, scheme.rule)
     if scheme.kind == "value_tiers":  # frozen for the month: nobody is moved by those who came since
         values = values.where(exp.Not(this=exp.Coalesce(this=exp.column(NEW_THIS_MONTH), expressions=[exp.false()])))
     query = statement("ranked_values").copy()
