@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table as Grid
@@ -26,6 +27,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIO
 from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.publish import current_publication
+from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.pages import gates_line
 
 Row = Mapping[str, Any]
@@ -50,9 +52,15 @@ def print_summary(company: Company, lake: Lake, day: date, *, console: Console |
 def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:
     yield Panel(_headline_text(company, lake, day), title=f"{company.name} · {day:%A %d %B %Y}", title_align="left", padding=(1, 2))
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
+    customer_count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
+    applies_to = {scheme.name: scheme.applies_to_text for scheme in load_schemes(company).schemes if scheme.applies_to_text}
     for name, title, question in _scheme_questions(company):
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
         yield _segment_grid(title, question, _largest_segments(rows), company.currency, bar_width)
+        if name in applies_to:
+            outside = customer_count - sum(row["customer_count"] for row in rows)
+            words = applies_to_words(applies_to[name], outside)
+            yield Text(f"{words[0].upper()}{words[1:]}.\n", style="dim")
         if len(rows) > MOST_ROWS:
             yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
     lacking = load_schemes(company).not_computed

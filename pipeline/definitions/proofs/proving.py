@@ -76,13 +76,12 @@ def require_possible(condition: exp.Expr, domains: Domains, *, where: str) -> No
         raise ConfigError("`applies_to` never holds, so the scheme is for nobody", where=where, todo="Mend the rule, or delete it.")
 
 
-def require_proven(
-    rules: Sequence[SegmentRule], domains: Domains, *, where: str, is_ordered: bool, among: exp.Expr | None = None
-) -> Proof:
+def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str, is_ordered: bool, among: exp.Expr | None = None) -> Proof:
     """Prove that everybody gets one segment, and that every segment can get somebody; return how it was proven.
 
-    Everybody is whoever meets the condition `among`, where there is one. Where `is_ordered`, the first rule that holds decides, so that an earlier one can hide a later one. Raises ConfigError naming the
-    segment that nobody can be in, the rules that hide it, or a customer who would be left over.
+    Everybody is whoever meets the condition `among`, where there is one. Where `is_ordered`, the first rule that holds decides, so that
+    an earlier one can hide a later one. Raises ConfigError naming the segment that nobody can be in, the rules that hide it, or a
+    customer who would be left over.
     """
     for rule in rules[:-1]:
         if rule.condition is None:
@@ -108,9 +107,7 @@ def require_proven(
     return Proof(_proof_method(grid), tuple(rule.segment for rule in rules if rule.condition is not None and _is_undecided(rule.condition)))
 
 
-def _prove_each_alone(
-    rules: Sequence[SegmentRule], domains: Domains, where: str, method: Method, among: exp.Expr | None
-) -> Proof:
+def _prove_each_alone(rules: Sequence[SegmentRule], domains: Domains, where: str, method: Method, among: exp.Expr | None) -> Proof:
     """Prove of each rule alone that it can hold: where the best score decides, or where there are too many cases for all together."""
     if rules[-1].condition is not None:
         todo = "End with a segment that has `otherwise = true`."

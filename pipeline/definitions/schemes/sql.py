@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from sqlglot import exp
 
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
-from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Segment
-from pipeline.lake.expressions import ordered_sum, union_all
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme
+from pipeline.definitions.schemes.score_sql import competing_score, limit_literal, score_column, score_texts
+from pipeline.lake.expressions import union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
@@ -85,7 +85,7 @@ def _first_match_case(scheme: Scheme) -> exp.Case:
     for segment in scheme.segments:
         if segment.rule is not None and not segment.competes:
             case.when(segment.rule.copy(), exp.Literal.string(segment.id), copy=False)  # in place: a copy for each rule is slow
-    scores = [_score_column(place) for place in range(len(scheme.competing))]
+    scores = [score_column(place) for place in range(len(scheme.competing))]
     for score, segment in zip(scores, scheme.competing, strict=True):
         is_above = exp.GT(this=score.copy(), expression=limit_literal(scheme.floor))
         best = exp.Greatest(this=scores[0], expressions=scores[1:]) if len(scores) > 1 else scores[0]
@@ -136,7 +136,7 @@ def _choose_among_all(scheme: Scheme, by_name: Mapping[str, Scheme], relation: e
     if scheme.decision != "highest_score":
         return _SegmentChoice(relation, _first_match_case(scheme))
     scores = [
-        exp.alias_(_competing_score(scheme, segment), _score_column(place).name, quoted=True)
+        exp.alias_(competing_score(scheme, segment), score_column(place).name, quoted=True)
         for place, segment in enumerate(scheme.competing)
     ]
     scored = exp.select("*", *scores).from_(relation).subquery(alias)
@@ -156,44 +156,6 @@ def _with_cluster(relation: exp.Expression, name: str, assignment: exp.Query) ->
     return exp.select("known.*", segment).from_(known).join(assigned, on=is_same).subquery(f"with_{name}")
 
 
-def _competing_score(scheme: Scheme, segment: Segment) -> exp.Expression:
-    """Return the score of a segment that competes where it may have the customer, else the floor, which does not win."""
-    floor, score = limit_literal(scheme.floor), _score_expression(segment)
-    conditions: list[exp.Expr] = [exp.GT(this=exp.Paren(this=score), expression=floor)]
-    if segment.rule is not None:
-        conditions.append(segment.rule)
-    if segment.signals is not None:
-        conditions.append(exp.GTE(this=_shown_signal_count(segment), expression=exp.Literal.number(segment.signals.needed)))
-    return exp.Case().when(exp.and_(*conditions), score).else_(floor)
-
-
-def _score_expression(segment: Segment) -> exp.Expression:
-    """Return the score of a segment that competes: a DOUBLE."""
-    if segment.score is not None:
-        return segment.score
-    count = len(segment.signals.conditions) if segment.signals else 1
-    share = exp.Div(this=exp.cast(_shown_signal_count(segment), "double"), expression=exp.Literal.number(count))
-    return exp.Paren(this=share)
-
-
-def _shown_signal_count(segment: Segment) -> exp.Expression:
-    """Return how many of the segment's signals a customer shows."""
-    conditions = segment.signals.conditions if segment.signals else ()
-    shown: list[exp.Expression] = [
-        exp.Case().when(condition, exp.Literal.number(1)).else_(exp.Literal.number(0)) for condition in conditions
-    ]
-    return exp.Paren(this=ordered_sum(shown))
-
-
-def _score_column(place: int) -> exp.Column:
-    return exp.column(f"score.{place}", quoted=True)
-
-
-def limit_literal(value: float) -> exp.Expression:
-    """Return a limit of a definition, such as a floor, as the DOUBLE that rules and customers are compared with."""
-    return exp.cast(exp.Literal.number(format(Decimal(repr(value)), "f")), "double")
-
-
 def _evidence_text(scheme: Scheme) -> exp.Expression:
     parts: list[exp.Expression] = []
     for name in scheme.evidence:
@@ -202,20 +164,12 @@ def _evidence_text(scheme: Scheme) -> exp.Expression:
             exp.Coalesce(this=exp.cast(exp.column(name, quoted=True), "varchar"), expressions=[exp.Literal.string("-")]),
         ]
     for place, segment in enumerate(scheme.competing):
-        parts += [_evidence_label(segment.id, parts), *_score_texts(place, segment)]
+        parts += [_evidence_label(segment.id, parts), *score_texts(place, segment)]
     return exp.Concat(expressions=parts)
 
 
 def _evidence_label(name: str, before: Sequence[exp.Expression]) -> exp.Expression:
     return exp.Literal.string(f"{', ' if before else ''}{name}=")
-
-
-def _score_texts(place: int, segment: Segment) -> list[exp.Expression]:
-    """Return the signals shown, or the score of one who may win in whole percent: doubles print differently from engine to engine."""
-    if segment.signals is None:
-        percent = exp.cast(exp.Floor(this=exp.Mul(this=exp.Literal.number(100), expression=_score_column(place))), "bigint")
-        return [exp.cast(percent, "varchar"), exp.Literal.string("%")]
-    return [exp.cast(_shown_signal_count(segment), "varchar"), exp.Literal.string(f"/{len(segment.signals.conditions)}")]
 
 
 def _with_value_ranks(scheme: Scheme, relation: exp.Expression, by_name: Mapping[str, Scheme]) -> exp.Select:
@@ -241,7 +195,9 @@ def _value_decision(scheme: Scheme) -> exp.Case:
 
 def _ranked_values(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
     """Return the values of those whom the scheme's rule takes, ranked, so that a value of many others gets no place of theirs."""
-    values = exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation).where(scheme.applies_to, scheme.rule)
+    values = (
+        exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation).where(scheme.applies_to, scheme.rule)
+    )
     if scheme.kind == "value_tiers":  # frozen for the month: nobody is moved by those who came since
         values = values.where(exp.Not(this=exp.Coalesce(this=exp.column(NEW_THIS_MONTH), expressions=[exp.false()])))
     query = statement("ranked_values").copy()

@@ -7,7 +7,7 @@ from pipeline.lake.tables.schema import Column, Kind, Partition, Table
 
 CUSTOMER_SEGMENTS = Table(
     "customer_segments",
-    "One row per customer and scheme: the segment, and what it was decided on.",
+    "One row per customer and scheme that applies to them: the segment, and what it was decided on.",
     (CUSTOMER_ID, SCHEME, SEGMENT, Column("evidence", Kind.TEXT, "Values that the rule looked at, as `name=value` pairs.")),
     ("customer_id", "scheme"),
     Partition.NIGHT,
@@ -36,8 +36,16 @@ SEGMENT_MOVES = Table(
     (
         CUSTOMER_ID,
         SCHEME,
-        Column("from_segment", Kind.TEXT, "Segment on the night before; empty for a customer or a scheme that was not there."),
-        Column("to_segment", Kind.TEXT, "Segment on this night; empty for a customer or a scheme that is not there any more."),
+        Column(
+            "from_segment",
+            Kind.TEXT,
+            "Segment on the night before; empty for a customer or a scheme that was not there, or that did not apply to them.",
+        ),
+        Column(
+            "to_segment",
+            Kind.TEXT,
+            "Segment on this night; empty for a customer or a scheme that is not there any more, or does not apply to them.",
+        ),
         Column(
             "reason",
             Kind.TEXT,
@@ -59,9 +67,9 @@ SEGMENT_PROFILES = Table(
         Column("title", Kind.TEXT, "Name shown to people.", required=True),
         Column("position", Kind.INTEGER, "Place of the segment in its definition, from 1.", required=True),
         Column("customer_count", Kind.INTEGER, "Customers in the segment.", required=True),
-        Column("customer_share", Kind.NUMBER, "Share of all customers of the scheme."),
+        Column("customer_share", Kind.NUMBER, "Share of the customers whom the scheme applies to."),
         Column("spend_amount", Kind.MONEY, "Spend net of refunds in the window.", required=True),
-        Column("spend_share", Kind.NUMBER, "Share of the spend of all customers of the scheme."),
+        Column("spend_share", Kind.NUMBER, "Share of the spend of the customers whom the scheme applies to."),
         Column("mean_recency_days", Kind.NUMBER, "Mean days since the last order-day."),
         Column("mean_order_day_count", Kind.NUMBER, "Mean order-days in the window."),
         Column("mean_spend_amount", Kind.NUMBER, "Mean spend net of refunds in the window."),

@@ -5,7 +5,7 @@ The cost follows from the number of customers and the last weeks' order lines, n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company
+from pipeline.definitions.schemes import load_schemes
 from pipeline.ingestion.validation import stored_results
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, known_versions, reading
@@ -43,6 +44,25 @@ SELECT customer_segments.scheme, COUNT(*) AS customer_count,
 FROM customer_segments JOIN customer_segments_before
     ON customer_segments.customer_id = customer_segments_before.customer_id AND customer_segments.scheme = customer_segments_before.scheme
 GROUP BY customer_segments.scheme ORDER BY customer_segments.scheme
+"""
+# Who stayed a customer, and is on one of the two nights alone among those whom a scheme applies to, moved as well.
+_ENTERED_OR_LEFT = """
+SELECT crossed.scheme, COUNT(*) AS moved_count
+FROM (
+    SELECT customer_segments.customer_id, customer_segments.scheme
+    FROM customer_segments LEFT JOIN customer_segments_before
+        ON customer_segments.customer_id = customer_segments_before.customer_id
+        AND customer_segments.scheme = customer_segments_before.scheme
+    WHERE customer_segments_before.customer_id IS NULL
+    UNION ALL
+    SELECT customer_segments_before.customer_id, customer_segments_before.scheme
+    FROM customer_segments_before LEFT JOIN customer_segments
+        ON customer_segments.customer_id = customer_segments_before.customer_id
+        AND customer_segments.scheme = customer_segments_before.scheme
+    WHERE customer_segments.customer_id IS NULL
+) AS crossed
+JOIN customer_features ON customer_features.customer_id = crossed.customer_id
+JOIN customer_features_before ON customer_features_before.customer_id = crossed.customer_id
 """
 _REACHABLE = "SELECT COUNT(*) AS customer_count, CAST(COALESCE(SUM(CASE WHEN reachable THEN 1 ELSE 0 END), 0) AS BIGINT) AS reachable_count"
 
@@ -78,7 +98,7 @@ def _compare_with_last_good(
         customer_count_before=customers["customer_count"],
         vanished_count=customers["vanished_count"],
         largest_segments=_largest_segments(engine),
-        moves=_scheme_moves(engine, lake, measures.day, good),
+        moves=_scheme_moves(company, engine, lake, measures.day, good),
         reachable=_reachable_customers(engine, company, good),
     )
 
@@ -139,12 +159,23 @@ def _segment_counts(engine: Engine, profiles: str) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _scheme_moves(engine: Engine, lake: Lake, day: date, good: LastGoodPublication) -> list[SchemeMoves]:
+def _scheme_moves(company: Company, engine: Engine, lake: Lake, day: date, good: LastGoodPublication) -> list[SchemeMoves]:
     schemes = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})
-    return [
-        SchemeMoves(row["scheme"], row["customer_count"], row["moved_count"], schemes.get(row["scheme"]) != good.schemes.get(row["scheme"]))
-        for row in _rows_of(engine, _parse_select(_MOVES))
-    ]
+    partial = [scheme.name for scheme in load_schemes(company).schemes if scheme.applies_to is not None and scheme.name in good.schemes]
+    crossed = _entered_or_left_counts(engine, partial) if partial else {}
+    within = {row["scheme"]: (row["customer_count"], row["moved_count"]) for row in _rows_of(engine, _parse_select(_MOVES))}
+    moves = []
+    for name in sorted(within.keys() | crossed.keys()):
+        (stayed, moved), more = within.get(name, (0, 0)), crossed.get(name, 0)
+        moves.append(SchemeMoves(name, stayed + more, moved + more, schemes.get(name) != good.schemes.get(name)))
+    return moves
+
+
+def _entered_or_left_counts(engine: Engine, schemes: Sequence[str]) -> dict[str, int]:
+    """Count by scheme who came to be, or is not any more, among those whom it applies to."""
+    is_partial = exp.column("scheme", "crossed").isin(*schemes)
+    query = _parse_select(_ENTERED_OR_LEFT).where(is_partial).group_by(exp.column("scheme", "crossed"))
+    return {row["scheme"]: row["moved_count"] for row in _rows_of(engine, query)}
 
 
 def _reachable_customers(engine: Engine, company: Company, good: LastGoodPublication) -> ReachableCustomers | None:

@@ -104,6 +104,8 @@ def _scheme_entry(context: CatalogContext, schemes: Schemes, scheme: Scheme) -> 
         evidence=scheme.evidence,
         references=(*scheme.references, *scheme.clusters),
         card=context.card_of(scheme.strategy),
+        applies_to=scheme.applies_to_text,
+        outside_count=context.live.outside_count(scheme.name) if context.live and scheme.applies_to_text else None,
     )
 
 

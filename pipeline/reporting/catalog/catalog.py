@@ -12,7 +12,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake, reading
-from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.lake.tables import CUSTOMER_FEATURES, SEGMENT_PROFILES
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import current_publication, read_published_manifest
 from pipeline.reporting.catalog.building import build_catalog, translated_languages
@@ -58,7 +58,8 @@ def live_segments(lake: Lake) -> LiveSegments | None:
         size = PublishedSize(row["customer_count"], row["customer_share"], Decimal(row["spend_amount"]), row["spend_share"])
         profiles[row["scheme"]].append(PublishedSegment(row["segment"], row["title"], size))
     digests = read_published_manifest(lake, current.publication_id).get("schemes", {})
-    return LiveSegments(current.day, current.publication_id, profiles, digests)
+    customer_count = current.row_counts.get(CUSTOMER_FEATURES.name, 0)
+    return LiveSegments(current.day, current.publication_id, profiles, digests, customer_count)
 
 
 def _catalog_of_scheme(catalog: Catalog, name: str) -> Catalog:

@@ -32,12 +32,18 @@ class PublishedSegment:
 
 @dataclass(frozen=True, slots=True)
 class LiveSegments:
-    """The live publication: its night, its segments by scheme in their order, and digests of what its schemes were then."""
+    """The live publication: its night, customers, segments by scheme in their order, and digests of what its schemes were then."""
 
     day: date
     publication_id: str
     profiles: Mapping[str, Sequence[PublishedSegment]]
     digests: Mapping[str, str]
+    customer_count: int
+
+    def outside_count(self, scheme: str) -> int | None:
+        """Return how many customers are in no segment of a scheme, or None where it was not published."""
+        sizes = [each.size.customer_count for each in self.profiles.get(scheme, ())]
+        return self.customer_count - sum(sizes) if sizes else None
 
     def size_of(self, scheme: str, segment: str) -> PublishedSize | None:
         """Return the size of a segment, or None where the publication has no such segment."""
@@ -70,7 +76,10 @@ class SegmentEntry:
 
 @dataclass(frozen=True, slots=True)
 class SchemeEntry:
-    """One scheme with its segments; `features` is all that decides, `card` is for those segments that have none of their own."""
+    """One scheme with its segments; `features` is all that decides, `card` is for those segments that have none of their own.
+
+    `applies_to` is the rule of whom it is for, empty for everybody; `outside_count` are the published customers whom it is not for.
+    """
 
     scheme: str
     title: str
@@ -89,6 +98,8 @@ class SchemeEntry:
     evidence: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     card: StrategyCard | None = None
+    applies_to: str = ""
+    outside_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

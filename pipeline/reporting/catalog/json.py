@@ -29,6 +29,8 @@ def _scheme_content(entry: SchemeEntry) -> dict[str, Any]:
         "level": entry.level,
         "kind": entry.kind,
         "question": entry.question,
+        "applies_to": entry.applies_to,
+        "outside_count": entry.outside_count,
         "decision": entry.decision,
         "proof": entry.proof,
         "undecided": list(entry.undecided),

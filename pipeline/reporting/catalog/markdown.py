@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.catalog import PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
 
 CARD_COLUMNS = ("message", "promotion", "product_offer", "price", "channel", "service")
@@ -39,6 +40,9 @@ def _scheme_parts(entry: SchemeEntry) -> Iterator[str]:
 
 
 def _scheme_facts(entry: SchemeEntry) -> Iterator[str]:
+    if entry.applies_to:
+        words = applies_to_words(_inline_code(entry.applies_to), entry.outside_count)
+        yield f"{words[0].upper()}{words[1:]}."
     yield f"Decided: {_escaped_text(entry.decision)}."
     if entry.kind != "clusters":
         yield f"Total and disjoint: {PROOFS[entry.proof]}."

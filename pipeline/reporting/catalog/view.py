@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.catalog import PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
 
 STATES = {
@@ -72,6 +73,8 @@ def _not_computed_grid(entries: Sequence[SchemeEntry]) -> Grid:
 
 
 def _scheme_facts(entry: SchemeEntry) -> Iterator[str]:
+    if entry.applies_to:
+        yield applies_to_words(entry.applies_to, entry.outside_count)
     yield entry.decision
     if entry.kind != "clusters":
         yield PROOFS[entry.proof]

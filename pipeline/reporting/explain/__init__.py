@@ -7,7 +7,7 @@ both agree. It must not know how an explanation is shown.
 
 from pipeline.reporting.explain.cluster_centres import CentreDistance
 from pipeline.reporting.explain.cluster_explanation import ClusterExplanation
-from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership, explain_customer
+from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership, OutsideScheme, explain_customer
 from pipeline.reporting.explain.decide import ScoredSegment, ValueRank
 from pipeline.reporting.explain.explanation import NearestSegment, SchemeExplanation
 from pipeline.reporting.explain.moves import CustomerMove
@@ -21,6 +21,7 @@ __all__ = [
     "CustomerMove",
     "ExplainedMembership",
     "NearestSegment",
+    "OutsideScheme",
     "SchemeExplanation",
     "ScoredSegment",
     "ValueRank",

@@ -50,6 +50,17 @@ class ExplainedMembership:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideScheme:
+    """A scheme that does not apply to the customer: the rule that says whom it is for, and the customer's values that it looks at."""
+
+    scheme: str
+    title: str
+    applies_to: str
+    values: Mapping[str, object]
+    moves: Sequence[CustomerMove]
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerExplanation:
     """One customer on one night; `not_computed` says of each scheme that was left out what it needs."""
 
@@ -57,6 +68,7 @@ class CustomerExplanation:
     day: date
     is_live: bool
     memberships: Sequence[ExplainedMembership]
+    outside: Sequence[OutsideScheme]
     not_computed: Mapping[str, str]
 
 
@@ -92,8 +104,8 @@ def explain_customer(
     valid = company_on(lake, company, day)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         night = ExplainedNight(valid, lake, engine, day, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
-        memberships = _explained_memberships(night)
-    return CustomerExplanation(customer_id, day, live is not None and live.day == day, memberships, night.schemes.not_computed)
+        memberships, outside = _explained_memberships(night)
+    return CustomerExplanation(customer_id, day, live is not None and live.day == day, memberships, outside, night.schemes.not_computed)
 
 
 def _require_stored_night(lake: Lake, day: date | None) -> date:
@@ -106,7 +118,8 @@ def _require_stored_night(lake: Lake, day: date | None) -> date:
     return day
 
 
-def _explained_memberships(night: ExplainedNight) -> list[ExplainedMembership]:
+def _explained_memberships(night: ExplainedNight) -> tuple[list[ExplainedMembership], list[OutsideScheme]]:
+    """Explain what is stored of the customer, and list the schemes that do not apply to them."""
     stored = night.customer_rows(CUSTOMER_SEGMENTS, night.lake.path(CUSTOMER_SEGMENTS, day=night.day))
     features = night.customer_rows(night.features, night.lake.path(CUSTOMER_FEATURES, day=night.day))
     if not stored or not features:
@@ -134,7 +147,21 @@ def _explained_memberships(night: ExplainedNight) -> list[ExplainedMembership]:
             clusters=cluster_explanation(models[scheme], row, kinds) if scheme in models else None,
         )
         memberships.append(membership)
-    return memberships
+    held = {each["scheme"] for each in stored}
+    others = (case for name, case in cases.items() if name not in held and case.scheme.applies_to is not None)
+    return memberships, [_outside_scheme(case, row, moves) for case in others]
+
+
+def _outside_scheme(case: SchemeCase, row: Mapping[str, Value], moves: Sequence[CustomerMove]) -> OutsideScheme:
+    scheme, known = case.scheme, case.with_references(row)
+    columns = scheme.applies_to.find_all(exp.Column, bfs=False) if scheme.applies_to else ()
+    return OutsideScheme(
+        scheme=scheme.name,
+        title=scheme.title,
+        applies_to=scheme.applies_to_text,
+        values={name: known[name] for name in dict.fromkeys(column.name for column in columns)},
+        moves=[move for move in moves if move.scheme == scheme.name],
+    )
 
 
 def _scheme_cases(

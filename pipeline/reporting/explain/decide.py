@@ -114,6 +114,8 @@ class SchemeCase:
 
 
 def _decide_scheme(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | None:
+    if scheme.applies_to is not None and rule_value(scheme.applies_to, row) is not True:
+        return None
     return _decide_by_rules(scheme, row) if scheme.kind == "rules" else _decide_by_value(scheme, row, ranks)
 
 

@@ -108,7 +108,10 @@ def _deciding_rules(scheme: Scheme, chosen: Segment | None) -> tuple[Sequence[ex
     """Return the rules that decided, and their texts: all of them where scores compete, or where none took a customer left over."""
     if chosen is not None and chosen.rule is not None and not chosen.competes:
         return [chosen.rule], [chosen.rule_text]
-    return scheme.trees, scheme.texts
+    # Whom the scheme is for was decided before: it does not tell segments apart.
+    return [tree for tree in scheme.trees if tree is not scheme.applies_to], [
+        text for text in scheme.texts if text != scheme.applies_to_text
+    ]
 
 
 def _is_by_score(scheme: Scheme, chosen: Segment | None) -> bool:

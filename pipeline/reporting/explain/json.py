@@ -12,11 +12,13 @@ from pipeline.reporting.explain import (
     ANY_OTHER_TEXT,
     ClusterExplanation,
     CustomerExplanation,
+    CustomerMove,
     ExplainedMembership,
     NearestSegment,
+    OutsideScheme,
     SchemeExplanation,
 )
-from pipeline.reporting.explain.view import cluster_words, nearest_words
+from pipeline.reporting.explain.view import cluster_words, nearest_words, outside_words
 
 
 def to_json(explanation: CustomerExplanation) -> str:
@@ -26,6 +28,7 @@ def to_json(explanation: CustomerExplanation) -> str:
         "day": explanation.day.isoformat(),
         "is_live": explanation.is_live,
         "schemes": [_membership_content(membership) for membership in explanation.memberships],
+        "does_not_apply": [_outside_content(outside) for outside in explanation.outside],
         "not_computed": dict(explanation.not_computed),
     }
     return json.dumps(content, indent=1, ensure_ascii=False)
@@ -34,9 +37,18 @@ def to_json(explanation: CustomerExplanation) -> str:
 def _membership_content(membership: ExplainedMembership) -> dict[str, Any]:
     explanation = membership.explanation
     facts = {"scheme": membership.scheme, "segment": membership.segment, "title": membership.title, "evidence": membership.evidence}
-    moves = [{**_named_fields(move, ("from_segment", "to_segment", "reason")), "day": move.day.isoformat()} for move in membership.moves]
+    moves = _moves_content(membership.moves)
     decided = _scheme_content(explanation) if explanation else _cluster_content(membership.segment, membership.clusters)
     return {**facts, **decided, "moves": moves}
+
+
+def _outside_content(outside: OutsideScheme) -> dict[str, Any]:
+    facts = _named_fields(outside, ("scheme", "title", "applies_to"))
+    return {**facts, "values": _json_values(outside.values), "words": outside_words(outside), "moves": _moves_content(outside.moves)}
+
+
+def _moves_content(moves: Sequence[CustomerMove]) -> list[dict[str, Any]]:
+    return [{**_named_fields(move, ("from_segment", "to_segment", "reason")), "day": move.day.isoformat()} for move in moves]
 
 
 def _cluster_content(segment: str, explanation: ClusterExplanation | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pipeline.reporting.explain import (
     CustomerExplanation,
     CustomerMove,
     ExplainedMembership,
+    OutsideScheme,
     SchemeExplanation,
     ScoredSegment,
     ValueRank,
@@ -39,8 +40,21 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
     for membership in explanation.memberships:
         yield Text.assemble(f"\n{membership.scheme}: ", (_printable_text(membership.title), "bold cyan"))
         yield Padding(_render_membership(membership), (0, 0, 0, 2))
+    for outside in explanation.outside:
+        yield Text.assemble(f"\n{outside.scheme}: ", (_printable_text(outside_words(outside)), "dim"))
+        if outside.moves:
+            yield Padding(Text("\n".join(map(move_words, outside.moves))), (0, 0, 0, 2))
     if explanation.not_computed:
         yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in explanation.not_computed.items()))
+
+
+def outside_words(outside: OutsideScheme) -> str:
+    """Say why a scheme does not apply to the customer, by the values that its rule looks at: those that are given before empty ones."""
+    given = [f"{name} = {value_words(value)}" for name, value in outside.values.items() if value is not None]
+    *first, last = [name for name, value in outside.values.items() if value is None] or [""]
+    empty = f"{', '.join(first)} and {last} are empty" if first else f"{last} is empty" if last else ""
+    why = "; ".join(part for part in (", ".join(given), empty) if part)
+    return f"does not apply: {why} (it is only for those with {' '.join(outside.applies_to.split())})"
 
 
 def _render_membership(membership: ExplainedMembership) -> Grid:

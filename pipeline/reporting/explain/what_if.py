@@ -20,7 +20,7 @@ from sqlglot import exp
 from pipeline.definitions.proofs import CELLS
 from pipeline.definitions.rules import Value, rule_value
 from pipeline.definitions.schemes import Scheme
-from pipeline.definitions.schemes.sql import limit_literal
+from pipeline.definitions.schemes.score_sql import limit_literal
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, Kind
 from pipeline.reporting.explain.cluster_centres import Row
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks

@@ -33,8 +33,8 @@ def segment_names(scheme: Scheme, segment: Segment) -> set[str]:
 
 
 def whole_names(scheme: Scheme) -> set[str]:
-    """Name what decides about every segment at once: the attribute of a scheme of values, and the rule of whom it takes."""
-    return _column_names([scheme.rule]) | ({scheme.attribute} if scheme.attribute else set())
+    """Name what decides about every segment at once: whom the scheme is for, and of one of values the attribute and whom it takes."""
+    return _column_names([scheme.applies_to, scheme.rule]) | ({scheme.attribute} if scheme.attribute else set())
 
 
 def scheme_names(scheme: Scheme) -> set[str]:

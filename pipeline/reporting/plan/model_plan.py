@@ -17,6 +17,7 @@ from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import (
     ClusterScheme,
     Scheme,
+    decisions_statement,
     load_cluster_schemes,
     load_schemes,
     membership_statement,
@@ -60,7 +61,8 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
     dependent = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
     changed = {name: each for name, each in dependent.items() if live_digests.get(name) != statement_digest(each)}
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        flows = _planned_flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, {scheme.name: query, **changed})
+        planned = {scheme.name: query, **{name: decisions_statement(by_name[name], by_name) for name in changed}}
+        flows = _planned_flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, planned)
     downstream = tuple(sorted(changed))
     is_new, is_same = scheme.name not in live_digests, live_digests.get(scheme.name) == statement_digest(query)
     changes = DefinitionChanges(
@@ -127,6 +129,9 @@ def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, flows: Sequence[Map
         title=scheme.title,
         segments=tuple(dict.fromkeys((*titles, *met))),
         flows=tuple(segment_flow(row) for row in rows),
-        sample=sample_movers(rows, lambda segment: f"nearest to `{titles.get(segment, UNCLUSTERED)}`"),
+        # Who comes from nowhere does so because the scheme is new, which needs no sample.
+        sample=sample_movers(
+            [row for row in rows if row["from_segment"]], lambda segment: f"nearest to `{titles.get(segment or '', UNCLUSTERED)}`"
+        ),
         downstream=downstream,
     )

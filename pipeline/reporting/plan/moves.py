@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.schemes import Scheme, comparison_statement, membership_statement
+from pipeline.definitions.schemes import Scheme, comparison_statement, decisions_statement, membership_statement
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.parquet import content_digest
@@ -80,10 +80,10 @@ def _beside_live(engine: Engine, names: Iterable[str], planned: exp.Query) -> ex
 def _planned_memberships(names: Iterable[str], by_name: Schemes) -> exp.Query:
     """Build the query of who would be where, with the window's spend.
 
-    It has every customer once for each of the schemes; of a removed one everybody is in no segment.
+    It has every customer once for each of the schemes; of a removed one everybody is in no segment, of others whoever it does not apply to.
     """
     memberships = (
-        membership_statement(by_name[name], by_name).select("spend_amount") if name in by_name else _in_no_segment(name) for name in names
+        decisions_statement(by_name[name], by_name).select("spend_amount") if name in by_name else _in_no_segment(name) for name in names
     )
     return union_all(memberships)
 

@@ -53,17 +53,20 @@ class SegmentFlow:
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """One customer who would move, by id, and the rule that would take them."""
+    """One customer who would move, by id, and the rule that would take them; None is no segment, as the scheme does not apply to them."""
 
     customer_id: str
-    from_segment: str
-    to_segment: str
+    from_segment: str | None
+    to_segment: str | None
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class SchemePlan:
-    """What would change in one scheme; `segments` are the ids it has before or after, in the order of its definition."""
+    """What would change in one scheme; `segments` are the ids it has before or after, in the order of its definition.
+
+    `applies_to` is the rule of whom it is for, as it would be; empty where that is everybody.
+    """
 
     scheme: str
     title: str
@@ -71,6 +74,7 @@ class SchemePlan:
     flows: tuple[SegmentFlow, ...]
     sample: tuple[Mover, ...]
     downstream: tuple[str, ...]
+    applies_to: str = ""
 
     @property
     def moving_flows(self) -> tuple[SegmentFlow, ...]:
@@ -201,6 +205,7 @@ def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[
         flows=tuple(segment_flow(row) for row in rows),
         sample=sample_movers(rows, partial(_reason_to_enter, new)) if new and old else (),
         downstream=downstream,
+        applies_to=new.applies_to_text if new else "",
     )
 
 
@@ -216,17 +221,18 @@ def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[
     return tuple(dict.fromkeys((*defined, *met)))
 
 
-def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str], str]) -> tuple[Mover, ...]:
-    """Pick the first customers by id who go from one segment to another; `reason` says what takes them into a segment."""
-    # Who comes from nowhere or goes nowhere does so because the scheme is new or gone, which needs no sample.
-    moves = [row for row in rows if row["from_segment"] and row["to_segment"] and row["from_segment"] != row["to_segment"]]
+def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str | None], str]) -> tuple[Mover, ...]:
+    """Pick the first customers by id who go from one segment to another, or none; `reason` says what takes them there."""
+    moves = [row for row in rows if row["from_segment"] != row["to_segment"]]
     movers = [
         Mover(name, row["from_segment"], row["to_segment"], reason(row["to_segment"])) for row in moves for name in row["customer_ids"]
     ]
     return tuple(sorted(movers, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
 
 
-def _reason_to_enter(scheme: Scheme, name: str) -> str:
+def _reason_to_enter(scheme: Scheme, name: str | None) -> str:
+    if name is None:
+        return f"the scheme is for those with {scheme.applies_to_text}"
     segment = next((segment for segment in scheme.segments if segment.id == name), None)
     if segment and segment.signals:
         return f"{segment.signals.needed} of: {'; '.join(segment.signals.texts)}"

@@ -54,10 +54,12 @@ def _segment_grid(scheme: SchemePlan) -> Grid:
         grid.add_column(name, justify="right", no_wrap=True)
     for segment in scheme.segments:
         grid.add_row(segment, *_count_cells(scheme, segment))
+    if scheme.applies_to:
+        grid.add_row(f"(not {scheme.applies_to})", *_count_cells(scheme, None), style="dim")
     return grid
 
 
-def _count_cells(scheme: SchemePlan, segment: str) -> Iterator[RenderableType]:
+def _count_cells(scheme: SchemePlan, segment: str | None) -> Iterator[RenderableType]:
     entering = [flow for flow in scheme.moving_flows if flow.to_segment == segment]
     leaving = [flow for flow in scheme.moving_flows if flow.from_segment == segment]
     now = _customer_total([flow for flow in scheme.flows if flow.from_segment == segment])
@@ -93,5 +95,5 @@ def _sample_grid(scheme: SchemePlan) -> Grid:
     for name in ("Customer", "From", "To", "Because"):
         grid.add_column(name, overflow="fold")
     for mover in scheme.sample:
-        grid.add_row(mover.customer_id, mover.from_segment, mover.to_segment, mover.reason)
+        grid.add_row(mover.customer_id, mover.from_segment or "(none)", mover.to_segment or "(none)", mover.reason)
     return grid

@@ -7,7 +7,7 @@ SELECT
   CAST(COUNT(*) AS BIGINT) AS customer_count,
   CAST(COALESCE(SUM(spend_amount), 0) AS DECIMAL(18, 4)) AS spend_amount,
   CAST(COUNT(CASE WHEN is_written THEN 1 END) AS BIGINT) AS write_count,
-  MIN(CASE WHEN from_segment <> to_segment THEN customer_id END, $sample) AS customer_ids
+  MIN(CASE WHEN from_segment IS DISTINCT FROM to_segment THEN customer_id END, $sample) AS customer_ids
 FROM planned_customers
 GROUP BY scheme, from_segment, to_segment
 ORDER BY scheme, from_segment, to_segment

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlglot import exp
 
 from pipeline.lake.statements import statement
@@ -12,9 +14,10 @@ BEFORE, NOW, PAIRS, DOING = "features_before", "features_now", "moved_features",
 LIFETIME = ("first_order_date", "last_order_date", "lifetime_order_day_count", "lifetime_order_count", "lifetime_spend_amount")
 
 
-def pairs_statement(table: Table) -> exp.Query:
+def pairs_statement(table: Table, schemes: Collection[str]) -> exp.Query:
     """Build the query of the features before and now of each customer who moved within a scheme, and what they did meanwhile, if anything.
 
+    Who came to be among those whom a scheme applies to, or is not any more, counts for the `schemes` where that needs a reason.
     `table` is what `table_looked_at` returns; a column `c` of it becomes `before_c` and `now_c`.
     """
     named = [
@@ -26,7 +29,9 @@ def pairs_statement(table: Table) -> exp.Query:
     lived = exp.or_(*(exp.NullSafeNEQ(this=exp.column(name, "before"), expression=exp.column(name, "now")) for name in LIFETIME))
     learned = exp.Case().when(lived, exp.Literal.string("late_data"))
     doing = exp.alias_(exp.Coalesce(this=exp.column(DOING, "doings"), expressions=[learned]), DOING)
-    moved = exp.select("customer_id").distinct().from_("moved").where("from_segment IS NOT NULL AND to_segment IS NOT NULL")
+    is_within = exp.and_(*(exp.not_(exp.column(side).is_(exp.null())) for side in ("from_segment", "to_segment")))
+    needs_reason = exp.or_(is_within, exp.column("scheme").isin(*sorted(schemes))) if schemes else is_within
+    moved = exp.select("customer_id").distinct().from_("moved").where(needs_reason)
     query = exp.select(exp.column("customer_id", "movers"), doing, *named).from_(moved.subquery("movers"))
     for name, alias, side in ((BEFORE, "before", "inner"), (NOW, "now", "inner")):
         query = query.join(exp.to_table(name).as_(alias), on=_same_customer(alias), join_type=side)

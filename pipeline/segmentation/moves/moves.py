@@ -21,7 +21,7 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
-from pipeline.definitions.schemes import Scheme, load_schemes, membership_statement
+from pipeline.definitions.schemes import Scheme, decisions_statement, load_schemes, membership_statement
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, reading
@@ -110,24 +110,33 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     for name, night in (("memberships_before", comparison.before), ("memberships_now", comparison.day)):
         comparison.engine.register(replace(CUSTOMER_SEGMENTS, name=name), [comparison.lake.path(CUSTOMER_SEGMENTS, day=night)])
     moved = comparison.store_table(MOVED, comparison.engine.run(moved_statement(), {}))
-    memberships = dict(_membership_statements(comparison, _schemes_with_moves(moved)))
+    changes = list(_scheme_changes(comparison))
+    names = _schemes_with_moves(comparison, moved, changes)
+    memberships = dict(_decision_statements(comparison, names))
     table = table_looked_at(comparison.company.table(CUSTOMER_FEATURES), memberships.values())
     _register_features(comparison, table, BEFORE, comparison.before)
     _register_features(comparison, table, NOW, comparison.day)
     _register_rollups(comparison)
     # Trials read the pairs five times for every scheme: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
-    comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
+    comparison.store_table(pairs, comparison.engine.run(pairs_statement(table, names), {}))
     for trial in TRIALS:
         comparison.engine.define(replace(table, name=trial_name(trial)), trial_features(trial, table))
-    return moves_statement(memberships, list(_scheme_changes(comparison)), table)
+    return moves_statement(memberships, changes, table)
 
 
-def _schemes_with_moves(moved: Path) -> set[str]:
-    """Return the schemes in which somebody went from one segment to another; who is new or gone needs no rule to explain it."""
+def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequence[SchemeChange]) -> set[str]:
+    """Return the schemes in which somebody went from one segment to another, or to or from no segment while being there on both nights.
+
+    Only a scheme that does not apply to everybody, or did not, lets those who stay go to or come from none. In all others whoever has
+    no segment on one side is new or gone, which needs no rule to explain it.
+    """
     rows = pq.read_table(moved, columns=["scheme", "from_segment", "to_segment"])
     within = rows.filter(pc.and_(rows["from_segment"].is_valid(), rows["to_segment"].is_valid()))
-    return set(within["scheme"].unique().to_pylist())
+    partial = {scheme.name for scheme in load_schemes(comparison.company).schemes if scheme.applies_to is not None}
+    changed = {change.scheme for change in changes if change.is_on_both and change.reason != "erasure"}
+    entered = set(rows["scheme"].unique().to_pylist()) & (partial | changed)
+    return set(within["scheme"].unique().to_pylist()) | entered
 
 
 def _register_features(comparison: MoveComparison, table: Table, name: str, night: date) -> None:
@@ -156,10 +165,10 @@ def _register_rollups(comparison: MoveComparison) -> None:
             comparison.engine.register(replace(table, name=part), lake.parts(table, versions))
 
 
-def _membership_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[str, exp.Query]]:
-    """Yield each of these schemes with tonight's statement of it."""
+def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[str, exp.Query]]:
+    """Yield each of these schemes with tonight's statement of what it says of everybody."""
     by_name = _schemes_with_clusters_of(comparison, comparison.day)
-    yield from ((name, membership_statement(scheme, by_name)) for name, scheme in by_name.items() if name in names)
+    yield from ((name, decisions_statement(scheme, by_name)) for name, scheme in by_name.items() if name in names)
     models = models_of_night(comparison.lake, comparison.company, comparison.day, names)
     yield from ((scheme.name, assignment_statement(scheme, model)) for scheme, model in models)
 
