@@ -73,6 +73,10 @@ OURS = {
     "tiers": 'kind = "value_tiers"\nattribute = "favourite_category"\nrule = "order_count >= 1"\n'
     + SEGMENT.format("common", "Common", "below = 0.5")
     + SEGMENT.format("scarce", "Scarce", ""),
+    # For some alone; whoever looks at it finds no segment of the others.
+    "some": 'kind = "values"\nattribute = "favourite_category"\nfewest_customers = 2\nmost_segments = 2\n'
+    "applies_to = \"order_count >= 2 OR scored.segment = 'even'\"\n",
+    "about_some": 'kind = "rules"\n' + SEGMENT.format("none", "None", 'rule = "some.segment IS NULL"') + REST,
     # Looks at rules, values, tiers, scores and clusters.
     "through": 'kind = "rules"\n'
     + SEGMENT.format("a", "A", "rule = \"rfm.segment = 'champions' OR tastes.segment IN ('other', 'unknown')\"")
@@ -140,8 +144,12 @@ def test_explain_decides_every_scheme_as_the_engine_did(shop: Company, chance: s
         figures = {scheme.name: figures_of(engine, scheme, schemes) for scheme in schemes}
     kinds = {(scheme.kind, scheme.decision) for scheme in schemes}
     assert kinds == {("rules", "first_match"), ("rules", "highest_score"), ("values", "first_match"), ("value_tiers", "first_match")}
+    partial = {scheme.name for scheme in schemes if scheme.applies_to is not None}
     for customer, row in zip(found, rows, strict=True):
-        assert len(customer.memberships) == len(schemes) + 1
+        outside = {each.scheme for each in customer.outside}
+        assert outside <= partial
+        assert len(customer.memberships) + len(outside) == len(schemes) + 1
+        assert {each.scheme for each in customer.memberships}.isdisjoint(outside)
         for membership in customer.memberships:
             if membership.scheme == NAME:
                 require_same_cluster(membership, row)

@@ -103,7 +103,7 @@ def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str
         if not (holds & ~taken).any():
             raise _dead_segment_error(rules, index, _hiding_rules(conditions[:index], holds & ~outside, grid))
         taken |= holds
-    _require_remainder(rules, taken, grid, where)
+    _require_remainder(rules, taken, grid, where, "" if among is None else " of those whom the scheme applies to")
     return Proof(_proof_method(grid), tuple(rule.segment for rule in rules if rule.condition is not None and _is_undecided(rule.condition)))
 
 
@@ -209,16 +209,16 @@ def _dead_segment_error(rules: Sequence[SegmentRule], index: int, hiding: set[in
     return ConfigError(f"nobody can ever be in `{rules[index].segment}`: {reason}", where=rules[index].place, todo=todo)
 
 
-def _require_remainder(rules: Sequence[SegmentRule], taken: npt.NDArray[np.bool_], grid: _CaseGrid, where: str) -> None:
+def _require_remainder(rules: Sequence[SegmentRule], taken: npt.NDArray[np.bool_], grid: _CaseGrid, where: str, of_whom: str) -> None:
     has_otherwise = rules[-1].condition is None
     if has_otherwise and taken.all():
-        text = f"nobody can ever be in `{rules[-1].segment}`: the rules leave nobody over"
+        text = f"nobody can ever be in `{rules[-1].segment}`: the rules leave nobody over{of_whom}"
         raise ConfigError(text, where=rules[-1].place, todo="Delete the segment.")
     if not has_otherwise and not taken.all():
         # One cell is example enough: the first that is not taken.
         left = np.unravel_index(int(np.argmin(taken)), taken.shape)
         todo = "End with a segment that has `otherwise = true`."
-        what = f"the rules may leave customers without a segment, such as one with {_cell_words(left, grid)}"
+        what = f"the rules may leave customers without a segment{of_whom}, such as one with {_cell_words(left, grid)}"
         raise ConfigError(what, where=where, todo=todo)
 
 

@@ -54,7 +54,7 @@ def outside_words(outside: OutsideScheme) -> str:
     *first, last = [name for name, value in outside.values.items() if value is None] or [""]
     empty = f"{', '.join(first)} and {last} are empty" if first else f"{last} is empty" if last else ""
     why = "; ".join(part for part in (", ".join(given), empty) if part)
-    return f"does not apply: {why} (it is only for those with {' '.join(outside.applies_to.split())})"
+    return f"does not apply: {why} (it applies where {' '.join(outside.applies_to.split())})"
 
 
 def _render_membership(membership: ExplainedMembership) -> Grid:

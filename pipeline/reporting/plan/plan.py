@@ -232,7 +232,7 @@ def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str | Non
 
 def _reason_to_enter(scheme: Scheme, name: str | None) -> str:
     if name is None:
-        return f"the scheme is for those with {scheme.applies_to_text}"
+        return f"the scheme applies where {scheme.applies_to_text}"
     segment = next((segment for segment in scheme.segments if segment.id == name), None)
     if segment and segment.signals:
         return f"{segment.signals.needed} of: {'; '.join(segment.signals.texts)}"

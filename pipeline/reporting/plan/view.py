@@ -55,7 +55,7 @@ def _segment_grid(scheme: SchemePlan) -> Grid:
     for segment in scheme.segments:
         grid.add_row(segment, *_count_cells(scheme, segment))
     if scheme.applies_to:
-        grid.add_row(f"(not {scheme.applies_to})", *_count_cells(scheme, None), style="dim")
+        grid.add_row("(does not apply)", *_count_cells(scheme, None), style="dim")
     return grid
 
 

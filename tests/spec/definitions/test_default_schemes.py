@@ -264,18 +264,19 @@ def company_with(folder: Path, *attributes: str, **definitions: str) -> Company:
     return a_company(folder, attributes=tuple(an_attribute(Column(name, Kind.TEXT, "")) for name in attributes))
 
 
-def segments_in(company: Company, name: str, customers: list[dict[str, Any]]) -> list[str]:
-    """Return the segment of each customer in the scheme `name`, as the engine tells it."""
+def segments_in(company: Company, name: str, customers: list[dict[str, Any]]) -> list[str | None]:
+    """Return the segment of each customer in the scheme `name`, as the engine tells it; None where it does not apply."""
     lake, table = Lake(company.folder / "lake"), company.table(CUSTOMER_FEATURES)
     rows = [{"customer_id": f"c{number:04}", "is_prospect": False, **customer} for number, customer in enumerate(customers)]
     write_rows(lake, table, rows, day=NIGHT)
     engine = DuckDBEngine(lake.root, memory_limit="500MB", threads=1)
     engine.register(table, [lake.path(table, day=NIGHT)])
     chosen = [found for found in load_schemes(company).schemes if found.name == name]
-    found = engine.run(segments_statement(chosen), {}).read_all().sort_by("customer_id").to_pylist()
+    found = engine.run(segments_statement(chosen), {}).read_all().to_pylist()
     engine.close()
-    assert [row["customer_id"] for row in found] == [row["customer_id"] for row in rows]
-    return [row["segment"] for row in found]
+    by_customer = {row["customer_id"]: row["segment"] for row in found}
+    assert len(by_customer) == len(found)
+    return [by_customer.get(row["customer_id"]) for row in rows]
 
 
 def who(name: str, counts: dict[str | None, int], **features: Any) -> list[dict[str, Any]]:
@@ -353,9 +354,48 @@ def test_only_those_whom_the_rule_takes_decide_which_values_are_large(tmp_path: 
     assert segments_in(company, "mine", customers) == [*["insufficient_evidence"] * 3, "other", "y", "y"]
 
 
-def test_a_persons_firm_and_a_firms_motive_are_unknown(tmp_path: Path) -> None:
+def test_schemes_of_firms_are_for_firms_and_those_of_persons_for_persons(tmp_path: Path) -> None:
     company = company_with(tmp_path, "business_type", "main_purchase_motive", "survey_interest")
-    customers = [*[{"business_type": "Warehouse"}] * 5, *[{"main_purchase_motive": "Price"}] * 5]
-    assert segments_in(company, "business_type", customers) == [*["Warehouse"] * 5, *["unknown"] * 5]
-    assert segments_in(company, "purchase_motive", customers) == [*["unknown"] * 5, *["Price"] * 5]
-    assert segments_in(company, "survey_interest", customers) == ["unknown"] * 10
+    customers = [*[{"business_type": "Warehouse"}] * 5, *[{"main_purchase_motive": "Price"}] * 5, {"business_type": ""}]
+    assert segments_in(company, "business_type", customers) == [*["Warehouse"] * 5, *[None] * 6]
+    assert segments_in(company, "purchase_motive", customers) == [*[None] * 5, *["Price"] * 5, "unknown"]
+    assert segments_in(company, "survey_interest", customers) == [*[None] * 5, *["unknown"] * 6]
+
+
+FIRMS = {name: Column(name, Kind.INTEGER, "") for name in ("employee_count", "year_opened")} | {
+    "annual_sales": Column("annual_sales", Kind.MONEY, ""),
+    "business_type": Column("business_type", Kind.TEXT, ""),
+    "birth_year": Column("birth_year", Kind.INTEGER, ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "attribute", "given", "expected"),
+    [
+        ("firm_size", "employee_count", [30, -1, 0, None], ["small", "unknown", None, None]),
+        ("firm_age", "year_opened", [2020, 2999, None], ["young", "unknown", None]),
+        ("firm_sales", "annual_sales", [Decimal(5), Decimal(-1), Decimal(0), None], ["lower", "unknown", None, None]),
+        ("age_band", "birth_year", [2000, None], ["young", "unknown"]),
+    ],
+)
+def test_a_scheme_loads_where_a_company_has_its_attribute_alone(
+    tmp_path: Path, scheme: str, attribute: str, given: list[Any], expected: list[str | None]
+) -> None:
+    company = a_company(tmp_path, attributes=(an_attribute(FIRMS[attribute]),))
+    customers = [{attribute: value, "calendar_year": 2024} for value in given]
+    assert segments_in(company, scheme, customers) == expected
+
+
+def test_one_thing_that_only_firms_have_makes_a_firm(tmp_path: Path) -> None:
+    company = a_company(tmp_path, attributes=tuple(map(an_attribute, FIRMS.values())))
+    customers = [{"business_type": "Shop"}, {"annual_sales": Decimal(9)}, {"birth_year": 1980}, {}]
+    customers = [{**customer, "calendar_year": 2024} for customer in customers]
+    assert segments_in(company, "firm_size", customers) == ["unknown", "unknown", None, None]
+    assert segments_in(company, "age_band", customers) == [None, None, "midlife", "unknown"]
+
+
+def test_an_attribute_is_firm_of_the_companys_own_decides_who_is_one(tmp_path: Path) -> None:
+    flag = Column("is_firm", Kind.FLAG, "")
+    company = a_company(tmp_path, attributes=(an_attribute(FIRMS["employee_count"]), an_attribute(flag)))
+    customers = [{"employee_count": 3, "is_firm": False}, {"is_firm": True}, {"employee_count": 3, "is_firm": None}]
+    assert segments_in(company, "firm_size", customers) == [None, "unknown", None]
