@@ -63,6 +63,7 @@ class StagedTable:
     table: Table
     path: Path
     row_count: int
+    given: tuple[str, ...]
     ignored: str
 
 
@@ -137,15 +138,18 @@ def _read_source(extraction: Extraction, staging: Path) -> tuple[list[StagedTabl
     with open_source(extraction, staging) as source:
         snapshot = without_erased(source, extraction.lake)
         staged = [_stage_query(extraction.company, snapshot, query, staging) for query in queries]
-        return staged, _read_late_days(extraction, snapshot, queries, by_customer=snapshot is not source)
+        [lines] = [(query, each.given) for query, each in zip(queries, staged, strict=True) if each.table.name == RAW_ORDER_LINES.name]
+        return staged, _read_late_days(extraction, snapshot, *lines, by_customer=snapshot is not source)
 
 
-def _read_late_days(extraction: Extraction, snapshot: Snapshot, queries: Sequence[SourceQuery], *, by_customer: bool) -> list[LateDay]:
+def _read_late_days(
+    extraction: Extraction, snapshot: Snapshot, lines: SourceQuery, given: Sequence[str], *, by_customer: bool
+) -> list[LateDay]:
     span = days_to_check(extraction.company, extraction.first)
     if span is None:
         return []
-    lines = next(query for query in queries if SOURCE_TABLES[query.name] is RAW_ORDER_LINES)
-    return find_late_days(extraction.lake, span, source_totals(snapshot, lines, span, extraction.company.zone, by_customer=by_customer))
+    found = source_totals(snapshot, lines, given, span, extraction.company.zone, by_customer=by_customer)
+    return find_late_days(extraction.lake, span, found)
 
 
 def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager[Snapshot]:
@@ -169,7 +173,7 @@ def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, stagi
     with closing(snapshot.rows(wanted)) as batches:
         rows = _write_staged(table, (conform_batch(batch, table, query) for batch in batches), path)
     log.info("%s: %s rows read", table.name, f"{rows:,}")
-    return StagedTable(table, path, rows, ignored_columns(table, found))
+    return StagedTable(table, path, rows, tuple(found.names), ignored_columns(table, found))
 
 
 def _table_for_query(company: Company, name: str) -> Table:

@@ -1,19 +1,20 @@
 """Late days: days before those that a night reads, of which the source has changed its lines since they were read.
 
-Each night one query counts and adds up the source's lines per day, in the night's own snapshot, and the sums are compared
-with the lake's. That reads no rows and changes no version: it names the days that are worth reading again. A change that
-leaves count and sum of a day as they were goes unseen.
+Each night one query sums up the source's lines per day, in the night's own snapshot: their number, what was paid for them, and
+a hash of all that each says. They are compared with the lake's. That reads no rows and changes no version: it names the days
+that are worth reading again, be it for an order that was cancelled after its day was read.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -21,7 +22,8 @@ import pyarrow as pa
 from pipeline.calendar import ONE_DAY, days_between, days_window
 from pipeline.definitions.company import Company
 from pipeline.ingestion.sources import Snapshot, SourceQuery
-from pipeline.ingestion.versions import NET_AMOUNT
+from pipeline.ingestion.sources.daily_totals import daily_totals
+from pipeline.ingestion.versions import NET_AMOUNT, ROWS_DIGEST, rows_digest
 from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.tables import LATE_DAYS, MONEY_DECIMALS, RAW_ORDER_LINES
 
@@ -39,13 +41,14 @@ class DaySpan:
 
 @dataclass(frozen=True, slots=True)
 class DayTotal:
-    """Lines of one day and the exact sum of what was paid for them."""
+    """Lines of one day, the exact sum of what was paid for them, and a digest of all that they say."""
 
-    row_count: int = 0
-    net_amount: Decimal = Decimal(0)
+    row_count: int
+    net_amount: Decimal
+    digest: str
 
-    def plus(self, row_count: int, net_amount: Decimal) -> DayTotal:
-        return DayTotal(self.row_count + row_count, self.net_amount + net_amount)
+
+NO_LINES = DayTotal(0, Decimal(0), rows_digest(RAW_ORDER_LINES, 0, "0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +68,33 @@ def days_to_check(company: Company, first_read: date | None) -> DaySpan | None:
     return DaySpan(first_read - timedelta(days=count), first_read - ONE_DAY) if count > 0 else None
 
 
-def source_totals(snapshot: Snapshot, query: SourceQuery, span: DaySpan, zone: ZoneInfo, *, by_customer: bool) -> dict[date, DayTotal]:
-    """Return count and sum of order lines for each day of `span` that has any, computed by the source itself.
+def source_totals(  # noqa: PLR0913
+    snapshot: Snapshot, query: SourceQuery, given: Collection[str], span: DaySpan, zone: ZoneInfo, *, by_customer: bool
+) -> dict[date, DayTotal]:
+    """Return the totals of order lines for each day of `span` that has any, computed by the source itself.
 
-    Where erased customers are dropped from the snapshot, sums must be `by_customer`, or theirs could not be told apart.
+    `given` are the columns that the query gives. Where erased customers are dropped from the snapshot, sums must be
+    `by_customer`, or theirs could not be told apart.
     """
-    wanted = replace(query, window=days_window(span.first, span.last, zone)).daily_totals(zone.key, by_customer=by_customer)
-    totals: defaultdict[date, DayTotal] = defaultdict(DayTotal)
+    of_span = replace(query, window=days_window(span.first, span.last, zone))
+    wanted = daily_totals(of_span, RAW_ORDER_LINES, given, zone.key, by_customer=by_customer)
+    rows: defaultdict[date, list[Mapping[str, Any]]] = defaultdict(list)
     with closing(snapshot.rows(wanted)) as batches:
         for row in (row for batch in batches for row in batch.to_pylist()):
-            totals[row["event_day"]] = totals[row["event_day"]].plus(row["row_count"], Decimal(row["net_amount"]))
-    return totals
+            rows[row["event_day"]].append(row)
+    return {day: _total_of(each) for day, each in rows.items()}
+
+
+def _total_of(rows: Sequence[Mapping[str, Any]]) -> DayTotal:
+    count = sum(row["row_count"] for row in rows)
+    row_sum = sum(int(row["row_sum"]) for row in rows)
+    return DayTotal(count, sum((Decimal(row["net_amount"]) for row in rows), Decimal(0)), rows_digest(RAW_ORDER_LINES, count, str(row_sum)))
 
 
 def find_late_days(lake: Lake, span: DaySpan, found: Mapping[date, DayTotal]) -> list[LateDay]:
-    """Return the days of `span`, in order, on which the source's count or sum differs from the lake's."""
+    """Return the days of `span`, in order, of which the source says something else than the lake knows."""
     known = _known_totals(lake, span)
-    compared = (LateDay(day, found.get(day, DayTotal()), known.get(day, DayTotal())) for day in days_between(span.first, span.last))
+    compared = (LateDay(day, found.get(day, NO_LINES), known.get(day, NO_LINES)) for day in days_between(span.first, span.last))
     return [each for each in compared if each.source != each.known]
 
 
@@ -128,17 +141,26 @@ def _known_totals(lake: Lake, span: DaySpan) -> dict[date, DayTotal | None]:
 
 
 def _stored_total(facts: Mapping[str, object]) -> DayTotal | None:
-    return DayTotal(int(str(facts["row_count"])), Decimal(str(facts[NET_AMOUNT]))) if NET_AMOUNT in facts else None
+    if NET_AMOUNT not in facts:
+        return None
+    return DayTotal(int(str(facts["row_count"])), Decimal(str(facts[NET_AMOUNT])), str(facts[ROWS_DIGEST]))
 
 
 def _difference_words(late: list[LateDay]) -> str:
-    more = [each.source.row_count - (each.known or DayTotal()).row_count for each in late]
-    counts = {
-        "late line": sum(count for count in more if count > 0),
-        "vanished line": -sum(count for count in more if count < 0),
-        "changed amount": sum(count == 0 for count in more),
-    }
-    return " and ".join(_count_words(count, what) for what, count in counts.items() if count)
+    counts: Counter[str] = Counter()
+    for each in late:
+        known = each.known or NO_LINES
+        more = each.source.row_count - known.row_count
+        kind = "late line" if more > 0 else "vanished line" if more else "changed amount"
+        if more or each.source.net_amount != known.net_amount:
+            counts[kind] += abs(more) or 1
+    words = [_count_words(counts[kind], kind) for kind in ("late line", "vanished line", "changed amount") if counts[kind]]
+    return " and ".join([*words, *(["changed lines"] if any(map(_is_only_said_otherwise, late)) else [])])
+
+
+def _is_only_said_otherwise(each: LateDay) -> bool:
+    """Return whether lines say something else, such as that they were cancelled, though their number and sum are as known."""
+    return each.known is not None and replace(each.source, digest=each.known.digest) == each.known
 
 
 def _count_words(count: int, what: str) -> str:

@@ -150,11 +150,11 @@ def _found_contents(engine: DuckDBEngine, table: Table, parameters: Mapping[str,
 
 
 def _contents_of(table: Table, row: Mapping[str, Any]) -> PartitionContents:
-    return PartitionContents(row["row_count"], _contents_digest(table, row["row_count"], row["row_sum"]), row[NET_AMOUNT])
+    return PartitionContents(row["row_count"], rows_digest(table, row["row_count"], row["row_sum"]), row[NET_AMOUNT])
 
 
 def _empty_contents(table: Table) -> PartitionContents:
-    return PartitionContents(0, _contents_digest(table, 0, "0"), "0")
+    return PartitionContents(0, rows_digest(table, 0, "0"), "0")
 
 
 def _expected_days(night: ReadingNight, stored: Iterable[date], found: Iterable[date]) -> Iterator[date]:
@@ -178,17 +178,18 @@ def _lost_versions(lake: Lake, table: Table, stored: EventDays) -> set[Version]:
     return {version for version in clean if stored.may_hold(version)}
 
 
+def rows_digest(table: Table, row_count: int, row_sum: str) -> str:
+    """Return the digest of rows of `table`, given their number and the sum of the hashes of each."""
+    columns = ",".join(f"{column.name} {column.kind.name}" for column in table.columns)
+    return hashlib.sha256(f"{columns}|{row_count}|{row_sum}".encode()).hexdigest()
+
+
 def stored_facts(lake: Lake, path: Path) -> dict[str, Any]:
     """Return the manifest of the partition at `path`; empty for an unreadable one, so that it differs from everything."""
     try:
         return lake.manifest(path)
     except DataError:
         return {}
-
-
-def _contents_digest(table: Table, row_count: int, row_sum: str) -> str:
-    columns = ",".join(f"{column.name} {column.kind.name}" for column in table.columns)
-    return hashlib.sha256(f"{columns}|{row_count}|{row_sum}".encode()).hexdigest()
 
 
 def _night_parameters(night: ReadingNight) -> dict[str, Parameter]:

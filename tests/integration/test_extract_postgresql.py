@@ -7,7 +7,7 @@ import traceback
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pyarrow as pa
@@ -147,6 +147,38 @@ def test_late_days_are_the_same_from_files_and_from_postgresql(postgres_uri: str
     run_extract(from_postgresql(tmp_path / "shop", first_day=date(2024, 3, 1)), lakes[1], DAY, postgres_uri)
     assert tree_bytes(lakes[1], "tables") == tree_bytes(lakes[0], "tables")
     assert [row["event_day"].day for row in lakes[1].read(LATE_DAYS, day=DAY).to_pylist()] == [4, 5, 8]
+
+
+@pytest.mark.parametrize("setting", ["DateStyle = 'German'", "TimeZone = 'Asia/Tokyo'", "extra_float_digits = 0"])
+def test_no_day_is_called_late_for_how_a_database_writes_its_values(postgres_uri: str, tmp_path: Path, lake: Lake, setting: str) -> None:
+    company = from_postgresql(tmp_path / "shop", first_day=date(2024, 3, 1), late_check_days=10**4)
+    days = ["infinity", "-infinity", "0044-03-15 BC", "20000-01-01", "0024-01-06"]
+    odd = [a_line(f"r{n}", "2024-03-10 12:00:00.100000") for n in range(len(days))]
+    load_database(postgres_uri, Shop([], [*a_shop().lines, *odd]))
+    with psycopg.connect(postgres_uri) as connection:
+        connection.execute("ALTER TABLE lines ALTER product TYPE char(20), ALTER paid TYPE numeric, ALTER pieces TYPE numeric(30, 3)")
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}")  # type: ignore[arg-type]
+        for n, day in enumerate(days):
+            connection.execute("UPDATE lines SET refund_of = %s::date WHERE order_id = %s", [day, f"or{n}"])
+    for day in (DAY, date(2024, 4, 9)):
+        run_extract(company, lake, day, postgres_uri)
+    assert lake.read(LATE_DAYS, day=date(2024, 4, 9)).to_pylist() == []
+    with psycopg.connect(postgres_uri) as connection:
+        connection.execute("UPDATE lines SET cancelled = true WHERE order_id = 'ot3'")
+    run_extract(company, lake, date(2024, 4, 10), postgres_uri)
+    assert lake.read(LATE_DAYS, day=date(2024, 4, 10))["event_day"].to_pylist() == [date(2024, 3, 29)]
+
+
+def test_a_database_that_stores_other_characters_has_the_same_checksums(postgres: str, tmp_path: Path, lake: Lake) -> None:
+    company = from_postgresql(tmp_path / "shop", first_day=date(2024, 3, 1))
+    uri = urlunsplit(urlsplit(postgres)._replace(path="/latin"))
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+        load_database(uri, Shop([], [a_line(1, "2024-03-10 12:00", category="K\u00e4se")]))
+        for day in (date(2024, 3, 20), DAY):
+            run_extract(company, lake, day, uri)
+        server.execute("DROP DATABASE latin WITH (FORCE)")
+    assert lake.read(LATE_DAYS, day=DAY).to_pylist() == []
 
 
 def test_a_column_renamed_in_the_database_is_named(postgres_uri: str, company: Company, lake: Lake) -> None:

@@ -19,7 +19,6 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from pipeline.calendar import Window
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import MONEY_DECIMALS
 from pipeline.spelling import did_you_mean
 
 PARAMETERS = ("day_start", "day_end")
@@ -50,14 +49,6 @@ class SourceQuery:
         # No parsing and rebuilding: the source's dialect may know more than we do.
         lines = ["SELECT", names, "FROM (", self.text, ") AS source", f"WHERE {condition}" if condition else ""]
         return replace(self, text="\n".join(lines))
-
-    def daily_totals(self, zone: str, *, by_customer: bool = False) -> SourceQuery:
-        """Return a query for count and net amount of this one's order lines within the window, per local day in `zone`."""
-        keys = [f"CAST(\"ordered_at\" AT TIME ZONE '{zone}' AS DATE)", *(['"customer_id"'] if by_customer else [])]
-        sums = ["COUNT(*) AS row_count", f'CAST(COALESCE(SUM("net_amount"), 0) AS DECIMAL(38, {MONEY_DECIMALS})) AS net_amount']
-        lines = ["SELECT", ", ".join([f"{keys[0]} AS event_day", *keys[1:], *sums]), "FROM (", self.text, ") AS source"]
-        lines += ['WHERE "ordered_at" >= $day_start AND "ordered_at" < $day_end', f"GROUP BY {', '.join(keys)}"]
-        return replace(self, name=f"{self.name} before the lookback", text="\n".join(lines))
 
 
 class Snapshot(Protocol):

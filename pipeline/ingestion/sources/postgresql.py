@@ -28,6 +28,7 @@ _CONNECTION_DEFAULTS = {
     "keepalives_idle": "60",
     "keepalives_interval": "10",
     "application_name": "customer_segments",
+    "client_encoding": "UTF8",  # Arrow's; the driver would hand over what a database stores in another one as it is
 }
 _WRONG_SETTINGS = (
     "does not exist",

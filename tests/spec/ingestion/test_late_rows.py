@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.extractions import Shop, a_customer, a_line, a_shop_folder, order_ids, run_extract, write_files
+from support.extractions import Shop, a_customer, a_line, a_shop_folder, local, order_ids, run_extract, write_files
 from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.definitions.company import Company, load_company
@@ -83,6 +83,41 @@ def test_late_vanished_and_changed_lines_before_the_lookback_are_counted_and_nam
     after = tree_bytes(lake, "tables/raw_order_lines")
     assert {name: content for name, content in after.items() if "known=2024-03-21" not in name} == before
     assert [version.day for version in lake.versions(RAW_ORDER_LINES) if version.known_on == NEXT] == [NEXT]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cancelled": True},
+        {"customer_id": "c2"},
+        {"order_id": "o8"},
+        {"line": 2},
+        {"sold_at": local("2024-03-07 12:00:00.000001")},
+        {"pieces": Decimal("1.001")},
+        {"discount": Decimal("0.5")},
+        {"product": ""},
+        {"category": "b"},
+        {"refund_of": date(2024, 3, 1)},
+        {"currency": "EUR"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_line_that_says_something_else_is_named_though_count_and_sum_of_its_day_are_as_known(
+    company: Company, lake: Lake, caplog: pytest.LogCaptureFixture, change: Row
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read(company, lake, NEXT, [*LINES[:6], {**LINES[6], **change}, *LINES[7:]])
+    assert late(lake) == {7: (1, 1, Decimal("9.9900"), Decimal("9.9900"))}
+    assert "changed lines of 1 day before the lookback, 2024-03-07 to 2024-03-07: segments backfill --reread" in caplog.text
+    read(company, lake, NEXT, [*LINES[:6], {**LINES[6], **change}, *LINES[7:]], since=date(2024, 3, 7))
+    assert late(lake) == {}
+
+
+def test_a_line_without_a_value_is_no_line_whose_value_is_empty(company: Company, lake: Lake) -> None:
+    swapped = [*LINES[:6], {**LINES[6], "product": "1:a", "category": None}, *LINES[7:]]
+    read(company, lake, LAST, swapped, since=date(2024, 3, 7))
+    read(company, lake, NEXT, [*LINES[:6], {**LINES[6], "product": None, "category": "1:a"}, *LINES[7:]])
+    assert list(late(lake)) == [7]
 
 
 def test_a_late_line_inside_the_lookback_is_read_and_not_called_late(company: Company, lake: Lake) -> None:
