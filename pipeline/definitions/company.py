@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.calendar import business_day
 from pipeline.definitions.company_sections import Attribute, Source, Target, read_attributes, read_source, read_target
-from pipeline.definitions.fields import Definition, Fields, read_definition, read_toml
+from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
+from pipeline.definitions.fields import Fields, read_toml
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Kind, Table
@@ -51,6 +52,7 @@ class Company:
     attributes: tuple[Attribute, ...]
     language: str = "en"
     customer_language: str = ""
+    former_names: tuple[str, ...] = ()
     limits: GateLimits = field(default_factory=GateLimits)
     past_definitions: PastDefinitions | None = None
 
@@ -83,13 +85,13 @@ class Company:
     def definitions(self, folder: str, suffix: str) -> dict[str, Definition]:
         """Return definitions by stem: ours, each replaced by the company's file of the same name; or what was kept of them.
 
-        Raises ConfigError where a file is not text.
+        Raises ConfigError where a file cannot be read or is not text.
         """
         if self.past_definitions is not None:
             file, texts = self.past_definitions.file, self.past_definitions.texts[folder]
             return {name: Definition(file / folder / f"{name}{suffix}", text) for name, text in texts.items()}
         ours, theirs = PROJECT_ROOT / folder, self.folder / folder
-        files = {path.stem: path for root in (ours, theirs) for path in sorted(root.glob(f"*{suffix}"))}
+        files = {path.stem: path for root in (ours, theirs) for path in definition_files(root, suffix)}
         return {name: read_definition(file) for name, file in files.items()}
 
 
@@ -118,6 +120,7 @@ def load_company(folder: Path) -> Company:
         currency=content.take("currency", str),
         language=content.take("language", str, default="en"),
         customer_language=content.take("customer_language", str, default=""),
+        former_names=content.texts("former_names", default=[]),
         first_day=content.take("first_day", date),
         last_day=content.take("last_day", date, default=None),
         schedule=content.take("schedule", str, default="0 4 * * *"),
@@ -133,6 +136,7 @@ def load_company(folder: Path) -> Company:
     # Last, as only now every known setting was taken; what is left over is unknown.
     for section in (content, gates, target, source):
         section.refuse_unknown()
+    require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder)
     _require_sensible_settings(company, file)
     _require_source_queries(company)
     return company

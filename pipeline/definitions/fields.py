@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.definitions.definition_files import read_definition
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.spelling import did_you_mean
 
@@ -22,21 +22,6 @@ LONGEST_TEXT = 200
 LONGEST_SHOWN = 40
 REQUIRED = object()
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """The text of one definition file; `file` is what messages name, be it the file itself or where the lake keeps its text."""
-
-    file: Path
-    text: str
-
-    def toml(self) -> dict[str, Any]:
-        """Return the content; raises ConfigError where it is not TOML."""
-        try:
-            return tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"not valid TOML: {error}", where=str(self.file)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +115,9 @@ class Fields:
         own = language if language in texts else next(iter(texts))
         return texts.pop(own), texts
 
-    def texts(self, key: str) -> tuple[str, ...]:
+    def texts(self, key: str, *, default: object = REQUIRED) -> tuple[str, ...]:
         """Return a list of printable texts."""
-        return tuple(Fields({key: value}, self.document, self._prefix).text(key) for value in self._list(key))
+        return tuple(Fields({key: value}, self.document, self._prefix).text(key) for value in self._list(key, default=default))
 
     def choice(self, key: str, choices: Sequence[str], *, default: object = REQUIRED) -> str:
         """Return one of the choices."""
@@ -205,14 +190,6 @@ class Fields:
 def read_toml(file: Path) -> Fields:
     """Return the content of a definition file; raises ConfigError where it is not TOML."""
     return Fields(read_definition(file).toml(), Document(str(file)))
-
-
-def read_definition(file: Path) -> Definition:
-    """Return what `file` says; raises ConfigError where it is not text."""
-    try:
-        return Definition(file, file.read_text("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"not UTF-8 text: {error.reason}", where=str(file), todo="Save the file as UTF-8.") from None
 
 
 def json_fields(text: str, document: Document, *, longest: int) -> Fields:

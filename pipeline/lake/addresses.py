@@ -15,6 +15,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     publications/<id>/ and current                   what readers see; `current` leads to one of them
     segments.sqlite                                  the same as tables of a database
     unfinished.txt                                   the publication that is on its way into the database
+    company.json                                     whose lake it is
     rollbacks.json and begun/<day>.txt               what was taken back, and the epoch in which a night began
     reports/day=D/                                   pages for people
     erasures/                                        who was erased, as keyed hashes
@@ -37,6 +38,7 @@ CURRENT = "current"
 SQLITE = "segments.sqlite"
 UNFINISHED = "unfinished.txt"
 ROLLBACKS = "rollbacks.json"
+OWNER = "company.json"
 TABLES, RESTATED = "tables/", "restated/"
 DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "states/", "erasures/"
 ERASURE_KEY = f"{ERASURES}key"

@@ -41,9 +41,13 @@ class Deployment:
     def of(cls, company: Path, lake: Path, *, connections: Connections = connection_uri) -> Deployment:
         """Return the deployment of the company and the lake in these folders, within the limits that the environment sets.
 
-        Raises ConfigError where the company's files or the limits are not valid.
+        Raises ConfigError where the company's files or the limits are not valid, or the lake is another company's.
         """
-        return cls(load_company(company), open_lake(lake), connections, memory_limit_of_environment())
+        from pipeline.definitions.owner import require_owner
+
+        deployment = cls(load_company(company), open_lake(lake), connections, memory_limit_of_environment())
+        require_owner(deployment.lake, deployment.company)
+        return deployment
 
     @classmethod
     def from_environment(cls, *, connections: Connections = connection_uri) -> Deployment:

@@ -31,6 +31,7 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
 
     `since` is an earlier local day to read from, and implies `reread`. A restatement reads nothing: it goes by what was read.
     """
+    from pipeline.definitions.owner import claim_lake
     from pipeline.ingestion.extract import extract as read_source
     from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
@@ -39,6 +40,7 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
     if _is_skipped_restatement(night):
         return
     deployment = night.deployment
+    claim_lake(night.lake, deployment.company)
     stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
     finish_erasures(deployment)  # before the source is read: whoever asked to be forgotten must not be stored again
     compact_old_months(night)

@@ -15,7 +15,8 @@ from typing import Any
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS, Attribute
-from pipeline.definitions.fields import Definition, Document, Fields, require_identifier
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.fields import Document, Fields, require_identifier
 from pipeline.definitions.proofs import Domains, SegmentRule, require_possible, require_proven
 from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes

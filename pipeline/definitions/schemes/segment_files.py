@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sqlglot import exp
 
-from pipeline.definitions.fields import Definition, Fields, require_identifier
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.fields import Fields, require_identifier
 from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Segment, Signals
 from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text

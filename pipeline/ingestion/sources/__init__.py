@@ -18,6 +18,7 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from pipeline.calendar import Window
+from pipeline.definitions.definition_files import read_definition
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
@@ -64,9 +65,9 @@ class Snapshot(Protocol):
 def authored_query(name: str, file: Path, dialect: str, window: Window) -> SourceQuery:
     """Return the query in `file`, without a closing semicolon.
 
-    Raises ConfigError where the file holds no statement, several of them, or a parameter that does not exist.
+    Raises ConfigError where the file is no text, or holds no statement, several of them, or a parameter that does not exist.
     """
-    text = file.read_text("utf-8-sig")
+    text = read_definition(file).text
     try:
         query = SourceQuery(name, file, dialect, _only_statement(text, dialect), window)
         unknown = [parameter for _, _, parameter in parameter_places(query.text, dialect) if parameter not in PARAMETERS]

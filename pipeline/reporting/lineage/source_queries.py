@@ -10,7 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.fields import read_definition
+from pipeline.definitions.definition_files import read_definition
 from pipeline.lake.tables import SOURCE_TABLES
 
 

@@ -17,7 +17,7 @@ LISTINGS = {"glob", "rglob", "iterdir", "walk"}
 LAKE = {"lake", "_lake"}
 # What is not the lake, or private to a process that works in a folder which the lake gave it.
 ELSEWHERE = {
-    ("definitions/company.py", "glob"),  # files of the company and of ours
+    ("definitions/definition_files.py", "iterdir"),  # files of the company and of ours
     ("features/cache.py", "unlink"),  # what a private folder holds of a damaged cache
     ("ingestion/sources/files.py", "iterdir"),  # the company's data
     ("ingestion/sources/files.py", "mkdir"),  # where its reader spills to, in a private folder

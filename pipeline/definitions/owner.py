@@ -1,0 +1,63 @@
+"""Whose lake it is: the customers of two companies in one lake would be taken for one another's.
+
+The first night writes down name, currency and time zone; from then on every command and task compares. A company that was renamed
+lists its former names in company.toml. With another currency or time zone, amounts and days of old nights would mean something else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pipeline.definitions.company import Company
+from pipeline.errors import ConfigError, DataError
+from pipeline.lake import addresses
+from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS
+
+if TYPE_CHECKING:
+    from pipeline.lake.lake import Lake
+
+NAME, CURRENCY, TIME_ZONE = "name", "currency", "time_zone"
+
+
+def require_owner(lake: Lake, company: Company) -> None:
+    """Raise ConfigError where the lake belongs to another company, DataError where what it says of its company is damaged."""
+    own, found = _facts(company), _read_owner(lake)
+    is_renamed = found is not None and found[NAME] in company.former_names
+    differing = [fact for fact in own if found and found[fact] != own[fact] and not (fact == NAME and is_renamed)]
+    if found is None or not differing or not _holds_nights(lake):
+        return
+    differences = ", ".join(f"{fact} `{found[fact]}`, not `{own[fact]}`" for fact in differing)
+    todo = "Choose another lake with --lake, or SEGMENTS_LAKE."
+    if differing == [NAME]:
+        names = json.dumps([found[NAME]], ensure_ascii=False)
+        todo += f" If it is the same company under a new name, write `former_names = {names}` into {company.folder / 'company.toml'}."
+    raise ConfigError(f"the lake is another company's: {differences}", where=lake.where(addresses.OWNER), todo=todo)
+
+
+def claim_lake(lake: Lake, company: Company) -> None:
+    """Write down that the lake is the company's; raises as `require_owner` does where it is another's."""
+    with lake.lock("owner"):  # two companies may begin at once
+        require_owner(lake, company)
+        if _read_owner(lake) != _facts(company):
+            lake.write_text(addresses.OWNER, json.dumps(_facts(company), indent=1, ensure_ascii=False) + "\n")
+
+
+def _facts(company: Company) -> dict[str, str]:
+    return {NAME: company.name, CURRENCY: company.currency, TIME_ZONE: company.zone.key}
+
+
+def _holds_nights(lake: Lake) -> bool:
+    """Return whether a night was read or computed; one that failed before is read again whole, by whatever company.toml says then."""
+    return bool(lake.nights(EXTRACTIONS) or lake.nights(CUSTOMER_FEATURES))
+
+
+def _read_owner(lake: Lake) -> dict[str, str] | None:
+    if not lake.exists(addresses.OWNER):
+        return None
+    try:
+        content = json.loads(lake.read_text(addresses.OWNER))
+        return {fact: str(content[fact]) for fact in (NAME, CURRENCY, TIME_ZONE)}
+    except (ValueError, KeyError, TypeError):
+        todo = "If the lake is this company's, remove the file, then run again."
+        raise DataError("what the lake says of its company is damaged", where=lake.where(addresses.OWNER), todo=todo) from None
