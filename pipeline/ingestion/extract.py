@@ -36,6 +36,7 @@ from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES, SOURCE
 
 log = logging.getLogger("pipeline.ingestion.extract")
 PROGRESS_ROWS = 1_000_000
+_END_OF_CALENDAR = "CAST('9999-12-30 00:00:00+00' AS TIMESTAMP WITH TIME ZONE)"  # in the SQL of every source
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,8 @@ def _night_condition(table: Table, found: pa.Schema) -> str:
     """Return the SQL condition for rows of the night; rows without an instant are read too, for validation to name them."""
     if table.partition is Partition.EVENT_DAY:
         return f'("{table.instant}" >= $day_start AND "{table.instant}" < $day_end) OR "{table.instant}" IS NULL'
-    return '"created_at" < $day_end OR "created_at" IS NULL' if "created_at" in found.names else ""
+    # Who is first known after the night is not known yet; but a date that cannot be is read, for validation to name it.
+    return f'"created_at" < $day_end OR "created_at" IS NULL OR "created_at" > {_END_OF_CALENDAR}' if "created_at" in found.names else ""
 
 
 def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -> int:

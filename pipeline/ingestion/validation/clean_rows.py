@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingestion.validation.raw_rows import blank_to_null
+from pipeline.ingestion.validation.raw_rows import blank_to_null, is_in_calendar
 from pipeline.lake.tables import EVENT_DAY, ORDER_LINES, Kind, Table
 
 UNKNOWN = "unknown"
@@ -37,11 +37,20 @@ def clean_order_lines(rows: pa.Table) -> pa.Table:
 
 
 def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table:
-    """Return rows in the columns of `table`; numbers that are not finite become null, so that no feature can be NaN."""
+    """Return rows in the columns of `table`.
+
+    What our suites reject, those of a company may let pass: a number that is not finite and a date outside the calendar become null, so
+    that every reader can read every feature.
+    """
     columns = {name: rows[name] for name in rows.column_names}
     for column in table.columns:
         if column.kind is Kind.NUMBER:
-            columns[column.name] = pc.if_else(pc.is_finite(rows[column.name]), rows[column.name], pa.scalar(None, pa.float64()))
+            is_readable = pc.is_finite(rows[column.name])
+        elif column.kind in (Kind.DATE, Kind.INSTANT):
+            is_readable = is_in_calendar(rows[column.name], column.kind)
+        else:
+            continue
+        columns[column.name] = pc.if_else(is_readable, rows[column.name], pa.scalar(None, column.kind.arrow))
     columns["is_prospect"] = pa.repeat(is_prospect, rows.num_rows)
     return table.conform(pa.table(columns))
 

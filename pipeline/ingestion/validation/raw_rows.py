@@ -17,19 +17,21 @@ IDS = ("customer_id", "order_id", "visit_id")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # One day inside of what Python can hold, so that no time zone pushes an instant out of it.
 FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
-MICROSECONDS_PER_DAY = 86_400_000_000
+UNITS_PER_DAY = {Kind.DATE: 1, Kind.INSTANT: 86_400_000_000}  # an instant is stored in microseconds
 
 
 def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | None = None) -> pa.Table:
     """Return `rows` as rules see them: blank ids are null, money is a float, instants fit a calendar.
 
     Beside the columns of `table` there are `is_text_readable`, `is_customer_id_trimmed`, `are_ids_trimmed`, `are_numbers_finite`,
-    `is_refund_plausible` where there are amounts, and `is_customer_known` where `customer_ids` are given.
+    `are_dates_in_calendar`, `is_refund_plausible` where there are amounts, and `is_customer_known` where `customer_ids` are given.
     """
     count = rows.num_rows
     columns: dict[str, Any] = {name: rows[name].combine_chunks() for name in rows.column_names}
     columns["is_text_readable"] = _hold_all([_has_sound_characters(columns[name]) for name in _columns_of_kind(table, Kind.TEXT)], count)
     columns["are_numbers_finite"] = _hold_all([pc.is_finite(columns[name]) for name in _columns_of_kind(table, Kind.NUMBER)], count)
+    times = [(columns[column.name], column.kind) for column in table.columns if column.kind in UNITS_PER_DAY]
+    columns["are_dates_in_calendar"] = _hold_all([is_in_calendar(values, kind) for values, kind in times], count)
     for column in table.columns:
         columns[column.name] = _checkable_column(columns[column.name], column.kind)
     given_ids = [name for name in IDS if name in columns]
@@ -47,6 +49,12 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
 def blank_to_null(text: pa.Array) -> pa.Array:
     """Return `text` with null in place of values that are nothing but white space."""
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text)
+
+
+def is_in_calendar(column: pa.Array, kind: Kind) -> pa.Array:
+    """Return per date or instant whether Python, and so pandas, can hold it; PostgreSQL's infinity is none. Null for null."""
+    counts, first, last = _calendar_counts(column, kind)
+    return pc.and_(pc.greater_equal(counts, first), pc.less_equal(counts, last))
 
 
 def repeated_rows(rows: pa.Table, is_same_key: np.ndarray) -> np.ndarray:
@@ -103,10 +111,8 @@ def _checkable_column(column: pa.Array, kind: Kind) -> pa.Array:
             return pa.array(_json_values(column, kind), pa.string())
         case Kind.MONEY:
             return _nearest_floats(column)
-        case Kind.INSTANT:
-            return _clamp_to_calendar(column, pa.int64(), MICROSECONDS_PER_DAY)
-        case Kind.DATE:
-            return _clamp_to_calendar(column, pa.int32(), 1)
+        case Kind.INSTANT | Kind.DATE:
+            return _clamp_to_calendar(column, kind)
     return column
 
 
@@ -117,10 +123,16 @@ def _nearest_floats(money: pa.Array) -> pa.Array:
     return pc.divide(unscaled.cast(pa.float64()), float(10**money.type.scale))
 
 
-def _clamp_to_calendar(column: pa.Array, number: pa.DataType, units_per_day: int) -> pa.Array:
-    first, last = ((day - EPOCH.date()).days * units_per_day for day in (FIRST_DAY, LAST_DAY))
-    at_least = pc.max_element_wise(column.cast(number), pa.scalar(first, number), skip_nulls=False)
-    return pc.min_element_wise(at_least, pa.scalar(last, number), skip_nulls=False).cast(column.type)
+def _clamp_to_calendar(column: pa.Array, kind: Kind) -> pa.Array:
+    counts, first, last = _calendar_counts(column, kind)
+    return pc.min_element_wise(pc.max_element_wise(counts, first, skip_nulls=False), last, skip_nulls=False).cast(column.type)
+
+
+def _calendar_counts(column: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Scalar, pa.Scalar]:
+    """Return what a column of dates or instants counts since 1970, and the counts of the first and the last day."""
+    number = pa.int32() if kind is Kind.DATE else pa.int64()
+    first, last = (pa.scalar((day - EPOCH.date()).days * UNITS_PER_DAY[kind], number) for day in (FIRST_DAY, LAST_DAY))
+    return column.cast(number), first, last
 
 
 def _is_plain(ids: pa.Array) -> pa.Array:

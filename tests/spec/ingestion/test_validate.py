@@ -12,12 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from support.builders import a_company, an_attribute, write_rows
 from support.nights import tree_bytes
 from support.raw_nights import NIGHT, a_raw_line, clean_lines, rejected, results, write_raw
 
-from pipeline.definitions.company import Company
+from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.ingestion.validate import validate_sources
 from pipeline.ingestion.validation.expectations import load_suite
@@ -230,12 +231,12 @@ def test_customers_and_prospects_are_united_and_a_customer_wins(company: Company
         {"customer_id": "unborn", "created_at": end},
         {"customer_id": " "},
     ]
-    write_raw(company, lake, [], customers=customers, prospects=[{"customer_id": name} for name in ("a", "b", "c", "e", "e")])
+    write_raw(company, lake, [], customers=customers, prospects=[{"customer_id": name} for name in ("a", "b", "c", "d", "e", "e")])
     validate_sources(company, lake, NIGHT)
     stored = lake.read(company.table(CUSTOMERS), known_on=NIGHT).to_pylist()
     assert [(row["customer_id"], row["is_prospect"], row["yearly_income"]) for row in stored] == [
         ("a", True, None),
-        ("b", False, None),
+        ("b", True, None),  # a row that is set aside makes nobody a customer
         ("c", True, None),
         ("d", False, 5.5),
         ("e", True, None),
@@ -244,10 +245,67 @@ def test_customers_and_prospects_are_united_and_a_customer_wins(company: Company
         ("raw_customers", "customer_id_is_unique"): 2,
         ("raw_customers", "created_at_is_not_after_night"): 1,
         ("raw_customers", "customer_id_is_given"): 1,
+        ("raw_customers", "numbers_are_finite"): 1,
         ("raw_prospects", "row_is_not_repeated"): 1,
     }
     assert results(lake)["raw_prospects", "prospect_is_not_a_customer"]["failed_count"] == 1
     assert results(lake)["raw_customers", "numbers_are_finite"]["failed_count"] == 1
+
+
+DAYS_TO_YEAR_19802 = 6_513_000
+BEYOND = {
+    "year 19802": DAYS_TO_YEAR_19802,
+    "PostgreSQL's infinity": 2**31 - 1,
+    "PostgreSQL's minus infinity": -(2**31) + 1,
+    "before Christ": -800_000,
+    "year 10000": (date(9999, 12, 31) - date(1970, 1, 1)).days + 1,
+}
+
+
+@pytest.mark.parametrize("days", BEYOND.values(), ids=BEYOND)
+@pytest.mark.parametrize("kind", [Kind.DATE, Kind.INSTANT])
+def test_a_date_that_no_calendar_has_is_rejected_with_its_row(company: Company, lake: Lake, days: int, kind: Kind) -> None:
+    company = replace(company, attributes=(an_attribute(Column("born", kind, "")),), rejected_share_limit=1.0)
+    good, bad = 7_000, days if kind is Kind.DATE else max(-(2**63) + 1, min(days * 86_400_000_000, 2**63 - 1))
+    values = pa.array([good, bad, None], pa.int32() if kind is Kind.DATE else pa.int64()).cast(kind.arrow)
+    for table, ids in ((RAW_CUSTOMERS, ["c1", "c2", "c3"]), (RAW_PROSPECTS, ["p1", "p2", "p3"])):
+        rows = pa.table({"customer_id": ids, "born": values})
+        created = pa.nulls(3, Kind.INSTANT.arrow)
+        lake.write(
+            company.table(table), company.table(table).conform(rows.append_column("created_at", created)).to_batches(), known_on=NIGHT
+        )
+    write_rows(lake, RAW_ORDER_LINES, [a_raw_line(1), a_raw_line(2, customer_id="c2")], day=NIGHT, known_on=NIGHT)
+    validate_sources(company, lake, NIGHT)
+    assert {(row["rule"], json.loads(row["row"])["customer_id"]) for row in rejected(lake)} == {
+        ("dates_are_in_the_calendar", "c2"),
+        ("dates_are_in_the_calendar", "p2"),
+    }
+    assert [row["customer_id"] for row in lake.read(company.table(CUSTOMERS), known_on=NIGHT).to_pylist()] == ["c1", "c3", "p1", "p3"]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_none_is_rejected_with_its_row(company: Company, lake: Lake, number: float) -> None:
+    company = replace(company, attributes=(an_attribute(Column("income", Kind.NUMBER, "")),), rejected_share_limit=1.0)
+    write_raw(company, lake, [a_raw_line(1)], customers=[{"customer_id": "c1", "income": 1.0}, {"customer_id": "c2", "income": number}])
+    validate_sources(company, lake, NIGHT)
+    [row] = rejected(lake)
+    assert (row["rule"], json.loads(row["row"])["income"]) == ("numbers_are_finite", str(number))
+
+
+def test_what_a_company_s_own_suite_lets_pass_is_empty_rather_than_unreadable(company: Company, lake: Lake, tmp_path: Path) -> None:
+    ours = json.loads((PROJECT_ROOT / "expectations" / "raw_customers.json").read_text("utf-8"))
+    ours["expectations"] = [rule for rule in ours["expectations"] if rule["meta"]["rule"] != "dates_are_in_the_calendar"]
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations" / "raw_customers.json").write_text(json.dumps(ours), "utf-8")
+    company = replace(company, folder=tmp_path, attributes=(an_attribute(Column("born", Kind.DATE, "")),))
+    rows = {"customer_id": ["c1"], "born": pa.array([DAYS_TO_YEAR_19802], pa.int32()).cast(pa.date32())}
+    table = company.table(RAW_CUSTOMERS)
+    lake.write(
+        table, table.conform(pa.table(rows).append_column("created_at", pa.nulls(1, Kind.INSTANT.arrow))).to_batches(), known_on=NIGHT
+    )
+    write_rows(lake, RAW_ORDER_LINES, [a_raw_line(1)], day=NIGHT, known_on=NIGHT)
+    validate_sources(company, lake, NIGHT)
+    assert [row["born"] for row in lake.read(company.table(CUSTOMERS), known_on=NIGHT).to_pylist()] == [None]
 
 
 def test_a_lake_without_prospects_has_no_results_for_them(company: Company, lake: Lake) -> None:
