@@ -1,25 +1,34 @@
-"""What is usual among the store's customers, such as the share of discounted lines that most stay below.
+"""What is usual among the store's customers: the share of discounted lines that most stay below, what it takes to score 5.
 
 It is frozen on the first day of each month, so that within a month nobody changes segment because others changed.
+
+Limits of scores need something to be frozen. In a shop that opened a month before, nobody has waited longer or ordered more often
+than a month allows: a month later everybody would be "lost", or have ordered more than anybody then. So until the frozen day has
+buyers enough and a quarter of orders behind it, limits are tonight's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
+from pipeline.definitions.schemes.score_methods_sql import SCORE_LIMITS_STATEMENT, score_limits_statement
 from pipeline.features.cache import CacheKey, CacheSession, cached, write_cache
 from pipeline.features.customer_states import register_archive, run_in_slices
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.state_sql import states_recipe, table_recipe
 from pipeline.features.visits import known_visits, register_visits
-from pipeline.lake.statements import short_digest, statement
-from pipeline.lake.tables import CUSTOMER_STATES, CUSTOMER_VISITS, POPULATION_BASELINES, Table
+from pipeline.lake.statements import short_digest, statement, statement_digest
+from pipeline.lake.tables import CUSTOMER_STATES, CUSTOMER_VISITS, POPULATION_BASELINES, SCORE_LIMITS, Table
 
+FEWEST_BUYERS = 5  # fewer do not fall into fifths
+DAYS_OF_ORDERS = 90
 FROZEN_NAMES = {CUSTOMER_STATES.name: "frozen_states", CUSTOMER_VISITS.name: "frozen_visits"}
 
 
@@ -31,10 +40,11 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
     """
     frozen = window.frozen
     visits = known_visits(session.lake, frozen)
-    key = CacheKey(frozen.day, short_digest((rollups | visits).identity, table_recipe(POPULATION_BASELINES), states_recipe(frozen)))
+    query = baselines_statement()
+    recipe = [statement_digest(query), *table_recipe(POPULATION_BASELINES)]
+    key = CacheKey(frozen.day, short_digest((rollups | visits).identity, recipe, states_recipe(frozen)))
     path = cached(session, POPULATION_BASELINES, key)
     if path is None:
-        query = statement(POPULATION_BASELINES.name)
         # On the first night of the month tonight's states are the frozen ones, and the statement reads them as they are.
         if frozen != window:
             query = _over_frozen_tables(query)
@@ -43,8 +53,38 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
         path = write_cache(
             session, POPULATION_BASELINES, session.engine.run(query, {"frozen_day": frozen.day}), key, {"frozen_day": frozen.day}
         )
-    batches: list[pa.RecordBatch] = pq.ParquetFile(path).read().to_batches()
+    row = pq.ParquetFile(path).read()
+    if frozen != window and not _has_limits(row, frozen):
+        row = _with_limits_of(row, session.engine.run(baselines_statement(), {"frozen_day": window.day}).read_all())
+    batches: list[pa.RecordBatch] = row.to_batches()
     return batches
+
+
+@cache
+def baselines_statement() -> exp.Query:
+    """Return the statement of population_baselines, with that of the limits of scores in its place."""
+    query = statement(POPULATION_BASELINES.name).copy()
+    spend = exp.cast(exp.column("order_amount") - exp.column("refund_amount"), "decimal(18, 4)", dialect="duckdb")
+    buyers = exp.select("last_order_date", "order_day_count", exp.alias_(spend, "spend_amount")).from_(CUSTOMER_STATES.name)
+    [place] = (table for table in query.find_all(exp.Table) if table.name == SCORE_LIMITS_STATEMENT)
+    place.replace(exp.alias_(score_limits_statement(buyers).subquery(copy=False), place.alias, table=True))
+    return query
+
+
+def _has_limits(row: pa.Table, frozen: FeatureWindow) -> bool:
+    """Whether the frozen day had buyers enough, and orders for long enough, to tell what is usual; somebody has to have spent, too."""
+    [known] = row.to_pylist()
+    first: date | None = known["first_order_date"]
+    is_settled = first is not None and (frozen.day - first).days + 1 >= min(DAYS_OF_ORDERS, frozen.window_days)
+    return is_settled and known["buyer_count"] >= FEWEST_BUYERS and known["value_3_limit_amount"] is not None
+
+
+def _with_limits_of(row: pa.Table, other: pa.Table) -> pa.Table:
+    """Return `row` with the limits of scores that `other` has."""
+    for column in ("limits_day", *(limit.name for limit in SCORE_LIMITS)):
+        place = row.schema.get_field_index(column)
+        row = row.set_column(place, row.schema.field(place), other.column(column).cast(row.schema.field(place).type))
+    return row
 
 
 def _over_frozen_tables(query: exp.Query) -> exp.Query:

@@ -6,8 +6,13 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import date
 
+from sqlglot import exp
+
 from pipeline.calendar import days_window
 from pipeline.definitions.company import Company
+from pipeline.definitions.schemes import load_score_methods
+from pipeline.definitions.schemes.score_methods import COMBINED_OF, COMBINED_SCORE, FROZEN, ScoreMethods
+from pipeline.definitions.schemes.score_methods_sql import with_scores
 from pipeline.features.baselines import baseline_rows
 from pipeline.features.cache import CacheSession, cache_session
 from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
@@ -94,6 +99,22 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         _write_features(company, session, window, rollups, visits)
 
 
+def features_statement(company: Company) -> exp.Query:
+    """Return the statement of CUSTOMER_FEATURES with the company's attributes, and scores by the methods that its schemes name."""
+    query = _with_score_methods(statement(CUSTOMER_FEATURES.name), load_score_methods(company))
+    return with_attributes(query, CUSTOMER_FEATURES, company.table(CUSTOMER_FEATURES))
+
+
+def _with_score_methods(query: exp.Query, methods: ScoreMethods) -> exp.Query:
+    others = [score for score, method in methods.items() if method != FROZEN]
+    if not others:
+        return query
+    names = [*others, *([COMBINED_SCORE] if {*COMBINED_OF}.intersection(others) else [])]
+    scored = with_scores(exp.to_table("computed"), names, methods, everybody="computed")
+    columns = [exp.column(name) for name in CUSTOMER_FEATURES.column_names]
+    return exp.select(*columns).from_(scored, copy=False).with_("computed", as_=query)
+
+
 def _write_features(company: Company, session: CacheSession, window: FeatureWindow, rollups: RollupSet, visits: RollupSet) -> None:
     lake, day, known, first = session.lake, window.day, window.known_on, window.frozen.day
     frozen = {table: addresses.partition(table, day=day, known_on=known) for table in (POPULATION_RHYTHM, POPULATION_BASELINES)}
@@ -103,7 +124,7 @@ def _write_features(company: Company, session: CacheSession, window: FeatureWind
     customers = [] if snapshot is None else [addresses.partition(CUSTOMERS, known_on=snapshot)]
     session.engine.register(company.table(CUSTOMERS), [lake.local(address) for address in customers])
     table = company.table(CUSTOMER_FEATURES)
-    query = with_attributes(statement(table.name), CUSTOMER_FEATURES, table)
+    query = features_statement(company)
     manifest = {
         "statement": statement_digest(query),
         "states": states_recipe(window),

@@ -35,6 +35,7 @@ CELLS: tuple[Cell, ...] = (
 SCORES = frozenset(_PROSPECT)
 _REQUIRED = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.required)
 _COUNTS = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.kind is Kind.INTEGER)
+_BOUNDS: Mapping[str, tuple[int, int | None]] = {"value_score": (1, 3)}
 _ORDERED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
 # x + "\x01" stands for any text just after x, and U+10FFFF for one after everything that people write.
@@ -110,7 +111,8 @@ def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Se
     values = sorted(set(_values_around(kind, constants)))
     # A rule that only a negative count would fulfil is dead, though whole numbers go below nought.
     if name in _COUNTS:
-        values = [value for value in values if value >= 0]
+        lowest, highest = _BOUNDS.get(name, (0, None))
+        values = [value for value in values if value >= lowest and (highest is None or value <= highest)]
     return values if name in _REQUIRED or name in domains.always else [*values, None]
 
 

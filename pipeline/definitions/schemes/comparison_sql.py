@@ -54,6 +54,7 @@ def _customers_with_before(before: SchemeDecision) -> exp.Subquery:
 def _is_other_evidence(old: Scheme, before: SchemeDecision, new: Scheme, after: SchemeDecision) -> exp.Expression:
     """Return the condition that a customer's evidence differs between the versions."""
     # Evidence made of features alone is the same text on both sides, for it is about the same customer; scores may differ.
-    if before.evidence == after.evidence and not (old.competing or new.competing):
+    is_alike = before.evidence == after.evidence and old.shown_methods == new.shown_methods
+    if is_alike and not (old.competing or new.competing):
         return exp.false()
     return exp.NEQ(this=exp.column(_EVIDENCE, quoted=True), expression=exp.Paren(this=after.evidence))

@@ -11,17 +11,22 @@ from pipeline.definitions.rules import Vocabulary, require_parameters
 from pipeline.definitions.schemes.firms import IS_FIRM, firm_condition
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import Scheme
+from pipeline.definitions.schemes.score_methods import ScoreMethods
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 
 
 @dataclass(slots=True)
 class LoadedSchemes:
-    """The schemes loaded so far, for those that refer to them, with the names of optional sources and of cluster schemes."""
+    """The schemes loaded so far, for those that refer to them, with the names of optional sources and of cluster schemes.
+
+    `score_methods` hold for a scheme that names a score and no method of its own.
+    """
 
     company: Company
     sources: frozenset[str]
     clusters: frozenset[str]
+    score_methods: ScoreMethods
     schemes: dict[str, Scheme] = field(default_factory=dict)
 
 

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme
+from pipeline.definitions.schemes.score_methods_sql import with_scores
 from pipeline.definitions.schemes.score_sql import competing_score, limit_literal, score_column, score_texts
 from pipeline.lake.expressions import union_all
 from pipeline.lake.statements import statement
@@ -99,18 +100,23 @@ def _first_match_case(scheme: Scheme) -> exp.Case:
 def _with_referenced_segments(
     scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression
 ) -> tuple[exp.Expression, tuple[str, ...]]:
-    """Return `customers` with the segment of each scheme that is referred to as one more column, and the names of these."""
+    """Return `customers` with the segment of each scheme that is referred to as one more column, and the names of these.
+
+    The scores that the scheme names are by its own methods.
+    """
     relation = customers
     for name in scheme.clusters:
         relation = _with_cluster(relation, name, scheme.assignments[name])
     for name in scheme.references:
         other = by_name[name]
+        relation = with_scores(relation, other.scores, other.score_methods)
         choice = _choose_segment(other, by_name, relation, f"{'scored' if other.kind == 'rules' else 'valued'}_{name}")
         query = exp.Select().select(
             all_columns_except(choice.added), exp.alias_(choice.segment, f"{name}{SEGMENT_SUFFIX}", quoted=True), copy=False
         )
         relation = query.from_(choice.relation, copy=False).subquery(f"with_{name}", copy=False)
-    return relation, tuple(f"{name}{SEGMENT_SUFFIX}" for name in (*scheme.clusters, *scheme.references))
+    scored = with_scores(relation, scheme.scores, scheme.score_methods)
+    return scored, tuple(f"{name}{SEGMENT_SUFFIX}" for name in (*scheme.clusters, *scheme.references))
 
 
 def _choose_segment(scheme: Scheme, by_name: Mapping[str, Scheme], relation: exp.Expression, alias: str) -> _SegmentChoice:

@@ -45,6 +45,20 @@ joined AS (
     b.add_on_share_q75,
     b.return_share_q75,
     b.conversion_share_q25,
+    b.r_2_limit_days,
+    b.r_3_limit_days,
+    b.r_4_limit_days,
+    b.r_5_limit_days,
+    b.f_2_limit_count,
+    b.f_3_limit_count,
+    b.f_4_limit_count,
+    b.f_5_limit_count,
+    b.m_2_limit_amount,
+    b.m_3_limit_amount,
+    b.m_4_limit_amount,
+    b.m_5_limit_amount,
+    b.value_2_limit_amount,
+    b.value_3_limit_amount,
     v.visit_count AS visit_count_90_days,
     v.order_day_count AS visitor_order_day_count
   FROM known_customers AS k
@@ -53,45 +67,10 @@ joined AS (
   CROSS JOIN population_rhythm AS p
   CROSS JOIN population_baselines AS b
 ),
--- Ranks are counted over the distinct values: ties share the lowest rank, so equal customers score the same.
-recencies AS (
-  SELECT last_order_date, COUNT(*) AS buyer_count
-  FROM customer_states
-  WHERE order_day_count > 0
-  GROUP BY last_order_date
-),
-recency_scores AS (
-  SELECT
-    last_order_date,
-    CAST(
-      1 + FLOOR(
-        CAST(5 * COALESCE(SUM(buyer_count) OVER (ORDER BY last_order_date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS DOUBLE)
-          / NULLIF(SUM(buyer_count) OVER (), 0)
-      ) AS BIGINT
-    ) AS r_score
-  FROM recencies
-),
-frequencies AS (
-  SELECT order_day_count, COUNT(*) AS buyer_count
-  FROM customer_states
-  WHERE order_day_count > 0
-  GROUP BY order_day_count
-),
-frequency_scores AS (
-  SELECT
-    order_day_count,
-    CAST(
-      1 + FLOOR(
-        CAST(5 * COALESCE(SUM(buyer_count) OVER (ORDER BY order_day_count ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS DOUBLE)
-          / NULLIF(SUM(buyer_count) OVER (), 0)
-      ) AS BIGINT
-    ) AS f_score
-  FROM frequencies
-),
+-- What richer customers hold is counted over the distinct amounts, so equal customers have the same share.
 amounts AS (
   SELECT
     CAST(order_amount - refund_amount AS DECIMAL(18, 4)) AS spend_amount,
-    SUM(CASE WHEN order_day_count > 0 THEN 1 ELSE 0 END) AS buyer_count,
     CAST(SUM(CASE WHEN order_amount > refund_amount THEN order_amount - refund_amount ELSE 0 END) AS DECIMAL(38, 4)) AS held
   FROM customer_states
   GROUP BY CAST(order_amount - refund_amount AS DECIMAL(18, 4))
@@ -99,30 +78,60 @@ amounts AS (
 amount_ranks AS (
   SELECT
     spend_amount,
-    CAST(
-      1 + FLOOR(
-        CAST(5 * COALESCE(SUM(buyer_count) OVER (ORDER BY spend_amount ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS DOUBLE)
-          / NULLIF(SUM(buyer_count) OVER (), 0)
-      ) AS BIGINT
-    ) AS m_score,
     CAST(COALESCE(SUM(held) OVER (ORDER BY spend_amount DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS DOUBLE)
       / NULLIF(CAST(SUM(held) OVER () AS DOUBLE), 0) AS value_rank_share
   FROM amounts
 ),
 scored AS (
-  -- Who ordered only before the window scores 1; who never ordered has no score.
+  -- Scores go by limits that were frozen on the month's first day. Who ordered only before the window scores 1, who never did has none.
   -- The own median gap counts from three gaps on, weighed against three gaps of the population.
   SELECT
     j.*,
     CASE WHEN j.gap_count >= 3 THEN (j.gap_count * j.gap_median_days + 3 * j.gap_q50_days) / (j.gap_count + 3) ELSE j.gap_q50_days END
       AS rhythm_days,
-    CASE WHEN j.order_day_count > 0 THEN r.r_score WHEN j.lifetime_order_day_count > 0 THEN 1 END AS r_score,
-    CASE WHEN j.order_day_count > 0 THEN f.f_score WHEN j.lifetime_order_day_count > 0 THEN 1 END AS f_score,
-    CASE WHEN j.order_day_count > 0 THEN m.m_score WHEN j.lifetime_order_day_count > 0 THEN 1 END AS m_score,
+    CASE
+      WHEN j.order_day_count > 0
+        THEN CASE
+          WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_2_limit_days THEN 1
+          WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_3_limit_days THEN 2
+          WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_4_limit_days THEN 3
+          WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_5_limit_days THEN 4
+          ELSE 5
+        END
+      WHEN j.lifetime_order_day_count > 0 THEN 1
+    END AS r_score,
+    CASE
+      WHEN j.order_day_count > 0
+        THEN CASE
+          WHEN j.order_day_count >= j.f_5_limit_count THEN 5
+          WHEN j.order_day_count >= j.f_4_limit_count THEN 4
+          WHEN j.order_day_count >= j.f_3_limit_count THEN 3
+          WHEN j.order_day_count >= j.f_2_limit_count THEN 2
+          ELSE 1
+        END
+      WHEN j.lifetime_order_day_count > 0 THEN 1
+    END AS f_score,
+    CASE
+      WHEN j.order_day_count > 0
+        THEN CASE
+          WHEN j.spend_amount >= j.m_5_limit_amount THEN 5
+          WHEN j.spend_amount >= j.m_4_limit_amount THEN 4
+          WHEN j.spend_amount >= j.m_3_limit_amount THEN 3
+          WHEN j.spend_amount >= j.m_2_limit_amount THEN 2
+          ELSE 1
+        END
+      WHEN j.lifetime_order_day_count > 0 THEN 1
+    END AS m_score,
+    CASE
+      WHEN j.spend_amount > 0
+        THEN CASE
+          WHEN j.spend_amount >= j.value_3_limit_amount THEN 3
+          WHEN j.spend_amount >= j.value_2_limit_amount THEN 2
+          ELSE 1
+        END
+    END AS value_score,
     CASE WHEN j.spend_amount > 0 THEN m.value_rank_share END AS value_rank_share
   FROM joined AS j
-  LEFT JOIN recency_scores AS r ON r.last_order_date = j.last_order_date
-  LEFT JOIN frequency_scores AS f ON f.order_day_count = j.order_day_count
   LEFT JOIN amount_ranks AS m ON m.spend_amount = j.spend_amount
 )
 SELECT
@@ -178,10 +187,25 @@ SELECT
   r.add_on_share_q75,
   r.main_channel,
   CASE WHEN r.line_count > 0 THEN CAST(r.main_channel_line_count AS DOUBLE) / r.line_count END AS main_channel_share,
-  r.r_score,
-  r.f_score,
-  r.m_score,
+  CAST(r.r_score AS BIGINT) AS r_score,
+  CAST(r.f_score AS BIGINT) AS f_score,
+  CAST(r.m_score AS BIGINT) AS m_score,
   CAST(FLOOR(CAST(r.f_score + r.m_score + 1 AS DOUBLE) / 2) AS BIGINT) AS fm_score,
+  CAST(r.value_score AS BIGINT) AS value_score,
+  r.r_2_limit_days,
+  r.r_3_limit_days,
+  r.r_4_limit_days,
+  r.r_5_limit_days,
+  r.f_2_limit_count,
+  r.f_3_limit_count,
+  r.f_4_limit_count,
+  r.f_5_limit_count,
+  r.m_2_limit_amount,
+  r.m_3_limit_amount,
+  r.m_4_limit_amount,
+  r.m_5_limit_amount,
+  r.value_2_limit_amount,
+  r.value_3_limit_amount,
   r.last_gap_days,
   r.rhythm_days,
   r.gap_q50_days AS new_limit_days,

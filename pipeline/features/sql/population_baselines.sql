@@ -60,7 +60,8 @@ conversion_quantile AS (
 lines AS (
   SELECT
     CAST(COALESCE(SUM(line_count), 0) AS BIGINT) AS line_count,
-    CAST(COALESCE(SUM(discounted_line_count), 0) AS BIGINT) AS discounted_line_count
+    CAST(COALESCE(SUM(discounted_line_count), 0) AS BIGINT) AS discounted_line_count,
+    MIN(first_order_date) AS first_order_date
   FROM customer_states
 )
 SELECT
@@ -71,7 +72,26 @@ SELECT
   q.category_entropy_q75,
   q.add_on_share_q75,
   q.return_share_q75,
-  c.conversion_share_q25
+  c.conversion_share_q25,
+  s.buyer_count,
+  l.first_order_date,
+  $frozen_day AS limits_day,
+  CAST(DATEDIFF('day', s.r_2_after_date, $frozen_day) - 1 AS BIGINT) AS r_2_limit_days,
+  CAST(DATEDIFF('day', s.r_3_after_date, $frozen_day) - 1 AS BIGINT) AS r_3_limit_days,
+  CAST(DATEDIFF('day', s.r_4_after_date, $frozen_day) - 1 AS BIGINT) AS r_4_limit_days,
+  CAST(DATEDIFF('day', s.r_5_after_date, $frozen_day) - 1 AS BIGINT) AS r_5_limit_days,
+  s.f_2_limit_count,
+  s.f_3_limit_count,
+  s.f_4_limit_count,
+  s.f_5_limit_count,
+  s.m_2_limit_amount,
+  s.m_3_limit_amount,
+  s.m_4_limit_amount,
+  s.m_5_limit_amount,
+  s.value_2_limit_amount,
+  s.value_3_limit_amount
 FROM lines AS l
 CROSS JOIN quantiles AS q
 CROSS JOIN conversion_quantile AS c
+-- Stands for the statement of that name, over these states.
+CROSS JOIN score_limits AS s

@@ -22,6 +22,7 @@ from pipeline.lake.tables.features import (
     MONTHLY_FEATURES,
     POPULATION_BASELINES,
     POPULATION_RHYTHM,
+    SCORE_LIMITS,
 )
 from pipeline.lake.tables.ingestion import (
     CLEAN_TABLES,
@@ -86,6 +87,7 @@ __all__ = [
     "RAW_PROSPECTS",
     "RAW_VISITS",
     "REJECTED_ROWS",
+    "SCORE_LIMITS",
     "SEGMENT_MOVES",
     "SEGMENT_PROFILES",
     "SEGMENT_STRATEGIES",

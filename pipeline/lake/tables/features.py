@@ -59,6 +59,23 @@ POPULATION_RHYTHM = Table(
     ("frozen_day",),
     Partition.NIGHT,
 )
+SCORE_LIMITS = (
+    *(
+        Column(f"r_{score}_limit_days", Kind.INTEGER, f"Recency score {score} or more up to this `recency_days`; empty: always.")
+        for score in (2, 3, 4, 5)
+    ),
+    *(
+        Column(f"f_{score}_limit_count", Kind.INTEGER, f"Frequency score {score} or more from so many order-days on; empty: for nobody.")
+        for score in (2, 3, 4, 5)
+    ),
+    *(
+        Column(f"m_{score}_limit_amount", Kind.MONEY, f"Monetary score {score} or more from this spend on; empty: for nobody.")
+        for score in (2, 3, 4, 5)
+    ),
+    Column("value_2_limit_amount", Kind.MONEY, "Value score 2 or more from this spend on: richer customers hold under 95 % of it all."),
+    Column("value_3_limit_amount", Kind.MONEY, "Value score 3 from this spend on: richer customers hold under 80 % of it all."),
+)
+"""What a figure must be to score so much, frozen on the first day of the month."""
 POPULATION_BASELINES = Table(
     "population_baselines",
     "What is usual among customers, frozen on the first day of the month, so that nobody moves because others did. "
@@ -72,6 +89,15 @@ POPULATION_BASELINES = Table(
         Column("add_on_share_q75", Kind.NUMBER, "Three quarters have this `add_on_share` or less."),
         Column("return_share_q75", Kind.NUMBER, "Three quarters have this `return_share` or less."),
         Column("conversion_share_q25", Kind.NUMBER, "One quarter of those with three visits have this `conversion_share` or less."),
+        Column("buyer_count", Kind.INTEGER, "Customers with an order-day in the window.", required=True),
+        Column("first_order_date", Kind.DATE, "First order-day of all customers."),
+        Column(
+            "limits_day",
+            Kind.DATE,
+            "Day whose buyers make the limits of scores: the frozen day, or the night itself where there were too few buyers yet.",
+            required=True,
+        ),
+        *SCORE_LIMITS,
     ),
     ("frozen_day",),
     Partition.NIGHT,
@@ -138,10 +164,17 @@ CUSTOMER_FEATURES = Table(
         Column("add_on_share_q75", Kind.NUMBER, "Three quarters of customers with three orders have this share or less, frozen monthly."),
         Column("main_channel", Kind.TEXT, "Channel with most order lines in the window; then first by name."),
         Column("main_channel_share", Kind.NUMBER, "Share of order lines in the window through the main channel."),
-        Column("r_score", Kind.INTEGER, "Recency score 1-5, 5 most recent."),
-        Column("f_score", Kind.INTEGER, "Frequency score 1-5, 5 most order-days."),
-        Column("m_score", Kind.INTEGER, "Monetary score 1-5, 5 most spend."),
+        Column("r_score", Kind.INTEGER, "Recency score 1-5, 5 most recent; by the method that the scheme `rfm` names."),
+        Column("f_score", Kind.INTEGER, "Frequency score 1-5, 5 most order-days; by the method that the scheme `rfm` names."),
+        Column("m_score", Kind.INTEGER, "Monetary score 1-5, 5 most spend; by the method that the scheme `rfm` names."),
         Column("fm_score", Kind.INTEGER, "Frequency and monetary score: half of their sum, rounded half up."),
+        Column(
+            "value_score",
+            Kind.INTEGER,
+            "Value score: 3 for the first 80 % of all spend, 2 up to 95 %, 1 for the rest; empty without spend. "
+            "By the method that the scheme `value_tier` names.",
+        ),
+        *SCORE_LIMITS,
         Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
         Column(
             "rhythm_days",
@@ -173,5 +206,6 @@ MONTHLY_FEATURES = frozenset(
     {
         *("rhythm_days", "new_limit_days", "active_limit_days", "dormant_limit_days", "discount_share_baseline", "return_share_q75"),
         *("new_category_share_q75", "category_entropy_q75", "add_on_share_q75", "conversion_share_q25"),
+        *(column.name for column in SCORE_LIMITS),
     }
 )

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from pipeline.definitions.schemes.score_methods_sql import RANKED_BUYERS
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, SEGMENT_MOVES, Table
@@ -56,8 +57,8 @@ RANKED: Mapping[str, tuple[str, ...]] = {
 }
 # A visit changes these two features and no others, so that it explains a move by these two alone.
 VISIT, VISITED = "own_visit", frozenset({"visit_count_90_days", "conversion_share"})
-# How the statement of a scheme of values calls the values of everybody, which it counts.
-RANKED_VALUES = "attribute_values"
+# How statements call those whom they count: the values of everybody, and the buyers among whom a score ranks.
+RANKED_AMONG = frozenset(("attribute_values", RANKED_BUYERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _features_of_trial(trial: str, table: Table) -> set[str]:
 
 
 def _ranks_values(membership: exp.Query) -> bool:
-    return any(subquery.alias == RANKED_VALUES for subquery in membership.find_all(exp.Subquery))
+    return any(subquery.alias in RANKED_AMONG for subquery in membership.find_all(exp.Subquery))
 
 
 def _membership_on_trial(membership: exp.Query, scheme: str, trial: str) -> exp.Query:
@@ -203,11 +204,11 @@ def _with_unique_ctes(query: exp.Query, suffix: str) -> exp.Query:
 
 
 def _with_features_of_trial(query: exp.Query, trial: str) -> exp.Query:
-    """Return `query` on the features of a trial; how values rank among all customers is seen as on the previous night."""
+    """Return `query` on the features of a trial; how customers and values rank among all is seen as on the previous night."""
     tried = query.copy()
     for table in list(tried.find_all(exp.Table)):
         if table.name == CUSTOMER_FEATURES.name:
-            is_rank = any(isinstance(parent, exp.Subquery) and parent.alias == RANKED_VALUES for parent in _ancestors_of(table))
+            is_rank = any(isinstance(parent, exp.Subquery) and parent.alias in RANKED_AMONG for parent in _ancestors_of(table))
             table.set("this", exp.to_identifier(BEFORE if is_rank else trial_name(trial)))
     return tried
 
