@@ -10,8 +10,7 @@ from sqlglot import exp
 
 from pipeline.calendar import days_window
 from pipeline.definitions.company import Company
-from pipeline.definitions.schemes import load_score_methods
-from pipeline.definitions.schemes.score_methods import COMBINED_OF, COMBINED_SCORE, FROZEN, ScoreMethods
+from pipeline.definitions.schemes.score_methods import COMBINED_OF, COMBINED_SCORE, FROZEN, ScoreMethods, company_score_methods
 from pipeline.definitions.schemes.score_methods_sql import with_scores
 from pipeline.features.baselines import baseline_rows
 from pipeline.features.cache import CacheSession, cache_session
@@ -101,7 +100,7 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
 
 def features_statement(company: Company) -> exp.Query:
     """Return the statement of CUSTOMER_FEATURES with the company's attributes, and scores by the methods that its schemes name."""
-    query = _with_score_methods(statement(CUSTOMER_FEATURES.name), load_score_methods(company))
+    query = _with_score_methods(statement(CUSTOMER_FEATURES.name), company_score_methods(company.definitions("segments", ".toml")))
     return with_attributes(query, CUSTOMER_FEATURES, company.table(CUSTOMER_FEATURES))
 
 

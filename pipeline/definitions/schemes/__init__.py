@@ -6,7 +6,7 @@ Offers `load_schemes` and `load_cluster_schemes`, which read a company's files, 
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterFeature, ClusterScheme, load_cluster_schemes
 from pipeline.definitions.schemes.comparison_sql import comparison_statement
-from pipeline.definitions.schemes.loading import load_schemes, load_score_methods
+from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.scheme import Scheme, Schemes, Segment, Signals, referenced_clusters, schemes_with_assignments
 from pipeline.definitions.schemes.sql import decisions_statement, membership_statement, segments_statement
 from pipeline.definitions.schemes.strategies import STRATEGY_TEXTS, Strategy
@@ -26,7 +26,6 @@ __all__ = [
     "decisions_statement",
     "load_cluster_schemes",
     "load_schemes",
-    "load_score_methods",
     "membership_statement",
     "referenced_clusters",
     "schemes_with_assignments",

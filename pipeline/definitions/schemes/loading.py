@@ -7,7 +7,7 @@ as `lifecycle.segment = 'active'` is checked against segments that are already k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -22,7 +22,7 @@ from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
 from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
-from pipeline.definitions.schemes.score_methods import AXES, FROZEN, SETTING_SCHEMES, ScoreMethods, axes_behind, read_score_methods
+from pipeline.definitions.schemes.score_methods import company_score_methods, methods_of_scheme, read_score_methods, scores_named
 from pipeline.definitions.schemes.segment_files import (
     OPTIONAL_SOURCES,
     FileContext,
@@ -70,7 +70,7 @@ def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
     company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
     contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
     clusters = frozenset(definitions.keys() - contents.keys())
-    loaded = LoadedSchemes(company, inputs.sources, clusters, _company_methods(definitions, contents))
+    loaded = LoadedSchemes(company, inputs.sources, clusters, company_score_methods(definitions))
     named = {name: referenced_schemes(values) for name, values in contents.items()}
     for name in loading_order(named, {name: definitions[name].file for name in contents}):
         loaded.schemes[name] = _read_scheme(loaded, definitions[name], contents[name], named[name])
@@ -80,22 +80,6 @@ def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
         dict(_reasons_not_computed(company, by_name)),
         tuple(scheme for scheme in by_name if scheme.missing),
     )
-
-
-def load_score_methods(company: Company) -> ScoreMethods:
-    """Return the method of every score in `customer_features`: as `rfm` and `value_tier` say, else frozen."""
-    definitions = company.definitions("segments", ".toml")
-    return _company_methods(definitions, {name: definitions[name].toml() for name in SETTING_SCHEMES if name in definitions})
-
-
-def _company_methods(definitions: Mapping[str, Definition], contents: Mapping[str, dict[str, Any]]) -> ScoreMethods:
-    methods = dict.fromkeys(AXES, FROZEN)
-    for name, scores in SETTING_SCHEMES.items():
-        if name in contents:
-            section = {"scores": contents[name].get("scores", {})}
-            given = read_score_methods(Fields(section, Document(str(definitions[name].file))))
-            methods |= {score: method for score, method in given.items() if score in scores}
-    return methods
 
 
 def _reasons_not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterator[tuple[str, str]]:
@@ -140,7 +124,10 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
     scheme = _read_rules(scheme, content, context) if kind == "rules" else _read_values(scheme, content, context)
     content.refuse_unknown()
     _require_parameters_used(scheme, definition.text)
-    scheme = _with_score_methods(loaded, scheme, own_methods)
+    scores = scores_named(scheme.trees, scheme.evidence)
+    scheme = replace(
+        scheme, scores=scores, score_methods=methods_of_scheme(scheme.name, scores, own_methods, loaded.score_methods, str(file))
+    )
     require_budget_shares([segment.strategy for segment in scheme.segments], str(file))
     scheme = _without_lacking_sources(loaded, scheme)  # before the proof, which holds for the segments that are left
     return _prove_scheme(loaded, scheme, vocabulary, context)
@@ -151,15 +138,6 @@ def _read_applies_to(scheme: Scheme, content: Fields, context: FileContext) -> S
     text = content.take("applies_to", str, default="")
     rule = parse_rule(text, context.vocabulary, where=context.line_of("applies_to")) if text else None
     return replace(scheme, applies_to_text=text, applies_to=rule)
-
-
-def _with_score_methods(loaded: LoadedSchemes, scheme: Scheme, own: ScoreMethods) -> Scheme:
-    named = axes_behind(scheme.scores)
-    for score in own.keys() - {*named, *SETTING_SCHEMES.get(scheme.name, ())}:
-        what = f"`scores.{score}` has no effect: no rule or evidence of this scheme names it"
-        raise ConfigError(what, where=str(scheme.file), todo="Delete it, or write it into the scheme that goes by it.")
-    methods = {**loaded.score_methods, **own}
-    return replace(scheme, score_methods={score: methods[score] for score in named})
 
 
 def _without_lacking_sources(loaded: LoadedSchemes, scheme: Scheme) -> Scheme:

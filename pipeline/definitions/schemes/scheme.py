@@ -10,7 +10,7 @@ from typing import Literal
 from sqlglot import exp
 
 from pipeline.definitions.proofs import Proof
-from pipeline.definitions.schemes.score_methods import SCORE_NAMES, ScoreMethod, axes_behind
+from pipeline.definitions.schemes.score_methods import ScoreMethod, axes_behind
 from pipeline.definitions.schemes.strategies import Strategy
 
 UNKNOWN, OTHER, INSUFFICIENT_EVIDENCE = "unknown", "other", "insufficient_evidence"
@@ -87,7 +87,7 @@ class Scheme:
     ranked by their customers.
     `references` names the schemes that its rules look at, those that these look at before them; `clusters` the schemes of clusters
     that these or its own rules look at, `assignments` the statement of `customer_id, segment` of each. `uncomputed` are segments that
-    need a source which the company lacks. `score_methods` are those of the scores that it names, each by its axis.
+    need a source which the company lacks. `scores` are those that it decides by or shows, `score_methods` how each axis of them is scored.
     """
 
     name: str
@@ -117,13 +117,8 @@ class Scheme:
     clusters: tuple[str, ...] = ()
     assignments: Mapping[str, exp.Query] = field(default_factory=dict, hash=False)
     proof: Proof | None = None
+    scores: tuple[str, ...] = ()
     score_methods: Mapping[str, ScoreMethod] = field(default_factory=dict, hash=False)
-
-    @property
-    def scores(self) -> tuple[str, ...]:
-        """The scores that the scheme decides by or shows."""
-        named = {column.name for tree in self.trees for column in tree.find_all(exp.Column)}
-        return tuple(name for name in SCORE_NAMES if name in named or name in self.evidence)
 
     @property
     def shown_methods(self) -> tuple[ScoreMethod, ...]:

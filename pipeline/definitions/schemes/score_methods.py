@@ -9,13 +9,17 @@ A score counts how many limits a figure reaches. The methods differ in where the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Literal
 
-from pipeline.definitions.fields import Fields
+from sqlglot import exp
+
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.fields import Document, Fields
+from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, SCORE_LIMITS, Kind
 
 
@@ -82,6 +86,36 @@ def axes_behind(names: Iterable[str]) -> tuple[str, ...]:
     """Return the scores among `names` that have an axis, those that a combined one is made of included, in the order of AXES."""
     named = set(names)
     return tuple(score for score in AXES if score in named or (score in COMBINED_OF and COMBINED_SCORE in named))
+
+
+def scores_named(trees: Iterable[exp.Expression], evidence: Iterable[str]) -> tuple[str, ...]:
+    """Return the scores that rules name or evidence shows."""
+    names = {column.name for tree in trees for column in tree.find_all(exp.Column)}.union(evidence)
+    return tuple(name for name in SCORE_NAMES if name in names)
+
+
+def company_score_methods(definitions: Mapping[str, Definition]) -> ScoreMethods:
+    """Return the method of every score as the `definitions` of SETTING_SCHEMES say, else frozen."""
+    methods = dict.fromkeys(AXES, FROZEN)
+    for name, scores in SETTING_SCHEMES.items():
+        if name in definitions:
+            section = {"scores": definitions[name].toml().get("scores", {})}
+            given = read_score_methods(Fields(section, Document(str(definitions[name].file))))
+            methods |= {score: method for score, method in given.items() if score in scores}
+    return methods
+
+
+def methods_of_scheme(name: str, scores: Sequence[str], own: ScoreMethods, general: ScoreMethods, where: str) -> dict[str, ScoreMethod]:
+    """Return the method of each axis behind the `scores` of a scheme: its own, else the general one.
+
+    Raises ConfigError for a method of a score that the scheme does not name.
+    """
+    named = axes_behind(scores)
+    for score in own:
+        if score not in (*named, *SETTING_SCHEMES.get(name, ())):
+            what = f"`scores.{score}` has no effect: no rule or evidence of this scheme names it"
+            raise ConfigError(what, where=where, todo="Delete it, or write it into the scheme that goes by it.")
+    return {score: {**general, **own}[score] for score in named}
 
 
 def read_score_methods(content: Fields) -> dict[str, ScoreMethod]:

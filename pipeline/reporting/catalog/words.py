@@ -57,4 +57,5 @@ def decision_words(scheme: Scheme) -> str:
     if scheme.kind == "value_tiers":
         return f"values of {scheme.attribute} are ranked by how many customers have them"
     floor = f" if it is above {scheme.floor:g}" if scheme.decision == "highest_score" else ""
-    return f"{DECISIONS[scheme.decision]}{floor}"
+    methods = ", ".join(f"{score} {method}" for score, method in scheme.score_methods.items())
+    return f"{DECISIONS[scheme.decision]}{floor}{f'; {methods}' if methods else ''}"

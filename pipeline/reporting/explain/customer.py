@@ -18,6 +18,7 @@ from pipeline.definitions.history import company_on
 from pipeline.definitions.rules import Value
 from pipeline.definitions.schemes import Scheme, Schemes, load_cluster_schemes, load_schemes, referenced_clusters
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
+from pipeline.definitions.schemes.score_methods import AXES, ScoreAxis
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
 from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
@@ -33,6 +34,7 @@ from pipeline.reporting.explain.cluster_explanation import ClusterExplanation, c
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
 from pipeline.reporting.explain.explanation import SchemeExplanation, scheme_explanation
 from pipeline.reporting.explain.moves import CustomerMove, customer_moves
+from pipeline.reporting.explain.scores import FigureRanks
 from pipeline.segmentation import OTHER_NIGHT_TODO, customer_intervals
 
 
@@ -177,6 +179,8 @@ def _scheme_cases(
     }
     # One query for each scheme of values, however many schemes look at it.
     ranks = {name: _value_ranks(night, scheme, row) for name, scheme in by_name.items() if scheme.kind != "rules"}
+    methods = {(score, method.name) for scheme in by_name.values() for score, method in scheme.score_methods.items()}
+    score_ranks = {score: _figure_ranks(night, AXES[score]) for score, method in methods if method == "rank"}
     return {
         name: SchemeCase(
             scheme,
@@ -184,6 +188,7 @@ def _scheme_cases(
             ranks.get(name),
             {other: ranks[other] for other in scheme.references if other in ranks},
             {cluster: clusterings[cluster] for cluster in scheme.clusters},
+            score_ranks,
         )
         for name, scheme in by_name.items()
     }
@@ -210,6 +215,20 @@ def _value_ranks(night: ExplainedNight, scheme: Scheme, row: Mapping[str, Value]
     rows = night.engine.run(query, {"scheme": scheme.name, "customer_id": night.customer_id}).read_all().to_pylist()
     counts = {each["value"]: each["customer_count"] for each in rows}
     return ValueRanks.from_counts(counts, own=int(not (is_tiered and row[NEW_THIS_MONTH])))
+
+
+def _figure_ranks(night: ExplainedNight, axis: ScoreAxis) -> FigureRanks:
+    """Count how many other customers whom the axis ranks have each figure."""
+    is_ranked = exp.column("order_day_count" if axis.needs_order else axis.figure) > exp.Literal.number(0)
+    query = (
+        exp.select(exp.alias_(exp.column(axis.figure), "figure"), exp.alias_(exp.Count(this=exp.Star()), "customer_count"))
+        .from_(CUSTOMER_FEATURES.name)
+        .where(is_ranked, exp.not_(_is_customer()))
+        .group_by(axis.figure)
+        .order_by("figure")
+    )
+    rows = night.engine.run(query, {"customer_id": night.customer_id}).read_all().to_pylist()
+    return FigureRanks.from_counts((Fraction(each["figure"]), each["customer_count"]) for each in rows)
 
 
 def _is_customer() -> exp.Expr:

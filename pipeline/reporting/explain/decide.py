@@ -20,6 +20,7 @@ from pipeline.definitions.schemes import Scheme, Segment
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN
 from pipeline.reporting.explain.cluster_centres import CustomerClustering, Row
+from pipeline.reporting.explain.scores import Ranks, with_scheme_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,17 @@ class ScoredSegment:
 
 @dataclass(frozen=True, slots=True)
 class SchemeCase:
-    """All that decides one scheme for one customer but the features: the schemes that it refers to, ranks of values, clusters."""
+    """All that decides one scheme for one customer but the features: the schemes that it refers to, ranks of values, clusters.
+
+    `score_ranks` has the other customers' figures of each score that goes by rank.
+    """
 
     scheme: Scheme
     by_name: Mapping[str, Scheme]
     ranks: ValueRanks | None = None
     other_ranks: Mapping[str, ValueRanks] = field(default_factory=dict)
     clusterings: Mapping[str, CustomerClustering] = field(default_factory=dict)
+    score_ranks: Ranks = field(default_factory=dict)
 
     @property
     def ranked_schemes(self) -> list[tuple[Scheme, ValueRanks]]:
@@ -87,14 +92,16 @@ class SchemeCase:
         return [*own, *((self.by_name[name], ranks) for name, ranks in self.other_ranks.items())]
 
     def with_references(self, row: Row) -> Row:
-        """Return `row` with the segment of each scheme that is referred to.
+        """Return `row` with the segment of each scheme that is referred to, and with the scheme's own scores.
 
         Clusters come first, then schemes in their order: each may look at the ones before it.
         """
         known = {**row, **{f"{name}{SEGMENT_SUFFIX}": clustering.segment_of(row) for name, clustering in self.clusterings.items()}}
         for name in self.scheme.references:
-            known[f"{name}{SEGMENT_SUFFIX}"] = _decide_scheme(self.by_name[name], known, self.other_ranks.get(name))
-        return known
+            other = self.by_name[name]
+            scored = with_scheme_scores(other, known, self.score_ranks)
+            known[f"{name}{SEGMENT_SUFFIX}"] = _decide_scheme(other, scored, self.other_ranks.get(name))
+        return with_scheme_scores(self.scheme, known, self.score_ranks)
 
     def segment_of(self, row: Row) -> str | None:
         """Decide the segment of a customer with the features `row`."""
@@ -107,7 +114,8 @@ class SchemeCase:
         """
         if self.scheme.kind != "rules" or self.scheme.decision != "first_match":
             return self
-        varied = {*changing, *(f"{name}{SEGMENT_SUFFIX}" for name in (*self.scheme.references, *self.scheme.clusters))}
+        segments = (f"{name}{SEGMENT_SUFFIX}" for name in (*self.scheme.references, *self.scheme.clusters))
+        varied = {*changing, *segments, *self.scheme.scores}
         known = self.with_references(row)
         possible = tuple(segment for segment in self.scheme.segments if segment.rule is None or _may_hold(segment.rule, known, varied))
         return replace(self, scheme=replace(self.scheme, segments=possible))

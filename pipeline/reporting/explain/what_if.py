@@ -7,8 +7,8 @@ and above it are the smallest changes worth trying. What nobody could change alo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from itertools import combinations
@@ -17,19 +17,17 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.proofs import CELLS
 from pipeline.definitions.rules import Value, rule_value
 from pipeline.definitions.schemes import Scheme
+from pipeline.definitions.schemes.score_methods import AXES, axes_behind
 from pipeline.definitions.schemes.score_sql import limit_literal
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, Kind
 from pipeline.reporting.explain.cluster_centres import Row
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
+from pipeline.reporting.explain.scores import score_limits
 
 ANY_OTHER_TEXT = chr(0x10FFFF)
 """Stands for any text that no rule names and no other customer has."""
-# One step of a score counts as much as a number that changes by a fifth.
-SCORE_STEPS = 5
-_SCORES: Mapping[str, tuple[str, ...]] = {"r_score": ("r_score",), "f_score": ("f_score", "fm_score"), "m_score": ("m_score", "fm_score")}
 # They tell what all customers do, or what is past: nothing that one customer could do would change them alone.
 _FIXED = MONTHLY_FEATURES | {"customer_id", "is_prospect", "last_gap_days"}
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
@@ -61,12 +59,12 @@ class WhatIf:
 def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> list[WhatIf]:
     """Propose what-ifs of one feature that may lead to another segment, the smallest first.
 
-    `kinds` has the kind of each feature in `row`. Scores change as scores can: `fm_score` follows from frequency and spend.
+    `kinds` has the kind of each feature in `row`. A score changes by the figure that it tells of.
     """
     trees = [tree for name in case.scheme.references for tree in case.by_name[name].trees] + [*case.scheme.trees]
     names = list(dict.fromkeys(column.name for tree in trees for column in tree.find_all(exp.Column, bfs=False)))
     comparisons = list(_compared_pairs(case, trees))
-    changes = [*_score_what_ifs(names, row)]
+    changes = [*_score_what_ifs(case, row)]
     for scheme, ranks in case.ranked_schemes:
         changes += _value_what_ifs(scheme, ranks, row)
     for name in names:
@@ -98,17 +96,28 @@ def _is_fixed(name: str, row: Row) -> bool:
     return name in _FIXED or name.endswith("_score") or (is_of_orders and row["is_prospect"] is True) or row[name] is None
 
 
-def _score_what_ifs(names: Sequence[str], row: Row) -> Iterator[WhatIf]:
-    """Propose the other scores that one of recency, frequency and spend could have, the better ones first."""
-    for feature, affected in _SCORES.items():
-        if row.get(feature) is not None and any(name in names for name in affected):
-            others = [name for name in _SCORES if name != feature]
-            cells = [cell for cell in CELLS if cell[feature] != row[feature] and all(cell[name] == row[name] for name in others)]
-            for cell in reversed(cells):
-                follows = {} if feature == "r_score" else {"fm_score": cell["fm_score"]}
-                before: Any = row[feature]
-                after: Any = cell[feature]
-                yield WhatIf(feature, before, after, abs(after - before) / SCORE_STEPS, follows)
+def _score_what_ifs(case: SchemeCase, row: Row) -> Iterator[WhatIf]:
+    """Propose the figures at which a score becomes another one."""
+    for scheme in (case.scheme, *(case.by_name[name] for name in case.scheme.references)):
+        for score in axes_behind(scheme.scores):
+            axis, method = AXES[score], scheme.score_methods[score]
+            if _is_fixed(axis.figure, row):
+                continue
+            if method.name == "rank":
+                limits = [*case.score_ranks[score].turning_points(axis)]
+            else:
+                limits = [limit for limit in score_limits(axis, method, row) if limit is not None]
+            values = dict.fromkeys(number for limit in limits for number in _numbers_around(Fraction(limit), axis.figure, axis.kind))
+            for change in _what_ifs_of_values(axis.figure, values, row):
+                yield _with_order_date(change, row) if method.name == "rank" and axis.is_low_better else change
+
+
+def _with_order_date(change: WhatIf, row: Row) -> WhatIf:
+    """Return the what-if with the date that goes with its days, by which customers rank."""
+    last: Any = row["last_order_date"]
+    before: Any = change.before
+    after: Any = change.after
+    return replace(change, follows={"last_order_date": last + timedelta(days=before - after)}) if last else change
 
 
 def _value_what_ifs(scheme: Scheme, ranks: ValueRanks, row: Row) -> Iterator[WhatIf]:
