@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,6 +57,13 @@ MODEL = ClusterModel(
 HEAD = 'title = "T"\nlevel = "behavioural"\nquestion = "Q?"\nevidence = ["order_count"]\n'
 REST = '[[segment]]\nid = "rest"\ntitle = "Rest"\ndescription = "D."\notherwise = true\n'
 SEGMENT = '[[segment]]\nid = "{}"\ntitle = "{}"\ndescription = "D."\n{}\n'
+METHODS = {
+    "frozen_scores": 'r_score = "frozen"',
+    "rank_scores": 'r_score = "rank"\nf_score = "rank"\nm_score = "rank"\nvalue_score = "rank"',
+    "absolute_scores": "r_score = { thresholds = [2, 5, 30, 31] }\nf_score = { thresholds = [2, 3, 5, 30] }\n"
+    "m_score = { thresholds = [0, 0.0001, 20, 1000] }\nvalue_score = { thresholds = [19.99, 1000] }",
+    "mixed_scores": 'f_score = "rank"\nvalue_score = { thresholds = [1, 2] }',
+}
 OURS = {
     # Scores calculated, against signals that are counted; equal ones, and some at the floor.
     "scored": 'kind = "rules"\ndecision = "highest_score"\nfloor = 0.5\n'
@@ -77,6 +84,15 @@ OURS = {
     "some": 'kind = "values"\nattribute = "favourite_category"\nfewest_customers = 2\nmost_segments = 2\n'
     "applies_to = \"order_count >= 2 OR scored.segment = 'even'\"\n",
     "about_some": 'kind = "rules"\n' + SEGMENT.format("none", "None", 'rule = "some.segment IS NULL"') + REST,
+    # Scores by each method, so that any other score of a customer is another number.
+    **{
+        name: 'kind = "rules"\ndecision = "highest_score"\n'
+        f"[scores]\n{methods}\n"
+        + SEGMENT.format("spent", "Spent", 'rule = "NOT is_prospect"\nscore = "value_score + 10 * m_score"')
+        + SEGMENT.format("bought", "Bought", 'rule = "NOT is_prospect"\nscore = "r_score + 10 * f_score + 100 * fm_score"')
+        + REST
+        for name, methods in METHODS.items()
+    },
     # Looks at rules, values, tiers, scores and clusters.
     "through": 'kind = "rules"\n'
     + SEGMENT.format("a", "A", "rule = \"rfm.segment = 'champions' OR tastes.segment IN ('other', 'unknown')\"")
@@ -105,11 +121,14 @@ def a_value(column: Column) -> st.SearchStrategy[Any]:
 
 @st.composite
 def populations(draw: st.DrawFn, columns: tuple[Column, ...]) -> list[dict[str, Any]]:
-    """Return customers with any values at all, but scores for exactly those who ordered, as features promise them."""
+    """Return customers with any values at all, but scores and a last order for exactly those who ordered, as features promise them."""
     rows = draw(st.lists(st.fixed_dictionaries({column.name: a_value(column) for column in columns}), min_size=6, max_size=10))
     for number, row in enumerate(rows):
         r, f, m = [None] * 3 if row["is_prospect"] else [draw(st.integers(1, 5)) for _ in range(3)]
         row |= {"gender": "fm"[number % 2], NEW_THIS_MONTH: number % 3 == 0}
+        if row["order_day_count"]:
+            row["recency_days"] = draw(KINDS[Kind.INTEGER])
+            row["last_order_date"] = NIGHT - timedelta(days=row["recency_days"])
         row |= {"customer_id": f"c{number:02}", "r_score": r, "f_score": f, "m_score": m, "fm_score": f and m and (f + m + 1) // 2}
     return rows
 

@@ -104,6 +104,15 @@ def features_by_customer(company: Company, lake: Lake, day: date, *, engine: Eng
     return {row["customer_id"]: row for row in lake.read(company.table(CUSTOMER_FEATURES), day=day).to_pylist()}
 
 
+def scored_features(r: int, f: int, m: int) -> dict[str, Any]:
+    """Return features of a buyer who has these scores, by figures and frozen limits that give them: one step is one day, order or coin."""
+    limits = {f"r_{score}_limit_days": 5 - score for score in range(2, 6)}
+    limits |= {f"f_{score}_limit_count": score for score in range(2, 6)}
+    figures = {"recency_days": 5 - r, "order_day_count": f, "lifetime_order_day_count": f, "spend_amount": Decimal(m)}
+    scores = {"r_score": r, "f_score": f, "m_score": m, "fm_score": (f + m + 1) // 2}
+    return {"is_prospect": False, **limits, **{f"m_{score}_limit_amount": Decimal(score) for score in range(2, 6)}, **figures, **scores}
+
+
 def days_before(day: date, count: int) -> date:
     return day - timedelta(days=count)
 

@@ -10,6 +10,7 @@ from sqlglot import exp
 from pipeline.definitions.rules import parameters_of
 from pipeline.definitions.schemes import Scheme, Segment
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
+from pipeline.definitions.schemes.score_methods import AXES, axes_behind
 from pipeline.lake.tables import Kind
 from pipeline.models.clusters import UNCLUSTERED
 from pipeline.reporting.explain.cluster_borders import what_ifs_at_borders
@@ -54,8 +55,9 @@ def scheme_explanation(case: SchemeCase, segment: str, row: Row, kinds: Mapping[
     segment_now = case.segment_of(row)
     trees, texts = _deciding_rules(scheme, chosen)
     columns = [column.name for tree in trees for column in tree.find_all(exp.Column, bfs=False)]
-    # In the order in which the rules name them, the attribute of a scheme of values first.
-    names = dict.fromkeys([scheme.attribute, *columns] if scheme.attribute else columns)
+    # In the order in which the rules name them, the attribute of a scheme of values first, and last the figures that scores tell of.
+    figures = [AXES[score].figure for score in axes_behind(columns)]
+    names = dict.fromkeys([scheme.attribute, *columns, *figures] if scheme.attribute else [*columns, *figures])
     parameters = {name for text in texts for name in parameters_of(text)}
     return SchemeExplanation(
         scheme=scheme,

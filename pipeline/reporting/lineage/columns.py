@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
+from pipeline.features import baselines_statement
 from pipeline.lake.statements import has_statement, statement, with_attributes
 from pipeline.lake.tables import (
     ALL_TABLES,
@@ -20,6 +21,7 @@ from pipeline.lake.tables import (
     EVENT_DAY,
     KNOWN_ON,
     ORDER_LINES,
+    POPULATION_BASELINES,
     RAW_PROSPECTS,
     SOURCE_TABLES,
     VISITS,
@@ -72,7 +74,7 @@ def _company_edges(company: Company) -> Iterator[Edge]:
     columns = {table.name: tuple(column.name for column in company.table(table).stored_columns) for table in _tables_behind_features()}
     for table in _tables_behind_features():
         if _is_computed(table):
-            query = statement(table.name)
+            query = _statement_of(table.name)
             if table.name == CUSTOMER_FEATURES.name:
                 # The statement lies in a file for all companies; their own attributes are added to it, as a night does.
                 query = with_attributes(query, CUSTOMER_FEATURES, company.table(table))
@@ -99,8 +101,13 @@ def _tables_behind_features() -> tuple[Table, ...]:
 def _tables_read(name: str) -> set[str]:
     if not _is_computed(_DECLARED[name]):
         return set()
-    query = statement(name)
+    query = _statement_of(name)
     return {table.name for table in query.find_all(exp.Table)} - {cte.alias for cte in query.find_all(exp.CTE)}
+
+
+def _statement_of(name: str) -> exp.Query:
+    """Return the statement of a table, whole: that of the baselines has another one within."""
+    return baselines_statement() if name == POPULATION_BASELINES.name else statement(name)
 
 
 def _is_computed(table: Table) -> bool:

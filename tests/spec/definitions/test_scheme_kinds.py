@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.builders import a_company, an_attribute
+from support.builders import a_company, an_attribute, scored_features
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.proofs import Proof
@@ -68,7 +68,7 @@ STARS = RULES + segment("star", "rfm.segment = 'Champions' AND order_count >= @m
 
 def test_a_rule_may_look_at_the_segment_of_another_scheme(tmp_path: Path, lake: Lake) -> None:
     company = company_with(tmp_path, mine="parameters.many = 3\n" + STARS)
-    champion = {"r_score": 5, "f_score": 5, "m_score": 5, "fm_score": 5}
+    champion = scored_features(5, 5, 5)
     found = told(company, lake, "mine", {**champion, "order_count": 3}, {**champion, "order_count": 2}, {"order_count": 9})
     assert [segment for segment, _ in found.values()] == ["star", "rest", "rest"]
 
@@ -77,7 +77,7 @@ def test_schemes_refer_to_schemes_that_refer_to_schemes(tmp_path: Path, lake: La
     outer = RULES + segment("best", "mine.segment = 'star' AND rfm.segment <> 'lost'") + segment("rest")
     company = company_with(tmp_path, outer=outer, mine="parameters.many = 3\n" + STARS)
     assert scheme(company, "outer").references == ("rfm", "mine")
-    champion = {"r_score": 5, "f_score": 5, "m_score": 5, "fm_score": 5, "order_count": 3}
+    champion = {**scored_features(5, 5, 5), "order_count": 3}
     assert told(company, lake, "outer", champion, {"order_count": 3})["c0"][0] == "best"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -91,7 +89,7 @@ def test_exactly_one_rfm_rule_holds_for_any_scores(cell: dict[str, Any]) -> None
 
 
 def test_who_never_ordered_is_a_prospect_in_rfm_and_lifecycle_and_has_no_value() -> None:
-    nothing = {"is_prospect": True, "r_score": None, "fm_score": None, "spend_amount": 0, "value_rank_share": None}
+    nothing = {"is_prospect": True, "r_score": None, "fm_score": None, "value_score": None}
     assert segment_of("rfm", **nothing) == "prospects"
     assert segment_of("lifecycle", **nothing) == "prospect"
     assert segment_of("value_tier", **nothing) == "none"
@@ -145,21 +143,9 @@ def test_lifecycle_cannot_be_told_while_nobody_has_ordered_twice() -> None:
     assert segment_of("lifecycle", lifetime_order_day_count=1, recency_days=3, last_gap_days=None, **unknown) == "undetermined"
 
 
-@pytest.mark.parametrize(
-    ("spend", "richer", "expected"),
-    [
-        ("10", 0.0, "a"),
-        ("10", 0.7999, "a"),
-        ("10", 0.80, "b"),
-        ("10", 0.9499, "b"),
-        ("10", 0.95, "c"),
-        ("0.0001", 1.0, "c"),
-        ("0", None, "none"),
-        ("-5", None, "none"),
-    ],
-)
-def test_value_tiers_end_where_richer_customers_hold_80_and_95_percent(spend: str, richer: float | None, expected: str) -> None:
-    assert segment_of("value_tier", spend_amount=Fraction(Decimal(spend)), value_rank_share=richer) == expected
+@pytest.mark.parametrize(("score", "expected"), [(3, "a"), (2, "b"), (1, "c"), (None, "none")])
+def test_value_tiers_go_by_the_value_score(score: int | None, expected: str) -> None:
+    assert segment_of("value_tier", value_score=score) == expected
 
 
 def test_our_schemes_are_complete_and_in_words() -> None:

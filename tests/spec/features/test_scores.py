@@ -179,7 +179,7 @@ def test_subscribers_who_are_charged_on_one_day_are_never_lost_between_two_charg
 
 
 @pytest.mark.parametrize(("opened", "is_frozen"), [(date(2023, 12, 3), True), (date(2023, 12, 4), False)])
-def test_limits_are_frozen_once_a_quarter_of_orders_lies_behind_them(lake: Lake, opened: date, is_frozen: bool) -> None:  # noqa: FBT001
+def test_limits_are_frozen_once_a_quarter_of_orders_lies_behind_them(lake: Lake, opened: date, is_frozen: bool) -> None:
     """2023-12-03 to 2024-03-01 are 90 days, both included."""
     customers = {f"c{n}": [(opened + timedelta(days=7 * n), 10 * n), (NIGHT - timedelta(days=n), 5)] for n in range(8)}
     tonight = figures_on(NIGHT, customers)

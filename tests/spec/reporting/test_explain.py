@@ -16,13 +16,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.builders import a_company
+from support.builders import a_company, scored_features
 from support.nights import run_night, write_shop
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.schemes import Scheme, load_schemes, segments_statement
+from pipeline.definitions.schemes.score_methods import ScoreMethod
 from pipeline.errors import ConfigError
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, sorted_by
@@ -30,6 +31,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
 from pipeline.reporting.explain import CustomerExplanation, ExplainedMembership, NearestSegment, WhatIf, explain_customer
 from pipeline.reporting.explain.decide import SchemeCase
 from pipeline.reporting.explain.explanation import nearest_segment
+from pipeline.reporting.explain.scores import FigureRanks
 from pipeline.reporting.explain.view import change_words, render, value_words
 from pipeline.reporting.explain.what_if import what_ifs_of_rules
 
@@ -229,22 +231,26 @@ def changed_values(change: WhatIf) -> dict[str, Any]:
 
 
 def test_no_smaller_change_of_a_score_leads_elsewhere() -> None:
-    """Try every cell that differs in one score, which is all that can be tried."""
+    """Try every figure that has another score on one axis, which is all that can be tried: of spend, the cent below a limit."""
     rfm = our_scheme("rfm")
     for r, f, m in ((r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)):
         found = nearest_segment(SchemeCase(rfm, {}), scored(r, f, m), KINDS)
         own = SchemeCase(rfm, {}).segment_of(scored(r, f, m))
-        others = [(i, f, m) for i in range(1, 6)] + [(r, i, m) for i in range(1, 6)] + [(r, f, i) for i in range(1, 6)]
-        steps = [abs(a - r) + abs(b - f) + abs(c - m) for a, b, c in others if SchemeCase(rfm, {}).segment_of(scored(a, b, c)) != own]
+        tried = [({"recency_days": 5 - i}, 5 - r, 5 - i) for i in range(1, 6)] + [({"order_day_count": i}, f, i) for i in range(1, 6)]
+        tried += [({"spend_amount": i}, m, i) for i in (*range(1, 6), *(limit - Fraction(1, 100) for limit in range(2, 6)))]
+        elsewhere = [
+            (before, after) for change, before, after in tried if SchemeCase(rfm, {}).segment_of({**scored(r, f, m), **change}) != own
+        ]
         assert found is not None
-        assert found.change.size == min(steps) / 5
+        assert found.change.size == pytest.approx(min(float(abs(after - before) / max(before, after)) for before, after in elsewhere))
 
 
 KINDS = {column.name: column.kind for column in CUSTOMER_FEATURES.columns}
 
 
 def scored(r: int, f: int, m: int) -> dict[str, Any]:
-    return {**dict.fromkeys(KINDS), "is_prospect": False, "r_score": r, "f_score": f, "m_score": m, "fm_score": (f + m + 1) // 2}
+    given = {**dict.fromkeys(KINDS), **scored_features(r, f, m)}
+    return {name: Fraction(value) if isinstance(value, Decimal) else value for name, value in given.items()}
 
 
 @cache
@@ -252,16 +258,30 @@ def our_scheme(name: str) -> Scheme:
     return next(scheme for scheme in load_schemes(a_company(Path("no-such-folder"))).schemes if scheme.name == name)
 
 
-def test_a_change_of_frequency_changes_what_follows_from_it() -> None:
-    found = nearest_segment(SchemeCase(our_scheme("rfm"), {}), scored(4, 1, 1), KINDS)
+def test_a_score_changes_by_the_figure_that_it_tells_of() -> None:
+    rfm = SchemeCase(our_scheme("rfm"), {})
+    limits = {"r_2_limit_days": 400, "r_3_limit_days": 90, "r_4_limit_days": 40, "r_5_limit_days": 10}
+    recently = {**scored(4, 4, 4), "recency_days": 12, **limits}
+    found = nearest_segment(rfm, recently, KINDS)
     assert found is not None
-    assert found.title == "New customers"
-    held = nearest_segment(SchemeCase(our_scheme("rfm"), {}), scored(4, 3, 4), KINDS)
-    assert held is not None
-    assert change_words(held.change) == "if r_score were 5 instead of 4"
-    middling = nearest_segment(SchemeCase(our_scheme("rfm"), {}), scored(2, 2, 2), KINDS)
-    assert middling is not None
-    assert middling.change.apply_to(scored(2, 2, 2))["fm_score"] == middling.change.follows.get("fm_score", 2)
+    assert f"{found.title}, {change_words(found.change)}" == "Champions, if recency_days were 10 instead of 12"
+    spending = {**scored(5, 1, 1), "spend_amount": Fraction(100), "m_2_limit_amount": Fraction("120.5"), "m_3_limit_amount": Fraction(900)}
+    spending |= {"m_4_limit_amount": Fraction(999), "m_5_limit_amount": None, "f_2_limit_count": 9, "r_5_limit_days": 0}
+    found = nearest_segment(rfm, spending, KINDS)
+    assert found is not None
+    assert f"{found.title}, {change_words(found.change)}" == "Potential loyalists, if spend_amount were 120.5 instead of 100"
+
+
+def test_by_rank_the_date_goes_with_the_days() -> None:
+    """Of four others, who ordered 1, 2, 3 and 4 days ago, two must not be later for a score of 3."""
+    rank = replace(our_scheme("rfm"), score_methods={**our_scheme("rfm").score_methods, "r_score": ScoreMethod("rank")})
+    ranks = {"r_score": FigureRanks.from_counts([(Fraction(days), 1) for days in (1, 2, 3, 4)])}
+    low = {f"f_{score}_limit_count": 1 for score in range(2, 6)} | {f"m_{score}_limit_amount": Fraction(1, 100) for score in range(2, 6)}
+    row = {**scored(1, 5, 5), **low, "recency_days": 5, "last_order_date": date(2024, 3, 1)}
+    assert SchemeCase(rank, {}, score_ranks=ranks).with_references(row)["r_score"] == 1
+    found = nearest_segment(SchemeCase(rank, {}, score_ranks=ranks), row, KINDS)
+    assert found is not None
+    assert change_words(found.change) == "if recency_days were 3 instead of 5 (last_order_date then 2024-03-03)"
 
 
 def test_the_day_on_which_a_customer_will_be_at_risk_is_told() -> None:
@@ -298,8 +318,9 @@ def test_a_scheme_that_refers_to_another_may_change_by_what_that_one_goes_by(sho
     row = {**scored(3, 4, 3), "town": "Köln", "is_subscriber": None, "member_since": None, "income": Fraction(2000)}
     found = nearest_segment(case_of(shop[0], "focus"), row, ATTRIBUTE_KINDS)
     assert found is not None
-    assert (found.segment, found.change.feature) == ("rest", "r_score")
-    assert found.change.after == 2
+    # A cent below the limit of the monetary score 3, loyal customers are some who need attention.
+    assert (found.segment, found.change.feature) == ("rest", "spend_amount")
+    assert found.change.after == Fraction("2.99")
 
 
 @cache
@@ -350,8 +371,8 @@ def test_the_command_fills_the_customers_values_into_the_rule_as_written(
     run = asked(shop, "c1", "--json")
     schemes = {each["scheme"]: each for each in json.loads(run.stdout)["schemes"]}
     groups, towns = schemes["groups"], schemes["towns"]
-    assert schemes["value_tier"]["rule"] == "spend_amount > 0 AND value_rank_share < 0.80"
-    assert schemes["value_tier"]["values"] == {"spend_amount": 927, "value_rank_share": 0}
+    assert schemes["value_tier"]["rule"] == "value_score = 3"
+    assert schemes["value_tier"]["values"] == {"value_score": 3, "spend_amount": 927}
     assert list(schemes["focus"]["values"]) == ["town", "is_subscriber", "member_since"]
     rest = next(each.explanation for _, each in explanations(everybody) if (each.scheme, each.segment) == ("focus", "rest"))
     assert rest is not None
