@@ -19,6 +19,8 @@ from pipeline.errors import DataError, GateClosed, PipelineError
 from pipeline.operations.night import Night, hold_night
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipeline.definitions.company import Company
     from pipeline.operations.deployment import Deployment
 
@@ -91,22 +93,33 @@ def features(night: Night) -> None:
 
 
 def segment(night: Night) -> None:
-    """Assign every customer to a segment of every scheme, predict their value, profile the segments, and tell who moved and why.
+    """Assign every customer to a segment of every scheme that applies, choose what to do next, predict, and tell who moved and why.
 
     A restatement has neither moves nor drift: both compare with the night before, as it was known then.
     """
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
-    from pipeline.segmentation import write_intervals, write_memberships, write_moves
+    from pipeline.segmentation import write_intervals, write_memberships, write_moves, write_next_actions
 
     with hold_night(night) as company, night.deployment.engine() as engine:
         write_memberships(company, night.lake, engine, night.day, known_on=night.known_on)
+        withheld = _withheld_customers(company, night)
+        write_next_actions(company, night.lake, engine, night.day, known_on=night.known_on, withheld=withheld)
         write_predictions(company, night.lake, engine, night.day, known_on=night.known_on)
         if not night.is_restatement:
             write_drifts(company, night.lake, engine, night.day)
         write_intervals(night.lake, engine, night.day, known_on=night.known_on)
         if not night.is_restatement:
             write_moves(company, night.lake, engine, night.day)
+
+
+def _withheld_customers(company: Company, night: Night) -> pa.Array | None:
+    """Return the ids of customers who must not be written to, as far as the night knows; one that knows nothing is not published."""
+    from pipeline.lake.tables import RAW_CONSENTS
+    from pipeline.publication.consent import withheld_customers
+
+    known_on = night.known_on or night.day
+    return withheld_customers(company, night.lake, known_on) if night.lake.snapshot_known(RAW_CONSENTS, known_on) else None
 
 
 def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_reason: str = "") -> None:
@@ -144,7 +157,7 @@ def publish(night: Night) -> None:
     deployment = night.deployment
     finish_erasures(deployment)  # one may have been interrupted since the extraction
     with _withdrawing_refused_night(deployment), hold_night(night, is_computed=True) as company:
-        publish_night(company, night.lake, night.day, connections=deployment.connections)
+        publish_night(company, night.lake, night.day, connections=deployment.connections, memory_limit=deployment.memory_limit)
 
 
 STEPS: Mapping[str, Step] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
+from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake, reading
-from pipeline.lake.tables import DAY, SEGMENT_MOVES, Table
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENT_INTERVALS, DAY, SEGMENT_MOVES, Table
 from pipeline.publication.consent import drop_withheld, withheld_customers
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
 
@@ -24,6 +27,23 @@ def dated_rows(path: Path, table: Table, day: date, withheld: pa.Array | None) -
         for batch in _open_partition(path, table).iter_batches(BATCH_ROWS, columns=names):
             days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
             yield drop_withheld(pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names]), withheld)
+
+
+def next_action_rows(lake: Lake, day: date, withheld: pa.Array | None, *, memory_limit: str) -> Iterator[pa.RecordBatch]:
+    """Yield the next actions of a night as `dated_rows` does, each with the night since which the customer has been in its segment.
+
+    That depends on every stored night before: a night that is filled in later changes it for all after, so that no night stores it.
+    """
+    path = lake.path(CUSTOMER_NEXT_ACTIONS, day=day)
+    with reading(CUSTOMER_NEXT_ACTIONS.name, path, piece="night"):
+        _open_partition(path, CUSTOMER_NEXT_ACTIONS)
+    # Intervals lie under the day on which they ended: only those that did not before this night can hold on it.
+    held = [version for version in lake.versions(CUSTOMER_SEGMENT_INTERVALS) if version.day == version.known_on > day]
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
+        engine.register(CUSTOMER_NEXT_ACTIONS, [path])
+        engine.register(CUSTOMER_SEGMENT_INTERVALS, lake.parts(CUSTOMER_SEGMENT_INTERVALS, held))
+        for batch in engine.run(statement("published_next_actions"), {"day": day}):
+            yield drop_withheld(batch, withheld)
 
 
 def unpublished_moves(company: Company, lake: Lake, since: date, until: date) -> Iterator[pa.RecordBatch]:

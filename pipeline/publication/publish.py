@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +23,9 @@ import pyarrow.parquet as pq
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import file_sha256
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
 from pipeline.publication.consent import withheld_customers
 from pipeline.publication.current import (
     Publication,
@@ -36,7 +38,7 @@ from pipeline.publication.current import (
 from pipeline.publication.epoch import require_current_epoch
 from pipeline.publication.gates import require_open
 from pipeline.publication.gates.results import epoch_when_audited, gates_to_manifest, stored_gates
-from pipeline.publication.night_rows import dated_rows, unpublished_moves
+from pipeline.publication.night_rows import dated_rows, next_action_rows, unpublished_moves
 from pipeline.publication.targets.merge import PublishedNight
 from pipeline.publication.targets.sqlite import publish_to_sqlite
 
@@ -48,13 +50,25 @@ DIGEST_LENGTH = 12
 CONTENT_KEYS = ("day", "tables", "policies", "withheld")
 
 
-def publish(
+@dataclass(frozen=True, slots=True)
+class PublicationInputs:
+    """The night to publish, the customers to leave out, and how much memory statements may take."""
+
+    company: Company
+    lake: Lake
+    day: date
+    withheld: pa.Array | None
+    memory_limit: str
+
+
+def publish(  # noqa: PLR0913
     company: Company,
     lake: Lake,
     day: date,
     *,
     tables: Sequence[Table] = PUBLISHED_TABLES,
     connections: Callable[[str], str],
+    memory_limit: str = MEMORY_LIMIT,
 ) -> Publication:
     """Publish the night of `day` and return what is current then; a day older than the current one changes nothing.
 
@@ -71,7 +85,8 @@ def publish(
         if epoch is not None:
             require_current_epoch(lake, day, epoch, since="audited")
         with lake.disk_errors("publish"):
-            publication = _write_publication(company, lake, day, tables, current)
+            inputs = PublicationInputs(company, lake, day, withheld_customers(company, lake, day), memory_limit)
+            publication = _write_publication(inputs, tables, current)
         # The database takes the night before readers do. Where this process dies between the two and the night is refused after
         # all, this note is all that tells that the database must be brought back to what is live: see `restore_target`.
         lake.write_text(addresses.UNFINISHED, f"{publication.publication_id}\n")
@@ -96,17 +111,17 @@ def restore_target(company: Company, lake: Lake, *, connections: Callable[[str],
         lake.delete(addresses.UNFINISHED)
 
 
-def _write_publication(company: Company, lake: Lake, day: date, tables: Sequence[Table], current: Publication | None) -> Publication:
-    """Write the folder of `day` beside the others; nobody reads it yet, unless it is current and the same."""
+def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], current: Publication | None) -> Publication:
+    """Write the folder of the night beside the others; nobody reads it yet, unless it is current and the same."""
+    company, lake, day = inputs.company, inputs.lake, inputs.day
     with lake.private_folder() as private:
         staged = private / "publication"
-        withheld = withheld_customers(company, lake, day)
-        written = {table.name: _write_table(lake, company.table(table), day, staged, withheld) for table in tables}
+        written = {table.name: _write_table(inputs, company.table(table), staged) for table in tables}
         content = {
             "day": day.isoformat(),
             "tables": written,
             "policies": _policy_settings(company),
-            **_withheld_count(lake, day, written, withheld),
+            **_withheld_count(lake, day, written, inputs.withheld),
         }
         publication_id = content_based_id(content)
         previous = _previous_id(lake, current, day, publication_id)
@@ -165,10 +180,14 @@ def _withheld_count(lake: Lake, day: date, written: Mapping[str, Any], withheld:
     return {"withheld": {"customers": count - written[CUSTOMER_FEATURES.name]["rows"]}}
 
 
-def _write_table(lake: Lake, table: Table, day: date, folder: Path, withheld: pa.Array | None) -> dict[str, Any]:
+def _write_table(inputs: PublicationInputs, table: Table, folder: Path) -> dict[str, Any]:
+    lake, day = inputs.lake, inputs.day
     path = folder / f"{table.name}.parquet"
-    schema = pa.schema([(DAY.name, DAY.kind.arrow), *table.schema])
-    kept = dated_rows(lake.path(table, day=day), table, day, withheld)
+    schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
+    if table.name == CUSTOMER_NEXT_ACTIONS.name:
+        kept = next_action_rows(lake, day, inputs.withheld, memory_limit=inputs.memory_limit)
+    else:
+        kept = dated_rows(lake.path(table, day=day), table, day, inputs.withheld)
     rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
     return {"rows": rows, "sha256": file_sha256(path)}
 

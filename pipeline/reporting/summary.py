@@ -28,6 +28,7 @@ from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.publish import current_publication
 from pipeline.reporting.applies_to import applies_to_words
+from pipeline.reporting.next_actions import next_action_counts, next_action_grid
 from pipeline.reporting.pages import gates_line
 
 Row = Mapping[str, Any]
@@ -53,6 +54,10 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     yield Panel(_headline_text(company, lake, day), title=f"{company.name} · {day:%A %d %B %Y}", title_align="left", padding=(1, 2))
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
     customer_count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
+    actions = next_action_counts(lake, day)
+    if actions:
+        titles = {(row["scheme"], row["segment"]): row["title"] for row in profiles}
+        yield next_action_grid(actions, titles, customer_count, company.currency)
     applies_to = {scheme.name: scheme.applies_to_text for scheme in load_schemes(company).schemes if scheme.applies_to_text}
     for name, title, question in _scheme_questions(company):
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])

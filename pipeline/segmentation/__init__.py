@@ -1,6 +1,7 @@
 """Who is in which segment on a night, who moved and why, and who was where before.
 
-Offers the writers of a night's tables (`write_memberships`, `write_intervals`, `write_moves`) and the questions that history
+Offers the writers of a night's tables (`write_memberships`, `write_next_actions`, `write_intervals`,
+`write_moves`) and the questions that history
 answers (`night_as_known`, `segment_members`, `customer_intervals`). It must not know what is published, or which night is live.
 """
 
@@ -18,6 +19,7 @@ from pipeline.segmentation.history import (
 from pipeline.segmentation.intervals import write_intervals
 from pipeline.segmentation.memberships import with_clusters_now, write_memberships
 from pipeline.segmentation.moves import REASONS, write_moves
+from pipeline.segmentation.next_actions import write_next_actions
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
 __all__ = [
@@ -37,4 +39,5 @@ __all__ = [
     "write_intervals",
     "write_memberships",
     "write_moves",
+    "write_next_actions",
 ]

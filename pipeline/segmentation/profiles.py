@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.definitions.schemes import ClusterScheme, Scheme, Segment
+from pipeline.definitions.schemes import LIFECYCLE, ClusterScheme, Scheme, Segment, Strategy
 from pipeline.lake.expressions import union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
@@ -39,7 +39,7 @@ def profiles_statement(schemes: Sequence[Scheme], models: Models) -> exp.Query:
 
 
 def strategy_rows(
-    schemes: Sequence[Scheme], segments: Iterable[tuple[str, str, str]], language: str, clusters: Sequence[ClusterScheme] = ()
+    schemes: Sequence[Scheme], segments: Sequence[tuple[str, str, str]], language: str, clusters: Sequence[ClusterScheme] = ()
 ) -> pa.Table:
     """Return the rows of segment_strategies, sorted by its key: each of `segments` in each language that any scheme is translated into.
 
@@ -47,13 +47,14 @@ def strategy_rows(
     values that have none.
     """
     by_name = {scheme.name: scheme for scheme in schemes}
+    orders = _card_orders((by_name[name], segment) for name, segment, _ in segments if name in by_name)
     clustered = {scheme.name: scheme for scheme in clusters}
     languages = {language}.union(*(scheme.languages for scheme in schemes), *(scheme.languages for scheme in clusters))
     rows = []
     for name, segment, title in segments:
         for each in languages:
             if name in by_name:
-                rows.append(_strategy_row(by_name[name], segment, title, each))
+                rows.append({**_strategy_row(by_name[name], segment, title, each), "card_order": orders.get((name, segment))})
             else:
                 features = clustered[name].features if name in clustered else ()
                 rows.append(_title_row(name, segment, each, translated_title(title, features, each)))
@@ -62,14 +63,40 @@ def strategy_rows(
     )
 
 
+def _card_orders(segments: Iterable[tuple[Scheme, str]]) -> dict[tuple[str, str], int]:
+    """Return the places of these segments' cards, by scheme and segment, from 1 for the one that goes before all others.
+
+    More urgent ones come first, then those with more of the customer's spend at stake; of equals the lifecycle, then what customers do
+    before what they are.
+    """
+    cards = [(scheme, segment, card) for scheme, segment in segments if (card := _card_of(scheme, segment)) is not None]
+    cards.sort(
+        key=lambda each: (
+            each[2].priority,
+            -each[2].stake_share,
+            each[0].name != LIFECYCLE,
+            each[0].level != "behavioural",
+            each[0].name,
+            each[1],
+        )
+    )
+    return {(scheme.name, segment): place for place, (scheme, segment, _) in enumerate(cards, 1)}
+
+
+def _card_of(scheme: Scheme, segment: str) -> Strategy | None:
+    return next((each.strategy for each in scheme.segments if each.id == segment), None) or scheme.strategy
+
+
 def _strategy_row(scheme: Scheme, value: str, title: str, language: str) -> dict[str, object]:
     """Say what a segment, such as a value that no definition names, is called in `language`, and its card where there is one."""
     segment = next((segment for segment in scheme.segments if segment.id == value), Segment(value, title, ""))
     named = _title_row(scheme.name, value, language, segment.titles.get(language, segment.title))
-    strategy = segment.strategy or scheme.strategy
+    named["description"] = segment.descriptions.get(language, segment.description) or None
+    strategy = _card_of(scheme, value)
     if strategy is None:
         return named
-    return {**named, **strategy.texts(language), "priority": strategy.priority, "budget_share": strategy.budget_share}
+    facts = {"priority": strategy.priority, "budget_share": strategy.budget_share, "assumes": strategy.assumes or None}
+    return {**named, **strategy.texts(language), **facts}
 
 
 def _title_row(scheme: str, segment: str, language: str, title: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ from pipeline.definitions.company import Company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
+    CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
     CUSTOMER_SEGMENTS,
     SEGMENT_MOVES,
@@ -30,6 +31,7 @@ TARGET_TABLES = (
     "customer_segments",
     "customer_segment_history",
     "customer_profiles",
+    "customer_next_actions",
     "customer_predictions",
     "segment_strategies",
     "segment_moves",
@@ -49,7 +51,7 @@ def write_night(lake: Lake, company: Company, day: date, segments: dict[str, str
     profiles = [a_row(SEGMENT_PROFILES, scheme=SCHEME, segment=segment, customer_count=size) for segment, size in sizes.items()]
     write_rows(lake, SEGMENT_PROFILES, profiles, day=day)
     first = [{"customer_id": customer, "scheme": SCHEME, "segment": segment} for customer, segment in segments.items()][:1]
-    for table in (SEGMENT_MOVES, SEGMENT_STRATEGIES):
+    for table in (SEGMENT_MOVES, SEGMENT_STRATEGIES, CUSTOMER_NEXT_ACTIONS):
         write_rows(lake, table, [a_row(table, **row) for row in first], day=day)
 
 

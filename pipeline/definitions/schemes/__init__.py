@@ -9,10 +9,11 @@ from pipeline.definitions.schemes.comparison_sql import comparison_statement
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.scheme import Scheme, Schemes, Segment, Signals, referenced_clusters, schemes_with_assignments
 from pipeline.definitions.schemes.sql import decisions_statement, membership_statement, segments_statement
-from pipeline.definitions.schemes.strategies import STRATEGY_TEXTS, Strategy
+from pipeline.definitions.schemes.strategies import LIFECYCLE, STRATEGY_TEXTS, Strategy, fits_rhythm
 from pipeline.definitions.schemes.unproven import UnprovenSegment, unproven_segments
 
 __all__ = [
+    "LIFECYCLE",
     "STRATEGY_TEXTS",
     "ClusterFeature",
     "ClusterScheme",
@@ -24,6 +25,7 @@ __all__ = [
     "UnprovenSegment",
     "comparison_statement",
     "decisions_statement",
+    "fits_rhythm",
     "load_cluster_schemes",
     "load_schemes",
     "membership_statement",

@@ -10,12 +10,17 @@ from pipeline.errors import ConfigError
 
 STRATEGY_TEXTS = ("message", "promotion", "product_offer", "price", "channel", "service")
 MOST_URGENT, LEAST_URGENT = 1, 5
+LIFECYCLE = "lifecycle"
+"""The scheme that says whether somebody is late: by what the card of their segment in it assumes."""
+ON_TIME, LATE, GONE = "on_time", "late", "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """What to say and offer; `priority` is 1 for the most urgent to 5, `budget_share` the segment's share of its scheme's budget.
 
+    `assumes` is what the card takes for granted of the customer's own rhythm: that they are `on_time`, `late` or `gone`; empty where it
+    would be right for anybody. A card for the late is right for those who are gone, too.
     `translations` are the texts of other languages, by language and name of the text.
     """
 
@@ -27,11 +32,25 @@ class Strategy:
     service: str
     priority: int
     budget_share: float
+    assumes: str = ""
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+
+    @property
+    def stake_share(self) -> float:
+        """The share of a customer's spend that is at stake: all of it where they are late, else what the card may cost of a budget."""
+        return 1.0 if self.assumes in (LATE, GONE) else self.budget_share
 
     def texts(self, language: str) -> dict[str, str]:
         """Return the texts by name in `language`, each in the company's own where it is not translated."""
         return {name: getattr(self, name) for name in STRATEGY_TEXTS} | dict(self.translations.get(language, {}))
+
+
+def fits_rhythm(assumes: str, rhythm: str) -> bool:
+    """Whether a card that `assumes` something may be shown to a customer whose lifecycle's card assumes `rhythm`; both may be empty.
+
+    The night decides the same in SQL: `customer_next_actions.sql`.
+    """
+    return not assumes or assumes == rhythm or (assumes, rhythm) == (LATE, GONE)
 
 
 def read_translated_text(content: Fields, key: str, language: str) -> tuple[str, dict[str, str]]:
@@ -58,11 +77,13 @@ def read_strategy(content: Fields, language: str) -> Strategy | None:
     translations = {name: {key: others[name] for key, (_, others) in given.items() if name in others} for name in languages}
     priority = card.take("priority", int)
     share = float(card.take("budget_share", (int, float)))
+    assumes = card.choice("assumes", ("", ON_TIME, LATE, GONE), default="")
     card.refuse_unknown()
     if not MOST_URGENT <= priority <= LEAST_URGENT or not 0 <= share <= 1:
         todo = "Give a priority from 1, the most urgent, to 5, and a budget_share from 0 to 1."
         raise ConfigError("the strategy is out of bounds", where=content.where, todo=todo)
-    return Strategy(**{name: text for name, (text, _) in given.items()}, priority=priority, budget_share=share, translations=translations)
+    texts = {name: text for name, (text, _) in given.items()}
+    return Strategy(**texts, priority=priority, budget_share=share, assumes=assumes, translations=translations)
 
 
 def require_budget_shares(strategies: Sequence[Strategy | None], where: str) -> None:

@@ -43,6 +43,7 @@ from pipeline.lake.tables.ingestion import (
 from pipeline.lake.tables.quality import CLUSTER_DRIFTS, GATE_RESULTS, VALIDATION_RESULTS
 from pipeline.lake.tables.schema import EVENT_DAY, KNOWN_ON, MONEY_DECIMALS, VERSION_COLUMNS, Column, Kind, Partition, Table
 from pipeline.lake.tables.segments import (
+    CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
     CUSTOMER_SEGMENT_INTERVALS,
     CUSTOMER_SEGMENTS,
@@ -63,6 +64,7 @@ __all__ = [
     "CUSTOMER_DAYS",
     "CUSTOMER_DAY_CATEGORIES",
     "CUSTOMER_FEATURES",
+    "CUSTOMER_NEXT_ACTIONS",
     "CUSTOMER_PREDICTIONS",
     "CUSTOMER_SEGMENTS",
     "CUSTOMER_SEGMENT_INTERVALS",
@@ -126,6 +128,7 @@ ALL_TABLES = (
     SEGMENT_MOVES,
     SEGMENT_PROFILES,
     SEGMENT_STRATEGIES,
+    CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
 )
 PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published)

@@ -71,7 +71,10 @@ VERSION_COLUMNS = (EVENT_DAY, KNOWN_ON)
 
 @dataclass(frozen=True)
 class Table:
-    """One table; files are sorted by `key`, which is unique within a partition."""
+    """One table; files are sorted by `key`, which is unique within a partition.
+
+    `published_columns` stand in publications alone, after the others: what follows from more than one night.
+    """
 
     name: str
     description: str
@@ -79,6 +82,7 @@ class Table:
     key: tuple[str, ...]
     partition: Partition
     is_published: bool = False
+    published_columns: tuple[Column, ...] = ()
 
     @property
     def instant(self) -> str:

@@ -92,6 +92,7 @@ SEGMENT_STRATEGIES = Table(
             required=True,
         ),
         Column("title", Kind.TEXT, "Name shown to people.", required=True),
+        Column("description", Kind.TEXT, "Who is in the segment; empty where the title says it."),
         Column("message", Kind.TEXT, "What to say."),
         Column("promotion", Kind.TEXT, "What to give or promise."),
         Column("product_offer", Kind.TEXT, "Which products to show."),
@@ -100,10 +101,36 @@ SEGMENT_STRATEGIES = Table(
         Column("service", Kind.TEXT, "How to serve them."),
         Column("priority", Kind.INTEGER, "1 for the most urgent to 5."),
         Column("budget_share", Kind.NUMBER, "Share of the budget of all segments of the scheme."),
+        Column("assumes", Kind.TEXT, "`on_time`, `late` or `gone`: only for customers who are that by their lifecycle; empty for all."),
+        Column("card_order", Kind.INTEGER, "Place of the card among all of the night: of a customer's cards the first is the next action."),
     ),
     ("scheme", "segment", "language"),
     Partition.NIGHT,
     is_published=True,
+)
+CUSTOMER_NEXT_ACTIONS = Table(
+    "customer_next_actions",
+    "One row per customer who may be written to: the one card to act on, of those that their segments have. It never contradicts the "
+    "lifecycle; of the others the most urgent is taken, then the one with most at stake.",
+    (
+        CUSTOMER_ID,
+        SCHEME,
+        SEGMENT,
+        Column("priority", Kind.INTEGER, "Of the card: 1 for the most urgent to 5.", required=True),
+        Column(
+            "stake_amount",
+            Kind.MONEY,
+            "What is at stake: all the customer spent in the window where they are late, else the card's share of the budget of it.",
+            required=True,
+        ),
+        Column("reason", Kind.TEXT, "Why: the segment, who is in it, and the customer's own values that decided.", required=True),
+    ),
+    ("customer_id",),
+    Partition.NIGHT,
+    is_published=True,
+    published_columns=(
+        Column("since_date", Kind.DATE, "Night since which the customer has been in the segment, as far as nights are stored."),
+    ),
 )
 CUSTOMER_PREDICTIONS = Table(
     "customer_predictions",

@@ -22,12 +22,13 @@ from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS, customer_profiles
 from pipeline.publication.targets.tables import (
-    CREATE_VIEW,
+    CREATE_VIEWS,
     CURRENT,
     CUSTOMERS,
     HISTORY,
     INDEXES,
     MOVES,
+    NEXT_ACTIONS,
     PREDICTIONS,
     PROFILES,
     PUBLICATIONS,
@@ -36,7 +37,6 @@ from pipeline.publication.targets.tables import (
     STAGED_NIGHT,
     STRATEGIES,
     TARGET_TABLES,
-    VIEW,
     TargetTable,
 )
 
@@ -154,7 +154,7 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
         load_table(session, staged, chain(held_back if table is MOVES else (), _published_rows(night, table)))
     for statement in KEEP_HISTORY:
         session.execute(statement)
-    for table in (CURRENT, CUSTOMERS, PREDICTIONS, STRATEGIES):
+    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES):
         _merge_table(session, table)
     for statement in KEEP_DAYS:
         session.execute(statement)
@@ -192,8 +192,9 @@ def _create_missing_tables(session: TargetSession) -> None:
     if HISTORY.name not in found:
         for statement in INDEXES:
             session.execute(statement)
-    if VIEW not in found:
-        session.execute(CREATE_VIEW)
+    for view, statement in CREATE_VIEWS.items():
+        if view not in found:
+            session.execute(statement)
 
 
 def load_night(session: TargetSession, night: PublishedNight) -> None:
@@ -228,7 +229,7 @@ def _published_rows(night: PublishedNight, table: TargetTable) -> Iterator[pa.Re
     """Yield what the publication holds of `table`; one of an older version holds nothing of tables that came since."""
     if table is CUSTOMERS:
         yield from customer_profiles(night.folder, night.language, night.language_attribute)
-    elif table not in (PREDICTIONS, STRATEGIES, MOVES) or _table_file(night, table).exists():
+    elif table not in (NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES) or _table_file(night, table).exists():
         file = pq.ParquetFile(_table_file(night, table), page_checksum_verification=True)
         for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
             rows = batch.select(table.column_names)

@@ -3,12 +3,14 @@
     customer_segments           what is so now: one row per customer and scheme
     customer_segment_history    what was so: half-open intervals of days, an open end while it still is
     customer_profiles           one row per customer: the language, and what changes only when the customer does something
+    customer_next_actions       one row per customer who may be written to: the card to act on, why, and since when
     customer_predictions        one row per customer of whom anything is predicted, with both figures
     segment_strategies          one row per scheme, segment and language: title and strategy card
     segment_moves               who moved and why on the last published days
     segment_profiles            one row per day, scheme and segment
     publications                one row per day
-    customer_strategies         a view: one row per customer and scheme, with title and card in the customer's language
+    customer_strategies         a view: one row per customer and scheme, with title in the customer's language, and the card if it fits
+    customer_next_cards         a view: one row per next action, with title and card in the customer's language
 
 Features are not here: they count days, so nearly every row of them is new every night. So is what is predicted, as long as
 anything is; where nothing is, no row is. Titles and cards are stored once per segment and language, never once per customer.
@@ -21,6 +23,7 @@ from typing import Final, LiteralString
 
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
+    CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
     CUSTOMER_SEGMENTS,
     DAY,
@@ -66,8 +69,22 @@ HISTORY: Final = TargetTable(
     ),
     (*CUSTOMER_SEGMENTS.key, "valid_from"),
 )
+NEXT_ACTIONS: Final = TargetTable(
+    CUSTOMER_NEXT_ACTIONS.name, (*CUSTOMER_NEXT_ACTIONS.columns, *CUSTOMER_NEXT_ACTIONS.published_columns), CUSTOMER_NEXT_ACTIONS.key
+)
+NEXT_ACTION_COLUMNS: Final[dict[str, Column]] = {
+    "scheme": Column("next_action_scheme", Kind.TEXT, "Scheme that the next action comes from; empty where there is none."),
+    "segment": Column("next_action_segment", Kind.TEXT, "Segment that the next action comes from."),
+    "since_date": Column("next_action_since_date", Kind.DATE, "Night since which the customer has been in that segment."),
+}
 CUSTOMERS: Final = TargetTable(
-    "customer_profiles", (*(column for column in CUSTOMER_FEATURES.columns if column.name in _SLOW_COLUMNS), LANGUAGE), ("customer_id",)
+    "customer_profiles",
+    (
+        *(column for column in CUSTOMER_FEATURES.columns if column.name in _SLOW_COLUMNS),
+        LANGUAGE,
+        *NEXT_ACTION_COLUMNS.values(),
+    ),
+    ("customer_id",),
 )
 PREDICTIONS: Final = TargetTable(CUSTOMER_PREDICTIONS.name, CUSTOMER_PREDICTIONS.columns, CUSTOMER_PREDICTIONS.key)
 STRATEGIES: Final = TargetTable(SEGMENT_STRATEGIES.name, SEGMENT_STRATEGIES.columns, SEGMENT_STRATEGIES.key)
@@ -83,10 +100,10 @@ PUBLICATIONS: Final = TargetTable(
     ),
     (DAY.name,),
 )
-TARGET_TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, PUBLICATIONS)
+TARGET_TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, PUBLICATIONS)
 STAGED: Final = {
     table: TargetTable(f"staged_{table.name}", table.columns, table.key)
-    for table in (CURRENT, CUSTOMERS, PREDICTIONS, STRATEGIES, MOVES, PROFILES)
+    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES)
 }
 STAGED_NIGHT: Final = TargetTable("night", PUBLICATIONS.columns, PUBLICATIONS.key)
 
@@ -95,15 +112,33 @@ INDEXES: Final[tuple[LiteralString, ...]] = (
     "CREATE INDEX customer_segment_history_from ON customer_segment_history (valid_from)",
     "CREATE INDEX customer_segment_history_to ON customer_segment_history (valid_to)",
 )
-# Made once: a view that is dropped and made anew would lose who may read it.
-VIEW: Final = "customer_strategies"
-CREATE_VIEW: Final[LiteralString] = """
+# Made once: a view that is dropped and made anew would lose who may read it. A card that assumes the customer to be late, gone or on
+# time is shown only where the card of their lifecycle assumes the same: no two cards of a customer contradict each other.
+CREATE_VIEWS: Final[dict[str, LiteralString]] = {
+    "customer_strategies": """
     CREATE VIEW customer_strategies AS
     SELECT profile.customer_id, profile.language, profile.is_prospect, profile.first_order_date, profile.last_order_date,
-        held.scheme, held.segment, held.valid_from, card.title, card.message, card.promotion, card.product_offer, card.price,
+        held.scheme, held.segment, held.valid_from, named.title, card.message, card.promotion, card.product_offer, card.price,
         card.channel, card.service, card.priority, card.budget_share
     FROM customer_profiles AS profile
     JOIN customer_segment_history AS held ON held.customer_id = profile.customer_id AND held.valid_to IS NULL
+    LEFT JOIN segment_strategies AS named
+        ON named.scheme = held.scheme AND named.segment = held.segment AND named.language = profile.language
+    LEFT JOIN customer_segment_history AS lived
+        ON lived.customer_id = profile.customer_id AND lived.scheme = 'lifecycle' AND lived.valid_to IS NULL
+    LEFT JOIN segment_strategies AS rhythm
+        ON rhythm.scheme = lived.scheme AND rhythm.segment = lived.segment AND rhythm.language = profile.language
     LEFT JOIN segment_strategies AS card
         ON card.scheme = held.scheme AND card.segment = held.segment AND card.language = profile.language
-"""
+        AND (card.assumes IS NULL OR card.assumes = rhythm.assumes OR (card.assumes = 'late' AND rhythm.assumes = 'gone'))
+    """,
+    "customer_next_cards": """
+    CREATE VIEW customer_next_cards AS
+    SELECT profile.customer_id, profile.language, action.scheme, action.segment, action.since_date, action.reason, action.stake_amount,
+        card.title, card.message, card.promotion, card.product_offer, card.price, card.channel, card.service, action.priority
+    FROM customer_profiles AS profile
+    JOIN customer_next_actions AS action ON action.customer_id = profile.customer_id
+    LEFT JOIN segment_strategies AS card
+        ON card.scheme = action.scheme AND card.segment = action.segment AND card.language = profile.language
+    """,
+}

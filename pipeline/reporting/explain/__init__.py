@@ -5,6 +5,7 @@ schemes beside the SQL of a night, for one customer in memory: nobody outside th
 both agree. It must not know how an explanation is shown.
 """
 
+from pipeline.reporting.explain.cards import NextAction, SegmentCard
 from pipeline.reporting.explain.cluster_centres import CentreDistance
 from pipeline.reporting.explain.cluster_explanation import ClusterExplanation
 from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMembership, OutsideScheme, explain_customer
@@ -21,9 +22,11 @@ __all__ = [
     "CustomerMove",
     "ExplainedMembership",
     "NearestSegment",
+    "NextAction",
     "OutsideScheme",
     "SchemeExplanation",
     "ScoredSegment",
+    "SegmentCard",
     "ValueRank",
     "WhatIf",
     "explain_customer",

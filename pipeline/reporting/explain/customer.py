@@ -25,10 +25,11 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, Table
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel
 from pipeline.models.refits.model_store import stored_model
 from pipeline.publication.current import current_publication
+from pipeline.reporting.explain.cards import NextAction, SegmentCard, cards_of_segments, next_action_of, stored_cards
 from pipeline.reporting.explain.cluster_centres import CustomerClustering
 from pipeline.reporting.explain.cluster_explanation import ClusterExplanation, cluster_explanation
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
@@ -49,6 +50,7 @@ class ExplainedMembership:
     explanation: SchemeExplanation | None
     moves: Sequence[CustomerMove]
     clusters: ClusterExplanation | None = None
+    card: SegmentCard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class CustomerExplanation:
     memberships: Sequence[ExplainedMembership]
     outside: Sequence[OutsideScheme]
     not_computed: Mapping[str, str]
+    next_action: NextAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,21 @@ def explain_customer(
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         night = ExplainedNight(valid, lake, engine, day, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
         memberships, outside = _explained_memberships(night)
-    return CustomerExplanation(customer_id, day, live is not None and live.day == day, memberships, outside, night.schemes.not_computed)
+        cards = stored_cards(lake, day, valid.language)
+        action = _next_action(night, cards)
+    fitting = cards_of_segments(cards, {each.scheme: each.segment for each in memberships})
+    memberships = [replace(each, card=fitting.get(each.scheme)) for each in memberships]
+    is_live = live is not None and live.day == day
+    return CustomerExplanation(customer_id, day, is_live, memberships, outside, night.schemes.not_computed, action)
+
+
+def _next_action(night: ExplainedNight, cards: Mapping[tuple[str, str], Mapping[str, Any]]) -> NextAction | None:
+    """Read the customer's next action; None where they have none, as who must not be written to, or an older version wrote the night."""
+    if not night.lake.has(CUSTOMER_NEXT_ACTIONS, day=night.day):
+        return None
+    rows = night.customer_rows(CUSTOMER_NEXT_ACTIONS, night.lake.path(CUSTOMER_NEXT_ACTIONS, day=night.day))
+    intervals = customer_intervals(night.lake, night.engine, night.customer_id) if rows else []
+    return next_action_of(rows[0], cards, intervals, night.day) if rows else None
 
 
 def _require_stored_night(lake: Lake, day: date | None) -> date:

@@ -15,6 +15,7 @@ from pipeline.reporting.explain import (
     CustomerMove,
     ExplainedMembership,
     NearestSegment,
+    NextAction,
     OutsideScheme,
     SchemeExplanation,
 )
@@ -27,6 +28,7 @@ def to_json(explanation: CustomerExplanation) -> str:
         "customer_id": explanation.customer_id,
         "day": explanation.day.isoformat(),
         "is_live": explanation.is_live,
+        "next_action": _next_action_content(explanation.next_action),
         "schemes": [_membership_content(membership) for membership in explanation.memberships],
         "does_not_apply": [_outside_content(outside) for outside in explanation.outside],
         "not_computed": dict(explanation.not_computed),
@@ -34,12 +36,21 @@ def to_json(explanation: CustomerExplanation) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
+def _next_action_content(action: NextAction | None) -> dict[str, Any] | None:
+    if action is None:
+        return None
+    facts = _named_fields(action, ("scheme", "segment", "title", "message", "priority", "reason"))
+    since = action.since_date.isoformat() if action.since_date else None
+    return {**facts, "stake_amount": str(action.stake_amount), "since_date": since}
+
+
 def _membership_content(membership: ExplainedMembership) -> dict[str, Any]:
     explanation = membership.explanation
     facts = {"scheme": membership.scheme, "segment": membership.segment, "title": membership.title, "evidence": membership.evidence}
     moves = _moves_content(membership.moves)
     decided = _scheme_content(explanation) if explanation else _cluster_content(membership.segment, membership.clusters)
-    return {**facts, **decided, "moves": moves}
+    card = _named_fields(membership.card, ("priority", "message", "assumes", "fits")) if membership.card else None
+    return {**facts, **decided, "moves": moves, "card": card}
 
 
 def _outside_content(outside: OutsideScheme) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from pipeline.reporting.explain import (
     CustomerExplanation,
     CustomerMove,
     ExplainedMembership,
+    NextAction,
     OutsideScheme,
     SchemeExplanation,
     ScoredSegment,
+    SegmentCard,
     ValueRank,
     WhatIf,
 )
@@ -37,6 +39,7 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
     """Yield what to print, scheme by scheme."""
     night = "the live night" if explanation.is_live else "that night"
     yield Text(f"Customer {_printable_text(explanation.customer_id)} on {explanation.day}, as {night} was computed", style="bold")
+    yield Text(_printable_text(next_action_words(explanation.next_action)))
     for membership in explanation.memberships:
         yield Text.assemble(f"\n{membership.scheme}: ", (_printable_text(membership.title), "bold cyan"))
         yield Padding(_render_membership(membership), (0, 0, 0, 2))
@@ -46,6 +49,23 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
             yield Padding(Text("\n".join(map(move_words, outside.moves))), (0, 0, 0, 2))
     if explanation.not_computed:
         yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in explanation.not_computed.items()))
+
+
+def next_action_words(action: NextAction | None) -> str:
+    """Say what to do next about the customer, why, and since when."""
+    if action is None:
+        return "Next action: none, since the customer must not be written to, or no card fits"
+    since = f", since {action.since_date}" if action.since_date else ""
+    return f"Next action, by {action.scheme} (priority {action.priority}{since}): {action.message}\n  because {action.reason}"
+
+
+def card_words(card: SegmentCard) -> str:
+    """Show what a card says, or why it is not for this customer."""
+    if card.fits:
+        return f"priority {card.priority}: {card.message}"
+    said = {"on_time": "on time", "": "neither late nor on time"}
+    assumed, rhythm = said.get(card.assumes, card.assumes), said.get(card.rhythm, card.rhythm)
+    return f"not for this customer: it is for who is {assumed}, and by the lifecycle they are {rhythm}"
 
 
 def outside_words(outside: OutsideScheme) -> str:
@@ -67,6 +87,8 @@ def _render_membership(membership: ExplainedMembership) -> Grid:
         lines = list(_cluster_lines(membership, membership.clusters))
     else:
         lines = [("evidence", membership.evidence)]
+    if membership.card:
+        lines.append(("card", card_words(membership.card)))
     if membership.moves:
         lines.append(("moves", "\n".join(map(move_words, membership.moves))))
     for name, value in lines:

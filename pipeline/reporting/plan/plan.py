@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -65,7 +65,8 @@ class Mover:
 class SchemePlan:
     """What would change in one scheme; `segments` are the ids it has before or after, in the order of its definition.
 
-    `applies_to` is the rule of whom it is for, as it would be; empty where that is everybody.
+    `applies_to` is the rule of whom it is for, as it would be, empty where that is everybody; `priorities` are those of the segments'
+    cards, by id.
     """
 
     scheme: str
@@ -75,6 +76,7 @@ class SchemePlan:
     sample: tuple[Mover, ...]
     downstream: tuple[str, ...]
     applies_to: str = ""
+    priorities: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def moving_flows(self) -> tuple[SegmentFlow, ...]:
@@ -206,7 +208,14 @@ def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[
         sample=sample_movers(rows, partial(_reason_to_enter, new)) if new and old else (),
         downstream=downstream,
         applies_to=new.applies_to_text if new else "",
+        priorities=_card_priorities(new, _segment_ids(old, new, rows)) if new else {},
     )
+
+
+def _card_priorities(scheme: Scheme, segments: Sequence[str]) -> dict[str, int]:
+    cards = {segment.id: segment.strategy for segment in scheme.segments}
+    found = {name: cards.get(name) or scheme.strategy for name in segments}
+    return {name: card.priority for name, card in found.items() if card}
 
 
 def segment_flow(row: Mapping[str, Any]) -> SegmentFlow:

@@ -50,7 +50,7 @@ def _segment_grid(scheme: SchemePlan) -> Grid:
         title=Text.assemble((scheme.title, "bold"), f"  {scheme.scheme}"), title_justify="left", title_style="", box=None, pad_edge=False
     )
     grid.add_column("Segment")
-    for name in ("Now", "Entering", "Leaving", "Then", "Spend moved"):
+    for name in ("Priority", "Now", "Entering", "Leaving", "Then", "Spend moved"):
         grid.add_column(name, justify="right", no_wrap=True)
     for segment in scheme.segments:
         grid.add_row(segment, *_count_cells(scheme, segment))
@@ -65,6 +65,7 @@ def _count_cells(scheme: SchemePlan, segment: str | None) -> Iterator[Renderable
     now = _customer_total([flow for flow in scheme.flows if flow.from_segment == segment])
     came, went = _customer_total(entering), _customer_total(leaving)
     moved = sum(flow.spend_amount for flow in entering) - sum(flow.spend_amount for flow in leaving)
+    yield str(scheme.priorities.get(segment, "-")) if segment else "-"
     yield f"{now:,}"
     yield Text(f"+{came:,}" if came else "-", style="green" if came else "dim")
     yield Text(f"-{went:,}" if went else "-", style="red" if went else "dim")

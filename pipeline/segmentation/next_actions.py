@@ -1,0 +1,46 @@
+"""What to do next about each customer: one card of all that their segments have.
+
+Schemes do not know of each other, and their cards may contradict: by RFM somebody may be long gone whose own rhythm says that the next
+order is not due yet. The customer's own rhythm decides, which is what the lifecycle goes by: a card that assumes somebody to be late is
+for those alone who are late by their lifecycle.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.definitions.company import Company
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.statements import statement, statement_digest
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, SEGMENT_STRATEGIES
+
+log = logging.getLogger("pipeline.segmentation.next_actions")
+SPEND = replace(CUSTOMER_FEATURES, columns=tuple(c for c in CUSTOMER_FEATURES.columns if c.name in ("customer_id", "spend_amount")))
+
+
+def write_next_actions(  # noqa: PLR0913
+    company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None, withheld: pa.Array | None = None
+) -> None:
+    """Write the next action of every customer but those `withheld`, who must not be written to.
+
+    It reads the night's memberships, features and cards; `known_on` is the night whose knowledge counts.
+    """
+    for table in (SPEND, CUSTOMER_SEGMENTS, SEGMENT_STRATEGIES):
+        engine.register(table, [lake.path(table, day=day, known_on=known_on)])
+    query = statement(CUSTOMER_NEXT_ACTIONS.name)
+    rows = _rows_of_others(engine.run(query, {"language": company.language}), withheld)
+    manifest = {"statement": statement_digest(query)}
+    count = lake.write(CUSTOMER_NEXT_ACTIONS, rows, day=day, known_on=known_on, manifest=manifest)
+    log.info("%s: one card each for %s customers", CUSTOMER_NEXT_ACTIONS.name, f"{count:,}")
+
+
+def _rows_of_others(batches: pa.RecordBatchReader, withheld: pa.Array | None) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch if withheld is None else batch.filter(pc.invert(pc.is_in(batch["customer_id"], value_set=withheld)))
