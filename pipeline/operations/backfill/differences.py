@@ -34,13 +34,18 @@ FROM before FULL JOIN after ON before.customer_id = after.customer_id
     into=exp.Select,
     read="duckdb",
 )
+# Of customers and schemes that both have: who is in a segment of a scheme on one side alone came among those whom it applies to.
 _MOVES = parse_one(
     """
-SELECT after.scheme AS scheme, CAST(COUNT(*) AS BIGINT) AS moved
-FROM before JOIN after ON before.customer_id = after.customer_id AND before.scheme = after.scheme
-WHERE before.segment <> after.segment
-GROUP BY after.scheme
-ORDER BY after.scheme
+SELECT COALESCE(after.scheme, before.scheme) AS scheme, CAST(COUNT(*) AS BIGINT) AS moved
+FROM before FULL JOIN after ON before.customer_id = after.customer_id AND before.scheme = after.scheme
+WHERE before.segment IS DISTINCT FROM after.segment
+  AND COALESCE(after.customer_id, before.customer_id) IN (SELECT customer_id FROM before)
+  AND COALESCE(after.customer_id, before.customer_id) IN (SELECT customer_id FROM after)
+  AND COALESCE(after.scheme, before.scheme) IN (SELECT scheme FROM before)
+  AND COALESCE(after.scheme, before.scheme) IN (SELECT scheme FROM after)
+GROUP BY COALESCE(after.scheme, before.scheme)
+ORDER BY scheme
 """,
     into=exp.Select,
     read="duckdb",

@@ -21,6 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
+    CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
     CUSTOMER_SEGMENTS,
     EXTRACTIONS,
@@ -45,6 +46,7 @@ STAGE_OF_TABLE: dict[str, Stage] = {
     SEGMENT_PROFILES.name: "segments",
     SEGMENT_STRATEGIES.name: "segments",
     SEGMENT_MOVES.name: "segments",
+    CUSTOMER_NEXT_ACTIONS.name: "segments",
     CUSTOMER_PREDICTIONS.name: "segments",
 }
 

@@ -12,9 +12,10 @@ from pipeline.reporting.catalog.entries import (
     SegmentEntry,
     StrategyCard,
 )
-from pipeline.reporting.catalog.words import PROOFS
+from pipeline.reporting.catalog.words import ASSUMPTIONS, PROOFS
 
 __all__ = [
+    "ASSUMPTIONS",
     "PROOFS",
     "Catalog",
     "PublishedSize",

@@ -47,7 +47,7 @@ class CatalogContext:
     def card_of(self, strategy: Strategy | None) -> StrategyCard | None:
         if strategy is None:
             return None
-        return StrategyCard(strategy.texts(self.language), strategy.priority, strategy.budget_share)
+        return StrategyCard(strategy.texts(self.language), strategy.priority, strategy.budget_share, strategy.assumes)
 
     def size_of(self, scheme: str, segment: str) -> PublishedSize | None:
         return self.live.size_of(scheme, segment) if self.live else None

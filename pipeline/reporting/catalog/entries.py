@@ -52,11 +52,12 @@ class LiveSegments:
 
 @dataclass(frozen=True, slots=True)
 class StrategyCard:
-    """What to do about a segment's customers: texts by name in the language asked for."""
+    """What to do about a segment's customers: texts by name in the language asked for; `assumes` says for whom of them alone."""
 
     texts: Mapping[str, str]
     priority: int
     budget_share: float
+    assumes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

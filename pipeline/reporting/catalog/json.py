@@ -74,7 +74,7 @@ def _size_content(size: PublishedSize | None) -> dict[str, Any]:
 
 
 def _card_content(card: StrategyCard | None) -> dict[str, Any] | None:
-    return {**card.texts, "priority": card.priority, "budget_share": card.budget_share} if card else None
+    return {**card.texts, "priority": card.priority, "budget_share": card.budget_share, "assumes": card.assumes} if card else None
 
 
 def _json_parameters(parameters: Mapping[str, object]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from pipeline.reporting.applies_to import applies_to_words
-from pipeline.reporting.catalog import PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
 
 CARD_COLUMNS = ("message", "promotion", "product_offer", "price", "channel", "service")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -77,10 +77,10 @@ def _segment_table(segments: Iterable[SegmentEntry]) -> str:
 
 def _card_table(cards: Iterable[tuple[str, StrategyCard]]) -> str:
     names = [name.replace("_", " ").capitalize() for name in CARD_COLUMNS]
-    rows = [("What to do", *names, "Priority", "Budget"), ("---",) * (len(names) + 1) + ("---:", "---:")]
+    rows = [("What to do", *names, "Only for", "Priority", "Budget"), ("---",) * (len(names) + 2) + ("---:", "---:")]
     for title, card in cards:
         texts = (_escaped_text(card.texts[name]) for name in CARD_COLUMNS)
-        rows.append((_escaped_text(title), *texts, str(card.priority), f"{card.budget_share:.0%}"))
+        rows.append((_escaped_text(title), *texts, ASSUMPTIONS.get(card.assumes, ""), str(card.priority), f"{card.budget_share:.0%}"))
     return _markdown_table(rows)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.reporting.applies_to import applies_to_words
-from pipeline.reporting.catalog import PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
 
 STATES = {
     "live": ("live as defined", "green"),
@@ -135,6 +135,8 @@ def _card_grid(title: str, description: str, card: StrategyCard) -> Grid:
     for name, text in card.texts.items():
         grid.add_row(name.replace("_", " "), text)
     grid.add_row("priority", f"{card.priority} of 5, {card.budget_share:.0%} of the scheme's budget")
+    if card.assumes:
+        grid.add_row("only for", ASSUMPTIONS[card.assumes])
     grid.add_row("", "")
     return grid
 

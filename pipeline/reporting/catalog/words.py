@@ -15,6 +15,11 @@ DECISIONS: Mapping[str, str] = {
     "value_tiers": "values are ranked by how many customers have them",
     "clusters": "the nearest centre decides",
 }
+ASSUMPTIONS: Mapping[str, str] = {
+    "on_time": "who is on time by the lifecycle",
+    "late": "who is late or gone by the lifecycle",
+    "gone": "who is gone by the lifecycle",
+}
 PROOFS: Mapping[str, str] = {
     "enumeration": "proven on every combination of scores",
     "intervals": "proven on every case that the rules can tell apart",

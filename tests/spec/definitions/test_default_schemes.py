@@ -119,6 +119,31 @@ def test_a_scheme_shares_out_no_more_than_its_budget_however_many_values_there_a
     assert 0.5 < total <= 1 + 1e-9
 
 
+SAYS_LATE = (
+    r"miss you|been a (?:long time|while)|usually have ordered by now|last you hear|were one of our best|since your last order"
+    r"|stay in touch|something was not right with your order"
+)
+SAYS_ON_TIME = r"right on time|good to have you back|you are back|first order: |a regular here|coming back|order again in one step|so often"
+
+
+@pytest.mark.parametrize("found", default_schemes(), ids=lambda found: found.name)
+def test_a_card_that_says_somebody_is_late_or_on_time_assumes_so(found: Scheme) -> None:
+    for segment, card in cards(found):
+        if card and re.search(SAYS_LATE, card.message, re.IGNORECASE):
+            assert card.assumes in ("late", "gone"), (segment, card.message)
+        if card and re.search(SAYS_ON_TIME, card.message, re.IGNORECASE):
+            assert card.assumes == "on_time", (segment, card.message)
+
+
+def test_what_customers_do_comes_before_what_they_are() -> None:
+    at_best: dict[str, list[int]] = {scheme.level: [] for scheme in default_schemes()}
+    for found in default_schemes():
+        at_best[found.level] += [card.priority for _, card in cards(found) if card]
+    assert min(at_best.pop("behavioural")) == 1
+    assert min(at_best.pop("firmographic")) == 2
+    assert {min(priorities) for priorities in at_best.values()} == {4}
+
+
 def test_the_best_and_the_endangered_come_before_the_lost() -> None:
     urgent = {segment.id: segment.strategy.priority for segment in scheme("rfm").segments if segment.strategy}
     assert urgent["cant_lose_them"] == urgent["at_risk"] == min(urgent.values())
