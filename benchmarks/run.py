@@ -14,13 +14,14 @@ import full_recompute
 import nights
 import refits
 import runner_overhead
+import score_methods
 import state_step
 from generate import Shop
 from lakes import PROJECT_ROOT, stored_lake
 from measure import GIB, Result, print_results
 from rich.console import Console
 
-BENCHES = ("features", "state", "runner", "nights", "definitions", "refits")
+BENCHES = ("features", "state", "runner", "nights", "definitions", "refits", "scores")
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
 
@@ -59,6 +60,8 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
             return definitions_step.results(folder, customers=size.customers, rounds=size.rounds)
         case "refits":
             return refits.results(folder, customers=size.clustered, nights=3 if size.clustered < refits.MANY else 30, rounds=size.rounds)
+        case "scores":
+            return score_methods.results(folder)
         case _:
             return nights.results(folder, rounds=size.rounds, days=size.nights)
 

@@ -70,10 +70,13 @@ def test_clusters_move_nobody_because_others_did(moves: list[dict[str, Any]]) ->
     assert set(reasons(moves, "behaviour_clusters")) == {"ageing", "own_purchase", "new_customer"}
 
 
-def test_value_tiers_also_move_because_others_did(moves: list[dict[str, Any]]) -> None:
-    counts = reasons(moves, "value_tier")
-    assert counts["population_shift"] > 0
-    assert set(counts) == {"ageing", "own_purchase", "new_customer", "population_shift"}
+@pytest.mark.parametrize("scheme", ["rfm", "value_tier"])
+def test_between_two_freezes_of_the_limits_nobody_moves_because_others_did(moves: list[dict[str, Any]], scheme: str) -> None:
+    own = {"ageing", "own_purchase", "new_customer"}
+    assert set(reasons([row for row in moves if row["day"] != NEW_YEAR], scheme)) == own
+    new_year = reasons([row for row in moves if row["day"] == NEW_YEAR], scheme)
+    assert new_year["threshold_refreeze"] > 0
+    assert set(new_year) <= own | {"threshold_refreeze"}
 
 
 def test_newcomers_move_nobody_to_another_city_tier_but_on_the_first_of_a_month(moves: list[dict[str, Any]]) -> None:

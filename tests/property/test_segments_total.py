@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
-from support.builders import a_company, write_rows
+from support.builders import a_company, scored_features, write_rows
 
 from pipeline.definitions.rules import Vocabulary, parse_rule, rule_value
 from pipeline.definitions.schemes import Scheme, load_schemes, segments_statement
@@ -57,12 +57,14 @@ CUSTOMER = st.fixed_dictionaries(
 
 
 def as_declared(customers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return `customers` as the features promise them: scores for exactly those who ordered, none for prospects."""
+    """Return `customers` as the features promise them: with scores, by figures and limits that give them, exactly those who ordered."""
+    declared = []
     for customer in customers:
-        scores = [customer[f"{axis}_score"] or 1 for axis in "rfm"]
-        r, f, m = [None] * 3 if customer["is_prospect"] else scores
-        customer |= {"r_score": r, "f_score": f, "m_score": m, "fm_score": f and m and (f + m + 1) // 2}
-    return customers
+        bought = scored_features(*(customer[f"{axis}_score"] or 1 for axis in "rfm"))
+        scores = {name: None for name in bought if name.endswith("_score")} | {"order_day_count": 0, "lifetime_order_day_count": 0}
+        value = {"value_score": 1} if not customer["is_prospect"] or customer["spend_amount"] > 0 else {"value_score": None}
+        declared.append({**customer, **(scores if customer["is_prospect"] else bought), **value})
+    return declared
 
 
 def numbered(customers: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ The first step that moves a customer is the reason:
     rules       the previous night's features           rule_change, model_refit, erasure (of others)
     own         of whom did something: tonight's        own_purchase, refund, late_data, own_visit
     attributes  and tonight's attributes                attribute_change
-    limits      and tonight's frozen limits             threshold_refreeze
+    limits      and tonight's frozen limits             threshold_refreeze (population_shift where none are frozen yet)
     age         and all but the scores by rank          ageing
 
 Whom none of these moves was moved by the scores and ranks of others: population_shift. So nobody is left without a reason.
@@ -46,15 +46,17 @@ REASONS = (
 TRIALS = ("rules", "own", "attributes", "limits", "age")
 LIMITS = MONTHLY_FEATURES
 # A share that is drawn towards such a limit: where the customer's own figures stayed the same, the limit alone moved it.
-WEIGHED: Mapping[str, tuple[str, ...]] = {"shrunk_discount_share": ("line_count", "discounted_line_count")}
-# What each rank among customers ranks: where the own figure changed because days left the window, age moved the rank, not others.
-RANKED: Mapping[str, tuple[str, ...]] = {
-    "r_score": ("is_in_window",),
+# So with scores that somebody clusters by; a scheme works out its own from figures and limits.
+WEIGHED: Mapping[str, tuple[str, ...]] = {
+    "shrunk_discount_share": ("line_count", "discounted_line_count"),
+    "r_score": ("order_day_count", "recency_days"),
     "f_score": ("order_day_count",),
-    "m_score": ("is_in_window", "spend_amount"),
+    "m_score": ("order_day_count", "spend_amount"),
     "fm_score": ("order_day_count", "spend_amount"),
-    "value_rank_share": ("spend_amount",),
+    "value_score": ("spend_amount",),
 }
+# What each rank among customers ranks: where the own figure changed because days left the window, age moved the rank, not others.
+RANKED: Mapping[str, tuple[str, ...]] = {"value_rank_share": ("spend_amount",)}
 # A visit changes these two features and no others, so that it explains a move by these two alone.
 VISIT, VISITED = "own_visit", frozenset({"visit_count_90_days", "conversion_share"})
 # How statements call those whom they count: the values of everybody, and the buyers among whom a score ranks.
@@ -126,14 +128,8 @@ def _first_step(name: str) -> int:
 
 
 def _figure_differs(figure: str) -> exp.Expr:
-    """Compare a figure of the customer's own with what it was; `is_in_window` is whether there is any order-day in the window."""
-    sides: list[exp.Expr] = []
-    for side in ("before", "now"):
-        if figure == "is_in_window":
-            sides.append(exp.Paren(this=exp.GT(this=_column_on(side, "order_day_count"), expression=exp.Literal.number(0))))
-        else:
-            sides.append(_column_on(side, figure))
-    return exp.NullSafeNEQ(this=sides[0], expression=sides[1])
+    """Compare a figure of the customer's own with what it was."""
+    return exp.NullSafeNEQ(this=_column_on("before", figure), expression=_column_on("now", figure))
 
 
 def _column_on(side: str, name: str) -> exp.Column:
@@ -165,8 +161,11 @@ def moves_statement(memberships: Mapping[str, exp.Query], changes: Sequence[Sche
 
 def _scheme_change_rows(changes: Sequence[SchemeChange], tiered: Container[str]) -> exp.Select:
     shifts = ["threshold_refreeze" if each.is_new_month and each.scheme in tiered else "population_shift" for each in changes]
-    rows = [(each.scheme, each.is_on_both, each.reason, each.is_resettled, shift) for each, shift in zip(changes, shifts, strict=True)]
-    columns = ["scheme", "is_on_both", "reason", "is_resettled", "shift"]
+    # Limits that are others in mid-month were not frozen: too few customers were there yet, or some were erased since.
+    limits = ["threshold_refreeze" if each.is_new_month else "population_shift" for each in changes]
+    known = zip(changes, shifts, limits, strict=True)
+    rows = [(each.scheme, each.is_on_both, each.reason, each.is_resettled, shift, limit) for each, shift, limit in known]
+    columns = ["scheme", "is_on_both", "reason", "is_resettled", "shift", "limits"]
     return exp.select("*").from_(exp.values(rows, alias="known", columns=columns))
 
 

@@ -22,7 +22,7 @@ SELECT
     WHEN d.step = 2 THEN 'attribute_change'
     WHEN c.is_resettled THEN 'rule_change'
     WHEN d.step = 1 THEN p.doing
-    WHEN d.step = 3 THEN 'threshold_refreeze'
+    WHEN d.step = 3 THEN c.limits
     WHEN d.step = 4 THEN 'ageing'
     ELSE c.shift
   END AS reason

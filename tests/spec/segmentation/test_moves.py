@@ -19,7 +19,7 @@ from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import segment
 from pipeline.segmentation import REASONS
-from pipeline.segmentation.moves.reasons import LIMITS, RANKED
+from pipeline.segmentation.moves.reasons import LIMITS, RANKED, WEIGHED
 
 WEDNESDAY, THURSDAY, FRIDAY, MONDAY, TUESDAY = (date(2024, 3, 27), date(2024, 3, 28), date(2024, 3, 29), date(2024, 4, 1), date(2024, 4, 2))
 NIGHTS = (WEDNESDAY, THURSDAY, FRIDAY, MONDAY, TUESDAY)
@@ -243,7 +243,7 @@ def test_a_night_filled_in_later_tells_the_moves_of_the_night_after_it_anew(tmp_
 
 
 def test_every_feature_is_known_to_be_ranked_frozen_or_the_customers_own() -> None:
-    """A new feature that is the same for everybody, or a rank among customers, belongs into LIMITS or RANKED."""
-    assert {*LIMITS, *RANKED} <= set(CUSTOMER_FEATURES.column_names)
+    """A new feature that is the same for everybody, a rank among customers, or drawn towards a limit is known as such."""
+    assert {*LIMITS, *RANKED, *WEIGHED} <= set(CUSTOMER_FEATURES.column_names)
     named = {name for name in CUSTOMER_FEATURES.column_names if name.endswith(("_score", "_rank_share", "_limit_days"))}
-    assert named <= {*LIMITS, *RANKED}
+    assert named <= {*LIMITS, *RANKED, *WEIGHED}
