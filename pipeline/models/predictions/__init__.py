@@ -1,7 +1,7 @@
 """Predicted value: what customers spend in the next 90 days, and whether they buy again; fitted in Python, applied in SQL.
 
 `fitting` fits a model, `evaluation` tests it beside two baselines (last year's spend, and BG/NBD of `bg_nbd`), and a model that
-does not beat last year's spend predicts nothing. `prediction_sql` applies it. Nothing in here reads or writes a lake.
+does not beat both predicts nothing. `prediction_sql` applies it. Nothing in here reads or writes a lake.
 """
 
 from pipeline.models.predictions.evaluation import ForecastComparison, compare_with_baselines, reason_to_refuse

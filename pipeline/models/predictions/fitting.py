@@ -2,11 +2,13 @@
 
 Spend by a Poisson regression with a logarithmic link: it needs no logarithm of spend, so customers who spent nothing count too,
 and its predictions add up to the money spent. Buying again by a logistic regression. Both are sums of weighed signals, which
-SQL computes; both are then calibrated on customers that they were not fitted to.
+SQL computes; both are then calibrated on customers that they were not fitted to. On such customers it is also decided how much
+last year's spend counts beside the regression: where few customers spend most, the regression alone errs more than that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -15,12 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.models.clusters.preparation import Numbers, round_figures
+from pipeline.models.predictions.gini import gini_of_order
 from pipeline.models.predictions.model import HORIZON_DAYS, SIGNALS, SMALLEST_SCALE, PredictionModel, Signal
 
+Rows = npt.NDArray[np.int64]
 HELD_QUANTILES = (0.001, 0.999)
 PENALTY = 0.1
 FOLDS = 5
 MOST_ITERATIONS = 500
+LARGEST_RISE = 10
+# Shares of the regression that are tried, in tenths: finer ones differ by less than the next season does. With none of it, customers
+# would be in the order of last year's spend, which is to be beaten.
+SHARES = tuple(tenth / 10 for tenth in range(10, 0, -1))
 # Fine enough to settle the six digits of a weight that a model keeps.
 TOLERANCE = 1e-9
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 500, 50
@@ -31,8 +39,9 @@ class Outcomes:
     """Customers of night `formed`, in order of id: their signals, and what they did in the HORIZON_DAYS after it.
 
     `signals` has a row per customer and a column per name in SIGNALS. `amounts` are spend less refunds, at least 0; `returned` is
-    1 for those who bought again. `order_days` to `window_spend` are for the baselines: order-days ever, days from the first to the
-    last and to the night, spend ever and in the window. `customer_count` counts those who could have been sampled.
+    1 for those who bought again. `order_days` to `lifetime_spend` are for BG/NBD: order-days ever, days from the first to the
+    last and to the night, spend ever. `last_years_spend` is the window's, scaled to HORIZON_DAYS by the days that are known of it.
+    `customer_count` counts those who could have been sampled.
     """
 
     formed: date
@@ -45,7 +54,7 @@ class Outcomes:
     active_days: Numbers
     known_days: Numbers
     lifetime_spend: Numbers
-    window_spend: Numbers
+    last_years_spend: Numbers
     customer_count: int
 
     def insufficiency(self) -> str | None:
@@ -61,10 +70,16 @@ class Outcomes:
             return "nobody spent anything since then"
         return None
 
+    def subset(self, rows: Rows) -> Outcomes:
+        """Return some of the customers, by their places in order."""
+        names = ("signals", "amounts", "returned", "order_days", "active_days", "known_days", "lifetime_spend", "last_years_spend")
+        arrays = {name: getattr(self, name)[rows] for name in names}
+        return replace(self, ids=tuple(self.ids[row] for row in rows), **arrays)
+
     def digest(self) -> str:
         """Digest of all that a fit reads, in hexadecimal digits."""
         content = sha256("\n".join([self.formed.isoformat(), str(self.window_days), *self.ids]).encode())
-        for values in (self.signals, self.amounts, self.returned.astype(np.float64)):
+        for values in (self.signals, self.last_years_spend, self.amounts, self.returned.astype(np.float64)):
             content.update(np.ascontiguousarray(values).astype("<f8").tobytes())  # the same bytes on any machine
         return content.hexdigest()
 
@@ -81,7 +96,7 @@ def fit_predictions(outcomes: Outcomes, day: date) -> PredictionModel:
     """Fit a model to what customers did by `day`, and calibrate it."""
     import sklearn
 
-    raw = _fit_weights(outcomes, np.arange(len(outcomes.ids)))
+    raw = _fit_weights(outcomes)
     model = PredictionModel(
         day=day,
         formed=outcomes.formed,
@@ -90,6 +105,8 @@ def fit_predictions(outcomes: Outcomes, day: date) -> PredictionModel:
         library=f"scikit-learn {sklearn.__version__}",
         inputs_digest=outcomes.digest(),
         customer_count=outcomes.customer_count,
+        regression_share=1.0,
+        last_year_factor=0.0,
         spend_intercept=raw.spend_intercept,
         repeat_intercept=raw.repeat_intercept,
         signals=raw.signals,
@@ -97,36 +114,42 @@ def fit_predictions(outcomes: Outcomes, day: date) -> PredictionModel:
     return _calibrate_model(model, outcomes)
 
 
-def forecast_by_model(model: PredictionModel, signals: Numbers) -> Forecast:
-    """Forecast by the model, for a row of signals per customer, as its statement computes it before rounding."""
-    return _forecast_by_weights(ForecastWeights(model.signals, model.spend_intercept, model.repeat_intercept), signals)
+def forecast_by_model(model: PredictionModel, signals: Numbers, last_years_spend: Numbers) -> Forecast:
+    """Forecast by the model, for a row of signals and a scaled spend per customer, as its statement computes it before rounding."""
+    regression = _forecast_by_weights(ForecastWeights(model.signals, model.spend_intercept, model.repeat_intercept), signals)
+    return replace(regression, amounts=model.regression_share * regression.amounts + model.last_year_factor * last_years_spend)
 
 
-def forecast_of_others(outcomes: Outcomes) -> Forecast:
-    """Forecast each customer by a model that was fitted to the others: cross-validation, five fits each without a fifth of them."""
+def forecast_of_others(outcomes: Outcomes, day: date) -> Forecast:
+    """Forecast each customer by a model of the others, calibrated among them: cross-validation in fifths."""
     amounts, probabilities = np.empty(len(outcomes.ids)), np.empty(len(outcomes.ids))
-    # By a hash of the id, so that a customer is in the same fold whoever else is there.
-    folds = np.array([sha256(customer.encode()).digest()[0] % FOLDS for customer in outcomes.ids])
-    for number in range(FOLDS):
-        apart, rest = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
-        forecast = _forecast_by_weights(_fit_weights(outcomes, rest), outcomes.signals[apart])
+    for apart, rest in _fifths(outcomes):
+        forecast = forecast_by_model(fit_predictions(outcomes.subset(rest), day), outcomes.signals[apart], outcomes.last_years_spend[apart])
         amounts[apart], probabilities[apart] = forecast.amounts, forecast.probabilities
     return Forecast(amounts, probabilities)
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastWeights:
-    """The weights of the signals and both intercepts: all that decides a forecast."""
+    """The weights of the signals and both intercepts: all that decides what the regressions forecast."""
 
     signals: tuple[Signal, ...]
     spend_intercept: float
     repeat_intercept: float
 
 
-def _fit_weights(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> ForecastWeights:
+def _fifths(outcomes: Outcomes) -> Iterator[tuple[Rows, Rows]]:
+    """Yield the places of each fifth of customers, and of all others."""
+    # By a hash of the id, so that a customer is in the same fifth whoever else is there.
+    folds = np.array([sha256(customer.encode()).digest()[0] % FOLDS for customer in outcomes.ids])
+    for number in range(FOLDS):
+        yield np.flatnonzero(folds == number), np.flatnonzero(folds != number)
+
+
+def _fit_weights(outcomes: Outcomes) -> ForecastWeights:
     from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
-    values, amounts, returned = outcomes.signals[rows], outcomes.amounts[rows], outcomes.returned[rows]
+    values, amounts, returned = outcomes.signals, outcomes.amounts, outcomes.returned
     low, high = (round_figures(limit) for limit in np.quantile(values, HELD_QUANTILES, axis=0))
     held = np.clip(values, low, high)
     mean, scale = np.clip(round_figures(held.mean(axis=0)), low, high), round_figures(held.std(axis=0))
@@ -135,7 +158,7 @@ def _fit_weights(outcomes: Outcomes, rows: npt.NDArray[np.int64]) -> ForecastWei
     points, unit = (held[:, varying] - mean[varying]) / scale[varying], float(amounts.mean())
     settings = {"solver": "newton-cholesky", "tol": TOLERANCE, "max_iter": MOST_ITERATIONS}
     spend = PoissonRegressor(alpha=PENALTY, **settings).fit(points, amounts / unit)
-    chance = LogisticRegression(C=1 / (PENALTY * len(rows)), **settings).fit(points, returned)
+    chance = LogisticRegression(C=1 / (PENALTY * len(amounts)), **settings).fit(points, returned)
     names = [SIGNALS[place] for place in varying]
     columns = (low[varying], high[varying], mean[varying], scale[varying], round_figures(spend.coef_), round_figures(chance.coef_[0]))
     signals = tuple(Signal(name, *row) for name, *row in zip(names, *(column.tolist() for column in columns), strict=True))
@@ -156,19 +179,42 @@ def _calibrate_model(model: PredictionModel, outcomes: Outcomes) -> PredictionMo
     """Scale spend to its true sum, and probabilities to their true shares, by forecasts of customers that were not fitted to.
 
     The latter is Platt scaling: Platt (1999), "Probabilistic outputs for support vector machines". Both corrections are linear
-    before the link, so they go into the weights, and the statement has nothing more to apply.
+    before the link, so they go into the weights. How much last year's spend counts beside the regression is decided by the same
+    forecasts; combining forecasts goes back to Bates & Granger (1969), "The combination of forecasts".
     """
     from sklearn.linear_model import LogisticRegression
 
-    others = forecast_of_others(outcomes)
-    factor = float(np.log(outcomes.amounts.sum() / others.amounts.sum()))
-    chances = np.clip(np.asarray(others.probabilities), 1e-9, 1 - 1e-9)
+    amounts, probabilities = np.empty(len(outcomes.ids)), np.empty(len(outcomes.ids))
+    for apart, rest in _fifths(outcomes):
+        others = _forecast_by_weights(_fit_weights(outcomes.subset(rest)), outcomes.signals[apart])
+        amounts[apart], probabilities[apart] = others.amounts, others.probabilities
+    factor = float(outcomes.amounts.sum() / amounts.sum())
+    share, last_year_factor = _weigh_last_year(factor * amounts, outcomes)
+    chances = np.clip(probabilities, 1e-9, 1 - 1e-9)
     logits = np.log(chances / (1 - chances))[:, None]
     platt = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=TOLERANCE, max_iter=MOST_ITERATIONS).fit(logits, outcomes.returned)
     slope, shift = float(platt.coef_[0][0]), float(platt.intercept_[0])
     return replace(
         model,
-        spend_intercept=float(round_figures(model.spend_intercept + factor)),
+        regression_share=share,
+        last_year_factor=last_year_factor,
+        spend_intercept=float(round_figures(model.spend_intercept + np.log(factor))),
         repeat_intercept=float(round_figures(slope * model.repeat_intercept + shift)),
         signals=tuple(replace(signal, repeat_weight=float(round_figures(slope * signal.repeat_weight))) for signal in model.signals),
     )
+
+
+def _weigh_last_year(regression: Numbers, outcomes: Outcomes) -> tuple[float, float]:
+    """Return the share of the regression that predicts best, and the factor of last year's spend that then keeps the sum right.
+
+    Best is the least product of both measures of the test: the mean absolute error, and 1 less the Gini coefficient.
+    """
+    amounts, total, last_year = outcomes.amounts, float(outcomes.amounts.sum()), float(outcomes.last_years_spend.sum())
+    # A factor that had to make up for a year without sales would make much of the few who bought.
+    if last_year * LARGEST_RISE < total:
+        return 1.0, 0.0
+    factor = total / last_year
+    mixes = [share * regression + (1 - share) * factor * outcomes.last_years_spend for share in SHARES]
+    losses = np.array([np.abs(mix - amounts).mean() * (1 - gini_of_order(mix, amounts)) for mix in mixes])
+    share = SHARES[int(np.argmin(round_figures(losses)))]
+    return share, float(round_figures((1 - share) * factor))

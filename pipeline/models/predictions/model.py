@@ -1,4 +1,4 @@
-"""What nights predict by is a small JSON document: two weights per signal, or the reason why nothing is predicted.
+"""What nights predict by is a small JSON document: two weights per signal and one of last year's spend, or why nothing is predicted.
 
 A reason is stored like a model, with the first night it holds for: so a night that is computed again predicts as it did then,
 and not by a model that replaced the refused one since.
@@ -15,14 +15,16 @@ from pipeline.errors import DataError
 
 HORIZON_DAYS = 90
 SIGNALS = (
-    *("spend_pace", "order_pace", "category_pace", "lifetime_spend_pace", "lifetime_order_pace", "recency", "lateness", "rhythm"),
+    *("spend_pace", "order_pace", "category_pace", "lifetime_spend_pace", "lifetime_order_pace"),
+    *("quarter_spend_pace", "half_year_spend_pace", "quarter_order_total", "half_year_order_total", "recency", "lateness", "rhythm"),
     *("order_value", "order_day_value", "order_day_total", "is_once", "discounts", "returns", "weekends"),
 )
-"""The columns of `sql/customer_signals.sql`."""
+"""The columns of `sql/customer_signals.sql` that are weighed."""
 LONGEST_DOCUMENT = 100_000
 SMALLEST_SCALE = 1e-6
 LARGEST_EXPONENT = 60.0  # e^60 is more money than there is; e^710 would be no number any more
 MOST_ROWS = 10**12
+LARGEST_FACTOR = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,9 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class PredictionModel:
-    """A fitted model: spend is e to a weighed sum of the signals, the probability of buying again the logistic function of another.
+    """A fitted model of spend, and of the probability of buying again: the logistic function of a weighed sum of the signals.
 
+    Spend is `regression_share` x e to another weighed sum + `last_year_factor` x last year's spend, scaled to the horizon.
     Fitted to the features of night `formed` and to what happened in the `horizon_days` after it, as known on `day`; `window_days`
     is how many days the features looked back. `valid_from` is the first night that goes by it.
     """
@@ -57,6 +60,8 @@ class PredictionModel:
     library: str
     inputs_digest: str
     customer_count: int
+    regression_share: float
+    last_year_factor: float
     spend_intercept: float
     repeat_intercept: float
     signals: tuple[Signal, ...]
@@ -103,6 +108,8 @@ def _read_model(fields: Fields) -> PredictionModel:
         library=fields.text("library"),
         inputs_digest=fields.text("inputs_digest", pattern="[0-9a-f]{64}"),
         customer_count=fields.integer("customer_count", 1, MOST_ROWS),
+        regression_share=fields.number("regression_share", 0, 1),
+        last_year_factor=fields.number("last_year_factor", 0, LARGEST_FACTOR),
         spend_intercept=fields.number("spend_intercept", -LARGEST_EXPONENT, LARGEST_EXPONENT),
         repeat_intercept=fields.number("repeat_intercept", -LARGEST_EXPONENT, LARGEST_EXPONENT),
         signals=tuple(_read_signal(row) for row in fields.rows("signals", 1, len(SIGNALS))),

@@ -1,4 +1,4 @@
-"""The prediction of every customer, as one statement: weighed sums of the signals of `sql/customer_signals.sql`, and their links."""
+"""The prediction of every customer, as one statement: weighed sums of the columns of `sql/customer_signals.sql`, and their links."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AMOUNT_DECIMALS, PROBABILITY_DECIMALS = 2, 4
 
 
 def predictions_statement(decision: PredictionModel | NotPredicted) -> exp.Query:
-    """Build the statement of `customer_predictions`, a row per customer; its parameter is `window_days`.
+    """Build the statement of `customer_predictions`, a row per customer; its parameters are those of the signals.
 
     Whoever never ordered, and everybody where there is no model, has a reason in place of figures.
     """
@@ -38,7 +38,7 @@ def predictions_statement(decision: PredictionModel | NotPredicted) -> exp.Query
 
 def _predicted_figures(decision: PredictionModel) -> exp.Select:
     """Build the rows of both figures, for every customer who ever ordered."""
-    spend = ordered_sum(
+    log_spend = ordered_sum(
         [double_literal(decision.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in decision.signals)]
     )
     logit = ordered_sum(
@@ -46,8 +46,14 @@ def _predicted_figures(decision: PredictionModel) -> exp.Select:
     )
     odds = exp.Exp(this=exp.Neg(this=exp.paren(logit)))
     chance = exp.Div(this=double_literal(1), expression=exp.paren(ordered_sum([double_literal(1), odds])))
+    spend = ordered_sum(
+        [
+            exp.Mul(this=double_literal(decision.regression_share), expression=exp.Exp(this=log_spend)),
+            exp.Mul(this=double_literal(decision.last_year_factor), expression=exp.column("last_years_spend")),
+        ]
+    )
     columns = [
-        exp.alias_(_round_to(exp.Exp(this=spend), AMOUNT_DECIMALS), "spend"),
+        exp.alias_(_round_to(spend, AMOUNT_DECIMALS), "spend"),
         exp.alias_(_round_to(chance, PROBABILITY_DECIMALS), "chance"),
     ]
     return exp.select("customer_id", *columns).from_(statement("customer_signals").copy().subquery("signals"))

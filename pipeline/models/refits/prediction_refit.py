@@ -102,9 +102,9 @@ def fit_and_test_predictions(company: Company, lake: Lake, engine: Engine, day: 
     model = fit_predictions(outcomes, day)
     earlier = _earlier_outcomes(company, lake, engine, formed, day)
     if earlier is None:
-        test = compare_with_baselines(forecast_of_others(outcomes), outcomes, "customers it had not seen")
+        test = compare_with_baselines(forecast_of_others(outcomes, day), outcomes, "customers it had not seen")
     else:
-        forecast = forecast_by_model(fit_predictions(earlier, day), outcomes.signals)
+        forecast = forecast_by_model(fit_predictions(earlier, day), outcomes.signals, outcomes.last_years_spend)
         test = compare_with_baselines(forecast, outcomes, "days it had not seen")
     reason = reason_to_refuse(test)
     decision = NotPredicted(day, reason) if reason else model
@@ -146,7 +146,7 @@ def prediction_judgement(refit: PredictionRefit) -> dict[str, Any]:
 def promote_predictions(lake: Lake, refit: PredictionRefit) -> None:
     """Make the decision of a refit valid from the first night that is not stored yet.
 
-    Where the model does not beat last year's spend, nothing is predicted from then on, and RefitRefused says so. Where nothing
+    Where the model does not beat both baselines, nothing is predicted from then on, and RefitRefused says so. Where nothing
     could be judged, what is valid stays.
     """
     with lake.lock("models"):

@@ -22,13 +22,14 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
 from pipeline.models.predictions import HORIZON_DAYS, Outcomes
 from pipeline.models.predictions.model import SIGNALS
+from pipeline.models.signals import recent_days, signal_parameters
 
 log = logging.getLogger("pipeline.models.refits")
 NAME = CUSTOMER_PREDICTIONS.name
 SAMPLE_ROWS = 100_000
-# An older night would teach what customers did in another season, or under other offers.
 OLDEST_DAYS = 180
-BASES = ("lifetime_order_day_count", "tenure_days", "recency_days", "lifetime_spend_amount", "spend_amount")
+BASES = ("lifetime_order_day_count", "tenure_days", "recency_days", "lifetime_spend_amount")
+MEASURES = ("last_years_spend", *SIGNALS)
 
 
 def night_before(lake: Lake, day: date) -> date | None:
@@ -47,7 +48,7 @@ def read_outcomes(company: Company, lake: Lake, engine: Engine, formed: date, da
     # Null where a customer bought nothing since: there was no day to add up.
     columns = {
         name: np.asarray(rows[name].cast(pa.float64()).fill_null(0).to_numpy(), dtype=np.float64)
-        for name in (*SIGNALS, *BASES, "amount", "returned")
+        for name in (*MEASURES, *BASES, "amount", "returned")
     }
     outcomes = Outcomes(
         formed=formed,
@@ -60,7 +61,7 @@ def read_outcomes(company: Company, lake: Lake, engine: Engine, formed: date, da
         active_days=columns["tenure_days"] - columns["recency_days"],
         known_days=columns["tenure_days"],
         lifetime_spend=np.maximum(columns["lifetime_spend_amount"], 0.0),
-        window_spend=columns["spend_amount"],
+        last_years_spend=columns["last_years_spend"],
         customer_count=count,
     )
     return outcomes.insufficiency() or outcomes if outcomes.ids else "nobody had ordered by then"
@@ -74,11 +75,13 @@ def _sampled_rows(company: Company, lake: Lake, engine: Engine, formed: date, da
     columns = tuple(column for column in CUSTOMER_FEATURES.columns if column.name in read)
     engine.register(replace(CUSTOMER_FEATURES, columns=columns), [lake.path(CUSTOMER_FEATURES, day=formed)])
     last = formed + timedelta(days=HORIZON_DAYS)
-    # Days as night `day` knows them: versions that were stored later play no part, so the same refit can be repeated.
-    visible = lake.versions_known(CUSTOMER_DAYS, through=last, known_on=day)
-    versions = [each for each in visible if each.day > formed and each.known_on <= day]
+    # Signals go by what the older night knew, outcomes by what night `day` knows. Versions that were stored later play no part,
+    # so the same refit can be repeated.
+    since = [each for each in lake.versions_known(CUSTOMER_DAYS, through=last, known_on=day) if each.day > formed]
+    versions = [each for each in (*recent_days(lake, formed, formed), *since) if each.known_on <= day]
     engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, versions))
-    rows = engine.run(_sample_statement(signals), {"window_days": company.window_days, "formed": formed, "last": last}).read_all()
+    parameters = {**signal_parameters(formed, company.window_days), "last": last}
+    rows = engine.run(_sample_statement(signals), parameters).read_all()
     counting = _ordering_customers().select("CAST(COUNT(*) AS BIGINT) AS customer_count")
     [count] = engine.run(counting, {}).read_all()["customer_count"].to_pylist()
     return rows.sort_by("customer_id"), count
@@ -96,10 +99,10 @@ def _sample_statement(signals: exp.Query) -> exp.Select:
         exp.select("customer_id AS buyer_id", "SUM(order_amount - refund_amount) AS amount")
         .select("MAX(CASE WHEN order_count > 0 THEN 1 ELSE 0 END) AS returned")
         .from_(CUSTOMER_DAYS.name)
-        .where("order_day > $formed AND order_day <= $last", dialect="duckdb")
+        .where("event_day > $day AND order_day > $day AND order_day <= $last", dialect="duckdb")
         .group_by("customer_id")
     )
-    columns = [exp.column(name, "signals") for name in SIGNALS]
+    columns = [exp.column(name, "signals") for name in MEASURES]
     chosen_columns = [exp.column(name, "chosen") for name in ("customer_id", *BASES)]
     return (
         exp.select(*chosen_columns, *columns, "amount", "returned")
