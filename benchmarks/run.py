@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,21 +50,18 @@ SIZES = {
 
 def measured(bench: str, size: Size, folder: Path) -> list[Result]:
     """Return the results of one bench."""
-    match bench:
-        case "features":
-            return full_recompute.results(stored_lake(size.year, folder), folder, rounds=size.rounds, names=size.peers)
-        case "state":
-            return state_step.results(stored_lake(size.history, folder), folder, rounds=size.rounds)
-        case "runner":
-            return runner_overhead.results(stored_lake(size.history, folder), folder, rounds=size.rounds)
-        case "definitions":
-            return definitions_step.results(folder, customers=size.customers, rounds=size.rounds)
-        case "refits":
-            return refits.results(folder, customers=size.clustered, nights=3 if size.clustered < refits.MANY else 30, rounds=size.rounds)
-        case "scores":
-            return score_methods.results(folder)
-        case _:
-            return nights.results(folder, rounds=size.rounds, days=size.nights)
+    measures: Mapping[str, Callable[[], list[Result]]] = {
+        "features": lambda: full_recompute.results(stored_lake(size.year, folder), folder, rounds=size.rounds, names=size.peers),
+        "state": lambda: state_step.results(stored_lake(size.history, folder), folder, rounds=size.rounds),
+        "runner": lambda: runner_overhead.results(stored_lake(size.history, folder), folder, rounds=size.rounds),
+        "nights": lambda: nights.results(folder, rounds=size.rounds, days=size.nights),
+        "definitions": lambda: definitions_step.results(folder, customers=size.customers, rounds=size.rounds),
+        "refits": lambda: refits.results(
+            folder, customers=size.clustered, nights=3 if size.clustered < refits.MANY else 30, rounds=size.rounds
+        ),
+        "scores": lambda: score_methods.results(folder),
+    }
+    return measures[bench]()
 
 
 def main() -> None:

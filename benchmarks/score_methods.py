@@ -149,7 +149,7 @@ def _trialled(trial: Trial, scratch: Path) -> Iterator[Trialled]:
                     len(nights),
                     _reasons(lake, name, nights),
                     _reasons(lake, name, [first, after]),
-                    _gini({customer: segment for customer, segment in _segments(lake, name, formed)}, spent),
+                    _gini(_segments(lake, name, formed), spent),
                     _gini(_tenths(spent_before), spent),
                 )
 
@@ -186,10 +186,9 @@ def _reasons(lake: Lake, scheme: str, nights: list[date]) -> Counter[str]:
     return Counter(row["reason"] for row in rows if row["scheme"] == scheme and row["from_segment"] and row["to_segment"])
 
 
-def _segments(lake: Lake, scheme: str, night: date) -> Iterator[tuple[str, str]]:
-    yield from (
-        (row["customer_id"], row["segment"]) for row in lake.read(CUSTOMER_SEGMENTS, day=night).to_pylist() if row["scheme"] == scheme
-    )
+def _segments(lake: Lake, scheme: str, night: date) -> dict[str, str]:
+    rows = lake.read(CUSTOMER_SEGMENTS, day=night).to_pylist()
+    return {row["customer_id"]: row["segment"] for row in rows if row["scheme"] == scheme}
 
 
 def _spend_since(lake: Lake, night: date) -> dict[str, float]:

@@ -39,6 +39,10 @@ COLUMNS = {
     'Größe "x"': TEXTS,
     "r_score": [None, 1, 2, 3, 4, 5], "fm_score": [None, 1, 2, 3, 4, 5], "lifetime_order_day_count": [0, 1, 2],
     "order_day_count": [0, 1, 2],
+    **{f"r_{score}_limit_days": [None, 10 - score] for score in range(2, 6)},
+    **{f"f_{score}_limit_count": [None, score - 1] for score in range(2, 6)},
+    **{f"m_{score}_limit_amount": [None, Decimal(score)] for score in range(2, 6)},
+    **{f"value_{score}_limit_amount": [None, Decimal("19.99") * score] for score in (2, 3)},
     "last_gap_days": [None, 1, 50], "new_limit_days": [None, 20.0], "active_limit_days": [None, 30.5],
     "dormant_limit_days": [None, 45.0], "rhythm_days": [None, 20.0],
 }  # fmt: skip
@@ -68,6 +72,31 @@ description = "Rest."
 otherwise = true
 """
 
+SCORED = """
+title = "Every score, as it is"
+kind = "rules"
+level = "behavioural"
+question = "Do scores of every method read alike?"
+evidence = ["r_score", "f_score", "m_score", "fm_score", "value_score"]
+[scores]
+{scores}
+[[segment]]
+id = "best"
+title = "B"
+description = "B."
+rule = "r_score + f_score + m_score + value_score >= 11"
+[[segment]]
+id = "rest"
+title = "Rest"
+description = "Rest."
+otherwise = true
+"""
+METHODS = {
+    "ranked": 'r_score = "rank"\nf_score = "rank"\nm_score = "rank"\nvalue_score = "rank"',
+    "absolute": "r_score = { thresholds = [0, 1, 2, 5] }\nf_score = { thresholds = [1, 2, 3, 4] }\n"
+    "m_score = { thresholds = [0, 0.0001, 0.3, 19.99] }\nvalue_score = { thresholds = [0.3, 19.99] }",
+    "frozen": 'r_score = "frozen"',
+}
 CHANNELS = """
 title = "Channels of those who buy one kind of thing"
 kind = "values"
@@ -161,6 +190,8 @@ def engines(tmp_path_factory: pytest.TempPathFactory, spark: Engine, company: Co
     lake = Lake(tmp_path_factory.mktemp("lake"))
     chance = random.Random(11)
     rows = [{"customer_id": f"c{n:03}", **{name: chance.choice(values) for name, values in COLUMNS.items()}} for n in range(400)]
+    for row in rows:
+        row["last_order_date"] = row["last_order_date"] or (date(2024, 2, 28) if row["order_day_count"] else None)
     features = company.table(CUSTOMER_FEATURES)
     write_rows(lake, features, rows, day=NIGHT)
     duck = DuckDBEngine(lake.root, memory_limit="1GB")
