@@ -61,7 +61,7 @@ def recompute(lake: Lake) -> None:
 def freeze_usual(lake: Lake) -> None:
     """Leave what is usual among customers on the month's first day."""
     first = _horizon().frozen
-    with engine(lake) as opened, cache_session(lake, opened) as at:
+    with engine(lake) as opened, cache_session(lake, opened, company().zone) as at:
         rollups = known_rollups(lake, first)
         list(rhythm_rows(at, first, rollups))
         list(baseline_rows(at, _horizon(), rollups))

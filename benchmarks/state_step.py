@@ -86,7 +86,7 @@ def nights_before(lake: Lake) -> None:
 def state_step(lake: Lake) -> None:
     """Bring the states to the last day, from what is there."""
     horizon = FeatureWindow(LAST_DAY, LAST_DAY, company().window_days)
-    with engine(lake) as opened, cache_session(lake, opened) as at:
+    with engine(lake) as opened, cache_session(lake, opened, company().zone) as at:
         register_states(at, horizon, known_rollups(lake, horizon))
 
 

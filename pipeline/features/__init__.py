@@ -1,13 +1,30 @@
 """From clean rows to one row per customer, as of the end of a night.
 
-A night computes anew only the customers to whom something happened; the caches that make this possible may be deleted at any time.
-It must not know schemes, segments or models; of definitions, only how customers are scored.
+A night computes anew only the customers to whom something happened;
+the caches that make this possible may be deleted at any time. It also tells what features would be without what customers did
+meanwhile. It must not know schemes, segments or models; of definitions, only how
+customers are scored.
 """
 
 from __future__ import annotations
 
 from pipeline.features.baselines import baselines_statement
-from pipeline.features.cache import forget_caches
+from pipeline.features.cache import CacheSession, forget_caches
+from pipeline.features.counterfactuals import EVENTS, Counterfactual, gather_rows, register_changes, write_counterfactual
 from pipeline.features.features import compute_features, compute_rollups
+from pipeline.features.merges import MergeHistory, Survivors
 
-__all__ = ["baselines_statement", "compute_features", "compute_rollups", "forget_caches"]
+__all__ = [
+    "EVENTS",
+    "CacheSession",
+    "Counterfactual",
+    "MergeHistory",
+    "Survivors",
+    "baselines_statement",
+    "compute_features",
+    "compute_rollups",
+    "forget_caches",
+    "gather_rows",
+    "register_changes",
+    "write_counterfactual",
+]

@@ -20,7 +20,8 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes.score_methods_sql import SCORE_LIMITS_STATEMENT, score_limits_statement
 from pipeline.features.cache import CacheKey, CacheSession, cached, write_cache
-from pipeline.features.customer_states import register_archive, run_in_slices
+from pipeline.features.customer_archives import register_archive
+from pipeline.features.customer_states import run_in_slices
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.state_sql import states_recipe, table_recipe
 from pipeline.features.visits import known_visits, register_visits
@@ -42,7 +43,7 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
     visits = known_visits(session.lake, frozen)
     query = baselines_statement()
     recipe = [statement_digest(query), *table_recipe(POPULATION_BASELINES)]
-    key = CacheKey(frozen.day, short_digest((rollups | visits).identity, recipe, states_recipe(frozen)))
+    key = CacheKey(frozen.day, short_digest((rollups | visits).identity, recipe, states_recipe(frozen), session.survivors(frozen).digest))
     path = cached(session, POPULATION_BASELINES, key)
     if path is None:
         # On the first night of the month tonight's states are the frozen ones, and the statement reads them as they are.
@@ -105,7 +106,7 @@ def _needed_states(query: exp.Query) -> Table:
 
 def _register_frozen(session: CacheSession, frozen: FeatureWindow, rollups: RollupSet, table: Table) -> None:
     """Make everyone's state of the frozen day readable as `table`, computed from the rollups in slices that fit into memory."""
-    register_archive(session, rollups, frozen.archived_before)
+    register_archive(session, rollups, frozen.archived_before, session.survivors(frozen))
     rows = run_in_slices(session, frozen, rollups, _states_statement(table))
     path = session.folder / table.name / f"{frozen.day}.parquet"
     session.lake.write_file(table.schema, rows, path, {})

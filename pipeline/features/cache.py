@@ -3,6 +3,7 @@
     states/base_states/D_K_X.parquet          everyone as of the end of day D, as night K knew it
     states/changed_states/D_K_X.parquet       those who differ then from the base that the manifest names
     states/customer_archives/F_X.parquet      what lifetime figures need of the event days before F
+    states/merged_archives/F_X.parquet        the same of customers who were merged, as the survivors'
     states/population_rhythm/F_X.parquet      the rhythm frozen on F
     states/population_baselines/F_X.parquet   what was usual on F
 
@@ -18,20 +19,32 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from pipeline.features.merges import MergeHistory, Survivors
+from pipeline.features.rollup_set import FeatureWindow
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import is_whole
-from pipeline.lake.tables import BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, POPULATION_BASELINES, POPULATION_RHYTHM, Table
+from pipeline.lake.tables import (
+    BASE_STATES,
+    CHANGED_STATES,
+    CUSTOMER_ARCHIVES,
+    MERGED_ARCHIVES,
+    POPULATION_BASELINES,
+    POPULATION_RHYTHM,
+    Table,
+)
 
 # Rhythm and baselines are small, and a restatement of an earlier month asks for them again; states serve only the nights beside them.
 KEPT_PER_TABLE = {
     BASE_STATES.name: 8,
     CHANGED_STATES.name: 8,
     CUSTOMER_ARCHIVES.name: 4,
+    MERGED_ARCHIVES.name: 4,
     POPULATION_RHYTHM.name: 24,
     POPULATION_BASELINES.name: 24,
 }
@@ -70,17 +83,25 @@ class CacheSession:
     lake: Lake
     engine: Engine
     folder: Path
+    merges: MergeHistory
 
     def path(self, table: Table, key: CacheKey) -> Path:
         """Return the private place of a cache that this run reads or writes."""
         return self.folder / table.name / f"{key}.parquet"
 
+    def survivors(self, window: FeatureWindow) -> Survivors:
+        """Return who is whose by the end of the window's day, as its night knows it."""
+        return self.merges.survivors(window.day, window.known_on)
+
 
 @contextmanager
-def cache_session(lake: Lake, engine: Engine) -> Iterator[CacheSession]:
-    """Yield a session whose folder is gone after the block, and with it what the engine has registered from there."""
+def cache_session(lake: Lake, engine: Engine, zone: ZoneInfo) -> Iterator[CacheSession]:
+    """Yield a session whose folder is gone after the block, and with it what the engine has registered from there.
+
+    `zone` is where the company's days begin and end.
+    """
     with lake.private_folder() as folder:
-        yield CacheSession(lake, engine, folder)
+        yield CacheSession(lake, engine, folder, MergeHistory(lake, zone))
 
 
 def forget_caches(lake: Lake) -> None:

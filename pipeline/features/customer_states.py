@@ -13,8 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from sqlglot import exp
 
 from pipeline.errors import DataError
 from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, drop_cache, write_cache
+from pipeline.features.customer_archives import register_archive, register_rollups
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet
 from pipeline.features.state_sql import (
@@ -37,6 +37,9 @@ from pipeline.features.state_sql import (
     states_recipe,
     table_recipe,
 )
+from pipeline.features.united_rows import (
+    register_ids,
+)
 from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.statements import short_digest, statement
 from pipeline.lake.tables import (
@@ -47,6 +50,7 @@ from pipeline.lake.tables import (
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_STATES,
     POPULATION_RHYTHM,
+    REGROUPED_CUSTOMERS,
 )
 
 SLICED_TABLES = [table.name for table in STATE_INPUTS]
@@ -57,12 +61,16 @@ log = logging.getLogger("pipeline.features.customer_states")
 
 @dataclass(frozen=True, slots=True)
 class StartingStates:
-    """Stored states to start from: a base, the changes beside it if any, and the rollups that entered or left since."""
+    """Stored states to start from: a base, the changes beside it if any, and the rollups that entered or left since.
+
+    `regrouped` are the ids of customers who are somebody else since, or stand for somebody else.
+    """
 
     base: CacheKey
     changes: CacheKey | None
     manifest: Mapping[str, Any]
     changed: RollupSet
+    regrouped: pa.Array
 
 
 def known_rollups(lake: Lake, window: FeatureWindow) -> RollupSet:
@@ -77,13 +85,14 @@ def known_rollups(lake: Lake, window: FeatureWindow) -> RollupSet:
 
 def register_states(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> None:
     """Register customer_states: the nearest stored states rolled forward, or everyone computed from the rollups."""
+    survivors = session.survivors(window)
     start = _nearest_states(session, window, rollups)
     # A rerun of the newest night finds its own states, and nothing to do.
-    if start is not None and not start.changed and start.manifest["day"] == str(window.day):
+    if start is not None and not start.changed and not len(start.regrouped) and start.manifest["day"] == str(window.day):
         _register_stored(session, start.base, start.changes)
         _log_recomputed(session, 0)
         return
-    register_archive(session, rollups, window.archived_before)
+    register_archive(session, rollups, window.archived_before, survivors)
     if start is None:
         _log_recomputed(session, _write_base(session, window, rollups, run_in_slices(session, window, rollups, all_states_statement())))
     else:
@@ -91,29 +100,15 @@ def register_states(session: CacheSession, window: FeatureWindow, rollups: Rollu
         _drop_superseded(session.lake, window, start)
 
 
-def register_archive(session: CacheSession, rollups: RollupSet, before: date) -> None:
-    """Register customer_archives: what `rollups` say of event days before the first day of a month.
-
-    Lifetime figures need days long past, but only as sums; the archive has them, so nights need not read those rollups again.
-    """
-    old = rollups.before(before)
-    start, path = _older_archive(session, old, before) if old else (before, None)
-    session.engine.register(CUSTOMER_ARCHIVES, [path] if path else [])
-    if start < before:
-        _register_rollups(session, old.since(start))
-        rows = session.engine.run(statement(CUSTOMER_ARCHIVES.name), {"archived_from": start, "archived_before": before})
-        path = write_cache(session, CUSTOMER_ARCHIVES, rows, _archive_key(old, before), {"before": before})
-        session.engine.register(CUSTOMER_ARCHIVES, [path])
-        log.info("%s: event days from %s to before %s added", CUSTOMER_ARCHIVES.name, start, before)
-
-
 def rhythm_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
     """Return the row of the population's rhythm as of the window's day; every night that knows the same rollups gets the same."""
-    key = CacheKey(window.day, short_digest(rollups.identity, table_recipe(POPULATION_RHYTHM), table_recipe(CUSTOMER_ARCHIVES)))
+    survivors = session.survivors(window)
+    recipes = table_recipe(POPULATION_RHYTHM), table_recipe(CUSTOMER_ARCHIVES)
+    key = CacheKey(window.day, short_digest(rollups.identity, *recipes, survivors.digest))
     path = cached(session, POPULATION_RHYTHM, key)
     if path is None:
-        register_archive(session, rollups, window.archived_before)
-        _register_rollups(session, rollups.since(window.archived_before))
+        register_archive(session, rollups, window.archived_before, survivors)
+        register_rollups(session, rollups.since(window.archived_before), survivors)
         rows = session.engine.run(statement(POPULATION_RHYTHM.name), {"frozen_day": window.day, "archived_before": window.archived_before})
         path = write_cache(session, POPULATION_RHYTHM, rows, key, {"frozen_day": window.day})
     batches: list[pa.RecordBatch] = pq.ParquetFile(path).read().to_batches()
@@ -123,14 +118,9 @@ def rhythm_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet
 def run_in_slices(session: CacheSession, window: FeatureWindow, rollups: RollupSet, query: exp.Query) -> Iterator[pa.RecordBatch]:
     """Yield the rows of `query` over everyone's rollups, a slice of customers at a time; the archive must be registered."""
     recent = rollups.since(window.archived_before)
-    _register_rollups(session, recent)
+    register_rollups(session, recent, session.survivors(window))
     slices = slices_of_rollup(session.lake, CUSTOMER_DAY_CATEGORIES, recent.of_table(CUSTOMER_DAY_CATEGORIES))
     return rows_by_slice(session.engine, query, window.parameters, tables=SLICED_TABLES, slices=slices)
-
-
-def _register_rollups(session: CacheSession, rollups: RollupSet) -> None:
-    for table in ROLLUPS:
-        session.engine.register(table, session.lake.parts(table, rollups.of_table(table)))
 
 
 def _log_recomputed(session: CacheSession, affected: int) -> None:
@@ -152,7 +142,7 @@ def _roll_forward(session: CacheSession, window: FeatureWindow, rollups: RollupS
     """Write the changes beside the base, or a new base where they are many; return how many customers were computed anew."""
     _register_stored(session, start.base, start.changes)
     affected = _register_affected(session, window, start)
-    _register_rollups(session, rollups.since(window.archived_before))
+    register_rollups(session, rollups.since(window.archived_before), session.survivors(window))
     # Earlier changes count as well: they are carried along until a new base takes them in.
     changed = _row_count(session.path(CHANGED_STATES, start.changes)) if start.changes else 0
     everyone = _row_count(session.path(BASE_STATES, start.base))
@@ -160,15 +150,17 @@ def _roll_forward(session: CacheSession, window: FeatureWindow, rollups: RollupS
         _write_base(session, window, rollups, session.engine.run(rolled_forward_statement(), window.parameters))
     else:
         rows = session.engine.run(changes_statement(), window.parameters)
-        key = CacheKey(window.day, short_digest(str(start.base), rollups.identity, states_recipe(window)), window.known_on)
-        write_cache(session, CHANGED_STATES, rows, key, _state_manifest(window, rollups) | {"base": str(start.base)})
+        merges = session.survivors(window).digest
+        key = CacheKey(window.day, short_digest(str(start.base), rollups.identity, states_recipe(window), merges), window.known_on)
+        write_cache(session, CHANGED_STATES, rows, key, _state_manifest(session, window, rollups) | {"base": str(start.base)})
         _register_stored(session, start.base, key)
     return affected
 
 
 def _register_affected(session: CacheSession, window: FeatureWindow, start: StartingStates) -> int:
     """Register the customers for whom the registered states are stale; return how many there are."""
-    _register_rollups(session, start.changed)
+    register_rollups(session, start.changed, session.survivors(window))
+    register_ids(session, REGROUPED_CUSTOMERS, start.regrouped)
     rows = session.engine.run(affected_statement(), {"window_first_day": window.window_first_day})
     path = session.folder / AFFECTED_CUSTOMERS.name / "affected.parquet"
     count = session.lake.write_file(AFFECTED_CUSTOMERS.schema, rows, path, {})
@@ -177,8 +169,9 @@ def _register_affected(session: CacheSession, window: FeatureWindow, start: Star
 
 
 def _write_base(session: CacheSession, window: FeatureWindow, rollups: RollupSet, rows: Iterable[pa.RecordBatch]) -> int:
-    key = CacheKey(window.day, short_digest(rollups.identity, states_recipe(window)), window.known_on)
-    path = write_cache(session, BASE_STATES, rows, key, _state_manifest(window, rollups))
+    digest = short_digest(rollups.identity, states_recipe(window), session.survivors(window).digest)
+    key = CacheKey(window.day, digest, window.known_on)
+    path = write_cache(session, BASE_STATES, rows, key, _state_manifest(session, window, rollups))
     _register_stored(session, key, None)
     return _row_count(path)
 
@@ -187,14 +180,16 @@ def _row_count(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _state_manifest(window: FeatureWindow, rollups: RollupSet) -> dict[str, Any]:
-    return {"day": window.day, "recipe": states_recipe(window), "rollups": rollups.to_json()}
+def _state_manifest(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> dict[str, Any]:
+    merges = session.survivors(window).digest
+    return {"day": window.day, "recipe": states_recipe(window), "rollups": rollups.to_json(), "merges": merges}
 
 
 def _nearest_states(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> StartingStates | None:
     """Return the usable states of the nearest day that is not later; of one night, changes rather than a base.
 
-    States are unusable where a rollup that they count was rewritten since: its old rows, which would show who is affected, are gone.
+    States are unusable where a rollup that they count was rewritten since, or the merges that they go by: what they said is gone, which
+    would show who is affected.
     """
     everything = RollupSet()
     for table in ROLLUPS:
@@ -209,8 +204,10 @@ def _nearest_states(session: CacheSession, window: FeatureWindow, rollups: Rollu
         if manifest["recipe"] != states_recipe(window) or cached(session, BASE_STATES, base) is None:
             continue
         changed = rollups.changed_since(RollupSet.from_json(manifest["rollups"]), everything)
-        if changed is not None:
-            return StartingStates(base, key if table is CHANGED_STATES else None, manifest, changed)
+        merged_then = session.survivors(replace(window, day=key.day, known_on=key.known_on or key.day))
+        if changed is not None and merged_then.digest == manifest.get("merges", ""):
+            regrouped = session.survivors(window).changed_since(merged_then)
+            return StartingStates(base, key if table is CHANGED_STATES else None, manifest, changed, regrouped)
     return None
 
 
@@ -226,18 +223,3 @@ def _drop_superseded(lake: Lake, window: FeatureWindow, start: StartingStates) -
             needed.add(str(lake.manifest(cache_path(lake, CHANGED_STATES, changes))["base"]))
     if str(start.base) not in needed:
         drop_cache(lake, BASE_STATES, start.base)
-
-
-def _archive_key(old: RollupSet, before: date) -> CacheKey:
-    return CacheKey(before, short_digest(old.identity, table_recipe(CUSTOMER_ARCHIVES)))
-
-
-def _older_archive(session: CacheSession, old: RollupSet, before: date) -> tuple[date, Path | None]:
-    """Return the newest stored archive whose rollups are all among `old`, and the day that it ends before."""
-    for key in cached_files(session.lake, CUSTOMER_ARCHIVES):
-        # Equal keys have equal rollups: no old day was rewritten, nor a new version learned of, since the archive was made.
-        is_usable = key.day <= before and key == _archive_key(old.before(key.day), key.day)
-        taken = cached(session, CUSTOMER_ARCHIVES, key) if is_usable else None
-        if taken is not None:
-            return key.day, taken
-    return old.first_day, None

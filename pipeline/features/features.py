@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 
 from sqlglot import exp
 
@@ -17,6 +17,7 @@ from pipeline.features.cache import CacheSession, cache_session
 from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet, frozen_night
 from pipeline.features.state_sql import states_recipe
+from pipeline.features.united_rows import register_survivors, rows_not_merged, table_by_source_id
 from pipeline.features.visits import known_visits, register_visits
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
@@ -84,7 +85,7 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
     the month's first day, so that nobody changes segment in mid-month because others did.
     """
     window = FeatureWindow(day, known_on or day, company.window_days)
-    with cache_session(lake, engine) as session:
+    with cache_session(lake, engine, company.zone) as session:
         rollups, frozen = known_rollups(lake, window), known_rollups(lake, window.frozen)
         rhythm, baselines = POPULATION_RHYTHM, POPULATION_BASELINES
         manifest = {"statement": statement_digest(statement(rhythm.name)), "inputs": lake.digest([], frozen.contents)}
@@ -114,25 +115,46 @@ def _with_score_methods(query: exp.Query, methods: ScoreMethods) -> exp.Query:
     return exp.select(*columns).from_(scored, copy=False).with_("computed", as_=query)
 
 
+def feature_parameters(company: Company, window: FeatureWindow) -> Mapping[str, date | datetime]:
+    """Return the parameters of that statement as of the window's day."""
+    ends = {"day_end": window.day, "frozen_day_end": window.frozen.day}
+    return {"day": window.day} | {name: days_window(day, day, company.zone).end for name, day in ends.items()}
+
+
+def register_frozen(session: CacheSession, window: FeatureWindow) -> list[str]:
+    """Make the night's rhythm and baselines readable, and return where they are."""
+    tables = (POPULATION_RHYTHM, POPULATION_BASELINES)
+    places = [addresses.partition(table, day=window.day, known_on=window.known_on) for table in tables]
+    for table, place in zip(tables, places, strict=True):
+        session.engine.register(table, [session.lake.local(place)])
+    return places
+
+
+def register_customers(company: Company, session: CacheSession, window: FeatureWindow) -> list[str]:
+    """Make the customers that the night goes by readable, without those who are somebody else; return where they are, if anywhere."""
+    snapshot = session.lake.snapshot_known(CUSTOMERS, window.known_on)
+    places = [] if snapshot is None else [addresses.partition(CUSTOMERS, known_on=snapshot)]
+    table, survivors = company.table(CUSTOMERS), session.survivors(window)
+    session.engine.register(table_by_source_id(table) if survivors else table, [session.lake.local(place) for place in places])
+    if survivors:
+        register_survivors(session, survivors)
+        session.engine.define(table, rows_not_merged(table))
+    return places
+
+
 def _write_features(company: Company, session: CacheSession, window: FeatureWindow, rollups: RollupSet, visits: RollupSet) -> None:
-    lake, day, known, first = session.lake, window.day, window.known_on, window.frozen.day
-    frozen = {table: addresses.partition(table, day=day, known_on=known) for table in (POPULATION_RHYTHM, POPULATION_BASELINES)}
-    for each, address in frozen.items():
-        session.engine.register(each, [lake.local(address)])
-    snapshot = lake.snapshot_known(CUSTOMERS, known)
-    customers = [] if snapshot is None else [addresses.partition(CUSTOMERS, known_on=snapshot)]
-    session.engine.register(company.table(CUSTOMERS), [lake.local(address) for address in customers])
-    table = company.table(CUSTOMER_FEATURES)
+    inputs = [*register_frozen(session, window), *register_customers(company, session, window)]
     query = features_statement(company)
     manifest = {
         "statement": statement_digest(query),
         "states": states_recipe(window),
-        "inputs": lake.digest([*frozen.values(), *customers], (rollups | visits).contents),
+        "inputs": session.lake.digest(inputs, (rollups | visits).contents),
+        "merges": session.survivors(window).digest,
         "time_zone": company.zone.key,
         "currency": company.currency,
         "window_days": company.window_days,
     }
-    ends = {"day_end": days_window(day, day, company.zone).end, "frozen_day_end": days_window(first, first, company.zone).end}
-    rows = session.engine.run(query, {"day": day, **ends})
-    count = lake.write(table, rows, day=day, known_on=known, manifest=manifest)
+    table = company.table(CUSTOMER_FEATURES)
+    rows = session.engine.run(query, feature_parameters(company, window))
+    count = session.lake.write(table, rows, day=window.day, known_on=window.known_on, manifest=manifest)
     log.info("%s: %s customers from %s event days", table.name, f"{count:,}", f"{len(rollups) // 2:,}")

@@ -12,7 +12,15 @@ from sqlglot import exp
 
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow
 from pipeline.lake.statements import short_digest, statement, statement_digest
-from pipeline.lake.tables import AFFECTED_CUSTOMERS, BASE_STATES, CHANGED_STATES, CUSTOMER_ARCHIVES, CUSTOMER_STATES, Table
+from pipeline.lake.tables import (
+    AFFECTED_CUSTOMERS,
+    BASE_STATES,
+    CHANGED_STATES,
+    CUSTOMER_ARCHIVES,
+    CUSTOMER_STATES,
+    REGROUPED_CUSTOMERS,
+    Table,
+)
 
 STATE_INPUTS = (*ROLLUPS, CUSTOMER_ARCHIVES)  # what states are computed from; each has a `customer_id`
 
@@ -32,13 +40,15 @@ def table_recipe(table: Table) -> list[str]:
 def affected_statement() -> exp.Query:
     """Return the ids of customers whose state may differ from the registered one.
 
-    They are in the registered rollups, which are those that changed, or their state counts days before $window_first_day.
+    They are in the registered rollups, which are those that changed, or their state counts days before $window_first_day, or a merge made
+    them somebody else.
     """
     customer = exp.column("customer_id")
     changed = [exp.select(customer).from_(table.name) for table in ROLLUPS]
     has_aged = exp.column("window_first_order_date") < exp.Placeholder(this="window_first_day")
     aged = exp.select(customer).from_(CUSTOMER_STATES.name).where(has_aged)
-    everyone = exp.union(exp.union(*changed), aged)
+    regrouped = exp.select(customer).from_(REGROUPED_CUSTOMERS.name)
+    everyone = exp.union(exp.union(exp.union(*changed), aged), regrouped)
     return exp.select(customer).from_(everyone.subquery("affected")).order_by("customer_id")
 
 

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -372,7 +373,7 @@ def test_a_damaged_cache_is_as_good_as_none(two_nights_computed: Lake, tmp_path:
 def test_a_cache_dropped_by_another_run_stays_readable_for_the_one_that_took_it(long_history: Lake) -> None:
     lake = long_history
     engine = DuckDBEngine(lake.root)
-    with cache_session(lake, engine) as at:
+    with cache_session(lake, engine, ZoneInfo("UTC")) as at:
         taken = cached(at, BASE_STATES, cached_files(lake, BASE_STATES)[0])
         forget_caches(lake)
         assert taken is not None

@@ -82,3 +82,62 @@ def test_moves_turn_the_night_before_into_the_night_in_whatever_order_nights_cam
             said |= {(row["customer_id"], row["scheme"]): row["to_segment"] for row in rows}
             assert {key: segment for key, segment in said.items() if segment is not None} == memberships(here, night)
             assert {row["reason"] for row in rows} <= {*REASONS} - {"rule_change", "erasure"}
+
+
+BEFORE, NIGHT = date(2024, 3, 13), date(2024, 3, 14)
+# Limits beside which time alone, an act alone, or both take customer c0.
+RULES = {
+    "recent": "recency_days <= 9",
+    "warm": "recency_days <= 9 AND spend_amount >= 20",
+    "rich": "spend_amount >= 20",
+    "busy": "order_count >= 2",
+    "leading": "value_rank_share < 0.5",
+}
+SCHEME = """
+title = "T"
+kind = "rules"
+level = "behavioural"
+question = "Q?"
+evidence = ["order_count"]
+segment = [
+  {{id = "yes", title = "Y", description = "Y.", rule = "{rule}"}},
+  {{id = "no", title = "N", description = "N.", otherwise = true}},
+]
+"""
+EVENTS = {"own_purchase": (NIGHT, "20"), "refund": (NIGHT, "-5"), "late_data": (date(2024, 3, 10), "300")}
+histories = st.lists(
+    st.tuples(st.sampled_from(CUSTOMERS), st.integers(0, 45), st.sampled_from(["5", "20", "300"])), min_size=6, max_size=25
+)
+
+
+def tell(lake: Lake, company: Company, lines: list[dict[str, Any]], event: dict[str, Any] | None) -> dict[str, tuple[str, str, str]]:
+    """Return the moves of customer c0 on NIGHT, who did nothing since BEFORE but `event`."""
+    write_order_lines(lake, lines, known_on=BEFORE)
+    run(lake, company, BEFORE)
+    if event:
+        write_order_lines(lake, [event, *(line for line in lines if line["day"] == event["day"])], known_on=NIGHT)
+    run(lake, company, NIGHT)
+    rows = lake.read(SEGMENT_MOVES, day=NIGHT).to_pylist()
+    return {row["scheme"]: (row["from_segment"], row["to_segment"], row["reason"]) for row in rows if row["customer_id"] == "c0"}
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=histories, reason=st.sampled_from([*EVENTS]))
+def test_what_a_customer_did_is_the_reason_of_a_move_if_and_only_if_without_it_there_is_no_such_move(
+    history: list[tuple[str, int, str]], reason: str
+) -> None:
+    lines = [
+        an_order_line(number, customer_id=customer, day=BEFORE - timedelta(back), net_amount=amount, order_id=f"o{number}")
+        for number, (customer, back, amount) in enumerate([("c0", 9, "20"), *history])
+    ]
+    day, amount = EVENTS[reason]
+    event = _line(len(lines), "c0", day, amount)
+    with TemporaryDirectory() as folder:
+        company = a_company(Path(folder), window_days=30)
+        for name, rule in RULES.items():
+            (company.folder / "segments").mkdir(exist_ok=True)
+            (company.folder / "segments" / f"{name}.toml").write_text(SCHEME.format(rule=rule))
+        told = tell(Lake(Path(folder) / "with"), company, lines, event)
+        without = tell(Lake(Path(folder) / "without"), company, lines, None)
+    for scheme, (start, end, found) in told.items():
+        assert (found == reason) == (without.get(scheme, (start, start))[1] != end), (scheme, told[scheme], without.get(scheme))

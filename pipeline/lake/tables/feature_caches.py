@@ -28,6 +28,21 @@ AFFECTED_CUSTOMERS = Table(
     ("customer_id",),
     Partition.NIGHT,
 )
+REGROUPED_CUSTOMERS = replace(
+    AFFECTED_CUSTOMERS,
+    name="regrouped_customers",
+    description="Customers who are somebody else than they were, or stand for others.",
+)
+MERGED_CUSTOMERS = replace(
+    AFFECTED_CUSTOMERS, name="merged_customers", description="Customers who are somebody else since, or not any more."
+)
+CUSTOMER_SURVIVORS = Table(
+    "customer_survivors",
+    "Worked out aside: whose each customer is who was merged, and those who are left under their own id.",
+    (CUSTOMER_ID, Column("survivor_id", Kind.TEXT, "Id of the customer who is left.", required=True)),
+    ("customer_id",),
+    Partition.NIGHT,
+)
 CUSTOMER_STATES = Table(
     "customer_states",
     "A cache: one row per customer who ever bought, in dates and exact numbers that do not age from one night to the next.",
@@ -85,4 +100,7 @@ CUSTOMER_ARCHIVES = Table(
     ),
     ("customer_id",),
     Partition.NIGHT,
+)
+MERGED_ARCHIVES = replace(
+    CUSTOMER_ARCHIVES, name="merged_archives", description="A cache: the archives of customers into whom others were merged."
 )

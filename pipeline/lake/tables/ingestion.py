@@ -68,6 +68,18 @@ RAW_VISITS = Table(
     ("visit_id",),
     Partition.EVENT_DAY,
 )
+MERGE_COLUMNS = (
+    CUSTOMER_ID,
+    Column("merged_into", Kind.TEXT, "Id of the customer who is left.", required=True),
+    Column("merged_at", Kind.INSTANT, "Since when the two are one.", required=True),
+)
+RAW_CUSTOMER_MERGES = Table(
+    "raw_customer_merges",
+    "Customers who turned out to be somebody else, such as a guest with an account, as the source gave them.",
+    MERGE_COLUMNS,
+    ("customer_id",),
+    Partition.SNAPSHOT,
+)
 EXTRACTIONS = Table(
     "extractions",
     "What each night read from the source; its presence says that the night's extraction is complete.",
@@ -114,6 +126,13 @@ ORDER_LINES = Table(
     Partition.EVENT_DAY,
 )
 VISITS = Table("visits", "Visits that passed validation.", VISIT_COLUMNS, ("visit_id",), Partition.EVENT_DAY)
+CUSTOMER_MERGES = Table(
+    "customer_merges",
+    "Merges that passed validation: from that instant on all that the customer did and said is the other one's. None leads back.",
+    MERGE_COLUMNS,
+    ("customer_id",),
+    Partition.SNAPSHOT,
+)
 REJECTED_ROWS = Table(
     "rejected_rows",
     "Source rows kept out of the clean tables, with the rule that each broke.",
@@ -135,5 +154,6 @@ SOURCE_TABLES = {
     "order_lines": RAW_ORDER_LINES,
     "consents": RAW_CONSENTS,
     "visits": RAW_VISITS,
+    "customer_merges": RAW_CUSTOMER_MERGES,
 }
 CLEAN_TABLES = {RAW_ORDER_LINES.name: ORDER_LINES, RAW_VISITS.name: VISITS}  # of event days: what validation makes of them

@@ -31,7 +31,7 @@ CUSTOMER_SEGMENT_INTERVALS = Table(
 )
 SEGMENT_MOVES = Table(
     "segment_moves",
-    "One row per customer and scheme whose segment is another than on the stored night before, with the first reason that applies. "
+    "One row per customer and scheme whose segment is another than on the stored night before, with its reason. "
     "The first night of all has none.",
     (
         CUSTOMER_ID,
@@ -49,8 +49,8 @@ SEGMENT_MOVES = Table(
         Column(
             "reason",
             Kind.TEXT,
-            "`rule_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `own_purchase`, `refund`, `late_data`, "
-            "`own_visit`, `attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
+            "`rule_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `identity_merge`, "
+            "`own_purchase`, `refund`, `late_data`, `own_visit`, `attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
             required=True,
         ),
     ),

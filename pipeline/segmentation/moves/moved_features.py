@@ -1,23 +1,73 @@
-"""The features of those who moved, of the night before and of tonight beside each other, with what they did meanwhile."""
+"""The features of those who moved, of the night before and of tonight beside each other.
+
+Tonight's are those that they would have without what they did themselves since, where they did anything.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from sqlglot import exp
 
-from pipeline.lake.statements import statement
-from pipeline.lake.tables import SEGMENT_MOVES, Column, Table
+from pipeline.lake.expressions import union_all
+from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind, Table
 
-BEFORE, NOW, PAIRS, DOING = "features_before", "features_now", "moved_features", "doing"
-# Figures of a whole life do not change by age: where they did and no rollup says why, something was learned of late.
+BEFORE, NOW, WITHOUT_EVENTS, PAIRS = "features_before", "features_now", "features_without_events", "moved_features"
+OWN_EVENTS = Table(
+    "own_events",
+    "Worked out aside: what those who moved did since the previous night.",
+    (
+        *(column for column in CUSTOMER_FEATURES.columns if column.name in CUSTOMER_FEATURES.key),
+        Column("has_merge", Kind.FLAG, "Somebody was merged into them, or is not any more.", required=True),
+        Column("has_visit", Kind.FLAG, "Came by.", required=True),
+        Column("has_late_data", Kind.FLAG, "Lines of earlier days were learned, changed or dropped.", required=True),
+        Column("has_refund", Kind.FLAG, "Gave back.", required=True),
+        Column("has_purchase", Kind.FLAG, "Ordered.", required=True),
+    ),
+    CUSTOMER_FEATURES.key,
+    CUSTOMER_FEATURES.partition,
+)
+EVENT_FLAGS = tuple(column.name for column in OWN_EVENTS.columns if column.kind is Kind.FLAG)
+MOVERS = replace(OWN_EVENTS, name="movers", columns=OWN_EVENTS.columns[:1])
+# Those who did anything, and those who did more than one of these, so that it must be told which.
+DOERS = replace(OWN_EVENTS, name="doers")
+RELEARNED = Column("is_relearned", Kind.FLAG, "Whether lifetime figures differ and no event says why.", required=True)
+# Figures of a whole life do not change by age: where they did and no event says why, something was learned of late.
 LIFETIME = ("first_order_date", "last_order_date", "lifetime_order_day_count", "lifetime_order_count", "lifetime_spend_amount")
 
 
-def pairs_statement(table: Table, schemes: Collection[str]) -> exp.Query:
-    """Build the query of the features before and now of each customer who moved within a scheme, and what they did meanwhile, if anything.
+def doers_statement(*, of_several: bool = False) -> exp.Query:
+    """Select the rows of own_events, or of those customers only who did several kinds of things."""
+    query = exp.select(*OWN_EVENTS.column_names).from_(OWN_EVENTS.name)
+    counts = [f"CASE WHEN {flag} THEN 1 ELSE 0 END" for flag in EVENT_FLAGS]
+    return query.where(f"{' + '.join(counts)} > 1") if of_several else query
+
+
+def without_events_statement(table: Table, stored: str) -> exp.Query:
+    """Select everybody's features tonight, but from table `stored` those of customers who did anything."""
+    columns = [exp.column(column.name, quoted=True) for column in table.columns]
+    is_doer = exp.column("customer_id").isin(query=exp.select("customer_id").from_(OWN_EVENTS.name))
+    others = exp.select(*columns).from_(NOW).where(exp.not_(is_doer))
+    return union_all([others, exp.select(*columns).from_(stored)])
+
+
+def movers_statement(schemes: Collection[str]) -> exp.Query:
+    """Select customers who moved within a scheme and were there on both nights.
 
     Who came to be among those whom a scheme applies to, or is not any more, counts for the `schemes` where that needs a reason.
+    """
+    is_within = exp.and_(*(exp.not_(exp.column(side).is_(exp.null())) for side in ("from_segment", "to_segment")))
+    needs_reason = exp.or_(is_within, exp.column("scheme").isin(*sorted(schemes))) if schemes else is_within
+    query = exp.select(exp.column("customer_id", "moved")).distinct().from_("moved").where(needs_reason)
+    for name in (BEFORE, NOW):
+        query = query.join(name, on=exp.column("customer_id", name).eq(exp.column("customer_id", "moved")))
+    return query
+
+
+def pairs_statement(table: Table) -> exp.Query:
+    """Build the query of the features before and now of each of the movers, without what they did themselves since.
+
     `table` is what `table_looked_at` returns; a column `c` of it becomes `before_c` and `now_c`.
     """
     named = [
@@ -27,19 +77,11 @@ def pairs_statement(table: Table, schemes: Collection[str]) -> exp.Query:
         if column.name not in table.key
     ]
     lived = exp.or_(*(exp.NullSafeNEQ(this=exp.column(name, "before"), expression=exp.column(name, "now")) for name in LIFETIME))
-    learned = exp.Case().when(lived, exp.Literal.string("late_data"))
-    doing = exp.alias_(exp.Coalesce(this=exp.column(DOING, "doings"), expressions=[learned]), DOING)
-    is_within = exp.and_(*(exp.not_(exp.column(side).is_(exp.null())) for side in ("from_segment", "to_segment")))
-    needs_reason = exp.or_(is_within, exp.column("scheme").isin(*sorted(schemes))) if schemes else is_within
-    moved = exp.select("customer_id").distinct().from_("moved").where(needs_reason)
-    query = exp.select(exp.column("customer_id", "movers"), doing, *named).from_(moved.subquery("movers"))
-    for name, alias, side in ((BEFORE, "before", "inner"), (NOW, "now", "inner")):
-        query = query.join(exp.to_table(name).as_(alias), on=_same_customer(alias), join_type=side)
-    return query.join(statement("doings").subquery("doings"), on=_same_customer("doings"), join_type="left")
-
-
-def _same_customer(table: str) -> exp.Expr:
-    return exp.column("customer_id", table).eq(exp.column("customer_id", "movers"))
+    query = exp.select(exp.column("customer_id", MOVERS.name), exp.alias_(exp.Paren(this=lived), RELEARNED.name), *named).from_(MOVERS.name)
+    for name, alias in ((BEFORE, "before"), (WITHOUT_EVENTS, "now")):
+        is_same = exp.column("customer_id", alias).eq(exp.column("customer_id", MOVERS.name))
+        query = query.join(exp.to_table(name).as_(alias), on=is_same)
+    return query
 
 
 def pair_columns(table: Table) -> tuple[Column, ...]:
@@ -47,5 +89,4 @@ def pair_columns(table: Table) -> tuple[Column, ...]:
     [key] = (column for column in table.columns if column.name in table.key)
     kinds = [column for column in table.columns if column.name not in table.key]
     sides = [Column(f"{side}_{column.name}", column.kind, column.description) for column in kinds for side in ("before", "now")]
-    doing = next(column for column in SEGMENT_MOVES.columns if column.name == "reason")
-    return (key, Column(DOING, doing.kind, doing.description), *sides)
+    return (key, RELEARNED, *sides)

@@ -23,21 +23,33 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import Scheme, decisions_statement, load_schemes, membership_statement
 from pipeline.errors import DataError
+from pipeline.features import EVENTS, CacheSession, Counterfactual, MergeHistory, gather_rows, register_changes, write_counterfactual
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import (
-    CUSTOMER_DAY_CATEGORIES,
-    CUSTOMER_DAYS,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
     SEGMENT_MOVES,
-    VISITS,
     Table,
 )
 from pipeline.models.clusters import assignment_statement
 from pipeline.models.refits.model_store import models_of_night, with_clusters_of
-from pipeline.segmentation.moves.moved_features import BEFORE, NOW, PAIRS, pair_columns, pairs_statement
+from pipeline.segmentation.moves.moved_features import (
+    BEFORE,
+    DOERS,
+    EVENT_FLAGS,
+    MOVERS,
+    NOW,
+    OWN_EVENTS,
+    PAIRS,
+    WITHOUT_EVENTS,
+    doers_statement,
+    movers_statement,
+    pair_columns,
+    pairs_statement,
+    without_events_statement,
+)
 from pipeline.segmentation.moves.reasons import (
     TRIALS,
     SchemeChange,
@@ -64,6 +76,10 @@ class MoveComparison:
     before: date
     day: date
     folder: Path
+
+    @property
+    def session(self) -> CacheSession:
+        return CacheSession(self.lake, self.engine, self.folder, MergeHistory(self.lake, self.company.zone))
 
     def store_table(self, table: Table, rows: pa.RecordBatchReader) -> Path:
         """Write `rows` to the private folder, make them readable as `table`, and return where they are."""
@@ -116,13 +132,39 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     table = table_looked_at(comparison.company.table(CUSTOMER_FEATURES), memberships.values())
     _register_features(comparison, table, BEFORE, comparison.before)
     _register_features(comparison, table, NOW, comparison.day)
-    _register_rollups(comparison)
-    # Trials read the pairs five times for every scheme: they are worked out once.
+    comparison.store_table(MOVERS, comparison.engine.run(movers_statement(names), {}))
+    left_out = _register_left_out(comparison, table)
+    # Trials read the pairs four times for every scheme: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
-    comparison.store_table(pairs, comparison.engine.run(pairs_statement(table, names), {}))
+    comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
     for trial in TRIALS:
         comparison.engine.define(replace(table, name=trial_name(trial)), trial_features(trial, table))
-    return moves_statement(memberships, changes, table)
+    return moves_statement(memberships, changes, table, left_out)
+
+
+def _register_left_out(comparison: MoveComparison, table: Table) -> dict[int, str]:
+    """Make readable what movers did themselves, and their features without it.
+
+    Returns the names of tables of features by how many of the first ones of EVENTS they keep.
+    """
+    engine = comparison.engine
+    register_changes(comparison.session, comparison.before, comparison.day)
+    events = comparison.store_table(OWN_EVENTS, engine.run(statement(OWN_EVENTS.name), {}))
+    done = pq.read_table(events)
+    if not done.num_rows:
+        engine.define(replace(table, name=WITHOUT_EVENTS), exp.select("*").from_(NOW))
+        return {}
+    everybody = replace(table, name=NOW)
+    case = Counterfactual(comparison.company, comparison.session, comparison.before, comparison.day, customers=DOERS, everybody=everybody)
+    engine.define(DOERS, doers_statement())
+    gather_rows(case)
+    names = {0: write_counterfactual(case, EVENTS[0])}
+    engine.define(replace(table, name=WITHOUT_EVENTS), without_events_statement(table, names[0]))
+    # Whoever did one kind of thing did it or did not; of several kinds it must be told which one.
+    engine.define(DOERS, doers_statement(of_several=True))
+    several = engine.run(doers_statement(of_several=True), {}).read_all()
+    kept = [place for place, flag in enumerate(EVENT_FLAGS[:-1], start=1) if pc.any(several[flag]).as_py()]
+    return names | {place: write_counterfactual(case, EVENTS[place]) for place in kept}
 
 
 def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequence[SchemeChange]) -> set[str]:
@@ -153,16 +195,6 @@ def _register_features(comparison: MoveComparison, table: Table, name: str, nigh
         for column in table.columns
     ]
     comparison.engine.define(replace(table, name=name), exp.select(*columns).from_(f"stored_{name}"))
-
-
-def _register_rollups(comparison: MoveComparison) -> None:
-    """Make the event days since the night before readable, and of earlier ones the versions that differ, as known then and now."""
-    lake = comparison.lake
-    for table, name in ((CUSTOMER_DAYS, "days"), (CUSTOMER_DAY_CATEGORIES, "categories"), (VISITS, "visits")):
-        known, now = (set(lake.versions_known(table, through=night, known_on=night)) for night in (comparison.before, comparison.day))
-        new = {version for version in now if version.day > comparison.before}
-        for part, versions in ((f"new_{name}", new), (f"{name}_before", known - now), (f"{name}_now", now - known - new)):
-            comparison.engine.register(replace(table, name=part), lake.parts(table, versions))
 
 
 def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[str, exp.Query]]:

@@ -1,18 +1,20 @@
-"""Why customers moved: tonight's rules are tried on features that become tonight's step by step.
+"""Why customers moved: tonight's rules are tried on features that differ from tonight's.
 
-The first step that moves a customer is the reason:
+First, features become tonight's step by step, without what the customer did since. The first step that moves a customer tells why:
 
     rules       the previous night's features           rule_change, model_refit, erasure (of others)
-    own         of whom did something: tonight's        own_purchase, refund, late_data, own_visit
     attributes  and tonight's attributes                attribute_change
     limits      and tonight's frozen limits             threshold_refreeze (population_shift where none are frozen yet)
     age         and all but the scores by rank          ageing
 
-Whom none of these moves was moved by the scores and ranks of others: population_shift. So nobody is left without a reason.
+Then what the customer did is left out of tonight's features: an order (own_purchase), and a refund, what was learned late (late_data),
+a visit (own_visit), and a merge with another customer (identity_merge). What is left out when the customer no longer arrives in the
+new segment is the reason, before any step but the rules. Whom nothing of this moved was moved by the scores and ranks of others:
+population_shift. So nobody is left without a reason.
 
-Say Ann went from `active` (recency_days <= 30) to `dormant`, and bought nothing. Tonight's rules on yesterday's features leave her
-in `active`, so no rule moved her. She did nothing, so her features stay yesterday's until the trial of age, which takes tonight's
-31 days and moves her: ageing.
+Say Ann went from `active` (recency_days <= 30) to `dormant`, and gave back a shirt that day. Tonight's rules on yesterday's features
+leave her in `active`, so no rule moved her. Without the refund she is `dormant` all the same, so it is no reason. The trial of age
+takes tonight's 31 days and moves her: ageing.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from pipeline.definitions.schemes.score_methods_sql import RANKED_BUYERS
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, SEGMENT_MOVES, Table
-from pipeline.segmentation.moves.moved_features import BEFORE, DOING, LIFETIME, PAIRS
+from pipeline.segmentation.moves.moved_features import BEFORE, LIFETIME, NOW, PAIRS
 
 REASONS = (
     "rule_change",
@@ -34,6 +36,7 @@ REASONS = (
     "erasure",
     "new_customer",
     "left",
+    "identity_merge",
     "own_purchase",
     "refund",
     "late_data",
@@ -43,7 +46,8 @@ REASONS = (
     "ageing",
     "population_shift",
 )
-TRIALS = ("rules", "own", "attributes", "limits", "age")
+TRIALS = ("rules", "attributes", "limits", "age")
+FIRST_LEFT_OUT = 10  # step of the trial that leaves out all own events
 LIMITS = MONTHLY_FEATURES
 # A share that is drawn towards such a limit: where the customer's own figures stayed the same, the limit alone moved it.
 # So with scores that somebody clusters by; a scheme works out its own from figures and limits.
@@ -57,8 +61,6 @@ WEIGHED: Mapping[str, tuple[str, ...]] = {
 }
 # What each rank among customers ranks: where the own figure changed because days left the window, age moved the rank, not others.
 RANKED: Mapping[str, tuple[str, ...]] = {"value_rank_share": ("spend_amount",)}
-# A visit changes these two features and no others, so that it explains a move by these two alone.
-VISIT, VISITED = "own_visit", frozenset({"visit_count_90_days", "conversion_share"})
 # How statements call those whom they count: the values of everybody, and the buyers among whom a score ranks.
 RANKED_AMONG = frozenset(("attribute_values", RANKED_BUYERS))
 
@@ -102,20 +104,15 @@ def trial_features(trial: str, table: Table) -> exp.Query:
 
 
 def _trial_value(trial: str, name: str) -> exp.Expr:
-    """Pick what a feature is in a trial: as before, as now, or as now for those only who did something that explains it."""
+    """Pick what a feature is in a trial: as before, as now, or as now for those only of whom something explains it."""
     before, now = (_column_on(side, name) for side in ("before", "now"))
-    step = TRIALS.index(trial)
-    # No order and no visit changes an attribute: a change of one is a reason of its own, whatever else the customer did.
-    is_attribute = name not in CUSTOMER_FEATURES.column_names
-    if step >= _first_step(name):
+    if TRIALS.index(trial) >= _first_step(name):
         return now
-    if is_attribute or trial == "rules":
-        return before
-    is_anything = exp.not_(exp.Is(this=exp.column(DOING), expression=exp.null()))
-    does: exp.Expr = is_anything if name in VISITED else exp.column(DOING).neq(exp.Literal.string(VISIT))
     figures = RANKED.get(name, ()) if trial == "age" else ()
-    weighed = [exp.not_(exp.or_(*(_figure_differs(figure) for figure in WEIGHED[name])))] if trial == "limits" and name in WEIGHED else []
-    return exp.Case().when(exp.or_(does, *weighed, *(_figure_differs(figure) for figure in figures)), now).else_(before)
+    explained = [_figure_differs(figure) for figure in figures]
+    if trial == "limits" and name in WEIGHED:
+        explained.append(exp.not_(exp.or_(*(_figure_differs(figure) for figure in WEIGHED[name]))))
+    return exp.Case().when(exp.or_(*explained), now).else_(before) if explained else before
 
 
 def _first_step(name: str) -> int:
@@ -136,22 +133,30 @@ def _column_on(side: str, name: str) -> exp.Column:
     return exp.column(f"{side}_{name}", quoted=True)
 
 
-def moves_statement(memberships: Mapping[str, exp.Query], changes: Sequence[SchemeChange], table: Table) -> exp.Query:
-    """Build the statement of segment_moves: every move with the first trial that explains it.
+def moves_statement(
+    memberships: Mapping[str, exp.Query], changes: Sequence[SchemeChange], table: Table, left_out: Mapping[int, str]
+) -> exp.Query:
+    """Build the statement of segment_moves: every move with its reason.
 
-    `memberships` are tonight's statements of the schemes in which somebody moved, `table` is what they look at.
+    `memberships` are tonight's statements of the schemes in which somebody moved, `table` is what they look at. `left_out` names the
+    tables of features without own events, by how many of the first ones of EVENTS they keep.
     """
     query = statement(SEGMENT_MOVES.name).copy()
     changed = {each.scheme for each in changes if each.reason != "erasure"}
     tiered = {scheme for scheme, membership in memberships.items() if NEW_THIS_MONTH in _features_named(membership, table)}
     trials: exp.Query = exp.select("0 AS step", "customer_id", "scheme", "to_segment AS segment").from_("moved").where(exp.false())
-    for trial in TRIALS:
-        for scheme, membership in memberships.items():
+    for scheme, membership in memberships.items():
+        for step, trial in enumerate(TRIALS):
             # Unchanged rules move nobody on the features of the night before, unless they rank what others have.
             is_by_rules_alone = trial == "rules" and not _ranks_values(membership)
             is_named = bool(_features_named(membership, table) & _features_of_trial(trial, table))
             if scheme in changed if is_by_rules_alone else is_named:
-                trials = exp.union(trials, _membership_on_trial(membership, scheme, trial), distinct=False, copy=False)
+                tried = _with_features(membership, trial_name(trial), ranked=BEFORE)
+                trials = exp.union(trials, _membership_on_trial(tried, scheme, step), distinct=False, copy=False)
+        if _features_named(membership, table) & set(CUSTOMER_FEATURES.column_names):
+            for kept, name in left_out.items():
+                tried = _with_features(membership, name, ranked=NOW)
+                trials = exp.union(trials, _membership_on_trial(tried, scheme, FIRST_LEFT_OUT + kept), distinct=False, copy=False)
     for each in list(query.find_all(exp.Table)):
         if each.name in ("trials", "scheme_changes"):
             content = trials if each.name == "trials" else _scheme_change_rows(changes, tiered)
@@ -177,17 +182,17 @@ def _features_of_trial(trial: str, table: Table) -> set[str]:
     """Return the features in which a trial may differ from the one before it: a scheme that names none of them needs no such trial."""
     attributes = set(table.column_names).difference(CUSTOMER_FEATURES.column_names)
     others = set(CUSTOMER_FEATURES.column_names)
-    return {"rules": attributes | others, "own": others, "attributes": attributes, "limits": {*LIMITS, *WEIGHED}, "age": others}[trial]
+    return {"rules": attributes | others, "attributes": attributes, "limits": {*LIMITS, *WEIGHED}, "age": others}[trial]
 
 
 def _ranks_values(membership: exp.Query) -> bool:
     return any(subquery.alias in RANKED_AMONG for subquery in membership.find_all(exp.Subquery))
 
 
-def _membership_on_trial(membership: exp.Query, scheme: str, trial: str) -> exp.Query:
-    step = exp.alias_(exp.Literal.number(TRIALS.index(trial)), "step")
-    return exp.select(step, "customer_id", "scheme", "segment").from_(
-        _with_unique_ctes(_with_features_of_trial(membership, trial), f"{scheme}_{trial}").subquery("tried", copy=False)
+def _membership_on_trial(tried: exp.Query, scheme: str, step: int) -> exp.Query:
+    named = exp.alias_(exp.Literal.number(step), "step")
+    return exp.select(named, "customer_id", "scheme", "segment").from_(
+        _with_unique_ctes(tried, f"{scheme}_{step}").subquery("tried", copy=False)
     )
 
 
@@ -202,13 +207,13 @@ def _with_unique_ctes(query: exp.Query, suffix: str) -> exp.Query:
     return query
 
 
-def _with_features_of_trial(query: exp.Query, trial: str) -> exp.Query:
-    """Return `query` on the features of a trial; how customers and values rank among all is seen as on the previous night."""
+def _with_features(query: exp.Query, name: str, *, ranked: str) -> exp.Query:
+    """Return `query` on the features in table `name`; how values rank among all customers is seen in table `ranked`."""
     tried = query.copy()
     for table in list(tried.find_all(exp.Table)):
         if table.name == CUSTOMER_FEATURES.name:
             is_rank = any(isinstance(parent, exp.Subquery) and parent.alias in RANKED_AMONG for parent in _ancestors_of(table))
-            table.set("this", exp.to_identifier(BEFORE if is_rank else trial_name(trial)))
+            table.set("this", exp.to_identifier(ranked if is_rank else name))
     return tried
 
 

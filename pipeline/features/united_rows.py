@@ -1,0 +1,76 @@
+"""Rows of merged customers under the id of who is left.
+
+Rollups keep the ids that the source gave. What is worked out of them reads the rows of merged customers as the survivor's, so that a
+merge costs what its customers cost, and a company without merges pays nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+from sqlglot import exp
+
+from pipeline.features.cache import CacheSession
+from pipeline.features.merges import Survivors
+from pipeline.lake.expressions import union_all
+from pipeline.lake.lake import Version
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_SURVIVORS, Table
+
+
+def register_event_days(session: CacheSession, table: Table, versions: Sequence[Version], survivors: Survivors) -> None:
+    """Make versions of event days readable as `table`, with the rows of merged customers as the survivors'."""
+    session.engine.register(table_by_source_id(table) if survivors else table, session.lake.parts(table, versions))
+    if survivors:
+        unite(session, table, survivors)
+
+
+def unite(session: CacheSession, table: Table, survivors: Survivors) -> None:
+    """Make readable as `table` what is registered under `table_by_source_id`, with the rows of merged customers as the survivors'."""
+    register_survivors(session, survivors)
+    session.engine.define(table, union_all([rows_of_others(table), rows_of_merged(table)]))
+
+
+def register_survivors(session: CacheSession, survivors: Survivors) -> None:
+    """Make who is whose readable as CUSTOMER_SURVIVORS."""
+    path = session.folder / CUSTOMER_SURVIVORS.name / f"{survivors.digest or 'nobody'}.parquet"
+    if not path.exists():
+        session.lake.write_file(CUSTOMER_SURVIVORS.schema, survivors.rows.to_batches(), path, {})
+    session.engine.register(CUSTOMER_SURVIVORS, [path])
+
+
+def register_ids(session: CacheSession, table: Table, ids: pa.Array) -> None:
+    """Make sorted `ids` readable as `table`, which has no other column."""
+    path = session.folder / table.name / "ids.parquet"
+    session.lake.write_file(table.schema, pa.table([ids], table.schema).to_batches(), path, {})
+    session.engine.register(table, [path])
+
+
+def table_by_source_id(table: Table) -> Table:
+    """Return `table` under the name of its rows with the ids that the source gave."""
+    return replace(table, name=f"{table.name}_by_source_id")
+
+
+def rows_of_others(table: Table) -> exp.Query:
+    """Return the rows of customers who were neither merged nor merged into, as the source gave them."""
+    is_concerned = exp.column("customer_id").isin(query=exp.select("customer_id").from_(CUSTOMER_SURVIVORS.name))
+    return exp.select(*_columns(table)).from_(table_by_source_id(table).name).where(exp.not_(is_concerned))
+
+
+def rows_of_merged(table: Table) -> exp.Query:
+    """Return the rows of survivors and of those merged into them, under the survivor's id and added up where they share a key."""
+    return exp.select(*_columns(table)).from_(statement(f"united_{table.name}").subquery("united"))
+
+
+def rows_not_merged(table: Table) -> exp.Query:
+    """Return the rows of a table of customers but of those who are somebody else by now."""
+    is_somebody_else = exp.column("customer_id").neq(exp.column("survivor_id"))
+    merged = exp.select("customer_id").from_(CUSTOMER_SURVIVORS.name).where(is_somebody_else)
+    left = exp.not_(exp.column("customer_id").isin(query=merged))
+    return exp.select(*_columns(table)).from_(table_by_source_id(table).name).where(left)
+
+
+def _columns(table: Table) -> list[exp.Column]:
+    return [exp.column(column.name, quoted=True) for column in table.stored_columns]

@@ -1,0 +1,82 @@
+-- What each customer who moved did since the previous night: was united with another one, came by, was learned of late, gave back, ordered.
+-- What a merged customer did is the survivor's.
+-- ..._new are the event days since then; of earlier event days those whose rows differ, as known then (..._before) and now (..._now).
+WITH late_days AS (
+  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
+    refund_amount
+  FROM customer_days_before
+  EXCEPT
+  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
+    refund_amount
+  FROM customer_days_now
+),
+learned_days AS (
+  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
+    refund_amount
+  FROM customer_days_now
+  EXCEPT
+  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
+    refund_amount
+  FROM customer_days_before
+),
+late_categories AS (
+  SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
+  FROM customer_day_categories_before
+  EXCEPT
+  SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
+  FROM customer_day_categories_now
+),
+learned_categories AS (
+  SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
+  FROM customer_day_categories_now
+  EXCEPT
+  SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
+  FROM customer_day_categories_before
+),
+late_visits AS (
+  SELECT event_day, customer_id, visit_id FROM visits_before
+  EXCEPT
+  SELECT event_day, customer_id, visit_id FROM visits_now
+),
+learned_visits AS (
+  SELECT event_day, customer_id, visit_id FROM visits_now
+  EXCEPT
+  SELECT event_day, customer_id, visit_id FROM visits_before
+),
+found AS (
+  SELECT customer_id, 'own_purchase' AS event FROM customer_days_new WHERE line_count > 0
+  UNION ALL
+  SELECT customer_id, 'refund' AS event FROM customer_days_new WHERE line_count = 0 OR refund_amount > 0
+  UNION ALL
+  SELECT customer_id, 'late_data' AS event FROM late_days
+  UNION ALL
+  SELECT customer_id, 'late_data' AS event FROM learned_days
+  UNION ALL
+  SELECT customer_id, 'late_data' AS event FROM late_categories
+  UNION ALL
+  SELECT customer_id, 'late_data' AS event FROM learned_categories
+  UNION ALL
+  SELECT customer_id, 'own_visit' AS event FROM late_visits
+  UNION ALL
+  SELECT customer_id, 'own_visit' AS event FROM learned_visits
+  UNION ALL
+  SELECT customer_id, 'own_visit' AS event FROM visits_new
+  UNION ALL
+  SELECT customer_id, 'identity_merge' AS event FROM regrouped_customers
+),
+owned AS (
+  SELECT COALESCE(s.survivor_id, f.customer_id) AS customer_id, f.event
+  FROM found AS f
+  LEFT JOIN customer_survivors AS s ON s.customer_id = f.customer_id
+)
+SELECT
+  o.customer_id,
+  MAX(CASE WHEN o.event = 'identity_merge' THEN 1 ELSE 0 END) = 1 AS has_merge,
+  MAX(CASE WHEN o.event = 'own_visit' THEN 1 ELSE 0 END) = 1 AS has_visit,
+  MAX(CASE WHEN o.event = 'late_data' THEN 1 ELSE 0 END) = 1 AS has_late_data,
+  MAX(CASE WHEN o.event = 'refund' THEN 1 ELSE 0 END) = 1 AS has_refund,
+  MAX(CASE WHEN o.event = 'own_purchase' THEN 1 ELSE 0 END) = 1 AS has_purchase
+FROM owned AS o
+WHERE o.customer_id IN (SELECT customer_id FROM movers)
+GROUP BY o.customer_id
+ORDER BY o.customer_id

@@ -1,0 +1,172 @@
+"""The reason of a move where a customer did something and time passed, or others did something: what would not have happened without."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.builders import a_company, an_order_line, features_by_customer, write_customers, write_order_lines, write_rows
+
+from pipeline.definitions.company import Company
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import ORDER_LINES, SEGMENT_MOVES, VISITS
+from pipeline.segmentation import write_memberships, write_moves
+
+BEFORE, NIGHT = date(2024, 3, 13), date(2024, 3, 14)
+SCHEME = """
+title = "T"
+kind = "rules"
+level = "behavioural"
+question = "Q?"
+evidence = ["order_count"]
+[[segment]]
+id = "yes"
+title = "Y"
+description = "Y."
+rule = "{rule}"
+[[segment]]
+id = "no"
+title = "N"
+description = "N."
+otherwise = true
+"""
+RULES = {
+    "recent": "recency_days <= 5",
+    "rich": "spend_amount >= 100",
+    "poor": "spend_amount < 50",
+    "giver": "refund_amount > 0",
+    "twice": "order_count >= 2",
+    "thrice": "order_count >= 3",
+    "leading": "value_rank_share < 0.5",
+    "watcher": "visit_count_90_days >= 2",
+    "warm": "recency_days <= 5 AND spend_amount >= 100",
+    "wide": "category_count >= 2",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """An order line or, with a negative amount, a refund; `late` is learned on NIGHT although of an earlier day."""
+
+    day: str
+    amount: str
+    customer: str = "ann"
+    category: str = "tea"
+    late: bool = False
+
+
+def tell(folder: Path, lines: list[Line], visits: dict[date, int]) -> dict[str, str]:
+    """Return the reasons of Ann's moves on NIGHT by scheme."""
+    company, lake = a_company(folder, window_days=30), Lake(folder / "lake")
+    (folder / "segments").mkdir()
+    for name, rule in RULES.items():
+        (folder / "segments" / f"{name}.toml").write_text(SCHEME.format(rule=rule))
+    for line in lines:
+        if line.late:  # its day was read on BEFORE, without any line
+            write_rows(lake, ORDER_LINES, [], day=date.fromisoformat(line.day), known_on=BEFORE)
+    for known in (BEFORE, NIGHT):
+        learned = [line for line in lines if (NIGHT if line.late else max(BEFORE, date.fromisoformat(line.day))) == known]
+        days = {line.day for line in learned}
+        rows = [_row(number, line) for number, line in enumerate(lines) if line.day in days and (known == NIGHT or line in learned)]
+        write_order_lines(lake, rows, known_on=known)
+        write_customers(lake, company, [{"customer_id": name} for name in {line.customer for line in lines}], known_on=known)
+        for day, count in visits.items():
+            if (BEFORE if day < NIGHT else NIGHT) == known:
+                came = [{"visit_id": f"{day}-{number}", "customer_id": "ann", "visited_at": None} for number in range(count)]
+                write_rows(lake, VISITS, came, day=day, known_on=known)
+        _run(lake, company, known)
+    return {row["scheme"]: row["reason"] for row in lake.read(SEGMENT_MOVES, day=NIGHT).to_pylist() if row["customer_id"] == "ann"}
+
+
+def _row(number: int, line: Line) -> dict[str, Any]:
+    kind = "refund" if line.amount.startswith("-") else "order"
+    facts = {"customer_id": line.customer, "day": line.day, "net_amount": line.amount, "line_kind": kind, "category": line.category}
+    return an_order_line(number, order_id=f"o{number}", **facts)
+
+
+def _run(lake: Lake, company: Company, day: date) -> None:
+    with closing(DuckDBEngine(lake.root, memory_limit="500MB", threads=1)) as engine:
+        features_by_customer(company, lake, day, engine=engine)
+        write_memberships(company, lake, engine, day)
+        write_moves(company, lake, engine, day)
+
+
+TODAY, YESTERDAY = "2024-03-14", "2024-03-13"
+
+
+@pytest.mark.parametrize(
+    ("lines", "visits", "scheme", "reason"),
+    [
+        pytest.param([Line("2024-03-08", "150"), Line(TODAY, "-5")], {}, "recent", "ageing", id="5.00 back on the day that she gets old"),
+        pytest.param([Line("2024-03-08", "150"), Line(TODAY, "-5")], {}, "giver", "refund", id="the same refund where it matters"),
+        pytest.param([Line("2024-03-08", "102"), Line(TODAY, "-5")], {}, "rich", "refund", id="5.00 back that takes her below a limit"),
+        pytest.param([Line("2024-03-08", "150"), Line(TODAY, "-5")], {}, "warm", "ageing", id="5.00 back, still above the limit, too old"),
+        pytest.param(
+            [Line("2024-02-13", "30"), Line("2024-03-08", "80"), Line(TODAY, "-5")], {}, "rich", "ageing", id="refund, and an old order"
+        ),
+        pytest.param(
+            [Line("2024-02-13", "60"), Line("2024-03-08", "30"), Line(TODAY, "10")], {}, "poor", "ageing", id="order, and an old one"
+        ),
+        pytest.param(
+            [Line("2024-02-13", "60"), Line("2024-03-08", "30"), Line(TODAY, "30", category="jam")],
+            {},
+            "wide",
+            "own_purchase",
+            id="order of another category while one leaves the window",
+        ),
+        pytest.param(
+            [Line("2024-03-08", "200"), Line(YESTERDAY, "190", "bob"), Line(TODAY, "900", "bob"), Line(TODAY, "-5")],
+            {},
+            "leading",
+            "population_shift",
+            id="5.00 back on the day that somebody else gets rich",
+        ),
+        pytest.param(
+            [Line("2024-03-08", "200"), Line(YESTERDAY, "190", "bob"), Line(TODAY, "-20")],
+            {},
+            "leading",
+            "refund",
+            id="a refund that lets somebody else overtake",
+        ),
+        pytest.param([Line("2024-03-07", "90"), Line(TODAY, "20")], {}, "recent", "own_purchase", id="an order"),
+        pytest.param([Line("2024-03-12", "90"), Line("2024-03-11", "5", late=True)], {}, "twice", "late_data", id="a line learned late"),
+        pytest.param(
+            [Line("2024-03-08", "90"), Line("2024-03-07", "5", late=True)], {}, "recent", "ageing", id="a line learned late, and too old"
+        ),
+        pytest.param(
+            [Line("2024-03-08", "90"), Line("2024-03-07", "5", late=True), Line(TODAY, "9")],
+            {},
+            "thrice",
+            "own_purchase",
+            id="a late line and an order, both needed",
+        ),
+        pytest.param(
+            [Line("2024-03-08", "90"), Line("2024-03-07", "50", late=True), Line(TODAY, "9")],
+            {},
+            "rich",
+            "late_data",
+            id="a late line that does it, and an order that does not",
+        ),
+        pytest.param([Line("2024-03-08", "90"), Line(TODAY, "9"), Line(TODAY, "-5")], {}, "giver", "refund", id="order and refund at once"),
+        pytest.param(
+            [Line("2024-03-08", "90"), Line(TODAY, "9"), Line(TODAY, "-5")], {}, "twice", "own_purchase", id="refund and order at once"
+        ),
+        pytest.param([Line("2024-03-08", "90")], {date(2024, 3, 8): 1, NIGHT: 1}, "watcher", "own_visit", id="a visit"),
+        pytest.param([Line("2024-03-08", "90")], {date(2024, 3, 8): 1, NIGHT: 1}, "recent", "ageing", id="a visit on the day she gets old"),
+        pytest.param(
+            [Line("2024-03-08", "90"), Line(TODAY, "20")], {date(2024, 3, 8): 1, NIGHT: 1}, "watcher", "own_visit", id="visit, order"
+        ),
+        pytest.param(
+            [Line("2024-03-08", "90"), Line(TODAY, "20")], {date(2024, 3, 8): 1, NIGHT: 1}, "twice", "own_purchase", id="order, visit"
+        ),
+    ],
+)  # fmt: skip
+def test_the_reason_is_that_without_which_the_move_is_not(
+    tmp_path: Path, lines: list[Line], visits: dict[date, int], scheme: str, reason: str
+) -> None:
+    assert tell(tmp_path, lines, visits).get(scheme) == reason
