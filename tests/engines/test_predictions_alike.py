@@ -13,8 +13,9 @@ from support.refit_nights import KINDS, customers_of, only_clusters, write_featu
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES
 from pipeline.models.predictions import NotPredicted, fit_predictions, predictions_statement
+from pipeline.models.signals import recent_days, signal_parameters
 
 NIGHT = date(2024, 12, 31)
 
@@ -30,7 +31,8 @@ def test_both_engines_predict_alike(tmp_path: Path, spark: Engine) -> None:
     told: list[list[pa.Table]] = []
     for engine in (DuckDBEngine(lake.root, memory_limit="1GB"), spark):
         engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
-        told.append([engine.run(each, {"window_days": 365}).read_all() for each in statements])
+        engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, recent_days(lake, NIGHT, NIGHT)))
+        told.append([engine.run(each, signal_parameters(NIGHT, 365)).read_all() for each in statements])
     for ours, theirs in zip(*told, strict=True):
         assert ours.select(["customer_id", "evidence"]).to_pylist() == theirs.select(["customer_id", "evidence"]).to_pylist()
         for name, unit in (("expected_spend_amount", 0.01), ("repeat_probability", 0.0001)):

@@ -1,4 +1,4 @@
-"""A lake of three nights, ninety days apart, of a made-up shop whose regulars go on and whose others stay away."""
+"""A lake of three nights, ninety days apart, of a made-up shop whose customers come often for some months, and then hardly ever."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ HORIZON = timedelta(days=90)
 NIGHTS = (NIGHT - 2 * HORIZON, NIGHT - HORIZON, NIGHT)
 # Everybody orders on one day of the week, so that there are few files to write.
 WEEK, FIRST_DAYS, SEED = 7, 330, 5
+SHARE_BUSY, CHANCE_OF_QUIET, CHANCE_OF_BUSY, OFTEN, RARELY = 0.25, 0.03, 0.01, 0.3, 0.003
 
 
 def write_shop_nights(lake: Lake, *, customers: int = 700) -> Company:
-    """Write three nights of a shop, each computed from what was known then: four in ten customers come about once a week."""
+    """Write three nights of a shop, each computed from what was known then."""
     lake.root.mkdir(parents=True, exist_ok=True)
     company = a_company(lake.root)
     lines = orders(customers)
@@ -40,16 +41,24 @@ def write_shop_nights(lake: Lake, *, customers: int = 700) -> Company:
 
 
 def orders(customers: int) -> list[dict[str, Any]]:
-    """Return the orders of regulars, and of customers who hardly ever come; each has an amount of their own."""
+    """Return the orders of customers who have busy and quiet months by turns; each has an amount of their own.
+
+    BG/NBD knows no such turns: it supposes one pace for life, until a customer leaves for good.
+    """
     random = np.random.default_rng(SEED)
-    pace = np.where(random.random(customers) < 0.4, 0.08, 0.004) * np.exp(random.normal(0, 0.4, customers))
+    weeks = (FIRST_DAYS + 180) // WEEK
     value, began = np.exp(random.normal(3, 0.6, customers)), random.integers(0, FIRST_DAYS // WEEK, customers)
     lines: list[dict[str, Any]] = []
     for customer in range(customers):
-        weeks = np.flatnonzero(random.random((FIRST_DAYS + 180) // WEEK) < WEEK * pace[customer]).tolist()
-        for offset in sorted({WEEK * int(week) for week in [began[customer], *weeks] if week >= began[customer]}):
+        turns = random.random(weeks)
+        is_busy = [bool(turns[0] < SHARE_BUSY)]
+        for turn in turns[1:]:
+            is_busy.append(not is_busy[-1] if turn < (CHANCE_OF_QUIET if is_busy[-1] else CHANCE_OF_BUSY) else is_busy[-1])
+        came = random.random(weeks) < np.where(is_busy, OFTEN, RARELY)
+        first = int(began[customer])
+        for week in sorted({first, *(week for week in np.flatnonzero(came).tolist() if week > first)}):
             amount = Decimal(str(round(float(value[customer] * np.exp(random.normal(0, 0.3))), 2)))
-            day = NIGHTS[0] - timedelta(days=FIRST_DAYS - 1 - offset)
+            day = NIGHTS[0] - timedelta(days=FIRST_DAYS - 1 - WEEK * week)
             lines.append(an_order_line(len(lines), day=day, customer_id=f"c{customer:04}", order_id=f"o{len(lines)}", net_amount=amount))
     return lines
 
@@ -89,6 +98,6 @@ def outcomes_of(count: int = 800, *, seed: int = 3) -> Outcomes:
         active_days=nothing * 50,
         known_days=nothing * 200,
         lifetime_spend=nothing * 100,
-        window_spend=nothing * 100,
+        last_years_spend=nothing * 100,
         customer_count=count,
     )

@@ -27,6 +27,8 @@ from pipeline.models.signals import recent_days, signal_parameters
 log = logging.getLogger("pipeline.models.refits")
 NAME = CUSTOMER_PREDICTIONS.name
 SAMPLE_ROWS = 100_000
+# What is forecast is another season than what is learned from, however new the night. An older one also tells of older customers and
+# offers: a model of a year ago erred by 4.5 % more on quarterly orders of 500 firms (by 3 % less on those of 632 resellers).
 OLDEST_DAYS = 180
 BASES = ("lifetime_order_day_count", "tenure_days", "recency_days", "lifetime_spend_amount")
 MEASURES = ("last_years_spend", *SIGNALS)

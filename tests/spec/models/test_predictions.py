@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from shutil import copytree, ignore_patterns
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,7 @@ from pipeline.errors import DataError, RefitRefused
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES
 from pipeline.models.predictions import (
     NotPredicted,
     PredictionModel,
@@ -33,6 +34,7 @@ from pipeline.models.predictions import (
     reason_to_refuse,
     to_json,
 )
+from pipeline.models.predictions.evaluation import ForecastComparison, ForecastMeasures
 from pipeline.models.predictions.fitting import Forecast, forecast_by_model
 from pipeline.models.predictions.model import SIGNALS
 from pipeline.models.refits.prediction_refit import (
@@ -42,6 +44,7 @@ from pipeline.models.refits.prediction_refit import (
     promote_predictions,
     store_prediction_refit,
 )
+from pipeline.models.signals import recent_days, signal_parameters
 
 Town = tuple[Company, Lake, PredictionRefit]
 
@@ -57,6 +60,18 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
 def model_of(trial: PredictionRefit) -> PredictionModel:
     assert isinstance(trial.decision, PredictionModel), prediction_judgement(trial)
     return trial.decision
+
+
+def signals_of(lake: Lake, company: Company, night: date) -> pa.Table:
+    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
+        engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=night)])
+        engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, recent_days(lake, night, night)))
+        return engine.run(statement("customer_signals"), signal_parameters(night, company.window_days)).read_all()
+
+
+def forecast_of(model: PredictionModel, signals: pa.Table) -> Forecast:
+    points = np.column_stack([signals[name].to_numpy() for name in SIGNALS])
+    return forecast_by_model(model, points, signals["last_years_spend"].to_numpy())
 
 
 def test_the_model_is_tested_on_later_days_beside_both_baselines_and_says_by_how_much_it_is_better(town: Town) -> None:
@@ -88,7 +103,7 @@ def test_lines_of_later_days_and_later_knowledge_of_earlier_days_change_nothing(
 
 
 def test_a_forecast_is_that_of_the_fitted_estimators_but_for_its_calibration() -> None:
-    """Calibration multiplies spend by one factor and bends all logits alike; nothing else may differ."""
+    """Calibration multiplies spend by one factor, adds last year's spend and bends all logits alike; nothing else may differ."""
     from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
     outcomes = outcomes_of()
@@ -97,8 +112,8 @@ def test_a_forecast_is_that_of_the_fitted_estimators_but_for_its_calibration() -
     points = np.column_stack([(np.clip(z, s.low, s.high) - s.mean) / s.scale for z, s in zip(columns, model.signals, strict=True)])
     spend = PoissonRegressor(alpha=0.1, solver="newton-cholesky", tol=1e-9).fit(points, outcomes.amounts / outcomes.amounts.mean())
     logits = LogisticRegression(C=1 / 80, tol=1e-9).fit(points, outcomes.returned).decision_function(points)
-    said = forecast_by_model(model, outcomes.signals)
-    factors = said.amounts / spend.predict(points)
+    said = forecast_by_model(model, outcomes.signals, outcomes.last_years_spend)
+    factors = (said.amounts - model.last_year_factor * outcomes.last_years_spend) / spend.predict(points)
     np.testing.assert_allclose(factors, factors[0], rtol=1e-4)
     chances = np.asarray(said.probabilities)
     assert np.corrcoef(np.log(chances / (1 - chances)), logits)[0, 1] > 1 - 1e-6
@@ -111,10 +126,8 @@ def test_the_statement_of_a_night_says_what_python_says(town: Town) -> None:
     night = NIGHT + timedelta(days=1)
     compute_night(lake, company, night)
     rows = {row["customer_id"]: row for row in predict_night(lake, company, night)}
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=night)])
-        signals = engine.run(statement("customer_signals"), {"window_days": company.window_days}).read_all()
-    said = forecast_by_model(model_of(trial), np.column_stack([signals[name].to_numpy() for name in SIGNALS]))
+    signals = signals_of(lake, company, night)
+    said = forecast_of(model_of(trial), signals)
     own = [rows[customer] for customer in signals["customer_id"].to_pylist()]
     np.testing.assert_allclose([row["expected_spend_amount"] for row in own], said.amounts, atol=0.0051)
     np.testing.assert_allclose([row["repeat_probability"] for row in own], np.asarray(said.probabilities), atol=0.000051)
@@ -124,10 +137,8 @@ def test_the_statement_of_a_night_says_what_python_says(town: Town) -> None:
 
 def test_regulars_are_expected_to_spend_more_and_to_come_again(town: Town) -> None:
     company, lake, trial = town
-    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
-        signals = engine.run(statement("customer_signals"), {"window_days": company.window_days}).read_all()
-    said = forecast_by_model(model_of(trial), np.column_stack([signals[name].to_numpy() for name in SIGNALS]))
+    signals = signals_of(lake, company, NIGHT)
+    said = forecast_of(model_of(trial), signals)
     is_regular = signals["order_pace"].to_numpy() > np.log(12)
     assert np.asarray(said.probabilities)[is_regular].mean() > 2 * np.asarray(said.probabilities)[~is_regular].mean()
     assert said.amounts[is_regular].mean() > 2 * said.amounts[~is_regular].mean()
@@ -147,6 +158,8 @@ def test_a_model_survives_being_written_and_read(town: Town) -> None:
     [
         (("spend_intercept",), "1", "spend_intercept"),
         (("spend_intercept",), 1e9, "spend_intercept"),
+        (("regression_share",), 1.1, "regression_share"),
+        (("last_year_factor",), -0.1, "last_year_factor"),
         (("signals", 0, "scale"), 0, r"signals\[0\].scale"),
         (("signals", 0, "name"), "customer_id); DROP TABLE x; --", r"signals\[0\].name"),
         (("signals", 0, "high"), 1e15, "could be no number|mean"),
@@ -171,19 +184,80 @@ def test_what_is_no_document_is_refused(text: str) -> None:
         decision_from_json(text, where="the file")
 
 
+def test_a_forecast_has_to_beat_each_baseline_in_order_and_in_error() -> None:
+    measures = [ForecastMeasures(*figures) for figures in ((0.80, 10.0, 1.0, 0.05), (0.75, 11.0, 1.0), (0.79, 12.0, 1.0))]
+    test = ForecastComparison("2024-10-02", "days it had not seen", 1000, *measures)
+    assert reason_to_refuse(test) is None
+    assert test.words == (
+        "tested on days it had not seen: Gini 0.800, 0.790 by BG/NBD with Gamma-Gamma; error 10.00, 11.00 by last year's spend"
+    )
+    better_order, better_error = replace(measures[2], gini=0.8), replace(measures[1], error=10.0)
+    assert str(reason_to_refuse(replace(test, classical=better_order))).startswith("it does not beat BG/NBD with Gamma-Gamma: ")
+    assert str(reason_to_refuse(replace(test, last_years_spend=better_error))).startswith("it does not beat last year's spend: ")
+    assert reason_to_refuse(replace(test, classical=None)) is None
+
+
+def test_last_years_spend_counts_the_more_the_better_it_predicts() -> None:
+    """The signals of the second shop tell nothing of the size of what is spent, which is last year's."""
+    random = np.random.default_rng(4)
+    by_signals = outcomes_of(2000)
+    usual = np.exp(random.normal(4, 1.5, 2000))
+    by_habit = replace(by_signals, amounts=by_signals.returned * usual * np.exp(random.normal(0, 0.2, 2000)), last_years_spend=usual)
+    first, second = fit_predictions(by_signals, NIGHT), fit_predictions(by_habit, NIGHT)
+    assert first.regression_share > 0.5 > second.regression_share
+    said = forecast_by_model(second, by_habit.signals, by_habit.last_years_spend)
+    assert said.amounts.sum() == pytest.approx(by_habit.amounts.sum(), rel=0.05)
+    alone = replace(second, regression_share=1.0, last_year_factor=0.0)
+    regression = forecast_by_model(alone, by_habit.signals, by_habit.last_years_spend)
+    assert np.abs(said.amounts - by_habit.amounts).mean() < np.abs(regression.amounts - by_habit.amounts).mean()
+
+
+def test_last_years_spend_is_scaled_by_the_days_that_are_known_of_the_company(tmp_path: Path) -> None:
+    """The first order of all is 99 days old, so the window of 365 days knows of 100."""
+    signals = signals_of_orders(tmp_path, [("early", 99, 500), ("late", 9, 80)])
+    assert signals["early"]["last_years_spend"] == pytest.approx(500 * 90 / 100)
+    assert signals["late"]["last_years_spend"] == pytest.approx(80 * 90 / 100)
+    older = signals_of_orders(tmp_path / "older", [("early", 400, 1), ("late", 9, 80)])
+    assert older["late"]["last_years_spend"] == pytest.approx(80 * 90 / 365)
+
+
+def test_signals_of_the_last_quarter_and_half_year_end_with_their_first_day(tmp_path: Path) -> None:
+    orders = [("c1", 400, 1000), ("c1", 180, 200), ("c1", 179, 100), ("c1", 90, 70), ("c1", 89, 30), ("c1", 0, 5)]
+    [signals] = signals_of_orders(tmp_path, orders).values()
+    assert signals["quarter_spend_pace"] == pytest.approx(np.log(1 + 365 * (30 + 5) / (90 + 31)))
+    assert signals["half_year_spend_pace"] == pytest.approx(np.log(1 + 365 * (100 + 70 + 30 + 5) / (180 + 31)))
+    assert signals["quarter_order_total"] == pytest.approx(np.log(1 + 2))
+    assert signals["half_year_order_total"] == pytest.approx(np.log(1 + 4))
+
+
+def signals_of_orders(folder: Path, orders: list[tuple[str, int, int]]) -> dict[str, dict[str, Any]]:
+    """Return the signals on NIGHT of customers by whose orders they are: customer, days before, amount."""
+    lake = Lake(folder / "lake")
+    lake.root.mkdir(parents=True)
+    company = a_company(folder)
+    lines = [
+        an_order_line(number, day=NIGHT - timedelta(days=ago), customer_id=customer, net_amount=amount)
+        for number, (customer, ago, amount) in enumerate(orders)
+    ]
+    write_order_lines(lake, lines, known_on=NIGHT)
+    compute_night(lake, company, NIGHT)
+    return {row["customer_id"]: row for row in signals_of(lake, company, NIGHT).to_pylist()}
+
+
 def test_probabilities_are_calibrated_on_customers_that_were_not_fitted_to() -> None:
     seen, unseen = outcomes_of(3000, seed=1), outcomes_of(3000, seed=2)
-    said = forecast_by_model(fit_predictions(seen, NIGHT), unseen.signals)
+    said = forecast_by_model(fit_predictions(seen, NIGHT), unseen.signals, unseen.last_years_spend)
     test = compare_with_baselines(said, unseen, "others")
     assert test.model.calibration_error is not None
     assert test.model.calibration_error < 0.04
     assert 0.9 < test.model.total < 1.1
 
 
-def test_a_forecast_that_does_not_beat_last_years_spend_is_refused_with_both_figures() -> None:
+def test_a_forecast_that_does_not_beat_both_baselines_is_refused_with_all_figures() -> None:
     outcomes = outcomes_of()
     backwards = compare_with_baselines(Forecast(1 / (1 + outcomes.amounts)), outcomes, "days it had not seen")
-    assert str(reason_to_refuse(backwards)).startswith("it does not beat last year's spend: tested on days it had not seen: Gini -")
+    both = "it does not beat last year's spend or BG/NBD with Gamma-Gamma: tested on days it had not seen: Gini -"
+    assert str(reason_to_refuse(backwards)).startswith(both)
     assert reason_to_refuse(compare_with_baselines(Forecast(outcomes.amounts), outcomes, "others")) is None
     overdone = Forecast(outcomes.amounts, np.ones(len(outcomes.ids)))
     assert "probabilities are" in str(reason_to_refuse(compare_with_baselines(overdone, outcomes, "others")))
