@@ -26,7 +26,7 @@ from pipeline.definitions.schemes.cluster_scheme import load_cluster_schemes
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, VISITS, Column, Kind, Table
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, VISITS, Column, Kind, Partition, Table
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.clusters.preparation import feature_coordinates, prepare_sample
@@ -42,6 +42,7 @@ from pipeline.models.predictions.evaluation import measure_forecast
 from pipeline.models.predictions.fitting import Forecast, Outcomes
 from pipeline.models.refits import alignment
 from pipeline.models.refits.verdict import normalised_gini
+from pipeline.models.signals import signal_parameters
 from pipeline.segmentation import profiles_statement
 
 PAGE = PROJECT_ROOT / "docs" / "reference" / "definitions.md"
@@ -181,7 +182,10 @@ def gini(example: Example, _lake: Lake) -> Rows:
 
 def signals(example: Example, lake: Lake) -> Rows:
     table, rows = customers_table(a_company(lake.root), example.rows())
-    return query(lake, {table: rows}, statement("customer_signals"), {"window_days": int(example.title.split()[-2])})
+    days = pa.Table.from_pylist([], schema=pa.schema([(column.name, column.kind.arrow) for column in CUSTOMER_DAYS.stored_columns]))
+    unpartitioned = replace(CUSTOMER_DAYS, columns=CUSTOMER_DAYS.stored_columns, partition=Partition.NIGHT)
+    parameters = signal_parameters(DAY, int(example.title.split()[-2]))
+    return query(lake, {table: rows, unpartitioned: days}, statement("customer_signals"), parameters)
 
 
 def forecast_measures(example: Example, _lake: Lake) -> Rows:
