@@ -1,4 +1,4 @@
-"""Moves and their reasons have the same bytes whichever engine computed them."""
+"""Moves with their reasons, and next actions, have the same bytes whichever engine computed them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,29 @@ from support.nights import tree_bytes
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import SEGMENT_MOVES, Column, Kind
-from pipeline.segmentation import write_memberships, write_moves
+from pipeline.lake.tables import CUSTOMER_NEXT_ACTIONS, SEGMENT_MOVES, Column, Kind
+from pipeline.segmentation import write_memberships, write_moves, write_next_actions
 
 NIGHTS = date(2024, 2, 29), date(2024, 3, 1)
+FOR_SOME = """
+title = "Some"
+kind = "rules"
+level = "behavioural"
+question = "Q?"
+applies_to = "order_count >= 2 OR main_channel IS NULL"
+evidence = ["order_count"]
+segment = [
+  {id = "rich", title = "Rich", description = "D.", rule = "spend_amount >= 50"},
+  {id = "rest", title = "Rest", description = "D.", otherwise = true},
+]
+"""
 CITIES = {NIGHTS[0]: {"c1": "Bonn", "C1": "Ulm", "ı": "Ulm"}, NIGHTS[1]: {"c1": "Ulm", "C1": "Ulm", "i": "ქ"}}
 
 
 def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: Engine) -> None:
     company = a_company(tmp_path, attributes=(an_attribute(Column('Größe "x"', Kind.TEXT, "City."), "geographic"),))
+    (tmp_path / "segments").mkdir()
+    (tmp_path / "segments" / "for_some.toml").write_text(FOR_SOME)
     here = Lake(tmp_path / "duckdb")
     for night, cities in CITIES.items():
         bought = [("c1", date(2024, 2, 1), 9), ("C1", date(2024, 2, 20), 90), ("c1", date(2024, 2, 11), 20), ("C1", date(2024, 3, 1), 50)]
@@ -31,11 +45,15 @@ def test_every_engine_tells_the_same_moves(tmp_path: Path, spark: Engine) -> Non
         with closing(DuckDBEngine(here.root, memory_limit="500MB", threads=1)) as engine:
             features_by_customer(company, here, night, engine=engine)
             write_memberships(company, here, engine, night)
+            write_next_actions(company, here, engine, night)
             write_moves(company, here, engine, night)
     there = Lake(tmp_path / "spark")
     shutil.copytree(here.root, there.root)
-    there.remove(SEGMENT_MOVES, day=NIGHTS[1])
+    for table in (SEGMENT_MOVES, CUSTOMER_NEXT_ACTIONS):
+        there.remove(table, day=NIGHTS[1])
     write_moves(company, there, spark, NIGHTS[1])
-    table = f"tables/{SEGMENT_MOVES.name}"
-    assert len({row["reason"] for row in here.read(SEGMENT_MOVES, day=NIGHTS[1]).to_pylist()}) > 1
-    assert tree_bytes(there, table) == tree_bytes(here, table)
+    write_next_actions(company, there, spark, NIGHTS[1])
+    moves = here.read(SEGMENT_MOVES, day=NIGHTS[1]).to_pylist()
+    assert {row["reason"] for row in moves if row["scheme"] == "for_some"} == {"own_purchase", "new_customer", "left"}
+    for table in (SEGMENT_MOVES, CUSTOMER_NEXT_ACTIONS):
+        assert tree_bytes(there, f"tables/{table.name}") == tree_bytes(here, f"tables/{table.name}")

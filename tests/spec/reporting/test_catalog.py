@@ -324,8 +324,8 @@ SEGMENT_KEYS = [
     "strategy", "crosswalk",
 ]  # fmt: skip
 SCHEME_KEYS = [
-    "scheme", "title", "level", "kind", "question", "applies_to", "outside_count", "decision", "proof", "undecided", "state", "reason", "file", "parameters", "features",
-    "evidence", "references", "strategy", "segments",
+    "scheme", "title", "level", "kind", "question", "applies_to", "outside_count", "decision", "proof", "undecided", "state", "reason",
+    "file", "parameters", "features", "evidence", "references", "strategy", "segments",
 ]  # fmt: skip
 
 

@@ -10,9 +10,11 @@ import pytest
 from support.nights import run_night, write_shop
 
 from pipeline.definitions.company import load_company
+from pipeline.errors import GateClosed
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES
+from pipeline.publication.gates.results import stored_gates
 from pipeline.reporting.explain import explain_customer
 from pipeline.reporting.explain.view import outside_words
 
@@ -57,12 +59,16 @@ ORDERS = [
 def write(shop: Path, orders: list[str], customers: list[str], rules: dict[str, str] = RULES) -> Path:
     write_shop(shop, orders, customers=[], settings=SETTINGS)
     (shop / "sources" / "customers.sql").write_text(CUSTOMERS_SQL)
-    (shop / "data" / "customers.csv").write_text("\n".join(["id,business_type", *customers]) + "\n")
+    write_customers(shop, customers)
     (shop / "segments").mkdir(exist_ok=True)
     for name, rule in rules.items():
         (shop / "segments" / f"{name}.toml").write_text(SCHEME.format(applies_to=rule))
     (shop / "segments" / "tastes.toml").write_text(VALUES)
     return shop
+
+
+def write_customers(shop: Path, customers: list[str]) -> None:
+    (shop / "data" / "customers.csv").write_text("\n".join(["id,business_type", *customers]) + "\n")
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +170,18 @@ def test_nobody_outside_is_published_in_the_scheme(told: tuple[Path, Lake]) -> N
     _, lake = told
     published = pq.read_table(lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet")).to_pylist()
     assert {row["customer_id"] for row in published if row["scheme"] == "firms"} == {"firm", "newcomer"}
+
+
+def test_a_column_that_the_source_empties_is_churn_of_the_scheme_whose_customers_it_takes(tmp_path: Path) -> None:
+    names = [f"c{number:02}" for number in range(20)]
+    shop, lake = tmp_path / "shop", Lake(tmp_path / "lake")
+    orders = [f"o-{name},1,{name},2024-03-2{day} 10:00,1,10,tea" for name in names for day in (4, 5)]
+    write(shop, orders, [f"{name},Shop" for name in names[:10]] + [f"{name}," for name in names[10:]])
+    (shop / "company.toml").write_text((shop / "company.toml").read_text().replace('"churn", ', "") + "smallest_population = 10\n")
+    run_night(shop, lake, MONDAY)
+    write_customers(shop, [f"{name},Shop" for name in names[:4]] + [f"{name}," for name in names[4:]])
+    with pytest.raises(GateClosed, match=r"churn \(firms\): 60.00% of 10 customers"):
+        run_night(shop, lake, TUESDAY)
+    results = {(gate.gate, gate.subject): gate for gate in stored_gates(lake, TUESDAY).results}
+    assert results["churn", "firms"].measured == 0.6
+    assert results["churn", "lifecycle"].measured == 0
