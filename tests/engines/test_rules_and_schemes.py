@@ -221,7 +221,14 @@ def a_condition(chance: random.Random, depth: int) -> str:
     order = chance.choice(["=", "<>", "<", "<=", ">", ">="])
     literals = ", ".join(value for value in OPERANDS[kind] if value[0] in "'-0123456789D")
     return chance.choice(
-        [f"{left} {order} {right}", f"{left} BETWEEN {middle} AND {right}", f"{left} NOT IN ({literals})", f"{left} IS NULL"]
+        [
+            f"{left} {order} {right}",
+            f"{left} BETWEEN {middle} AND {right}",
+            f"{left} NOT IN ({literals})",
+            f"{left} IS NULL",
+            f"{left} IS NOT {right}",
+            f"{left} IS NOT DISTINCT FROM {right}",
+        ]
     )
 
 

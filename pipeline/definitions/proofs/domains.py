@@ -34,8 +34,10 @@ CELLS: tuple[Cell, ...] = (
 """Every combination of scores that a customer can have."""
 SCORES = frozenset(_PROSPECT)
 _REQUIRED = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.required)
-_COUNTS = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.kind is Kind.INTEGER)
+_FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
 _BOUNDS: Mapping[str, tuple[int, int | None]] = {"value_score": (1, 3)}
+_MAY_BE_NEGATIVE = frozenset(("spend_amount", "lifetime_spend_amount", "average_order_amount"))
+_MAY_EXCEED_ONE = frozenset(("return_share", "return_share_q75"))
 _ORDERED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
 # x + "\x01" stands for any text just after x, and U+10FFFF for one after everything that people write.
@@ -108,12 +110,23 @@ def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Se
         return [*sorted(domains.segments[name]), *([None] if name in domains.partial else [])]
     kind = domains.kinds[name]
     constants = sorted({bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value))
+    low, high = _feature_range(name, kind)
+    if constants and low is not None:  # the ends of the range are constants too, so that each stretch within it has a value
+        constants = sorted({*constants, low, *([] if high is None else [high])})
     values = sorted(set(_values_around(kind, constants)))
-    # A rule that only a negative count would fulfil is dead, though whole numbers go below nought.
-    if name in _COUNTS:
-        lowest, highest = _BOUNDS.get(name, (0, None))
-        values = [value for value in values if value >= lowest and (highest is None or value <= highest)]
+    # A rule that only a negative count or a share above 1 would fulfil is dead, though numbers go further.
+    values = [value for value in values if (low is None or value >= low) and (high is None or value <= high)]
     return values if name in _REQUIRED or name in domains.always else [*values, None]
+
+
+def _feature_range(name: str, kind: Kind) -> tuple[int | None, int | None]:
+    """Return the least and the largest value that a feature can have, None for no limit; of a company's attribute nothing is known."""
+    if name not in _FEATURES or kind not in (Kind.INTEGER, Kind.NUMBER, Kind.MONEY):
+        return None, None
+    if name in _BOUNDS:
+        return _BOUNDS[name]
+    is_share = name.endswith("_share") or "_share_" in name or name == "category_concentration"
+    return None if name in _MAY_BE_NEGATIVE else 0, 1 if is_share and name not in _MAY_EXCEED_ONE else None
 
 
 def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:

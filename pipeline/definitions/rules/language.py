@@ -127,10 +127,22 @@ def _check_in(rule: RuleContext, node: exp.Expr) -> TypedNode:
     return TypedNode(exp.In(this=bracketed_node(value), expressions=choices), Kind.FLAG)
 
 
-def _check_is_null(rule: RuleContext, node: exp.Expr) -> TypedNode:
-    if not isinstance(node.expression, exp.Null):
-        raise rule.error_at(node, "IS takes NULL or NOT NULL", "Write `x = TRUE` for `x IS TRUE`.")
-    return TypedNode(exp.Is(this=bracketed_node(_check_node(rule, node.this).node), expression=exp.null()), Kind.FLAG)
+def _check_is(rule: RuleContext, node: exp.Expr) -> TypedNode:
+    """Build `x IS NULL`, or `x IS y`: true or false even of what is unknown, and so made of parts that every engine and proof knows."""
+    sides = (node.this, node.expression)
+    given = [side for side in sides if not isinstance(side, exp.Null)]
+    if len(given) == 1:
+        return TypedNode(_is_unknown(rule, given[0]), Kind.FLAG)
+    may_be_unknown = [side for side in sides if side.find(exp.Column)]
+    are_known = (exp.Not(this=bracketed_node(_is_unknown(rule, side))) for side in may_be_unknown)
+    is_same = operator_chain(exp.And, _comparison_node(rule, exp.EQ, *sides), *are_known)
+    if len(may_be_unknown) == len(sides):
+        is_same = operator_chain(exp.Or, is_same, operator_chain(exp.And, *(_is_unknown(rule, side) for side in sides)))
+    return TypedNode(is_same, Kind.FLAG)
+
+
+def _is_unknown(rule: RuleContext, node: exp.Expr) -> exp.Expression:
+    return exp.Is(this=bracketed_node(_check_node(rule, node).node), expression=exp.null())
 
 
 def _comparison_node(rule: RuleContext, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> exp.Expression:
@@ -204,7 +216,9 @@ _CHECKS: Mapping[type[exp.Expr], Callable[[RuleContext, exp.Expr], TypedNode]] =
     exp.And: _check_connector,
     exp.Or: _check_connector,
     exp.Not: lambda rule, node: TypedNode(exp.Not(this=bracketed_node(_check_condition(rule, node.this, "NOT takes"))), Kind.FLAG),
-    exp.Is: _check_is_null,
+    exp.Is: _check_is,
+    exp.NullSafeEQ: _check_is,
+    exp.NullSafeNEQ: lambda rule, node: TypedNode(exp.Not(this=bracketed_node(_check_is(rule, node).node)), Kind.FLAG),
     exp.In: _check_in,
     exp.Between: _check_between,
     **dict.fromkeys(

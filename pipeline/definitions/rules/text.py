@@ -25,7 +25,7 @@ MAX_DEPTH = 40
 SHOWN_CHARACTERS = 60
 LANGUAGE = (
     "Use names, scheme.segment, @parameters, numbers, 'text', DATE '2026-01-31', TRUE, FALSE, "
-    "= <> < <= > >=, BETWEEN, IN, IS NULL, + - *, AND, OR, NOT, ( )."
+    "= <> < <= > >=, BETWEEN, IN, IS NULL, IS, IS NOT, + - *, AND, OR, NOT, ( )."
 )
 
 _LEXEME = re.compile(
@@ -50,6 +50,8 @@ WORDS = {
     "between": TokenType.BETWEEN,
     "in": TokenType.IN,
     "is": TokenType.IS,
+    "distinct": TokenType.DISTINCT,
+    "from": TokenType.FROM,
     "null": TokenType.NULL,
     "true": TokenType.TRUE,
     "false": TokenType.FALSE,

@@ -10,6 +10,7 @@ from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.scheme import Scheme, Schemes, Segment, Signals, referenced_clusters, schemes_with_assignments
 from pipeline.definitions.schemes.sql import decisions_statement, membership_statement, segments_statement
 from pipeline.definitions.schemes.strategies import LIFECYCLE, STRATEGY_TEXTS, Strategy, fits_rhythm
+from pipeline.definitions.schemes.unknown_values import scheme_taking_unknown_in
 from pipeline.definitions.schemes.unproven import UnprovenSegment, unproven_segments
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "load_schemes",
     "membership_statement",
     "referenced_clusters",
+    "scheme_taking_unknown_in",
     "schemes_with_assignments",
     "segments_statement",
     "unproven_segments",

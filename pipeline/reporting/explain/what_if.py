@@ -144,8 +144,8 @@ def _compared_pairs(case: SchemeCase, trees: Iterable[exp.Expr]) -> Iterator[exp
 
 
 def _candidate_values(name: str, kind: Kind, comparisons: Iterable[exp.Expr], row: Row) -> Iterator[Value]:
-    if kind is Kind.FLAG:
-        yield not row[name]
+    if kind is Kind.FLAG:  # one that is empty may turn out either way
+        yield from (value for value in (True, False) if value is not row[name])
         return
     for node in comparisons:
         if any(column.name == name for column in node.find_all(exp.Column)):

@@ -22,6 +22,7 @@ def to_json(plan: SegmentPlan) -> str:
         "write_count": plan.write_count,
         "settings_changed": plan.settings_changed,
         "unmet": [asdict(each) for each in plan.unmet],
+        "left_out": [asdict(each) for each in plan.left_out],
         "schemes": schemes,
     }
     return json.dumps(content, indent=2, ensure_ascii=False)

@@ -28,6 +28,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between
+from pipeline.reporting.plan.left_out import LeftOut, find_left_out
 from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
 from pipeline.segmentation import with_clusters_now
 
@@ -89,6 +90,7 @@ class SegmentPlan:
     """What the definitions as they are now would change in the live night; `plan_id` names exactly that.
 
     `unmet` are segments of the planned schemes that no proof shows to be possible, and that no customer of the live night would be in;
+    `left_out` whom rules leave out because a value is not known, changed or not;
     `applied_by` is the command that makes the plan true, where it is not `segments apply`.
     """
 
@@ -99,6 +101,7 @@ class SegmentPlan:
     schemes: tuple[SchemePlan, ...]
     settings_changed: tuple[str, ...]
     unmet: tuple[UnprovenSegment, ...]
+    left_out: tuple[LeftOut, ...] = ()
     applied_by: str = ""
 
     @property
@@ -122,6 +125,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
         after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
         changes = changes_between(before, after)
         schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
+        left_out = find_left_out(engine, after)
     return SegmentPlan(
         plan_id=plan_identity(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
         day=live.day,
@@ -130,6 +134,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
         schemes=schemes,
         settings_changed=tuple(name for name in NIGHT_SETTINGS if getattr(valid, name) != getattr(company, name)),
         unmet=_unmet_segments(after, schemes),
+        left_out=left_out,
     )
 
 

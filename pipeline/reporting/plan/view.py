@@ -23,7 +23,7 @@ def render(plan: SegmentPlan) -> Iterator[RenderableType]:
     yield Text.assemble(("Plan ", "bold"), (plan.plan_id, "bold cyan"), f" over the customers of {plan.day} ({plan.publication_id})")
     for name in plan.settings_changed:
         yield Text(f"`{name}` changed too: what that does shows only once a night has run.", style="yellow")
-    yield from (Text(f"{each}.", style="yellow") for each in plan.unmet)
+    yield from (Text(f"{each}.", style="yellow") for each in (*plan.unmet, *plan.left_out))
     if plan.changes.is_nothing:
         yield Text("Nothing would change.", style="green")
         return

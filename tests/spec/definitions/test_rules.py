@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score
+from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score, rule_value
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 
@@ -50,6 +50,12 @@ def refusal(text: str) -> str:
         ("r_score NOT IN (1, -2)", 'NOT ("r_score" IN (1, -2))'),
         ("gap_mean_days IS NOT NULL", 'NOT ("gap_mean_days" IS NULL)'),
         ("created_at IS NULL", '"created_at" IS NULL'),
+        ("created_at IS DISTINCT FROM NULL", 'NOT ("created_at" IS NULL)'),
+        ("is_prospect IS TRUE", '("is_prospect" = TRUE) AND (NOT ("is_prospect" IS NULL))'),
+        ("is_prospect IS NOT TRUE", 'NOT (("is_prospect" = TRUE) AND (NOT ("is_prospect" IS NULL)))'),
+        ("favourite_category IS 'a'", '("favourite_category" = \'a\') AND (NOT ("favourite_category" IS NULL))'),
+        ("r_score IS DISTINCT FROM 5", 'NOT (("r_score" = 5) AND (NOT ("r_score" IS NULL)))'),
+        ("r_score IS NOT DISTINCT FROM 5", '("r_score" = 5) AND (NOT ("r_score" IS NULL))'),
         ("is_prospect = (r_score > 2)", '"is_prospect" = ("r_score" > 2)'),
         ("favourite_category = 'it''s'", "\"favourite_category\" = 'it''s'"),
         ("last_order_date >= DATE '2024-02-29'", "\"last_order_date\" >= CAST('2024-02-29' AS DATE)"),
@@ -119,7 +125,9 @@ def test_exact_numbers_stay_exact_decimals_in_sums_and_products(text: str) -> No
         ("r_score IN ()", "IN takes a list"),
         ("r_score IN (order_count)", "IN takes a list"),
         ("r_score IN order_count", "not part of the rule language"),
-        ("is_prospect IS TRUE", "IS takes NULL or NOT NULL"),
+        ("is_prospect IS NOT 5", "cannot compare: true or false with whole number"),
+        ("created_at IS NOT DATE '2024-01-01'", "cannot compare: instant (UTC) with date"),
+        ("r_score IS NOT (SELECT 1)", "does not fit here"),
         ("last_order_date + 1 > last_order_date", "only numbers can be added"),
         ("last_order_date - date > 3", "only numbers can be added"),
         ("last_order_date = DATE '2024-02-30'", "this is no date"),
@@ -187,6 +195,19 @@ WORDS = Vocabulary(
 )
 def test_a_parameter_reads_as_if_its_value_stood_there(text: str, spelt_out: str) -> None:
     assert parse_rule(text, WORDS, where="x") == parse_rule(spelt_out, WORDS, where="x")
+
+
+@pytest.mark.parametrize("value", ["a", "b", None])
+@pytest.mark.parametrize("other", ["a", None])
+def test_is_tells_true_or_false_even_of_the_unknown(value: str | None, other: str | None) -> None:
+    names = Vocabulary({"x": Kind.TEXT, "y": Kind.TEXT})
+    row = {"x": value, "y": other}
+    answers = {
+        text: rule_value(parse_rule(text, names, where="x"), row)
+        for text in ("x IS 'a'", "x IS NOT 'a'", "x IS DISTINCT FROM y", "x IS NOT DISTINCT FROM y", "x IS NOT y", "y IS x", "NOT x IS 'a'")
+    }
+    is_a, is_same = value == "a", value == other
+    assert list(answers.values()) == [is_a, not is_a, not is_same, is_same, not is_same, is_same, not is_a]
 
 
 def test_an_unknown_parameter_is_answered_with_the_nearest() -> None:

@@ -262,12 +262,44 @@ def test_rules_over_ranges_are_proven_total_or_name_who_is_left_over(tmp_path: P
         ("NOT is_prospect", "category_count > 3 AND category_count < 3"),
         ("NOT is_prospect", "order_count < 0"),
         ("NOT is_prospect", "order_count > 2 AND order_count < 3"),
+        ("NOT is_prospect", "discount_share > 30"),
+        ("NOT is_prospect", "weekend_share >= 2"),
+        ("NOT is_prospect", "return_share < 0"),
+        ("NOT is_prospect", "1.5 <= full_price_share"),
+        ("NOT is_prospect", "add_on_share BETWEEN 5 AND 10"),
+        ("NOT is_prospect", "category_concentration > 1"),
+        ("NOT is_prospect", "gap_mean_days < 0"),
+        ("NOT is_prospect", "refund_amount < 0"),
+        ("main_channel <> 'web'", "main_channel IS NOT NULL AND main_channel IS DISTINCT FROM 'web'"),
+        ("main_channel IS NOT 'web'", "main_channel IS NULL"),
     ],
 )
 def test_a_segment_that_nobody_can_be_in_is_found_over_ranges_too(tmp_path: Path, earlier: str, dead: str) -> None:
     assert "nobody can ever be in `dead`" in refusal(
         tmp_path, definition(segment("first", earlier), segment("dead", dead), segment("rest"))
     )
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "discount_share >= 1",
+        "discount_share > 0.99",
+        "discount_share <= 0",
+        "return_share > 1.5",
+        "spend_amount < 0",
+        "average_order_amount < -5",
+        "lifetime_spend_amount <= 0",
+    ],
+)
+def test_what_a_feature_can_be_makes_no_dead_segment(tmp_path: Path, rule: str) -> None:
+    schemes_of(tmp_path, mine=definition(segment("some", rule), segment("rest")))
+
+
+def test_is_and_is_not_divide_everybody(tmp_path: Path) -> None:
+    schemes_of(tmp_path, mine=definition(segment("web", "main_channel IS 'web'"), segment("others", "main_channel IS NOT 'web'")))
+    message = refusal(tmp_path, definition(segment("web", "main_channel = 'web'"), segment("others", "main_channel <> 'web'")))
+    assert "such as one with main_channel = nothing" in message
 
 
 @pytest.mark.parametrize("column", ["spend_amount", "recency_days", "gap_mean_days"])

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.builders import a_company, scored_features
+from support.builders import a_company, an_attribute, scored_features
 from support.nights import run_night, write_shop
 from typer.testing import CliRunner
 
@@ -27,7 +27,7 @@ from pipeline.definitions.schemes.score_methods import ScoreMethod
 from pipeline.errors import ConfigError
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, sorted_by
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Column, Kind
 from pipeline.reporting.explain import CustomerExplanation, ExplainedMembership, NearestSegment, WhatIf, explain_customer
 from pipeline.reporting.explain.decide import SchemeCase
 from pipeline.reporting.explain.explanation import nearest_segment
@@ -298,6 +298,27 @@ def test_what_only_grows_is_never_to_become_less() -> None:
     found = nearest_segment(SchemeCase(our_scheme("lifecycle"), {}), {**row, **limits}, KINDS)
     assert found is not None
     assert found.change.feature != "lifetime_order_day_count"
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("NOT is_subscriber", "Yes, if is_subscriber were false instead of nothing"),
+        ("is_subscriber", "Yes, if is_subscriber were true instead of nothing"),
+        ("is_subscriber = FALSE", "Yes, if is_subscriber were false instead of nothing"),
+        ("is_subscriber IS NOT TRUE", "No, if is_subscriber were true instead of nothing"),
+    ],
+)
+def test_a_flag_that_is_empty_says_what_would_help(tmp_path: Path, rule: str, words: str) -> None:
+    (tmp_path / "segments").mkdir()
+    segments = f"""[[segment]]\nid = "yes"\ntitle = "Yes"\ndescription = "D."\nrule = "{rule}"\n
+        [[segment]]\nid = "no"\ntitle = "No"\ndescription = "D."\notherwise = true\n"""
+    (tmp_path / "segments" / "mine.toml").write_text(f'{HEAD}kind = "rules"\n{segments}')
+    company = a_company(tmp_path, attributes=(an_attribute(Column("is_subscriber", Kind.FLAG, "")),))
+    scheme = next(scheme for scheme in load_schemes(company).schemes if scheme.name == "mine")
+    found = nearest_segment(SchemeCase(scheme, {}), {**scored(3, 3, 3), "is_subscriber": None}, {**KINDS, "is_subscriber": Kind.FLAG})
+    assert found is not None
+    assert f"{found.title}, {change_words(found.change)}" == words
 
 
 def test_nothing_that_a_prospect_could_change_alone_is_proposed() -> None:

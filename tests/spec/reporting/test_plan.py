@@ -326,3 +326,83 @@ def test_plan_and_its_json_name_ids_and_amounts_only(place: Path) -> None:
     assert set(told["schemes"][1]["sample"][0]) == {"customer_id", "from_segment", "to_segment", "reason"}
     assert told["schemes"][1]["flows"][0]["spend_amount"]
     assert "segments apply" in command(place, "plan").stdout
+
+
+NO_WINE = """
+title = "No wine"
+kind = "rules"
+level = "behavioural"
+question = "Who buys none?"
+evidence = ["order_count"]
+[[segment]]
+id = "first"
+title = "First"
+description = "Comes before."
+rule = "order_count > 2"
+[[segment]]
+id = "none"
+title = "None"
+description = "Buys no wine."
+rule = "{rule}"
+[[segment]]
+id = "rest"
+title = "Rest"
+description = "All others."
+otherwise = true
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "left_out"),
+    [
+        ("favourite_category <> 'wine'", 2),  # the two who never bought anything
+        ("NOT favourite_category = 'wine'", 2),
+        ("favourite_category NOT IN ('wine', 'beer')", 2),
+        ("order_count < 2 AND NOT (favourite_category = 'wine' OR order_count > 9)", 2),
+        ("NOT (NOT favourite_category = 'a')", 0),  # says that something is so
+        ("NOT favourite_category <> 'a'", 0),
+        ("NOT gap_mean_days > 3", 4),  # and the two with a single order
+        ("favourite_category <> 'wine' AND is_prospect", 2),
+        ("favourite_category <> 'wine' OR favourite_category IS NULL", 0),
+        ("favourite_category <> 'wine' AND favourite_category IS NOT NULL", 0),
+        ("favourite_category IS NOT 'wine'", 0),
+        ("favourite_category IS DISTINCT FROM 'wine'", 0),
+        ("NOT favourite_category IS NULL", 0),
+        ("NOT is_prospect", 0),
+        ("favourite_category = 'a'", 0),
+        ("rfm.segment <> 'lost'", 0),
+    ],
+)
+def test_whom_a_rule_leaves_out_because_nothing_is_known_is_counted(place: Path, rule: str, left_out: int) -> None:
+    write(place, "no_wine", NO_WINE.format(rule=rule))
+    found = {(each.scheme, each.segment): each.customer_count for each in plan(place).left_out}
+    assert found == ({("no_wine", "none"): left_out} if left_out else {})
+
+
+def test_whom_an_earlier_rule_takes_is_not_left_out(place: Path) -> None:
+    write(
+        place,
+        "no_wine",
+        NO_WINE.format(rule="main_channel <> 'a' OR favourite_category <> 'wine'").replace("order_count > 2", "is_prospect"),
+    )
+    assert plan(place).left_out == ()
+
+
+def test_a_plan_says_whom_a_rule_leaves_out_even_where_nothing_would_change(place: Path) -> None:
+    write(place, "no_wine", NO_WINE.format(rule="favourite_category <> 'wine'"))
+    run_night(place / "shop", Lake(place / "lake"), NEXT)
+    shown = command(place, "plan")
+    assert shown.exit_code == 0
+    words = " ".join(shown.output.split())
+    assert "no_wine: `none` leaves out 2 customers, of whom a value is not known" in words
+    assert "write `x IS NOT 'a'`" in words
+    assert json.loads(command(place, "plan", "--json").output)["left_out"] == [
+        {"scheme": "no_wine", "segment": "none", "customer_count": 2}
+    ]
+
+
+def test_the_remedy_takes_them_in(place: Path) -> None:
+    write(place, "no_wine", NO_WINE.format(rule="favourite_category IS NOT 'wine'"))
+    run_night(place / "shop", Lake(place / "lake"), NEXT)
+    found = memberships(place, "no_wine", NEXT)
+    assert {name for name, segment in found.items() if segment == "none"} == {f"c{n}" for n in range(8) if n % 4 < 3}
