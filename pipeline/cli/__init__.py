@@ -13,6 +13,7 @@ import typer
 
 from pipeline.cli import backfill, catalog, erase, explain, history, plan, refit, rollback, run, status
 from pipeline.errors import PipelineError
+from pipeline.reporting.output import PrintableFormatter, write_message, write_text
 
 # Syntax trees and imported libraries make a million objects and hardly a cycle. Python looks for cycles after every 700 new objects,
 # which costs a twentieth of a night.
@@ -51,16 +52,18 @@ def tables() -> None:
     """Print the table catalogue in Markdown."""
     from pipeline.reporting.table_catalog import table_catalog
 
-    typer.echo(table_catalog(), nl=False)
+    write_text(table_catalog())
 
 
 def main() -> None:
     """Run the command line; every error is one message and an exit code of its own."""
     gc.set_threshold(GARBAGE_THRESHOLD)
-    logging.basicConfig(level=logging.WARNING, format="      %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("      %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("pipeline").setLevel(logging.INFO)
     try:
         app()
     except PipelineError as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        write_message(f"{type(error).__name__}: {error}")
         raise SystemExit(error.exit_code) from None

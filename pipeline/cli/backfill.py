@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.errors import ConfigError
+from pipeline.reporting.output import write_json
 
 if TYPE_CHECKING:
     from pipeline.operations.backfill import BackfillPlan, BackfillReport
@@ -84,4 +85,4 @@ def _print_report(report: BackfillReport, deployment: Deployment, plan: Backfill
     from pipeline.operations.backfill.json import to_json
     from pipeline.operations.backfill.view import print_report
 
-    typer.echo(to_json(report, deployment.lake)) if as_json else print_report(report, deployment.lake, plan)
+    write_json(to_json(report, deployment.lake)) if as_json else print_report(report, deployment.lake, plan)

@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.errors import ConfigError
+from pipeline.reporting.output import write_json, write_text
 
 if TYPE_CHECKING:
     from pipeline.operations.deployment import Deployment
@@ -52,7 +53,7 @@ def _show_lineage(deployment: Deployment, name: str, *, as_json: bool) -> None:
     from pipeline.reporting.lineage.view import print_lineage
 
     lineage = lineage_of(deployment.company, name)
-    typer.echo(to_json(lineage)) if as_json else print_lineage(lineage)
+    write_json(to_json(lineage)) if as_json else print_lineage(lineage)
 
 
 def _show_catalog(deployment: Deployment, scheme: str, language: str, *, as_json: bool, as_markdown: bool) -> None:
@@ -63,8 +64,8 @@ def _show_catalog(deployment: Deployment, scheme: str, language: str, *, as_json
 
     segment_catalog = read_catalog(deployment.company, deployment.lake, language=language, scheme=scheme)
     if as_json:
-        typer.echo(to_json(segment_catalog))
+        write_json(to_json(segment_catalog))
     elif as_markdown:
-        typer.echo(to_markdown(segment_catalog), nl=False)
+        write_text(to_markdown(segment_catalog))
     else:
         print_catalog(segment_catalog, whole_cards=bool(scheme))

@@ -10,6 +10,7 @@ import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.errors import ConfigError
+from pipeline.reporting.output import write_json
 
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="CUSTOMER_ID", help="Ids; other users of the machine see them in its list of processes.")
@@ -37,7 +38,7 @@ def erase(  # noqa: PLR0913, PLR0917
         raise ConfigError("--resume takes no customers", where="segments erase", todo="Complete first, then erase them.")
     deployment = Deployment.of(company, lake)
     receipts = finish_erasures(deployment) if resume else [erase_customers(deployment, ids)]
-    typer.echo(to_json(receipts)) if as_json else print_receipts(receipts)
+    write_json(to_json(receipts)) if as_json else print_receipts(receipts)
 
 
 def _lines(file: str) -> list[str]:

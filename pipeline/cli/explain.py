@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
+from pipeline.reporting.output import write_json
 
 CustomerArgument = Annotated[str, typer.Argument(metavar="CUSTOMER_ID", help="The company's own id of the customer.")]
 NightOption = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="A stored night; by default the live one.")]
@@ -29,4 +30,4 @@ def explain(
     deployment = Deployment.of(company, lake)
     limit = deployment.memory_limit
     explanation = explain_customer(deployment.company, deployment.lake, customer_id, day.date() if day else None, memory_limit=limit)
-    typer.echo(to_json(explanation)) if as_json else print_explanation(explanation)
+    write_json(to_json(explanation)) if as_json else print_explanation(explanation)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import LAKE, JsonOption, LakeOption
+from pipeline.reporting.output import write_json
 
 SchemeOption = Annotated[str, typer.Option("--scheme", help="A scheme, such as rfm; without a segment: how many customers each has.")]
 SegmentOption = Annotated[str, typer.Option("--segment", help="A segment of the scheme, by id or title: prints its customers' ids.")]
@@ -40,10 +41,10 @@ def history(  # noqa: PLR0913, PLR0917
     past = read_history(open_lake(lake), day=day_on, known_on=known_on, scheme=scheme, memory_limit=memory_limit_of_environment())
     if customer:
         intervals = past.intervals(customer)
-        typer.echo(to_json(intervals)) if as_json else print_intervals(intervals)
+        write_json(to_json(intervals)) if as_json else print_intervals(intervals)
     elif segment:
         with past.members(segment, limit=limit) as members:
-            typer.echo(to_json(members)) if as_json else print_members(members)
+            write_json(to_json(members)) if as_json else print_members(members)
     else:
         sizes = past.sizes()
-        typer.echo(to_json(sizes)) if as_json else print_sizes(sizes)
+        write_json(to_json(sizes)) if as_json else print_sizes(sizes)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption, OverrideGateOption, ReasonOption
+from pipeline.reporting.output import write_json, write_text
 
 CHANGES = 2  # the exit code of a plan that would change something, as of `terraform plan -detailed-exitcode`
 PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, as `segments plan` showed it.")]
@@ -36,7 +37,7 @@ def plan(
         if model
         else plan_change(deployment.company, deployment.lake, memory_limit=limit)
     )
-    typer.echo(to_json(segment_plan)) if as_json else print_plan(segment_plan)
+    write_json(to_json(segment_plan)) if as_json else print_plan(segment_plan)
     raise typer.Exit(0 if segment_plan.changes.is_nothing else CHANGES)
 
 
@@ -52,4 +53,4 @@ def apply(
     from pipeline.operations.deployment import Deployment
 
     applied = apply_plan(Deployment.of(company, lake), plan_id, override_gates=override_gate or (), override_reason=reason)
-    typer.echo(f"Published: {applied.day} by the definitions of plan {applied.plan_id}.")
+    write_text(f"Published: {applied.day} by the definitions of plan {applied.plan_id}.\n")

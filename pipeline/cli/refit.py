@@ -10,6 +10,7 @@ import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, JsonOption, LakeOption
 from pipeline.errors import RefitRefused
+from pipeline.reporting.output import write_json
 
 if TYPE_CHECKING:
     from pipeline.operations.night import Night
@@ -40,7 +41,7 @@ def refit(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an
     night = _night_that_is_over(company, lake, day)
     refits.refit(night, scheme=scheme)
     judgements = refits_of_night(night.deployment.company, night.lake, night.day, scheme=scheme)
-    typer.echo(to_json(judgements)) if as_json else print_refits(judgements)
+    write_json(to_json(judgements)) if as_json else print_refits(judgements)
     if not hold:
         refits.promote(night, scheme=scheme)
 
@@ -86,7 +87,7 @@ def refit_predictions(
     except RefitRefused as error:
         refused = error  # raised at the end: the operator wants to see why before they read that
     judgement = prediction_refit_of_night(night.lake, night.day)
-    typer.echo(to_json(judgement)) if as_json else print_prediction_refit(judgement)
+    write_json(to_json(judgement)) if as_json else print_prediction_refit(judgement)
     if refused:
         raise refused
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, LakeOption
+from pipeline.reporting.output import write_text
 
 ToOption = Annotated[str | None, typer.Option("--to", metavar="ID", help="Publication to go to; by default the one before the live one.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who come later.")]
@@ -18,4 +19,4 @@ def rollback(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, to: ToOp
     from pipeline.operations.rollback import roll_back
 
     done = roll_back(Deployment.of(company, lake), to=to, reason=reason)
-    typer.echo(f"{done.to_id} is live again; {done.from_id} was taken back. The next night moves forward from here.")
+    write_text(f"{done.to_id} is live again; {done.from_id} was taken back. The next night moves forward from here.\n")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, LakeOption, OverrideGateOption, ReasonOption
+from pipeline.reporting.output import write_message
 
 RereadOption = Annotated[bool, typer.Option("--reread", help="Read the source again, even where this night has read it.")]
 SinceOption = Annotated[
@@ -39,9 +40,9 @@ def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an a
     steps = prepare_steps(night, reread=reread, since=read_from, override_gates=override_gate or (), override_reason=reason)
     for place, (name, run_step) in enumerate(steps.items(), 1):
         started = time.monotonic()
-        typer.echo(f"[{place}/{len(steps)}] {name} {night.day}", err=True)
+        write_message(f"[{place}/{len(steps)}] {name} {night.day}")
         run_step()
-        typer.echo(f"      {name} took {time.monotonic() - started:.1f} s", err=True)
+        write_message(f"      {name} took {time.monotonic() - started:.1f} s")
     print_summary(deployment.company, deployment.lake, night.day)
 
 

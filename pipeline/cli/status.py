@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
+from pipeline.reporting.output import write_json
 
 
 def status(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: JsonOption = False) -> None:  # noqa: FBT002
@@ -20,5 +21,5 @@ def status(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, as_json: J
 
     deployment = Deployment.of(company, lake)
     lake_status = read_status(deployment.company, deployment.lake)
-    typer.echo(to_json(lake_status)) if as_json else print_status(lake_status)
+    write_json(to_json(lake_status)) if as_json else print_status(lake_status)
     raise typer.Exit(lake_status.exit_code)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table as Grid
 from rich.text import Text
@@ -30,6 +30,8 @@ from pipeline.publication.publish import current_publication
 from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.next_actions import next_action_counts, next_action_grid
 from pipeline.reporting.pages import gates_line
+from pipeline.reporting.terminal import Terminal
+from pipeline.spelling import printable_line
 
 Row = Mapping[str, Any]
 # Up to MOST_ROWS are shown whole: cutting a few more would save less than the line that says so.
@@ -38,12 +40,12 @@ MOST_ROWS, SHOWN_ROWS = 15, 12
 BAR_WIDTH, WIDTH_WITH_BARS = 12, 120
 
 
-def print_summary(company: Company, lake: Lake, day: date, *, console: Console | None = None) -> None:
+def print_summary(company: Company, lake: Lake, day: date, *, console: Terminal | None = None) -> None:
     """Print what the night of `day` found: customers, rejected rows by rule, segments, and where to go next.
 
     Schemes are named as the definitions valid on that night have them; `console` is where to print, by default the terminal.
     """
-    screen = console or Console(highlight=False)
+    screen = console or Terminal()
     valid = company_on(lake, company, day)
     for part in _summary_parts(valid, lake, day, bar_width=BAR_WIDTH if screen.width >= WIDTH_WITH_BARS else 0):
         # Commands must stay on one line to be pasted; only grids are made to fit.
@@ -51,7 +53,8 @@ def print_summary(company: Company, lake: Lake, day: date, *, console: Console |
 
 
 def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:
-    yield Panel(_headline_text(company, lake, day), title=f"{company.name} · {day:%A %d %B %Y}", title_align="left", padding=(1, 2))
+    title = Text(f"{company.name} · {day:%A %d %B %Y}")  # a panel takes a plain title for markup
+    yield Panel(_headline_text(company, lake, day), title=title, title_align="left", padding=(1, 2))
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
     customer_count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
     actions = next_action_counts(lake, day)
@@ -152,7 +155,7 @@ def _segment_grid(title: str, question: str, rows: Sequence[Row], currency: str,
 def _segment_cells(row: Row, bar_width: int) -> tuple[RenderableType | None, ...]:
     recency = row["mean_recency_days"]
     return (
-        row["title"],
+        printable_line(row["title"]),
         f"{row['customer_count']:,}",
         _percent_text(row["customer_share"]),
         _share_bar(row["customer_share"], "cyan", bar_width),

@@ -109,7 +109,9 @@ def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Se
     if name in domains.segments:
         return [*sorted(domains.segments[name]), *([None] if name in domains.partial else [])]
     kind = domains.kinds[name]
-    constants = sorted({bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value))
+    constants: list[Any] = sorted(
+        {bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value)
+    )
     low, high = _feature_range(name, kind)
     if constants and low is not None:  # the ends of the range are constants too, so that each stretch within it has a value
         constants = sorted({*constants, low, *([] if high is None else [high])})
@@ -126,7 +128,7 @@ def _feature_range(name: str, kind: Kind) -> tuple[int | None, int | None]:
     if name in _BOUNDS:
         return _BOUNDS[name]
     is_share = name.endswith("_share") or "_share_" in name or name == "category_concentration"
-    return None if name in _MAY_BE_NEGATIVE else 0, 1 if is_share and name not in _MAY_EXCEED_ONE else None
+    return None if name in _MAY_BE_NEGATIVE or name.endswith("_limit_amount") else 0, 1 if is_share and name not in _MAY_EXCEED_ONE else None
 
 
 def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:

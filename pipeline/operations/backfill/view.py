@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
@@ -16,6 +15,7 @@ from pipeline.operations.backfill.changes import ComparedNight, changed_nights
 from pipeline.operations.backfill.night import StageResult
 from pipeline.operations.backfill.plan import Stage
 from pipeline.publication.publish import current_publication
+from pipeline.reporting.terminal import Terminal
 
 VERBS: dict[Stage, str] = {
     "read": "read and checked",
@@ -28,7 +28,7 @@ VERBS: dict[Stage, str] = {
 
 def print_plan(plan: BackfillPlan) -> None:
     """Print what would be done to each night."""
-    Console(highlight=False).print(render_plan(plan))
+    Terminal().print(render_plan(plan))
 
 
 def render_plan(plan: BackfillPlan) -> Grid:
@@ -75,13 +75,13 @@ class ProgressBars:
         """Print a line above the bars; the same line only once, as each of a hundred nights may warn of the same thing."""
         if text not in self._printed:
             self._printed.add(text)
-            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(text, soft_wrap=True)
 
 
 @contextmanager
 def showing_progress() -> Iterator[ProgressBars]:
     """Yield progress bars on standard error for the time of the block."""
-    console = Console(file=sys.stderr)
+    console = Terminal(stderr=True)
     columns = (
         TextColumn("{task.description:16}"),
         BarColumn(),
@@ -96,7 +96,7 @@ def showing_progress() -> Iterator[ProgressBars]:
 
 def print_report(report: BackfillReport, lake: Lake, plan: BackfillPlan) -> None:
     """Print what a backfill did."""
-    console = Console(highlight=False, markup=False)
+    console = Terminal()
     for part in render_report(report, lake, plan):
         console.print(part, soft_wrap=isinstance(part, str))
 

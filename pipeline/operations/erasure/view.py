@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table as Grid
 
 from pipeline.ingestion.erased import Receipt
+from pipeline.reporting.terminal import Terminal
 
 
 def print_receipts(receipts: Sequence[Receipt]) -> None:
     """Print receipts one after the other, or that there was nothing to complete."""
-    console = Console(highlight=False)
+    console = Terminal()
     for receipt in receipts:
         for part in render(receipt):
             console.print(part, soft_wrap=isinstance(part, str))

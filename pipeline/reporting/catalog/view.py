@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.terminal import print_parts
+from pipeline.spelling import printable_line
 
 STATES = {
     "live": ("live as defined", "green"),
@@ -22,9 +24,7 @@ STATES = {
 
 def print_catalog(catalog: Catalog, *, whole_cards: bool) -> None:
     """Print the catalogue; with `whole_cards` every text of the strategies, else what to say alone."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    for part in render(catalog, whole_cards=whole_cards):
-        console.print(part)
+    print_parts(render(catalog, whole_cards=whole_cards))
 
 
 def render(catalog: Catalog, *, whole_cards: bool) -> Iterator[RenderableType]:
@@ -96,12 +96,12 @@ def _segment_grid(entry: SchemeEntry) -> Grid:
     for segment in entry.segments:
         size = segment.size
         sizes = (f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)) if size else ("-",) * 3
-        grid.add_row(_printable_text(segment.title), _segment_words(segment, entry.card), *sizes)
+        grid.add_row(printable_line(segment.title), _segment_words(segment, entry.card), *sizes)
     return grid
 
 
 def _segment_words(segment: SegmentEntry, shared: StrategyCard | None) -> Text:
-    words = Text(_printable_text(segment.words))
+    words = Text(printable_line(segment.words))
     if segment.parameters:
         words.append(f" ({', '.join(f'@{name} = {value}' for name, value in segment.parameters.items())})", style="cyan")
     if segment.card and segment.card != shared:
@@ -139,8 +139,3 @@ def _card_grid(title: str, description: str, card: StrategyCard) -> Grid:
         grid.add_row("only for", ASSUMPTIONS[card.assumes])
     grid.add_row("", "")
     return grid
-
-
-def _printable_text(text: str) -> str:
-    """Replace what could command a terminal: a segment may be a value of the source, which anybody can have typed."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
@@ -24,27 +24,27 @@ from pipeline.reporting.explain import (
     ValueRank,
     WhatIf,
 )
+from pipeline.reporting.terminal import print_parts
+from pipeline.spelling import printable_text
 
 LEFT_OVER = "everybody whom no other rule takes"
 
 
 def print_explanation(explanation: CustomerExplanation) -> None:
     """Print the explanation."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    for part in render(explanation):
-        console.print(part)
+    print_parts(render(explanation))
 
 
 def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
     """Yield what to print, scheme by scheme."""
     night = "the live night" if explanation.is_live else "that night"
-    yield Text(f"Customer {_printable_text(explanation.customer_id)} on {explanation.day}, as {night} was computed", style="bold")
-    yield Text(_printable_text(next_action_words(explanation.next_action)))
+    yield Text(f"Customer {printable_text(explanation.customer_id)} on {explanation.day}, as {night} was computed", style="bold")
+    yield Text(printable_text(next_action_words(explanation.next_action)))
     for membership in explanation.memberships:
-        yield Text.assemble(f"\n{membership.scheme}: ", (_printable_text(membership.title), "bold cyan"))
+        yield Text.assemble(f"\n{membership.scheme}: ", (printable_text(membership.title), "bold cyan"))
         yield Padding(_render_membership(membership), (0, 0, 0, 2))
     for outside in explanation.outside:
-        yield Text.assemble(f"\n{outside.scheme}: ", (_printable_text(outside_words(outside)), "dim"))
+        yield Text.assemble(f"\n{outside.scheme}: ", (printable_text(outside_words(outside)), "dim"))
         if outside.moves:
             yield Padding(Text("\n".join(map(move_words, outside.moves))), (0, 0, 0, 2))
     if explanation.not_computed:
@@ -92,7 +92,7 @@ def _render_membership(membership: ExplainedMembership) -> Grid:
     if membership.moves:
         lines.append(("moves", "\n".join(map(move_words, membership.moves))))
     for name, value in lines:
-        grid.add_row(name, Text(_printable_text(value)))
+        grid.add_row(name, Text(printable_text(value)))
     return grid
 
 
@@ -203,8 +203,3 @@ def move_words(move: CustomerMove) -> str:
     if move.from_segment is None:
         return f"{move.day}  first in {move.to_segment}{reason}"
     return f"{move.day}  {move.from_segment} > {move.to_segment or '-'}{reason}"
-
-
-def _printable_text(text: str) -> str:
-    """Replace what could command a terminal: ids and values come from the source. Lines stay apart."""
-    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table as Grid
 
 from pipeline.reporting.history.history import CustomerIntervals, SegmentMembers, SegmentSizes
+from pipeline.reporting.output import write_message, write_text
+from pipeline.reporting.terminal import Terminal
+from pipeline.spelling import printable_line
 
 
 def print_members(members: SegmentMembers) -> None:
-    """Print the ids, one on each line, for whatever program comes next; the title goes to standard error, out of its way."""
+    """Print the ids, one on each line, for whatever program comes next; the title goes to standard error, out of its way.
+
+    Characters that a terminal would obey are replaced; JSON has every id as it is.
+    """
     night = members.night
     title = f"{members.scheme}/{members.segment} on {night.requested_day}: {members.customer_count:,} customers, {night.source_words}"
-    sys.stderr.write(f"{title}\n")
+    write_message(title)
     for customer_id in members.customer_ids:
-        sys.stdout.write(f"{customer_id}\n")
+        write_text(f"{printable_line(customer_id)}\n")
 
 
 def print_sizes(sizes: SegmentSizes) -> None:
@@ -44,7 +48,7 @@ def render_intervals(intervals: CustomerIntervals) -> Grid:
 
 
 def _print(grid: Grid) -> None:
-    Console(highlight=False, markup=False, emoji=False).print(grid)
+    Terminal().print(grid)
 
 
 def _grid(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
@@ -52,5 +56,5 @@ def _grid(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     for name in columns:
         grid.add_column(name, justify="right" if name == "Customers" else "left")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(printable_line, row))
     return grid

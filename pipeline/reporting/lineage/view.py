@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.reporting.lineage import Lineage
 from pipeline.reporting.lineage.words import USE_WORDS
+from pipeline.reporting.terminal import print_parts
 
 
 def print_lineage(lineage: Lineage) -> None:
     """Print where something comes from, and what breaks where it goes."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    for part in render(lineage):
-        console.print(part)
+    print_parts(render(lineage))
 
 
 def render(lineage: Lineage) -> Iterator[RenderableType]:

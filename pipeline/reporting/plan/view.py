@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.reporting.plan import SchemePlan, SegmentFlow, SegmentPlan
+from pipeline.reporting.terminal import print_parts
+from pipeline.spelling import printable_line
 
 
 def print_plan(plan: SegmentPlan) -> None:
     """Print the plan."""
-    console = Console(highlight=False)
-    for part in render(plan):
-        console.print(part)
+    print_parts(render(plan))
 
 
 def render(plan: SegmentPlan) -> Iterator[RenderableType]:
@@ -53,7 +53,7 @@ def _segment_grid(scheme: SchemePlan) -> Grid:
     for name in ("Priority", "Now", "Entering", "Leaving", "Then", "Spend moved"):
         grid.add_column(name, justify="right", no_wrap=True)
     for segment in scheme.segments:
-        grid.add_row(segment, *_count_cells(scheme, segment))
+        grid.add_row(printable_line(segment), *_count_cells(scheme, segment))
     if scheme.applies_to:
         grid.add_row("(does not apply)", *_count_cells(scheme, None), style="dim")
     return grid
@@ -85,9 +85,8 @@ def _move_grid(scheme: SchemePlan) -> Grid:
         grid.add_column(name, justify="right", no_wrap=True)
     # The largest flows first; names only make the order of equal ones the same every time.
     for flow in sorted(scheme.moving_flows, key=lambda flow: (-flow.customer_count, str(flow.from_segment), str(flow.to_segment))):
-        grid.add_row(
-            flow.from_segment or "(none)", ">", flow.to_segment or "(none)", f"{flow.customer_count:,}", f"{flow.spend_amount:,.2f}"
-        )
+        came_from, goes_to = (printable_line(name or "(none)") for name in (flow.from_segment, flow.to_segment))
+        grid.add_row(came_from, ">", goes_to, f"{flow.customer_count:,}", f"{flow.spend_amount:,.2f}")
     return grid
 
 
@@ -96,5 +95,6 @@ def _sample_grid(scheme: SchemePlan) -> Grid:
     for name in ("Customer", "From", "To", "Because"):
         grid.add_column(name, overflow="fold")
     for mover in scheme.sample:
-        grid.add_row(mover.customer_id, mover.from_segment or "(none)", mover.to_segment or "(none)", mover.reason)
+        names = (mover.customer_id, mover.from_segment or "(none)", mover.to_segment or "(none)")
+        grid.add_row(*map(printable_line, names), mover.reason)
     return grid

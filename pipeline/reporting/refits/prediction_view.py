@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table as Grid
 
 from pipeline.models.refits.model_store import Judgement
+from pipeline.reporting.terminal import print_parts
 
 FORECASTERS = {"model": "the model", "last_years_spend": "last year's spend", "classical": "BG/NBD and Gamma-Gamma"}
 
 
 def print_prediction_refit(judgement: Judgement) -> None:
     """Print a refit of predictions."""
-    console = Console(highlight=False, markup=False)
-    for part in render(judgement):
-        console.print(part)
+    print_parts(render(judgement))
 
 
 def render(judgement: Judgement) -> Iterator[RenderableType]:

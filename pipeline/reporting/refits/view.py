@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.models.refits.model_store import Judgement
 from pipeline.models.refits.verdict import RefitVerdict
+from pipeline.reporting.terminal import Terminal
 
 STYLES = {
     RefitVerdict.PROMOTE: "bold green",
@@ -33,7 +34,7 @@ Row = Mapping[str, Any]
 
 def print_refits(judgements: Iterable[Judgement]) -> None:
     """Print refits one after the other."""
-    console = Console(highlight=False, markup=False)
+    console = Terminal()
     for judgement in judgements:
         for part in render(judgement):
             console.print(part)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.status.status import LakeStatus, NewestNight, NightState
+from pipeline.reporting.terminal import print_parts
 
 # In the order in which gates are listed: those that need somebody come first.
 COLORS = {
@@ -24,9 +25,7 @@ FEW_DAYS = 5
 
 def print_status(status: LakeStatus) -> None:
     """Print the status."""
-    console = Console(highlight=False)
-    for part in render(status):
-        console.print(part)
+    print_parts(render(status))
 
 
 def render(status: LakeStatus) -> Iterator[RenderableType]:

@@ -6,12 +6,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from support.nights import run_night, write_shop
 
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
 from pipeline.reporting.summary import print_summary
+from pipeline.reporting.terminal import Terminal
 
 NIGHT = date(2024, 3, 31)
 
@@ -25,7 +25,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def summary(shop: Path, *, width: int, day: date = NIGHT) -> str:
-    console = Console(width=width, record=True, quiet=False, force_terminal=False, file=(shop / "shown").open("w"))
+    console = Terminal(width=width, record=True, quiet=False, force_terminal=False, file=(shop / "shown").open("w"))
     print_summary(load_company(shop), Lake(shop / "lake"), day, console=console)
     console.file.close()
     return console.export_text()
