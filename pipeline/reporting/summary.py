@@ -53,8 +53,8 @@ def print_summary(company: Company, lake: Lake, day: date, *, console: Terminal 
 
 
 def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -> Iterator[RenderableType]:
-    title = Text(f"{company.name} · {day:%A %d %B %Y}")  # a panel takes a plain title for markup
-    yield Panel(_headline_text(company, lake, day), title=title, title_align="left", padding=(1, 2))
+    heading = Text(f"{company.name} · {day:%A %d %B %Y}")  # a panel takes a plain title for markup
+    yield Panel(_headline_text(company, lake, day), title=heading, title_align="left", padding=(1, 2))
     profiles = lake.read(SEGMENT_PROFILES, day=day).to_pylist()
     customer_count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
     actions = next_action_counts(lake, day)

@@ -20,8 +20,9 @@ def scheme_taking_unknown_in(scheme: Scheme) -> Scheme | None:
     """Return the scheme with every `<>`, `NOT` and `NOT IN` true of what is not known; None where it has none that could be."""
     if not any(_is_untrue_of_unknown(node) for tree in scheme.trees for node in tree.walk()):
         return None
-    rule = None if scheme.rule is None else _taking_unknown_in(scheme.rule)
-    return replace(scheme, rule=rule, segments=tuple(_segment_taking_unknown_in(segment) for segment in scheme.segments))
+    applies_to, rule = (None if tree is None else _taking_unknown_in(tree) for tree in (scheme.applies_to, scheme.rule))
+    segments = tuple(_segment_taking_unknown_in(segment) for segment in scheme.segments)
+    return replace(scheme, applies_to=applies_to, rule=rule, segments=segments)
 
 
 def _segment_taking_unknown_in(segment: Segment) -> Segment:
@@ -36,8 +37,7 @@ def _is_untrue_of_unknown(node: exp.Expr) -> bool:
     # NOT of a negation says that something is so.
     is_opposite = isinstance(node, exp.Not) and not isinstance(node.this.unnest(), exp.Is | exp.Not | exp.NEQ)
     is_negation = is_opposite or isinstance(node, exp.NEQ)
-    # Segments of other schemes, whose names have a point, are never unknown.
-    return is_negation and any(column.name not in _ALWAYS_KNOWN and "." not in column.name for column in node.find_all(exp.Column))
+    return is_negation and any(column.name not in _ALWAYS_KNOWN for column in node.find_all(exp.Column))
 
 
 def _taking_unknown_in(tree: exp.Expression) -> exp.Expression:

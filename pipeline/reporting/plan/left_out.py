@@ -43,7 +43,10 @@ def find_left_out(engine: Engine, schemes: Sequence[Scheme]) -> tuple[LeftOut, .
 def _count_others(engine: Engine, by_name: Mapping[str, Scheme], twins: Mapping[str, Scheme]) -> Counter[tuple[str, str]]:
     """Count the customers whom the twin of a scheme has in another segment, by scheme and that segment."""
     beside = union_all([comparison_statement((by_name[name], by_name), (twin, by_name)) for name, twin in twins.items()])
-    is_other = exp.column("from_segment").neq(exp.column("to_segment"))
+    is_nobody = exp.column("from_segment").is_(exp.null())  # whom the scheme does not apply to
+    is_other = exp.and_(
+        exp.or_(is_nobody, exp.column("from_segment").neq(exp.column("to_segment"))), exp.column("to_segment").is_(exp.null()).not_()
+    )
     keys = ("scheme", "to_segment")
     query = exp.select(*keys, exp.alias_(exp.Count(this=exp.Star()), "customer_count")).from_(beside.subquery("beside"))
     rows = engine.run(query.where(is_other).group_by(*keys), {}).read_all().to_pylist()
