@@ -5,31 +5,30 @@ brings the first letter. So nothing is sniffed: columns are text, empty cells ar
 those that `[source.column_types.<table>]` of company.toml declares. Even those DuckDB reads loosely: `1.23456`
 rounds into DECIMAL(18,4), `1.5` into BIGINT, an instant without an offset becomes UTC, and a local time loses
 its offset. So each declared type has a pattern that the cell must match as well.
-The separator is the one of `,` `;` tab `|` that is most frequent in the header; cells are quoted with `"`.
+The separator is the one of `,` `;` tab `|` that is most frequent in the header outside of quotes; cells are quoted with `"`.
+Instants such as Shopify's `2024-01-05 22:15:29 -0500` have a space before their offset, which DuckDB does not read: it is left out where
+a column is declared, or cast by a query, as an instant.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import groupby
 from pathlib import Path
-from typing import TextIO
 
 from duckdb import CatalogException, DuckDBPyConnection, DuckDBPyRelation
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.sources import quote_name
+from pipeline.ingestion.sources.csv_text import LINES_SHOWN, REJECTS_KEPT, line_words, read_header, record_lines
+from pipeline.ingestion.sources.failed_casts import form_of, remedy_for
+from pipeline.ingestion.sources.table_files import TableFiles
 from pipeline.spelling import did_you_mean
 
 BAD_CELL = "segments: a cell does not read as its declared type"
-LINES_SHOWN = 5
-REJECTS_KEPT = 1000
 _FILE_COLUMN = "segments_file"
 _WHOLE_PATTERN = "[+-]?[0-9]+"
 _DATE_PATTERN = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
@@ -50,20 +49,40 @@ _FAULT_WORDS = {
     "TOO MANY COLUMNS": "too many columns",
     "UNQUOTED VALUE": "a quote out of place",
     "INVALID ENCODING": "text that is not UTF-8",
+    "LINE SIZE OVER MAXIMUM": "a line longer than 2 MB",
+}
+_FAULT_REMEDIES = {
+    "MISSING COLUMNS": "Give every line the columns of the header.",
+    "TOO MANY COLUMNS": "A separator within a cell needs quotes around the cell.",
+    "UNQUOTED VALUE": 'A quote within a quoted cell is written twice: "12"" pipe".',
+    "INVALID ENCODING": "Save the file as UTF-8: iconv -f WINDOWS-1252 -t UTF-8, if it comes from Windows.",
+    "LINE SIZE OVER MAXIMUM": "Shorten the cell or leave its column out; or a quote that never ends has swallowed the lines after it.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """One table of CSV files: its raw view holds text only, its view the declared types."""
+    """One table of CSV files: its raw view holds text only, its view the declared types; `instants` are columns cast to such."""
 
-    name: str
-    paths: tuple[Path, ...]
+    files: TableFiles
     types: Mapping[str, str]
+    instants: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.files.name
 
     @property
     def raw_view(self) -> str:
         return f"segments raw {self.name}"
+
+    @property
+    def gzip_paths(self) -> list[Path]:
+        return [path for path in self.files.paths if path.name.lower().endswith(".gz")]
+
+    def with_instants(self, names: Iterable[str]) -> CsvTable:
+        """Return the table with these columns, named in lower case, read as text that a query casts to an instant."""
+        return replace(self, instants=self.instants.union(names))
 
     def create_views(self, connection: DuckDBPyConnection) -> None:
         """Create the raw view and, over it, the view that the company's queries read."""
@@ -71,18 +90,26 @@ class CsvTable:
         raw = reduce(lambda above, below: above.union_by_name(below), files)
         declared = {name: _sql_type(self.name, kind) for name, kind in self.types.items()}
         for name in declared.keys() - set(raw.columns):
+            has = ", ".join(column for column in raw.columns if column != _FILE_COLUMN)
             raise ConfigError(
                 f"source.column_types.{self.name} names `{name}`, which no file has{did_you_mean(name, raw.columns)}",
                 where="company.toml",
+                todo=f"Name one of its columns: {has}.",
             )
         raw.create_view(self.raw_view)
         typed = [
-            _typed_cell(name, *declared[name]) if name in declared else quote_name(name) for name in raw.columns if name != _FILE_COLUMN
+            _typed_cell(name, *declared[name]) if name in declared else self._text_cell(name)
+            for name in raw.columns
+            if name != _FILE_COLUMN
         ]
         connection.view(quote_name(self.raw_view)).project(", ".join(typed)).create_view(self.name)
 
+    def _text_cell(self, name: str) -> str:
+        quoted = quote_name(name)
+        return f"{_without_space_before_offset(quoted)} AS {quoted}" if name.lower() in self.instants else quoted
+
     def _by_header(self) -> list[tuple[tuple[str, ...], str, list[str]]]:
-        headers = sorted((*_read_header(path), str(path)) for path in self.paths)
+        headers = sorted((*read_header(path), str(path)) for path in self.files.paths)
         return [(*header, [path for *_, path in group]) for header, group in groupby(headers, key=lambda item: item[:2])]
 
     def _read_csv(self, connection: DuckDBPyConnection, names: tuple[str, ...], separator: str, paths: list[str]) -> DuckDBPyRelation:
@@ -99,6 +126,8 @@ class CsvTable:
             store_rejects=True,
             rejects_limit=REJECTS_KEPT,
             filename=_FILE_COLUMN,
+            hive_partitioning=self.files.is_partitioned,
+            hive_types_autocast=False,
         )
 
     def bad_cells(self, connection: DuckDBPyConnection) -> DataError | None:
@@ -107,8 +136,26 @@ class CsvTable:
             for path in paths:
                 numbered = self._read_csv(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
                 for column in [name for name in names if name in self.types]:
-                    if found := _bad_cells_of_column(numbered, separator, column, *_sql_type(self.name, self.types[column])):
-                        return found
+                    kind, pattern = _sql_type(self.name, self.types[column])
+                    readable = _is_readable_cell(column, kind, pattern)
+                    if found := _bad_cells_of_column(numbered, separator, column, kind, readable):
+                        words, cell = found
+                        todo = "Correct the cells, or declare another type in [source.column_types] of company.toml."
+                        return DataError(words, where=path, todo=f"{_form_words(cell)} {todo}")
+        return None
+
+    def failed_casts(self, connection: DuckDBPyConnection, casts: Iterable[tuple[str, str]]) -> DataError | None:
+        """Return the error for the first file and column with text cells that one of a query's `casts` cannot read; None without."""
+        wanted = [(column, kind) for column, kind in casts if column not in self.types]
+        for names, separator, paths in self._by_header():
+            known = {name.lower(): name for name in names}
+            for path in paths:
+                numbered = self._read_csv(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
+                for column, kind in ((known[c.lower()], k) for c, k in wanted if c.lower() in known):
+                    cell = _without_space_before_offset(quote_name(column)) if column.lower() in self.instants else quote_name(column)
+                    if found := _bad_cells_of_column(numbered, separator, column, kind, f"TRY_CAST({cell} AS {kind}) IS NOT NULL"):
+                        words, bad = found
+                        return DataError(words, where=path, todo=f"{_form_words(bad)} {remedy_for(bad, column, kind)}")
         return None
 
 
@@ -121,9 +168,9 @@ def rejected_lines(connection: DuckDBPyConnection) -> DataError | None:
     if not found:
         return None
     return DataError(
-        "\n".join(_rejected_line_words(*row) for row in found[:LINES_SHOWN]),
+        "\n".join(_rejectedline_words(*row) for row in found[:LINES_SHOWN]),
         where=", ".join(sorted({path for path, *_ in found})),
-        todo="Have the file written again, or correct these lines.",
+        todo=" ".join(["Correct these lines, or have the file written again.", *_remedies({kind for _, kind, *_ in found})]),
     )
 
 
@@ -134,60 +181,29 @@ _REJECTED_LINES = """
 """
 
 
-def _rejected_line_words(path: str, kind: str, columns: list[str | None], count: int, lines: list[int]) -> str:
+def _form_words(cell: str) -> str:
+    return f"The first has the form `{form_of(cell)}`."
+
+
+def _remedies(kinds: Collection[str]) -> list[str]:
+    return [remedy for kind, remedy in _FAULT_REMEDIES.items() if kind in kinds]
+
+
+def _rejectedline_words(path: str, kind: str, columns: list[str | None], count: int, lines: list[int]) -> str:
     named = ", ".join(column for column in columns if column)
     about = f" at {named}" if named else ""
-    return f"{Path(path).name}: {_FAULT_WORDS.get(kind, kind.lower())}{about} in {_line_words(count, lines)}"
+    return f"{Path(path).name}: {_FAULT_WORDS.get(kind, kind.lower())}{about} in {line_words(count, lines)}"
 
 
-def _bad_cells_of_column(numbered: DuckDBPyRelation, separator: str, column: str, kind: str, pattern: str) -> DataError | None:
-    bad = numbered.filter(f"{quote_name(column)} IS NOT NULL AND NOT ({_is_readable_cell(column, kind, pattern)})")
+def _bad_cells_of_column(numbered: DuckDBPyRelation, separator: str, column: str, kind: str, is_readable: str) -> tuple[str, str] | None:
+    """Return what is wrong with a column's cells, by file and line, and the first such cell; None where all can be read."""
+    bad = numbered.filter(f"{quote_name(column)} IS NOT NULL AND NOT ({is_readable})")
     count, path = bad.aggregate(f"count(*), any_value({_FILE_COLUMN})").fetchall()[0]
     if not count:
         return None
-    records = [record for (record,) in bad.project("segments_record").order("segments_record").limit(LINES_SHOWN).fetchall()]
-    return DataError(
-        f"{Path(path).name}: {column} is no {kind} in {_line_words(count, _record_lines(path, separator, records))}",
-        where=path,
-        todo="Correct the cells, or declare another type in [source.column_types] of company.toml.",
-    )
-
-
-def _record_lines(path: str, separator: str, records: Sequence[int]) -> list[int]:
-    # DuckDB counts records; a quoted cell may contain line breaks, so Python's reader finds the lines that editors show.
-    lines, line = [], 1
-    with _open_text(path) as text, suppress(csv.Error):
-        for record, _ in enumerate(reader := csv.reader(text, delimiter=separator)):
-            if record in records:
-                lines.append(line)
-            line = reader.line_num + 1
-            if len(lines) == len(records):
-                break
-    return lines
-
-
-def _line_words(count: int, lines: Sequence[int]) -> str:
-    shown = ", ".join(str(line) for line in lines[:LINES_SHOWN])
-    known = f"{count} lines" if count < REJECTS_KEPT else f"{REJECTS_KEPT} lines or more"
-    return f"line {shown}" if count == 1 else f"{known} ({shown}{', ...' if count > LINES_SHOWN else ''})"
-
-
-def _read_header(path: Path) -> tuple[tuple[str, ...], str]:
-    """Return the column names in the first record, and the separator between them."""
-    with _open_text(path) as text:
-        # By the header alone: cells, and so what they contain, change from night to night.
-        line = text.readline()
-        separator = max(",;\t|", key=line.count)
-        text.seek(0)
-        names = tuple(next(csv.reader(text, delimiter=separator), ()))
-    if not all(names) or not names or len({name.lower() for name in names}) < len(names):
-        raise DataError(f"{path.name} has no header with one name per column", where=str(path), todo="Have the file written again.")
-    return names, separator
-
-
-def _open_text(path: Path | str) -> TextIO:
-    opened = gzip.open if str(path).endswith(".gz") else open
-    return opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
+    rows = bad.project(f"segments_record, {quote_name(column)}").order("segments_record").limit(LINES_SHOWN).fetchall()
+    lines = record_lines(path, separator, [record for record, _ in rows])
+    return f"{Path(path).name}: {column} is no {kind} in {line_words(count, lines)}", rows[0][1]
 
 
 def _sql_type(table: str, declared: str) -> tuple[str, str]:
@@ -208,10 +224,19 @@ def _sql_type(table: str, declared: str) -> tuple[str, str]:
 
 def _is_readable_cell(column: str, kind: str, pattern: str) -> str:
     name = quote_name(column)
-    return f"regexp_full_match(trim({name}), '{pattern}') AND TRY_CAST({name} AS {kind}) IS NOT NULL"
+    return f"regexp_full_match(trim({name}), '{pattern}') AND TRY_CAST({_cell_to_cast(name, kind)} AS {kind}) IS NOT NULL"
+
+
+def _cell_to_cast(name: str, kind: str) -> str:
+    return _without_space_before_offset(name) if kind == "TIMESTAMPTZ" else name
+
+
+def _without_space_before_offset(name: str) -> str:
+    return f"regexp_replace({name}, '([0-9]) +([+-][0-9]{{2}}(:?[0-9]{{2}})?) *$', '\\1\\2')"
 
 
 def _typed_cell(column: str, kind: str, pattern: str) -> str:
     name = quote_name(column)
-    cell = f"CASE WHEN {_is_readable_cell(column, kind, pattern)} THEN CAST({name} AS {kind}) ELSE error('{BAD_CELL}') END"
+    readable = _is_readable_cell(column, kind, pattern)
+    cell = f"CASE WHEN {readable} THEN CAST({_cell_to_cast(name, kind)} AS {kind}) ELSE error('{BAD_CELL}') END"
     return f"CASE WHEN {name} IS NOT NULL THEN {cell} END AS {name}"

@@ -1,13 +1,11 @@
 """A folder of Parquet and CSV files as a source: a private DuckDB that can read this folder and nothing else.
 
-Every `*.parquet`, `*.csv` and `*.csv.gz` is a table named by its stem; a sub-folder is one table of several
-files of one kind, stacked by column name.
+Which files are tables says `table_files`; the files of one table are stacked by column name.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -16,24 +14,25 @@ import pyarrow as pa
 
 from pipeline.definitions.company_sections import Source
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
-from pipeline.ingestion.sources import SourceQuery, sql_words
+from pipeline.ingestion.sources import SourceQuery, quote_name, sql_words
 from pipeline.ingestion.sources.csv_files import BAD_CELL, CsvTable, rejected_lines
+from pipeline.ingestion.sources.csv_text import find_gzip_fault, find_text_fault
+from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
+from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
+from pipeline.ingestion.sources.table_files import FileStamp, TableFiles, find_tables, link_targets, missing_table_error
 from pipeline.lake.engines.duckdb import confine_connection
-from pipeline.spelling import did_you_mean
 
 BATCH_ROWS = 65_536
-SUFFIXES = (".parquet", ".csv", ".csv.gz")
-_QUERY_KINDS = ("Parser", "Binder", "Catalog", "Syntax", "Permission", "Not implemented")
-_TRANSIENT_KINDS = ("IO", "Out of Memory", "Interrupt")
+_MICROSECONDS = {"TIMESTAMP_NS": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE_NS": "TIMESTAMPTZ", "TIMESTAMPTZ_NS": "TIMESTAMPTZ"}
 
 
 class FilesSnapshot:
     """The tables of one folder; a table is opened when a query first names it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source, tables: dict[str, tuple[Path, ...]]) -> None:
-        self._connection, self._source, self._tables = connection, source, tables
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, tables: Mapping[str, TableFiles]) -> None:
+        self._connection, self._source, self._folder, self._tables = connection, source, folder, tables
         self._opened: set[str] = set()
-        self._csv: list[CsvTable] = []
+        self._csv: dict[str, CsvTable] = {}
 
     def schema(self, query: SourceQuery) -> pa.Schema:
         self._open_named_tables(query)
@@ -55,22 +54,41 @@ class FilesSnapshot:
         named = sql_words(query.text, query.dialect)
         for name in self._tables.keys() - self._opened:
             if name.lower() in named:
-                self._open_table(name)
+                self._open_table(self._tables[name])
                 self._opened.add(name)
+        self._read_instants(query)
 
-    def _open_table(self, name: str) -> None:
-        paths = self._tables[name]
+    def _open_table(self, files: TableFiles) -> None:
+        files.require_readable()
         try:
-            if paths[0].suffix == ".parquet":
-                files = [str(path) for path in paths]
-                self._connection.read_parquet(files, union_by_name=True, hive_partitioning=False).create_view(name)
+            if files.is_parquet:
+                self._open_parquet(files)
             else:
-                table = CsvTable(name, paths, (self._source.column_types or {}).get(name, {}))
+                table = CsvTable(files, (self._source.column_types or {}).get(files.name, {}))
                 table.create_views(self._connection)
-                self._csv.append(table)
+                self._csv[files.name] = table
         except duckdb.Error as error:
-            where = next((str(path) for path in paths if str(path) in str(error)), str(paths[0].parent))
-            raise DataError(f"the files of table `{name}` cannot be read", where=where, todo="Have the file written again.") from None
+            where = next((str(path) for path in files.paths if str(path) in str(error)), str(files.paths[0].parent))
+            what = f"the files of table `{files.name}` cannot be read"
+            raise DataError(what, where=where, todo="Have the file written again, or copy it again if it had not arrived yet.") from None
+
+    def _open_parquet(self, files: TableFiles) -> None:
+        paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files.paths)
+        options = f"union_by_name = true, hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
+        rows = self._connection.sql(f"SELECT * FROM read_parquet([{paths}], {options})")  # noqa: S608 - our own paths, quoted
+        # pandas writes nanoseconds, which no column of ours holds and which cannot be compared with an instant.
+        columns = [_in_microseconds(name, str(kind)) for name, kind in zip(rows.columns, rows.types, strict=True)]
+        rows.project(", ".join(columns)).create_view(files.name)
+
+    def _read_instants(self, query: SourceQuery) -> None:
+        """Read the text that a query casts to an instant as DuckDB can; the views are made anew where that concerns them."""
+        if not self._csv:
+            return
+        wanted = instant_columns(query.text)
+        for name, table in self._csv.items():
+            if not wanted <= table.instants:
+                self._csv[name] = table.with_instants(wanted)
+                self._csv[name].create_views(self._connection)
 
     def _broken_lines(self) -> DataError | None:
         return rejected_lines(self._connection) if self._csv else None
@@ -82,36 +100,42 @@ class FilesSnapshot:
         except (duckdb.Error, OSError) as error:
             message = str(error)
             # Looking for bad cells reads the files to their ends, and only then does DuckDB know every broken line.
-            cells = next(filter(None, (table.bad_cells(self._connection) for table in self._csv if BAD_CELL in message)), None)
+            cells = next(filter(None, (table.bad_cells(self._connection) for table in self._csv.values() if BAD_CELL in message)), None)
             raise (self._broken_lines() or cells or self._explain_error(message, query)) from None
 
     def _explain_error(self, message: str, query: SourceQuery) -> PipelineError:
-        """Return our error for one of DuckDB's: its words where they are about the query, only its kind where they would quote a row."""
-        known = re.match(r"([A-Z][A-Za-z ]{1,30}) Error: ", message)
-        kind, rest = (known[1], message[known.end() :]) if known else ("Unknown", "")
-        where = str(query.file)
-        if absent := re.match(r"Table with name (.+?) does not exist", rest):
-            return self._missing_table(absent[1].strip('"'), where)
-        if kind in _QUERY_KINDS:
-            return ConfigError(
-                f"sources/{query.file.name} cannot be run: {rest.split('LINE ')[0].strip()}", where=where, todo="Edit the query."
-            )
-        if kind in _TRANSIENT_KINDS:
-            return TransientError(f"the source could not be read: {kind.lower()} error", where=where, todo="Nothing was stored. Run again.")
-        column = re.search(r" when casting from source column (\w+)\s*(?:LINE |\Z)", rest)
-        about = f" in column {column[1]}" if column and kind == "Conversion" else ""
-        return DataError(
-            f"sources/{query.file.name} failed on a row: {kind.lower()} error{about}",
-            where=where,
-            todo="Find the row in the source, or make the query bear it.",
-        )
+        if name := absent_table(message):
+            return missing_table_error(name, self._folder, self._tables, str(query.file))
+        if not is_about_rows(message):
+            # A file that is cut off fails like a disk; looking for that reads it to its end.
+            cut_off = (find_gzip_fault(path) for table in self._csv.values() for path in table.gzip_paths)
+            return next(filter(None, cut_off), None) or query_error(message, query, self._columns_named(query))
+        faults = (find_text_fault(path) for table in self._csv.values() for path in table.files.paths)
+        return next(filter(None, faults), None) or self._failed_cast(query) or query_error(message, query, ())
 
-    def _missing_table(self, name: str, where: str) -> ConfigError:
-        return ConfigError(
-            f"the source has no table `{name}`{did_you_mean(name, self._tables)}",
-            where=where,
-            todo=f"{self._source.folder} has: {', '.join(sorted(self._tables)) or 'no table'}.",
-        )
+    def _failed_cast(self, query: SourceQuery) -> DataError | None:
+        """Return the error for the cells that a cast of the query cannot read; None where none of its casts is to blame."""
+        casts = cast_columns(query.text)
+        if found := next(filter(None, (table.failed_casts(self._connection, casts) for table in self._csv.values())), None):
+            return found
+        for name in sorted(self._opened - self._csv.keys()):
+            view = self._connection.view(quote_name(name))
+            known = {column.lower(): column for column in view.columns}
+            for column, kind in ((known[each.lower()], kind) for each, kind in casts if each.lower() in known):
+                quoted = quote_name(column)
+                try:
+                    count = view.filter(f"{quoted} IS NOT NULL AND TRY_CAST({quoted} AS {kind}) IS NULL").shape[0]
+                except duckdb.Error:
+                    continue  # a cast that no value of the column's type has
+                if count:
+                    what = f"sources/{query.file.name} failed on a row: {name}.{column} is no {kind} in {count:,} rows"
+                    todo = f"Correct them in the source, or write `TRY_CAST({quoted} AS {kind})`, which leaves them empty."
+                    return DataError(what, where=str(self._tables[name].paths[0]), todo=todo)
+        return None
+
+    def _columns_named(self, query: SourceQuery) -> set[str]:
+        named = sql_words(query.text, query.dialect)
+        return {column for name in self._opened if name.lower() in named for column in self._connection.view(quote_name(name)).columns}
 
 
 @contextmanager
@@ -122,17 +146,24 @@ def open_files(source: Source, staging: Path, *, memory_limit: str) -> Iterator[
     """
     folder = source.folder
     if folder is None or not folder.is_dir():
-        raise ConfigError("the source's folder does not exist", where=str(folder), todo="Set `path` in [source] of company.toml.")
-    tables = _files_by_table(folder)
-    before = _file_stamps(tables)
-    with closing(_open_confined_duckdb(folder, staging, memory_limit)) as connection:
-        yield FilesSnapshot(connection, source, tables)
+        is_file = folder is not None and folder.exists()
+        what = "the source's `path` is a file, not a folder" if is_file else "the source's folder does not exist"
+        todo = (
+            "Set `path` in [source] of company.toml to the folder that the file is in."
+            if is_file
+            else "Set `path` in [source] of company.toml."
+        )
+        raise ConfigError(what, where=str(folder), todo=todo)
+    tables = find_tables(folder)
+    before = _stamps(tables)
+    with closing(_open_confined_duckdb(folder, staging, link_targets(tables.values(), folder), memory_limit)) as connection:
+        yield FilesSnapshot(connection, source, folder, tables)
     # Files have no transactions: that none changed in the meantime is what makes this a snapshot.
-    if _file_stamps(_files_by_table(folder)) != before:
+    if _stamps(find_tables(folder)) != before:
         raise TransientError("a file changed while it was read", where=str(folder), todo="Nothing was stored. Run again when it is whole.")
 
 
-def _open_confined_duckdb(folder: Path, staging: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def _open_confined_duckdb(folder: Path, staging: Path, linked: Sequence[str], memory_limit: str) -> duckdb.DuckDBPyConnection:
     spill = staging / "spill"
     spill.mkdir(parents=True, exist_ok=True)
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -142,35 +173,14 @@ def _open_confined_duckdb(folder: Path, staging: Path, memory_limit: str) -> duc
         "autoload_known_extensions": False,
     }
     connection = duckdb.connect(config=settings)
-    confine_connection(connection, [folder, staging])
+    confine_connection(connection, [folder, staging], files=linked)
     return connection
 
 
-def _files_by_table(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Return the files of each table by its name; raises ConfigError where two files or folders give the same one."""
-    tables: dict[str, tuple[Path, ...]] = {}
-    for path in sorted(folder.iterdir()):
-        name, files = (path.name, _files_of_folder(path)) if path.is_dir() else (_table_name(path), [path])
-        if not (name and files) or name.startswith("."):
-            continue
-        if name.lower() in {known.lower() for known in tables}:
-            raise ConfigError(f"two files give the table `{name}`", where=str(folder), todo="Keep one, or put both into one sub-folder.")
-        tables[name] = tuple(files)
-    return tables
+def _stamps(tables: Mapping[str, TableFiles]) -> dict[Path, FileStamp | None]:
+    return {path: stamp for table in tables.values() for path, stamp in table.stamps().items()}
 
 
-def _table_name(path: Path) -> str:
-    """Return the name of the file without its suffix; empty where the file is no table."""
-    return next((path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix)), "")
-
-
-def _files_of_folder(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if _table_name(path))
-    if len({path.suffix == ".parquet" for path in files}) > 1:
-        raise ConfigError("one table has Parquet and CSV files", where=str(folder), todo="Keep one kind.")
-    return files
-
-
-def _file_stamps(tables: dict[str, tuple[Path, ...]]) -> dict[Path, tuple[int, int, int]]:
-    stats = {path: path.stat() for paths in tables.values() for path in paths}
-    return {path: (stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+def _in_microseconds(name: str, kind: str) -> str:
+    quoted = quote_name(name)
+    return f"CAST({quoted} AS {_MICROSECONDS[kind]}) AS {quoted}" if kind in _MICROSECONDS else quoted

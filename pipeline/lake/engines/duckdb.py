@@ -101,12 +101,14 @@ def select_from_memory(table: Table, rows: pa.Table, statement: exp.Query) -> pa
         return connection.sql(statement.sql("duckdb")).to_arrow_table()
 
 
-def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path]) -> None:
-    """Restrict a connection to these folders, for good, and set its time zone to UTC."""
+def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path], *, files: Sequence[str] = ()) -> None:
+    """Restrict a connection to these folders and single files, for good, and set its time zone to UTC."""
     connection.execute("SET TimeZone = 'UTC'")
     # A process started by another one would draw progress bars into its log.
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/" for folder in folders]})
+    if files:
+        connection.execute("SET allowed_paths = $files", {"files": [*files]})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 

@@ -382,7 +382,6 @@ def test_a_table_that_the_folder_lacks_is_named_with_its_likely_name(company: Co
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("SELECT idd AS customer_id FROM customers", 'Referenced column "idd" not found'),
         ("SELEC 1", "syntax error"),
         ("SELECT 1 AS customer_id; SELECT 2", "several statements"),
         ("-- nothing", "it is empty"),
@@ -398,7 +397,26 @@ def test_a_query_that_cannot_run_is_a_matter_of_configuration(company: Company, 
     error = refusal(company, lake)
     assert isinstance(error, ConfigError)
     assert words in error.what
-    assert error.where.endswith("sources/customers.sql")
+    assert "sources/customers.sql" in error.where
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT idd AS customer_id FROM customers", "names the column `idd`, which the source does not have (did you mean `id`?)"),
+        ("SELECT c.idd AS customer_id\nFROM customers c", "names the column `idd`"),
+        ("SELECT max(id) + born AS customer_id FROM customers", "takes a column for another type than it has"),
+        ("SELECT id AS customer_id FROM customers WHERE joined > 5", "takes a column for another type than it has"),
+    ],
+)
+def test_a_column_that_is_gone_or_of_another_type_is_drift_of_the_source(company: Company, lake: Lake, query: str, words: str) -> None:
+    write_query(company.folder, "customers", query)
+    error = refusal(company, lake)
+    assert isinstance(error, SchemaDrift)
+    assert words in error.what
+    assert "Candidate" not in str(error)
+    assert error.where.endswith("sources/customers.sql:1" if "idd" in query else "sources/customers.sql")
+    assert error.todo
 
 
 @pytest.mark.parametrize(
@@ -520,11 +538,26 @@ def test_broken_lines_of_all_kinds_are_told_together(company: Company, lake: Lak
     ]
 
 
-@pytest.mark.parametrize("text", ["", "\n", "key,key\n", "key,\n", "key,KEY\n"])
-def test_a_file_without_a_sound_header_is_refused(company: Company, lake: Lake, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "people.csv is empty: 0 bytes"),
+        ("\n", "people.csv begins with an empty line"),
+        ("key,key\n", "people.csv has columns whose names differ by case at most: `key` (column 1), `key` (column 2)"),
+        ("key,\n", "people.csv: column 2 of 2 has no name in line 1"),
+        ("a,,key,\n", "people.csv: column 2, 4 of 4 has no name in line 1"),
+        ("key,KEY\n", "people.csv has columns whose names differ by case at most: `key` (column 1), `KEY` (column 2)"),
+        ("sep=;\nkey;name\n", "people.csv begins with Excel's line `sep=`"),
+        ('"sep=,"\r\nkey,name\r\n', "people.csv begins with Excel's line `sep=`"),
+    ],
+)
+def test_a_file_without_a_sound_header_is_refused(company: Company, lake: Lake, text: str, words: str) -> None:
     write_csv(company, "people.csv", text)
-    with pytest.raises(DataError, match=r"people\.csv has no header"):
+    with pytest.raises(DataError) as refused:
         read_csv_customers(company, lake)
+    assert words in refused.value.what
+    assert refused.value.where.endswith("people.csv")
+    assert refused.value.todo
 
 
 @pytest.mark.parametrize(
@@ -549,12 +582,13 @@ def test_an_undeclared_column_is_text_and_says_so(company: Company, lake: Lake) 
     assert "customers.income is text, declared exact decimal: write `CAST(income AS DECIMAL(18,4)) AS income`" in refused.value.what
 
 
-def test_a_wrong_query_over_a_csv_file_is_still_a_matter_of_configuration(company: Company, lake: Lake) -> None:
+def test_a_wrong_query_over_a_csv_file_says_which_columns_there_are(company: Company, lake: Lake) -> None:
     write_csv(company, "people.csv", HEADER + "a\n")
     write_query(company.folder, "customers", "SELECT kee AS customer_id FROM people")
     error = refusal(company, lake)
-    assert isinstance(error, ConfigError)
-    assert 'Candidate bindings: "key"' in error.what
+    assert isinstance(error, SchemaDrift)
+    assert "`kee`, which the source does not have (did you mean `key`?)" in error.what
+    assert "The tables it names have: born, income, joined, key, name." in error.todo
 
 
 # The folder

@@ -19,7 +19,8 @@ LAKE = {"lake", "_lake"}
 ELSEWHERE = {
     ("definitions/definition_files.py", "iterdir"),  # files of the company and of ours
     ("features/cache.py", "unlink"),  # what a private folder holds of a damaged cache
-    ("ingestion/sources/files.py", "iterdir"),  # the company's data
+    ("ingestion/sources/table_files.py", "iterdir"),  # the company's data
+    ("ingestion/sources/table_files.py", "rglob"),
     ("ingestion/sources/files.py", "mkdir"),  # where its reader spills to, in a private folder
 }
 

@@ -1,0 +1,154 @@
+"""Which files of a folder are tables: found by their names, and refused where they cannot be opened.
+
+Every `*.parquet`, `*.csv`, `*.tsv`, and CSV compressed as `*.csv.gz`, is a table named by its stem, in capitals or not; a sub-folder is
+one table of all files below it, of one kind. Folders named `year=2024`, as Hive and Spark write them, give a text column `year`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.spelling import did_you_mean
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+PARQUET = ".parquet"
+FileStamp = tuple[int, int, int]
+_REMEDIES = {
+    ".xlsx": "save the sheet as CSV (UTF-8)",
+    ".xls": "save the sheet as CSV (UTF-8)",
+    ".ods": "save the sheet as CSV (UTF-8)",
+    ".zip": "unpack it",
+    ".7z": "unpack it",
+    ".rar": "unpack it",
+    ".json": "convert it to CSV or Parquet",
+    ".jsonl": "convert it to CSV or Parquet",
+    ".ndjson": "convert it to CSV or Parquet",
+    ".txt": "rename it to .csv, if that is what it is",
+    ".dat": "rename it to .csv, if that is what it is",
+}
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """The files of one table, all Parquet or all CSV."""
+
+    name: str
+    paths: tuple[Path, ...]
+    folder: Path
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the files are Parquet."""
+        return self.paths[0].name.lower().endswith(PARQUET)
+
+    @cached_property
+    def is_partitioned(self) -> bool:
+        """Whether the files lie in folders such as `year=2024`, which are columns."""
+        parents = (part for path in self.paths for part in path.relative_to(self.folder).parts[1:-1])
+        return any("=" in part for part in parents)
+
+    def stamps(self) -> Mapping[Path, FileStamp | None]:
+        """Return what tells whether a file changed, None for one that cannot be looked at."""
+        return {path: _file_stamp(path) for path in self.paths}
+
+    def require_readable(self) -> None:
+        """Raise DataError for one that is no file, or that may not be read."""
+        for path in self.paths:
+            try:
+                if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+                    raise DataError(f"{path.name} is no file", where=str(path), todo="Put a file in its place, or remove it.")
+                with path.open("rb"):
+                    pass
+            except OSError as error:
+                raise _unreadable(path, error) from None
+
+
+def find_tables(folder: Path) -> dict[str, TableFiles]:
+    """Return the tables of `folder` by name; raises ConfigError where two files or folders give the same one."""
+    tables: dict[str, TableFiles] = {}
+    for path in _listed(folder):
+        name, files = (path.name, _files_below(path)) if path.is_dir() else (_table_name(path), [path])
+        if not (name and files):
+            continue
+        if name.lower() in {known.lower() for known in tables}:
+            raise ConfigError(f"two files give the table `{name}`", where=str(folder), todo="Keep one, or put both into one sub-folder.")
+        tables[name] = TableFiles(name, tuple(files), folder)
+    return tables
+
+
+def link_targets(tables: Iterable[TableFiles], folder: Path) -> list[str]:
+    """Return where links among the files lead, as far as that is outside of `folder`."""
+    real = folder.resolve()
+    return [str(target) for table in tables for path in table.paths if not (target := path.resolve()).is_relative_to(real)]
+
+
+def missing_table_error(name: str, folder: Path, tables: Mapping[str, TableFiles], where: str) -> ConfigError:
+    """Return the error for a table that no file gives, with the files that look like it but are none."""
+    has = f"{folder} has: {', '.join(sorted(tables)) or 'no table'}."
+    unread = [path for path in _listed(folder) if path.name.lower().startswith(name.lower()) and not _is_table(path, tables)]
+    hints = [f"{path.name} is no CSV or Parquet file by its name: {_remedy(path)}." for path in unread[:3]]
+    return ConfigError(
+        f"the source has no table `{name}`{did_you_mean(name, tables)}",
+        where=where,
+        todo=" ".join([*hints, *_dated_name_hint(name, folder, tables), has]),
+    )
+
+
+def _dated_name_hint(name: str, folder: Path, tables: Mapping[str, TableFiles]) -> list[str]:
+    dated = sorted(other for other in tables if other.lower().startswith(name.lower()))
+    if not dated:
+        return []
+    files = "its files" if len(dated) > 1 else "the file"
+    return [f"Where names change, put {files} into a folder: {folder / name} is then the table `{name}`."]
+
+
+def _remedy(path: Path) -> str:
+    if path.is_dir():
+        return "no such file lies in it"
+    return _REMEDIES.get(path.suffix.lower(), "name it *.csv or *.parquet, if it is one")
+
+
+def _is_table(path: Path, tables: Mapping[str, TableFiles]) -> bool:
+    return path.name in tables or any(path in table.paths for table in tables.values())
+
+
+def _table_name(path: Path) -> str:
+    """Return the name of the file without its suffix; empty where the file is no table."""
+    name = path.name.lower()
+    return next((path.name[: -len(suffix)] for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+
+def _files_below(folder: Path) -> list[Path]:
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if _table_name(path) and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    ]
+    if len({path.name.lower().endswith(PARQUET) for path in files}) > 1:
+        raise ConfigError("one table has Parquet and CSV files", where=str(folder), todo="Keep one kind.")
+    return files
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    except OSError as error:
+        raise _unreadable(folder, error) from None
+
+
+def _file_stamp(path: Path) -> FileStamp | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    reason = (error.strerror or type(error).__name__).lower()
+    remedy = "Mend the link, or remove it." if path.is_symlink() else "Let the user that runs this read it."
+    return DataError(f"{path.name} cannot be read: {reason}", where=str(path), todo=remedy)
