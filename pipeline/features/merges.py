@@ -79,6 +79,17 @@ class MergeHistory:
             self._told[day, known_on] = self._read(day, known_on)
         return self._told[day, known_on]
 
+    def ids_of_same_people(self, ids: pa.Array) -> pa.Array:
+        """Return `ids` and all others of the same people by the newest merges that are stored, whenever they happened; in order."""
+        known = self.lake.snapshot_known(CUSTOMER_MERGES, date.max)
+        found = pc.unique(ids)
+        if known is not None:
+            merges = self.lake.read(CUSTOMER_MERGES, known_on=known)
+            survivors = survivors_of(merges)
+            left = pc.unique(survivors.ids_of(found))
+            found = pc.unique(pa.concat_arrays([found, left, survivors.ids_merged_into(left)]))
+        return pa.array(sorted(found.to_pylist()), pa.string())
+
     def _read(self, day: date, known_on: date) -> Survivors:
         known = _snapshot_known(self.lake, known_on)
         if known is None:

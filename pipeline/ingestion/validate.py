@@ -20,6 +20,7 @@ from pipeline.ingestion.validation.clean_rows import clean_order_lines, clean_pe
 from pipeline.ingestion.validation.expectations import load_suite
 from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
+from pipeline.ingestion.validation.merge_circles import ids_closing_circles
 from pipeline.ingestion.validation.results import (
     results_of_findings,
     stop_where_broken,
@@ -32,9 +33,11 @@ from pipeline.lake.lake import Lake, Version
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
+    CUSTOMER_MERGES,
     CUSTOMERS,
     EXTRACTIONS,
     ORDER_LINES,
+    RAW_CUSTOMER_MERGES,
     RAW_CUSTOMERS,
     RAW_ORDER_LINES,
     RAW_PROSPECTS,
@@ -57,10 +60,16 @@ class RawTableChecks:
     batch_rows: int
     spools: ExitStack
 
-    def check(self, raw: Table, versions: Iterable[tuple[date | None, date]], customer_ids: pa.Array | None = None) -> Findings:
+    def check(
+        self,
+        raw: Table,
+        versions: Iterable[tuple[date | None, date]],
+        customer_ids: pa.Array | None = None,
+        circle_ids: pa.Array | None = None,
+    ) -> Findings:
         """Return what the rules of `raw` find in its versions of (event day, night)."""
         table = self.company.table(raw)
-        inspection = Inspection(self.company, load_suite(self.company, table), customer_ids, self.batch_rows)
+        inspection = Inspection(self.company, load_suite(self.company, table), customer_ids, self.batch_rows, circle_ids)
         rejected = self.spools.enter_context(self.lake.row_spool(REJECTED_ROWS.schema))
         return inspection.check(self.lake, [PartitionRef(table, day, known) for day, known in versions], rejected)
 
@@ -86,15 +95,16 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
         checks = RawTableChecks(company, lake, batch_rows, spools)
         customers, *prospects = _check_people(checks, day)
         ids = pa.concat_arrays(people.ids for people in (customers, *prospects))
+        merges = _check_merges(checks, day, ids)
         lines, visits = (
             checks.check(raw, [(version.day, version.known_on) for version in versions], ids)
             for raw, versions in ((RAW_ORDER_LINES, line_versions), (RAW_VISITS, visit_versions))
         )
         # In the order of REJECTED_ROWS, which is that of the tables' names.
-        as_stored = [customers.findings, lines, *(people.findings for people in prospects), visits]
+        as_stored = [*merges, customers.findings, lines, *(people.findings for people in prospects), visits]
         lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected.batches()), day=day)
     lines.tally.add_spread_keys(spread_row_count(lake, line_versions, memory_limit=memory_limit))
-    found = [lines, customers.findings, *(people.findings for people in prospects), *([visits] if visit_versions else [])]
+    found = [lines, customers.findings, *(people.findings for people in prospects), *([visits] if visit_versions else []), *merges]
     recovered = sorted({version for version in (*line_versions, *visit_versions) if version.known_on != day})
     store_results(lake, day, results_of_findings(found, recovered))
     with _reading_forgotten_on_failure(lake, day):
@@ -103,6 +113,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     _write_customers(company, lake, [customers, *prospects])
     _write_order_lines(company, lake, lines)
     _write_visits(company, lake, visits)
+    _write_merges(lake, merges)
 
 
 @contextmanager
@@ -138,6 +149,18 @@ def _check_people(checks: RawTableChecks, day: date) -> list[CheckedPeople]:
             ids = [rows["customer_id"].combine_chunks() for _, rows in findings.kept_rows(lake)]
             people.append(CheckedPeople(findings, snapshot, pa.concat_arrays(ids)))
     return people
+
+
+def _check_merges(checks: RawTableChecks, day: date, ids: pa.Array) -> list[Findings]:
+    """Return what is found in the merges that `day` goes by, where the source has any; `ids` are those of customers and prospects."""
+    lake = checks.lake
+    snapshot = lake.snapshot_known(RAW_CUSTOMER_MERGES, day)
+    if snapshot is None:
+        return []
+    merges = lake.read(RAW_CUSTOMER_MERGES, known_on=snapshot)
+    # Who was merged on is known, though no customer any more.
+    known = pa.concat_arrays([ids, merges["customer_id"].combine_chunks()])
+    return [checks.check(RAW_CUSTOMER_MERGES, [(None, snapshot)], known, ids_closing_circles(merges))]
 
 
 def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[Version]:
@@ -182,6 +205,15 @@ def _write_order_lines(company: Company, lake: Lake, lines: Findings) -> None:
 def _write_visits(company: Company, lake: Lake, visits: Findings) -> None:
     facts = {"suite": visits.suite.digest, "first_day": company.first_day}
     lake.write_event_days(VISITS, _record_batches(_merge_small_pieces(visits.kept_rows(lake))), _version_facts(visits, facts))
+
+
+def _write_merges(lake: Lake, merges: Sequence[Findings]) -> None:
+    for findings in merges:
+        for partition in findings.kept:
+            facts = {"suite": findings.suite.digest, **findings.counts(partition)}
+            rows = (piece for _, piece in findings.kept_rows(lake))
+            count = lake.write(CUSTOMER_MERGES, _record_batches(rows), known_on=partition.known_on, manifest=facts)
+            log.info("%s: %s rows", CUSTOMER_MERGES.name, f"{count:,}")
 
 
 def _version_facts(findings: Findings, facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:

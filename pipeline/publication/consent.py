@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
+from pipeline.features import MergeHistory
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import RAW_CONSENTS
 
@@ -19,7 +20,7 @@ CONSENT_SOURCE = "consents"
 def withheld_customers(company: Company, lake: Lake, day: date) -> pa.Array | None:
     """Return the ids of customers without consent as night `day` knows it; None where the company asks nobody.
 
-    A customer without a row is published; one with several rows only if all of them agree.
+    A customer without a row is published; one with several rows only if all of them agree, and so is one into whom others were merged.
     Raises DataError where the company asks, but no night has read the answers.
     """
     if not company.source_file(CONSENT_SOURCE).is_file():
@@ -33,7 +34,9 @@ def withheld_customers(company: Company, lake: Lake, day: date) -> pa.Array | No
         )
     rows = lake.read(RAW_CONSENTS, known_on=known)
     is_agreed = pc.fill_null(rows["is_consenting"], fill_value=False)
-    return pc.unique(_trimmed_ids(rows[CUSTOMER_ID]).filter(pc.invert(is_agreed))).drop_null()
+    refusing = pc.unique(_trimmed_ids(rows[CUSTOMER_ID]).filter(pc.invert(is_agreed))).drop_null()
+    survivors = MergeHistory(lake, company.zone).survivors(day, day)
+    return pc.unique(pa.concat_arrays([refusing, survivors.ids_of(refusing)])) if survivors else refusing
 
 
 def drop_withheld(rows: pa.RecordBatch, withheld: pa.Array | None) -> pa.RecordBatch:

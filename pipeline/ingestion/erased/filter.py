@@ -9,7 +9,7 @@ from contextlib import closing
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingestion.erased.columns import CUSTOMER_ID, holds_customer_ids
+from pipeline.ingestion.erased.columns import CUSTOMER_ID, MERGED_INTO, holds_customer_ids
 from pipeline.ingestion.erased.hashes import ErasedIds
 from pipeline.ingestion.erased.ledger import Ledger
 from pipeline.ingestion.sources import Snapshot, SourceQuery
@@ -47,8 +47,11 @@ class SnapshotWithoutErased:
         # A column of nulls alone has no type, and names nobody.
         if CUSTOMER_ID not in batch.schema.names or pa.types.is_null(batch.schema.field(CUSTOMER_ID).type):
             return batch
-        found = self._is_erased(batch.column(CUSTOMER_ID))
-        return self._clear_references(batch if found is None else batch.filter(pc.invert(found)))
+        # A merge into somebody erased says nothing that may be known: whom it is about stays apart.
+        for name in {CUSTOMER_ID, MERGED_INTO}.intersection(batch.schema.names):
+            found = self._is_erased(batch.column(name))
+            batch = batch if found is None else batch.filter(pc.invert(pc.fill_null(found, fill_value=False)))
+        return self._clear_references(batch)
 
     def _clear_references(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return rows about others with null wherever they name somebody erased, such as the customer who referred them."""

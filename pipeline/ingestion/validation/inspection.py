@@ -34,6 +34,7 @@ class Inspection:
     suite: Suite
     customer_ids: pa.Array | None = None
     batch_rows: int = BATCH_ROWS
+    circle_ids: pa.Array | None = None
 
     @property
     def table(self) -> Table:
@@ -83,7 +84,9 @@ class Inspection:
         tally.failed[NOT_REPEATED.name] += len(broken)
         # Identical rows are rejected once and not shown to other rules, which would count them twice.
         at_row = np.flatnonzero(~repeated)
-        columns = checked_columns(rows.take(at_row) if broken else rows, self.table, customer_ids=self.customer_ids)
+        columns = checked_columns(
+            rows.take(at_row) if broken else rows, self.table, customer_ids=self.customer_ids, circle_ids=self.circle_ids
+        )
         for finding in self.suite.check(columns, suite_parameters(self.company, partition.known_on)):
             tally.add(finding)
             for index in at_row[finding.positions]:

@@ -13,18 +13,20 @@ import pyarrow.compute as pc
 
 from pipeline.lake.tables import Kind, Table
 
-IDS = ("customer_id", "order_id", "visit_id")
+IDS = ("customer_id", "order_id", "visit_id", "merged_into")
+CUSTOMER_IDS = ("customer_id", "merged_into")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # One day inside of what Python can hold, so that no time zone pushes an instant out of it.
 FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
 UNITS_PER_DAY = {Kind.DATE: 1, Kind.INSTANT: 86_400_000_000}  # an instant is stored in microseconds
 
 
-def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | None = None) -> pa.Table:
+def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | None = None, circle_ids: pa.Array | None = None) -> pa.Table:
     """Return `rows` as rules see them: blank ids are null, money is a float, instants fit a calendar.
 
     Beside the columns of `table` there are `is_text_readable`, `is_customer_id_trimmed`, `are_ids_trimmed`, `are_numbers_finite`,
-    `are_dates_in_calendar`, `is_refund_plausible` where there are amounts, and `is_customer_known` where `customer_ids` are given.
+    `are_dates_in_calendar`, `is_refund_plausible` where there are amounts, and `is_customer_known` where `customer_ids` are given: of a
+    merge, whether that holds for who is left. `circle_ids` are those of merges that close a circle, and give `closes_no_circle`.
     """
     count = rows.num_rows
     columns: dict[str, Any] = {name: rows[name].combine_chunks() for name in rows.column_names}
@@ -37,12 +39,14 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     given_ids = [name for name in IDS if name in columns]
     for name in given_ids:
         columns[name] = blank_to_null(columns[name])
-    columns["is_customer_id_trimmed"] = _hold_all([_is_plain(columns[name]) for name in given_ids if name == "customer_id"], count)
+    columns["is_customer_id_trimmed"] = _hold_all([_is_plain(columns[name]) for name in given_ids if name in CUSTOMER_IDS], count)
     columns["are_ids_trimmed"] = _hold_all([_is_trimmed(columns[name]) for name in given_ids], count)
     if "net_amount" in columns:
         columns["is_refund_plausible"] = _hold_all([_is_refund_plausible(columns["quantity"], columns["net_amount"])], count)
     if customer_ids is not None:
-        columns["is_customer_known"] = _is_member(columns["customer_id"], customer_ids)
+        columns["is_customer_known"] = _is_member(columns.get("merged_into", columns["customer_id"]), customer_ids)
+    if circle_ids is not None:
+        columns["closes_no_circle"] = pc.invert(_is_member(columns["customer_id"], circle_ids))
     return pa.table(columns)
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
+from pipeline.features import MergeHistory
 from pipeline.ingestion.erased import ErasedIds, Ledger, Receipt
 from pipeline.lake.lake import Lake
 from pipeline.operations.deployment import Deployment
@@ -44,7 +45,8 @@ def erase_customers(deployment: Deployment, ids: Iterable[str], *, wait_seconds:
     """Remove every row about the customers `ids` from the lake and its database targets, for good, and return the receipt.
 
     The request is written down first, as keyed hashes: from then on no extraction brings them back, and `finish_erasures`
-    completes what was interrupted. White space around an id does not count. Raises ConfigError where no id is given,
+    completes what was interrupted. Whom the source merged with them is the same person, and is erased too, whichever id is given. White
+    space around an id does not count. Raises ConfigError where no id is given,
     LockTimeout where a step of a night goes on for longer than `wait_seconds`, DataError where a file cannot be read,
     TransientError where disk or database failed.
     """
@@ -52,6 +54,7 @@ def erase_customers(deployment: Deployment, ids: Iterable[str], *, wait_seconds:
     if not len(wanted.values):
         raise ConfigError("no customer is named", where="segments erase", todo="Give ids, or a file with one on each line.")
     lake = deployment.lake
+    wanted = CustomerIds(MergeHistory(lake, deployment.company.zone).ids_of_same_people(wanted.values))
     ledger = Ledger(lake)
     # Before anything is waited for: from here on the request survives whatever happens to this process.
     number = ledger.record_request(wanted.texts)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.ingestion.erased import CUSTOMER_ID, holds_customer_ids
+from pipeline.ingestion.erased import CUSTOMER_ID, holds_customer_ids, is_customer_id
 from pipeline.ingestion.validation.raw_rows import source_row_text
 from pipeline.lake.parquet import ROW_GROUP_ROWS
 
@@ -59,7 +59,7 @@ class CustomerIds:
         return others
 
     def _blank_references(self, texts: pa.Array, name: str) -> pa.Array:
-        if name.endswith(CUSTOMER_ID):
+        if is_customer_id(name):
             return pc.if_else(pc.fill_null(self._is_listed(texts), fill_value=False), pa.scalar(None, pa.string()), texts)
         listed = set(self.texts)
         return pa.array((_row_naming_none_of(listed, text) for text in texts.to_pylist()), pa.string())
@@ -77,7 +77,7 @@ class CustomerIds:
 def owner_columns(schema: pa.Schema) -> list[str]:
     """Return the columns that say whose rows they are: ids of customers or, where there are none, text that may hold source rows."""
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    return [name for name in texts if name == CUSTOMER_ID] or [name for name in texts if name.endswith(CUSTOMER_ID)] or texts
+    return [name for name in texts if name == CUSTOMER_ID] or [name for name in texts if is_customer_id(name)] or texts
 
 
 def reference_columns(schema: pa.Schema) -> list[str]:
@@ -85,7 +85,7 @@ def reference_columns(schema: pa.Schema) -> list[str]:
     owners = owner_columns(schema)
     if owners == [CUSTOMER_ID]:
         return [field.name for field in schema if field.name != CUSTOMER_ID and holds_customer_ids(field)]
-    return [name for name in owners if not name.endswith(CUSTOMER_ID)]
+    return [name for name in owners if not is_customer_id(name)]
 
 
 def customer_ids(file: pq.ParquetFile) -> Iterator[pa.Array]:
@@ -121,13 +121,13 @@ def open_checked(path: Path) -> pq.ParquetFile:
 
 def _ids_of_rows(rows: pa.RecordBatch, name: str) -> pa.Array:
     texts = rows.column(name)
-    return texts if name.endswith(CUSTOMER_ID) else pa.array(map(_id_in_row, texts.to_pylist()), pa.string())
+    return texts if is_customer_id(name) else pa.array(map(_id_in_row, texts.to_pylist()), pa.string())
 
 
 def _ids_named_in_rows(rows: pa.RecordBatch, name: str) -> Iterator[pa.Array]:
     """Yield what a column that names customers says of each row; a source row that is kept as JSON may name several."""
     texts = rows.column(name)
-    if name.endswith(CUSTOMER_ID):
+    if is_customer_id(name):
         yield texts
         return
     named = [_names_in_row(_source_row(text)) for text in texts.to_pylist()]
@@ -149,7 +149,7 @@ def _row_naming_none_of(ids: Container[str], text: str | None) -> str | None:
 
 
 def _names_in_row(row: Mapping[str, Any]) -> dict[str, str]:
-    return {key: value for key, value in row.items() if key != CUSTOMER_ID and key.endswith(CUSTOMER_ID) and isinstance(value, str)}
+    return {key: value for key, value in row.items() if key != CUSTOMER_ID and is_customer_id(key) and isinstance(value, str)}
 
 
 def _source_row(text: str | None) -> dict[str, Any]:
