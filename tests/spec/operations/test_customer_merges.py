@@ -30,7 +30,7 @@ GUEST = [f"g{day},1,guest,2024-03-{day:02} 10:00,1,100,tea" for day in (1, 5, 9,
 
 
 def write(shop: Path, *, merges: list[str] | None = None, customers: list[str] | None = None, consents: list[str] | None = None) -> Path:
-    write_shop(shop, [*ORDERS, *GUEST], customers=customers or [*ACCOUNTS, "guest"], settings="[gates]\nquiet_days = 30\n")
+    write_shop(shop, [*ORDERS, *GUEST], customers=customers or [*ACCOUNTS, "guest"], settings="[gates]\nquiet_days = 60\n")
     for name, query, head, rows in (
         ("customer_merges", MERGES_SQL, "old,new,done", merges),
         ("consents", CONSENTS_SQL, "id,says", consents),
