@@ -22,7 +22,8 @@ from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, SEGMENT_STRATEGIES
 
 log = logging.getLogger("pipeline.segmentation.next_actions")
-SPEND = replace(CUSTOMER_FEATURES, columns=tuple(c for c in CUSTOMER_FEATURES.columns if c.name in ("customer_id", "spend_amount")))
+SPEND_COLUMNS = ("customer_id", "spend_amount", "lifetime_spend_amount")
+SPEND = replace(CUSTOMER_FEATURES, columns=tuple(column for column in CUSTOMER_FEATURES.columns if column.name in SPEND_COLUMNS))
 
 
 def write_next_actions(  # noqa: PLR0913

@@ -120,7 +120,7 @@ CUSTOMER_NEXT_ACTIONS = Table(
         Column(
             "stake_amount",
             Kind.MONEY,
-            "What is at stake: all the customer spent in the window where they are late, else the card's share of the budget of it.",
+            "What is at stake: all that the customer spent (in the window, else ever) where they are late, else `budget_share` of it.",
             required=True,
         ),
         Column("reason", Kind.TEXT, "Why: the segment, who is in it, and the customer's own values that decided.", required=True),

@@ -26,7 +26,7 @@ SELECT
   s.segment,
   c.priority,
   CAST(
-    CAST(CASE WHEN f.spend_amount > 0 THEN f.spend_amount ELSE 0 END AS DECIMAL(19, 4))
+    CAST(CASE WHEN f.spend_amount > 0 THEN f.spend_amount WHEN f.lifetime_spend_amount > 0 THEN f.lifetime_spend_amount ELSE 0 END AS DECIMAL(19, 4))
       * CAST(CASE WHEN c.assumes IN ('late', 'gone') THEN 1 ELSE c.budget_share END AS DECIMAL(5, 4))
     AS DECIMAL(18, 4)
   ) AS stake_amount,

@@ -167,3 +167,11 @@ def test_a_customer_is_told_what_is_next_and_which_card_is_not_for_them(nights: 
     assert alarmed is not None
     assert card_words(alarmed) == "not for this customer: it is for who is late, and by the lifecycle they are on time"
     assert explain_customer(load_company(shop), lake, "refuser", THIRD).next_action is None
+
+
+def test_who_spent_nothing_in_the_window_stakes_what_they_ever_spent(tmp_path: Path, lake: Lake) -> None:
+    orders = orders_of("old", date(2024, 1, 3), 7, 3, 10)
+    shop = write_shop(tmp_path / "shop", orders, customers=["old"], settings=f"window_days = 30\n{SETTINGS}")
+    run_night(shop, lake, THIRD, until="segment")
+    found = actions(lake, THIRD)["old"]
+    assert (found["scheme"], found["segment"], found["stake_amount"]) == ("lifecycle", "lost", Decimal(30))
