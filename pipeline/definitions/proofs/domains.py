@@ -128,7 +128,8 @@ def _feature_range(name: str, kind: Kind) -> tuple[int | None, int | None]:
     if name in _BOUNDS:
         return _BOUNDS[name]
     is_share = name.endswith("_share") or "_share_" in name or name == "category_concentration"
-    return None if name in _MAY_BE_NEGATIVE or name.endswith("_limit_amount") else 0, 1 if is_share and name not in _MAY_EXCEED_ONE else None
+    least = None if name in _MAY_BE_NEGATIVE or name.endswith("_limit_amount") else 0
+    return least, 1 if is_share and name not in _MAY_EXCEED_ONE else None
 
 
 def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
