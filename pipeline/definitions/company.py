@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.calendar import business_day
-from pipeline.definitions.company_sections import Attribute, Source, Target, read_attributes, read_source, read_target
+from pipeline.definitions.company_sections import Attribute, CountsAsOrder, Source, Target, read_attributes, read_source, read_target
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
 from pipeline.definitions.fields import Fields, read_toml
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
@@ -51,6 +52,7 @@ class Company:
     target: Target
     attributes: tuple[Attribute, ...]
     language: str = "en"
+    counts_as_order: CountsAsOrder = "all"
     customer_language: str = ""
     former_names: tuple[str, ...] = ()
     limits: GateLimits = field(default_factory=GateLimits)
@@ -124,6 +126,7 @@ def load_company(folder: Path) -> Company:
         first_day=content.take("first_day", date),
         last_day=content.take("last_day", date, default=None),
         schedule=content.take("schedule", str, default="0 4 * * *"),
+        counts_as_order=cast("CountsAsOrder", content.choice("counts_as_order", get_args(CountsAsOrder), default="all")),
         window_days=content.take("window_days", int, default=365),
         lookback_days=content.take("lookback_days", int, default=3),
         late_check_days=content.take("late_check_days", int, default=30),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from pipeline.definitions.fields import Fields, require_identifier
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
 
+CountsAsOrder = Literal["all", "paid"]
 LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
 
 
@@ -92,7 +93,10 @@ def read_attributes(sections: Fields) -> list[Attribute]:
             Kind[section.choice("kind", kinds, default="text").upper()],
             section.take("description", str, default=""),
             pii=section.take("pii", bool, default=False),
+            spelling=cast("Spelling", section.choice("spelling", get_args(Spelling), default="")),
         )
+        if column.spelling and column.kind is not Kind.TEXT:
+            raise ConfigError(f"`spelling` of `{name}` is for texts alone", where=sections.where, todo="Delete it, or declare a text.")
         attributes.append(Attribute(column, section.choice("level", LEVELS)))
         section.refuse_unknown()
         if name in CUSTOMER_FEATURES.column_names or name in CUSTOMERS.column_names:

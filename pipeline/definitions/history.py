@@ -143,6 +143,7 @@ def _attribute_entry(attribute: Attribute) -> dict[str, Any]:
         "kind": column.kind.name.lower(),
         "description": column.description,
         "pii": column.pii,
+        "spelling": column.spelling,
         "level": attribute.level,
     }
 
@@ -157,7 +158,10 @@ def _with_past_definitions(company: Company, day: date, file: Path, content: Map
         first_day=date.fromisoformat(settings["first_day"]),
         window_days=settings["window_days"],
         attributes=tuple(
-            Attribute(Column(each["name"], Kind[each["kind"].upper()], each["description"], pii=each["pii"]), each["level"])
+            Attribute(
+                Column(each["name"], Kind[each["kind"].upper()], each["description"], pii=each["pii"], spelling=each.get("spelling", "")),
+                each["level"],
+            )
             for each in settings["attributes"]
         ),
         past_definitions=PastDefinitions(day, file, {folder: content[folder] for folder in DEFINITION_SUFFIXES}),

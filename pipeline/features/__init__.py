@@ -8,14 +8,17 @@ customers are scored.
 
 from __future__ import annotations
 
+from pipeline.features.attribute_quantiles import frozen_quantiles
 from pipeline.features.baselines import baselines_statement
 from pipeline.features.cache import CacheSession, forget_caches
 from pipeline.features.counterfactuals import EVENTS, Counterfactual, gather_rows, register_changes, write_counterfactual
 from pipeline.features.features import compute_features, compute_rollups
+from pipeline.features.known_columns import OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
 from pipeline.features.merges import MergeHistory, Survivors
 
 __all__ = [
     "EVENTS",
+    "OPTIONAL_COLUMNS",
     "CacheSession",
     "Counterfactual",
     "MergeHistory",
@@ -23,8 +26,12 @@ __all__ = [
     "baselines_statement",
     "compute_features",
     "compute_rollups",
+    "features_without_columns",
     "forget_caches",
+    "frozen_quantiles",
     "gather_rows",
+    "partly_known_columns",
     "register_changes",
+    "unknown_features",
     "write_counterfactual",
 ]

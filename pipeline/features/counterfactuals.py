@@ -20,6 +20,7 @@ from pipeline.features.cache import CacheSession
 from pipeline.features.customer_archives import register_archive
 from pipeline.features.customer_states import known_rollups
 from pipeline.features.features import feature_parameters, features_statement, register_customers, register_frozen
+from pipeline.features.known_columns import stored_known_lines
 from pipeline.features.merges import Survivors
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.state_sql import all_states_statement
@@ -157,7 +158,9 @@ def write_counterfactual(case: Counterfactual, left_out: str) -> str:
     _store(case, CUSTOMER_VISITS, statement(CUSTOMER_VISITS.name), visits_first_day=first_visit_day(case.window), day=case.day)
     register_frozen(case.session, case.window)
     ranked_together = replace(case.company.table(CUSTOMER_FEATURES), name="counterfactual_features")
-    _store(case, ranked_together, features_statement(case.company), **feature_parameters(case.company, case.window))
+    # Whether anybody's line has a discount or a category is tonight's knowledge, which no event of these few takes back.
+    lines = stored_known_lines(case.session.lake, case.day)
+    _store(case, ranked_together, features_statement(case.company), **feature_parameters(case.company, case.window, lines))
     return _rank_alone(case, ranked_together, f"features_without_{left_out}")
 
 

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
+import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.calendar import days_window
 from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import CountsAsOrder
 from pipeline.definitions.schemes.score_methods import COMBINED_OF, COMBINED_SCORE, FROZEN, ScoreMethods, company_score_methods
 from pipeline.definitions.schemes.score_methods_sql import with_scores
 from pipeline.features.baselines import baseline_rows
 from pipeline.features.cache import CacheSession, cache_session
 from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
+from pipeline.features.known_columns import FROZEN_LINES, KNOWN_LINES, frozen_lines, known_lines
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet, frozen_night
 from pipeline.features.state_sql import states_recipe
 from pipeline.features.united_rows import register_survivors, rows_not_merged, table_by_source_id
 from pipeline.features.visits import known_visits, register_visits
 from pipeline.lake import addresses
-from pipeline.lake.engines import Engine
+from pipeline.lake.engines import Engine, Parameter
 from pipeline.lake.lake import Lake, StoredVersion, Version, known_versions
-from pipeline.lake.statements import statement, statement_digest, with_attributes
+from pipeline.lake.statements import short_digest, statement, statement_digest, with_attributes
 from pipeline.lake.tables import (
+    CUSTOMER_DAYS,
     CUSTOMER_FEATURES,
     CUSTOMERS,
     ORDER_LINES,
@@ -35,12 +41,13 @@ from pipeline.lake.tables import (
 log = logging.getLogger("pipeline.features.features")
 
 
-def compute_rollups(lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
+def compute_rollups(lake: Lake, engine: Engine, day: date, *, known_on: date | None = None, counts_as_order: CountsAsOrder = "all") -> None:
     """Write the rollups of every event day that this night learned of.
 
     `known_on` is the night whose knowledge counts, by default `day` itself. A restatement adds only rollups that are missing or
     made of other lines, so that it does not redo what night `known_on` did. What may lie in a damaged file of another night is
-    left for that night to mend.
+    left for that night to mend. Days that were rolled up by another statement, or another setting of what `counts_as_order`, are
+    rolled up again.
     """
     learned = known_on or day
     lines = lake.stored_versions(ORDER_LINES)
@@ -53,28 +60,41 @@ def compute_rollups(lake: Lake, engine: Engine, day: date, *, known_on: date | N
     )
     for table in ROLLUPS:
         query = statement(table.name)
-        todo = list(_versions_to_roll_up(lake, table, [lines[version] for version in visible], learned, is_restatement=learned != day))
+        made_by = short_digest(statement_digest(query), counts_as_order)
+        night = RollingNight(learned, made_by, is_restatement=learned != day)
+        todo = list(_versions_to_roll_up(lake, table, [lines[version] for version in visible], night))
         engine.register(ORDER_LINES, lake.parts(ORDER_LINES, todo))
-        made_by = statement_digest(query)
         facts = {version: {"statement": made_by, "lines": lines[version].digest} for version in todo}
-        counts = lake.write_event_days(table, engine.run(query, {}), facts)
+        counts = lake.write_event_days(table, engine.run(query, {"free_orders": int(counts_as_order == "all")}), facts)
         log.info("%s: %s rows in %s event days", table.name, f"{sum(counts.values()):,}", f"{len(todo):,}")
 
 
-def _versions_to_roll_up(
-    lake: Lake, table: Table, visible: Iterable[StoredVersion], learned: date, *, is_restatement: bool
-) -> Iterator[Version]:
-    """Yield the versions of lines that have no rollup, and the night's own, which it always makes anew."""
+@dataclass(frozen=True, slots=True)
+class RollingNight:
+    """The night that rolls up, by a statement and settings that `made_by` digests."""
+
+    known_on: date
+    made_by: str
+    is_restatement: bool
+
+    def is_done(self, lines: StoredVersion, rollup: StoredVersion) -> bool:
+        """Return whether the `rollup` of these lines may stay: the night always makes its own anew, unless it restates another."""
+        is_own = lines.version.known_on == self.known_on
+        is_same = rollup.facts["lines"] == lines.digest
+        return rollup.facts["statement"] == self.made_by and (not is_own or (self.is_restatement and is_same))
+
+
+def _versions_to_roll_up(lake: Lake, table: Table, visible: Sequence[StoredVersion], night: RollingNight) -> Iterator[Version]:
+    """Yield the versions of lines that have no rollup, or not one as the night makes it."""
     # Only tonight's own files are verified to the last byte: a damaged file of another night is for that night to write again.
-    own = {lake.month_file(table, lines.version) for lines in visible if lines.version.known_on == learned}
+    own = {lake.month_file(table, lines.version) for lines in visible if lines.version.known_on == night.known_on}
     rollups = lake.event_days(table, verified=own)
     for lines in visible:
         version, done = lines.version, rollups.versions.get(lines.version)
-        is_own = version.known_on == learned
         if done is None:
-            if is_own or not rollups.may_hold(version):
+            if version.known_on == night.known_on or not rollups.may_hold(version):
                 yield version
-        elif is_own and not (is_restatement and done.facts["lines"] == lines.digest):
+        elif not night.is_done(lines, done):
             yield version
 
 
@@ -95,8 +115,10 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         register_visits(session, window, rollups, visits)
         # After the states: on the first night of a month the baselines are computed from them.
         manifest |= {"statement": statement_digest(statement(baselines.name)), "states": states_recipe(window.frozen)}
-        lake.write(baselines, baseline_rows(session, window, frozen), day=day, known_on=window.known_on, manifest=manifest)
-        _write_features(company, session, window, rollups, visits)
+        usual = list(baseline_rows(session, window, frozen))
+        lake.write(baselines, usual, day=day, known_on=window.known_on, manifest=manifest)
+        [row] = pa.Table.from_batches(usual).to_pylist()
+        _write_features(company, session, window, rollups | visits, row)
 
 
 def features_statement(company: Company) -> exp.Query:
@@ -115,10 +137,13 @@ def _with_score_methods(query: exp.Query, methods: ScoreMethods) -> exp.Query:
     return exp.select(*columns).from_(scored, copy=False).with_("computed", as_=query)
 
 
-def feature_parameters(company: Company, window: FeatureWindow) -> Mapping[str, date | datetime]:
-    """Return the parameters of that statement as of the window's day."""
+def feature_parameters(company: Company, window: FeatureWindow, known: Mapping[str, int]) -> Mapping[str, Parameter]:
+    """Return the parameters of that statement as of the window's day; `known` are the lines that say something, by optional column."""
     ends = {"day_end": window.day, "frozen_day_end": window.frozen.day}
-    return {"day": window.day} | {name: days_window(day, day, company.zone).end for name, day in ends.items()}
+    given: dict[str, Parameter] = {"day": window.day}
+    given |= {name: days_window(day, day, company.zone).end for name, day in ends.items()}
+    given |= {"is_discount_known": int(known["discount_amount"] > 0), "is_category_known": int(known["category"] > 0)}
+    return given
 
 
 def register_frozen(session: CacheSession, window: FeatureWindow) -> list[str]:
@@ -142,19 +167,25 @@ def register_customers(company: Company, session: CacheSession, window: FeatureW
     return places
 
 
-def _write_features(company: Company, session: CacheSession, window: FeatureWindow, rollups: RollupSet, visits: RollupSet) -> None:
+def _write_features(
+    company: Company, session: CacheSession, window: FeatureWindow, event_days: RollupSet, baselines: Mapping[str, Any]
+) -> None:
+    known = known_lines(session)
     inputs = [*register_frozen(session, window), *register_customers(company, session, window)]
     query = features_statement(company)
     manifest = {
         "statement": statement_digest(query),
         "states": states_recipe(window),
-        "inputs": session.lake.digest(inputs, (rollups | visits).contents),
+        "inputs": session.lake.digest(inputs, event_days.contents),
         "merges": session.survivors(window).digest,
         "time_zone": company.zone.key,
         "currency": company.currency,
         "window_days": company.window_days,
+        "counts_as_order": company.counts_as_order,
+        KNOWN_LINES: known,
+        FROZEN_LINES: frozen_lines(baselines),
     }
     table = company.table(CUSTOMER_FEATURES)
-    rows = session.engine.run(query, feature_parameters(company, window))
+    rows = session.engine.run(query, feature_parameters(company, window, known))
     count = session.lake.write(table, rows, day=window.day, known_on=window.known_on, manifest=manifest)
-    log.info("%s: %s customers from %s event days", table.name, f"{count:,}", f"{len(rollups) // 2:,}")
+    log.info("%s: %s customers from %s event days", table.name, f"{count:,}", f"{len(event_days.of_table(CUSTOMER_DAYS)):,}")

@@ -61,8 +61,12 @@ class Lake(EventDayStore):
     def snapshot_known(self, table: Table, known_on: date) -> date | None:
         """Return the night of the newest snapshot known by `known_on`, else of the first one, else None."""
         # Nights before the first snapshot go by the first: the source cannot say any more who its customers were then.
-        stored = sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
+        stored = self.snapshots(table)
         return max((night for night in stored if night <= known_on), default=stored[0] if stored else None)
+
+    def snapshots(self, table: Table) -> list[date]:
+        """Return the nights that a snapshot is stored of, in order."""
+        return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
 
     def read(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> pa.Table:
         """Return one partition with its page checksums verified.

@@ -87,7 +87,7 @@ def features(night: Night) -> None:
 
     with hold_night(night) as company:
         with night.deployment.engine() as engine:
-            compute_rollups(night.lake, engine, night.day, known_on=night.known_on)
+            compute_rollups(night.lake, engine, night.day, known_on=night.known_on, counts_as_order=company.counts_as_order)
         with night.deployment.engine() as engine:
             compute_features(company, night.lake, engine, night.day, known_on=night.known_on)
 

@@ -20,7 +20,7 @@ from pipeline.calendar import ONE_DAY
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.history import company_on
-from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, load_schemes
+from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS, REJECTED_ROWS, SEGMENT_PROFILES
@@ -28,9 +28,11 @@ from pipeline.models.refits.prediction_refit import prediction_source_words
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.publish import current_publication
 from pipeline.reporting.applies_to import applies_to_words
+from pipeline.reporting.column_warnings import column_warnings
 from pipeline.reporting.next_actions import next_action_counts, next_action_grid
 from pipeline.reporting.pages import gates_line
 from pipeline.reporting.terminal import Terminal
+from pipeline.segmentation import not_computed_on, schemes_of_night
 from pipeline.spelling import printable_line
 
 Row = Mapping[str, Any]
@@ -61,8 +63,8 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     if actions:
         titles = {(row["scheme"], row["segment"]): row["title"] for row in profiles}
         yield next_action_grid(actions, titles, customer_count, company.currency)
-    applies_to = {scheme.name: scheme.applies_to_text for scheme in load_schemes(company).schemes if scheme.applies_to_text}
-    for name, title, question in _scheme_questions(company):
+    applies_to = {scheme.name: scheme.applies_to_text for scheme in schemes_of_night(company, lake, day).schemes if scheme.applies_to_text}
+    for name, title, question in _scheme_questions(company, lake, day):
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
         yield _segment_grid(title, question, _largest_segments(rows), company.currency, bar_width)
         if name in applies_to:
@@ -71,7 +73,8 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
             yield Text(f"{words[0].upper()}{words[1:]}.\n", style="dim")
         if len(rows) > MOST_ROWS:
             yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
-    lacking = load_schemes(company).not_computed
+    yield from (Text(f"{warning}\n", style="yellow") for warning in column_warnings(company, lake, day))
+    lacking = not_computed_on(company, lake, day)
     if lacking:
         yield Text("".join(f"{name}: not computed: {reason}\n" for name, reason in lacking.items()))
     yield _rejected_grid(lake, day)
@@ -90,20 +93,26 @@ def _largest_segments(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def _headline_text(company: Company, lake: Lake, day: date) -> Text:
-    names = ["is_prospect", "order_day_count", "spend_amount"]
+    names = ["is_prospect", "order_day_count", "spend_amount", "refund_amount"]
     features = lake.read(CUSTOMER_FEATURES, day=day).select(names)
     prospects = pc.sum(features["is_prospect"]).as_py() or 0
-    buyers = pc.sum(pc.greater(features["order_day_count"], 0)).as_py() or 0
-    spend = pc.sum(features["spend_amount"]).as_py() or Decimal(0)
+    # The sum is that of the customers who are counted beside it; who only gave back is a sentence of its own.
+    buyers = features.filter(pc.greater(features["order_day_count"], 0))
+    spend = pc.sum(buyers["spend_amount"]).as_py() or Decimal(0)
+    others = features.filter(pc.and_(pc.equal(features["order_day_count"], 0), pc.greater(features["refund_amount"], 0)))
+    refunds = pc.sum(others["refund_amount"]).as_py() or Decimal(0)
     return Text.assemble(
         (f"{features.num_rows - prospects:,}", "bold"),
         " customers and ",
         (f"{prospects:,}", "bold"),
         " prospects. ",
-        (f"{buyers:,}", "bold"),
+        (f"{buyers.num_rows:,}", "bold"),
         f" bought in the last {company.window_days} days, for ",
         (f"{spend:,.2f} {company.currency}", "bold"),
         " net of refunds.\n",
+        f"{others.num_rows:,} more only gave something back in that time, for {refunds:,.2f} {company.currency}.\n"
+        if others.num_rows
+        else "",
         (_lines_read(lake, day), "dim"),
     )
 
@@ -116,9 +125,9 @@ def _lines_read(lake: Lake, day: date) -> str:
     return f"Read from the source this night: {read}."
 
 
-def _scheme_questions(company: Company) -> list[tuple[str, str, str]]:
+def _scheme_questions(company: Company, lake: Lake, day: date) -> list[tuple[str, str, str]]:
     """List (name, title, question) of every scheme: what customers do before what they are, then rules, values and clusters."""
-    by_kind: list[Scheme] = sorted(load_schemes(company).schemes, key=lambda scheme: scheme.kind != "rules")
+    by_kind: list[Scheme] = sorted(schemes_of_night(company, lake, day).schemes, key=lambda scheme: scheme.kind != "rules")
     # Python sorts stably: within a level, the order by kind stays.
     described: list[Scheme | ClusterScheme] = [*by_kind, *load_cluster_schemes(company)]
     described.sort(key=lambda scheme: (scheme.level != "behavioural", LEVELS.index(scheme.level)))

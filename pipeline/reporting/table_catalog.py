@@ -31,7 +31,7 @@ def _table_section(table: Table) -> str:
     published = f"; published as `lake/current/{table.name}.parquet`" if table.is_published else ""
     columns = ["| column | type | meaning |", "|---|---|---|"]
     for column in table.columns:
-        mark = " **Personal data.**" if column.pii else ""
+        mark = " **Personal data.**" if column.pii else f" Unknown of everybody without `{column.needs}`." if column.needs else ""
         columns.append(f"| `{column.name}` | {column.kind.words} | {column.description}{mark} |")
     parts = [
         f"### `{table.name}`",

@@ -20,6 +20,7 @@ from pipeline.segmentation.intervals import write_intervals
 from pipeline.segmentation.memberships import with_clusters_now, write_memberships
 from pipeline.segmentation.moves import REASONS, write_moves
 from pipeline.segmentation.next_actions import write_next_actions
+from pipeline.segmentation.night_schemes import not_computed_on, schemes_of_night
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
 __all__ = [
@@ -29,9 +30,11 @@ __all__ = [
     "SchemeNames",
     "customer_intervals",
     "night_as_known",
+    "not_computed_on",
     "profiles_statement",
     "restated_nights",
     "scheme_names_on",
+    "schemes_of_night",
     "segment_members",
     "segment_sizes",
     "strategy_rows",

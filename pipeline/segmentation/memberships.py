@@ -15,7 +15,6 @@ from pipeline.definitions.schemes import (
     ClusterScheme,
     Scheme,
     load_cluster_schemes,
-    load_schemes,
     membership_statement,
     referenced_clusters,
     schemes_with_assignments,
@@ -31,6 +30,7 @@ from pipeline.lake.statements import statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, segment_statements
 from pipeline.models.refits.first_model import model_for_night, valid_or_first_model
+from pipeline.segmentation.night_schemes import not_computed_on, schemes_of_night
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
 log = logging.getLogger("pipeline.segmentation.memberships")
@@ -45,8 +45,8 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
         log.info(
             "%s goes by the definitions of %s; to restate it by today's: segments backfill --as-of-now", day, company.past_definitions.day
         )
-    loaded = load_schemes(company)
-    for name, reason in loaded.not_computed.items():
+    loaded = schemes_of_night(company, lake, day, known_on)
+    for name, reason in not_computed_on(company, lake, day, known_on).items():
         log.warning("%s: not computed: %s", name, reason)
     features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
@@ -60,6 +60,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
         "schemes": _scheme_digests(schemes, models),
         "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)]),
         "features": content_digest(features),
+        "not_computed": dict(loaded.not_computed),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
     }

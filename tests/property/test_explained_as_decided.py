@@ -22,7 +22,6 @@ from support.builders import write_rows
 
 from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.schemes import Scheme, load_schemes
-from pipeline.definitions.schemes.segment_files import OPTIONAL_SOURCES
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH, scheme_decision
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
@@ -100,7 +99,7 @@ OURS = {
     + SEGMENT.format("c", "C", f"rule = \"{NAME}.segment IN ('cluster_1', 'unclustered')\"")
     + REST,
 }
-TEXTS = ("", "a", "A", "it's", "x\\", "ä")
+TEXTS = ("", " ", "a", "A", "it's", "x\\", "ä", "Other", "unknown")
 NUMBERS = (0.0, 0.2, 0.3, 0.4999999999999999, 0.5, 0.8, 0.95, 1.0, 1.5, 29.5, 30.0, 400.0)
 
 
@@ -139,7 +138,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Company:
     folder = tmp_path_factory.mktemp("shop")
     shutil.copy(PROJECT_ROOT / "examples" / "adventureworks" / "company.toml", folder)
     (folder / "sources").mkdir()
-    for source in ("customers", "order_lines", *OPTIONAL_SOURCES):
+    for source in ("customers", "order_lines", "visits"):
         (folder / "sources" / f"{source}.sql").write_text("SELECT 1", "utf-8")
     (folder / "segments").mkdir()
     for name, text in OURS.items():
@@ -193,10 +192,10 @@ def require_same_decision(membership: ExplainedMembership, figures: Mapping[str,
         assert figures[f"score.{place}"] == score, (membership.scheme, each.segment.id)
     rank = explanation.value_rank
     if rank is not None:
-        ranked = tuple(figures[f"ranked.{name}"] for name in ("place", "customer_count", "rank_share"))
+        ranked = tuple(figures[f"ranked.{name}"] for name in ("place", "customer_count", "rank_share", "spend_place"))
         # A value that only newcomers of the month have is not ranked among tiers.
-        is_new = explanation.scheme.kind == "value_tiers" and row[NEW_THIS_MONTH] and ranked == (None, None, None)
-        assert is_new or ranked == (rank.place, rank.customer_count, rank.rank_share), membership.scheme
+        is_new = explanation.scheme.kind == "value_tiers" and row[NEW_THIS_MONTH] and ranked == (None,) * 4
+        assert is_new or ranked == (rank.place, rank.customer_count, rank.rank_share, rank.spend_place), membership.scheme
 
 
 def require_same_cluster(membership: ExplainedMembership, row: Mapping[str, Any]) -> None:

@@ -72,7 +72,7 @@ def an_order_line(number: int, **given: Any) -> dict[str, Any]:
     line |= given
     line["day"], line["order_day"] = day, _as_date(line["order_day"])
     for name in ("quantity", "net_amount", "discount_amount"):
-        line[name] = Decimal(line[name])
+        line[name] = None if line[name] is None else Decimal(line[name])
     return line
 
 

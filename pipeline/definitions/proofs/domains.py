@@ -23,11 +23,13 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 Cell = Mapping[str, Value]
 
 _SCORES = range(1, 6)
-_PROSPECT: Cell = {"is_prospect": True, "r_score": None, "f_score": None, "m_score": None, "fm_score": None}
+_UNSCORED: Cell = dict.fromkeys(("r_score", "f_score", "m_score", "fm_score"))
+_PROSPECT: Cell = {"is_prospect": True, "is_refund_only": False, **_UNSCORED}
 CELLS: tuple[Cell, ...] = (
     _PROSPECT,
+    {"is_prospect": False, "is_refund_only": True, **_UNSCORED},
     *(
-        {"is_prospect": False, "r_score": r, "f_score": f, "m_score": m, "fm_score": (f + m + 1) // 2}
+        {"is_prospect": False, "is_refund_only": False, "r_score": r, "f_score": f, "m_score": m, "fm_score": (f + m + 1) // 2}
         for r, f, m in product(_SCORES, repeat=3)
     ),
 )

@@ -6,18 +6,22 @@ a checked rule says of one customer. It does not know schemes, segments, or how 
 
 from pipeline.definitions.rules.language import parse_rule, parse_score
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
+from pipeline.definitions.rules.quantiles import Quantile, parameter_value, take_quantiles
 from pipeline.definitions.rules.text import parameters_of, references_of
 from pipeline.definitions.rules.values import Value, rule_value
 from pipeline.definitions.rules.vocabulary import Vocabulary
 
 __all__ = [
     "Parameter",
+    "Quantile",
     "Value",
     "Vocabulary",
+    "parameter_value",
     "parameters_of",
     "parse_rule",
     "parse_score",
     "references_of",
     "require_parameters",
     "rule_value",
+    "take_quantiles",
 ]

@@ -7,9 +7,11 @@ Offers `load_schemes` and `load_cluster_schemes`, which read a company's files, 
 from pipeline.definitions.schemes.cluster_scheme import ClusterFeature, ClusterScheme, load_cluster_schemes
 from pipeline.definitions.schemes.comparison_sql import comparison_statement
 from pipeline.definitions.schemes.loading import load_schemes
+from pipeline.definitions.schemes.quantile_limits import quantiles_of, with_limits
 from pipeline.definitions.schemes.scheme import Scheme, Schemes, Segment, Signals, referenced_clusters, schemes_with_assignments
 from pipeline.definitions.schemes.sql import decisions_statement, membership_statement, segments_statement
 from pipeline.definitions.schemes.strategies import LIFECYCLE, STRATEGY_TEXTS, Strategy, fits_rhythm
+from pipeline.definitions.schemes.unknown_features import without_unknown
 from pipeline.definitions.schemes.unknown_values import scheme_taking_unknown_in
 from pipeline.definitions.schemes.unproven import UnprovenSegment, unproven_segments
 
@@ -30,9 +32,12 @@ __all__ = [
     "load_cluster_schemes",
     "load_schemes",
     "membership_statement",
+    "quantiles_of",
     "referenced_clusters",
     "scheme_taking_unknown_in",
     "schemes_with_assignments",
     "segments_statement",
     "unproven_segments",
+    "with_limits",
+    "without_unknown",
 ]

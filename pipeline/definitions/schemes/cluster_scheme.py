@@ -14,6 +14,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.fields import Document, Fields, printable_value
 from pipeline.definitions.schemes.loading import load_schemes
+from pipeline.definitions.schemes.quantile_limits import quantiles_of
 from pipeline.definitions.schemes.sql import membership_statement
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
@@ -120,6 +121,9 @@ def _limit_to_segment(scheme: ClusterScheme, company: Company, file: Path) -> Cl
     if scheme.within not in known:
         what = f"`within` is {printable_value(scheme.within)}, which is no segment of this company{did_you_mean(scheme.within, known)}"
         raise ConfigError(what, where=str(file), todo="Write it as scheme.segment, such as lifecycle.active.")
+    if quantiles_of(by_name[name] for name in (other, *by_name[other].references)):
+        what = f"`within` is {printable_value(scheme.within)}, whose limits are quantiles that each month sets anew"
+        raise ConfigError(what, where=str(file), todo="Name a segment whose limits are fixed.")
     if by_name[other].clusters:
         what = f"`within` is {printable_value(scheme.within)}, which goes by clusters itself: {', '.join(by_name[other].clusters)}"
         raise ConfigError(what, where=str(file), todo="Name a segment that is decided by features alone.")

@@ -24,7 +24,6 @@ from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UN
 from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
 from pipeline.definitions.schemes.score_methods import company_score_methods, methods_of_scheme, read_score_methods, scores_named
 from pipeline.definitions.schemes.segment_files import (
-    OPTIONAL_SOURCES,
     FileContext,
     eligibility_condition,
     read_evidence,
@@ -40,6 +39,7 @@ KINDS = ("rules", "values", "value_tiers")
 MOST_SEGMENTS = 50
 # A value that hardly anybody shares would tell of them by being a segment, even after they were erased.
 FEWEST_CUSTOMERS = 5
+LEADING_VALUES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,6 @@ class _SchemeInputs:
     definitions: tuple[Definition, ...]
     attributes: tuple[Attribute, ...]
     language: str
-    sources: frozenset[str]
 
 
 def load_schemes(company: Company) -> Schemes:
@@ -59,9 +58,8 @@ def load_schemes(company: Company) -> Schemes:
     Raises ConfigError naming file and line where a definition is wrong, leaves a customer over, refers to itself or holds a segment
     nobody can be in.
     """
-    sources = frozenset(name for name in OPTIONAL_SOURCES if company.source_file(name).is_file())
     definitions = tuple(company.definitions("segments", ".toml").values())
-    return _schemes_of_inputs(_SchemeInputs(company, definitions, company.attributes, company.language, sources))
+    return _schemes_of_inputs(_SchemeInputs(company, definitions, company.attributes, company.language))
 
 
 @lru_cache(maxsize=8)
@@ -70,7 +68,7 @@ def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
     company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
     contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
     clusters = frozenset(definitions.keys() - contents.keys())
-    loaded = LoadedSchemes(company, inputs.sources, clusters, company_score_methods(definitions))
+    loaded = LoadedSchemes(company, clusters, company_score_methods(definitions))
     named = {name: referenced_schemes(values) for name, values in contents.items()}
     for name in loading_order(named, {name: definitions[name].file for name in contents}):
         loaded.schemes[name] = _read_scheme(loaded, definitions[name], contents[name], named[name])
@@ -83,14 +81,12 @@ def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
 
 
 def _reasons_not_computed(company: Company, schemes: Sequence[Scheme]) -> Iterator[tuple[str, str]]:
-    """Yield what cannot be computed, a scheme or `scheme.segment`, with the reason."""
+    """Yield the schemes that cannot be computed, with the reason."""
     held_back = {attribute.column.name for attribute in company.attributes if attribute.column.pii}
     for scheme in schemes:
         if scheme.missing:
             needs = (f"{name} (held back as personal data)" if name in held_back else name for name in scheme.missing)
             yield scheme.name, f"needs {', '.join(needs)}"
-        else:
-            yield from ((f"{scheme.name}.{segment.id}", f"needs {segment.source}") for segment in scheme.uncomputed)
 
 
 def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str, Any], named: Sequence[str]) -> Scheme:
@@ -98,7 +94,7 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
     require_identifier(file.stem, "the file's name", str(file))
     content = Fields(values, Document(str(file)))
     kind: Any = content.choice("kind", (*KINDS, "clusters"))
-    vocabulary, missing = read_vocabulary(loaded, content, named)
+    vocabulary, quantiles, missing = read_vocabulary(loaded, content, named)
     title, titles = read_translated_text(content, "title", language)
     question, questions = read_translated_text(content, "question", language)
     scheme = Scheme(
@@ -114,7 +110,9 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
         file=file,
         missing=missing,
         strategy=read_strategy(content, language),
-        parameters=vocabulary.parameters,
+        parameters={**vocabulary.parameters, **quantiles},
+        quantiles=quantiles,
+        vocabulary=vocabulary if quantiles else None,
         references=schemes_referred_to(loaded, named),
         clusters=clusters_referred_to(loaded, named),
     )
@@ -129,7 +127,6 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
         scheme, scores=scores, score_methods=methods_of_scheme(scheme.name, scores, own_methods, loaded.score_methods, str(file))
     )
     require_budget_shares([segment.strategy for segment in scheme.segments], str(file))
-    scheme = _without_lacking_sources(loaded, scheme)  # before the proof, which holds for the segments that are left
     return _prove_scheme(loaded, scheme, vocabulary, context)
 
 
@@ -138,12 +135,6 @@ def _read_applies_to(scheme: Scheme, content: Fields, context: FileContext) -> S
     text = content.take("applies_to", str, default="")
     rule = parse_rule(text, context.vocabulary, where=context.line_of("applies_to")) if text else None
     return replace(scheme, applies_to_text=text, applies_to=rule)
-
-
-def _without_lacking_sources(loaded: LoadedSchemes, scheme: Scheme) -> Scheme:
-    """Return the scheme without the segments that need a source which the company lacks; they become its `uncomputed` ones."""
-    lacking = tuple(segment for segment in scheme.segments if segment.source and segment.source not in loaded.sources)
-    return replace(scheme, segments=tuple(s for s in scheme.segments if s not in lacking), uncomputed=lacking) if lacking else scheme
 
 
 def _read_rules(scheme: Scheme, content: Fields, context: FileContext) -> Scheme:
@@ -163,25 +154,35 @@ def _read_values(scheme: Scheme, content: Fields, context: FileContext) -> Schem
     rule_text = content.take("rule", str, default="")
     rule = parse_rule(rule_text, context.vocabulary, where=where) if rule_text else None
     given = {"attribute": attribute, "rule_text": rule_text, "rule": rule}
+    # Whoever chooses how few are too few means it of every value.
+    is_chosen = content.has("fewest_customers")
+    fewest = content.take("fewest_customers", int, default=FEWEST_CUSTOMERS)
     if scheme.kind == "values":
         most = content.take("most_segments", int, default=MOST_SEGMENTS)
-        fewest = content.take("fewest_customers", int, default=FEWEST_CUSTOMERS)
-        if min(most, fewest) < 1:
-            raise ConfigError("`most_segments` and `fewest_customers` must be 1 or more", where=where, todo="Correct the setting.")
-        return replace(scheme, **given, most_segments=most, fewest_customers=fewest, segments=_fixed_segments((OTHER, UNKNOWN), rule_text))
+        leading = content.take("leading_values", int, default=0 if is_chosen else LEADING_VALUES)
+        if min(most, fewest) < 1 or leading < 0:
+            what = "`most_segments` and `fewest_customers` must be 1 or more, and `leading_values` 0 or more"
+            raise ConfigError(what, where=where, todo="Correct the setting.")
+        fixed = _fixed_segments((OTHER, UNKNOWN), rule_text)
+        return replace(scheme, **given, most_segments=most, fewest_customers=fewest, leading_values=leading, segments=fixed)
+    if fewest < 1:
+        raise ConfigError("`fewest_customers` must be 1 or more", where=where, todo="Correct the setting.")
     tiers = _read_segments(content, context, is_tier=True)
     limits = [segment.below for segment in tiers]
     is_rising = all(low is not None and high is not None and 0 < low < high for low, high in pairwise(limits[:-1]))
     if len(tiers) < 2 or limits[-1] is not None or not is_rising or not all(below and 0 < below < 1 for below in limits[:-1]):  # noqa: PLR2004
         todo = "Give each tier but the last a `below` between 0 and 1, each larger than the one before."
         raise ConfigError("the tiers do not divide all customers", where=where, todo=todo)
-    return replace(scheme, **given, segments=(*tiers, *_fixed_segments((UNKNOWN,), rule_text)))
+    return replace(scheme, **given, fewest_customers=fewest, segments=(*tiers, *_fixed_segments((UNKNOWN,), rule_text)))
 
 
 def _fixed_segments(names: Sequence[str], rule_text: str) -> tuple[Segment, ...]:
     """Return the segments that a scheme of values has whatever the values are."""
     words = {
-        OTHER: ("Other", "Values with fewer customers than those that have a segment of their own."),
+        OTHER: (
+            "Other",
+            "Values of too few customers, or of fewer and less spend than those with a segment of their own; and what is called other.",
+        ),
         UNKNOWN: ("Unknown", "Cannot be told: the attribute is not known of the customer."),
         INSUFFICIENT_EVIDENCE: ("Insufficient evidence", f"Not (yet) so: {rule_text}."),
     }

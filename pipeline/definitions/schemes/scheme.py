@@ -10,10 +10,12 @@ from typing import Literal
 from sqlglot import exp
 
 from pipeline.definitions.proofs import Proof
+from pipeline.definitions.rules import Quantile, Vocabulary
 from pipeline.definitions.schemes.score_methods import ScoreMethod, axes_behind
 from pipeline.definitions.schemes.strategies import Strategy
 
 UNKNOWN, OTHER, INSUFFICIENT_EVIDENCE = "unknown", "other", "insufficient_evidence"
+FEWEST_OF_LEADING_VALUE = 2  # a value of one customer would be that customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,6 @@ class Segment:
     """One segment; `rule` is None for the one that takes everybody left over, `score` is given where the highest one decides.
 
     `titles` and `descriptions` are those of other languages, by language. `below` is the limit of a tier of values.
-    `source` names the optional source without which nobody can be told to be in the segment.
     """
 
     id: str
@@ -42,7 +43,6 @@ class Segment:
     score: exp.Expression | None = None
     signals: Signals | None = None
     below: float | None = None
-    source: str = ""
     titles: Mapping[str, str] = field(default_factory=dict, hash=False)
     descriptions: Mapping[str, str] = field(default_factory=dict, hash=False)
     strategy: Strategy | None = None
@@ -83,11 +83,13 @@ class Scheme:
     Without `applies_to` that is everybody; who is not among them is in no segment of the scheme.
 
     Of kind `rules`, segments decide in order or by score; of kind `values`, each value of `attribute` is a segment, at most
-    `most_segments` of them and none of fewer than `fewest_customers`, for those whom `rule` takes; of kind `value_tiers`, values are
-    ranked by their customers.
+    `most_segments` of them by customers and as many by spend, and none of fewer than `fewest_customers` unless it is among the
+    `leading_values` by spend, for those whom `rule` takes; of kind `value_tiers`, values are ranked by their customers.
     `references` names the schemes that its rules look at, those that these look at before them; `clusters` the schemes of clusters
-    that these or its own rules look at, `assignments` the statement of `customer_id, segment` of each. `uncomputed` are segments that
-    need a source which the company lacks. `scores` are those that it decides by or shows, `score_methods` how each axis of them is scored.
+    that these or its own rules look at, `assignments` the statement of `customer_id, segment` of each. `uncomputed` are segments
+    that look at a feature which nobody has, as the source does not give what it is made of. `quantiles` are the parameters that a
+    night sets, by rules read again in the words of `vocabulary`.
+    `scores` are those that it decides by or shows, `score_methods` how each axis of them is scored.
     """
 
     name: str
@@ -109,10 +111,13 @@ class Scheme:
     rule: exp.Expression | None = None
     most_segments: int = 0
     fewest_customers: int = 0
+    leading_values: int = 0
     strategy: Strategy | None = None
     titles: Mapping[str, str] = field(default_factory=dict, hash=False)
     questions: Mapping[str, str] = field(default_factory=dict, hash=False)
     parameters: Mapping[str, object] = field(default_factory=dict, hash=False)
+    quantiles: Mapping[str, Quantile] = field(default_factory=dict, hash=False)
+    vocabulary: Vocabulary | None = field(default=None, compare=False, repr=False)
     references: tuple[str, ...] = ()
     clusters: tuple[str, ...] = ()
     assignments: Mapping[str, exp.Query] = field(default_factory=dict, hash=False)
@@ -156,11 +161,15 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True)
 class Schemes:
-    """The schemes that can be computed, and why each of the others, the `uncomputed` ones, or a segment `scheme.segment` cannot."""
+    """The schemes that can be computed, and why each of the others, the `uncomputed` ones, or a segment `scheme.segment` cannot.
+
+    `unknown` are the features that nobody has, with what each of them needs.
+    """
 
     schemes: tuple[Scheme, ...]
     not_computed: Mapping[str, str]
     uncomputed: tuple[Scheme, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def referenced_clusters(schemes: Iterable[Scheme]) -> frozenset[str]:

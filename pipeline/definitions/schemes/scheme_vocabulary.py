@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.fields import Fields
-from pipeline.definitions.rules import Vocabulary, require_parameters
+from pipeline.definitions.rules import Quantile, Vocabulary, require_parameters, take_quantiles
 from pipeline.definitions.schemes.firms import IS_FIRM, firm_condition
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import Scheme
@@ -18,29 +18,34 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 
 @dataclass(slots=True)
 class LoadedSchemes:
-    """The schemes loaded so far, for those that refer to them, with the names of optional sources and of cluster schemes.
+    """The schemes loaded so far, for those that refer to them, with the names of cluster schemes.
 
     `score_methods` hold for a scheme that names a score and no method of its own.
     """
 
     company: Company
-    sources: frozenset[str]
     clusters: frozenset[str]
     score_methods: ScoreMethods
     schemes: dict[str, Scheme] = field(default_factory=dict)
 
 
-def read_vocabulary(loaded: LoadedSchemes, content: Fields, named: Sequence[str]) -> tuple[Vocabulary, tuple[str, ...]]:
-    """Return what rules may name, and which of it the company does not supply."""
+def read_vocabulary(
+    loaded: LoadedSchemes, content: Fields, named: Sequence[str]
+) -> tuple[Vocabulary, dict[str, Quantile], tuple[str, ...]]:
+    """Return what rules may name, the parameters that a night sets, and which names the company does not supply."""
     names, missing = _names_for_rules(loaded.company, content)
-    parameters = require_parameters(content.take("parameters", dict, default={}), content.where)
+    given = content.take("parameters", dict, default={})
+    attributes = {name: kind for name, kind in names.items() if name not in CUSTOMER_FEATURES.column_names}
+    quantiles = take_quantiles(given, attributes, content.where)
+    # Proven by stand-ins, whatever the limits of a night are.
+    parameters = require_parameters({**given, **{name: each.stand_in for name, each in quantiles.items()}}, content.where)
     others = {name: loaded.schemes[name] for name in named if name in loaded.schemes}
     clusters = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in named if name in loaded.clusters)
     referred = dict.fromkeys((*(f"{name}{SEGMENT_SUFFIX}" for name in others), *clusters), Kind.TEXT)
     segments = {f"{name}{SEGMENT_SUFFIX}": _ids_by_title_and_id(other) for name, other in others.items() if other.is_closed}
     lacking = tuple(name for name, other in others.items() if other.missing)
     shorthands = {IS_FIRM: firm_condition(names)}
-    return Vocabulary({**names, **referred}, parameters, segments, clusters, shorthands), (*missing, *lacking)
+    return Vocabulary({**names, **referred}, parameters, segments, clusters, shorthands), quantiles, (*missing, *lacking)
 
 
 def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:

@@ -21,7 +21,6 @@ from pipeline.spelling import did_you_mean
 
 # Doubles print differently from engine to engine, and what counts days up to now changes every night.
 EVIDENCE_KINDS = (Kind.INTEGER, Kind.DATE, Kind.TEXT, Kind.MONEY, Kind.FLAG)
-OPTIONAL_SOURCES = ("visits",)
 AGEING_FEATURES = ("recency_days", "tenure_days")
 _DECISIVE_LINE = re.compile(r"\s*(rule|score|signals|below)\s*=")
 
@@ -90,7 +89,6 @@ def read_segment(content: Fields, context: FileContext, *, is_scored: bool, is_t
         titles=titles,
         descriptions=descriptions,
         crosswalk=content.take("crosswalk", dict, default={}),
-        source=content.choice("source", ("", *OPTIONAL_SOURCES), default=""),
         strategy=read_strategy(content, context.language),
     )
     require_identifier(segment.id, "`id`", context.where)

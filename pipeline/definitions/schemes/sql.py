@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
-from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme
+from pipeline.definitions.schemes.scheme import FEWEST_OF_LEADING_VALUE, INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme
 from pipeline.definitions.schemes.score_methods_sql import with_scores
 from pipeline.definitions.schemes.score_sql import competing_score, limit_literal, score_column, score_texts
 from pipeline.lake.expressions import union_all
@@ -24,7 +24,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES
 
 NEW_THIS_MONTH = "is_new_this_month"
 # The columns of ranked_values, under names that no attribute can have.
-_RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value", "customer_count", "place", "rank_share")}
+_RANKED = {name: exp.column(f"ranked.{name}", quoted=True) for name in ("value", "customer_count", "place", "spend_place", "rank_share")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,17 +192,27 @@ def _value_decision(scheme: Scheme) -> exp.Case:
     if scheme.rule is not None:
         is_taken = exp.Coalesce(this=exp.Paren(this=scheme.rule), expressions=[exp.false()])
         chosen = chosen.when(exp.Not(this=is_taken), exp.Literal.string(INSUFFICIENT_EVIDENCE))
-    given: exp.Expr = _RANKED["value"].copy()
-    if scheme.kind == "value_tiers":  # a value that only newcomers have is known, though it has no rank yet
-        given = exp.Nullif(this=exp.column(scheme.attribute, quoted=True), expression=exp.Literal.string(""))
-    chosen = chosen.when(exp.Is(this=given, expression=exp.null()), exp.Literal.string(UNKNOWN))
+    if scheme.kind == "values":  # what the source calls other is other, and stands in one row with ours
+        chosen = chosen.when(_plain_value(scheme).eq(exp.Literal.string(OTHER)), exp.Literal.string(OTHER))
+        is_unknown: exp.Expr = exp.Is(this=_RANKED["value"].copy(), expression=exp.null())
+    else:  # a value that only newcomers have is known, though it has no rank yet
+        is_named = exp.In(this=_plain_value(scheme), expressions=[exp.Literal.string(name) for name in ("", UNKNOWN)])
+        is_unknown = exp.Coalesce(this=is_named, expressions=[exp.true()])
+    chosen = chosen.when(is_unknown, exp.Literal.string(UNKNOWN))
     return _tier_case(scheme, chosen) if scheme.kind == "value_tiers" else _value_case(scheme, chosen)
+
+
+def _plain_value(scheme: Scheme) -> exp.Expression:
+    """Return the value of a customer without capitals and the spaces around it."""
+    return exp.Lower(this=exp.Trim(this=exp.column(scheme.attribute, quoted=True)))
 
 
 def _ranked_values(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
     """Return the values of those whom the scheme's rule takes, ranked, so that a value of many others gets no place of theirs."""
     values = (
-        exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value")).from_(relation).where(scheme.applies_to, scheme.rule)
+        exp.select(exp.alias_(exp.column(scheme.attribute, quoted=True), "value"), "spend_amount")
+        .from_(relation)
+        .where(scheme.applies_to, scheme.rule)
     )
     if scheme.kind == "value_tiers":  # frozen for the month: nobody is moved by those who came since
         values = values.where(exp.Not(this=exp.Coalesce(this=exp.column(NEW_THIS_MONTH), expressions=[exp.false()])))
@@ -214,6 +224,8 @@ def _ranked_values(scheme: Scheme, relation: exp.Expression) -> exp.Subquery:
 
 def _tier_case(scheme: Scheme, chosen: exp.Case) -> exp.Case:
     *limited, last = (segment for segment in scheme.segments if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE))
+    is_rare = exp.LT(this=_RANKED["customer_count"].copy(), expression=exp.Literal.number(scheme.fewest_customers))
+    chosen = chosen.when(is_rare, exp.Literal.string(last.id))
     for segment in limited:
         below = exp.LT(this=_RANKED["rank_share"].copy(), expression=limit_literal(segment.below or 0))
         chosen = chosen.when(below, exp.Literal.string(segment.id))
@@ -221,6 +233,12 @@ def _tier_case(scheme: Scheme, chosen: exp.Case) -> exp.Case:
 
 
 def _value_case(scheme: Scheme, chosen: exp.Case) -> exp.Case:
-    is_beyond = exp.GT(this=_RANKED["place"].copy(), expression=exp.Literal.number(scheme.most_segments))
-    is_rare = exp.LT(this=_RANKED["customer_count"].copy(), expression=exp.Literal.number(scheme.fewest_customers))
+    count, place, spend_place = (_RANKED[name].copy() for name in ("customer_count", "place", "spend_place"))
+    best_place = exp.Least(this=place, expressions=[exp.Coalesce(this=spend_place, expressions=[place.copy()])])
+    is_beyond = exp.GT(this=best_place, expression=exp.Literal.number(scheme.most_segments))
+    is_rare: exp.Expr = exp.LT(this=count, expression=exp.Literal.number(scheme.fewest_customers))
+    if scheme.leading_values:
+        is_leading = exp.LTE(this=spend_place.copy(), expression=exp.Literal.number(scheme.leading_values))
+        is_shared = exp.GTE(this=count.copy(), expression=exp.Literal.number(FEWEST_OF_LEADING_VALUE))
+        is_rare = exp.and_(is_rare, exp.not_(exp.Coalesce(this=exp.Paren(this=exp.and_(is_leading, is_shared)), expressions=[exp.false()])))
     return chosen.when(exp.or_(is_beyond, is_rare), exp.Literal.string(OTHER)).else_(_RANKED["value"].copy())

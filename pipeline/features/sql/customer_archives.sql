@@ -36,7 +36,8 @@ gaps AS (
   GROUP BY customer_id
 ),
 all_categories AS (
-  SELECT customer_id, category FROM customer_day_categories WHERE event_day >= $archived_from AND event_day < $archived_before
+  SELECT customer_id, category FROM customer_day_categories
+  WHERE event_day >= $archived_from AND event_day < $archived_before AND category IS NOT NULL
   UNION
   SELECT customer_id, UNNEST(categories) AS category FROM customer_archives
 ),

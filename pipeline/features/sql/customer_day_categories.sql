@@ -1,5 +1,11 @@
 -- Exact counts per customer, order-day, category and channel, within each version of an event day.
-WITH sums AS (
+-- $free_orders is 1 where an order whose lines were all free counts as an order.
+WITH priced_lines AS (
+  SELECT *, MAX(net_amount) OVER (PARTITION BY event_day, known_on, customer_id, order_id) AS dearest_amount
+  FROM order_lines
+  WHERE line_kind = 'order'
+),
+sums AS (
   SELECT
     event_day,
     known_on,
@@ -9,8 +15,8 @@ WITH sums AS (
     channel,
     CAST(COUNT(*) AS BIGINT) AS line_count,
     CAST(SUM(net_amount) AS DECIMAL(18, 4)) AS order_amount
-  FROM order_lines
-  WHERE line_kind = 'order'
+  FROM priced_lines
+  WHERE $free_orders = 1 OR dearest_amount > 0
   GROUP BY event_day, known_on, customer_id, order_day, category, channel
 ),
 neighbours AS (

@@ -1,10 +1,12 @@
 -- What is known of each customer's buying as of the end of $day: the state of each, seen from that day and among all others.
+-- $is_discount_known and $is_category_known are 1 where some line of anybody's in the window says so: then who has no line has none of it.
 WITH known_customers AS (
   SELECT customer_id, created_at FROM customers WHERE created_at IS NULL OR created_at < $day_end
 ),
 joined AS (
   SELECT
     COALESCE(s.customer_id, k.customer_id) AS customer_id,
+    s.customer_id IS NOT NULL AS has_history,
     s.first_order_date,
     s.last_order_date,
     COALESCE(s.lifetime_order_day_count, 0) AS lifetime_order_day_count,
@@ -13,10 +15,12 @@ joined AS (
     COALESCE(s.order_day_count, 0) AS order_day_count,
     COALESCE(s.order_count, 0) AS order_count,
     COALESCE(s.line_count, 0) AS line_count,
-    COALESCE(s.discounted_line_count, 0) AS discounted_line_count,
+    COALESCE(s.discount_known_line_count, 0) AS discount_known_line_count,
+    s.discounted_line_count,
     s.add_on_line_count,
     COALESCE(s.order_amount, CAST(0 AS DECIMAL(18, 4))) AS order_amount,
-    COALESCE(s.full_price_amount, CAST(0 AS DECIMAL(18, 4))) AS full_price_amount,
+    s.discount_known_amount,
+    s.full_price_amount,
     COALESCE(s.refund_amount, CAST(0 AS DECIMAL(18, 4))) AS refund_amount,
     CAST(COALESCE(s.order_amount - s.refund_amount, 0) AS DECIMAL(18, 4)) AS spend_amount,
     s.weekend_day_count,
@@ -25,12 +29,14 @@ joined AS (
     s.gap_square_sum,
     s.last_gap_days,
     CAST(s.gap_median_doubled AS DOUBLE) / 2 AS gap_median_days,
-    COALESCE(s.category_count, 0) AS category_count,
+    COALESCE(s.category_known_line_count, 0) AS category_known_line_count,
+    s.category_count,
     s.favourite_category,
     s.line_count_square_sum,
     s.line_count_log_sum,
     s.later_count,
     s.new_count,
+    s.channel_known_line_count,
     s.main_channel,
     s.main_channel_line_count,
     CASE WHEN k.created_at IS NOT NULL THEN k.created_at >= $frozen_day_end ELSE COALESCE(s.first_order_date > p.frozen_day, FALSE) END
@@ -38,7 +44,7 @@ joined AS (
     CAST(p.gap_q50_days AS DOUBLE) AS gap_q50_days,
     CAST(p.gap_q75_days AS DOUBLE) AS gap_q75_days,
     CAST(p.gap_q90_days AS DOUBLE) AS gap_q90_days,
-    b.line_count AS usual_line_count,
+    b.discount_known_line_count AS usual_line_count,
     b.discounted_line_count AS usual_discounted_line_count,
     b.new_category_share_q75,
     b.category_entropy_q75,
@@ -136,7 +142,8 @@ scored AS (
 )
 SELECT
   r.customer_id,
-  r.lifetime_order_day_count = 0 AS is_prospect,
+  NOT r.has_history AS is_prospect,
+  r.has_history AND r.lifetime_order_day_count = 0 AS is_refund_only,
   r.first_order_date,
   r.last_order_date,
   CAST(DATEDIFF('day', r.last_order_date, $day) AS BIGINT) AS recency_days,
@@ -144,7 +151,11 @@ SELECT
   r.order_day_count,
   r.order_count,
   r.line_count,
-  r.discounted_line_count,
+  r.discount_known_line_count,
+  CASE
+    WHEN r.discount_known_line_count > 0 THEN r.discounted_line_count
+    WHEN r.line_count = 0 AND $is_discount_known = 1 THEN 0
+  END AS discounted_line_count,
   r.spend_amount,
   r.refund_amount,
   r.lifetime_order_day_count,
@@ -159,34 +170,42 @@ SELECT
       THEN SQRT(CAST(r.gap_count * r.gap_square_sum - r.gap_sum * r.gap_sum AS DOUBLE) / (r.gap_count * (r.gap_count - 1)))
         / (CAST(r.gap_sum AS DOUBLE) / r.gap_count)
   END AS gap_variation,
-  CASE WHEN r.line_count > 0 THEN CAST(r.discounted_line_count AS DOUBLE) / r.line_count END AS discount_share,
+  CASE WHEN r.discount_known_line_count > 0 THEN CAST(r.discounted_line_count AS DOUBLE) / r.discount_known_line_count END AS discount_share,
   -- Few lines say little: five lines as discounted as those of all customers are counted with the customer's own.
   CASE
-    WHEN r.line_count > 0 AND r.usual_line_count > 0
+    WHEN r.discount_known_line_count > 0 AND r.usual_line_count > 0
       THEN CAST(r.discounted_line_count * r.usual_line_count + 5 * r.usual_discounted_line_count AS DOUBLE)
-        / CAST((r.line_count + 5) * r.usual_line_count AS DOUBLE)
+        / CAST((r.discount_known_line_count + 5) * r.usual_line_count AS DOUBLE)
   END AS shrunk_discount_share,
   CASE WHEN r.usual_line_count > 0 THEN CAST(r.usual_discounted_line_count AS DOUBLE) / r.usual_line_count END AS discount_share_baseline,
-  CASE WHEN r.order_amount > 0 THEN CAST(r.full_price_amount AS DOUBLE) / CAST(r.order_amount AS DOUBLE) END AS full_price_share,
+  CASE
+    WHEN r.discount_known_amount > 0 THEN CAST(r.full_price_amount AS DOUBLE) / CAST(r.discount_known_amount AS DOUBLE)
+  END AS full_price_share,
   CASE WHEN r.order_amount > 0 THEN CAST(r.refund_amount AS DOUBLE) / CAST(r.order_amount AS DOUBLE) END AS return_share,
   r.return_share_q75,
   CASE WHEN r.order_day_count > 0 THEN CAST(r.weekend_day_count AS DOUBLE) / r.order_day_count END AS weekend_share,
-  r.category_count,
+  CASE
+    WHEN r.category_known_line_count > 0 THEN r.category_count
+    WHEN r.line_count = 0 AND $is_category_known = 1 THEN 0
+  END AS category_count,
   r.favourite_category,
   CASE
-    WHEN r.line_count > 0 THEN CAST(r.line_count_square_sum AS DOUBLE) / CAST(r.line_count * r.line_count AS DOUBLE)
+    WHEN r.category_known_line_count > 0
+      THEN CAST(r.line_count_square_sum AS DOUBLE) / CAST(r.category_known_line_count * r.category_known_line_count AS DOUBLE)
   END AS category_concentration,
   CASE WHEN r.later_count > 0 THEN CAST(r.new_count AS DOUBLE) / r.later_count END AS new_category_share,
   r.new_category_share_q75,
   CASE
-    WHEN r.line_count > 0
-      THEN CAST(CAST(FLOOR(r.line_count * LN(r.line_count) * 1000000 + 0.5) AS BIGINT) - r.line_count_log_sum AS DOUBLE) / (r.line_count * 1000000)
+    WHEN r.category_known_line_count > 0
+      THEN CAST(
+        CAST(FLOOR(r.category_known_line_count * LN(r.category_known_line_count) * 1000000 + 0.5) AS BIGINT) - r.line_count_log_sum AS DOUBLE
+      ) / (r.category_known_line_count * 1000000)
   END AS category_entropy,
   r.category_entropy_q75,
   CASE WHEN r.line_count > 0 THEN CAST(r.add_on_line_count AS DOUBLE) / r.line_count END AS add_on_share,
   r.add_on_share_q75,
   r.main_channel,
-  CASE WHEN r.line_count > 0 THEN CAST(r.main_channel_line_count AS DOUBLE) / r.line_count END AS main_channel_share,
+  CASE WHEN r.channel_known_line_count > 0 THEN CAST(r.main_channel_line_count AS DOUBLE) / r.channel_known_line_count END AS main_channel_share,
   CAST(r.r_score AS BIGINT) AS r_score,
   CAST(r.f_score AS BIGINT) AS f_score,
   CAST(r.m_score AS BIGINT) AS m_score,

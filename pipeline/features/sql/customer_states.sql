@@ -7,9 +7,11 @@ WITH days AS (
     order_day,
     order_count,
     line_count,
+    discount_known_line_count,
     discounted_line_count,
     add_on_line_count,
     order_amount,
+    discount_known_amount,
     full_price_amount,
     refund_amount,
     order_day >= $window_first_day AS is_in_window,
@@ -30,9 +32,11 @@ recent_totals AS (
     CAST(SUM(CASE WHEN is_in_window AND is_order_day THEN 1 ELSE 0 END) AS BIGINT) AS order_day_count,
     CAST(SUM(CASE WHEN is_in_window THEN order_count ELSE 0 END) AS BIGINT) AS order_count,
     CAST(SUM(CASE WHEN is_in_window THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
+    CAST(SUM(CASE WHEN is_in_window THEN discount_known_line_count ELSE 0 END) AS BIGINT) AS discount_known_line_count,
     CAST(SUM(CASE WHEN is_in_window THEN discounted_line_count ELSE 0 END) AS BIGINT) AS discounted_line_count,
     CAST(SUM(CASE WHEN is_in_window THEN add_on_line_count ELSE 0 END) AS BIGINT) AS add_on_line_count,
     CAST(SUM(CASE WHEN is_in_window THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount,
+    CAST(SUM(CASE WHEN is_in_window THEN discount_known_amount ELSE 0 END) AS DECIMAL(18, 4)) AS discount_known_amount,
     CAST(SUM(CASE WHEN is_in_window THEN full_price_amount ELSE 0 END) AS DECIMAL(18, 4)) AS full_price_amount,
     CAST(SUM(CASE WHEN is_in_window THEN refund_amount ELSE 0 END) AS DECIMAL(18, 4)) AS refund_amount,
     CAST(SUM(CASE WHEN is_in_window AND is_weekend_day THEN 1 ELSE 0 END) AS BIGINT) AS weekend_day_count
@@ -51,9 +55,11 @@ totals AS (
     COALESCE(r.order_day_count, 0) AS order_day_count,
     COALESCE(r.order_count, 0) AS order_count,
     COALESCE(r.line_count, 0) AS line_count,
+    COALESCE(r.discount_known_line_count, 0) AS discount_known_line_count,
     COALESCE(r.discounted_line_count, 0) AS discounted_line_count,
     COALESCE(r.add_on_line_count, 0) AS add_on_line_count,
     CAST(COALESCE(r.order_amount, 0) AS DECIMAL(18, 4)) AS order_amount,
+    CAST(COALESCE(r.discount_known_amount, 0) AS DECIMAL(18, 4)) AS discount_known_amount,
     CAST(COALESCE(r.full_price_amount, 0) AS DECIMAL(18, 4)) AS full_price_amount,
     CAST(COALESCE(r.refund_amount, 0) AS DECIMAL(18, 4)) AS refund_amount,
     COALESCE(r.weekend_day_count, 0) AS weekend_day_count,
@@ -96,44 +102,55 @@ categories AS (
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN line_count ELSE 0 END) AS BIGINT) AS line_count,
     CAST(SUM(CASE WHEN order_day >= $window_first_day THEN order_amount ELSE 0 END) AS DECIMAL(18, 4)) AS order_amount
   FROM customer_day_categories
-  WHERE event_day BETWEEN $archived_before AND $day
+  WHERE event_day BETWEEN $archived_before AND $day AND category IS NOT NULL
   GROUP BY customer_id, category
+),
+known_categories AS (
+  -- What was bought on the first day with a known category cannot be told to be new; nor does it count as not new.
+  SELECT
+    c.*,
+    a.categories AS archived_categories,
+    CASE WHEN a.categories IS NULL THEN MIN(c.first_day) OVER (PARTITION BY c.customer_id) END AS first_known_day
+  FROM categories AS c
+  LEFT JOIN customer_archives AS a ON a.customer_id = c.customer_id
 ),
 category_mix AS (
   SELECT
     c.customer_id,
+    CAST(SUM(c.line_count) AS BIGINT) AS category_known_line_count,
     CAST(COUNT(*) AS BIGINT) AS category_count,
     ARG_MIN(c.category, {'days': -c.day_count, 'amount': -c.order_amount, 'name': c.category}) AS favourite_category,
     CAST(SUM(c.line_count * c.line_count) AS BIGINT) AS line_count_square_sum,
     -- In whole millionths, so that the sum is exact in whatever order it is taken.
     CAST(SUM(CASE WHEN c.line_count > 0 THEN CAST(FLOOR(c.line_count * LN(c.line_count) * 1000000 + 0.5) AS BIGINT) ELSE 0 END) AS BIGINT)
       AS line_count_log_sum,
-    CAST(SUM(c.day_count - CASE WHEN c.first_day = t.first_order_date AND c.first_day >= $window_first_day THEN 1 ELSE 0 END) AS BIGINT)
+    CAST(SUM(c.day_count - CASE WHEN c.first_day = c.first_known_day AND c.first_day >= $window_first_day THEN 1 ELSE 0 END) AS BIGINT)
       AS later_count,
     CAST(
       SUM(
         CASE
-          WHEN c.first_day > t.first_order_date AND c.first_day >= $window_first_day AND NOT COALESCE(ARRAY_CONTAINS(a.categories, c.category), FALSE)
+          WHEN (c.first_known_day IS NULL OR c.first_day > c.first_known_day)
+            AND c.first_day >= $window_first_day
+            AND NOT COALESCE(ARRAY_CONTAINS(c.archived_categories, c.category), FALSE)
             THEN 1
           ELSE 0
         END
       ) AS BIGINT
     ) AS new_count
-  FROM categories AS c
-  JOIN totals AS t ON t.customer_id = c.customer_id
-  LEFT JOIN customer_archives AS a ON a.customer_id = c.customer_id
+  FROM known_categories AS c
   WHERE c.day_count > 0
   GROUP BY c.customer_id
 ),
 channels AS (
   SELECT customer_id, channel, CAST(SUM(line_count) AS BIGINT) AS line_count
   FROM customer_day_categories
-  WHERE event_day BETWEEN $window_first_day AND $day
+  WHERE event_day BETWEEN $window_first_day AND $day AND channel IS NOT NULL
   GROUP BY customer_id, channel
 ),
 channel_mix AS (
   SELECT
     customer_id,
+    CAST(SUM(line_count) AS BIGINT) AS channel_known_line_count,
     ARG_MIN(channel, {'lines': -line_count, 'name': channel}) AS main_channel,
     MAX(line_count) AS main_channel_line_count
   FROM channels
@@ -151,9 +168,11 @@ SELECT
   t.order_day_count,
   t.order_count,
   t.line_count,
+  t.discount_known_line_count,
   t.discounted_line_count,
   t.add_on_line_count,
   t.order_amount,
+  t.discount_known_amount,
   t.full_price_amount,
   t.refund_amount,
   t.weekend_day_count,
@@ -162,12 +181,14 @@ SELECT
   COALESCE(g.gap_square_sum, 0) AS gap_square_sum,
   g.gap_median_doubled,
   COALESCE(g.last_gap_days, t.archived_last_gap_days) AS last_gap_days,
+  COALESCE(c.category_known_line_count, 0) AS category_known_line_count,
   COALESCE(c.category_count, 0) AS category_count,
   c.favourite_category,
   COALESCE(c.line_count_square_sum, 0) AS line_count_square_sum,
   COALESCE(c.line_count_log_sum, 0) AS line_count_log_sum,
   COALESCE(c.later_count, 0) AS later_count,
   COALESCE(c.new_count, 0) AS new_count,
+  COALESCE(h.channel_known_line_count, 0) AS channel_known_line_count,
   h.main_channel,
   COALESCE(h.main_channel_line_count, 0) AS main_channel_line_count
 FROM totals AS t

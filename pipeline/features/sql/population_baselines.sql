@@ -4,8 +4,10 @@ WITH figures AS (
   SELECT
     CASE WHEN later_count > 0 THEN CAST(new_count AS DOUBLE) / later_count END AS new_category_share,
     CASE
-      WHEN line_count > 0
-        THEN CAST(CAST(FLOOR(line_count * LN(line_count) * 1000000 + 0.5) AS BIGINT) - line_count_log_sum AS DOUBLE) / (line_count * 1000000)
+      WHEN category_known_line_count > 0
+        THEN CAST(
+          CAST(FLOOR(category_known_line_count * LN(category_known_line_count) * 1000000 + 0.5) AS BIGINT) - line_count_log_sum AS DOUBLE
+        ) / (category_known_line_count * 1000000)
     END AS category_entropy,
     CASE WHEN line_count > 0 THEN CAST(add_on_line_count AS DOUBLE) / line_count END AS add_on_share,
     CASE WHEN order_amount > 0 THEN CAST(refund_amount AS DOUBLE) / CAST(order_amount AS DOUBLE) END AS return_share
@@ -60,14 +62,18 @@ conversion_quantile AS (
 lines AS (
   SELECT
     CAST(COALESCE(SUM(line_count), 0) AS BIGINT) AS line_count,
+    CAST(COALESCE(SUM(discount_known_line_count), 0) AS BIGINT) AS discount_known_line_count,
     CAST(COALESCE(SUM(discounted_line_count), 0) AS BIGINT) AS discounted_line_count,
+    CAST(COALESCE(SUM(category_known_line_count), 0) AS BIGINT) AS category_known_line_count,
     MIN(first_order_date) AS first_order_date
   FROM customer_states
 )
 SELECT
   $frozen_day AS frozen_day,
   l.line_count,
+  l.discount_known_line_count,
   l.discounted_line_count,
+  l.category_known_line_count,
   q.new_category_share_q75,
   q.category_entropy_q75,
   q.add_on_share_q75,

@@ -6,9 +6,11 @@ SELECT
   d.order_day,
   CAST(SUM(d.order_count) AS BIGINT) AS order_count,
   CAST(SUM(d.line_count) AS BIGINT) AS line_count,
+  CAST(SUM(d.discount_known_line_count) AS BIGINT) AS discount_known_line_count,
   CAST(SUM(d.discounted_line_count) AS BIGINT) AS discounted_line_count,
   CAST(SUM(d.add_on_line_count) AS BIGINT) AS add_on_line_count,
   CAST(SUM(d.order_amount) AS DECIMAL(18, 4)) AS order_amount,
+  CAST(SUM(d.discount_known_amount) AS DECIMAL(18, 4)) AS discount_known_amount,
   CAST(SUM(d.full_price_amount) AS DECIMAL(18, 4)) AS full_price_amount,
   CAST(SUM(d.discount_amount) AS DECIMAL(18, 4)) AS discount_amount,
   CAST(SUM(d.refund_amount) AS DECIMAL(18, 4)) AS refund_amount

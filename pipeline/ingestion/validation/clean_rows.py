@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ingestion.validation.raw_rows import blank_to_null, is_in_calendar
-from pipeline.lake.tables import EVENT_DAY, ORDER_LINES, Kind, Table
+from pipeline.lake.tables import EVENT_DAY, ORDER_LINES, Kind, Spelling, Table
 
-UNKNOWN = "unknown"
+SPELLINGS: Mapping[str, Callable[[pa.ChunkedArray], pa.ChunkedArray]] = {
+    "lower": pc.utf8_lower,
+    "title": pc.utf8_title,
+    "upper": pc.utf8_upper,
+}
 
 
 def clean_order_lines(rows: pa.Table) -> pa.Table:
@@ -19,6 +23,7 @@ def clean_order_lines(rows: pa.Table) -> pa.Table:
 
     A line is `cancelled` where the source says so; else a `refund` where money went back, or goods went back without money;
     else an `order`, even one that cost nothing. A refund counts for the day of its order where the source links the two.
+    What the source does not give of category, channel and discount stays null: it is unknown, and not nothing.
     """
     zero, day = pa.scalar(0, Kind.MONEY.arrow), rows[EVENT_DAY.name]
     is_unpaid = pc.less_equal(rows["net_amount"], zero)
@@ -27,9 +32,8 @@ def clean_order_lines(rows: pa.Table) -> pa.Table:
     order_day = pc.if_else(pc.equal(kind, "refund"), pc.coalesce(rows["refunded_order_day"], day), day)
     columns = {name: rows[name] for name in rows.column_names}
     columns |= {
-        "discount_amount": pc.fill_null(rows["discount_amount"], zero),
-        "category": _named_or_unknown(rows["category"]),
-        "channel": _named_or_unknown(rows["channel"]),
+        "category": blank_to_null(rows["category"]),
+        "channel": blank_to_null(rows["channel"]),
         "line_kind": kind,
         "order_day": order_day,
     }
@@ -44,6 +48,9 @@ def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table
     """
     columns = {name: rows[name] for name in rows.column_names}
     for column in table.columns:
+        if column.kind is Kind.TEXT and column.name not in table.key:
+            columns[column.name] = _plain_text(rows[column.name], column.spelling)
+            continue
         if column.kind is Kind.NUMBER:
             is_readable = pc.is_finite(rows[column.name])
         elif column.kind in (Kind.DATE, Kind.INSTANT):
@@ -53,6 +60,12 @@ def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table
         columns[column.name] = pc.if_else(is_readable, rows[column.name], pa.scalar(None, column.kind.arrow))
     columns["is_prospect"] = pa.repeat(is_prospect, rows.num_rows)
     return table.conform(pa.table(columns))
+
+
+def _plain_text(text: pa.ChunkedArray, spelling: Spelling) -> pa.ChunkedArray:
+    """Return `text` with blanks null, and in one `spelling`, with single spaces, where the company declares one."""
+    known = blank_to_null(text)
+    return SPELLINGS[spelling](pc.utf8_trim_whitespace(pc.replace_substring_regex(known, r"\s+", " "))) if spelling else known
 
 
 def unite_people(customers: Iterator[pa.Table], prospects: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -80,7 +93,3 @@ def unite_people(customers: Iterator[pa.Table], prospects: Iterator[pa.Table]) -
 def _split_after_id(rows: pa.Table, last: str) -> tuple[pa.Table, pa.Table]:
     count = pc.sum(pc.less_equal(rows["customer_id"], last)).as_py()
     return rows.slice(0, count), rows.slice(count)
-
-
-def _named_or_unknown(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.fill_null(blank_to_null(text), UNKNOWN)

@@ -6,7 +6,7 @@ from these declarations. Each module declares the tables of one step of the nigh
 
 from __future__ import annotations
 
-from pipeline.lake.tables.columns import DAY
+from pipeline.lake.tables.columns import DAY, VISITS_SOURCE
 from pipeline.lake.tables.feature_caches import (
     AFFECTED_CUSTOMERS,
     BASE_STATES,
@@ -47,7 +47,7 @@ from pipeline.lake.tables.ingestion import (
     VISITS,
 )
 from pipeline.lake.tables.quality import CLUSTER_DRIFTS, GATE_RESULTS, VALIDATION_RESULTS
-from pipeline.lake.tables.schema import EVENT_DAY, KNOWN_ON, MONEY_DECIMALS, VERSION_COLUMNS, Column, Kind, Partition, Table
+from pipeline.lake.tables.schema import EVENT_DAY, KNOWN_ON, MONEY_DECIMALS, VERSION_COLUMNS, Column, Kind, Partition, Spelling, Table
 from pipeline.lake.tables.segments import (
     CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
@@ -109,9 +109,11 @@ __all__ = [
     "VALIDATION_RESULTS",
     "VERSION_COLUMNS",
     "VISITS",
+    "VISITS_SOURCE",
     "Column",
     "Kind",
     "Partition",
+    "Spelling",
     "Table",
 ]
 

@@ -7,11 +7,12 @@ from pipeline.lake.tables.schema import Column, Kind
 DAY = Column("day", Kind.DATE, "Business day that the row describes, in the company's time zone.")
 CUSTOMER_ID = Column("customer_id", Kind.TEXT, "The company's own id of the customer.", required=True)
 ORDER_DAY = Column("order_day", Kind.DATE, "Local day that the order counts for; a linked refund counts for its order's.", required=True)
-CATEGORY = Column("category", Kind.TEXT, "Product category; `unknown` where the source gives none.")
-CHANNEL = Column("channel", Kind.TEXT, "Where the order was placed, such as web or store; `unknown` where the source gives none.")
+CATEGORY = Column("category", Kind.TEXT, "Product category; empty where the source gives none.")
+CHANNEL = Column("channel", Kind.TEXT, "Where the order was placed, such as web or store; empty where the source gives none.")
 NET_AMOUNT = Column(
     "net_amount", Kind.MONEY, "What the customer paid for the line after discounts, negative when money went back.", required=True
 )
-DISCOUNT_AMOUNT = Column("discount_amount", Kind.MONEY, "Discount given on the line, 0 or more; 0 where the source gives none.")
+DISCOUNT_AMOUNT = Column("discount_amount", Kind.MONEY, "Discount given on the line, 0 or more; empty where the source gives none.")
 SCHEME = Column("scheme", Kind.TEXT, "Scheme that the segment belongs to.", required=True)
 SEGMENT = Column("segment", Kind.TEXT, "Segment of the scheme.", required=True)
+VISITS_SOURCE = "visits"  # what figures of visits need: a source, not a column

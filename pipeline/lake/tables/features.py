@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.lake.tables.columns import CATEGORY, CHANNEL, CUSTOMER_ID, DISCOUNT_AMOUNT, ORDER_DAY
+from pipeline.lake.tables.columns import CATEGORY, CHANNEL, CUSTOMER_ID, DISCOUNT_AMOUNT, ORDER_DAY, VISITS_SOURCE
 from pipeline.lake.tables.schema import Column, Kind, Partition, Table
 
 ROLLUP_COLUMNS = (
     Column("line_count", Kind.INTEGER, "Order lines.", required=True),
+    Column("discount_known_line_count", Kind.INTEGER, "Order lines whose discount is known.", required=True),
     Column("discounted_line_count", Kind.INTEGER, "Order lines bought at a discount.", required=True),
     Column(
         "add_on_line_count",
@@ -15,8 +16,9 @@ ROLLUP_COLUMNS = (
         required=True,
     ),
     Column("order_amount", Kind.MONEY, "Spend on order lines before refunds.", required=True),
+    Column("discount_known_amount", Kind.MONEY, "Spend on order lines whose discount is known.", required=True),
     Column("full_price_amount", Kind.MONEY, "Spend on order lines bought without a discount.", required=True),
-    DISCOUNT_AMOUNT,
+    Column("discount_amount", Kind.MONEY, "Discounts given on order lines, as far as known.", required=True),
     Column("refund_amount", Kind.MONEY, "Money given back, 0 or more.", required=True),
 )
 CUSTOMER_DAYS = Table(
@@ -83,7 +85,9 @@ POPULATION_BASELINES = Table(
     (
         Column("frozen_day", Kind.DATE, "Last day whose orders count.", required=True),
         Column("line_count", Kind.INTEGER, "Order lines of all customers in the window.", required=True),
+        Column("discount_known_line_count", Kind.INTEGER, "Those of them whose discount is known.", required=True),
         Column("discounted_line_count", Kind.INTEGER, "Those of them bought at a discount.", required=True),
+        Column("category_known_line_count", Kind.INTEGER, "Those of all whose category is known.", required=True),
         Column("new_category_share_q75", Kind.NUMBER, "Three quarters have this `new_category_share` or less."),
         Column("category_entropy_q75", Kind.NUMBER, "Three quarters have this `category_entropy` or less."),
         Column("add_on_share_q75", Kind.NUMBER, "Three quarters have this `add_on_share` or less."),
@@ -107,7 +111,13 @@ CUSTOMER_FEATURES = Table(
     "One row per customer: what is known of their buying as of the end of the day, and the company's attributes.",
     (
         CUSTOMER_ID,
-        Column("is_prospect", Kind.FLAG, "Whether the customer never ordered.", required=True),
+        Column("is_prospect", Kind.FLAG, "Whether the customer neither ordered nor gave anything back, ever.", required=True),
+        Column(
+            "is_refund_only",
+            Kind.FLAG,
+            "Whether the customer gave something back, but no order is known: one before the company's first day, say.",
+            required=True,
+        ),
         Column("first_order_date", Kind.DATE, "First order-day ever."),
         Column("last_order_date", Kind.DATE, "Last order-day ever."),
         Column("recency_days", Kind.INTEGER, "Days since the last order-day; 0 for an order on the day itself."),
@@ -115,7 +125,8 @@ CUSTOMER_FEATURES = Table(
         Column("order_day_count", Kind.INTEGER, "Order-days in the window.", required=True),
         Column("order_count", Kind.INTEGER, "Orders in the window.", required=True),
         Column("line_count", Kind.INTEGER, "Order lines in the window.", required=True),
-        Column("discounted_line_count", Kind.INTEGER, "Order lines in the window bought at a discount.", required=True),
+        Column("discount_known_line_count", Kind.INTEGER, "Order lines in the window whose discount is known.", required=True),
+        Column("discounted_line_count", Kind.INTEGER, "Order lines in the window bought at a discount.", needs=DISCOUNT_AMOUNT.name),
         Column("spend_amount", Kind.MONEY, "Spend net of refunds in the window.", required=True),
         Column("refund_amount", Kind.MONEY, "Money given back in the window, 0 or more.", required=True),
         Column("lifetime_order_day_count", Kind.INTEGER, "Order-days ever.", required=True),
@@ -126,44 +137,83 @@ CUSTOMER_FEATURES = Table(
         Column("gap_mean_days", Kind.NUMBER, "Mean gap between order-days."),
         Column("gap_median_days", Kind.NUMBER, "Median gap between order-days."),
         Column("gap_variation", Kind.NUMBER, "Coefficient of variation of the gaps; needs two gaps."),
-        Column("discount_share", Kind.NUMBER, "Share of order lines in the window bought at a discount."),
+        Column(
+            "discount_share",
+            Kind.NUMBER,
+            "Share of order lines in the window bought at a discount, of those whose discount is known.",
+            needs=DISCOUNT_AMOUNT.name,
+        ),
         Column(
             "shrunk_discount_share",
             Kind.NUMBER,
             "The same with five lines added that are as often discounted as all customers' are: one cheap line makes no bargain hunter.",
+            needs=DISCOUNT_AMOUNT.name,
         ),
-        Column("discount_share_baseline", Kind.NUMBER, "Share of all customers' order lines bought at a discount, frozen monthly."),
-        Column("full_price_share", Kind.NUMBER, "Share of spend before refunds in the window bought without a discount."),
+        Column(
+            "discount_share_baseline",
+            Kind.NUMBER,
+            "Share of all customers' order lines bought at a discount, frozen monthly.",
+            needs=DISCOUNT_AMOUNT.name,
+        ),
+        Column(
+            "full_price_share",
+            Kind.NUMBER,
+            "Share of spend before refunds in the window bought without a discount, of the lines whose discount is known.",
+            needs=DISCOUNT_AMOUNT.name,
+        ),
         Column("return_share", Kind.NUMBER, "Money given back per money spent in the window."),
         Column("return_share_q75", Kind.NUMBER, "Three quarters of customers with three orders have this share or less, frozen monthly."),
         Column("weekend_share", Kind.NUMBER, "Share of order-days in the window on a Saturday or Sunday."),
-        Column("category_count", Kind.INTEGER, "Distinct categories bought in the window.", required=True),
-        Column("favourite_category", Kind.TEXT, "Category bought on most order-days in the window; then most spend, then first by name."),
+        Column("category_count", Kind.INTEGER, "Distinct categories bought in the window.", needs=CATEGORY.name),
         Column(
-            "category_concentration", Kind.NUMBER, "Herfindahl index of order lines over categories in the window: 1 is a single category."
+            "favourite_category",
+            Kind.TEXT,
+            "Category bought on most order-days in the window; then most spend, then first by name.",
+            needs=CATEGORY.name,
+        ),
+        Column(
+            "category_concentration",
+            Kind.NUMBER,
+            "Herfindahl index of order lines over categories in the window: 1 is a single category.",
+            needs=CATEGORY.name,
         ),
         Column(
             "new_category_share",
             Kind.NUMBER,
             "Share of category purchases after the first order-day, in the window, that were the first of that category.",
+            needs=CATEGORY.name,
         ),
         Column(
-            "new_category_share_q75", Kind.NUMBER, "Three quarters of customers with three orders have this share or less, frozen monthly."
+            "new_category_share_q75",
+            Kind.NUMBER,
+            "Three quarters of customers with three orders have this share or less, frozen monthly.",
+            needs=CATEGORY.name,
         ),
         Column(
             "category_entropy",
             Kind.NUMBER,
             "How evenly order lines in the window spread over categories: 0 is a single one, ln(n) is n bought alike.",
+            needs=CATEGORY.name,
         ),
-        Column("category_entropy_q75", Kind.NUMBER, "Three quarters of customers with three orders have this or less, frozen monthly."),
+        Column(
+            "category_entropy_q75",
+            Kind.NUMBER,
+            "Three quarters of customers with three orders have this or less, frozen monthly.",
+            needs=CATEGORY.name,
+        ),
         Column(
             "add_on_share",
             Kind.NUMBER,
             "Share of order lines in the window that are small add-ons: at most a quarter of the dearest line of their order, not free.",
         ),
         Column("add_on_share_q75", Kind.NUMBER, "Three quarters of customers with three orders have this share or less, frozen monthly."),
-        Column("main_channel", Kind.TEXT, "Channel with most order lines in the window; then first by name."),
-        Column("main_channel_share", Kind.NUMBER, "Share of order lines in the window through the main channel."),
+        Column("main_channel", Kind.TEXT, "Channel with most order lines in the window; then first by name.", needs=CHANNEL.name),
+        Column(
+            "main_channel_share",
+            Kind.NUMBER,
+            "Share of order lines in the window through the main channel, of those whose channel is known.",
+            needs=CHANNEL.name,
+        ),
         Column("r_score", Kind.INTEGER, "Recency score 1-5, 5 most recent; by the method that the scheme `rfm` names."),
         Column("f_score", Kind.INTEGER, "Frequency score 1-5, 5 most order-days; by the method that the scheme `rfm` names."),
         Column("m_score", Kind.INTEGER, "Monetary score 1-5, 5 most spend; by the method that the scheme `rfm` names."),
@@ -187,9 +237,19 @@ CUSTOMER_FEATURES = Table(
             "dormant_limit_days", Kind.NUMBER, "Past this many days without an order the customer is dormant; past twice as many, lost."
         ),
         Column("value_rank_share", Kind.NUMBER, "Share of the window's spend held by strictly richer customers."),
-        Column("visit_count_90_days", Kind.INTEGER, "Visits in the last 90 days; empty where none is known."),
-        Column("conversion_share", Kind.NUMBER, "Order-days per visit in the last 90 days, 1 at most; empty without a visit."),
-        Column("conversion_share_q25", Kind.NUMBER, "One quarter of customers with three visits have this share or less, frozen monthly."),
+        Column("visit_count_90_days", Kind.INTEGER, "Visits in the last 90 days; empty where none is known.", needs=VISITS_SOURCE),
+        Column(
+            "conversion_share",
+            Kind.NUMBER,
+            "Order-days per visit in the last 90 days, 1 at most; empty without a visit.",
+            needs=VISITS_SOURCE,
+        ),
+        Column(
+            "conversion_share_q25",
+            Kind.NUMBER,
+            "One quarter of customers with three visits have this share or less, frozen monthly.",
+            needs=VISITS_SOURCE,
+        ),
         Column(
             "is_new_this_month",
             Kind.FLAG,

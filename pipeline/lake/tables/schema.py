@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
+from typing import Literal
 
 import pyarrow as pa
 
 from pipeline.errors import SchemaDrift
 
 MONEY_DECIMALS = 4
+Spelling = Literal["", "lower", "title", "upper"]
 
 
 class Kind(Enum):
@@ -55,13 +57,19 @@ class Partition(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `required` means a source must supply it and no clean row may lack it."""
+    """One column; `required` means a source must supply it and no clean row may lack it.
+
+    `needs` names the optional column of order lines, or the optional source, that a feature is made of: without it nobody has the
+    feature. `spelling` is that into which the texts of a company's attribute are brought.
+    """
 
     name: str
     kind: Kind
     description: str
     required: bool = False
     pii: bool = False
+    needs: str = ""
+    spelling: Spelling = ""
 
 
 EVENT_DAY = Column("event_day", Kind.DATE, "Local day on which the row happened.", required=True)

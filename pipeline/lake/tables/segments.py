@@ -49,7 +49,7 @@ SEGMENT_MOVES = Table(
         Column(
             "reason",
             Kind.TEXT,
-            "`rule_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `identity_merge`, "
+            "`rule_change`, `source_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `identity_merge`, "
             "`own_purchase`, `refund`, `late_data`, `own_visit`, `attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
             required=True,
         ),
@@ -73,7 +73,11 @@ SEGMENT_PROFILES = Table(
         Column("mean_recency_days", Kind.NUMBER, "Mean days since the last order-day."),
         Column("mean_order_day_count", Kind.NUMBER, "Mean order-days in the window."),
         Column("mean_spend_amount", Kind.NUMBER, "Mean spend net of refunds in the window."),
-        Column("discount_share", Kind.NUMBER, "Share of the segment's order lines in the window bought at a discount."),
+        Column(
+            "discount_share",
+            Kind.NUMBER,
+            "Share of the segment's order lines in the window bought at a discount, where that is known.",
+        ),
     ),
     ("scheme", "segment"),
     Partition.NIGHT,

@@ -70,6 +70,7 @@ def fit_with_report(
         silhouette=chosen.silhouette,
         features=sample.features,
         constant_features=sample.constant_features,
+        unknown_features=sample.unknown_features,
         clusters=_numbered_clusters(chosen, best.jaccards, sample, scheme),
         last_number=chosen.count,
     )

@@ -72,7 +72,7 @@ class ClusterModel:
 
     `day` is the night whose customers it was fitted to, `customer_count` how many of them could have been sampled. `valid_from`
     is the first night that goes by it, where that is not `day`; `last_number` the highest number that an id of this scheme ever
-    had, so that no id is given twice.
+    had, so that no id is given twice. `unknown_features` are those that nobody had, so that they do not count.
     """
 
     scheme: str
@@ -88,6 +88,7 @@ class ClusterModel:
     clusters: tuple[Cluster, ...]
     valid_from: date | None = None
     last_number: int = 0
+    unknown_features: tuple[str, ...] = ()
 
     @property
     def first_night(self) -> date:
@@ -144,6 +145,7 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
         silhouette=fields.number("silhouette", -1, 1),
         features=features,
         constant_features=fields.texts("constant_features"),
+        unknown_features=fields.texts("unknown_features") if fields.has("unknown_features") else (),
         clusters=clusters,
         valid_from=fields.day("valid_from") if fields.has("valid_from") else None,
         last_number=fields.integer("last_number", 0, MOST_NUMBER, default=0),

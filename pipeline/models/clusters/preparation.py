@@ -41,13 +41,14 @@ class CannotFitError(Exception):
 class PreparedSample:
     """A sample of customers as points: a row per customer in order of id, a standardised column per feature that varies.
 
-    A feature is constant when nearly all customers share one value of it. `table` holds the same customers as they were read;
-    `digest` is that of all that a fit depends on.
+    A feature is constant when nearly all customers share one value of it, unknown when it is empty for all of them. `table` holds
+    the same customers as they were read; `digest` is that of all that a fit depends on.
     """
 
     table: pa.Table
     features: tuple[ModelFeature, ...]
     constant_features: tuple[str, ...]
+    unknown_features: tuple[str, ...]
     points: Numbers
     customer_count: int
     digest: str
@@ -65,8 +66,12 @@ def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count:
     if total < fewest:
         raise CannotFitError(f"too few customers: {scheme.cluster_count_min} clusters need {fewest} with an order in the window")
     sample = _sample_by_hash(population, scheme)
-    values = [_finite_values(sample, feature) for feature in scheme.features]
-    columns = [_standardise_feature(feature, column) for feature, column in zip(scheme.features, values, strict=True)]
+    known = [feature for feature in scheme.features if sample[feature.name].null_count < sample.num_rows]
+    unknown = tuple(feature.name for feature in scheme.features if feature not in known)
+    if not known:
+        raise CannotFitError(f"not computed: needs {', '.join(dict.fromkeys(map(_needed_by, unknown)))}, of which nobody has any")
+    values = [_finite_values(sample, feature) for feature in known]
+    columns = [_standardise_feature(feature, column) for feature, column in zip(known, values, strict=True)]
     varying = [(feature, column) for feature, column in columns if feature.scale >= SMALLEST_SCALE]
     if not varying:
         raise CannotFitError("every customer looks the same: no feature varies")
@@ -74,6 +79,7 @@ def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count:
         table=sample,
         features=tuple(feature for feature, _ in varying),
         constant_features=tuple(feature.name for feature, _ in columns if feature.scale < SMALLEST_SCALE),
+        unknown_features=unknown,
         points=np.column_stack([column for _, column in varying]),
         customer_count=total,
         digest=_sample_digest(scheme, sample, values),
@@ -128,10 +134,13 @@ def _sample_by_hash(population: pa.Table, scheme: ClusterScheme) -> pa.Table:
     return population.sort_by("customer_id")
 
 
+def _needed_by(name: str) -> str:
+    """Return what a feature is made of where the source may leave it out, else the feature itself."""
+    needs = next((column.needs for column in CUSTOMER_FEATURES.columns if column.name == name), "")
+    return needs or name
+
+
 def _finite_values(sample: pa.Table, feature: ClusterFeature) -> Numbers:
-    column = sample[feature.name].cast(pa.float64())
-    if column.null_count == len(column):
-        raise CannotFitError(f"not computed: needs {feature.name}, which is empty for every customer")
     values = _filled_numbers(sample, feature.name, feature.fill)
     if not (np.abs(values) <= LARGEST_NUMBER).all():
         raise CannotFitError(f"{feature.name} has values that are not finite, or beyond {LARGEST_NUMBER:g}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlglot import exp
 
 from pipeline.lake.expressions import double_literal, greatest, least, ordered_sum
@@ -10,14 +12,14 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
 from pipeline.models.predictions.model import NotPredicted, PredictionModel, Signal
 
 NOT_PREDICTED = "not predicted"
-NEVER_ORDERED = f"{NOT_PREDICTED}: never ordered"
+NEVER_ORDERED = f"{NOT_PREDICTED}: no order is known"
 AMOUNT_DECIMALS, PROBABILITY_DECIMALS = 2, 4
 
 
 def predictions_statement(decision: PredictionModel | NotPredicted) -> exp.Query:
     """Build the statement of `customer_predictions`, a row per customer; its parameters are those of the signals.
 
-    Whoever never ordered, and everybody where there is no model, has a reason in place of figures.
+    Whoever has no order, and everybody where there is no model, has a reason in place of figures.
     """
     # Joined to everyone: signals exist for those who ordered, but no customer may be missing from the table.
     everyone = exp.select("customer_id AS known_id").from_(CUSTOMER_FEATURES.name).subquery("everyone")
@@ -34,6 +36,16 @@ def predictions_statement(decision: PredictionModel | NotPredicted) -> exp.Query
     is_unknown = exp.Is(this=exp.column("customer_id"), expression=exp.null())
     words = exp.case().when(is_unknown, exp.Literal.string(NEVER_ORDERED)).else_(exp.Literal.string(f"model of {decision.day.isoformat()}"))
     return _prediction_rows(joined, (exp.column("spend"), exp.column("chance")), words)
+
+
+def signals_without(unknown: Mapping[str, str]) -> dict[str, str]:
+    """Return the signals that are made of the features in `unknown`, with what these need: they say nothing of anybody."""
+    found = {}
+    for selected in statement("customer_signals").selects:
+        needs = sorted({unknown[column.name] for column in selected.find_all(exp.Column) if column.name in unknown})
+        if needs:
+            found[selected.alias_or_name] = ", ".join(needs)
+    return found
 
 
 def _predicted_figures(decision: PredictionModel) -> exp.Select:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def build_catalog(
     """Return the catalogue of what is defined, its titles and texts in `language`; `live` is None before anything was published."""
     context = CatalogContext(company, language, live)
     entries = [_scheme_entry(context, schemes, scheme) for scheme in (*schemes.schemes, *schemes.uncomputed)]
-    entries += [_cluster_entry(context, scheme, file) for scheme, file in cluster_schemes]
+    entries += [_cluster_entry(context, scheme, file, schemes.unknown) for scheme, file in cluster_schemes]
     defined = {entry.scheme for entry in entries}
     return Catalog(
         company=company.name,
@@ -96,7 +96,7 @@ def _scheme_entry(context: CatalogContext, schemes: Schemes, scheme: Scheme) -> 
         proof=scheme.proof.method if scheme.proof else "construction",
         file=_file_words(context.company, scheme.file),
         state="not computed" if reason else _definition_state(context.live, schemes, scheme),
-        segments=tuple(_segment_entries(context, scheme)),
+        segments=tuple(_segment_entries(context, schemes, scheme)),
         reason=reason,
         undecided=scheme.proof.undecided if scheme.proof else (),
         parameters=dict(scheme.parameters),
@@ -118,7 +118,7 @@ def _definition_state(live: LiveSegments | None, schemes: Schemes, scheme: Schem
     return "live" if published == statement_digest(membership_statement(scheme, by_name)) else "changed"
 
 
-def _segment_entries(context: CatalogContext, scheme: Scheme) -> Iterator[SegmentEntry]:
+def _segment_entries(context: CatalogContext, schemes: Schemes, scheme: Scheme) -> Iterator[SegmentEntry]:
     """Yield the segments of a scheme, the values that customers have before those that stand whatever the values are."""
     if scheme.kind == "values":
         card = context.card_of(scheme.strategy)
@@ -138,13 +138,14 @@ def _segment_entries(context: CatalogContext, scheme: Scheme) -> Iterator[Segmen
             crosswalk=dict(segment.crosswalk),
         )
     for segment in scheme.uncomputed:
-        words = f"not computed: needs {segment.source}"
+        words = f"not computed: {schemes.not_computed[f'{scheme.name}.{segment.id}']}"
         yield SegmentEntry(segment.id, context.title_of(segment), context.description_of(segment), words, rule=segment.rule_text)
 
 
-def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path) -> SchemeEntry:
+def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path, unknown: Mapping[str, str]) -> SchemeEntry:
     # A definition names no cluster: all are those of the publication. Whoever is in none comes last, however many they are.
     published = sorted(context.undefined_segments(scheme.name, ()), key=lambda each: each.segment == UNCLUSTERED)
+    lacking = "".join(f"; {each.name} not computed: needs {unknown[each.name]}" for each in scheme.features if each.name in unknown)
     segments = []
     for each in published:
         title = translated_title(each.title, scheme.features, context.language)
@@ -156,7 +157,7 @@ def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path) -
         level=scheme.level,
         kind="clusters",
         question=context.question_of(scheme),
-        decision=f"{DECISIONS['clusters']}, among {scheme.cluster_count_min} to {scheme.cluster_count_max} clusters",
+        decision=f"{DECISIONS['clusters']}, among {scheme.cluster_count_min} to {scheme.cluster_count_max} clusters{lacking}",
         proof="construction",
         file=_file_words(context.company, file),
         state="live" if published else "new",

@@ -9,14 +9,17 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
+from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, without_unknown
 from pipeline.errors import ConfigError
+from pipeline.features import OPTIONAL_COLUMNS, features_without_columns
 from pipeline.lake.lake import Lake, reading
-from pipeline.lake.tables import CUSTOMER_FEATURES, SEGMENT_PROFILES
+from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_ORDER_LINES, SEGMENT_PROFILES, VISITS_SOURCE
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import current_publication, read_published_manifest
 from pipeline.reporting.catalog.building import build_catalog, translated_languages
 from pipeline.reporting.catalog.entries import Catalog, LiveSegments, PublishedSegment, PublishedSize
+from pipeline.reporting.lineage.source_queries import source_expressions
+from pipeline.segmentation import schemes_of_night
 from pipeline.spelling import did_you_mean
 
 
@@ -25,19 +28,33 @@ def read_catalog(company: Company, lake: Lake, *, language: str = "", scheme: st
 
     Raises ConfigError where nothing is translated into the language, or there is no such scheme.
     """
-    schemes = load_schemes(company)
+    live = live_segments(lake)
+    if live:
+        schemes = schemes_of_night(company, lake, live.day)
+    else:
+        schemes = without_unknown(load_schemes(company), features_without_columns(_columns_of_query(company), {}))
     files = {name: definition.file for name, definition in company.definitions("segments", ".toml").items()}
     clusters = [(each, files[each.name]) for each in load_cluster_schemes(company)]
     translated = translated_languages(schemes, (each for each, _ in clusters))
     if language and language not in {company.language, *translated}:
         todo = f"There is {', '.join(sorted({company.language, *translated}))}."
         raise ConfigError(f"nothing is translated into `{language}`{did_you_mean(language, translated)}", where="--language", todo=todo)
-    live = live_segments(lake)
     if live:
         # Only with the clusters of that night does a scheme that looks at them have the statement that was published.
         schemes = replace(schemes, schemes=with_clusters_of(lake, company, live.day, schemes.schemes))
     catalog = build_catalog(company, schemes, clusters, live, language=language or company.language)
     return _catalog_of_scheme(catalog, scheme) if scheme else catalog
+
+
+def _columns_of_query(company: Company) -> dict[str, int]:
+    """Say of each optional column whether the company's queries give it, as far as can be told before a night has read them.
+
+    In the form of a night's counts: 0 lines of one have a column that the query lacks.
+    """
+    given = source_expressions(company).get(RAW_ORDER_LINES.name)
+    lacking = [name for name in OPTIONAL_COLUMNS if name != VISITS_SOURCE and given is not None and name not in given]
+    has_visits = company.source_file(VISITS_SOURCE).is_file()
+    return {"line_count": 1, **dict.fromkeys(lacking, 0), **({} if has_visits else {VISITS_SOURCE: 0})}
 
 
 def live_segments(lake: Lake) -> LiveSegments | None:

@@ -16,7 +16,7 @@ from sqlglot import exp
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.rules import Value
-from pipeline.definitions.schemes import Scheme, Schemes, load_cluster_schemes, load_schemes, referenced_clusters
+from pipeline.definitions.schemes import Scheme, Schemes, load_cluster_schemes, referenced_clusters
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.definitions.schemes.score_methods import AXES, ScoreAxis
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
@@ -36,7 +36,7 @@ from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
 from pipeline.reporting.explain.explanation import SchemeExplanation, scheme_explanation
 from pipeline.reporting.explain.moves import CustomerMove, customer_moves
 from pipeline.reporting.explain.scores import FigureRanks
-from pipeline.segmentation import OTHER_NIGHT_TODO, customer_intervals
+from pipeline.segmentation import OTHER_NIGHT_TODO, customer_intervals, not_computed_on, schemes_of_night
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,15 @@ def explain_customer(
     day = _require_stored_night(lake, day or (live.day if live else None))
     valid = company_on(lake, company, day)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        night = ExplainedNight(valid, lake, engine, day, customer_id, valid.table(CUSTOMER_FEATURES), load_schemes(valid))
+        night = ExplainedNight(valid, lake, engine, day, customer_id, valid.table(CUSTOMER_FEATURES), schemes_of_night(valid, lake, day))
         memberships, outside = _explained_memberships(night)
         cards = stored_cards(lake, day, valid.language)
         action = _next_action(night, cards)
     fitting = cards_of_segments(cards, {each.scheme: each.segment for each in memberships})
     memberships = [replace(each, card=fitting.get(each.scheme)) for each in memberships]
+    lacking = not_computed_on(valid, lake, day)
     is_live = live is not None and live.day == day
-    return CustomerExplanation(customer_id, day, is_live, memberships, outside, night.schemes.not_computed, action)
+    return CustomerExplanation(customer_id, day, is_live, memberships, outside, lacking, action)
 
 
 def _next_action(night: ExplainedNight, cards: Mapping[tuple[str, str], Mapping[str, Any]]) -> NextAction | None:
@@ -221,7 +222,11 @@ def _value_ranks(night: ExplainedNight, scheme: Scheme, row: Mapping[str, Value]
     if scheme.rule is not None:
         members = members.where(exp.column("segment").neq(exp.Literal.string(INSUFFICIENT_EVIDENCE)))
     query = (
-        exp.select(exp.alias_(value, "value"), exp.alias_(exp.Count(this=exp.Star()), "customer_count"))
+        exp.select(
+            exp.alias_(value, "value"),
+            exp.alias_(exp.Count(this=exp.Star()), "customer_count"),
+            exp.alias_(exp.Sum(this=exp.column("spend_amount", "features")), "spend_amount"),
+        )
         .from_(exp.to_table(CUSTOMER_FEATURES.name, alias="features"))
         .where(exp.column("customer_id", "features").isin(query=members), exp.not_(_is_customer()), value.neq(exp.Literal.string("")))
         .group_by(value)
@@ -231,7 +236,10 @@ def _value_ranks(night: ExplainedNight, scheme: Scheme, row: Mapping[str, Value]
         query = query.where(exp.not_(exp.column(NEW_THIS_MONTH, "features")))
     rows = night.engine.run(query, {"scheme": scheme.name, "customer_id": night.customer_id}).read_all().to_pylist()
     counts = {each["value"]: each["customer_count"] for each in rows}
-    return ValueRanks.from_counts(counts, own=int(not (is_tiered and row[NEW_THIS_MONTH])))
+    spends = {each["value"]: Fraction(each["spend_amount"]) for each in rows}
+    spent: Any = row["spend_amount"]
+    own = int(not (is_tiered and row[NEW_THIS_MONTH]))
+    return ValueRanks.from_counts(counts, own=own, spends=spends, own_spend=own * Fraction(spent))
 
 
 def _figure_ranks(night: ExplainedNight, axis: ScoreAxis) -> FigureRanks:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import accumulate, chain
 from typing import Any
 
@@ -18,23 +19,29 @@ from sqlglot import exp
 from pipeline.definitions.rules import Value, rule_value
 from pipeline.definitions.schemes import Scheme, Segment
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
-from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN
+from pipeline.definitions.schemes.scheme import FEWEST_OF_LEADING_VALUE, INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN
 from pipeline.reporting.explain.cluster_centres import CustomerClustering, Row
 from pipeline.reporting.explain.scores import Ranks, with_scheme_scores
 
 
 @dataclass(frozen=True, slots=True)
 class ValueRank:
-    """Where a value stands among all of an attribute: its place, its customers, and the share of customers with more frequent values."""
+    """Where a value stands among all of an attribute: its place, its customers, and the share of customers with more frequent values.
+
+    `spend_place` is its place by spend, None without any.
+    """
 
     place: int
     customer_count: int
     rank_share: float
+    spend_place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ValueRanks:
     """How many other customers have each value of an attribute, of those whom the scheme takes: any value can be tried for this one.
+
+    `spends` is what they spent, `by_spend` has (-spend, -count, value) of each, `own_spend` is this customer's.
 
     `order` has (-count, value), the most frequent first; `cumulative` the customers of the first 0, 1, 2 ... of these.
     `own` is 1, or 0 where this customer does not count yet.
@@ -44,21 +51,45 @@ class ValueRanks:
     order: tuple[tuple[int, str], ...]
     cumulative: tuple[int, ...]
     own: int = 1
+    spends: Mapping[str, Fraction] = field(default_factory=dict)
+    by_spend: tuple[tuple[Fraction, int, str], ...] = ()
+    own_spend: Fraction = Fraction(0)
 
     @classmethod
-    def from_counts(cls, counts: Mapping[str, int], *, own: int = 1) -> ValueRanks:
+    def from_counts(
+        cls, counts: Mapping[str, int], *, own: int = 1, spends: Mapping[str, Fraction] | None = None, own_spend: Fraction = Fraction(0)
+    ) -> ValueRanks:
         """Rank the values by the `counts` of the other customers who have each; of equally frequent ones the first by name is first."""
-        order = sorted((-count, value) for value, count in counts.items() if value)
-        return cls(counts, tuple(order), (0, *accumulate(-count for count, _ in order)), own)
+        named = {value: count for value, count in counts.items() if is_named_value(value)}
+        order = sorted((-count, value) for value, count in named.items())
+        given = spends or {}
+        by_spend = sorted((-given.get(value, Fraction(0)), -count, value) for value, count in named.items())
+        return cls(named, tuple(order), (0, *accumulate(-count for count, _ in order)), own, given, tuple(by_spend), own_spend)
 
     def rank_of(self, value: Value) -> ValueRank | None:
         """Work out where `value` stands once this customer has it too; None for no value."""
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not is_named_value(value):
             return None
         count, total = self.counts.get(value, 0) + self.own, self.cumulative[-1] + self.own
         # A shorter tuple comes before every one that begins like it.
         more_frequent = self.cumulative[bisect_left(self.order, (-count,))]
-        return ValueRank(bisect_left(self.order, (-count, value)) + 1, count, more_frequent / total if total else 1)
+        place = bisect_left(self.order, (-count, value)) + 1
+        return ValueRank(place, count, more_frequent / total if total else 1, self._spend_place_of(value, count))
+
+    def _spend_place_of(self, value: str, count: int) -> int | None:
+        others = self.spends.get(value, Fraction(0))
+        spend = others + self.own_spend
+        if spend <= 0:
+            return None
+        before = bisect_left(self.by_spend, (-spend, -count, value))
+        # The value stood somewhere without this customer, and is not before itself.
+        stood = (-others, -self.counts[value], value) if value in self.counts else None
+        return before + 1 - (stood is not None and bisect_left(self.by_spend, stood) < before)
+
+
+def is_named_value(value: str) -> bool:
+    """Return whether a value names something: blanks and what the source itself calls other or unknown do not."""
+    return value.strip(" ").lower() not in ("", OTHER, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +161,23 @@ def _decide_scheme(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | 
 def _decide_by_value(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | None:
     if scheme.rule is not None and rule_value(scheme.rule, row) is not True:
         return INSUFFICIENT_EVIDENCE
-    rank = ranks.rank_of(row[scheme.attribute]) if ranks else None
-    if rank is None:
-        return UNKNOWN
-    if scheme.kind == "value_tiers":
-        tiers = (segment.id for segment in scheme.segments if segment.below is not None and rank.rank_share < segment.below)
+    value = row[scheme.attribute]
+    if scheme.kind == "values" and isinstance(value, str) and value.strip(" ").lower() == OTHER:
+        return OTHER
+    rank = ranks.rank_of(value) if ranks else None
+    if scheme.kind == "value_tiers" and isinstance(value, str) and value.strip(" ").lower() not in ("", UNKNOWN):
+        limited = (segment for segment in scheme.segments if segment.below is not None)
+        tiers = (segment.id for segment in limited if rank is not None and rank.rank_share < (segment.below or 0))
         # The last tier has no limit; what stands after the tiers is no tier.
         last = next(segment.id for segment in reversed(scheme.segments) if segment.id not in (UNKNOWN, INSUFFICIENT_EVIDENCE))
-        return next(tiers, last)
-    is_rare = rank.customer_count < scheme.fewest_customers
-    return OTHER if is_rare or rank.place > scheme.most_segments else str(row[scheme.attribute])
+        is_rare = rank is not None and rank.customer_count < scheme.fewest_customers
+        return last if is_rare or rank is None else next(tiers, last)
+    if rank is None:
+        return UNKNOWN
+    spend_place = rank.spend_place or rank.place
+    is_leading = rank.spend_place is not None and rank.spend_place <= scheme.leading_values
+    is_rare = rank.customer_count < scheme.fewest_customers and not (is_leading and rank.customer_count >= FEWEST_OF_LEADING_VALUE)
+    return OTHER if is_rare or min(rank.place, spend_place) > scheme.most_segments else str(value)
 
 
 def _may_hold(rule: exp.Expr, row: Row, varied: Collection[str]) -> bool:

@@ -29,7 +29,7 @@ from pipeline.reporting.explain.scores import score_limits
 ANY_OTHER_TEXT = chr(0x10FFFF)
 """Stands for any text that no rule names and no other customer has."""
 # They tell what all customers do, or what is past: nothing that one customer could do would change them alone.
-_FIXED = MONTHLY_FEATURES | {"customer_id", "is_prospect", "last_gap_days"}
+_FIXED = MONTHLY_FEATURES | {"customer_id", "is_prospect", "is_refund_only", "last_gap_days"}
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
 # These count what has happened: they are proposed upward alone.
 _ONLY_GROWING = frozenset(("calendar_year", "tenure_days", "gap_count", "lifetime_order_count", "lifetime_order_day_count"))
@@ -93,7 +93,12 @@ def _is_fixed(name: str, row: Row) -> bool:
     if name not in _FEATURES:
         return False
     is_of_orders = name != "calendar_year"
-    return name in _FIXED or name.endswith("_score") or (is_of_orders and row["is_prospect"] is True) or row[name] is None
+    return (
+        name in _FIXED
+        or name.endswith("_score")
+        or (is_of_orders and (row["is_prospect"] is True or row["is_refund_only"] is True))
+        or row[name] is None
+    )
 
 
 def _score_what_ifs(case: SchemeCase, row: Row) -> Iterator[WhatIf]:

@@ -23,6 +23,7 @@ def to_json(plan: SegmentPlan) -> str:
         "settings_changed": plan.settings_changed,
         "unmet": [asdict(each) for each in plan.unmet],
         "left_out": [asdict(each) for each in plan.left_out],
+        "not_computed": dict(plan.not_computed),
         "schemes": schemes,
     }
     return json.dumps(content, indent=2, ensure_ascii=False)

@@ -19,7 +19,6 @@ from pipeline.definitions.schemes import (
     Scheme,
     decisions_statement,
     load_cluster_schemes,
-    load_schemes,
     membership_statement,
     referenced_clusters,
     schemes_with_assignments,
@@ -44,6 +43,7 @@ from pipeline.models.refits.model_store import model_at, models_of_night
 from pipeline.reporting.plan.changes import DefinitionChanges
 from pipeline.reporting.plan.moves import planned_moves
 from pipeline.reporting.plan.plan import SchemePlan, SegmentPlan, live_night, plan_identity, sample_movers, scheme_plan, segment_flow
+from pipeline.segmentation import schemes_of_night
 
 
 def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = MEMORY_LIMIT) -> SegmentPlan:
@@ -89,7 +89,7 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
 
 def _schemes_by_model(lake: Lake, company: Company, night: date, model: ClusterModel) -> Mapping[str, Scheme]:
     """Return the schemes by name, with the clusters that they look at as `model`, and the others that the night went by, assign them."""
-    schemes = load_schemes(company).schemes
+    schemes = schemes_of_night(company, lake, night).schemes
     stored = models_of_night(lake, company, night, referenced_clusters(schemes))
     models = [(scheme, model if scheme.name == model.scheme else other) for scheme, other in stored]
     return {scheme.name: scheme for scheme in schemes_with_assignments(schemes, segment_statements(models))}

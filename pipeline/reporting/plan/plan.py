@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on, definitions_digest
-from pipeline.definitions.schemes import Scheme, UnprovenSegment, load_schemes, unproven_segments
+from pipeline.definitions.schemes import Scheme, UnprovenSegment, unproven_segments
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
@@ -30,7 +30,7 @@ from pipeline.publication.current import Publication, current_publication, read_
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between
 from pipeline.reporting.plan.left_out import LeftOut, find_left_out
 from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
-from pipeline.segmentation import with_clusters_now
+from pipeline.segmentation import schemes_of_night, with_clusters_now
 
 # They change what is known of customers: the plan goes by the features that are there, so that only a night shows what these do.
 NIGHT_SETTINGS = ("window_days", "zone", "currency", "attributes")
@@ -91,7 +91,8 @@ class SegmentPlan:
 
     `unmet` are segments of the planned schemes that no proof shows to be possible, and that no customer of the live night would be in;
     `left_out` whom rules leave out because a value is not known, changed or not;
-    `applied_by` is the command that makes the plan true, where it is not `segments apply`.
+    `applied_by` is the command that makes the plan true, where it is not `segments apply`; `not_computed` says of each scheme, or
+    `scheme.segment`, that the new definitions have and nobody can be in, what it needs.
     """
 
     plan_id: str
@@ -103,6 +104,7 @@ class SegmentPlan:
     unmet: tuple[UnprovenSegment, ...]
     left_out: tuple[LeftOut, ...] = ()
     applied_by: str = ""
+    not_computed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def write_count(self) -> int:
@@ -121,8 +123,9 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     now = _with_live_attributes(company, features)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         engine.register(_features_of_both(now, _with_live_attributes(valid, features)), [features])
-        before = with_clusters_of(lake, valid, live.day, load_schemes(valid).schemes)
-        after = with_clusters_now(lake, engine, now, live.day, load_schemes(now).schemes)
+        before = with_clusters_of(lake, valid, live.day, schemes_of_night(valid, lake, live.day).schemes)
+        planned = schemes_of_night(now, lake, live.day)
+        after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
         changes = changes_between(before, after)
         schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
         left_out = find_left_out(engine, after)
@@ -135,6 +138,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
         settings_changed=tuple(name for name in NIGHT_SETTINGS if getattr(valid, name) != getattr(company, name)),
         unmet=_unmet_segments(after, schemes),
         left_out=left_out,
+        not_computed=planned.not_computed,
     )
 
 

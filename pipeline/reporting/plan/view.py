@@ -24,6 +24,7 @@ def render(plan: SegmentPlan) -> Iterator[RenderableType]:
     for name in plan.settings_changed:
         yield Text(f"`{name}` changed too: what that does shows only once a night has run.", style="yellow")
     yield from (Text(f"{each}.", style="yellow") for each in (*plan.unmet, *plan.left_out))
+    yield from (Text(f"{name}: not computed: {reason}", style="dim") for name, reason in plan.not_computed.items())
     if plan.changes.is_nothing:
         yield Text("Nothing would change.", style="green")
         return

@@ -21,7 +21,7 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
-from pipeline.definitions.schemes import Scheme, decisions_statement, load_schemes, membership_statement
+from pipeline.definitions.schemes import Scheme, decisions_statement, membership_statement, quantiles_of
 from pipeline.errors import DataError
 from pipeline.features import EVENTS, CacheSession, Counterfactual, MergeHistory, gather_rows, register_changes, write_counterfactual
 from pipeline.lake.engines import Engine
@@ -59,10 +59,11 @@ from pipeline.segmentation.moves.reasons import (
     trial_features,
     trial_name,
 )
+from pipeline.segmentation.night_schemes import schemes_of_night
 
 log = logging.getLogger("pipeline.segmentation.moves")
 # A company that counts otherwise than yesterday, such as over another window, moves customers who did nothing.
-COUNTING_SETTINGS = ("states", "time_zone", "currency", "window_days")
+COUNTING_SETTINGS = ("states", "time_zone", "currency", "window_days", "counts_as_order")
 MOVED = replace(SEGMENT_MOVES, name="moved", columns=tuple(column for column in SEGMENT_MOVES.columns if column.name != "reason"))
 
 
@@ -175,7 +176,11 @@ def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequen
     """
     rows = pq.read_table(moved, columns=["scheme", "from_segment", "to_segment"])
     within = rows.filter(pc.and_(rows["from_segment"].is_valid(), rows["to_segment"].is_valid()))
-    partial = {scheme.name for scheme in load_schemes(comparison.company).schemes if scheme.applies_to is not None}
+    partial = {
+        scheme.name
+        for scheme in schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
+        if scheme.applies_to is not None
+    }
     changed = {change.scheme for change in changes if change.is_on_both and change.reason != "erasure"}
     entered = set(rows["scheme"].unique().to_pylist()) & (partial | changed)
     return set(within["scheme"].unique().to_pylist()) | entered
@@ -207,7 +212,7 @@ def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterato
 
 def _schemes_with_clusters_of(comparison: MoveComparison, night: date) -> Mapping[str, Scheme]:
     """Return tonight's schemes by name, with the clusters that they look at as the models of `night` assign them."""
-    schemes = load_schemes(comparison.company).schemes
+    schemes = schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
     return {scheme.name: scheme for scheme in with_clusters_of(comparison.lake, comparison.company, night, schemes)}
 
 
@@ -219,13 +224,34 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
     features_before, features_now = (_manifest_of(comparison, CUSTOMER_FEATURES, night) for night in (comparison.before, comparison.day))
     is_resettled = any(features_before.get(name) != features_now.get(name) for name in COUNTING_SETTINGS)
     is_new_month = comparison.before.replace(day=1) != comparison.day.replace(day=1)
+    schemes = schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
+    by_name = {scheme.name: scheme for scheme in schemes}
+    monthly = {name for name, scheme in by_name.items() if quantiles_of(by_name[each] for each in (name, *scheme.references))}
     for name in sorted(set(digests[0]) | set(digests[1])):
         is_on_both = name in digests[0] and name in digests[1]
         is_same = is_on_both and digests[0][name] == digests[1][name]
-        rules = "model_refit" if name in refitted and is_on_both else "rule_change"
+        rules = "model_refit" if name in refitted and is_on_both else _rules_reason(name, before, now)
+        # What a month sets anew stands in the rules as numbers.
+        if (
+            name in monthly
+            and is_new_month
+            and is_on_both
+            and rules == "rule_change"
+            and before.get("definitions") == now.get("definitions")
+        ):
+            rules = "threshold_refreeze"
         # The same rules say something else of the night before only if its features hold fewer customers now than they did then:
         # somebody was erased, which moves others where ranks or cut points depend on everybody.
         yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_resettled, is_new_month)
+
+
+def _rules_reason(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Tell a scheme that people changed from one that is computed otherwise as the source began, or ceased, to give a column."""
+    lacking = [
+        {each: needs for each, needs in facts.get("not_computed", {}).items() if each.partition(".")[0] == name} for facts in (before, now)
+    ]
+    is_source = before.get("definitions") == now.get("definitions") and lacking[0] != lacking[1]
+    return "source_change" if is_source else "rule_change"
 
 
 def _refitted_schemes(comparison: MoveComparison, before: Mapping[str, str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 First, features become tonight's step by step, without what the customer did since. The first step that moves a customer tells why:
 
-    rules       the previous night's features           rule_change, model_refit, erasure (of others)
+    rules       the previous night's features           rule_change, source_change, model_refit, erasure (of others)
     attributes  and tonight's attributes                attribute_change
     limits      and tonight's frozen limits             threshold_refreeze (population_shift where none are frozen yet)
     age         and all but the scores by rank          ageing
@@ -32,6 +32,7 @@ from pipeline.segmentation.moves.moved_features import BEFORE, LIFETIME, NOW, PA
 
 REASONS = (
     "rule_change",
+    "source_change",
     "model_refit",
     "erasure",
     "new_customer",
@@ -52,7 +53,7 @@ LIMITS = MONTHLY_FEATURES
 # A share that is drawn towards such a limit: where the customer's own figures stayed the same, the limit alone moved it.
 # So with scores that somebody clusters by; a scheme works out its own from figures and limits.
 WEIGHED: Mapping[str, tuple[str, ...]] = {
-    "shrunk_discount_share": ("line_count", "discounted_line_count"),
+    "shrunk_discount_share": ("discount_known_line_count", "discounted_line_count"),
     "r_score": ("order_day_count", "recency_days"),
     "f_score": ("order_day_count",),
     "m_score": ("order_day_count", "spend_amount"),

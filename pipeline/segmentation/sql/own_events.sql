@@ -2,21 +2,21 @@
 -- What a merged customer did is the survivor's.
 -- ..._new are the event days since then; of earlier event days those whose rows differ, as known then (..._before) and now (..._now).
 WITH late_days AS (
-  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
-    refund_amount
+  SELECT event_day, customer_id, order_day, order_count, line_count, discount_known_line_count, discounted_line_count, add_on_line_count, order_amount,
+    discount_known_amount, full_price_amount, discount_amount, refund_amount
   FROM customer_days_before
   EXCEPT
-  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
-    refund_amount
+  SELECT event_day, customer_id, order_day, order_count, line_count, discount_known_line_count, discounted_line_count, add_on_line_count, order_amount,
+    discount_known_amount, full_price_amount, discount_amount, refund_amount
   FROM customer_days_now
 ),
 learned_days AS (
-  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
-    refund_amount
+  SELECT event_day, customer_id, order_day, order_count, line_count, discount_known_line_count, discounted_line_count, add_on_line_count, order_amount,
+    discount_known_amount, full_price_amount, discount_amount, refund_amount
   FROM customer_days_now
   EXCEPT
-  SELECT event_day, customer_id, order_day, order_count, line_count, discounted_line_count, add_on_line_count, order_amount, full_price_amount, discount_amount,
-    refund_amount
+  SELECT event_day, customer_id, order_day, order_count, line_count, discount_known_line_count, discounted_line_count, add_on_line_count, order_amount,
+    discount_known_amount, full_price_amount, discount_amount, refund_amount
   FROM customer_days_before
 ),
 late_categories AS (

@@ -1,6 +1,6 @@
 -- Size, share and character of every defined segment; a segment with nobody in it has zeros.
 WITH members AS (
-  SELECT s.scheme, s.segment, f.spend_amount, f.recency_days, f.order_day_count, f.line_count, f.discounted_line_count
+  SELECT s.scheme, s.segment, f.spend_amount, f.recency_days, f.order_day_count, f.discount_known_line_count, f.discounted_line_count
   FROM customer_segments AS s
   JOIN customer_features AS f ON f.customer_id = s.customer_id
 ),
@@ -13,7 +13,7 @@ sums AS (
     CAST(SUM(recency_days) AS BIGINT) AS recency_sum,
     CAST(COUNT(recency_days) AS BIGINT) AS recency_count,
     CAST(SUM(order_day_count) AS BIGINT) AS order_day_sum,
-    CAST(SUM(line_count) AS BIGINT) AS line_sum,
+    CAST(SUM(discount_known_line_count) AS BIGINT) AS line_sum,
     CAST(SUM(discounted_line_count) AS BIGINT) AS discounted_line_sum
   FROM members
   GROUP BY scheme, segment

@@ -17,8 +17,8 @@ from support.builders import a_company, an_attribute, write_rows
 
 from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.company_sections import LEVELS
-from pipeline.definitions.rules import rule_value
-from pipeline.definitions.schemes import STRATEGY_TEXTS, Scheme, Schemes, Strategy, load_schemes, segments_statement
+from pipeline.definitions.rules import Quantile, rule_value
+from pipeline.definitions.schemes import STRATEGY_TEXTS, Scheme, Schemes, Strategy, load_schemes, segments_statement, with_limits
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
@@ -33,6 +33,13 @@ PER_LEVEL = {
     "psychographic": {"purchase_motive", "survey_interest"},
     "behavioural": {"category_affinity", "lifecycle", "rfm", "shopper_groups", "value_tier"},
     "firmographic": {"business_type", "firm_age", "firm_sales", "firm_size"},
+}
+LIMITS = {
+    Quantile(0.25, "yearly_income"): Decimal(30_000),
+    Quantile(0.5, "yearly_income"): Decimal(60_000),
+    Quantile(0.8, "yearly_income"): Decimal(100_000),
+    Quantile(0.4, "annual_sales"): Decimal(500_000),
+    Quantile(0.8, "annual_sales"): Decimal(2_000_000),
 }
 OURS = sorted(name for names in PER_LEVEL.values() for name in names)
 
@@ -62,7 +69,8 @@ def cards(found: Scheme) -> Iterator[tuple[str, Strategy | None]]:
 def segment_of(name: str, **row: Any) -> str:
     """Return the segment of our scheme `name` for a customer of the demo."""
     given = {key: Fraction(Decimal(value)) if key in ("yearly_income", "annual_sales") and value else value for key, value in row.items()}
-    holding = (s.id for s in scheme(name).segments if s.rule is None or rule_value(s.rule, given) is True)
+    [limited] = (each for each in with_limits(schemes_of(DEMO), LIMITS).schemes if each.name == name)
+    holding = (s.id for s in limited.segments if s.rule is None or rule_value(s.rule, given) is True)
     return next(holding)
 
 
@@ -171,17 +179,17 @@ def test_segments_have_titles_in_four_languages_no_two_alike(name: str) -> None:
     ("income", "expected"),
     [
         ("0", "modest"),
-        ("29999.9999", "modest"),
-        ("30000", "middle"),
-        ("59999.9999", "middle"),
-        ("60000", "comfortable"),
-        ("99999.9999", "comfortable"),
-        ("100000", "affluent"),
+        ("30000", "modest"),
+        ("30000.0001", "middle"),
+        ("60000", "middle"),
+        ("60000.0001", "comfortable"),
+        ("100000", "comfortable"),
+        ("100000.0001", "affluent"),
         ("-0.0001", "unknown"),
         (None, "unknown"),
     ],
 )
-def test_an_income_belongs_to_the_band_that_begins_with_it(income: str | None, expected: str) -> None:
+def test_an_income_belongs_to_the_band_that_ends_with_it(income: str | None, expected: str) -> None:
     assert segment_of("income_band", yearly_income=income) == expected
 
 
@@ -226,15 +234,15 @@ def test_a_firm_is_as_large_as_the_european_union_says(employees: int | None, ex
     ("sales", "expected"),
     [
         ("0", "lower"),
-        ("499999.9999", "lower"),
-        ("500000", "middle"),
-        ("1999999.9999", "middle"),
-        ("2000000", "upper"),
+        ("500000", "lower"),
+        ("500000.0001", "middle"),
+        ("2000000", "middle"),
+        ("2000000.0001", "upper"),
         ("-1", "unknown"),
         (None, "unknown"),
     ],
 )
-def test_the_sales_of_a_firm_belong_to_the_class_that_begins_with_them(sales: str | None, expected: str) -> None:
+def test_the_sales_of_a_firm_belong_to_the_class_that_ends_with_them(sales: str | None, expected: str) -> None:
     assert segment_of("firm_sales", annual_sales=sales) == expected
 
 
@@ -329,8 +337,8 @@ def test_the_first_half_of_customers_live_in_main_cities_and_the_next_30_percent
 
 
 def test_cities_of_the_same_size_are_in_the_same_tier(tmp_path: Path) -> None:
-    twins: dict[str | None, int] = {"b": 4, "a": 4, "c": 4, "d": 1}
-    assert segments_in(company_with(tmp_path, "city"), "city_tier", who("city", twins)) == [*["large"] * 12, "small"]
+    twins: dict[str | None, int] = {"b": 5, "a": 5, "c": 5, "d": 1}
+    assert segments_in(company_with(tmp_path, "city"), "city_tier", who("city", twins)) == [*["large"] * 15, "small"]
 
 
 def test_the_city_that_crosses_a_limit_belongs_above_it(tmp_path: Path) -> None:

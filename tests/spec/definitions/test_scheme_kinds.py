@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,9 @@ def test_schemes_refer_to_schemes_that_refer_to_schemes(tmp_path: Path, lake: La
 
 
 CITIES = 'kind = "values"\nattribute = "city"\nmost_segments = 2\nfewest_customers = 1\nrule = "order_count > 0"\n'
-SIZES = 'kind = "value_tiers"\nattribute = "city"\n' + segment("large", more="below = 0.5") + segment("small", more=" ")
+SIZES = (
+    'kind = "value_tiers"\nattribute = "city"\nfewest_customers = 1\n' + segment("large", more="below = 0.5") + segment("small", more=" ")
+)
 PLACES = segment("rest_of_all", "cities.segment = 'other'") + segment("metropolitans", "cities.segment = 'Ulm' AND sizes.segment = 'Large'")
 
 
@@ -224,7 +227,7 @@ def test_the_most_frequent_values_are_segments_and_who_has_none_is_unknown(tmp_p
 
 def test_tiers_of_values_keep_equally_large_values_together(tmp_path: Path, lake: Lake) -> None:
     tiers = segment("large", more="below = 0.4") + segment("middle", more="below = 0.7") + segment("small", more=" ")
-    company = company_with(tmp_path, mine='kind = "value_tiers"\nattribute = "city"\n' + tiers)
+    company = company_with(tmp_path, mine='kind = "value_tiers"\nattribute = "city"\nfewest_customers = 1\n' + tiers)
     cities = [*["a"] * 4, *["b"] * 2, *["c"] * 2, "d", "e", None]
     found = told(company, lake, "mine", *({"city": city} for city in cities))
     assert {city: name for city, (name, _) in zip(cities, found.values(), strict=True)} == {
@@ -234,7 +237,7 @@ def test_tiers_of_values_keep_equally_large_values_together(tmp_path: Path, lake
 
 def test_who_came_this_month_moves_nobody_to_another_tier(tmp_path: Path, lake: Lake) -> None:
     tiers = segment("large", more="below = 0.5") + segment("small", more=" ")
-    company = company_with(tmp_path, mine='kind = "value_tiers"\nattribute = "city"\n' + tiers)
+    company = company_with(tmp_path, mine='kind = "value_tiers"\nattribute = "city"\nfewest_customers = 1\n' + tiers)
     known = [{"city": city} for city in ["a", "a", "b", None]]
     new: list[dict[str, Any]] = [{"city": city, "is_new_this_month": True} for city in ["b", "b", "c", "c", "a", ""]]
     found = [name for name, _ in told(company, lake, "mine", *known, *new).values()]
@@ -276,3 +279,58 @@ def test_a_value_that_hardly_anybody_shares_is_no_segment(tmp_path: Path, lake: 
     company = company_with(tmp_path, mine='kind = "values"\nattribute = "city"\n')
     found = told(company, lake, "mine", *({"city": city} for city in [*["Bonn"] * 5, *["Ağrı"] * 4]))
     assert [name for name, _ in found.values()] == [*["Bonn"] * 5, *["other"] * 4]
+
+
+def people_of(*groups: tuple[str | None, int, int]) -> list[dict[str, Any]]:
+    """Return customers of `(city, how many, spend of each)`."""
+    return [{"city": city, "order_count": 1, "spend_amount": Decimal(spend)} for city, count, spend in groups for _ in range(count)]
+
+
+def cities_of(tmp_path: Path, lake: Lake, settings: str, *groups: tuple[str | None, int, int]) -> dict[str | None, str]:
+    """Return the segment of each city."""
+    people = people_of(*groups)
+    found = told(company_with(tmp_path, mine='kind = "values"\nattribute = "city"\n' + settings), lake, "mine", *people)
+    return {person["city"]: segment for person, (segment, _) in zip(people, found.values(), strict=True)}
+
+
+def test_what_the_source_calls_other_or_unknown_stands_in_one_row_with_ours(tmp_path: Path, lake: Lake) -> None:
+    names = ("Other", "other", " OTHER ", "Unknown", "UNKNOWN", " ", "", None)
+    found = cities_of(tmp_path, lake, "", ("Ulm", 6, 1), *((name, 6, 1) for name in names))
+    assert found == {"Ulm": "Ulm", **dict.fromkeys(names[:3], "other"), **dict.fromkeys(names[3:], "unknown")}
+
+
+def test_a_value_is_visible_by_its_customers_or_by_its_spend(tmp_path: Path, lake: Lake) -> None:
+    groups = (("Ulm", 9, 1), ("Bonn", 8, 1), ("Aue", 7, 2), ("Hof", 6, 9), ("Rom", 5, 1))
+    # By customers Ulm and Bonn, by spend Hof (54) and Aue (14).
+    found = cities_of(tmp_path, lake, "most_segments = 2\n", *groups)
+    assert found == {"Ulm": "Ulm", "Bonn": "Bonn", "Aue": "Aue", "Hof": "Hof", "Rom": "other"}
+
+
+def test_few_customers_who_bring_much_of_the_spend_are_no_rest(tmp_path: Path, lake: Lake) -> None:
+    groups = (
+        ("Ulm", 9, 9),
+        ("Eire", 3, 50),
+        ("Rome", 1, 90),
+        ("Gone", 3, -5),
+        *((f"Place {number}", 6, 8) for number in range(4)),
+        ("Last", 4, 1),
+    )
+    # By spend: Eire 150, Rome 90, Ulm 81, four places 48 each. Rome would be one customer.
+    found = cities_of(tmp_path / "a", lake, "", *groups)
+    assert {city for city, segment in found.items() if segment == "other"} == {"Rome", "Gone", "Last"}
+    chosen = cities_of(tmp_path / "b", lake, "fewest_customers = 5\n", *groups)
+    assert chosen["Eire"] == "other"
+    assert cities_of(tmp_path / "c", lake, "fewest_customers = 5\nleading_values = 1\n", *groups)["Eire"] == "Eire"
+
+
+def test_a_place_of_few_customers_is_of_the_last_tier(tmp_path: Path, lake: Lake) -> None:
+    tiers = segment("large", more="below = 0.5") + segment("middle", more="below = 0.8") + segment("small", more=" ")
+    mine = 'kind = "value_tiers"\nattribute = "city"\n' + tiers
+    people = people_of(("Ulm", 8, 1), ("Bonn", 4, 1), *((f"Place {number}", 1, 1) for number in range(6)), ("Unknown", 9, 1), (" ", 1, 1))
+    found = told(company_with(tmp_path, mine=mine), lake, "mine", *people)
+    assert [segment for segment, _ in found.values()] == ["large"] * 8 + ["small"] * 10 + ["unknown"] * 10
+
+
+@pytest.mark.parametrize("settings", ["leading_values = -1", "fewest_customers = 0", "most_segments = 0"])
+def test_settings_of_values_that_cannot_be_are_refused(tmp_path: Path, settings: str) -> None:
+    assert "must be 1 or more" in refusal(tmp_path, mine=f'kind = "values"\nattribute = "city"\n{settings}\n')

@@ -320,9 +320,9 @@ NOTHING_TO_FIT = {
     "prospects only": (lambda: with_column(planted(500)[0], "order_day_count", pa.array([0] * 500)), "too few customers"),
     "everyone alike": (all_equal, "every customer looks the same: no feature varies"),
     "two kinds only": (two_kinds, "too few kinds of customers: fewer than 3 differ"),
-    "an empty column": (
+    "nothing but an empty column": (
         lambda: with_column(planted(500)[0], "discount_share", pa.nulls(500, pa.float64())),
-        "not computed: needs discount_share",
+        "not computed: needs discount_amount, of which nobody has any",
     ),
     "not a number": (lambda: with_column(planted(500)[0], "return_share", pa.array([float("nan")] * 500)), "return_share has values"),
     "infinity": (lambda: with_column(planted(500)[0], "return_share", pa.array([0.1] * 499 + [float("inf")])), "return_share has values"),

@@ -21,7 +21,8 @@ from support.documentation import Example, examples_of, require_same
 from support.gate_examples import DAY, gate_results
 
 from pipeline.definitions.company import PROJECT_ROOT, Company
-from pipeline.definitions.schemes import load_schemes, segments_statement
+from pipeline.definitions.rules import Quantile
+from pipeline.definitions.schemes import load_schemes, segments_statement, with_limits
 from pipeline.definitions.schemes.cluster_scheme import load_cluster_schemes
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
@@ -49,6 +50,12 @@ PAGE = PROJECT_ROOT / "docs" / "reference" / "definitions.md"
 EXAMPLES = examples_of(PAGE)
 NOTHING = {Kind.INTEGER: 0, Kind.MONEY: 0, Kind.FLAG: False}
 Rows = Sequence[Mapping[str, Any]]
+
+# Limits that the page states for its examples of bands by quantiles.
+LIMITS = {
+    **{Quantile(share, "yearly_income"): limit for share, limit in ((0.25, 30_000), (0.5, 60_000), (0.8, 100_000))},
+    **{Quantile(share, "annual_sales"): limit for share, limit in ((0.4, 500_000), (0.8, 2_000_000))},
+}
 
 
 def features(example: Example, lake: Lake) -> Rows:
@@ -106,7 +113,7 @@ def memberships(example: Example, lake: Lake) -> tuple[Any, Company, Rows]:
     needs = tomllib.loads((PROJECT_ROOT / "segments" / f"{name}.toml").read_text("utf-8")).get("needs", {})
     attributes = tuple(an_attribute(Column(each, Kind[kind.upper()], "")) for each, kind in needs.items())
     company = a_company(with_visits(lake.root), attributes=attributes)
-    scheme = next(scheme for scheme in load_schemes(company).schemes if scheme.name == name)
+    scheme = next(scheme for scheme in with_limits(load_schemes(company), LIMITS).schemes if scheme.name == name)
     table, rows = customers_table(company, example.rows())
     found = query(lake, {table: rows}, segments_statement([scheme]))
     return scheme, company, sorted(found, key=lambda row: str(row["customer_id"]))

@@ -122,6 +122,6 @@ def test_the_command_tells_distances_and_the_next_cluster(tmp_path: Path) -> Non
     words = " ".join(text.partition("behaviour_clusters: ")[2].partition("\n\n")[0].split())
     assert words.startswith("Regulars by the nearest centre, in standard deviations with spend_amount = 270, recency_days = 0")
     assert "Bargain hunters is next (cluster_2, " in words
-    assert "Sleepers, if spend_amount were 5.86 instead of 270" in words
+    assert "Bargain hunters, if spend_amount were 198.91 instead of 270" in words
     found = {each["scheme"]: each for each in json.loads(CliRunner().invoke(app, ["explain", "bob", *place, "--json"]).stdout)["schemes"]}
     assert found["behaviour_clusters"]["nearest_words"] == "no order in the window"

@@ -23,14 +23,31 @@ from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.clean_rows import clean_order_lines
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, ORDER_LINES, RAW_ORDER_LINES, Column, Kind
+from pipeline.lake.tables import CUSTOMER_FEATURES, ORDER_LINES, RAW_ORDER_LINES, VISITS_SOURCE, Column, Kind
 from pipeline.reporting.lineage import CompanyLineage, Lineage, SchemeUse
 from pipeline.reporting.lineage.columns import DERIVED, column_graph
 from pipeline.reporting.lineage.graph import ColumnGraph, Field
 from pipeline.reporting.lineage.sql_columns import statement_edges
 
 NOON = datetime(2023, 11, 14, 12, tzinfo=UTC)
-DISCOUNTS = ("discounted_line_count", "discount_share", "shrunk_discount_share", "discount_share_baseline", "full_price_share")
+DISCOUNTS = (
+    "discount_known_line_count",
+    "discounted_line_count",
+    "discount_share",
+    "shrunk_discount_share",
+    "discount_share_baseline",
+    "full_price_share",
+)
+NEEDING = {
+    needs: {column.name for column in CUSTOMER_FEATURES.columns if column.needs == needs}
+    for needs in ("discount_amount", "category", "channel", VISITS_SOURCE)
+}
+# How many lines have a discount is known even where none has; lines are counted per category and channel, then added up over either.
+KNOWN_WITHOUT = {
+    "discount_amount": {"discount_known_line_count"},
+    "category": NEEDING["channel"],
+    "channel": NEEDING["category"],
+}
 HEAD = 'title = "T"\nkind = "rules"\nlevel = "behavioural"\nquestion = "Q?"\nevidence = ["last_order_date"]\n'
 VIP = """[[segment]]
 id = "vip"
@@ -84,7 +101,7 @@ def test_a_share_of_discounted_lines_comes_from_the_discount_through_every_table
         "order_lines",
         "raw_order_lines",
     ]
-    assert dict(found.steps)["customer_states"] == ("line_count", "discounted_line_count")
+    assert dict(found.steps)["customer_states"] == ("discount_known_line_count", "discounted_line_count")
     assert use_of(found, "behaviour_clusters").ways == ("clusters",)
 
 
@@ -135,6 +152,20 @@ def test_without_discounts_only_what_tells_of_discounts_breaks() -> None:
     assert not found.is_required
     assert found.features == DISCOUNTS
     assert not {"rfm", "lifecycle", "value_tier"} & {use.scheme for use in found.uses}
+
+
+def test_what_a_feature_is_declared_to_need_is_what_its_statement_reads() -> None:
+    for optional, known in KNOWN_WITHOUT.items():
+        assert NEEDING[optional] == set(ours().trace_name(f"order_lines.{optional}").features) - known
+    made = {*ours().trace_name("raw_visits.visited_at").features, *ours().trace_name("raw_visits.visit_id").features}
+    assert NEEDING[VISITS_SOURCE] == made
+
+
+def test_every_column_that_a_source_may_leave_out_is_needed_by_features_or_by_none() -> None:
+    optional = {f"raw_order_lines.{column.name}" for column in RAW_ORDER_LINES.columns if not column.required}
+    needed = {f"raw_order_lines.{column.needs}" for column in CUSTOMER_FEATURES.columns if column.needs and column.needs != VISITS_SOURCE}
+    # Without these a line is not cancelled, in the company's currency, and given back on its own day; of products nothing is made.
+    assert optional - needed == {f"raw_order_lines.{name}" for name in ("product_id", "is_cancelled", "refunded_order_day", "currency")}
 
 
 def test_a_column_is_named_alone_or_with_its_source_or_raw_table() -> None:

@@ -26,6 +26,7 @@ from pipeline.operations.deployment import Deployment
 from pipeline.reporting.plan import SegmentPlan, plan_change
 from pipeline.reporting.plan.moves import LiveTables, moves_between
 from pipeline.reporting.plan.plan import live_night
+from pipeline.segmentation import schemes_of_night
 
 NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
 ORDERS = [f"o{n}-{k},1,c{n},2024-02-{1 + 2 * n + k:02} 10:00:00,1,{10 * n + k}.25,a" for n in range(8) for k in range(n % 4)]
@@ -272,12 +273,12 @@ EDITS = {
 
 def test_where_customers_are_live_is_the_same_worked_out_again_or_read_from_what_is_stored(place: Path) -> None:
     company, lake = load_company(place / "shop"), Lake(place / "lake")
-    before = {scheme.name: scheme for scheme in load_schemes(company).schemes}
+    before = {scheme.name: scheme for scheme in schemes_of_night(company, lake, NIGHT).schemes}
     for name, edit in EDITS.items():
         text = before[name].file.read_text("utf-8")
         assert edit[0] in text
         write(place, name, text.replace(*edit))
-    after = {scheme.name: scheme for scheme in load_schemes(company).schemes}
+    after = {scheme.name: scheme for scheme in schemes_of_night(company, lake, NIGHT).schemes}
     features, stored = (lake.path(table, day=NIGHT) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     _, facts = live_night(lake)
     known, unknown = LiveTables(features, stored, facts), LiveTables(features, stored, {**facts, "features": "others"})

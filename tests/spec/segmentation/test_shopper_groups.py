@@ -11,9 +11,9 @@ import pytest
 from support.builders import a_company, an_order_line, features_by_customer, parsed, write_order_lines, write_rows
 
 from pipeline.definitions.company import PROJECT_ROOT, load_company
-from pipeline.definitions.schemes import Scheme, load_schemes
+from pipeline.definitions.schemes import Scheme, load_schemes, without_unknown
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import MONTHLY_FEATURES, VISITS
+from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, VISITS
 from pipeline.reporting.explain.decide import SchemeCase
 
 NIGHT = date(2024, 3, 31)
@@ -176,17 +176,6 @@ def test_a_new_month_brings_what_is_usual_then(lake: Lake) -> None:
     assert april["often"]["discount_share_baseline"] == (2 + 29) / (8 + 29)
 
 
-def test_a_source_that_is_added_or_taken_away_is_noticed_by_the_same_process(tmp_path: Path) -> None:
-    company, visits = a_company(tmp_path), tmp_path / "sources" / "visits.sql"
-    name = "shopper_groups.wandering"
-    assert name in load_schemes(company).not_computed
-    visits.parent.mkdir(exist_ok=True)
-    visits.write_text("SELECT visit_id, customer_id, visited_at FROM visits", "utf-8")
-    assert name not in load_schemes(company).not_computed
-    visits.unlink()
-    assert name in load_schemes(company).not_computed
-
-
 def test_a_definition_that_is_edited_is_read_anew_by_the_same_process(tmp_path: Path) -> None:
     company, mine = a_company(tmp_path), tmp_path / "segments" / "shopper_groups.toml"
     before = {scheme.name: scheme for scheme in load_schemes(company).schemes}["shopper_groups"]
@@ -197,14 +186,6 @@ def test_a_definition_that_is_edited_is_read_anew_by_the_same_process(tmp_path: 
 
 
 WANDERING = {"visit_count_90_days": 5, "conversion_share": 0.2, "conversion_share_q25": 0.2}
-
-
-@pytest.fixture
-def visited(tmp_path: Path) -> Scheme:
-    """Return the scheme of a company that tells its visits."""
-    (tmp_path / "sources").mkdir()
-    (tmp_path / "sources" / "visits.sql").write_text("SELECT visit_id, customer_id, visited_at FROM visits", "utf-8")
-    return next(scheme for scheme in load_schemes(a_company(tmp_path)).schemes if scheme.name == "shopper_groups")
 
 
 @pytest.mark.parametrize(
@@ -221,15 +202,31 @@ def visited(tmp_path: Path) -> Scheme:
         ({"visit_count_90_days": 2, "order_count": 2}, "insufficient_evidence"),
     ],
 )
-def test_a_wanderer_visits_often_and_seldom_buys(visited: Scheme, row: dict[str, Any], expected: str) -> None:
-    assert SchemeCase(visited, {}).segment_of({**NOTHING, **row}) == expected
+def test_a_wanderer_visits_often_and_seldom_buys(row: dict[str, Any], expected: str) -> None:
+    assert group(**row) == expected
 
 
-def test_without_visits_nobody_is_said_to_wander_and_the_company_is_told_why() -> None:
+@pytest.mark.parametrize(
+    ("needs", "left"),
+    [
+        ("visits", ["insufficient_evidence", "bargain_hunter", "need_based", "loyal", "impulse", "undetermined"]),
+        ("discount_amount", ["insufficient_evidence", "impulse", "wandering", "undetermined"]),
+        ("category", ["insufficient_evidence", "bargain_hunter", "loyal", "wandering", "undetermined"]),
+    ],
+)
+def test_without_what_tells_of_a_group_nobody_is_said_to_be_in_it_and_the_company_is_told_why(needs: str, left: list[str]) -> None:
     loaded = load_schemes(load_company(PROJECT_ROOT / "examples" / "adventureworks"))
-    assert loaded.not_computed["shopper_groups.wandering"] == "needs visits"
-    assert "wandering" not in [segment.id for segment in shopper_groups().segments]
-    assert group(visit_count_90_days=9, conversion_share=0.0) == "undetermined"
+    told = without_unknown(loaded, {column.name: needs for column in CUSTOMER_FEATURES.columns if column.needs == needs})
+    found = next(scheme for scheme in told.schemes if scheme.name == "shopper_groups")
+    assert [segment.id for segment in found.segments] == left
+    gone = {segment.id for segment in shopper_groups().segments} - set(left)
+    assert {name: reason for name, reason in told.not_computed.items() if name.startswith("shopper_groups")} == {
+        f"shopper_groups.{name}": f"needs {needs}" for name in gone
+    }
+    everybody = {**NOTHING, **dict.fromkeys(column.name for column in CUSTOMER_FEATURES.columns if column.needs == needs)}
+    for shown in (LOYAL, BARGAIN, IMPULSE, NEED, WANDERING, {}):
+        row = {**NOTHING, **shown, **{name: None for name, value in everybody.items() if value is None}}
+        assert SchemeCase(found, {}).segment_of(row) in left
 
 
 def visits(lake: Lake, text: str, *, known_on: date = NIGHT) -> None:

@@ -1,0 +1,85 @@
+"""What the source gives of the columns that it may leave out, and which features nobody has without them.
+
+It is counted anew each night, in the lines that the night goes by. So a column that the query lacks, and one that is empty in every
+line, are the same; and a night knows what was given by then, whatever the query has come to give since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pipeline.features.cache import CacheSession
+from pipeline.lake.lake import Lake
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, VISITS_SOURCE
+
+KNOWN_LINES, FROZEN_LINES = "known_lines", "frozen_lines"
+LINE_COUNT = "line_count"
+OPTIONAL_COLUMNS = tuple(dict.fromkeys(column.needs for column in CUSTOMER_FEATURES.columns if column.needs))
+_FROZEN_FEATURES = MONTHLY_FEATURES | {"shrunk_discount_share"}  # which is drawn towards a frozen share
+_FROZEN_COUNTS = {"discount_amount": "discount_known_line_count", "category": "category_known_line_count"}
+
+
+def known_lines(session: CacheSession) -> dict[str, int]:
+    """Count the lines of the window, and those that give each optional column; states and visits must be registered."""
+    [counts] = session.engine.run(statement("known_lines"), {}).read_all().to_pylist()
+    return dict(counts)
+
+
+def frozen_lines(baselines: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same of the day on which baselines were frozen, from the row of POPULATION_BASELINES."""
+    counts = {name: baselines[count] for name, count in _FROZEN_COUNTS.items()}
+    return {"day": str(baselines["frozen_day"]), LINE_COUNT: baselines[LINE_COUNT], **counts}
+
+
+def stored_known_lines(lake: Lake, day: date, known_on: date | None = None) -> dict[str, int]:
+    """Return what `known_lines` counted on a stored night; none of anything where an older version wrote the night."""
+    manifest = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on))
+    counts: Mapping[str, int] = manifest.get(KNOWN_LINES, {})
+    return {name: counts.get(name, 0) for name in (LINE_COUNT, *OPTIONAL_COLUMNS)}
+
+
+def unknown_features(lake: Lake, day: date, known_on: date | None = None) -> dict[str, str]:
+    """Return the features that nobody has on a stored night, each with the optional column or source that it needs.
+
+    Empty for a night without features.
+    """
+    if not lake.has(CUSTOMER_FEATURES, day=day, known_on=known_on):
+        return {}
+    manifest = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on))
+    return features_without_columns(manifest.get(KNOWN_LINES, {}), manifest.get(FROZEN_LINES, {}))
+
+
+def features_without_columns(known: Mapping[str, int], frozen: Mapping[str, Any]) -> dict[str, str]:
+    """Return each feature that these counts of lines leave unknown, with what it needs.
+
+    What is usual among customers was frozen on the first of the month: a column that came since is needed on that day.
+    Where there is no line at all, none lacks a column.
+    """
+    unknown = {}
+    for column in CUSTOMER_FEATURES.columns:
+        if not column.needs:
+            continue
+        if _is_lacking(known, column.needs):
+            unknown[column.name] = column.needs
+        elif column.name in _FROZEN_FEATURES and _is_lacking(frozen, column.needs):
+            unknown[column.name] = f"{column.needs} on {frozen['day']}"
+    return unknown
+
+
+def partly_known_columns(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
+    """Return the optional columns of order lines that some lines of the night's window lack: how many lack it, and of how many."""
+    if not lake.has(CUSTOMER_FEATURES, day=day):
+        return {}
+    known = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day)).get(KNOWN_LINES, {})
+    lines = known.get(LINE_COUNT, 0)
+    given = {name: known[name] for name in OPTIONAL_COLUMNS if name in known and name != VISITS_SOURCE}
+    return {name: (lines - count, lines) for name, count in given.items() if 0 < count < lines}
+
+
+def _is_lacking(counts: Mapping[str, Any], needs: str) -> bool:
+    if needs == VISITS_SOURCE:
+        return counts.get(needs) == 0
+    return counts.get(needs) == 0 and bool(counts.get(LINE_COUNT))
