@@ -13,6 +13,7 @@ import definitions_step
 import duckdb
 import full_recompute
 import nights
+import predictions
 import refits
 import runner_overhead
 import score_methods
@@ -22,7 +23,7 @@ from lakes import PROJECT_ROOT, stored_lake
 from measure import GIB, Result, print_results
 from rich.console import Console
 
-BENCHES = ("features", "state", "runner", "nights", "definitions", "refits", "scores")
+BENCHES = ("features", "state", "runner", "nights", "definitions", "refits", "scores", "predictions")
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
 
@@ -60,6 +61,7 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
             folder, customers=size.clustered, nights=3 if size.clustered < refits.MANY else 30, rounds=size.rounds
         ),
         "scores": lambda: score_methods.results(folder),
+        "predictions": lambda: predictions.results(folder),
     }
     return measures[bench]()
 

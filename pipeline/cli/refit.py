@@ -73,7 +73,7 @@ def refit_predictions(
     """Fit what predicts customers' value to an older night and what happened since, test it, and use it if it is good enough.
 
     It is valid from the next night on; no stored night changes. Ends with 0 where it is promoted or nothing can be judged yet,
-    8 where it does not beat last year's spend: then nothing is predicted.
+    8 where it does not beat both baselines: then nothing is predicted.
     """
     from pipeline.operations import refits
     from pipeline.reporting.refits.json import to_json

@@ -65,7 +65,7 @@ def promote(night: Night, *, scheme: str | None = None, override_reason: str = "
 def refit_predictions(night: Night, *, is_held: bool = False) -> None:
     """Fit and test a model of customers' value by what the night knows, and make it valid from the next night on unless `is_held`.
 
-    Raises RefitRefused where it does not beat last year's spend: then nothing is predicted from the next night on.
+    Raises RefitRefused where it does not beat both baselines: then nothing is predicted from the next night on.
     """
     from pipeline.models.refits.prediction_refit import fit_and_test_predictions, promote_predictions, store_prediction_refit
 

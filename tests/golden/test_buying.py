@@ -60,6 +60,12 @@ def test_who_is_more_regular_and_more_recent_is_more_likely_to_buy(buying: BgNbd
     assert lapsed < regular
 
 
+def test_expected_order_days_have_their_limit_where_a_is_1(history: PurchaseHistories) -> None:
+    beside, at = (expected_order_days(history, BgNbdParameters(0.243, 4.414, a, 2.426, 0.0), 39) for a in (1.0001, 1.0))
+    assert at.min() > 0
+    np.testing.assert_allclose(at, beside, rtol=1e-3)
+
+
 def test_gamma_gamma_finds_the_published_parameters(shared_data: Path) -> None:
     found = duckdb.sql(REPEATS.format(file=shared_data / "cdnow" / "sample.parquet")).fetchnumpy()
     spending = fit_gamma_gamma(found["days"], found["mean"])

@@ -24,6 +24,7 @@ from pipeline.models.clusters.preparation import Numbers
 DAYS_PER_WEEK = 7
 LARGEST_LOGARITHM = 12.0  # parameters from e^-12 to e^12: room for any population, and finite likelihoods
 IMPOSSIBLE = 1e9
+LEAST_DISTANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ def expected_order_days(history: PurchaseHistories, fit: BgNbdParameters, weeks:
     """Return the order-days expected of each customer in the next `weeks`: the paper's conditional expectation E(Y(t) | x, t_x, T)."""
     from scipy.special import hyp2f1
 
-    x, r, alpha, a, b = history.repeats, fit.r, fit.alpha, fit.a, fit.b
+    x, r, alpha, b = history.repeats, fit.r, fit.alpha, fit.b
+    # The formula has a limit where a is 1, but no value.
+    a = fit.a if abs(fit.a - 1) > LEAST_DISTANCE else 1 + LEAST_DISTANCE
     later = alpha + history.weeks + weeks
     with np.errstate(over="ignore", invalid="ignore"):
         series = hyp2f1(r + x, b + x, a + b + x - 1, weeks / later)
