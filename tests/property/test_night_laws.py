@@ -23,6 +23,7 @@ NIGHT_TABLES = (
     "segment_profiles",
     "segment_strategies",
     "segment_moves",
+    "customer_next_actions",
     "customer_predictions",
     "population_rhythm",
     "population_baselines",
