@@ -41,7 +41,11 @@ def test_adventureworks_keeps_every_line_and_every_cent(demo_lake: Lake) -> None
     assert answers(demo_lake, ORDER_LINES, totals.format("reseller")) == (60855, Decimal("80450596.9823"))
 
 
-def test_every_adventureworks_customer_has_one_segment_in_every_scheme(demo_lake: Lake) -> None:
+OF_FIRMS = {"business_type", "firm_age", "firm_sales", "firm_size"}
+OF_PERSONS = {"age_band", "household", "income_band", "purchase_motive", "survey_interest"}
+
+
+def test_every_adventureworks_customer_has_one_segment_in_every_scheme_that_is_for_them(demo_lake: Lake) -> None:
     current = demo_lake.root / "current"
     segments = duckdb.execute(
         "SELECT scheme, COUNT(*), COUNT(DISTINCT customer_id), COUNT(*) - COUNT(segment) FROM read_parquet(?) GROUP BY ALL ORDER BY ALL",
@@ -50,14 +54,22 @@ def test_every_adventureworks_customer_has_one_segment_in_every_scheme(demo_lake
     customers = pq.read_metadata(current / "customer_features.parquet").num_rows
     schemes = load_schemes(load_company(PROJECT_ROOT / "examples" / "adventureworks")).schemes
     assert [row[0] for row in segments] == sorted(["behaviour_clusters", *(scheme.name for scheme in schemes)])
-    assert {row[1:] for row in segments} == {(customers, customers, 0)}
-    assert customers == 18484 + 701 + 2059
+    persons, resellers, prospects = 18484, 701, 2059
+    assert customers == persons + resellers + prospects
+    expected = {name: resellers if name in OF_FIRMS else persons + prospects if name in OF_PERSONS else customers for name, *_ in segments}
+    assert segments == [(name, count, count, 0) for name, count in sorted(expected.items())]
 
 
 def test_the_spend_of_the_segments_adds_up_to_the_spend_of_the_window(demo_lake: Lake) -> None:
-    window = answers(demo_lake, ORDER_LINES, "SUM(net_amount) FILTER (order_day BETWEEN DATE '2013-01-29' AND DATE '2014-01-28')")[0]
+    in_window = "order_day BETWEEN DATE '2013-01-29' AND DATE '2014-01-28'"
+    internet, reseller = answers(
+        demo_lake,
+        ORDER_LINES,
+        f"SUM(net_amount) FILTER ({in_window} AND channel = 'internet'), SUM(net_amount) FILTER ({in_window} AND channel = 'reseller')",
+    )
     profiles = pq.read_table(demo_lake.root / "current" / f"{SEGMENT_PROFILES.name}.parquet").to_pylist()
     for scheme in {row["scheme"] for row in profiles}:
+        window = reseller if scheme in OF_FIRMS else internet if scheme in OF_PERSONS else internet + reseller
         assert sum(row["spend_amount"] for row in profiles if row["scheme"] == scheme) == window
 
 

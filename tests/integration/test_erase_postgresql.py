@@ -57,6 +57,7 @@ def test_the_rows_of_an_erased_customer_leave_the_schema_and_nothing_else_does(
         "postgresql/customer_segments": 1,
         "postgresql/customer_segment_history": 2,
         "postgresql/customer_profiles": 1,
+        "postgresql/customer_next_actions": 1,
         "postgresql/segment_moves": 2,
     }
     assert rows(postgres_uri, "customer_segments", "customer_id, segment") == [("7f3", "loyal"), ("bob", "new")]
