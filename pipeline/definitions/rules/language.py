@@ -183,7 +183,10 @@ def _nodes_of_one_type(rule: RuleContext, place: exp.Expr, items: Sequence[Typed
     if not kinds <= COMPARABLE or (len(kinds) > 1 and not kinds <= NUMERIC):
         left = items[0].kind
         right = next((item.kind for item in items if item.kind is not left), left)
-        todo = "Compare numbers with numbers, text with 'text', dates with DATE '2026-01-31'."
+        todo = (
+            "Compare numbers with numbers, text with 'text', dates with DATE '2026-01-31'. An attribute is text unless company.toml says "
+            'otherwise: kind = "integer", "money", "date" or "flag" under [attributes.<name>].'
+        )
         raise rule.error_at(place, f"cannot compare: {left.words} with {right.words}", todo)
     try:
         return cast_to_one_type(items)

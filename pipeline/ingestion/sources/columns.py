@@ -10,7 +10,8 @@ from pyarrow import types
 
 from pipeline.errors import ConfigError, SchemaDrift
 from pipeline.ingestion.sources import SourceQuery
-from pipeline.lake.tables import MONEY_DECIMALS, Column, Kind, Table
+from pipeline.ingestion.sources.query_columns import expression_text
+from pipeline.lake.tables import MONEY_DECIMALS, SOURCE_TABLES, Column, Kind, Table
 from pipeline.spelling import did_you_mean
 
 
@@ -71,19 +72,32 @@ _ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
 }
 
 
+_KINDS_OF_ATTRIBUTES = (Kind.FLAG, Kind.INTEGER, Kind.MONEY, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.TEXT)
+
+
 def _column_problem(column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> str:
     if types.is_null(found.type) or _ACCEPTED[column.kind](found.type):
         return ""
     name = f"{query.name}.{column.name}"
-    return f"{name} is {_type_words(found.type)}, declared {column.kind.words}: write {_cast_to_write(column, found.type, zone)}"
+    words = f"{name} is {_type_words(found.type)}, declared {column.kind.words}"
+    write = f"write {_cast_to_write(column, found.type, query, zone)}"
+    if column.name in SOURCE_TABLES[query.name].column_names:
+        return f"{words}: {write}"
+    # An attribute has the kind that company.toml declares, text where it says nothing.
+    fitting = next((kind for kind in _KINDS_OF_ATTRIBUTES if _ACCEPTED[kind](found.type)), None)
+    declare = f'declare `kind = "{fitting.name.lower()}"` under [attributes.{column.name}] of company.toml' if fitting else ""
+    remedies = [declare, write] if column.kind is Kind.TEXT else [write, declare]
+    return f"{words}: {', or '.join(filter(None, remedies))}"
 
 
-def _cast_to_write(column: Column, found: pa.DataType, zone: ZoneInfo) -> str:
+def _cast_to_write(column: Column, found: pa.DataType, query: SourceQuery, zone: ZoneInfo) -> str:
+    """Return what to write in the place of the column in the query, in the words that stand there now."""
+    given = expression_text(query.text, query.dialect, column.name)
     if column.kind is Kind.INSTANT:
-        moment = column.name if types.is_timestamp(found) else f"CAST({column.name} AS TIMESTAMP)"
+        moment = given if types.is_timestamp(found) else f"CAST({given} AS TIMESTAMP)"
         return f"`{moment} AT TIME ZONE '{zone.key}' AS {column.name}`"
     sql = "DOUBLE PRECISION" if column.kind is Kind.NUMBER else column.kind.sql
-    return f"`CAST({column.name} AS {sql}) AS {column.name}`"
+    return f"`CAST({given} AS {sql}) AS {column.name}`"
 
 
 def _type_words(kind: pa.DataType) -> str:

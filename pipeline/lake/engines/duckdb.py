@@ -16,6 +16,7 @@ from sqlglot import exp
 from pipeline.errors import DataError, TransientError
 from pipeline.lake.damage import outdated_error, reading
 from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
+from pipeline.lake.engines.sum_errors import is_overflow, overflow_error
 from pipeline.lake.file_parts import FilePart
 from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.lake import Lake
@@ -24,6 +25,10 @@ from pipeline.lake.parquet import ROW_GROUP_ROWS
 from pipeline.lake.staging import private_folder
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
+
+
+class _SumTooLarge(DataError):
+    """What a statement adds up does not fit; the engine that runs it knows which tables it reads."""
 
 
 class DuckDBEngine:
@@ -60,25 +65,29 @@ class DuckDBEngine:
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
-        with self._translating_errors_by_file():
+        with self._translating_errors_by_file(statement):
             reader = self._connection.sql(statement.sql("duckdb"), params=used).to_arrow_reader(ROW_GROUP_ROWS)
-        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader, statement))
 
     def _create_view(self, table: Table, query: str) -> None:
         # As text: built step by step, a relation would open every file anew at each step.
         with self._translating_errors_by_file():
             self._connection.execute(f"CREATE OR REPLACE VIEW {_quoted_names((table.name,))} AS {query}")
 
-    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        with self._translating_errors_by_file():
+    def _batches(self, reader: pa.RecordBatchReader, statement: exp.Query) -> Iterator[pa.RecordBatch]:
+        with self._translating_errors_by_file(statement):
             yield from reader
 
     @contextmanager
-    def _translating_errors_by_file(self) -> Iterator[None]:
+    def _translating_errors_by_file(self, statement: exp.Query | None = None) -> Iterator[None]:
         """Translate errors; where a registered file lacks a declared column, name that file, as this is what made DuckDB fail."""
         try:
             with _translating_engine_errors():
                 yield
+        except _SumTooLarge:
+            named = {table.name for table in statement.find_all(exp.Table)} if statement else set()
+            read = {name: parts for name, (_, parts) in self._registered.items() if name in named}
+            raise overflow_error(statement, read, (part.stored_path for parts in read.values() for part in parts)) from None
         except DataError:
             for table, parts in self._registered.values():
                 _require_columns(table, parts)
@@ -150,6 +159,8 @@ def _translating_engine_errors() -> Iterator[None]:
     except duckdb.OutOfMemoryException:
         raise TransientError("a statement ran out of memory", todo="Raise SEGMENTS_MEMORY_LIMIT or free memory, then run again.") from None
     except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if is_overflow(str(error)):
+            raise _SumTooLarge("a sum is too large", todo="Look for an amount that is out of range.") from None
         kind = getattr(error, "strerror", None) or str(error).partition(":")[0]
         if isinstance(error, duckdb.IOException) or getattr(error, "errno", None) or kind in ("IO Error", "Out of Memory Error"):
             raise TransientError(f"a statement failed: {kind}", todo="Free disk space or memory, then run again.") from None

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
 from pipeline.definitions.company import Company
 from pipeline.definitions.definition_files import read_definition
+from pipeline.ingestion.sources.query_columns import column_expressions
 from pipeline.lake.tables import SOURCE_TABLES
 
 
@@ -29,11 +26,5 @@ def source_expressions(company: Company) -> dict[str, Mapping[str, str]]:
 
 
 def _query_expressions(file: Path, dialect: str) -> dict[str, str] | None:
-    """Return the expressions by column; None where they cannot be told, as behind a star or in words that only the source knows."""
-    try:
-        query = sqlglot.parse_one(read_definition(file).text, read=dialect)
-    except SqlglotError:
-        return None
-    if not isinstance(query, exp.Query) or query.is_star:
-        return None
-    return {column.alias_or_name: column.unalias().sql(dialect, comments=False) for column in query.selects}
+    expressions = column_expressions(read_definition(file).text, dialect)
+    return None if expressions is None else {name: each.sql(dialect, comments=False) for name, each in expressions.items()}

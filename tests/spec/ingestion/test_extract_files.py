@@ -35,7 +35,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import Source
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift
 from pipeline.lake.lake import Lake, Version
-from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, RAW_PROSPECTS
+from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, RAW_PROSPECTS, Kind
 
 DAY = date(2024, 3, 10)
 EVERYBODY = "SELECT id AS customer_id, joined AS created_at, name AS nickname, income, born FROM customers"
@@ -292,22 +292,22 @@ def test_customers_must_have_the_attributes_that_the_company_declares(company: C
     assert refusal(company, lake).what == "customers lacks born"
 
 
-MONEY = "declared exact decimal: write `CAST(net_amount AS DECIMAL(18,4)) AS net_amount`"
-NUMBER = "declared whole number: write `CAST(line_number AS BIGINT) AS line_number`"
+MONEY = "declared exact decimal: write"
+NUMBER = "declared whole number: write"
 WRONG_TYPES = {
     "CAST(sold_at AS TIMESTAMP) AS ordered_at": "ordered_at is TIMESTAMP without a time zone, declared instant (UTC): write "
-    "`ordered_at AT TIME ZONE 'Europe/Berlin' AS ordered_at`",
+    "`CAST(sold_at AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS ordered_at`",
     "CAST(sold_at AS DATE) AS ordered_at": "ordered_at is DATE, declared instant (UTC): write "
-    "`CAST(ordered_at AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS ordered_at`",
-    "CAST(paid AS DOUBLE) AS net_amount": f"net_amount is DOUBLE, {MONEY}",
-    "CAST(paid AS DECIMAL(18,5)) AS net_amount": f"net_amount is DECIMAL(18,5), {MONEY}",
-    "1 AS customer_id": "customer_id is a whole number (int32), declared text: write `CAST(customer_id AS VARCHAR) AS customer_id`",
-    "CAST(line AS VARCHAR) AS line_number": f"line_number is text, {NUMBER}",
-    "CAST(line AS DECIMAL(9,0)) AS line_number": f"line_number is DECIMAL(9,0), {NUMBER}",
-    "1 AS is_cancelled": "is_cancelled is a whole number (int32), declared true or false: write "
-    "`CAST(is_cancelled AS BOOLEAN) AS is_cancelled`",
+    "`CAST(CAST(sold_at AS DATE) AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin' AS ordered_at`",
+    "CAST(paid AS DOUBLE) AS net_amount": f"net_amount is DOUBLE, {MONEY} `CAST(CAST(paid AS DOUBLE) AS DECIMAL(18,4)) AS net_amount`",
+    "paid * 0.00001 AS net_amount": f"net_amount is DECIMAL(18,7), {MONEY} `CAST((paid * 0.00001) AS DECIMAL(18,4)) AS net_amount`",
+    "1 AS customer_id": "customer_id is a whole number (int32), declared text: write `CAST(1 AS VARCHAR) AS customer_id`",
+    "CAST(line AS VARCHAR) AS line_number": f"line_number is text, {NUMBER} `CAST(CAST(line AS TEXT) AS BIGINT) AS line_number`",
+    "CAST(line AS DECIMAL(9,0)) AS line_number": "line_number is DECIMAL(9,0), "
+    f"{NUMBER} `CAST(CAST(line AS DECIMAL(9, 0)) AS BIGINT) AS line_number`",
+    "1 AS is_cancelled": "is_cancelled is a whole number (int32), declared true or false: write `CAST(1 AS BOOLEAN) AS is_cancelled`",
     "CAST(refund_of AS TIMESTAMP) AS refunded_order_day": "refunded_order_day is TIMESTAMP without a time zone, declared date: write "
-    "`CAST(refunded_order_day AS DATE) AS refunded_order_day`",
+    "`CAST(CAST(refund_of AS TIMESTAMP) AS DATE) AS refunded_order_day`",
 }
 
 
@@ -320,6 +320,36 @@ def test_a_type_that_would_need_a_guess_is_refused_with_what_to_write(company: C
     error = refusal(company, lake)
     assert isinstance(error, SchemaDrift)
     assert error.what == f"order_lines.{WRONG_TYPES[expression]}"
+    remedy = error.what.split("`")[1]
+    write_query(company.folder, "order_lines", f"SELECT {', '.join(kept)}, {remedy} FROM lines")
+    run_extract(company, lake, DAY)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("CAST(1 AS INTEGER)", 'declare `kind = "integer"` under [attributes.nickname] of company.toml, or write'),
+        ("CAST(1 AS DECIMAL(9, 2))", 'declare `kind = "money"` under [attributes.nickname]'),
+        ("CAST(1 AS DOUBLE)", 'declare `kind = "number"` under [attributes.nickname]'),
+        ("DATE '2024-01-01'", 'declare `kind = "date"` under [attributes.nickname]'),
+        ("TRUE", 'declare `kind = "flag"` under [attributes.nickname]'),
+        ("TIMESTAMPTZ '2024-01-01'", 'declare `kind = "instant"` under [attributes.nickname]'),
+    ],
+)
+def test_an_attribute_of_another_kind_says_which_kind_to_declare(company: Company, lake: Lake, expression: str, words: str) -> None:
+    write_query(company.folder, "customers", EVERYBODY.replace("name AS nickname", f"{expression} AS nickname"))
+    error = refusal(company, lake)
+    assert words in error.what
+    kind = Kind[error.what.split('"')[1].upper()]
+    attributes = tuple(replace(a, column=replace(a.column, kind=kind)) if a.column.name == "nickname" else a for a in company.attributes)
+    run_extract(replace(company, attributes=attributes), lake, DAY)
+
+
+def test_an_amount_behind_a_star_is_cast_by_its_own_name(company: Company, lake: Lake) -> None:
+    write_query(
+        company.folder, "customers", "SELECT * FROM (SELECT id AS customer_id, name AS nickname, 'x' AS income, born FROM customers)"
+    )
+    assert "write `CAST(income AS DECIMAL(18,4)) AS income`" in refusal(company, lake).what
 
 
 def test_a_column_whose_case_changed_is_drift(company: Company, lake: Lake) -> None:
