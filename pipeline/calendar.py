@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+END = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,14 @@ class Window:
 
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpan:
+    """Local days, both included."""
+
+    first: date
+    last: date
 
 
 def business_day(interval_end: datetime, zone: ZoneInfo) -> date:

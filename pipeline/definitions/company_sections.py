@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 
 from pipeline.definitions.fields import Fields, require_identifier
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, SOURCE_TABLES, Column, Kind, Spelling
 
 CountsAsOrder = Literal["all", "paid"]
 LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
@@ -25,12 +25,16 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where customers and order lines come from; `connection` names a database, never holds its password."""
+    """Where customers and order lines come from; `connection` names a database, never holds its password.
+
+    `appended` names the sources that give only what is new or changed; all others give everything, every night.
+    """
 
     kind: Literal["files", "postgresql"]
     folder: Path | None = None
     connection: str = ""
     column_types: Mapping[str, Mapping[str, str]] | None = None
+    appended: frozenset[str] = frozenset()
 
     @property
     def dialect(self) -> str:
@@ -50,11 +54,13 @@ class Target:
 def read_source(section: Fields, folder: Path) -> Source:
     """Return what [source] says; `folder` is the company's, which paths start from. Raises ConfigError naming the wrong key."""
     kind = section.choice("kind", ("files", "postgresql"), default="files")
+    appended = frozenset(name for name in SOURCE_TABLES if section.choice(name, ("snapshot", "append"), default="snapshot") == "append")
     if kind == "postgresql":
-        return Source(kind="postgresql", connection=section.take("connection", str))
+        return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
     root = _package_folder(section) or folder
     types = {table: columns.take_texts() for table, columns in section.section("column_types").sections()}
-    return Source(kind="files", folder=(root / section.take("path", str, default="data")).resolve(), column_types=types)
+    data = (root / section.take("path", str, default="data")).resolve()
+    return Source(kind="files", folder=data, column_types=types, appended=appended)
 
 
 def _package_folder(section: Fields) -> Path | None:

@@ -21,6 +21,7 @@ class GateLimits:
     `volume_low_factor`      fewest order lines, times the median of the same weekdays
     `volume_high_factor`     most order lines of a day, times the busiest day
     `vanished_share_limit`   customers of the last good publication that are gone
+    `vanished_lines_limit`   order lines known of the days before a night that are gone; beyond it the night is not even read
     `reachable_attribute`    true-or-false attribute of a customer who can be written to; none by default
     `reachable_fall_limit`   fall of the share of such customers, relative to what it was
     `swallowed_share_limit`  share that one segment of a scheme may hold ...
@@ -35,6 +36,7 @@ class GateLimits:
     volume_low_factor: float = 0.1
     volume_high_factor: float = 5.0
     vanished_share_limit: float = 0.1
+    vanished_lines_limit: float = 0.5
     reachable_attribute: str = ""
     reachable_fall_limit: float = 0.1
     swallowed_share_limit: float = 0.8
@@ -63,7 +65,7 @@ def read_gate_limits(section: Fields) -> GateLimits:
 
 
 def _require_sensible_limits(limits: GateLimits, where: str) -> None:
-    shares = ("vanished_share_limit", "reachable_fall_limit", "swallowed_growth_limit", "churn_share_limit")
+    shares = ("vanished_share_limit", "vanished_lines_limit", "reachable_fall_limit", "swallowed_growth_limit", "churn_share_limit")
     faults = {f"`gates.{name}` must lie between 0 and 1": not 0 <= getattr(limits, name) <= 1 for name in shares}
     faults |= {
         "`gates.swallowed_share_limit` must lie between 0.5 and 1": not 0.5 <= limits.swallowed_share_limit <= 1,  # noqa: PLR2004

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any
 
 from pipeline.calendar import ONE_DAY
 from pipeline.definitions.company import Company
@@ -16,6 +16,8 @@ from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, SO
 
 QUERIES_KEY = "queries"
 IS_BEGUN_KEY = "is_begun"
+FIRST_DAY_KEY = "first_day"
+KNOWN_LINES_KEY = "known_lines"
 
 
 def is_extraction_complete(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> bool:
@@ -42,7 +44,7 @@ def queries_digest(company: Company) -> str:
     # A file that is no UTF-8 is reported where its query is read, not here.
     texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
     columns = [f"{column.name} {column.kind.name}" for column in company.table(RAW_CUSTOMERS).columns]
-    return sha256("\n".join([*texts, *columns]).encode()).hexdigest()[:16]
+    return sha256("\n".join([*texts, *columns, *sorted(company.source.appended)]).encode()).hexdigest()[:16]
 
 
 def extraction_rows(lake: Lake, day: date) -> list[dict[str, Any]]:
@@ -66,9 +68,9 @@ def first_day_to_read(company: Company, lake: Lake, day: date, nights: Sequence[
 
 
 def _first_day_of_night(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> date | None:
-    for mark in extraction_rows(lake, day) if day in nights else ():
-        if mark["source_table"] == RAW_ORDER_LINES.name:
-            return cast("date | None", mark["first_day"])
+    if day in nights and extraction_rows(lake, day):
+        first = stored_facts(lake, lake.path(EXTRACTIONS, day=day)).get(FIRST_DAY_KEY)
+        return date.fromisoformat(first) if first else None
     if not nights or day == nights[0]:
         return None
     lookback = day - timedelta(days=company.lookback_days - 1)

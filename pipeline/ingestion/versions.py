@@ -19,6 +19,7 @@ from sqlglot import exp, parse_one
 
 from pipeline.calendar import days_between
 from pipeline.errors import DataError, TransientError
+from pipeline.ingestion.local_days import event_day_expression
 from pipeline.lake.engines import Parameter
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.event_days import EventDays, month_of
@@ -28,12 +29,6 @@ from pipeline.lake.tables import CLEAN_TABLES, EVENT_DAY, KNOWN_ON, VERSION_COLU
 ROWS_DIGEST = "rows_digest"
 NET_AMOUNT = "net_amount"
 _DAY = "segments_day"
-# A row without an instant waits on the first day there is, the same one every night; a zone west of Greenwich
-# puts the year 1 into the year 0, which no date can hold.
-_EVENT_DAY = parse_one(
-    "COALESCE(GREATEST(CAST(happened_at AT TIME ZONE $zone AS DATE), CAST('0001-01-01' AS DATE)), CAST('0001-01-01' AS DATE))",
-    read="duckdb",
-)
 _NIGHT = parse_one("CAST($day AS DATE)", read="duckdb")
 # Lengths keep neighbours apart: ('ab', 'c') is not ('a', 'bc'), and NULL is no text.
 _VALUE = parse_one("COALESCE(CAST(LENGTH(CAST(value AS TEXT)) AS TEXT) || ':' || CAST(value AS TEXT), '-')", read="duckdb")
@@ -44,13 +39,14 @@ class ReadingNight:
     """The night that writes, and the time zone in which it cuts instants into days.
 
     `first` is the first event day that must exist afterwards, even if no row came; None means the first that has rows,
-    from `opening` on.
+    from `opening` on. Where the source `appends`, a day of which it gives nothing stays as it is known.
     """
 
     day: date
     first: date | None
     opening: date
     zone: str
+    appends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,9 @@ def store_versions(lake: Lake, table: Table, rows: Path, night: ReadingNight, *,
 
 def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: ReadingNight, found: Mapping[date, PartitionContents]) -> int:
     footers = lake.event_days(table)
-    read = {*found, *_expected_days(night, [version.day for version in footers.versions], found)}
+    stored_days = {version.day for version in footers.versions}
+    expected = set(_expected_days(night, stored_days, found))
+    read = found.keys() | (expected - stored_days if night.appends else expected)
     months = {month_of(day) for day in read}
     # A damaged file of these months counts as missing, so its days are written anew.
     stored = lake.event_days(table, verified={each.file for each in footers.versions.values() if each.file.month in months})
@@ -145,7 +143,7 @@ def facts_of_versions(engine: DuckDBEngine, table: Table, rows: Path, versions: 
 def _found_contents(engine: DuckDBEngine, table: Table, parameters: Mapping[str, Parameter]) -> dict[date, PartitionContents]:
     return {
         row[_DAY]: _contents_of(table, row)
-        for row in engine.run(_contents_statement(table, {_DAY: _event_day_expression(table)}), parameters).read_all().to_pylist()
+        for row in engine.run(_contents_statement(table, {_DAY: _day_expression(table)}), parameters).read_all().to_pylist()
     }
 
 
@@ -196,11 +194,8 @@ def _night_parameters(night: ReadingNight) -> dict[str, Parameter]:
     return {"day": night.day, "zone": night.zone}
 
 
-def _event_day_expression(table: Table) -> exp.Expr:
-    if table.partition is not Partition.EVENT_DAY:
-        return _NIGHT.copy()
-    at = exp.column(table.instant)
-    return _EVENT_DAY.transform(lambda node: at.copy() if isinstance(node, exp.Column) else node)
+def _day_expression(table: Table) -> exp.Expr:
+    return event_day_expression(table) if table.partition is Partition.EVENT_DAY else _NIGHT.copy()
 
 
 def _contents_statement(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query:
@@ -228,7 +223,7 @@ def _sorted_rows_statement(table: Table, days: Collection[date], *, all_days: Co
     """Return the statement for the sorted rows of `days`; where these are `all_days`, nothing is filtered."""
     columns: list[exp.Expr] = [exp.column(name, quoted=True) for name in table.column_names]
     order = [_DAY, *table.key, *(name for name in table.column_names if name not in table.key)]
-    staged = exp.select(*columns, exp.alias_(_event_day_expression(table), _DAY)).from_(table.name)
+    staged = exp.select(*columns, exp.alias_(_day_expression(table), _DAY)).from_(table.name)
     if table.partition is Partition.EVENT_DAY:
         columns = [exp.alias_(exp.column(_DAY), EVENT_DAY.name), exp.alias_(_NIGHT.copy(), KNOWN_ON.name), *columns]
     rows = exp.select(*columns).from_("staged").order_by(*(exp.column(name, quoted=True) for name in order))

@@ -28,17 +28,28 @@ Step = Callable[..., None]
 log = logging.getLogger("pipeline.operations.steps")
 
 
-def extract(night: Night, *, reread: bool = False, since: date | None = None) -> None:
+def extract(
+    night: Night,
+    *,
+    reread: bool = False,
+    since: date | None = None,
+    override_gates: Sequence[str] | str = (),
+    override_reason: str = "",
+) -> None:
     """Read customers and order lines from the source into raw partitions; a night that was read before only with `reread`.
 
     `since` is an earlier local day to read from, and implies `reread`. A restatement reads nothing: it goes by what was read.
+    With `vanished` among `override_gates`, the source may have lost order lines of earlier days.
     """
     from pipeline.definitions.owner import claim_lake
     from pipeline.ingestion.extract import extract as read_source
     from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
     from pipeline.publication.epoch import stamp_epoch
+    from pipeline.publication.gates import requested_override
+    from pipeline.publication.gates.audit import is_gate_overridden
 
+    override = requested_override(override_gates, override_reason)
     if _is_skipped_restatement(night):
         return
     deployment = night.deployment
@@ -55,6 +66,7 @@ def extract(night: Night, *, reread: bool = False, since: date | None = None) ->
             connections=deployment.connections,
             reread=reread,
             since=since,
+            is_loss_accepted=is_gate_overridden(night.lake, night.day, "vanished", override),
             memory_limit=deployment.memory_limit,
         )
 
@@ -182,7 +194,7 @@ def prepare_steps(
     override = requested_override(override_gates, override_reason)
     override_options = {"override_gates": sorted(override.gates), "override_reason": override.reason}
     options: Mapping[str, Mapping[str, Any]] = {
-        "extract": {"reread": reread, "since": since},
+        "extract": {"reread": reread, "since": since, **override_options},
         "validate": override_options,
         "audit": override_options,
     }

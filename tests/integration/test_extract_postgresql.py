@@ -35,7 +35,7 @@ from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
 from pipeline.ingestion.validate import validate_sources
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import LATE_DAYS, RAW_CUSTOMERS, RAW_ORDER_LINES, REJECTED_ROWS, Column, Kind
+from pipeline.lake.tables import LATE_DAYS, MISDATED_DAYS, RAW_CUSTOMERS, RAW_ORDER_LINES, REJECTED_ROWS, Column, Kind
 
 DAY = date(2024, 3, 31)
 LINES_SQL = "SELECT order_id, line AS line_number, customer_id, sold_at AS ordered_at, pieces AS quantity, paid AS net_amount FROM lines"
@@ -167,6 +167,28 @@ def test_no_day_is_called_late_for_how_a_database_writes_its_values(postgres_uri
         connection.execute("UPDATE lines SET cancelled = true WHERE order_id = 'ot3'")
     run_extract(company, lake, date(2024, 4, 10), postgres_uri)
     assert lake.read(LATE_DAYS, day=date(2024, 4, 10))["event_day"].to_pylist() == [date(2024, 3, 29)]
+
+
+def test_rows_that_no_night_reads_are_counted_alike_in_files_and_in_postgresql(postgres_uri: str, tmp_path: Path) -> None:
+    files, database = (make(tmp_path / "shop", first_day=date(2024, 3, 1)) for make in (a_shop_folder, from_postgresql))
+    lines = [*a_shop().lines, a_line("far", datetime(2042, 1, 6, tzinfo=UTC))]
+    write_files(files, Shop([], lines))
+    load_database(postgres_uri, Shop([], lines))
+    lakes = [Lake(tmp_path / kind) for kind in ("files", "postgresql")]
+    for day in (DAY, date(2024, 4, 1)):
+        run_extract(files, lakes[0], day)
+        run_extract(database, lakes[1], day, postgres_uri)
+    [found, same] = [lake.read(MISDATED_DAYS, day=date(2024, 4, 1)) for lake in lakes]
+    assert found == same
+    assert [str(day) for day in found["event_day"].to_pylist()][::4] == ["0001-01-02", "2042-01-06"]
+    with psycopg.connect(postgres_uri) as connection:
+        connection.execute(
+            "UPDATE lines SET sold_at = CASE order_id WHEN 'o1' THEN '-infinity' ELSE 'infinity' END::timestamptz WHERE order_id < 'o2'"
+        )
+    write_query(database.folder, "order_lines", LINES_SQL)  # which has no bounds of its own
+    run_extract(database, lakes[1], date(2024, 4, 1), postgres_uri, reread=True)
+    days = [str(day) for day in lakes[1].read(MISDATED_DAYS, day=date(2024, 4, 1))["event_day"].to_pylist()]
+    assert (days[0], days[-1]) == ("0001-01-02", "9999-12-30")
 
 
 def test_a_database_that_stores_other_characters_has_the_same_checksums(postgres: str, tmp_path: Path, lake: Lake) -> None:

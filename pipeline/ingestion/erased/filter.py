@@ -33,6 +33,9 @@ class SnapshotWithoutErased:
     def schema(self, query: SourceQuery) -> pa.Schema:
         return self._snapshot.schema(query)
 
+    def reads_spans(self, query: SourceQuery) -> bool:
+        return self._snapshot.reads_spans(query)
+
     def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
         dropped = 0
         with closing(self._snapshot.rows(query)) as batches:

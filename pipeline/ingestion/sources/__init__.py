@@ -61,6 +61,9 @@ class Snapshot(Protocol):
     def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
         """Yield the rows of `query` in batches of bounded size, in any order."""
 
+    def reads_spans(self, query: SourceQuery) -> bool:
+        """Return whether asking `query` for a span of days costs what the span holds, rather than all that there is."""
+
 
 def authored_query(name: str, file: Path, dialect: str, window: Window) -> SourceQuery:
     """Return the query in `file`, without a closing semicolon.

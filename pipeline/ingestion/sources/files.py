@@ -50,6 +50,10 @@ class FilesSnapshot:
         if broken := self._broken_lines():
             raise broken
 
+    def reads_spans(self, query: SourceQuery) -> bool:
+        named = sql_words(query.text, query.dialect)
+        return not any(table.name.lower() in named for table in self._csv)
+
     def _open_named_tables(self, query: SourceQuery) -> None:
         named = sql_words(query.text, query.dialect)
         for name in self._tables.keys() - self._opened:

@@ -66,6 +66,9 @@ class PostgresqlSnapshot:
             with AdbcRecordBatchReader._import_from_c(stream.address) as reader:  # noqa: SLF001  (it has no public way in)
                 yield from reader
 
+    def reads_spans(self, query: SourceQuery) -> bool:  # noqa: ARG002 - of every query, where there is an index
+        return True
+
     @contextmanager
     def _cursor(self, query: SourceQuery) -> Iterator[dbapi.Cursor]:
         try:

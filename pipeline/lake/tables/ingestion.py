@@ -107,6 +107,17 @@ LATE_DAYS = Table(
     ("event_day",),
     Partition.NIGHT,
 )
+MISDATED_DAYS = Table(
+    "misdated_days",
+    "Days of rows that no night reads: before the company's first day, or so long after the night that no later night can be meant.",
+    (
+        Column("source_table", Kind.TEXT, "Raw table that the rows would belong to.", required=True),
+        Column("event_day", Kind.DATE, "Local day of the rows, within the years 1 to 9999.", required=True),
+        Column("row_count", Kind.INTEGER, "Rows that the source has of the day.", required=True),
+    ),
+    ("source_table", "event_day"),
+    Partition.NIGHT,
+)
 CUSTOMERS = Table(
     "customers",
     "Customers and prospects that passed validation.",

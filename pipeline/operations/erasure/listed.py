@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError
 from pipeline.ingestion.erased import Ledger, Receipt
-from pipeline.ingestion.extract import Extraction, open_source
+from pipeline.ingestion.reading import Extraction, open_source
 from pipeline.ingestion.sources import authored_query
 from pipeline.ingestion.sources.columns import check_columns, conform_batch
 from pipeline.lake.tables import ERASURES
@@ -45,7 +45,7 @@ def _listed_ids(deployment: Deployment, day: date) -> set[str]:
             todo="Write a query that gives `customer_id`, one row per customer.",
         )
     extraction = Extraction(company, lake, day, None, deployment.connections, deployment.memory_limit)
-    query = authored_query(ERASURES.name, file, company.source.dialect, extraction.window)
+    query = authored_query(ERASURES.name, file, company.source.dialect, extraction.window_of("erasures"))
     with lake.private_folder() as staging, open_source(extraction, staging) as snapshot:
         check_columns(ERASURES, snapshot.schema(query), query, company.zone)
         with closing(snapshot.rows(query.select_from_rows(ERASURES.column_names))) as batches:

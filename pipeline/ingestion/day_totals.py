@@ -1,0 +1,88 @@
+"""What is known of a day's rows without reading them: how many they are, what was paid for them, a digest of all that they say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipeline.calendar import DaySpan, days_between
+from pipeline.ingestion.sources import Snapshot, SourceQuery
+from pipeline.ingestion.sources.daily_totals import CountedDays, TotalsQuery
+from pipeline.ingestion.versions import NET_AMOUNT, ROWS_DIGEST, rows_digest
+from pipeline.lake.lake import Lake, known_versions
+from pipeline.lake.tables import RAW_ORDER_LINES, Table
+
+
+@dataclass(frozen=True, slots=True)
+class DayTotal:
+    """Rows of one day, the exact sum of what was paid for them, and a digest of all that they say."""
+
+    row_count: int
+    net_amount: Decimal
+    digest: str
+
+
+NO_LINES = DayTotal(0, Decimal(0), rows_digest(RAW_ORDER_LINES, 0, "0"))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRows:
+    """The rows of one query in a snapshot: `given` are the columns that it gives of `table`.
+
+    Where erased customers are dropped from the snapshot, totals must be `by_customer`, or theirs could not be told apart.
+    """
+
+    snapshot: Snapshot
+    query: SourceQuery
+    table: Table
+    given: Collection[str]
+    by_customer: bool
+
+    def totals(self, days: CountedDays, zone: ZoneInfo) -> dict[date, DayTotal]:
+        """Return the total of each of `days` that has any rows, computed by the source itself; digests are those of compared days."""
+        totals = TotalsQuery(self.query, self.table, self.given, zone, self.by_customer)
+        wanted = totals.of(days, is_one_pass=not self.snapshot.reads_spans(self.query))
+        rows: defaultdict[date, list[Mapping[str, Any]]] = defaultdict(list)
+        for query in wanted:
+            with closing(self.snapshot.rows(query)) as batches:
+                for row in (row for batch in batches for row in batch.to_pylist()):
+                    rows[row["event_day"]].append(row)
+        return {day: _total_of(self.table, each) for day, each in rows.items()}
+
+
+def known_totals(lake: Lake, span: DaySpan) -> dict[date, DayTotal | None]:
+    """Return what manifests say of the order lines of each day of `span` in its newest version, whichever night learned it.
+
+    None for a day of which a version may lie in a damaged file.
+    """
+    stored = lake.event_days(RAW_ORDER_LINES)
+    newest = {version.day: version for version in known_versions(stored.versions, through=span.last, known_on=date.max)}
+    totals: dict[date, DayTotal | None] = {
+        day: _stored_total(stored.versions[version].facts) for day, version in newest.items() if day >= span.first
+    }
+    return totals | {day: None for day in days_between(span.first, span.last) if stored.may_hold_any(day)}
+
+
+def known_line_counts(lake: Lake, span: DaySpan, *, before: date) -> dict[date, int]:
+    """Return how many order lines the nights before that of `before` knew of each day of `span`."""
+    stored = lake.event_days(RAW_ORDER_LINES).versions
+    earlier = [version for version in stored if version.known_on < before]
+    known = known_versions(earlier, through=span.last, known_on=date.max)
+    return {version.day: stored[version].row_count for version in known if version.day >= span.first}
+
+
+def _total_of(table: Table, rows: Sequence[Mapping[str, Any]]) -> DayTotal:
+    count, row_sum = sum(row["row_count"] for row in rows), sum(int(row["row_sum"]) for row in rows)
+    return DayTotal(count, sum((Decimal(row["net_amount"]) for row in rows), Decimal(0)), rows_digest(table, count, str(row_sum)))
+
+
+def _stored_total(facts: Mapping[str, object]) -> DayTotal | None:
+    if NET_AMOUNT not in facts:
+        return None
+    return DayTotal(int(str(facts["row_count"])), Decimal(str(facts[NET_AMOUNT])), str(facts[ROWS_DIGEST]))

@@ -1,0 +1,173 @@
+"""Reading: what one moment of a company's source gives a night, as staged rows and as counts of days that are not read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.calendar import BEGINNING, ONE_DAY, DaySpan, Window, days_window
+from pipeline.definitions.company import Company
+from pipeline.ingestion.day_totals import DayTotal, SourceRows, known_line_counts
+from pipeline.ingestion.erased.filter import without_erased
+from pipeline.ingestion.late_days import LateDay, days_to_check, find_late_days
+from pipeline.ingestion.local_days import staged_rows_per_day
+from pipeline.ingestion.misdated_days import LONGEST_GAP, MisdatedDay, misdated_days
+from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
+from pipeline.ingestion.sources.columns import check_columns, conform_batch, ignored_columns
+from pipeline.ingestion.sources.daily_totals import CountedDays
+from pipeline.ingestion.sources.files import open_files
+from pipeline.ingestion.vanished_lines import KnownLines
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import sealed_writer
+from pipeline.lake.tables import RAW_ORDER_LINES, SOURCE_TABLES, Partition, Table
+
+log = logging.getLogger("pipeline.ingestion.extract")
+PROGRESS_ROWS = 1_000_000
+_END_OF_CALENDAR = "CAST('9999-12-30 00:00:00+00' AS TIMESTAMP WITH TIME ZONE)"  # in the SQL of every source
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """One night's read of one company's source: local days `first` to `day`, or the whole history where `first` is None."""
+
+    company: Company
+    lake: Lake
+    day: date
+    first: date | None
+    connections: Callable[[str], str]
+    memory_limit: str
+
+    def first_day_of(self, source: str) -> date | None:
+        """Return the first local day to ask a source for; one that appends is asked for all that it has, which is little."""
+        return None if source in self.company.source.appended else self.first
+
+    def window_of(self, source: str) -> Window:
+        """Return the instants to ask a source for."""
+        first = self.first_day_of(source)
+        window = days_window(first or self.day, self.day, self.company.zone)
+        return window if first else replace(window, start=BEGINNING)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedTable:
+    """All rows that one query gave, in one private file."""
+
+    table: Table
+    path: Path
+    row_count: int
+    ignored: str
+    source: SourceRows
+
+    @property
+    def name(self) -> str:
+        """The name of its source."""
+        return self.source.query.name
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReading:
+    """What one moment of a source gave: rows, and what it has changed or misplaced on days that are not read."""
+
+    staged: Sequence[StagedTable]
+    late: Sequence[LateDay] = ()
+    misdated: Sequence[MisdatedDay] = ()
+    known_lines: KnownLines | None = None
+
+
+def read_source(extraction: Extraction, staging: Path) -> SourceReading:
+    """Stage every query of the company, in the order in which tables are declared, and count days that are not read, in one snapshot."""
+    company = extraction.company
+    files = {name: company.source_file(name) for name in SOURCE_TABLES}
+    queries = [
+        authored_query(name, file, company.source.dialect, extraction.window_of(name)) for name, file in files.items() if file.is_file()
+    ]
+    with open_source(extraction, staging) as source:
+        snapshot = without_erased(source, extraction.lake)
+        staged = [_stage_query(company, snapshot, query, staging, by_customer=snapshot is not source) for query in queries]
+        return _count_other_days(extraction, staged)
+
+
+def _count_other_days(extraction: Extraction, staged: Sequence[StagedTable]) -> SourceReading:
+    """Have the source count rows of days that it was not asked for: before them, what has changed; outside of them, what is misdated."""
+    company, late, misdated, lines = extraction.company, [], [], None
+    for each in staged:
+        if each.table.partition is not Partition.EVENT_DAY:
+            continue
+        first, appends = extraction.first_day_of(each.name), each.name in company.source.appended
+        span = days_to_check(company, first) if each.table.name == RAW_ORDER_LINES.name else None
+        days = CountedDays(span, company.first_day if first else None, extraction.day)
+        totals = each.source.totals(days, company.zone)
+        gap = ONE_DAY if appends else LONGEST_GAP
+        misdated += misdated_days(each.table.name, totals, opening=company.first_day, night=extraction.day, longest_gap=gap)
+        if span:
+            late = find_late_days(extraction.lake, span, totals)
+        if each.table.name == RAW_ORDER_LINES.name and first:
+            lines = _compare_known_lines(extraction, each, totals, DaySpan(span.first if span else first, extraction.day - ONE_DAY))
+    return SourceReading(staged, late, misdated, lines)
+
+
+def _compare_known_lines(extraction: Extraction, staged: StagedTable, totals: Mapping[date, DayTotal], span: DaySpan) -> KnownLines | None:
+    """Return how many order lines of the days of `span` are known, and how many of them the source still has."""
+    known = known_line_counts(extraction.lake, span, before=extraction.day)
+    if not any(known.values()):
+        return None
+    zone = extraction.company.zone.key
+    read = staged_rows_per_day(extraction.lake, staged.table, staged.path, zone, memory_limit=extraction.memory_limit)
+    return KnownLines.compared(known, {day: total.row_count for day, total in totals.items()} | read, extraction.day)
+
+
+def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager[Snapshot]:
+    """Open a snapshot of the company's source; `staging` is a private folder for what the source spills."""
+    source = extraction.company.source
+    if source.kind == "files":
+        return open_files(source, staging, memory_limit=extraction.memory_limit)
+    # Imported here, so that a company whose source is files needs no database driver.
+    from pipeline.ingestion.sources.postgresql import open_postgresql
+
+    return open_postgresql(source.connection, extraction.connections(source.connection))
+
+
+def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, staging: Path, *, by_customer: bool) -> StagedTable:
+    """Check the columns that a query gives, then stage its rows in the order in which they come."""
+    table = _table_for_query(company, query.name)
+    found = snapshot.schema(query)
+    check_columns(table, found, query, company.zone)
+    wanted = query.select_from_rows([name for name in table.column_names if name in found.names], _night_condition(table, found))
+    path = staging / f"{table.name}.parquet"
+    with closing(snapshot.rows(wanted)) as batches:
+        rows = _write_staged(table, (conform_batch(batch, table, query) for batch in batches), path)
+    log.info("%s: %s rows read", table.name, f"{rows:,}")
+    source = SourceRows(snapshot, query, table, found.names, by_customer)
+    return StagedTable(table, path, rows, ignored_columns(table, found), source)
+
+
+def _table_for_query(company: Company, name: str) -> Table:
+    """Return the table with the columns that its query must give: customers need the company's attributes, prospects may lack them."""
+    table = company.table(SOURCE_TABLES[name])
+    attributes = {attribute.column.name for attribute in company.attributes} if name == "customers" else set()
+    return replace(table, columns=tuple(replace(c, required=c.required or c.name in attributes) for c in table.columns))
+
+
+def _night_condition(table: Table, found: pa.Schema) -> str:
+    """Return the SQL condition for rows of the night; rows without an instant are read too, for validation to name them."""
+    if table.partition is Partition.EVENT_DAY:
+        return f'("{table.instant}" >= $day_start AND "{table.instant}" < $day_end) OR "{table.instant}" IS NULL'
+    # Who is first known after the night is not known yet; but a date that cannot be is read, for validation to name it.
+    return f'"created_at" < $day_end OR "created_at" IS NULL OR "created_at" > {_END_OF_CALENDAR}' if "created_at" in found.names else ""
+
+
+def _write_staged(table: Table, batches: Iterator[pa.RecordBatch], path: Path) -> int:
+    rows = 0
+    with sealed_writer(path, table.schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            if rows // PROGRESS_ROWS < (rows + batch.num_rows) // PROGRESS_ROWS:
+                log.info("%s: %s rows so far", table.name, f"{rows + batch.num_rows:,}")
+            rows += batch.num_rows
+    return rows
