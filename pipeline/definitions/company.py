@@ -54,6 +54,7 @@ class Company:
     language: str = "en"
     counts_as_order: CountsAsOrder = "all"
     customer_language: str = ""
+    removes_departed: bool = True
     former_names: tuple[str, ...] = ()
     limits: GateLimits = field(default_factory=GateLimits)
     past_definitions: PastDefinitions | None = None
@@ -133,6 +134,7 @@ def load_company(folder: Path) -> Company:
         rejected_share_limit=1.0 if "rejected" in limits.off else rejected,
         source=read_source(source, folder),
         target=read_target(target),
+        removes_departed=target.take("remove_departed", bool, default=True),
         attributes=tuple(read_attributes(content.section("attributes"))),
         limits=limits,
     )

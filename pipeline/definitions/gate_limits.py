@@ -9,7 +9,7 @@ from pipeline.definitions.fields import Fields
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
-GATES = ("freshness", "volume", "rejected", "vanished", "reachability", "swallowed", "churn")
+GATES = ("freshness", "volume", "rejected", "implausible", "unmatched", "vanished", "reachability", "swallowed", "churn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class GateLimits:
     `volume_weeks`           weeks that are the recent past
     `volume_low_factor`      fewest order lines, times the median of the same weekdays
     `volume_high_factor`     most order lines of a day, times the busiest day
+    `implausible_share_limit` order lines whose amounts contradict their quantities or discounts
+    `unmatched_share_limit`  ids of a source that belong to no customer
     `vanished_share_limit`   customers of the last good publication that are gone
     `vanished_lines_limit`   order lines known of the days before a night that are gone; beyond it the night is not even read
     `reachable_attribute`    true-or-false attribute of a customer who can be written to; none by default
@@ -35,6 +37,8 @@ class GateLimits:
     volume_weeks: int = 8
     volume_low_factor: float = 0.1
     volume_high_factor: float = 5.0
+    implausible_share_limit: float = 0.5
+    unmatched_share_limit: float = 0.5
     vanished_share_limit: float = 0.1
     vanished_lines_limit: float = 0.5
     reachable_attribute: str = ""
@@ -65,7 +69,15 @@ def read_gate_limits(section: Fields) -> GateLimits:
 
 
 def _require_sensible_limits(limits: GateLimits, where: str) -> None:
-    shares = ("vanished_share_limit", "vanished_lines_limit", "reachable_fall_limit", "swallowed_growth_limit", "churn_share_limit")
+    shares = (
+        "implausible_share_limit",
+        "unmatched_share_limit",
+        "vanished_share_limit",
+        "vanished_lines_limit",
+        "reachable_fall_limit",
+        "swallowed_growth_limit",
+        "churn_share_limit",
+    )
     faults = {f"`gates.{name}` must lie between 0 and 1": not 0 <= getattr(limits, name) <= 1 for name in shares}
     faults |= {
         "`gates.swallowed_share_limit` must lie between 0.5 and 1": not 0.5 <= limits.swallowed_share_limit <= 1,  # noqa: PLR2004

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, TransientError
 from pipeline.ingestion.appending import add_known_rows
+from pipeline.ingestion.departures import store_departed
 from pipeline.ingestion.extractions import (
     FIRST_DAY_KEY,
     IS_BEGUN_KEY,
@@ -84,6 +85,7 @@ def _read_and_store(extraction: Extraction, last_read: date | None, *, is_loss_a
         for each in reading.staged:
             changed.append(_store_staged(extraction, each))
             log.info("%s: %s partitions changed", each.table.name, f"{changed[-1]:,}")
+    store_departed(company, lake, day, memory_limit=extraction.memory_limit)
     report_late_days(reading.late)
     report_misdated_days(reading.misdated, opening=company.first_day)
     lake.write(LATE_DAYS, late_days_table(reading.late).to_batches(), day=day)
@@ -138,6 +140,7 @@ def _extraction_table(extraction: Extraction, staged: Sequence[StagedTable], cha
             "row_count": each.row_count,
             "changed_partition_count": count,
             "ignored_columns": each.ignored,
+            "given_columns": ",".join(name for name in each.table.column_names if name in each.source.given),
         }
         for each, count in zip(staged, changed, strict=True)
     ]

@@ -58,6 +58,10 @@ class Lake(EventDayStore):
         """Return the stored days of a NIGHT table, in order."""
         return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"day=*/{PART}"))
 
+    def snapshots(self, table: Table) -> list[date]:
+        """Return the nights that stored a snapshot of a SNAPSHOT table, in order."""
+        return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
+
     def snapshot_known(self, table: Table, known_on: date) -> date | None:
         """Return the night of the newest snapshot known by `known_on`, else of the first one, else None."""
         # Nights before the first snapshot go by the first: the source cannot say any more who its customers were then.

@@ -16,20 +16,21 @@ from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENT_INTERVALS, DAY, SEGMENT_MOVES, Table
-from pipeline.publication.consent import drop_withheld, withheld_customers
+from pipeline.publication.consent import drop_withheld
+from pipeline.publication.left_out import left_out_customers
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
 
 
-def dated_rows(path: Path, table: Table, day: date, withheld: pa.Array | None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a partition after a column with its day, without those of the customers `withheld`."""
+def dated_rows(path: Path, table: Table, day: date, left_out: pa.Array | None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a partition after a column with its day, without those of the customers `left_out`."""
     names = list(table.column_names)
     with reading(table.name, path, piece="night"):
         for batch in _open_partition(path, table).iter_batches(BATCH_ROWS, columns=names):
             days = pa.repeat(pa.scalar(day, DAY.kind.arrow), batch.num_rows)
-            yield drop_withheld(pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names]), withheld)
+            yield drop_withheld(pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names]), left_out)
 
 
-def next_action_rows(lake: Lake, day: date, withheld: pa.Array | None, *, memory_limit: str) -> Iterator[pa.RecordBatch]:
+def next_action_rows(lake: Lake, day: date, left_out: pa.Array | None, *, memory_limit: str) -> Iterator[pa.RecordBatch]:
     """Yield the next actions of a night as `dated_rows` does, each with the night since which the customer has been in its segment.
 
     That depends on every stored night before: a night that is filled in later changes it for all after, so that no night stores it.
@@ -43,15 +44,15 @@ def next_action_rows(lake: Lake, day: date, withheld: pa.Array | None, *, memory
         engine.register(CUSTOMER_NEXT_ACTIONS, [path])
         engine.register(CUSTOMER_SEGMENT_INTERVALS, lake.parts(CUSTOMER_SEGMENT_INTERVALS, held))
         for batch in engine.run(statement("published_next_actions"), {"day": day}):
-            yield drop_withheld(batch, withheld)
+            yield drop_withheld(batch, left_out)
 
 
 def unpublished_moves(company: Company, lake: Lake, since: date, until: date) -> Iterator[pa.RecordBatch]:
     """Yield who moved on the stored nights after `since` and before `until`, which were not published: `until` builds on them."""
     nights = [night for night in lake.nights(SEGMENT_MOVES) if since < night < until]
-    withheld = withheld_customers(company, lake, until) if nights else None
+    left_out = left_out_customers(company, lake, until).ids if nights else None
     for night in nights:
-        yield from dated_rows(lake.path(SEGMENT_MOVES, day=night), SEGMENT_MOVES, night, withheld)
+        yield from dated_rows(lake.path(SEGMENT_MOVES, day=night), SEGMENT_MOVES, night, left_out)
 
 
 def _open_partition(path: Path, table: Table) -> pq.ParquetFile:

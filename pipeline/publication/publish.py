@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
@@ -26,7 +25,6 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import file_sha256
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
-from pipeline.publication.consent import withheld_customers
 from pipeline.publication.current import (
     Publication,
     current_publication,
@@ -38,6 +36,7 @@ from pipeline.publication.current import (
 from pipeline.publication.epoch import require_current_epoch
 from pipeline.publication.gates import require_open
 from pipeline.publication.gates.results import epoch_when_audited, gates_to_manifest, stored_gates
+from pipeline.publication.left_out import LeftOutCustomers, left_out_customers
 from pipeline.publication.night_rows import dated_rows, next_action_rows, unpublished_moves
 from pipeline.publication.targets.merge import PublishedNight
 from pipeline.publication.targets.sqlite import publish_to_sqlite
@@ -47,7 +46,7 @@ log = logging.getLogger("pipeline.publication")
 __all__ = ["Publication", "current_publication", "publish"]
 
 DIGEST_LENGTH = 12
-CONTENT_KEYS = ("day", "tables", "policies", "withheld")
+CONTENT_KEYS = ("day", "tables", "policies", "withheld", "departed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class PublicationInputs:
     company: Company
     lake: Lake
     day: date
-    withheld: pa.Array | None
+    left_out: LeftOutCustomers
     memory_limit: str
 
 
@@ -85,7 +84,7 @@ def publish(  # noqa: PLR0913
         if epoch is not None:
             require_current_epoch(lake, day, epoch, since="audited")
         with lake.disk_errors("publish"):
-            inputs = PublicationInputs(company, lake, day, withheld_customers(company, lake, day), memory_limit)
+            inputs = PublicationInputs(company, lake, day, left_out_customers(company, lake, day), memory_limit)
             publication = _write_publication(inputs, tables, current)
         # The database takes the night before readers do. Where this process dies between the two and the night is refused after
         # all, this note is all that tells that the database must be brought back to what is live: see `restore_target`.
@@ -121,7 +120,7 @@ def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], curre
             "day": day.isoformat(),
             "tables": written,
             "policies": _policy_settings(company),
-            **_withheld_count(lake, day, written, inputs.withheld),
+            **inputs.left_out.counts(lake, day, written[CUSTOMER_FEATURES.name]["rows"]),
         }
         publication_id = content_based_id(content)
         previous = _previous_id(lake, current, day, publication_id)
@@ -172,22 +171,14 @@ def _previous_id(lake: Lake, current: Publication | None, day: date, publication
     return next((way for way in ways_back if way and way != publication_id and way in kept), None)
 
 
-def _withheld_count(lake: Lake, day: date, written: Mapping[str, Any], withheld: pa.Array | None) -> dict[str, Any]:
-    """Return how many of the night's customers are left out, where the company asks for consent."""
-    if withheld is None:
-        return {}
-    count = pq.read_metadata(lake.path(CUSTOMER_FEATURES, day=day)).num_rows
-    return {"withheld": {"customers": count - written[CUSTOMER_FEATURES.name]["rows"]}}
-
-
 def _write_table(inputs: PublicationInputs, table: Table, folder: Path) -> dict[str, Any]:
     lake, day = inputs.lake, inputs.day
     path = folder / f"{table.name}.parquet"
     schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
     if table.name == CUSTOMER_NEXT_ACTIONS.name:
-        kept = next_action_rows(lake, day, inputs.withheld, memory_limit=inputs.memory_limit)
+        kept = next_action_rows(lake, day, inputs.left_out.ids, memory_limit=inputs.memory_limit)
     else:
-        kept = dated_rows(lake.path(table, day=day), table, day, inputs.withheld)
+        kept = dated_rows(lake.path(table, day=day), table, day, inputs.left_out.ids)
     rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
     return {"rows": rows, "sha256": file_sha256(path)}
 

@@ -15,6 +15,7 @@ from pipeline.lake.tables import Kind, Table
 
 IDS = ("customer_id", "order_id", "visit_id", "merged_into")
 CUSTOMER_IDS = ("customer_id", "merged_into")
+MOST_TAKEN_OFF = 19  # times what was paid, which is 95 % of the full price: who pays less pays nothing, or the discount is a mistake
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # One day inside of what Python can hold, so that no time zone pushes an instant out of it.
 FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
@@ -25,8 +26,9 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     """Return `rows` as rules see them: blank ids are null, money is a float, instants fit a calendar.
 
     Beside the columns of `table` there are `is_text_readable`, `is_customer_id_trimmed`, `are_ids_trimmed`, `are_numbers_finite`,
-    `are_dates_in_calendar`, `is_refund_plausible` where there are amounts, and `is_customer_known` where `customer_ids` are given: of a
-    merge, whether that holds for who is left. `circle_ids` are those of merges that close a circle, and give `closes_no_circle`.
+    `are_dates_in_calendar`; where there are amounts `is_refund_plausible`, `is_sale_plausible` and `is_discount_plausible`; and
+    `is_customer_known` where `customer_ids` are given: of a merge, whether that holds for who is left. `circle_ids` are those of merges
+    that close a circle, and give `closes_no_circle`.
     """
     count = rows.num_rows
     columns: dict[str, Any] = {name: rows[name].combine_chunks() for name in rows.column_names}
@@ -42,7 +44,10 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     columns["is_customer_id_trimmed"] = _hold_all([_is_plain(columns[name]) for name in given_ids if name in CUSTOMER_IDS], count)
     columns["are_ids_trimmed"] = _hold_all([_is_trimmed(columns[name]) for name in given_ids], count)
     if "net_amount" in columns:
-        columns["is_refund_plausible"] = _hold_all([_is_refund_plausible(columns["quantity"], columns["net_amount"])], count)
+        quantity, amount, discount = (columns[name] for name in ("quantity", "net_amount", "discount_amount"))
+        columns["is_refund_plausible"] = _hold_all([pc.invert(pc.and_(pc.less(quantity, 0), pc.greater(amount, 0)))], count)
+        columns["is_sale_plausible"] = _hold_all([pc.invert(pc.and_(pc.greater(quantity, 0), pc.less(amount, 0)))], count)
+        columns["is_discount_plausible"] = _hold_all([_is_discount_plausible(amount, discount)], count)
     if customer_ids is not None:
         columns["is_customer_known"] = _is_member(columns.get("merged_into", columns["customer_id"]), customer_ids)
     if circle_ids is not None:
@@ -148,9 +153,9 @@ def _is_trimmed(ids: pa.Array) -> pa.Array:
     return pc.equal(pc.utf8_trim_whitespace(ids), ids)
 
 
-def _is_refund_plausible(quantity: pa.Array, amount: pa.Array) -> pa.Array:
-    """Return per row whether the customer paid nothing for units given back."""
-    return pc.invert(pc.and_(pc.less(quantity, 0), pc.greater(amount, 0)))
+def _is_discount_plausible(amount: pa.Array, discount: pa.Array) -> pa.Array:
+    """Return per row whether no more than 95 % of the full price was taken off, unless the units were free."""
+    return pc.or_(pc.equal(amount, 0), pc.less_equal(discount, pc.multiply(pc.abs(amount), MOST_TAKEN_OFF)))
 
 
 def _is_member(ids: pa.Array, known: pa.Array) -> pa.Array:

@@ -90,6 +90,7 @@ EXTRACTIONS = Table(
         Column("row_count", Kind.INTEGER, "Rows the source gave.", required=True),
         Column("changed_partition_count", Kind.INTEGER, "Partitions that differed from what was known.", required=True),
         Column("ignored_columns", Kind.TEXT, "Columns of the source that no table declares, comma separated."),
+        Column("given_columns", Kind.TEXT, "Columns of the table that the source gives, comma separated."),
     ),
     ("source_table",),
     Partition.NIGHT,
@@ -117,6 +118,13 @@ MISDATED_DAYS = Table(
     ),
     ("source_table", "event_day"),
     Partition.NIGHT,
+)
+DEPARTED_CUSTOMERS = Table(
+    "departed_customers",
+    "Customers and prospects whom the source listed on an earlier night and does not list any more; written with each new list.",
+    (CUSTOMER_ID,),
+    ("customer_id",),
+    Partition.SNAPSHOT,
 )
 CUSTOMERS = Table(
     "customers",

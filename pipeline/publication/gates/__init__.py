@@ -5,17 +5,28 @@ nothing. `audit` measures, judges and records a night; `table_checks` holds comp
 """
 
 from pipeline.publication.gates.gates import churn_limit, judge_first_night_again, judge_measures, rejected_results, window_first_day
-from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment, ReachableCustomers, SchemeMoves
+from pipeline.publication.gates.measures import (
+    GateMeasures,
+    GateResult,
+    GateState,
+    ImplausibleRows,
+    LargestSegment,
+    ReachableCustomers,
+    SchemeMoves,
+    UnmatchedIds,
+)
 from pipeline.publication.gates.overrides import Override, apply_override, gate_sentence, requested_override, require_open
 
 __all__ = [
     "GateMeasures",
     "GateResult",
     "GateState",
+    "ImplausibleRows",
     "LargestSegment",
     "Override",
     "ReachableCustomers",
     "SchemeMoves",
+    "UnmatchedIds",
     "apply_override",
     "churn_limit",
     "gate_sentence",

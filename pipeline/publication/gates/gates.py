@@ -13,7 +13,8 @@ from datetime import date, timedelta
 from statistics import median
 
 from pipeline.definitions.gate_limits import GateLimits
-from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment
+from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment, closed_above, unmeasured
+from pipeline.publication.gates.source_gates import judge_implausible, judge_unmatched, judge_vanished_lines
 
 WEEK = timedelta(days=7)
 FEWEST_WEEKDAYS = 4  # weekdays that make a median worth comparing with
@@ -37,7 +38,10 @@ def judge_measures(measures: GateMeasures, limits: GateLimits, *, rejected_share
         *_judge_freshness(measures, limits),
         *_judge_volume(measures, limits),
         *rejected_results(measures.rejected, limits, rejected_share_limit),
+        *judge_implausible(measures, limits),
+        *judge_unmatched(measures, limits),
         *_judge_vanished(measures, limits),
+        *judge_vanished_lines(measures, limits),
         *_judge_reachability(measures, limits),
         *_judge_swallowed(measures, limits),
         *_judge_churn(measures, limits),
@@ -69,31 +73,22 @@ def _unless_off(result: GateResult, limits: GateLimits) -> GateResult:
     return replace(result, state=GateState.OFF, words="switched off in company.toml", measured=None, limit=None)
 
 
-def _unmeasured(gate: str, subject: str, words: str) -> GateResult:
-    return GateResult(gate, subject, GateState.NOT_MEASURED, words)
-
-
-def _closed_above(gate: str, subject: str, measured: float, limit: float, words: str) -> GateResult:
-    """Return a result that is closed where `measured` is above `limit`."""
-    return GateResult(gate, subject, GateState.CLOSED if measured > limit else GateState.OPEN, words, measured, limit)
-
-
 def _judge_freshness(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     newest = max((day for day, count in measures.line_counts.items() if count), default=None)
     oldest = window_first_day(measures.day, measures.before, limits)
     quiet = (measures.day - newest).days if newest else (measures.day - oldest).days + 1
     seen = f"the newest order lines are of {newest}" if newest else f"there is no order line since {oldest}"
     if measures.before is None:
-        yield _unmeasured("freshness", "order_lines", f"{seen}; not judged on the first night")
+        yield unmeasured("freshness", "order_lines", f"{seen}; not judged on the first night")
     else:
-        yield _closed_above(
+        yield closed_above(
             "freshness", "order_lines", quiet, limits.quiet_days, f"{seen}, {quiet} days back; the limit is {limits.quiet_days}"
         )
 
 
 def _judge_volume(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     if measures.before is None:
-        yield from (_unmeasured("volume", subject, "nothing was published before") for subject in ("too_few", "too_many"))
+        yield from (unmeasured("volume", subject, "nothing was published before") for subject in ("too_few", "too_many"))
         return
     # After an absence all days since the last good night are new, and each is weighed against the weeks before it.
     first = _first_new_day(measures.day, measures.before)
@@ -105,9 +100,9 @@ def _judge_volume(measures: GateMeasures, limits: GateLimits) -> Iterator[GateRe
 
 def _judge_too_few(lines: int, usual: float | None, limits: GateLimits) -> GateResult:
     if not lines:
-        return _unmeasured("volume", "too_few", "no order lines; a quiet day is judged by freshness")
+        return unmeasured("volume", "too_few", "no order lines; a quiet day is judged by freshness")
     if not usual:
-        return _unmeasured("volume", "too_few", f"needs {FEWEST_WEEKDAYS} earlier days of the same weekday with order lines")
+        return unmeasured("volume", "too_few", f"needs {FEWEST_WEEKDAYS} earlier days of the same weekday with order lines")
     factor, limit = lines / usual, limits.volume_low_factor
     words = f"{lines:,} order lines, {factor:.2f} times the usual {usual:,.0f}; the limit is {limit:g} times"
     return GateResult("volume", "too_few", GateState.CLOSED if factor < limit else GateState.OPEN, words, factor, limit)
@@ -115,11 +110,11 @@ def _judge_too_few(lines: int, usual: float | None, limits: GateLimits) -> GateR
 
 def _judge_too_many(lines: int, past: Mapping[date, int], limits: GateLimits) -> GateResult:
     if len(past) < FEWEST_WEEKDAYS * WEEK.days:
-        return _unmeasured("volume", "too_many", f"needs {FEWEST_WEEKDAYS} weeks of order lines before")
+        return unmeasured("volume", "too_many", f"needs {FEWEST_WEEKDAYS} weeks of order lines before")
     busiest = max(SMALL_DAY_LINES, *past.values())
     factor, limit = lines / busiest, limits.volume_high_factor
     words = f"{lines:,} order lines on one day, {factor:.2f} times the busiest recent day ({busiest:,}); the limit is {limit:g} times"
-    return _closed_above("volume", "too_many", factor, limit, words)
+    return closed_above("volume", "too_many", factor, limit, words)
 
 
 def _usual_line_count(past: Mapping[date, int], first: date, last: date) -> float | None:
@@ -145,39 +140,39 @@ def rejected_results(counts: Mapping[str, tuple[int, int]], limits: GateLimits, 
     for table, (rejected, checked) in sorted(counts.items()):
         share = rejected / checked if checked else 0.0
         words = f"{share:.2%} of {checked:,} rows were set aside; the limit is {limit:.2%}"
-        results.append(_unless_off(_closed_above("rejected", table, share, limit, words), limits))
+        results.append(_unless_off(closed_above("rejected", table, share, limit, words), limits))
     return results
 
 
 def _judge_vanished(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     total, limit = measures.customer_count_before, limits.vanished_share_limit
     if total < FEWEST_CUSTOMERS:
-        yield _unmeasured("vanished", "customers", _too_few_customers(measures.before, total, FEWEST_CUSTOMERS))
+        yield unmeasured("vanished", "customers", _too_few_customers(measures.before, total, FEWEST_CUSTOMERS))
         return
     share = measures.vanished_count / total
     words = f"{share:.2%} of the {total:,} customers of {measures.before} are gone; the limit is {limit:.2%}"
-    yield _closed_above("vanished", "customers", share, limit, words)
+    yield closed_above("vanished", "customers", share, limit, words)
 
 
 def _judge_reachability(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     found, limit, subject = measures.reachable, limits.reachable_fall_limit, limits.reachable_attribute or "customers"
     if not limits.reachable_attribute:
-        yield _unmeasured("reachability", subject, "no `reachable_attribute` is named in company.toml")
+        yield unmeasured("reachability", subject, "no `reachable_attribute` is named in company.toml")
     elif found is None or not found.count_before or min(found.total, found.total_before) < limits.smallest_population:
-        yield _unmeasured("reachability", subject, "nothing was published before that it could have fallen from")
+        yield unmeasured("reachability", subject, "nothing was published before that it could have fallen from")
     else:
         share, share_before = found.count / found.total, found.count_before / found.total_before
         fall = round(1 - share / share_before, DIGITS)
         words = f"{share:.2%} of customers can be reached, {share_before:.2%} on {measures.before}: a fall of {fall:.2%}"
-        yield _closed_above("reachability", subject, fall, limit, f"{words}; the limit is {limit:.2%}")
+        yield closed_above("reachability", subject, fall, limit, f"{words}; the limit is {limit:.2%}")
 
 
 def _judge_swallowed(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     for largest in measures.largest_segments:
         if largest.count_before is None or not largest.total_before:
-            yield _unmeasured("swallowed", largest.scheme, "the scheme was not published before")
+            yield unmeasured("swallowed", largest.scheme, "the scheme was not published before")
         elif min(largest.total, largest.total_before) < limits.smallest_population:
-            yield _unmeasured(
+            yield unmeasured(
                 "swallowed", largest.scheme, _too_few_customers(measures.before, largest.total_before, limits.smallest_population)
             )
         else:
@@ -198,14 +193,14 @@ def _judge_largest_segment(measures: GateMeasures, limits: GateLimits, largest: 
 def _judge_churn(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
     for moves in measures.moves:
         if moves.is_explained:
-            yield _unmeasured("churn", moves.scheme, "a new model or a changed definition: customers are expected to move")
+            yield unmeasured("churn", moves.scheme, "a new model or a changed definition: customers are expected to move")
         elif moves.customer_count < limits.smallest_population:
-            yield _unmeasured("churn", moves.scheme, _too_few_customers(measures.before, moves.customer_count, limits.smallest_population))
+            yield unmeasured("churn", moves.scheme, _too_few_customers(measures.before, moves.customer_count, limits.smallest_population))
         else:
             share, limit = moves.moved_count / moves.customer_count, churn_limit(limits.churn_share_limit, measures.nights)
             since = f"since {measures.before}, {measures.nights} {'night' if measures.nights == 1 else 'nights'} ago"
             words = f"{share:.2%} of {moves.customer_count:,} customers changed segment {since}; the limit is {limit:.2%}"
-            yield _closed_above("churn", moves.scheme, share, limit, words)
+            yield closed_above("churn", moves.scheme, share, limit, words)
 
 
 def churn_limit(share: float, nights: int) -> float:

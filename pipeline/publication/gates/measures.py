@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from pipeline.ingestion.vanished_lines import KnownLines
+
+FEW_IDS = 10  # of fewer ids of a list one that matches is enough; of a night's rows they say nothing
+
 
 class GateState(StrEnum):
     """What a gate says of a night."""
@@ -64,11 +68,47 @@ class ReachableCustomers:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmatchedIds:
+    """Of the ids of one source, how many belong to no customer; `forms` are those of such ids and of customers' ids.
+
+    Those `is_of_night` are ids of one night's rows, not of all that is known.
+    """
+
+    source: str
+    id_count: int
+    unmatched_count: int
+    is_of_night: bool = False
+    forms: tuple[str, str] = ("", "")
+
+    @property
+    def share(self) -> float:
+        """The share of ids that belong to no customer."""
+        return self.unmatched_count / self.id_count if self.id_count else 0.0
+
+    def is_beyond(self, limit: float) -> bool:
+        """Return whether too many are nobody's: of a few ids all, of more than a few a share above `limit`."""
+        if self.id_count < FEW_IDS:
+            return bool(self.id_count) and self.unmatched_count == self.id_count and not self.is_of_night
+        return self.share > limit
+
+
+@dataclass(frozen=True, slots=True)
+class ImplausibleRows:
+    """How many rows of a source table break a rule that only a mistake in the query makes nearly every row break."""
+
+    source_table: str
+    rule: str
+    checked_count: int
+    failed_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class GateMeasures:
     """What was measured of the night of `day` against the last good publication, that of `before`.
 
     `line_counts` holds the order lines per stored event day of the recent past, up to `day`; `rejected` the rows set
-    aside and checked per source table. Who asked to be erased is gone from that publication too.
+    aside and checked per source table; `known_lines` what the source still has of earlier days.
+    Who asked to be erased is gone from that publication too.
     """
 
     day: date
@@ -80,8 +120,21 @@ class GateMeasures:
     largest_segments: Sequence[LargestSegment] = ()
     moves: Sequence[SchemeMoves] = ()
     reachable: ReachableCustomers | None = None
+    known_lines: KnownLines | None = None
+    unmatched: Sequence[UnmatchedIds] = ()
+    implausible: Sequence[ImplausibleRows] = ()
 
     @property
     def nights(self) -> int:
         """Return how many nights lie between the two; one where the night is compared with itself as it is live."""
         return max((self.day - self.before).days, 1) if self.before else 0
+
+
+def unmeasured(gate: str, subject: str, words: str) -> GateResult:
+    """Return a result that says why nothing was measured."""
+    return GateResult(gate, subject, GateState.NOT_MEASURED, words)
+
+
+def closed_above(gate: str, subject: str, measured: float, limit: float, words: str) -> GateResult:
+    """Return a result that is closed where `measured` is above `limit`."""
+    return GateResult(gate, subject, GateState.CLOSED if measured > limit else GateState.OPEN, words, measured, limit)

@@ -16,27 +16,46 @@ from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_schemes
+from pipeline.ingestion.departures import departed_files
+from pipeline.ingestion.extractions import KNOWN_LINES_KEY
 from pipeline.ingestion.validation import stored_results
+from pipeline.ingestion.vanished_lines import KnownLines, known_lines_from_facts
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, known_versions, reading
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES, RAW_CONSENTS, SEGMENT_PROFILES, Kind, Table
+from pipeline.lake.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    DEPARTED_CUSTOMERS,
+    EXTRACTIONS,
+    ORDER_LINES,
+    RAW_CONSENTS,
+    RAW_ORDER_LINES,
+    SEGMENT_PROFILES,
+    Kind,
+    Table,
+)
 from pipeline.publication.consent import CONSENT_SOURCE
-from pipeline.publication.gates import GateMeasures, LargestSegment, ReachableCustomers, SchemeMoves, window_first_day
+from pipeline.publication.gates import GateMeasures, ImplausibleRows, LargestSegment, ReachableCustomers, SchemeMoves, window_first_day
 from pipeline.publication.gates.last_good import LastGoodPublication
+from pipeline.publication.gates.matching import measure_unmatched
 
 Row = Mapping[str, Any]
+IMPLAUSIBLE_RULES = ("refund_is_not_paid_for", "sale_is_not_paid_back", "discount_is_plausible")
 
-# What the last good night published is compared with what this one would publish, hence without those who do not agree.
-_AGREEING = """
-SELECT * FROM customer_features
-WHERE customer_id NOT IN (
+# What the last good night published is compared with what this one would publish, hence without those who do not agree or departed.
+_STAYING = """
+SELECT customer_features.* FROM customer_features
+LEFT JOIN departed_customers ON departed_customers.customer_id = customer_features.customer_id
+LEFT JOIN departed_customers_before ON departed_customers_before.customer_id = customer_features.customer_id
+WHERE (departed_customers.customer_id IS NULL OR departed_customers_before.customer_id IS NOT NULL)
+  AND customer_features.customer_id NOT IN (
     SELECT TRIM(customer_id) FROM raw_consents WHERE customer_id IS NOT NULL AND NOT COALESCE(is_consenting, FALSE)
-)
+  )
 """
 _VANISHED = """
 SELECT COUNT(*) AS customer_count,
-    CAST(COALESCE(SUM(CASE WHEN agreeing.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS vanished_count
-FROM customer_features_before LEFT JOIN agreeing ON agreeing.customer_id = customer_features_before.customer_id
+    CAST(COALESCE(SUM(CASE WHEN staying.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS vanished_count
+FROM customer_features_before LEFT JOIN staying ON staying.customer_id = customer_features_before.customer_id
 """
 _MOVES = """
 SELECT customer_segments.scheme, COUNT(*) AS customer_count,
@@ -74,6 +93,9 @@ def measure_night(company: Company, lake: Lake, engine: Engine, day: date, good:
         before=good.day if good else None,
         line_counts=_line_counts(company, lake, day, good),
         rejected=rejected_counts(lake, day),
+        known_lines=_known_lines(lake, day),
+        unmatched=measure_unmatched(company, lake, engine, day),
+        implausible=_implausible_rows(lake, day),
     )
     return measures if good is None else _compare_with_last_good(measures, company, lake, engine, good)
 
@@ -85,6 +107,21 @@ def rejected_counts(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
     return {table: (sum(count for of, _, count in results.rejected if of == table), count) for table, count in checked.items()}
 
 
+def _implausible_rows(lake: Lake, day: date) -> list[ImplausibleRows]:
+    """Return what validation counted of the rules about signs and discounts, among the order lines that the night checked."""
+    rows = [row for row in stored_results(lake, day).rule_results if row["source_table"] == RAW_ORDER_LINES.name]
+    return [
+        ImplausibleRows(row["source_table"], row["rule"], row["checked_count"], row["failed_count"])
+        for row in rows
+        if row["rule"] in IMPLAUSIBLE_RULES
+    ]
+
+
+def _known_lines(lake: Lake, day: date) -> KnownLines | None:
+    facts = lake.manifest(lake.path(EXTRACTIONS, day=day)).get(KNOWN_LINES_KEY) if lake.has(EXTRACTIONS, day=day) else None
+    return known_lines_from_facts(facts) if facts else None
+
+
 def _compare_with_last_good(
     measures: GateMeasures, company: Company, lake: Lake, engine: Engine, good: LastGoodPublication
 ) -> GateMeasures:
@@ -92,7 +129,11 @@ def _compare_with_last_good(
         engine.register(table, [lake.path(table, day=measures.day)])
         engine.register(replace(table, name=f"{table.name}_before"), [good.folder / f"{table.name}.parquet"])
     engine.register(_only_columns(RAW_CONSENTS, "customer_id", "is_consenting"), _consent_files(company, lake, measures.day))
-    [customers] = _rows_of(engine, _among_agreeing(_parse_select(_VANISHED)))
+    engine.register(DEPARTED_CUSTOMERS, departed_files(lake, measures.day))
+    # Where they stay published, those who had departed by then are not gone anew.
+    gone_before = [] if company.removes_departed else departed_files(lake, good.day)
+    engine.register(replace(DEPARTED_CUSTOMERS, name=f"{DEPARTED_CUSTOMERS.name}_before"), gone_before)
+    [customers] = _rows_of(engine, _among_staying(_parse_select(_VANISHED)))
     return replace(
         measures,
         customer_count_before=customers["customer_count"],
@@ -181,9 +222,9 @@ def _entered_or_left_counts(engine: Engine, schemes: Sequence[str]) -> dict[str,
 def _reachable_customers(engine: Engine, company: Company, good: LastGoodPublication) -> ReachableCustomers | None:
     counts = []
     for attribute in _reachable_attribute(company, good):
-        for table in ("agreeing", f"{CUSTOMER_FEATURES.name}_before"):
+        for table in ("staying", f"{CUSTOMER_FEATURES.name}_before"):
             flags = exp.select(exp.alias_(exp.column(attribute, quoted=True), "reachable")).from_(table)
-            [row] = _rows_of(engine, _among_agreeing(_parse_select(_REACHABLE).from_(flags.subquery("flags"))))
+            [row] = _rows_of(engine, _among_staying(_parse_select(_REACHABLE).from_(flags.subquery("flags"))))
             counts += [row["reachable_count"], row["customer_count"]]
     return ReachableCustomers(*counts) if counts else None
 
@@ -192,9 +233,9 @@ def _parse_select(text: str) -> exp.Select:
     return parse_one(text, into=exp.Select, read="duckdb")
 
 
-def _among_agreeing(query: exp.Select) -> exp.Select:
-    """Return `query` with the table `agreeing`."""
-    return query.with_("agreeing", as_=_parse_select(_AGREEING))
+def _among_staying(query: exp.Select) -> exp.Select:
+    """Return `query` with the table `staying`."""
+    return query.with_("staying", as_=_parse_select(_STAYING))
 
 
 def _rows_of(engine: Engine, query: exp.Query) -> list[Row]:

@@ -1,0 +1,97 @@
+"""Ids that match nobody: how many ids of each source belong to no customer, and what their form is beside that of customers' ids.
+
+A list that names people by another spelling (`7.0` for `7`, an e-mail address) fits nobody, so that all who said no are published and
+all who bought are strangers. What is shown of an id is its form, never the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+
+from sqlglot import exp, parse_one
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.gate_limits import GateLimits
+from pipeline.ingestion.departures import departed_files
+from pipeline.ingestion.validation import stored_results
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, DEPARTED_CUSTOMERS, RAW_CONSENTS, RAW_VISITS, Table
+from pipeline.publication.consent import CONSENT_SOURCE
+from pipeline.publication.gates.id_forms import common_form
+from pipeline.publication.gates.measures import UnmatchedIds
+
+KNOWN_RULE = "customer_is_known"
+_COUNTS = """
+SELECT COUNT(*) AS id_count, CAST(COALESCE(SUM(CASE WHEN known.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS unmatched_count
+FROM given LEFT JOIN known ON known.customer_id = given.customer_id
+"""
+_STRANGERS = """
+SELECT given.customer_id FROM given LEFT JOIN known ON known.customer_id = given.customer_id
+WHERE known.customer_id IS NULL ORDER BY given.customer_id LIMIT 1000
+"""
+_CUSTOMERS = "SELECT customer_id FROM known ORDER BY customer_id LIMIT 1000"
+# Who bought should be on the list of customers; any other list may name whoever is or was a customer.
+_LISTED = "SELECT customer_id FROM customers UNION SELECT customer_id FROM departed_customers"
+_EVERYBODY = f"{_LISTED} UNION SELECT customer_id FROM customer_features"  # noqa: S608 - tables that we declare
+_BUYERS = "SELECT customer_id FROM customer_features WHERE first_order_date IS NOT NULL"
+
+
+def measure_unmatched(company: Company, lake: Lake, engine: Engine, day: date) -> list[UnmatchedIds]:
+    """Return, per source that names customers, how many of its ids are nobody's on the night of `day`.
+
+    Of orders those of all customers are counted, of consents all, of visits those of the night, once per visit.
+    """
+    listed = lake.snapshot_known(CUSTOMERS, day)
+    for table, files in (
+        (CUSTOMERS, [lake.path(CUSTOMERS, known_on=listed)] if listed else []),
+        (DEPARTED_CUSTOMERS, departed_files(lake, day)),
+        (CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=day)]),
+    ):
+        engine.register(_only_ids(table, "first_order_date"), files)
+    found = [_count_unmatched(engine, company.limits, "order_lines", _BUYERS, _LISTED)]
+    asked = lake.snapshot_known(RAW_CONSENTS, day) if company.source_file(CONSENT_SOURCE).is_file() else None
+    if asked:
+        engine.register(_only_ids(RAW_CONSENTS), [lake.path(RAW_CONSENTS, known_on=asked)])
+        found.append(_count_unmatched(engine, company.limits, CONSENT_SOURCE, _trimmed(RAW_CONSENTS), _EVERYBODY))
+    return [*found, *_unmatched_visits(lake, engine, day, company.limits)]
+
+
+def _count_unmatched(engine: Engine, limits: GateLimits, source: str, given: str, known: str) -> UnmatchedIds:
+    [counts] = engine.run(_among(_COUNTS, given, known), {}).read_all().to_pylist()
+    found = UnmatchedIds(source, counts["id_count"], counts["unmatched_count"])
+    return replace(found, forms=_forms(engine, given, known)) if found.is_beyond(limits.unmatched_share_limit) else found
+
+
+def _unmatched_visits(lake: Lake, engine: Engine, day: date, limits: GateLimits) -> Iterator[UnmatchedIds]:
+    """Yield what validation counted among the visits of the night; their ids are looked at only where the gate will close."""
+    for row in stored_results(lake, day).rule_results:
+        if (row["source_table"], row["rule"]) == (RAW_VISITS.name, KNOWN_RULE) and row["checked_count"]:
+            found = UnmatchedIds("visits", row["checked_count"], row["failed_count"], is_of_night=True)
+            if found.is_beyond(limits.unmatched_share_limit):
+                versions = [version for version in lake.versions(RAW_VISITS) if version.known_on == day]
+                engine.register(replace(RAW_VISITS, columns=_only_ids(RAW_VISITS).columns), lake.parts(RAW_VISITS, versions))
+                found = replace(found, forms=_forms(engine, _trimmed(RAW_VISITS), _EVERYBODY))
+            yield found
+
+
+def _forms(engine: Engine, given: str, known: str) -> tuple[str, str]:
+    """Return the most frequent form of ids that match nobody, and of those of customers, each in a sample."""
+    samples = (_among(query, given, known) for query in (_STRANGERS, _CUSTOMERS))
+    strangers, customers = (common_form(engine.run(query, {}).read_all()["customer_id"].to_pylist()) for query in samples)
+    return strangers, customers
+
+
+def _among(query: str, given: str, known: str) -> exp.Select:
+    counted = parse_one(query, into=exp.Select, read="duckdb")
+    return counted.with_("given", as_=given, dialect="duckdb").with_("known", as_=known, dialect="duckdb")
+
+
+def _trimmed(table: Table) -> str:
+    return f"SELECT DISTINCT TRIM(customer_id) AS customer_id FROM {table.name} WHERE TRIM(customer_id) <> ''"  # noqa: S608 - a name that we declare
+
+
+def _only_ids(table: Table, *others: str) -> Table:
+    return replace(table, columns=tuple(column for column in table.columns if column.name in ("customer_id", *others)))

@@ -1,0 +1,42 @@
+"""Gates on what the source gives, whether or not a night was published before: lost lines, contradictions, ids that match nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.definitions.gate_limits import GateLimits
+from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, closed_above, unmeasured
+
+FEWEST_ROWS = 20  # of fewer order lines some corrections are most of them
+
+
+def judge_vanished_lines(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
+    """Yield what the gate says of order lines of earlier days that the source has lost."""
+    lines, limit = measures.known_lines, limits.vanished_lines_limit
+    if lines is None:
+        yield unmeasured("vanished", "order_lines", "no order lines of earlier days were read or compared")
+        return
+    state = GateState.CLOSED if lines.is_beyond(limit) else GateState.OPEN
+    words = f"{lines.words}: {lines.vanished_share:.2%} are gone; the limit is {limit:.2%}"
+    yield GateResult("vanished", "order_lines", state, words, lines.vanished_share, limit)
+
+
+def judge_implausible(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
+    """Yield what the gate says of rules that only a mistake in the query makes most order lines break."""
+    for found in measures.implausible:
+        subject, share = f"{found.source_table}.{found.rule}", found.failed_count / found.checked_count if found.checked_count else 0.0
+        words = f"{share:.2%} of {found.checked_count:,} rows break `{found.rule}`; the limit is {limits.implausible_share_limit:.2%}"
+        if found.checked_count < FEWEST_ROWS:
+            yield unmeasured("implausible", subject, f"{found.checked_count:,} rows are fewer than {FEWEST_ROWS}: their share says nothing")
+        else:
+            yield closed_above("implausible", subject, share, limits.implausible_share_limit, words)
+
+
+def judge_unmatched(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
+    """Yield what the gate says of the ids of each source."""
+    for found in measures.unmatched:
+        limit = limits.unmatched_share_limit
+        words = f"{found.share:.2%} of {found.id_count:,} {'visits' if found.is_of_night else 'ids'} belong to no customer"
+        forms = f"; they are {found.forms[0]}, those of customers {found.forms[1] or 'not known'}" if found.forms[0] else ""
+        state = GateState.CLOSED if found.is_beyond(limit) else GateState.OPEN
+        yield GateResult("unmatched", found.source, state, f"{words}; the limit is {limit:.2%}{forms}", found.share, limit)
