@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import cast, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pipeline.calendar import business_day
 from pipeline.definitions.company_sections import Attribute, CountsAsOrder, Source, Target, read_attributes, read_source, read_target
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
-from pipeline.definitions.fields import Fields, read_toml
+from pipeline.definitions.fields import Fields, printable_value, read_toml
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
+from pipeline.definitions.settings import CURRENCIES, LANGUAGE, schedule_fault
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Kind, Table
+from pipeline.spelling import did_you_mean
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-_CRON = re.compile(r"[0-9*,/LW#-]+ [0-9*,/LW#-]+( [0-9A-Za-z*,/#-]+){3}")
+COMPANY_FILE = "company.toml"
+NIGHTLY = "0 4 * * *"
 MOST_DAYS = 36_525  # a century: more is a slip of the hand, and no date a million days back can be written
 EARLIEST_DAY = date(1900, 1, 1)
 
@@ -103,10 +105,11 @@ def load_company(folder: Path) -> Company:
 
     Raises ConfigError naming file and key where something is missing, unknown or of the wrong type.
     """
-    file = folder / "company.toml"
-    if not file.is_file():
+    file = folder / COMPANY_FILE
+    if not file.exists() and not file.is_symlink():
+        other = did_you_mean(COMPANY_FILE, (path.name for path in definition_files(folder, "")) if folder.is_dir() else ())
         raise ConfigError(
-            "no company.toml here",
+            f"no company.toml here{other}",
             where=str(folder),
             todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
         )
@@ -118,15 +121,15 @@ def load_company(folder: Path) -> Company:
     target = content.section("publish")
     company = Company(
         folder=folder.resolve(),
-        name=content.take("name", str),
+        name=content.text("name"),
         zone=_read_time_zone(content),
-        currency=content.take("currency", str),
-        language=content.take("language", str, default="en"),
+        currency=_read_currency(content),
+        language=content.text("language", pattern=LANGUAGE, default="en"),
         customer_language=content.take("customer_language", str, default=""),
         former_names=content.texts("former_names", default=[]),
         first_day=content.take("first_day", date),
         last_day=content.take("last_day", date, default=None),
-        schedule=content.take("schedule", str, default="0 4 * * *"),
+        schedule=_read_schedule(content),
         counts_as_order=cast("CountsAsOrder", content.choice("counts_as_order", get_args(CountsAsOrder), default="all")),
         window_days=content.take("window_days", int, default=365),
         lookback_days=content.take("lookback_days", int, default=3),
@@ -159,7 +162,6 @@ def _require_sensible_settings(company: Company, file: Path) -> None:
         "`gates.reachable_attribute` must name a true-or-false attribute without personal data": judged not in flags,
         "`customer_language` must name a text attribute without personal data": company.customer_language not in texts,
         "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,
-        "`schedule` must be five cron fields, such as 0 4 * * *": not _CRON.fullmatch(company.schedule),
     }
     for fault, is_so in faults.items():
         if is_so:
@@ -171,13 +173,28 @@ def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:
     return {"", *(a.column.name for a in company.attributes if a.column.kind is kind and not a.column.pii)}
 
 
+def _read_currency(content: Fields) -> str:
+    code: str = content.take("currency", str)
+    if code not in CURRENCIES:
+        what = f"is {printable_value(code)}, which is no code of ISO 4217{did_you_mean(code.upper(), CURRENCIES)}"
+        raise content.refusal("currency", what, 'Write its three capitals, such as "EUR".')
+    return code
+
+
+def _read_schedule(content: Fields) -> str:
+    schedule: str = content.take("schedule", str, default=NIGHTLY)
+    if fault := schedule_fault(schedule):
+        raise content.refusal("schedule", fault, 'Write five cron fields, such as "0 4 * * *" for four o\'clock every morning.')
+    return schedule
+
+
 def _read_time_zone(content: Fields) -> ZoneInfo:
     name = content.take("time_zone", str)
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or a name too long for a file
         raise ConfigError(
-            f"`time_zone` is `{name}`, which is no IANA time zone",
+            f"`time_zone` is {printable_value(name)}, which is no IANA time zone{did_you_mean(name, available_timezones())}",
             where=content.where,
             todo='Write a name such as "Europe/Berlin".',
         ) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from pipeline.definitions.fields import Fields, require_identifier
+from pipeline.definitions.fields import Fields, printable_value, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, SOURCE_TABLES, Column, Kind, Spelling
 
@@ -69,10 +69,13 @@ def _package_folder(section: Fields) -> Path | None:
         return None
     from importlib.util import find_spec
 
-    spec = find_spec(package)
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):  # a part of the name is no package, or it is no name at all
+        spec = None
     if spec is None or spec.origin is None:
         raise ConfigError(
-            f"the Python package `{package}` is not installed",
+            f"the Python package {printable_value(package)} is not installed",
             where=section.where,
             todo="Install it beside the pipeline, or set `path` to a folder of files.",
         )
@@ -106,5 +109,9 @@ def read_attributes(sections: Fields) -> list[Attribute]:
         attributes.append(Attribute(column, section.choice("level", LEVELS)))
         section.refuse_unknown()
         if name in CUSTOMER_FEATURES.column_names or name in CUSTOMERS.column_names:
-            raise ConfigError(f"the attribute `{name}` has the name of a feature", where=sections.where)
+            raise ConfigError(
+                f"the attribute `{name}` has the name of a feature",
+                where=sections.where,
+                todo=f"Rename it, here and in customers.sql: {name}_given.",
+            )
     return attributes

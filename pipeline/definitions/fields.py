@@ -97,10 +97,10 @@ class Fields:
     def text(self, key: str, *, pattern: str = "", default: object = REQUIRED) -> str:
         """Return a printable text that matches the whole of `pattern`, where one is given."""
         value = self.take(key, default=default)
-        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
+        if not isinstance(value, str) or not 0 < len(value.strip()) <= LONGEST_TEXT or not value.isprintable():
             raise self.refusal(key, f"must be a printable text of 1 to {LONGEST_TEXT} characters")
         if pattern and not re.fullmatch(pattern, value):
-            raise self.refusal(key, f"must be a text like {pattern}")
+            raise self.refusal(key, f"is {printable_value(value)}; it must be a text like {pattern}")
         return value
 
     def words(self, key: str, language: str, *, default: object = REQUIRED) -> tuple[str, dict[str, str]]:

@@ -6,6 +6,7 @@ a command and a task do the same, and no setting acts from afar.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.connections import connection_uri
+from pipeline.definitions.fields import printable_value
+from pipeline.definitions.settings import is_memory_size
 from pipeline.errors import ConfigError
 from pipeline.lake.limits import MEMORY_LIMIT
 
@@ -81,14 +84,22 @@ def open_lake(folder: Path) -> Lake:
 
     text = os.environ.get("SEGMENTS_LOCK_SECONDS", str(LOCK_SECONDS))
     try:
-        return Lake(folder, lock_seconds=float(text))
+        seconds = float(text)
     except ValueError:
-        raise ConfigError("SEGMENTS_LOCK_SECONDS is no number", where="environment", todo="Write seconds, such as 600.") from None
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        what = f"SEGMENTS_LOCK_SECONDS is {printable_value(text)}, which is no number of seconds"
+        raise ConfigError(what, where="environment variable SEGMENTS_LOCK_SECONDS", todo="Write seconds, such as 600, or unset it.")
+    return Lake(folder, lock_seconds=seconds)
 
 
 def memory_limit_of_environment() -> str:
-    """Return how much memory an engine may take, as DuckDB writes sizes: SEGMENTS_MEMORY_LIMIT."""
-    return os.environ.get("SEGMENTS_MEMORY_LIMIT", MEMORY_LIMIT)
+    """Return how much memory an engine may take, as DuckDB writes sizes: SEGMENTS_MEMORY_LIMIT; raises ConfigError where it is none."""
+    text = os.environ.get("SEGMENTS_MEMORY_LIMIT", MEMORY_LIMIT)
+    if not is_memory_size(text):
+        what = f"SEGMENTS_MEMORY_LIMIT is {printable_value(text)}, which is no size of memory"
+        raise ConfigError(what, where="environment variable SEGMENTS_MEMORY_LIMIT", todo="Write a size such as 3GB or 800MB, or unset it.")
+    return text
 
 
 def is_airflow_configured() -> bool:

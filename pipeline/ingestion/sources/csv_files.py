@@ -222,6 +222,11 @@ def _sql_type(table: str, declared: str) -> tuple[str, str]:
     return kind, _CELL_PATTERNS[kind]
 
 
+def require_type(table: str, declared: str) -> None:
+    """Raise ConfigError where `declared` is no type that a column of CSV files can have."""
+    _sql_type(table, declared)
+
+
 def _is_readable_cell(column: str, kind: str, pattern: str) -> str:
     name = quote_name(column)
     return f"regexp_full_match(trim({name}), '{pattern}') AND TRY_CAST({_cell_to_cast(name, kind)} AS {kind}) IS NOT NULL"

@@ -15,12 +15,13 @@ import pyarrow as pa
 from pipeline.definitions.company_sections import Source
 from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
 from pipeline.ingestion.sources import SourceQuery, quote_name, sql_words
-from pipeline.ingestion.sources.csv_files import BAD_CELL, CsvTable, rejected_lines
+from pipeline.ingestion.sources.csv_files import BAD_CELL, CsvTable, rejected_lines, require_type
 from pipeline.ingestion.sources.csv_text import find_gzip_fault, find_text_fault
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
 from pipeline.ingestion.sources.table_files import FileStamp, TableFiles, find_tables, link_targets, missing_table_error
 from pipeline.lake.engines.duckdb import confine_connection
+from pipeline.spelling import did_you_mean
 
 BATCH_ROWS = 65_536
 _MICROSECONDS = {"TIMESTAMP_NS": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE_NS": "TIMESTAMPTZ", "TIMESTAMPTZ_NS": "TIMESTAMPTZ"}
@@ -159,6 +160,7 @@ def open_files(source: Source, staging: Path, *, memory_limit: str) -> Iterator[
         )
         raise ConfigError(what, where=str(folder), todo=todo)
     tables = find_tables(folder)
+    _require_known_types(source, tables)
     before = _stamps(tables)
     with closing(_open_confined_duckdb(folder, staging, link_targets(tables.values(), folder), memory_limit)) as connection:
         yield FilesSnapshot(connection, source, folder, tables)
@@ -188,3 +190,14 @@ def _stamps(tables: Mapping[str, TableFiles]) -> dict[Path, FileStamp | None]:
 def _in_microseconds(name: str, kind: str) -> str:
     quoted = quote_name(name)
     return f"CAST({quoted} AS {_MICROSECONDS[kind]}) AS {quoted}" if kind in _MICROSECONDS else quoted
+
+
+def _require_known_types(source: Source, tables: Mapping[str, TableFiles]) -> None:
+    """Raise ConfigError where types are declared for a table that is none of CSV files, or are no types."""
+    texts = [name for name, files in tables.items() if not files.is_parquet]
+    for name, types in (source.column_types or {}).items():
+        if name not in texts:
+            what = f"[source.column_types.{name}] names a table that the source does not have as CSV{did_you_mean(name, texts)}"
+            raise ConfigError(what, where="company.toml", todo=f"Name one of these, or remove the section: {', '.join(sorted(texts))}.")
+        for kind in types.values():
+            require_type(name, kind)

@@ -51,7 +51,7 @@ def test_memory_and_patience_are_as_set(shop: Path, tmp_path: Path, monkeypatch:
     with one.lake.lock("day"), pytest.raises(LockTimeout), other.lake.lock("day"):
         pass
     monkeypatch.setenv("SEGMENTS_LOCK_SECONDS", "a while")
-    with pytest.raises(ConfigError, match="SEGMENTS_LOCK_SECONDS is no number"):
+    with pytest.raises(ConfigError, match="SEGMENTS_LOCK_SECONDS is `a while`, which is no number of seconds"):
         Deployment.of(shop, tmp_path / "lake")
 
 
