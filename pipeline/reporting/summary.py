@@ -31,6 +31,7 @@ from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.column_warnings import column_warnings
 from pipeline.reporting.next_actions import next_action_counts, next_action_grid
 from pipeline.reporting.pages import gates_line
+from pipeline.reporting.source_notices import source_notices
 from pipeline.reporting.terminal import Terminal
 from pipeline.segmentation import not_computed_on, schemes_of_night
 from pipeline.spelling import printable_line
@@ -78,6 +79,8 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     if lacking:
         yield Text("".join(f"{name}: not computed: {reason}\n" for name, reason in lacking.items()))
     yield _rejected_grid(lake, day)
+    if notices := source_notices(company, lake, day):
+        yield Text("".join(f"{notice}\n" for notice in notices), style="yellow")
     record = stored_gates(lake, day)
     if record:
         yield Text(f"{gates_line(record.results)}\n")

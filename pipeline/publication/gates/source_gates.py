@@ -36,6 +36,9 @@ def judge_unmatched(measures: GateMeasures, limits: GateLimits) -> Iterator[Gate
     """Yield what the gate says of the ids of each source."""
     for found in measures.unmatched:
         limit = limits.unmatched_share_limit
+        if not found.id_count:
+            yield unmeasured("unmatched", found.source, "it names nobody")
+            continue
         words = f"{found.share:.2%} of {found.id_count:,} {'visits' if found.is_of_night else 'ids'} belong to no customer"
         forms = f"; they are {found.forms[0]}, those of customers {found.forms[1] or 'not known'}" if found.forms[0] else ""
         state = GateState.CLOSED if found.is_beyond(limit) else GateState.OPEN

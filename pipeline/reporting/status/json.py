@@ -21,6 +21,7 @@ def to_json(status: LakeStatus) -> str:
             "broken_rules": newest.broken_rules,
         },
         "late_days": status.late_days,
+        "misdated": list(status.misdated),
         "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
         "asked_refits": list(status.requested_refits),
         "predictions": status.predictions,

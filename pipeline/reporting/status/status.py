@@ -34,6 +34,7 @@ from pipeline.publication.gates import GateResult, GateState, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.rollback_log import read_rollbacks
+from pipeline.reporting.source_notices import misdated_sentences
 from pipeline.segmentation import restated_nights
 
 ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
@@ -75,12 +76,14 @@ class NewestNight:
 class LakeStatus:
     """The status of a lake; `sizes` are bytes by folder, `predictions` says by which model value is predicted, or why it is not.
 
-    `late_days` are days for which rows arrived late, `restated_nights` pairs of a day and the night that knows it since.
+    `late_days` are days for which rows arrived late, `misdated` tells of rows that no night reads, `restated_nights` are pairs of a
+    day and the night that knows it since.
     """
 
     live: Publication | None
     newest: NewestNight | None
     late_days: Sequence[date]
+    misdated: Sequence[str]
     restated_nights: Sequence[tuple[date, date]]
     sizes: Mapping[str, int]
     requested_refits: Sequence[str]
@@ -101,6 +104,7 @@ def read_status(company: Company, lake: Lake) -> LakeStatus:
         live=live,
         newest=newest,
         late_days=lake.read(LATE_DAYS, day=late_nights[-1])["event_day"].to_pylist() if late_nights else [],
+        misdated=misdated_sentences(company, lake, newest.day) if newest else [],
         restated_nights=[(version.day, version.known_on) for version in restated_nights(lake)],
         sizes=lake.store.folder_sizes(),
         requested_refits=requested_refits(lake, drift_nights[-1]) if drift_nights else [],

@@ -10,14 +10,17 @@ import pytest
 
 from pipeline.definitions.gate_limits import GATES, GateLimits
 from pipeline.errors import ConfigError, GateClosed
+from pipeline.ingestion.vanished_lines import KnownLines
 from pipeline.publication.gates import (
     GateMeasures,
     GateResult,
     GateState,
+    ImplausibleRows,
     LargestSegment,
     Override,
     ReachableCustomers,
     SchemeMoves,
+    UnmatchedIds,
     apply_override,
     churn_limit,
     judge_measures,
@@ -37,6 +40,10 @@ def lines(count: int = 100, *, weeks: int = 8, **days_back: int) -> dict[date, i
     return usual | {DAY - timedelta(days=int(back[1:])): given for back, given in days_back.items()}
 
 
+def known_lines(kept: int, known: int = 100) -> KnownLines:
+    return KnownLines(EVE, EVE, known, kept, 12)
+
+
 def a_night(**overrides: Any) -> GateMeasures:
     """Return an ordinary night: nothing of it closes a gate."""
     facts: dict[str, Any] = {
@@ -49,6 +56,9 @@ def a_night(**overrides: Any) -> GateMeasures:
         "largest_segments": [LargestSegment("rfm", "lost", 300, 1000, 290, 1000)],
         "moves": [SchemeMoves("rfm", 1000, 20, is_explained=False)],
         "reachable": ReachableCustomers(500, 1000, 500, 1000),
+        "known_lines": known_lines(99),
+        "unmatched": [UnmatchedIds("order_lines", 1000, 10)],
+        "implausible": [ImplausibleRows("raw_order_lines", "sale_is_not_paid_back", 1000, 3)],
     }
     return GateMeasures(**{**facts, **overrides})
 
@@ -74,6 +84,32 @@ JUST_WITHIN_AND_BEYOND = [
     ("volume", "too_many", {"line_counts": lines(d0=500)}, {"line_counts": lines(d0=501)}),
     ("rejected", "raw_order_lines", {"rejected": {"raw_order_lines": (50, 1000)}}, {"rejected": {"raw_order_lines": (51, 1000)}}),
     ("vanished", "customers", {"vanished_count": 100}, {"vanished_count": 101}),
+    ("vanished", "order_lines", {"known_lines": known_lines(50)}, {"known_lines": known_lines(49)}),
+    ("vanished", "order_lines", {"known_lines": known_lines(1, 19)}, {"known_lines": known_lines(0, 1)}),
+    (
+        "unmatched",
+        "consents",
+        {"unmatched": [UnmatchedIds("consents", 10, 5)]},
+        {"unmatched": [UnmatchedIds("consents", 10, 6)]},
+    ),
+    (
+        "unmatched",
+        "consents",
+        {"unmatched": [UnmatchedIds("consents", 9, 8)]},
+        {"unmatched": [UnmatchedIds("consents", 1, 1)]},
+    ),
+    (
+        "unmatched",
+        "visits",
+        {"unmatched": [UnmatchedIds("visits", 9, 9, is_of_night=True)]},
+        {"unmatched": [UnmatchedIds("visits", 10, 10, is_of_night=True)]},
+    ),
+    (
+        "implausible",
+        "raw_order_lines.sale_is_not_paid_back",
+        {"implausible": [ImplausibleRows("raw_order_lines", "sale_is_not_paid_back", 20, 10)]},
+        {"implausible": [ImplausibleRows("raw_order_lines", "sale_is_not_paid_back", 20, 11)]},
+    ),
     (
         "reachability",
         "is_reachable",
@@ -140,9 +176,11 @@ def test_no_rounding_closes_a_gate_on_its_limit(share: float) -> None:
 
 
 def test_the_first_night_is_open_whatever_it_is_like() -> None:
-    night = a_night(before=None, line_counts={}, customer_count_before=0, vanished_count=0, largest_segments=[], moves=[], reachable=None)
+    nothing = {"line_counts": {}, "largest_segments": [], "moves": [], "reachable": None, "known_lines": None}
+    night = a_night(before=None, customer_count_before=0, vanished_count=0, **nothing)
     results = judged(night)
-    assert {result.state for (gate, _), result in results.items() if gate != "rejected"} == {GateState.NOT_MEASURED}
+    of_the_source = {"rejected", "unmatched", "implausible"}
+    assert {result.state for (gate, _), result in results.items() if gate not in of_the_source} == {GateState.NOT_MEASURED}
     assert {gate for gate, _ in results} == set(GATES) - {"swallowed", "churn"}
 
 
@@ -319,7 +357,7 @@ def test_a_recorded_override_stands_for_what_was_known_and_for_nothing_worse() -
 
 def test_a_recorded_override_does_not_cover_another_subject() -> None:
     standing = apply_override(list(judged(a_night(vanished_count=500)).values()), Override(frozenset({"vanished"}), "purge"))
-    other = [replace(result, subject="others") for result in judged(a_night(vanished_count=500)).values()]
+    other = [replace(result, subject="others") for result in judged(a_night(vanished_count=500)).values() if result.subject == "customers"]
     assert {result.state for result in apply_override(other, Override(), standing) if result.gate == "vanished"} == CLOSED
 
 
