@@ -53,7 +53,7 @@ class FilesSnapshot:
 
     def reads_spans(self, query: SourceQuery) -> bool:
         named = sql_words(query.text, query.dialect)
-        return not any(table.name.lower() in named for table in self._csv)
+        return not any(name.lower() in named for name in self._csv)
 
     def _open_named_tables(self, query: SourceQuery) -> None:
         named = sql_words(query.text, query.dialect)
