@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 from sqlglot import exp, parse_one
 
@@ -18,7 +19,7 @@ from pipeline.ingestion.departures import departed_files
 from pipeline.ingestion.validation import stored_results
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, DEPARTED_CUSTOMERS, RAW_CONSENTS, RAW_VISITS, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, CUSTOMERS, DEPARTED_CUSTOMERS, RAW_CONSENTS, RAW_VISITS, Table
 from pipeline.publication.consent import CONSENT_SOURCE
 from pipeline.publication.gates.id_forms import common_form
 from pipeline.publication.gates.measures import UnmatchedIds
@@ -34,7 +35,9 @@ WHERE known.customer_id IS NULL ORDER BY given.customer_id LIMIT 1000
 """
 _CUSTOMERS = "SELECT customer_id FROM known ORDER BY customer_id LIMIT 1000"
 # Who bought should be on the list of customers; any other list may name whoever is or was a customer.
-_LISTED = "SELECT customer_id FROM customers UNION SELECT customer_id FROM departed_customers"
+_LISTED = """
+SELECT customer_id FROM customers UNION SELECT customer_id FROM departed_customers UNION SELECT TRIM(customer_id) FROM customer_merges
+"""
 _EVERYBODY = f"{_LISTED} UNION SELECT customer_id FROM customer_features"  # noqa: S608 - tables that we declare
 _BUYERS = "SELECT customer_id FROM customer_features WHERE first_order_date IS NOT NULL"
 
@@ -44,19 +47,22 @@ def measure_unmatched(company: Company, lake: Lake, engine: Engine, day: date) -
 
     Of orders those of all customers are counted, of consents all, of visits those of the night, once per visit.
     """
-    listed = lake.snapshot_known(CUSTOMERS, day)
     for table, files in (
-        (CUSTOMERS, [lake.path(CUSTOMERS, known_on=listed)] if listed else []),
+        *((table, _snapshot_files(lake, table, day)) for table in (CUSTOMERS, CUSTOMER_MERGES)),
         (DEPARTED_CUSTOMERS, departed_files(lake, day)),
         (CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=day)]),
     ):
         engine.register(_only_ids(table, "first_order_date"), files)
     found = [_count_unmatched(engine, company.limits, "order_lines", _BUYERS, _LISTED)]
-    asked = lake.snapshot_known(RAW_CONSENTS, day) if company.source_file(CONSENT_SOURCE).is_file() else None
-    if asked:
-        engine.register(_only_ids(RAW_CONSENTS), [lake.path(RAW_CONSENTS, known_on=asked)])
+    if company.source_file(CONSENT_SOURCE).is_file():
+        engine.register(_only_ids(RAW_CONSENTS), _snapshot_files(lake, RAW_CONSENTS, day))
         found.append(_count_unmatched(engine, company.limits, CONSENT_SOURCE, _trimmed(RAW_CONSENTS), _EVERYBODY))
     return [*found, *_unmatched_visits(lake, engine, day, company.limits)]
+
+
+def _snapshot_files(lake: Lake, table: Table, day: date) -> list[Path]:
+    known = lake.snapshot_known(table, day)
+    return [lake.path(table, known_on=known)] if known else []
 
 
 def _count_unmatched(engine: Engine, limits: GateLimits, source: str, given: str, known: str) -> UnmatchedIds:

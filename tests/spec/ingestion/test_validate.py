@@ -177,12 +177,35 @@ def test_warnings_are_counted_and_no_row_is_dropped_for_them(motley: Lake) -> No
     assert found == {
         "category_is_given": 0,
         "customer_is_known": 3,
+        "discount_is_plausible": 0,
         "ids_are_trimmed": 1,
         "key_is_of_one_day": 0,
         "net_amount_is_plausible": 2,
         "quantity_is_plausible": 1,
         "refund_is_not_paid_for": 0,
+        "sale_is_not_paid_back": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "rules"),
+    [
+        ({"quantity": Decimal(-1), "net_amount": Decimal(4)}, {"refund_is_not_paid_for"}),
+        ({"quantity": Decimal(1), "net_amount": Decimal(-4)}, {"sale_is_not_paid_back"}),
+        ({"quantity": Decimal(-1), "net_amount": Decimal(-4)}, set()),
+        ({"quantity": Decimal(0), "net_amount": Decimal(-4)}, set()),
+        ({"net_amount": Decimal(1), "discount_amount": Decimal(19)}, set()),
+        ({"net_amount": Decimal(1), "discount_amount": Decimal("19.01")}, {"discount_is_plausible"}),
+        ({"net_amount": Decimal(25), "discount_amount": Decimal(99_999)}, {"discount_is_plausible"}),
+        ({"net_amount": Decimal(0), "discount_amount": Decimal(40)}, set()),
+    ],
+)
+def test_amounts_that_contradict_quantity_or_discount_are_warned_of(tmp_path: Path, line: dict[str, Any], rules: set[str]) -> None:
+    company, lake = a_company(tmp_path), Lake(tmp_path / "lake")
+    write_raw(company, lake, [a_raw_line(1), a_raw_line(2, **line)])
+    validate_sources(company, lake, NIGHT)
+    names = ("refund_is_not_paid_for", "sale_is_not_paid_back", "discount_is_plausible")
+    assert {name for name in names if results(lake)["raw_order_lines", name]["failed_count"]} == rules
 
 
 def test_the_page_shows_every_rule_and_loads_nothing(motley: Lake, tmp_path: Path) -> None:
