@@ -68,10 +68,6 @@ class Lake(EventDayStore):
         stored = self.snapshots(table)
         return max((night for night in stored if night <= known_on), default=stored[0] if stored else None)
 
-    def snapshots(self, table: Table) -> list[date]:
-        """Return the nights that a snapshot is stored of, in order."""
-        return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))
-
     def read(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> pa.Table:
         """Return one partition with its page checksums verified.
 
