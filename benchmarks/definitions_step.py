@@ -88,8 +88,11 @@ def _write_features(lake: Lake, customers: int) -> None:
         Kind.FLAG: "hash({n} + {p}) % 10 = 0",
         Kind.DATE: "DATE '2024-01-01' + CAST(hash({n} + {p}) % 900 AS INTEGER)",
     }
-    scores = dict.fromkeys(("r_score", "fm_score", "f_score", "m_score"), "CAST(1 + hash(n * {p}) % 5 AS BIGINT)")
-    own = {"customer_id": "printf('c%08d', n)", **scores}
+    # Limits that cut the figures above into parts of equal size.
+    fifths = {f"r_{score}_limit_days": f"{18 * (6 - score) - 1}" for score in range(2, 6)}
+    fifths |= {f"f_{score}_limit_count": f"{18 * (score - 1)}" for score in range(2, 6)}
+    fifths |= {f"m_{score}_limit_amount": f"{200 * (score - 1)}" for score in range(2, 6)}
+    own = {"customer_id": "printf('c%08d', n)", **fifths}
     columns = ", ".join(
         f"CAST({own.get(column.name, values[column.kind]).format(n='n', p=place)} AS {column.kind.sql}) AS {column.name}"
         for place, column in enumerate(CUSTOMER_FEATURES.columns, 1)

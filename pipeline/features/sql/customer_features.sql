@@ -95,47 +95,55 @@ scored AS (
     j.*,
     CASE WHEN j.gap_count >= 3 THEN (j.gap_count * j.gap_median_days + 3 * j.gap_q50_days) / (j.gap_count + 3) ELSE j.gap_q50_days END
       AS rhythm_days,
-    CASE
-      WHEN j.order_day_count > 0
-        THEN CASE
-          WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_2_limit_days THEN 1
-          WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_3_limit_days THEN 2
-          WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_4_limit_days THEN 3
-          WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_5_limit_days THEN 4
-          ELSE 5
-        END
-      WHEN j.lifetime_order_day_count > 0 THEN 1
-    END AS r_score,
-    CASE
-      WHEN j.order_day_count > 0
-        THEN CASE
-          WHEN j.order_day_count >= j.f_5_limit_count THEN 5
-          WHEN j.order_day_count >= j.f_4_limit_count THEN 4
-          WHEN j.order_day_count >= j.f_3_limit_count THEN 3
-          WHEN j.order_day_count >= j.f_2_limit_count THEN 2
-          ELSE 1
-        END
-      WHEN j.lifetime_order_day_count > 0 THEN 1
-    END AS f_score,
-    CASE
-      WHEN j.order_day_count > 0
-        THEN CASE
-          WHEN j.spend_amount >= j.m_5_limit_amount THEN 5
-          WHEN j.spend_amount >= j.m_4_limit_amount THEN 4
-          WHEN j.spend_amount >= j.m_3_limit_amount THEN 3
-          WHEN j.spend_amount >= j.m_2_limit_amount THEN 2
-          ELSE 1
-        END
-      WHEN j.lifetime_order_day_count > 0 THEN 1
-    END AS m_score,
-    CASE
-      WHEN j.spend_amount > 0
-        THEN CASE
-          WHEN j.spend_amount >= j.value_3_limit_amount THEN 3
-          WHEN j.spend_amount >= j.value_2_limit_amount THEN 2
-          ELSE 1
-        END
-    END AS value_score,
+    CAST(
+      CASE
+        WHEN j.order_day_count > 0
+          THEN CASE
+            WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_2_limit_days THEN 1
+            WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_3_limit_days THEN 2
+            WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_4_limit_days THEN 3
+            WHEN DATEDIFF('day', j.last_order_date, $day) > j.r_5_limit_days THEN 4
+            ELSE 5
+          END
+        WHEN j.lifetime_order_day_count > 0 THEN 1
+      END AS BIGINT
+    ) AS r_score,
+    CAST(
+      CASE
+        WHEN j.order_day_count > 0
+          THEN CASE
+            WHEN j.order_day_count >= j.f_5_limit_count THEN 5
+            WHEN j.order_day_count >= j.f_4_limit_count THEN 4
+            WHEN j.order_day_count >= j.f_3_limit_count THEN 3
+            WHEN j.order_day_count >= j.f_2_limit_count THEN 2
+            ELSE 1
+          END
+        WHEN j.lifetime_order_day_count > 0 THEN 1
+      END AS BIGINT
+    ) AS f_score,
+    CAST(
+      CASE
+        WHEN j.order_day_count > 0
+          THEN CASE
+            WHEN j.spend_amount >= j.m_5_limit_amount THEN 5
+            WHEN j.spend_amount >= j.m_4_limit_amount THEN 4
+            WHEN j.spend_amount >= j.m_3_limit_amount THEN 3
+            WHEN j.spend_amount >= j.m_2_limit_amount THEN 2
+            ELSE 1
+          END
+        WHEN j.lifetime_order_day_count > 0 THEN 1
+      END AS BIGINT
+    ) AS m_score,
+    CAST(
+      CASE
+        WHEN j.spend_amount > 0
+          THEN CASE
+            WHEN j.spend_amount >= j.value_3_limit_amount THEN 3
+            WHEN j.spend_amount >= j.value_2_limit_amount THEN 2
+            ELSE 1
+          END
+      END AS BIGINT
+    ) AS value_score,
     CASE WHEN j.spend_amount > 0 THEN m.value_rank_share END AS value_rank_share
   FROM joined AS j
   LEFT JOIN amount_ranks AS m ON m.spend_amount = j.spend_amount
@@ -206,11 +214,11 @@ SELECT
   r.add_on_share_q75,
   r.main_channel,
   CASE WHEN r.channel_known_line_count > 0 THEN CAST(r.main_channel_line_count AS DOUBLE) / r.channel_known_line_count END AS main_channel_share,
-  CAST(r.r_score AS BIGINT) AS r_score,
-  CAST(r.f_score AS BIGINT) AS f_score,
-  CAST(r.m_score AS BIGINT) AS m_score,
+  r.r_score,
+  r.f_score,
+  r.m_score,
   CAST(FLOOR(CAST(r.f_score + r.m_score + 1 AS DOUBLE) / 2) AS BIGINT) AS fm_score,
-  CAST(r.value_score AS BIGINT) AS value_score,
+  r.value_score,
   r.r_2_limit_days,
   r.r_3_limit_days,
   r.r_4_limit_days,

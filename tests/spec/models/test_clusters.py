@@ -421,8 +421,10 @@ def test_customers_of_one_lifecycle_stage_are_clustered_by_themselves(tmp_path: 
     scheme = next(scheme for scheme in load_cluster_schemes(a_company(tmp_path)) if scheme.name == "best_clusters")
     assert {"r_score", "fm_score"} <= scheme.member_columns
     customers = on_the_line(5, 5, 5, None).append_column("is_prospect", pa.array([False] * 4))
+    limits = {f"f_{score}_limit_count": 1 for score in range(2, 6)} | {f"m_{score}_limit_amount": 5 for score in range(2, 6)}
+    figures = {"spend_amount": [5, 1, None, 5], **{name: [limit] * 4 for name, limit in limits.items()}}
     for name in scheme.member_columns - set(customers.column_names):
-        customers = customers.append_column(name, pa.array([5, 1, None, 5], pa.int64()))
+        customers = customers.append_column(name, pa.array(figures.get(name, [None] * 4), pa.int64()))
     rows = assigned(customers, scheme, replace(line_model(0.0, 10.0), scheme="best_clusters"))
     assert [row["segment"] for row in rows[:3]] == ["cluster_1", "unclustered", "unclustered"]
     assert rows[1]["evidence"] == "no order in the window, or not in rfm.champions"

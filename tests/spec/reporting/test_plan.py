@@ -263,8 +263,8 @@ def test_a_threshold_on_values_of_another_scheme_is_planned_to_the_customer(plac
 
 EDITS = {
     "size": ('evidence = ["order_count"]', 'evidence = ["order_count", "spend_amount"]'),
-    "rfm": ("r_score = 5 AND fm_score >= 4", "r_score = 5 AND fm_score >= 3"),
-    "value_tier": ("value_rank_share < 0.80", "value_rank_share < 0.30"),
+    "rfm": ('evidence = ["r_score"', 'scores.r_score = "rank"\nscores.m_score = { thresholds = [1, 2, 3, 4] }\nevidence = ["r_score"'),
+    "value_tier": ('evidence = ["spend_amount"]', 'scores.value_score = { thresholds = [1, 2] }\nevidence = ["spend_amount"]'),
     "shopper_groups": ("fewest_orders = 3", "fewest_orders = 1"),
     "category_affinity": ('rule = "order_day_count >= 2"', 'rule = "order_day_count >= 1"\nfewest_customers = 1'),
     "care": ("size.segment = 'Many' OR is_prospect", "rfm.segment = 'lost' OR shopper_groups.segment = 'loyal' OR size.segment = 'Few'"),
