@@ -16,7 +16,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import CountsAsOrder
 from pipeline.definitions.schemes.score_methods import COMBINED_OF, COMBINED_SCORE, FROZEN, ScoreMethods, company_score_methods
 from pipeline.definitions.schemes.score_methods_sql import with_scores
-from pipeline.features.baselines import baseline_rows
+from pipeline.features.baselines import baseline_rows, baselines_statement
 from pipeline.features.cache import CacheSession, cache_session
 from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
 from pipeline.features.known_columns import FROZEN_LINES, KNOWN_LINES, frozen_lines, known_lines
@@ -114,7 +114,7 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         visits = known_visits(lake, window)
         register_visits(session, window, rollups, visits)
         # After the states: on the first night of a month the baselines are computed from them.
-        manifest |= {"statement": statement_digest(statement(baselines.name)), "states": states_recipe(window.frozen)}
+        manifest |= {"statement": statement_digest(baselines_statement()), "states": states_recipe(window.frozen)}
         usual = list(baseline_rows(session, window, frozen))
         lake.write(baselines, usual, day=day, known_on=window.known_on, manifest=manifest)
         [row] = pa.Table.from_batches(usual).to_pylist()

@@ -30,6 +30,7 @@ from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import (
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
+    POPULATION_BASELINES,
     SEGMENT_MOVES,
     Table,
 )
@@ -227,6 +228,7 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
     schemes = schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
     by_name = {scheme.name: scheme for scheme in schemes}
     monthly = {name for name, scheme in by_name.items() if quantiles_of(by_name[each] for each in (name, *scheme.references))}
+    limits = "threshold_refreeze" if is_new_month else _reason_of_other_limits(comparison)
     for name in sorted(set(digests[0]) | set(digests[1])):
         is_on_both = name in digests[0] and name in digests[1]
         is_same = is_on_both and digests[0][name] == digests[1][name]
@@ -242,7 +244,13 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
             rules = "threshold_refreeze"
         # The same rules say something else of the night before only if its features hold fewer customers now than they did then:
         # somebody was erased, which moves others where ranks or cut points depend on everybody.
-        yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_resettled, is_new_month)
+        yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_resettled, is_new_month, limits)
+
+
+def _reason_of_other_limits(comparison: MoveComparison) -> str:
+    """Tell why limits are others than the night before within a month: not frozen yet, or somebody was erased who had made them."""
+    [row] = comparison.lake.read(POPULATION_BASELINES, day=comparison.day).to_pylist()
+    return "population_shift" if row["limits_day"] == comparison.day else "erasure"
 
 
 def _rules_reason(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ First, features become tonight's step by step, without what the customer did sin
 
     rules       the previous night's features           rule_change, source_change, model_refit, erasure (of others)
     attributes  and tonight's attributes                attribute_change
-    limits      and tonight's frozen limits             threshold_refreeze (population_shift where none are frozen yet)
+    limits      and tonight's frozen limits             threshold_refreeze (population_shift, erasure in mid-month)
     age         and all but the scores by rank          ageing
 
 Then what the customer did is left out of tonight's features: an order (own_purchase), and a refund, what was learned late (late_data),
@@ -71,6 +71,7 @@ class SchemeChange:
     """What became of a scheme since the previous night: whether both nights have it, and the reason of those whom its rules alone move.
 
     `is_resettled`: features are counted otherwise, such as over another window. `is_new_month`: limits of tiers are frozen anew.
+    `limits` is the reason of those whom tonight's limits move.
     """
 
     scheme: str
@@ -78,6 +79,7 @@ class SchemeChange:
     reason: str
     is_resettled: bool
     is_new_month: bool = False
+    limits: str = "threshold_refreeze"
 
 
 def moved_statement() -> exp.Query:
@@ -167,10 +169,8 @@ def moves_statement(
 
 def _scheme_change_rows(changes: Sequence[SchemeChange], tiered: Container[str]) -> exp.Select:
     shifts = ["threshold_refreeze" if each.is_new_month and each.scheme in tiered else "population_shift" for each in changes]
-    # Limits that are others in mid-month were not frozen: too few customers were there yet, or some were erased since.
-    limits = ["threshold_refreeze" if each.is_new_month else "population_shift" for each in changes]
-    known = zip(changes, shifts, limits, strict=True)
-    rows = [(each.scheme, each.is_on_both, each.reason, each.is_resettled, shift, limit) for each, shift, limit in known]
+    known = zip(changes, shifts, strict=True)
+    rows = [(each.scheme, each.is_on_both, each.reason, each.is_resettled, shift, each.limits) for each, shift in known]
     columns = ["scheme", "is_on_both", "reason", "is_resettled", "shift", "limits"]
     return exp.select("*").from_(exp.values(rows, alias="known", columns=columns))
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from support.nights import run_night, write_shop
 
+from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure.erase import erase_customers
 
 FIRST = date(2024, 3, 1)
 # Days before FIRST on which c0 to c9 ordered, each ten coins more than the one before. By rank they score 5, 5, 4, 4, 3, 3, 2, 2, 1, 1 in
@@ -117,3 +120,21 @@ def test_a_refreeze_moves_whom_the_new_limits_move(told: Lake) -> None:
 def test_where_nobody_did_anything_ranks_move_nobody(told: Lake) -> None:
     assert not moves(told, MONDAY, "r_rank")
     assert not moves(told, MONDAY, "m_rank")
+
+
+def test_who_made_a_limit_and_is_erased_moves_others_for_that_reason(tmp_path: Path, lake: Lake) -> None:
+    """Without c4 it is c5, who had waited 55 days on the first, up to whom recency scores 4; c2 waits 54 days on Saturday."""
+    shop = write(tmp_path / "shop", [an_order(f"c{n}", FIRST - timedelta(days=waited), 10 + 10 * n) for n, waited in enumerate(WAITED)])
+    run_night(shop, lake, FRIDAY, until="segment")
+    erase_customers(Deployment(load_company(shop), lake, lambda name: name), ["c4"])
+    run_night(shop, lake, SATURDAY, until="segment")
+    assert moves(lake, SATURDAY, "r_frozen") == {"c2": ("rest", "best", "erasure")}
+
+
+def test_limits_that_are_not_frozen_yet_move_customers_because_others_did_something(tmp_path: Path, lake: Lake) -> None:
+    """A shop of two months: limits are tonight's, and c3 is overtaken as by rank."""
+    recent = [an_order(f"c{n}", FIRST - timedelta(days=waited // 2), 10 + 10 * n) for n, waited in enumerate(WAITED)]
+    run_night(write(tmp_path / "shop", recent), lake, FRIDAY, until="segment")
+    overtaking = [*recent, an_order("c5", SATURDAY, 45), an_order("stranger", SATURDAY, 999)]
+    run_night(write(tmp_path / "shop", overtaking), lake, SATURDAY, until="segment")
+    assert moves(lake, SATURDAY, "r_frozen") == {"c5": RICHER, "stranger": NEW, "c3": OVERTAKEN} == moves(lake, SATURDAY, "r_rank")
