@@ -1,9 +1,8 @@
 """From clean rows to one row per customer, as of the end of a night.
 
-A night computes anew only the customers to whom something happened;
-the caches that make this possible may be deleted at any time. It also tells what features would be without what customers did
-meanwhile. It must not know schemes, segments or models; of definitions, only how
-customers are scored.
+A night computes anew only the customers to whom something happened; the caches that make this possible may be deleted at any time.
+It also tells what features would be without what customers did meanwhile. It must not know schemes, segments or models; of definitions,
+only how customers are scored.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from pipeline.features.attribute_quantiles import frozen_quantiles
 from pipeline.features.baselines import baselines_statement
 from pipeline.features.cache import CacheSession, forget_caches
-from pipeline.features.counterfactuals import EVENTS, Counterfactual, gather_rows, register_changes, write_counterfactual
+from pipeline.features.counterfactuals import EVENTS, Counterfactual, buyers_beside, gather_rows, register_changes, write_counterfactual
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.features.known_columns import OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
 from pipeline.features.merges import MergeHistory, Survivors
@@ -24,6 +23,7 @@ __all__ = [
     "MergeHistory",
     "Survivors",
     "baselines_statement",
+    "buyers_beside",
     "compute_features",
     "compute_rollups",
     "features_without_columns",

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
-from functools import cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +24,7 @@ from pipeline.features.customer_states import run_in_slices
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.state_sql import states_recipe, table_recipe
 from pipeline.features.visits import known_visits, register_visits
+from pipeline.lake.engines import Engine
 from pipeline.lake.statements import short_digest, statement, statement_digest
 from pipeline.lake.tables import CUSTOMER_STATES, CUSTOMER_VISITS, POPULATION_BASELINES, SCORE_LIMITS, Table
 
@@ -61,12 +61,25 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
     return batches
 
 
-@cache
+def buyers_statement() -> exp.Select:
+    """Return from states what limits of scores are made of."""
+    spend = exp.cast(exp.column("order_amount") - exp.column("refund_amount"), "decimal(18, 4)", dialect="duckdb")
+    return exp.select("last_order_date", "order_day_count", exp.alias_(spend, "spend_amount")).from_(CUSTOMER_STATES.name)
+
+
 def baselines_statement() -> exp.Query:
     """Return the statement of population_baselines, with that of the limits of scores in its place."""
+    return _baselines_statement(buyers_statement())
+
+
+def baselines_with_limits_among(row: pa.Table, engine: Engine, buyers: Table, day: date) -> pa.Table:
+    """Return the row of baselines with the limits of scores that the registered `buyers` make on `day`."""
+    query = exp.select("last_order_date", "order_day_count", "spend_amount").from_(buyers.name)
+    return _with_limits_of(row, engine.run(_baselines_statement(query), {"frozen_day": day}).read_all())
+
+
+def _baselines_statement(buyers: exp.Select) -> exp.Query:
     query = statement(POPULATION_BASELINES.name).copy()
-    spend = exp.cast(exp.column("order_amount") - exp.column("refund_amount"), "decimal(18, 4)", dialect="duckdb")
-    buyers = exp.select("last_order_date", "order_day_count", exp.alias_(spend, "spend_amount")).from_(CUSTOMER_STATES.name)
     [place] = (table for table in query.find_all(exp.Table) if table.name == SCORE_LIMITS_STATEMENT)
     place.replace(exp.alias_(score_limits_statement(buyers).subquery(copy=False), place.alias, table=True))
     return query

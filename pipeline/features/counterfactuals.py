@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
+from pipeline.features.baselines import baselines_with_limits_among, buyers_statement
 from pipeline.features.cache import CacheSession
 from pipeline.features.customer_archives import register_archive
 from pipeline.features.customer_states import known_rollups
@@ -39,6 +40,7 @@ from pipeline.lake.tables import (
     CUSTOMER_VISITS,
     CUSTOMERS,
     MERGED_CUSTOMERS,
+    POPULATION_BASELINES,
     REGROUPED_CUSTOMERS,
     VISITS,
     Table,
@@ -56,6 +58,13 @@ _KEY, _SPEND, _RANK = (
 )
 SPENDS = replace(CUSTOMER_FEATURES, name="counterfactual_spends", columns=(*_KEY, *_SPEND))
 SOURCE_IDS = replace(CUSTOMER_FEATURES, name="source_ids", columns=tuple(_KEY))
+BUYERS = replace(
+    CUSTOMER_FEATURES,
+    name="counterfactual_buyers",
+    columns=tuple(
+        each for each in CUSTOMER_FEATURES.columns if each.name in ("customer_id", "last_order_date", "order_day_count", "spend_amount")
+    ),
+)
 EVERYBODY = replace(SPENDS, name="everybody")
 RANKS = replace(CUSTOMER_FEATURES, name="counterfactual_ranks", columns=(*_KEY, *_RANK))
 
@@ -157,11 +166,36 @@ def write_counterfactual(case: Counterfactual, left_out: str) -> str:
     _store(case, CUSTOMER_STATES, all_states_statement(), **{**case.window.parameters, "archived_before": case.archived_before})
     _store(case, CUSTOMER_VISITS, statement(CUSTOMER_VISITS.name), visits_first_day=first_visit_day(case.window), day=case.day)
     register_frozen(case.session, case.window)
+    _register_tonights_limits(case)
     ranked_together = replace(case.company.table(CUSTOMER_FEATURES), name="counterfactual_features")
     # Whether anybody's line has a discount or a category is tonight's knowledge, which no event of these few takes back.
     lines = stored_known_lines(case.session.lake, case.day)
     _store(case, ranked_together, features_statement(case.company), **feature_parameters(case.company, case.window, lines))
-    return _rank_alone(case, ranked_together, f"features_without_{left_out}")
+    name = _rank_alone(case, ranked_together, f"features_without_{left_out}")
+    own = exp.select(*BUYERS.column_names).from_(name)
+    engine.define(replace(BUYERS, name=buyers_beside(name)), _everybody_but(case, own))
+    return name
+
+
+def buyers_beside(name: str) -> str:
+    """Name the table of everybody among whom the customers in table `name` of features rank, they themselves as they are there."""
+    return f"buyers_beside_{name}"
+
+
+def _everybody_but(case: Counterfactual, own: exp.Select) -> exp.Query:
+    """Return those who make ranks: `own` are the customers, and all others are as they are tonight."""
+    others = exp.select(*BUYERS.column_names).from_(case.everybody.name).where(exp.not_(_is_one_of(case.customers)))
+    return union_all([others, own])
+
+
+def _register_tonights_limits(case: Counterfactual) -> None:
+    """Register limits that the customers make as they would be, where limits are tonight's and not frozen before."""
+    row = case.session.lake.read(POPULATION_BASELINES, day=case.day)
+    if row["limits_day"].to_pylist() == [case.day]:
+        own = buyers_statement().select("customer_id")
+        case.session.engine.define(BUYERS, _everybody_but(case, exp.select(*BUYERS.column_names).from_(own.subquery("own"))))
+        limited = baselines_with_limits_among(row, case.session.engine, BUYERS, case.day)
+        _store_rows(case, POPULATION_BASELINES, limited.to_batches())
 
 
 def _rank_alone(case: Counterfactual, features: Table, name: str) -> str:

@@ -92,13 +92,18 @@ RULES = {
     "rich": "spend_amount >= 20",
     "busy": "order_count >= 2",
     "leading": "value_rank_share < 0.5",
+    "spending": "m_score >= 4",
+    "latest": "r_score >= 4",
 }
+# Ranks of scores, beside the frozen ones of our own schemes.
+METHODS = {"spending": 'scores.m_score = "rank"', "latest": 'scores.r_score = "rank"'}
 SCHEME = """
 title = "T"
 kind = "rules"
 level = "behavioural"
 question = "Q?"
 evidence = ["order_count"]
+{scores}
 segment = [
   {{id = "yes", title = "Y", description = "Y.", rule = "{rule}"}},
   {{id = "no", title = "N", description = "N.", otherwise = true}},
@@ -136,7 +141,7 @@ def test_what_a_customer_did_is_the_reason_of_a_move_if_and_only_if_without_it_t
         company = a_company(Path(folder), window_days=30)
         for name, rule in RULES.items():
             (company.folder / "segments").mkdir(exist_ok=True)
-            (company.folder / "segments" / f"{name}.toml").write_text(SCHEME.format(rule=rule))
+            (company.folder / "segments" / f"{name}.toml").write_text(SCHEME.format(rule=rule, scores=METHODS.get(name, "")))
         told = tell(Lake(Path(folder) / "with"), company, lines, event)
         without = tell(Lake(Path(folder) / "without"), company, lines, None)
     for scheme, (start, end, found) in told.items():

@@ -83,6 +83,11 @@ class MoveComparison:
     def session(self) -> CacheSession:
         return CacheSession(self.lake, self.engine, self.folder, MergeHistory(self.lake, self.company.zone))
 
+    @property
+    def is_new_month(self) -> bool:
+        """Whether what is frozen for a month is frozen anew."""
+        return self.before.replace(day=1) != self.day.replace(day=1)
+
     def store_table(self, table: Table, rows: pa.RecordBatchReader) -> Path:
         """Write `rows` to the private folder, make them readable as `table`, and return where they are."""
         path = self.folder / f"{table.name}.parquet"
@@ -139,8 +144,9 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     # Trials read the pairs four times for every scheme: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
     comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
+    limits_aged = (comparison.day - comparison.before).days if _reason_of_limits(comparison) == "population_shift" else 0
     for trial in TRIALS:
-        comparison.engine.define(replace(table, name=trial_name(trial)), trial_features(trial, table))
+        comparison.engine.define(replace(table, name=trial_name(trial)), trial_features(trial, table, limits_aged=limits_aged))
     return moves_statement(memberships, changes, table, left_out)
 
 
@@ -224,11 +230,11 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
     refitted = {*before.get("models", {}), *now.get("models", {}), *_refitted_schemes(comparison, digests[0])}
     features_before, features_now = (_manifest_of(comparison, CUSTOMER_FEATURES, night) for night in (comparison.before, comparison.day))
     is_resettled = any(features_before.get(name) != features_now.get(name) for name in COUNTING_SETTINGS)
-    is_new_month = comparison.before.replace(day=1) != comparison.day.replace(day=1)
+    is_new_month = comparison.is_new_month
     schemes = schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
     by_name = {scheme.name: scheme for scheme in schemes}
     monthly = {name for name, scheme in by_name.items() if quantiles_of(by_name[each] for each in (name, *scheme.references))}
-    limits = "threshold_refreeze" if is_new_month else _reason_of_other_limits(comparison)
+    limits = _reason_of_limits(comparison)
     for name in sorted(set(digests[0]) | set(digests[1])):
         is_on_both = name in digests[0] and name in digests[1]
         is_same = is_on_both and digests[0][name] == digests[1][name]
@@ -247,8 +253,10 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
         yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_resettled, is_new_month, limits)
 
 
-def _reason_of_other_limits(comparison: MoveComparison) -> str:
-    """Tell why limits are others than the night before within a month: not frozen yet, or somebody was erased who had made them."""
+def _reason_of_limits(comparison: MoveComparison) -> str:
+    """Tell why limits may be others than the night before: a new month; not frozen yet; or somebody was erased who had made them."""
+    if comparison.is_new_month:
+        return "threshold_refreeze"
     [row] = comparison.lake.read(POPULATION_BASELINES, day=comparison.day).to_pylist()
     return "population_shift" if row["limits_day"] == comparison.day else "erasure"
 

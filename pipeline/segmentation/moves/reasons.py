@@ -24,8 +24,10 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from pipeline.definitions.schemes.score_methods import AXES
 from pipeline.definitions.schemes.score_methods_sql import RANKED_BUYERS
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
+from pipeline.features import buyers_beside
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, SEGMENT_MOVES, Table
 from pipeline.segmentation.moves.moved_features import BEFORE, LIFETIME, NOW, PAIRS
@@ -62,8 +64,8 @@ WEIGHED: Mapping[str, tuple[str, ...]] = {
 }
 # What each rank among customers ranks: where the own figure changed because days left the window, age moved the rank, not others.
 RANKED: Mapping[str, tuple[str, ...]] = {"value_rank_share": ("spend_amount",)}
-# How statements call those whom they count: the values of everybody, and the buyers among whom a score ranks.
-RANKED_AMONG = frozenset(("attribute_values", RANKED_BUYERS))
+# How statements call the values of everybody, which they count; the buyers among whom a score ranks are RANKED_BUYERS.
+RANKED_VALUES = "attribute_values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,17 @@ def trial_name(trial: str) -> str:
     return f"features_of_{trial}"
 
 
-def trial_features(trial: str, table: Table) -> exp.Query:
-    """Select the columns of `table` for those who moved, some of them still as they were on the previous night."""
+def trial_features(trial: str, table: Table, *, limits_aged: int = 0) -> exp.Query:
+    """Select the columns of `table` for those who moved, some of them still as they were on the previous night.
+
+    Days since the last order age with the nights, and so do limits of them that are tonight's: `limits_aged` is by how many days, 0 for
+    frozen ones. For time alone moves nobody there: all wait together.
+    """
     names = [name for name in table.column_names if name not in table.key]
-    columns = [exp.alias_(_trial_value(trial, name), name, quoted=True) for name in names]
+    values = {name: _trial_value(trial, name) for name in names}
+    if trial == "limits":
+        values |= {name: values[name] - exp.Literal.number(limits_aged) for name in AXES["r_score"].limits if name in values}
+    columns = [exp.alias_(value, name, quoted=True) for name, value in values.items()]
     return exp.select(exp.column("customer_id"), *columns).from_(PAIRS)
 
 
@@ -154,11 +163,11 @@ def moves_statement(
             is_by_rules_alone = trial == "rules" and not _ranks_values(membership)
             is_named = bool(_features_named(membership, table) & _features_of_trial(trial, table))
             if scheme in changed if is_by_rules_alone else is_named:
-                tried = _with_features(membership, trial_name(trial), ranked=BEFORE)
+                tried = _with_features(membership, trial_name(trial), {RANKED_VALUES: BEFORE, RANKED_BUYERS: BEFORE})
                 trials = exp.union(trials, _membership_on_trial(tried, scheme, step), distinct=False, copy=False)
         if _features_named(membership, table) & set(CUSTOMER_FEATURES.column_names):
             for kept, name in left_out.items():
-                tried = _with_features(membership, name, ranked=NOW)
+                tried = _with_features(membership, name, {RANKED_VALUES: NOW, RANKED_BUYERS: buyers_beside(name)})
                 trials = exp.union(trials, _membership_on_trial(tried, scheme, FIRST_LEFT_OUT + kept), distinct=False, copy=False)
     for each in list(query.find_all(exp.Table)):
         if each.name in ("trials", "scheme_changes"):
@@ -187,7 +196,7 @@ def _features_of_trial(trial: str, table: Table) -> set[str]:
 
 
 def _ranks_values(membership: exp.Query) -> bool:
-    return any(subquery.alias in RANKED_AMONG for subquery in membership.find_all(exp.Subquery))
+    return any(subquery.alias in (RANKED_VALUES, RANKED_BUYERS) for subquery in membership.find_all(exp.Subquery))
 
 
 def _membership_on_trial(tried: exp.Query, scheme: str, step: int) -> exp.Query:
@@ -208,13 +217,13 @@ def _with_unique_ctes(query: exp.Query, suffix: str) -> exp.Query:
     return query
 
 
-def _with_features(query: exp.Query, name: str, *, ranked: str) -> exp.Query:
-    """Return `query` on the features in table `name`; how values rank among all customers is seen in table `ranked`."""
+def _with_features(query: exp.Query, name: str, ranked: Mapping[str, str]) -> exp.Query:
+    """Return `query` on the features in table `name`; `ranked` has the table of everybody, by what a part calls those whom it ranks."""
     tried = query.copy()
     for table in list(tried.find_all(exp.Table)):
         if table.name == CUSTOMER_FEATURES.name:
-            is_rank = any(isinstance(parent, exp.Subquery) and parent.alias in RANKED_AMONG for parent in _ancestors_of(table))
-            table.set("this", exp.to_identifier(ranked if is_rank else name))
+            among = (ranked[parent.alias] for parent in _ancestors_of(table) if isinstance(parent, exp.Subquery) and parent.alias in ranked)
+            table.set("this", exp.to_identifier(next(among, name)))
     return tried
 
 
