@@ -1,5 +1,7 @@
 """Applying a plan: the live night is segmented, audited and published anew, and nothing else.
 
+Where customers are scored otherwise, the scores among their features are too, so that no publication holds two that contradict.
+
 A plan is named by a digest of definitions and data. It is made once more before it is applied: if its name is still the same,
 what is published is what was shown.
 """
@@ -8,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.definitions.company import Company
+from pipeline.definitions.history import company_on
+from pipeline.definitions.schemes.score_methods import ScoreMethods, company_score_methods
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import EXTRACTIONS
 from pipeline.operations import steps
@@ -34,7 +39,14 @@ def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence
         what = f"{newest} was read since, and the definitions as they are belong to it"
         raise ConfigError(what, where=lake.where(), todo=f"Run it: segments run --day {newest}.")
     night = Night.of(deployment, plan.day)
+    # Another window or zone would change other features too, which the plan does not show: the next night computes them.
+    if not plan.settings_changed and _score_methods(company) != _score_methods(company_on(lake, company, plan.day)):
+        steps.features(night)
     steps.segment(night)
     steps.audit(night, override_gates=sorted(override.gates), override_reason=override.reason)
     steps.publish(night)
     return plan
+
+
+def _score_methods(company: Company) -> ScoreMethods:
+    return company_score_methods(company.definitions("segments", ".toml"))

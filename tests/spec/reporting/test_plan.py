@@ -15,7 +15,7 @@ from support.nights import night_environment, run_night, write_shop
 from typer.testing import CliRunner
 
 from pipeline.cli import app, main
-from pipeline.definitions.company import load_company
+from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import UnprovenSegment, load_schemes
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -162,6 +162,21 @@ def test_applying_publishes_the_planned_change_and_then_nothing_is_left_to_plan(
     assert list(memberships(place, "size").values()).count("many") == 2
     assert {name: memberships(place, name) for name in kept} == kept
     assert plan(place).changes.is_nothing
+
+
+def test_another_method_of_scoring_is_planned_and_once_applied_features_have_the_same_scores(place: Path) -> None:
+    ours = (PROJECT_ROOT / "segments" / "rfm.toml").read_text("utf-8")
+    method = "scores.m_score = { thresholds = [50, 100, 200, 300] }\nevidence ="
+    write(place, "rfm", ours.replace("evidence =", method, 1))
+    planned = json.loads(command(place, "plan", "--json").stdout)
+    with night_environment(place / "shop", Lake(place / "lake")):
+        assert command(place, "apply", planned["plan_id"]).exit_code == 0
+    rows = {row["customer_id"]: row for row in Lake(place / "lake").read(CUSTOMER_FEATURES, day=NIGHT).to_pylist()}
+    found = {name: row["m_score"] for name, row in rows.items()}
+    assert found == {"c0": None, "c1": 1, "c2": 1, "c3": 2, "c4": None, "c5": 2, "c6": 3, "c7": 4}
+    shown = Lake(place / "lake").read(CUSTOMER_SEGMENTS, day=NIGHT).to_pylist()
+    evidence = {row["customer_id"]: row["evidence"] for row in shown if row["scheme"] == "rfm"}
+    assert all(f"m_score={'-' if score is None else score}," in evidence[name] for name, score in found.items())
 
 
 def test_a_plan_is_not_applied_once_definitions_or_data_moved(place: Path) -> None:
