@@ -21,7 +21,7 @@ from sqlglot import exp
 from support.builders import write_rows
 
 from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
-from pipeline.definitions.schemes import Scheme, load_schemes
+from pipeline.definitions.schemes import Scheme
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH, scheme_decision
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
@@ -31,7 +31,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.reporting.explain import ExplainedMembership, explain_customer
-from pipeline.segmentation import write_memberships
+from pipeline.segmentation import schemes_of_night, write_memberships
 
 NIGHT = date(2024, 3, 31)
 NAME = "behaviour_clusters"
@@ -158,7 +158,7 @@ def test_explain_decides_every_scheme_as_the_engine_did(shop: Company, chance: s
         lake.write_text(addresses.model(NAME, NIGHT), to_json(MODEL))
         write_memberships(shop, lake, engine, NIGHT)
         found = [explain_customer(shop, lake, row["customer_id"], NIGHT) for row in rows]
-        schemes = with_clusters_of(lake, shop, NIGHT, load_schemes(shop).schemes)
+        schemes = with_clusters_of(lake, shop, NIGHT, schemes_of_night(shop, lake, NIGHT).schemes)
         figures = {scheme.name: figures_of(engine, scheme, schemes) for scheme in schemes}
     kinds = {(scheme.kind, scheme.decision) for scheme in schemes}
     assert kinds == {("rules", "first_match"), ("rules", "highest_score"), ("values", "first_match"), ("value_tiers", "first_match")}
