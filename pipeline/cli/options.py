@@ -12,7 +12,9 @@ CompanyOption = Annotated[Path, typer.Option("--company", envvar="SEGMENTS_COMPA
 LakeOption = Annotated[Path, typer.Option("--lake", envvar="SEGMENTS_LAKE", help="Where tables are kept.")]
 DayOption = Annotated[
     datetime | None,
-    typer.Option("--day", formats=["%Y-%m-%d"], help="Business day; by default `last_day` of company.toml."),
+    typer.Option(
+        "--day", formats=["%Y-%m-%d"], help="Business day; by default `last_day` of company.toml, else the last day that is over."
+    ),
 ]
 OverrideGateOption = Annotated[
     list[str] | None, typer.Option("--override-gate", help="Let the night pass this closed gate; may be given again.")

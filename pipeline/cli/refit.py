@@ -59,7 +59,7 @@ def promote(
     from pipeline.operations.night import Night
 
     deployment = Deployment.of(company, lake)
-    night = Night.of(deployment, deployment.day_or_last(day.date() if day else None))
+    night = Night.of(deployment, deployment.day_or_newest(day.date() if day else None))
     refits.promote(night, scheme=scheme, override_reason=override, is_approval_asked=True)
 
 
@@ -97,5 +97,6 @@ def _night_that_is_over(company: Path, lake: Path, day: datetime | None) -> Nigh
     from pipeline.operations.night import Night
 
     deployment = Deployment.of(company, lake)
-    chosen = deployment.day_or_last(day.date() if day else None)
-    return Night.of(deployment, deployment.company.require_day(chosen, now=datetime.now(UTC)))
+    now = datetime.now(UTC)
+    chosen = deployment.day_or_last(day.date() if day else None, now=now)
+    return Night.of(deployment, deployment.company.require_day(chosen, now=now))

@@ -33,8 +33,9 @@ def run(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an a
     from pipeline.reporting.summary import print_summary
 
     deployment = Deployment.of(company, lake)
-    chosen = deployment.day_or_last(day.date() if day else None)
-    night = Night.of(deployment, deployment.company.require_day(chosen, now=datetime.now(UTC)))
+    now = datetime.now(UTC)
+    chosen = deployment.day_or_last(day.date() if day else None, now=now)
+    night = Night.of(deployment, deployment.company.require_day(chosen, now=now))
     read_from = since.date() if since else None
     # All of them before the first one runs: a misspelt gate is refused now, not after the audit of an hour's work.
     steps = prepare_steps(night, reread=reread, since=read_from, override_gates=override_gate or (), override_reason=reason)
@@ -52,4 +53,4 @@ def summary(company: CompanyOption = COMPANY, lake: LakeOption = LAKE, day: DayO
     from pipeline.reporting.summary import print_summary
 
     deployment = Deployment.of(company, lake)
-    print_summary(deployment.company, deployment.lake, deployment.day_or_last(day.date() if day else None))
+    print_summary(deployment.company, deployment.lake, deployment.day_or_newest(day.date() if day else None))

@@ -11,10 +11,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.calendar import business_day
 from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.connections import connection_uri
 from pipeline.definitions.fields import printable_value
@@ -57,11 +58,17 @@ class Deployment:
         """Return the deployment that SEGMENTS_COMPANY and SEGMENTS_LAKE name; raises ConfigError where one of them is not set."""
         return cls.of(Path(_setting("SEGMENTS_COMPANY")), Path(_setting("SEGMENTS_LAKE")), connections=connections)
 
-    def day_or_last(self, day: date | None) -> date:
-        """Return the day, else the company's `last_day`; raises ConfigError where there is neither."""
-        chosen = day or self.company.last_day
+    def day_or_last(self, day: date | None, *, now: datetime) -> date:
+        """Return the day, else the company's `last_day`, else the last one that is over at the instant `now`."""
+        return day or self.company.last_day or business_day(now, self.company.zone)
+
+    def day_or_newest(self, day: date | None) -> date:
+        """Return the day, else the company's `last_day`, else the newest night of the lake; raises ConfigError where there is none."""
+        from pipeline.lake.tables import CUSTOMER_SEGMENTS
+
+        chosen = day or self.company.last_day or max(self.lake.nights(CUSTOMER_SEGMENTS), default=None)
         if chosen is None:
-            raise ConfigError("no day given", where=str(self.company.folder), todo="Add --day YYYY-MM-DD, or `last_day` to company.toml.")
+            raise ConfigError("no night was run yet", where=self.lake.where(), todo="Run one: segments run --day YYYY-MM-DD.")
         return chosen
 
     @contextmanager

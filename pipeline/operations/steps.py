@@ -45,6 +45,7 @@ def extract(
     from pipeline.ingestion.extract import extract as read_source
     from pipeline.operations.compaction import compact_old_months
     from pipeline.operations.erasure.erase import finish_erasures
+    from pipeline.operations.readiness import require_ready
     from pipeline.publication.epoch import stamp_epoch
     from pipeline.publication.gates import requested_override
     from pipeline.publication.gates.audit import is_gate_overridden
@@ -58,7 +59,7 @@ def extract(
     finish_erasures(deployment)  # before the source is read: whoever asked to be forgotten must not be stored again
     compact_old_months(night)
     with hold_night(night) as company:
-        _require_target(company, deployment)
+        require_ready(deployment, company)
         read_source(
             company,
             night.lake,
@@ -206,14 +207,6 @@ def _is_skipped_restatement(night: Night) -> bool:
     if night.is_restatement:
         log.info("%s as known on %s is a restatement: nothing to do here", night.day, night.known_on)
     return night.is_restatement
-
-
-def _require_target(company: Company, deployment: Deployment) -> None:
-    """Refuse an impossible address of the database target now, rather than after a night's work."""
-    if company.target.kind == "postgresql":
-        from pipeline.publication.targets.postgresql import require_address
-
-        require_address(deployment.connections(company.target.connection), company.target)
 
 
 @contextmanager

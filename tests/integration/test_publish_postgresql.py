@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from support.builders import a_company, write_rows
 from support.published_nights import (
     SCHEME,
@@ -28,6 +29,7 @@ from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.publication.publish import current_publication, publish
+from pipeline.publication.targets.postgresql import require_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -367,3 +369,31 @@ def confirmed_by_nobody(operator: Operator) -> Iterator[None]:
     finally:
         operator.execute("ALTER SYSTEM RESET synchronous_standby_names")
         operator.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "kind", "words"),
+    [
+        ("path", "/nowhere", ConfigError, "the server has no such database"),
+        ("user", "nobody_here", ConfigError, "the server has no such user"),
+        ("host", "no-such-host.invalid", ConfigError, "there is no such host"),
+        ("port", "1", TransientError, "nobody listens at that host and port"),
+    ],
+)
+def test_a_target_that_cannot_be_used_is_found_before_the_night(
+    postgres_uri: str, part: str, value: str, kind: type[Exception], words: str
+) -> None:
+    facts = conninfo_to_dict(postgres_uri)
+    changed = {
+        "path": {"dbname": value.strip("/")},
+        "user": {"user": value},
+        "host": {"host": value},
+        "port": {"host": "127.0.0.1", "port": value},
+    }[part]
+    target = Target(kind="postgresql", connection="crm")
+    require_reachable(postgres_uri, target)
+    with pytest.raises(kind) as refused:
+        require_reachable(make_conninfo("", **{**facts, **changed}), target)
+    assert words in refused.value.what
+    assert "connection `crm`" in refused.value.where
+    assert refused.value.todo

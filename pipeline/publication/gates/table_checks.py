@@ -40,7 +40,7 @@ def check_table(company: Company, lake: Lake, engine: Engine, partition: Partiti
     table, day, known = partition.table, partition.day, partition.known_on
     if day is None or known is None:
         raise ValueError("a computed table is checked by its day and the night that knows it")
-    suite = _load_suite(company, company.table(table))
+    suite = load_table_suite(company, company.table(table))
     engine.register(suite.table, [lake.path(table, day=day, known_on=known)])
     [counts] = engine.run(suite_statement(suite, suite_parameters(company, known)), {}).read_all().to_pylist()
     checked = counts[CHECKED_COUNT]
@@ -52,8 +52,8 @@ def check_table(company: Company, lake: Lake, engine: Engine, partition: Partiti
     stop_where_broken(lake, day, [row for row in found if not row["is_passed"]])
 
 
-def _load_suite(company: Company, table: Table) -> SuiteDefinition:
-    """Return the suite of a computed table; its rows are right or wrong, never set aside."""
+def load_table_suite(company: Company, table: Table) -> SuiteDefinition:
+    """Return the suite of a computed table; raises ConfigError for one that rejects rows: they are right or wrong, never set aside."""
     suite = load_suite_definition(company, table)
     for rule in suite.rules:
         if rule.rejects_rows:

@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.definitions.company_sections import Target
+from pipeline.definitions.connections import redact_uri
 from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
 from pipeline.publication.targets.merge import PublishedNight, TargetSession, merge_night
@@ -59,6 +60,47 @@ def require_address(uri: str, target: Target) -> None:
             where=f"connection `{target.connection}`",
             todo="Set it to a URI such as postgresql://writer@host:5432/crm.",
         ) from None
+
+
+def require_reachable(uri: str, target: Target) -> None:
+    """Connect once, to find a wrong address before a night's work rather than after it.
+
+    Raises ConfigError where `uri` is no address, or names a host, database, user or password that the server does not know;
+    TransientError, with the reason, where nobody answers.
+    """
+    require_address(uri, target)
+    where = f"connection `{target.connection}` ({redact_uri(uri)})"
+    try:
+        _open_connection(uri).close()
+    except psycopg.OperationalError as error:
+        message = str(error)
+        for words, what in _WRONG_ADDRESS.items():
+            if words in message:
+                raise ConfigError(f"the publish target cannot be used: {what}", where=where, todo="Correct the connection.") from None
+        reason = next((what for words, what in _NO_ANSWER.items() if words in message), "the connection failed")
+        todo = "See whether the server is up and the port is right, then run again."
+        raise TransientError(f"the publish target cannot be reached: {reason}", where=where, todo=todo) from None
+
+
+_WRONG_ADDRESS = {
+    "authentication failed": "wrong user or password",
+    "no password supplied": "the connection has no password, and the server asks for one",
+    "no pg_hba.conf entry": "the server does not let this user in from here",
+    "role": "the server has no such user",
+    "database": "the server has no such database",
+    "could not translate host name": "there is no such host",
+    "failed to resolve host": "there is no such host",
+    "Name or service not known": "there is no such host",
+    "No address associated": "there is no such host",
+}
+_NO_ANSWER = {
+    "refused": "nobody listens at that host and port",
+    "No such file": "nobody listens at that socket",
+    "timeout": f"no answer within {CONNECT_SECONDS} seconds",
+    "starting up": "the server is starting up",
+    "shutting down": "the server is shutting down",
+    "too many": "the server has too many connections",
+}
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from support.nights import write_shop
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.errors import ConfigError, LockTimeout
 from pipeline.operations.deployment import Deployment, company_of_environment, is_airflow_configured
 from pipeline.operations.night import Night
@@ -55,14 +58,29 @@ def test_memory_and_patience_are_as_set(shop: Path, tmp_path: Path, monkeypatch:
         Deployment.of(shop, tmp_path / "lake")
 
 
-def test_without_a_day_the_company_s_last_one_is_meant(shop: Path, tmp_path: Path) -> None:
+NOW = datetime(2024, 3, 5, 23, 30, tzinfo=UTC)  # after midnight in Berlin
+
+
+def test_without_a_day_the_last_one_is_meant(shop: Path, tmp_path: Path) -> None:
     deployment = Deployment.of(shop, tmp_path / "lake")
-    assert deployment.day_or_last(DAY) == DAY
-    with pytest.raises(ConfigError, match="no day given"):
-        deployment.day_or_last(None)
+    assert deployment.day_or_last(DAY, now=NOW) == DAY
+    assert deployment.day_or_last(None, now=NOW) == date(2024, 3, 5)
+    with pytest.raises(ConfigError, match="no night was run yet"):
+        deployment.day_or_newest(None)
     file = shop / "company.toml"
     file.write_text(f"last_day = {LATER}\n{file.read_text('utf-8')}", "utf-8")
-    assert Deployment.of(shop, tmp_path / "lake").day_or_last(None) == LATER
+    deployment = Deployment.of(shop, tmp_path / "lake")
+    assert deployment.day_or_last(None, now=NOW) == deployment.day_or_newest(None) == LATER
+
+
+def test_a_run_and_a_summary_without_a_day_take_the_last_one(tmp_path: Path) -> None:
+    yesterday = datetime.now(ZoneInfo("Europe/Berlin")).date() - timedelta(days=1)
+    shop = write_shop(tmp_path / "shop", [f"A1,1,1,{yesterday} 10:00:00,1,10.00,x"], customers=["1"])
+    options = ["--company", str(shop), "--lake", str(tmp_path / "lake")]
+    for command in ("run", "summary"):
+        shown = CliRunner().invoke(app, [command, *options])
+        assert shown.exit_code == 0, shown.output
+        assert f"{yesterday:%A %d %B %Y}" in shown.output
 
 
 def test_a_night_is_restated_where_a_later_one_says_what_it_knows(shop: Path, tmp_path: Path) -> None:

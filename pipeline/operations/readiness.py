@@ -1,0 +1,36 @@
+"""What a night needs besides its data, checked before anything is read: definitions, suites of checks, the database target.
+
+A fault found now costs a second; found by the step that uses it, it costs the night.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
+from pipeline.ingestion.validation.suites import load_suite_definition
+from pipeline.lake.tables import SOURCE_TABLES
+from pipeline.publication.gates.table_checks import CHECKED_TABLES, load_table_suite
+
+if TYPE_CHECKING:
+    from pipeline.operations.deployment import Deployment
+
+
+def require_ready(deployment: Deployment, company: Company) -> None:
+    """Raise ConfigError for a definition, a suite or a target that is wrong, TransientError for a target that nobody answers for.
+
+    `company` is that of the night, with the definitions by which it is computed.
+    """
+    load_schemes(company)
+    load_cluster_schemes(company)
+    suites = company.definitions("expectations", ".json")
+    for table in SOURCE_TABLES.values():
+        if table.name in suites:
+            load_suite_definition(company, table)
+    for table in CHECKED_TABLES:
+        load_table_suite(company, company.table(table))
+    if company.target.kind == "postgresql":
+        from pipeline.publication.targets.postgresql import require_reachable
+
+        require_reachable(deployment.connections(company.target.connection), company.target)

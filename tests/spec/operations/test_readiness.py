@@ -1,0 +1,63 @@
+"""Definitions, suites and targets are checked before the source is read, not by the step that would use them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.nights import SHOP, night_of, tree_bytes, write_shop
+
+from pipeline.definitions.company import PROJECT_ROOT
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.lake.lake import Lake
+from pipeline.operations.steps import STEPS
+
+DAY = date(2024, 3, 5)
+ORDERS = ["A1,1,1,2024-03-01 10:00:00,1,10.00,x"]
+
+
+def write(shop: Path, name: str, text: str) -> None:
+    (shop / name).parent.mkdir(exist_ok=True)
+    (shop / name).write_text(text, "utf-8")
+
+
+def edit_suite(shop: Path, table: str, edit: Callable[[dict[str, object]], object]) -> None:
+    suite = json.loads((PROJECT_ROOT / "expectations" / f"{table}.json").read_text("utf-8"))
+    edit(suite["expectations"][1])
+    write(shop, f"expectations/{table}.json", json.dumps(suite))
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a scheme that is no TOML": (lambda shop: write(shop, "segments/mine.toml", "title ="), "not valid TOML"),
+    "a scheme without rules": (lambda shop: write(shop, "segments/mine.toml", 'kind = "rules"\ntitle = "T"'), "is missing"),
+    "a scheme of clusters": (lambda shop: write(shop, "segments/mine.toml", 'kind = "clusters"\ntitle = "T"'), "is missing"),
+    "a suite that is no JSON": (lambda shop: write(shop, "expectations/raw_order_lines.json", "{"), "not valid JSON"),
+    "a suite of rows": (lambda shop: edit_suite(shop, "raw_visits", lambda rule: rule.update(severity="bad")), "needs `severity`"),
+    "a suite of features": (
+        lambda shop: edit_suite(shop, "customer_features", lambda rule: rule.update(meta={"rule": "x", "rejects_rows": True})),
+        "rejects rows of customer_features, which is computed",
+    ),
+    "a query of two": (lambda shop: write(shop, "sources/order_lines.sql", "SELECT 1; SELECT 2"), "several statements"),
+    "a query in Latin-1": (lambda shop: (shop / "sources/visits.sql").write_bytes("SELECT 'é'".encode("latin-1")), "not UTF-8 text"),
+    "a query in UTF-16": (lambda shop: (shop / "sources/visits.sql").write_bytes("SELECT 1".encode("utf-16")), "UTF-16 text"),
+    "a connection that is not set": (
+        lambda shop: write(shop, "company.toml", f'{SHOP}[publish]\nkind = "postgresql"\nconnection = "crm"\n'),
+        "connection `crm` is not set",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_nothing_is_read_where_something_is_wrong(tmp_path: Path, lake: Lake, fault: str) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["1"])
+    make, words = FAULTS[fault]
+    make(shop)
+    with pytest.raises(PipelineError) as refused:
+        STEPS["extract"](night_of(shop, lake, DAY))
+    assert isinstance(refused.value, ConfigError)
+    assert words in refused.value.what
+    assert refused.value.where
+    assert tree_bytes(lake, "tables") == {}
