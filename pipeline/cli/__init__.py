@@ -5,19 +5,22 @@ No logic lives here. Each command imports what it needs when it is called: `segm
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import sys
+from contextlib import suppress
 
 import typer
 
 from pipeline.cli import backfill, catalog, erase, explain, history, plan, refit, rollback, run, status
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, TransientError
 from pipeline.reporting.output import PrintableFormatter, write_message, write_text
 
 # Syntax trees and imported libraries make a million objects and hardly a cycle. Python looks for cycles after every 700 new objects,
 # which costs a twentieth of a night.
 GARBAGE_THRESHOLD = 20_000
+DISK_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -63,7 +66,22 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("pipeline").setLevel(logging.INFO)
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here a full device is one message; at the end of the process it would be a traceback
     except PipelineError as error:
         write_message(f"{type(error).__name__}: {error}")
         raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        if error.errno not in DISK_TROUBLES:
+            raise
+        reason = TransientError(
+            f"could not write: {(error.strerror or '').lower()}",
+            where=str(error.filename or "standard output"),
+            todo="Free space or mend the disk, then run again.",
+        )
+        write_message(f"{type(reason).__name__}: {reason}")
+        with suppress(OSError):
+            sys.stdout.close()
+        raise SystemExit(reason.exit_code) from None

@@ -20,7 +20,7 @@ from pipeline.ingestion.sources.csv_text import find_gzip_fault, find_text_fault
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
 from pipeline.ingestion.sources.table_files import FileStamp, TableFiles, find_tables, link_targets, missing_table_error
-from pipeline.lake.engines.duckdb import confine_connection
+from pipeline.lake.engines.duckdb import confine_connection, interruptible
 from pipeline.spelling import did_you_mean
 
 BATCH_ROWS = 65_536
@@ -101,7 +101,8 @@ class FilesSnapshot:
     @contextmanager
     def _translating_errors(self, query: SourceQuery) -> Iterator[None]:
         try:
-            yield
+            with interruptible():
+                yield
         except (duckdb.Error, OSError) as error:
             message = str(error)
             # Looking for bad cells reads the files to their ends, and only then does DuckDB know every broken line.

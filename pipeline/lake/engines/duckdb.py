@@ -152,10 +152,22 @@ def _require_columns(table: Table, parts: Iterable[FilePart]) -> None:
 
 
 @contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a statement of the block as it ends anything else: DuckDB makes an error of its own of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
+
+
+@contextmanager
 def _translating_engine_errors() -> Iterator[None]:
     """Raise the engine's errors as ours, naming their kind alone: its own messages quote values of customers."""
     try:
-        yield
+        with interruptible():
+            yield
     except duckdb.OutOfMemoryException:
         raise TransientError("a statement ran out of memory", todo="Raise SEGMENTS_MEMORY_LIMIT or free memory, then run again.") from None
     except (duckdb.Error, pa.ArrowException, OSError) as error:

@@ -1,0 +1,54 @@
+"""How a command ends when it is interrupted or cannot write: one message, an exit code of its own, no traceback."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.nights import write_shop
+
+SLOW = "SELECT CAST(sum(a.range * b.range % 7) AS VARCHAR) AS customer_id FROM range(100000000) a, range(1000) b"
+
+
+def segments(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
+    # Whatever starts the tests may have told its children to ignore Ctrl-C.
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pipeline.cli import main; main()"
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.parametrize("command", [["tables"], ["catalog"], ["catalog", "--json"]])
+def test_a_full_device_is_one_message(tmp_path: Path, command: list[str]) -> None:
+    options = (
+        []
+        if command == ["tables"]
+        else ["--company", str(write_shop(tmp_path / "shop", [], customers=[])), "--lake", str(tmp_path / "lake")]
+    )
+    with Path("/dev/full").open("w") as full:
+        process = segments(*command, *options, stdout=full)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert errors.splitlines() == [
+        "TransientError: could not write: no space left on device",
+        "  where: standard output",
+        "  next:  Free space or mend the disk, then run again.",
+    ]
+
+
+def test_an_interrupted_statement_of_the_source_ends_as_any_other(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path / "shop", [], customers=[])
+    (shop / "sources" / "customers.sql").write_text(SLOW)
+    process = segments("run", "--company", shop, "--lake", tmp_path / "lake", "--day", "2024-03-05")
+    assert process.stderr
+    for line in process.stderr:
+        if "reading from the beginning" in line:
+            break
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
