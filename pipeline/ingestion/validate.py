@@ -22,6 +22,7 @@ from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
 from pipeline.ingestion.validation.merge_circles import ids_closing_circles
 from pipeline.ingestion.validation.results import (
+    report_warnings_of_most_rows,
     results_of_findings,
     stop_where_broken,
     stop_where_too_many_rejected,
@@ -107,9 +108,10 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     found = [lines, customers.findings, *(people.findings for people in prospects), *([visits] if visit_versions else []), *merges]
     recovered = sorted({version for version in (*line_versions, *visit_versions) if version.known_on != day})
     store_results(lake, day, results_of_findings(found, recovered))
+    report_warnings_of_most_rows(found)
     with _reading_forgotten_on_failure(lake, day):
         stop_where_broken(lake, day, [row for findings in found for row in findings.broken_results()])
-        stop_where_too_many_rejected(lake, day, found)
+        stop_where_too_many_rejected(lake, day, found, currency=company.currency)
     _write_customers(company, lake, [customers, *prospects])
     _write_order_lines(company, lake, lines)
     _write_visits(company, lake, visits)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,12 +14,15 @@ import pyarrow as pa
 
 from pipeline.errors import DataError, GateClosed
 from pipeline.ingestion.validation.findings import Findings
-from pipeline.ingestion.validation.suites import WHOLE_TABLE, RuleResult
+from pipeline.ingestion.validation.suites import WARNING, WHOLE_TABLE, RuleResult
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, Version, sorted_by
 from pipeline.lake.tables import VALIDATION_RESULTS
 
 TOP_RULES = 3
+GIVEN = "_is_given"  # how the name of a rule about an empty column ends
+CURRENCY_RULE = "currency_is_the_companys"
+log = logging.getLogger("pipeline.ingestion.validate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +71,28 @@ def stop_where_broken(lake: Lake, day: date, broken: Sequence[RuleResult]) -> No
         )
 
 
-def stop_where_too_many_rejected(lake: Lake, day: date, findings: Sequence[Findings]) -> None:
-    """Raise GateClosed naming every table of which more rows were set aside than the company allows."""
+def report_warnings_of_most_rows(findings: Sequence[Findings]) -> None:
+    """Log each warning that more than half of a table's rows give: most people never open the page where the others stand.
+
+    That an optional column is empty is no news: the source does not have it.
+    """
+    for found in findings:
+        rules = (rule for rule in found.suite.rules if rule.severity == WARNING and not rule.name.endswith(GIVEN))
+        for rule in rules:
+            failed, checked = found.tally.failed[rule.name], found.tally.checked
+            if failed * 2 > checked:
+                log.warning("%s: %s of %s rows break `%s`", found.table.name, f"{failed:,}", f"{checked:,}", rule.name)
+
+
+def stop_where_too_many_rejected(lake: Lake, day: date, findings: Sequence[Findings], *, currency: str) -> None:
+    """Raise GateClosed naming every table of which more rows were set aside than the company, which has `currency`, allows."""
     crowded = [found for found in findings if not found.is_within_limit()]
     if crowded:
         raise GateClosed(
             "; ".join(
                 f"{found.tally.rejected_share:.2%} of {found.tally.checked:,} rows of {found.table.name} were set aside on {day}, "
                 f"above the limit of {found.rejected_share_limit:.2%}: {_top_rules(found)}"
+                f"{_currency_words(found, currency)}"
                 for found in crowded
             ),
             where=lake.where(addresses.validation_page(day)),
@@ -88,3 +109,19 @@ def _count_words(row: RuleResult) -> str:
 def _top_rules(found: Findings) -> str:
     top = sorted(found.tally.rejected.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{rule} {count:,}" for rule, count in top[:TOP_RULES])
+
+
+def _currency_words(found: Findings, currency: str) -> str:
+    """Return which currencies the lines have that were set aside for theirs: codes with counts, and a remedy where only case differs."""
+    if CURRENCY_RULE not in found.tally.rejected:
+        return ""
+    rows = (row for batch in found.rejected.batches() for row in batch.select(["rule", "row"]).to_pylist() if row["rule"] == CURRENCY_RULE)
+    counts = Counter(_currency_code(json.loads(row["row"])["currency"]) for row in rows)
+    named = ", ".join(f"{code} {count:,}" for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TOP_RULES])
+    is_case_alone = all(code.upper() == currency for code in counts)
+    return f"; found were {named}, not {currency}{': write UPPER(currency) AS currency in the query' if is_case_alone else ''}"
+
+
+def _currency_code(text: str) -> str:
+    """Return a text that may be a code; any other is a value of the source, and not shown."""
+    return text if re.fullmatch("[A-Za-z]{3}", text) else "other texts"

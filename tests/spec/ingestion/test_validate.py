@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections import Counter
@@ -569,3 +570,34 @@ def test_rows_are_checked_in_a_process_without_a_main_file(tmp_path: Path) -> No
     check = "from pipeline.ingestion.validation import expectations; expectations._batch_definition(); print('checked')"
     said = subprocess.run([sys.executable, "-c", check], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert said.stdout == "checked\n"
+
+
+@pytest.mark.parametrize(
+    ("currencies", "words"),
+    [
+        (["eur"] * 3, "; found were eur 3, not EUR: write UPPER(currency) AS currency in the query"),
+        (["USD", "USD", "eur"], "; found were USD 2, eur 1, not EUR"),
+        (["s3cret"] * 2, "; found were other texts 2, not EUR"),
+    ],
+)
+def test_lines_in_another_currency_say_which(company: Company, lake: Lake, currencies: list[str], words: str) -> None:
+    write_raw(company, lake, [a_raw_line(n, currency=currency) for n, currency in enumerate(currencies)])
+    with pytest.raises(GateClosed) as refused:
+        validate_sources(replace(company, rejected_share_limit=0.05), lake, NIGHT)
+    assert refused.value.what.endswith(words)
+
+
+def test_a_warning_of_most_rows_is_told_at_once(company: Company, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [a_raw_line(n, customer_id=f"nobody{n}") for n in range(3)] + [a_raw_line(9)]
+    with caplog.at_level(logging.WARNING, "pipeline"):
+        write_raw(company, lake, lines)
+        validate_sources(company, lake, NIGHT)
+    assert "raw_order_lines: 3 of 4 rows break `customer_is_known`" in caplog.messages
+    assert not any("_is_given" in message for message in caplog.messages)
+
+
+def test_a_warning_of_few_rows_stays_on_the_page(company: Company, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "pipeline"):
+        write_raw(company, lake, [a_raw_line(1, customer_id="nobody"), a_raw_line(2)])
+        validate_sources(company, lake, NIGHT)
+    assert not any("break" in message for message in caplog.messages)
