@@ -89,10 +89,14 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
 
 
 def _largest_segments(rows: Sequence[Row]) -> Sequence[Row]:
-    """Return all rows where they are few, else the largest: a scheme may have a segment for every region."""
+    """Return all rows where they are few, else the largest by customers or by spend: a scheme may have a segment for every region."""
     if len(rows) <= MOST_ROWS:
         return rows
-    return sorted(rows, key=lambda row: (-row["customer_count"], row["position"]))[:SHOWN_ROWS]
+    by_customers = sorted(rows, key=lambda row: (-row["customer_count"], row["position"]))
+    by_spend = sorted(rows, key=lambda row: (-row["spend_amount"], row["position"]))
+    # The first of either, then the second of either, and so on: who brings much of the money is not hidden by being few.
+    taken = list(dict.fromkeys(row["segment"] for pair in zip(by_customers, by_spend, strict=True) for row in pair))[:SHOWN_ROWS]
+    return [row for row in by_customers if row["segment"] in taken]
 
 
 def _headline_text(company: Company, lake: Lake, day: date) -> Text:

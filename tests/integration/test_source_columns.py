@@ -103,3 +103,8 @@ def test_before_the_first_night_the_catalogue_goes_by_the_query(tmp_path: Path) 
     assert "needs category" not in said(tmp_path, "catalog")
     (shop / "sources" / "order_lines.sql").write_text(WITHOUT, "utf-8")
     assert "needs category" in said(tmp_path, "catalog")
+
+
+def test_the_page_of_the_night_says_what_was_not_computed(place: Path) -> None:
+    page = (place / "lake" / "reports" / f"day={SECOND}" / "validation.html").read_text("utf-8")
+    assert "<code>category_affinity</code>: not computed: needs category" in page

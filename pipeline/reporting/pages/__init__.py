@@ -4,6 +4,7 @@ Offers `write_validation_page`, and `gates_line`, which says in the terminal wha
 """
 
 from pipeline.reporting.pages.gates import gates_line
-from pipeline.reporting.pages.validation import validation_page, write_validation_page
+from pipeline.reporting.pages.night_page import write_validation_page
+from pipeline.reporting.pages.validation import validation_page
 
 __all__ = ["gates_line", "validation_page", "write_validation_page"]

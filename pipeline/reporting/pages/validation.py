@@ -10,13 +10,10 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from pipeline.definitions.company import Company
-from pipeline.ingestion.validation import WHOLE_TABLE, stored_results
-from pipeline.lake import addresses
-from pipeline.lake.lake import Lake
-from pipeline.lake.tables import VALIDATION_RESULTS
+from pipeline.ingestion.validation import WHOLE_TABLE
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.pages.gates import gates_section
+from pipeline.reporting.pages.remarks import NO_REMARKS, Remarks, remarks_section
 from pipeline.reporting.pages.style import STYLE
 
 Result = Mapping[str, Any]
@@ -74,13 +71,19 @@ class TableSection:
         return any(row["rejects_rows"] for row in self.results)
 
 
-def validation_page(
-    company_name: str, day: date, results: Iterable[Result], rejected_by_rule: RejectedByRule, gates: Sequence[GateResult] = ()
+def validation_page(  # noqa: PLR0913
+    company_name: str,
+    day: date,
+    results: Iterable[Result],
+    rejected_by_rule: RejectedByRule,
+    gates: Sequence[GateResult] = (),
+    *,
+    remarks: Remarks = NO_REMARKS,
 ) -> str:
     """Write out the page as HTML; names are escaped, as they come from a company's files.
 
     `results` are rows of VALIDATION_RESULTS; `rejected_by_rule` counts rows by (table, first rule broken); `gates` are
-    what each gate said, none before they were judged.
+    what each gate said, none before they were judged; `remarks` what was not computed, and columns to look at.
     """
     sections = _table_sections(results, rejected_by_rule)
     title = f"Validation of {day:%A %d %B %Y}"
@@ -93,24 +96,11 @@ def validation_page(
             gates_section(gates),
             _tiles_html(sections),
             *map(_section_html, sections),
+            remarks_section(remarks),
             _footer_html(day),
             "</main>\n</body>\n</html>\n",
         )
     )
-
-
-def write_validation_page(
-    company: Company, lake: Lake, day: date, *, known_on: date | None = None, gates: Sequence[GateResult] = ()
-) -> None:
-    """Write the page of the night's stored results, and of what its gates said where they have been judged.
-
-    A night that was never validated gets none.
-    """
-    if not lake.has(VALIDATION_RESULTS, day=day, known_on=known_on):
-        return
-    results = stored_results(lake, day, known_on=known_on)
-    rejected = {(table, rule): count for table, rule, count in results.rejected}
-    lake.write_text(addresses.validation_page(day, known_on), validation_page(company.name, day, results.rule_results, rejected, gates))
 
 
 def rule_status(result: Result) -> RuleStatus:
