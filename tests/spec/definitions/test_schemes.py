@@ -41,7 +41,7 @@ def scheme(name: str, loaded: Schemes | None = None) -> Scheme:
 
 def segment_of(name: str, **features: Any) -> str | None:
     """Return the segment that our scheme `name` gives to a customer."""
-    row = {"is_prospect": False, **features}
+    row = {"is_prospect": False, "is_refund_only": False, **features}
     holding = (s.id for s in scheme(name).segments if s.rule is None or rule_value(s.rule, row) is True)
     return next(holding, None)
 
@@ -92,6 +92,12 @@ def test_who_never_ordered_is_a_prospect_in_rfm_and_lifecycle_and_has_no_value()
     nothing = {"is_prospect": True, "r_score": None, "fm_score": None, "value_score": None}
     assert segment_of("rfm", **nothing) == "prospects"
     assert segment_of("lifecycle", **nothing) == "prospect"
+    assert segment_of("value_tier", **nothing) == "none"
+
+
+def test_who_only_gave_something_back_is_no_prospect_and_of_no_value() -> None:
+    nothing = {"is_refund_only": True, "r_score": None, "fm_score": None, "value_score": None, "spend_amount": -80}
+    assert segment_of("rfm", **nothing) == segment_of("lifecycle", **nothing) == "refund_only"
     assert segment_of("value_tier", **nothing) == "none"
 
 
@@ -200,12 +206,18 @@ def test_a_segment_behind_one_that_always_comes_first_is_refused_by_name(tmp_pat
 
 def test_a_segment_hidden_by_several_others_together_is_refused(tmp_path: Path) -> None:
     text = definition(
-        segment("high", "m_score >= 3"), segment("low", "m_score <= 2"), segment("some", "spend_amount > 10"), segment("p", "is_prospect")
+        segment("high", "m_score >= 3"),
+        segment("low", "m_score <= 2"),
+        segment("some", "spend_amount > 10"),
+        segment("p", "is_prospect OR is_refund_only"),
     )
     assert "without a segment" not in refusal(tmp_path, definition(*[segment("high", "r_score >= 3")] * 2, segment("rest")))
     schemes_of(tmp_path, mine=text)
     text = definition(
-        segment("p", "is_prospect"), segment("high", "m_score >= 3"), segment("low", "m_score <= 2"), segment("some", "spend_amount > 10")
+        segment("p", "is_prospect OR is_refund_only"),
+        segment("high", "m_score >= 3"),
+        segment("low", "m_score <= 2"),
+        segment("some", "spend_amount > 10"),
     )
     assert "nobody can ever be in `some`: `p`, `high`, `low` comes first" in refusal(tmp_path, text)
 
@@ -233,8 +245,10 @@ def test_an_otherwise_that_nothing_is_left_for_is_refused(tmp_path: Path) -> Non
 
 
 def test_rules_that_leave_somebody_over_need_an_otherwise(tmp_path: Path) -> None:
-    message = refusal(tmp_path, definition(segment("p", "is_prospect"), segment("good", "r_score > 1")))
-    assert "without a segment, such as one with is_prospect = False, r_score = 1" in message
+    message = refusal(tmp_path, definition(segment("p", "is_prospect OR is_refund_only"), segment("good", "r_score > 1")))
+    assert "without a segment, such as one with is_prospect = False, is_refund_only = False, r_score = 1" in message
+    refunds = refusal(tmp_path, definition(segment("p", "is_prospect"), segment("good", "r_score >= 1")))
+    assert "without a segment, such as one with is_prospect = False, r_score = nothing" in refunds
     assert "otherwise = true" in message
 
 

@@ -320,10 +320,6 @@ NOTHING_TO_FIT = {
     "prospects only": (lambda: with_column(planted(500)[0], "order_day_count", pa.array([0] * 500)), "too few customers"),
     "everyone alike": (all_equal, "every customer looks the same: no feature varies"),
     "two kinds only": (two_kinds, "too few kinds of customers: fewer than 3 differ"),
-    "nothing but an empty column": (
-        lambda: with_column(planted(500)[0], "discount_share", pa.nulls(500, pa.float64())),
-        "not computed: needs discount_amount, of which nobody has any",
-    ),
     "not a number": (lambda: with_column(planted(500)[0], "return_share", pa.array([float("nan")] * 500)), "return_share has values"),
     "infinity": (lambda: with_column(planted(500)[0], "return_share", pa.array([0.1] * 499 + [float("inf")])), "return_share has values"),
     "absurd": (lambda: with_column(planted(500)[0], "return_share", pa.array([0.1] * 499 + [1e308])), "return_share has values"),
@@ -337,6 +333,17 @@ def test_data_without_clusters_gives_a_reason_and_no_error(case: str) -> None:
     found = fit_model(features(), default_scheme(), day=DAY)
     assert isinstance(found, NotFitted)
     assert found.reason.startswith(reason)
+
+
+def test_a_feature_that_nobody_has_is_left_out_by_name_and_without_any_other_nothing_is_fitted() -> None:
+    features = with_column(planted(500)[0], "discount_share", pa.nulls(500, pa.float64()))
+    found = fit_model(features, default_scheme(), day=DAY)
+    assert isinstance(found, ClusterModel)
+    assert found.unknown_features == ("discount_share",)
+    assert "discount_share" not in [feature.name for feature in found.features]
+    alone = tuple(feature for feature in default_scheme().features if feature.name == "discount_share")
+    reason = "not computed: needs discount_amount, of which nobody has any"
+    assert fit_model(features, default_scheme(features=alone), day=DAY) == NotFitted(reason)
 
 
 def test_clusters_that_are_not_stable_enough_are_not_kept() -> None:

@@ -46,7 +46,7 @@ def engine(lake: Lake) -> Iterator[Engine]:
 
 def a_feature_row(customer_id: str, **given: Any) -> dict[str, Any]:
     counts = {column.name: 0 for column in CUSTOMER_FEATURES.columns if column.kind in (Kind.INTEGER, Kind.MONEY) and column.required}
-    return {"customer_id": customer_id, "is_prospect": False, **counts, **given}
+    return {"customer_id": customer_id, "is_prospect": False, "is_refund_only": False, **counts, **given}
 
 
 def a_membership(customer_id: str, segment: str | None) -> dict[str, Any]:
