@@ -9,7 +9,7 @@ from pipeline.definitions.fields import Fields
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
-GATES = ("freshness", "volume", "rejected", "implausible", "unmatched", "vanished", "reachability", "swallowed", "churn")
+GATES = ("freshness", "volume", "rejected", "implausible", "unmatched", "vanished", "renamed", "reachability", "swallowed", "churn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class GateLimits:
     `unmatched_share_limit`  ids of a source that belong to no customer
     `vanished_share_limit`   customers of the last good publication that are gone
     `vanished_lines_limit`   order lines known of the days before a night that are gone; beyond it the night is not even read
+    `renamed_share_limit`    order lines of earlier days that went to ids never seen before
     `reachable_attribute`    true-or-false attribute of a customer who can be written to; none by default
     `reachable_fall_limit`   fall of the share of such customers, relative to what it was
     `swallowed_share_limit`  share that one segment of a scheme may hold ...
@@ -41,6 +42,7 @@ class GateLimits:
     unmatched_share_limit: float = 0.5
     vanished_share_limit: float = 0.1
     vanished_lines_limit: float = 0.5
+    renamed_share_limit: float = 0.1
     reachable_attribute: str = ""
     reachable_fall_limit: float = 0.1
     swallowed_share_limit: float = 0.8
@@ -74,6 +76,7 @@ def _require_sensible_limits(limits: GateLimits, where: str) -> None:
         "unmatched_share_limit",
         "vanished_share_limit",
         "vanished_lines_limit",
+        "renamed_share_limit",
         "reachable_fall_limit",
         "swallowed_growth_limit",
         "churn_share_limit",

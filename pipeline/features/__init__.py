@@ -14,6 +14,7 @@ from pipeline.features.counterfactuals import EVENTS, Counterfactual, buyers_bes
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.features.known_columns import OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
 from pipeline.features.merges import MergeHistory, Survivors
+from pipeline.features.united_rows import register_survivors
 
 __all__ = [
     "EVENTS",
@@ -32,6 +33,7 @@ __all__ = [
     "gather_rows",
     "partly_known_columns",
     "register_changes",
+    "register_survivors",
     "unknown_features",
     "write_counterfactual",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.definitions.gate_limits import GateLimits
 from pipeline.lake.lake import Lake
-from pipeline.publication.gates import GateMeasures, GateResult, LargestSegment, ReachableCustomers, SchemeMoves, judge_measures
+from pipeline.publication.gates import GateMeasures, GateResult, LargestSegment, ReachableCustomers, SchemeMoves, Takeovers, judge_measures
 from support.documentation import Example
 
 DAY = date(2024, 3, 29)
@@ -37,6 +37,7 @@ def results_of(name: str, row: Mapping[str, Any]) -> Sequence[GateResult]:
             "reachable": ReachableCustomers(row["reachable now"], row["of customers"], row["reachable before"], row["of customers"])
         },
         "vanished": lambda: {"vanished_count": row["vanished"], "customer_count_before": row["customers before"]},
+        "renamed": lambda: {"takeovers": Takeovers(row["lines compared"], row["lines taken over"])},
         "rejected": lambda: {"rejected": {"raw_order_lines": (row["rejected"], row["checked"])}},
         "freshness": lambda: {"line_counts": {DAY - timedelta(days=row["days without a line"]): 5}},
     }

@@ -13,6 +13,7 @@ from pipeline.publication.gates.measures import (
     LargestSegment,
     ReachableCustomers,
     SchemeMoves,
+    Takeovers,
     UnmatchedIds,
 )
 from pipeline.publication.gates.overrides import Override, apply_override, gate_sentence, requested_override, require_open
@@ -26,6 +27,7 @@ __all__ = [
     "Override",
     "ReachableCustomers",
     "SchemeMoves",
+    "Takeovers",
     "UnmatchedIds",
     "apply_override",
     "churn_limit",

@@ -14,6 +14,7 @@ from statistics import median
 
 from pipeline.definitions.gate_limits import GateLimits
 from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment, closed_above, unmeasured
+from pipeline.publication.gates.renamed import judge_takeovers
 from pipeline.publication.gates.source_gates import judge_implausible, judge_unmatched, judge_vanished_lines
 
 WEEK = timedelta(days=7)
@@ -22,7 +23,7 @@ SMALL_DAY_LINES = 100  # a recent past of smaller days makes no day of fewer lin
 FEWEST_CUSTOMERS = 10  # of fewer customers one who leaves is a share
 LONGEST_CHURN_NIGHTS = 7  # after a longer absence nobody may move more than after this one
 LONGEST_SPAN_DAYS = 28  # of a longer absence only the last days are weighed
-GATES_OF_A_RERUN = ("vanished", "reachability", "swallowed", "churn")  # what another run of the first night is judged by
+GATES_OF_A_RERUN = ("vanished", "renamed", "reachability", "swallowed", "churn")  # what another run of the first night is judged by
 DIGITS = 9  # a share computed from a limit is rounded, so that a value on the limit passes
 
 
@@ -42,6 +43,7 @@ def judge_measures(measures: GateMeasures, limits: GateLimits, *, rejected_share
         *judge_unmatched(measures, limits),
         *_judge_vanished(measures, limits),
         *judge_vanished_lines(measures, limits),
+        judge_takeovers(measures.takeovers, limits),
         *_judge_reachability(measures, limits),
         *_judge_swallowed(measures, limits),
         *_judge_churn(measures, limits),

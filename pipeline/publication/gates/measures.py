@@ -103,6 +103,27 @@ class ImplausibleRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Takeovers:
+    """Of `compared_count` order lines known on the last good night, how many are other customers' now.
+
+    `line_count` lines went to `taker_count` ids that were never seen before, from `customer_count` customers, of whom the source lists
+    `gone_count` no more; `known_line_count` went to customers who were known.
+    """
+
+    compared_count: int
+    line_count: int = 0
+    known_line_count: int = 0
+    taker_count: int = 0
+    customer_count: int = 0
+    gone_count: int = 0
+
+    @property
+    def share(self) -> float:
+        """Lines that went to ids never seen before, of those compared."""
+        return self.line_count / self.compared_count if self.compared_count else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class GateMeasures:
     """What was measured of the night of `day` against the last good publication, that of `before`.
 
@@ -123,6 +144,7 @@ class GateMeasures:
     known_lines: KnownLines | None = None
     unmatched: Sequence[UnmatchedIds] = ()
     implausible: Sequence[ImplausibleRows] = ()
+    takeovers: Takeovers | None = None
 
     @property
     def nights(self) -> int:

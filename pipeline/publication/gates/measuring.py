@@ -38,6 +38,7 @@ from pipeline.publication.consent import CONSENT_SOURCE
 from pipeline.publication.gates import GateMeasures, ImplausibleRows, LargestSegment, ReachableCustomers, SchemeMoves, window_first_day
 from pipeline.publication.gates.last_good import LastGoodPublication
 from pipeline.publication.gates.matching import measure_unmatched
+from pipeline.publication.gates.measure_takeovers import measure_takeovers
 
 Row = Mapping[str, Any]
 IMPLAUSIBLE_RULES = ("refund_is_not_paid_for", "sale_is_not_paid_back", "discount_is_plausible")
@@ -141,6 +142,7 @@ def _compare_with_last_good(
         largest_segments=_largest_segments(engine),
         moves=_scheme_moves(company, engine, lake, measures.day, good),
         reachable=_reachable_customers(engine, company, good),
+        takeovers=measure_takeovers(company, lake, engine, measures.day, good.day),
     )
 
 

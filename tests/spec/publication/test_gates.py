@@ -20,6 +20,7 @@ from pipeline.publication.gates import (
     Override,
     ReachableCustomers,
     SchemeMoves,
+    Takeovers,
     UnmatchedIds,
     apply_override,
     churn_limit,
@@ -53,6 +54,7 @@ def a_night(**overrides: Any) -> GateMeasures:
         "rejected": {"raw_order_lines": (5, 1000)},
         "customer_count_before": 1000,
         "vanished_count": 3,
+        "takeovers": Takeovers(1000, 3),
         "largest_segments": [LargestSegment("rfm", "lost", 300, 1000, 290, 1000)],
         "moves": [SchemeMoves("rfm", 1000, 20, is_explained=False)],
         "reachable": ReachableCustomers(500, 1000, 500, 1000),
@@ -110,6 +112,7 @@ JUST_WITHIN_AND_BEYOND = [
         {"implausible": [ImplausibleRows("raw_order_lines", "sale_is_not_paid_back", 20, 10)]},
         {"implausible": [ImplausibleRows("raw_order_lines", "sale_is_not_paid_back", 20, 11)]},
     ),
+    ("renamed", "order_lines", {"takeovers": Takeovers(1000, 100)}, {"takeovers": Takeovers(1000, 101)}),
     (
         "reachability",
         "is_reachable",
@@ -176,7 +179,7 @@ def test_no_rounding_closes_a_gate_on_its_limit(share: float) -> None:
 
 
 def test_the_first_night_is_open_whatever_it_is_like() -> None:
-    nothing = {"line_counts": {}, "largest_segments": [], "moves": [], "reachable": None, "known_lines": None}
+    nothing = {"line_counts": {}, "largest_segments": [], "moves": [], "reachable": None, "known_lines": None, "takeovers": None}
     night = a_night(before=None, customer_count_before=0, vanished_count=0, **nothing)
     results = judged(night)
     of_the_source = {"rejected", "unmatched", "implausible"}

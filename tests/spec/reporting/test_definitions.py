@@ -235,7 +235,10 @@ COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
     "measures of": forecast_measures,
     "BG/NBD with": bg_nbd,
     "Gamma-Gamma with": gamma_gamma,
-    **{f"gate {name}": gate_results for name in ("churn", "volume", "swallowed", "reachability", "vanished", "rejected", "freshness")},
+    **{
+        f"gate {name}": gate_results
+        for name in ("churn", "volume", "swallowed", "reachability", "vanished", "renamed", "rejected", "freshness")
+    },
 }
 
 
