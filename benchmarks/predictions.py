@@ -21,12 +21,13 @@ from lakes import PROJECT_ROOT
 from measure import Result
 from score_methods import CDNOW_CUSTOMERS, CDNOW_LINES, CDNOW_TOML, DATA
 
+from pipeline.features import MergeHistory
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.models.predictions import HORIZON_DAYS, Outcomes, PredictionModel, compare_with_baselines, reason_to_refuse
 from pipeline.models.predictions.evaluation import ForecastComparison
 from pipeline.models.predictions.fitting import forecast_by_model
 from pipeline.models.refits.prediction_refit import PredictionRefit, fit_and_test_predictions
-from pipeline.models.refits.prediction_sample import read_outcomes
+from pipeline.models.refits.prediction_sample import OutcomeHistory
 from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
@@ -109,14 +110,14 @@ def _trialled(trial: Trial, scratch: Path) -> Trialled:
         for night in nights:
             for step in (steps.extract, steps.validate, steps.features):
                 step(Night.of(deployment, night, None))
-        refits, later = [], []
+        refits, later, survivors_of = [], [], MergeHistory(lake, company.zone).rows_of
         with closing(DuckDBEngine(lake.root, memory_limit="2GB")) as engine:
             for day in nights[: -trial.refits - 1 : -1]:
-                refit = fit_and_test_predictions(company, lake, engine, day)
+                refit = fit_and_test_predictions(company, lake, engine, day, survivors_of)
                 refits.append(refit)
                 print(f"{trial.name}: {day}: {refit.test.words if refit.test else refit.decision}", file=sys.stderr)
                 over = day + timedelta(days=HORIZON_DAYS)
-                outcomes = read_outcomes(company, lake, engine, day, over) if over <= trial.last_night else None
+                outcomes = OutcomeHistory(company, lake, engine, over, survivors_of).read(day) if over <= trial.last_night else None
                 if isinstance(refit.decision, PredictionModel) and isinstance(outcomes, Outcomes):
                     forecast = forecast_by_model(refit.decision, outcomes.signals, outcomes.last_years_spend)
                     later.append(compare_with_baselines(forecast, outcomes, "the days that it forecast"))

@@ -79,6 +79,10 @@ class MergeHistory:
             self._told[day, known_on] = self._read(day, known_on)
         return self._told[day, known_on]
 
+    def rows_of(self, day: date, known_on: date) -> pa.Table:
+        """Return the rows of `survivors`: for packages that know nothing of merges but the table."""
+        return self.survivors(day, known_on).rows
+
     def ids_of_same_people(self, ids: pa.Array) -> pa.Array:
         """Return `ids` and all others of the same people by the newest merges that are stored, whenever they happened; in order."""
         known = self.lake.snapshot_known(CUSTOMER_MERGES, date.max)

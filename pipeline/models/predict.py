@@ -9,37 +9,39 @@ from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.statements import statement_digest
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
+from pipeline.lake.statements import short_digest, statement_digest
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS, CUSTOMER_SURVIVORS
 from pipeline.models.predictions import NotPredicted, PredictionModel, predictions_statement
 from pipeline.models.refits.prediction_refit import valid_decision
-from pipeline.models.signals import recent_days, signal_parameters
+from pipeline.models.signals import SurvivorsOf, recent_days, registered_days, signal_parameters
 
 log = logging.getLogger("pipeline.models.predict")
 
 
-def write_predictions(company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
+def write_predictions(  # noqa: PLR0913 - what every step is given, and who was merged
+    company: Company, lake: Lake, engine: Engine, day: date, *, survivors_of: SurvivorsOf, known_on: date | None = None
+) -> None:
     """Write the predicted spend and chance of buying of each customer of night `day`, or why nothing is predicted.
 
-    `known_on` is the night whose knowledge counts; a later one than `day` writes a restatement.
+    `known_on` is the night whose knowledge counts; a later one than `day` writes a restatement. `survivors_of` says who was merged.
     """
     features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     with lake.lock("models"):  # a refit that is promoted meanwhile waits, so that the night goes by one model
         decision = _decision_for_window(valid_decision(lake, day), company)
+    query = predictions_statement(decision)
     # Where nothing is predicted, no day of the past is read.
     recent = recent_days(lake, day, known_on or day) if isinstance(decision, PredictionModel) else []
-    engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, recent))
-    query = predictions_statement(decision)
-    first_night = decision.valid_from.isoformat() if decision.valid_from else None
+    survivors = survivors_of(day, known_on or day) if recent else CUSTOMER_SURVIVORS.schema.empty_table()
     stored = lake.stored_versions(CUSTOMER_DAYS) if recent else {}
-    inputs = lake.digest(
-        [addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)],
-        [f"{version.day} {stored[version].digest}" for version in recent],
-    )
+    contents = [f"{version.day} {stored[version].digest}" for version in recent]
+    contents += [short_digest(survivors.to_pydict())] if survivors.num_rows else []
+    inputs = lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)], contents)
+    first_night = decision.valid_from.isoformat() if decision.valid_from else None
     manifest = {"statement": statement_digest(query), "inputs": inputs, "model": first_night}
-    rows = engine.run(query, signal_parameters(day, company.window_days))
-    count = lake.write(CUSTOMER_PREDICTIONS, rows, day=day, known_on=known_on, manifest=manifest)
+    with registered_days(lake, engine, recent, survivors):
+        rows = engine.run(query, signal_parameters(day, company.window_days))
+        count = lake.write(CUSTOMER_PREDICTIONS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info(
         "%s: %s customers%s", CUSTOMER_PREDICTIONS.name, f"{count:,}", f": {decision.reason}" if isinstance(decision, NotPredicted) else ""
     )

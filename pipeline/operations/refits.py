@@ -67,10 +67,12 @@ def refit_predictions(night: Night, *, is_held: bool = False) -> None:
 
     Raises RefitRefused where it does not beat both baselines: then nothing is predicted from the next night on.
     """
+    from pipeline.features import MergeHistory
     from pipeline.models.refits.prediction_refit import fit_and_test_predictions, promote_predictions, store_prediction_refit
 
+    company = night.deployment.company
     with _holding_refits(night) as engine:
-        refitted = fit_and_test_predictions(night.deployment.company, night.lake, engine, night.day)
+        refitted = fit_and_test_predictions(company, night.lake, engine, night.day, MergeHistory(night.lake, company.zone).rows_of)
         judgement = store_prediction_refit(night.lake, refitted)
         log.info("%s: %s: %s", judgement["scheme"], judgement["verdict"], judgement["reason"])
         if not is_held:

@@ -110,6 +110,7 @@ def segment(night: Night) -> None:
 
     A restatement has neither moves nor drift: both compare with the night before, as it was known then.
     """
+    from pipeline.features import MergeHistory
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
     from pipeline.segmentation import write_intervals, write_memberships, write_moves, write_next_actions
@@ -118,7 +119,8 @@ def segment(night: Night) -> None:
         write_memberships(company, night.lake, engine, night.day, known_on=night.known_on)
         withheld = _withheld_customers(company, night)
         write_next_actions(company, night.lake, engine, night.day, known_on=night.known_on, withheld=withheld)
-        write_predictions(company, night.lake, engine, night.day, known_on=night.known_on)
+        survivors_of = MergeHistory(night.lake, company.zone).rows_of
+        write_predictions(company, night.lake, engine, night.day, survivors_of=survivors_of, known_on=night.known_on)
         if not night.is_restatement:
             write_drifts(company, night.lake, engine, night.day)
         write_intervals(night.lake, engine, night.day, known_on=night.known_on)

@@ -13,9 +13,9 @@ from support.refit_nights import KINDS, customers_of, only_clusters, write_featu
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SURVIVORS
 from pipeline.models.predictions import NotPredicted, fit_predictions, predictions_statement
-from pipeline.models.signals import recent_days, signal_parameters
+from pipeline.models.signals import recent_days, registered_days, signal_parameters
 
 NIGHT = date(2024, 12, 31)
 
@@ -28,11 +28,12 @@ def test_both_engines_predict_alike(tmp_path: Path, spark: Engine) -> None:
     extra = customers.append_column("lifetime_order_day_count", ever).append_column("lifetime_spend_amount", spend)
     write_features(lake, company, extra, NIGHT)
     statements = [predictions_statement(by) for by in (fit_predictions(outcomes_of(), NIGHT), NotPredicted(NIGHT, "it isn't"))]
+    survivors = pa.table([["merged"], ["c1"]], CUSTOMER_SURVIVORS.schema)
     told: list[list[pa.Table]] = []
     for engine in (DuckDBEngine(lake.root, memory_limit="1GB"), spark):
         engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
-        engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, recent_days(lake, NIGHT, NIGHT)))
-        told.append([engine.run(each, signal_parameters(NIGHT, 365)).read_all() for each in statements])
+        with registered_days(lake, engine, recent_days(lake, NIGHT, NIGHT), survivors):
+            told.append([engine.run(each, signal_parameters(NIGHT, 365)).read_all() for each in statements])
     for ours, theirs in zip(*told, strict=True):
         assert ours.select(["customer_id", "evidence"]).to_pylist() == theirs.select(["customer_id", "evidence"]).to_pylist()
         for name, unit in (("expected_spend_amount", 0.01), ("repeat_probability", 0.0001)):

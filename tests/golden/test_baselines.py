@@ -16,10 +16,10 @@ from support.prediction_nights import outcomes_of
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SURVIVORS
 from pipeline.models.predictions.evaluation import measure_forecast
 from pipeline.models.predictions.fitting import Forecast
-from pipeline.models.signals import signal_parameters
+from pipeline.models.signals import registered_days, signal_parameters
 
 # The published lines, each with its day as the shop's clock showed it: Online Retail is in London time already.
 ONLINE_RETAIL = """
@@ -75,6 +75,6 @@ def last_years_spend(folder: Path, known: pa.Table, night: date) -> np.ndarray:
     lake.write_file(CUSTOMER_FEATURES.schema, pa.table(columns, schema=CUSTOMER_FEATURES.schema).to_batches(), path, {})
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
         engine.register(CUSTOMER_FEATURES, [path])
-        engine.register(CUSTOMER_DAYS, [])
-        signals = engine.run(statement("customer_signals"), signal_parameters(night, 365)).read_all().sort_by("customer_id")
+        with registered_days(lake, engine, [], CUSTOMER_SURVIVORS.schema.empty_table()):
+            signals = engine.run(statement("customer_signals"), signal_parameters(night, 365)).read_all().sort_by("customer_id")
     return signals["last_years_spend"].to_numpy()

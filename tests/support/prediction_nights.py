@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.definitions.company import Company
-from pipeline.features import compute_features, compute_rollups
+from pipeline.features import MergeHistory, compute_features, compute_rollups
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_PREDICTIONS
@@ -72,13 +72,13 @@ def compute_night(lake: Lake, company: Company, night: date) -> None:
 def predict_night(lake: Lake, company: Company, night: date) -> list[dict[str, Any]]:
     """Predict as a night does, and return the rows."""
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        write_predictions(company, lake, engine, night)
+        write_predictions(company, lake, engine, night, survivors_of=MergeHistory(lake, company.zone).rows_of)
     return lake.read(CUSTOMER_PREDICTIONS, day=night).to_pylist()
 
 
 def trial_of(lake: Lake, company: Company, day: date = NIGHT) -> PredictionRefit:
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        return fit_and_test_predictions(company, lake, engine, day)
+        return fit_and_test_predictions(company, lake, engine, day, MergeHistory(lake, company.zone).rows_of)
 
 
 def outcomes_of(count: int = 800, *, seed: int = 3) -> Outcomes:

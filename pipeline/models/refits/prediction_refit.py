@@ -37,7 +37,8 @@ from pipeline.models.predictions import (
 from pipeline.models.predictions.fitting import forecast_by_model, forecast_of_others
 from pipeline.models.predictions.model import Decision
 from pipeline.models.refits.model_store import next_night, stored_models
-from pipeline.models.refits.prediction_sample import NAME, OLDEST_DAYS, night_before, read_outcomes
+from pipeline.models.refits.prediction_sample import NAME, OLDEST_DAYS, OutcomeHistory, night_before
+from pipeline.models.signals import SurvivorsOf
 
 log = logging.getLogger("pipeline.models.refits")
 NOT_FITTED = "no model was fitted before this night"
@@ -91,16 +92,17 @@ def _test_words(lake: Lake, day: date) -> str:
         return "whose test cannot be read any more"
 
 
-def fit_and_test_predictions(company: Company, lake: Lake, engine: Engine, day: date) -> PredictionRefit:
+def fit_and_test_predictions(company: Company, lake: Lake, engine: Engine, day: date, survivors_of: SurvivorsOf) -> PredictionRefit:
     """Fit a model to what is known on night `day`, and test it; nothing is written. Rows that arrived later play no part in it."""
+    history = OutcomeHistory(company, lake, engine, day, survivors_of)
     formed = night_before(lake, day)
     if formed is None:
         return _unjudged_refit(day, f"no night of {HORIZON_DAYS} to {OLDEST_DAYS} days earlier is stored")
-    outcomes = read_outcomes(company, lake, engine, formed, day)
+    outcomes = history.read(formed)
     if isinstance(outcomes, str):
         return _unjudged_refit(day, outcomes)
     model = fit_predictions(outcomes, day)
-    earlier = _earlier_outcomes(company, lake, engine, formed, day)
+    earlier = _earlier_outcomes(history, formed)
     if earlier is None:
         test = compare_with_baselines(forecast_of_others(outcomes, day), outcomes, "customers it had not seen")
     else:
@@ -115,10 +117,10 @@ def _unjudged_refit(day: date, reason: str) -> PredictionRefit:
     return PredictionRefit(day, NotPredicted(day, reason), None, is_judged=False)
 
 
-def _earlier_outcomes(company: Company, lake: Lake, engine: Engine, formed: date, day: date) -> Outcomes | None:
+def _earlier_outcomes(history: OutcomeHistory, formed: date) -> Outcomes | None:
     """Read the customers of a night whose next days were over by `formed`, so that a model of them is tested on later days."""
-    night = night_before(lake, formed)
-    outcomes = read_outcomes(company, lake, engine, night, day) if night else None
+    night = night_before(history.lake, formed)
+    outcomes = history.read(night) if night else None
     return outcomes if isinstance(outcomes, Outcomes) else None
 
 

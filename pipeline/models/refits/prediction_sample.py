@@ -7,7 +7,7 @@ and read in order of id, so the same ones are learned from whatever the engine o
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -19,10 +19,10 @@ from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS, CUSTOMER_SURVIVORS
 from pipeline.models.predictions import HORIZON_DAYS, Outcomes
 from pipeline.models.predictions.model import SIGNALS
-from pipeline.models.signals import recent_days, signal_parameters
+from pipeline.models.signals import SurvivorsOf, recent_days, registered_days, signal_parameters
 
 log = logging.getLogger("pipeline.models.refits")
 NAME = CUSTOMER_PREDICTIONS.name
@@ -40,10 +40,24 @@ def night_before(lake: Lake, day: date) -> date | None:
     return max((night for night in lake.nights(CUSTOMER_FEATURES) if limits[0] <= night <= limits[1]), default=None)
 
 
-def read_outcomes(company: Company, lake: Lake, engine: Engine, formed: date, day: date) -> Outcomes | str:
-    """Read what customers of night `formed` did in the days after it, as known on `day`; or say why nothing can be learned from them."""
+@dataclass(frozen=True, slots=True)
+class OutcomeHistory:
+    """What customers did by night `day`, as far as that night knows."""
+
+    company: Company
+    lake: Lake
+    engine: Engine
+    day: date
+    survivors_of: SurvivorsOf
+
+    def read(self, formed: date) -> Outcomes | str:
+        """Read what customers of night `formed` did in the days after it; or say why nothing can be learned from them."""
+        return _read_outcomes(self, formed)
+
+
+def _read_outcomes(history: OutcomeHistory, formed: date) -> Outcomes | str:
     try:
-        rows, count = _sampled_rows(company, lake, engine, formed, day)
+        rows, count = _sampled_rows(history, formed)
     except DataError as error:
         log.warning("%s: %s", NAME, error)
         return f"the features of {formed} cannot be read"
@@ -54,7 +68,7 @@ def read_outcomes(company: Company, lake: Lake, engine: Engine, formed: date, da
     }
     outcomes = Outcomes(
         formed=formed,
-        window_days=company.window_days,
+        window_days=history.company.window_days,
         ids=tuple(rows["customer_id"].to_pylist()),
         signals=np.column_stack([columns[name] for name in SIGNALS]),
         amounts=np.maximum(columns["amount"], 0.0),
@@ -69,8 +83,9 @@ def read_outcomes(company: Company, lake: Lake, engine: Engine, formed: date, da
     return outcomes.insufficiency() or outcomes if outcomes.ids else "nobody had ordered by then"
 
 
-def _sampled_rows(company: Company, lake: Lake, engine: Engine, formed: date, day: date) -> tuple[pa.Table, int]:
+def _sampled_rows(history: OutcomeHistory, formed: date) -> tuple[pa.Table, int]:
     """Read at most SAMPLE_ROWS customers with signals and outcomes, in order of id; and count how many could have been sampled."""
+    lake, engine, day = history.lake, history.engine, history.day
     signals = statement("customer_signals")
     read = {column.name for column in signals.find_all(exp.Column)} | set(BASES)
     # Of the older night only the columns that are read: it may lack others that are declared today.
@@ -81,9 +96,10 @@ def _sampled_rows(company: Company, lake: Lake, engine: Engine, formed: date, da
     # so the same refit can be repeated.
     since = [each for each in lake.versions_known(CUSTOMER_DAYS, through=last, known_on=day) if each.day > formed]
     versions = [each for each in (*recent_days(lake, formed, formed), *since) if each.known_on <= day]
-    engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, versions))
-    parameters = {**signal_parameters(formed, company.window_days), "last": last}
-    rows = engine.run(_sample_statement(signals), parameters).read_all()
+    parameters = {**signal_parameters(formed, history.company.window_days), "last": last}
+    # Customers are told apart as on the older night: whoever was merged since is still two of them.
+    with registered_days(lake, engine, versions, history.survivors_of(formed, formed)):
+        rows = engine.run(_sample_statement(signals), parameters).read_all()
     counting = _ordering_customers().select("CAST(COUNT(*) AS BIGINT) AS customer_count")
     [count] = engine.run(counting, {}).read_all()["customer_count"].to_pylist()
     return rows.sort_by("customer_id"), count
@@ -98,11 +114,12 @@ def _sample_statement(signals: exp.Query) -> exp.Select:
         _ordering_customers().select("customer_id", *BASES).order_by(f"MD5('{NAME}:' || customer_id)", "customer_id").limit(SAMPLE_ROWS)
     )
     since = (
-        exp.select("customer_id AS buyer_id", "SUM(order_amount - refund_amount) AS amount")
+        exp.select("COALESCE(survivor_id, d.customer_id) AS buyer_id", "SUM(order_amount - refund_amount) AS amount")
         .select("MAX(CASE WHEN order_count > 0 THEN 1 ELSE 0 END) AS returned")
-        .from_(CUSTOMER_DAYS.name)
+        .from_(f"{CUSTOMER_DAYS.name} AS d")
+        .join(f"{CUSTOMER_SURVIVORS.name} AS s", on="s.customer_id = d.customer_id", join_type="left")
         .where("event_day > $day AND order_day > $day AND order_day <= $last", dialect="duckdb")
-        .group_by("customer_id")
+        .group_by("COALESCE(survivor_id, d.customer_id)")
     )
     columns = [exp.column(name, "signals") for name in MEASURES]
     chosen_columns = [exp.column(name, "chosen") for name in ("customer_id", *BASES)]

@@ -2,15 +2,17 @@
 -- year of what is known of the customer, with a month added, so that a first order of yesterday is no pace of hundreds a year.
 -- Of customer_days only the last half year is read: what is new in a customer's buying tells more than the year does.
 WITH recent AS (
+  -- Rollups keep the ids that the source gave: those of merged customers are the survivor's.
   SELECT
-    customer_id,
+    COALESCE(s.survivor_id, d.customer_id) AS customer_id,
     GREATEST(CAST(SUM(CASE WHEN order_day >= $quarter_first_day THEN order_amount - refund_amount ELSE 0 END) AS DOUBLE), 0) AS quarter_spend,
     GREATEST(CAST(SUM(order_amount - refund_amount) AS DOUBLE), 0) AS half_year_spend,
     CAST(SUM(CASE WHEN order_day >= $quarter_first_day AND line_count > 0 THEN 1 ELSE 0 END) AS DOUBLE) AS quarter_order_days,
     CAST(SUM(CASE WHEN line_count > 0 THEN 1 ELSE 0 END) AS DOUBLE) AS half_year_order_days
-  FROM customer_days
+  FROM customer_days AS d
+  LEFT JOIN customer_survivors AS s ON s.customer_id = d.customer_id
   WHERE event_day <= $day AND order_day >= $half_year_first_day
-  GROUP BY customer_id
+  GROUP BY COALESCE(s.survivor_id, d.customer_id)
 ),
 company AS (
   -- The days that the window can know of: fewer than it has where the company's first order is younger.

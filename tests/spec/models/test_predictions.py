@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from support.builders import a_company, an_order_line, write_order_lines
+from support.builders import a_company, an_order_line, write_order_lines, write_rows
 from support.nights import write_shop
 from support.prediction_nights import HORIZON, NIGHT, NIGHTS, compute_night, outcomes_of, predict_night, trial_of, write_shop_nights
 from typer.testing import CliRunner
@@ -21,10 +21,11 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, RefitRefused
+from pipeline.features import MergeHistory
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES
 from pipeline.models.predictions import (
     NotPredicted,
     PredictionModel,
@@ -44,7 +45,7 @@ from pipeline.models.refits.prediction_refit import (
     promote_predictions,
     store_prediction_refit,
 )
-from pipeline.models.signals import recent_days, signal_parameters
+from pipeline.models.signals import recent_days, registered_days, signal_parameters
 
 Town = tuple[Company, Lake, PredictionRefit]
 
@@ -63,10 +64,11 @@ def model_of(trial: PredictionRefit) -> PredictionModel:
 
 
 def signals_of(lake: Lake, company: Company, night: date) -> pa.Table:
+    survivors = MergeHistory(lake, company.zone).rows_of(night, night)
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
         engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=night)])
-        engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, recent_days(lake, night, night)))
-        return engine.run(statement("customer_signals"), signal_parameters(night, company.window_days)).read_all()
+        with registered_days(lake, engine, recent_days(lake, night, night), survivors):
+            return engine.run(statement("customer_signals"), signal_parameters(night, company.window_days)).read_all()
 
 
 def forecast_of(model: PredictionModel, signals: pa.Table) -> Forecast:
@@ -230,7 +232,19 @@ def test_signals_of_the_last_quarter_and_half_year_end_with_their_first_day(tmp_
     assert signals["half_year_order_total"] == pytest.approx(np.log(1 + 4))
 
 
-def signals_of_orders(folder: Path, orders: list[tuple[str, int, int]]) -> dict[str, dict[str, Any]]:
+def test_what_a_merged_customer_bought_lately_is_the_survivors(tmp_path: Path) -> None:
+    orders = [("account", 300, 10), ("account", 50, 20), ("guest", 40, 70)]
+    apart = signals_of_orders(tmp_path / "apart", orders)
+    one = signals_of_orders(tmp_path / "one", orders, merged={"guest": "account"})
+    assert apart["account"]["quarter_spend_pace"] == pytest.approx(np.log(1 + 365 * 20 / (90 + 31)))
+    assert one.keys() == {"account"}
+    assert one["account"]["quarter_spend_pace"] == pytest.approx(np.log(1 + 365 * (20 + 70) / (90 + 31)))
+    assert one["account"]["quarter_order_total"] == pytest.approx(np.log(1 + 2))
+
+
+def signals_of_orders(
+    folder: Path, orders: list[tuple[str, int, int]], *, merged: dict[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
     """Return the signals on NIGHT of customers by whose orders they are: customer, days before, amount."""
     lake = Lake(folder / "lake")
     lake.root.mkdir(parents=True)
@@ -240,6 +254,10 @@ def signals_of_orders(folder: Path, orders: list[tuple[str, int, int]]) -> dict[
         for number, (customer, ago, amount) in enumerate(orders)
     ]
     write_order_lines(lake, lines, known_on=NIGHT)
+    if merged:
+        at = datetime(2024, 12, 1, tzinfo=UTC)
+        rows = [{"customer_id": old, "merged_into": new, "merged_at": at} for old, new in merged.items()]
+        write_rows(lake, CUSTOMER_MERGES, rows, known_on=NIGHT)
     compute_night(lake, company, NIGHT)
     return {row["customer_id"]: row for row in signals_of(lake, company, NIGHT).to_pylist()}
 

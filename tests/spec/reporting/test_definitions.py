@@ -27,7 +27,17 @@ from pipeline.definitions.schemes.cluster_scheme import load_cluster_schemes
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, VISITS, Column, Kind, Partition, Table
+from pipeline.lake.tables import (
+    CUSTOMER_DAYS,
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    CUSTOMER_SURVIVORS,
+    VISITS,
+    Column,
+    Kind,
+    Partition,
+    Table,
+)
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.clusters.preparation import feature_coordinates, prepare_sample
@@ -189,10 +199,10 @@ def gini(example: Example, _lake: Lake) -> Rows:
 
 def signals(example: Example, lake: Lake) -> Rows:
     table, rows = customers_table(a_company(lake.root), example.rows())
-    days = pa.Table.from_pylist([], schema=pa.schema([(column.name, column.kind.arrow) for column in CUSTOMER_DAYS.stored_columns]))
-    unpartitioned = replace(CUSTOMER_DAYS, columns=CUSTOMER_DAYS.stored_columns, partition=Partition.NIGHT)
+    days = replace(CUSTOMER_DAYS, columns=CUSTOMER_DAYS.stored_columns, partition=Partition.NIGHT)
+    nothing = {each: each.schema.empty_table() for each in (days, CUSTOMER_SURVIVORS)}
     parameters = signal_parameters(DAY, int(example.title.split()[-2]))
-    return query(lake, {table: rows, unpartitioned: days}, statement("customer_signals"), parameters)
+    return query(lake, {table: rows, **nothing}, statement("customer_signals"), parameters)
 
 
 def forecast_measures(example: Example, _lake: Lake) -> Rows:
