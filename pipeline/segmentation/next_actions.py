@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.definitions.company import Company
+from pipeline.definitions.schemes import LIFECYCLE
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement, statement_digest
@@ -35,11 +36,20 @@ def write_next_actions(  # noqa: PLR0913
     """
     for table in (SPEND, CUSTOMER_SEGMENTS, SEGMENT_STRATEGIES):
         engine.register(table, [lake.path(table, day=day, known_on=known_on)])
+    _warn_where_nobody_can_be_late(lake, day, known_on)
     query = statement(CUSTOMER_NEXT_ACTIONS.name)
     rows = _rows_of_others(engine.run(query, {"language": company.language}), withheld)
     manifest = {"statement": statement_digest(query)}
     count = lake.write(CUSTOMER_NEXT_ACTIONS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: one card each for %s customers", CUSTOMER_NEXT_ACTIONS.name, f"{count:,}")
+
+
+def _warn_where_nobody_can_be_late(lake: Lake, day: date, known_on: date | None) -> None:
+    """Log a warning where cards assume something, but none of the lifecycle does, so that they are shown to nobody."""
+    cards = lake.read(SEGMENT_STRATEGIES, day=day, known_on=known_on)
+    assuming = cards.filter(pc.is_valid(cards["assumes"]))["scheme"].unique().to_pylist()
+    if assuming and LIFECYCLE not in assuming:
+        log.warning("no card of %s assumes anybody to be late: cards of %s that do are for nobody", LIFECYCLE, ", ".join(sorted(assuming)))
 
 
 def _rows_of_others(batches: pa.RecordBatchReader, withheld: pa.Array | None) -> Iterator[pa.RecordBatch]:

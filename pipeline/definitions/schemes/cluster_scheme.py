@@ -164,6 +164,8 @@ def _read_cluster_scheme(name: str, file: Path, values: dict[str, Any], language
         questions=questions,
         within=fields.text("within", pattern=r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*") if fields.has("within") else "",
     )
+    if fields.has("applies_to"):
+        raise fields.refusal("applies_to", "is for schemes of rules and values; clusters are those of customers `within` a segment of one")
     fields.refuse_unknown()
     names = [feature.name for feature in scheme.features]
     if len(set(names)) < len(names):

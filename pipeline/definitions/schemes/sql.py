@@ -80,7 +80,7 @@ def scheme_decision(scheme: Scheme, by_name: Mapping[str, Scheme], customers: ex
     return SchemeDecision(choice.relation, choice.segment, _evidence_text(scheme), (*looked_at, *choice.added))
 
 
-def _first_match_case(scheme: Scheme) -> exp.Case:
+def _first_match_case(scheme: Scheme) -> exp.Expression:
     """Return the first segment of a scheme of rules whose rule holds; those that compete come last, after every other rule."""
     case = exp.Case()
     for segment in scheme.segments:
@@ -94,7 +94,10 @@ def _first_match_case(scheme: Scheme) -> exp.Case:
         # Of equal scores the segment that is written first wins, as a CASE takes its first branch that holds.
         case.when(exp.and_(is_above, is_best), exp.Literal.string(segment.id), copy=False)
     otherwise = next((segment for segment in scheme.segments if segment.is_otherwise), None)
-    return case if otherwise is None else case.else_(exp.Literal.string(otherwise.id), copy=False)
+    if otherwise is None:
+        return case
+    rest = exp.Literal.string(otherwise.id)
+    return case.else_(rest, copy=False) if case.args.get("ifs") else rest  # SQL has no CASE without a branch
 
 
 def _with_referenced_segments(

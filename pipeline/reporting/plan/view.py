@@ -43,6 +43,7 @@ def render(plan: SegmentPlan) -> Iterator[RenderableType]:
     yield Text()
     moved = sum(flow.customer_count for scheme in plan.schemes for flow in scheme.moving_flows)
     yield Text(f"{moved:,} memberships would change, {plan.write_count:,} rows would be sent to a CRM.", style="bold")
+    yield Text("Next actions follow segments and cards: which of them change shows once it is applied.", style="dim")
     yield Text(f"To make it so: {plan.applied_by or f'segments apply {plan.plan_id}'}", style="dim")
 
 

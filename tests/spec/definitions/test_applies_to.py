@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from support.builders import a_company, an_attribute
 
-from pipeline.definitions.schemes import Scheme, load_schemes
+from pipeline.definitions.company import PROJECT_ROOT
+from pipeline.definitions.schemes import Scheme, load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Column, Kind
 
@@ -85,3 +86,11 @@ def test_a_scheme_of_values_that_applies_to_nobody_is_refused_too(tmp_path: Path
     (tmp_path / "segments" / "mine.toml").write_text(f'{text}evidence = ["favourite_category"]\nattribute = "favourite_category"\n')
     with pytest.raises(ConfigError, match="the scheme is for nobody"):
         load_schemes(a_company(tmp_path))
+
+
+def test_clusters_say_whom_they_are_for_by_within(tmp_path: Path) -> None:
+    (tmp_path / "segments").mkdir()
+    ours = (PROJECT_ROOT / "segments" / "behaviour_clusters.toml").read_text("utf-8")
+    (tmp_path / "segments" / "behaviour_clusters.toml").write_text(f'applies_to = "order_count >= 1"\n{ours}', "utf-8")
+    with pytest.raises(ConfigError, match=r"`applies_to` is for schemes of rules and values.*`within`"):
+        load_cluster_schemes(a_company(tmp_path))

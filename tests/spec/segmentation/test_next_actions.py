@@ -175,3 +175,40 @@ def test_who_spent_nothing_in_the_window_stakes_what_they_ever_spent(tmp_path: P
     run_night(shop, lake, THIRD, until="segment")
     found = actions(lake, THIRD)["old"]
     assert (found["scheme"], found["segment"], found["stake_amount"]) == ("lifecycle", "lost", Decimal(30))
+
+
+OWN_LIFECYCLE = HEAD + SEGMENT.format(id="all", title="All", how="otherwise = true") + CARD.format(message="M.", priority=5, share=0.1)
+SEEN = (
+    HEAD
+    + SEGMENT.format(id="seen", title="Seen", how='rule = "recency_days = 0"')
+    + CARD.format(message="Hello.", priority=1, share=1)
+    + SEGMENT.format(id="rest", title="Rest", how="otherwise = true")
+)
+
+
+def test_where_no_card_of_the_lifecycle_says_who_is_late_nobody_is_told_that_they_are(
+    tmp_path: Path, lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = write_shop(tmp_path / "shop", ORDERS, customers=["gone"], settings=SETTINGS)
+    (shop / "segments").mkdir()
+    for name, text in {"lifecycle": OWN_LIFECYCLE, "alarmed": SCHEMES["alarmed"]}.items():
+        (shop / "segments" / f"{name}.toml").write_text(text)
+    run_night(shop, lake, FIRST, until="segment")
+    assert "alarmed" not in {row["scheme"] for row in actions(lake, FIRST).values()}
+    assert (
+        "no card of lifecycle assumes anybody to be late: cards of alarmed, rfm, shopper_groups, value_tier that do are for nobody"
+        in caplog.text
+    )
+
+
+def test_a_night_that_is_filled_in_later_dates_the_segment_from_when_it_began_again(tmp_path: Path, lake: Lake) -> None:
+    orders = [f"o{day},1,often,2024-03-{day} 10:00,1,10,tea" for day in (27, 31)]
+    shop = write_shop(tmp_path / "shop", orders, customers=["often"], settings=SETTINGS)
+    (shop / "segments").mkdir()
+    (shop / "segments" / "seen.toml").write_text(SEEN)
+    for night in (FIRST, THIRD):
+        run_night(shop, lake, night)
+    assert (published(lake)["often"]["scheme"], published(lake)["often"]["since_date"]) == ("seen", FIRST)
+    run_night(shop, lake, SECOND)  # on which they had not ordered for two days
+    run_night(shop, lake, THIRD)
+    assert published(lake)["often"]["since_date"] == THIRD
