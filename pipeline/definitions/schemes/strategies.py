@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from pipeline.definitions.fields import Fields
 from pipeline.errors import ConfigError
+from pipeline.spelling import printable_line
 
 STRATEGY_TEXTS = ("message", "promotion", "product_offer", "price", "channel", "service")
 MOST_URGENT, LEAST_URGENT = 1, 5
+LONGEST_TITLE, LONGEST_SENTENCE = 200, 2_000
 LIFECYCLE = "lifecycle"
 """The scheme that says whether somebody is late: by what the card of their segment in it assumes."""
 ON_TIME, LATE, GONE = "on_time", "late", "gone"
@@ -56,13 +58,19 @@ def fits_rhythm(assumes: str, rhythm: str) -> bool:
 def read_translated_text(content: Fields, key: str, language: str) -> tuple[str, dict[str, str]]:
     """Return the text of `key` in the company's `language` and in others: a text, or a table of texts by language.
 
-    Without the company's own language the first one given takes its place.
+    Without the company's own language the first one given takes its place. Raises ConfigError for a text that cannot be shown on one
+    line: an empty one, one that is very long, or one with line ends or with marks that turn the direction of reading.
     """
     value = content.take(key, (str, dict))
+    texts = [value] if isinstance(value, str) else list(value.values())
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"`{content.name_of(key)}` holds no text", where=content.where, todo=f'Write `{key}.{language} = "text"`.')
+    longest = LONGEST_TITLE if key == "title" else LONGEST_SENTENCE
+    if not all(text.strip() and len(text) <= longest and printable_line(text) == text for text in texts):
+        what = f"`{content.name_of(key)}` must be a text of 1 to {longest:,} characters on one line, all of which can be shown"
+        raise ConfigError(what, where=content.where, todo="Write it anew, without line ends and invisible characters.")
     if isinstance(value, str):
         return value, {}
-    if not value or not all(isinstance(text, str) for text in value.values()):
-        raise ConfigError(f"`{key}` holds no text", where=content.where, todo=f'Write `{key}.{language} = "text"`.')
     own = language if language in value else next(iter(value))
     return value[own], {name: text for name, text in value.items() if name != own}
 

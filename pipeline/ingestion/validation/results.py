@@ -17,7 +17,7 @@ from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.suites import WARNING, WHOLE_TABLE, RuleResult
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, Version, sorted_by
-from pipeline.lake.tables import VALIDATION_RESULTS
+from pipeline.lake.tables import REJECTED_ROWS, VALIDATION_RESULTS
 
 TOP_RULES = 3
 GIVEN = "_is_given"  # how the name of a rule about an empty column ends
@@ -92,7 +92,7 @@ def stop_where_too_many_rejected(lake: Lake, day: date, findings: Sequence[Findi
             "; ".join(
                 f"{found.tally.rejected_share:.2%} of {found.tally.checked:,} rows of {found.table.name} were set aside on {day}, "
                 f"above the limit of {found.rejected_share_limit:.2%}: {_top_rules(found)}"
-                f"{_currency_words(found, currency)}"
+                f"{_currency_words(lake, day, found, currency)}"
                 for found in crowded
             ),
             where=lake.where(addresses.validation_page(day)),
@@ -111,12 +111,13 @@ def _top_rules(found: Findings) -> str:
     return ", ".join(f"{rule} {count:,}" for rule, count in top[:TOP_RULES])
 
 
-def _currency_words(found: Findings, currency: str) -> str:
+def _currency_words(lake: Lake, day: date, found: Findings, currency: str) -> str:
     """Return which currencies the lines have that were set aside for theirs: codes with counts, and a remedy where only case differs."""
     if CURRENCY_RULE not in found.tally.rejected:
         return ""
-    rows = (row for batch in found.rejected.batches() for row in batch.select(["rule", "row"]).to_pylist() if row["rule"] == CURRENCY_RULE)
-    counts = Counter(_currency_code(json.loads(row["row"])["currency"]) for row in rows)
+    rows = lake.read(REJECTED_ROWS, day=day).select(["source_table", "rule", "row"]).to_pylist()
+    texts = [row["row"] for row in rows if (row["source_table"], row["rule"]) == (found.table.name, CURRENCY_RULE)]
+    counts = Counter(_currency_code(json.loads(text)["currency"]) for text in texts)
     named = ", ".join(f"{code} {count:,}" for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TOP_RULES])
     is_case_alone = all(code.upper() == currency for code in counts)
     return f"; found were {named}, not {currency}{': write UPPER(currency) AS currency in the query' if is_case_alone else ''}"

@@ -310,6 +310,23 @@ def test_what_a_feature_can_be_makes_no_dead_segment(tmp_path: Path, rule: str) 
     schemes_of(tmp_path, mine=definition(segment("some", rule), segment("rest")))
 
 
+@pytest.mark.parametrize("text", ["", "   ", "x" * 5000, "a\\u0000b", "a\\nb", "a\\u202eb", "a\\u001b[2Jb", "a\\u2028b"])
+@pytest.mark.parametrize("key", ["title", "description", "question"])
+def test_a_text_that_cannot_be_shown_is_refused(tmp_path: Path, text: str, key: str) -> None:
+    whole = definition(segment("some", "order_count > 3"), segment("rest"))
+    line = next(line for line in whole.splitlines() if line.startswith(f"{key} = "))
+    message = refusal(tmp_path, whole.replace(line, f'{key} = "{text}"', 1))
+    assert f"{key}` must be a text of 1 to" in message
+    assert "\x1b" not in message
+
+
+def test_a_title_may_be_of_any_language(tmp_path: Path) -> None:
+    whole = definition(segment("some", "order_count > 3"), segment("rest"))
+    line = next(line for line in whole.splitlines() if line.startswith("title = "))
+    for title in ("می‌روم", "თბილისი", "👨‍👩‍👧", "İ"):
+        schemes_of(tmp_path, mine=whole.replace(line, f'title = "{title}"', 1))
+
+
 def test_is_and_is_not_divide_everybody(tmp_path: Path) -> None:
     schemes_of(tmp_path, mine=definition(segment("web", "main_channel IS 'web'"), segment("others", "main_channel IS NOT 'web'")))
     message = refusal(tmp_path, definition(segment("web", "main_channel = 'web'"), segment("others", "main_channel <> 'web'")))
