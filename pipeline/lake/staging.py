@@ -6,12 +6,13 @@ next process sweeps away what is not locked.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from pipeline.lake.addresses import STAGING
 from pipeline.lake.disk import disk_errors
 
 COMPARED_BYTES = 1 << 20
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -36,6 +38,19 @@ def private_folder(root: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def reader_folder(root: Path) -> Iterator[Path]:
+    """Yield a private folder for a reader of the lake at `root`: below it, or with the machine's temporary files if it is read-only."""
+    with ExitStack() as resources:
+        try:
+            folder = resources.enter_context(private_folder(root))
+        except OSError as error:
+            if error.errno not in READ_ONLY:
+                raise
+            folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="customer-segments-")))
+        yield folder
 
 
 @contextmanager

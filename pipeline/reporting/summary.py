@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pyarrow.compute as pc
@@ -212,8 +213,10 @@ def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
     is_live = live_day == day
     file = lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet") if is_live else lake.path(CUSTOMER_SEGMENTS, day=day)
     what_is_live = "This night is live." if is_live else f"This night is not published: {live_day or 'nothing'} stays live."
-    # The programs of this very environment, so that the lines work when pasted, whatever is on the PATH.
+    # The programs of this very environment, so that the lines work when pasted, whatever is on the PATH and in the names.
     root, segments, programs = _short_path(lake.local("")), _short_path(file), Path(sys.executable).parent
+    script = f"import pandas; print(pandas.read_parquet({segments!r}))"
+    python, command = (quote(_short_path(programs / name)) for name in ("python", "segments"))
     return Text.assemble(
         ("Where it is\n", "bold"),
         f"  {what_is_live}\n",
@@ -221,9 +224,14 @@ def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
         f"  {root}/segments.sqlite, the same as tables with their history\n" if company.target.kind == "sqlite" else "",
         f"  {root}/reports/day={day}/validation.html, what each check found\n",
         ("Try next\n", "bold"),
-        f"  {_short_path(programs / 'python')} -c \"import pandas; print(pandas.read_parquet('{segments}'))\"\n",
-        f"  {_short_path(programs / 'segments')} run --company {_short_path(company.folder)} --lake {root} --day {day - ONE_DAY}\n",
+        f"  {python} -c {_quoted_script(script)}\n",
+        f"  {command} run --company {quote(_short_path(company.folder))} --lake {quote(root)} --day {day - ONE_DAY}\n",
     )
+
+
+def _quoted_script(script: str) -> str:
+    """Return a script as one word of the shell, in the double quotes that are easier to read where it has nothing special."""
+    return quote(script) if set(script) & set('"$`\\!') else f'"{script}"'
 
 
 def _short_path(path: Path) -> str:

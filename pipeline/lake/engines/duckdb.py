@@ -22,7 +22,7 @@ from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import ROW_GROUP_ROWS
-from pipeline.lake.staging import private_folder
+from pipeline.lake.staging import reader_folder
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
 
@@ -39,12 +39,12 @@ class DuckDBEngine:
         self._verified: set[FileStamp] = set()
         self._registered: dict[str, tuple[Table, Sequence[FilePart]]] = {}
         with _translating_engine_errors():
-            self._folder = self._resources.enter_context(private_folder(lake_root))
+            self._folder = self._resources.enter_context(reader_folder(lake_root))
         settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(self._folder)}
         if threads:
             settings["threads"] = threads
         self._connection = self._resources.enter_context(duckdb.connect(config=settings))
-        confine_connection(self._connection, [lake_root])
+        confine_connection(self._connection, [lake_root, self._folder])
 
     def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
         parts = parts_of(files, self._folder)
