@@ -66,18 +66,25 @@ def known_lines_from_facts(facts: Mapping[str, Any]) -> KnownLines:
     return KnownLines(**{**facts, **days})
 
 
+class LinesVanished(GateClosed):
+    """The source has lost so many order lines that the night was not read; `lines` says how many."""
+
+    def __init__(self, lines: KnownLines, *, day: date, where: str) -> None:
+        super().__init__(
+            f"{day} is not read, or earlier days would be forgotten: {lines.words}",
+            where=where,
+            todo='If this source only ever gives what is new, write `order_lines = "append"` under [source] in company.toml: '
+            "then lines stay as they are known. If it was cut off, have it written again. Then run the night again. "
+            "If the lines are gone for good, let it pass: "
+            f'segments run --day {day} --override-gate vanished --reason "..."',
+        )
+        self.lines = lines
+
+
 def stop_where_lines_vanished(lines: KnownLines | None, limits: GateLimits, *, day: date, where: str) -> None:
-    """Raise GateClosed where too many of the known lines are gone, unless the gate is switched off."""
-    if lines is None or "vanished" in limits.off or not lines.is_beyond(limits.vanished_lines_limit):
-        return
-    raise GateClosed(
-        f"{day} is not read, or earlier days would be forgotten: {lines.words}",
-        where=where,
-        todo='If this source only ever gives what is new, write `order_lines = "append"` under [source] in company.toml: '
-        "then lines stay as they are known. If it was cut off, have it written again. Then run the night again. "
-        "If the lines are gone for good, let it pass: "
-        f'segments run --day {day} --override-gate vanished --reason "..."',
-    )
+    """Raise LinesVanished where too many of the known lines are gone, unless the gate is switched off."""
+    if lines is not None and "vanished" not in limits.off and lines.is_beyond(limits.vanished_lines_limit):
+        raise LinesVanished(lines, day=day, where=where)
 
 
 def _count_words(count: int) -> str:

@@ -58,7 +58,7 @@ def extract(
     stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
     finish_erasures(deployment)  # before the source is read: whoever asked to be forgotten must not be stored again
     compact_old_months(night)
-    with hold_night(night) as company:
+    with hold_night(night) as company, _recording_refused_reading(night, company):
         require_ready(deployment, company)
         read_source(
             company,
@@ -209,6 +209,20 @@ def _is_skipped_restatement(night: Night) -> bool:
     if night.is_restatement:
         log.info("%s as known on %s is a restatement: nothing to do here", night.day, night.known_on)
     return night.is_restatement
+
+
+@contextmanager
+def _recording_refused_reading(night: Night, company: Company) -> Iterator[None]:
+    """Where the source has lost too many order lines to be read, keep what the gate says for whoever asks for the status."""
+    from pipeline.ingestion.vanished_lines import LinesVanished
+    from pipeline.publication.gates.audit import forget_refused_reading, record_refused_reading
+
+    try:
+        yield
+    except LinesVanished as refusal:
+        record_refused_reading(company, night.lake, night.day, refusal.lines)
+        raise
+    forget_refused_reading(night.lake, night.day)
 
 
 @contextmanager

@@ -23,6 +23,11 @@ class GateRecord:
     compared_with: str | None
     results: Sequence[GateResult]
 
+    @property
+    def is_of_reading(self) -> bool:
+        """Whether the night was refused before it was read, so that one gate alone was judged."""
+        return [(result.gate, result.subject) for result in self.results] == [("vanished", "order_lines")]
+
 
 def store_gates(lake: Lake, day: date, record: GateRecord, *, epoch: int = 0) -> None:
     """Write the record of a night that was audited in `epoch`, replacing what was there."""

@@ -144,9 +144,9 @@ def _state_of_night(lake: Lake, day: date, live: Publication | None, gates: Sequ
 
 
 def _stored_gate_results(company: Company, lake: Lake, day: date) -> list[GateResult]:
-    """Return the results of the gates; of a night that was stopped before they were judged, that of rejected rows alone."""
+    """Return the results of the gates; of a night that was stopped before, that of lines that vanished or rows rejected."""
     record = stored_gates(lake, day)
-    if record and _is_night_read(lake, day):
+    if record and (record.is_of_reading or _is_night_read(lake, day)):
         return list(record.results)
     return rejected_results(rejected_counts(lake, day), company.limits, company.rejected_share_limit)
 

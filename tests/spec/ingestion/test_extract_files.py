@@ -87,6 +87,7 @@ def test_the_first_night_reads_the_whole_history_and_makes_every_day_since_the_f
         "row_count": 3,
         "changed_partition_count": 7,
         "ignored_columns": "",
+        "given_columns": ",".join(RAW_ORDER_LINES.column_names),
     }
 
 
