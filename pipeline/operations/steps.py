@@ -117,8 +117,8 @@ def segment(night: Night) -> None:
 
     with hold_night(night) as company, night.deployment.engine() as engine:
         write_memberships(company, night.lake, engine, night.day, known_on=night.known_on)
-        withheld = _withheld_customers(company, night)
-        write_next_actions(company, night.lake, engine, night.day, known_on=night.known_on, withheld=withheld)
+        left_out = _left_out_customers(company, night)
+        write_next_actions(company, night.lake, engine, night.day, known_on=night.known_on, left_out=left_out)
         survivors_of = MergeHistory(night.lake, company.zone).rows_of
         write_predictions(company, night.lake, engine, night.day, survivors_of=survivors_of, known_on=night.known_on)
         if not night.is_restatement:
@@ -128,13 +128,18 @@ def segment(night: Night) -> None:
             write_moves(company, night.lake, engine, night.day)
 
 
-def _withheld_customers(company: Company, night: Night) -> pa.Array | None:
-    """Return the ids of customers who must not be written to, as far as the night knows; one that knows nothing is not published."""
+def _left_out_customers(company: Company, night: Night) -> pa.Array | None:
+    """Return the ids of customers who must not be written to, or departed, as far as the night knows.
+
+    One that knows nothing of consents, though the company asks, is not published anyway.
+    """
     from pipeline.lake.tables import RAW_CONSENTS
     from pipeline.publication.consent import withheld_customers
+    from pipeline.publication.left_out import LeftOutCustomers, departed_customers
 
     known_on = night.known_on or night.day
-    return withheld_customers(company, night.lake, known_on) if night.lake.snapshot_known(RAW_CONSENTS, known_on) else None
+    withheld = withheld_customers(company, night.lake, known_on) if night.lake.snapshot_known(RAW_CONSENTS, known_on) else None
+    return LeftOutCustomers(withheld, departed_customers(company, night.lake, known_on)).ids
 
 
 def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_reason: str = "") -> None:

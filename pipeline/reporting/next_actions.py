@@ -59,5 +59,5 @@ def next_action_grid(
     others = [f"and {len(counts) - SHOWN_ROWS} more cards"] if len(counts) > SHOWN_ROWS else []
     without = customer_count - sum(each.customer_count for each in counts)
     if without:
-        others.append(f"{without:,} customers have none: they may not be written to, or no card fits them")
+        others.append(f"{without:,} customers have none: they must not be written to, departed, or no card fits them")
     return Group(grid, Text("\n".join([*others, ""]) if others else "", style="dim"))

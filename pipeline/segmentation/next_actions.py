@@ -28,9 +28,9 @@ SPEND = replace(CUSTOMER_FEATURES, columns=tuple(column for column in CUSTOMER_F
 
 
 def write_next_actions(  # noqa: PLR0913
-    company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None, withheld: pa.Array | None = None
+    company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None, left_out: pa.Array | None = None
 ) -> None:
-    """Write the next action of every customer but those `withheld`, who must not be written to.
+    """Write the next action of every customer but those `left_out`, who must not be written to, or departed.
 
     It reads the night's memberships, features and cards; `known_on` is the night whose knowledge counts.
     """
@@ -38,7 +38,7 @@ def write_next_actions(  # noqa: PLR0913
         engine.register(table, [lake.path(table, day=day, known_on=known_on)])
     _warn_where_nobody_can_be_late(lake, day, known_on)
     query = statement(CUSTOMER_NEXT_ACTIONS.name)
-    rows = _rows_of_others(engine.run(query, {"language": company.language}), withheld)
+    rows = _rows_of_others(engine.run(query, {"language": company.language}), left_out)
     manifest = {"statement": statement_digest(query)}
     count = lake.write(CUSTOMER_NEXT_ACTIONS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: one card each for %s customers", CUSTOMER_NEXT_ACTIONS.name, f"{count:,}")
@@ -52,6 +52,6 @@ def _warn_where_nobody_can_be_late(lake: Lake, day: date, known_on: date | None)
         log.warning("no card of %s assumes anybody to be late: cards of %s that do are for nobody", LIFECYCLE, ", ".join(sorted(assuming)))
 
 
-def _rows_of_others(batches: pa.RecordBatchReader, withheld: pa.Array | None) -> Iterator[pa.RecordBatch]:
+def _rows_of_others(batches: pa.RecordBatchReader, left_out: pa.Array | None) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        yield batch if withheld is None else batch.filter(pc.invert(pc.is_in(batch["customer_id"], value_set=withheld)))
+        yield batch if left_out is None else batch.filter(pc.invert(pc.is_in(batch["customer_id"], value_set=left_out)))

@@ -51,13 +51,14 @@ QUANTILES = (20, 30, 60)
 
 def as_features(number: int, buyer: dict[str, Any] | None) -> dict[str, Any]:
     if buyer is None:
-        return {"customer_id": f"c{number:03}", "is_prospect": True, "spend_amount": Decimal(0)}
+        return {"customer_id": f"c{number:03}", "is_prospect": True, "is_refund_only": False, "spend_amount": Decimal(0)}
     half, three_quarters, nine_tenths = QUANTILES
     stretch = buyer["rhythm_days"] / half
     return {
         **buyer,
         "customer_id": f"c{number:03}",
         "is_prospect": False,
+        "is_refund_only": False,
         "fm_score": (buyer["f_score"] + buyer["m_score"] + 1) // 2,
         "new_limit_days": float(half),
         "active_limit_days": three_quarters * stretch,

@@ -114,8 +114,8 @@ SEGMENT_STRATEGIES = Table(
 )
 CUSTOMER_NEXT_ACTIONS = Table(
     "customer_next_actions",
-    "One row per customer who may be written to: the one card to act on, of those that their segments have. It never contradicts the "
-    "lifecycle; of the others the most urgent is taken, then the one with most at stake.",
+    "One row per customer who may be written to and has not departed: the one card to act on, of those that their segments have. It "
+    "never contradicts the lifecycle; of the others the most urgent is taken, then the one with most at stake.",
     (
         CUSTOMER_ID,
         SCHEME,

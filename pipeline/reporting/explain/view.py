@@ -54,7 +54,7 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
 def next_action_words(action: NextAction | None) -> str:
     """Say what to do next about the customer, why, and since when."""
     if action is None:
-        return "Next action: none, since the customer must not be written to, or no card fits"
+        return "Next action: none, since the customer must not be written to, departed, or no card fits"
     since = f", since {action.since_date}" if action.since_date else ""
     return f"Next action, by {action.scheme} (priority {action.priority}{since}): {action.message}\n  because {action.reason}"
 
