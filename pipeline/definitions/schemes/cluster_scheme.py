@@ -164,7 +164,7 @@ def _read_cluster_scheme(name: str, file: Path, values: dict[str, Any], language
         questions=questions,
         within=fields.text("within", pattern=r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*") if fields.has("within") else "",
     )
-    if fields.has("applies_to"):
+    if "applies_to" in values:
         raise fields.refusal("applies_to", "is for schemes of rules and values; clusters are those of customers `within` a segment of one")
     fields.refuse_unknown()
     names = [feature.name for feature in scheme.features]
