@@ -150,7 +150,7 @@ def gather_rows(case: Counterfactual) -> None:
         _store(case, replace(table, name=part_name(table, SAME)), _rows_of(read, SOURCE_IDS))
     people = case.company.table(CUSTOMERS)
     register_customers(case.company, case.session, case.window)
-    _store(case, people, _rows_of(people, case.customers))
+    _store(case, replace(people, name=part_name(people, SAME)), _rows_of(people, case.customers))
 
 
 def write_counterfactual(case: Counterfactual, left_out: str) -> str:
@@ -167,6 +167,8 @@ def write_counterfactual(case: Counterfactual, left_out: str) -> str:
     _store(case, CUSTOMER_VISITS, statement(CUSTOMER_VISITS.name), visits_first_day=first_visit_day(case.window), day=case.day)
     register_frozen(case.session, case.window)
     _register_tonights_limits(case)
+    people = case.company.table(CUSTOMERS)
+    engine.define(people, _rows_of(replace(people, name=part_name(people, SAME)), case.customers))
     ranked_together = replace(case.company.table(CUSTOMER_FEATURES), name="counterfactual_features")
     # Whether anybody's line has a discount or a category is tonight's knowledge, which no event of these few takes back.
     lines = stored_known_lines(case.session.lake, case.day)
