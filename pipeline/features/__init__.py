@@ -14,7 +14,7 @@ from pipeline.features.counterfactuals import EVENTS, Counterfactual, buyers_bes
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.features.known_columns import OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
 from pipeline.features.merges import MergeHistory, Survivors
-from pipeline.features.united_rows import register_survivors
+from pipeline.features.united_rows import reading_merges
 
 __all__ = [
     "EVENTS",
@@ -32,8 +32,8 @@ __all__ = [
     "frozen_quantiles",
     "gather_rows",
     "partly_known_columns",
+    "reading_merges",
     "register_changes",
-    "register_survivors",
     "unknown_features",
     "write_counterfactual",
 ]

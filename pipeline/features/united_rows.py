@@ -6,16 +6,20 @@ merge costs what its customers cost, and a company without merges pays nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.features.cache import CacheSession
-from pipeline.features.merges import Survivors
+from pipeline.features.merges import MergeHistory, Survivors
+from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
-from pipeline.lake.lake import Version
+from pipeline.lake.lake import Lake, Version
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SURVIVORS, Table
 
@@ -39,6 +43,15 @@ def register_survivors(session: CacheSession, survivors: Survivors) -> None:
     if not path.exists():
         session.lake.write_file(CUSTOMER_SURVIVORS.schema, survivors.rows.to_batches(), path, {})
     session.engine.register(CUSTOMER_SURVIVORS, [path])
+
+
+@contextmanager
+def reading_merges(lake: Lake, engine: Engine, zone: ZoneInfo, day: date) -> Iterator[None]:
+    """Make who is whose by the end of `day`, as that night knows it, readable in the block as CUSTOMER_SURVIVORS."""
+    with lake.private_folder() as folder:
+        merges = MergeHistory(lake, zone)
+        register_survivors(CacheSession(lake, engine, folder, merges), merges.survivors(day, day))
+        yield
 
 
 def register_ids(session: CacheSession, table: Table, ids: pa.Array) -> None:

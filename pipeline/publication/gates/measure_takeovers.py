@@ -7,8 +7,6 @@ from datetime import date
 
 from sqlglot import exp, parse_one
 
-from pipeline.definitions.company import Company
-from pipeline.features import CacheSession, MergeHistory, register_survivors
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, ORDER_LINES, Table
@@ -40,10 +38,11 @@ FROM changed
 """
 
 
-def measure_takeovers(company: Company, lake: Lake, engine: Engine, day: date, before: date) -> Takeovers:
+def measure_takeovers(lake: Lake, engine: Engine, day: date, before: date) -> Takeovers:
     """Return which order lines of days up to `before` the night of `day` knows of other customers than that night did.
 
-    Lines of merged customers are the survivors' on both nights. Only days that are known otherwise since are read.
+    Reads CUSTOMER_SURVIVORS: lines of merged customers are the survivors' on both nights. Of the lines, only days that are known
+    otherwise since are read.
     """
     then, now = (set(lake.versions_known(ORDER_LINES, through=before, known_on=night)) for night in (before, day))
     if then == now:
@@ -54,10 +53,7 @@ def measure_takeovers(company: Company, lake: Lake, engine: Engine, day: date, b
     for name, versions in (("order_lines_then", then - now), ("order_lines_now", now - then)):
         engine.register(replace(lines, name=name), lake.parts(ORDER_LINES, sorted(versions)))
     _register_people(lake, engine, day, before)
-    merges = MergeHistory(lake, company.zone)
-    with lake.private_folder() as folder:
-        register_survivors(CacheSession(lake, engine, folder, merges), merges.survivors(day, day))
-        [counts] = engine.run(parse_one(_TAKEN_OVER, into=exp.Select, read="duckdb"), {}).read_all().to_pylist()
+    [counts] = engine.run(parse_one(_TAKEN_OVER, into=exp.Select, read="duckdb"), {}).read_all().to_pylist()
     return Takeovers(compared, **counts)
 
 

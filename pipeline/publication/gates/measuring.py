@@ -16,6 +16,7 @@ from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_schemes
+from pipeline.features import reading_merges
 from pipeline.ingestion.departures import departed_files
 from pipeline.ingestion.extractions import KNOWN_LINES_KEY
 from pipeline.ingestion.validation import stored_results
@@ -56,7 +57,10 @@ WHERE (departed_customers.customer_id IS NULL OR departed_customers_before.custo
 _VANISHED = """
 SELECT COUNT(*) AS customer_count,
     CAST(COALESCE(SUM(CASE WHEN staying.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS vanished_count
-FROM customer_features_before LEFT JOIN staying ON staying.customer_id = customer_features_before.customer_id
+FROM customer_features_before AS past
+LEFT JOIN staying ON staying.customer_id = past.customer_id
+LEFT JOIN customer_survivors AS merged ON merged.customer_id = past.customer_id AND merged.survivor_id <> past.customer_id
+WHERE merged.customer_id IS NULL
 """
 _MOVES = """
 SELECT customer_segments.scheme, COUNT(*) AS customer_count,
@@ -134,7 +138,9 @@ def _compare_with_last_good(
     # Where they stay published, those who had departed by then are not gone anew.
     gone_before = [] if company.removes_departed else departed_files(lake, good.day)
     engine.register(replace(DEPARTED_CUSTOMERS, name=f"{DEPARTED_CUSTOMERS.name}_before"), gone_before)
-    [customers] = _rows_of(engine, _among_staying(_parse_select(_VANISHED)))
+    with reading_merges(lake, engine, company.zone, measures.day):
+        [customers] = _rows_of(engine, _among_staying(_parse_select(_VANISHED)))
+        takeovers = measure_takeovers(lake, engine, measures.day, good.day)
     return replace(
         measures,
         customer_count_before=customers["customer_count"],
@@ -142,7 +148,7 @@ def _compare_with_last_good(
         largest_segments=_largest_segments(engine),
         moves=_scheme_moves(company, engine, lake, measures.day, good),
         reachable=_reachable_customers(engine, company, good),
-        takeovers=measure_takeovers(company, lake, engine, measures.day, good.day),
+        takeovers=takeovers,
     )
 
 
@@ -241,5 +247,4 @@ def _among_staying(query: exp.Select) -> exp.Select:
 
 
 def _rows_of(engine: Engine, query: exp.Query) -> list[Row]:
-    rows: list[Row] = engine.run(query, {}).read_all().to_pylist()
-    return rows
+    return list(engine.run(query, {}).read_all().to_pylist())

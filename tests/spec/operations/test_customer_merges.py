@@ -16,6 +16,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, RAW_ORDER_LINES, REJECTED_ROWS, SEGMENT_MOVES
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
+from pipeline.publication.gates.results import stored_gates
 
 WEDNESDAY, THURSDAY, FRIDAY = date(2024, 3, 27), date(2024, 3, 28), date(2024, 3, 29)
 MERGES_SQL = """
@@ -141,3 +142,13 @@ def test_a_list_that_is_mostly_circles_stops_the_night_with_its_counts(tmp_path:
 def test_a_list_into_nobody_stops_the_night(tmp_path: Path, lake: Lake) -> None:
     with pytest.raises(DataError, match=r"raw_customer_merges breaks `survivors_are_known`.*2 of 2 rows broke it"):
         run_night(write(tmp_path / "shop", merges=["guest,1.0,2024-03-01 10:00", "a00,2.0,2024-03-01 10:00"]), lake, WEDNESDAY)
+
+
+def test_customers_who_were_merged_have_not_vanished(tmp_path: Path, lake: Lake) -> None:
+    shop = write(tmp_path / "shop", merges=["never,a05,2024-01-02 10:00"])
+    run_night(shop, lake, WEDNESDAY)
+    into_one = [f"{name},a00,2024-03-28 15:00" for name in (*ACCOUNTS[1:3], "guest")]
+    run_night(write(shop, merges=into_one, customers=[ACCOUNTS[0], *ACCOUNTS[3:]]), lake, THURSDAY)
+    [vanished] = [each for each in stored_gates(lake, THURSDAY).results if (each.gate, each.subject) == ("vanished", "customers")]
+    assert (vanished.state.value, vanished.measured) == ("open", 0)
+    assert published(lake, "customer_segments") == {ACCOUNTS[0], *ACCOUNTS[3:]}
