@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -47,6 +49,18 @@ def test_it_says_where_the_segments_are_and_what_to_try_next(shop: Path) -> None
     assert "--day 2024-03-30" in text
 
 
+@pytest.mark.parametrize("name", ["my shop", "it's", 'a "b" $HOME'])
+def test_what_to_try_next_can_be_pasted_whatever_folders_are_called(shop: Path, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(shop, tmp_path / name, symlinks=True))
+    python, segments = [line for line in summary(folder, width=120).splitlines() if line.strip()][-2:]
+    _, _, script = shlex.split(python)
+    compile(script, "pasted", "exec")
+    assert str(folder / "lake") in script.replace("\\", "") or name == "it's"
+    words = shlex.split(segments)
+    assert words[words.index("--company") + 1] == str(folder)
+    assert words[words.index("--lake") + 1] == str(folder / "lake")
+
+
 def test_an_older_night_is_not_said_to_be_live(shop: Path) -> None:
     lake = Lake(shop / "lake")
     run_night(shop, lake, date(2024, 3, 30))
@@ -58,7 +72,7 @@ def test_an_older_night_is_not_said_to_be_live(shop: Path) -> None:
 def test_a_scheme_of_many_segments_shows_the_largest_and_says_where_the_others_are(tmp_path: Path) -> None:
     orders = [f"o{n},1,c{n},2024-03-{n % 28 + 1:02} 10:00:00,1,{n}.50,category {n % 20:02}" for n in range(100)]
     again = [f"p{n},1,c{n},2024-03-29 10:00:00,1,{n}.50,category {n % 20:02}" for n in range(100)]
-    folder = write_shop(tmp_path, [*orders, *again], customers=["c1"])
+    folder = write_shop(tmp_path, [*orders, *again], customers=[f"c{n}" for n in range(100)])
     run_night(folder, Lake(folder / "lake"), NIGHT)
     text = summary(folder, width=120)
     assert "and 11 smaller ones: segments catalog --scheme category_affinity" in text
