@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -208,7 +210,7 @@ def test_a_column_renamed_in_the_database_is_named(postgres_uri: str, company: C
     with psycopg.connect(postgres_uri) as connection:
         connection.execute("ALTER TABLE lines RENAME customer_id TO custmer_id")
     error = refusal(company, lake, postgres_uri)
-    assert isinstance(error, ConfigError)
+    assert isinstance(error, SchemaDrift)
     assert 'column "customer_id" does not exist; Perhaps you meant to reference the column "lines.custmer_id"' in error.what
     write_query(company.folder, "order_lines", LINES_SQL.replace("customer_id", "custmer_id"))
     assert refusal(company, lake, postgres_uri).what == "order_lines lacks customer_id (did you mean `custmer_id`?)"
@@ -347,7 +349,9 @@ def test_what_is_sold_while_older_days_are_counted_is_not_called_late(postgres_u
         ("SELECT (1 / (income - income))::text AS customer_id FROM customers", DataError, "division by zero"),
         ("SELECT name::timestamptz::text AS customer_id FROM customers", DataError, "a text is no date or time"),
         ("SELECT raise_it(name) AS customer_id FROM customers", DataError, "the database refused a value (SQLSTATE P0001)"),
-        ("SELECT idd AS customer_id FROM customers", ConfigError, 'column "idd" does not exist'),
+        ("SELECT idd AS customer_id FROM customers", SchemaDrift, 'column "idd" does not exist'),
+        ("SELECT sum(name) AS customer_id FROM customers", SchemaDrift, "function sum(text) does not exist"),
+        ("SELECT id AS customer_id FROM customers WHERE income > 'a'::text", SchemaDrift, "operator does not exist"),
         ("SELECT id AS customer_id FROM custommers", ConfigError, 'relation "custommers" does not exist'),
         ("SELEC id", ConfigError, "syntax error at or near"),
         ("INSERT INTO customers (id) VALUES ('x') RETURNING id AS customer_id", ConfigError, "syntax error"),
@@ -447,3 +451,25 @@ def test_no_value_of_a_customer_is_logged(postgres_uri: str, company: Company, l
         run_extract(company, lake, DAY, postgres_uri)
     assert "raw_order_lines: 1 rows read" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def test_dates_that_postgresql_calls_infinite_are_rejected_with_their_rows(company: Company, lake: Lake, postgres_uri: str) -> None:
+    everybody = (
+        "SELECT id AS customer_id, joined AS created_at, name AS nickname, CAST(income AS DECIMAL(18, 4)) AS income, born FROM customers"
+    )
+    write_query(company.folder, "customers", everybody)
+    people = [a_customer(n, name="x") for n in ("good", "always", "never", "old", "late", "soon", "ago")]
+    load_database(postgres_uri, Shop(people, [a_line(1, "2024-03-30 12:00", customer_id="cgood")]))
+    with psycopg.connect(postgres_uri) as connection:
+        for name, born in (("always", "infinity"), ("never", "-infinity"), ("old", "0044-03-15 BC"), ("late", "19802-05-01")):
+            connection.execute("UPDATE customers SET born = %s::date WHERE id = %s", [born, f"c{name}"])
+        for name, joined in (("soon", "infinity"), ("ago", "-infinity")):
+            connection.execute("UPDATE customers SET joined = %s::timestamptz WHERE id = %s", [joined, f"c{name}"])
+    run_extract(company, lake, DAY, postgres_uri)
+    validate_sources(replace(company, rejected_share_limit=1.0), lake, DAY)
+    rejected = lake.read(REJECTED_ROWS, day=DAY).to_pylist()
+    found = {json.loads(row["row"])["customer_id"]: row["rule"] for row in rejected}
+    assert {name: found.pop(f"c{name}") for name in ("always", "never", "old", "late")} == dict.fromkeys(
+        ("always", "never", "old", "late"), "dates_are_in_the_calendar"
+    )
+    assert found == {"csoon": "created_at_is_not_after_night", "cago": "created_at_is_in_the_common_era"}

@@ -17,8 +17,9 @@ from adbc_driver_manager._reader import AdbcRecordBatchReader  # its errors carr
 from adbc_driver_postgresql.dbapi import connect
 
 from pipeline.definitions.connections import redact_uri
-from pipeline.errors import ConfigError, DataError, PipelineError, TransientError
+from pipeline.errors import ConfigError, DataError, PipelineError, SchemaDrift, TransientError
 from pipeline.ingestion.sources import SourceQuery, parameter_places
+from pipeline.spelling import printable_text
 
 BATCH_BYTES = 4 * 1024 * 1024
 STATEMENT_TIMEOUT = "2h"
@@ -38,8 +39,10 @@ _WRONG_SETTINGS = (
     "connection info",
     "URI",
     "connection option",
+    "could not translate host name",
 )
 _TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25P")
+_DRIFT_STATES = ("42703", "42883", "42804")  # no such column, no such function or operator for its type, another type
 _QUERY_STATES = ("42", "0A", "25", "26", "3F")
 
 
@@ -148,7 +151,7 @@ def _decimal_of_modifier(modifier: int) -> pa.DataType:
 
 def _connection_error(message: str, where: str) -> PipelineError:
     if any(words in message for words in _WRONG_SETTINGS):
-        return ConfigError("the database refused the connection", where=where, todo="Check its user, password, database and options.")
+        return ConfigError("the database refused the connection", where=where, todo="Check its host, user, password, database and options.")
     return TransientError("the database could not be reached", where=where, todo="Run again; if it lasts, see whether the server is up.")
 
 
@@ -163,6 +166,10 @@ def _translated_error(error: dbapi.Error, query: SourceQuery, where: str) -> Pip
     state = error.sqlstate or ""
     if state.startswith(_TRANSIENT_STATES) or (not state and isinstance(error, dbapi.OperationalError)):
         return _transient_error(error, where)
+    if state in _DRIFT_STATES:
+        what = f"sources/{query.file.name} takes a column for another one than the source has: {_error_diagnosis(error)}"
+        todo = "Edit the query, or have the source give the column as it did before."
+        return SchemaDrift(printable_text(what), where=str(query.file), todo=todo)
     if state.startswith(_QUERY_STATES):
         return ConfigError(
             f"sources/{query.file.name} cannot be run: {_error_diagnosis(error)}", where=str(query.file), todo="Edit the query."
