@@ -37,7 +37,7 @@ class DataError(PipelineError):
 
 
 class SchemaDrift(DataError):
-    """A source no longer has the columns or types that its table declares."""
+    """A source no longer has the columns or types that its table declares or its query names."""
 
     exit_code = 5
 
