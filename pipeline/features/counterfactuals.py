@@ -58,13 +58,8 @@ _KEY, _SPEND, _RANK = (
 )
 SPENDS = replace(CUSTOMER_FEATURES, name="counterfactual_spends", columns=(*_KEY, *_SPEND))
 SOURCE_IDS = replace(CUSTOMER_FEATURES, name="source_ids", columns=tuple(_KEY))
-BUYERS = replace(
-    CUSTOMER_FEATURES,
-    name="counterfactual_buyers",
-    columns=tuple(
-        each for each in CUSTOMER_FEATURES.columns if each.name in ("customer_id", "last_order_date", "order_day_count", "spend_amount")
-    ),
-)
+_BUYING = ("customer_id", "last_order_date", "order_day_count", "spend_amount")
+BUYERS = replace(SPENDS, name="counterfactual_buyers", columns=tuple(each for each in CUSTOMER_FEATURES.columns if each.name in _BUYING))
 EVERYBODY = replace(SPENDS, name="everybody")
 RANKS = replace(CUSTOMER_FEATURES, name="counterfactual_ranks", columns=(*_KEY, *_RANK))
 
@@ -175,7 +170,8 @@ def write_counterfactual(case: Counterfactual, left_out: str) -> str:
     _store(case, ranked_together, features_statement(case.company), **feature_parameters(case.company, case.window, lines))
     name = _rank_alone(case, ranked_together, f"features_without_{left_out}")
     own = exp.select(*BUYERS.column_names).from_(name)
-    engine.define(replace(BUYERS, name=buyers_beside(name)), _everybody_but(case, own))
+    # By the table's own ids: `customers` may be defined anew, as fewer, before this is read.
+    engine.define(replace(BUYERS, name=buyers_beside(name)), _everybody_but(case, replace(BUYERS, name=name), own))
     return name
 
 
@@ -184,9 +180,9 @@ def buyers_beside(name: str) -> str:
     return f"buyers_beside_{name}"
 
 
-def _everybody_but(case: Counterfactual, own: exp.Select) -> exp.Query:
-    """Return those who make ranks: `own` are the customers, and all others are as they are tonight."""
-    others = exp.select(*BUYERS.column_names).from_(case.everybody.name).where(exp.not_(_is_one_of(case.customers)))
+def _everybody_but(case: Counterfactual, customers: Table, own: exp.Select) -> exp.Query:
+    """Return those who make ranks: `own` are the rows of `customers`, and all others are as they are tonight."""
+    others = exp.select(*BUYERS.column_names).from_(case.everybody.name).where(exp.not_(_is_one_of(customers)))
     return union_all([others, own])
 
 
@@ -195,7 +191,8 @@ def _register_tonights_limits(case: Counterfactual) -> None:
     row = case.session.lake.read(POPULATION_BASELINES, day=case.day)
     if row["limits_day"].to_pylist() == [case.day]:
         own = buyers_statement().select("customer_id")
-        case.session.engine.define(BUYERS, _everybody_but(case, exp.select(*BUYERS.column_names).from_(own.subquery("own"))))
+        buyers = _everybody_but(case, case.customers, exp.select(*BUYERS.column_names).from_(own.subquery("own")))
+        case.session.engine.define(BUYERS, buyers)
         limited = baselines_with_limits_among(row, case.session.engine, BUYERS, case.day)
         _store_rows(case, POPULATION_BASELINES, limited.to_batches())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -127,11 +128,18 @@ def rows_of(lake: Lake, day: date, known_on: date | None = None) -> list[dict[st
 
 
 @pytest.mark.parametrize("window_days", [10, 90])
-def test_nights_on_which_customers_are_merged_equal_the_full_recompute(tmp_path: Path, window_days: int) -> None:
+def test_nights_on_which_customers_are_merged_equal_the_full_recompute_and_carry_the_others(
+    tmp_path: Path, window_days: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pipeline.features.customer_states")
     company, lake = a_company(tmp_path, window_days=window_days), Lake(tmp_path / "lake")
     write_shop(lake, company)
     for night in NIGHTS:
-        assert compute(company, lake, night) == computed_without_caches(company, lake, night), night
+        caplog.clear()
+        rolled = compute(company, lake, night)
+        told = next(record.getMessage().split() for record in caplog.records if record.getMessage().startswith("customer_states: "))
+        assert night == FIRST or int(told[1]) < int(told[3]), night
+        assert rolled == computed_without_caches(company, lake, night), night
     assert window_days == 90 or cached_files(lake, MERGED_ARCHIVES)
 
 
