@@ -23,7 +23,7 @@ class GateLimits:
     `implausible_share_limit` order lines whose amounts contradict their quantities or discounts
     `unmatched_share_limit`  ids of a source that belong to no customer
     `vanished_share_limit`   customers of the last good publication that are gone
-    `vanished_lines_limit`   order lines known of the days before a night that are gone; beyond it the night is not even read
+    `vanished_rows_limit`   order lines known of the days before a night that are gone; beyond it the night is not even read
     `renamed_share_limit`    order lines of earlier days that went to ids never seen before
     `reachable_attribute`    true-or-false attribute of a customer who can be written to; none by default
     `reachable_fall_limit`   fall of the share of such customers, relative to what it was
@@ -41,7 +41,7 @@ class GateLimits:
     implausible_share_limit: float = 0.5
     unmatched_share_limit: float = 0.5
     vanished_share_limit: float = 0.1
-    vanished_lines_limit: float = 0.5
+    vanished_rows_limit: float = 0.5
     renamed_share_limit: float = 0.1
     reachable_attribute: str = ""
     reachable_fall_limit: float = 0.1
@@ -75,7 +75,7 @@ def _require_sensible_limits(limits: GateLimits, where: str) -> None:
         "implausible_share_limit",
         "unmatched_share_limit",
         "vanished_share_limit",
-        "vanished_lines_limit",
+        "vanished_rows_limit",
         "renamed_share_limit",
         "reachable_fall_limit",
         "swallowed_growth_limit",

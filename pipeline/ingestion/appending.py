@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from pipeline.ingestion.local_days import event_day_expression, rows_per_day
@@ -53,20 +54,31 @@ def _register_known_days(lake: Lake, engine: DuckDBEngine, table: Table, days: C
 
 
 def _register_known_snapshot(lake: Lake, engine: DuckDBEngine, table: Table, rows: Path, night: date) -> bool:
-    """Give `engine` the newest snapshot that `night` knows; return whether there is any."""
-    known = lake.snapshot_known(table, night)
-    if known is None or known > night:
+    """Give `engine` what `night` knows; return whether that is anything.
+
+    That is its own snapshot and, beside it, the one before: read before the source was known to append, its own may lack all but the new.
+    """
+    nights = [known for known in lake.snapshots(table) if known <= night]
+    layers = [_snapshot_rows(lake, table, known) for known in reversed(nights[-2:] if nights[-1:] == [night] else nights[-1:])]
+    if not layers:
         return False
+    [key] = table.key
     file = rows.with_name("known.parquet")
-    stored_rows = lake.read(table, known_on=known)
-    # An attribute that was declared since is not known of them yet.
-    for column in table.columns:
-        if column.name not in stored_rows.column_names:
-            stored_rows = stored_rows.append_column(column.name, pa.nulls(stored_rows.num_rows, column.kind.arrow))
     with sealed_writer(file, table.schema) as writer:
-        writer.write_table(table.conform(stored_rows))
+        for place, layer in enumerate(layers):
+            is_told = [pc.is_in(layer[key], value_set=newer[key].combine_chunks()) for newer in layers[:place]]
+            writer.write_table(layer.filter(pc.invert(is_told[0])) if is_told else layer)
     engine.register(replace(table, name=_KNOWN, partition=Partition.NIGHT), [file])
     return True
+
+
+def _snapshot_rows(lake: Lake, table: Table, known: date) -> pa.Table:
+    """Return a snapshot in the columns of `table`: an attribute that was declared since is not known of its rows."""
+    stored = lake.read(table, known_on=known)
+    for column in table.columns:
+        if column.name not in stored.column_names:
+            stored = stored.append_column(column.name, pa.nulls(stored.num_rows, column.kind.arrow))
+    return table.conform(stored)
 
 
 def _united_rows(table: Table, *, is_known: bool) -> exp.Query:

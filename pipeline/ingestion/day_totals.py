@@ -69,9 +69,9 @@ def known_totals(lake: Lake, span: DaySpan) -> dict[date, DayTotal | None]:
     return totals | {day: None for day in days_between(span.first, span.last) if stored.may_hold_any(day)}
 
 
-def known_line_counts(lake: Lake, span: DaySpan, *, before: date) -> dict[date, int]:
-    """Return how many order lines the nights before that of `before` knew of each day of `span`."""
-    stored = lake.event_days(RAW_ORDER_LINES).versions
+def known_row_counts(lake: Lake, table: Table, span: DaySpan, *, before: date) -> dict[date, int]:
+    """Return how many rows of `table` the nights before that of `before` knew of each day of `span`."""
+    stored = lake.event_days(table).versions
     earlier = [version for version in stored if version.known_on < before]
     known = known_versions(earlier, through=span.last, known_on=date.max)
     return {version.day: stored[version].row_count for version in known if version.day >= span.first}

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from sqlglot import exp, parse_one
 
-from pipeline.definitions.company import Company
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import DEPARTED_CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Partition, Table
@@ -30,15 +29,15 @@ _DEPARTED = parse_one(
 )
 
 
-def store_departed(company: Company, lake: Lake, night: date, *, memory_limit: str) -> None:
+def store_departed(lake: Lake, night: date, *, memory_limit: str) -> None:
     """Store who has departed by `night`, where it has new lists of customers or prospects and earlier nights had others.
 
-    Of a source that gives only what is new nobody departs.
+    Of a source that appends nobody departs, since its lists are what it gave so far.
     """
     snapshots = {table: lake.snapshots(table) for table in _LISTS}
     is_listed_anew = any(night in nights for nights in snapshots.values())
     has_earlier = any(known < night for known in snapshots[RAW_CUSTOMERS])
-    if RAW_CUSTOMERS.name.removeprefix("raw_") in company.source.appended or not (is_listed_anew and has_earlier):
+    if not (is_listed_anew and has_earlier):
         return
     base = departed_known(lake, night, before=True)
     listed = [lake.path(table, known_on=nights[-1]) for table in _LISTS if (nights := [each for each in snapshots[table] if each <= night])]

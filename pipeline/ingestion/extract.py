@@ -18,7 +18,7 @@ from pipeline.ingestion.departures import store_departed
 from pipeline.ingestion.extractions import (
     FIRST_DAY_KEY,
     IS_BEGUN_KEY,
-    KNOWN_LINES_KEY,
+    KNOWN_ROWS_KEY,
     QUERIES_KEY,
     extraction_rows,
     first_day_to_read,
@@ -28,7 +28,7 @@ from pipeline.ingestion.extractions import (
 from pipeline.ingestion.late_days import late_days_table, report_late_days
 from pipeline.ingestion.misdated_days import misdated_days_table, report_misdated_days
 from pipeline.ingestion.reading import Extraction, SourceReading, StagedTable, read_source
-from pipeline.ingestion.vanished_lines import stop_where_lines_vanished
+from pipeline.ingestion.vanished_rows import stop_where_rows_vanished
 from pipeline.ingestion.versions import ReadingNight, store_versions
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -75,7 +75,7 @@ def _read_and_store(extraction: Extraction, last_read: date | None, *, is_loss_a
     with _staging_folder(lake) as staging:
         reading = read_source(extraction, staging)
         if not is_loss_accepted:
-            stop_where_lines_vanished(reading.known_lines, company.limits, day=day, where=str(company.source_file("order_lines")))
+            stop_where_rows_vanished(reading.known_rows, company.limits, day=day, folder=company.folder / "sources")
         _report_ignored_columns(lake, last_read, reading.staged)
         if lake.has(EXTRACTIONS, day=day):
             # Killed from here on, the night holds rows of both reads. So its old record is replaced by one that says so but keeps
@@ -85,7 +85,7 @@ def _read_and_store(extraction: Extraction, last_read: date | None, *, is_loss_a
         for each in reading.staged:
             changed.append(_store_staged(extraction, each))
             log.info("%s: %s partitions changed", each.table.name, f"{changed[-1]:,}")
-    store_departed(company, lake, day, memory_limit=extraction.memory_limit)
+    store_departed(lake, day, memory_limit=extraction.memory_limit)
     report_late_days(reading.late)
     report_misdated_days(reading.misdated, opening=company.first_day)
     lake.write(LATE_DAYS, late_days_table(reading.late).to_batches(), day=day)
@@ -126,7 +126,7 @@ def _report_ignored_columns(lake: Lake, last_read: date | None, staged: Sequence
 
 
 def _write_extraction(extraction: Extraction, reading: SourceReading, changed: Sequence[int], manifest: Mapping[str, object]) -> None:
-    facts = {FIRST_DAY_KEY: extraction.first, KNOWN_LINES_KEY: reading.known_lines and reading.known_lines.facts(), **manifest}
+    facts = {FIRST_DAY_KEY: extraction.first, KNOWN_ROWS_KEY: [each.facts() for each in reading.known_rows], **manifest}
     rows = _extraction_table(extraction, reading.staged, changed)
     extraction.lake.write(EXTRACTIONS, rows.to_batches(), day=extraction.day, manifest=facts)
 

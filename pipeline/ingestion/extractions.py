@@ -17,7 +17,7 @@ from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, SO
 QUERIES_KEY = "queries"
 IS_BEGUN_KEY = "is_begun"
 FIRST_DAY_KEY = "first_day"
-KNOWN_LINES_KEY = "known_lines"
+KNOWN_ROWS_KEY = "known_rows"
 
 
 def is_extraction_complete(company: Company, lake: Lake, day: date, nights: Sequence[date]) -> bool:

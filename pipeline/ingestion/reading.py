@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.calendar import BEGINNING, ONE_DAY, DaySpan, Window, days_window
 from pipeline.definitions.company import Company
-from pipeline.ingestion.day_totals import DayTotal, SourceRows, known_line_counts
+from pipeline.ingestion.day_totals import DayTotal, SourceRows, known_row_counts
 from pipeline.ingestion.erased.filter import without_erased
 from pipeline.ingestion.late_days import LateDay, days_to_check, find_late_days
 from pipeline.ingestion.local_days import staged_rows_per_day
@@ -22,7 +22,7 @@ from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
 from pipeline.ingestion.sources.columns import check_columns, conform_batch, ignored_columns
 from pipeline.ingestion.sources.daily_totals import CountedDays
 from pipeline.ingestion.sources.files import open_files
-from pipeline.ingestion.vanished_lines import KnownLines
+from pipeline.ingestion.vanished_rows import KnownRows
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import sealed_writer
 from pipeline.lake.tables import RAW_ORDER_LINES, SOURCE_TABLES, Partition, Table
@@ -77,7 +77,7 @@ class SourceReading:
     staged: Sequence[StagedTable]
     late: Sequence[LateDay] = ()
     misdated: Sequence[MisdatedDay] = ()
-    known_lines: KnownLines | None = None
+    known_rows: Sequence[KnownRows] = ()
 
 
 def read_source(extraction: Extraction, staging: Path) -> SourceReading:
@@ -95,31 +95,33 @@ def read_source(extraction: Extraction, staging: Path) -> SourceReading:
 
 def _count_other_days(extraction: Extraction, staged: Sequence[StagedTable]) -> SourceReading:
     """Have the source count rows of days that it was not asked for: before them, what has changed; outside of them, what is misdated."""
-    company, late, misdated, lines = extraction.company, [], [], None
+    company = extraction.company
+    late: list[LateDay] = []
+    misdated: list[MisdatedDay] = []
+    known: list[KnownRows] = []
     for each in staged:
         if each.table.partition is not Partition.EVENT_DAY:
             continue
         first, appends = extraction.first_day_of(each.name), each.name in company.source.appended
         span = days_to_check(company, first) if each.table.name == RAW_ORDER_LINES.name else None
-        days = CountedDays(span, company.first_day if first else None, extraction.day)
-        totals = each.source.totals(days, company.zone)
+        totals = each.source.totals(CountedDays(span, company.first_day if first else None, extraction.day), company.zone)
         gap = ONE_DAY if appends else LONGEST_GAP
         misdated += misdated_days(each.table.name, totals, opening=company.first_day, night=extraction.day, longest_gap=gap)
         if span:
             late = find_late_days(extraction.lake, span, totals)
-        if each.table.name == RAW_ORDER_LINES.name and first:
-            lines = _compare_known_lines(extraction, each, totals, DaySpan(span.first if span else first, extraction.day - ONE_DAY))
-    return SourceReading(staged, late, misdated, lines)
+        if first:
+            known += _known_rows(extraction, each, totals, DaySpan(span.first if span else first, extraction.day - ONE_DAY))
+    return SourceReading(staged, late, misdated, known)
 
 
-def _compare_known_lines(extraction: Extraction, staged: StagedTable, totals: Mapping[date, DayTotal], span: DaySpan) -> KnownLines | None:
-    """Return how many order lines of the days of `span` are known, and how many of them the source still has."""
-    known = known_line_counts(extraction.lake, span, before=extraction.day)
-    if not any(known.values()):
-        return None
-    zone = extraction.company.zone.key
-    read = staged_rows_per_day(extraction.lake, staged.table, staged.path, zone, memory_limit=extraction.memory_limit)
-    return KnownLines.compared(known, {day: total.row_count for day, total in totals.items()} | read, extraction.day)
+def _known_rows(extraction: Extraction, staged: StagedTable, totals: Mapping[date, DayTotal], span: DaySpan) -> Iterator[KnownRows]:
+    """Yield how many rows of the days of `span` are known, if any, and how many of them the source still has."""
+    known = known_row_counts(extraction.lake, staged.table, span, before=extraction.day)
+    if any(known.values()):
+        zone = extraction.company.zone.key
+        read = staged_rows_per_day(extraction.lake, staged.table, staged.path, zone, memory_limit=extraction.memory_limit)
+        found = {day: total.row_count for day, total in totals.items()} | read
+        yield KnownRows.compared(staged.name, known, found, extraction.day)
 
 
 def open_source(extraction: Extraction, staging: Path) -> AbstractContextManager[Snapshot]:

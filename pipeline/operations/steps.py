@@ -219,13 +219,13 @@ def _is_skipped_restatement(night: Night) -> bool:
 @contextmanager
 def _recording_refused_reading(night: Night, company: Company) -> Iterator[None]:
     """Where the source has lost too many order lines to be read, keep what the gate says for whoever asks for the status."""
-    from pipeline.ingestion.vanished_lines import LinesVanished
+    from pipeline.ingestion.vanished_rows import RowsVanished
     from pipeline.publication.gates.audit import forget_refused_reading, record_refused_reading
 
     try:
         yield
-    except LinesVanished as refusal:
-        record_refused_reading(company, night.lake, night.day, refusal.lines)
+    except RowsVanished as refusal:
+        record_refused_reading(company, night.lake, night.day, refusal.rows)
         raise
     forget_refused_reading(night.lake, night.day)
 

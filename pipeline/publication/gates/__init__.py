@@ -15,6 +15,7 @@ from pipeline.publication.gates.measures import (
     SchemeMoves,
     Takeovers,
     UnmatchedIds,
+    VanishedAnswers,
 )
 from pipeline.publication.gates.overrides import Override, apply_override, gate_sentence, requested_override, require_open
 
@@ -29,6 +30,7 @@ __all__ = [
     "SchemeMoves",
     "Takeovers",
     "UnmatchedIds",
+    "VanishedAnswers",
     "apply_override",
     "churn_limit",
     "gate_sentence",

@@ -8,7 +8,7 @@ from datetime import date
 
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError
-from pipeline.ingestion.vanished_lines import KnownLines
+from pipeline.ingestion.vanished_rows import KnownRows
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import EXTRACTIONS, GATE_RESULTS
@@ -26,7 +26,7 @@ from pipeline.publication.gates import (
 from pipeline.publication.gates.last_good import LastGoodPublication, find_last_good, live_publication
 from pipeline.publication.gates.measuring import measure_night
 from pipeline.publication.gates.results import GateRecord, epoch_when_audited, store_gates, stored_gates
-from pipeline.publication.gates.source_gates import judge_vanished_lines
+from pipeline.publication.gates.source_gates import judge_vanished_rows
 
 log = logging.getLogger("pipeline.audit")
 
@@ -58,11 +58,11 @@ def audit_night(company: Company, lake: Lake, engine: Engine, day: date, overrid
     return results
 
 
-def record_refused_reading(company: Company, lake: Lake, day: date, lines: KnownLines) -> None:
-    """Store what the gate says of a night that was not read, as its source has lost order lines; one read before stays as it was judged."""
+def record_refused_reading(company: Company, lake: Lake, day: date, rows: KnownRows) -> None:
+    """Store what the gate says of a night that was not read, as a source has lost rows; one read before stays as it was judged."""
     if not lake.has(EXTRACTIONS, day=day):
-        nothing = GateMeasures(day=day, before=None, line_counts={}, rejected={}, known_lines=lines)
-        store_gates(lake, day, GateRecord(None, list(judge_vanished_lines(nothing, company.limits))), epoch=current_epoch(lake))
+        nothing = GateMeasures(day=day, before=None, line_counts={}, rejected={}, known_rows=[rows])
+        store_gates(lake, day, GateRecord(None, list(judge_vanished_rows(nothing, company.limits))), epoch=current_epoch(lake))
 
 
 def forget_refused_reading(lake: Lake, day: date) -> None:

@@ -15,7 +15,7 @@ from statistics import median
 from pipeline.definitions.gate_limits import GateLimits
 from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment, closed_above, unmeasured
 from pipeline.publication.gates.renamed import judge_takeovers
-from pipeline.publication.gates.source_gates import judge_implausible, judge_unmatched, judge_vanished_lines
+from pipeline.publication.gates.source_gates import judge_implausible, judge_unmatched, judge_vanished_answers, judge_vanished_rows
 
 WEEK = timedelta(days=7)
 FEWEST_WEEKDAYS = 4  # weekdays that make a median worth comparing with
@@ -42,7 +42,8 @@ def judge_measures(measures: GateMeasures, limits: GateLimits, *, rejected_share
         *judge_implausible(measures, limits),
         *judge_unmatched(measures, limits),
         *_judge_vanished(measures, limits),
-        *judge_vanished_lines(measures, limits),
+        *judge_vanished_answers(measures, limits),
+        *judge_vanished_rows(measures, limits),
         judge_takeovers(measures.takeovers, limits),
         *_judge_reachability(measures, limits),
         *_judge_swallowed(measures, limits),
@@ -153,6 +154,8 @@ def _judge_vanished(measures: GateMeasures, limits: GateLimits) -> Iterator[Gate
         return
     share = measures.vanished_count / total
     words = f"{share:.2%} of the {total:,} customers of {measures.before} are gone; the limit is {limit:.2%}"
+    if share > limit:
+        words += '; if the source gives only new or changed customers, write `customers = "append"` under [source]'
     yield closed_above("vanished", "customers", share, limit, words)
 
 

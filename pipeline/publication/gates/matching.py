@@ -22,7 +22,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, CUSTOMERS, DEPARTED_CUSTOMERS, RAW_CONSENTS, RAW_VISITS, Table
 from pipeline.publication.consent import CONSENT_SOURCE
 from pipeline.publication.gates.id_forms import common_form
-from pipeline.publication.gates.measures import UnmatchedIds
+from pipeline.publication.gates.measures import UnmatchedIds, VanishedAnswers
 
 KNOWN_RULE = "customer_is_known"
 _COUNTS = """
@@ -58,6 +58,18 @@ def measure_unmatched(company: Company, lake: Lake, engine: Engine, day: date) -
         engine.register(_only_ids(RAW_CONSENTS), _snapshot_files(lake, RAW_CONSENTS, day))
         found.append(_count_unmatched(engine, company.limits, CONSENT_SOURCE, _trimmed(RAW_CONSENTS), _EVERYBODY))
     return [*found, *_unmatched_visits(lake, engine, day, company.limits)]
+
+
+def measure_vanished_answers(company: Company, lake: Lake, engine: Engine, day: date, before: date) -> VanishedAnswers | None:
+    """Return how many customers on the consent list of the night `before` are not on that of `day`; None where both have one list."""
+    now, then = (_snapshot_files(lake, RAW_CONSENTS, night) for night in (day, before))
+    if not company.source_file(CONSENT_SOURCE).is_file() or now == then:
+        return None
+    for name, files in (("answers", now), ("answers_before", then)):
+        engine.register(replace(_only_ids(RAW_CONSENTS), name=name), files)
+    given, known = (_trimmed(replace(RAW_CONSENTS, name=name)) for name in ("answers_before", "answers"))
+    [counts] = engine.run(_among(_COUNTS, given, known), {}).read_all().to_pylist()
+    return VanishedAnswers(counts["id_count"], counts["unmatched_count"])
 
 
 def _snapshot_files(lake: Lake, table: Table, day: date) -> list[Path]:

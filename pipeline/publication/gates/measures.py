@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from pipeline.ingestion.vanished_lines import KnownLines
+from pipeline.ingestion.vanished_rows import KnownRows
 
 FEW_IDS = 10  # of fewer ids of a list one that matches is enough; of a night's rows they say nothing
 
@@ -93,6 +93,14 @@ class UnmatchedIds:
 
 
 @dataclass(frozen=True, slots=True)
+class VanishedAnswers:
+    """Customers on the consent list of the last good publication, and how many of them are not on it any more."""
+
+    count_before: int
+    vanished_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImplausibleRows:
     """How many rows of a source table break a rule that only a mistake in the query makes nearly every row break."""
 
@@ -128,7 +136,7 @@ class GateMeasures:
     """What was measured of the night of `day` against the last good publication, that of `before`.
 
     `line_counts` holds the order lines per stored event day of the recent past, up to `day`; `rejected` the rows set
-    aside and checked per source table; `known_lines` what the source still has of earlier days.
+    aside and checked per source table; `known_rows` what sources still have of earlier days.
     Who asked to be erased is gone from that publication too.
     """
 
@@ -141,7 +149,8 @@ class GateMeasures:
     largest_segments: Sequence[LargestSegment] = ()
     moves: Sequence[SchemeMoves] = ()
     reachable: ReachableCustomers | None = None
-    known_lines: KnownLines | None = None
+    answers: VanishedAnswers | None = None
+    known_rows: Sequence[KnownRows] = ()
     unmatched: Sequence[UnmatchedIds] = ()
     implausible: Sequence[ImplausibleRows] = ()
     takeovers: Takeovers | None = None

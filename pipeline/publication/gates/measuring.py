@@ -18,9 +18,9 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_schemes
 from pipeline.features import reading_merges
 from pipeline.ingestion.departures import departed_files
-from pipeline.ingestion.extractions import KNOWN_LINES_KEY
+from pipeline.ingestion.extractions import KNOWN_ROWS_KEY
 from pipeline.ingestion.validation import stored_results
-from pipeline.ingestion.vanished_lines import KnownLines, known_lines_from_facts
+from pipeline.ingestion.vanished_rows import KnownRows, known_rows_from_facts
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, known_versions, reading
 from pipeline.lake.tables import (
@@ -38,7 +38,7 @@ from pipeline.lake.tables import (
 from pipeline.publication.consent import CONSENT_SOURCE
 from pipeline.publication.gates import GateMeasures, ImplausibleRows, LargestSegment, ReachableCustomers, SchemeMoves, window_first_day
 from pipeline.publication.gates.last_good import LastGoodPublication
-from pipeline.publication.gates.matching import measure_unmatched
+from pipeline.publication.gates.matching import measure_unmatched, measure_vanished_answers
 from pipeline.publication.gates.measure_takeovers import measure_takeovers
 
 Row = Mapping[str, Any]
@@ -98,7 +98,7 @@ def measure_night(company: Company, lake: Lake, engine: Engine, day: date, good:
         before=good.day if good else None,
         line_counts=_line_counts(company, lake, day, good),
         rejected=rejected_counts(lake, day),
-        known_lines=_known_lines(lake, day),
+        known_rows=_known_rows(lake, day),
         unmatched=measure_unmatched(company, lake, engine, day),
         implausible=_implausible_rows(lake, day),
     )
@@ -122,9 +122,9 @@ def _implausible_rows(lake: Lake, day: date) -> list[ImplausibleRows]:
     ]
 
 
-def _known_lines(lake: Lake, day: date) -> KnownLines | None:
-    facts = lake.manifest(lake.path(EXTRACTIONS, day=day)).get(KNOWN_LINES_KEY) if lake.has(EXTRACTIONS, day=day) else None
-    return known_lines_from_facts(facts) if facts else None
+def _known_rows(lake: Lake, day: date) -> list[KnownRows]:
+    facts = lake.manifest(lake.path(EXTRACTIONS, day=day)).get(KNOWN_ROWS_KEY) if lake.has(EXTRACTIONS, day=day) else None
+    return [known_rows_from_facts(each) for each in facts or ()]
 
 
 def _compare_with_last_good(
@@ -148,6 +148,7 @@ def _compare_with_last_good(
         largest_segments=_largest_segments(engine),
         moves=_scheme_moves(company, engine, lake, measures.day, good),
         reachable=_reachable_customers(engine, company, good),
+        answers=measure_vanished_answers(company, lake, engine, measures.day, good.day),
         takeovers=takeovers,
     )
 

@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.definitions.gate_limits import GateLimits
-from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, closed_above, unmeasured
+from pipeline.publication.gates.measures import FEW_IDS, GateMeasures, GateResult, GateState, closed_above, unmeasured
 
 FEWEST_ROWS = 20  # of fewer order lines some corrections are most of them
 
 
-def judge_vanished_lines(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
-    """Yield what the gate says of order lines of earlier days that the source has lost."""
-    lines, limit = measures.known_lines, limits.vanished_lines_limit
-    if lines is None:
-        yield unmeasured("vanished", "order_lines", "no order lines of earlier days were read or compared")
+def judge_vanished_rows(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
+    """Yield what the gate says of order lines and visits of earlier days that a source has lost."""
+    limit = limits.vanished_rows_limit
+    for rows in measures.known_rows:
+        state = GateState.CLOSED if rows.is_beyond(limit) else GateState.OPEN
+        words = f"{rows.words}: {rows.vanished_share:.2%} are gone; the limit is {limit:.2%}"
+        yield GateResult("vanished", rows.source, state, words, rows.vanished_share, limit)
+
+
+def judge_vanished_answers(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
+    """Yield what the gate says of a consent list: who is on it no more would be published as if nobody had asked."""
+    answers, limit = measures.answers, limits.vanished_share_limit
+    if answers is None or not answers.count_before:
         return
-    state = GateState.CLOSED if lines.is_beyond(limit) else GateState.OPEN
-    words = f"{lines.words}: {lines.vanished_share:.2%} are gone; the limit is {limit:.2%}"
-    yield GateResult("vanished", "order_lines", state, words, lines.vanished_share, limit)
+    share = answers.vanished_count / answers.count_before
+    is_beyond = share == 1.0 or (answers.count_before >= FEW_IDS and share > limit)
+    words = f"{share:.2%} of the {answers.count_before:,} answers of {measures.before} are gone, so that who said no would be published"
+    hint = 'if the source gives only new answers, write `consents = "append"` under [source]'
+    state = GateState.CLOSED if is_beyond else GateState.OPEN
+    yield GateResult("vanished", "consents", state, f"{words}; the limit is {limit:.2%}{f'; {hint}' if is_beyond else ''}", share, limit)
 
 
 def judge_implausible(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:

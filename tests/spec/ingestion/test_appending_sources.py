@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.extractions import Shop, a_customer, a_line, a_shop_folder, order_ids, raw_lines, run_extract, write_files, write_query
+from support.extractions import (
+    ORDER_LINES_SQL,
+    Shop,
+    a_customer,
+    a_line,
+    a_shop_folder,
+    order_ids,
+    raw_lines,
+    run_extract,
+    write_files,
+    write_query,
+)
 from support.nights import tree_bytes
 
 from pipeline.definitions.company import Company
@@ -20,6 +31,7 @@ from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, RAW_CUSTOMERS, RAW_ORDE
 
 FIRST, SECOND, THIRD = date(2024, 3, 10), date(2024, 3, 11), date(2024, 3, 12)
 Row = dict[str, Any]
+ORDER_LINES_WITHOUT_VISITS = ORDER_LINES_SQL.replace("WHERE (", "WHERE order_id NOT LIKE 'v%' AND (")
 
 
 def sold(order: int, day: int, **given: Any) -> Row:
@@ -177,3 +189,20 @@ def test_visits_are_read_as_before_beside_lines_that_append(company: Company, la
     before = tree_bytes(lake, "tables")
     run_extract(appending(company), lake, SECOND, reread=True)
     assert tree_bytes(lake, "tables") == before
+
+
+def test_visits_of_the_new_day_alone_are_not_read_as_all_visits(company: Company, lake: Lake) -> None:
+    query = "SELECT order_id AS visit_id, customer_id, sold_at AS visited_at FROM lines WHERE order_id {} LIKE 'v%'"
+    write_query(company.folder, "visits", query.format(""))
+    kept = [sold(1, 10), sold(2, 10), sold(3, 9)]
+    give(company, [*kept, *(sold(n, 10, order_id=f"v{n}") for n in range(3))])
+    run_extract(company, lake, FIRST, reread=True)
+    give(company, [*kept, sold(9, 11, order_id="v9")])
+    write_query(company.folder, "order_lines", ORDER_LINES_WITHOUT_VISITS)
+    with pytest.raises(
+        GateClosed, match="the source has none of the 3 visits known of 2024-03-10, and 1 visit of the night itself"
+    ) as refused:
+        run_extract(company, lake, SECOND)
+    assert 'write `visits = "append"`' in str(refused.value)
+    run_extract(appending(company, "visits"), lake, SECOND)
+    assert [len(raw_lines(lake, day, SECOND, RAW_VISITS)) for day in (FIRST, SECOND)] == [3, 1]

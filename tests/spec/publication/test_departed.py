@@ -107,7 +107,7 @@ def test_of_a_source_that_gives_only_new_customers_nobody_departs(tmp_path: Path
     lake = Lake(tmp_path / "lake")
     run_night(write(tmp_path, NAMES, appending), lake, MONDAY)
     run_night(write(tmp_path, ["new"], appending), lake, TUESDAY)
-    assert lake.snapshots(DEPARTED_CUSTOMERS) == []
+    assert departed(lake, TUESDAY) == []
     assert set(published_segments(lake)) == {*NAMES, "guest", "new"}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.definitions.gate_limits import GATES, GateLimits
 from pipeline.errors import ConfigError, GateClosed
-from pipeline.ingestion.vanished_lines import KnownLines
+from pipeline.ingestion.vanished_rows import KnownRows
 from pipeline.publication.gates import (
     GateMeasures,
     GateResult,
@@ -22,6 +22,7 @@ from pipeline.publication.gates import (
     SchemeMoves,
     Takeovers,
     UnmatchedIds,
+    VanishedAnswers,
     apply_override,
     churn_limit,
     judge_measures,
@@ -41,8 +42,8 @@ def lines(count: int = 100, *, weeks: int = 8, **days_back: int) -> dict[date, i
     return usual | {DAY - timedelta(days=int(back[1:])): given for back, given in days_back.items()}
 
 
-def known_lines(kept: int, known: int = 100) -> KnownLines:
-    return KnownLines(EVE, EVE, known, kept, 12)
+def known_rows(kept: int, known: int = 100) -> list[KnownRows]:
+    return [KnownRows("order_lines", EVE, EVE, known, kept, 12)]
 
 
 def a_night(**overrides: Any) -> GateMeasures:
@@ -58,7 +59,7 @@ def a_night(**overrides: Any) -> GateMeasures:
         "largest_segments": [LargestSegment("rfm", "lost", 300, 1000, 290, 1000)],
         "moves": [SchemeMoves("rfm", 1000, 20, is_explained=False)],
         "reachable": ReachableCustomers(500, 1000, 500, 1000),
-        "known_lines": known_lines(99),
+        "known_rows": known_rows(99),
         "unmatched": [UnmatchedIds("order_lines", 1000, 10)],
         "implausible": [ImplausibleRows("raw_order_lines", "sale_is_not_paid_back", 1000, 3)],
     }
@@ -86,8 +87,10 @@ JUST_WITHIN_AND_BEYOND = [
     ("volume", "too_many", {"line_counts": lines(d0=500)}, {"line_counts": lines(d0=501)}),
     ("rejected", "raw_order_lines", {"rejected": {"raw_order_lines": (50, 1000)}}, {"rejected": {"raw_order_lines": (51, 1000)}}),
     ("vanished", "customers", {"vanished_count": 100}, {"vanished_count": 101}),
-    ("vanished", "order_lines", {"known_lines": known_lines(50)}, {"known_lines": known_lines(49)}),
-    ("vanished", "order_lines", {"known_lines": known_lines(1, 19)}, {"known_lines": known_lines(0, 1)}),
+    ("vanished", "order_lines", {"known_rows": known_rows(50)}, {"known_rows": known_rows(49)}),
+    ("vanished", "order_lines", {"known_rows": known_rows(1, 19)}, {"known_rows": known_rows(0, 1)}),
+    ("vanished", "consents", {"answers": VanishedAnswers(10, 1)}, {"answers": VanishedAnswers(10, 2)}),
+    ("vanished", "consents", {"answers": VanishedAnswers(9, 8)}, {"answers": VanishedAnswers(1, 1)}),
     (
         "unmatched",
         "consents",
@@ -179,7 +182,7 @@ def test_no_rounding_closes_a_gate_on_its_limit(share: float) -> None:
 
 
 def test_the_first_night_is_open_whatever_it_is_like() -> None:
-    nothing = {"line_counts": {}, "largest_segments": [], "moves": [], "reachable": None, "known_lines": None, "takeovers": None}
+    nothing = {"line_counts": {}, "largest_segments": [], "moves": [], "reachable": None, "known_rows": [], "takeovers": None}
     night = a_night(before=None, customer_count_before=0, vanished_count=0, **nothing)
     results = judged(night)
     of_the_source = {"rejected", "unmatched", "implausible"}

@@ -106,3 +106,25 @@ def test_lines_that_are_paid_back_though_units_were_sold_hold_the_night_back(tmp
     orders.write_text(orders.read_text().replace(",1,10,tea", ",1,-10,tea"))
     said = refusal(shop, lake)
     assert "implausible (raw_order_lines.sale_is_not_paid_back): 100.00% of 24 rows break `sale_is_not_paid_back`" in said
+
+
+def test_a_consent_list_that_loses_answers_holds_the_night_back_and_one_that_appends_keeps_them(tmp_path: Path, lake: Lake) -> None:
+    answers = ["id,ok", *(f"{each},false" for each in IDS[:6]), *(f"{each},true" for each in IDS[6:])]
+    run_night(a_shop(tmp_path, IDS, consents=answers), lake, MONDAY)
+    delta = a_shop(tmp_path, IDS, consents=["id,ok", f"{IDS[6]},false"])
+    said = refusal(delta, lake, TUESDAY)
+    assert "vanished (consents): 91.67% of the 12 answers of 2024-03-04 are gone, so that who said no would be published" in said
+    settings = delta / "company.toml"
+    settings.write_text(f'{settings.read_text()}[source]\nconsents = "append"\n')
+    run_night(delta, lake, TUESDAY)
+    assert set(published_segments(lake)) == set(IDS[7:])
+
+
+def test_customers_given_as_changes_are_noticed_and_none_is_lost_by_having_been_read_as_all(tmp_path: Path, lake: Lake) -> None:
+    run_night(a_shop(tmp_path, IDS), lake, MONDAY)
+    delta = a_shop(tmp_path, IDS, customers=["new"])
+    assert 'write `customers = "append"` under [source]' in refusal(delta, lake, TUESDAY)
+    settings = delta / "company.toml"
+    settings.write_text(f'{settings.read_text()}[source]\ncustomers = "append"\n')
+    run_night(delta, lake, TUESDAY)
+    assert set(published_segments(lake)) == {*IDS, "new"}
