@@ -23,7 +23,7 @@ class GateLimits:
     `implausible_share_limit` order lines whose amounts contradict their quantities or discounts
     `unmatched_share_limit`  ids of a source that belong to no customer
     `vanished_share_limit`   customers of the last good publication that are gone
-    `vanished_rows_limit`   order lines known of the days before a night that are gone; beyond it the night is not even read
+    `vanished_rows_limit`   order lines or visits known of the days before a night that are gone; beyond it the night is not even read
     `renamed_share_limit`    order lines of earlier days that went to ids never seen before
     `reachable_attribute`    true-or-false attribute of a customer who can be written to; none by default
     `reachable_fall_limit`   fall of the share of such customers, relative to what it was

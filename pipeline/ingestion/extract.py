@@ -28,7 +28,7 @@ from pipeline.ingestion.extractions import (
 from pipeline.ingestion.late_days import late_days_table, report_late_days
 from pipeline.ingestion.misdated_days import misdated_days_table, report_misdated_days
 from pipeline.ingestion.reading import Extraction, SourceReading, StagedTable, read_source
-from pipeline.ingestion.vanished_rows import stop_where_rows_vanished
+from pipeline.ingestion.vanished_rows import KnownRows, loss_refusal, lost_rows
 from pipeline.ingestion.versions import ReadingNight, store_versions
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -46,6 +46,7 @@ def extract(  # noqa: PLR0913
     reread: bool = False,
     since: date | None = None,
     is_loss_accepted: bool = False,
+    on_loss: Callable[[KnownRows], None] = lambda _rows: None,
     memory_limit: str = MEMORY_LIMIT,
 ) -> None:
     """Read the days of night `day` from the source and write the raw partitions that differ from what was known.
@@ -54,8 +55,8 @@ def extract(  # noqa: PLR0913
     again. A night that was read is left alone, unless `reread` asks for it, or it is the newest night and the queries or
     declared columns have changed; then the same days are read again. `since` extends them back to that local day, now and
     whenever the night is read again.
-    Raises TransientError, SchemaDrift, DataError or ConfigError, or GateClosed where the source has lost most of the order lines of
-    earlier days and nobody accepts that loss; nothing is stored before the source was read whole.
+    Raises TransientError, SchemaDrift, DataError or ConfigError, or GateClosed where a source has lost most of the rows of earlier
+    days and nobody accepts that loss, which `on_loss` is told of first; nothing is stored before the source was read whole.
     """
     if since and since > day:
         raise ConfigError(f"night {day} cannot be read since {since}", where="--since", todo="Choose the night itself or a day before it.")
@@ -67,15 +68,19 @@ def extract(  # noqa: PLR0913
         last_read = max((night for night in nights if night < day), default=None)
         first = first_day_to_read(company, lake, day, nights, since=since)
         log.info("reading from %s to %s", first or "the beginning", day)
-        _read_and_store(Extraction(company, lake, day, first, connections, memory_limit), last_read, is_loss_accepted=is_loss_accepted)
+        extraction = Extraction(company, lake, day, first, connections, memory_limit)
+        _read_and_store(extraction, last_read, is_loss_accepted=is_loss_accepted, on_loss=on_loss)
 
 
-def _read_and_store(extraction: Extraction, last_read: date | None, *, is_loss_accepted: bool) -> None:
+def _read_and_store(
+    extraction: Extraction, last_read: date | None, *, is_loss_accepted: bool, on_loss: Callable[[KnownRows], None]
+) -> None:
     company, lake, day = extraction.company, extraction.lake, extraction.day
     with _staging_folder(lake) as staging:
         reading = read_source(extraction, staging)
-        if not is_loss_accepted:
-            stop_where_rows_vanished(reading.known_rows, company.limits, day=day, folder=company.folder / "sources")
+        if lost := None if is_loss_accepted else lost_rows(reading.known_rows, company.limits):
+            on_loss(lost)
+            raise loss_refusal(lost, day=day, folder=company.folder / "sources")
         _report_ignored_columns(lake, last_read, reading.staged)
         if lake.has(EXTRACTIONS, day=day):
             # Killed from here on, the night holds rows of both reads. So its old record is replaced by one that says so but keeps

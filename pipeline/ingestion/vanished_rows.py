@@ -70,23 +70,18 @@ def known_rows_from_facts(facts: Mapping[str, Any]) -> KnownRows:
     return KnownRows(**{**facts, **days})
 
 
-class RowsVanished(GateClosed):
-    """A source has lost so many rows that the night was not read; `rows` says how many."""
-
-    def __init__(self, rows: KnownRows, *, day: date, where: str) -> None:
-        super().__init__(
-            f"{day} is not read, or earlier days would be forgotten: {rows.words}",
-            where=where,
-            todo=f'If this source only ever gives what is new, write `{rows.source} = "append"` under [source] in company.toml: '
-            "then what is known stays as it is. If it was cut off, have it written again. Then run the night again. "
-            "If the rows are gone for good, let it pass: "
-            f'segments run --day {day} --override-gate vanished --reason "..."',
-        )
-        self.rows = rows
+def lost_rows(known: Iterable[KnownRows], limits: GateLimits) -> KnownRows | None:
+    """Return the first source of whose known rows too many are gone; None where there is none, or the gate is switched off."""
+    return next((rows for rows in known if "vanished" not in limits.off and rows.is_beyond(limits.vanished_rows_limit)), None)
 
 
-def stop_where_rows_vanished(known: Iterable[KnownRows], limits: GateLimits, *, day: date, folder: Path) -> None:
-    """Raise RowsVanished where too many of the known rows of a source are gone, unless the gate is switched off."""
-    for rows in known if "vanished" not in limits.off else ():
-        if rows.is_beyond(limits.vanished_rows_limit):
-            raise RowsVanished(rows, day=day, where=str(folder / f"{rows.source}.sql"))
+def loss_refusal(rows: KnownRows, *, day: date, folder: Path) -> GateClosed:
+    """Return the error for a night that is not read for the `rows` that it would forget; `folder` is that of the sources."""
+    return GateClosed(
+        f"{day} is not read, or earlier days would be forgotten: {rows.words}",
+        where=str(folder / f"{rows.source}.sql"),
+        todo=f'If this source only ever gives what is new, write `{rows.source} = "append"` under [source] in company.toml: '
+        "then what is known stays as it is. If it was cut off, have it written again. Then run the night again. "
+        "If the rows are gone for good, let it pass: "
+        f'segments run --day {day} --override-gate vanished --reason "..."',
+    )

@@ -48,7 +48,7 @@ def extract(
     from pipeline.operations.readiness import require_ready
     from pipeline.publication.epoch import stamp_epoch
     from pipeline.publication.gates import requested_override
-    from pipeline.publication.gates.audit import is_gate_overridden
+    from pipeline.publication.gates.audit import forget_refused_reading, is_gate_overridden, record_refused_reading
 
     override = requested_override(override_gates, override_reason)
     if _is_skipped_restatement(night):
@@ -58,7 +58,7 @@ def extract(
     stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
     finish_erasures(deployment)  # before the source is read: whoever asked to be forgotten must not be stored again
     compact_old_months(night)
-    with hold_night(night) as company, _recording_refused_reading(night, company):
+    with hold_night(night) as company:
         require_ready(deployment, company)
         read_source(
             company,
@@ -68,8 +68,10 @@ def extract(
             reread=reread,
             since=since,
             is_loss_accepted=is_gate_overridden(night.lake, night.day, "vanished", override),
+            on_loss=partial(record_refused_reading, company, night.lake, night.day),
             memory_limit=deployment.memory_limit,
         )
+        forget_refused_reading(night.lake, night.day)
 
 
 def validate(night: Night, *, override_gates: Sequence[str] | str = (), override_reason: str = "") -> None:
@@ -214,20 +216,6 @@ def _is_skipped_restatement(night: Night) -> bool:
     if night.is_restatement:
         log.info("%s as known on %s is a restatement: nothing to do here", night.day, night.known_on)
     return night.is_restatement
-
-
-@contextmanager
-def _recording_refused_reading(night: Night, company: Company) -> Iterator[None]:
-    """Where the source has lost too many order lines to be read, keep what the gate says for whoever asks for the status."""
-    from pipeline.ingestion.vanished_rows import RowsVanished
-    from pipeline.publication.gates.audit import forget_refused_reading, record_refused_reading
-
-    try:
-        yield
-    except RowsVanished as refusal:
-        record_refused_reading(company, night.lake, night.day, refusal.rows)
-        raise
-    forget_refused_reading(night.lake, night.day)
 
 
 @contextmanager
