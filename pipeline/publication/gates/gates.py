@@ -154,7 +154,7 @@ def _judge_vanished(measures: GateMeasures, limits: GateLimits) -> Iterator[Gate
         return
     share = measures.vanished_count / total
     words = f"{share:.2%} of the {total:,} customers of {measures.before} are gone; the limit is {limit:.2%}"
-    if share > limit:
+    if share > limit and measures.listed_count is not None and 2 * measures.listed_count < total:
         words += '; if the source gives only new or changed customers, write `customers = "append"` under [source]'
     yield closed_above("vanished", "customers", share, limit, words)
 

@@ -136,7 +136,8 @@ class GateMeasures:
     """What was measured of the night of `day` against the last good publication, that of `before`.
 
     `line_counts` holds the order lines per stored event day of the recent past, up to `day`; `rejected` the rows set
-    aside and checked per source table; `known_rows` what sources still have of earlier days.
+    aside and checked per source table; `known_rows` what sources still have of earlier days;
+    `listed_count` how many customers the source gave this night.
     Who asked to be erased is gone from that publication too.
     """
 
@@ -146,6 +147,7 @@ class GateMeasures:
     rejected: Mapping[str, tuple[int, int]]
     customer_count_before: int = 0
     vanished_count: int = 0
+    listed_count: int | None = None
     largest_segments: Sequence[LargestSegment] = ()
     moves: Sequence[SchemeMoves] = ()
     reachable: ReachableCustomers | None = None

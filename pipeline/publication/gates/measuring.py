@@ -18,7 +18,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_schemes
 from pipeline.features import reading_merges
 from pipeline.ingestion.departures import departed_files
-from pipeline.ingestion.extractions import KNOWN_ROWS_KEY
+from pipeline.ingestion.extractions import KNOWN_ROWS_KEY, extraction_rows
 from pipeline.ingestion.validation import stored_results
 from pipeline.ingestion.vanished_rows import KnownRows, known_rows_from_facts
 from pipeline.lake.engines import Engine
@@ -30,6 +30,7 @@ from pipeline.lake.tables import (
     EXTRACTIONS,
     ORDER_LINES,
     RAW_CONSENTS,
+    RAW_CUSTOMERS,
     RAW_ORDER_LINES,
     SEGMENT_PROFILES,
     Kind,
@@ -99,6 +100,7 @@ def measure_night(company: Company, lake: Lake, engine: Engine, day: date, good:
         line_counts=_line_counts(company, lake, day, good),
         rejected=rejected_counts(lake, day),
         known_rows=_known_rows(lake, day),
+        listed_count=next((row["row_count"] for row in extraction_rows(lake, day) if row["source_table"] == RAW_CUSTOMERS.name), None),
         unmatched=measure_unmatched(company, lake, engine, day),
         implausible=_implausible_rows(lake, day),
     )
