@@ -52,6 +52,7 @@ CUSTOMER = st.fixed_dictionaries(
         "value_rank_share": SHARES,
         "favourite_category": CATEGORIES,
         "order_day_count": st.integers(0, 3),
+        "is_refund_only": st.booleans(),
     }
 )
 
@@ -63,7 +64,10 @@ def as_declared(customers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         bought = scored_features(*(customer[f"{axis}_score"] or 1 for axis in "rfm"))
         scores = {name: None for name in bought if name.endswith("_score")} | {"order_day_count": 0, "lifetime_order_day_count": 0}
         value = {"value_score": 1} if not customer["is_prospect"] or customer["spend_amount"] > 0 else {"value_score": None}
-        declared.append({**customer, **(scores if customer["is_prospect"] else bought), **value})
+        # Of those without an order, some gave something back all the same.
+        is_refund_only = customer["is_prospect"] and customer["is_refund_only"]
+        flags = {"is_prospect": customer["is_prospect"] and not is_refund_only, "is_refund_only": is_refund_only}
+        declared.append({**customer, **(scores if customer["is_prospect"] else bought), **value, **flags})
     return declared
 
 
