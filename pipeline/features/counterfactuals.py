@@ -69,6 +69,7 @@ class Counterfactual:
     """Some customers on night `day`, to be seen without a part of what they did since night `before`.
 
     `customers` is the registered table of who they are, `everybody` that of all customers' features tonight, among whom they rank.
+    `is_single`: there is one customer only.
     """
 
     company: Company
@@ -77,6 +78,7 @@ class Counterfactual:
     day: date
     customers: Table
     everybody: Table
+    is_single: bool
 
     @property
     def window(self) -> FeatureWindow:
@@ -181,15 +183,18 @@ def buyers_beside(name: str) -> str:
 
 
 def _everybody_but(case: Counterfactual, customers: Table, own: exp.Select) -> exp.Query:
-    """Return those who make ranks: `own` are the rows of `customers`, and all others are as they are tonight."""
-    others = exp.select(*BUYERS.column_names).from_(case.everybody.name).where(exp.not_(_is_one_of(customers)))
-    return union_all([others, own])
+    """Return those who make ranks: a single customer as in `own`, the rows of `customers`, all others as they are tonight.
+
+    Several customers count as they are tonight: each is to be seen without the own act alone, and not without those of the others.
+    """
+    everybody = exp.select(*BUYERS.column_names).from_(case.everybody.name)
+    return union_all([everybody.where(exp.not_(_is_one_of(customers))), own]) if case.is_single else everybody
 
 
 def _register_tonights_limits(case: Counterfactual) -> None:
     """Register limits that the customers make as they would be, where limits are tonight's and not frozen before."""
     row = case.session.lake.read(POPULATION_BASELINES, day=case.day)
-    if row["limits_day"].to_pylist() == [case.day]:
+    if case.is_single and row["limits_day"].to_pylist() == [case.day]:
         own = buyers_statement().select("customer_id")
         buyers = _everybody_but(case, case.customers, exp.select(*BUYERS.column_names).from_(own.subquery("own")))
         case.session.engine.define(BUYERS, buyers)

@@ -163,7 +163,15 @@ def _register_left_out(comparison: MoveComparison, table: Table) -> dict[int, st
         engine.define(replace(table, name=WITHOUT_EVENTS), exp.select("*").from_(NOW))
         return {}
     everybody = replace(table, name=NOW)
-    case = Counterfactual(comparison.company, comparison.session, comparison.before, comparison.day, customers=DOERS, everybody=everybody)
+    case = Counterfactual(
+        comparison.company,
+        comparison.session,
+        comparison.before,
+        comparison.day,
+        customers=DOERS,
+        everybody=everybody,
+        is_single=done.num_rows == 1,
+    )
     engine.define(DOERS, doers_statement())
     gather_rows(case)
     names = {0: write_counterfactual(case, EVENTS[0])}
