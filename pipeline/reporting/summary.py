@@ -66,7 +66,10 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
         titles = {(row["scheme"], row["segment"]): row["title"] for row in profiles}
         yield next_action_grid(actions, titles, customer_count, company.currency)
     applies_to = {scheme.name: scheme.applies_to_text for scheme in schemes_of_night(company, lake, day).schemes if scheme.applies_to_text}
+    unclustered = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("unclustered", {})
     for name, title, question in _scheme_questions(company, lake, day):
+        if name in unclustered:  # one row with everybody would say nothing that the reason does not
+            continue
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
         yield _segment_grid(title, question, _largest_segments(rows), company.currency, bar_width)
         if name in applies_to:
@@ -76,7 +79,7 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
         if len(rows) > MOST_ROWS:
             yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
     yield from (Text(f"{warning}\n", style="yellow") for warning in column_warnings(company, lake, day))
-    lacking = not_computed_on(company, lake, day)
+    lacking = {**not_computed_on(company, lake, day), **unclustered}
     if lacking:
         yield Text("".join(f"{name}: not computed: {reason}\n" for name, reason in lacking.items()))
     yield _rejected_grid(lake, day)

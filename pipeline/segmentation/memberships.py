@@ -63,6 +63,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
         "not_computed": dict(loaded.not_computed),
         "definitions": definitions_digest(company),
         "models": {scheme.name: None if isinstance(model, NotFitted) else model.first_night.isoformat() for scheme, model in models},
+        "unclustered": {scheme.name: model.reason for scheme, model in models if isinstance(model, NotFitted)},
     }
     # Before the write, since that replaces what there is to compare with.
     _warn_of_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on), manifest)

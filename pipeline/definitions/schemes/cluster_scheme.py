@@ -33,7 +33,8 @@ MOST_CLUSTERS = 20
 class ClusterFeature:
     """One column that clusters are made of; `fill` stands for an empty cell, `high` and `low` are words for titles.
 
-    `highs` and `lows` are those of other languages, by language.
+    `highest` and `lowest` are said of the one cluster that is farthest on that side. `highs`, `lows`, `highests` and `lowests` are
+    the words of other languages, by language.
     """
 
     name: str
@@ -43,6 +44,15 @@ class ClusterFeature:
     low: str
     highs: Mapping[str, str] = field(default_factory=dict, hash=False)
     lows: Mapping[str, str] = field(default_factory=dict, hash=False)
+    highest: str = ""
+    lowest: str = ""
+    highests: Mapping[str, str] = field(default_factory=dict, hash=False)
+    lowests: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Name what has no words of its own after the column."""
+        for most in ("highest", "lowest"):
+            object.__setattr__(self, most, getattr(self, most) or f"{most} {self.name.replace('_', ' ')}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,7 @@ class ClusterScheme:
     @property
     def languages(self) -> frozenset[str]:
         """The languages that anything of the scheme is translated into."""
-        words = (said for feature in self.features for said in (feature.highs, feature.lows))
+        words = (said for each in self.features for said in (each.highs, each.lows, each.highests, each.lowests))
         return frozenset({*self.titles, *self.questions}).union(*words)
 
     @property
@@ -181,6 +191,8 @@ def _read_cluster_feature(fields: Fields, language: str) -> ClusterFeature:
     words = name.replace("_", " ")
     high, highs = fields.words("high", language, default=f"high {words}")
     low, lows = fields.words("low", language, default=f"low {words}")
+    highest, highests = fields.words("highest", language, default=f"highest {words}")
+    lowest, lowests = fields.words("lowest", language, default=f"lowest {words}")
     feature = ClusterFeature(
         name=name,
         transform=fields.choice("transform", TRANSFORMS),
@@ -189,6 +201,10 @@ def _read_cluster_feature(fields: Fields, language: str) -> ClusterFeature:
         low=low,
         highs=highs,
         lows=lows,
+        highest=highest,
+        lowest=lowest,
+        highests=highests,
+        lowests=lowests,
     )
     fields.refuse_unknown()
     return feature

@@ -81,7 +81,8 @@ def _numbered_clusters(
     chosen: CandidateClustering, jaccards: Numbers, sample: PreparedSample, scheme: ClusterScheme
 ) -> tuple[Cluster, ...]:
     used = {feature.name for feature in sample.features}
-    titles = distinct_titles(chosen.centroids, [feature for feature in scheme.features if feature.name in used])
+    correlations = np.corrcoef(sample.points.T).reshape(len(used), -1)
+    titles = distinct_titles(chosen.centroids, [feature for feature in scheme.features if feature.name in used], correlations)
     distances = np.sqrt(((sample.points - chosen.centroids[chosen.labels]) ** 2).sum(axis=1))
     spreads = round_figures(np.bincount(chosen.labels, weights=distances, minlength=chosen.count) / chosen.sizes)
     figures = zip(titles, chosen.sizes.tolist(), jaccards.tolist(), chosen.centroids.tolist(), spreads.tolist(), strict=True)

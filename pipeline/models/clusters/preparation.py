@@ -28,6 +28,8 @@ WINSOR_QUANTILES = (0.01, 0.99)
 FEWEST_CUSTOMERS_PER_CLUSTER = 10
 # What nearly everyone shares separates nobody: standardised, it would only put the few others far away from all.
 SHARED_BY_NEARLY_ALL = 0.95
+MOST_DISCRETE_VALUES = 10
+FEWEST_EFFECTIVE_VALUES = 20
 CUT_QUANTILES = tuple(place / 10 for place in range(1, 10))
 
 Numbers = npt.NDArray[np.float64]
@@ -38,11 +40,25 @@ class CannotFitError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """One thing that is known of customers, as the places of its `columns` among the coordinates.
+
+    A discrete one has few values. Its distribution tells nothing of groups: two values are not two groups of customers. `is_spread`
+    tells whether equal values may be spread over the room they have; the parts of a whole and answers may not.
+    """
+
+    columns: tuple[int, ...]
+    is_discrete: bool = False
+    is_spread: bool = True
+    is_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedSample:
     """A sample of customers as points: a row per customer in order of id, a standardised column per feature that varies.
 
     A feature is constant when nearly all customers share one value of it, unknown when it is empty for all of them. `table` holds
-    the same customers as they were read; `digest` is that of all that a fit depends on.
+    the same customers as they were read; `digest` is that of all that a fit depends on; `variables` say which columns belong together.
     """
 
     table: pa.Table
@@ -52,6 +68,7 @@ class PreparedSample:
     points: Numbers
     customer_count: int
     digest: str
+    variables: tuple[Variable, ...]
 
 
 def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count: int | None = None) -> PreparedSample:
@@ -73,6 +90,7 @@ def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count:
     values = [_finite_values(sample, feature) for feature in known]
     columns = [_standardise_feature(feature, column) for feature, column in zip(known, values, strict=True)]
     varying = [(feature, column) for feature, column in columns if feature.scale >= SMALLEST_SCALE]
+    held_values = [held for (feature, _), held in zip(columns, values, strict=True) if feature.scale >= SMALLEST_SCALE]
     if not varying:
         raise CannotFitError("every customer looks the same: no feature varies")
     return PreparedSample(
@@ -83,7 +101,20 @@ def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count:
         points=np.column_stack([column for _, column in varying]),
         customer_count=total,
         digest=_sample_digest(scheme, sample, values),
+        variables=tuple(_variable_of(place, held) for place, held in enumerate(held_values)),
     )
+
+
+def _variable_of(place: int, values: Numbers) -> Variable:
+    """Return the variable of a single column: counts on a scale are spread, shares of a few orders (0, 1/3, 1/2 ...) are not.
+
+    How many values count is the inverse Simpson index, 1 / sum of squared shares.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    is_whole = bool((distinct == np.round(distinct)).all())
+    effective = len(values) ** 2 / (counts.astype(np.float64) ** 2).sum()
+    is_lumpy = not is_whole and bool(effective < FEWEST_EFFECTIVE_VALUES)
+    return Variable((place,), is_discrete=is_lumpy or len(distinct) <= MOST_DISCRETE_VALUES, is_spread=not is_lumpy)
 
 
 def round_figures(values: Numbers | float) -> Numbers:

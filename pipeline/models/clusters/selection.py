@@ -17,9 +17,17 @@ from pipeline.models.clusters.algorithms import ClusteringTask, Labels, find_cen
 from pipeline.models.clusters.assignment import nearest_clusters
 from pipeline.models.clusters.gap_statistic import GAP_FLOOR, Gap, gap_beyond_reference
 from pipeline.models.clusters.model import ClusterModel
-from pipeline.models.clusters.preparation import FEWEST_CUSTOMERS_PER_CLUSTER, CannotFitError, Numbers, PreparedSample, round_figures
+from pipeline.models.clusters.preparation import (
+    FEWEST_CUSTOMERS_PER_CLUSTER,
+    CannotFitError,
+    Numbers,
+    PreparedSample,
+    Variable,
+    round_figures,
+)
+from pipeline.models.clusters.reference_distributions import smooth_ties
 from pipeline.models.clusters.stability import bootstrap_jaccards
-from pipeline.models.clusters.unimodality import has_several_peaks, spread_ties
+from pipeline.models.clusters.unimodality import has_several_peaks
 
 # Below this the nearest centre, which is all that SQL can apply, no longer says what the algorithm found.
 FIDELITY_FLOOR = 0.9
@@ -132,18 +140,20 @@ def _select_or_reason(problem: SelectionProblem, trials: list[ClusterCountTrial]
 
 def _features_with_peaks(problem: SelectionProblem) -> PreparedSample:
     """Return the sample with those features alone that have more than one peak."""
-    points = problem.sample.points
+    sample, points = problem.sample, problem.sample.points
     random = np.random.default_rng([problem.scheme.seed, len(points)])
-    rows = spread_ties(points[random.permutation(len(points))[:PEAK_ROWS]], random)
-    peaked = [place for place, column in enumerate(rows.T) if has_several_peaks(column, random)]
-    return replace(problem.sample, features=tuple(problem.sample.features[place] for place in peaked), points=points[:, peaked])
+    rows = smooth_ties(points[random.permutation(len(points))[:PEAK_ROWS]], sample.variables, random)
+    continuous = [variable.columns[0] for variable in sample.variables if not variable.is_discrete]
+    peaked = [place for place in continuous if has_several_peaks(rows[:, place], random)]
+    variables = tuple(Variable((place,)) for place in range(len(peaked)))
+    return replace(sample, features=tuple(sample.features[place] for place in peaked), points=points[:, peaked], variables=variables)
 
 
 def _best_candidate(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> tuple[CandidateClustering, Numbers]:
     """Return the best candidate with the stability of its clusters; gap and stability, which are costly, are measured best first."""
     candidates = list(_candidate_clusterings(problem, trials))
     for candidate in sorted(candidates, key=lambda candidate: -problem.merit(candidate)):
-        gap = gap_beyond_reference(problem.sample.points, candidate.count, problem.scheme.seed)
+        gap = gap_beyond_reference(problem.sample.points, problem.sample.variables, candidate.count, problem.scheme.seed)
         # What was structure once stays structure while there is a gap at all, or chance would make clusters come and go.
         is_structure = gap.gap > (GAP_FLOOR if candidate.count == problem.count_now else gap.needed)
         jaccards = bootstrap_jaccards(problem.sample.points, candidate.labels, problem.scheme) if is_structure else None
@@ -153,7 +163,7 @@ def _best_candidate(problem: SelectionProblem, trials: list[ClusterCountTrial]) 
             return candidate, jaccards
     scheme = problem.scheme
     raise CannotFitError(
-        f"no stable clusters: with {scheme.cluster_count_min} to {scheme.cluster_count_max} of them, one always holds under "
+        f"no clusters: with {scheme.cluster_count_min} to {scheme.cluster_count_max} of them, one always holds under "
         f"{scheme.smallest_share:.1%} of customers, or has a bootstrap Jaccard under {scheme.jaccard_floor:g}, or customers are no "
         "more alike in them than in data without structure"
     )

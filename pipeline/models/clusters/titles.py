@@ -1,15 +1,16 @@
-"""Titles that say what sets a cluster apart, in the words of the scheme, such as `Frequent, full price, weekends`.
+"""Titles that say what sets a cluster apart from the other clusters of its model, such as `Frequent, full price, weekends`.
 
-Each feature has a word for its high and one for its low side; a title names the features in which the centre is farthest from
-the mean customer. People learn titles, so a refit keeps a title as long as it is still true (`lasting_titles`), and a
-translation works on the finished title, part by part.
+Each feature has a word for its high and one for its low side. A word is true of a cluster that is on that side both of the mean
+customer and of the other clusters, and no cluster that is farther on that side goes without it. Two features that mean the same
+(they share a word, or go together almost exactly) never both stand in one title. People learn titles, so a refit keeps a title
+as long as it is still true (`lasting_titles`); a translation works on the finished title, part by part.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,52 +20,93 @@ from pipeline.models.clusters.preparation import Numbers
 MOST_WORDS = 3
 SMALLEST_DIFFERENCE = 0.4  # in standard deviations: nearer to the mean, a word would claim more than there is
 TYPICAL = "typical"
-RATHER = "rather "
 BETWEEN = ", "
 _DOTTED_I = ("az", "tr")
 # A title outlives small changes of the centre: else clusters on the verge of a word would change their title with every refit.
 SLACK = 0.2
+# From here on two features say the same of customers, under two names.
+SAME_MEANING = 0.9
 
 
-def distinct_titles(centroids: Numbers, features: Sequence[ClusterFeature]) -> tuple[str, ...]:
-    """One title per centroid, all different, by its largest differences from the mean customer.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A side of a feature, by its place: -1 for low, 1 for high; `is_most` of the cluster that is farthest on that side."""
 
-    `centroids` has a row per cluster and a column per feature, in standard deviations. Clusters that differ from the mean in the
-    same words get one more word, for how they differ from each other, and a number where that is not enough either.
+    place: int
+    sign: int
+    is_most: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TitleWords:
+    """The clusters of a model, by what their titles may say.
+
+    `centroids` has a row per cluster and a column per feature, in standard deviations; `meanings` has for each feature a number
+    that it shares with those that mean the same.
     """
-    plain = []
-    for centroid in centroids:
-        outstanding = [place for place in _places_by_size(centroid) if abs(centroid[place]) >= SMALLEST_DIFFERENCE][:MOST_WORDS]
-        plain.append(BETWEEN.join(_side_word(centroid[place], features[place]) for place in outstanding) or TYPICAL)
-    worded = list(plain)
-    for title, count in Counter(plain).items():
-        alike = [place for place, other in enumerate(plain) if other == title]
-        for place in alike if count > 1 else ():
-            contrast = centroids[place] - np.mean(centroids[alike], axis=0)
-            largest = _places_by_size(contrast)[0]
-            worded[place] = f"{title}{BETWEEN}{RATHER}{_side_word(contrast[largest], features[largest])}"
-    titles = []
-    for place, text in enumerate(worded):
-        earlier = worded[:place].count(text)
-        titles.append(text[0].title() + text[1:] + (f" ({earlier + 1})" if earlier else ""))
-    return tuple(titles)
+
+    centroids: Numbers
+    features: Sequence[ClusterFeature]
+    meanings: Sequence[int]
+
+    def word(self, side: Side) -> str:
+        feature = self.features[side.place]
+        words = (feature.highest, feature.high) if side.sign > 0 else (feature.lowest, feature.low)
+        return words[0] if side.is_most else words[1]
+
+    def side_of(self, word: str) -> Side | None:
+        """Return the side that a word names, if any."""
+        sides = (Side(place, sign, is_most=is_most) for place in range(len(self.features)) for sign in (1, -1) for is_most in (False, True))
+        return next((side for side in sides if self.word(side) == word), None)
+
+    def is_true(self, cluster: int, side: Side, *, slack: float = 0.0) -> bool:
+        """Whether the cluster is on that side of the mean customer, and of the other clusters."""
+        column = self.centroids[:, side.place] * side.sign
+        others = np.delete(column, cluster)
+        if side.is_most:
+            return bool(column[cluster] > others.max())
+        return bool(column[cluster] >= SMALLEST_DIFFERENCE - slack and column[cluster] > np.median(others))
+
+    def farther(self, cluster: int, side: Side) -> list[int]:
+        """Return the clusters that are farther on that side, or just as far."""
+        column = self.centroids[:, side.place] * side.sign
+        return [other for other in range(len(column)) if other != cluster and column[other] >= column[cluster]]
+
+    def outstanding(self, cluster: int) -> Iterator[Side]:
+        """Yield the true sides of a cluster, the farthest first."""
+        for place in _places_by_size(self.centroids[cluster]):
+            side = Side(place, 1 if self.centroids[cluster, place] > 0 else -1)
+            if self.is_true(cluster, side):
+                yield side
+
+
+def distinct_titles(centroids: Numbers, features: Sequence[ClusterFeature], correlations: Numbers | None = None) -> tuple[str, ...]:
+    """One title per centroid, all different, each true beside the others.
+
+    `correlations` are those of the features, a row and a column each. Clusters that the same words are true of get one more word
+    for what only one of them is, such as `highest spend`, else the figure in which they differ most; a number only where they
+    differ in nothing worth a word.
+    """
+    words = TitleWords(centroids, features, _shared_meanings(features, correlations))
+    titles = _told_apart(words, _chosen_sides(words))
+    return tuple(_numbered(title[0].title() + title[1:], titles[:place].count(title)) for place, title in enumerate(titles))
 
 
 def lasting_titles(
     fresh: Sequence[str], earlier: Sequence[str | None], centroids: Numbers, features: Sequence[ClusterFeature]
 ) -> tuple[str, ...]:
-    """Title of each centroid: the earlier one while it is still true, else the fresh one; all different.
+    """Title of each centroid: the earlier one while it is still true beside the others, else the fresh one; all different.
 
     `fresh` are the titles that `distinct_titles` gives, `earlier` those of the clusters that are continued, None for a new one.
     """
-    titles = [
-        title if title and _is_title_true(title, centroid, features) else None for title, centroid in zip(earlier, centroids, strict=True)
-    ]
-    for place, title in enumerate(fresh):
-        used = {other for other in titles if other}
-        numbered = (title, *(f"{title} ({number})" for number in range(2, len(used) + 3)))
-        titles[place] = titles[place] or next(each for each in numbered if each not in used)
-    return tuple(title for title in titles if title)
+    words = TitleWords(centroids, features, _shared_meanings(features, None))
+    titles = [title if title and _is_title_true(title, place, words) else fresh[place] for place, title in enumerate(earlier)]
+    while kept := [place for place in _misleading(titles, words) if titles[place] != fresh[place]]:
+        titles[kept[0]] = fresh[kept[0]]
+    for place, title in enumerate(titles):
+        used = titles[:place]
+        titles[place] = next(each for each in (_numbered(title, number) for number in range(len(titles) + 1)) if each not in used)
+    return tuple(titles)
 
 
 def translated_title(title: str, features: Sequence[ClusterFeature], language: str) -> str:
@@ -78,35 +120,119 @@ def translated_title(title: str, features: Sequence[ClusterFeature], language: s
     return ("\u0130" if is_dotted else translated[:1].title()) + translated[1:]
 
 
-def _is_title_true(title: str, centroid: Numbers, features: Sequence[ClusterFeature]) -> bool:
+def _chosen_sides(words: TitleWords) -> list[list[Side]]:
+    """Choose the sides that each title names: the farthest ones of each cluster, without leaving out a cluster that is farther still."""
+    clusters = range(len(words.centroids))
+    chosen = [_first_by_meaning(words, list(words.outstanding(cluster)))[:MOST_WORDS] for cluster in clusters]
+    refused: list[set[Side]] = [set() for _ in clusters]
+    while found := next(_left_out(words, chosen), None):
+        cluster, side, other = found
+        left = [each for each in words.outstanding(cluster) if each not in {*refused[cluster], side}]
+        # The one that is farther gets the word where its title has room; else the word would mislead, and is not said of either.
+        if (len(chosen[other]) <= MOST_WORDS or not left) and words.is_true(other, side) and side not in refused[other]:
+            chosen[other] = _first_by_meaning(words, [*chosen[other], side])
+        if side not in chosen[other]:
+            refused[cluster].add(side)
+            chosen[cluster] = _first_by_meaning(words, left)[:MOST_WORDS]
+    return chosen
+
+
+def _left_out(words: TitleWords, chosen: Sequence[Sequence[Side]]) -> Iterator[tuple[int, Side, int]]:
+    """Yield each word of a cluster that another one lacks though it is farther on that side."""
+    for cluster, sides in enumerate(chosen):
+        for side in sides:
+            yield from ((cluster, side, other) for other in words.farther(cluster, side) if side not in chosen[other])
+
+
+def _first_by_meaning(words: TitleWords, sides: Sequence[Side]) -> list[Side]:
+    first: dict[int, Side] = {}
+    for side in sides:
+        first.setdefault(words.meanings[side.place], side)
+    return list(first.values())
+
+
+def _told_apart(words: TitleWords, chosen: Sequence[Sequence[Side]]) -> list[str]:
+    """Return the title of each cluster, with what sets it apart from others of the same words."""
+    plain = [BETWEEN.join(map(words.word, sides)) or TYPICAL for sides in chosen]
+    titles = list(plain)
+    for place in range(len(plain)):
+        alike = [other for other, title in enumerate(plain) if title == plain[place] and other != place]
+        titles[place] = _title_with_most(words, place, alike, chosen[place]) or plain[place]
+    worded = list(titles)
+    for place, title in enumerate(worded):
+        alike = [other for other, same in enumerate(worded) if same == title]
+        widest = _places_by_size(np.ptp(words.centroids[alike], axis=0))[0]
+        if np.ptp(words.centroids[alike, widest]) >= SMALLEST_DIFFERENCE:
+            titles[place] = f"{title} ({words.features[widest].name} {words.centroids[place, widest]:+.1f} SD)"
+    return titles
+
+
+def _title_with_most(words: TitleWords, place: int, alike: Sequence[int], sides: Sequence[Side]) -> str:
+    """Return the title with what the cluster has most of all clusters, as far as that tells it from those `alike`; else nothing."""
+    contrast = words.centroids[place] - np.mean(words.centroids[alike], axis=0) if alike else np.zeros(len(words.features))
+    for feature in _places_by_size(contrast):
+        side = Side(feature, 1 if contrast[feature] > 0 else -1, is_most=True)
+        same = [each for each in sides if words.meanings[each.place] == words.meanings[feature]]
+        is_opposed = any(each.place != feature or each.sign != side.sign for each in same)
+        if abs(contrast[feature]) >= SMALLEST_DIFFERENCE and words.is_true(place, side) and not is_opposed:
+            return BETWEEN.join(map(words.word, [*(each for each in sides if each not in same), side]))
+    return ""
+
+
+def _shared_meanings(features: Sequence[ClusterFeature], correlations: Numbers | None) -> list[int]:
+    """Return a number per feature; those with a word in common, or that go together almost exactly, have the same one."""
+    meanings = list(range(len(features)))
+    for place, feature in enumerate(features):
+        for other in range(place):
+            is_same = bool({feature.high, feature.low} & {features[other].high, features[other].low})
+            if is_same or (correlations is not None and abs(correlations[place, other]) >= SAME_MEANING):
+                old, new = meanings[place], meanings[other]
+                meanings = [new if number == old else number for number in meanings]
+    return meanings
+
+
+def _title_sides(title: str, words: TitleWords) -> list[Side | None]:
+    parts = re.sub(r"( \([^()]*\))+$", "", title[0].lower() + title[1:]).split(BETWEEN)
+    return [words.side_of(part) for part in parts if part != TYPICAL]
+
+
+def _is_title_true(title: str, place: int, words: TitleWords) -> bool:
     """Return whether each word is still true, and none is missing for what now sets the cluster apart most by far."""
-    words = re.sub(r" \([0-9]+\)$", "", title[0].lower() + title[1:]).split(BETWEEN)
-    # `rather` compares with clusters that may be gone by now: it is neither true nor false.
-    plain = [word for word in words if not word.startswith(RATHER)]
-    distances = [_distance_to_named_side(word, centroid, features) for word in plain if word != TYPICAL]
-    largest = float(np.abs(centroid).max())
-    if not distances:
-        return plain == [TYPICAL] and largest < SMALLEST_DIFFERENCE + SLACK
-    return min(distances) >= SMALLEST_DIFFERENCE - SLACK and max(distances) >= largest - SLACK
+    if " SD)" in title:  # a figure of centres that are gone
+        return False
+    sides = _title_sides(title, words)
+    sizes, largest = np.abs(words.centroids[place]), float(np.abs(words.centroids[place]).max())
+    if not sides:
+        return largest < SMALLEST_DIFFERENCE + SLACK
+    named = [side for side in sides if side is not None and words.is_true(place, side, slack=SLACK)]
+    return len(named) == len(sides) and max(sizes[side.place] for side in named) >= largest - SLACK
 
 
-def _distance_to_named_side(word: str, centroid: Numbers, features: Sequence[ClusterFeature]) -> float:
-    """Return how far the centroid is to the side that the word names; below zero where it is not, or no feature has that word."""
-    sides = [difference for difference, feature in zip(centroid, features, strict=True) if word == feature.high]
-    sides += [-difference for difference, feature in zip(centroid, features, strict=True) if word == feature.low]
-    return float(sides[0]) if sides else -1.0
+def _misleading(titles: Sequence[str], words: TitleWords) -> list[int]:
+    """Return the clusters whose titles mislead beside each other: two alike, or one without a word though it is clearly farther."""
+    said = [{(side.place, side.sign) for side in _title_sides(title, words) if side} for title in titles]
+    found = {place for place, title in enumerate(titles) if titles.count(title) > 1}
+    for place, pairs in enumerate(said):
+        for feature, sign in pairs:
+            lead = sign * (words.centroids[:, feature] - words.centroids[place, feature])
+            lacking = [other for other in np.flatnonzero(lead > SLACK).tolist() if (feature, sign) not in said[other]]
+            found.update([place, *lacking] if lacking else [])
+    return sorted(found)
+
+
+def _numbered(title: str, earlier: int) -> str:
+    return f"{title} ({earlier + 1})" if earlier else title
 
 
 def _places_by_size(differences: Numbers) -> list[int]:
     return [int(place) for place in np.argsort(-np.abs(differences), kind="stable")]
 
 
-def _side_word(difference: float, feature: ClusterFeature) -> str:
-    return feature.high if difference > 0 else feature.low
-
-
 def _translate_part(part: str, features: Sequence[ClusterFeature], language: str) -> str:
-    words = {feature.high: feature.highs for feature in features} | {feature.low: feature.lows for feature in features}
-    # A title may add to a word, as `rather` or a number does; and one word may lie within another, so the longest counts.
-    word = max((word for word in words if word in part), key=len, default="")
+    words: dict[str, Mapping[str, str]] = {}
+    for feature in features:
+        words |= {feature.high: feature.highs, feature.low: feature.lows}
+        words |= {feature.highest: feature.highests, feature.lowest: feature.lowests}
+    # A title may add to a word, as a number does; and one word may lie within another, so the longest counts.
+    word = max((word for word in words if word and word in part), key=len, default="")
     return part.replace(word, words[word].get(language, word)) if word else part

@@ -43,7 +43,11 @@ class SinglePeak:
 
     def draw(self, count: int, random: np.random.Generator) -> Numbers:
         """Draw `count` values with the mean and deviation of the values that it is nearest to."""
-        values = np.interp(random.random(count), self.shares, self.knots)
+        return self.quantiles(random.random(count))
+
+    def quantiles(self, shares: Numbers) -> Numbers:
+        """Return the values at cumulative `shares`, together with the mean and deviation of the values that it is nearest to."""
+        values = np.interp(shares, self.shares, self.knots)
         # Filling a hollow makes a distribution narrower or wider, and clusters of it tighter or looser for no other reason.
         return np.asarray((values - values.mean()) / max(values.std(), np.finfo(float).tiny) * self.deviation + self.mean)
 

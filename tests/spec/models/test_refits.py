@@ -200,10 +200,10 @@ def test_noise_is_refused_and_not_made_into_clusters(town: Town) -> None:
     write_features(lake, company, noise_of(1_000), LATER)
     refit = refit_night(lake, company, LATER)
     assert refit.verdict is RefitVerdict.NO_CLUSTERS
-    assert refit.reason.startswith("no stable clusters")
+    assert refit.reason.startswith("no clusters")
     assert all(trial.refusal for trial in refit.trials)
     store_refit(lake, refit)
-    with pytest.raises(RefitRefused, match="no stable clusters"):
+    with pytest.raises(RefitRefused, match="no clusters"):
         promote_candidate(lake, NAME, LATER, consent=PromotionConsent(override="whatever"))
 
 
@@ -212,7 +212,7 @@ def test_a_first_night_of_noise_has_rules_only_and_says_why(tmp_path: Path) -> N
     write_features(lake, company, noise_of(400), DAY)
     assert set(segment_night(lake, company, DAY).values()) == {"unclustered"}
     rows = [row for row in lake.read(CUSTOMER_SEGMENTS, day=DAY).to_pylist() if row["scheme"] == NAME]
-    assert {row["evidence"].partition(":")[0] for row in rows} == {"no stable clusters"}
+    assert {row["evidence"].partition(":")[0] for row in rows} == {"no clusters"}
     assert not list((lake.root / "models").rglob("*.json"))
 
 

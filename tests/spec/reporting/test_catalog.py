@@ -295,8 +295,8 @@ def test_questions_and_descriptions_are_told_in_the_language_asked_for_too(shop:
 def test_clusters_are_told_in_the_words_that_the_language_has_for_them(shop: Path, lake: Lake) -> None:
     assert scheme(told(shop, lake, language="tr"), "behaviour_clusters")["title"] == "Davranış kümeleri"
     (clusters,) = load_cluster_schemes(load_company(shop))
-    title = "Long known, not seen lately, rather high spend (2)"
-    assert translated_title(title, clusters.features, "tr") == "Eski müşteri, uzun süredir görülmeyen, rather çok harcayan (2)"
+    title = "Long known, not seen lately, highest spend (2)"
+    assert translated_title(title, clusters.features, "tr") == "Eski müşteri, uzun süredir görülmeyen, en çok harcayan (2)"
     assert translated_title(title, clusters.features, "ka").startswith("ძველი მომხმარებელი, ")
     assert translated_title("Discounted", clusters.features, "tr") == "İndirimli alan"
     assert translated_title(title, clusters.features, "xx") == title

@@ -1,0 +1,202 @@
+"""Structureless reference data: each kind keeps one thing of the customers, and has no groups.
+
+    sampled  the distribution of each feature, the principal directions, the covariance, or how features go together by rank
+    paired   the customers themselves, blurred: how their features go together, bends and corners included, but no hollows
+
+Whatever is kept of a continuous feature has a single peak (see `unimodality`). A discrete one keeps its values: flags, answers
+on a scale and shares of a few orders have steps by nature, and a step is no group.
+
+The blurred kind is the smoothed bootstrap of Silverman (1981), "Using kernel density estimates to investigate multimodality",
+Journal of the Royal Statistical Society B 43, on the ranks. Without it features that go together in a bent way pass for groups:
+of customers who order at random, new ones cannot be gone for long, and half of such shops with 1,000 customers had clusters.
+
+Survey answers have no density that could show hollows, as each is one of a few values. There, groups are answers that go
+together: more than by one common trait, such as how readily somebody says yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from pipeline.models.clusters.preparation import Numbers, Variable
+from pipeline.models.clusters.unimodality import nearest_single_peak, spread_ties
+
+# Of the customers' own spread. At 0.35 hollows are hardly filled, from 0.5 on bends are straightened.
+BLUR = 0.4
+SWEEPS = 10
+FACTOR_SWEEPS = 50
+RIDGE, TINY = 1e-6, 1e-9
+LARGEST_LOADING = 0.95
+
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+
+ReferenceDraw = Callable[[np.random.Generator], Numbers]
+MarginDraw = Callable[[np.random.Generator], list[Numbers]]
+
+
+def smooth_ties(points: Numbers, variables: Sequence[Variable], random: np.random.Generator) -> Numbers:
+    """Spread equal values of each feature over the room they have, where that may be done."""
+    smooth = points.copy()
+    places = [variable.columns[0] for variable in variables if variable.is_spread]
+    if places:
+        smooth[:, places] = spread_ties(points[:, places], random)
+    return smooth
+
+
+def sampled_references(
+    tied: Numbers, rows: Numbers, variables: Sequence[Variable], random: np.random.Generator
+) -> tuple[ReferenceDraw, ...]:
+    """Return a function per kind that draws as many rows as there are; `rows` are the `tied` points with ties spread."""
+    margins = _sampled_margins(rows, variables)
+    independent = _draws_by_rank(margins, variables, rows.shape[1], lambda random: random.random((len(rows), len(variables))))
+    if len(variables) == 1:  # a single feature has no directions, and goes together with nothing
+        return (independent,) if variables[0].is_discrete else (independent, _draws_of_same_covariance(rows))
+    scores = _normal_scores(_ordinal_columns(tied, variables), random)
+    correlations = _with_one_trait(np.cov(scores.T), variables)
+    gaussian = _draws_by_rank(margins, variables, rows.shape[1], lambda random: _normal_rows(correlations, len(rows), random))
+    if not any(variable.is_spread for variable in variables):
+        return independent, gaussian
+    return independent, _draws_of_same_covariance(rows), _draws_of_same_directions(rows), gaussian
+
+
+def paired_references(
+    tied: Numbers, rows: Numbers, variables: Sequence[Variable], random: np.random.Generator
+) -> tuple[ReferenceDraw, ...]:
+    """Return the function that draws the customers blurred; none for a single feature, or where there are answers alone."""
+    if len(variables) == 1 or all(variable.is_answer for variable in variables):
+        return ()
+    scores = _normal_scores(_ordinal_columns(tied, variables), random)
+    covariance = np.cov(scores.T)
+    traits = _with_one_trait(covariance, variables)
+    answers = [place for place, variable in enumerate(variables) if variable.is_answer]
+
+    def blur(random: np.random.Generator) -> Numbers:
+        blurred = scores + BLUR * _normal_rows(covariance, len(scores), random)
+        if answers:
+            blurred[:, answers] = _normal_rows(traits, len(scores), random)[:, answers]
+        return np.asarray(blurred)
+
+    return (_draws_by_rank(_exact_margins(rows, variables), variables, rows.shape[1], blur),)
+
+
+def _exact_margins(rows: Numbers, variables: Sequence[Variable]) -> MarginDraw:
+    """Return per variable the values of a reference, in order: a row each, with a column per coordinate of the variable.
+
+    They are the same in each draw.
+    """
+    shares = (np.arange(len(rows)) + 0.5) / len(rows)
+    margins = [_quantile_rows(rows[:, variable.columns], variable, shares) for variable in variables]
+    return lambda _: margins
+
+
+def _sampled_margins(rows: Numbers, variables: Sequence[Variable]) -> MarginDraw:
+    """Return the same, sampled anew in each draw: the customers are a sample too."""
+    peaks = [None if variable.is_discrete else nearest_single_peak(rows[:, variable.columns[0]]) for variable in variables]
+
+    def draw(random: np.random.Generator) -> list[Numbers]:
+        margins = []
+        for peak, variable in zip(peaks, variables, strict=True):
+            if peak is None:
+                values = rows[random.integers(len(rows), size=len(rows))][:, variable.columns]
+                margins.append(values[np.argsort(_ordinal_column(values), kind="stable")])
+            else:
+                margins.append(np.sort(peak.draw(len(rows), random))[:, None])
+        return margins
+
+    return draw
+
+
+def _quantile_rows(values: Numbers, variable: Variable, shares: Numbers) -> Numbers:
+    if variable.is_discrete:
+        return values[np.argsort(_ordinal_column(values), kind="stable")]
+    return nearest_single_peak(values[:, 0]).quantiles(shares)[:, None]
+
+
+def _draws_by_rank(margins: MarginDraw, variables: Sequence[Variable], width: int, draw_scores: ReferenceDraw) -> ReferenceDraw:
+    """Draw rows whose values are those of the margins, given out in the order of scores: a column per variable."""
+
+    def draw(random: np.random.Generator) -> Numbers:
+        scores = draw_scores(random)
+        drawn = np.empty((len(scores), width))
+        for place, (values, variable) in enumerate(zip(margins(random), variables, strict=True)):
+            drawn[:, variable.columns] = values[np.argsort(np.argsort(scores[:, place]))]
+        return drawn
+
+    return draw
+
+
+def _draws_of_same_directions(rows: Numbers) -> ReferenceDraw:
+    centre = rows.mean(axis=0)
+    axes = np.linalg.svd(rows - centre, full_matrices=False)[2]
+    peaks = [nearest_single_peak(column) for column in ((rows - centre) @ axes.T).T if np.ptp(column) > TINY]
+    return lambda random: np.column_stack([peak.draw(len(rows), random) for peak in peaks]) @ axes[: len(peaks)] + centre
+
+
+def _draws_of_same_covariance(rows: Numbers) -> ReferenceDraw:
+    covariance = np.cov(rows.T).reshape(rows.shape[1], -1)
+    return lambda random: rows.mean(axis=0) + _normal_rows(covariance, len(rows), random)
+
+
+def _normal_rows(covariance: Numbers, count: int, random: np.random.Generator) -> Numbers:
+    # A covariance in which one part was simplified may lose what makes it one, by a little; its eigenvalues below 0 are that.
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(random.normal(size=(count, len(values))) * np.sqrt(np.maximum(values, 0)) @ vectors.T)
+
+
+def _with_one_trait(covariance: Numbers, variables: Sequence[Variable]) -> Numbers:
+    """Return the covariance with answers going together by one common factor alone, found by iterated principal factors."""
+    answers = [place for place, variable in enumerate(variables) if variable.is_answer]
+    if len(answers) < 2:  # noqa: PLR2004
+        return covariance
+    deviations = np.sqrt(np.diag(covariance))
+    correlations = covariance[np.ix_(answers, answers)] / np.outer(deviations[answers], deviations[answers])
+    for _ in range(FACTOR_SWEEPS):
+        values, vectors = np.linalg.eigh(correlations)
+        loadings = np.clip(vectors[:, -1] * np.sqrt(max(values[-1], 0)), -LARGEST_LOADING, LARGEST_LOADING)
+        np.fill_diagonal(correlations, loadings**2)
+    common = np.outer(loadings, loadings)
+    np.fill_diagonal(common, 1)
+    simplified = covariance.copy()
+    simplified[np.ix_(answers, answers)] = common * np.outer(deviations[answers], deviations[answers])
+    return simplified
+
+
+def _ordinal_columns(points: Numbers, variables: Sequence[Variable]) -> Numbers:
+    return np.column_stack([_ordinal_column(points[:, variable.columns]) for variable in variables])
+
+
+def _ordinal_column(values: Numbers) -> Numbers:
+    """Return one number per row for a variable; a text of several values counts them from the one with fewest customers."""
+    if values.shape[1] == 1:
+        return values[:, 0]
+    held = np.argmax(values, axis=1)
+    return np.argsort(np.argsort(np.bincount(held, minlength=values.shape[1]), kind="stable"))[held].astype(np.float64)
+
+
+def _normal_scores(tied: Numbers, random: np.random.Generator) -> Numbers:
+    """Return the normal score of each value: its quantile on a standard normal distribution.
+
+    Where half of all customers have one order, they share half of the distribution: ranks given to them by chance would hide
+    how that feature goes together with the others. So a tied score is drawn from the normal distribution that the other
+    features leave for it, truncated to the part that the tie covers: Gibbs sampling, as for a copula with ties in Hoff (2007),
+    "Extending the rank likelihood for semiparametric copula estimation", Annals of Applied Statistics 1.
+    """
+    from scipy.special import ndtr, ndtri
+
+    parts = [np.searchsorted(np.sort(column), column, side=side) / len(tied) for column in tied.T for side in _SIDES]
+    low, high = np.column_stack(parts[0::2]), np.column_stack(parts[1::2])
+    scores = np.asarray(ndtri((low + high) / 2))
+    open_features = [place for place, width in enumerate((high - low).max(axis=0) * len(tied)) if width > 1]
+    for place in open_features * SWEEPS:
+        others = np.delete(scores, place, axis=1)
+        covariance = np.cov(others.T).reshape(others.shape[1], -1) + RIDGE * np.eye(others.shape[1])
+        weights = np.linalg.solve(covariance, (others * scores[:, [place]]).mean(axis=0))
+        mean = others @ weights
+        spread = np.sqrt(max(1 - float(weights @ covariance @ weights), RIDGE))
+        bounds = [ndtr((ndtri(side[:, place]) - mean) / spread) for side in (low, high)]
+        drawn = mean + spread * ndtri(np.clip(random.uniform(*bounds), TINY, 1 - TINY))
+        scores[:, place] = np.clip(drawn, ndtri(np.maximum(low[:, place], TINY)), ndtri(np.minimum(high[:, place], 1 - TINY)))
+    return scores
