@@ -173,7 +173,8 @@ def _ordinal_column(values: Numbers) -> Numbers:
     if values.shape[1] == 1:
         return values[:, 0]
     held = np.argmax(values, axis=1)
-    return np.argsort(np.argsort(np.bincount(held, minlength=values.shape[1]), kind="stable"))[held].astype(np.float64)
+    order = np.argsort(np.argsort(np.bincount(held, minlength=values.shape[1]), kind="stable"))
+    return np.asarray(order[held], dtype=np.float64)
 
 
 def _normal_scores(tied: Numbers, random: np.random.Generator) -> Numbers:
