@@ -152,8 +152,9 @@ def _features_with_peaks(problem: SelectionProblem) -> PreparedSample:
 def _best_candidate(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> tuple[CandidateClustering, Numbers]:
     """Return the best candidate with the stability of its clusters; gap and stability, which are costly, are measured best first."""
     candidates = list(_candidate_clusterings(problem, trials))
-    for candidate in sorted(candidates, key=lambda candidate: -problem.merit(candidate)):
-        gap = gap_beyond_reference(problem.sample.points, problem.sample.variables, candidate.count, problem.scheme.seed)
+    for attempt, candidate in enumerate(sorted(candidates, key=lambda candidate: -problem.merit(candidate)), 1):
+        sample, seed = problem.sample, problem.scheme.seed
+        gap = gap_beyond_reference(sample.points, sample.variables, candidate.count, seed, attempt=attempt)
         # What was structure once stays structure while there is a gap at all, or chance would make clusters come and go.
         is_structure = gap.gap > (GAP_FLOOR if candidate.count == problem.count_now else gap.needed)
         jaccards = bootstrap_jaccards(problem.sample.points, candidate.labels, problem.scheme) if is_structure else None
