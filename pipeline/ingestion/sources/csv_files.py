@@ -25,7 +25,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.ingestion.sources import quote_name
 from pipeline.ingestion.sources.csv_text import LINES_SHOWN, REJECTS_KEPT, line_words, read_header, record_lines
 from pipeline.ingestion.sources.failed_casts import form_of, remedy_for
-from pipeline.ingestion.sources.table_files import TableFiles
+from pipeline.ingestion.sources.table_files import SourceTable
 from pipeline.spelling import did_you_mean
 
 BAD_CELL = "segments: a cell does not read as its declared type"
@@ -64,7 +64,7 @@ _FAULT_REMEDIES = {
 class CsvTable:
     """One table of CSV files: its raw view holds text only, its view the declared types; `instants` are columns cast to such."""
 
-    files: TableFiles
+    files: SourceTable
     types: Mapping[str, str]
     instants: frozenset[str] = frozenset()
 

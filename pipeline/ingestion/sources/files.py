@@ -19,7 +19,7 @@ from pipeline.ingestion.sources.csv_files import BAD_CELL, CsvTable, rejected_li
 from pipeline.ingestion.sources.csv_text import find_gzip_fault, find_text_fault
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
-from pipeline.ingestion.sources.table_files import FileStamp, TableFiles, find_tables, link_targets, missing_table_error
+from pipeline.ingestion.sources.table_files import FileStamp, SourceTable, find_tables, link_targets, missing_table_error
 from pipeline.lake.engines.duckdb import confine_connection, interruptible
 from pipeline.spelling import did_you_mean
 
@@ -30,7 +30,7 @@ _MICROSECONDS = {"TIMESTAMP_NS": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE_NS": "TI
 class FilesSnapshot:
     """The tables of one folder; a table is opened when a query first names it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, tables: Mapping[str, TableFiles]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, tables: Mapping[str, SourceTable]) -> None:
         self._connection, self._source, self._folder, self._tables = connection, source, folder, tables
         self._opened: set[str] = set()
         self._csv: dict[str, CsvTable] = {}
@@ -63,7 +63,7 @@ class FilesSnapshot:
                 self._opened.add(name)
         self._read_instants(query)
 
-    def _open_table(self, files: TableFiles) -> None:
+    def _open_table(self, files: SourceTable) -> None:
         files.require_readable()
         try:
             if files.is_parquet:
@@ -77,7 +77,7 @@ class FilesSnapshot:
             what = f"the files of table `{files.name}` cannot be read"
             raise DataError(what, where=where, todo="Have the file written again, or copy it again if it had not arrived yet.") from None
 
-    def _open_parquet(self, files: TableFiles) -> None:
+    def _open_parquet(self, files: SourceTable) -> None:
         paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files.paths)
         options = f"union_by_name = true, hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
         rows = self._connection.sql(f"SELECT * FROM read_parquet([{paths}], {options})")  # noqa: S608 - our own paths, quoted
@@ -184,7 +184,7 @@ def _open_confined_duckdb(folder: Path, staging: Path, linked: Sequence[str], me
     return connection
 
 
-def _stamps(tables: Mapping[str, TableFiles]) -> dict[Path, FileStamp | None]:
+def _stamps(tables: Mapping[str, SourceTable]) -> dict[Path, FileStamp | None]:
     return {path: stamp for table in tables.values() for path, stamp in table.stamps().items()}
 
 
@@ -193,7 +193,7 @@ def _in_microseconds(name: str, kind: str) -> str:
     return f"CAST({quoted} AS {_MICROSECONDS[kind]}) AS {quoted}" if kind in _MICROSECONDS else quoted
 
 
-def _require_known_types(source: Source, tables: Mapping[str, TableFiles]) -> None:
+def _require_known_types(source: Source, tables: Mapping[str, SourceTable]) -> None:
     """Raise ConfigError where types are declared for a table that is none of CSV files, or are no types."""
     texts = [name for name, files in tables.items() if not files.is_parquet]
     for name, types in (source.column_types or {}).items():

@@ -33,7 +33,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True)
-class TableFiles:
+class SourceTable:
     """The files of one table, all Parquet or all CSV."""
 
     name: str
@@ -67,26 +67,26 @@ class TableFiles:
                 raise _unreadable(path, error) from None
 
 
-def find_tables(folder: Path) -> dict[str, TableFiles]:
+def find_tables(folder: Path) -> dict[str, SourceTable]:
     """Return the tables of `folder` by name; raises ConfigError where two files or folders give the same one."""
-    tables: dict[str, TableFiles] = {}
+    tables: dict[str, SourceTable] = {}
     for path in _listed(folder):
         name, files = (path.name, _files_below(path)) if path.is_dir() else (_table_name(path), [path])
         if not (name and files):
             continue
         if name.lower() in {known.lower() for known in tables}:
             raise ConfigError(f"two files give the table `{name}`", where=str(folder), todo="Keep one, or put both into one sub-folder.")
-        tables[name] = TableFiles(name, tuple(files), folder)
+        tables[name] = SourceTable(name, tuple(files), folder)
     return tables
 
 
-def link_targets(tables: Iterable[TableFiles], folder: Path) -> list[str]:
+def link_targets(tables: Iterable[SourceTable], folder: Path) -> list[str]:
     """Return where links among the files lead, as far as that is outside of `folder`."""
     real = folder.resolve()
     return [str(target) for table in tables for path in table.paths if not (target := path.resolve()).is_relative_to(real)]
 
 
-def missing_table_error(name: str, folder: Path, tables: Mapping[str, TableFiles], where: str) -> ConfigError:
+def missing_table_error(name: str, folder: Path, tables: Mapping[str, SourceTable], where: str) -> ConfigError:
     """Return the error for a table that no file gives, with the files that look like it but are none."""
     has = f"{folder} has: {', '.join(sorted(tables)) or 'no table'}."
     unread = [path for path in _listed(folder) if path.name.lower().startswith(name.lower()) and not _is_table(path, tables)]
@@ -98,7 +98,7 @@ def missing_table_error(name: str, folder: Path, tables: Mapping[str, TableFiles
     )
 
 
-def _dated_name_hint(name: str, folder: Path, tables: Mapping[str, TableFiles]) -> list[str]:
+def _dated_name_hint(name: str, folder: Path, tables: Mapping[str, SourceTable]) -> list[str]:
     dated = sorted(other for other in tables if other.lower().startswith(name.lower()))
     if not dated:
         return []
@@ -112,7 +112,7 @@ def _remedy(path: Path) -> str:
     return _REMEDIES.get(path.suffix.lower(), "name it *.csv or *.parquet, if it is one")
 
 
-def _is_table(path: Path, tables: Mapping[str, TableFiles]) -> bool:
+def _is_table(path: Path, tables: Mapping[str, SourceTable]) -> bool:
     return path.name in tables or any(path in table.paths for table in tables.values())
 
 
