@@ -104,7 +104,7 @@ class Counterfactual:
 
 
 def part_name(table: Table, part: str) -> str:
-    """Name the table that holds a part of what two nights know of `table`."""
+    """Name the table of a part of what two nights know."""
     return f"{table.name}_{part}"
 
 
@@ -131,10 +131,7 @@ def _versions_by_part(session: CacheSession, table: Table, before: date, day: da
 
 
 def gather_rows(case: Counterfactual) -> None:
-    """Store and register those rows of the customers that are alike on both nights: each counterfactual reads these, not everybody's.
-
-    What changed is as `register_changes` registered it.
-    """
+    """Store those rows of the customers that are alike on both nights; `register_changes` registered what changed."""
     engine = case.session.engine
     ids = engine.run(exp.select("customer_id").from_(case.customers.name), {}).read_all()["customer_id"].combine_chunks()
     all_ids = pc.unique(pa.concat_arrays([ids, *(each.ids_merged_into(ids) for each in (case.survivors_before, case.survivors))]))
@@ -216,7 +213,7 @@ def _rank_alone(case: Counterfactual, features: Table, name: str) -> str:
 
 
 def _known_rows(table: Table, known: Sequence[str]) -> Iterator[exp.Query]:
-    """Yield the rows, by the ids that the source gave, that are known of customers who did only what is in `known`."""
+    """Yield the rows, by source ids, that are known of customers who did only what is in `known`."""
     learns = "own_visit" if table is VISITS else "late_data"
     parts = [SAME, NOW if learns in known else BEFORE]
     if table is VISITS and learns in known:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
@@ -23,7 +22,6 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes import Scheme, decisions_statement, membership_statement, quantiles_of
 from pipeline.errors import DataError
-from pipeline.features import EVENTS, CacheSession, Counterfactual, MergeHistory, gather_rows, register_changes, write_counterfactual
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.statements import statement, statement_digest
@@ -36,21 +34,9 @@ from pipeline.lake.tables import (
 )
 from pipeline.models.clusters import assignment_statement
 from pipeline.models.refits.model_store import models_of_night, with_clusters_of
-from pipeline.segmentation.moves.moved_features import (
-    BEFORE,
-    DOERS,
-    EVENT_FLAGS,
-    MOVERS,
-    NOW,
-    OWN_EVENTS,
-    PAIRS,
-    WITHOUT_EVENTS,
-    doers_statement,
-    movers_statement,
-    pair_columns,
-    pairs_statement,
-    without_events_statement,
-)
+from pipeline.segmentation.moves.left_out import register_left_out
+from pipeline.segmentation.moves.move_comparison import MoveComparison
+from pipeline.segmentation.moves.moved_features import BEFORE, MOVERS, NOW, PAIRS, movers_statement, pair_columns, pairs_statement
 from pipeline.segmentation.moves.reasons import (
     TRIALS,
     SchemeChange,
@@ -66,34 +52,6 @@ log = logging.getLogger("pipeline.segmentation.moves")
 # A company that counts otherwise than yesterday, such as over another window, moves customers who did nothing.
 COUNTING_SETTINGS = ("states", "time_zone", "currency", "window_days", "counts_as_order")
 MOVED = replace(SEGMENT_MOVES, name="moved", columns=tuple(column for column in SEGMENT_MOVES.columns if column.name != "reason"))
-
-
-@dataclass(frozen=True, slots=True)
-class MoveComparison:
-    """A night, the night before it that it is compared with, and a private folder for tables on the way."""
-
-    company: Company
-    lake: Lake
-    engine: Engine
-    before: date
-    day: date
-    folder: Path
-
-    @property
-    def session(self) -> CacheSession:
-        return CacheSession(self.lake, self.engine, self.folder, MergeHistory(self.lake, self.company.zone))
-
-    @property
-    def is_new_month(self) -> bool:
-        """Whether what is frozen for a month is frozen anew."""
-        return self.before.replace(day=1) != self.day.replace(day=1)
-
-    def store_table(self, table: Table, rows: pa.RecordBatchReader) -> Path:
-        """Write `rows` to the private folder, make them readable as `table`, and return where they are."""
-        path = self.folder / f"{table.name}.parquet"
-        self.lake.write_file(table.schema, rows, path, {})
-        self.engine.register(table, [path])
-        return path
 
 
 def write_moves(company: Company, lake: Lake, engine: Engine, day: date) -> None:
@@ -140,7 +98,7 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     _register_features(comparison, table, BEFORE, comparison.before)
     _register_features(comparison, table, NOW, comparison.day)
     comparison.store_table(MOVERS, comparison.engine.run(movers_statement(names), {}))
-    left_out = _register_left_out(comparison, table)
+    left_out = register_left_out(comparison, table)
     # Trials read the pairs four times for every scheme: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
     comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
@@ -148,39 +106,6 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     for trial in TRIALS:
         comparison.engine.define(replace(table, name=trial_name(trial)), trial_features(trial, table, limits_aged=limits_aged))
     return moves_statement(memberships, changes, table, left_out)
-
-
-def _register_left_out(comparison: MoveComparison, table: Table) -> dict[int, str]:
-    """Make readable what movers did themselves, and their features without it.
-
-    Returns the names of tables of features by how many of the first ones of EVENTS they keep.
-    """
-    engine = comparison.engine
-    register_changes(comparison.session, comparison.before, comparison.day)
-    events = comparison.store_table(OWN_EVENTS, engine.run(statement(OWN_EVENTS.name), {}))
-    done = pq.read_table(events)
-    if not done.num_rows:
-        engine.define(replace(table, name=WITHOUT_EVENTS), exp.select("*").from_(NOW))
-        return {}
-    everybody = replace(table, name=NOW)
-    case = Counterfactual(
-        comparison.company,
-        comparison.session,
-        comparison.before,
-        comparison.day,
-        customers=DOERS,
-        everybody=everybody,
-        is_single=done.num_rows == 1,
-    )
-    engine.define(DOERS, doers_statement())
-    gather_rows(case)
-    names = {0: write_counterfactual(case, EVENTS[0])}
-    engine.define(replace(table, name=WITHOUT_EVENTS), without_events_statement(table, names[0]))
-    # Whoever did one kind of thing did it or did not; of several kinds it must be told which one.
-    engine.define(DOERS, doers_statement(of_several=True))
-    several = engine.run(doers_statement(of_several=True), {}).read_all()
-    kept = [place for place, flag in enumerate(EVENT_FLAGS[:-1], start=1) if pc.any(several[flag]).as_py()]
-    return names | {place: write_counterfactual(case, EVENTS[place]) for place in kept}
 
 
 def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequence[SchemeChange]) -> set[str]:
