@@ -10,6 +10,7 @@ from pipeline.models.clusters.drift import Drift, measure_drifts
 from pipeline.models.clusters.fitting import FitReport, fit_model, fit_with_report
 from pipeline.models.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted, cluster_titles, model_from_json, to_json
 from pipeline.models.clusters.preparation import sample_prefix
+from pipeline.models.clusters.profile import FeatureProfile, cluster_profile
 from pipeline.models.clusters.selection import ClusterCountTrial
 from pipeline.models.clusters.titles import translated_title
 
@@ -19,10 +20,12 @@ __all__ = [
     "ClusterCountTrial",
     "ClusterModel",
     "Drift",
+    "FeatureProfile",
     "FitReport",
     "ModelFeature",
     "NotFitted",
     "assignment_statement",
+    "cluster_profile",
     "cluster_titles",
     "fit_model",
     "fit_with_report",

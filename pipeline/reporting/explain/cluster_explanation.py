@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.definitions.rules import Value
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN
 from pipeline.lake.tables import Kind
-from pipeline.models.clusters import UNCLUSTERED, ClusterModel
+from pipeline.models.clusters import UNCLUSTERED, ClusterModel, FeatureProfile, cluster_profile
 from pipeline.models.clusters.assignment import CLEAR_RATIO, FAIR_RATIO
 from pipeline.reporting.explain.cluster_borders import what_ifs_at_borders
 from pipeline.reporting.explain.cluster_centres import CentreDistance, Row, centres_by_distance, is_buying
@@ -20,7 +20,7 @@ class ClusterExplanation:
     """Why a customer is in a cluster: what was looked at, and the centres, the nearest first; nobody outside has any.
 
     `margin` says in words how much nearer the own centre is than the next one; `nearest` is the cluster that the smallest change of
-    one feature leads to. `segment_now` is what the model says now of what is stored.
+    one feature leads to; `profile` is what sets the own cluster apart. `segment_now` is what the model says now of what is stored.
     """
 
     segment_now: str
@@ -28,6 +28,7 @@ class ClusterExplanation:
     centres: tuple[CentreDistance, ...]
     margin: str
     nearest: NearestSegment | None
+    profile: tuple[FeatureProfile, ...] = ()
 
 
 def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> ClusterExplanation:
@@ -38,7 +39,9 @@ def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]
     centres = centres_by_distance(model, row)
     own, other = (centre.distance for centre in centres[:2])
     margin = "high" if own <= CLEAR_RATIO * other else "medium" if own <= FAIR_RATIO * other else "low"
-    return ClusterExplanation(centres[0].segment, values, centres, margin, _nearest_cluster(model, row, kinds))
+    [cluster] = (each for each in model.clusters if each.id == centres[0].segment)
+    profile = cluster_profile(model, cluster)
+    return ClusterExplanation(centres[0].segment, values, centres, margin, _nearest_cluster(model, row, kinds), profile)
 
 
 def _nearest_cluster(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> NearestSegment | None:

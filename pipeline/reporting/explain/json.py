@@ -69,6 +69,7 @@ def _cluster_content(segment: str, explanation: ClusterExplanation | None) -> di
         "decided_by": "clusters",
         "values": _json_values(explanation.values),
         "centres": [_named_fields(centre, ("segment", "title", "distance")) for centre in explanation.centres],
+        "apart": [_named_fields(each, ("feature", "here", "among_all", "difference")) for each in explanation.profile],
         "margin": explanation.margin,
         "nearest": _nearest_content(explanation.nearest) if explanation.nearest and explanation.segment_now == segment else None,
         "nearest_words": cluster_words(segment, explanation),
