@@ -21,6 +21,8 @@ CELLS = 100
 FEWEST_IN_CELL = 10
 # Winsorising puts a hundredth of customers on each limit. More than half as many again are there for a reason of their own.
 HELD_SHARE = 1.5 * WINSOR_QUANTILES[0]
+# Who has nothing at all of something, such as returns, is no group of customers where most have nothing.
+MOST_CUSTOMERS = 0.6
 # Every fifth cell is tried as the peak, then the cells around the best: a fifth of the regressions for the same peak.
 STRIDE = 5
 COMPARED_DRAWS = 20
@@ -104,7 +106,9 @@ def nearest_single_peak(column: Numbers) -> SinglePeak:
     near = range(max(0, coarse - STRIDE + 1), min(cells, coarse + STRIDE))
     distance, cumulative = min((histogram.with_peak(peak) for peak in near), key=lambda fit: fit[0])
     inner = np.concatenate([[0.0], cumulative]) * (1 - is_low.mean() - is_high.mean()) + is_low.mean()
-    knots, shares = np.concatenate([[low], histogram.knots, [high]]), np.concatenate([[0.0], inner, [1.0]])
+    # Those on a limit are a step of the shares: two knots of one value.
+    knots = np.concatenate([[low, low], histogram.knots, [high, high]])
+    shares = np.concatenate([[0.0, inner[0]], inner, [inner[-1], 1.0]])
     return SinglePeak(knots, shares, distance, float(column.mean()), float(column.std()))
 
 
@@ -132,6 +136,7 @@ def _spread_column(column: Numbers, random: np.random.Generator) -> Numbers:
 
 
 def _is_at_limit(column: Numbers, limit: float) -> npt.NDArray[np.bool_]:
-    """Return which values were put on a limit by winsorising; a value that more customers have is one like any other."""
+    """Return which values were put on a limit by winsorising, or are a limit that most customers share, such as none."""
     is_there = column == limit
-    return is_there if 1 < is_there.sum() <= HELD_SHARE * len(column) else np.zeros(len(column), np.bool_)
+    is_held = 1 < is_there.sum() <= HELD_SHARE * len(column) or MOST_CUSTOMERS * len(column) <= is_there.sum() < len(column)
+    return is_there if is_held else np.zeros(len(column), np.bool_)
