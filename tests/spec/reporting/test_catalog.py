@@ -347,10 +347,12 @@ def test_the_terminal_shows_every_segment_within_its_width(night: tuple[Path, La
     assert "33.3%" in text
 
 
-def test_what_a_value_says_cannot_command_the_terminal(shop: Path, lake: Lake) -> None:
+def test_a_title_that_could_command_the_terminal_is_refused(shop: Path, lake: Lake) -> None:
     file = shop / "segments" / "spenders.toml"
     file.write_text(SPENDERS.replace('title = "Rest"', 'title = "Rest\\u001b[31m"'), "utf-8")
-    assert "\x1b" not in printed("--company", str(shop), "--lake", str(lake.root), "--scheme", "spenders")
+    refused = CliRunner().invoke(app, ["catalog", "--company", str(shop), "--lake", str(lake.root), "--scheme", "spenders"])
+    assert isinstance(refused.exception, ConfigError)
+    assert "\x1b" not in str(refused.exception)
 
 
 def test_one_scheme_alone_shows_its_strategies_in_full(night: tuple[Path, Lake]) -> None:
