@@ -48,6 +48,7 @@ def some_customers(count: int) -> list[dict[str, Any]]:
         {
             "customer_id": f"c{number:03}",
             "is_prospect": False,
+            "is_refund_only": False,
             "spend_amount": Decimal(int(chance.integers(-500, 90_000))).scaleb(-2),
             "recency_days": int(chance.integers(0, 400)),
             "order_day_count": int(chance.integers(1, 30)),
@@ -125,3 +126,12 @@ def test_the_command_tells_distances_and_the_next_cluster(tmp_path: Path) -> Non
     assert "Bargain hunters, if spend_amount were 198.91 instead of 270" in words
     found = {each["scheme"]: each for each in json.loads(CliRunner().invoke(app, ["explain", "bob", *place, "--json"]).stdout)["schemes"]}
     assert found["behaviour_clusters"]["nearest_words"] == "no order in the window"
+
+
+def test_what_sets_the_own_cluster_apart_is_told_in_units_of_the_features() -> None:
+    row = exact(some_customers(1)[0]) | {"spend_amount": Fraction(10), "recency_days": 330, "order_day_count": 1}
+    profile = cluster_explanation(a_model(), row, KINDS).profile
+    assert [each.feature for each in profile] == ["recency_days", "spend_amount", "order_day_count", "discount_share"]
+    # Sleepers: 1.6 standard deviations of 80 days above 90; a mean logarithm of 4 - 0.9 * 1.5 of spend plus one.
+    assert (profile[0].here, profile[0].among_all, profile[0].difference) == pytest.approx((218, 90, 1.6))
+    assert (profile[1].here, profile[1].among_all) == pytest.approx((13.1540, 53.5982), abs=1e-4)
