@@ -68,8 +68,6 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     applies_to = {scheme.name: scheme.applies_to_text for scheme in schemes_of_night(company, lake, day).schemes if scheme.applies_to_text}
     unclustered = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("unclustered", {})
     for name, title, question in _scheme_questions(company, lake, day):
-        if name in unclustered:  # one row with everybody would say nothing that the reason does not
-            continue
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
         yield _segment_grid(title, question, _largest_segments(rows), company.currency, bar_width)
         if name in applies_to:
