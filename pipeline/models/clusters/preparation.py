@@ -44,13 +44,12 @@ class Variable:
     """One thing that is known of customers, as the places of its `columns` among the coordinates.
 
     A discrete one has few values. Its distribution tells nothing of groups: two values are not two groups of customers. `is_spread`
-    tells whether equal values may be spread over the room they have; the parts of a whole and answers may not.
+    tells whether equal values may be spread over the room they have; the parts of a whole may not.
     """
 
     columns: tuple[int, ...]
     is_discrete: bool = False
     is_spread: bool = True
-    is_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,12 @@
     sampled  the distribution of each feature, the principal directions, the covariance, or how features go together by rank
     paired   the customers themselves, blurred: how their features go together, bends and corners included, but no hollows
 
-Whatever is kept of a continuous feature has a single peak (see `unimodality`). A discrete one keeps its values: flags, answers
-on a scale and shares of a few orders have steps by nature, and a step is no group.
+Whatever is kept of a continuous feature has a single peak (see `unimodality`). A discrete one keeps its values: counts up to
+ten and shares of a few orders have steps by nature, and a step is no group.
 
 The blurred kind is the smoothed bootstrap of Silverman (1981), "Using kernel density estimates to investigate multimodality",
 Journal of the Royal Statistical Society B 43, on the ranks. Without it features that go together in a bent way pass for groups:
 of customers who order at random, new ones cannot be gone for long, and half of such shops with 1,000 customers had clusters.
-
-Survey answers have no density that could show hollows, as each is one of a few values. There, groups are answers that go
-together: more than by one common trait, such as how readily somebody says yes.
 """
 
 from __future__ import annotations
@@ -27,9 +24,7 @@ from pipeline.models.clusters.unimodality import nearest_single_peak, spread_tie
 # Of the customers' own spread. At 0.35 hollows are hardly filled, from 0.5 on bends are straightened.
 BLUR = 0.4
 SWEEPS = 10
-FACTOR_SWEEPS = 50
 RIDGE, TINY = 1e-6, 1e-9
-LARGEST_LOADING = 0.95
 
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
@@ -54,8 +49,8 @@ def sampled_references(
     independent = _draws_by_rank(margins, variables, rows.shape[1], lambda random: random.random((len(rows), len(variables))))
     if len(variables) == 1:  # a single feature has no directions, and goes together with nothing
         return (independent,) if variables[0].is_discrete else (independent, _draws_of_same_covariance(rows))
-    scores = _normal_scores(_ordinal_columns(tied, variables), random)
-    correlations = _with_one_trait(np.cov(scores.T), variables)
+    scores = _normal_scores(tied, random)
+    correlations = np.cov(scores.T)
     gaussian = _draws_by_rank(margins, variables, rows.shape[1], lambda random: _normal_rows(correlations, len(rows), random))
     if not any(variable.is_spread for variable in variables):
         return independent, gaussian
@@ -65,19 +60,14 @@ def sampled_references(
 def paired_references(
     tied: Numbers, rows: Numbers, variables: Sequence[Variable], random: np.random.Generator
 ) -> tuple[ReferenceDraw, ...]:
-    """Return the function that draws the customers blurred; none for a single feature, or where there are answers alone."""
-    if len(variables) == 1 or all(variable.is_answer for variable in variables):
+    """Return the function that draws the customers blurred; none for a single feature."""
+    if len(variables) == 1:
         return ()
-    scores = _normal_scores(_ordinal_columns(tied, variables), random)
+    scores = _normal_scores(tied, random)
     covariance = np.cov(scores.T)
-    traits = _with_one_trait(covariance, variables)
-    answers = [place for place, variable in enumerate(variables) if variable.is_answer]
 
     def blur(random: np.random.Generator) -> Numbers:
-        blurred = scores + BLUR * _normal_rows(covariance, len(scores), random)
-        if answers:
-            blurred[:, answers] = _normal_rows(traits, len(scores), random)[:, answers]
-        return np.asarray(blurred)
+        return np.asarray(scores + BLUR * _normal_rows(covariance, len(scores), random))
 
     return (_draws_by_rank(_exact_margins(rows, variables), variables, rows.shape[1], blur),)
 
@@ -101,7 +91,7 @@ def _sampled_margins(rows: Numbers, variables: Sequence[Variable]) -> MarginDraw
         for peak, variable in zip(peaks, variables, strict=True):
             if peak is None:
                 values = rows[random.integers(len(rows), size=len(rows))][:, variable.columns]
-                margins.append(values[np.argsort(_ordinal_column(values), kind="stable")])
+                margins.append(values[np.argsort(values[:, 0], kind="stable")])
             else:
                 margins.append(np.sort(peak.draw(len(rows), random))[:, None])
         return margins
@@ -111,7 +101,7 @@ def _sampled_margins(rows: Numbers, variables: Sequence[Variable]) -> MarginDraw
 
 def _quantile_rows(values: Numbers, variable: Variable, shares: Numbers) -> Numbers:
     if variable.is_discrete:
-        return values[np.argsort(_ordinal_column(values), kind="stable")]
+        return values[np.argsort(values[:, 0], kind="stable")]
     return nearest_single_peak(values[:, 0]).quantiles(shares)[:, None]
 
 
@@ -141,40 +131,9 @@ def _draws_of_same_covariance(rows: Numbers) -> ReferenceDraw:
 
 
 def _normal_rows(covariance: Numbers, count: int, random: np.random.Generator) -> Numbers:
-    # A covariance in which one part was simplified may lose what makes it one, by a little; its eigenvalues below 0 are that.
+    # Rounding may leave an eigenvalue of a covariance just below 0.
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(random.normal(size=(count, len(values))) * np.sqrt(np.maximum(values, 0)) @ vectors.T)
-
-
-def _with_one_trait(covariance: Numbers, variables: Sequence[Variable]) -> Numbers:
-    """Return the covariance with answers going together by one common factor alone, found by iterated principal factors."""
-    answers = [place for place, variable in enumerate(variables) if variable.is_answer]
-    if len(answers) < 2:  # noqa: PLR2004
-        return covariance
-    deviations = np.sqrt(np.diag(covariance))
-    correlations = covariance[np.ix_(answers, answers)] / np.outer(deviations[answers], deviations[answers])
-    for _ in range(FACTOR_SWEEPS):
-        values, vectors = np.linalg.eigh(correlations)
-        loadings = np.clip(vectors[:, -1] * np.sqrt(max(values[-1], 0)), -LARGEST_LOADING, LARGEST_LOADING)
-        np.fill_diagonal(correlations, loadings**2)
-    common = np.outer(loadings, loadings)
-    np.fill_diagonal(common, 1)
-    simplified = covariance.copy()
-    simplified[np.ix_(answers, answers)] = common * np.outer(deviations[answers], deviations[answers])
-    return simplified
-
-
-def _ordinal_columns(points: Numbers, variables: Sequence[Variable]) -> Numbers:
-    return np.column_stack([_ordinal_column(points[:, variable.columns]) for variable in variables])
-
-
-def _ordinal_column(values: Numbers) -> Numbers:
-    """Return one number per row for a variable; a text of several values counts them from the one with fewest customers."""
-    if values.shape[1] == 1:
-        return values[:, 0]
-    held = np.argmax(values, axis=1)
-    order = np.argsort(np.argsort(np.bincount(held, minlength=values.shape[1]), kind="stable"))
-    return np.asarray(order[held], dtype=np.float64)
 
 
 def _normal_scores(tied: Numbers, random: np.random.Generator) -> Numbers:
