@@ -14,6 +14,7 @@ from contextlib import suppress
 import typer
 
 from pipeline.cli import backfill, catalog, erase, explain, history, plan, refit, rollback, run, status
+from pipeline.cli.interrupts import ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
 from pipeline.reporting.output import PrintableFormatter, write_message, write_text
 
@@ -67,7 +68,8 @@ def main() -> None:
     logging.getLogger("pipeline").setLevel(logging.INFO)
     try:
         try:
-            app()
+            with ending_when_interrupted():
+                app()
         finally:
             sys.stdout.flush()  # here a full device is one message; at the end of the process it would be a traceback
     except PipelineError as error:
