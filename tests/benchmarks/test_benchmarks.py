@@ -19,7 +19,7 @@ def test_a_bench_runs_end_to_end_and_judges_itself(tmp_path: Path) -> None:
     from generate import Shop
     from lakes import stored_lake
 
-    lake = stored_lake(Shop(lines=3_000, customers=200, days=20), tmp_path)
+    lake = stored_lake(Shop(lines=3_000, customers=200, days=150), tmp_path)
     ratio, peak, *_ = full_recompute.results(lake, tmp_path, rounds=1, names=())
     assert min(ratio.ours, ratio.reference) > 0
     assert ratio.verdict in ("met", "MISSED")

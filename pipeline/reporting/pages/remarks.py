@@ -8,6 +8,7 @@ from datetime import date
 from html import escape
 
 from pipeline.definitions.company import Company
+from pipeline.errors import DataError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.column_warnings import column_warnings
@@ -26,12 +27,16 @@ NO_REMARKS = Remarks()
 
 
 def remarks_of_night(company: Company, lake: Lake, day: date, known_on: date | None = None) -> Remarks:
-    """Return the remarks on a night whose features are stored; none before."""
+    """Return the remarks on a night whose features are stored and whole; none else."""
     if not lake.has(CUSTOMER_FEATURES, day=day, known_on=known_on):
         return NO_REMARKS
-    lacking = not_computed_on(company, lake, day, known_on)
     is_restated = known_on is not None and known_on != day
-    return Remarks(lacking, () if is_restated else tuple(column_warnings(company, lake, day)))
+    try:
+        lacking = not_computed_on(company, lake, day, known_on)
+        return Remarks(lacking, () if is_restated else tuple(column_warnings(company, lake, day)))
+    except DataError:
+        # A night that is run again to mend its damaged features has them damaged still while its rows are checked.
+        return NO_REMARKS
 
 
 def remarks_section(remarks: Remarks) -> str:
