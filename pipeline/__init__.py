@@ -1,1 +1,1 @@
-"""customer-segments: a nightly batch pipeline that says which customers are which."""
+"""customer-segments: a nightly batch pipeline that puts every customer into segments."""

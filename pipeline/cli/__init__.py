@@ -28,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def segments() -> None:
-    """Say every morning which customers are which."""
+    """Every morning: which segment each customer is in, and what to do about it."""
 
 
 COMMANDS = (

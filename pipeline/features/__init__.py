@@ -1,8 +1,8 @@
 """From clean rows to one row per customer, as of the end of a night.
 
 A night computes anew only the customers to whom something happened; the caches that make this possible may be deleted at any time.
-It also tells what features would be without what customers did meanwhile. It must not know schemes, segments or models; of definitions,
-only how customers are scored.
+It also works out what features would be had customers done less since an earlier night. It must not know schemes, segments or models;
+of definitions, only how customers are scored.
 """
 
 from __future__ import annotations

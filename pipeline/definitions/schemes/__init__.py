@@ -1,4 +1,4 @@
-"""Schemes: named sets of segments, of which everybody whom a scheme applies to has exactly one; proven when a definition loads.
+"""Schemes: named sets of segments. Everybody a scheme applies to has exactly one of them, which is proven when it loads.
 
 Offers `load_schemes` and `load_cluster_schemes`, which read a company's files, and statements that give each customer's segment
 (`segments_statement`) or two versions of a scheme beside each other (`comparison_statement`). It builds SQL, and runs none.

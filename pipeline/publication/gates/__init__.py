@@ -1,6 +1,6 @@
 """May this night be published? Gates compare it with the last good one and hold it back where it differs too much.
 
-This face is the deciding part: measures and limits in, results out, and what a person may override; it reads and writes
+What is offered here decides: measures and limits in, results out, and what a person may override; it reads and writes
 nothing. `audit` measures, judges and records a night; `table_checks` holds computed tables to their suites.
 """
 
