@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Final
 
+from pipeline.reporting.output import write_message
+
 GRACE_SECONDS: Final = 5.0  # for KeyboardInterrupt to be raised and to close what is open
 INTERRUPTED: Final = 130  # what shells report of a command that Ctrl-C ended
 
@@ -42,6 +44,6 @@ def ending_when_interrupted() -> Iterator[None]:
 def _end_after_interrupt(reader: socket.socket, has_ended: Event) -> None:
     while numbers := reader.recv(16):
         if signal.SIGINT in numbers and not has_ended.wait(GRACE_SECONDS):
-            sys.stderr.write("Aborted.\n")
+            write_message("Aborted.")
             sys.stderr.flush()
             os._exit(INTERRUPTED)
