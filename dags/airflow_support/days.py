@@ -50,5 +50,5 @@ def day_of_run(context: Context, *, company: Company, parameters: Collection[str
 def _require_later(known_on: date, day: date, run_id: str) -> None:
     if known_on < day:
         raise ConfigError(
-            f"{day} is not known on {known_on}: it was not over", where=run_id, todo="Choose the day itself as `known_on`, or a later one."
+            f"{day} is not known on {known_on}: it was not over", where=run_id, todo="Choose the day itself as `known`, or a later one."
         )

@@ -16,6 +16,8 @@ import pendulum
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import DataInterval, TimeRestriction
 
+from pipeline.errors import PipelineError
+
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 YEAR = 2025
 MANUAL_HOURS = ((4, 0), (12, 0), (23, 59))
@@ -52,6 +54,18 @@ def scheduled(timetable: Any, zone: ZoneInfo) -> list[DataInterval]:
     return intervals
 
 
+def refusal_of_knowledge_before_the_day() -> str:
+    """Return what a run is told that restates a day as an earlier night knows it, by the parameters of the DAG itself."""
+    dag = runpy.run_path(str(DAGS / "nightly_segments.py"))
+    run = SimpleNamespace(conf={}, run_id="r", run_after=datetime(YEAR, 1, 9, tzinfo=dag["COMPANY"].zone), run_type="manual")
+    params = {**dict.fromkeys(dag["dag"].params), "day": f"{YEAR}-01-05", "known": f"{YEAR}-01-04"}
+    try:
+        return str(dag["day_of_run"]({"dag_run": run, "params": params}, company=dag["COMPANY"], parameters=list(params)))
+    except PipelineError as error:
+        return str(error)
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(DAGS))
-    Path(sys.argv[1]).write_text(json.dumps({Path(folder).name: days_of_runs(Path(folder)) for folder in sys.argv[2:]}))
+    days: dict[str, Any] = {Path(folder).name: days_of_runs(Path(folder)) for folder in sys.argv[2:]}
+    Path(sys.argv[1]).write_text(json.dumps({**days, "refused": {"known before the day": [refusal_of_knowledge_before_the_day()]}}))

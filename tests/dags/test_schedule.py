@@ -45,3 +45,8 @@ def test_only_a_run_started_by_hand_takes_the_last_day_of_a_company_that_has_one
     scheduled = days["ended"].pop("scheduled")
     assert scheduled == YEAR
     assert {day for found in days["ended"].values() for day in found} == {LAST_DAY}
+
+
+def test_a_day_as_an_earlier_night_knows_it_is_refused_by_the_name_of_the_parameter(days: Days) -> None:
+    [told] = days["refused"]["known before the day"]
+    assert "Choose the day itself as `known`, or a later one." in told
