@@ -9,11 +9,10 @@ from math import ceil
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.definitions.rules import Quantile
 from pipeline.features.rollup_set import frozen_night
-from pipeline.lake.lake import Lake, reading
+from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMERS
 
 
@@ -37,11 +36,9 @@ def _is_known(value: Decimal | float | None) -> bool:
 
 
 def _quantile_of(lake: Lake, night: date, quantile: Quantile) -> Decimal | float | None:
-    path = lake.path(CUSTOMERS, known_on=night)
-    with reading(CUSTOMERS.name, path):
-        if quantile.of not in pq.read_schema(path).names:
-            return None
-        column = pq.read_table(path, columns=[quantile.of])[quantile.of]
+    column = lake.read_column(CUSTOMERS, quantile.of, known_on=night)
+    if column is None:
+        return None
     values = pc.drop_null(column.combine_chunks())
     values = values.filter(pc.greater_equal(values, pa.scalar(0, values.type)))
     if len(values) == 0:

@@ -80,6 +80,13 @@ class Lake(EventDayStore):
         with reading(table.name, path):
             return pq.ParquetFile(path, page_checksum_verification=True).read()
 
+    def read_column(self, table: Table, name: str, *, day: date | None = None, known_on: date | None = None) -> pa.ChunkedArray | None:
+        """Return one column of a partition of a NIGHT or SNAPSHOT table, verified as by `read`; None where its file has no such column."""
+        path = self.path(table, day=day, known_on=known_on)
+        with reading(table.name, path):
+            file = pq.ParquetFile(path, page_checksum_verification=True)
+            return file.read([name])[name] if name in file.schema_arrow.names else None
+
     def remove(self, table: Table, *, day: date) -> None:
         """Remove a night's partition; one that is not there is no error."""
         self.path(table, day=day).unlink(missing_ok=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.ingestion.departures import departed_known
@@ -32,9 +31,8 @@ class LeftOutCustomers:
 
     def counts(self, lake: Lake, day: date, published: int) -> dict[str, Any]:
         """Return how many customers of the night of `day`, of whom `published` are not left out, are so and why; once each."""
-        if self.ids is None:
+        if self.ids is None or (customers := lake.read_column(CUSTOMER_FEATURES, CUSTOMER_ID, day=day)) is None:
             return {}
-        customers = pq.read_table(lake.path(CUSTOMER_FEATURES, day=day), columns=[CUSTOMER_ID])[CUSTOMER_ID]
         departed = 0 if self.departed is None else pc.sum(pc.is_in(customers, value_set=self.departed)).as_py() or 0
         withheld = {} if self.withheld is None else {"withheld": {"customers": len(customers) - published - departed}}
         return withheld | ({"departed": {"customers": departed}} if departed else {})

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import date
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.features import partly_known_columns
@@ -46,10 +45,9 @@ def _spelling_warnings(company: Company, lake: Lake, day: date) -> Iterator[str]
 
 def _spelled_alike(lake: Lake, day: date, name: str) -> tuple[int, int]:
     """Count the values that are spelled like a more frequent one but for capitals and spaces, and the customers who have them."""
-    path = lake.path(CUSTOMER_FEATURES, day=day)
-    if name not in pq.read_schema(path).names:  # an attribute that was declared after the night
+    column = lake.read_column(CUSTOMER_FEATURES, name, day=day)
+    if column is None:  # an attribute that was declared after the night
         return 0, 0
-    column = pq.read_table(path, columns=[name])[name]
     alike: dict[str, list[int]] = defaultdict(list)
     for each in pc.value_counts(column).to_pylist():
         if each["values"] is not None:
