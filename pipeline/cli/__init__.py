@@ -10,11 +10,12 @@ import gc
 import logging
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
 from pipeline.cli import backfill, catalog, erase, explain, history, plan, refit, rollback, run, status
-from pipeline.cli.interrupts import ending_when_interrupted
+from pipeline.cli.interrupts import end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
 from pipeline.reporting.output import PrintableFormatter, write_message, write_text
 
@@ -59,7 +60,16 @@ def tables() -> None:
     write_text(table_catalog())
 
 
-def main() -> None:
+def main() -> NoReturn:
+    """Be the program `segments`: run the command line, then end the process with its exit code."""
+    try:
+        run_command_line()
+    except SystemExit as ended:
+        end_process(ended.code)
+    end_process()
+
+
+def run_command_line() -> None:
     """Run the command line; every error is one message and an exit code of its own."""
     gc.set_threshold(GARBAGE_THRESHOLD)
     handler = logging.StreamHandler(sys.stderr)

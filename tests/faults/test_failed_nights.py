@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.nights import night_environment, run_night, tree_bytes, write_shop
 
-from pipeline.cli import main
+from pipeline.cli import run_command_line
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
@@ -51,7 +51,7 @@ def segments(monkeypatch: pytest.MonkeyPatch, company: Path, lake: Lake, *words:
     """Run the command line and return its exit code."""
     monkeypatch.setattr("sys.argv", ["segments", *words])
     with night_environment(company, lake), pytest.raises(SystemExit) as ended:
-        main()
+        run_command_line()
     return int(ended.value.code or 0)
 
 

@@ -13,7 +13,7 @@ import pytest
 from support.nights import night_environment, night_of, run_night, tree_bytes, write_shop
 from support.published_nights import manifest, published_segments, target_rows
 
-from pipeline.cli import main
+from pipeline.cli import run_command_line
 from pipeline.errors import GateClosed
 from pipeline.lake.lake import Lake
 from pipeline.operations import steps
@@ -80,7 +80,7 @@ def live(lake: Lake) -> Mapping[str, Any]:
 def segments(monkeypatch: pytest.MonkeyPatch, company: Path, lake: Lake, *words: str) -> int:
     monkeypatch.setattr("sys.argv", ["segments", *words])
     with night_environment(company, lake), pytest.raises(SystemExit) as ended:
-        main()
+        run_command_line()
     return int(ended.value.code or 0)
 
 

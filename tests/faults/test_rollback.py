@@ -24,7 +24,7 @@ from support.published_nights import (
     write_night,
 )
 
-from pipeline.cli import main
+from pipeline.cli import run_command_line
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import Target
 from pipeline.definitions.gate_limits import GateLimits
@@ -181,7 +181,7 @@ def test_every_rollback_is_recorded_with_its_reason(
     monday, tuesday = shop.publish(MONDAY), shop.publish(TUESDAY)
     monkeypatch.setattr("sys.argv", ["segments", "rollback", "--reason", "prices were doubled"])
     with night_environment(folder, lake), pytest.raises(SystemExit) as ended:
-        main()
+        run_command_line()
     assert not ended.value.code
     assert f"{monday.publication_id} is live again; {tuesday.publication_id} was taken back" in capsys.readouterr().out
     assert read_rollbacks(lake) == [Rollback(tuesday.publication_id, monday.publication_id, "prices were doubled")]

@@ -52,3 +52,10 @@ def test_an_interrupted_statement_of_the_source_ends_as_any_other(tmp_path: Path
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in errors
+
+
+def test_what_is_to_be_done_at_the_end_is_done(tmp_path: Path) -> None:
+    script = "import atexit, sys; from pipeline.cli import main; atexit.register(print, 'put away'); sys.argv[1:] = ['tables']; main()"
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[0].startswith("#")
+    assert ended.stdout.splitlines()[-1] == "put away"

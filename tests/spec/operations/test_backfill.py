@@ -102,7 +102,7 @@ def backfill(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         monkeypatch.setenv("COLUMNS", "160")
         capsys.readouterr()
         with night_environment(place.shop, place.lake), pytest.raises(SystemExit) as ended:
-            cli.main()
+            cli.run_command_line()
         written = capsys.readouterr()
         return Told(int(ended.value.code or 0), written.out, written.err)
 

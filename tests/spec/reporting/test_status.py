@@ -14,7 +14,7 @@ import pytest
 from support.nights import night_environment, night_of, run_night, write_shop
 from support.published_nights import no_connections
 
-from pipeline.cli import main
+from pipeline.cli import run_command_line
 from pipeline.definitions.company import load_company
 from pipeline.errors import GateClosed, PipelineError
 from pipeline.lake.lake import Lake
@@ -55,7 +55,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], s
     """Return the exit code of `segments status` and what it printed."""
     monkeypatch.setattr("sys.argv", ["segments", "status", *words])
     with night_environment(shop, lake), pytest.raises(SystemExit) as ended:
-        main()
+        run_command_line()
     return int(ended.value.code or 0), capsys.readouterr().out
 
 
@@ -151,7 +151,7 @@ def test_rejected_rows_can_be_let_pass_by_name_and_a_rerun_keeps_that(
         file.writelines(f"q{n},1,,2024-03-02 11:00:00,1,5,a\n" for n in range(30))
     monkeypatch.setattr("sys.argv", ["segments", "run", "--day", str(NEXT), "--override-gate", "rejected", "--reason", "tills down"])
     with night_environment(shop, published):
-        main_code = ended_with(main)
+        main_code = ended_with(run_command_line)
     assert main_code == 0
     capsys.readouterr()
     run_night(shop, published, NEXT)
