@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
 from pipeline.models.clusters.algorithms import Labels, mean_silhouette
@@ -48,14 +49,17 @@ def measure_drifts(customers: pa.Table, model: ClusterModel, scheme: ClusterSche
     """
     if customers.num_rows < FEWEST_CUSTOMERS:
         return []
-    points, labels = feature_coordinates(customers, model.features), nearest_clusters(customers, model)
-    fall = float(round_figures(model.silhouette - mean_silhouette(points, labels, scheme.seed, rows=SILHOUETTE_ROWS)))
-    words = f"the silhouette fell by {fall:.3f} since {model.day}" if fall > 0 else f"the silhouette is no lower than on {model.day}"
-    return [
-        *_feature_drifts(points, model, scheme),
-        *_distance_drifts(points, labels, model, scheme),
-        Drift("silhouette", ALL, fall, scheme.drift_silhouette_limit, words),
-    ]
+    # Several threads add up in any order. They would not be faster either: each waits for more work at full speed, for longer than all
+    # of this takes.
+    with threadpool_limits(limits=1):
+        points, labels = feature_coordinates(customers, model.features), nearest_clusters(customers, model)
+        fall = float(round_figures(model.silhouette - mean_silhouette(points, labels, scheme.seed, rows=SILHOUETTE_ROWS)))
+        words = f"the silhouette fell by {fall:.3f} since {model.day}" if fall > 0 else f"the silhouette is no lower than on {model.day}"
+        return [
+            *_feature_drifts(points, model, scheme),
+            *_distance_drifts(points, labels, model, scheme),
+            Drift("silhouette", ALL, fall, scheme.drift_silhouette_limit, words),
+        ]
 
 
 def stability_index(expected: Numbers, actual: Numbers) -> float:
