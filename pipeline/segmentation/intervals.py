@@ -16,17 +16,17 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
-from pipeline.lake.month_writer import version_runs
 from pipeline.lake.parquet import file_sha256
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
+from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, EVENT_DAY
 from pipeline.lake.transaction import finish_transaction, transaction
 from pipeline.segmentation.history import reading_intervals, restated_nights
 
@@ -106,27 +106,31 @@ def _write_night(lake: Lake, engine: Engine, night: date) -> None:
 
 
 def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) -> Iterator[tuple[date, Iterable[pa.RecordBatch]]]:
-    """Yield the partitions that change once `night` is included, with their rows, one at a time; the open ones come as a stream."""
+    """Yield the partitions that change once `night` is included, with their rows, one at a time; open ones come as a stream."""
     stored = lake.stored_versions(TABLE)
     ends = [day for day in (*days.included, OPEN) if day >= night and Version(day, day) in stored]
     engine.register(replace(TABLE, name="told"), lake.parts(TABLE, [Version(end, end) for end in ends]))
     engine.register(replace(CUSTOMER_SEGMENTS, name="night"), [lake.path(CUSTOMER_SEGMENTS, day=night)])
-    parameters = {"day": night, "next_day": days.next_included(night), "open": OPEN}
-    last = max([night, *days.included])
-    closed = engine.run(statement(TABLE.name), {**parameters, "first_end": night, "last_end": last})
+    intervals = engine.run(statement(TABLE.name), {"day": night, "next_day": days.next_included(night), "open": OPEN})
     # A partition whose rows all went elsewhere yields none, and yet has to be emptied.
-    missing = {night, *ends} - {OPEN}
-    for end, runs in groupby(version_runs(TABLE, closed), key=lambda run: run.version.day):
-        rows = [run.rows for run in runs]
+    missing = {night, *ends, OPEN}
+    for end, pieces in groupby(_pieces_of_one_end(intervals), key=lambda rows: rows[EVENT_DAY.name][0].as_py()):
         missing.discard(end)
+        # There is an open row for each customer and scheme: they pass through and are never held in memory together.
+        rows = pieces if end == OPEN else list(pieces)
         # Writing what is there already would rewrite the months of the past for every night of a backfill.
-        if end == night or not _is_partition_unchanged(lake, end, rows):
+        if end in {night, OPEN} or not _is_partition_unchanged(lake, end, rows):
             yield end, rows
-    for end in missing:
-        if end == night or not _is_partition_unchanged(lake, end, []):
+    for end in sorted(missing):
+        if end in {night, OPEN} or not _is_partition_unchanged(lake, end, []):
             yield end, []
-    # There is an open row for each customer and scheme: they pass through and are never held in memory together.
-    yield OPEN, engine.run(statement(TABLE.name), {**parameters, "first_end": OPEN, "last_end": OPEN})
+
+
+def _pieces_of_one_end(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut batches, which are sorted by the day on which intervals end, where that day changes."""
+    for batch in batches:
+        ends = [0, *pc.run_end_encode(batch[EVENT_DAY.name]).run_ends.to_pylist()]
+        yield from (batch.slice(start, end - start) for start, end in pairwise(ends))
 
 
 def _is_partition_unchanged(lake: Lake, end: date, rows: Iterable[pa.RecordBatch]) -> bool:

@@ -1,5 +1,6 @@
 -- Intervals once they tell what night $day says. `told` has those that ended on $day or later as the other nights tell
--- them, `night` the memberships of $day; $next_day is the first later night told, $open stands for no end. Those that end from $first_end to $last_end, sorted.
+-- them, `night` the memberships of $day; $next_day is the first later night told, $open stands for no end.
+-- Sorted by their end, so that open ones come last.
 WITH told_intervals AS (
   SELECT customer_id, scheme, segment, valid_from, COALESCE(valid_to, $open) AS valid_to
   FROM told
@@ -63,5 +64,4 @@ SELECT
   valid_to AS event_day,
   valid_to AS known_on
 FROM intervals
-WHERE valid_to BETWEEN $first_end AND $last_end
 ORDER BY event_day, customer_id, scheme, valid_from
