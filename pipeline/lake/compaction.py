@@ -53,7 +53,9 @@ def _compact_table(lake: Lake, table: Table, before: date) -> int:
         for files in _old_months(lake, table, before):
             superseded = _superseded_files(table, files)
             left = [file for file in files if file not in superseded]
-            if _is_compaction_due(left):
+            nights = [file for file in left if file.known_on is not None]
+            # Two files without a compacted one are worth it; beside one, only many are.
+            if len(nights) >= (2 if len(nights) == len(left) else FILES_WORTH_REWRITING):
                 count += _compact_month(lake, table, left)
     return count
 
@@ -62,12 +64,6 @@ def _old_months(lake: Lake, table: Table, before: date) -> Iterator[list[MonthFi
     for month, files in groupby(month_files(lake.root, table), key=lambda file: file.month):
         if month < month_of(before):
             yield list(files)
-
-
-def _is_compaction_due(files: Sequence[MonthFile]) -> bool:
-    # Two files without a compacted one are worth it; beside one, only many are.
-    nights = [file for file in files if file.known_on is not None]
-    return len(nights) >= (2 if len(nights) == len(files) else FILES_WORTH_REWRITING)
 
 
 def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool:

@@ -43,6 +43,7 @@ def outdated_error(table: Table, path: Path, lacking: Sequence[str]) -> DataErro
 
     It never advises removing what came from the source, as the source may not have it any more.
     """
+    # The table's own folder: what lacks a column was not written once, but on every night of that older version.
     folder = next(parent for parent in path.parents if "=" not in parent.name)
     remedy = "Read the source again: segments run --since" if _is_from_source(table.name) else "Remove that folder, then run again from"
     return DataError(
@@ -54,6 +55,7 @@ def outdated_error(table: Table, path: Path, lacking: Sequence[str]) -> DataErro
 
 def _rerun_command(path: Path) -> str:
     """Return the command that writes the partition at `path` again: a run of the night that wrote it."""
+    # Without `--reread` the night would go by the versions that it has, the damaged one among them.
     return f"segments run --reread --day {path.parent.name.partition('=')[2] or 'YYYY-MM-DD'}"
 
 

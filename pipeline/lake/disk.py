@@ -40,6 +40,7 @@ def link_or_copy(path: Path, new: Path) -> None:
     """Make `new` a hard link to the file at `path`, or a copy where the file system has no hard links."""
     try:
         new.hardlink_to(path)
+    # Copying would hide both: callers look again for a file that was compacted meanwhile, and never replace one that is there.
     except (FileNotFoundError, FileExistsError):
         raise
     except OSError:

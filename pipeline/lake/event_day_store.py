@@ -40,7 +40,8 @@ class EventDayStore:
 
     def month_file(self, table: Table, version: Version) -> MonthFile:
         """Return the file in which the night of `version` writes that day."""
-        return MonthFile(self._night_path(table, version), month_of(version.day), version.known_on)
+        path = self.root / addresses.partition(table, day=version.day, known_on=version.known_on)
+        return MonthFile(path, month_of(version.day), version.known_on)
 
     def versions(self, table: Table) -> list[Version]:
         """Return every stored version of an EVENT_DAY table, in order."""
@@ -123,6 +124,7 @@ class EventDayStore:
         own = {version: each for version, each in facts.items() if month_of(version.day) == month and version.known_on == known_on}
         staying: Mapping[Version, StoredVersion] = {}
         # Nothing stays of a file that is missing or damaged: its night writes it again.
+        # A transaction may write days of one night one by one: the first is in `folder`, not yet in the lake, when the second comes.
         with suppress(DataError):
             staying = versions_in(table, replace(file, path=place if place.exists() else file.path))
         new = opened.enter_context(staged_file(self.root, place))
@@ -133,7 +135,3 @@ class EventDayStore:
         with self.lock_event_days(table), suppress(FileNotFoundError):
             if not is_whole(file.path):
                 file.path.unlink()
-
-    def _night_path(self, table: Table, version: Version) -> Path:
-        """Return where the night of `version` writes that day."""
-        return self.root / addresses.partition(table, day=version.day, known_on=version.known_on)

@@ -40,6 +40,7 @@ class LocalStore:
         with disk_errors(self._root, path=path), self.private_folder() as folder:
             path.parent.mkdir(mode=OWNER_ONLY, exist_ok=True)
             new = folder / path.name
+            # Created with its rights: a file made first and restricted afterwards could be opened by others in between.
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)
             new.rename(path)
@@ -95,6 +96,7 @@ class LocalStore:
     def put_file(self, path: Path, address: str) -> None:
         place = self.local(address)
         with disk_errors(self._root, path=place), self.private_folder() as folder:
+            # A link cannot take the place of a file that is there; a rename can.
             twin = folder / place.name
             link_or_copy(path, twin)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +118,7 @@ class LocalStore:
         for path in (*folder.iterdir(), folder):
             flush_to_disk(path)
         place.parent.mkdir(exist_ok=True)
+        # The prefix names its content, so what is there already is the same publication, perhaps damaged since.
         if place.is_dir():
             for path in sorted(folder.iterdir()):
                 path.replace(place / path.name)
@@ -134,6 +137,7 @@ class LocalStore:
     def read_pointer(self, address: str) -> str | None:
         path = self.local(address)
         if path.is_symlink():
+            # A person may have laid the link by hand: with an absolute target, or one out of the lake.
             target = self._root / path.readlink()
             return f"{target.relative_to(self._root) if target.is_relative_to(self._root) else target}/"
         return f"{address}/" if path.exists() else None

@@ -23,6 +23,7 @@ def lock_file(path: Path, *, timeout_seconds: float, is_shared: bool = False) ->
     """
     with disk_errors(path.parent, path=path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # It stays when the lock ends: were it removed, a run that waits for it and one that makes it anew would hold two locks at once.
         file = path.open("w")
     with file:
         _acquire(file.fileno(), path, timeout_seconds, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)

@@ -31,7 +31,7 @@ VERSIONS_CHECKSUM_KEY = b"customer_segments.versions_checksum"
 def month_file_at(path: Path) -> MonthFile:
     """Return the file of event days at `path`, as its folders name it."""
     month, known = (folder.name.partition("=")[2] for folder in (path.parents[1], path.parent))
-    return MonthFile(path, date.fromisoformat(f"{month}-01"), _night_or_compacted(known))
+    return MonthFile(path, date.fromisoformat(f"{month}-01"), None if known == COMPACTED else date.fromisoformat(known))
 
 
 def compacted_file(root: Path, table: Table, month: date) -> MonthFile:
@@ -58,10 +58,6 @@ def _file_paths(root: Path, table: Table) -> list[str]:
     return found
 
 
-def _night_or_compacted(known: str) -> date | None:
-    return None if known == COMPACTED else date.fromisoformat(known)
-
-
 def _dated_folders(folder: str, name: str) -> list[tuple[str, str]]:
     """Return the value and the path of each folder `name=value`, in order."""
     try:
@@ -70,6 +66,7 @@ def _dated_folders(folder: str, name: str) -> list[tuple[str, str]]:
         return []
     with entries:
         found = sorted((entry.name, entry.path) for entry in entries if "=" in entry.name)
+    # Such a folder may hold the only copy of what the source has dropped since: never read it as something else, nor past it.
     if others := [path for each, path in found if not each.startswith(f"{name}=")]:
         todo = "Keep it for that version, and begin another lake: segments run --lake ANOTHER_FOLDER, or set SEGMENTS_LAKE."
         raise DataError("this lake was written by an older version of this program, a file per event day", where=others[0], todo=todo)
@@ -157,6 +154,7 @@ def _whole_and_damaged(table: Table, files: Iterable[MonthFile], verified: Colle
             if file in verified:
                 with reading(table.name, file.path):
                     pass
+        # Gone is not damaged: it was compacted or replaced, and whoever asked looks again.
         except FileGoneError:
             raise
         except DataError:

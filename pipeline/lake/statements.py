@@ -51,6 +51,7 @@ def with_attributes(features: exp.Query, base: Table, table: Table) -> exp.Query
     """
     extra = [column.name for column in table.columns if column.name not in base.column_names]
     columns = [exp.column(name, "features") for name in base.column_names]
+    # Quoted: a company names its attributes as it likes, by words of SQL too.
     columns += [exp.column(name, "customers", quoted=True) for name in extra]
     joined = exp.select(*columns).from_(features.subquery("features"), copy=False)
     if extra:

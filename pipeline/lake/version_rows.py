@@ -89,6 +89,7 @@ def read_versions(root: Path, table: Table, versions: Sequence[Version]) -> Iter
         if month_of(version.day) != month:  # so that the files of one month are open at a time
             reader, month = RowReader(table), month_of(version.day)
         pieces = reader.pieces(version, files[number])
+        # Only before its first piece: once a file is open it stays readable, whatever takes its place.
         while (first := _first_piece(pieces)) is None:
             files[number:] = [each.file for each in find_versions(root, table, versions[number:])]
             pieces = reader.pieces(version, files[number])

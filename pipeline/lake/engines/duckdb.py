@@ -40,6 +40,7 @@ class DuckDBEngine:
         self._registered: dict[str, tuple[Table, Sequence[FilePart]]] = {}
         with _translating_engine_errors():
             self._folder = self._resources.enter_context(reader_folder(lake_root))
+        # What does not fit the memory is spilled into our own folder; by default that would be the one the command was given in.
         settings: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": str(self._folder)}
         if threads:
             settings["threads"] = threads
@@ -112,12 +113,14 @@ def select_from_memory(table: Table, rows: pa.Table, statement: exp.Query) -> pa
 
 def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path], *, files: Sequence[str] = ()) -> None:
     """Restrict a connection to these folders and single files, for good, and set its time zone to UTC."""
+    # Else dates of instants would follow the time zone of the machine.
     connection.execute("SET TimeZone = 'UTC'")
     # A process started by another one would draw progress bars into its log.
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/" for folder in folders]})
     if files:
         connection.execute("SET allowed_paths = $files", {"files": [*files]})
+    # In this order: folders can be allowed only before access ends, and nothing at all once the configuration is locked.
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 

@@ -26,15 +26,12 @@ def overflow_error(statement: exp.Query | None, tables: Iterable[str], files: It
     """Return the error for a `statement` over `tables`, which lie in `files`, one of whose sums is too large."""
     paths = list(dict.fromkeys(files))
     days = sorted({day for path in paths for day in _DAY.findall(str(path))})
-    names = _summed_names(statement) if statement else []
+    # Whatever is added up is cast to its column's type at once, so these casts name the columns; the engine's message does not.
+    sums = [cast for cast in statement.find_all(exp.Cast) if cast.to.is_type("decimal") and cast.find(exp.Sum)] if statement else []
+    names = list(dict.fromkeys(cast.parent.alias for cast in sums if isinstance(cast.parent, exp.Alias)))[:_MOST_NAMES]
     what = f"{' or '.join(names)} of {', '.join(tables) or 'a table'}" if names else ", ".join(tables) or "amounts"
     return DataError(
         f"{what} {'up to ' if days else ''}{days[-1] if days else ''} adds up to more than {_LARGEST}, the most that an amount can be",
         where=", ".join(map(str, paths[-_MOST_NAMES:])),
         todo="In the queries of sources/, divide every amount, as by 1000, and say so in the company's name; then run again with --reread.",
     )
-
-
-def _summed_names(statement: exp.Query) -> list[str]:
-    casts = (cast for cast in statement.find_all(exp.Cast) if cast.to.is_type("decimal") and cast.find(exp.Sum))
-    return list(dict.fromkeys(cast.parent.alias for cast in casts if isinstance(cast.parent, exp.Alias)))[:_MOST_NAMES]

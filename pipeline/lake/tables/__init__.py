@@ -1,7 +1,7 @@
 """Every table, declared once: columns with type and meaning, key, partition.
 
 Arrow schemas, SQL types, the catalogue of tables, the map of personal data and the name of a table's suite of rules all derive
-from these declarations. Each module declares the tables of one step of the night.
+from these declarations. Each module declares those that one step of the night writes, or one part of it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,7 @@ from pipeline.lake.tables.feature_caches import (
     MERGED_CUSTOMERS,
     REGROUPED_CUSTOMERS,
 )
-from pipeline.lake.tables.features import (
-    CUSTOMER_DAY_CATEGORIES,
-    CUSTOMER_DAYS,
-    CUSTOMER_FEATURES,
-    MONTHLY_FEATURES,
-    POPULATION_BASELINES,
-    POPULATION_RHYTHM,
-    SCORE_LIMITS,
-)
+from pipeline.lake.tables.features import CUSTOMER_FEATURES, MONTHLY_FEATURES
 from pipeline.lake.tables.ingestion import (
     CLEAN_TABLES,
     CUSTOMER_MERGES,
@@ -48,7 +40,9 @@ from pipeline.lake.tables.ingestion import (
     SOURCE_TABLES,
     VISITS,
 )
+from pipeline.lake.tables.population import POPULATION_BASELINES, POPULATION_RHYTHM, SCORE_LIMITS
 from pipeline.lake.tables.quality import CLUSTER_DRIFTS, GATE_RESULTS, VALIDATION_RESULTS
+from pipeline.lake.tables.rollups import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS
 from pipeline.lake.tables.schema import EVENT_DAY, KNOWN_ON, MONEY_DECIMALS, VERSION_COLUMNS, Column, Kind, Partition, Spelling, Table
 from pipeline.lake.tables.segments import (
     CUSTOMER_NEXT_ACTIONS,

@@ -68,12 +68,14 @@ CUSTOMER_STATES = Table(
         Column("gap_count", Kind.INTEGER, "Completed gaps between order-days ever.", required=True),
         Column("gap_sum", Kind.INTEGER, "Sum of the gaps in days.", required=True),
         Column("gap_square_sum", Kind.INTEGER, "Sum of the squared gaps.", required=True),
+        # Doubled, as the median of an even number of gaps may lie half-way: whole numbers are the same on every engine.
         Column("gap_median_doubled", Kind.INTEGER, "Twice the median gap, which is a whole number."),
         Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
         Column("category_known_line_count", Kind.INTEGER, "Order lines in the window whose category is known.", required=True),
         Column("category_count", Kind.INTEGER, "Distinct categories bought in the window.", required=True),
         Column("favourite_category", Kind.TEXT, "Category bought on most order-days in the window; then most spend, then first by name."),
         Column("line_count_square_sum", Kind.INTEGER, "Sum over categories of the squared order lines in the window.", required=True),
+        # Rounded per category, as a sum of doubles would depend on the order in which an engine adds them.
         Column("line_count_log_sum", Kind.INTEGER, "Sum over categories of n * ln(n) of their n lines, in millionths.", required=True),
         Column("later_count", Kind.INTEGER, "Category purchases in the window after the first order-day.", required=True),
         Column("new_count", Kind.INTEGER, "Those of them that were the first of their category.", required=True),
@@ -99,6 +101,7 @@ CUSTOMER_ARCHIVES = Table(
         Column("order_count", Kind.INTEGER, "Orders.", required=True),
         Column("spend_amount", Kind.MONEY, "Spend net of refunds.", required=True),
         Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
+        # Whole lists, where other columns are sums: neither a median nor what counts as new can be worked out from sums of two parts.
         Column("gaps", Kind.INTEGERS, "Days between one order-day and the next, in any order."),
         Column("categories", Kind.TEXTS, "Categories bought, in any order."),
     ),

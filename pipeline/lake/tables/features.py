@@ -1,111 +1,11 @@
-"""What is known of each customer: rollups by event day, what is usual in the store, features as of a night."""
+"""Features: what is known of each customer as of a night."""
 
 from __future__ import annotations
 
-from pipeline.lake.tables.columns import CATEGORY, CHANNEL, CUSTOMER_ID, DISCOUNT_AMOUNT, ORDER_DAY, VISITS_SOURCE
+from pipeline.lake.tables.columns import CATEGORY, CHANNEL, CUSTOMER_ID, DISCOUNT_AMOUNT, VISITS_SOURCE
+from pipeline.lake.tables.population import SCORE_LIMITS
 from pipeline.lake.tables.schema import Column, Kind, Partition, Table
 
-ROLLUP_COLUMNS = (
-    Column("line_count", Kind.INTEGER, "Order lines.", required=True),
-    Column("discount_known_line_count", Kind.INTEGER, "Order lines whose discount is known.", required=True),
-    Column("discounted_line_count", Kind.INTEGER, "Order lines bought at a discount.", required=True),
-    Column(
-        "add_on_line_count",
-        Kind.INTEGER,
-        "Small add-ons: order lines that cost something, but at most a quarter of the dearest line of their order.",
-        required=True,
-    ),
-    Column("order_amount", Kind.MONEY, "Spend on order lines before refunds.", required=True),
-    Column("discount_known_amount", Kind.MONEY, "Spend on order lines whose discount is known.", required=True),
-    Column("full_price_amount", Kind.MONEY, "Spend on order lines bought without a discount.", required=True),
-    Column("discount_amount", Kind.MONEY, "Discounts given on order lines, as far as known.", required=True),
-    Column("refund_amount", Kind.MONEY, "Money given back, 0 or more.", required=True),
-)
-CUSTOMER_DAYS = Table(
-    "customer_days",
-    "One row per customer and order-day: exact sums that add up over any window.",
-    (CUSTOMER_ID, ORDER_DAY, Column("order_count", Kind.INTEGER, "Distinct orders.", required=True), *ROLLUP_COLUMNS),
-    ("customer_id", "order_day"),
-    Partition.EVENT_DAY,
-)
-CUSTOMER_DAY_CATEGORIES = Table(
-    "customer_day_categories",
-    "One row per customer, order-day, category and channel: exact counts that add up over any window.",
-    (
-        CUSTOMER_ID,
-        ORDER_DAY,
-        CATEGORY,
-        CHANNEL,
-        Column(
-            "category_day_count",
-            Kind.INTEGER,
-            "1 for the first channel that the category was bought through on the day, by name, else 0: a sum over channels counts days.",
-            required=True,
-        ),
-        Column("line_count", Kind.INTEGER, "Order lines.", required=True),
-        Column("order_amount", Kind.MONEY, "Spend on order lines before refunds.", required=True),
-    ),
-    ("customer_id", "order_day", "category", "channel"),
-    Partition.EVENT_DAY,
-)
-POPULATION_RHYTHM = Table(
-    "population_rhythm",
-    "How long customers wait between orders, frozen on the first day of the month.",
-    (
-        Column("frozen_day", Kind.DATE, "Last day whose orders count.", required=True),
-        Column("gap_count", Kind.INTEGER, "Completed gaps between the order-days of one customer.", required=True),
-        Column("gap_q50_days", Kind.INTEGER, "Half of all gaps are this long or shorter."),
-        Column("gap_q75_days", Kind.INTEGER, "Three quarters of all gaps are this long or shorter."),
-        Column("gap_q90_days", Kind.INTEGER, "Nine tenths of all gaps are this long or shorter."),
-    ),
-    ("frozen_day",),
-    Partition.NIGHT,
-)
-SCORE_LIMITS = (
-    *(
-        Column(f"r_{score}_limit_days", Kind.INTEGER, f"Recency score {score} or more up to this `recency_days`; empty: always.")
-        for score in (2, 3, 4, 5)
-    ),
-    *(
-        Column(f"f_{score}_limit_count", Kind.INTEGER, f"Frequency score {score} or more from so many order-days on; empty: for nobody.")
-        for score in (2, 3, 4, 5)
-    ),
-    *(
-        Column(f"m_{score}_limit_amount", Kind.MONEY, f"Monetary score {score} or more from this spend on; empty: for nobody.")
-        for score in (2, 3, 4, 5)
-    ),
-    Column("value_2_limit_amount", Kind.MONEY, "Value score 2 or more from this spend on: richer customers hold under 95 % of it all."),
-    Column("value_3_limit_amount", Kind.MONEY, "Value score 3 from this spend on: richer customers hold under 80 % of it all."),
-)
-"""What a figure must be to score so much, frozen on the first day of the month."""
-POPULATION_BASELINES = Table(
-    "population_baselines",
-    "What is usual among customers, frozen on the first day of the month, so that nobody moves because others did. "
-    "Quantiles are those of customers with three orders in the window.",
-    (
-        Column("frozen_day", Kind.DATE, "Last day whose orders count.", required=True),
-        Column("line_count", Kind.INTEGER, "Order lines of all customers in the window.", required=True),
-        Column("discount_known_line_count", Kind.INTEGER, "Those of them whose discount is known.", required=True),
-        Column("discounted_line_count", Kind.INTEGER, "Those of them bought at a discount.", required=True),
-        Column("category_known_line_count", Kind.INTEGER, "Those of all whose category is known.", required=True),
-        Column("new_category_share_q75", Kind.NUMBER, "Three quarters have this `new_category_share` or less."),
-        Column("category_entropy_q75", Kind.NUMBER, "Three quarters have this `category_entropy` or less."),
-        Column("add_on_share_q75", Kind.NUMBER, "Three quarters have this `add_on_share` or less."),
-        Column("return_share_q75", Kind.NUMBER, "Three quarters have this `return_share` or less."),
-        Column("conversion_share_q25", Kind.NUMBER, "One quarter of those with three visits have this `conversion_share` or less."),
-        Column("buyer_count", Kind.INTEGER, "Customers with an order-day in the window.", required=True),
-        Column("first_order_date", Kind.DATE, "First order-day of all customers."),
-        Column(
-            "limits_day",
-            Kind.DATE,
-            "Day whose buyers make the limits of scores: the frozen day, or the night itself where there were too few buyers yet.",
-            required=True,
-        ),
-        *SCORE_LIMITS,
-    ),
-    ("frozen_day",),
-    Partition.NIGHT,
-)
 CUSTOMER_FEATURES = Table(
     "customer_features",
     "One row per customer: what is known of their buying as of the end of the day, and the company's attributes.",
@@ -224,6 +124,7 @@ CUSTOMER_FEATURES = Table(
             "Value score: 3 for the first 80 % of all spend, 2 up to 95 %, 1 for the rest; empty without spend. "
             "By the method that the scheme `value_tier` names.",
         ),
+        # The same for everybody: explanations, what-ifs and reasons of moves then need a customer's row and nothing else.
         *SCORE_LIMITS,
         Column("last_gap_days", Kind.INTEGER, "Days between the last two order-days."),
         Column(
@@ -256,12 +157,14 @@ CUSTOMER_FEATURES = Table(
             "Known only since after the first day of the month: until the next one, tiers of values are made without this customer.",
             required=True,
         ),
+        # Rules know no clock, so that the same rule says the same of a night whenever it is run; this is what they tell ages by.
         Column("calendar_year", Kind.INTEGER, "Calendar year of the day; less the year of birth it is an age in years.", required=True),
     ),
     ("customer_id",),
     Partition.NIGHT,
     is_published=True,
 )
+# Whoever moves because one of these changed moves because of the population: none of them is about the customer.
 MONTHLY_FEATURES = frozenset(
     {
         *("rhythm_days", "new_limit_days", "active_limit_days", "dormant_limit_days", "discount_share_baseline", "return_share_q75"),

@@ -14,6 +14,7 @@ ORDER_LINE_COLUMNS = (
     Column("line_number", Kind.INTEGER, "Number of the line within its order.", required=True),
     CUSTOMER_ID,
     Column("ordered_at", Kind.INSTANT, "When the line was sold, or given back.", required=True),
+    # An exact decimal rather than a whole number: some things are sold by the metre or the kilogram.
     Column("quantity", Kind.MONEY, "Units sold, negative when given back.", required=True),
     NET_AMOUNT,
     DISCOUNT_AMOUNT,
@@ -90,6 +91,7 @@ EXTRACTIONS = Table(
         Column("row_count", Kind.INTEGER, "Rows the source gave.", required=True),
         Column("changed_partition_count", Kind.INTEGER, "Partitions that differed from what was known.", required=True),
         Column("ignored_columns", Kind.TEXT, "Columns of the source that no table declares, comma separated."),
+        # What the source does not give is unknown, and a column full of nulls does not say which of the two it is.
         Column("given_columns", Kind.TEXT, "Columns of the table that the source gives, comma separated."),
     ),
     ("source_table",),
@@ -137,6 +139,8 @@ ORDER_LINES = Table(
     "order_lines",
     "Order lines that passed validation, as sold, given back or cancelled.",
     (
+        # The last three have done their work: `is_cancelled` is in the kind, `refunded_order_day` in the order-day, and every clean line is
+        # in the company's currency.
         *ORDER_LINE_COLUMNS[:-3],
         Column("line_kind", Kind.TEXT, "`order`, `refund` or `cancelled`.", required=True),
         ORDER_DAY,
@@ -162,6 +166,7 @@ REJECTED_ROWS = Table(
         Column("broken_rules", Kind.TEXT, "All rules that the row broke, comma separated.", required=True),
         Column("row", Kind.TEXT, "The source row as JSON.", required=True, pii=True),
     ),
+    # The row itself is in the key: what is wrong may be its id, so no column of the source tells rows apart.
     ("source_table", "source_day", "rule", "row"),
     Partition.NIGHT,
 )

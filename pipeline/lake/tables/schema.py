@@ -22,8 +22,10 @@ class Kind(Enum):
     TEXT = (pa.string(), "VARCHAR", "text")
     INTEGER = (pa.int64(), "BIGINT", "whole number")
     NUMBER = (pa.float64(), "DOUBLE", "number")
+    # 18 digits are the most that fit a 64-bit integer: with more, every sum would be computed and stored in 128 bits.
     MONEY = (pa.decimal128(18, MONEY_DECIMALS), f"DECIMAL(18,{MONEY_DECIMALS})", "exact decimal")
     DATE = (pa.date32(), "DATE", "date")
+    # Microseconds, as Spark cannot read files with nanoseconds.
     INSTANT = (pa.timestamp("us", tz="UTC"), "TIMESTAMP WITH TIME ZONE", "instant (UTC)")
     FLAG = (pa.bool_(), "BOOLEAN", "true or false")
     INTEGERS = (pa.list_(pa.int64()), "BIGINT[]", "whole numbers")

@@ -133,6 +133,7 @@ CUSTOMER_NEXT_ACTIONS = Table(
     Partition.NIGHT,
     is_published=True,
     published_columns=(
+        # Not in the night's own table: a night that is run again must give the same bytes, whatever other nights are stored.
         Column("since_date", Kind.DATE, "Night since which the customer has been in the segment, as far as nights are stored."),
     ),
 )
