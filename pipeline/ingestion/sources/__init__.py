@@ -98,6 +98,7 @@ def parameter_places(text: str, dialect: str) -> list[tuple[int, int, str]]:
 
 def sql_words(text: str, dialect: str) -> set[str]:
     """Return all names and keywords in `text`, in lower case."""
+    # All words, rather than the tables of a parsed query: one too many opens a table for nothing, one too few leaves it out.
     return {token.text.lower() for token in _sql_tokens(text, dialect) if token.token_type is not TokenType.STRING}
 
 
@@ -108,6 +109,7 @@ def quote_name(name: str) -> str:
 
 def _only_statement(text: str, dialect: str) -> str:
     tokens = _sql_tokens(text, dialect)
+    # By tokens: a semicolon in a string or a comment ends nothing.
     ends = [token.start for token in tokens if token.token_type is TokenType.SEMICOLON]
     if len(ends) == len(tokens):
         raise ValueError("it is empty")

@@ -20,6 +20,7 @@ def check_columns(table: Table, found: pa.Schema, query: SourceQuery, zone: Zone
 
     Raises SchemaDrift naming every such column, or ConfigError where two columns have one name.
     """
+    # First of all: of two columns of one name none can be looked up.
     for name in found.names:
         if found.names.count(name) > 1:
             raise ConfigError(f"{query.name} has two columns named {name}", where=str(query.file), todo="Select it once.")
@@ -72,6 +73,7 @@ _ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
 }
 
 
+# The narrowest first: whole numbers fit four of them.
 _KINDS_OF_ATTRIBUTES = (Kind.FLAG, Kind.INTEGER, Kind.MONEY, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.TEXT)
 
 
@@ -132,6 +134,7 @@ def _converted_column(batch: pa.RecordBatch, column: Column, query: SourceQuery)
 
 
 def _cast_exactly(values: pa.Array, kind: Kind) -> pa.Array:
+    # Exact numbers without a scale come as text within an extension type, which Arrow does not cast.
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
     # Arrow casts integers only to decimals wide enough for the largest of their type.

@@ -13,7 +13,7 @@ a column is declared, or cast by a query, as an instant.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import groupby
@@ -98,7 +98,7 @@ class CsvTable:
             )
         raw.create_view(self.raw_view)
         typed = [
-            _typed_cell(name, *declared[name]) if name in declared else self._text_cell(name)
+            _typed_cell(name, *declared[name]) if name in declared else f"{self._text_cell(name)} AS {quote_name(name)}"
             for name in raw.columns
             if name != _FILE_COLUMN
         ]
@@ -106,9 +106,10 @@ class CsvTable:
 
     def _text_cell(self, name: str) -> str:
         quoted = quote_name(name)
-        return f"{_without_space_before_offset(quoted)} AS {quoted}" if name.lower() in self.instants else quoted
+        return _without_space_before_offset(quoted) if name.lower() in self.instants else quoted
 
     def _by_header(self) -> list[tuple[tuple[str, ...], str, list[str]]]:
+        # Files with one header are read together; a reader that is given the columns takes no files with others.
         headers = sorted((*read_header(path), str(path)) for path in self.files.paths)
         return [(*header, [path for *_, path in group]) for header, group in groupby(headers, key=lambda item: item[:2])]
 
@@ -127,11 +128,13 @@ class CsvTable:
             rejects_limit=REJECTS_KEPT,
             filename=_FILE_COLUMN,
             hive_partitioning=self.files.is_partitioned,
+            # Else the folder `month=01` would give the number 1.
             hive_types_autocast=False,
         )
 
     def bad_cells(self, connection: DuckDBPyConnection) -> DataError | None:
         """Return the error for the first file and column with cells that do not read as declared; None where all do."""
+        # A file at a time, so that records are numbered within it.
         for names, separator, paths in self._by_header():
             for path in paths:
                 numbered = self._read_csv(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
@@ -152,8 +155,8 @@ class CsvTable:
             for path in paths:
                 numbered = self._read_csv(connection, names, separator, [path]).project("*, row_number() OVER () AS segments_record")
                 for column, kind in ((known[c.lower()], k) for c, k in wanted if c.lower() in known):
-                    cell = _without_space_before_offset(quote_name(column)) if column.lower() in self.instants else quote_name(column)
-                    if found := _bad_cells_of_column(numbered, separator, column, kind, f"TRY_CAST({cell} AS {kind}) IS NOT NULL"):
+                    is_readable = f"TRY_CAST({self._text_cell(column)} AS {kind}) IS NOT NULL"
+                    if found := _bad_cells_of_column(numbered, separator, column, kind, is_readable):
                         words, bad = found
                         return DataError(words, where=path, todo=f"{_form_words(bad)} {remedy_for(bad, column, kind)}")
         return None
@@ -167,10 +170,17 @@ def rejected_lines(connection: DuckDBPyConnection) -> DataError | None:
         return None
     if not found:
         return None
+    faults = []
+    for path, kind, columns, count, lines in found[:LINES_SHOWN]:
+        named = ", ".join(column for column in columns if column)
+        about = f" at {named}" if named else ""
+        faults.append(f"{Path(path).name}: {_FAULT_WORDS.get(kind, kind.lower())}{about} in {line_words(count, lines)}")
+    kinds = {kind for _, kind, *_ in found}
+    remedies = [remedy for kind, remedy in _FAULT_REMEDIES.items() if kind in kinds]
     return DataError(
-        "\n".join(_rejectedline_words(*row) for row in found[:LINES_SHOWN]),
+        "\n".join(faults),
         where=", ".join(sorted({path for path, *_ in found})),
-        todo=" ".join(["Correct these lines, or have the file written again.", *_remedies({kind for _, kind, *_ in found})]),
+        todo=" ".join(["Correct these lines, or have the file written again.", *remedies]),
     )
 
 
@@ -183,16 +193,6 @@ _REJECTED_LINES = """
 
 def _form_words(cell: str) -> str:
     return f"The first has the form `{form_of(cell)}`."
-
-
-def _remedies(kinds: Collection[str]) -> list[str]:
-    return [remedy for kind, remedy in _FAULT_REMEDIES.items() if kind in kinds]
-
-
-def _rejectedline_words(path: str, kind: str, columns: list[str | None], count: int, lines: list[int]) -> str:
-    named = ", ".join(column for column in columns if column)
-    about = f" at {named}" if named else ""
-    return f"{Path(path).name}: {_FAULT_WORDS.get(kind, kind.lower())}{about} in {line_words(count, lines)}"
 
 
 def _bad_cells_of_column(numbered: DuckDBPyRelation, separator: str, column: str, kind: str, is_readable: str) -> tuple[str, str] | None:
@@ -243,5 +243,6 @@ def _without_space_before_offset(name: str) -> str:
 def _typed_cell(column: str, kind: str, pattern: str) -> str:
     name = quote_name(column)
     readable = _is_readable_cell(column, kind, pattern)
+    # Refused as it is read: a check beforehand would read each file twice, every night.
     cell = f"CASE WHEN {readable} THEN CAST({_cell_to_cast(name, kind)} AS {kind}) ELSE error('{BAD_CELL}') END"
     return f"CASE WHEN {name} IS NOT NULL THEN {cell} END AS {name}"

@@ -45,6 +45,7 @@ def read_header(path: Path) -> tuple[tuple[str, ...], str]:
 def open_text(path: Path | str) -> TextIO:
     """Open the file as text, decompressed; what is not UTF-8 is replaced."""
     opened = gzip.open if str(path).lower().endswith(".gz") else open
+    # Excel begins UTF-8 files with a mark; with `utf-8` it would be part of the first column's name.
     return cast("TextIO", opened(path, "rt", encoding="utf-8-sig", errors="replace", newline=""))
 
 
@@ -75,6 +76,7 @@ def _require_sound_header(path: Path, line: str, names: tuple[str, ...], separat
             where=where,
             todo=f"Name it in the first line; if no column is meant, remove the {shown} that is too much from every line.",
         )
+    # DuckDB takes names that differ by case for one.
     counts = Counter(name.lower() for name in names)
     twice = [f"`{name}` (column {place})" for place, name in enumerate(names, 1) if counts[name.lower()] > 1]
     if twice:

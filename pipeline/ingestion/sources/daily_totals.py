@@ -89,6 +89,7 @@ class TotalsQuery:
 
 
 def _length_and_text(text: str) -> str:
+    # With its length, so that `ab` beside `c` is not `a` beside `bc`; without a text, so that nothing is not an empty one.
     return f"COALESCE(CAST(LENGTH({text}) AS VARCHAR) || ':' || {text}, '-')"
 
 

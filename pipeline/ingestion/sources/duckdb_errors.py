@@ -45,7 +45,9 @@ def query_error(message: str, query: SourceQuery, columns: Iterable[str]) -> Pip
         column, known = absent[1] or absent[2], sorted(columns)
         what = f"{name} names the column `{column}`, which the source does not have{did_you_mean(column, known)}"
         todo = f"Edit the query, or have the column back. The tables it names have: {', '.join(known)}."
-        return SchemaDrift(printable_text(what), where=_place(query, column), todo=printable_text(todo))
+        line = next((number for number, text in enumerate(query.text.splitlines(), 1) if column in text), None)
+        return SchemaDrift(printable_text(what), where=f"{where}:{line}" if line else where, todo=printable_text(todo))
+    # Behind that DuckDB shows the line of the query, with a mark below it that makes sense in its own console alone.
     first = printable_text(words.split("LINE ")[0].strip())
     if _OTHER_TYPE.search(words):
         # The rest is DuckDB's list of everything that it could have been.
@@ -58,9 +60,3 @@ def query_error(message: str, query: SourceQuery, columns: Iterable[str]) -> Pip
 def _kind_and_words(message: str) -> tuple[str, str]:
     known = re.match(r"([A-Z][A-Za-z ]{1,30}) Error: ", message)
     return (known[1], message[known.end() :]) if known else ("Unknown", "")
-
-
-def _place(query: SourceQuery, word: str) -> str:
-    """Return the query's file with the first line that has `word`."""
-    lines = (number for number, line in enumerate(query.text.splitlines(), 1) if word in line)
-    return f"{query.file}:{next(lines)}" if word in query.text else str(query.file)

@@ -6,7 +6,6 @@ A form has 9 for each digit and a for each letter: `19,99` has the form `99,99`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 
@@ -14,6 +13,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from pipeline.ingestion.sources import quote_name
 from pipeline.spelling import printable_line
 
 LONGEST_FORM = 30
@@ -24,20 +24,18 @@ _SPELT_OUT = ("NULL", "N/A", "NA", "NaN", "None", "-", "n/a", "null", "none", "n
 @lru_cache(maxsize=32)
 def cast_columns(text: str) -> tuple[tuple[str, str], ...]:
     """Return the columns that a query in DuckDB's SQL casts, each with the type; none where the query cannot be parsed."""
+    # A query written by a program may be nested deeper than Python's stack.
     with suppress(SqlglotError, RecursionError):
-        return tuple(dict.fromkeys(_casts(sqlglot.parse_one(text, read="duckdb"))))
+        casts = sqlglot.parse_one(text, read="duckdb").find_all(exp.Cast)
+        # TRY_CAST is a kind of Cast, and never fails.
+        failing = (cast for cast in casts if not isinstance(cast, exp.TryCast) and isinstance(cast.this, exp.Column))
+        return tuple(dict.fromkeys((cast.this.name, cast.to.sql("duckdb")) for cast in failing))
     return ()
 
 
 def instant_columns(text: str) -> frozenset[str]:
     """Return the columns that a query casts to an instant, in lower case."""
     return frozenset(name.lower() for name, kind in cast_columns(text) if kind in ("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"))
-
-
-def _casts(tree: exp.Expr) -> Iterator[tuple[str, str]]:
-    for cast in tree.find_all(exp.Cast):
-        if not isinstance(cast, exp.TryCast) and isinstance(cast.this, exp.Column):
-            yield cast.this.name, cast.to.sql("duckdb")
 
 
 def form_of(cell: str) -> str:
@@ -47,7 +45,7 @@ def form_of(cell: str) -> str:
 
 def remedy_for(cell: str, column: str, kind: str) -> str:
     """Return what to write in the query in the place of a cast that fails on `cell`."""
-    name = column if re.fullmatch(r"[a-z_][a-z0-9_]*", column) else '"' + column.replace('"', '""') + '"'
+    name = column if re.fullmatch(r"[a-z_][a-z0-9_]*", column) else quote_name(column)
     bare = cell.strip()
     if bare in _SPELT_OUT:
         return f"`{bare}` stands for nothing: write `CAST(NULLIF({name}, '{bare}') AS {kind})`."

@@ -19,8 +19,9 @@ from pipeline.ingestion.sources.csv_files import BAD_CELL, CsvTable, rejected_li
 from pipeline.ingestion.sources.csv_text import find_gzip_fault, find_text_fault
 from pipeline.ingestion.sources.duckdb_errors import absent_table, is_about_rows, query_error
 from pipeline.ingestion.sources.failed_casts import cast_columns, instant_columns
-from pipeline.ingestion.sources.table_files import FileStamp, SourceTable, find_tables, link_targets, missing_table_error
+from pipeline.ingestion.sources.table_files import SourceTable, find_tables, link_targets, missing_table_error
 from pipeline.lake.engines.duckdb import confine_connection, interruptible
+from pipeline.lake.file_stamps import FileStamp
 from pipeline.spelling import did_you_mean
 
 BATCH_ROWS = 65_536
@@ -42,17 +43,20 @@ class FilesSnapshot:
                 raise ConfigError(f"sources/{query.file.name} is no SELECT", where=str(query.file))
             relation = self._connection.sql(query.text, params=query.parameters or None)
             found = relation.limit(0).to_arrow_reader(1).schema
+        # The relation's names: Arrow's reader renames the second of two columns of one name, which would then pass as another one.
         return pa.schema([field.with_name(name) for field, name in zip(found, relation.columns, strict=True)])
 
     def rows(self, query: SourceQuery) -> Generator[pa.RecordBatch, None, None]:
         with self._translating_errors(query):
             relation = self._connection.sql(query.text, params=query.parameters or None)
             yield from relation.to_arrow_reader(BATCH_ROWS)
+        # Only now: the reader leaves broken lines out, and knows of each once it has come by.
         if broken := self._broken_lines():
             raise broken
 
     def reads_spans(self, query: SourceQuery) -> bool:
         named = sql_words(query.text, query.dialect)
+        # CSV has no index: whatever the span, every file is read from front to back.
         return not any(name.lower() in named for name in self._csv)
 
     def _open_named_tables(self, query: SourceQuery) -> None:
@@ -82,7 +86,10 @@ class FilesSnapshot:
         options = f"union_by_name = true, hive_partitioning = {str(files.is_partitioned).lower()}, hive_types_autocast = false"
         rows = self._connection.sql(f"SELECT * FROM read_parquet([{paths}], {options})")  # noqa: S608 - our own paths, quoted
         # pandas writes nanoseconds, which no column of ours holds and which cannot be compared with an instant.
-        columns = [_in_microseconds(name, str(kind)) for name, kind in zip(rows.columns, rows.types, strict=True)]
+        columns = [
+            f"CAST({name} AS {_MICROSECONDS[kind]}) AS {name}" if kind in _MICROSECONDS else name
+            for name, kind in zip(map(quote_name, rows.columns), map(str, rows.types), strict=True)
+        ]
         rows.project(", ".join(columns)).create_view(files.name)
 
     def _read_instants(self, query: SourceQuery) -> None:
@@ -176,7 +183,9 @@ def _open_confined_duckdb(folder: Path, staging: Path, linked: Sequence[str], me
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit,
         "temp_directory": str(spill),
+        # Else a table that no file gives is looked for among the variables of this program.
         "python_enable_replacements": False,
+        # Extensions are downloaded from elsewhere when a query first needs them.
         "autoload_known_extensions": False,
     }
     connection = duckdb.connect(config=settings)
@@ -186,11 +195,6 @@ def _open_confined_duckdb(folder: Path, staging: Path, linked: Sequence[str], me
 
 def _stamps(tables: Mapping[str, SourceTable]) -> dict[Path, FileStamp | None]:
     return {path: stamp for table in tables.values() for path, stamp in table.stamps().items()}
-
-
-def _in_microseconds(name: str, kind: str) -> str:
-    quoted = quote_name(name)
-    return f"CAST({quoted} AS {_MICROSECONDS[kind]}) AS {quoted}" if kind in _MICROSECONDS else quoted
 
 
 def _require_known_types(source: Source, tables: Mapping[str, SourceTable]) -> None:

@@ -26,6 +26,7 @@ STATEMENT_TIMEOUT = "2h"
 LOCK_TIMEOUT = "1min"
 _CONNECTION_DEFAULTS = {
     "connect_timeout": "30",
+    # A firewall drops a connection without a word while a long query runs; this notices within minutes.
     "keepalives_idle": "60",
     "keepalives_interval": "10",
     "application_name": "customer_segments",
@@ -41,6 +42,7 @@ _WRONG_SETTINGS = (
     "connection option",
     "could not translate host name",
 )
+# Connections, conflicts of transactions, resources, locks, an operator's cancelling, the system, a transaction that was ended.
 _TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25P")
 _DRIFT_STATES = ("42703", "42883", "42804")  # no such column, no such function or operator for its type, another type
 _QUERY_STATES = ("42", "0A", "25", "26", "3F")
@@ -92,7 +94,11 @@ def open_postgresql(name: str, uri: str) -> Iterator[PostgresqlSnapshot]:
     try:
         connection = connect(_with_defaults(uri))
     except dbapi.Error as error:
-        raise _connection_error(str(error), where) from None
+        if any(words in str(error) for words in _WRONG_SETTINGS):
+            todo = "Check its host, user, password, database and options."
+            raise ConfigError("the database refused the connection", where=where, todo=todo) from None
+        todo = "Run again; if it lasts, see whether the server is up."
+        raise TransientError("the database could not be reached", where=where, todo=todo) from None
     try:
         _begin_snapshot(connection, where)
         yield PostgresqlSnapshot(connection, where)
@@ -106,6 +112,7 @@ def _begin_snapshot(connection: dbapi.Connection, where: str) -> None:
     try:
         with closing(connection.cursor()) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            # The author's casts from instants to dates and texts would follow the server's own zone.
             cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")
             cursor.fetchone()
             for setting, limit in (("statement_timeout", STATEMENT_TIMEOUT), ("lock_timeout", LOCK_TIMEOUT)):
@@ -147,12 +154,6 @@ def _decimal_of_modifier(modifier: int) -> pa.DataType:
     """Return the type that a NUMERIC modifier means: precision in the upper 16 bits, a signed scale in the lower 11."""
     precision, scale = modifier >> 16, ((modifier & 0x7FF) ^ 0x400) - 0x400
     return pa.decimal256(min(precision, 76), scale)
-
-
-def _connection_error(message: str, where: str) -> PipelineError:
-    if any(words in message for words in _WRONG_SETTINGS):
-        return ConfigError("the database refused the connection", where=where, todo="Check its host, user, password, database and options.")
-    return TransientError("the database could not be reached", where=where, todo="Run again; if it lasts, see whether the server is up.")
 
 
 def _transient_error(error: dbapi.Error, where: str) -> TransientError:

@@ -7,16 +7,17 @@ one table of all files below it, of one kind. Folders named `year=2024`, as Hive
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pipeline.errors import ConfigError, DataError
+from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.spelling import did_you_mean
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET = ".parquet"
-FileStamp = tuple[int, int, int]
 _REMEDIES = {
     ".xlsx": "save the sheet as CSV (UTF-8)",
     ".xls": "save the sheet as CSV (UTF-8)",
@@ -53,7 +54,11 @@ class SourceTable:
 
     def stamps(self) -> Mapping[Path, FileStamp | None]:
         """Return what tells whether a file changed, None for one that cannot be looked at."""
-        return {path: _file_stamp(path) for path in self.paths}
+        found: dict[Path, FileStamp | None] = dict.fromkeys(self.paths)
+        for path in self.paths:
+            with suppress(OSError):
+                found[path] = file_stamp(path)
+        return found
 
     def require_readable(self) -> None:
         """Raise DataError for one that is no file, or that may not be read."""
@@ -82,6 +87,7 @@ def find_tables(folder: Path) -> dict[str, SourceTable]:
 
 def link_targets(tables: Iterable[SourceTable], folder: Path) -> list[str]:
     """Return where links among the files lead, as far as that is outside of `folder`."""
+    # DuckDB goes by real paths: where a link leads out of the folder that it may read, the file has to be allowed by name.
     real = folder.resolve()
     return [str(target) for table in tables for path in table.paths if not (target := path.resolve()).is_relative_to(real)]
 
@@ -89,7 +95,9 @@ def link_targets(tables: Iterable[SourceTable], folder: Path) -> list[str]:
 def missing_table_error(name: str, folder: Path, tables: Mapping[str, SourceTable], where: str) -> ConfigError:
     """Return the error for a table that no file gives, with the files that look like it but are none."""
     has = f"{folder} has: {', '.join(sorted(tables)) or 'no table'}."
-    unread = [path for path in _listed(folder) if path.name.lower().startswith(name.lower()) and not _is_table(path, tables)]
+    read = {path for table in tables.values() for path in table.paths}
+    alike = [path for path in _listed(folder) if path.name.lower().startswith(name.lower())]
+    unread = [path for path in alike if path.name not in tables and path not in read]
     hints = [f"{path.name} is no CSV or Parquet file by its name: {_remedy(path)}." for path in unread[:3]]
     return ConfigError(
         f"the source has no table `{name}`{did_you_mean(name, tables)}",
@@ -112,10 +120,6 @@ def _remedy(path: Path) -> str:
     return _REMEDIES.get(path.suffix.lower(), "name it *.csv or *.parquet, if it is one")
 
 
-def _is_table(path: Path, tables: Mapping[str, SourceTable]) -> bool:
-    return path.name in tables or any(path in table.paths for table in tables.values())
-
-
 def _table_name(path: Path) -> str:
     """Return the name of the file without its suffix; empty where the file is no table."""
     name = path.name.lower()
@@ -123,6 +127,7 @@ def _table_name(path: Path) -> str:
 
 
 def _files_below(folder: Path) -> list[Path]:
+    # Spark leaves `_SUCCESS` and `_temporary` beside its files, editors leave hidden ones.
     files = [
         path
         for path in sorted(folder.rglob("*"))
@@ -138,14 +143,6 @@ def _listed(folder: Path) -> list[Path]:
         return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     except OSError as error:
         raise _unreadable(folder, error) from None
-
-
-def _file_stamp(path: Path) -> FileStamp | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
