@@ -40,6 +40,7 @@ def _require_airflow_can(deployment: Deployment, plan: BackfillPlan) -> None:
 def _options(deployment: Deployment, plan: BackfillPlan, parallel: int) -> list[str]:
     first, last = backfill_bounds(plan.nights[0].day, plan.nights[-1].day, deployment.company.zone)
     options = ["--dag-id", DAG, "--from-date", first, "--to-date", last]
+    # Without `completed` Airflow would skip every night that ran well before, and those are what a backfill is about.
     options += ["--max-active-runs", str(parallel), "--reprocess-behavior", "completed"]
     known = max(night.known_on for night in plan.nights)
     return [*options, "--dag-run-conf", json.dumps({"known": known.isoformat()})] if plan.request.is_as_of_now else options

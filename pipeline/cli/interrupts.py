@@ -27,6 +27,7 @@ def ending_when_interrupted() -> Iterator[None]:
     """Within the block, end the process where an interrupt has not ended the block by itself after GRACE_SECONDS."""
     # Signals reach this pair of sockets at once, whatever the main thread is doing.
     reader, writer = socket.socketpair()
+    # Python writes to it from within the signal handler, and must never wait there.
     writer.settimeout(0)
     previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     has_ended = Event()

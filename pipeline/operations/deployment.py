@@ -93,6 +93,7 @@ def open_lake(folder: Path) -> Lake:
     try:
         seconds = float(text)
     except ValueError:
+        # Refused below as a number out of range is: no comparison with it holds.
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         what = f"SEGMENTS_LOCK_SECONDS is {printable_value(text)}, which is no number of seconds"

@@ -65,6 +65,7 @@ class WorkerPool:
 
     def _collect_results(self) -> Iterator[StageResult]:
         while busy := {worker.connection: place for place, worker in enumerate(self._workers) if worker.task}:
+            # Whoever is ready first: in the order of workers, a slow one would leave the others without a task.
             for connection in wait(list(busy)):
                 place = busy[connection]  # type: ignore[index]  # sockets are waited for too, but not by us
                 result = self._read_result(place)

@@ -48,5 +48,6 @@ def _listed_ids(deployment: Deployment, day: date) -> set[str]:
     query = authored_query(ERASURES.name, file, company.source.dialect, extraction.window_of("erasures"))
     with lake.private_folder() as staging, open_source(extraction, staging) as snapshot:
         check_columns(ERASURES, snapshot.schema(query), query, company.zone)
+        # Of the list nothing but ids is read: what else it says of people who want to be forgotten is nobody's business here.
         with closing(snapshot.rows(query.select_from_rows(ERASURES.column_names))) as batches:
             return {each for batch in batches for each in conform_batch(batch, ERASURES, query).column(0).to_pylist() if each}

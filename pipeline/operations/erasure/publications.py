@@ -86,6 +86,7 @@ class Publications:
         with reading(path.stem, path, piece="publication"):
             file = open_checked(path)
             facts = {key: value for key, value in self._lake.manifest(path).items() if key != "row_count"}
+            # The schema that Arrow reads carries the old footer's keys, its checksum among them, and would write them again.
             rows = self._lake.write_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
         return {"rows": rows, "sha256": file_sha256(copy)}
 

@@ -85,5 +85,6 @@ def _published_nights(lake: Lake) -> list[PublishedNight]:
     manifests = [read_published_manifest(lake, name) for name in publication_ids(lake)]
     current = current_publication(lake)
     stored: list[Publication] = [publication_from_manifest(lake, manifest) for manifest in manifests] + ([current] if current else [])
+    # The current one comes last, so it is the one that stays.
     by_day = {each.day: each for each in stored}
     return [PublishedNight(each.day, each.publication_id, each.folder) for each in by_day.values()]

@@ -115,6 +115,7 @@ def rule_status(result: Result) -> RuleStatus:
 def _table_sections(results: Iterable[Result], rejected_by_rule: RejectedByRule) -> list[TableSection]:
     places = {table: place for place, table in enumerate(TABLE_ORDER)}
 
+    # The worst first: whoever opens the page wants to know what went wrong, and a suite has dozens of rules that hold.
     def sort_key(row: Result) -> tuple[object, ...]:
         table = row["source_table"]
         return places.get(table, len(places)), table, rule_status(row).severity_rank, -row["failed_count"], row["rule"]
