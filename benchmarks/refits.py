@@ -278,4 +278,4 @@ def _changed(one: Mapping[str, int], other: Mapping[str, int]) -> float:
 
 def _columns() -> Table:
     names = {"customer_id", *ALL_FEATURES}
-    return replace(CUSTOMER_FEATURES, columns=tuple(column for column in CUSTOMER_FEATURES.columns if column.name in names))
+    return CUSTOMER_FEATURES.only(names)

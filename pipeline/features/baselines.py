@@ -112,9 +112,8 @@ def _over_frozen_tables(query: exp.Query) -> exp.Query:
 
 def _needed_states(query: exp.Query) -> Table:
     """Return the table of frozen states with only the columns that `query` reads, so that what leads to the others is not computed."""
-    names = {column.name for column in query.find_all(exp.Column)}
-    columns = tuple(column for column in CUSTOMER_STATES.columns if column.name in names or column.name in CUSTOMER_STATES.key)
-    return replace(CUSTOMER_STATES, name=FROZEN_NAMES[CUSTOMER_STATES.name], columns=columns)
+    names = {*CUSTOMER_STATES.key, *(column.name for column in query.find_all(exp.Column))}
+    return replace(CUSTOMER_STATES.only(names), name=FROZEN_NAMES[CUSTOMER_STATES.name])
 
 
 def _register_frozen(session: CacheSession, frozen: FeatureWindow, rollups: RollupSet, table: Table) -> None:

@@ -68,6 +68,11 @@ class Lake(EventDayStore):
         stored = self.snapshots(table)
         return max((night for night in stored if night <= known_on), default=stored[0] if stored else None)
 
+    def snapshot_files(self, table: Table, known_on: date) -> list[Path]:
+        """Return the file of that snapshot, as engines register it; none where no night has stored one."""
+        known = self.snapshot_known(table, known_on)
+        return [self.path(table, known_on=known)] if known else []
+
     def read(self, table: Table, *, day: date | None = None, known_on: date | None = None) -> pa.Table:
         """Return one partition with its page checksums verified.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -24,7 +23,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTO
 
 log = logging.getLogger("pipeline.segmentation.next_actions")
 SPEND_COLUMNS = ("customer_id", "spend_amount", "lifetime_spend_amount")
-SPEND = replace(CUSTOMER_FEATURES, columns=tuple(column for column in CUSTOMER_FEATURES.columns if column.name in SPEND_COLUMNS))
+SPEND = CUSTOMER_FEATURES.only(SPEND_COLUMNS)
 
 
 def write_next_actions(  # noqa: PLR0913

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -119,6 +119,10 @@ class Table:
     def with_columns(self, extra: Iterable[Column]) -> Table:
         """Return this table with `extra` columns, such as a company's attributes, at its end."""
         return replace(self, columns=(*self.columns, *extra))
+
+    def only(self, names: Container[str]) -> Table:
+        """Return this table with the columns in `names` alone: of a Parquet file no others are read, nor need they be there."""
+        return replace(self, columns=tuple(column for column in self.columns if column.name in names))
 
     def conform(self, data: pa.Table) -> pa.Table:
         """Return `data` with exactly the declared columns, in order.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,7 @@ class RefitContext:
         An older night may lack other columns that are declared today.
         """
         wanted = {"customer_id", *names, *self.scheme.columns, *self.scheme.member_columns}
-        table = self.company.table(CUSTOMER_FEATURES)
-        held = tuple(column for column in table.columns if column.name in wanted)
-        self.engine.register(replace(table, columns=held), [self.lake.path(CUSTOMER_FEATURES, day=night)])
+        self.engine.register(self.company.table(CUSTOMER_FEATURES).only(wanted), [self.lake.path(CUSTOMER_FEATURES, day=night)])
 
 
 def stored_models(lake: Lake, scheme: str) -> list[str]:

@@ -7,7 +7,7 @@ and read in order of id, so the same ones are learned from whatever the engine o
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -89,8 +89,7 @@ def _sampled_rows(history: OutcomeHistory, formed: date) -> tuple[pa.Table, int]
     signals = statement("customer_signals")
     read = {column.name for column in signals.find_all(exp.Column)} | set(BASES)
     # Of the older night only the columns that are read: it may lack others that are declared today.
-    columns = tuple(column for column in CUSTOMER_FEATURES.columns if column.name in read)
-    engine.register(replace(CUSTOMER_FEATURES, columns=columns), [lake.path(CUSTOMER_FEATURES, day=formed)])
+    engine.register(CUSTOMER_FEATURES.only(read), [lake.path(CUSTOMER_FEATURES, day=formed)])
     last = formed + timedelta(days=HORIZON_DAYS)
     # Signals go by what the older night knew, outcomes by what night `day` knows. Versions that were stored later play no part,
     # so the same refit can be repeated.

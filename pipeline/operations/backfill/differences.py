@@ -78,7 +78,7 @@ def compare_partitions(table: Table, before: Path, after: Path, *, engine: Calla
             return NightDifference()
         # Of the columns that both have: an attribute may have been declared since.
         names = set(pq.read_schema(before).names) & set(pq.read_schema(after).names)
-    common = replace(table, columns=tuple(column for column in table.columns if column.name in names))
+    common = table.only(names)
     with engine() as opened:
         for name, path in (("before", before), ("after", after)):
             opened.register(replace(common, name=name), [path])

@@ -37,6 +37,8 @@ def audit_night(company: Company, lake: Lake, engine: Engine, day: date, overrid
     A night older than the current one is not judged, for it is not published. Raises GateClosed where a rollback came
     after the night was begun; a closed gate is for the caller to stop at.
     """
+    # Nothing may be published meanwhile: the night is judged beside what is live, and would be let pass by a comparison with something
+    # else.
     with lake.lock("publish"):
         current = live_publication(lake)
         if current is not None and day < current.day:

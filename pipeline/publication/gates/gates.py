@@ -124,6 +124,7 @@ def _usual_line_count(past: Mapping[date, int], first: date, last: date) -> floa
     """Return the sum, over the days from `first` to `last`, of the median of the same weekday in `past`; None where too few are known."""
     usual = 0.0
     for offset in range((last - first).days + 1):
+        # By weekday, for shops that are closed on Sundays.
         weekday = (first + timedelta(days=offset)).weekday()
         alike = [count for day, count in past.items() if day.weekday() == weekday]
         if len(alike) < FEWEST_WEEKDAYS:

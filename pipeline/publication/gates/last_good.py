@@ -45,6 +45,7 @@ def find_last_good(lake: Lake, current: LastGoodPublication | None, day: date) -
     before = _read_publication(lake, addresses.publication(previous), where=addresses.publication(previous)) if previous else None
     if before and before.day < day:
         return before
+    # What its gates were compared with tells whether anything had been published before it.
     return current if current.gates and current.gates.compared_with else None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 from sqlglot import exp, parse_one
 
@@ -25,6 +24,7 @@ from pipeline.publication.gates.id_forms import common_form
 from pipeline.publication.gates.measures import UnmatchedIds, VanishedAnswers
 
 KNOWN_RULE = "customer_is_known"
+_ID = ("customer_id",)
 _COUNTS = """
 SELECT COUNT(*) AS id_count, CAST(COALESCE(SUM(CASE WHEN known.customer_id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) AS unmatched_count
 FROM given LEFT JOIN known ON known.customer_id = given.customer_id
@@ -33,6 +33,7 @@ _STRANGERS = """
 SELECT given.customer_id FROM given LEFT JOIN known ON known.customer_id = given.customer_id
 WHERE known.customer_id IS NULL ORDER BY given.customer_id LIMIT 1000
 """
+# The first thousand in order, so that the same night names the same forms, however its rows are read.
 _CUSTOMERS = "SELECT customer_id FROM known ORDER BY customer_id LIMIT 1000"
 # Who bought should be on the list of customers; any other list may name whoever is or was a customer.
 _LISTED = """
@@ -48,33 +49,28 @@ def measure_unmatched(company: Company, lake: Lake, engine: Engine, day: date) -
     Of orders those of all customers are counted, of consents all, of visits those of the night, once per visit.
     """
     for table, files in (
-        *((table, _snapshot_files(lake, table, day)) for table in (CUSTOMERS, CUSTOMER_MERGES)),
+        *((table, lake.snapshot_files(table, day)) for table in (CUSTOMERS, CUSTOMER_MERGES)),
         (DEPARTED_CUSTOMERS, departed_files(lake, day)),
         (CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=day)]),
     ):
-        engine.register(_only_ids(table, "first_order_date"), files)
+        engine.register(table.only(("customer_id", "first_order_date")), files)
     found = [_count_unmatched(engine, company.limits, "order_lines", _BUYERS, _LISTED)]
     if company.source_file(CONSENT_SOURCE).is_file():
-        engine.register(_only_ids(RAW_CONSENTS), _snapshot_files(lake, RAW_CONSENTS, day))
+        engine.register(RAW_CONSENTS.only(_ID), lake.snapshot_files(RAW_CONSENTS, day))
         found.append(_count_unmatched(engine, company.limits, CONSENT_SOURCE, _trimmed(RAW_CONSENTS), _EVERYBODY))
     return [*found, *_unmatched_visits(lake, engine, day, company.limits)]
 
 
 def measure_vanished_answers(company: Company, lake: Lake, engine: Engine, day: date, before: date) -> VanishedAnswers | None:
     """Return how many customers on the consent list of the night `before` are not on that of `day`; None where both have one list."""
-    now, then = (_snapshot_files(lake, RAW_CONSENTS, night) for night in (day, before))
+    now, then = (lake.snapshot_files(RAW_CONSENTS, night) for night in (day, before))
     if not company.source_file(CONSENT_SOURCE).is_file() or now == then:
         return None
     for name, files in (("answers", now), ("answers_before", then)):
-        engine.register(replace(_only_ids(RAW_CONSENTS), name=name), files)
+        engine.register(replace(RAW_CONSENTS.only(_ID), name=name), files)
     given, known = (_trimmed(replace(RAW_CONSENTS, name=name)) for name in ("answers_before", "answers"))
     [counts] = engine.run(_among(_COUNTS, given, known), {}).read_all().to_pylist()
     return VanishedAnswers(counts["id_count"], counts["unmatched_count"])
-
-
-def _snapshot_files(lake: Lake, table: Table, day: date) -> list[Path]:
-    known = lake.snapshot_known(table, day)
-    return [lake.path(table, known_on=known)] if known else []
 
 
 def _count_unmatched(engine: Engine, limits: GateLimits, source: str, given: str, known: str) -> UnmatchedIds:
@@ -90,7 +86,7 @@ def _unmatched_visits(lake: Lake, engine: Engine, day: date, limits: GateLimits)
             found = UnmatchedIds("visits", row["checked_count"], row["failed_count"], is_of_night=True)
             if found.is_beyond(limits.unmatched_share_limit):
                 versions = [version for version in lake.versions(RAW_VISITS) if version.known_on == day]
-                engine.register(replace(RAW_VISITS, columns=_only_ids(RAW_VISITS).columns), lake.parts(RAW_VISITS, versions))
+                engine.register(RAW_VISITS.only(_ID), lake.parts(RAW_VISITS, versions))
                 found = replace(found, forms=_forms(engine, _trimmed(RAW_VISITS), _EVERYBODY))
             yield found
 
@@ -109,7 +105,3 @@ def _among(query: str, given: str, known: str) -> exp.Select:
 
 def _trimmed(table: Table) -> str:
     return f"SELECT DISTINCT TRIM(customer_id) AS customer_id FROM {table.name} WHERE TRIM(customer_id) <> ''"  # noqa: S608 - a name that we declare
-
-
-def _only_ids(table: Table, *others: str) -> Table:
-    return replace(table, columns=tuple(column for column in table.columns if column.name in ("customer_id", *others)))

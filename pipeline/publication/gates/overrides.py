@@ -83,4 +83,5 @@ def _is_no_worse(result: GateResult, before: GateResult) -> bool:
 
 
 def _distance_from_limit(result: GateResult) -> float:
+    # On either side: `too_few` closes below its limit, every other gate above.
     return abs((result.measured or 0) - (result.limit or 0))

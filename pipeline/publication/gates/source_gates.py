@@ -25,6 +25,7 @@ def judge_vanished_answers(measures: GateMeasures, limits: GateLimits) -> Iterat
     if answers is None or not answers.count_before:
         return
     share = answers.vanished_count / answers.count_before
+    # An empty list closes it however few had answered: that is what a query that finds nothing gives.
     is_beyond = share == 1.0 or (answers.count_before >= FEW_IDS and share > limit)
     words = f"{share:.2%} of the {answers.count_before:,} answers of {measures.before} are gone, so that who said no would be published"
     hint = 'if the source gives only new answers, write `consents = "append"` under [source]'

@@ -42,11 +42,13 @@ def check_table(company: Company, lake: Lake, engine: Engine, partition: Partiti
         raise ValueError("a computed table is checked by its day and the night that knows it")
     suite = load_table_suite(company, company.table(table))
     engine.register(suite.table, [lake.path(table, day=day, known_on=known)])
+    # In SQL, all rules in one pass: Great Expectations would load every row into pandas and take longer than the night.
     [counts] = engine.run(suite_statement(suite, suite_parameters(company, known)), {}).read_all().to_pylist()
     checked = counts[CHECKED_COUNT]
     found = [rule.result(table, checked=checked, failed=counts[f"failed_{position}"]) for position, rule in enumerate(suite.rules)]
     log.info("%s: %s rows checked", table.name, f"{checked:,}")
     before = stored_results(lake, day, known_on=known)
+    # Validation has stored what it found under the same night, and so has the check of the other table.
     others = [row for row in before.rule_results if row["source_table"] != table.name]
     store_results(lake, day, replace(before, rule_results=[*others, *found]), known_on=known)
     stop_where_broken(lake, day, [row for row in found if not row["is_passed"]])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -98,9 +97,7 @@ def _schemes_by_model(lake: Lake, company: Company, night: date, model: ClusterM
 def _planned_flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:
     """Count who would go where in the schemes whose statements are `planned`: rows of planned_moves."""
     named = {column.name for query in planned.values() for column in query.find_all(exp.Column)}
-    # A Parquet file is read by column: those that no statement names are not touched.
-    held = tuple(column for column in features.columns if column.name in {"customer_id", "spend_amount", *named})
-    engine.register(replace(features, columns=held), [lake.path(CUSTOMER_FEATURES, day=night)])
+    engine.register(features.only({"customer_id", "spend_amount", *named}), [lake.path(CUSTOMER_FEATURES, day=night)])
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=night)])
     return planned_moves(engine, planned, _with_spend(union_all(planned.values())))
 
