@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from sqlglot import exp
@@ -16,26 +15,24 @@ from sqlglot import exp
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.rules import Value
-from pipeline.definitions.schemes import Scheme, Schemes, load_cluster_schemes, referenced_clusters
-from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
-from pipeline.definitions.schemes.score_methods import AXES, ScoreAxis
-from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
+from pipeline.definitions.schemes import load_cluster_schemes, referenced_clusters
+from pipeline.definitions.schemes.score_methods import AXES
 from pipeline.errors import ConfigError
-from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel
 from pipeline.models.refits.model_store import stored_model
 from pipeline.publication.current import current_publication
 from pipeline.reporting.explain.cards import NextAction, SegmentCard, cards_of_segments, next_action_of, stored_cards
 from pipeline.reporting.explain.cluster_centres import CustomerClustering
 from pipeline.reporting.explain.cluster_explanation import ClusterExplanation, cluster_explanation
-from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
+from pipeline.reporting.explain.decide import SchemeCase
+from pipeline.reporting.explain.explained_night import ExplainedNight
 from pipeline.reporting.explain.explanation import SchemeExplanation, scheme_explanation
 from pipeline.reporting.explain.moves import CustomerMove, customer_moves
-from pipeline.reporting.explain.scores import FigureRanks
+from pipeline.reporting.explain.ranks import figure_ranks, value_ranks
 from pipeline.segmentation import OTHER_NIGHT_TODO, customer_intervals, not_computed_on, schemes_of_night
 
 
@@ -75,26 +72,6 @@ class CustomerExplanation:
     outside: Sequence[OutsideScheme]
     not_computed: Mapping[str, str]
     next_action: NextAction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedNight:
-    """What is read of a night for one customer."""
-
-    company: Company
-    lake: Lake
-    engine: Engine
-    day: date
-    customer_id: str
-    features: Table
-    schemes: Schemes
-
-    def customer_rows(self, table: Table, path: Path) -> list[dict[str, Any]]:
-        """Read the customer's rows of a partition, in the order of its key."""
-        self.engine.register(table, [path])
-        query = exp.select(*map(exp.column, table.column_names)).from_(table.name).where(_is_customer()).order_by(*table.key)
-        rows: list[dict[str, Any]] = self.engine.run(query, {"customer_id": self.customer_id}).read_all().to_pylist()
-        return rows
 
 
 def explain_customer(
@@ -196,9 +173,9 @@ def _scheme_cases(
         if scheme.name in named
     }
     # One query for each scheme of values, however many schemes look at it.
-    ranks = {name: _value_ranks(night, scheme, row) for name, scheme in by_name.items() if scheme.kind != "rules"}
+    ranks = {name: value_ranks(night, scheme, row) for name, scheme in by_name.items() if scheme.kind != "rules"}
     methods = {(score, method.name) for scheme in by_name.values() for score, method in scheme.score_methods.items()}
-    score_ranks = {score: _figure_ranks(night, AXES[score]) for score, method in methods if method == "rank"}
+    score_ranks = {score: figure_ranks(night, AXES[score]) for score, method in methods if method == "rank"}
     return {
         name: SchemeCase(
             scheme,
@@ -210,54 +187,6 @@ def _scheme_cases(
         )
         for name, scheme in by_name.items()
     }
-
-
-def _value_ranks(night: ExplainedNight, scheme: Scheme, row: Mapping[str, Value]) -> ValueRanks:
-    """Count how many other customers, of those whom the scheme took, have each value.
-
-    Tiers are frozen for a month, so that customers who are new in it do not count for them.
-    """
-    value = exp.column(scheme.attribute, "features", quoted=True)
-    members = exp.select("customer_id").from_(CUSTOMER_SEGMENTS.name).where(exp.column("scheme").eq(exp.Placeholder(this="scheme")))
-    if scheme.rule is not None:
-        members = members.where(exp.column("segment").neq(exp.Literal.string(INSUFFICIENT_EVIDENCE)))
-    query = (
-        exp.select(
-            exp.alias_(value, "value"),
-            exp.alias_(exp.Count(this=exp.Star()), "customer_count"),
-            exp.alias_(exp.Sum(this=exp.column("spend_amount", "features")), "spend_amount"),
-        )
-        .from_(exp.to_table(CUSTOMER_FEATURES.name, alias="features"))
-        .where(exp.column("customer_id", "features").isin(query=members), exp.not_(_is_customer()), value.neq(exp.Literal.string("")))
-        .group_by(value)
-    )
-    is_tiered = scheme.kind == "value_tiers"
-    if is_tiered:
-        query = query.where(exp.not_(exp.column(NEW_THIS_MONTH, "features")))
-    rows = night.engine.run(query, {"scheme": scheme.name, "customer_id": night.customer_id}).read_all().to_pylist()
-    counts = {each["value"]: each["customer_count"] for each in rows}
-    spends = {each["value"]: Fraction(each["spend_amount"]) for each in rows}
-    spent: Any = row["spend_amount"]
-    own = int(not (is_tiered and row[NEW_THIS_MONTH]))
-    return ValueRanks.from_counts(counts, own=own, spends=spends, own_spend=own * Fraction(spent))
-
-
-def _figure_ranks(night: ExplainedNight, axis: ScoreAxis) -> FigureRanks:
-    """Count how many other customers whom the axis ranks have each figure."""
-    is_ranked = exp.column("order_day_count" if axis.needs_order else axis.figure) > exp.Literal.number(0)
-    query = (
-        exp.select(exp.alias_(exp.column(axis.figure), "figure"), exp.alias_(exp.Count(this=exp.Star()), "customer_count"))
-        .from_(CUSTOMER_FEATURES.name)
-        .where(is_ranked, exp.not_(_is_customer()))
-        .group_by(axis.figure)
-        .order_by("figure")
-    )
-    rows = night.engine.run(query, {"customer_id": night.customer_id}).read_all().to_pylist()
-    return FigureRanks.from_counts((Fraction(each["figure"]), each["customer_count"]) for each in rows)
-
-
-def _is_customer() -> exp.Expr:
-    return exp.column("customer_id").eq(exp.Placeholder(this="customer_id"))
 
 
 def _moves_with_reasons(night: ExplainedNight) -> list[CustomerMove]:

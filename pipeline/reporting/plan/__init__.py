@@ -4,6 +4,7 @@
 """
 
 from pipeline.reporting.plan.model_plan import plan_model
-from pipeline.reporting.plan.plan import Mover, SchemePlan, SegmentFlow, SegmentPlan, plan_change
+from pipeline.reporting.plan.plan import SegmentPlan, plan_change
+from pipeline.reporting.plan.scheme_plan import Mover, SchemePlan, SegmentFlow
 
 __all__ = ["Mover", "SchemePlan", "SegmentFlow", "SegmentPlan", "plan_change", "plan_model"]

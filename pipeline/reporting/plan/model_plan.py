@@ -41,7 +41,8 @@ from pipeline.models.clusters import (
 from pipeline.models.refits.model_store import model_at, models_of_night
 from pipeline.reporting.plan.changes import DefinitionChanges
 from pipeline.reporting.plan.moves import planned_moves
-from pipeline.reporting.plan.plan import SchemePlan, SegmentPlan, live_night, plan_identity, sample_movers, scheme_plan, segment_flow
+from pipeline.reporting.plan.plan import SegmentPlan, live_night, plan_identity
+from pipeline.reporting.plan.scheme_plan import SchemePlan, sample_movers, scheme_plan, segment_flow
 from pipeline.segmentation import schemes_of_night
 
 

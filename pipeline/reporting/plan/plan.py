@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date
-from decimal import Decimal
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,60 +27,12 @@ from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between
 from pipeline.reporting.plan.left_out import LeftOut, find_left_out
-from pipeline.reporting.plan.moves import SAMPLE_SIZE, LiveTables, moves_between
+from pipeline.reporting.plan.moves import LiveTables, moves_between
+from pipeline.reporting.plan.scheme_plan import SchemePlan, scheme_plan
 from pipeline.segmentation import schemes_of_night, with_clusters_now
 
 # They change what is known of customers: the plan goes by the features that are there, so that only a night shows what these do.
 NIGHT_SETTINGS = ("window_days", "zone", "currency", "attributes")
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentFlow:
-    """How many customers go from one segment to another, or stay, and the window's spend they bring; None is no segment."""
-
-    from_segment: str | None
-    to_segment: str | None
-    customer_count: int
-    spend_amount: Decimal
-    write_count: int
-
-    @property
-    def is_move(self) -> bool:
-        """Whether these customers change their segment."""
-        return self.from_segment != self.to_segment
-
-
-@dataclass(frozen=True, slots=True)
-class Mover:
-    """One customer who would move, by id, and the rule that would take them; None is no segment, as the scheme does not apply to them."""
-
-    customer_id: str
-    from_segment: str | None
-    to_segment: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SchemePlan:
-    """What would change in one scheme; `segments` are the ids it has before or after, in the order of its definition.
-
-    `applies_to` is the rule of whom it is for, as it would be, empty where that is everybody; `priorities` are those of the segments'
-    cards, by id.
-    """
-
-    scheme: str
-    title: str
-    segments: tuple[str, ...]
-    flows: tuple[SegmentFlow, ...]
-    sample: tuple[Mover, ...]
-    downstream: tuple[str, ...]
-    applies_to: str = ""
-    priorities: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def moving_flows(self) -> tuple[SegmentFlow, ...]:
-        """The flows from one segment to another."""
-        return tuple(flow for flow in self.flows if flow.is_move)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,56 +153,3 @@ def _scheme_plans(
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))
     flows = moves_between(engine, live, names, old, new)
     return tuple(scheme_plan(old.get(name), new.get(name), flows, changes.downstream.get(name, ())) for name in names)
-
-
-def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
-    """Sum up what would change in the scheme that `old` or `new`, or both, define; `flows` are rows of planned_moves."""
-    [scheme, *_] = (each for each in (new, old) if each)
-    rows = [row for row in flows if row["scheme"] == scheme.name]
-    return SchemePlan(
-        scheme=scheme.name,
-        title=scheme.title,
-        segments=_segment_ids(old, new, rows),
-        flows=tuple(segment_flow(row) for row in rows),
-        sample=sample_movers(rows, partial(_reason_to_enter, new)) if new and old else (),
-        downstream=downstream,
-        applies_to=new.applies_to_text if new else "",
-        priorities=_card_priorities(new, _segment_ids(old, new, rows)) if new else {},
-    )
-
-
-def _card_priorities(scheme: Scheme, segments: Sequence[str]) -> dict[str, int]:
-    cards = {segment.id: segment.strategy for segment in scheme.segments}
-    found = {name: cards.get(name) or scheme.strategy for name in segments}
-    return {name: card.priority for name, card in found.items() if card}
-
-
-def segment_flow(row: Mapping[str, Any]) -> SegmentFlow:
-    """Make the flow that a row of planned_moves counts."""
-    return SegmentFlow(**{name: value for name, value in row.items() if name not in ("scheme", "customer_ids")})
-
-
-def _segment_ids(old: Scheme | None, new: Scheme | None, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the ids in the order of the new definition, then of the old one, then the values that are segments themselves."""
-    defined = [segment.id for scheme in (new, old) if scheme for segment in scheme.segments]
-    met = sorted({row[name] for row in rows for name in ("from_segment", "to_segment") if row[name]})
-    return tuple(dict.fromkeys((*defined, *met)))
-
-
-def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str | None], str]) -> tuple[Mover, ...]:
-    """Pick the first customers by id who go from one segment to another, or none; `reason` says what takes them there."""
-    moves = [row for row in rows if row["from_segment"] != row["to_segment"]]
-    movers = [
-        Mover(name, row["from_segment"], row["to_segment"], reason(row["to_segment"])) for row in moves for name in row["customer_ids"]
-    ]
-    return tuple(sorted(movers, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
-
-
-def _reason_to_enter(scheme: Scheme, name: str | None) -> str:
-    if name is None:
-        return f"the scheme applies where {scheme.applies_to_text}"
-    segment = next((segment for segment in scheme.segments if segment.id == name), None)
-    if segment and segment.signals:
-        return f"{segment.signals.needed} of: {'; '.join(segment.signals.texts)}"
-    reason = segment.rule_text if segment and segment.rule_text else scheme.rule_text
-    return reason or "no other rule takes them any more"
