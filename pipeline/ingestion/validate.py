@@ -22,12 +22,12 @@ from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
 from pipeline.ingestion.validation.merge_circles import ids_closing_circles
 from pipeline.ingestion.validation.results import (
-    report_warnings_of_most_rows,
     results_of_findings,
     stop_where_broken,
     stop_where_too_many_rejected,
     store_results,
     stored_results,
+    warnings_of_most_rows,
 )
 from pipeline.ingestion.validation.spread_keys import spread_row_count
 from pipeline.lake.lake import Lake, Version
@@ -107,8 +107,10 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     lines.tally.add_spread_keys(spread_row_count(lake, line_versions, memory_limit=memory_limit))
     found = [lines, customers.findings, *(people.findings for people in prospects), *([visits] if visit_versions else []), *merges]
     recovered = sorted({version for version in (*line_versions, *visit_versions) if version.known_on != day})
-    store_results(lake, day, results_of_findings(found, recovered))
-    report_warnings_of_most_rows(found)
+    results = results_of_findings(found, recovered)
+    store_results(lake, day, results)
+    for sentence in warnings_of_most_rows(lake, day, results.rule_results):
+        log.warning("%s", sentence)
     with _reading_forgotten_on_failure(lake, day):
         stop_where_broken(lake, day, [row for findings in found for row in findings.broken_results()])
         stop_where_too_many_rejected(lake, day, found, currency=company.currency)

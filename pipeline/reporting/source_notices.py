@@ -1,20 +1,16 @@
-"""What a person should know of a night's source: misdated rows, days that changed, warnings about nearly every row, who is left out."""
+"""What a person should know of a night's source: misdated rows, days that changed, warnings about most rows, who is left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 from pipeline.definitions.company import Company
 from pipeline.ingestion.misdated_days import MisdatedDay, misdated_words
-from pipeline.ingestion.validation import stored_results
-from pipeline.ingestion.validation.suites import WARNING
+from pipeline.ingestion.validation import stored_results, warnings_of_most_rows
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, MISDATED_DAYS
+from pipeline.lake.tables import LATE_DAYS, MISDATED_DAYS
 from pipeline.publication.current import current_publication, read_published_manifest
-
-NEARLY_EVERY = 0.9  # row: from this share on a warning is about the query rather than about some rows
 
 
 def source_notices(company: Company, lake: Lake, day: date) -> list[str]:
@@ -22,7 +18,7 @@ def source_notices(company: Company, lake: Lake, day: date) -> list[str]:
     return [
         *misdated_sentences(company, lake, day),
         *_late_sentences(lake, day),
-        *_warning_sentences(lake, day),
+        *warnings_of_most_rows(lake, day, stored_results(lake, day).rule_results),
         *_left_out_sentences(lake, day),
     ]
 
@@ -42,22 +38,6 @@ def _late_sentences(lake: Lake, day: date) -> Iterator[str]:
         span = f"--from {min(days)} --to {max(days)}"
         count = "1 day" if len(days) == 1 else f"{len(days):,} days"
         yield f"{count} changed in the source after having been read: segments backfill --reread {span}"
-
-
-def _warning_sentences(lake: Lake, day: date) -> Iterator[str]:
-    given = _given_columns(lake, day)
-    for row in stored_results(lake, day).rule_results:
-        checked, failed = row["checked_count"], row["failed_count"]
-        # That a column is empty which the query does not give is no news.
-        column, is_about_presence = row["rule"].removesuffix("_is_given"), row["rule"].endswith("_is_given")
-        is_news = not is_about_presence or column in given.get(row["source_table"], ())
-        if row["severity"] == WARNING and checked and failed >= NEARLY_EVERY * checked and is_news:
-            yield f"{row['source_table']}: {failed:,} of {checked:,} rows break `{row['rule']}`, a warning"
-
-
-def _given_columns(lake: Lake, day: date) -> dict[str, list[str]]:
-    rows: list[dict[str, Any]] = lake.read(EXTRACTIONS, day=day).to_pylist() if lake.has(EXTRACTIONS, day=day) else []
-    return {row["source_table"]: row["given_columns"].split(",") for row in rows}
 
 
 def _left_out_sentences(lake: Lake, day: date) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pipeline.ingestion.validation.batches import PartitionRef
 from pipeline.ingestion.validation.findings import WITHIN_LIMIT
-from pipeline.ingestion.validation.results import ValidationResults, stop_where_broken, store_results, stored_results
+from pipeline.ingestion.validation.results import ValidationResults, stop_where_broken, store_results, stored_results, warnings_of_most_rows
 from pipeline.ingestion.validation.suites import WHOLE_TABLE, SuiteDefinition, ValidationRule, load_suite_definition, suite_parameters
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "store_results",
     "stored_results",
     "suite_parameters",
+    "warnings_of_most_rows",
 ]

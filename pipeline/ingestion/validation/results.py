@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 
 from pipeline.errors import DataError, GateClosed
+from pipeline.ingestion.extractions import extraction_rows
 from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.suites import WARNING, WHOLE_TABLE, RuleResult
 from pipeline.lake import addresses
@@ -20,9 +20,9 @@ from pipeline.lake.lake import Lake, Version, sorted_by
 from pipeline.lake.tables import REJECTED_ROWS, VALIDATION_RESULTS
 
 TOP_RULES = 3
+MOST_ROWS_SHARE = 0.5  # a warning about more rows than that is about the query rather than about some rows
 GIVEN = "_is_given"  # how the name of a rule about an empty column ends
 CURRENCY_RULE = "currency_is_the_companys"
-log = logging.getLogger("pipeline.ingestion.validate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +71,18 @@ def stop_where_broken(lake: Lake, day: date, broken: Sequence[RuleResult]) -> No
         )
 
 
-def report_warnings_of_most_rows(findings: Sequence[Findings]) -> None:
-    """Log each warning that more than half of a table's rows give: most people never open the page where the others stand.
+def warnings_of_most_rows(lake: Lake, day: date, results: Iterable[RuleResult]) -> Iterator[str]:
+    """Yield a sentence for each warning that more than MOST_ROWS_SHARE of a table's rows give, among the `results` of a night.
 
-    That an optional column is empty is no news: the source does not have it.
+    The log and the summary tell these, since most people never open the page where the others stand too.
     """
-    for found in findings:
-        rules = (rule for rule in found.suite.rules if rule.severity == WARNING and not rule.name.endswith(GIVEN))
-        for rule in rules:
-            failed, checked = found.tally.failed[rule.name], found.tally.checked
-            if failed * 2 > checked:
-                log.warning("%s: %s of %s rows break `%s`", found.table.name, f"{failed:,}", f"{checked:,}", rule.name)
+    given = {row["source_table"]: (row["given_columns"] or "").split(",") for row in extraction_rows(lake, day)}
+    for row in results:
+        checked, failed = row["checked_count"], row["failed_count"]
+        # That a column is empty which the query does not give is no news.
+        is_news = not row["rule"].endswith(GIVEN) or row["rule"].removesuffix(GIVEN) in given.get(row["source_table"], ())
+        if row["severity"] == WARNING and failed > MOST_ROWS_SHARE * checked and is_news:
+            yield f"{row['source_table']}: {failed:,} of {checked:,} rows break `{row['rule']}`, a warning"
 
 
 def stop_where_too_many_rejected(lake: Lake, day: date, findings: Sequence[Findings], *, currency: str) -> None:
