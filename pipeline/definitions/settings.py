@@ -46,6 +46,7 @@ def is_memory_size(text: str) -> bool:
 
 
 def _is_cron_part(part: str, field: str, low: int, high: int, words: list[str]) -> bool:
+    # What Airflow's reader of cron takes beyond numbers: the last day or working day, the last or the n-th Sunday of a month.
     if (field == "day of the month" and part in ("L", "LW")) or (field == "weekday" and re.fullmatch(r"L?[0-7]|[0-7]#[1-5]", part)):
         return True
     span, _, step = part.partition("/")

@@ -52,5 +52,6 @@ def _spelled_alike(lake: Lake, day: date, name: str) -> tuple[int, int]:
     for each in pc.value_counts(column).to_pylist():
         if each["values"] is not None:
             alike[" ".join(each["values"].casefold().split())].append(each["counts"])
+    # The most frequent spelling is the one that all others were meant to have.
     rarer = [count for counts in alike.values() for count in sorted(counts)[:-1]]
     return len(rarer), sum(rarer)

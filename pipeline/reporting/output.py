@@ -8,6 +8,7 @@ import sys
 
 from pipeline.spelling import printable_text
 
+# JSON escapes the control characters below 32 itself. These are the others, with what is invisible or turns the direction of a text.
 _OBEYED_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 

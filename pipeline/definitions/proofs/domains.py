@@ -38,6 +38,7 @@ SCORES = frozenset(_PROSPECT)
 _REQUIRED = frozenset(column.name for column in CUSTOMER_FEATURES.columns if column.required)
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
 _BOUNDS: Mapping[str, tuple[int, int | None]] = {"value_score": (1, 3)}
+# More may come back within a window than was bought in it.
 _MAY_BE_NEGATIVE = frozenset(("spend_amount", "lifetime_spend_amount", "average_order_amount"))
 _MAY_EXCEED_ONE = frozenset(("return_share", "return_share_q75"))
 _ORDERED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
@@ -80,6 +81,7 @@ def atom_of(node: exp.Expr) -> Atom:
     `a <= b` are never both taken to be true.
     """
     names = {column.name for column in node.find_all(exp.Column)}
+    # Scores are one axis, since they follow from each other: with an axis each, a rule would be proven by a combination that nobody has.
     if names and names <= SCORES:
         return Atom(node, SCORE_AXIS)
     if len(names) <= 1 and (not isinstance(node, _ORDERED) or _compared_constants(node) is not None):
@@ -148,6 +150,7 @@ def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
     if not constants:
         return [1]
     if kind is Kind.INTEGER:
+        # Whole numbers on both sides of each constant: `> 2.5` is decided by 2 and 3, and there may be none between two constants.
         return [number for constant in constants for number in (floor(constant) - 1, floor(constant), ceil(constant), ceil(constant) + 1)]
     # Between two constants one value stands for all, since rules compare with nothing there.
     middles = [(low + high) / 2 for low, high in pairwise(constants)]

@@ -19,11 +19,7 @@ def firm_condition(names: Mapping[str, Kind]) -> exp.Expression:
 
     It is true or false of everybody, and never unknown, so that NOT is_firm holds for all others.
     """
-    known = [_known_text(name, names[name]) for name in FIRM_ATTRIBUTES if name in names]
-    return parse_rule(" OR ".join(known), Vocabulary(names), where=IS_FIRM) if known else exp.false()
-
-
-def _known_text(name: str, kind: Kind) -> str:
     # A source that has no empty cells writes 0, false or a blank for whoever is no firm.
-    is_given = {Kind.TEXT: " <> ''", Kind.FLAG: " = TRUE", Kind.DATE: " IS NOT NULL"}.get(kind, " <> 0")
-    return f"({name} IS NOT NULL AND {name}{is_given})"
+    given = {Kind.TEXT: " <> ''", Kind.FLAG: " = TRUE", Kind.DATE: " IS NOT NULL"}
+    known = [f"({name} IS NOT NULL AND {name}{given.get(names[name], ' <> 0')})" for name in FIRM_ATTRIBUTES if name in names]
+    return parse_rule(" OR ".join(known), Vocabulary(names), where=IS_FIRM) if known else exp.false()

@@ -32,6 +32,7 @@ def referenced_schemes(values: Mapping[str, Any]) -> list[str]:
 
 def loading_order(named: Mapping[str, list[str]], files: Mapping[str, Path]) -> list[str]:
     """Return the names of schemes, each after those it names; raises ConfigError for a circle, with its path."""
+    # Sorted, so that of several circles every run names the same one.
     graph = TopologicalSorter({name: [other for other in others if other in named] for name, others in sorted(named.items())})
     try:
         return list(graph.static_order())

@@ -50,6 +50,7 @@ def read_vocabulary(
 
 def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:
     """Return what a person may write for each segment: its title or its id."""
+    # Ids last, so that they win: a title of one segment may be the id of another.
     return {segment.title: segment.id for segment in scheme.segments} | {segment.id: segment.id for segment in scheme.segments}
 
 

@@ -7,7 +7,6 @@ customers: so a figure that nobody has tonight is scored like any other, as the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 
 from sqlglot import exp
 
@@ -42,7 +41,7 @@ def with_scores(
     if not scores:
         return relation
     ranked = [AXES[name] for name in axes_behind(scores) if methods[name].name == "rank"]
-    added = [column for axis in ranked for column in _rank_columns(axis)]
+    added = [column for axis in ranked for column in (_RECENCY_RANKS if axis.is_low_better else axis.limits)]
     if ranked:
         buyers = exp.select("last_order_date", "order_day_count", "spend_amount").from_(everybody)
         limits = exp.select(*(exp.alias_(exp.column(name), _rank_name(name), quoted=True) for name in added))
@@ -57,10 +56,6 @@ def with_scores(
     return exp.Select().select(replaced, *values, copy=False).from_(relation, copy=False).subquery("scored", copy=False)
 
 
-def _rank_columns(axis: ScoreAxis) -> tuple[str, ...]:
-    return _RECENCY_RANKS if axis.is_low_better else axis.limits
-
-
 def _rank_name(column: str) -> str:
     """Return a name for a limit of tonight, which no feature or attribute can have."""
     return f"rank.{column}"
@@ -70,6 +65,7 @@ def _score_value(name: str, methods: ScoreMethods) -> exp.Expression:
     if name != COMBINED_SCORE:
         return _axis_score(AXES[name], methods)
     frequency, money = (_axis_score(AXES[part], methods) for part in COMBINED_OF)
+    # Rounded half up by adding one before halving: engines round halves in different ways.
     doubled = exp.cast(exp.Paren(this=frequency + money + exp.Literal.number(1)), "double")
     return exp.cast(exp.Floor(this=exp.Div(this=doubled, expression=exp.Literal.number(2))), "bigint")
 
@@ -94,7 +90,8 @@ def _axis_score(axis: ScoreAxis, methods: ScoreMethods) -> exp.Expression:
 def _limit_values(axis: ScoreAxis, methods: ScoreMethods) -> Iterable[exp.Expression]:
     method = methods[axis.score]
     if method.name == "thresholds":
-        return (_number(limit, axis.kind) for limit in method.limits)
+        # Of the figure's own type: as a double, 0.1 would be no limit that an exact amount can meet.
+        return (exp.cast(exp.Literal.number(format(limit, "f")), _TYPES[axis.kind], dialect="duckdb") for limit in method.limits)
     return (exp.column(name if method.name == "frozen" else _rank_name(name), quoted=True) for name in axis.limits)
 
 
@@ -116,7 +113,3 @@ def _rising_score(figure: exp.Expression, limits: Sequence[exp.Expression]) -> e
 
 def _is_above_zero(column: str) -> exp.Expression:
     return exp.GT(this=exp.column(column), expression=exp.Literal.number(0))
-
-
-def _number(value: Decimal, kind: Kind) -> exp.Expression:
-    return exp.cast(exp.Literal.number(format(value, "f")), _TYPES[kind], dialect="duckdb")

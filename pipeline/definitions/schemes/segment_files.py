@@ -139,6 +139,7 @@ def eligibility_condition(segment: Segment) -> exp.Expr | None:
     """Return the condition under which a segment may have somebody; None for the one that takes everybody left over."""
     parts: list[exp.Expr] = [] if segment.rule is None else [segment.rule]
     if segment.signals is not None:
+        # Written out, since proofs go through AND, OR and NOT, and know nothing of counting.
         enough = combinations(segment.signals.conditions, segment.signals.needed)
         parts.append(exp.or_(*(exp.and_(*shown) for shown in enough)))
     if segment.score is not None and not parts:

@@ -170,6 +170,7 @@ def _evidence_text(scheme: Scheme) -> exp.Expression:
     for name in scheme.evidence:
         parts += [
             _evidence_label(name, parts),
+            # CONCAT leaves out what is NULL on one engine, and is NULL on another.
             exp.Coalesce(this=exp.cast(exp.column(name, quoted=True), "varchar"), expressions=[exp.Literal.string("-")]),
         ]
     for place, segment in enumerate(scheme.competing):
@@ -237,6 +238,7 @@ def _tier_case(scheme: Scheme, chosen: exp.Case) -> exp.Case:
 
 def _value_case(scheme: Scheme, chosen: exp.Case) -> exp.Case:
     count, place, spend_place = (_RANKED[name].copy() for name in ("customer_count", "place", "spend_place"))
+    # By customers or by spend, whichever is the better place: a few customers who bring much of the money deserve a segment too.
     best_place = exp.Least(this=place, expressions=[exp.Coalesce(this=spend_place, expressions=[place.copy()])])
     is_beyond = exp.GT(this=best_place, expression=exp.Literal.number(scheme.most_segments))
     is_rare: exp.Expr = exp.LT(this=count, expression=exp.Literal.number(scheme.fewest_customers))

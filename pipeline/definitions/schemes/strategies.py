@@ -97,5 +97,6 @@ def read_strategy(content: Fields, language: str) -> Strategy | None:
 def require_budget_shares(strategies: Sequence[Strategy | None], where: str) -> None:
     """Raise ConfigError where the segments of a scheme share out more than the whole budget."""
     total = sum(strategy.budget_share for strategy in strategies if strategy)
+    # Shares such as 0.1 have no exact double: ten of them may add up to a little more than 1.
     if total > 1 + 1e-9:
         raise ConfigError(f"the budget shares add up to {total:g}", where=where, todo="Share out 1 at most.")

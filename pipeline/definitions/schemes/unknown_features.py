@@ -14,7 +14,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
-from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Scheme, Schemes, Segment
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Scheme, Schemes
 
 
 def without_unknown(loaded: Schemes, unknown: Mapping[str, str]) -> Schemes:
@@ -27,7 +27,8 @@ def without_unknown(loaded: Schemes, unknown: Mapping[str, str]) -> Schemes:
     kept: dict[str, Scheme] = {}
     left_out: dict[str, Scheme] = {}
     reasons: dict[str, str] = {}
-    for scheme in _in_order_of_references(loaded.schemes):
+    # Each after those that it looks at: it has more references than any of them.
+    for scheme in sorted(loaded.schemes, key=lambda scheme: len(scheme.references)):
         lacking = {segment.id: needs for segment in scheme.segments if (needs := _needs_of(scheme, segment.trees, unknown, kept, left_out))}
         whole = _needs_of(scheme, [tree for tree in (scheme.applies_to, scheme.rule) if tree is not None], unknown, kept, left_out)
         whole |= {unknown[scheme.attribute]} if scheme.attribute in unknown else set()
@@ -48,11 +49,6 @@ def without_unknown(loaded: Schemes, unknown: Mapping[str, str]) -> Schemes:
         (*loaded.uncomputed, *(left_out[name] for name in sorted(left_out))),
         dict(unknown),
     )
-
-
-def _in_order_of_references(schemes: Iterable[Scheme]) -> list[Scheme]:
-    """Return each scheme after those that it looks at: it has more references than any of them."""
-    return sorted(schemes, key=lambda scheme: len(scheme.references))
 
 
 def _needs_of(
@@ -93,11 +89,9 @@ def _is_negated(node: exp.Expr) -> bool:
 def _is_total_without(scheme: Scheme, lacking: Iterable[str]) -> bool:
     """Return whether the other segments still take everybody, and tell customers apart."""
     left = [segment for segment in scheme.segments if segment.id not in set(lacking)]
-    return any(segment.is_otherwise for segment in left) and any(_tells_apart(segment) for segment in left)
-
-
-def _tells_apart(segment: Segment) -> bool:
-    return not segment.is_otherwise and segment.id != INSUFFICIENT_EVIDENCE
+    # Too little evidence says nothing about a customer but that nothing can be said.
+    is_telling = any(not segment.is_otherwise and segment.id != INSUFFICIENT_EVIDENCE for segment in left)
+    return is_telling and any(segment.is_otherwise for segment in left)
 
 
 def _needs_words(needs: Iterable[str]) -> str:

@@ -171,5 +171,6 @@ class CompanyLineage:
 def _raw_column_name(name: str) -> str:
     """Translate a column as the source calls it, such as `order_lines.net_amount`, into the column of the raw table."""
     source, _, column = name.partition(".")
+    # Consents decide who is published, and no column is made of them.
     tables = {name: table for name, table in SOURCE_TABLES.items() if table is not RAW_CONSENTS}
     return f"{tables[source].name}.{column}" if source in tables else name

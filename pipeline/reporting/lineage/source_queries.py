@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.definition_files import read_definition
@@ -17,14 +16,10 @@ def source_expressions(company: Company) -> dict[str, Mapping[str, str]]:
     Tables that are files, or whose query cannot be read, are left out: nothing is known of their columns.
     """
     expressions: dict[str, Mapping[str, str]] = {}
+    dialect = company.source.dialect
     for source, table in SOURCE_TABLES.items():
         file = company.source_file(source)
-        columns = _query_expressions(file, company.source.dialect) if file.is_file() else None
+        columns = column_expressions(read_definition(file).text, dialect) if file.is_file() else None
         if columns is not None:
-            expressions[table.name] = columns
+            expressions[table.name] = {name: each.sql(dialect, comments=False) for name, each in columns.items()}
     return expressions
-
-
-def _query_expressions(file: Path, dialect: str) -> dict[str, str] | None:
-    expressions = column_expressions(read_definition(file).text, dialect)
-    return None if expressions is None else {name: each.sql(dialect, comments=False) for name, each in expressions.items()}
