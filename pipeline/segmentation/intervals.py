@@ -134,7 +134,7 @@ def _pieces_of_one_end(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordB
 
 
 def _is_partition_unchanged(lake: Lake, end: date, rows: Iterable[pa.RecordBatch]) -> bool:
-    tables = [pa.table(batch.select(TABLE.schema.names)) for batch in rows]
+    tables = [pa.Table.from_batches([batch.select(TABLE.schema.names)]) for batch in rows]
     return bool(pa.concat_tables([TABLE.schema.empty_table(), *tables]).equals(lake.read(TABLE, day=end, known_on=end)))
 
 

@@ -49,7 +49,7 @@ class _NextActions:
         """Return a column for each of NEXT_ACTION_COLUMNS, null for whoever has no next action; `ids` come after all asked before."""
         last = pc.max(ids)
         while (self._held.num_rows == 0 or pc.less(self._held["customer_id"][-1], last).as_py()) and (batch := next(self._coming, None)):
-            self._held = pa.concat_tables([self._held, pa.table(batch.select(self._columns))])
+            self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch.select(self._columns)])])
         found = self._held.take(pc.index_in(ids, value_set=self._held["customer_id"].combine_chunks()))
         self._held = self._held.filter(pc.greater(self._held["customer_id"], last))
         return [found[name].combine_chunks() for name in NEXT_ACTION_COLUMNS]
