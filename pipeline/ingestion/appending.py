@@ -87,6 +87,7 @@ def _united_rows(table: Table, *, is_known: bool) -> exp.Query:
     if not is_known:
         return new
     same: list[exp.Expr] = [
+        # Raw rows are not checked yet: one without an id replaces one without, else each night would add it once more.
         exp.NullSafeEQ(this=exp.column(name, table=_NEW, quoted=True), expression=exp.column(name, table=_KNOWN, quoted=True))
         for name in table.key
     ]

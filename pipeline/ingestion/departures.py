@@ -15,7 +15,7 @@ from sqlglot import exp, parse_one
 
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import DEPARTED_CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Partition, Table
+from pipeline.lake.tables import DEPARTED_CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS
 
 _LISTS = (RAW_CUSTOMERS, RAW_PROSPECTS)
 # White space around an id makes nobody another person.
@@ -45,7 +45,7 @@ def store_departed(lake: Lake, night: date, *, memory_limit: str) -> None:
     before += [lake.path(DEPARTED_CUSTOMERS, known_on=base)] if base else []
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         for name, files in (("listed", listed), ("listed_before", before)):
-            engine.register(_ids_table(name), files)
+            engine.register(replace(DEPARTED_CUSTOMERS, name=name), files)
         lake.write(DEPARTED_CUSTOMERS, engine.run(_DEPARTED, {}), known_on=night)
 
 
@@ -65,7 +65,3 @@ def _lists_since(snapshots: Iterable[date], base: date | None, night: date) -> l
     earlier = [known for known in snapshots if known < night]
     newest_of_base = max((known for known in earlier if base and known <= base), default=None)
     return [known for known in earlier if newest_of_base is None or known >= newest_of_base]
-
-
-def _ids_table(name: str) -> Table:
-    return replace(DEPARTED_CUSTOMERS, name=name, partition=Partition.SNAPSHOT)

@@ -60,6 +60,7 @@ def extract(  # noqa: PLR0913
     """
     if since and since > day:
         raise ConfigError(f"night {day} cannot be read since {since}", where="--since", todo="Choose the night itself or a day before it.")
+    # Of two nights that read at once, each would compare with a lake to which the other has not added yet.
     with lake.lock("extract"):
         nights = lake.nights(EXTRACTIONS)
         if not (reread or since) and is_extraction_complete(company, lake, day, nights):

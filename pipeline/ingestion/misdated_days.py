@@ -71,14 +71,10 @@ def _span_words(days: Iterable[MisdatedDay], opening: date) -> list[str]:
         f"before the first day, {opening}": [each for each in listed if each.day < opening],
         "long after the night": [each for each in listed if each.day >= opening],
     }
-    return [f"{_count_words(each)} {where} ({_days_words(each)})" for where, each in groups.items() if each]
-
-
-def _count_words(days: Iterable[MisdatedDay]) -> str:
-    count = sum(each.row_count for each in days)
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _days_words(days: list[MisdatedDay]) -> str:
-    first, last = min(each.day for each in days), max(each.day for each in days)
-    return f"{first}" if first == last else f"{first} to {last}"
+    words = []
+    for where, found in groups.items():
+        if found:
+            count, first, last = sum(each.row_count for each in found), min(each.day for each in found), max(each.day for each in found)
+            span = f"{first}" if first == last else f"{first} to {last}"
+            words.append(f"{count:,} row{'' if count == 1 else 's'} {where} ({span})")
+    return words

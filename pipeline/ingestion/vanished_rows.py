@@ -36,6 +36,7 @@ class KnownRows:
     def compared(cls, source: str, known: Mapping[date, int], found: Mapping[date, int], night: date) -> KnownRows:
         """Return what `source`, which has `found` rows per day, still has of those `known`, of which there is at least one."""
         days = [day for day, count in known.items() if count]
+        # Day by day: rows that were added to one day do not make up for those that are gone from another.
         kept = sum(min(known[day], found.get(day, 0)) for day in days)
         return cls(source, min(days), max(days), sum(known[day] for day in days), kept, found.get(night, 0))
 

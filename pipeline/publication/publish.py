@@ -46,6 +46,7 @@ log = logging.getLogger("pipeline.publication")
 __all__ = ["Publication", "current_publication", "publish"]
 
 DIGEST_LENGTH = 12
+# What the gates said, and digests of the schemes, are told beside the content: they make no other publication of the same rows.
 CONTENT_KEYS = ("day", "tables", "policies", "withheld", "departed")
 
 

@@ -82,6 +82,7 @@ def _kept_publications(lake: Lake) -> str:
 
 
 def _live_publication_id(lake: Lake) -> str:
+    # By the pointer alone: what is live may be damaged, and a rollback is the way out of that.
     prefix = lake.store.read_pointer(addresses.CURRENT)
     return PurePosixPath(prefix).name if prefix and prefix.startswith(addresses.PUBLICATIONS) else ""
 

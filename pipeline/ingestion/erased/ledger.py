@@ -98,6 +98,7 @@ class Ledger:
 
     def complete_request(self, number: str) -> Receipt:
         """Turn what was noted of a request into its receipt."""
+        # Once the receipt says that something is gone, no power cut may bring it back.
         self._lake.store.flush()
         self._lake.store.move(_request_address(PENDING_ERASURES, number), _request_address(RECEIPTS, number))
         return self.read_receipt(number)

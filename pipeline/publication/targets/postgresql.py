@@ -82,6 +82,7 @@ def require_reachable(uri: str, target: Target) -> None:
         raise TransientError(f"the publish target cannot be reached: {reason}", where=where, todo=todo) from None
 
 
+# Found by words, as a connection that never came about has no SQLSTATE.
 _WRONG_ADDRESS = {
     "authentication failed": "wrong user or password",
     "no password supplied": "the connection has no password, and the server asks for one",
@@ -122,6 +123,7 @@ def _wait_for_turn(connection: psycopg.Connection, schema: str) -> None:
     """Wait until no other publisher is in `schema`, and make its tables the ones that names mean."""
     path = sql.Identifier(schema).as_string(connection)
     connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('search_path', %s, true)", [LOCK_TIMEOUT, path])
+    # A lock of our own, as tables that are not there yet cannot be locked; it ends with the transaction, however that ends.
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{APPLICATION} {schema}"])
     # IF NOT EXISTS would ask for the right to create even where there is nothing to create.
     if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchone() is None:
@@ -170,11 +172,13 @@ class _PostgreSQLSession:
             with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(name)) as copy:
                 for batch in batches:
                     copy.write(copy_text(batch))
+            # The planner takes a table that was just filled for an empty one, and would join it row by row.
             cursor.execute(sql.SQL("ANALYZE {}").format(name))
 
 
 def copy_text(batch: pa.RecordBatch) -> bytes:
     r"""Return the rows of `batch` in PostgreSQL's text format: a line each, tabs between, `\N` for no value."""
+    # By Arrow, a column at a time: rows that the driver writes one by one take several times as long.
     lines = pc.binary_join_element_wise(*(_column_copy_text(column) for column in batch.columns), "\t")
     return b"".join(line + b"\n" for line in lines.cast(pa.binary()).to_pylist())
 

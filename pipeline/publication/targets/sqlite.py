@@ -37,6 +37,8 @@ def publish_to_sqlite(path: Path, night: PublishedNight) -> bool:
     Raises TransientError where the file is locked or the disk fails, DataError where the file is damaged.
     """
     with _translate_sqlite_errors(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+        # At once with the right to write: SQLite refuses it, without waiting, to a transaction that has begun by reading while another
+        # wrote.
         connection.execute("BEGIN IMMEDIATE")
         _require_layout(connection, path)
         is_merged = merge_night(_SQLiteSession(connection), night)
@@ -62,6 +64,7 @@ def sqlite_session(path: Path) -> Iterator[TargetSession]:
     """Yield one transaction in the database at `path`, in which what is deleted is overwritten; it ends with the block."""
     with _translate_sqlite_errors(path), closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
+        # The ids to be forgotten are staged, and must not lie in a temporary file meanwhile.
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("BEGIN IMMEDIATE")
         yield _SQLiteSession(connection)
