@@ -17,7 +17,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench ui check check-lock docs docs-serve docs-reference lock clean
+.PHONY: help setup run test bench ui check check-lock docs docs-serve docs-reference docs-picture lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ docs-serve: .venv/.dev ## Serve the documentation on loopback, with search, unti
 
 docs-reference: .venv/.dev ## Write what docs/reference/ takes from the declarations
 	$(BIN)/python docs/write_reference.py
+
+docs-picture: .venv/.dev ## Draw docs/summary.png from the live night of the demo (needs chromium)
+	$(BIN)/python docs/draw_summary.py --company '$(COMPANY)' --lake '$(LAKE)'
 
 lock: .venv/bin/uv ## Write requirements*.txt anew from requirements*.in
 	$(LOCK) requirements.in -o requirements.txt

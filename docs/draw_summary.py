@@ -1,0 +1,85 @@
+"""Draws docs/summary.png, the picture in README, from the live night of a lake: `make docs-picture`, after `make run`.
+
+It shows what a terminal shows of the summary, down to the end of the fourth scheme. Chromium takes the picture, as its fonts draw
+the bars without gaps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+from io import StringIO
+from pathlib import Path
+
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from pipeline.definitions.company import load_company
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.publication.current import current_publication
+from pipeline.reporting.summary import print_summary
+from pipeline.reporting.terminal import Terminal
+
+PICTURE = Path(__file__).resolve().parent / "summary.png"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SCHEMES = ("Lifecycle", "RFM", "Shopper groups", "Value tiers")  # that are shown; the summary has them in this order
+COLUMNS, WIDTH, LINE_HEIGHT, MARGIN = 124, 1080, 17.5, 18
+PAGE = (
+    "<!doctype html><meta charset='utf-8'><style>body{{margin:0;background:#1e1d23;color:#e8e6e3;overflow:hidden}}"
+    f"pre{{{{margin:{MARGIN}px;font:14px/{LINE_HEIGHT}px 'DejaVu Sans Mono',monospace}}}}</style><pre>{{code}}</pre>"
+)
+
+
+def draw_summary(company_folder: Path, lake_folder: Path) -> None:
+    """Write the picture of the live night of the lake in `lake_folder`; raises SystemExit where nothing can draw it."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    lake = Lake(lake_folder)
+    live = current_publication(lake)
+    if browser is None or live is None:
+        raise SystemExit("Install chromium, and run a night first: make run.")
+    console = Terminal(file=StringIO(), record=True, width=COLUMNS, force_terminal=True, color_system="truecolor")
+    print_summary(load_company(company_folder), lake, live.day, console=console)
+    lines = console.export_text(styles=True).splitlines()
+    first_beyond = _first_line_of_next_scheme([Text.from_ansi(line).plain for line in lines])
+    others = len(set(lake.read(SEGMENT_PROFILES, day=live.day)["scheme"].to_pylist())) - len(SCHEMES)
+    shown = [
+        Text("$ make run", style="bold green"),
+        *map(Text.from_ansi, lines[:first_beyond]),
+        Text(f"and {others} more schemes", style="dim"),
+    ]
+    picture = Terminal(file=StringIO(), record=True, width=COLUMNS, force_terminal=True, color_system="truecolor")
+    for line in shown:
+        picture.print(line, soft_wrap=True)
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "summary.html"
+        page.write_text(picture.export_html(theme=MONOKAI, code_format=PAGE, inline_styles=True), "utf-8")
+        size = f"{WIDTH},{round(2 * MARGIN + len(shown) * LINE_HEIGHT)}"
+        # As root, in a container say, Chromium has no sandbox to run in; the page is our own and loads nothing.
+        options = ["--headless", "--disable-gpu", "--hide-scrollbars", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+        command = [
+            browser,
+            *options,
+            f"--user-data-dir={folder}/profile",
+            f"--window-size={size}",
+            f"--screenshot={PICTURE}",
+            page.as_uri(),
+        ]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words
+
+
+def _first_line_of_next_scheme(lines: list[str]) -> int:
+    """Return the number of the first line behind the last of SCHEMES: a block ends with an empty line."""
+    last = next(number for number, line in enumerate(lines) if line.startswith(f"{SCHEMES[-1]}  "))
+    return next(number for number, line in enumerate(lines) if number > last and not line.strip()) + 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--company", type=Path, required=True)
+    parser.add_argument("--lake", type=Path, required=True)
+    asked = parser.parse_args()
+    draw_summary(asked.company, asked.lake)
