@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -11,6 +12,8 @@ import pytest
 from pipeline.lake.lake import Lake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xdist.scheduler import LoadFileScheduling
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -90,6 +93,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileS
 
     config.option.loadscopereorder = False
     return Units(config, log)
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Give the root logger back as it was: a command line sets it up for its process."""
+    handlers = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,13 @@ from pipeline.operations import steps
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.publication.gates.results import stored_gates
 
+pytestmark = pytest.mark.usefixtures("own_logging")
+
 GOOD, NEXT, LATER = date(2024, 3, 27), date(2024, 3, 28), date(2024, 3, 29)
 CUSTOMERS = [f"c{n}" for n in range(100)]
 LIVE = ("publications", "current", "models")
 DAYS = [date(2024, 1, 20) + timedelta(offset) for offset in range((LATER - date(2024, 1, 20)).days + 1)]
 ORDERS = [f"o{day}-{n},1,c{(day.toordinal() * 2 + n) % 100},{day} 10:00:00,1,{10 + n}.50,a" for day in DAYS for n in range(2)]
-
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """Give the root logger back as it was: a command line sets it up for its process."""
-    handlers = logging.root.handlers[:]
-    yield
-    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="module")

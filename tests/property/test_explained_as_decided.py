@@ -19,6 +19,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 from support.builders import write_rows
+from support.cluster_models import a_cluster_model
 
 from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.schemes import Scheme
@@ -28,7 +29,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
-from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
+from pipeline.models.clusters import Cluster, ModelFeature, to_json
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.reporting.explain import ExplainedMembership, explain_customer
 from pipeline.segmentation import schemes_of_night, write_memberships
@@ -36,22 +37,14 @@ from pipeline.segmentation import schemes_of_night, write_memberships
 NIGHT = date(2024, 3, 31)
 NAME = "behaviour_clusters"
 CENTRES = ((1.2, -0.9, 1.1), (-0.2, 0.1, 0.0), (-0.9, 1.6, -0.8), (-0.9, 1.6, 0.8))
-MODEL = ClusterModel(
-    scheme=NAME,
-    day=NIGHT,
-    algorithm="k-means",
-    library="by hand",
-    seed=0,
-    inputs_digest="0" * 64,
-    customer_count=9,
-    silhouette=0.5,
-    features=(
+MODEL = a_cluster_model(
+    NIGHT,
+    (
         ModelFeature("spend_amount", "log1p", fill=0.0, low=0.0, high=7.0, mean=4.0, scale=1.5),
         ModelFeature("recency_days", "none", fill=400.0, low=0.0, high=365.0, mean=90.0, scale=80.0),
         ModelFeature("discount_share", "none", fill=0.5, low=0.0, high=1.0, mean=0.3, scale=0.25),
     ),
-    constant_features=(),
-    clusters=tuple(Cluster(f"cluster_{n}", f"Cluster {n}", 3, 0.9, centre) for n, centre in enumerate(CENTRES, 1)),
+    tuple(Cluster(f"cluster_{n}", f"Cluster {n}", 3, 0.9, centre) for n, centre in enumerate(CENTRES, 1)),
 )
 HEAD = 'title = "T"\nlevel = "behavioural"\nquestion = "Q?"\nevidence = ["order_count"]\n'
 REST = '[[segment]]\nid = "rest"\ntitle = "Rest"\ndescription = "D."\notherwise = true\n'

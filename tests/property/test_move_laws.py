@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines
 from support.nights import tree_bytes
+from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.company import Company
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -93,17 +94,6 @@ RULES = {
     "busy": "order_count >= 2",
     "leading": "value_rank_share < 0.5",
 }
-SCHEME = """
-title = "T"
-kind = "rules"
-level = "behavioural"
-question = "Q?"
-evidence = ["order_count"]
-segment = [
-  {{id = "yes", title = "Y", description = "Y.", rule = "{rule}"}},
-  {{id = "no", title = "N", description = "N.", otherwise = true}},
-]
-"""
 # Enough buyers, long enough before the first of the month, that limits of scores are frozen: nothing that happens in March changes them.
 SETTLED = [(f"q{number}", back, amount) for number, amount in enumerate(["5", "20", "20", "25", "300"]) for back in (54, 20 + number)]
 EVENTS = {
@@ -145,7 +135,7 @@ def test_what_a_customer_did_is_the_reason_of_a_move_if_and_only_if_without_it_t
         company = a_company(Path(folder), window_days=30)
         for name, rule in RULES.items():
             (company.folder / "segments").mkdir(exist_ok=True)
-            (company.folder / "segments" / f"{name}.toml").write_text(SCHEME.format(rule=rule))
+            (company.folder / "segments" / f"{name}.toml").write_text(yes_or_no_scheme(rule))
         told = tell(Lake(Path(folder) / "with"), company, lines, [event, *acted])
         without = tell(Lake(Path(folder) / "without"), company, lines, acted)
     for scheme, (start, end, found) in told.items():

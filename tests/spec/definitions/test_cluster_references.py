@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.builders import a_company
+from support.cluster_models import a_cluster_model
 from support.nights import run_night, write_shop
 from typer.testing import CliRunner
 
@@ -62,19 +63,8 @@ BOTH = f"{NAME}.segment = 'cluster_1' AND other_clusters.segment = 'unclustered'
 LOOKING = ("both", "care", "tastes", "through")
 CARE, THROUGH = f"{NAME}.segment = 'cluster_1' AND order_count >= 1", "care.segment = 'call' OR is_prospect"
 LATELY, LONG_AGO = Cluster("cluster_1", "Lately", 4, 1.0, (-1.0,)), Cluster("cluster_2", "Long ago", 5, 1.0, (1.0,))
-MODEL = ClusterModel(
-    scheme=NAME,
-    day=NIGHT,
-    algorithm="k-means",
-    library="by hand",
-    seed=0,
-    inputs_digest="0" * 64,
-    customer_count=9,
-    silhouette=0.5,
-    features=(ModelFeature("recency_days", "none", fill=0, low=0, high=100, mean=15.5, scale=10),),
-    constant_features=(),
-    clusters=(LATELY, LONG_AGO),
-)
+RECENCY = ModelFeature("recency_days", "none", fill=0, low=0, high=100, mean=15.5, scale=10)
+MODEL = a_cluster_model(NIGHT, (RECENCY,), (LATELY, LONG_AGO))
 REFITTED = replace(MODEL, day=NEXT, clusters=(replace(LATELY, centroid=(-1.8,)), replace(LONG_AGO, centroid=(0.2,))))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.builders import an_order_line, write_order_lines, write_rows
+from support.cluster_models import model_by_last_order
 from support.nights import night_of, run_night, tree_bytes, write_shop
 from support.published_nights import write_memberships
 
@@ -20,7 +21,7 @@ from pipeline.definitions.schemes import load_schemes
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, CUSTOMERS
-from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
+from pipeline.models.clusters import to_json
 from pipeline.operations import steps
 
 SUNDAY, MONDAY, TUESDAY, WEDNESDAY = (date(2024, 3, day) for day in (3, 4, 5, 6))
@@ -44,19 +45,7 @@ title = "Others"
 description = "Everybody else."
 otherwise = true
 """
-A_MODEL = ClusterModel(
-    scheme="behaviour_clusters",
-    day=WEDNESDAY,
-    algorithm="k-means",
-    library="none",
-    seed=0,
-    inputs_digest="0" * 64,
-    customer_count=2,
-    silhouette=0.5,
-    features=(ModelFeature("recency_days", "none", fill=0, low=0, high=100, mean=50, scale=10),),
-    constant_features=(),
-    clusters=(Cluster("cluster_1", "Long ago", 1, 1.0, (1.0,)), Cluster("cluster_2", "Lately", 1, 1.0, (-1.0,))),
-)
+A_MODEL = model_by_last_order(WEDNESDAY)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from support.builders import a_company
+from support.cluster_models import a_cluster_model
 
 from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
@@ -106,19 +107,9 @@ def planted_model() -> ClusterModel:
 
 def line_model(*centres: float, ids: tuple[str, ...] = ("cluster_1", "cluster_2")) -> ClusterModel:
     """Return a model of `recency_days` as it stands, with centres on a line from 0 to 100."""
-    return ClusterModel(
-        scheme="behaviour_clusters",
-        day=DAY,
-        algorithm="k-means",
-        library="by hand",
-        seed=0,
-        inputs_digest="0" * 64,
-        customer_count=10,
-        silhouette=0.5,
-        features=(ModelFeature("recency_days", "none", 0.0, 0.0, 100.0, 0.0, 1.0),),
-        constant_features=(),
-        clusters=tuple(Cluster(name, f"Title {name}", 5, 0.9, (centre,)) for name, centre in zip(ids, centres, strict=True)),
-    )
+    feature = ModelFeature("recency_days", "none", 0.0, 0.0, 100.0, 0.0, 1.0)
+    clusters = tuple(Cluster(name, f"Title {name}", 5, 0.9, (centre,)) for name, centre in zip(ids, centres, strict=True))
+    return a_cluster_model(DAY, (feature,), clusters, customers=10)
 
 
 def on_the_line(*recencies: int | None, orders: int = 1) -> pa.Table:

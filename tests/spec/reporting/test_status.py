@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,16 +20,10 @@ from pipeline.lake.tables import EXTRACTIONS
 from pipeline.operations import steps
 from pipeline.publication.rollback import roll_back
 
+pytestmark = pytest.mark.usefixtures("own_logging")
+
 GOOD, NEXT, LATER = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3)
 ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
-
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """Give the root logger back as it was: a command line sets it up for its process."""
-    handlers = logging.root.handlers[:]
-    yield
-    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="module")

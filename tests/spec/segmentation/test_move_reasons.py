@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.builders import a_company, an_order_line, features_by_customer, write_customers, write_order_lines, write_rows
+from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.company import Company
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -18,23 +19,6 @@ from pipeline.lake.tables import ORDER_LINES, SEGMENT_MOVES, VISITS
 from pipeline.segmentation import write_memberships, write_moves
 
 BEFORE, NIGHT = date(2024, 3, 13), date(2024, 3, 14)
-SCHEME = """
-title = "T"
-kind = "rules"
-level = "behavioural"
-question = "Q?"
-evidence = ["order_count"]
-[[segment]]
-id = "yes"
-title = "Y"
-description = "Y."
-rule = "{rule}"
-[[segment]]
-id = "no"
-title = "N"
-description = "N."
-otherwise = true
-"""
 RULES = {
     "recent": "recency_days <= 5",
     "rich": "spend_amount >= 100",
@@ -65,7 +49,7 @@ def tell(folder: Path, lines: list[Line], visits: dict[date, int]) -> dict[str, 
     company, lake = a_company(folder, window_days=30), Lake(folder / "lake")
     (folder / "segments").mkdir()
     for name, rule in RULES.items():
-        (folder / "segments" / f"{name}.toml").write_text(SCHEME.format(rule=rule))
+        (folder / "segments" / f"{name}.toml").write_text(yes_or_no_scheme(rule))
     for line in lines:
         if line.late:  # its day was read on BEFORE, without any line
             write_rows(lake, ORDER_LINES, [], day=date.fromisoformat(line.day), known_on=BEFORE)

@@ -9,12 +9,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from support.cluster_models import model_by_last_order
 from support.nights import night_of, run_night, tree_bytes, write_shop
+from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_MOVES
-from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, to_json
+from pipeline.models.clusters import to_json
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import segment
@@ -29,19 +31,6 @@ SELECT visit AS visit_id, CAST(customer AS VARCHAR) AS customer_id, CAST(came_at
 FROM visits
 """
 SETTINGS = 'window_days = 60\n[attributes.city]\nlevel = "geographic"\n'
-SCHEME = """{head}
-[[segment]]
-id = "yes"
-title = "Y"
-description = "Y."
-rule = "{rule}"
-[[segment]]
-id = "no"
-title = "N"
-description = "N."
-otherwise = true
-"""
-HEAD = 'title = "T"\nkind = "rules"\nlevel = "behavioural"\nquestion = "Q?"\nevidence = ["order_count"]'
 CITIES = """
 title = "T"
 kind = "values"
@@ -63,19 +52,7 @@ RULES = {
     "watched": "visit_count_90_days >= 2",
     "once": "order_count > 0 AND twice.segment = 'no'",
 }
-A_MODEL = ClusterModel(
-    scheme="behaviour_clusters",
-    day=WEDNESDAY,
-    algorithm="k-means",
-    library="none",
-    seed=0,
-    inputs_digest="0" * 64,
-    customer_count=2,
-    silhouette=0.5,
-    features=(ModelFeature("recency_days", "none", fill=0, low=0, high=100, mean=50, scale=10),),
-    constant_features=(),
-    clusters=(Cluster("cluster_1", "Long ago", 1, 1.0, (1.0,)), Cluster("cluster_2", "Lately", 1, 1.0, (-1.0,))),
-)
+A_MODEL = model_by_last_order(WEDNESDAY)
 # id, city; ids tell what happens to whom.
 CUSTOMERS = ["buyer,Bonn", "returner,Bonn", "late,Bonn", "mover,Bonn", "ager,Bonn", "leaver,Bonn", "rich,Bonn", "old,Bonn", "richer,Bonn"]
 CUSTOMERS += ["looker,Bonn"]
@@ -110,7 +87,7 @@ def write(shop: Path, orders: list[str], customers: list[str], rules: Mapping[st
     shutil.rmtree(shop / "segments", ignore_errors=True)
     (shop / "segments").mkdir()
     for name, rule in rules.items():
-        (shop / "segments" / f"{name}.toml").write_text(SCHEME.format(head=HEAD, rule=rule))
+        (shop / "segments" / f"{name}.toml").write_text(yes_or_no_scheme(rule))
     (shop / "segments" / "cities.toml").write_text(CITIES)
     return shop
 
