@@ -81,7 +81,8 @@ def run_command_line() -> None:
             with ending_when_interrupted():
                 app()
         finally:
-            sys.stdout.flush()  # here a full device is one message; at the end of the process it would be a traceback
+            # Here a full device is one message; at the end of the process it would be a traceback.
+            sys.stdout.flush()
     except PipelineError as error:
         write_message(f"{type(error).__name__}: {error}")
         raise SystemExit(error.exit_code) from None

@@ -10,7 +10,8 @@ import typer
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption, OverrideGateOption, ReasonOption
 from pipeline.reporting.output import write_json, write_text
 
-CHANGES = 2  # the exit code of a plan that would change something, as of `terraform plan -detailed-exitcode`
+# The exit code of a plan that would change something, as of `terraform plan -detailed-exitcode`.
+CHANGES = 2
 PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, as `segments plan` showed it.")]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="A candidate of `segments refit`: a file.")]
 

@@ -28,6 +28,7 @@ def frozen_quantiles(
     earlier = [night for night in nights if night <= frozen]
     # The newest by then, and then on, if it holds no value yet, those that came since.
     candidates = [*earlier[-1:], *(night for night in nights if night > frozen)]
+    # Not `filter(None, ...)`: a quantile may be 0.
     return {each: next(filter(_is_known, (_quantile_of(lake, night, each) for night in candidates)), None) for each in quantiles}
 
 
@@ -45,5 +46,6 @@ def _quantile_of(lake: Lake, night: date, quantile: Quantile) -> Decimal | float
         return None
     place = ceil(Decimal(repr(quantile.share)) * len(values)) - 1
     order = pc.partition_nth_indices(values, pivot=place)
+    # A value that occurs, never one between two: the limit is then of the attribute's own kind, and exact.
     found: Decimal | float = values[order[place].as_py()].as_py()
     return found

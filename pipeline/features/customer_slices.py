@@ -18,7 +18,8 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import Table
 
-ROWS_PER_SLICE = 13_000_000  # of the largest rollup: what an engine can group by customer in the 3 GB that it is given
+# Rows of the largest rollup that an engine can group by customer in the 3 GB that it is given.
+ROWS_PER_SLICE = 13_000_000
 SAMPLED_DAYS = 8
 
 

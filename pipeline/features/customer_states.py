@@ -54,7 +54,8 @@ from pipeline.lake.tables import (
 )
 
 SLICED_TABLES = [table.name for table in STATE_INPUTS]
-FOLDED_SHARE = 0.2  # of the base's customers; beyond it, carrying the changes costs more than writing a new base
+# Share of the base's customers; beyond it, carrying the changes costs more than writing a new base.
+FOLDED_SHARE = 0.2
 
 log = logging.getLogger("pipeline.features.customer_states")
 

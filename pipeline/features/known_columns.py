@@ -18,7 +18,8 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, VISITS_SOU
 KNOWN_LINES, FROZEN_LINES = "known_lines", "frozen_lines"
 LINE_COUNT = "line_count"
 OPTIONAL_COLUMNS = tuple(dict.fromkeys(column.needs for column in CUSTOMER_FEATURES.columns if column.needs))
-_FROZEN_FEATURES = MONTHLY_FEATURES | {"shrunk_discount_share"}  # which is drawn towards a frozen share
+# The shrunk share is drawn towards a frozen one.
+_FROZEN_FEATURES = MONTHLY_FEATURES | {"shrunk_discount_share"}
 _FROZEN_COUNTS = {"discount_amount": "discount_known_line_count", "category": "category_known_line_count"}
 
 
@@ -80,6 +81,7 @@ def partly_known_columns(lake: Lake, day: date) -> dict[str, tuple[int, int]]:
 
 
 def _is_lacking(counts: Mapping[str, Any], needs: str) -> bool:
+    # A company without visits has none at all. A night without lines lacks no column, as there was nothing to give it.
     if needs == VISITS_SOURCE:
         return counts.get(needs) == 0
     return counts.get(needs) == 0 and bool(counts.get(LINE_COUNT))

@@ -22,7 +22,8 @@ from pipeline.lake.tables import (
     Table,
 )
 
-STATE_INPUTS = (*ROLLUPS, CUSTOMER_ARCHIVES)  # what states are computed from; each has a `customer_id`
+# What states are computed from; each has a `customer_id`.
+STATE_INPUTS = (*ROLLUPS, CUSTOMER_ARCHIVES)
 
 
 def states_recipe(window: FeatureWindow) -> str:

@@ -29,7 +29,8 @@ from pipeline.lake.tables import RAW_ORDER_LINES, SOURCE_TABLES, Partition, Tabl
 
 log = logging.getLogger("pipeline.ingestion.extract")
 PROGRESS_ROWS = 1_000_000
-_END_OF_CALENDAR = "CAST('9999-12-30 00:00:00+00' AS TIMESTAMP WITH TIME ZONE)"  # in the SQL of every source
+# As the SQL of every source understands it.
+_END_OF_CALENDAR = "CAST('9999-12-30 00:00:00+00' AS TIMESTAMP WITH TIME ZONE)"
 
 
 @dataclass(frozen=True, slots=True)

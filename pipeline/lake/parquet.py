@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from pipeline.lake.tables import VERSION_COLUMNS
 
-ROW_GROUP_ROWS = 122_880  # as many as DuckDB returns at once: groups of another size are pieced together, which copies every value
+# As many as DuckDB returns at once: groups of another size are pieced together, which copies every value.
+ROW_GROUP_ROWS = 122_880
 # Tables of customers' days are read by ranges of ids. Smaller groups let a reader skip more of them, and ids that hardly repeat
 # are larger in a dictionary than without one.
 DAYS_OF_CUSTOMERS = ["customer_id", "order_day"]

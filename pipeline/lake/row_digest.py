@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 DIGEST_BYTES = 16
-ZEROS = {pa.string(): "", pa.bool_(): False}  # what nulls are filled with, else 0: the bytes beneath them are arbitrary
+# What nulls are filled with, else 0: the bytes beneath them are arbitrary.
+ZEROS = {pa.string(): "", pa.bool_(): False}
 
 
 @dataclass(frozen=True, slots=True)

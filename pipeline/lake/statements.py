@@ -30,7 +30,8 @@ def statement(name: str) -> exp.Query:
     [file] = PACKAGES.glob(f"*/sql/{name}.sql")
     tree = cast("exp.Query", sqlglot.parse_one(file.read_text("utf-8"), read="duckdb"))
     for node in tree.walk():
-        node.meta.clear()  # positions in the file, which nobody needs and which cost half of every copy
+        # Positions in the file, which nobody needs and which cost half of every copy.
+        node.meta.clear()
     return tree
 
 

@@ -27,7 +27,8 @@ def write_predictions(  # noqa: PLR0913 - what every step is given, and who was 
     """
     features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
     engine.register(company.table(CUSTOMER_FEATURES), [features])
-    with lake.lock("models"):  # a refit that is promoted meanwhile waits, so that the night goes by one model
+    # A refit that is promoted meanwhile waits, so that the night goes by one model.
+    with lake.lock("models"):
         decision = _decision_for_window(valid_decision(lake, day), company)
     query = predictions_statement(decision)
     # Where nothing is predicted, no day of the past is read.

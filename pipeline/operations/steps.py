@@ -56,7 +56,8 @@ def extract(
     deployment = night.deployment
     claim_lake(night.lake, deployment.company)
     stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
-    finish_erasures(deployment)  # before the source is read: whoever asked to be forgotten must not be stored again
+    # Before the source is read: whoever asked to be forgotten must not be stored again.
+    finish_erasures(deployment)
     compact_old_months(night)
     with hold_night(night) as company:
         require_ready(deployment, company)

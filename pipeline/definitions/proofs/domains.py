@@ -117,7 +117,8 @@ def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Se
         {bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value)
     )
     low, high = _feature_range(name, kind)
-    if constants and low is not None:  # the ends of the range are constants too, so that each stretch within it has a value
+    # The ends of the range are constants too, so that each stretch within it has a value.
+    if constants and low is not None:
         constants = sorted({*constants, low, *([] if high is None else [high])})
     values = sorted(set(_values_around(kind, constants)))
     # A rule that only a negative count or a share above 1 would fulfil is dead, though numbers go further.

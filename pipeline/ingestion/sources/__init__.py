@@ -76,7 +76,8 @@ def authored_query(name: str, file: Path, dialect: str, window: Window) -> Sourc
         unknown = [parameter for _, _, parameter in parameter_places(query.text, dialect) if parameter not in PARAMETERS]
     except (TokenError, ValueError) as error:
         what = "a quote or a comment never ends" if isinstance(error, TokenError) else str(error)
-        todo = "Write one query, with a space after each parameter."  # `$day_start,$` reads like the start of a quote
+        # `$day_start,$` reads like the start of a quote.
+        todo = "Write one query, with a space after each parameter."
         raise ConfigError(f"sources/{file.name} is not one query: {what}", where=str(file), todo=todo) from None
     for parameter in unknown:
         raise ConfigError(

@@ -118,7 +118,8 @@ def _duckdb_text(kind: Kind) -> Callable[[str], str]:
 
 def _postgresql_day(value: str) -> str:
     return (
-        f"CASE {value} WHEN 'infinity' THEN '5877612-06-21 (BC)' WHEN '-infinity' THEN '5877612-06-22 (BC)'"  # as the driver counts them
+        # Infinite days as the driver counts them.
+        f"CASE {value} WHEN 'infinity' THEN '5877612-06-21 (BC)' WHEN '-infinity' THEN '5877612-06-22 (BC)'"
         f" ELSE to_char({value}, 'YYYY-MM-DD') || CASE WHEN {value} < '0001-01-01' THEN ' (BC)' ELSE '' END END"
     )
 
@@ -130,7 +131,8 @@ def _postgresql_instant(value: str) -> str:
     return f"CASE WHEN current_setting('DateStyle') LIKE 'ISO%' THEN CAST({local} AS VARCHAR) ELSE {exact} END || '+00'"
 
 
-_POSTGRESQL_MONEY = f"CAST(round(CAST({{0}} AS NUMERIC), {MONEY_DECIMALS}) AS VARCHAR)"  # a sum may be infinite, which no DECIMAL(38, 4) is
+# A sum may be infinite, which no DECIMAL(38, 4) is.
+_POSTGRESQL_MONEY = f"CAST(round(CAST({{0}} AS NUMERIC), {MONEY_DECIMALS}) AS VARCHAR)"
 # The last eight bytes of a hash are a number, its lowest byte first.
 _POSTGRESQL_ROW_SUM = " + ".join(f"CAST({256**place} AS NUMERIC) * SUM(get_byte(row_hash, {8 + place}))" for place in range(8))
 _DIALECTS = {

@@ -30,7 +30,8 @@ _CONNECTION_DEFAULTS = {
     "keepalives_idle": "60",
     "keepalives_interval": "10",
     "application_name": "customer_segments",
-    "client_encoding": "UTF8",  # Arrow's; the driver would hand over what a database stores in another one as it is
+    # Arrow's; the driver would hand over what a database stores in another one as it is.
+    "client_encoding": "UTF8",
 }
 _WRONG_SETTINGS = (
     "does not exist",
@@ -44,7 +45,8 @@ _WRONG_SETTINGS = (
 )
 # Connections, conflicts of transactions, resources, locks, an operator's cancelling, the system, a transaction that was ended.
 _TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25P")
-_DRIFT_STATES = ("42703", "42883", "42804")  # no such column, no such function or operator for its type, another type
+# No such column, no such function or operator for its type, another type.
+_DRIFT_STATES = ("42703", "42883", "42804")
 _QUERY_STATES = ("42", "0A", "25", "26", "3F")
 
 
@@ -103,7 +105,8 @@ def open_postgresql(name: str, uri: str) -> Iterator[PostgresqlSnapshot]:
         _begin_snapshot(connection, where)
         yield PostgresqlSnapshot(connection, where)
     finally:
-        with suppress(dbapi.Error):  # a broken connection cannot be closed, and what broke it is raised already
+        # A broken connection cannot be closed, and what broke it is raised already.
+        with suppress(dbapi.Error):
             connection.close()
 
 
@@ -146,7 +149,8 @@ def _exact_field(field: pa.Field) -> pa.Field:
     if kind == b"money":
         return field.with_type(pa.opaque(pa.int64(), "money", "PostgreSQL"))
     if kind == b"numeric" and modifier >= 0:
-        return field.with_type(_decimal_of_modifier(modifier - 4))  # 4 is the length of the header that the modifier counts
+        # 4 is the length of the header that the modifier counts.
+        return field.with_type(_decimal_of_modifier(modifier - 4))
     return field
 
 

@@ -27,10 +27,7 @@ def count_failures_in_memory(suite: SuiteDefinition, rows: pa.Table, parameters:
 
     A rule that rejects rows must be about rows; one about the whole table is not counted but left to the library, which refuses it.
     """
-    if any(
-        rule.rejects_rows and str(entry.get("type")).startswith("expect_table_")
-        for rule, entry in zip(suite.rules, suite.entries, strict=True)
-    ):
+    if any(rule.rejects_rows and is_about_table(entry) for rule, entry in zip(suite.rules, suite.entries, strict=True)):
         return None
     columns = tuple(Column(field.name, KIND_OF_TYPE[field.type], field.name) for field in rows.schema if field.type in KIND_OF_TYPE)
     try:

@@ -153,15 +153,13 @@ EXPECTATIONS: Mapping[str, tuple[Callable[[Arguments, exp.Table], exp.Expr], tup
     "expect_table_row_count_to_be_between": (_check_row_count_between, RANGE),
     "expect_table_row_count_to_equal": (_check_row_count_equal, ("value",)),
 }
+"""What can be checked on computed tables: how it is counted, and its arguments."""
 
 
 def is_known_to_sql(entry: Mapping[str, Any]) -> bool:
     """Whether SQL can count an expectation with arguments of these names; their values are looked at when it does."""
     _, names = EXPECTATIONS.get(str(entry.get("type")), (None, None))
     return names is not None and set(entry.get("kwargs") or {}) <= set(names)
-
-
-"""What can be checked on computed tables: how it is counted, and its arguments."""
 
 
 def _column_value(column: Column) -> exp.Expr:

@@ -16,6 +16,7 @@ def pandas_frame(rows: pa.Table, columns: frozenset[str]) -> pd.DataFrame:
     import pandas as pd
 
     names = [name for name in rows.column_names if name in columns] or rows.column_names[:1]
+    # Whole numbers with nulls among them would become floats, which do not tell 2**53 from the next one.
     exact = {pa.int64(): pd.Int64Dtype()}
     compared = {name: _comparable_column(rows[name]) for name in names}
     return pd.DataFrame(

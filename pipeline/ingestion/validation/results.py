@@ -20,7 +20,8 @@ from pipeline.lake.lake import Lake, Version, sorted_by
 from pipeline.lake.tables import REJECTED_ROWS, VALIDATION_RESULTS
 
 TOP_RULES = 3
-MOST_ROWS_SHARE = 0.5  # a warning about more rows than that is about the query rather than about some rows
+# A warning about more rows than that is about the query rather than about some rows.
+MOST_ROWS_SHARE = 0.5
 GIVEN = "_is_given"  # how the name of a rule about an empty column ends
 CURRENCY_RULE = "currency_is_the_companys"
 

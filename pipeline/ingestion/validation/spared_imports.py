@@ -32,7 +32,8 @@ def spared_imports(*, hidden: Sequence[str], put_off: Sequence[str]) -> Iterator
     A module that is loaded already is neither. After the block every module is found again.
     """
     stand_ins: dict[str, Any] = {name: _PutOffModule(name) for name in put_off}
-    stand_ins |= dict.fromkeys(hidden)  # None is how the import system is told that there is no such module
+    # None is how the import system is told that there is no such module.
+    stand_ins |= dict.fromkeys(hidden)
     absent = {name: module for name, module in stand_ins.items() if name not in sys.modules}
     sys.modules.update(absent)
     try:

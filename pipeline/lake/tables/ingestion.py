@@ -180,4 +180,5 @@ SOURCE_TABLES = {
     "visits": RAW_VISITS,
     "customer_merges": RAW_CUSTOMER_MERGES,
 }
-CLEAN_TABLES = {RAW_ORDER_LINES.name: ORDER_LINES, RAW_VISITS.name: VISITS}  # of event days: what validation makes of them
+# What validation makes of event days.
+CLEAN_TABLES = {RAW_ORDER_LINES.name: ORDER_LINES, RAW_VISITS.name: VISITS}

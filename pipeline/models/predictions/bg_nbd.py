@@ -22,7 +22,8 @@ import numpy as np
 from pipeline.models.clusters.preparation import Numbers
 
 DAYS_PER_WEEK = 7
-LARGEST_LOGARITHM = 12.0  # parameters from e^-12 to e^12: room for any population, and finite likelihoods
+# Parameters from e^-12 to e^12: room for any population, and finite likelihoods.
+LARGEST_LOGARITHM = 12.0
 IMPOSSIBLE = 1e9
 LEAST_DISTANCE = 1e-6
 

@@ -101,7 +101,8 @@ def reason_to_refuse(test: ForecastComparison) -> str | None:
 
 def classical_forecast(outcomes: Outcomes) -> Forecast | None:
     """Forecast by BG/NBD and Gamma-Gamma, fitted to the same customers until the night; None where no parameters are found."""
-    step = -(-len(outcomes.ids) // CLASSICAL_CUSTOMERS)  # every step-th customer in order of id: rounded up, so never too many
+    # Every step-th customer in order of id: rounded up, so never too many.
+    step = -(-len(outcomes.ids) // CLASSICAL_CUSTOMERS)
     history = PurchaseHistories(outcomes.order_days - 1, outcomes.active_days / DAYS_PER_WEEK, outcomes.known_days / DAYS_PER_WEEK)
     means = outcomes.lifetime_spend / outcomes.order_days
     buying = fit_bg_nbd(PurchaseHistories(history.repeats[::step], history.last_week[::step], history.weeks[::step]))

@@ -80,7 +80,8 @@ class Outcomes:
         """Digest of all that a fit reads, in hexadecimal digits."""
         content = sha256("\n".join([self.formed.isoformat(), str(self.window_days), *self.ids]).encode())
         for values in (self.signals, self.last_years_spend, self.amounts, self.returned.astype(np.float64)):
-            content.update(np.ascontiguousarray(values).astype("<f8").tobytes())  # the same bytes on any machine
+            # The same bytes on any machine.
+            content.update(np.ascontiguousarray(values).astype("<f8").tobytes())
         return content.hexdigest()
 
 

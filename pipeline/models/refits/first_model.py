@@ -42,7 +42,8 @@ def valid_or_first_model(lake: Lake, engine: Engine, scheme: ClusterScheme, day:
     had none is fitted again: with late data it may have enough customers now, and if so it goes by the first model after all.
     """
     stored = stored_models(lake, scheme.name)
-    valid = [night for night in stored if night <= day.isoformat()][-1:] or stored[:1]  # ISO text sorts as dates do
+    # ISO text sorts as dates do.
+    valid = [night for night in stored if night <= day.isoformat()][-1:] or stored[:1]
     if valid and not (valid[0] > day.isoformat() and day in unfitted_nights(lake, scheme.name)):
         return stored_model(lake, scheme.name, valid[0])
     sample = sample_customers(engine, scheme)

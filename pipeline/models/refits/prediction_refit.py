@@ -156,7 +156,8 @@ def promote_predictions(lake: Lake, refit: PredictionRefit) -> None:
         current = valid_decision(lake, first)
         if not refit.is_judged and (isinstance(current, PredictionModel) or current.reason != NOT_FITTED):
             return
-        if replace(current, valid_from=None) != refit.decision:  # else the same refit once more: nothing to write
+        # Else the same refit once more: nothing to write.
+        if replace(current, valid_from=None) != refit.decision:
             lake.write_text(addresses.model(NAME, first), to_json(replace(refit.decision, valid_from=first)))
             log.info("%s: valid from %s on: %s", NAME, first, _reason_words(refit))
     if refit.is_judged and isinstance(refit.decision, NotPredicted):

@@ -37,7 +37,8 @@ def store_refit(lake: Lake, refit: ClusterRefit) -> Path:
     if refit.candidate:
         lake.write_text(candidate, to_json(refit.candidate))
     else:
-        lake.delete(candidate)  # one that an earlier refit of the same night stored must not outlive its judgement
+        # One that an earlier refit of the same night stored must not outlive its judgement.
+        lake.delete(candidate)
     lake.write_text(
         addresses.judgement(refit.scheme, refit.day),
         json.dumps(refit_judgement(refit), indent=1, sort_keys=True, ensure_ascii=False) + "\n",

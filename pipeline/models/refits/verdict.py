@@ -17,7 +17,8 @@ from pipeline.models.clusters.preparation import Numbers, round_figures
 
 # By how much the silhouette must grow for moves beyond the limit to be worth a person's look.
 WORTHWHILE = 0.05
-LARGEST_LOSS = 0.02  # of the normalised Gini coefficient in the backtest: a smaller loss is no reason to refuse
+# Loss of the normalised Gini coefficient in the backtest: a smaller one is no reason to refuse.
+LARGEST_LOSS = 0.02
 
 
 class RefitVerdict(StrEnum):

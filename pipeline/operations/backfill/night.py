@@ -86,7 +86,8 @@ def _run_and_compare(task: StageTask) -> dict[str, NightDifference] | None:
     lake = task.deployment.lake
     path = lake.path(table, day=task.night.day, known_on=task.night.known_on)
     with _partition_before(task, table) as before:
-        others = _partitions_to_compare(lake, table, task.night, before)  # before the steps replace any of them
+        # Before the steps replace any of them.
+        others = _partitions_to_compare(lake, table, task.night, before)
         _run_steps(task)
         declared, engine = task.deployment.company.table(table), task.deployment.engine
         return {against: compare_partitions(declared, other, path, engine=engine) for against, other in others.items()}

@@ -123,7 +123,8 @@ def plan_backfill(company: Company, lake: Lake, request: BackfillRequest, *, now
     restated = [PlannedNight(day, newest, _chosen_stages(request), is_read=day in nights) for day in days if day != newest]
     own = _night_as_known(lake, request, newest, is_read=True, since=request.first if request.is_reread else None)
     if request.is_reread:
-        return BackfillPlan(request, definitions, (own, *restated))  # it reads what all the others are to know
+        # First the night that reads what all the others are to know.
+        return BackfillPlan(request, definitions, (own, *restated))
     return BackfillPlan(request, definitions, (*restated, own) if request.last == newest else tuple(restated))
 
 

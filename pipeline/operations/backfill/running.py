@@ -80,7 +80,8 @@ class _BackfillRun:
             self.watch.begin_stage(stage, total=len(nights), done=len(nights) - len(todo))
             for result in self._run_tasks(stage, todo, workers, parallel):
                 if result.failure is None:
-                    self.journal.add(result)  # before it is shown: what was shown as done is not done again
+                    # Before it is shown: what was shown as done is not done again.
+                    self.journal.add(result)
                 self.watch.end_night(result)
                 if result.failure is not None:
                     failed.add(result.day)
@@ -100,7 +101,8 @@ class _BackfillRun:
             return
         rest = list(tasks)
         while stage == "segments" and rest and not _has_models(self.deployment):
-            yield from workers.run_tasks([[rest.pop(0)]])  # the first night that can fits the models, for all others
+            # The first night that can fits the models, for all others.
+            yield from workers.run_tasks([[rest.pop(0)]])
         # Each worker gets neighbouring nights: a night is cheap right after the one before, whose state is rolled forward.
         ends = [len(rest) * place // parallel for place in range(parallel + 1)]
         yield from workers.run_tasks([rest[start:end] for start, end in pairwise(ends) if start < end])

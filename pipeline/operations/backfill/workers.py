@@ -118,7 +118,8 @@ def _start_worker() -> _WorkerProcess:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve_tasks, args=(theirs,), daemon=True)
     process.start()
-    theirs.close()  # else the end of the process would not end the connection, and we would wait for ever
+    # Else the end of the process would not end the connection, and we would wait for ever.
+    theirs.close()
     return _WorkerProcess(ours, process)
 
 
@@ -132,7 +133,8 @@ def _serve_tasks(connection: Connection) -> None:
 
 
 def _end_process(_number: int, _frame: object) -> None:
-    raise SystemExit  # rather than die at once: locks are released and staged files removed on the way out
+    # Rather than die at once: locks are released and staged files removed on the way out.
+    raise SystemExit
 
 
 @contextmanager

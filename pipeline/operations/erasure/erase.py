@@ -105,7 +105,8 @@ def _carry_out_request(ledger: Ledger, number: str, stores: Sequence[CustomerDat
     ids = _ids_of_request(ledger.ids_of_request(number), ledger.hashes_of_request(number), given, stores)
     ledger.note_removals(number, {})
     for store in stores:
-        ledger.note_removals(number, store.count(ids))  # before the rows are gone: afterwards nobody could count them
+        # Before the rows are gone: afterwards nobody could count them.
+        ledger.note_removals(number, store.count(ids))
         store.remove(ids)
     receipt = ledger.complete_request(number)
     log.info("erasure %s is complete: %s rows of %s customers", number, f"{receipt.row_count:,}", len(receipt.customers))

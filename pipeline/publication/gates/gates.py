@@ -19,11 +19,13 @@ from pipeline.publication.gates.source_gates import judge_implausible, judge_unm
 
 WEEK = timedelta(days=7)
 FEWEST_WEEKDAYS = 4  # weekdays that make a median worth comparing with
-SMALL_DAY_LINES = 100  # a recent past of smaller days makes no day of fewer lines than this, times the factor, suspicious
+# A recent past of smaller days makes no day of fewer lines than this, times the factor, suspicious.
+SMALL_DAY_LINES = 100
 FEWEST_CUSTOMERS = 10  # of fewer customers one who leaves is a share
 LONGEST_CHURN_NIGHTS = 7  # after a longer absence nobody may move more than after this one
 LONGEST_SPAN_DAYS = 28  # of a longer absence only the last days are weighed
-GATES_OF_A_RERUN = ("vanished", "renamed", "reachability", "swallowed", "churn")  # what another run of the first night is judged by
+# What another run of the first night is judged by.
+GATES_OF_A_RERUN = ("vanished", "renamed", "reachability", "swallowed", "churn")
 DIGITS = 9  # a share computed from a limit is rounded, so that a value on the limit passes
 
 

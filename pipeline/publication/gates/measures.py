@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from pipeline.ingestion.vanished_rows import KnownRows
 
-FEW_IDS = 10  # of fewer ids of a list one that matches is enough; of a night's rows they say nothing
+# Of fewer ids of a list one that matches is enough; of a night's rows they say nothing.
+FEW_IDS = 10
 
 
 class GateState(StrEnum):

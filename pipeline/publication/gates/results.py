@@ -13,7 +13,8 @@ from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import GATE_RESULTS
 from pipeline.publication.gates import GateResult, GateState
 
-EPOCH_KEY = "rollback_count"  # an epoch is a number of rollbacks, and stored nights know it by this name
+# An epoch is a number of rollbacks, and stored nights know it by this name.
+EPOCH_KEY = "rollback_count"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ def largest_segments(engine: Engine) -> list[LargestSegment]:
     now, before = _segment_counts(engine, SEGMENT_PROFILES.name), _segment_counts(engine, f"{SEGMENT_PROFILES.name}_before")
     largest = []
     for scheme, counts in sorted(now.items()):
-        segment = max(sorted(counts), key=counts.__getitem__)  # sorted, so that of equal ones it is always the same
+        # Sorted, so that of equal ones it is always the same.
+        segment = max(sorted(counts), key=counts.__getitem__)
         then = (before[scheme].get(segment, 0), sum(before[scheme].values())) if scheme in before else (None, None)
         largest.append(LargestSegment(scheme, segment, counts[segment], sum(counts.values()), *then))
     return largest

@@ -17,7 +17,8 @@ from pipeline.publication.targets.merge import PublishedNight, TargetSession, me
 from pipeline.publication.targets.tables import TargetTable
 
 LOCK_SECONDS = 60
-LAYOUT = 1  # of the file, noted in it; raised when types change, so that no file of an earlier layout is filled in another way
+# The layout of the file, noted in it; raised when types change, so that no file of an earlier layout is filled in another way.
+LAYOUT = 1
 # SQLite has no exact decimal. As NUMERIC an amount is an integer or a 64-bit float, so that it compares and adds up as a number;
 # as text, 95.00 would be more than 500. It has no date either, but ISO days compare as text.
 TYPES = {
