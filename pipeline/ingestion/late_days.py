@@ -19,11 +19,11 @@ import pyarrow as pa
 from pipeline.calendar import ONE_DAY, DaySpan, days_between
 from pipeline.definitions.company import Company
 from pipeline.ingestion.day_totals import NO_LINES, DayTotal, known_totals
+from pipeline.ingestion.infinite_amounts import LARGEST_AMOUNT
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import LATE_DAYS, MONEY_DECIMALS
+from pipeline.lake.tables import LATE_DAYS
 
 log = logging.getLogger("pipeline.ingestion.extract")
-_LARGEST_AMOUNT = Decimal(10) ** (18 - MONEY_DECIMALS)  # what DECIMAL(18,4), the type of money, can no longer hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def find_late_days(lake: Lake, span: DaySpan, found: Mapping[date, DayTotal]) ->
     """Return the days of `span`, in order, of which the source says something else than the lake knows."""
     known = known_totals(lake, span)
     compared = (LateDay(day, found.get(day, NO_LINES), known.get(day, NO_LINES)) for day in days_between(span.first, span.last))
-    return [each for each in compared if each.source != each.known]
+    # By the digests, which cover number and amounts; a sum that holds a NaN equals nothing.
+    return [each for each in compared if each.known is None or each.source.digest != each.known.digest]
 
 
 def report_late_days(late: Sequence[LateDay]) -> None:
@@ -103,4 +104,4 @@ def _count_words(count: int, what: str) -> str:
 
 
 def _storable_amount(amount: Decimal) -> Decimal | None:
-    return amount if amount.is_finite() and abs(amount) < _LARGEST_AMOUNT else None
+    return amount if amount.is_finite() and abs(amount) <= LARGEST_AMOUNT else None

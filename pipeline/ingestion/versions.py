@@ -19,18 +19,25 @@ from sqlglot import exp, parse_one
 
 from pipeline.calendar import days_between
 from pipeline.errors import DataError, TransientError
+from pipeline.ingestion.infinite_amounts import LARGEST_AMOUNT, STAND_INS
 from pipeline.ingestion.local_days import event_day_expression
 from pipeline.lake.engines import Parameter
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.event_days import EventDays, month_of
 from pipeline.lake.lake import Lake, Version, known_versions
-from pipeline.lake.tables import CLEAN_TABLES, EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Partition, Table
+from pipeline.lake.tables import CLEAN_TABLES, EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Column, Kind, Partition, Table
 
 ROWS_DIGEST = "rows_digest"
 NET_AMOUNT = "net_amount"
 _DAY = "segments_day"
 _NIGHT = parse_one("CAST($day AS DATE)", read="duckdb")
 # Lengths keep neighbours apart: ('ab', 'c') is not ('a', 'bc'), and NULL is no text.
+_WORDS = " ".join(f"WHEN {amount} THEN '{word}'" for word, amount in STAND_INS.items())
+# As the source writes it, whose sums of a day are compared with ours.
+_AMOUNT_TEXT = parse_one(
+    f"CASE WHEN value BETWEEN -{LARGEST_AMOUNT} AND {LARGEST_AMOUNT} THEN CAST(value AS TEXT) ELSE CASE value {_WORDS} END END",
+    read="duckdb",
+)
 _VALUE = parse_one("COALESCE(CAST(LENGTH(CAST(value AS TEXT)) AS TEXT) || ':' || CAST(value AS TEXT), '-')", read="duckdb")
 
 
@@ -200,7 +207,7 @@ def _day_expression(table: Table) -> exp.Expr:
 
 def _contents_statement(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query:
     """Return the statement for the contents of each partition, which `keys` identify: a sum of row digests depends on no order."""
-    row = exp.func("concat", *(_value_text(name) for name in table.column_names), dialect="duckdb")
+    row = exp.func("concat", *(_value_text(column) for column in table.columns), dialect="duckdb")
     amount = exp.column(NET_AMOUNT) if NET_AMOUNT in table.column_names else exp.null()
     partitions = [exp.alias_(key, name) for name, key in keys.items()]
     rows = exp.select(*partitions, exp.alias_(row, "row_text"), exp.alias_(amount, NET_AMOUNT)).from_(table.name)
@@ -214,8 +221,10 @@ def _contents_statement(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query
     return sums.select(*keys).group_by(*keys).with_("staged", as_=rows)
 
 
-def _value_text(name: str) -> exp.Expr:
-    value = exp.column(name, quoted=True)
+def _value_text(column: Column) -> exp.Expr:
+    value: exp.Expr = exp.column(column.name, quoted=True)
+    if column.kind is Kind.MONEY:
+        value = _AMOUNT_TEXT.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
     return _VALUE.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from pipeline.errors import ConfigError, SchemaDrift
+from pipeline.ingestion.infinite_amounts import amounts_of_texts
 from pipeline.ingestion.sources import SourceQuery
 from pipeline.ingestion.sources.query_columns import expression_text
 from pipeline.lake.tables import MONEY_DECIMALS, SOURCE_TABLES, Column, Kind, Table
@@ -142,4 +143,9 @@ def _cast_exactly(values: pa.Array, kind: Kind) -> pa.Array:
         values = values.cast(pa.decimal256(76, MONEY_DECIMALS))
     if kind is Kind.NUMBER and types.is_decimal(values.type):
         values = values.cast(pa.string())  # read back as the nearest double, whatever the scale
-    return values.cast(kind.arrow)
+    try:
+        return values.cast(kind.arrow)
+    except pa.ArrowInvalid:
+        if kind is Kind.MONEY and types.is_string(values.type):
+            return amounts_of_texts(values)  # tried second: nearly all amounts are finite
+        raise

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.ingestion.infinite_amounts import is_finite_amount
 from pipeline.ingestion.validation.raw_rows import blank_to_null, is_in_calendar
 from pipeline.lake.tables import EVENT_DAY, ORDER_LINES, Kind, Spelling, Table
 
@@ -23,8 +24,10 @@ def clean_order_lines(rows: pa.Table) -> pa.Table:
 
     A line is `cancelled` where the source says so; else a `refund` where money went back, or goods went back without money;
     else an `order`, even one that cost nothing. A refund counts for the day of its order where the source links the two.
-    What the source does not give of category, channel and discount stays null: it is unknown, and not nothing.
+    What the source does not give of category, channel and discount stays null: it is unknown, and not nothing. So does an amount that
+    is not finite, where the suite of a company lets it pass.
     """
+    rows = _with_finite_amounts(rows)
     zero, day = pa.scalar(0, Kind.MONEY.arrow), rows[EVENT_DAY.name]
     is_unpaid = pc.less_equal(rows["net_amount"], zero)
     is_given_back = pc.or_(pc.less(rows["net_amount"], zero), pc.and_(is_unpaid, pc.less(rows["quantity"], zero)))
@@ -53,6 +56,8 @@ def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table
             continue
         if column.kind is Kind.NUMBER:
             is_readable = pc.is_finite(rows[column.name])
+        elif column.kind is Kind.MONEY:
+            is_readable = is_finite_amount(rows[column.name])
         elif column.kind in (Kind.DATE, Kind.INSTANT):
             is_readable = is_in_calendar(rows[column.name], column.kind)
         else:
@@ -60,6 +65,14 @@ def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table
         columns[column.name] = pc.if_else(is_readable, rows[column.name], pa.scalar(None, column.kind.arrow))
     columns["is_prospect"] = pa.repeat(is_prospect, rows.num_rows)
     return table.conform(pa.table(columns))
+
+
+def _with_finite_amounts(rows: pa.Table) -> pa.Table:
+    for place, field in enumerate(rows.schema):
+        is_finite = is_finite_amount(rows[field.name]) if field.type == Kind.MONEY.arrow else None
+        if is_finite is not None and pc.any(pc.invert(is_finite)).as_py():
+            rows = rows.set_column(place, field, pc.if_else(is_finite, rows[field.name], pa.scalar(None, field.type)))
+    return rows
 
 
 def _plain_text(text: pa.ChunkedArray, spelling: Spelling) -> pa.ChunkedArray:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.ingestion.infinite_amounts import amount_text, is_finite_amount
 from pipeline.lake.tables import Kind, Table
 
 IDS = ("customer_id", "order_id", "visit_id", "merged_into")
@@ -33,7 +34,9 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     count = rows.num_rows
     columns: dict[str, Any] = {name: rows[name].combine_chunks() for name in rows.column_names}
     columns["is_text_readable"] = _hold_all([_has_sound_characters(columns[name]) for name in _columns_of_kind(table, Kind.TEXT)], count)
-    columns["are_numbers_finite"] = _hold_all([pc.is_finite(columns[name]) for name in _columns_of_kind(table, Kind.NUMBER)], count)
+    finite = [pc.is_finite(columns[name]) for name in _columns_of_kind(table, Kind.NUMBER)]
+    finite += [is_finite_amount(columns[name]) for name in _columns_of_kind(table, Kind.MONEY)]
+    columns["are_numbers_finite"] = _hold_all(finite, count)
     times = [(columns[column.name], column.kind) for column in table.columns if column.kind in UNITS_PER_DAY]
     columns["are_dates_in_calendar"] = _hold_all([is_in_calendar(values, kind) for values, kind in times], count)
     for column in table.columns:
@@ -186,7 +189,7 @@ def _json_values(column: pa.Array, kind: Kind) -> list[Any]:
         case Kind.TEXT:
             return [_decode_text(value) for value in column.cast(pa.binary()).to_pylist()]
         case Kind.MONEY:
-            return list(column.cast(pa.string()).to_pylist())
+            return [amount_text(amount) for amount in column.to_pylist()]
         case Kind.INSTANT:
             return [_instant_text(value) for value in column.cast(pa.int64()).to_pylist()]
         case Kind.DATE:

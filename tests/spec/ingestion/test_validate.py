@@ -21,6 +21,7 @@ from support.raw_nights import NIGHT, a_raw_line, clean_lines, rejected, results
 
 from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.errors import ConfigError, DataError, GateClosed
+from pipeline.ingestion.infinite_amounts import STAND_INS, amounts_of_texts
 from pipeline.ingestion.validate import validate_sources
 from pipeline.ingestion.validation.expectations import load_suite
 from pipeline.lake.lake import Lake, Version
@@ -314,6 +315,23 @@ def test_a_number_that_is_none_is_rejected_with_its_row(company: Company, lake: 
     validate_sources(company, lake, NIGHT)
     [row] = rejected(lake)
     assert (row["rule"], json.loads(row["row"])["income"]) == ("numbers_are_finite", str(number))
+
+
+def test_an_amount_that_is_not_finite_is_empty_where_a_company_lets_it_pass(company: Company, lake: Lake, tmp_path: Path) -> None:
+    ours = json.loads((PROJECT_ROOT / "expectations" / "raw_order_lines.json").read_text("utf-8"))
+    ours["expectations"] = [rule for rule in ours["expectations"] if rule["meta"]["rule"].endswith("_is_given")]
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations" / "raw_order_lines.json").write_text(json.dumps(ours), "utf-8")
+    company = replace(company, folder=tmp_path)
+    amount = STAND_INS["NaN"]
+    write_raw(company, lake, [a_raw_line(1)])
+    lines = lake.read(RAW_ORDER_LINES, day=NIGHT, known_on=NIGHT)
+    place = lines.schema.get_field_index("discount_amount")
+    amounts = amounts_of_texts(pa.array(["nan"]))
+    lake.write(RAW_ORDER_LINES, lines.set_column(place, lines.schema.field(place), amounts).to_batches(), day=NIGHT, known_on=NIGHT)
+    assert lake.read(RAW_ORDER_LINES, day=NIGHT, known_on=NIGHT)["discount_amount"].to_pylist() == [amount]
+    validate_sources(company, lake, NIGHT)
+    assert [line["discount_amount"] for line in clean_lines(lake)] == [None]
 
 
 def test_what_a_company_s_own_suite_lets_pass_is_empty_rather_than_unreadable(company: Company, lake: Lake, tmp_path: Path) -> None:
