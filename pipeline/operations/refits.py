@@ -41,10 +41,13 @@ def due_refits(night: Night) -> list[str]:
 
 def refit(night: Night, *, scheme: str | None = None) -> None:
     """Fit a candidate of each cluster scheme, or of one, to the customers of the night, and store it judged; no night changes."""
+    from pipeline.features import MergeHistory
     from pipeline.models.refits.refit import refit_clusters
 
+    company = night.deployment.company
     with _holding_refits(night) as engine:
-        refit_clusters(night.deployment.company, night.lake, engine, night.day, scheme=scheme)
+        merges = MergeHistory(night.lake, company.zone)
+        refit_clusters(company, night.lake, engine, night.day, survivors_of=merges.rows_of, scheme=scheme)
 
 
 def promote(night: Night, *, scheme: str | None = None, override_reason: str = "", is_approval_asked: bool = False) -> None:

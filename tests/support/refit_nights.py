@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
+from pipeline.features import MergeHistory
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, sorted_by
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
@@ -109,7 +110,9 @@ def measure_drift(lake: Lake, company: Company, day: date) -> None:
 def refit_night(lake: Lake, company: Company, day: date, **changes: Any) -> ClusterRefit:
     """Return what a refit to the customers of a night finds."""
     with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine:
-        return fit_candidate(RefitContext(company, lake, engine, day, scheme_of(company, **changes)))
+        return fit_candidate(
+            RefitContext(company, lake, engine, day, scheme_of(company, **changes), MergeHistory(lake, company.zone).rows_of)
+        )
 
 
 def make_live(lake: Lake, day: date) -> None:

@@ -14,12 +14,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.errors import DataError
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SURVIVORS
 from pipeline.models.clusters import ClusterModel, nearest_clusters
 from pipeline.models.clusters.preparation import Numbers
 from pipeline.models.refits.model_store import RefitContext
 from pipeline.models.refits.verdict import Backtest, normalised_gini
 from pipeline.models.sample import sample_customers
+from pipeline.models.signals import registered_days
 
 HORIZON_DAYS = 90
 # An older night would tell of customers whom neither model was made for.
@@ -53,16 +54,25 @@ def backtest_candidate(context: RefitContext, models: tuple[ClusterModel, Cluste
 
 
 def _amounts_since(context: RefitContext, customers: pa.Table, formed: date) -> Numbers:
-    """Return what each customer spent in the days after `formed`, less refunds, at least 0; a number per row of `customers`."""
+    """Return what each customer spent in the days after `formed`, less refunds, at least 0; a number per row of `customers`.
+
+    Customers are told apart as on the older night: whoever was merged since is still two of them.
+    """
     last = formed + timedelta(days=HORIZON_DAYS)
     versions = [
         version for version in context.lake.versions_known(CUSTOMER_DAYS, through=context.day, known_on=context.day) if version.day > formed
     ]
-    context.engine.register(CUSTOMER_DAYS, context.lake.parts(CUSTOMER_DAYS, versions))
-    spend = exp.select("customer_id", "CAST(SUM(order_amount - refund_amount) AS DOUBLE) AS amount").from_(CUSTOMER_DAYS.name)
-    within = exp.column("order_day").between(_date_literal(formed + timedelta(days=1)), _date_literal(last))
-    rows = context.engine.run(spend.where(within).group_by("customer_id"), {}).read_all()
-    amounts = dict(zip(rows["customer_id"].to_pylist(), rows["amount"].to_pylist(), strict=True))
+    buyer = exp.func("COALESCE", exp.column("survivor_id"), exp.column("customer_id", "d"))
+    spend = (
+        exp.select(exp.alias_(buyer, "buyer_id"), "CAST(SUM(order_amount - refund_amount) AS DOUBLE) AS amount")
+        .from_(f"{CUSTOMER_DAYS.name} AS d")
+        .join(f"{CUSTOMER_SURVIVORS.name} AS s", on="s.customer_id = d.customer_id", join_type="left")
+        .where(exp.column("order_day").between(_date_literal(formed + timedelta(days=1)), _date_literal(last)))
+        .group_by(buyer)
+    )
+    with registered_days(context.lake, context.engine, versions, context.survivors_of(formed, formed)):
+        rows = context.engine.run(spend, {}).read_all()
+    amounts = dict(zip(rows["buyer_id"].to_pylist(), rows["amount"].to_pylist(), strict=True))
     return np.array([max(amounts.get(customer, 0.0), 0.0) for customer in customers["customer_id"].to_pylist()])
 
 

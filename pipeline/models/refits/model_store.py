@@ -22,6 +22,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
 from pipeline.models.clusters import ClusterModel, NotFitted, model_from_json, segment_statements
 from pipeline.models.refits.verdict import RefitVerdict
+from pipeline.models.signals import SurvivorsOf
 
 Judgement = dict[str, Any]
 JUDGEMENT_FIELDS = ("scheme", "day", "verdict", "reason", "current", "current_inputs", "clusters", "events", "measures", "tried")
@@ -29,13 +30,14 @@ JUDGEMENT_FIELDS = ("scheme", "day", "verdict", "reason", "current", "current_in
 
 @dataclass(frozen=True, slots=True)
 class RefitContext:
-    """What a refit works with: the customers of night `day`, of one company, and one scheme."""
+    """What a refit works with: the customers of night `day`, of one company, one scheme, and who was merged."""
 
     company: Company
     lake: Lake
     engine: Engine
     day: date
     scheme: ClusterScheme
+    survivors_of: SurvivorsOf
 
     def register_features(self, night: date, names: Iterable[str]) -> None:
         """Register the features of a night as `customer_features`: the scheme's columns and those in `names` alone.

@@ -13,6 +13,7 @@ from pipeline.lake.lake import Lake
 from pipeline.models.refits.candidate import fit_candidate
 from pipeline.models.refits.model_store import RefitContext
 from pipeline.models.refits.promotion import PromotionConsent, promote_candidate, store_refit
+from pipeline.models.signals import SurvivorsOf
 from pipeline.spelling import did_you_mean
 
 log = logging.getLogger("pipeline.models.refits")
@@ -29,10 +30,12 @@ def cluster_schemes_named(company: Company, name: str | None) -> list[ClusterSch
     return named
 
 
-def refit_clusters(company: Company, lake: Lake, engine: Engine, day: date, *, scheme: str | None = None) -> None:
+def refit_clusters(  # noqa: PLR0913
+    company: Company, lake: Lake, engine: Engine, day: date, *, survivors_of: SurvivorsOf, scheme: str | None = None
+) -> None:
     """Fit a candidate of each cluster scheme, or of the one named, to the customers of night `day`, and store it judged."""
     for each in cluster_schemes_named(company, scheme):
-        refit = fit_candidate(RefitContext(company, lake, engine, day, each))
+        refit = fit_candidate(RefitContext(company, lake, engine, day, each, survivors_of))
         folder = store_refit(lake, refit)
         log.info("%s: %s: %s (%s)", refit.scheme, refit.verdict, refit.reason, folder)
 

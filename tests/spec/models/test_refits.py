@@ -6,7 +6,7 @@ import json
 import shutil
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.metrics import adjusted_rand_score
-from support.builders import an_order_line, write_order_lines
+from support.builders import an_order_line, write_order_lines, write_rows
 from support.nights import write_shop
 from support.refit_nights import customers_of, make_live, noise_of, only_clusters, refit_night, scheme_of, segment_night, write_features
 from typer.testing import CliRunner
@@ -26,7 +26,7 @@ from pipeline.errors import ConfigError, DataError, RefitRefused
 from pipeline.features import compute_rollups
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, CUSTOMER_SEGMENTS
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, NotFitted, fit_model, fit_with_report, sample_prefix, to_json
 from pipeline.models.clusters.preparation import prepare_sample
 from pipeline.models.clusters.titles import lasting_titles
@@ -336,12 +336,16 @@ def test_groups_that_order_customers_perfectly_have_a_gini_of_one() -> None:
     assert normalised_gini(np.array([0, 1] * 3), np.zeros(6)) == 0
 
 
-def test_groups_are_tested_on_what_their_customers_spent_afterwards(town: Town) -> None:
+@pytest.mark.parametrize("buyers", ["c", "old"])  # an id of before a merge is the survivor's
+def test_groups_are_tested_on_what_their_customers_spent_afterwards(town: Town, buyers: str) -> None:
     company, lake = town
     first = DAY - timedelta(days=100)
     write_features(lake, company, customers_of(*FOUR), first)
     write_features(lake, company, customers_of(*FOUR, seed=5), LATER)
-    rich = [f"c{number:05}" for number in range(150)]
+    rich = [f"{buyers}{number:05}" for number in range(150)]
+    merged_at = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    merges = [{"customer_id": f"old{number:05}", "merged_into": f"c{number:05}", "merged_at": merged_at} for number in range(150)]
+    write_rows(lake, CUSTOMER_MERGES, merges, known_on=first)
     lines = [an_order_line(n, customer_id=name, day=first + timedelta(days=20), net_amount=100) for n, name in enumerate(rich)]
     write_order_lines(lake, lines, known_on=DAY)
     with closing(DuckDBEngine(lake.root)) as engine:
