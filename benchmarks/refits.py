@@ -36,7 +36,7 @@ from pipeline.models.clusters import (
     to_json,
 )
 from pipeline.models.clusters.algorithms import Labels, sum_of_squares
-from pipeline.models.clusters.preparation import feature_coordinates
+from pipeline.models.clusters.encoding import feature_coordinates
 from pipeline.models.refits.candidate import compare_candidate
 from pipeline.models.refits.verdict import RefitVerdict, verdict
 from pipeline.models.sample import CustomerSample, sample_customers

@@ -94,11 +94,11 @@ class Fields:
             return False
         return True
 
-    def text(self, key: str, *, pattern: str = "", default: object = REQUIRED) -> str:
+    def text(self, key: str, *, pattern: str = "", default: object = REQUIRED, longest: int = LONGEST_TEXT) -> str:
         """Return a printable text that matches the whole of `pattern`, where one is given."""
         value = self.take(key, default=default)
-        if not isinstance(value, str) or not 0 < len(value.strip()) <= LONGEST_TEXT or not value.isprintable():
-            raise self.refusal(key, f"must be a printable text of 1 to {LONGEST_TEXT} characters")
+        if not isinstance(value, str) or not 0 < len(value.strip()) <= longest or not value.isprintable():
+            raise self.refusal(key, f"must be a printable text of 1 to {longest} characters")
         if pattern and not re.fullmatch(pattern, value):
             raise self.refusal(key, f"is {printable_value(value)}; it must be a text like {pattern}")
         return value

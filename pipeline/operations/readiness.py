@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
+from pipeline.definitions.schemes import load_schemes
 from pipeline.ingestion.validation.suites import load_suite_definition
 from pipeline.lake.tables import SOURCE_TABLES
+from pipeline.models.refits.model_store import require_model_columns
 from pipeline.publication.gates.table_checks import CHECKED_TABLES, load_table_suite
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def require_ready(deployment: Deployment, company: Company) -> None:
     `company` is that of the night, with the definitions by which it is computed.
     """
     load_schemes(company)
-    load_cluster_schemes(company)
+    require_model_columns(company, deployment.lake)
     suites = company.definitions("expectations", ".json")
     for table in SOURCE_TABLES.values():
         if table.name in suites:

@@ -12,12 +12,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.schemes import LIFECYCLE, ClusterScheme, Scheme, Segment, Strategy
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.lake.expressions import union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel, NotFitted, translated_title
 
-UNCLUSTERED_TITLE = "Not clustered"
+UNCLUSTERED_TITLE, INSUFFICIENT_TITLE = "Not clustered", "Insufficient evidence"
 Models = Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
 
 
@@ -127,5 +128,6 @@ def _defined_segments(schemes: Sequence[Scheme], models: Models) -> list[tuple[s
     for scheme, model in models:
         clusters = [] if isinstance(model, NotFitted) else [(cluster.id, cluster.title) for cluster in model.clusters]
         # Those in no cluster are a segment even before there is a model: then it has everybody.
-        titles.append((scheme.name, [*clusters, (UNCLUSTERED, UNCLUSTERED_TITLE)]))
+        lacking = [(INSUFFICIENT_EVIDENCE, INSUFFICIENT_TITLE)] if scheme.attributes else []
+        titles.append((scheme.name, [*clusters, *lacking, (UNCLUSTERED, UNCLUSTERED_TITLE)]))
     return [(name, segment, title, place) for name, pairs in titles for place, (segment, title) in enumerate(pairs, 1)]

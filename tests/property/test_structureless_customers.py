@@ -14,7 +14,7 @@ from support.builders import a_company
 
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.models.clusters import ClusterModel, NotFitted, fit_model, nearest_clusters
-from pipeline.models.clusters.preparation import Numbers
+from pipeline.models.clusters.encoding import Numbers
 
 DAY = date(2024, 3, 31)
 WINDOW = 365

@@ -4,7 +4,8 @@ Offers `load_schemes` and `load_cluster_schemes`, which read a company's files, 
 (`segments_statement`) or two versions of a scheme beside each other (`comparison_statement`). It builds SQL, and runs none.
 """
 
-from pipeline.definitions.schemes.cluster_scheme import ClusterFeature, ClusterScheme, load_cluster_schemes
+from pipeline.definitions.schemes.cluster_features import ClusterFeature
+from pipeline.definitions.schemes.cluster_scheme import ClusterScheme, load_cluster_schemes
 from pipeline.definitions.schemes.comparison_sql import comparison_statement
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of, with_limits

@@ -12,47 +12,19 @@ from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
+from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.fields import Document, Fields, printable_value
+from pipeline.definitions.schemes.cluster_features import TODO, ClusterFeature, read_features
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of
 from pipeline.definitions.schemes.sql import membership_statement
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 from pipeline.spelling import did_you_mean
 
 KIND = "clusters"
-TRANSFORMS = ("log1p", "none")
 ALGORITHMS = ("k-means", "gaussian-mixture", "hdbscan")
 POPULATION_COLUMN = "order_day_count"
-NUMERIC_FEATURES = tuple(c.name for c in CUSTOMER_FEATURES.columns if c.kind in (Kind.INTEGER, Kind.NUMBER, Kind.MONEY))
-MOST_FEATURES = 20
 MOST_CLUSTERS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterFeature:
-    """One column that clusters are made of; `fill` stands for an empty cell, `high` and `low` are words for titles.
-
-    `highest` and `lowest` are said of the one cluster that is farthest on that side. `highs`, `lows`, `highests` and `lowests` are
-    the words of other languages, by language.
-    """
-
-    name: str
-    transform: str
-    fill: float
-    high: str
-    low: str
-    highs: Mapping[str, str] = field(default_factory=dict, hash=False)
-    lows: Mapping[str, str] = field(default_factory=dict, hash=False)
-    highest: str = ""
-    lowest: str = ""
-    highests: Mapping[str, str] = field(default_factory=dict, hash=False)
-    lowests: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        """Name what has no words of its own after the column."""
-        for most in ("highest", "lowest"):
-            object.__setattr__(self, most, getattr(self, most) or f"{most} {self.name.replace('_', ' ')}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +76,20 @@ class ClusterScheme:
         return frozenset({*self.titles, *self.questions}).union(*words)
 
     @property
+    def goes_by_orders(self) -> bool:
+        """Whether it clusters by how customers buy: then those without an order in the window are in no cluster."""
+        return not all(feature.is_attribute for feature in self.features)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Return the attributes that it clusters by."""
+        return tuple(feature.name for feature in self.features if feature.is_attribute)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Return the columns of `customer_features` that a fit reads besides `customer_id`, each once."""
-        return tuple(dict.fromkeys((POPULATION_COLUMN, *(feature.name for feature in self.features))))
+        population = (POPULATION_COLUMN,) if self.goes_by_orders else ()
+        return tuple(dict.fromkeys((*population, *(feature.name for feature in self.features))))
 
 
 def load_cluster_schemes(company: Company) -> tuple[ClusterScheme, ...]:
@@ -118,7 +101,7 @@ def load_cluster_schemes(company: Company) -> tuple[ClusterScheme, ...]:
     for name, definition in sorted(company.definitions("segments", ".toml").items()):
         values = definition.toml()
         if values.get("kind") == KIND:
-            scheme = _read_cluster_scheme(name, definition.file, values, company.language)
+            scheme = _read_cluster_scheme(name, definition, values, company)
             schemes.append(_limit_to_segment(scheme, company, definition.file) if scheme.within else scheme)
     return tuple(schemes)
 
@@ -143,8 +126,9 @@ def _limit_to_segment(scheme: ClusterScheme, company: Company, file: Path) -> Cl
     return replace(scheme, within_sql=chosen.sql("duckdb"))
 
 
-def _read_cluster_scheme(name: str, file: Path, values: dict[str, Any], language: str) -> ClusterScheme:
-    document = Document(str(file), todo="Mend the file; segments/behaviour_clusters.toml is the pattern.", noun="field")
+def _read_cluster_scheme(name: str, definition: Definition, values: dict[str, Any], company: Company) -> ClusterScheme:
+    language = company.language
+    document = Document(str(definition.file), todo=TODO, noun="field")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise document.error("the file's name must be lower-case letters, digits and underscores, since it names the scheme")
     fields = Fields(values, document)
@@ -157,7 +141,7 @@ def _read_cluster_scheme(name: str, file: Path, values: dict[str, Any], language
         title=title,
         level=fields.choice("level", LEVELS),
         question=question,
-        features=tuple(_read_cluster_feature(row, language) for row in fields.rows("features", 1, MOST_FEATURES)),
+        features=read_features(fields, company, definition),
         cluster_count_min=fewest,
         cluster_count_max=fields.integer("cluster_count_max", fewest, MOST_CLUSTERS),
         smallest_share=fields.number("smallest_share", 0.01, 1 / fewest),
@@ -177,34 +161,4 @@ def _read_cluster_scheme(name: str, file: Path, values: dict[str, Any], language
     if "applies_to" in values:
         raise fields.refusal("applies_to", "is for schemes of rules and values; clusters are those of customers `within` a segment of one")
     fields.refuse_unknown()
-    names = [feature.name for feature in scheme.features]
-    if len(set(names)) < len(names):
-        raise fields.refusal("features", "names a column twice")
     return scheme
-
-
-def _read_cluster_feature(fields: Fields, language: str) -> ClusterFeature:
-    name = fields.text("name")
-    if name not in NUMERIC_FEATURES:
-        what = f"is {printable_value(name)}, which is no numeric column of {CUSTOMER_FEATURES.name}{did_you_mean(name, NUMERIC_FEATURES)}"
-        raise fields.refusal("name", what)
-    words = name.replace("_", " ")
-    high, highs = fields.words("high", language, default=f"high {words}")
-    low, lows = fields.words("low", language, default=f"low {words}")
-    highest, highests = fields.words("highest", language, default=f"highest {words}")
-    lowest, lowests = fields.words("lowest", language, default=f"lowest {words}")
-    feature = ClusterFeature(
-        name=name,
-        transform=fields.choice("transform", TRANSFORMS),
-        fill=fields.number("fill", default=0.0),
-        high=high,
-        low=low,
-        highs=highs,
-        lows=lows,
-        highest=highest,
-        lowest=lowest,
-        highests=highests,
-        lowests=lowests,
-    )
-    fields.refuse_unknown()
-    return feature

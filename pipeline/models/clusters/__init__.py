@@ -1,11 +1,18 @@
 """Clusters: fitted in Python, kept as JSON, applied in SQL.
 
-A fit runs through `preparation` (features to coordinates), `selection` (which number of clusters, found by `algorithms`, checked
-by `stability` and `gap_statistic`) and `titles`. `assignment` puts every customer of a night with the nearest centre; `drift`
-measures whether the model still suits them. Nothing in here reads or writes a lake.
+A fit runs through `preparation` (customers to points, by the `encoding` of each column), `selection` (which number of clusters, found
+by `algorithms`, checked by `stability` and `gap_statistic`) and `titles`. `assignment` puts every customer of a night with the nearest
+centre; `drift` measures whether the model still suits them. Nothing in here reads or writes a lake.
 """
 
-from pipeline.models.clusters.assignment import UNCLUSTERED, assignment_statement, nearest_clusters, segment_statements
+from pipeline.models.clusters.assignment import (
+    UNCLUSTERED,
+    assignment_statement,
+    has_value_condition,
+    nearest_clusters,
+    outside_words,
+    segment_statements,
+)
 from pipeline.models.clusters.drift import Drift, measure_drifts
 from pipeline.models.clusters.fitting import FitReport, fit_model, fit_with_report
 from pipeline.models.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted, cluster_titles, model_from_json, to_json
@@ -29,9 +36,11 @@ __all__ = [
     "cluster_titles",
     "fit_model",
     "fit_with_report",
+    "has_value_condition",
     "measure_drifts",
     "model_from_json",
     "nearest_clusters",
+    "outside_words",
     "sample_prefix",
     "segment_statements",
     "to_json",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.models.clusters.preparation import Numbers, round_figures
+from pipeline.models.clusters.encoding import Numbers, round_figures
 
 INITIALISATIONS = 10
 # A cold start is searched on so many points: ten searches on all of them cost minutes and find the same start. From there

@@ -6,7 +6,7 @@ A feature may shift while clusters stay (population stability index per feature)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
 from pipeline.models.clusters.algorithms import Labels, mean_silhouette
 from pipeline.models.clusters.assignment import nearest_clusters
-from pipeline.models.clusters.model import ClusterModel
-from pipeline.models.clusters.preparation import Numbers, feature_coordinates, round_figures, shares_between
+from pipeline.models.clusters.encoding import Numbers, feature_coordinates, round_figures, shares_between
+from pipeline.models.clusters.model import ClusterModel, ModelFeature
 
 # Of fewer customers shares jump by whole percentage points from night to night.
 FEWEST_CUSTOMERS = 100
@@ -73,11 +73,23 @@ def stability_index(expected: Numbers, actual: Numbers) -> float:
 
 
 def _feature_drifts(points: Numbers, model: ClusterModel, scheme: ClusterScheme) -> Iterator[Drift]:
-    for feature, column in zip(model.features, points.T, strict=True):
+    for name, shares in _shares_then_and_now(points, model.features):
+        index = stability_index(*shares)
+        words = f"{name} has a population stability index of {index:.3f} against {model.day}"
+        yield Drift("feature", name, index, scheme.drift_psi_limit, words)
+
+
+def _shares_then_and_now(points: Numbers, features: Sequence[ModelFeature]) -> Iterator[tuple[str, tuple[Numbers, Numbers]]]:
+    """Yield per column the shares of customers between its cuts, or of each answer and the rest, at the fit and in `points`."""
+    answers: dict[str, list[tuple[float, float]]] = {}
+    for feature, column in zip(features, points.T, strict=True):
         if feature.cuts:
-            index = stability_index(np.array(feature.shares), shares_between(column, feature.cuts))
-            words = f"{feature.name} has a population stability index of {index:.3f} against {model.day}"
-            yield Drift("feature", feature.name, index, scheme.drift_psi_limit, words)
+            yield feature.name, (np.array(feature.shares), shares_between(column, feature.cuts))
+        elif feature.encoding != "number":
+            answers.setdefault(feature.name, []).append((feature.mean, float(column.mean() * feature.scale + feature.mean)))
+    for name, pairs in answers.items():
+        then, now = np.array(pairs).T
+        yield name, (np.append(then, 1 - then.sum()), np.append(now, 1 - now.sum()))
 
 
 def _distance_drifts(points: Numbers, labels: Labels, model: ClusterModel, scheme: ClusterScheme) -> Iterator[Drift]:

@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
 from pipeline.models.clusters.algorithms import Labels
+from pipeline.models.clusters.encoding import CannotFitError, Numbers, round_figures
 from pipeline.models.clusters.model import Cluster, ClusterModel, NotFitted
-from pipeline.models.clusters.preparation import CannotFitError, Numbers, PreparedSample, prepare_sample, round_figures
+from pipeline.models.clusters.preparation import PreparedSample, prepare_sample
 from pipeline.models.clusters.selection import CandidateClustering, ClusterCountTrial, select_clusters
+from pipeline.models.clusters.title_words import shares_of_clusters, title_features
 from pipeline.models.clusters.titles import distinct_titles
 
 
@@ -80,9 +82,10 @@ def fit_with_report(
 def _numbered_clusters(
     chosen: CandidateClustering, jaccards: Numbers, sample: PreparedSample, scheme: ClusterScheme
 ) -> tuple[Cluster, ...]:
-    used = {feature.name for feature in sample.features}
-    correlations = np.corrcoef(sample.points.T).reshape(len(used), -1)
-    titles = distinct_titles(chosen.centroids, [feature for feature in scheme.features if feature.name in used], correlations)
+    correlations = np.corrcoef(sample.points.T).reshape(len(sample.features), -1)
+    titles = distinct_titles(
+        chosen.centroids, title_features(scheme, sample.features), correlations, shares_of_clusters(chosen.centroids, sample.features)
+    )
     distances = np.sqrt(((sample.points - chosen.centroids[chosen.labels]) ** 2).sum(axis=1))
     spreads = round_figures(np.bincount(chosen.labels, weights=distances, minlength=chosen.count) / chosen.sizes)
     figures = zip(titles, chosen.sizes.tolist(), jaccards.tolist(), chosen.centroids.tolist(), spreads.tolist(), strict=True)

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.models.clusters.algorithms import fit_k_means, sum_of_squares
-from pipeline.models.clusters.preparation import Numbers, Variable, round_figures
+from pipeline.models.clusters.encoding import Numbers, Variable, round_figures
 from pipeline.models.clusters.reference_distributions import ReferenceDraw, paired_references, sampled_references, smooth_ties
 
 MOST_ROWS = 5_000
-DRAWS, PAIRED_DRAWS = 3, 5
+DRAWS, PAIRED_DRAWS, ANSWER_DRAWS = 3, 5, 8
 INITIALISATIONS = 3
 GAP_FLOOR = 0.015
 # Customers must be so many standard deviations of a draw below the mean of the draws: two, and more for each number of clusters that was
@@ -52,10 +52,13 @@ def gap_beyond_reference(points: Numbers, variables: Sequence[Variable], count: 
     tied = points[random.permutation(len(points))[:MOST_ROWS]]
     rows = smooth_ties(tied, variables, random)
     own = _log_dispersion(rows, count, seed)
-    sampled = _draw_dispersions(sampled_references(tied, rows, variables, random), DRAWS, random, count, seed)
+    # Answers alone have two kinds of reference, of which one varies more than the other: too few to pool.
+    draws = ANSWER_DRAWS if all(variable.is_answer for variable in variables) else DRAWS
+    sampled = _draw_dispersions(sampled_references(tied, rows, variables, random), draws, random, count, seed)
     # Three draws say little about the variance of one kind of reference; pooled over all kinds they say enough. The factor
     # 1 + 1/B, for the error of a mean of B draws, is that of the paper.
-    deviation = float(np.sqrt(sampled.var(axis=1, ddof=1).mean() * (1 + 1 / DRAWS)))
+    variances = sampled.var(axis=1, ddof=1)
+    deviation = float(np.sqrt((variances.max() if draws == ANSWER_DRAWS else variances.mean()) * (1 + 1 / draws)))
     gaps = [_rounded_gap(sampled.mean(axis=1).min() - own, deviations * deviation)]
     for kind in _draw_dispersions(paired_references(tied, rows, variables, random), PAIRED_DRAWS, random, count, seed):
         needed = deviations * kind.std(ddof=1) * np.sqrt(1 + 1 / PAIRED_DRAWS)

@@ -11,9 +11,11 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
+from typing import cast
 
 from pipeline.definitions.fields import Document, Fields, json_fields
-from pipeline.definitions.schemes.cluster_scheme import MOST_CLUSTERS, MOST_FEATURES, NUMERIC_FEATURES, TRANSFORMS
+from pipeline.definitions.schemes.cluster_features import ENCODINGS, NUMERIC_FEATURES, TRANSFORMS, Encoding
+from pipeline.definitions.schemes.cluster_scheme import MOST_CLUSTERS
 from pipeline.errors import DataError
 
 LONGEST_DOCUMENT = 1_000_000
@@ -22,26 +24,42 @@ SMALLEST_SCALE = 1e-6
 MOST_ROWS = 10**12
 FEWEST_CLUSTERS = 2
 MOST_NUMBER = 9999
+MOST_COORDINATES = 800  # of 20 features, and 60 attributes of 12 texts each
+LONGEST_VALUE = 60
+LONGEST_TITLE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFeature:
     """How a column becomes a coordinate: filled, transformed, limited to `low` and `high`, then standardised.
 
-    `low`, `high`, `mean` and `scale` are in units of the transformed column. `cuts` are limits between coordinates, in standard
-    deviations, and `shares` the shares of customers below, between and above them at the fit: what drift is measured against.
-    Both are empty in models that keep none.
+    `low`, `high`, `mean` and `scale` are in units of the transformed column. `cuts` are limits between coordinates, in units of the
+    scale, and `shares` the shares of customers below, between and above them at the fit: what drift is measured against.
+    Both are empty where the mean says it all, and in models that keep none. An attribute has no `fill`. Of a flag, and of whether a
+    text is `value`, the mean is the share of customers of whom it is true.
     """
 
     name: str
     transform: str
-    fill: float
+    fill: float | None
     low: float
     high: float
     mean: float
     scale: float
     cuts: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
+    encoding: Encoding = "number"
+    value: str = ""
+
+    @property
+    def is_attribute(self) -> bool:
+        """Whether customers who lack it are in no cluster."""
+        return self.fill is None
+
+    @property
+    def label(self) -> str:
+        """What people know the coordinate by."""
+        return f"{self.name} = {self.value}" if self.encoding == "text" else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +119,11 @@ class ClusterModel:
         return max(self.last_number, *(cluster.number for cluster in self.clusters))
 
     @property
+    def attributes(self) -> tuple[str, ...]:
+        """Return the attributes that a customer must have to be in a cluster."""
+        return tuple(dict.fromkeys(feature.name for feature in self.features if feature.is_attribute))
+
+    @property
     def smallest_share(self) -> float:
         """Return the share of the sample that the smallest cluster holds."""
         sizes = [cluster.size for cluster in self.clusters]
@@ -132,7 +155,7 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
     """
     todo = "Put back the file as it was written, or fit a new model."
     fields = json_fields(text, Document(where, DataError, "not a cluster model: ", todo, noun="field"), longest=LONGEST_DOCUMENT)
-    features = tuple(_read_feature(row) for row in fields.rows("features", 1, MOST_FEATURES))
+    features = tuple(_read_feature(row) for row in fields.rows("features", 1, MOST_COORDINATES))
     clusters = tuple(_read_cluster(row, len(features)) for row in fields.rows("clusters", FEWEST_CLUSTERS, MOST_CLUSTERS))
     model = ClusterModel(
         scheme=fields.text("scheme"),
@@ -158,18 +181,26 @@ def model_from_json(text: str, *, where: str) -> ClusterModel:
 def _read_feature(fields: Fields) -> ModelFeature:
     low = fields.number("low")
     high = fields.number("high", low)
+    encoding = cast("Encoding", fields.choice("encoding", ENCODINGS, default="number"))
+    is_attribute = not fields.has("fill")
     feature = ModelFeature(
-        name=fields.choice("name", NUMERIC_FEATURES),
+        name=fields.text("name", pattern="[a-z][a-z0-9_]*") if is_attribute else fields.choice("name", NUMERIC_FEATURES),
         transform=fields.choice("transform", TRANSFORMS),
-        fill=fields.number("fill"),
+        fill=None if is_attribute else fields.number("fill"),
         low=low,
         high=high,
         mean=fields.number("mean", low, high),
         scale=fields.number("scale", SMALLEST_SCALE),
         cuts=fields.numbers("cuts", default=[]),
         shares=fields.numbers("shares", default=[]),
+        encoding=encoding,
+        value=fields.text("value") if encoding == "text" else fields.take("value", str, default=""),
     )
     fields.refuse_unknown()
+    if encoding != "number" and not is_attribute:
+        raise fields.refusal("encoding", "is for attributes, which have no `fill`")
+    if feature.value and encoding != "text":
+        raise fields.refusal("value", "is for texts")
     _refuse_wrong_shares(feature, fields)
     return feature
 
@@ -184,7 +215,7 @@ def _refuse_wrong_shares(feature: ModelFeature, fields: Fields) -> None:
 def _read_cluster(fields: Fields, feature_count: int) -> Cluster:
     cluster = Cluster(
         id=fields.text("id", pattern="cluster_[1-9][0-9]{0,3}"),
-        title=fields.text("title"),
+        title=fields.text("title", longest=LONGEST_TITLE),
         size=fields.integer("size", 1, MOST_ROWS),
         jaccard=fields.number("jaccard", 0, 1),
         centroid=fields.numbers("centroid"),
@@ -198,7 +229,7 @@ def _read_cluster(fields: Fields, feature_count: int) -> Cluster:
 
 def _refuse_repeated(model: ClusterModel, fields: Fields) -> None:
     # Two clusters of one title or centre could not be told apart, by people or by the statement.
-    _require_unique(fields, "features", "names a column twice", (feature.name for feature in model.features))
+    _require_unique(fields, "features", "names a column twice", ((feature.name, feature.value) for feature in model.features))
     _require_unique(fields, "clusters", "gives two clusters one id", (cluster.id for cluster in model.clusters))
     _require_unique(fields, "clusters", "gives two clusters one title", (cluster.title for cluster in model.clusters))
     _require_unique(fields, "clusters", "gives two clusters one centre", (cluster.centroid for cluster in model.clusters))

@@ -6,6 +6,11 @@
 Whatever is kept of a continuous feature has a single peak (see `unimodality`). A discrete one keeps its values: counts up to
 ten and shares of a few orders have steps by nature, and a step is no group.
 
+Answers have no density that could show hollows, as each is one of a few values. How they go together is all that can show groups, so
+a reference that kept all of it would hide any. It keeps one common trait instead, such as how readily somebody says yes: the one-factor
+model of Spearman (1904), "General intelligence, objectively determined and measured", American Journal of Psychology 15. And it keeps
+questions that ask the same.
+
 The blurred kind is the smoothed bootstrap of Silverman (1981), "Using kernel density estimates to investigate multimodality",
 Journal of the Royal Statistical Society B 43, on the ranks. Without it features that go together in a bent way pass for groups:
 of customers who order at random, new ones cannot be gone for long, and half of such shops with 1,000 customers had clusters.
@@ -18,12 +23,17 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.models.clusters.preparation import Numbers, Variable
+from pipeline.models.clusters.algorithms import Labels
+from pipeline.models.clusters.encoding import Numbers, Variable
 from pipeline.models.clusters.unimodality import nearest_single_peak, spread_ties
 
 # Of the customers' own spread. At 0.35 hollows are hardly filled, from 0.5 on bends are straightened.
 BLUR = 0.4
 SWEEPS = 10
+FACTOR_SWEEPS = 50
+LARGEST_LOADING = 0.95
+# From this correlation of what was answered on, two questions ask the same.
+SAME_QUESTION = 0.75
 RIDGE, TINY = 1e-6, 1e-9
 
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
@@ -45,12 +55,13 @@ def sampled_references(
     tied: Numbers, rows: Numbers, variables: Sequence[Variable], random: np.random.Generator
 ) -> tuple[ReferenceDraw, ...]:
     """Return a function per kind that draws as many rows as there are; `rows` are the `tied` points with ties spread."""
-    margins = _sampled_margins(rows, variables)
+    orders = _text_orders(tied, variables)
+    margins = _sampled_margins(rows, variables, orders)
     independent = _draws_by_rank(margins, variables, rows.shape[1], lambda random: random.random((len(rows), len(variables))))
     if len(variables) == 1:  # a single feature has no directions, and goes together with nothing
         return (independent,) if variables[0].is_discrete else (independent, _draws_of_same_covariance(rows))
-    scores = _normal_scores(tied, random)
-    correlations = np.cov(scores.T)
+    given = _ordinal_columns(tied, variables, orders)
+    correlations = _with_one_trait(np.cov(_normal_scores(given, random).T), given, variables)
     gaussian = _draws_by_rank(margins, variables, rows.shape[1], lambda random: _normal_rows(correlations, len(rows), random))
     if not any(variable.is_spread for variable in variables):
         return independent, gaussian
@@ -60,38 +71,54 @@ def sampled_references(
 def paired_references(
     tied: Numbers, rows: Numbers, variables: Sequence[Variable], random: np.random.Generator
 ) -> tuple[ReferenceDraw, ...]:
-    """Return the function that draws the customers blurred; none for a single feature."""
-    if len(variables) == 1:
+    """Return the function that draws the customers blurred; none for a single feature, or where there are answers alone.
+
+    Answers beside features are drawn as the blurred features lead to expect, and by one common trait.
+    """
+    if len(variables) == 1 or all(variable.is_answer for variable in variables):
         return ()
-    scores = _normal_scores(tied, random)
+    orders = _text_orders(tied, variables)
+    given = _ordinal_columns(tied, variables, orders)
+    scores = _normal_scores(given, random)
     covariance = np.cov(scores.T)
+    traits = _with_one_trait(covariance, given, variables)
+    answers = np.array([variable.is_answer for variable in variables])
+    weights = np.linalg.lstsq(traits[np.ix_(~answers, ~answers)], traits[np.ix_(~answers, answers)])[0]
 
     def blur(random: np.random.Generator) -> Numbers:
-        return np.asarray(scores + BLUR * _normal_rows(covariance, len(scores), random))
+        blurred = scores + BLUR * _normal_rows(covariance, len(scores), random)
+        if answers.any():
+            drawn = _normal_rows(traits, len(scores), random)
+            blurred[:, answers] = drawn[:, answers] + (blurred[:, ~answers] / np.sqrt(1 + BLUR**2) - drawn[:, ~answers]) @ weights
+        return np.asarray(blurred)
 
-    return (_draws_by_rank(_exact_margins(rows, variables), variables, rows.shape[1], blur),)
+    return (_draws_by_rank(_exact_margins(rows, variables, orders), variables, rows.shape[1], blur),)
 
 
-def _exact_margins(rows: Numbers, variables: Sequence[Variable]) -> MarginDraw:
+def _exact_margins(rows: Numbers, variables: Sequence[Variable], orders: Sequence[Numbers]) -> MarginDraw:
     """Return per variable the values of a reference, in order: a row each, with a column per coordinate of the variable.
 
     They are the same in each draw.
     """
     shares = (np.arange(len(rows)) + 0.5) / len(rows)
-    margins = [_quantile_rows(rows[:, variable.columns], variable, shares) for variable in variables]
+    pairs = zip(variables, orders, strict=True)
+    margins = [_quantile_rows(rows[:, variable.columns], variable, order, shares) for variable, order in pairs]
     return lambda _: margins
 
 
-def _sampled_margins(rows: Numbers, variables: Sequence[Variable]) -> MarginDraw:
+def _sampled_margins(rows: Numbers, variables: Sequence[Variable], orders: Sequence[Numbers]) -> MarginDraw:
     """Return the same, sampled anew in each draw: the customers are a sample too."""
     peaks = [None if variable.is_discrete else nearest_single_peak(rows[:, variable.columns[0]]) for variable in variables]
 
     def draw(random: np.random.Generator) -> list[Numbers]:
         margins = []
-        for peak, variable in zip(peaks, variables, strict=True):
+        # All answers are those of the same customers: drawn apart, two copies of a question would differ.
+        answered = random.integers(len(rows), size=len(rows)) if any(variable.is_answer for variable in variables) else None
+        for peak, variable, order in zip(peaks, variables, orders, strict=True):
             if peak is None:
-                values = rows[random.integers(len(rows), size=len(rows))][:, variable.columns]
-                margins.append(values[np.argsort(values[:, 0], kind="stable")])
+                drawn = answered if answered is not None and variable.is_answer else random.integers(len(rows), size=len(rows))
+                values = rows[drawn][:, variable.columns]
+                margins.append(values[np.argsort(_ordinal_column(values, order), kind="stable")])
             else:
                 margins.append(np.sort(peak.draw(len(rows), random))[:, None])
         return margins
@@ -99,9 +126,9 @@ def _sampled_margins(rows: Numbers, variables: Sequence[Variable]) -> MarginDraw
     return draw
 
 
-def _quantile_rows(values: Numbers, variable: Variable, shares: Numbers) -> Numbers:
+def _quantile_rows(values: Numbers, variable: Variable, order: Numbers, shares: Numbers) -> Numbers:
     if variable.is_discrete:
-        return values[np.argsort(values[:, 0], kind="stable")]
+        return values[np.argsort(_ordinal_column(values, order), kind="stable")]
     return nearest_single_peak(values[:, 0]).quantiles(shares)[:, None]
 
 
@@ -131,9 +158,71 @@ def _draws_of_same_covariance(rows: Numbers) -> ReferenceDraw:
 
 
 def _normal_rows(covariance: Numbers, count: int, random: np.random.Generator) -> Numbers:
-    # Rounding may leave an eigenvalue of a covariance just below 0.
+    # A covariance of which one part was simplified, or rounded, may have eigenvalues just below 0.
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(random.normal(size=(count, len(values))) * np.sqrt(np.maximum(values, 0)) @ vectors.T)
+
+
+def _with_one_trait(covariance: Numbers, given: Numbers, variables: Sequence[Variable]) -> Numbers:
+    """Return the covariance of normal scores with answers going together by one common factor, found by iterated principal factors.
+
+    Two of the `given` answers that go together almost exactly ask the same, and still do so: their scores get the correlation that
+    two flags of a half of customers each need to go together as they do, the sine of 90 degrees times theirs.
+    """
+    answers = [place for place, variable in enumerate(variables) if variable.is_answer]
+    if len(answers) < 2:  # noqa: PLR2004
+        return covariance
+    deviations = np.sqrt(np.diag(covariance))[answers]
+    reduced = covariance[np.ix_(answers, answers)] / np.outer(deviations, deviations)
+    for _ in range(FACTOR_SWEEPS):
+        values, vectors = np.linalg.eigh(reduced)
+        loadings = np.clip(vectors[:, -1] * np.sqrt(max(values[-1], 0)), -LARGEST_LOADING, LARGEST_LOADING)
+        np.fill_diagonal(reduced, loadings**2)
+    alike = np.asarray(np.corrcoef(given[:, answers].T))
+    is_same = np.abs(alike) >= SAME_QUESTION
+    # Those that ask the same have the trait alike: with loadings of their own, copies would not be drawn as copies.
+    first = np.argmax(is_same, axis=1)
+    loadings = loadings[first] * np.sign(alike[np.arange(len(first)), first])
+    common = np.where(is_same, np.sin(np.pi / 2 * alike), np.outer(loadings, loadings))
+    np.fill_diagonal(common, 1)
+    simplified = covariance.copy()
+    simplified[np.ix_(answers, answers)] = common * np.outer(deviations, deviations)
+    return simplified
+
+
+def _text_orders(points: Numbers, variables: Sequence[Variable]) -> list[Numbers]:
+    """Return per variable the place of each of its texts, and of the rest; nothing for a variable of one column.
+
+    Texts have no order of their own. They get the one in which they go together with all else most: by the mean of the customers who
+    have them along the first principal direction.
+    """
+    if all(len(variable.columns) == 1 for variable in variables):
+        return [np.empty(0)] * len(variables)
+    centred = points - points.mean(axis=0)
+    along = centred @ np.linalg.svd(centred, full_matrices=False)[2][0]
+    return [_mean_by_text(points[:, variable.columns], along) for variable in variables]
+
+
+def _mean_by_text(values: Numbers, along: Numbers) -> Numbers:
+    if values.shape[1] == 1:
+        return np.empty(0)
+    held, width = _held_texts(values), values.shape[1] + 1
+    return np.asarray(np.bincount(held, along, width) / np.maximum(np.bincount(held, minlength=width), 1))
+
+
+def _held_texts(values: Numbers) -> Labels:
+    # Of a text that is none of the frequent ones no coordinate is above 0.
+    return np.asarray(np.where((values > 0).any(axis=1), np.argmax(values, axis=1), values.shape[1]))
+
+
+def _ordinal_columns(points: Numbers, variables: Sequence[Variable], orders: Sequence[Numbers]) -> Numbers:
+    """Return a column of numbers per variable."""
+    pairs = zip(variables, orders, strict=True)
+    return np.column_stack([_ordinal_column(points[:, variable.columns], order) for variable, order in pairs])
+
+
+def _ordinal_column(values: Numbers, order: Numbers) -> Numbers:
+    return order[_held_texts(values)] if len(order) else values[:, 0]
 
 
 def _normal_scores(tied: Numbers, random: np.random.Generator) -> Numbers:

@@ -15,16 +15,10 @@ import numpy as np
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
 from pipeline.models.clusters.algorithms import ClusteringTask, Labels, find_centres, mean_silhouette, nearest_centres
 from pipeline.models.clusters.assignment import nearest_clusters
+from pipeline.models.clusters.encoding import CannotFitError, Numbers, Variable, round_figures
 from pipeline.models.clusters.gap_statistic import GAP_FLOOR, Gap, gap_beyond_reference
 from pipeline.models.clusters.model import ClusterModel
-from pipeline.models.clusters.preparation import (
-    FEWEST_CUSTOMERS_PER_CLUSTER,
-    CannotFitError,
-    Numbers,
-    PreparedSample,
-    Variable,
-    round_figures,
-)
+from pipeline.models.clusters.preparation import FEWEST_CUSTOMERS_PER_CLUSTER, PreparedSample
 from pipeline.models.clusters.reference_distributions import smooth_ties
 from pipeline.models.clusters.stability import bootstrap_jaccards
 from pipeline.models.clusters.unimodality import has_several_peaks
@@ -34,6 +28,7 @@ FIDELITY_FLOOR = 0.9
 # Another number of clusters than now has to separate better by this much, since it gives many customers another cluster.
 SAME_COUNT_BONUS = 0.05
 PEAK_ROWS = 5_000
+KINDS_PER_CLUSTER = 2  # of different answers
 # Features are left out where the gap becomes larger by this much, which is by two fifths less dispersion; half as much keeps them out.
 NARROWING_GAIN = 0.5
 
@@ -188,7 +183,7 @@ def _smallest_and_largest_share(sizes: Labels) -> tuple[float, float]:
 def _candidate_clusterings(problem: SelectionProblem, trials: list[ClusterCountTrial]) -> Iterator[CandidateClustering]:
     """Yield a candidate per count whose clusters are neither too small nor too large; note the other counts in `trials`."""
     points, scheme = problem.sample.points, problem.scheme
-    for count in _cluster_counts(points, scheme):
+    for count in _cluster_counts(problem.sample, scheme):
         centres = find_centres(points, scheme.algorithm, problem.task(count))
         labels = nearest_centres(points, centres.centres) if len(centres.centres) else np.zeros(len(points), np.int64)
         sizes = np.bincount(labels, minlength=len(centres.centres))
@@ -216,10 +211,17 @@ def _reason_against(count: int, centres: Numbers, sizes: Labels, fidelity: float
     return ""
 
 
-def _cluster_counts(points: Numbers, scheme: ClusterScheme) -> Sequence[int]:
-    kinds = len(np.unique(round_figures(points), axis=0))
-    if kinds < scheme.cluster_count_min:
-        raise CannotFitError(f"too few kinds of customers: fewer than {scheme.cluster_count_min} differ in any feature")
-    most = min(scheme.cluster_count_max, kinds, len(points) // FEWEST_CUSTOMERS_PER_CLUSTER)
+def _cluster_counts(sample: PreparedSample, scheme: ClusterScheme) -> Sequence[int]:
+    are_answers = all(variable.is_answer for variable in sample.variables)
+    if are_answers and len(sample.variables) == 1:
+        what = f"{sample.features[0].name} alone has a few values, and each is a group by itself"
+        raise CannotFitError(f'{what}: a scheme of kind = "values" makes segments of them, clusters need another attribute')
+    kinds = len(np.unique(round_figures(sample.points), axis=0))
+    # A cluster for each kind of answers would list them, and find nothing.
+    room = kinds // KINDS_PER_CLUSTER if are_answers else kinds
+    if room < scheme.cluster_count_min:
+        needed = scheme.cluster_count_min * (KINDS_PER_CLUSTER if are_answers else 1)
+        raise CannotFitError(f"too few kinds of customers: fewer than {needed} differ in any feature")
+    most = min(scheme.cluster_count_max, room, len(sample.points) // FEWEST_CUSTOMERS_PER_CLUSTER)
     counts = range(scheme.cluster_count_min, most + 1)
     return counts[:1] if scheme.algorithm == "hdbscan" else counts  # it decides by itself how many there are: one run says all

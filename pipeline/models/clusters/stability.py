@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
 from pipeline.models.clusters.algorithms import ClusteringTask, Labels, find_centres, nearest_centres
-from pipeline.models.clusters.preparation import Numbers, round_figures
+from pipeline.models.clusters.encoding import Numbers, round_figures
 
 BOOTSTRAP_FITS = 20
 BOOTSTRAP_ROWS = 10_000

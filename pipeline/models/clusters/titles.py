@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.definitions.schemes.cluster_scheme import ClusterFeature
-from pipeline.models.clusters.preparation import Numbers
+from pipeline.definitions.schemes.cluster_features import VALUE, ClusterFeature
+from pipeline.models.clusters.encoding import Numbers
+from pipeline.models.clusters.title_words import BETWEEN, EQUALS, SMALLEST_DIFFERENCE, Side, TitleWords, places_by_size
 
 MOST_WORDS = 3
-SMALLEST_DIFFERENCE = 0.4  # in standard deviations: nearer to the mean, a word would claim more than there is
 TYPICAL = "typical"
-BETWEEN = ", "
 _DOTTED_I = ("az", "tr")
 # A title outlives small changes of the centre: else clusters on the verge of a word would change their title with every refit.
 SLACK = 0.2
@@ -28,78 +26,32 @@ SLACK = 0.2
 SAME_MEANING = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """A side of a feature, by its place: -1 for low, 1 for high; `is_most` of the cluster that is farthest on that side."""
-
-    place: int
-    sign: int
-    is_most: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TitleWords:
-    """The clusters of a model, by what their titles may say.
-
-    `centroids` has a row per cluster and a column per feature, in standard deviations; `meanings` has for each feature a number
-    that it shares with those that mean the same.
-    """
-
-    centroids: Numbers
-    features: Sequence[ClusterFeature]
-    meanings: Sequence[int]
-
-    def word(self, side: Side) -> str:
-        feature = self.features[side.place]
-        words = (feature.highest, feature.high) if side.sign > 0 else (feature.lowest, feature.low)
-        return words[0] if side.is_most else words[1]
-
-    def side_of(self, word: str) -> Side | None:
-        """Return the side that a word names, if any."""
-        sides = (Side(place, sign, is_most=is_most) for place in range(len(self.features)) for sign in (1, -1) for is_most in (False, True))
-        return next((side for side in sides if self.word(side) == word), None)
-
-    def is_true(self, cluster: int, side: Side, *, slack: float = 0.0) -> bool:
-        """Whether the cluster is on that side of the mean customer, and of the other clusters."""
-        column = self.centroids[:, side.place] * side.sign
-        others = np.delete(column, cluster)
-        if side.is_most:
-            return bool(column[cluster] > others.max())
-        return bool(column[cluster] >= SMALLEST_DIFFERENCE - slack and column[cluster] > np.median(others))
-
-    def farther(self, cluster: int, side: Side) -> list[int]:
-        """Return the clusters that are farther on that side, or just as far."""
-        column = self.centroids[:, side.place] * side.sign
-        return [other for other in range(len(column)) if other != cluster and column[other] >= column[cluster]]
-
-    def outstanding(self, cluster: int) -> Iterator[Side]:
-        """Yield the true sides of a cluster, the farthest first."""
-        for place in _places_by_size(self.centroids[cluster]):
-            side = Side(place, 1 if self.centroids[cluster, place] > 0 else -1)
-            if self.is_true(cluster, side):
-                yield side
-
-
-def distinct_titles(centroids: Numbers, features: Sequence[ClusterFeature], correlations: Numbers | None = None) -> tuple[str, ...]:
+def distinct_titles(
+    centroids: Numbers, features: Sequence[ClusterFeature], correlations: Numbers | None = None, shares: Numbers | None = None
+) -> tuple[str, ...]:
     """One title per centroid, all different, each true beside the others.
 
-    `correlations` are those of the features, a row and a column each. Clusters that the same words are true of get one more word
-    for what only one of them is, such as `highest spend`, else the figure in which they differ most; a number only where they
-    differ in nothing worth a word.
+    `correlations` are those of the features, a row and a column each; `shares` those of flags and texts in the clusters. Clusters
+    that the same words are true of get one more word for what only one of them is, such as `highest spend`, else the figure in which
+    they differ most; a number only where they differ in nothing worth a word.
     """
-    words = TitleWords(centroids, features, _shared_meanings(features, correlations))
+    words = TitleWords(centroids, features, _shared_meanings(features, correlations), _shares_or_none(centroids, shares))
     titles = _told_apart(words, _chosen_sides(words))
     return tuple(_numbered(title[0].title() + title[1:], titles[:place].count(title)) for place, title in enumerate(titles))
 
 
 def lasting_titles(
-    fresh: Sequence[str], earlier: Sequence[str | None], centroids: Numbers, features: Sequence[ClusterFeature]
+    fresh: Sequence[str],
+    earlier: Sequence[str | None],
+    centroids: Numbers,
+    features: Sequence[ClusterFeature],
+    shares: Numbers | None = None,
 ) -> tuple[str, ...]:
     """Title of each centroid: the earlier one while it is still true beside the others, else the fresh one; all different.
 
     `fresh` are the titles that `distinct_titles` gives, `earlier` those of the clusters that are continued, None for a new one.
     """
-    words = TitleWords(centroids, features, _shared_meanings(features, None))
+    words = TitleWords(centroids, features, _shared_meanings(features, None), _shares_or_none(centroids, shares))
     titles = [title if title and _is_title_true(title, place, words) else fresh[place] for place, title in enumerate(earlier)]
     while kept := [place for place in _misleading(titles, words) if titles[place] != fresh[place]]:
         titles[kept[0]] = fresh[kept[0]]
@@ -161,16 +113,23 @@ def _told_apart(words: TitleWords, chosen: Sequence[Sequence[Side]]) -> list[str
     worded = list(titles)
     for place, title in enumerate(worded):
         alike = [other for other, same in enumerate(worded) if same == title]
-        widest = _places_by_size(np.ptp(words.centroids[alike], axis=0))[0]
+        widest = places_by_size(np.ptp(words.centroids[alike], axis=0))[0]
         if np.ptp(words.centroids[alike, widest]) >= SMALLEST_DIFFERENCE:
-            titles[place] = f"{title} ({words.features[widest].name} {words.centroids[place, widest]:+.1f} SD)"
+            titles[place] = f"{title} ({_figure(words, place, widest)})"
     return titles
+
+
+def _figure(words: TitleWords, cluster: int, place: int) -> str:
+    feature = words.features[place]
+    if feature.encoding == "number":
+        return f"{feature.name} {words.centroids[cluster, place]:+.1f} SD"
+    return f"{feature.name} {100 * words.shares[cluster, place]:.0f} %"
 
 
 def _title_with_most(words: TitleWords, place: int, alike: Sequence[int], sides: Sequence[Side]) -> str:
     """Return the title with what the cluster has most of all clusters, as far as that tells it from those `alike`; else nothing."""
     contrast = words.centroids[place] - np.mean(words.centroids[alike], axis=0) if alike else np.zeros(len(words.features))
-    for feature in _places_by_size(contrast):
+    for feature in places_by_size(contrast):
         side = Side(feature, 1 if contrast[feature] > 0 else -1, is_most=True)
         same = [each for each in sides if words.meanings[each.place] == words.meanings[feature]]
         is_opposed = any(each.place != feature or each.sign != side.sign for each in same)
@@ -179,12 +138,17 @@ def _title_with_most(words: TitleWords, place: int, alike: Sequence[int], sides:
     return ""
 
 
+def _shares_or_none(centroids: Numbers, shares: Numbers | None) -> Numbers:
+    return np.full(centroids.shape, np.nan) if shares is None else shares
+
+
 def _shared_meanings(features: Sequence[ClusterFeature], correlations: Numbers | None) -> list[int]:
     """Return a number per feature; those with a word in common, or that go together almost exactly, have the same one."""
     meanings = list(range(len(features)))
     for place, feature in enumerate(features):
         for other in range(place):
             is_same = bool({feature.high, feature.low} & {features[other].high, features[other].low})
+            is_same |= EQUALS in feature.name and feature.name.partition(EQUALS)[0] == features[other].name.partition(EQUALS)[0]
             if is_same or (correlations is not None and abs(correlations[place, other]) >= SAME_MEANING):
                 old, new = meanings[place], meanings[other]
                 meanings = [new if number == old else number for number in meanings]
@@ -198,7 +162,7 @@ def _title_sides(title: str, words: TitleWords) -> list[Side | None]:
 
 def _is_title_true(title: str, place: int, words: TitleWords) -> bool:
     """Return whether each word is still true, and none is missing for what now sets the cluster apart most by far."""
-    if " SD)" in title:  # a figure of centres that are gone
+    if " SD)" in title or " %)" in title:  # a figure of centres that are gone
         return False
     sides = _title_sides(title, words)
     sizes, largest = np.abs(words.centroids[place]), float(np.abs(words.centroids[place]).max())
@@ -224,15 +188,31 @@ def _numbered(title: str, earlier: int) -> str:
     return f"{title} ({earlier + 1})" if earlier else title
 
 
-def _places_by_size(differences: Numbers) -> list[int]:
-    return [int(place) for place in np.argsort(-np.abs(differences), kind="stable")]
-
-
 def _translate_part(part: str, features: Sequence[ClusterFeature], language: str) -> str:
     words: dict[str, Mapping[str, str]] = {}
     for feature in features:
+        if feature.encoding == "text":
+            words |= _words_with_value(part, feature)
+            continue
         words |= {feature.high: feature.highs, feature.low: feature.lows}
         words |= {feature.highest: feature.highests, feature.lowest: feature.lowests}
     # A title may add to a word, as a number does; and one word may lie within another, so the longest counts.
     word = max((word for word in words if word and word in part), key=len, default="")
     return part.replace(word, words[word].get(language, word)) if word else part
+
+
+def _words_with_value(part: str, feature: ClusterFeature) -> dict[str, Mapping[str, str]]:
+    """Return the words of a text's feature that are `part` of a title for some value, with this value in the translations too."""
+    sides = (
+        (feature.high, feature.highs),
+        (feature.low, feature.lows),
+        (feature.highest, feature.highests),
+        (feature.lowest, feature.lowests),
+    )
+    found: dict[str, Mapping[str, str]] = {}
+    for word, translations in sides:
+        before, _, after = word.partition(VALUE)
+        if part.startswith(before) and part.endswith(after) and len(part) > len(before) + len(after):
+            value = part[len(before) : len(part) - len(after)]
+            found[part] = {language: text.replace(VALUE, value) for language, text in translations.items()}
+    return found

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.models.clusters.preparation import WINSOR_QUANTILES, Numbers
+from pipeline.models.clusters.encoding import WINSOR_QUANTILES, Numbers
 
 CELLS = 100
 FEWEST_IN_CELL = 10

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.models.clusters.preparation import Numbers
+from pipeline.models.clusters.encoding import Numbers
 
 DAYS_PER_WEEK = 7
 # Parameters from e^-12 to e^12: room for any population, and finite likelihoods.

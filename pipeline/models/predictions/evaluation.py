@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.models.clusters.preparation import Numbers, round_figures
+from pipeline.models.clusters.encoding import Numbers, round_figures
 from pipeline.models.predictions.bg_nbd import (
     DAYS_PER_WEEK,
     PurchaseHistories,

@@ -16,7 +16,7 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.models.clusters.preparation import Numbers, round_figures
+from pipeline.models.clusters.encoding import Numbers, round_figures
 from pipeline.models.predictions.gini import gini_of_order
 from pipeline.models.predictions.model import HORIZON_DAYS, SIGNALS, SMALLEST_SCALE, PredictionModel, Signal
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from pipeline.models.clusters import ClusterModel
 from pipeline.models.clusters.algorithms import Labels
+from pipeline.models.clusters.encoding import Numbers, round_figures
 from pipeline.models.clusters.fitting import renumber_clusters
-from pipeline.models.clusters.preparation import Numbers, round_figures
 
 # Two clusters are one where they share this much of the customers that either has: half of each of two equal clusters.
 KEPT_OVERLAP = 1 / 3

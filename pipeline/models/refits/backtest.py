@@ -16,7 +16,7 @@ from sqlglot import exp
 from pipeline.errors import DataError
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SURVIVORS
 from pipeline.models.clusters import ClusterModel, nearest_clusters
-from pipeline.models.clusters.preparation import Numbers
+from pipeline.models.clusters.encoding import Numbers
 from pipeline.models.refits.model_store import RefitContext
 from pipeline.models.refits.verdict import Backtest, normalised_gini
 from pipeline.models.sample import sample_customers
@@ -37,7 +37,7 @@ def backtest_candidate(context: RefitContext, models: tuple[ClusterModel, Cluste
     if formed is None:
         return f"no night of {HORIZON_DAYS} to {OLDEST_DAYS} days earlier is stored"
     try:
-        names = {SPEND, *(feature.name for model in models for feature in model.features)}
+        names = {SPEND, *context.held_columns(feature.name for model in models for feature in model.features)}
         context.register_features(formed, names)
         customers = sample_customers(context.engine, context.scheme, columns=sorted(names)).features.sort_by("customer_id")
     except DataError as error:

@@ -13,8 +13,9 @@ from pipeline.errors import ConfigError
 from pipeline.models.clusters import ClusterCountTrial, ClusterModel, NotFitted, fit_with_report, nearest_clusters, to_json
 from pipeline.models.clusters.algorithms import mean_silhouette
 from pipeline.models.clusters.drift import stability_index
+from pipeline.models.clusters.encoding import round_figures
 from pipeline.models.clusters.fitting import FitReport
-from pipeline.models.clusters.preparation import round_figures
+from pipeline.models.clusters.title_words import shares_of_clusters, title_features
 from pipeline.models.clusters.titles import lasting_titles
 from pipeline.models.refits import alignment
 from pipeline.models.refits.backtest import backtest_candidate
@@ -69,7 +70,7 @@ def fit_candidate(context: RefitContext) -> ClusterRefit:
     if current and current.day > day:
         what = f"the current model was fitted to the later night {current.day}"
         raise ConfigError(what, where=scheme.name, todo=f"Refit to {current.day} or later.")
-    columns = [feature.name for feature in current.features] if current else []
+    columns = context.held_columns(feature.name for feature in current.features) if current else []
     context.register_features(day, columns)
     sample = sample_customers(context.engine, scheme, columns=columns)
     fit = fit_with_report(sample.features, scheme, day=day, customer_count=sample.customer_count, current=current)
@@ -122,13 +123,14 @@ def compare_candidate(fit: FitReport, current: ClusterModel, scheme: ClusterSche
 
 def _keep_titles(candidate: ClusterModel, current: ClusterModel, continued: Mapping[int, int], scheme: ClusterScheme) -> ClusterModel:
     """Return the candidate with the titles that its clusters have now, as far as they are still true."""
-    used = {feature.name for feature in candidate.features}
     earlier = [current.clusters[continued[place]].title if place in continued else None for place in range(len(candidate.clusters))]
+    centroids = np.array([cluster.centroid for cluster in candidate.clusters])
     titles = lasting_titles(
         [cluster.title for cluster in candidate.clusters],
         earlier,
-        np.array([cluster.centroid for cluster in candidate.clusters]),
-        [feature for feature in scheme.features if feature.name in used],
+        centroids,
+        title_features(scheme, candidate.features),
+        shares_of_clusters(centroids, candidate.features),
     )
     clusters = tuple(replace(cluster, title=title) for cluster, title in zip(candidate.clusters, titles, strict=True))
     return replace(candidate, clusters=clusters)

@@ -13,9 +13,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.definitions.company import Company
+from pipeline.definitions.company import COMPANY_FILE, Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, referenced_clusters, schemes_with_assignments
-from pipeline.errors import DataError
+from pipeline.definitions.schemes.cluster_features import ENCODING_BY_KIND
+from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
@@ -39,6 +40,11 @@ class RefitContext:
     scheme: ClusterScheme
     survivors_of: SurvivorsOf
 
+    def held_columns(self, names: Iterable[str]) -> list[str]:
+        """Return those of `names` that the company's features have: an attribute may be declared no more."""
+        table = self.company.table(CUSTOMER_FEATURES)
+        return [name for name in dict.fromkeys(names) if name in table.column_names]
+
     def register_features(self, night: date, names: Iterable[str]) -> None:
         """Register the features of a night as `customer_features`: the scheme's columns and those in `names` alone.
 
@@ -46,6 +52,23 @@ class RefitContext:
         """
         wanted = {"customer_id", *names, *self.scheme.columns, *self.scheme.member_columns}
         self.engine.register(self.company.table(CUSTOMER_FEATURES).only(wanted), [self.lake.path(CUSTOMER_FEATURES, day=night)])
+
+
+def require_model_columns(company: Company, lake: Lake) -> None:
+    """Raise ConfigError where the next night would go by a model of an attribute that the company does not declare, or otherwise.
+
+    Before anything is read of the source: a night that has read it keeps the model that it began with.
+    """
+    encodings = {column.name: ENCODING_BY_KIND.get(column.kind) for column in company.table(CUSTOMER_FEATURES).columns}
+    for scheme in load_cluster_schemes(company):
+        model = current_model(lake, scheme.name)
+        features = model.features if model else ()
+        if model and (gone := [each.name for each in features if each.is_attribute and encodings.get(each.name) != each.encoding]):
+            names = ", ".join(f"`{name}`" for name in dict.fromkeys(gone))
+            what = f"the clusters of {scheme.name} go by {names}, which company.toml does not declare, or not as it did"
+            refit = f"segments refit --scheme {scheme.name} --day {max(lake.nights(CUSTOMER_FEATURES), default=model.day)}"
+            todo = f"Declare it as it was, or fit clusters without it to the last night: {refit}."
+            raise ConfigError(what, where=str(company.folder / COMPANY_FILE), todo=todo)
 
 
 def stored_models(lake: Lake, scheme: str) -> list[str]:

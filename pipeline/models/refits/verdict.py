@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.definitions.schemes import ClusterScheme
 from pipeline.models.clusters.algorithms import Labels
-from pipeline.models.clusters.preparation import Numbers, round_figures
+from pipeline.models.clusters.encoding import Numbers, round_figures
 
 # By how much the silhouette must grow for moves beyond the limit to be worth a person's look.
 WORTHWHILE = 0.05

@@ -9,8 +9,9 @@ from pathlib import Path
 from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.schemes import ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.lake.statements import statement_digest
-from pipeline.models.clusters import UNCLUSTERED, translated_title
+from pipeline.models.clusters import UNCLUSTERED, outside_words, translated_title
 from pipeline.reporting.catalog.entries import (
     Catalog,
     DefinitionState,
@@ -24,7 +25,7 @@ from pipeline.reporting.catalog.entries import (
 from pipeline.reporting.catalog.words import DECISIONS, decision_words, parameters_beside, rule_words, value_words
 from pipeline.reporting.lineage import scheme_names
 
-NO_ORDER = "no order in the window, or no model yet"
+LACKING = "an attribute that the clusters go by is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +145,15 @@ def _segment_entries(context: CatalogContext, schemes: Schemes, scheme: Scheme) 
 
 def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path, unknown: Mapping[str, str]) -> SchemeEntry:
     # A definition names no cluster: all are those of the publication. Whoever is in none comes last, however many they are.
-    published = sorted(context.undefined_segments(scheme.name, ()), key=lambda each: each.segment == UNCLUSTERED)
+    no_cluster = ", or ".join(filter(None, (outside_words(scheme), "no model yet")))
+    outside = {INSUFFICIENT_EVIDENCE: LACKING, UNCLUSTERED: no_cluster}
+    places = {segment: place for place, segment in enumerate(outside, 1)}
+    published = sorted(context.undefined_segments(scheme.name, ()), key=lambda each: places.get(each.segment, 0))
     lacking = "".join(f"; {each.name} not computed: needs {unknown[each.name]}" for each in scheme.features if each.name in unknown)
     segments = []
     for each in published:
         title = translated_title(each.title, scheme.features, context.language)
-        words = NO_ORDER if each.segment == UNCLUSTERED else f"nearest to the centre of {each.segment}"
+        words = outside.get(each.segment, f"nearest to the centre of {each.segment}")
         segments.append(SegmentEntry(each.segment, title, "", words, size=each.size))
     return SchemeEntry(
         scheme=scheme.name,

@@ -10,7 +10,8 @@ from typing import Any
 from pipeline.definitions.rules import Value
 from pipeline.definitions.schemes import ClusterScheme
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN
-from pipeline.models.clusters import UNCLUSTERED, Cluster, ClusterModel
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
+from pipeline.models.clusters import UNCLUSTERED, Cluster, ClusterModel, ModelFeature
 
 Row = Mapping[str, Value]
 
@@ -29,23 +30,27 @@ class CustomerClustering:
     """How a scheme that rules look at clusters one customer: by `model`, if there is one and the customer `is_clustered` by it at all.
 
     `fixed_features` are features that also decide whom the scheme clusters; no what-if changes them, as nothing here would follow.
+    `needs_order` is whether the scheme clusters those alone who have an order in the window.
     """
 
     model: ClusterModel | None
     is_clustered: bool
     fixed_features: frozenset[str]
+    needs_order: bool = True
 
     @classmethod
     def from_stored_segment(cls, scheme: ClusterScheme, model: ClusterModel | None, stored: str) -> CustomerClustering:
         """Return how the customer is clustered whose `stored` segment of the scheme this is."""
         # Whom a scheme clusters is decided by SQL alone; here the night's answer is taken over.
         fixed_features = frozenset({*scheme.member_columns, POPULATION_COLUMN}) if scheme.within else frozenset[str]()
-        return cls(model, stored != UNCLUSTERED or not scheme.within, fixed_features)
+        return cls(model, stored != UNCLUSTERED or not scheme.within, fixed_features, scheme.goes_by_orders)
 
     def segment_of(self, row: Row) -> str:
         """Assign the customer with the features `row` to a segment."""
-        if self.model is None or not self.is_clustered or not is_buying(row):
+        if self.model is None or not self.is_clustered or (self.needs_order and not is_buying(row)):
             return UNCLUSTERED
+        if lacked_attributes(self.model, row):
+            return INSUFFICIENT_EVIDENCE
         return centres_by_distance(self.model, row)[0].segment
 
 
@@ -53,6 +58,11 @@ def is_buying(row: Row) -> bool:
     """Whether the customer has an order in the window."""
     orders: Any = row[POPULATION_COLUMN] or 0
     return bool(orders >= 1)
+
+
+def lacked_attributes(model: ClusterModel, row: Row) -> tuple[str, ...]:
+    """Return the attributes that the model goes by and that are not known of the customer; a text of spaces alone is not."""
+    return tuple(name for name in model.attributes if row[name] is None or str(row[name]).strip(" ") == "")
 
 
 def centres_by_distance(model: ClusterModel, row: Row) -> tuple[CentreDistance, ...]:
@@ -69,14 +79,16 @@ def clusters_by_distance(model: ClusterModel, point: list[float]) -> list[Cluste
 
 def feature_point(model: ClusterModel, row: Row) -> list[float]:
     """Turn the features `row` of a customer into coordinates: log1p, winsorised and standardised as the model was fitted."""
-    point = []
-    for feature in model.features:
-        value: Any = row[feature.name]
-        number = feature.fill if value is None else float(value)
-        # Money net of refunds may be negative, where a logarithm has no value: it counts as nothing, as in the statement.
-        transformed = log1p(max(number, 0.0)) if feature.transform == "log1p" else number
-        point.append((min(max(transformed, feature.low), feature.high) - feature.mean) / feature.scale)
-    return point
+    return [_coordinate(feature, row[feature.name]) for feature in model.features]
+
+
+def _coordinate(feature: ModelFeature, value: Any) -> float:  # noqa: ANN401  # of any kind
+    if feature.encoding == "text":
+        return (float(value is not None and value.strip(" ") == feature.value) - feature.mean) / feature.scale
+    number = float(feature.fill or 0 if value is None else value)
+    # Money net of refunds may be negative, where a logarithm has no value: it counts as nothing, as in the statement.
+    transformed = log1p(max(number, 0.0)) if feature.transform == "log1p" else number
+    return (min(max(transformed, feature.low), feature.high) - feature.mean) / feature.scale
 
 
 def centre_distance(cluster: Cluster, point: list[float]) -> float:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from pipeline.definitions.rules import Value
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.lake.tables import Kind
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel, FeatureProfile, cluster_profile
 from pipeline.models.clusters.assignment import CLEAR_RATIO, FAIR_RATIO
 from pipeline.reporting.explain.cluster_borders import what_ifs_at_borders
-from pipeline.reporting.explain.cluster_centres import CentreDistance, Row, centres_by_distance, is_buying
+from pipeline.reporting.explain.cluster_centres import CentreDistance, Row, centres_by_distance, is_buying, lacked_attributes
 from pipeline.reporting.explain.explanation import NearestSegment
 
 
@@ -21,6 +22,7 @@ class ClusterExplanation:
 
     `margin` says in words how much nearer the own centre is than the next one; `nearest` is the cluster that the smallest change of
     one feature leads to; `profile` is what sets the own cluster apart. `segment_now` is what the model says now of what is stored.
+    `lacking` are the attributes without which nobody is in a cluster.
     """
 
     segment_now: str
@@ -29,13 +31,19 @@ class ClusterExplanation:
     margin: str
     nearest: NearestSegment | None
     profile: tuple[FeatureProfile, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
-def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]) -> ClusterExplanation:
-    """Explain why a customer with the features `row`, of these `kinds`, is in their cluster."""
+def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind], *, needs_order: bool = True) -> ClusterExplanation:
+    """Explain why a customer with the features `row`, of these `kinds`, is in their cluster.
+
+    `needs_order` is whether the scheme clusters those alone who have an order in the window.
+    """
     values = {name: row[name] for name in dict.fromkeys(feature.name for feature in model.features)}
-    if not is_buying(row):
+    if needs_order and not is_buying(row):
         return ClusterExplanation(UNCLUSTERED, {POPULATION_COLUMN: row[POPULATION_COLUMN] or 0}, (), "", None)
+    if lacking := lacked_attributes(model, row):
+        return ClusterExplanation(INSUFFICIENT_EVIDENCE, values, (), "", None, lacking=lacking)
     centres = centres_by_distance(model, row)
     own, other = (centre.distance for centre in centres[:2])
     margin = "high" if own <= CLEAR_RATIO * other else "medium" if own <= FAIR_RATIO * other else "low"

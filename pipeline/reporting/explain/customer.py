@@ -131,6 +131,7 @@ def _explained_memberships(night: ExplainedNight) -> tuple[list[ExplainedMembers
     moves = _moves_with_reasons(night)
     kinds = {column.name: column.kind for column in night.features.columns}
     cases = _scheme_cases(night, row, models, {each["scheme"]: each["segment"] for each in stored})
+    needs_order = {scheme.name: scheme.goes_by_orders for scheme in load_cluster_schemes(night.company)} if models else {}
     memberships = []
     for each in stored:
         scheme, segment = each["scheme"], each["segment"]
@@ -141,7 +142,9 @@ def _explained_memberships(night: ExplainedNight) -> tuple[list[ExplainedMembers
             evidence=each["evidence"] or "",
             explanation=scheme_explanation(cases[scheme], segment, row, kinds) if scheme in cases else None,
             moves=[move for move in moves if move.scheme == scheme],
-            clusters=cluster_explanation(models[scheme], row, kinds) if scheme in models else None,
+            clusters=cluster_explanation(models[scheme], row, kinds, needs_order=needs_order.get(scheme, True))
+            if scheme in models
+            else None,
         )
         memberships.append(membership)
     held = {each["scheme"] for each in stored}

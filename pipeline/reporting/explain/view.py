@@ -116,6 +116,9 @@ def cluster_words(segment: str, explanation: ClusterExplanation) -> str:
     """Say which cluster is next, and what would take the customer to another one."""
     if explanation.segment_now != segment:
         return _other_version_words(explanation.segment_now)
+    if explanation.lacking:
+        known = "is known" if len(explanation.lacking) == 1 else "are known"
+        return f"a cluster, once {' and '.join(explanation.lacking)} {known}"
     if not explanation.centres:
         return "no order in the window"
     next_one = explanation.centres[1]

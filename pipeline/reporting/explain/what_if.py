@@ -70,17 +70,18 @@ def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> 
     for name in names:
         if name in row and not _is_fixed(name, row):
             values = dict.fromkeys(_candidate_values(name, kinds[name], comparisons, case.with_references(row)))
-            changes += _what_ifs_of_values(name, values, row)
+            changes += what_ifs_to(name, values, row)
     return sorted(changes, key=lambda change: change.size)
 
 
 def what_ifs_across(name: str, kind: Kind, root: Fraction, row: Row) -> Iterator[WhatIf]:
     """Propose the numbers at or just beside `root`, as far as one customer could bring that about."""
     if not _is_fixed(name, row):
-        yield from _what_ifs_of_values(name, _numbers_around(root, name, kind), row)
+        yield from what_ifs_to(name, _numbers_around(root, name, kind), row)
 
 
-def _what_ifs_of_values(name: str, values: Iterable[Value], row: Row) -> Iterator[WhatIf]:
+def what_ifs_to(name: str, values: Iterable[Value], row: Row) -> Iterator[WhatIf]:
+    """Propose each of the values that the customer does not have."""
     before: Any = row[name]
     for value in values:
         after: Any = value
@@ -113,7 +114,7 @@ def _score_what_ifs(case: SchemeCase, row: Row) -> Iterator[WhatIf]:
             else:
                 limits = [limit for limit in score_limits(axis, method, row) if limit is not None]
             values = dict.fromkeys(number for limit in limits for number in _numbers_around(Fraction(limit), axis.figure, axis.kind))
-            for change in _what_ifs_of_values(axis.figure, values, row):
+            for change in what_ifs_to(axis.figure, values, row):
                 yield _with_order_date(change, row) if method.name == "rank" and axis.is_low_better else change
 
 

@@ -22,6 +22,7 @@ from pipeline.definitions.schemes import (
     referenced_clusters,
     schemes_with_assignments,
 )
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
@@ -44,6 +45,8 @@ from pipeline.reporting.plan.moves import planned_moves
 from pipeline.reporting.plan.plan import SegmentPlan, live_night, plan_identity
 from pipeline.reporting.plan.scheme_plan import SchemePlan, sample_movers, scheme_plan, segment_flow
 from pipeline.segmentation import schemes_of_night
+
+LACKING = "an attribute is not known"
 
 
 def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = MEMORY_LIMIT) -> SegmentPlan:
@@ -129,7 +132,8 @@ def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, flows: Sequence[Map
         flows=tuple(segment_flow(row) for row in rows),
         # Who comes from nowhere does so because the scheme is new, which needs no sample.
         sample=sample_movers(
-            [row for row in rows if row["from_segment"]], lambda segment: f"nearest to `{titles.get(segment or '', UNCLUSTERED)}`"
+            [row for row in rows if row["from_segment"]],
+            lambda segment: LACKING if segment == INSUFFICIENT_EVIDENCE else f"nearest to `{titles.get(segment or '', UNCLUSTERED)}`",
         ),
         downstream=downstream,
     )

@@ -384,7 +384,10 @@ def test_a_wrong_definition_is_refused_with_file_and_field(tmp_path: Path, old: 
     with pytest.raises(ConfigError) as refusal:
         load_cluster_schemes(a_company(tmp_path))
     assert message in refusal.value.what
-    assert refusal.value.where == str(file)
+    # A name that is wrong points at its line.
+    text = file.read_text("utf-8")
+    line = f":{text.count(chr(10), 0, text.rindex(new)) + 1}" if new.startswith("name") else ""
+    assert refusal.value.where == f"{file}{line}"
 
 
 def test_a_scheme_is_named_like_a_column(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ from pipeline.lake.tables import (
 )
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement
 from pipeline.models.clusters.drift import stability_index
-from pipeline.models.clusters.preparation import feature_coordinates, prepare_sample
+from pipeline.models.clusters.encoding import feature_coordinates
+from pipeline.models.clusters.preparation import prepare_sample
 from pipeline.models.predictions.bg_nbd import (
     BgNbdParameters,
     GammaGammaParameters,
