@@ -12,11 +12,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pipeline.calendar import business_day
 from pipeline.definitions.company_sections import Attribute, CountsAsOrder, Source, Target, read_attributes, read_source, read_target
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
-from pipeline.definitions.fields import Fields, printable_value, read_toml
+from pipeline.definitions.events import read_events, require_queries
+from pipeline.definitions.fields import Document, Fields, printable_value
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.definitions.settings import CURRENCIES, LANGUAGE, schedule_fault
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS, Kind, Table
+from pipeline.lake.tables import (
+    BUILT_IN_EVENTS,
+    CUSTOMER_FEATURES,
+    CUSTOMERS,
+    RAW_CUSTOMERS,
+    RAW_PROSPECTS,
+    SOURCE_TABLES,
+    EventType,
+    Kind,
+    Table,
+)
 from pipeline.spelling import did_you_mean
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +64,7 @@ class Company:
     source: Source
     target: Target
     attributes: tuple[Attribute, ...]
+    declared_events: tuple[EventType, ...] = ()
     language: str = "en"
     counts_as_order: CountsAsOrder = "all"
     customer_language: str = ""
@@ -60,6 +72,16 @@ class Company:
     former_names: tuple[str, ...] = ()
     limits: GateLimits = field(default_factory=GateLimits)
     past_definitions: PastDefinitions | None = None
+
+    @property
+    def events(self) -> dict[str, EventType]:
+        """The events that the company may have, by name: those built in, whether or not it has their query, and its own."""
+        return {event.name: event for event in (*BUILT_IN_EVENTS, *self.declared_events)}
+
+    @property
+    def source_tables(self) -> dict[str, Table]:
+        """The raw table of each query that may lie in `sources`, by the name of the query."""
+        return SOURCE_TABLES | {event.name: event.raw_table for event in self.declared_events}
 
     def table(self, table: Table) -> Table:
         """Return `table` with this company's attribute columns where the table carries them.
@@ -113,7 +135,9 @@ def load_company(folder: Path) -> Company:
             where=str(folder),
             todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
         )
-    content = read_toml(file)
+    definition = read_definition(file)
+    content = Fields(definition.toml(), Document(str(file)))
+    events = read_events(content.take("events", dict, default={}), definition)
     source = content.section("source")
     gates = content.section("gates")
     limits = read_gate_limits(gates)
@@ -135,16 +159,18 @@ def load_company(folder: Path) -> Company:
         lookback_days=content.take("lookback_days", int, default=3),
         late_check_days=content.take("late_check_days", int, default=30),
         rejected_share_limit=1.0 if "rejected" in limits.off else rejected,
-        source=read_source(source, folder),
+        source=read_source(source, folder, [*SOURCE_TABLES, *(event.name for event in events)]),
         target=read_target(target),
         removes_departed=target.take("remove_departed", bool, default=True),
         attributes=tuple(read_attributes(content.section("attributes"))),
+        declared_events=events,
         limits=limits,
     )
     # Last, as only now every known setting was taken; what is left over is unknown.
     for section in (content, gates, target, source):
         section.refuse_unknown()
-    require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder)
+    require_queries(events, folder / "sources", definition)
+    require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder, events=list(company.events))
     _require_sensible_settings(company, file)
     _require_source_queries(company)
     return company

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from pipeline.definitions.fields import Fields, printable_value, require_identifier
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, SOURCE_TABLES, Column, Kind, Spelling
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
 
 CountsAsOrder = Literal["all", "paid"]
 LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
@@ -51,10 +51,13 @@ class Target:
     schema: str = "segments"
 
 
-def read_source(section: Fields, folder: Path) -> Source:
-    """Return what [source] says; `folder` is the company's, which paths start from. Raises ConfigError naming the wrong key."""
+def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source:
+    """Return what [source] says of the company in `folder`, from which paths start, and of its `queries`.
+
+    Raises ConfigError naming the wrong key.
+    """
     kind = section.choice("kind", ("files", "postgresql"), default="files")
-    appended = frozenset(name for name in SOURCE_TABLES if section.choice(name, ("snapshot", "append"), default="snapshot") == "append")
+    appended = frozenset(name for name in queries if section.choice(name, ("snapshot", "append"), default="snapshot") == "append")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
     root = _package_folder(section) or folder

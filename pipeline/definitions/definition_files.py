@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import ERASURES, SOURCE_TABLES
+from pipeline.lake.tables import ERASURES, RAW_PREFIX, SOURCE_TABLES
 from pipeline.spelling import did_you_mean
 
 SUFFIXES = {"sources": ".sql", "segments": ".toml", "expectations": ".json"}  # by folder
@@ -59,11 +59,11 @@ def definition_files(folder: Path, suffix: str) -> list[Path]:
     return [path for path in _entries(folder) if path.name.endswith(suffix)]
 
 
-def require_known_files(company: Path, *, ours: Path, data: Path | None) -> None:
+def require_known_files(company: Path, *, ours: Path, data: Path | None, events: Sequence[str]) -> None:
     """Raise ConfigError for what lies in a company's folder as if it were a definition, but would never be read.
 
     `ours` is the folder of the default definitions: a suite is of one of its tables. `data` is the folder of the source's files,
-    which may have any name.
+    which may have any name. `events` are the names of the events that the company may have: each has a query and may have a suite.
     """
     for path in _entries(company):
         is_data = data is not None and (path.resolve() == data or path.resolve() in data.parents)
@@ -71,9 +71,14 @@ def require_known_files(company: Path, *, ours: Path, data: Path | None) -> None
         if near and path.is_dir():
             raise ConfigError(f"the folder `{path.name}` is not read{near}", where=str(path), todo="Rename it, or move it away.")
     names = {
-        "sources": sorted(f"{name}.sql" for name in (*SOURCE_TABLES, ERASURES.name)),
+        "sources": sorted(f"{name}.sql" for name in {*SOURCE_TABLES, ERASURES.name, *events}),
         "segments": [],  # any name will do
-        "expectations": [path.name for path in definition_files(ours / "expectations", ".json")],
+        "expectations": sorted(
+            {
+                *(path.name for path in definition_files(ours / "expectations", ".json")),
+                *(f"{RAW_PREFIX}{name}.json" for name in events),
+            }
+        ),
     }
     for folder, suffix in SUFFIXES.items():
         for path in _entries(company / folder):
@@ -101,6 +106,8 @@ def _require_known_file(path: Path, suffix: str, names: Sequence[str]) -> None:
         return
     near = did_you_mean(path.name.lower(), names or [f"{path.stem}{suffix}"])
     read = f"What is read there: {', '.join(names) or f'files named *{suffix}'}."
+    if path.parent.name == "sources" and path.suffix == suffix:
+        read += f" Or declare it as an event: [events.{path.stem}] in company.toml."
     raise ConfigError(f"`{name}` would never be read{near}", where=str(path), todo=f"Rename it, or move it away. {read}")
 
 

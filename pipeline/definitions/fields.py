@@ -10,10 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline.definitions.definition_files import read_definition
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.spelling import did_you_mean
 
@@ -58,6 +56,11 @@ class Fields:
     def is_empty(self) -> bool:
         """Whether nothing is left to take."""
         return not self._values
+
+    @property
+    def names(self) -> list[str]:
+        """The keys that nobody took, in the order of the file."""
+        return list(self._values)
 
     def name_of(self, key: str) -> str:
         """Return how messages call the field."""
@@ -168,28 +171,24 @@ class Fields:
 
     def sections(self) -> list[tuple[str, Fields]]:
         """Return every table that was not taken, by its key."""
-        return [(key, self.section(key)) for key in list(self._values)]
+        return [(key, self.section(key)) for key in self.names]
 
     def take_texts(self) -> dict[str, str]:
         """Return every value that was not taken, all of which must be text."""
-        return {key: self.take(key, str) for key in list(self._values)}
+        return {key: self.take(key, str) for key in self.names}
 
     def refuse_unknown(self) -> None:
         """Refuse what nobody took."""
         for key in self._values:
             hint = did_you_mean(key[:LONGEST_SHOWN], self._known)
-            raise self.document.error(f"{printable_value(self.name_of(key))} is not a known {self.document.noun}{hint}")
+            shown = printable_value(key)[1:-1]  # of a long name the end says which it is
+            raise self.document.error(f"`{self.name_of(shown)}` is not a known {self.document.noun}{hint}")
 
     def _list(self, key: str, *, default: object = REQUIRED) -> list[object]:
         value = self.take(key, default=default)
         if not isinstance(value, list):
             raise self.refusal(key, "must be a list")
         return value
-
-
-def read_toml(file: Path) -> Fields:
-    """Return the content of a definition file; raises ConfigError where it is not TOML."""
-    return Fields(read_definition(file).toml(), Document(str(file)))
 
 
 def json_fields(text: str, document: Document, *, longest: int) -> Fields:

@@ -27,7 +27,7 @@ from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, Kind
+from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, EventType, Kind
 
 DEFINITION_SUFFIXES = {"segments": ".toml", "expectations": ".json"}
 
@@ -133,19 +133,47 @@ def _night_settings(company: Company) -> dict[str, Any]:
         "first_day": company.first_day.isoformat(),
         "window_days": company.window_days,
         "attributes": [_attribute_entry(attribute) for attribute in company.attributes],
+        **({"events": [_event_entry(event) for event in company.declared_events]} if company.declared_events else {}),
     }
 
 
 def _attribute_entry(attribute: Attribute) -> dict[str, Any]:
-    column = attribute.column
+    return {**_column_entry(attribute.column), "level": attribute.level}
+
+
+def _event_entry(event: EventType) -> dict[str, Any]:
+    columns = [{**_column_entry(column), "required": column.required} for column in event.columns]
+    words = {"name": event.name, "title": event.title, "description": event.description}
+    return {**words, "key": list(event.key), "instant": event.instant.name, "columns": columns}
+
+
+def _column_entry(column: Column) -> dict[str, Any]:
     return {
         "name": column.name,
         "kind": column.kind.name.lower(),
         "description": column.description,
         "pii": column.pii,
         "spelling": column.spelling,
-        "level": attribute.level,
     }
+
+
+def _column_of(entry: Mapping[str, Any]) -> Column:
+    return Column(
+        entry["name"],
+        Kind[entry["kind"].upper()],
+        entry["description"],
+        required=entry.get("required", False),
+        pii=entry["pii"],
+        spelling=entry.get("spelling", ""),
+    )
+
+
+def _event_of(entry: Mapping[str, Any], today: EventType | None) -> EventType:
+    """Return the event as it was declared then; a column that has another kind `today` has that one, as its days were read anew."""
+    kinds = {column.name: column.kind for column in today.columns} if today else {}
+    columns = (replace(column, kind=kinds.get(column.name, column.kind)) for column in map(_column_of, entry["columns"]))
+    instant = Column(entry["instant"], Kind.INSTANT, "When it happened.", required=True)
+    return EventType(entry["name"], entry["title"], entry["description"], tuple(entry["key"]), instant, tuple(columns))
 
 
 def _with_past_definitions(company: Company, day: date, file: Path, content: Mapping[str, Any]) -> Company:
@@ -157,12 +185,7 @@ def _with_past_definitions(company: Company, day: date, file: Path, content: Map
         language=settings["language"],
         first_day=date.fromisoformat(settings["first_day"]),
         window_days=settings["window_days"],
-        attributes=tuple(
-            Attribute(
-                Column(each["name"], Kind[each["kind"].upper()], each["description"], pii=each["pii"], spelling=each.get("spelling", "")),
-                each["level"],
-            )
-            for each in settings["attributes"]
-        ),
+        attributes=tuple(Attribute(_column_of(each), each["level"]) for each in settings["attributes"]),
+        declared_events=tuple(_event_of(each, company.events.get(each["name"])) for each in settings.get("events", [])),
         past_definitions=PastDefinitions(day, file, {folder: content[folder] for folder in DEFINITION_SUFFIXES}),
     )

@@ -17,11 +17,12 @@ from sqlglot import exp
 
 from pipeline.features.cache import CacheSession
 from pipeline.features.merges import MergeHistory, Survivors
+from pipeline.features.rollup_set import ROLLUPS
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_SURVIVORS, Table
+from pipeline.lake.tables import CUSTOMER_ID, CUSTOMER_SURVIVORS, Table
 
 
 def register_event_days(session: CacheSession, table: Table, versions: Sequence[Version], survivors: Survivors) -> None:
@@ -73,8 +74,21 @@ def rows_of_others(table: Table) -> exp.Query:
 
 
 def rows_of_merged(table: Table) -> exp.Query:
-    """Return the rows of survivors and of those merged into them, under the survivor's id and added up where they share a key."""
-    return exp.select(*_columns(table)).from_(statement(f"united_{table.name}").subquery("united"))
+    """Return the rows of survivors and of those merged into them, under the survivor's id.
+
+    Rollups are added up where they share a key; of events each stays one.
+    """
+    if table in ROLLUPS:
+        return exp.select(*_columns(table)).from_(statement(f"united_{table.name}").subquery("united"))
+    columns = (
+        exp.alias_(exp.column("survivor_id", "survivors"), column.name)
+        if column.name == CUSTOMER_ID.name
+        else exp.column(column.name, "events", quoted=True)
+        for column in table.stored_columns
+    )
+    events = exp.to_table(table_by_source_id(table).name).as_("events")
+    on = exp.column("customer_id", "survivors").eq(exp.column("customer_id", "events"))
+    return exp.select(*columns).from_(events).join(exp.to_table(CUSTOMER_SURVIVORS.name).as_("survivors"), on=on)
 
 
 def rows_not_merged(table: Table) -> exp.Query:

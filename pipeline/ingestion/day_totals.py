@@ -16,7 +16,7 @@ from pipeline.ingestion.sources import Snapshot, SourceQuery
 from pipeline.ingestion.sources.daily_totals import CountedDays, TotalsQuery
 from pipeline.ingestion.versions import NET_AMOUNT, ROWS_DIGEST, rows_digest
 from pipeline.lake.lake import Lake, known_versions
-from pipeline.lake.tables import RAW_ORDER_LINES, Table
+from pipeline.lake.tables import Kind, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,9 @@ class DayTotal:
     digest: str
 
 
-NO_LINES = DayTotal(0, Decimal(0), rows_digest(RAW_ORDER_LINES, 0, "0"))
+def no_rows(table: Table) -> DayTotal:
+    """Return the total of a day without rows of `table`."""
+    return DayTotal(0, Decimal(0), rows_digest(table, 0, "0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,22 @@ class SourceRows:
         return {day: _total_of(self.table, each) for day, each in rows.items()}
 
 
-def known_totals(lake: Lake, span: DaySpan) -> dict[date, DayTotal | None]:
-    """Return what manifests say of the order lines of each day of `span` in its newest version, whichever night learned it.
+def known_totals(lake: Lake, table: Table, span: DaySpan) -> dict[date, DayTotal | None]:
+    """Return what manifests say of the rows of each day of `span` in its newest version, whichever night learned it.
 
     None for a day of which a version may lie in a damaged file.
     """
-    stored = lake.event_days(RAW_ORDER_LINES)
+    stored = lake.event_days(table)
     newest = {version.day: version for version in known_versions(stored.versions, through=span.last, known_on=date.max)}
     totals: dict[date, DayTotal | None] = {
-        day: _stored_total(stored.versions[version].facts) for day, version in newest.items() if day >= span.first
+        day: _stored_total(table, stored.versions[version].facts) for day, version in newest.items() if day >= span.first
     }
     return totals | {day: None for day in days_between(span.first, span.last) if stored.may_hold_any(day)}
+
+
+def has_amounts(table: Table) -> bool:
+    """Return whether the rows of `table` say what was paid, as order lines do."""
+    return table.kind_of(NET_AMOUNT) is Kind.MONEY
 
 
 def known_row_counts(lake: Lake, table: Table, span: DaySpan, *, before: date) -> dict[date, int]:
@@ -82,7 +89,8 @@ def _total_of(table: Table, rows: Sequence[Mapping[str, Any]]) -> DayTotal:
     return DayTotal(count, sum((Decimal(row["net_amount"]) for row in rows), Decimal(0)), rows_digest(table, count, str(row_sum)))
 
 
-def _stored_total(facts: Mapping[str, object]) -> DayTotal | None:
-    if NET_AMOUNT not in facts:
+def _stored_total(table: Table, facts: Mapping[str, object]) -> DayTotal | None:
+    if ROWS_DIGEST not in facts:
         return None
-    return DayTotal(int(str(facts["row_count"])), Decimal(str(facts[NET_AMOUNT])), str(facts[ROWS_DIGEST]))
+    amount = Decimal(str(facts.get(NET_AMOUNT, 0))) if has_amounts(table) else Decimal(0)
+    return DayTotal(int(str(facts["row_count"])), amount, str(facts[ROWS_DIGEST]))

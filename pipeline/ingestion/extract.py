@@ -68,6 +68,8 @@ def extract(  # noqa: PLR0913
             return
         last_read = max((night for night in nights if night < day), default=None)
         first = first_day_to_read(company, lake, day, nights, since=since)
+        for table in (table for event in company.declared_events for table in (event.raw_table, event.table)):
+            lake.require_declared_types(table)
         log.info("reading from %s to %s", first or "the beginning", day)
         extraction = Extraction(company, lake, day, first, connections, memory_limit)
         _read_and_store(extraction, last_read, is_loss_accepted=is_loss_accepted, on_loss=on_loss)

@@ -12,7 +12,7 @@ from pipeline.definitions.company import Company
 from pipeline.errors import DataError
 from pipeline.ingestion.versions import stored_facts
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES, SOURCE_TABLES
+from pipeline.lake.tables import EXTRACTIONS, RAW_CUSTOMERS, RAW_ORDER_LINES
 
 QUERIES_KEY = "queries"
 IS_BEGUN_KEY = "is_begun"
@@ -39,11 +39,12 @@ def is_being_reread(lake: Lake, day: date) -> bool:
 
 
 def queries_digest(company: Company) -> str:
-    """Return a digest of the company's queries and declared attributes: what decides, besides the source, what a night reads."""
-    files = [company.source_file(name) for name in SOURCE_TABLES]
+    """Return a digest of the company's queries and declared columns: what decides, besides the source, what a night reads."""
+    files = [company.source_file(name) for name in company.source_tables]
     # A file that is no UTF-8 is reported where its query is read, not here.
     texts = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
-    columns = [f"{column.name} {column.kind.name}" for column in company.table(RAW_CUSTOMERS).columns]
+    tables = (company.table(RAW_CUSTOMERS), *(event.raw_table for event in company.declared_events))
+    columns = [f"{column.name} {column.kind.name}" for table in tables for column in table.columns]
     return sha256("\n".join([*texts, *columns, *sorted(company.source.appended)]).encode()).hexdigest()[:16]
 
 

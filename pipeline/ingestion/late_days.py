@@ -1,6 +1,6 @@
-"""Late days: days before those that a night reads, of which the source has changed its lines since they were read.
+"""Late days: days before those that a night reads, of which the source has changed its order lines or events since they were read.
 
-Each night one query sums up the source's lines per day, in the night's own snapshot: their number, what was paid for them, and
+Each night one query sums up the source's rows per day, in the night's own snapshot: their number, what was paid for them, and
 a hash of all that each says. They are compared with the lake's. That reads no rows and changes no version: it names the days
 that are worth reading again, be it for an order that was cancelled after its day was read.
 """
@@ -13,23 +13,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import groupby
 
 import pyarrow as pa
 
 from pipeline.calendar import ONE_DAY, DaySpan, days_between
 from pipeline.definitions.company import Company
-from pipeline.ingestion.day_totals import NO_LINES, DayTotal, known_totals
+from pipeline.ingestion.day_totals import DayTotal, has_amounts, known_totals, no_rows
 from pipeline.ingestion.infinite_amounts import LARGEST_AMOUNT
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import LATE_DAYS
+from pipeline.lake.tables import LATE_DAYS, RAW_ORDER_LINES, Table
 
 log = logging.getLogger("pipeline.ingestion.extract")
 
 
 @dataclass(frozen=True, slots=True)
 class LateDay:
-    """One day on which source and lake differ; `known_on` is None where the stored partition cannot be read."""
+    """One day on which source and lake differ in a raw table; `known` is None where the stored partition cannot be read."""
 
+    table: Table
     day: date
     source: DayTotal
     known: DayTotal | None
@@ -43,55 +45,59 @@ def days_to_check(company: Company, first_read: date | None) -> DaySpan | None:
     return DaySpan(first_read - timedelta(days=count), first_read - ONE_DAY) if count > 0 else None
 
 
-def find_late_days(lake: Lake, span: DaySpan, found: Mapping[date, DayTotal]) -> list[LateDay]:
-    """Return the days of `span`, in order, of which the source says something else than the lake knows."""
-    known = known_totals(lake, span)
-    compared = (LateDay(day, found.get(day, NO_LINES), known.get(day, NO_LINES)) for day in days_between(span.first, span.last))
+def find_late_days(lake: Lake, table: Table, span: DaySpan, found: Mapping[date, DayTotal]) -> list[LateDay]:
+    """Return the days of `span`, in order, of which the source says something else of the rows of `table` than the lake knows."""
+    known, nothing = known_totals(lake, table, span), no_rows(table)
+    days = days_between(span.first, span.last)
+    compared = (LateDay(table, day, found.get(day, nothing), known.get(day, nothing)) for day in days)
     # By the digests, which cover number and amounts; a sum that holds a NaN equals nothing.
     return [each for each in compared if each.known is None or each.source.digest != each.known.digest]
 
 
 def report_late_days(late: Sequence[LateDay]) -> None:
-    """Log how many lines differ, on which days, and the command that reads them again."""
-    if not late:
-        return
-    first, last = late[0].day, late[-1].day
-    log.warning(
-        "%s of %s before the lookback, %s to %s: segments backfill --reread --from %s --to %s",
-        _difference_words(late),
-        _count_words(len(late), "day"),
-        first,
-        last,
-        first,
-        last,
-    )
+    """Log how many rows of each table differ, on which days, and the command that reads them again."""
+    for table, days in groupby(late, key=lambda each: each.table):
+        of_table = list(days)
+        first, last = of_table[0].day, of_table[-1].day
+        log.warning(
+            "%s%s of %s before the lookback, %s to %s: segments backfill --reread --from %s --to %s",
+            "" if table.name == RAW_ORDER_LINES.name else f"{table.name}: ",
+            _difference_words(of_table),
+            _count_words(len(of_table), "day"),
+            first,
+            last,
+            first,
+            last,
+        )
 
 
 def late_days_table(late: Sequence[LateDay]) -> pa.Table:
     """Return the rows of LATE_DAYS; an amount too large to store is left empty."""
     rows = [
         {
+            "source_table": each.table.name,
             "event_day": each.day,
             "source_row_count": each.source.row_count,
             "known_row_count": each.known.row_count if each.known else None,
-            "source_net_amount": _storable_amount(each.source.net_amount),
-            "known_net_amount": _storable_amount(each.known.net_amount) if each.known else None,
+            "source_net_amount": _storable_amount(each, each.source),
+            "known_net_amount": _storable_amount(each, each.known),
         }
-        for each in late
+        for each in sorted(late, key=lambda each: (each.table.name, each.day))
     ]
     return pa.Table.from_pylist(rows, schema=LATE_DAYS.schema)
 
 
 def _difference_words(late: Sequence[LateDay]) -> str:
     counts: Counter[str] = Counter()
+    noun = "line" if late[0].table.name == RAW_ORDER_LINES.name else "row"
     for each in late:
-        known = each.known or NO_LINES
+        known = each.known or no_rows(each.table)
         more = each.source.row_count - known.row_count
-        kind = "late line" if more > 0 else "vanished line" if more else "changed amount"
+        kind = f"late {noun}" if more > 0 else f"vanished {noun}" if more else "changed amount"
         if more or each.source.net_amount != known.net_amount:
             counts[kind] += abs(more) or 1
-    words = [_count_words(counts[kind], kind) for kind in ("late line", "vanished line", "changed amount") if counts[kind]]
-    return " and ".join([*words, *(["changed lines"] if any(map(_is_only_said_otherwise, late)) else [])])
+    words = [_count_words(counts[kind], kind) for kind in (f"late {noun}", f"vanished {noun}", "changed amount") if counts[kind]]
+    return " and ".join([*words, *([f"changed {noun}s"] if any(map(_is_only_said_otherwise, late)) else [])])
 
 
 def _is_only_said_otherwise(each: LateDay) -> bool:
@@ -103,5 +109,8 @@ def _count_words(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _storable_amount(amount: Decimal) -> Decimal | None:
+def _storable_amount(late: LateDay, total: DayTotal | None) -> Decimal | None:
+    if total is None or not has_amounts(late.table):
+        return None
+    amount = total.net_amount
     return amount if amount.is_finite() and abs(amount) <= LARGEST_AMOUNT else None

@@ -25,7 +25,7 @@ from pipeline.ingestion.sources.files import open_files
 from pipeline.ingestion.vanished_rows import KnownRows
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import sealed_writer
-from pipeline.lake.tables import RAW_ORDER_LINES, SOURCE_TABLES, Partition, Table
+from pipeline.lake.tables import Partition, Table
 
 log = logging.getLogger("pipeline.ingestion.extract")
 PROGRESS_ROWS = 1_000_000
@@ -45,8 +45,16 @@ class Extraction:
     memory_limit: str
 
     def first_day_of(self, source: str) -> date | None:
-        """Return the first local day to ask a source for; one that appends is asked for all that it has, which is little."""
-        return None if source in self.company.source.appended else self.first
+        """Return the first local day to ask a source for.
+
+        One that appends is asked for all that it has, which is little; events that no earlier night has read, for their whole history.
+        """
+        is_asked_for_all = source in self.company.source.appended or (source in self.company.events and not self._is_known(source))
+        return None if is_asked_for_all else self.first
+
+    def _is_known(self, event: str) -> bool:
+        stored = self.lake.event_days(self.company.events[event].raw_table)
+        return bool(stored.damaged) or any(version.known_on < self.day for version in stored.versions)
 
     def window_of(self, source: str) -> Window:
         """Return the instants to ask a source for."""
@@ -84,7 +92,7 @@ class SourceReading:
 def read_source(extraction: Extraction, staging: Path) -> SourceReading:
     """Stage every query of the company, in the order in which tables are declared, and count days that are not read, in one snapshot."""
     company = extraction.company
-    files = {name: company.source_file(name) for name in SOURCE_TABLES}
+    files = {name: company.source_file(name) for name in company.source_tables}
     queries = [
         authored_query(name, file, company.source.dialect, extraction.window_of(name)) for name, file in files.items() if file.is_file()
     ]
@@ -104,12 +112,12 @@ def _count_other_days(extraction: Extraction, staged: Sequence[StagedTable]) -> 
         if each.table.partition is not Partition.EVENT_DAY:
             continue
         first, appends = extraction.first_day_of(each.name), each.name in company.source.appended
-        span = days_to_check(company, first) if each.table.name == RAW_ORDER_LINES.name else None
+        span = days_to_check(company, first)
         totals = each.source.totals(CountedDays(span, company.first_day if first else None, extraction.day), company.zone)
         gap = ONE_DAY if appends else LONGEST_GAP
         misdated += misdated_days(each.table.name, totals, opening=company.first_day, night=extraction.day, longest_gap=gap)
         if span:
-            late = find_late_days(extraction.lake, span, totals)
+            late += find_late_days(extraction.lake, each.table, span, totals)
         if first:
             known += _known_rows(extraction, each, totals, DaySpan(span.first if span else first, extraction.day - ONE_DAY))
     return SourceReading(staged, late, misdated, known)
@@ -151,10 +159,15 @@ def _stage_query(company: Company, snapshot: Snapshot, query: SourceQuery, stagi
 
 
 def _table_for_query(company: Company, name: str) -> Table:
-    """Return the table with the columns that its query must give: customers need the company's attributes, prospects may lack them."""
-    table = company.table(SOURCE_TABLES[name])
-    attributes = {attribute.column.name for attribute in company.attributes} if name == "customers" else set()
-    return replace(table, columns=tuple(replace(c, required=c.required or c.name in attributes) for c in table.columns))
+    """Return the table with the columns that its query must give: customers need the company's attributes, prospects may lack them.
+
+    Events need every column that is declared.
+    """
+    table = company.table(company.source_tables[name])
+    declared = set(table.column_names) if name in company.events else set()
+    if name == "customers":
+        declared = {attribute.column.name for attribute in company.attributes}
+    return replace(table, columns=tuple(replace(c, required=c.required or c.name in declared) for c in table.columns))
 
 
 def _night_condition(table: Table, found: pa.Schema) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.errors import DataError, PipelineError
 from pipeline.ingestion.validation.batches import PartitionRef
-from pipeline.ingestion.validation.clean_rows import clean_order_lines, clean_people, unite_people
+from pipeline.ingestion.validation.clean_rows import clean_events, clean_order_lines, clean_people, unite_people
 from pipeline.ingestion.validation.expectations import load_suite
 from pipeline.ingestion.validation.findings import Findings
 from pipeline.ingestion.validation.inspection import BATCH_ROWS, Inspection
@@ -42,9 +42,7 @@ from pipeline.lake.tables import (
     RAW_CUSTOMERS,
     RAW_ORDER_LINES,
     RAW_PROSPECTS,
-    RAW_VISITS,
     REJECTED_ROWS,
-    VISITS,
     Table,
 )
 
@@ -90,23 +88,22 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     Raises DataError where a critical rule stops the night, GateClosed where too many rows were set aside; rejected
     rows, results and their page are stored even then, clean partitions are not.
     """
-    line_versions = _versions_to_check(lake, day, RAW_ORDER_LINES, ORDER_LINES)
-    visit_versions = _versions_to_check(lake, day, RAW_VISITS, VISITS)
+    events = company.events.values()
+    tables = [(RAW_ORDER_LINES, ORDER_LINES), *((event.raw_table, event.table) for event in events)]
+    versions = {raw.name: _versions_to_check(lake, day, raw, clean) for raw, clean in tables}
     with ExitStack() as spools:
         checks = RawTableChecks(company, lake, batch_rows, spools)
         customers, *prospects = _check_people(checks, day)
         ids = pa.concat_arrays(people.ids for people in (customers, *prospects))
         merges = _check_merges(checks, day, ids)
-        lines, visits = (
-            checks.check(raw, [(version.day, version.known_on) for version in versions], ids)
-            for raw, versions in ((RAW_ORDER_LINES, line_versions), (RAW_VISITS, visit_versions))
-        )
+        lines, *happened = (checks.check(raw, [(each.day, each.known_on) for each in versions[raw.name]], ids) for raw, _ in tables)
         # In the order of REJECTED_ROWS, which is that of the tables' names.
-        as_stored = [*merges, customers.findings, lines, *(people.findings for people in prospects), visits]
+        as_stored = sorted([*merges, customers.findings, lines, *(people.findings for people in prospects), *happened], key=_table_name)
         lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected.batches()), day=day)
-    lines.tally.add_spread_keys(spread_row_count(lake, line_versions, memory_limit=memory_limit))
-    found = [lines, customers.findings, *(people.findings for people in prospects), *([visits] if visit_versions else []), *merges]
-    recovered = sorted({version for version in (*line_versions, *visit_versions) if version.known_on != day})
+    lines.tally.add_spread_keys(spread_row_count(lake, versions[RAW_ORDER_LINES.name], memory_limit=memory_limit))
+    of_night = [findings for findings in happened if versions[findings.table.name]]
+    found = [lines, customers.findings, *(people.findings for people in prospects), *of_night, *merges]
+    recovered = sorted({version for each in versions.values() for version in each if version.known_on != day})
     results = results_of_findings(found, recovered)
     store_results(lake, day, results)
     for sentence in warnings_of_most_rows(lake, day, results.rule_results):
@@ -116,7 +113,8 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
         stop_where_too_many_rejected(lake, day, found, currency=company.currency)
     _write_customers(company, lake, [customers, *prospects])
     _write_order_lines(company, lake, lines)
-    _write_visits(company, lake, visits)
+    for event, findings in zip(events, happened, strict=True):
+        _write_events(company, lake, event.table, findings)
     _write_merges(lake, merges)
 
 
@@ -206,9 +204,10 @@ def _write_order_lines(company: Company, lake: Lake, lines: Findings) -> None:
     log.info("%s: %s rows in %s event days", ORDER_LINES.name, f"{sum(counts.values()):,}", f"{len(lines.kept):,}")
 
 
-def _write_visits(company: Company, lake: Lake, visits: Findings) -> None:
-    facts = {"suite": visits.suite.digest, "first_day": company.first_day}
-    lake.write_event_days(VISITS, _record_batches(_merge_small_pieces(visits.kept_rows(lake))), _version_facts(visits, facts))
+def _write_events(company: Company, lake: Lake, table: Table, events: Findings) -> None:
+    facts = {"suite": events.suite.digest, "first_day": company.first_day}
+    rows = (clean_events(rows, table) for rows in _merge_small_pieces(events.kept_rows(lake)))
+    lake.write_event_days(table, _record_batches(rows), _version_facts(events, facts))
 
 
 def _write_merges(lake: Lake, merges: Sequence[Findings]) -> None:
@@ -218,6 +217,10 @@ def _write_merges(lake: Lake, merges: Sequence[Findings]) -> None:
             rows = (piece for _, piece in findings.kept_rows(lake))
             count = lake.write(CUSTOMER_MERGES, _record_batches(rows), known_on=partition.known_on, manifest=facts)
             log.info("%s: %s rows", CUSTOMER_MERGES.name, f"{count:,}")
+
+
+def _table_name(findings: Findings) -> str:
+    return findings.table.name
 
 
 def _version_facts(findings: Findings, facts: Mapping[str, object]) -> dict[Version, Mapping[str, object]]:

@@ -25,7 +25,7 @@ from pipeline.lake.engines import Parameter
 from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.event_days import EventDays, month_of
 from pipeline.lake.lake import Lake, Version, known_versions
-from pipeline.lake.tables import CLEAN_TABLES, EVENT_DAY, KNOWN_ON, VERSION_COLUMNS, Column, Kind, Partition, Table
+from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, RAW_PREFIX, VERSION_COLUMNS, Column, Kind, Partition, Table
 
 ROWS_DIGEST = "rows_digest"
 NET_AMOUNT = "net_amount"
@@ -66,7 +66,7 @@ class PartitionContents:
 
     def facts(self, table: Table) -> dict[str, str]:
         """Return what the manifest of the partition says of its rows."""
-        return {ROWS_DIGEST: self.digest} | ({NET_AMOUNT: self.net_amount} if NET_AMOUNT in table.column_names else {})
+        return {ROWS_DIGEST: self.digest} | ({NET_AMOUNT: self.net_amount} if table.kind_of(NET_AMOUNT) is Kind.MONEY else {})
 
 
 def store_versions(lake: Lake, table: Table, rows: Path, night: ReadingNight, *, memory_limit: str) -> int:
@@ -177,9 +177,9 @@ def _settled_days(lake: Lake, table: Table, night: ReadingNight, stored: EventDa
 
 def _lost_versions(lake: Lake, table: Table, stored: EventDays) -> set[Version]:
     """Return the versions that may lie in files with unreadable footers, as the clean rows made of them still list them."""
-    if all(stored.damaged.values()) or table.name not in CLEAN_TABLES:
+    if all(stored.damaged.values()):
         return set()
-    clean = lake.event_days(CLEAN_TABLES[table.name]).versions
+    clean = lake.event_days(replace(table, name=table.name.removeprefix(RAW_PREFIX))).versions
     return {version for version in clean if stored.may_hold(version)}
 
 
@@ -208,7 +208,7 @@ def _day_expression(table: Table) -> exp.Expr:
 def _contents_statement(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query:
     """Return the statement for the contents of each partition, which `keys` identify: a sum of row digests depends on no order."""
     row = exp.func("concat", *(_value_text(column) for column in table.columns), dialect="duckdb")
-    amount = exp.column(NET_AMOUNT) if NET_AMOUNT in table.column_names else exp.null()
+    amount = exp.column(NET_AMOUNT) if table.kind_of(NET_AMOUNT) is Kind.MONEY else exp.null()
     partitions = [exp.alias_(key, name) for name, key in keys.items()]
     rows = exp.select(*partitions, exp.alias_(row, "row_text"), exp.alias_(amount, NET_AMOUNT)).from_(table.name)
     sums = parse_one(

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import groupby
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.lake.event_days import MonthFile, StoredVersion, Version, month_of
 from pipeline.lake.lake import Lake
 from pipeline.lake.month_files import compacted_file, month_files, versions_in
@@ -73,7 +73,7 @@ def _compact_month(lake: Lake, table: Table, files: Sequence[MonthFile]) -> bool
         for file in files:  # the compacted one first, so that a night's own file prevails over it
             versions |= versions_in(table, file)
         lake.write_month_file(table, compacted_file(lake.root, table, month).path, [], {}, staying=versions)
-    except DataError as error:
+    except (ConfigError, DataError) as error:
         log.warning("%s of %s are not compacted: %s", table.name, month.isoformat()[:7], error.what)
         return False
     log.info("%s of %s: %s files became one", table.name, month.isoformat()[:7], len(files))

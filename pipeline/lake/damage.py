@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.errors import DataError
 from pipeline.lake.addresses import COMPACTED
 from pipeline.lake.parquet import is_whole
-from pipeline.lake.tables import SOURCE_TABLES, Table
+from pipeline.lake.tables import RAW_PREFIX, Table
 
 
 @contextmanager
@@ -45,7 +45,9 @@ def outdated_error(table: Table, path: Path, lacking: Sequence[str]) -> DataErro
     """
     # The table's own folder: what lacks a column was not written once, but on every night of that older version.
     folder = next(parent for parent in path.parents if "=" not in parent.name)
-    remedy = "Read the source again: segments run --since" if _is_from_source(table.name) else "Remove that folder, then run again from"
+    remedy = (
+        "Read the source again: segments run --since" if table.name.startswith(RAW_PREFIX) else "Remove that folder, then run again from"
+    )
     return DataError(
         f"{table.name} lacks `{'`, `'.join(lacking)}`: it was written by an older version of this program or of company.toml",
         where=str(folder),
@@ -63,9 +65,5 @@ def _compacted_file_remedy(name: str, path: Path) -> str:
     """Return how to mend a file of many nights: the newest night reads its days again, or computes them from what was read."""
     nights = (folder.name.partition("=")[2] for folder in (path.parents[3] / "extractions").glob("day=*"))
     night = max(nights, default="YYYY-MM-DD")
-    since = f" --since {path.parents[1].name.partition('=')[2]}-01" if _is_from_source(name) else ""
+    since = f" --since {path.parents[1].name.partition('=')[2]}-01" if name.startswith(RAW_PREFIX) else ""
     return f"Remove that file, then run: segments run --day {night}{since}."
-
-
-def _is_from_source(name: str) -> bool:
-    return name in {table.name for table in SOURCE_TABLES.values()}

@@ -13,8 +13,9 @@ import pyarrow as pa
 from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.event_days import EventDays, MonthFile, StoredVersion, Version, known_versions, month_of
+from pipeline.lake.later_columns import lacking_columns
 from pipeline.lake.locks import lock_folder
-from pipeline.lake.month_files import event_days, month_file_at, stored_versions, versions_in
+from pipeline.lake.month_files import event_days, month_file_at, month_files, stored_versions, versions_in
 from pipeline.lake.month_writer import Facts, MonthWriter, nights_by_month, open_month_writer, version_runs
 from pipeline.lake.parquet import is_whole
 from pipeline.lake.staging import staged_file
@@ -42,6 +43,12 @@ class EventDayStore:
         """Return the file in which the night of `version` writes that day."""
         path = self.root / addresses.partition(table, day=version.day, known_on=version.known_on)
         return MonthFile(path, month_of(version.day), version.known_on)
+
+    def require_declared_types(self, table: Table) -> None:
+        """Raise ConfigError where a file of event days has a column of `table` in another type than declared; damaged ones are passed."""
+        for file in month_files(self.root, table) if table.later_columns else ():
+            with suppress(DataError, OSError, pa.ArrowException):
+                lacking_columns(table, file.path)
 
     def versions(self, table: Table) -> list[Version]:
         """Return every stored version of an EVENT_DAY table, in order."""

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.lake.damage import damage_error, reading
 from pipeline.lake.event_days import MonthFile, StoredVersion, Version, month_of
 from pipeline.lake.file_stamps import read_unreplaced
+from pipeline.lake.later_columns import with_later_columns
 from pipeline.lake.month_files import FileGoneError, find_versions, gone_error, versions_in
 from pipeline.lake.tables import Table
 
@@ -31,6 +32,7 @@ class RowReader:
     def pieces(self, version: Version, file: MonthFile) -> Iterator[pa.Table]:
         """Yield the rows of a version in the columns of its file, one row group at a time; once, without rows, where it has none.
 
+        A table with later columns has the declared ones in every file.
         Raises FileGoneError, before the first, where the file is not there or does not hold the version any more.
         """
         if file not in self._files:
@@ -44,7 +46,8 @@ class RowReader:
             raise gone_error(self._table, file)
         stored = opened.versions[version]
         with translating_damage(self._table, file.path):
-            yield from opened.rows(stored.first_row, stored.row_count)
+            rows = opened.rows(stored.first_row, stored.row_count)
+            yield from (with_later_columns(self._table, piece, file.path) for piece in rows) if self._table.later_columns else rows
 
     def _open_file(self, file: MonthFile) -> OpenParquetFile:
         versions = versions_in(self._table, file)

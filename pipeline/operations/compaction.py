@@ -25,6 +25,7 @@ def compact_old_months(night: Night) -> None:
     before = night.day - timedelta(days=company.lookback_days + company.late_check_days)
     try:
         with holding_off_nights(lake, wait_seconds=0):
-            compact_months(lake, [table for table in ALL_TABLES if table.partition is Partition.EVENT_DAY], before=before)
+            events = (table for event in company.declared_events for table in (event.raw_table, event.table))
+            compact_months(lake, [*(table for table in ALL_TABLES if table.partition is Partition.EVENT_DAY), *events], before=before)
     except LockTimeout:
         log.info("another run is under way: old months are compacted by a later night")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_schemes
 from pipeline.ingestion.validation.suites import load_suite_definition
-from pipeline.lake.tables import SOURCE_TABLES
 from pipeline.models.refits.model_store import require_model_columns
 from pipeline.publication.gates.table_checks import CHECKED_TABLES, load_table_suite
 
@@ -26,7 +25,7 @@ def require_ready(deployment: Deployment, company: Company) -> None:
     load_schemes(company)
     require_model_columns(company, deployment.lake)
     suites = company.definitions("expectations", ".json")
-    for table in SOURCE_TABLES.values():
+    for table in company.source_tables.values():
         if table.name in suites:
             load_suite_definition(company, table)
     for table in CHECKED_TABLES:

@@ -33,7 +33,7 @@ def misdated_sentences(company: Company, lake: Lake, day: date) -> list[str]:
 
 
 def _late_sentences(lake: Lake, day: date) -> Iterator[str]:
-    days = lake.read(LATE_DAYS, day=day)["event_day"].to_pylist() if lake.has(LATE_DAYS, day=day) else []
+    days = set(lake.read(LATE_DAYS, day=day)["event_day"].to_pylist()) if lake.has(LATE_DAYS, day=day) else ()
     if days:
         span = f"--from {min(days)} --to {max(days)}"
         count = "1 day" if len(days) == 1 else f"{len(days):,} days"

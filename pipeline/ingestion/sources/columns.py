@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError, SchemaDrift
 from pipeline.ingestion.infinite_amounts import amounts_of_texts
 from pipeline.ingestion.sources import SourceQuery
 from pipeline.ingestion.sources.query_columns import expression_text
-from pipeline.lake.tables import MONEY_DECIMALS, SOURCE_TABLES, Column, Kind, Table
+from pipeline.lake.tables import CUSTOMER_ID, MONEY_DECIMALS, SOURCE_TABLES, Column, Kind, Table
 from pipeline.spelling import did_you_mean
 
 
@@ -30,7 +30,9 @@ def check_columns(table: Table, found: pa.Schema, query: SourceQuery, zone: Zone
         spare = [name for name in found.names if name not in table.column_names]
         wrong = ", ".join(f"{name}{did_you_mean(name, spare)}" for name in lacking)
         raise _schema_drift(f"{query.name} lacks {wrong}", table, found, query)
-    problems = [_column_problem(column, found.field(column.name), query, zone) for column in table.columns if column.name in found.names]
+    problems = [
+        _column_problem(table, column, found.field(column.name), query, zone) for column in table.columns if column.name in found.names
+    ]
     if any(problems):
         raise _schema_drift("\n".join(filter(None, problems)), table, found, query)
 
@@ -75,22 +77,29 @@ _ACCEPTED: dict[Kind, Callable[[pa.DataType], bool]] = {
 
 
 # The narrowest first: whole numbers fit four of them.
-_KINDS_OF_ATTRIBUTES = (Kind.FLAG, Kind.INTEGER, Kind.MONEY, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.TEXT)
+_KINDS_TO_DECLARE = (Kind.FLAG, Kind.INTEGER, Kind.MONEY, Kind.NUMBER, Kind.DATE, Kind.INSTANT, Kind.TEXT)
 
 
-def _column_problem(column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> str:
+def _column_problem(table: Table, column: Column, found: pa.Field, query: SourceQuery, zone: ZoneInfo) -> str:
     if types.is_null(found.type) or _ACCEPTED[column.kind](found.type):
         return ""
     name = f"{query.name}.{column.name}"
     words = f"{name} is {_type_words(found.type)}, declared {column.kind.words}"
     write = f"write {_cast_to_write(column, found.type, query, zone)}"
-    if column.name in SOURCE_TABLES[query.name].column_names:
+    section = _declaring_section(table, column, query)
+    if not section:
         return f"{words}: {write}"
-    # An attribute has the kind that company.toml declares, text where it says nothing.
-    fitting = next((kind for kind in _KINDS_OF_ATTRIBUTES if _ACCEPTED[kind](found.type)), None)
-    declare = f'declare `kind = "{fitting.name.lower()}"` under [attributes.{column.name}] of company.toml' if fitting else ""
+    fitting = next((kind for kind in _KINDS_TO_DECLARE if _ACCEPTED[kind](found.type)), None)
+    declare = f'declare `kind = "{fitting.name.lower()}"` under [{section}] of company.toml' if fitting else ""
     remedies = [declare, write] if column.kind is Kind.TEXT else [write, declare]
     return f"{words}: {', or '.join(filter(None, remedies))}"
+
+
+def _declaring_section(table: Table, column: Column, query: SourceQuery) -> str:
+    """Return where `company.toml` declares the kind of the column: of an attribute, or of an event; empty for a column of ours."""
+    if query.name in SOURCE_TABLES:
+        return "" if column.name in SOURCE_TABLES[query.name].column_names else f"attributes.{column.name}"
+    return "" if column.name in {CUSTOMER_ID.name, table.instant} else f"events.{query.name}.columns.{column.name}"
 
 
 def _cast_to_write(column: Column, found: pa.DataType, query: SourceQuery, zone: ZoneInfo) -> str:

@@ -73,7 +73,7 @@ class TotalsQuery:
         columns = [
             f"CAST({at} AT TIME ZONE '{self.zone.key}' AS DATE) AS event_day",
             *customer,
-            "net_amount" if "net_amount" in self.table.column_names else "0 AS net_amount",
+            "net_amount" if self.table.kind_of("net_amount") is Kind.MONEY else "0 AS net_amount",
         ]
         keys = ", ".join(["event_day", *customer])
         amount = dialect.amount_text.format("COALESCE(SUM(net_amount), 0)")
@@ -124,6 +124,17 @@ def _postgresql_day(value: str) -> str:
     )
 
 
+def _postgresql_number(value: str) -> str:
+    """Write a double as DuckDB does: both take the fewest digits that tell it, but write whole numbers and what is none otherwise."""
+    number = f"CAST({value} AS DOUBLE PRECISION)"
+    return (
+        f"CASE WHEN {value} IS NULL THEN NULL WHEN {number} = 'NaN' THEN 'nan' WHEN {number} = 'Infinity' THEN 'inf'"
+        f" WHEN {number} = '-Infinity' THEN '-inf' WHEN CAST({number} AS VARCHAR) = '-0' THEN '-0.0'"
+        f" WHEN abs({number}) < 1e16 AND {number} = trunc({number}) THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) || '.0'"
+        f" ELSE CAST({number} AS VARCHAR) END"
+    )
+
+
 def _postgresql_instant(value: str) -> str:
     local = f"({value} AT TIME ZONE 'UTC')"
     # A cast is three times as fast, and right where the connection has the usual DateStyle.
@@ -137,7 +148,7 @@ _POSTGRESQL_MONEY = f"CAST(round(CAST({{0}} AS NUMERIC), {MONEY_DECIMALS}) AS VA
 _POSTGRESQL_ROW_SUM = " + ".join(f"CAST({256**place} AS NUMERIC) * SUM(get_byte(row_hash, {8 + place}))" for place in range(8))
 _DIALECTS = {
     "duckdb": _Dialect(
-        {kind: _duckdb_text(kind) for kind in (Kind.TEXT, Kind.INTEGER, Kind.MONEY, Kind.INSTANT, Kind.DATE, Kind.FLAG)},
+        {kind: _duckdb_text(kind) for kind in Kind if not kind.is_list},
         f"CAST(CAST({{}} AS DECIMAL(38, {MONEY_DECIMALS})) AS VARCHAR)",
         "md5_number_lower({})",
         "COALESCE(SUM(row_hash), 0)",
@@ -147,6 +158,7 @@ _DIALECTS = {
             # A cast would take the blanks off the end of a CHAR, so would joining texts; NULL stays NULL.
             Kind.TEXT: "CASE WHEN {0} IS NOT NULL THEN concat({0}) END".format,
             Kind.INTEGER: "CAST({0} AS VARCHAR)".format,
+            Kind.NUMBER: _postgresql_number,
             Kind.MONEY: _POSTGRESQL_MONEY.format,
             Kind.INSTANT: _postgresql_instant,
             Kind.DATE: _postgresql_day,

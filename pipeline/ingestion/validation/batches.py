@@ -158,4 +158,7 @@ def _key_of_row(rows: pa.Table, table: Table, row: int) -> tuple[tuple[bool, obj
 
 
 def _comparable_value(scalar: pa.Scalar) -> object:
-    return scalar.as_buffer().to_pybytes() if pa.types.is_string(scalar.type) else scalar.as_py()
+    if pa.types.is_string(scalar.type):
+        return scalar.as_buffer().to_pybytes()
+    # As counts since 1970: a date or an instant beyond Python's calendar is no value of Python's.
+    return scalar.value if pa.types.is_temporal(scalar.type) else scalar.as_py()

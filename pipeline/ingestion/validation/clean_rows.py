@@ -43,14 +43,25 @@ def clean_order_lines(rows: pa.Table) -> pa.Table:
     return replace(ORDER_LINES, columns=ORDER_LINES.stored_columns).conform(pa.table(columns))
 
 
+def clean_events(rows: pa.Table, table: Table) -> pa.Table:
+    """Return rows of event days as `table`, in the same order, each with its day and night; values as `clean_people` leaves them."""
+    return replace(table, columns=table.stored_columns).conform(pa.table(_clean_columns(rows, table)))
+
+
 def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table:
     """Return rows in the columns of `table`.
 
     What our suites reject, those of a company may let pass: a number that is not finite and a date outside the calendar become null, so
     that every reader can read every feature.
     """
+    columns = _clean_columns(rows, table)
+    columns["is_prospect"] = pa.repeat(is_prospect, rows.num_rows)
+    return table.conform(pa.table(columns))
+
+
+def _clean_columns(rows: pa.Table, table: Table) -> dict[str, pa.ChunkedArray]:
     columns = {name: rows[name] for name in rows.column_names}
-    for column in table.columns:
+    for column in (column for column in table.columns if column.name in columns):
         if column.kind is Kind.TEXT and column.name not in table.key:
             columns[column.name] = _plain_text(rows[column.name], column.spelling)
             continue
@@ -63,8 +74,7 @@ def clean_people(rows: pa.Table, table: Table, *, is_prospect: bool) -> pa.Table
         else:
             continue
         columns[column.name] = pc.if_else(is_readable, rows[column.name], pa.scalar(None, column.kind.arrow))
-    columns["is_prospect"] = pa.repeat(is_prospect, rows.num_rows)
-    return table.conform(pa.table(columns))
+    return columns
 
 
 def _with_finite_amounts(rows: pa.Table) -> pa.Table:

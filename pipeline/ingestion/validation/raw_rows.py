@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ingestion.infinite_amounts import amount_text, is_finite_amount
-from pipeline.lake.tables import Kind, Table
+from pipeline.lake.tables import RAW_ORDER_LINES, Kind, Table
 
-IDS = ("customer_id", "order_id", "visit_id", "merged_into")
 CUSTOMER_IDS = ("customer_id", "merged_into")
 MOST_TAKEN_OFF = 19  # times what was paid, which is 95 % of the full price: who pays less pays nothing, or the discount is a mistake
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,7 +26,7 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     """Return `rows` as rules see them: blank ids are null, money is a float, instants fit a calendar.
 
     Beside the columns of `table` there are `is_text_readable`, `is_customer_id_trimmed`, `are_ids_trimmed`, `are_numbers_finite`,
-    `are_dates_in_calendar`; where there are amounts `is_refund_plausible`, `is_sale_plausible` and `is_discount_plausible`; and
+    `are_dates_in_calendar`; for order lines `is_refund_plausible`, `is_sale_plausible` and `is_discount_plausible`; and
     `is_customer_known` where `customer_ids` are given: of a merge, whether that holds for who is left. `circle_ids` are those of merges
     that close a circle, and give `closes_no_circle`.
     """
@@ -41,12 +40,12 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     columns["are_dates_in_calendar"] = _hold_all([is_in_calendar(values, kind) for values, kind in times], count)
     for column in table.columns:
         columns[column.name] = _checkable_column(columns[column.name], column.kind)
-    given_ids = [name for name in IDS if name in columns]
+    given_ids = [name for name in _columns_of_kind(table, Kind.TEXT) if name in table.key or name in CUSTOMER_IDS]
     for name in given_ids:
         columns[name] = blank_to_null(columns[name])
     columns["is_customer_id_trimmed"] = _hold_all([_is_plain(columns[name]) for name in given_ids if name in CUSTOMER_IDS], count)
     columns["are_ids_trimmed"] = _hold_all([_is_trimmed(columns[name]) for name in given_ids], count)
-    if "net_amount" in columns:
+    if table.name == RAW_ORDER_LINES.name:
         quantity, amount, discount = (columns[name] for name in ("quantity", "net_amount", "discount_amount"))
         columns["is_refund_plausible"] = _hold_all([pc.invert(pc.and_(pc.less(quantity, 0), pc.greater(amount, 0)))], count)
         columns["is_sale_plausible"] = _hold_all([pc.invert(pc.and_(pc.greater(quantity, 0), pc.less(amount, 0)))], count)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.calendar import days_window, first_instant
-from pipeline.definitions.company import Company
+from pipeline.definitions.company import COMPANY_FILE, Company
+from pipeline.definitions.definition_files import Definition
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import Table
+from pipeline.ingestion.validation.event_suites import event_expectations
+from pipeline.lake.tables import EventType, Table
 
 CRITICAL, WARNING = "critical", "warning"
 WHOLE_TABLE = "table_"  # how the name of a rule about a whole table begins
@@ -62,17 +64,30 @@ class SuiteDefinition:
 
 
 def load_suite_definition(company: Company, table: Table) -> SuiteDefinition:
-    """Return the suite of `table`: the company's own file where it has one, else ours.
+    """Return the suite of `table`: the company's own file where it has one, else ours. That of an event follows from its declaration.
 
     Raises ConfigError naming the file and the rule where something is missing or of the wrong type.
     """
     found = company.definitions("expectations", ".json").get(table.name)
+    event = next((event for event in company.events.values() if event.raw_table.name == table.name), None)
+    if event:
+        return _event_suite(company, event, table, found)
     if found is None:
         raise ConfigError(f"no expectations for {table.name}", where="expectations", todo=f"Write expectations/{table.name}.json.")
     content = _parse_suite(found.text, found.file)
     entries = content["expectations"]
     digest = sha256(found.text.encode()).hexdigest()[:16]
     return SuiteDefinition(table, found.file, digest, content.get("meta") or {}, entries, tuple(_read_rules(entries, found.file)))
+
+
+def _event_suite(company: Company, event: EventType, table: Table, own: Definition | None) -> SuiteDefinition:
+    """Return the rules that follow from the declaration of `event`, and those of the company's `own` file, where it has one."""
+    content = _parse_suite(own.text, own.file) if own else {"expectations": []}
+    file = own.file if own else company.folder / COMPANY_FILE
+    tuple(_read_rules(content["expectations"], file))  # of its own rules none may lack what every rule has
+    entries = event_expectations(event, content["expectations"])
+    digest = sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()[:16]
+    return SuiteDefinition(table, file, digest, content.get("meta") or {}, entries, tuple(_read_rules(entries, file)))
 
 
 def suite_parameters(company: Company, night: date) -> dict[str, Any]:

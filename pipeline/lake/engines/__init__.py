@@ -11,6 +11,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.lake.file_parts import FilePart
+from pipeline.lake.later_columns import lacking_columns
 from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
 
@@ -41,11 +42,15 @@ def parts_of(files: Sequence[Path] | VersionParts, folder: Path) -> list[FilePar
     return files.pin(folder) if isinstance(files, VersionParts) else [FilePart(file) for file in files]
 
 
-def paths_by_condition(parts: Iterable[FilePart], dialect: str) -> dict[str, list[Path]]:
-    """Group the files of `parts` by the condition on their rows, as SQL of `dialect`; an empty text means all rows."""
-    together: dict[str, list[Path]] = {}
+def paths_by_condition(table: Table, parts: Iterable[FilePart], dialect: str) -> dict[tuple[str, frozenset[str]], list[Path]]:
+    """Group the files of `parts` by the condition on their rows, as SQL of `dialect`, and by the later columns of `table` that they lack.
+
+    An empty condition means all rows.
+    """
+    together: dict[tuple[str, frozenset[str]], list[Path]] = {}
     for part in parts:
-        together.setdefault(part.condition.sql(dialect) if part.condition else "", []).append(part.path)
+        lacking = lacking_columns(table, part.path, stored_path=part.stored_path)
+        together.setdefault((part.condition.sql(dialect) if part.condition else "", lacking), []).append(part.path)
     return together
 
 

@@ -126,12 +126,23 @@ def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[
 
 
 def _select_from_parts(table: Table, parts: Sequence[FilePart]) -> str:
-    columns = _quoted_names(tuple(column.name for column in table.stored_columns))
     selects = [
-        f"SELECT {columns} FROM {_read_parquet(paths)}{f' WHERE {condition}' if condition else ''}"  # noqa: S608 - our own names, quoted
-        for condition, paths in paths_by_condition(parts, "duckdb").items()
+        f"SELECT {_selected(table, lacking)} FROM {_read_parquet(paths)}{f' WHERE {condition}' if condition else ''}"  # noqa: S608 - our own names, quoted
+        for (condition, lacking), paths in paths_by_condition(table, parts, "duckdb").items()
     ]
     return " UNION ALL ".join(selects)
+
+
+def _selected(table: Table, lacking: frozenset[str]) -> str:
+    if not lacking:
+        return _quoted_names(tuple(column.name for column in table.stored_columns))
+    columns = [
+        exp.alias_(exp.cast(exp.null(), column.kind.sql, dialect="duckdb"), column.name, quoted=True)
+        if column.name in lacking
+        else exp.column(column.name, quoted=True)
+        for column in table.stored_columns
+    ]
+    return ", ".join(column.sql("duckdb") for column in columns)
 
 
 def _read_parquet(paths: Sequence[Path]) -> str:
@@ -150,7 +161,7 @@ def _require_columns(table: Table, parts: Iterable[FilePart]) -> None:
         if part.path.exists():  # a step's private files go with it
             with reading(table.name, part.stored_path, link=part.path):
                 found = pq.read_schema(str(part.path)).names
-            if lacking := [name for name in table.column_names if name not in found]:
+            if lacking := [name for name in table.column_names if name not in found and name not in table.later_columns]:
                 raise outdated_error(table, part.stored_path, lacking)
 
 

@@ -17,7 +17,7 @@ from pipeline.lake.tables import Table
 from pipeline.lake.version_parts import VersionParts
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 class SparkEngine:
@@ -32,11 +32,13 @@ class SparkEngine:
         folder = self._private_folder(files.root) if isinstance(files, VersionParts) else Path()
         rows = [
             # The version of a row is in its columns; folder names such as `known=all` must not become columns as well.
-            self.session.read.option("recursiveFileLookup", "true").parquet(*map(str, paths)).where(condition or "TRUE")
-            for condition, paths in paths_by_condition(parts_of(files, folder), "spark").items()
+            _with_nulls(self.session.read.option("recursiveFileLookup", "true").parquet(*map(str, paths)), table, lacking)
+            .where(condition or "TRUE")
+            .select(*(column.name for column in table.stored_columns))
+            for (condition, lacking), paths in paths_by_condition(table, parts_of(files, folder), "spark").items()
         ]
         whole = reduce(lambda left, right: left.unionAll(right), rows) if rows else self.session.sql(empty_select(table).sql("spark"))
-        whole.select(*(column.name for column in table.stored_columns)).createOrReplaceTempView(table.name)
+        whole.createOrReplaceTempView(table.name)
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self.session.sql(statement.sql("spark")).createOrReplaceTempView(table.name)
@@ -55,3 +57,8 @@ class SparkEngine:
         self._resources.close()
         for view in self.session.catalog.listTables():
             self.session.catalog.dropTempView(view.name)
+
+
+def _with_nulls(rows: DataFrame, table: Table, lacking: frozenset[str]) -> DataFrame:
+    kinds = {column.name: exp.DataType.build(column.kind.sql, dialect="duckdb").sql("spark") for column in table.columns}
+    return rows.selectExpr("*", *(f"CAST(NULL AS {kinds[name]}) AS `{name}`" for name in sorted(lacking)))

@@ -6,7 +6,8 @@ from these declarations. Each module declares those that one step of the night w
 
 from __future__ import annotations
 
-from pipeline.lake.tables.columns import DAY, VISITS_SOURCE
+from pipeline.lake.tables.columns import CUSTOMER_ID, DAY, VISITS_SOURCE
+from pipeline.lake.tables.events import BUILT_IN_EVENTS, RAW_VISITS, VISITS, EventType
 from pipeline.lake.tables.feature_caches import (
     AFFECTED_CUSTOMERS,
     BASE_STATES,
@@ -21,7 +22,6 @@ from pipeline.lake.tables.feature_caches import (
 )
 from pipeline.lake.tables.features import CUSTOMER_FEATURES, MONTHLY_FEATURES
 from pipeline.lake.tables.ingestion import (
-    CLEAN_TABLES,
     CUSTOMER_MERGES,
     CUSTOMERS,
     DEPARTED_CUSTOMERS,
@@ -35,15 +35,24 @@ from pipeline.lake.tables.ingestion import (
     RAW_CUSTOMERS,
     RAW_ORDER_LINES,
     RAW_PROSPECTS,
-    RAW_VISITS,
     REJECTED_ROWS,
     SOURCE_TABLES,
-    VISITS,
 )
 from pipeline.lake.tables.population import POPULATION_BASELINES, POPULATION_RHYTHM, SCORE_LIMITS
 from pipeline.lake.tables.quality import CLUSTER_DRIFTS, GATE_RESULTS, VALIDATION_RESULTS
 from pipeline.lake.tables.rollups import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS
-from pipeline.lake.tables.schema import EVENT_DAY, KNOWN_ON, MONEY_DECIMALS, VERSION_COLUMNS, Column, Kind, Partition, Spelling, Table
+from pipeline.lake.tables.schema import (
+    EVENT_DAY,
+    KNOWN_ON,
+    MONEY_DECIMALS,
+    RAW_PREFIX,
+    VERSION_COLUMNS,
+    Column,
+    Kind,
+    Partition,
+    Spelling,
+    Table,
+)
 from pipeline.lake.tables.segments import (
     CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
@@ -58,14 +67,16 @@ __all__ = [
     "AFFECTED_CUSTOMERS",
     "ALL_TABLES",
     "BASE_STATES",
+    "BUILT_IN_EVENTS",
+    "CACHE_TABLES",
     "CHANGED_STATES",
-    "CLEAN_TABLES",
     "CLUSTER_DRIFTS",
     "CUSTOMERS",
     "CUSTOMER_ARCHIVES",
     "CUSTOMER_DAYS",
     "CUSTOMER_DAY_CATEGORIES",
     "CUSTOMER_FEATURES",
+    "CUSTOMER_ID",
     "CUSTOMER_MERGES",
     "CUSTOMER_NEXT_ACTIONS",
     "CUSTOMER_PREDICTIONS",
@@ -95,6 +106,7 @@ __all__ = [
     "RAW_CUSTOMERS",
     "RAW_CUSTOMER_MERGES",
     "RAW_ORDER_LINES",
+    "RAW_PREFIX",
     "RAW_PROSPECTS",
     "RAW_VISITS",
     "REGROUPED_CUSTOMERS",
@@ -109,6 +121,7 @@ __all__ = [
     "VISITS",
     "VISITS_SOURCE",
     "Column",
+    "EventType",
     "Kind",
     "Partition",
     "Spelling",
@@ -148,3 +161,15 @@ ALL_TABLES = (
     CUSTOMER_PREDICTIONS,
 )
 PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published)
+CACHE_TABLES = (
+    AFFECTED_CUSTOMERS,
+    BASE_STATES,
+    CHANGED_STATES,
+    CUSTOMER_ARCHIVES,
+    CUSTOMER_STATES,
+    CUSTOMER_SURVIVORS,
+    CUSTOMER_VISITS,
+    MERGED_ARCHIVES,
+    MERGED_CUSTOMERS,
+    REGROUPED_CUSTOMERS,
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.lake.tables.columns import CATEGORY, CHANNEL, CUSTOMER_ID, DISCOUNT_AMOUNT, NET_AMOUNT, ORDER_DAY
+from pipeline.lake.tables.events import BUILT_IN_EVENTS
 from pipeline.lake.tables.schema import Column, Kind, Partition, Table
 
 CUSTOMER_COLUMNS = (
@@ -57,18 +58,6 @@ RAW_CONSENTS = Table(
     ("customer_id",),
     Partition.SNAPSHOT,
 )
-VISIT_COLUMNS = (
-    Column("visit_id", Kind.TEXT, "Id of the visit, such as a session of the web shop.", required=True),
-    CUSTOMER_ID,
-    Column("visited_at", Kind.INSTANT, "When the visit began.", required=True),
-)
-RAW_VISITS = Table(
-    "raw_visits",
-    "Visits to the shop with or without an order, as the source gave them: versions of days, as of order lines.",
-    VISIT_COLUMNS,
-    ("visit_id",),
-    Partition.EVENT_DAY,
-)
 MERGE_COLUMNS = (
     CUSTOMER_ID,
     Column("merged_into", Kind.TEXT, "Id of the customer who is left.", required=True),
@@ -99,15 +88,16 @@ EXTRACTIONS = Table(
 )
 LATE_DAYS = Table(
     "late_days",
-    "Days before those that the night read on which the source differed from what was known: late, vanished or changed lines.",
+    "Days before those that the night read on which the source differed from what was known: late, vanished or changed rows.",
     (
-        Column("event_day", Kind.DATE, "Local day of the lines.", required=True),
-        Column("source_row_count", Kind.INTEGER, "Lines that the source has of the day.", required=True),
-        Column("known_row_count", Kind.INTEGER, "Lines that were known of it; empty where what is stored cannot be read."),
-        Column("source_net_amount", Kind.MONEY, "Sum of their net amounts in the source."),
-        Column("known_net_amount", Kind.MONEY, "Sum of their net amounts as known."),
+        Column("source_table", Kind.TEXT, "Raw table of the rows: order lines or events.", required=True),
+        Column("event_day", Kind.DATE, "Local day of the rows.", required=True),
+        Column("source_row_count", Kind.INTEGER, "Rows that the source has of the day.", required=True),
+        Column("known_row_count", Kind.INTEGER, "Rows that were known of it; empty where what is stored cannot be read."),
+        Column("source_net_amount", Kind.MONEY, "Sum of their `net_amount` in the source; empty where they have none."),
+        Column("known_net_amount", Kind.MONEY, "Sum of their `net_amount` as known."),
     ),
-    ("event_day",),
+    ("source_table", "event_day"),
     Partition.NIGHT,
 )
 MISDATED_DAYS = Table(
@@ -148,7 +138,6 @@ ORDER_LINES = Table(
     ("order_id", "line_number"),
     Partition.EVENT_DAY,
 )
-VISITS = Table("visits", "Visits that passed validation.", VISIT_COLUMNS, ("visit_id",), Partition.EVENT_DAY)
 CUSTOMER_MERGES = Table(
     "customer_merges",
     "Merges that passed validation: from that instant on all that the customer did and said is the other one's. None leads back.",
@@ -177,8 +166,6 @@ SOURCE_TABLES = {
     "prospects": RAW_PROSPECTS,
     "order_lines": RAW_ORDER_LINES,
     "consents": RAW_CONSENTS,
-    "visits": RAW_VISITS,
+    **{event.name: event.raw_table for event in BUILT_IN_EVENTS},
     "customer_merges": RAW_CUSTOMER_MERGES,
 }
-# What validation makes of event days.
-CLEAN_TABLES = {RAW_ORDER_LINES.name: ORDER_LINES, RAW_VISITS.name: VISITS}

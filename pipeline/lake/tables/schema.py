@@ -13,6 +13,7 @@ import pyarrow as pa
 from pipeline.errors import SchemaDrift
 
 MONEY_DECIMALS = 4
+RAW_PREFIX = "raw_"  # how the name of a table begins that holds rows as the source gave them
 Spelling = Literal["", "lower", "title", "upper"]
 
 
@@ -83,7 +84,8 @@ VERSION_COLUMNS = (EVENT_DAY, KNOWN_ON)
 class Table:
     """One table; files are sorted by `key`, which is unique within a partition.
 
-    `published_columns` stand in publications alone, after the others: what follows from more than one night.
+    `published_columns` stand in publications alone, after the others: what follows from more than one night. `later_columns` may have
+    been declared after files were written: these lack them, and their rows have no value there.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Table:
     partition: Partition
     is_published: bool = False
     published_columns: tuple[Column, ...] = ()
+    later_columns: tuple[str, ...] = ()
 
     @property
     def instant(self) -> str:
@@ -115,6 +118,10 @@ class Table:
     @property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    def kind_of(self, name: str) -> Kind | None:
+        """Return the kind of the column `name`; None where there is none."""
+        return next((column.kind for column in self.columns if column.name == name), None)
 
     def with_columns(self, extra: Iterable[Column]) -> Table:
         """Return this table with `extra` columns, such as a company's attributes, at its end."""

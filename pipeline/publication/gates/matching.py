@@ -18,7 +18,7 @@ from pipeline.ingestion.departures import departed_files
 from pipeline.ingestion.validation import stored_results
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, CUSTOMERS, DEPARTED_CUSTOMERS, RAW_CONSENTS, RAW_VISITS, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_MERGES, CUSTOMERS, DEPARTED_CUSTOMERS, RAW_CONSENTS, Table
 from pipeline.publication.consent import CONSENT_SOURCE
 from pipeline.publication.gates.id_forms import common_form
 from pipeline.publication.gates.measures import UnmatchedIds, VanishedAnswers
@@ -46,7 +46,7 @@ _BUYERS = "SELECT customer_id FROM customer_features WHERE first_order_date IS N
 def measure_unmatched(company: Company, lake: Lake, engine: Engine, day: date) -> list[UnmatchedIds]:
     """Return, per source that names customers, how many of its ids are nobody's on the night of `day`.
 
-    Of orders those of all customers are counted, of consents all, of visits those of the night, once per visit.
+    Of orders those of all customers are counted, of consents all, of events those of the night, once per event.
     """
     for table, files in (
         *((table, lake.snapshot_files(table, day)) for table in (CUSTOMERS, CUSTOMER_MERGES)),
@@ -58,7 +58,7 @@ def measure_unmatched(company: Company, lake: Lake, engine: Engine, day: date) -
     if company.source_file(CONSENT_SOURCE).is_file():
         engine.register(RAW_CONSENTS.only(_ID), lake.snapshot_files(RAW_CONSENTS, day))
         found.append(_count_unmatched(engine, company.limits, CONSENT_SOURCE, _trimmed(RAW_CONSENTS), _EVERYBODY))
-    return [*found, *_unmatched_visits(lake, engine, day, company.limits)]
+    return [*found, *_unmatched_events(company, lake, engine, day)]
 
 
 def measure_vanished_answers(company: Company, lake: Lake, engine: Engine, day: date, before: date) -> VanishedAnswers | None:
@@ -79,15 +79,18 @@ def _count_unmatched(engine: Engine, limits: GateLimits, source: str, given: str
     return replace(found, forms=_forms(engine, given, known)) if found.is_beyond(limits.unmatched_share_limit) else found
 
 
-def _unmatched_visits(lake: Lake, engine: Engine, day: date, limits: GateLimits) -> Iterator[UnmatchedIds]:
-    """Yield what validation counted among the visits of the night; their ids are looked at only where the gate will close."""
+def _unmatched_events(company: Company, lake: Lake, engine: Engine, day: date) -> Iterator[UnmatchedIds]:
+    """Yield what validation counted among the events of the night; their ids are looked at only where the gate will close."""
+    events = {event.raw_table.name: event for event in company.events.values()}
     for row in stored_results(lake, day).rule_results:
-        if (row["source_table"], row["rule"]) == (RAW_VISITS.name, KNOWN_RULE) and row["checked_count"]:
-            found = UnmatchedIds("visits", row["checked_count"], row["failed_count"], is_of_night=True)
-            if found.is_beyond(limits.unmatched_share_limit):
-                versions = [version for version in lake.versions(RAW_VISITS) if version.known_on == day]
-                engine.register(RAW_VISITS.only(_ID), lake.parts(RAW_VISITS, versions))
-                found = replace(found, forms=_forms(engine, _trimmed(RAW_VISITS), _EVERYBODY))
+        event = events.get(row["source_table"])
+        if event and row["rule"] == KNOWN_RULE and row["checked_count"]:
+            found = UnmatchedIds(event.name, row["checked_count"], row["failed_count"], is_of_night=True, rows=event.title.lower())
+            if found.is_beyond(company.limits.unmatched_share_limit):
+                raw = event.raw_table
+                versions = [version for version in lake.versions(raw) if version.known_on == day]
+                engine.register(raw.only(_ID), lake.parts(raw, versions))
+                found = replace(found, forms=_forms(engine, _trimmed(raw), _EVERYBODY))
             yield found
 
 

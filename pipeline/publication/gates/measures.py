@@ -72,7 +72,7 @@ class ReachableCustomers:
 class UnmatchedIds:
     """Of the ids of one source, how many belong to no customer; `forms` are those of such ids and of customers' ids.
 
-    Those `is_of_night` are ids of one night's rows, not of all that is known.
+    Those `is_of_night` are ids of one night's rows, which are called `rows`, not of all that is known.
     """
 
     source: str
@@ -80,6 +80,7 @@ class UnmatchedIds:
     unmatched_count: int
     is_of_night: bool = False
     forms: tuple[str, str] = ("", "")
+    rows: str = "ids"
 
     @property
     def share(self) -> float:

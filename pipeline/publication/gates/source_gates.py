@@ -11,7 +11,7 @@ FEWEST_ROWS = 20  # of fewer order lines some corrections are most of them
 
 
 def judge_vanished_rows(measures: GateMeasures, limits: GateLimits) -> Iterator[GateResult]:
-    """Yield what the gate says of order lines and visits of earlier days that a source has lost."""
+    """Yield what the gate says of order lines and events of earlier days that a source has lost."""
     limit = limits.vanished_rows_limit
     for rows in measures.known_rows:
         state = GateState.CLOSED if rows.is_beyond(limit) else GateState.OPEN
@@ -51,7 +51,7 @@ def judge_unmatched(measures: GateMeasures, limits: GateLimits) -> Iterator[Gate
         if not found.id_count:
             yield unmeasured("unmatched", found.source, "it names nobody")
             continue
-        words = f"{found.share:.2%} of {found.id_count:,} {'visits' if found.is_of_night else 'ids'} belong to no customer"
+        words = f"{found.share:.2%} of {found.id_count:,} {found.rows} belong to no customer"
         forms = f"; they are {found.forms[0]}, those of customers {found.forms[1] or 'not known'}" if found.forms[0] else ""
         state = GateState.CLOSED if found.is_beyond(limit) else GateState.OPEN
         yield GateResult("unmatched", found.source, state, f"{words}; the limit is {limit:.2%}{forms}", found.share, limit)

@@ -24,21 +24,20 @@ from pipeline.lake.tables import (
     POPULATION_BASELINES,
     RAW_PROSPECTS,
     SOURCE_TABLES,
-    VISITS,
+    EventType,
     Table,
 )
 from pipeline.reporting.lineage.graph import ColumnGraph, Edge, Field
 from pipeline.reporting.lineage.sql_columns import statement_edges
 
+RawColumns = Mapping[tuple[str, str], Sequence[str]]
 _DECLARED = {table.name: table for table in (*ALL_TABLES, CUSTOMER_STATES, CUSTOMER_ARCHIVES, CUSTOMER_VISITS)}
 _LINE_KIND = ("is_cancelled", "net_amount", "quantity")
-DERIVED: Mapping[tuple[str, str], Sequence[str]] = {
+DERIVED: RawColumns = {
     (ORDER_LINES.name, "line_kind"): _LINE_KIND,
     (ORDER_LINES.name, "order_day"): ("ordered_at", "refunded_order_day", *_LINE_KIND),
     (ORDER_LINES.name, EVENT_DAY.name): ("ordered_at",),
     (ORDER_LINES.name, KNOWN_ON.name): (),
-    (VISITS.name, EVENT_DAY.name): ("visited_at",),
-    (VISITS.name, KNOWN_ON.name): (),
 }
 """Columns of clean tables that validation makes, and the raw ones that they are made from; all others are the raw column of their name.
 
@@ -53,26 +52,29 @@ def column_graph(company: Company) -> ColumnGraph:
 
 def source_fields(company: Company) -> dict[Field, str]:
     """Describe every column that a source of features may supply, with its meaning."""
-    raws = [company.table(raw) for table in _tables_behind_features() if not _is_computed(table) for raw in _raw_tables(company, table)]
+    clean = [table for table in _tables_of(company) if not _is_computed(table)]
+    raws = [company.table(raw) for table in clean for raw in _raw_tables(company, table)]
     return {Field(raw.name, column.name): column.description for raw in raws for column in raw.columns}
 
 
-def required_fields() -> set[Field]:
-    """List the source columns without which no night can run."""
-    return {Field(raw.name, column.name) for raw in SOURCE_TABLES.values() for column in raw.columns if column.required}
+def required_fields(company: Company) -> set[Field]:
+    """List the source columns without which no night can run: those that we require, and all of events that the company declares."""
+    required = {Field(raw.name, column.name) for raw in SOURCE_TABLES.values() for column in raw.columns if column.required}
+    declared = {Field(event.raw_table.name, name) for event in company.declared_events for name in event.raw_table.column_names}
+    return required | declared
 
 
 def described_fields(company: Company) -> dict[Field, str]:
     """Describe every declared column from the features back to the sources, with its meaning."""
-    tables = [company.table(table) for table in _tables_behind_features()]
+    tables = [company.table(table) for table in _tables_of(company)]
     inner = {Field(table.name, column.name): column.description for table in tables for column in table.columns}
     return inner | source_fields(company)
 
 
 def _company_edges(company: Company) -> Iterator[Edge]:
     # As statements see them: tables of event days carry their day, and the night that knew it.
-    columns = {table.name: tuple(column.name for column in company.table(table).stored_columns) for table in _tables_behind_features()}
-    for table in _tables_behind_features():
+    columns = {table.name: tuple(column.name for column in company.table(table).stored_columns) for table in _tables_of(company)}
+    for table in _tables_of(company):
         if _is_computed(table):
             query = _statement_of(table.name)
             if table.name == CUSTOMER_FEATURES.name:
@@ -81,6 +83,12 @@ def _company_edges(company: Company) -> Iterator[Edge]:
             yield from statement_edges(query, table.name, columns)
         else:
             yield from _edges_of_clean_rows(company, table, columns[table.name])
+
+
+def _tables_of(company: Company) -> tuple[Table, ...]:
+    """Order the tables behind the features, and the events that the company declares, whether or not a feature reads them."""
+    behind = _tables_behind_features()
+    return (*behind, *(event.table for event in company.declared_events if event.table not in behind))
 
 
 @cache
@@ -115,15 +123,20 @@ def _is_computed(table: Table) -> bool:
 
 
 def _edges_of_clean_rows(company: Company, table: Table, columns: Sequence[str]) -> Iterator[Edge]:
+    derived = {**DERIVED, **{key: names for event in company.events.values() for key, names in _derived_of_event(event).items()}}
     for raw in _raw_tables(company, table):
         supplied = company.table(raw).column_names
         for name in columns:
-            for source in DERIVED.get((table.name, name), (name,)):
+            for source in derived.get((table.name, name), (name,)):
                 if source in supplied:
                     yield Edge(Field(table.name, name), Field(raw.name, source), "value")
+
+
+def _derived_of_event(event: EventType) -> RawColumns:
+    return {(event.name, EVENT_DAY.name): (event.instant.name,), (event.name, KNOWN_ON.name): ()}
 
 
 def _raw_tables(company: Company, table: Table) -> list[Table]:
     """Return the raw tables that clean rows come from: people also come from the prospects, where the company has them."""
     has_prospects = table.name == CUSTOMERS.name and company.source_file("prospects").is_file()
-    return [SOURCE_TABLES[table.name], *([RAW_PROSPECTS] if has_prospects else [])]
+    return [company.source_tables[table.name], *([RAW_PROSPECTS] if has_prospects else [])]

@@ -15,7 +15,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_CONSENTS, SOURCE_TABLES
+from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_CONSENTS
 from pipeline.reporting.lineage.columns import column_graph, described_fields, required_fields, source_fields
 from pipeline.reporting.lineage.graph import ROWS, ColumnGraph, Field
 from pipeline.reporting.lineage.source_queries import source_expressions
@@ -43,7 +43,7 @@ class Lineage:
 
     `given_by` has for each of the `fields` what a source column has of that name; None for what is no source column.
     `steps` are the columns on the way, by table, the nearest first. `features` are the ones whose values change with it,
-    `chosen_features` those for which it only chooses the rows that count.
+    `chosen_features` those for which it only chooses the rows that count. Without a source column that `is_required` no night can run.
     """
 
     name: str
@@ -56,11 +56,7 @@ class Lineage:
     features: tuple[str, ...]
     chosen_features: tuple[str, ...]
     uses: tuple[SchemeUse, ...]
-
-    @property
-    def is_required(self) -> bool:
-        """Whether it is a source column without which no night can run."""
-        return bool(self.fields) and set(self.fields) <= required_fields()
+    is_required: bool = False
 
     @property
     def is_source(self) -> bool:
@@ -85,7 +81,7 @@ class CompanyLineage:
         if name in self._features:
             kind = "feature" if name in CUSTOMER_FEATURES.column_names else "attribute"
             return self._lineage_of_fields(name, kind, [Field(CUSTOMER_FEATURES.name, name)])
-        fields = self._columns_by_name.get(_raw_column_name(name)) or self._columns_by_name.get(name)
+        fields = self._columns_by_name.get(_raw_column_name(self._company, name)) or self._columns_by_name.get(name)
         if fields:
             return self._lineage_of_fields(name, "source column" if set(fields) <= self._sources.keys() else "column", fields)
         if name in self._names_deciding:
@@ -129,6 +125,7 @@ class CompanyLineage:
             changed,
             self._feature_names(rows),
             scheme_uses(changed, self._schemes, self._clusters),
+            is_required=set(fields) <= required_fields(self._company),
         )
 
     def _lineage_of_scheme(self, name: str) -> Lineage:
@@ -144,7 +141,7 @@ class CompanyLineage:
 
     def _sources_and_steps(self, fields: Sequence[Field]) -> tuple[tuple[SourceColumn, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
         values, rows = self._graph.sources_of(fields)
-        required = required_fields()
+        required = required_fields(self._company)
         sources = [
             SourceColumn(field, description, field in required, field in values, self._query_expression(field))
             for field, description in self._sources.items()
@@ -168,9 +165,9 @@ class CompanyLineage:
         return tuple(name for name in self._features if name in names)
 
 
-def _raw_column_name(name: str) -> str:
+def _raw_column_name(company: Company, name: str) -> str:
     """Translate a column as the source calls it, such as `order_lines.net_amount`, into the column of the raw table."""
     source, _, column = name.partition(".")
     # Consents decide who is published, and no column is made of them.
-    tables = {name: table for name, table in SOURCE_TABLES.items() if table is not RAW_CONSENTS}
+    tables = {name: table for name, table in company.source_tables.items() if table is not RAW_CONSENTS}
     return f"{tables[source].name}.{column}" if source in tables else name

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pipeline.definitions.company import Company
 from pipeline.definitions.definition_files import read_definition
 from pipeline.ingestion.sources.query_columns import column_expressions
-from pipeline.lake.tables import SOURCE_TABLES
 
 
 def source_expressions(company: Company) -> dict[str, Mapping[str, str]]:
@@ -17,7 +16,7 @@ def source_expressions(company: Company) -> dict[str, Mapping[str, str]]:
     """
     expressions: dict[str, Mapping[str, str]] = {}
     dialect = company.source.dialect
-    for source, table in SOURCE_TABLES.items():
+    for source, table in company.source_tables.items():
         file = company.source_file(source)
         columns = column_expressions(read_definition(file).text, dialect) if file.is_file() else None
         if columns is not None:

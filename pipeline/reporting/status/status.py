@@ -103,7 +103,7 @@ def read_status(company: Company, lake: Lake) -> LakeStatus:
     return LakeStatus(
         live=live,
         newest=newest,
-        late_days=lake.read(LATE_DAYS, day=late_nights[-1])["event_day"].to_pylist() if late_nights else [],
+        late_days=sorted(set(lake.read(LATE_DAYS, day=late_nights[-1])["event_day"].to_pylist())) if late_nights else [],
         misdated=misdated_sentences(company, lake, newest.day) if newest else [],
         restated_nights=[(version.day, version.known_on) for version in restated_nights(lake)],
         sizes=lake.store.folder_sizes(),

@@ -37,7 +37,8 @@ def read(company: Company, lake: Lake, day: date, lines: list[Row], **options: A
 
 def late(lake: Lake, night: date = NEXT) -> dict[int, tuple[Any, ...]]:
     """Return by day of March what source and lake have: rows, rows, amount, amount."""
-    return {row.pop("event_day").day: tuple(row.values()) for row in lake.read(LATE_DAYS, day=night).to_pylist()}
+    rows = lake.read(LATE_DAYS, day=night).drop_columns(["source_table"]).to_pylist()
+    return {row.pop("event_day").day: tuple(row.values()) for row in rows}
 
 
 @pytest.fixture

@@ -35,7 +35,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a scheme without rules": (lambda shop: write(shop, "segments/mine.toml", 'kind = "rules"\ntitle = "T"'), "is missing"),
     "a scheme of clusters": (lambda shop: write(shop, "segments/mine.toml", 'kind = "clusters"\ntitle = "T"'), "is missing"),
     "a suite that is no JSON": (lambda shop: write(shop, "expectations/raw_order_lines.json", "{"), "not valid JSON"),
-    "a suite of rows": (lambda shop: edit_suite(shop, "raw_visits", lambda rule: rule.update(severity="bad")), "needs `severity`"),
+    "a suite of rows": (lambda shop: edit_suite(shop, "raw_prospects", lambda rule: rule.update(severity="bad")), "needs `severity`"),
+    "own rules of an event": (
+        lambda shop: write(shop, "expectations/raw_visits.json", '{"expectations": [{"meta": {"rule": "x", "rejects_rows": true}}]}'),
+        "the rule `x` needs `severity`",
+    ),
     "a suite of features": (
         lambda shop: edit_suite(shop, "customer_features", lambda rule: rule.update(meta={"rule": "x", "rejects_rows": True})),
         "rejects rows of customer_features, which is computed",
