@@ -20,8 +20,9 @@ from pipeline import errors
 from pipeline.cli import app
 from pipeline.definitions.rules import language, text
 from pipeline.definitions.schemes.segment_files import AGEING_FEATURES, EVIDENCE_KINDS
+from pipeline.ingestion.validation.event_suites import event_expectations
 from pipeline.ingestion.validation.expectation_sql import EXPECTATIONS
-from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
+from pipeline.lake.tables import BUILT_IN_EVENTS, CUSTOMER_FEATURES, Kind
 from pipeline.reporting.table_catalog import table_catalog
 
 if TYPE_CHECKING:
@@ -111,13 +112,15 @@ def checks() -> str:
 
 
 def suites() -> str:
-    """Return the rules of our suites, a table each."""
-    return "\n\n".join(f"### `{file.stem}`\n\n{_rules(json.loads(file.read_text('utf-8')))}" for file in sorted(SUITES.glob("*.json")))
+    """Return the rules of our suites, a table each, and those that follow from the declarations of events that are built in."""
+    written = {file.stem: json.loads(file.read_text("utf-8"))["expectations"] for file in SUITES.glob("*.json")}
+    derived = {event.raw_table.name: event_expectations(event) for event in BUILT_IN_EVENTS}
+    return "\n\n".join(f"### `{name}`\n\n{_rules(entries)}" for name, entries in sorted((written | derived).items()))
 
 
-def _rules(suite: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def _rules(entries: Sequence[Mapping[str, Any]]) -> str:
     rows = []
-    for entry in suite["expectations"]:
+    for entry in entries:
         broken = "sets the row aside" if entry["meta"]["rejects_rows"] else EFFECTS[entry["severity"]]
         rows.append((f"`{entry['meta']['rule']}`", f"`{entry['type'].removeprefix('expect_')}`", broken))
     return _table(("rule", "expectation", "broken"), rows)

@@ -24,17 +24,20 @@ time_zone = "Europe/Berlin"
 currency = "EUR"
 first_day = 2024-01-01
 attributes.city.level = "geographic"
+events.email = {key = ["message"], instant = "sent_at", columns = {message = "text"}}
 """
 SOURCES = {
     "files": '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n',
     "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
 }
-SECTIONS = {"source", "publish", "gates", "attributes"}
+SECTIONS = {"source", "publish", "gates", "attributes", "events"}
 COMPANY_TABLES = {
     "": "The company",
     "source": "`[source]`",
     "publish": "`[publish]`",
     "attributes.city": "`[attributes.<name>]`",
+    "events.email": "`[events.<name>]`",
+    "events.email.columns.message": "`[events.<name>.columns.<column>]`",
     "gates": "`[gates]`",
 }
 RULE_TABLES = {"": "Keys of a scheme", "segment": "Keys of a segment", "strategy": "Keys of a strategy card"}
@@ -78,7 +81,7 @@ def table_of(fields: Fields) -> str:
 
 def write_company(folder: Path, kind: str) -> Path:
     (folder / "sources").mkdir(parents=True)
-    for source in ("customers", "order_lines"):
+    for source in ("customers", "order_lines", "email"):
         (folder / "sources" / f"{source}.sql").write_text("SELECT 1", "utf-8")
     (folder / "company.toml").write_text(COMPANY + SOURCES[kind], "utf-8")
     return folder
@@ -108,8 +111,9 @@ def as_toml(default: Any) -> str:
 def test_the_page_of_company_toml_lists_every_key_that_the_reader_takes_with_its_default(tmp_path: Path, taken: Taken) -> None:
     for kind in SOURCES:
         load_company(write_company(tmp_path / kind, kind))
-    free = {"attributes", "source.column_types", "source.column_types.orders"}
+    free = {"attributes", "source.column_types", "source.column_types.orders", "events.email.columns"}
     assert taken.keys() - free == COMPANY_TABLES.keys()
+    assert taken["source"].pop("email") == "snapshot"  # the page says it of each declared event
     for path, heading in COMPANY_TABLES.items():
         require_listed(
             listed("company-toml.md", heading), {key: default for key, default in taken[path].items() if path or key not in SECTIONS}
