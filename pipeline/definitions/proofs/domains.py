@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.rules import Value, rule_value
+from pipeline.definitions.rules import Call, Value, call_of, calls_in, joined_kind, rule_value
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 
 Cell = Mapping[str, Value]
@@ -63,11 +63,17 @@ class Domains:
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """The smallest part of a rule that is true, false or unknown; `axis` names what decides it: columns, or the comparison itself."""
+    """The smallest part of a rule that is true, false or unknown; `axis` names what decides it: columns, a call, or the comparison itself."""
 
     node: exp.Expr
     axis: str
     is_negated: bool = False
+    call: Call | None = None
+
+    @property
+    def bases(self) -> frozenset[str]:
+        """The columns that the axis is about."""
+        return self.call.bases if self.call else frozenset({self.axis}) if self.axis != SCORE_AXIS else SCORES
 
 
 SCORE_AXIS = "scores"
@@ -80,15 +86,32 @@ def atom_of(node: exp.Expr) -> Atom:
     A comparison of features with each other is an axis of its own. It shares that axis with its opposite, so that `a > b` and
     `a <= b` are never both taken to be true.
     """
+    call = _deciding_call(node)
+    if call is not None:
+        return Atom(node, call.text, call=call)
     names = {column.name for column in node.find_all(exp.Column)}
     # Scores are one axis, since they follow from each other: with an axis each, a rule would be proven by a combination that nobody has.
-    if names and names <= SCORES:
+    if names and names <= SCORES and not calls_in(node):
         return Atom(node, SCORE_AXIS)
-    if len(names) <= 1 and (not isinstance(node, _ORDERED) or _compared_constants(node) is not None):
+    if len(names) <= 1 and not calls_in(node) and (not isinstance(node, _ORDERED) or _compared_constants(node) is not None):
         return Atom(node, next(iter(names), ""))
     opposite = _OPPOSITES.get(type(node))
     plain = opposite(this=node.this, expression=node.expression) if opposite else node
     return Atom(plain, f"({plain.sql()})", is_negated=opposite is not None)
+
+
+def _deciding_call(node: exp.Expr) -> Call | None:
+    """Return the call that alone decides `node`, if its values are known well enough: true or false itself, or compared with constants."""
+    calls = calls_in(node)
+    if len(calls) != 1 or not calls[0].is_surjective:
+        return None
+    if isinstance(node, exp.In):
+        sides = [node.this]
+    elif isinstance(node, (exp.Is, *_ORDERED)):
+        sides = [side for side in (node.this, node.expression) if side.find(exp.Column)]
+    else:
+        sides = [node]
+    return calls[0] if len(sides) == 1 and call_of(sides[0]) is calls[0] else None
 
 
 def is_open_axis(axis: str) -> bool:
@@ -106,24 +129,47 @@ def axis_cases(axis: str, nodes: Iterable[exp.Expr], domains: Domains) -> list[C
         # Of 126 combinations, few differ in the scores that a rule names; a dict keeps each once, and their order.
         distinct = dict.fromkeys(tuple((name, cell[name]) for name in _PROSPECT if name in names) for cell in CELLS)
         return [dict(cell) for cell in distinct]
+    if (call := _deciding_call(atoms[0])) is not None:
+        return [{axis: value} for value in _call_values(call, atoms, domains)]
     return [{axis: value} for value in _column_values(axis, atoms, domains)]
+
+
+def _call_values(call: Call, atoms: Sequence[exp.Expr], domains: Domains) -> Sequence[Value]:
+    """List the values of a call that rules can tell apart."""
+    low, high = call.low, call.high
+    if call.text.startswith("DAYS_SINCE(") and call.bases <= _FEATURES:
+        low = 0  # nothing that a customer did lies after the night
+    elif call.text.startswith("DAYS_UNTIL(") and call.bases <= _FEATURES:
+        high = 0
+    constants = _sorted_constants(atoms, low, high)
+    values = _values_within(_values_around(call.kind, constants), low, high)
+    known = _REQUIRED | domains.always
+    return values if call.unknown_with is not None and call.unknown_with <= known else [*values, None]
 
 
 def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Sequence[Value]:
     if name in domains.segments:
         return [*sorted(domains.segments[name]), *([None] if name in domains.partial else [])]
-    kind = domains.kinds[name]
+    kind = domains.kinds.get(name) or joined_kind(name)
+    if kind is None:
+        raise KeyError(name)
+    low, high = _feature_range(name, kind)
+    values = _values_within(_values_around(kind, _sorted_constants(atoms, low, high)), low, high)
+    return values if name in _REQUIRED or name in domains.always else [*values, None]
+
+
+def _sorted_constants(atoms: Sequence[exp.Expr], low: float | None, high: float | None) -> list[Any]:
+    """List what is compared with, and the ends of the range too, so that each stretch within it has a value."""
     constants: list[Any] = sorted(
         {bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value)
     )
-    low, high = _feature_range(name, kind)
-    # The ends of the range are constants too, so that each stretch within it has a value.
-    if constants and low is not None:
-        constants = sorted({*constants, low, *([] if high is None else [high])})
-    values = sorted(set(_values_around(kind, constants)))
-    # A rule that only a negative count or a share above 1 would fulfil is dead, though numbers go further.
-    values = [value for value in values if (low is None or value >= low) and (high is None or value <= high)]
-    return values if name in _REQUIRED or name in domains.always else [*values, None]
+    ends = [Fraction(end) for end in (low, high) if end is not None]
+    return sorted({*constants, *ends}) if constants and ends else constants
+
+
+def _values_within(values: Sequence[Any], low: float | None, high: float | None) -> list[Any]:
+    """List the values in order, each once: a rule that only a negative count or a share above 1 would fulfil is dead."""
+    return sorted(value for value in set(values) if (low is None or value >= low) and (high is None or value <= high))
 
 
 def _feature_range(name: str, kind: Kind) -> tuple[int | None, int | None]:
@@ -149,7 +195,7 @@ def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
         days = [date.fromordinal(number) for number in around if date.min.toordinal() <= number <= date.max.toordinal()]
         return days or [date(2000, 1, 1)]
     if not constants:
-        return [1]
+        return [1]  # within every range
     if kind is Kind.INTEGER:
         # Whole numbers on both sides of each constant: `> 2.5` is decided by 2 and 3, and there may be none between two constants.
         return [number for constant in constants for number in (floor(constant) - 1, floor(constant), ceil(constant), ceil(constant) + 1)]
@@ -173,6 +219,8 @@ def column_comparison(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] 
 
 def _has_column(node: exp.Expr) -> bool:
     """Whether there is a column in `node`; nearly always it is one piece within casts and brackets, and no search is needed."""
+    if call_of(node) is not None:
+        return True
     while isinstance(node, exp.Cast | exp.Paren):
         node = node.this
     return isinstance(node, exp.Column) or (not isinstance(node, exp.Literal) and node.find(exp.Column) is not None)
@@ -194,7 +242,9 @@ def _compared_constants(node: exp.Expr) -> list[Value] | None:
 
 
 def _is_plain_column(node: exp.Expr) -> bool:
-    """Whether `node` is a column, whatever type it is read as."""
+    """Whether `node` is a column or a call, whatever type it is read as."""
+    if call_of(node) is not None:
+        return True
     while isinstance(node, exp.Cast | exp.Paren):
         node = node.this
     return isinstance(node, exp.Column)

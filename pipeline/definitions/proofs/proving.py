@@ -14,7 +14,7 @@ Truth has three values as in SQL (false, unknown, true as 0, 1, 2), so that AND 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
@@ -26,7 +26,7 @@ import numpy.typing as npt
 from sqlglot import exp
 
 from pipeline.definitions.proofs.domains import SCORE_AXIS, Atom, Cell, Domains, atom_of, axis_cases, column_comparison, is_open_axis
-from pipeline.definitions.rules import Value, rule_value
+from pipeline.definitions.rules import Value, call_of, rule_value
 from pipeline.errors import ConfigError
 
 # More cells than this would cost seconds and memory at every start; then each rule is tried alone.
@@ -59,9 +59,13 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class _CaseGrid:
-    """The axes of some conditions, and the cases along each; `orders` caches the values of a column along its axis."""
+    """The axes of some conditions, and the cases along each; `orders` caches the values of a column along its axis.
+
+    `aliases` are columns of which rules ask only whether they are known, which the values of a call tell: `born` by `MONTH(born)`.
+    """
 
     cases: Mapping[str, Sequence[Cell]]
+    aliases: Mapping[str, str] = field(default_factory=dict)
     orders: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -104,7 +108,13 @@ def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str
             raise _dead_segment_error(rules, index, _hiding_rules(conditions[:index], holds & ~outside, grid))
         taken |= holds
     _require_remainder(rules, taken, grid, where, "" if among is None else " of those whom the scheme applies to")
-    return Proof(_proof_method(grid), tuple(rule.segment for rule in rules if rule.condition is not None and _is_undecided(rule.condition)))
+    met: list[exp.Expr] = [] if among is None else [among]
+    undecided = []
+    for rule in rules:
+        if rule.condition is not None:
+            met.append(rule.condition)
+            undecided += [rule.segment] if _is_undecided(rule.condition) or _are_entangled(met) else []
+    return Proof(_proof_method(grid), tuple(undecided))
 
 
 def _prove_each_alone(rules: Sequence[SegmentRule], domains: Domains, where: str, method: Method, among: exp.Expr | None) -> Proof:
@@ -117,7 +127,7 @@ def _prove_each_alone(rules: Sequence[SegmentRule], domains: Domains, where: str
         condition = rule.condition or exp.true()
         condition = condition if among is None else exp.and_(among, condition)
         grid = _case_grid([condition], domains)
-        if grid.cell_count > MOST_CELLS or _is_undecided(condition):
+        if grid.cell_count > MOST_CELLS or _is_undecided(condition) or _are_entangled([condition]):
             undecided.append(rule.segment)
         elif not (_condition_truths(condition, grid) == _TRUE).any():
             raise _dead_segment_error(rules, index, set())
@@ -129,20 +139,52 @@ def _is_undecided(condition: exp.Expr) -> bool:
     return any(is_open_axis(atom.axis) for atom in _condition_atoms(condition))
 
 
-def _case_grid(conditions: Sequence[exp.Expr], domains: Domains) -> _CaseGrid:
-    by_axis: dict[str, list[exp.Expr]] = {}
+def _are_entangled(conditions: Sequence[exp.Expr]) -> bool:
+    """Whether a value of one call may rule out one of another, or of its column: the month of a date and the date itself, say.
+
+    Tried as if each could be anything, such cases prove that a rule never holds, or that nobody is left over, but not the opposite.
+    """
+    by_axis = _atoms_by_axis(conditions)
+    aliases = _aliases(by_axis)
+    atoms = [each[0] for axis, each in by_axis.items() if not is_open_axis(axis) and axis not in aliases]
+    calls = [atom for atom in atoms if atom.call is not None]
+    return any(
+        not (atom.call.is_independent_of(other.call) if atom.call and other.call else not atom.bases & other.bases)
+        for atom in calls
+        for other in atoms
+        if other.axis != atom.axis
+    )
+
+
+def _atoms_by_axis(conditions: Iterable[exp.Expr]) -> dict[str, list[Atom]]:
+    by_axis: dict[str, list[Atom]] = {}
     for condition in conditions:
         for atom in _condition_atoms(condition):
-            by_axis.setdefault(atom.axis, []).append(atom.node)
-    return _CaseGrid(
-        {axis: [{}] * len(_TRUTHS) if is_open_axis(axis) else axis_cases(axis, nodes, domains) for axis, nodes in by_axis.items()}
-    )
+            by_axis.setdefault(atom.axis, []).append(atom)
+    return by_axis
+
+
+def _aliases(by_axis: Mapping[str, Sequence[Atom]]) -> dict[str, str]:
+    """Find for each column of which rules ask only whether it is known the call that is known exactly when it is."""
+    by_column = {column: axis for axis, atoms in by_axis.items() if atoms[0].call for column in atoms[0].call.column_it_needs}
+    return {axis: by_column[axis] for axis, atoms in by_axis.items() if axis in by_column and all(isinstance(a.node, exp.Is) for a in atoms)}
+
+
+def _case_grid(conditions: Sequence[exp.Expr], domains: Domains) -> _CaseGrid:
+    by_axis = _atoms_by_axis(conditions)
+    aliases = _aliases(by_axis)
+    cases = {
+        axis: [{}] * len(_TRUTHS) if is_open_axis(axis) else axis_cases(axis, [atom.node for atom in atoms], domains)
+        for axis, atoms in by_axis.items()
+        if axis not in aliases
+    }
+    return _CaseGrid(cases, aliases)
 
 
 def _condition_atoms(condition: exp.Expr) -> list[Atom]:
     if isinstance(condition, exp.Connector):
         return [atom for part in condition.flatten(unnest=False) for atom in _condition_atoms(part)]
-    if isinstance(condition, exp.Not | exp.Paren):
+    if isinstance(condition, exp.Not | exp.Paren) and call_of(condition) is None:
         return _condition_atoms(condition.this)
     return [atom_of(condition)]
 
@@ -152,13 +194,14 @@ def _condition_truths(condition: exp.Expr, grid: _CaseGrid) -> Truths:
     if isinstance(condition, exp.Connector):
         parts = (_condition_truths(part, grid) for part in condition.flatten(unnest=False))
         return reduce(np.minimum if isinstance(condition, exp.And) else np.maximum, parts)
-    if isinstance(condition, exp.Paren):
+    if isinstance(condition, exp.Paren) and call_of(condition) is None:
         return _condition_truths(condition.this, grid)
     if isinstance(condition, exp.Not):
         return np.asarray(_TRUE - _condition_truths(condition.this, grid), dtype=np.int8)
     atom = atom_of(condition)
-    along = _atom_truths(atom, grid)
-    shape = [len(along) if axis == atom.axis else 1 for axis in grid.cases]
+    alias = grid.aliases.get(atom.axis)
+    along = _atom_truths(atom, grid) if alias is None else _known_truths(grid.cases[alias], alias)
+    shape = [len(along) if axis == (alias or atom.axis) else 1 for axis in grid.cases]
     return (np.asarray(_TRUE - along, dtype=np.int8) if atom.is_negated else along).reshape(shape)
 
 
@@ -172,6 +215,11 @@ def _atom_truths(atom: Atom, grid: _CaseGrid) -> Truths:
         return _ordered_truths(*comparison, atom.axis, grid)
     values = (rule_value(atom.node, cell) for cell in along)
     return np.array([_UNKNOWN if value is None else _TRUE if value else _FALSE for value in values], dtype=np.int8)
+
+
+def _known_truths(along: Sequence[Cell], axis: str) -> Truths:
+    """Tell of each case of a call whether it, and so the column that it needs, is unknown."""
+    return np.array([_TRUE if cell[axis] is None else _FALSE for cell in along], dtype=np.int8)
 
 
 def _ordered_truths(side: exp.Expr, operator: type[exp.Expr], constant: Value, axis: str, grid: _CaseGrid) -> Truths:

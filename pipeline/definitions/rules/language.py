@@ -7,28 +7,48 @@ and built anew with explicit casts, so that every engine gives the same answer. 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlglot import exp
 
+from pipeline.definitions.rules.calls import Call, Row, call_node
+
 from pipeline.definitions.rules.cluster_ids import TODO, is_cluster_id, nearest_cluster_id
+from pipeline.definitions.rules.dates import MOST_DAYS, day_count, is_today, plain_date, shifted_date
+from pipeline.definitions.rules.functions import (
+    FUNCTIONS,
+    check_call,
+    constant_text,
+    function_name,
+    is_call,
+    list_column,
+    require_lower,
+)
+from pipeline.definitions.rules.joined_columns import ListColumn
+from pipeline.definitions.rules.list_tests import QUANTIFIERS, other_value_test, values_test
+from pipeline.definitions.rules.phrases import LIST_MARK
 from pipeline.definitions.rules.text import RuleText, parse_text
 from pipeline.definitions.rules.types import (
-    COMPARABLE,
     NUMERIC,
     TypedNode,
     bracketed_node,
     cast_to_one_type,
+    common_kind,
     is_iso_date,
     operator_chain,
     typed_arithmetic,
     typed_column,
     typed_number,
+    typed_quotient,
 )
+from pipeline.definitions.rules.values import rule_value
 from pipeline.definitions.rules.vocabulary import RuleContext, Vocabulary
+from pipeline.definitions.rules.words import column_names, rule_words
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
 
+_MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
 MAX_LITERAL_DIGITS = 15  # Every such number is one correctly rounded division away from its DOUBLE.
 
 
@@ -71,6 +91,11 @@ def _check_condition(rule: RuleContext, node: exp.Expr, what: str) -> exp.Expres
 
 def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
     kind, shorthands = rule.vocabulary.names.get(node.name), rule.vocabulary.shorthands
+    if node.name.startswith(LIST_MARK):
+        raise rule.error_at(node, "a list stands after IN alone", "Write city IN LIST coast.")
+    if node.name in rule.vocabulary.separators:
+        todo = f"Write ANY({node.name}) = 'vip', or ALL or NONE."
+        raise rule.error_at(node, f"`{node.name}` holds a list of values, so that it is no single text", todo)
     if kind is None and node.name in shorthands:
         return TypedNode(bracketed_node(shorthands[node.name].copy()), Kind.FLAG)
     if kind is None:
@@ -120,11 +145,31 @@ def _check_between(rule: RuleContext, node: exp.Expr) -> TypedNode:
 
 
 def _check_in(rule: RuleContext, node: exp.Expr) -> TypedNode:
+    if len(node.expressions) == 1 and node.expressions[0].name.startswith(LIST_MARK):
+        return _check_in_list(rule, node, node.expressions[0])
+    if is_call(node.this, *QUANTIFIERS):
+        column, separator = list_column(rule, node.this, _check_node)
+        texts = [constant_text(rule, choice, "a value of a list", separator) for choice in node.expressions]
+        return values_test(function_name(node.this), column, separator, list(dict.fromkeys(texts)))
     is_list = all(isinstance(choice, (exp.Literal, exp.Neg, exp.Cast, exp.Boolean)) for choice in node.expressions)
     if not node.expressions or not is_list:
         raise rule.error_at(node, "IN takes a list of numbers, texts or dates", "Write `x IN ('a', 'b')`.")
     value, *choices = _nodes_of_one_type(rule, node, _check_compared_nodes(rule, [node.this, *node.expressions]))
     return TypedNode(exp.In(this=bracketed_node(value), expressions=choices), Kind.FLAG)
+
+
+def _check_in_list(rule: RuleContext, node: exp.Expr, choice: exp.Expr) -> TypedNode:
+    """Build the test whether a text is in a file of the company's `lists/`: a column that whoever decides joins to the features."""
+    name, lists = choice.name.removeprefix(LIST_MARK), rule.vocabulary.lists
+    if name not in lists:
+        raise rule.error_at(choice, f"there is no list `{name}`{did_you_mean(name, lists)}", f"Write its values into lists/{name}.csv, a line each.")
+    if not isinstance(node.this, exp.Column) or is_call(node.this):
+        raise rule.error_at(node.this, "IN LIST takes an attribute or a feature", "Write city IN LIST coast.")
+    value = _check_node(rule, node.this)
+    if value.kind is not Kind.TEXT:
+        what = f"a list holds texts, but this is: {value.kind.words}"
+        raise rule.error_at(node.this, what, "Compare a text, or customer_id, with a list.")
+    return typed_column(ListColumn(node.this.name, name, lists[name]).column, Kind.FLAG)
 
 
 def _check_is(rule: RuleContext, node: exp.Expr) -> TypedNode:
@@ -133,7 +178,7 @@ def _check_is(rule: RuleContext, node: exp.Expr) -> TypedNode:
     given = [side for side in sides if not isinstance(side, exp.Null)]
     if len(given) == 1:
         return TypedNode(_is_unknown(rule, given[0]), Kind.FLAG)
-    may_be_unknown = [side for side in sides if side.find(exp.Column)]
+    may_be_unknown = [side for side in sides if side.find(exp.Column, exp.Anonymous)]
     are_known = (exp.Not(this=bracketed_node(_is_unknown(rule, side))) for side in may_be_unknown)
     is_same = operator_chain(exp.And, _comparison_node(rule, exp.EQ, *sides), *are_known)
     if len(may_be_unknown) == len(sides):
@@ -142,15 +187,67 @@ def _check_is(rule: RuleContext, node: exp.Expr) -> TypedNode:
 
 
 def _is_unknown(rule: RuleContext, node: exp.Expr) -> exp.Expression:
-    return exp.Is(this=bracketed_node(_check_node(rule, node).node), expression=exp.null())
+    separators = rule.vocabulary.separators
+    if is_call(node, *QUANTIFIERS):  # a list is known or not, whichever of its values are asked for
+        value = list_column(rule, node, _check_node)[0]
+    elif isinstance(node, exp.Column) and node.name in separators:
+        value = typed_column(node.name, Kind.TEXT).node
+    else:
+        value = plain_date(_check_node(rule, node)).node
+    return exp.Is(this=bracketed_node(value), expression=exp.null())
 
 
 def _comparison_node(rule: RuleContext, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> exp.Expression:
+    if is_call(left, *QUANTIFIERS) or is_call(right, *QUANTIFIERS):
+        return _list_comparison(rule, operator, left, right)
+    for side, other in ((left, right), (right, left)):
+        if is_call(side, "LOWER") and isinstance(other, exp.Literal) and operator in (exp.EQ, exp.NEQ):
+            require_lower(rule, other)
     sides = _check_compared_nodes(rule, [left, right])
+    if all(side.kind is Kind.DATE for side in sides) and any(side.days or is_today(side.node) for side in sides):
+        return _day_comparison(rule, operator, left, *sides)
     nodes = _nodes_of_one_type(rule, left, sides)
     if sides[0].kind is Kind.FLAG and operator not in (exp.EQ, exp.NEQ):
         raise rule.error_at(left, "true and false have no order", "Use = or <>.")
     return operator_chain(operator, *nodes)
+
+
+def _day_comparison(rule: RuleContext, operator: type[exp.Expr], place: exp.Expr, left: TypedNode, right: TypedNode) -> exp.Expression:
+    """Compare dates of which one is today's, or has days added to it, as a number of days with a constant.
+
+    `a + 7 <= b` is `b - a >= 7`. Where one side is a constant, the days move there.
+    """
+    is_constant = [side.node.find(exp.Column) is None for side in (left, right)]
+    days, bare = left.days - right.days, [TypedNode(side.node, Kind.DATE) for side in (left, right)]
+    if is_constant[0] is not is_constant[1]:
+        try:
+            moved = shifted_date(left, -right.days) if is_constant[0] else shifted_date(right, -left.days)
+        except (OverflowError, ValueError):
+            raise rule.error_at(place, "this day lies outside the calendar", "Compare with a nearer day.") from None
+        sides = (moved, bare[1]) if is_constant[0] else (bare[0], moved)
+        return operator_chain(operator, *(side.node for side in sides))
+    counted = day_count(bare[1], bare[0]) if not is_today(left.node) else day_count(bare[0], bare[1])
+    if is_today(left.node):  # TODAY + j <op> d + i is TODAY - d <op> i - j
+        return operator_chain(operator, counted.node, _whole_number(-days))
+    return operator_chain(_MIRRORED.get(operator, operator), counted.node, _whole_number(days))
+
+
+def _whole_number(value: int) -> exp.Expression:
+    number = exp.Literal.number(abs(value))
+    return exp.Neg(this=number) if value < 0 else number
+
+
+def _list_comparison(rule: RuleContext, operator: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> exp.Expression:
+    asked, other = (left, right) if is_call(left, *QUANTIFIERS) else (right, left)
+    if operator not in (exp.EQ, exp.NEQ):
+        raise rule.error_at(asked, "values of a list have no order", "Use = or <>, IN, or CONTAINS.")
+    column, separator = list_column(rule, asked, _check_node)
+    choice = constant_text(rule, other, "a value of a list", separator)
+    if is_call(asked.expressions[0], "LOWER"):
+        require_lower(rule, other)
+    name = function_name(asked)
+    test = values_test(name, column, separator, [choice]) if operator is exp.EQ else other_value_test(name, column, separator, choice)
+    return test.node
 
 
 def _check_compared_nodes(rule: RuleContext, nodes: Sequence[exp.Expr]) -> list[TypedNode]:
@@ -179,8 +276,8 @@ def _check_segment_name(rule: RuleContext, node: exp.Expr, ids: Mapping[str, str
 
 
 def _nodes_of_one_type(rule: RuleContext, place: exp.Expr, items: Sequence[TypedNode]) -> list[exp.Expression]:
-    kinds = {item.kind for item in items}
-    if not kinds <= COMPARABLE or (len(kinds) > 1 and not kinds <= NUMERIC):
+    items = [plain_date(item) for item in items]
+    if common_kind(items) is None:
         left = items[0].kind
         right = next((item.kind for item in items if item.kind is not left), left)
         todo = (
@@ -196,12 +293,62 @@ def _nodes_of_one_type(rule: RuleContext, place: exp.Expr, items: Sequence[Typed
 
 def _check_arithmetic(rule: RuleContext, node: exp.Expr) -> TypedNode:
     left, right = _check_node(rule, node.this), _check_node(rule, node.expression)
+    if Kind.DATE in (left.kind, right.kind):
+        return _check_date_arithmetic(rule, node, left, right)
     if not {left.kind, right.kind} <= NUMERIC:
-        raise rule.error_at(node, "only numbers can be added, subtracted and multiplied", "Dates and text can be compared.")
+        todo = "Text can be compared; to a date add a number of days."
+        raise rule.error_at(node, "only numbers can be added, subtracted, multiplied and divided", todo)
     try:
         return typed_arithmetic(type(node), left, right)
     except OverflowError:
         raise _overflow_error(rule, node) from None
+
+
+def _check_date_arithmetic(rule: RuleContext, node: exp.Expr, left: TypedNode, right: TypedNode) -> TypedNode:
+    """Build a date some days later or earlier, or the days between two dates."""
+    if isinstance(node, exp.Sub) and left.kind is right.kind:
+        return day_count(left, right)
+    day, days = (left, right) if left.kind is Kind.DATE else (right, left)
+    value: Any = None if days.node.find(exp.Column) else rule_value(days.node, {})
+    is_shift = isinstance(node, exp.Add) or (isinstance(node, exp.Sub) and day is left)
+    if not is_shift or days.kind is not Kind.INTEGER or value is None:
+        todo = "Write date + 7, date - 7 or date - date; take the days that a column has from the difference: TODAY - date > days."
+        raise rule.error_at(node, "to a date only a whole number of days, written out, is added", todo)
+    if abs(value) > MOST_DAYS:
+        raise rule.error_at(node, f"more than {MOST_DAYS:,} days", "Write fewer days.")
+    try:
+        return shifted_date(day, value if isinstance(node, exp.Add) else -value)
+    except (OverflowError, ValueError):
+        raise rule.error_at(node, "this day lies outside the calendar", "Write a nearer day.") from None
+
+
+def _check_quotient(rule: RuleContext, node: exp.Expr) -> TypedNode:
+    left, right = _check_node(rule, node.this), _check_node(rule, node.expression)
+    if not {left.kind, right.kind} <= NUMERIC:
+        raise rule.error_at(node, "only numbers can be divided", "Compare dates and texts.")
+    try:
+        quotient = typed_quotient(left, right)
+    except OverflowError:
+        raise _overflow_error(rule, node) from None
+    names = column_names(quotient.node)
+    # Exact numbers as SQL has them: whole before each becomes a double.
+    scale = 1 if Kind.NUMBER in (left.kind, right.kind) else 10 ** max(left.decimals, right.decimals)
+
+    def value_of(row: Row) -> Any:  # noqa: ANN401 - a number, or unknown
+        above: Any = rule_value(left.node, row)
+        below: Any = rule_value(right.node, row)
+        return None if above is None or not below else float(above * scale) / float(below * scale)
+
+    text = f"{rule_words(bracketed_node(left.node))} / {rule_words(bracketed_node(right.node))}"
+    return TypedNode(call_node(Call(text, Kind.NUMBER, value_of, names, None), quotient.node), Kind.NUMBER)
+
+
+def _check_function(rule: RuleContext, node: exp.Expr) -> TypedNode:
+    name = function_name(node)
+    if name not in FUNCTIONS:
+        todo = "The reference page of rules lists all functions."
+        raise rule.error_at(node, f"there is no function `{name}`{did_you_mean(name, FUNCTIONS)}", todo)
+    return check_call(rule, node, _check_node)
 
 
 def _overflow_error(rule: RuleContext, node: exp.Expr) -> ConfigError:
@@ -229,6 +376,8 @@ _CHECKS: Mapping[type[exp.Expr], Callable[[RuleContext, exp.Expr], TypedNode]] =
         lambda rule, node: TypedNode(_comparison_node(rule, type(node), node.this, node.expression), Kind.FLAG),
     ),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul), _check_arithmetic),
+    exp.Div: _check_quotient,
+    exp.Anonymous: _check_function,
 }
 # The parser's nodes can hold more than the language allows, such as a cast's format or a subquery after IN: only these arguments pass.
 _ARGUMENTS: Mapping[type[exp.Expr], set[str]] = {
@@ -236,4 +385,6 @@ _ARGUMENTS: Mapping[type[exp.Expr], set[str]] = {
     exp.Cast: {"this", "to"},
     exp.In: {"this", "expressions"},
     exp.Between: {"this", "low", "high"},
+    exp.Div: {"this", "expression", "typed", "safe"},
+    exp.Anonymous: {"this", "expressions"},
 }

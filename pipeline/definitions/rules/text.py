@@ -14,6 +14,7 @@ from sqlglot.errors import ParseError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from pipeline.definitions.rules.parameters import Parameter, value_tokens
+from pipeline.definitions.rules.phrases import CALL_MARK, spelt_out
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
@@ -24,9 +25,13 @@ MAX_SIGNS = 2
 MAX_DEPTH = 40
 SHOWN_CHARACTERS = 60
 LANGUAGE = (
-    "Use names, scheme.segment, @parameters, numbers, 'text', DATE '2026-01-31', TRUE, FALSE, "
-    "= <> < <= > >=, BETWEEN, IN, IS NULL, IS, IS NOT, + - *, AND, OR, NOT, ( )."
+    "Use names, scheme.segment, @parameters, numbers, 'text', DATE '2026-01-31', TODAY, TRUE, FALSE, functions such as DAYS_SINCE(date), "
+    "= <> < <= > >=, BETWEEN, IN, IN LIST, WAS IN, IS NULL, IS, IS NOT, + - * /, AND, OR, NOT, ( )."
 )
+# How a person writes the night's day, and the column that it is.
+TODAY_WORDS = ("today", "current_date")
+AS_OF_DATE = "as_of_date"
+_DAYS_IN = {"day": 1, "days": 1, "week": 7, "weeks": 7}
 
 _LEXEME = re.compile(
     r"""
@@ -36,10 +41,11 @@ _LEXEME = re.compile(
     |(?P<quoted>"(?:[^"\n]|"")+")
     |(?P<number>[0-9]+(?:\.[0-9]+)?)
     |(?P<date>(?i:date)(?=\s*'))
+    |(?P<interval>(?i:interval)\s+(?:'\s*[0-9]{1,6}\s+(?i:days?|weeks?)\s*'|'[0-9]{1,6}'\s+(?i:days?|weeks?)\b|[0-9]{1,6}\s+(?i:days?|weeks?)\b))
     |(?P<reference>[^\W\d]\w*\.[^\W\d]\w*)
     |(?P<word>[^\W\d]\w*)
     |(?P<parameter>@[^\W\d]\w*)
-    |(?P<mark><>|!=|<=|>=|[-+*(),=<>])
+    |(?P<mark><>|!=|<=|>=|[-+*/(),=<>])
     """,
     re.VERBOSE,
 )
@@ -63,6 +69,7 @@ MARKS = {
     "+": TokenType.PLUS,
     "-": TokenType.DASH,
     "*": TokenType.STAR,
+    "/": TokenType.SLASH,
     "=": TokenType.EQ,
     "<>": TokenType.NEQ,
     "!=": TokenType.NEQ,
@@ -81,7 +88,6 @@ _REASONS = {
     ":": ("casts are not part of the rule language", LANGUAGE),
     ".": ("a point stands within a number or between a scheme and `segment`", "Write rfm.segment, and 0.5 for .5"),
     ";": ("a rule is one condition", "Remove everything from the semicolon on."),
-    "/": ("division is not part of the rule language", "Write `a > 2 * b` for `a / b > 2`."),
     "-": ("comments are not part of the rule language", "Put remarks in the definition file after a #."),
     "`": ("names are not quoted like this", 'Write "name" or just name.'),
     "'": ("this text is not closed on its line", "Add the closing quote; a quote within text is written twice: ''."),
@@ -148,8 +154,8 @@ def _read_tokens(rule: RuleText) -> list[Token]:
     tokens, index = [], 0
     while index < len(rule.text):
         lexeme = _LEXEME.match(rule.text, index)
-        if lexeme is None or lexeme.lastgroup == "comment":
-            # A comment of the form /* */ begins like a division, but is meant as a comment.
+        # A comment of the form /* */ begins like a division, but is meant as a comment.
+        if lexeme is None or lexeme.lastgroup == "comment" or rule.text.startswith("/*", index):
             character = "-" if rule.text.startswith("/*", index) else rule.text[index]
             what, todo = _REASONS.get(character, (f"`{character}` is not part of the rule language", LANGUAGE))
             raise rule.error_at(index, what, todo)
@@ -158,10 +164,21 @@ def _read_tokens(rule: RuleText) -> list[Token]:
         elif lexeme.lastgroup != "space":
             tokens.append(_lexeme_token(lexeme))
         index = lexeme.end()
-    for name, following in pairwise(tokens):
+    for place, (name, following) in enumerate(pairwise(tokens)):
+        if name.text.lower() == "interval" and following.token_type in (TokenType.NUMBER, TokenType.STRING):
+            raise rule.error_at(name.start, "an INTERVAL is of days or weeks", "Write TODAY - INTERVAL 60 DAYS, or TODAY - 60.")
         if name.token_type is TokenType.IDENTIFIER and following.token_type is TokenType.L_PAREN:
-            raise rule.error_at(name.start, f"`{name.text}(...)`: functions and subqueries are not part of the rule language", LANGUAGE)
-    return tokens
+            tokens[place] = _function_token(rule, name)
+    return spelt_out(tokens, rule.error_at)
+
+
+def _function_token(rule: RuleText, name: Token) -> Token:
+    """Return the name of a function marked as such, so that no parser of SQL knows it; the checks say which functions there are."""
+    if rule.text[name.start] == '"':
+        raise rule.error_at(name.start, "a name in quotes is no function", LANGUAGE)
+    # The capital of a dotless i is I: only letters that every alphabet has alike are made capitals.
+    text = name.text.upper() if name.text.isascii() else name.text
+    return Token(TokenType.IDENTIFIER, f"{CALL_MARK}{text}", 1, name.col, name.start, name.end)
 
 
 def _lexeme_token(lexeme: re.Match[str]) -> Token:
@@ -171,6 +188,11 @@ def _lexeme_token(lexeme: re.Match[str]) -> Token:
         return Token(TokenType.STRING, text[1:-1].replace("''", "'"), 1, start + 1, start, end)
     if kind == "quoted":
         return Token(TokenType.IDENTIFIER, text[1:-1].replace('""', '"'), 1, start + 1, start, end)
+    if kind == "interval":
+        number, unit = re.findall(r"[0-9]+|[a-z]+", text.lower())[1:]
+        return Token(TokenType.NUMBER, str(int(number) * _DAYS_IN[unit]), 1, start + 1, start, end)
+    if kind == "word" and text.lower() in TODAY_WORDS and text.isascii():
+        return Token(TokenType.IDENTIFIER, AS_OF_DATE, 1, start + 1, start, end)
     types = {"number": TokenType.NUMBER, "date": TokenType.DATE, "mark": MARKS.get(text)}
     # Any word that is not ours is a name, so that no other keyword of SQL reaches the parser.
     token_type = types.get(str(kind)) or WORDS.get(text.lower(), TokenType.IDENTIFIER)

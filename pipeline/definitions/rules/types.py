@@ -23,17 +23,21 @@ _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SAFE_DECIMALS = 6
 # A BIGINT has up to 19 digits; money is stored with 18, four of them decimals.
 _COLUMN_DIGITS = {Kind.INTEGER: (19, 0), Kind.MONEY: (18, MONEY_DECIMALS)}
-_ATOMS = (exp.Column, exp.Literal, exp.Neg, exp.Boolean, exp.Cast)
+_ATOMS = (exp.Column, exp.Literal, exp.Neg, exp.Boolean, exp.Cast, exp.Paren)
 
 
 @dataclass(frozen=True, slots=True)
 class TypedNode:
-    """A node built anew; exact numbers carry how many digits they may have, and how many of them are decimals."""
+    """A node built anew; exact numbers carry how many digits they may have, and how many of them are decimals.
+
+    `days` are still to be added to a date: whoever compares it brings them to the other side.
+    """
 
     node: exp.Expression
     kind: Kind
     digits: int = 0
     decimals: int = 0
+    days: int = 0
 
 
 def is_iso_date(text: str) -> bool:
@@ -68,6 +72,14 @@ def operator_chain(operator: type[exp.Expr], *parts: exp.Expression) -> exp.Expr
     return reduce(lambda left, right: cast("exp.Expression", operator(this=left, expression=right)), others, first)
 
 
+def common_kind(items: Sequence[TypedNode]) -> Kind | None:
+    """Return the kind that `cast_to_one_type` brings `items` to; None where they cannot be compared."""
+    kinds = {item.kind for item in items}
+    if not kinds <= COMPARABLE or (len(kinds) > 1 and not kinds <= NUMERIC):
+        return None
+    return next(iter(kinds)) if len(kinds) == 1 else Kind.NUMBER if Kind.NUMBER in kinds else Kind.MONEY
+
+
 def cast_to_one_type(items: Sequence[TypedNode]) -> list[exp.Expression]:
     """Cast the nodes of comparable `items` to one type; raises OverflowError beyond 38 digits.
 
@@ -87,6 +99,26 @@ def typed_arithmetic(operator: type[exp.Expr], left: TypedNode, right: TypedNode
     if Kind.NUMBER in (left.kind, right.kind):
         return TypedNode(operator_chain(operator, _as_double(left), _as_double(right)), Kind.NUMBER)
     return _exact_product(left, right) if operator is exp.Mul else _exact_sum(operator, left, right)
+
+
+def typed_quotient(left: TypedNode, right: TypedNode) -> TypedNode:
+    """Divide two numbers; the result is unknown for a divisor of 0. Raises OverflowError beyond 38 digits.
+
+    Exact numbers are brought to whole ones first, so that the quotient is rounded once: 0.3 / 0.1 is 3.
+    """
+    if Kind.NUMBER not in (left.kind, right.kind):
+        decimals = max(left.decimals, right.decimals)
+        left, right = (_scaled_integer(item, decimals) for item in (left, right))
+    divisor = exp.Nullif(this=_as_double(right), expression=exp.cast(exp.Literal.number(0), "double"))
+    return TypedNode(exp.Div(this=bracketed_node(_as_double(left)), expression=divisor, typed=False, safe=False), Kind.NUMBER)
+
+
+def _scaled_integer(item: TypedNode, decimals: int) -> TypedNode:
+    if not decimals:
+        return item
+    scaled = _exact_product(item, typed_number(str(10**decimals)))
+    digits = item.digits + decimals - item.decimals
+    return TypedNode(exp.cast(bracketed_node(scaled.node), f"decimal({digits}, 0)"), Kind.MONEY, digits, 0)
 
 
 def _exact_sum(operator: type[exp.Expr], left: TypedNode, right: TypedNode) -> TypedNode:
@@ -120,7 +152,11 @@ def _require_room(digits: int) -> None:
 
 
 def _as_double(item: TypedNode) -> exp.Expression:
-    return item.node if item.kind is Kind.NUMBER else exp.cast(item.node, "double")
+    if item.kind is Kind.NUMBER:
+        return item.node
+    # DuckDB rounds a decimal of 128 bits twice on its way; every engine reads a text right.
+    is_wide = item.kind is Kind.MONEY and item.digits > _SHORT_DIGITS
+    return exp.cast(exp.cast(item.node, "varchar") if is_wide else item.node, "double")
 
 
 def _as_decimal(item: TypedNode, digits: int, decimals: int) -> exp.Expression:

@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlglot import exp
 
+from pipeline.definitions.rules.calls import own_call
+
 Value = bool | int | float | Fraction | str | date | None
 
 
@@ -72,11 +74,20 @@ def _cast_value(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
     return float(value)
 
 
+def _bracketed_value(rule: exp.Expr, row: Mapping[str, Value]) -> Value:
+    call = own_call(rule)
+    if call is None:
+        return rule_value(rule.this, row)
+    # A proof tries values of the call itself, whatever they come from.
+    value: Value = row[call.text] if call.text in row else call.value_of(row)
+    return value
+
+
 _LEAVES: Mapping[type[exp.Expr], Callable[[Any, Mapping[str, Value]], Value]] = {
     exp.Column: lambda rule, row: row[rule.name],
     exp.Literal: _literal_value,
     exp.Boolean: lambda rule, _row: bool(rule.this),
-    exp.Paren: lambda rule, row: rule_value(rule.this, row),
+    exp.Paren: _bracketed_value,
     exp.Not: lambda rule, row: _negated_value(rule_value(rule.this, row)),
     exp.Is: lambda rule, row: rule_value(rule.this, row) is None,
     exp.Neg: _negative_number,

@@ -19,6 +19,10 @@ class Vocabulary:
 
     `segments` holds for a column such as `rfm.segment` what may be compared with it, and the id that each stands for; `clusters` has
     the columns that are compared with ids of clusters. `shorthands` are names such as `is_firm` that stand for a condition on columns.
+    `separators` are the attributes that hold lists, each with what stands between its values; `lists` are the files of the company's
+    `lists/` folder by name, each with the digest of its text. `schemes` are those in which customers were before, with what may be
+    written for each of their segments and the id that it stands for: none where values are segments, None for clusters. `language` says
+    how letters are made small.
     """
 
     names: Mapping[str, Kind]
@@ -26,6 +30,10 @@ class Vocabulary:
     segments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     clusters: frozenset[str] = frozenset()
     shorthands: Mapping[str, exp.Expression] = field(default_factory=dict)
+    separators: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, str] = field(default_factory=dict)
+    schemes: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,5 +246,6 @@ SELECT
   END AS conversion_share,
   r.conversion_share_q25,
   r.is_new_this_month,
-  CAST(EXTRACT(YEAR FROM $day) AS BIGINT) AS calendar_year
+  CAST(EXTRACT(YEAR FROM $day) AS BIGINT) AS calendar_year,
+  CAST($day AS DATE) AS as_of_date
 FROM scored AS r

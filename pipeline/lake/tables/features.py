@@ -159,6 +159,7 @@ CUSTOMER_FEATURES = Table(
         ),
         # Rules know no clock, so that the same rule says the same of a night whenever it is run; this is what they tell ages by.
         Column("calendar_year", Kind.INTEGER, "Calendar year of the day; less the year of birth it is an age in years.", required=True),
+        Column("as_of_date", Kind.DATE, "The night's day, the last whose orders count: `TODAY` in a rule.", required=True),
     ),
     ("customer_id",),
     Partition.NIGHT,

@@ -1,0 +1,34 @@
+"""A checked rule in words again, as a person would write it, for what was put together from several parts."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from pipeline.definitions.rules.calls import call_of
+
+_TODAY = "as_of_date"
+
+
+def rule_words(node: exp.Expr) -> str:
+    """Return how a person would write a part of a rule."""
+    if (call := call_of(node)) is not None:
+        return call.text
+    if isinstance(node, exp.Cast) and not (isinstance(node.this, exp.Literal) and node.this.is_string):
+        return rule_words(node.this)
+    if isinstance(node, exp.Cast):
+        return f"DATE {node.this.sql('duckdb')}"
+    if isinstance(node, exp.Column):
+        return "TODAY" if node.name == _TODAY else node.name if node.name.isidentifier() or "." in node.name else node.sql("duckdb")
+    if isinstance(node, exp.Paren):
+        return f"({rule_words(node.this)})"
+    if isinstance(node, exp.Binary) and type(node) in _MARKS:
+        return f"{rule_words(node.this)} {_MARKS[type(node)]} {rule_words(node.expression)}"
+    return node.sql("duckdb")
+
+
+def column_names(node: exp.Expr) -> frozenset[str]:
+    """Return the names of the columns in `node`."""
+    return frozenset(column.name for column in node.find_all(exp.Column))
+
+
+_MARKS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
