@@ -62,7 +62,7 @@ class Survivors:
         return pa.array(sorted({each for pair in before ^ now for each in pair}), pa.string())
 
 
-NOBODY = Survivors(CUSTOMER_SURVIVORS.schema.empty_table())
+NOBODY = Survivors(pa.Table.from_batches([], CUSTOMER_SURVIVORS.schema))
 
 
 @dataclass(frozen=True, slots=True)

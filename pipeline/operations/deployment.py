@@ -48,7 +48,9 @@ class Deployment:
         Raises ConfigError where the company's files or the limits are not valid, or the lake is another company's.
         """
         from pipeline.definitions.owner import require_owner
+        from pipeline.lake.spared_imports import spare_pandas
 
+        spare_pandas()
         deployment = cls(load_company(company), open_lake(lake), connections, memory_limit_of_environment())
         require_owner(deployment.lake, deployment.company)
         return deployment

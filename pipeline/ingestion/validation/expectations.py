@@ -21,8 +21,8 @@ from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.expectation_counts import count_failures_in_memory, is_about_table
 from pipeline.ingestion.validation.expectation_sql import is_known_to_sql
 from pipeline.ingestion.validation.frames import pandas_frame
-from pipeline.ingestion.validation.spared_imports import spared_imports
 from pipeline.ingestion.validation.suites import SuiteDefinition, ValidationRule, load_suite_definition
+from pipeline.lake.spared_imports import spared_imports
 from pipeline.lake.tables import Table
 from pipeline.spelling import did_you_mean
 

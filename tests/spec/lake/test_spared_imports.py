@@ -1,4 +1,4 @@
-"""Great Expectations is loaded without what no rule of ours needs, and a rule that needs it has it all the same."""
+"""Libraries are loaded without what we never use of them, and what needs it has it all the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingestion.validation.spared_imports import spared_imports
+from pipeline.lake.spared_imports import spared_imports
 
 LOADED = """
 import sys
@@ -23,6 +23,17 @@ evenly = {"values": ["a", "b"], "weights": [0.5, 0.5]}
 rule = gx.expectations.ExpectColumnKLDivergenceToBeLessThan(column="x", partition_object=evenly, threshold=0.1)
 frames = (pandas.DataFrame({"x": values}) for values in (["a", "b"], ["a"] * 9 + ["b"]))
 print([expectations._batch_definition().get_batch({"dataframe": frame}).validate(rule).success for frame in frames])
+"""
+ARROW = """
+import sys
+from pipeline.lake.spared_imports import spare_pandas
+spare_pandas()
+import pyarrow
+rows = pyarrow.Table.from_pylist([{"x": 1}, {"x": None}])
+print("pandas" in sys.modules, rows.group_by("x").aggregate([]).num_rows)
+frame = rows.to_pandas()
+same = pyarrow.Table.from_pandas(frame) == rows.cast(pyarrow.schema({"x": "float64"}))
+print(frame["x"].tolist()[0], same, pyarrow.array(frame["x"]).null_count)
 """
 
 
@@ -41,6 +52,10 @@ def test_a_process_that_uses_spark_already_checks_rows_too(tmp_path: Path) -> No
 
 def test_a_rule_that_needs_statistics_has_them(tmp_path: Path) -> None:
     assert output_of(LOADED + DIVERGENCE, tmp_path) == ["[]", "[True, False]"]
+
+
+def test_arrow_loads_pandas_where_it_is_asked_for_alone(tmp_path: Path) -> None:
+    assert output_of(ARROW, tmp_path) == ["False 2", "1.0 True 1"]
 
 
 def test_after_the_block_every_module_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
