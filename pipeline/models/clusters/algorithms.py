@@ -19,6 +19,8 @@ import numpy.typing as npt
 from pipeline.models.clusters.encoding import Numbers, round_figures
 
 INITIALISATIONS = 10
+# Answers have many solutions nearly as good as the best; from ten starts the seed would decide which of them is found.
+ANSWER_INITIALISATIONS = 40
 # A cold start is searched on so many points: ten searches on all of them cost minutes and find the same start. From there
 # k-means converges on all points.
 START_ROWS = 30_000
@@ -35,12 +37,16 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClusteringTask:
-    """How many clusters to find, each of at least `smallest_share` of customers; `start` is a label per point to start from."""
+    """How many clusters to find, each of at least `smallest_share` of customers; `start` is a label per point to start from.
+
+    `initialisations` is from how many cold starts k-means takes the best.
+    """
 
     count: int
     smallest_share: float
     seed: int
     start: Labels | None = None
+    initialisations: int = INITIALISATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,8 @@ def fit_k_means(points: Numbers, count: int, seed: int, *, initialisations: int 
 
 
 def _find_by_k_means(points: Numbers, task: ClusteringTask) -> Centres:
-    cold = _converged_centres(points, fit_k_means(_sampled_points(points, START_ROWS, task.seed), task.count, task.seed))
+    rows = _sampled_points(points, START_ROWS, task.seed)
+    cold = _converged_centres(points, fit_k_means(rows, task.count, task.seed, initialisations=task.initialisations))
     initial = None if task.start is None else label_means(points, task.start, task.count)
     if initial is None or np.isnan(initial).any():
         return Centres(cold)

@@ -37,6 +37,11 @@ class PreparedSample:
     digest: str
     variables: tuple[Variable, ...]
 
+    @property
+    def are_answers(self) -> bool:
+        """Whether all that is known of customers are attributes of few values."""
+        return all(variable.is_answer for variable in self.variables)
+
 
 def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count: int | None = None) -> PreparedSample:
     """Prepare the points that `scheme` makes of customer features; the same ones whatever the order of rows.

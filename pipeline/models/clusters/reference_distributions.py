@@ -112,11 +112,10 @@ def _sampled_margins(rows: Numbers, variables: Sequence[Variable], orders: Seque
 
     def draw(random: np.random.Generator) -> list[Numbers]:
         margins = []
-        # All answers are those of the same customers: drawn apart, two copies of a question would differ.
-        answered = random.integers(len(rows), size=len(rows)) if any(variable.is_answer for variable in variables) else None
         for peak, variable, order in zip(peaks, variables, orders, strict=True):
             if peak is None:
-                drawn = answered if answered is not None and variable.is_answer else random.integers(len(rows), size=len(rows))
+                # How many give which answer tells nothing of groups, and drawn anew it would vary more than all that does.
+                drawn = slice(None) if variable.is_answer else random.integers(len(rows), size=len(rows))
                 values = rows[drawn][:, variable.columns]
                 margins.append(values[np.argsort(_ordinal_column(values, order), kind="stable")])
             else:

@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme
-from pipeline.models.clusters.algorithms import ClusteringTask, Labels, find_centres, mean_silhouette, nearest_centres
+from pipeline.models.clusters.algorithms import (
+    ANSWER_INITIALISATIONS,
+    INITIALISATIONS,
+    ClusteringTask,
+    Labels,
+    find_centres,
+    mean_silhouette,
+    nearest_centres,
+)
 from pipeline.models.clusters.assignment import nearest_clusters
 from pipeline.models.clusters.encoding import CannotFitError, Numbers, Variable, round_figures
 from pipeline.models.clusters.gap_statistic import GAP_FLOOR, Gap, gap_beyond_reference
@@ -85,7 +93,9 @@ class SelectionProblem:
         return self.current is not None and [each.name for each in self.current.features] == [each.name for each in self.sample.features]
 
     def task(self, count: int) -> ClusteringTask:
-        return ClusteringTask(count, self.scheme.smallest_share, self.scheme.seed, self.start if count == self.count_now else None)
+        start = self.start if count == self.count_now else None
+        starts = ANSWER_INITIALISATIONS if self.sample.are_answers else INITIALISATIONS
+        return ClusteringTask(count, self.scheme.smallest_share, self.scheme.seed, start, starts)
 
     def merit(self, candidate: CandidateClustering) -> float:
         return candidate.silhouette + (SAME_COUNT_BONUS if candidate.count == self.count_now else 0)
@@ -212,15 +222,14 @@ def _reason_against(count: int, centres: Numbers, sizes: Labels, fidelity: float
 
 
 def _cluster_counts(sample: PreparedSample, scheme: ClusterScheme) -> Sequence[int]:
-    are_answers = all(variable.is_answer for variable in sample.variables)
-    if are_answers and len(sample.variables) == 1:
+    if sample.are_answers and len(sample.variables) == 1:
         what = f"{sample.features[0].name} alone has a few values, and each is a group by itself"
         raise CannotFitError(f'{what}: a scheme of kind = "values" makes segments of them, clusters need another attribute')
     kinds = len(np.unique(round_figures(sample.points), axis=0))
     # A cluster for each kind of answers would list them, and find nothing.
-    room = kinds // KINDS_PER_CLUSTER if are_answers else kinds
+    room = kinds // KINDS_PER_CLUSTER if sample.are_answers else kinds
     if room < scheme.cluster_count_min:
-        needed = scheme.cluster_count_min * (KINDS_PER_CLUSTER if are_answers else 1)
+        needed = scheme.cluster_count_min * (KINDS_PER_CLUSTER if sample.are_answers else 1)
         raise CannotFitError(f"too few kinds of customers: fewer than {needed} differ in any feature")
     most = min(scheme.cluster_count_max, room, len(sample.points) // FEWEST_CUSTOMERS_PER_CLUSTER)
     counts = range(scheme.cluster_count_min, most + 1)

@@ -95,8 +95,10 @@ transform = "log1p"
         (
             'attributes = [\n  "likes_sports",\n  "likes_natur",\n]\n',
             "`attributes` names `likes_natur`, which company.toml does not declare (did you mean `likes_nature`?)",
-            "Correct the name, or declare it there: [attributes.likes_natur]. "
-            "It declares likes_sports, likes_nature, region, age_years, yearly_income, born_on.",
+            (
+                "Correct the name, or declare it there: [attributes.likes_natur]. "
+                "It declares likes_sports, likes_nature, region, age_years, yearly_income, born_on."
+            ),
             13,
         ),
         (

@@ -96,7 +96,7 @@ def test_a_flag_is_half_its_range_from_the_share_of_yes(tmp_path: Path) -> None:
         (0.2, 0.5, 0, 1, None),
         (0.5, 0.5, 0, 1, None),
     ]
-    # (1 - 0.2) / 0.5 and (0 - 0.2) / 0.5
+    # A yes is 0.8 from the mean of 0.2 and a no 0.2, each by 0.5.
     assert sample.points[[0, 99], 0].tolist() == pytest.approx([1.6, -0.4])
 
 
@@ -232,14 +232,18 @@ def test_features_beside_attributes_ask_for_an_order_in_the_window(tmp_path: Pat
         (
             {"city": [f"city {number}" for number in range(200)], "q1": [True, False] * 100},
             {"city": Kind.TEXT, "q1": Kind.FLAG},
-            "not computed: `city` has 200 different texts; clusters take at most 12 that 1% of customers and 10 have, "
-            "and 20% of customers with others",
+            (
+                "not computed: `city` has 200 different texts; clusters take at most 12 that 1% of customers and 10 have, "
+                "and 20% of customers with others"
+            ),
         ),
         (
             {"region": ["north", "south", "west", "east"] * 50},
             {"region": Kind.TEXT},
-            'region alone has a few values, and each is a group by itself: a scheme of kind = "values" makes segments of them, '
-            "clusters need another attribute",
+            (
+                'region alone has a few values, and each is a group by itself: a scheme of kind = "values" makes segments of them, '
+                "clusters need another attribute"
+            ),
         ),
         (
             {"q1": [True, False] * 100, "q2": [True] * 100 + [False] * 100},
