@@ -124,11 +124,11 @@ def test_the_clusters_are_stable_and_tighter_than_answers_of_one_common_trait(tr
 
 def test_a_customer_and_the_catalogue_are_told_by_answers(travellers: Travellers) -> None:
     told = json.loads(travellers.command("explain", "t0500", "--json"))
-    [motives] = [each for each in told["memberships"] if each["scheme"] == "travel_motives"]
+    [motives] = [each for each in told["schemes"] if each["scheme"] == "travel_motives"]
     assert motives["values"].keys() == set(QUESTIONS)
     assert motives["centres"][0]["segment"] == motives["segment"]
     silent = json.loads(travellers.command("explain", "s0001", "--json"))
-    [unknown] = [each for each in silent["memberships"] if each["scheme"] == "travel_motives"]
+    [unknown] = [each for each in silent["schemes"] if each["scheme"] == "travel_motives"]
     assert (unknown["segment"], unknown["evidence"]) == ("insufficient_evidence", "not known: q1")
     assert unknown["nearest_words"].startswith("a cluster, once q1 and q2 and")
     catalogue: dict[str, Any] = json.loads(travellers.command("catalog", "--scheme", "travel_motives", "--json"))
