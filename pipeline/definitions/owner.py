@@ -37,7 +37,7 @@ def require_owner(lake: Lake, company: Company) -> None:
 
 def claim_lake(lake: Lake, company: Company) -> None:
     """Write down that the lake is the company's; raises as `require_owner` does where it is another's."""
-    with lake.lock("owner"):  # two companies may begin at once
+    with lake.lock("definitions"):  # two companies may begin at once
         require_owner(lake, company)
         if _read_owner(lake) != _facts(company):
             lake.write_text(addresses.OWNER, json.dumps(_facts(company), indent=1, ensure_ascii=False) + "\n")

@@ -74,7 +74,7 @@ def write_intervals(lake: Lake, engine: Engine, day: date, *, known_on: date | N
     """
     is_restated = known_on not in (None, day)
     # All nights write this one table: two at once, as in a backfill, would each leave out what the other adds.
-    with lake.lock("intervals"), reading_intervals(lake):
+    with lake.lock("history"), reading_intervals(lake):
         finish_transaction(lake, TABLE.name)
         days = _stored_nights(lake)
         # A night may have stopped after its memberships, before its intervals: it is made up for here.

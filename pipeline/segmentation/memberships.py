@@ -28,8 +28,9 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
-from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, segment_statements
+from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, cluster_cards, segment_statements
 from pipeline.models.refits.first_model import model_for_night, valid_or_first_model
+from pipeline.segmentation.cluster_profiles import write_cluster_profiles
 from pipeline.segmentation.night_schemes import not_computed_on, schemes_of_night
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
@@ -74,9 +75,11 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     profiles = engine.run(profiles_query, {}).read_all()
     profiles_manifest = {**manifest, "statement": statement_digest(profiles_query)}
     lake.write(SEGMENT_PROFILES, profiles.to_batches(), day=day, known_on=known_on, manifest=profiles_manifest)
+    _warn_of_cards_for_nobody(models)
+    write_cluster_profiles(lake, engine, models, day, known_on=known_on)
     # What a segment is called follows from the profiles, as segments that are values have no name in any definition.
     titles = [(row["scheme"], row["segment"], row["title"]) for row in profiles.select(["scheme", "segment", "title"]).to_pylist()]
-    strategies = strategy_rows(schemes, titles, company.language, [scheme for scheme, _ in models])
+    strategies = strategy_rows(schemes, titles, company.language, models)
     lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known_on=known_on, manifest={"definitions": manifest["definitions"]})
 
 
@@ -86,6 +89,14 @@ def _warn_of_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) 
     is_alike = all(stored.get(name) == manifest[name] for name in ("definitions", "models"))
     if is_alike and stored.get("statement") != manifest["statement"]:
         log.warning("%s was computed by another version of this program: what is computed now may differ", path.parent.name)
+
+
+def _warn_of_cards_for_nobody(models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> None:
+    """Log a warning where a scheme's file has cards of clusters that its model does not have."""
+    for scheme, model in models:
+        if isinstance(model, ClusterModel) and (strange := scheme.strategies.keys() - cluster_cards(scheme, model).keys()):
+            clusters = ", ".join(cluster.id for cluster in model.clusters)
+            log.warning("%s: cards of %s are for nobody: the model has %s", scheme.name, ", ".join(sorted(strange)), clusters)
 
 
 def _memberships_statement(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Query:

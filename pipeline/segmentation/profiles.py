@@ -6,7 +6,8 @@ Segments come from three places: rules define them, a cluster model finds them, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 from sqlglot import exp
@@ -16,10 +17,11 @@ from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.lake.expressions import union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
-from pipeline.models.clusters import UNCLUSTERED, ClusterModel, NotFitted, translated_title
+from pipeline.models.clusters import UNCLUSTERED, ClusterCard, ClusterModel, NotFitted, cluster_cards, translated_title
 
 UNCLUSTERED_TITLE, INSUFFICIENT_TITLE = "Not clustered", "Insufficient evidence"
 Models = Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
+Clustered = tuple[ClusterScheme, Mapping[str, ClusterCard]]
 
 
 def profiles_statement(schemes: Sequence[Scheme], models: Models) -> exp.Query:
@@ -39,49 +41,65 @@ def profiles_statement(schemes: Sequence[Scheme], models: Models) -> exp.Query:
     return query
 
 
-def strategy_rows(
-    schemes: Sequence[Scheme], segments: Sequence[tuple[str, str, str]], language: str, clusters: Sequence[ClusterScheme] = ()
-) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class PlacedCard:
+    """The card of a segment, and what else decides which of a customer's cards comes first."""
+
+    scheme: str
+    segment: str
+    level: str
+    strategy: Strategy
+    is_default: bool = False
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """The smaller, the earlier: more urgent ones, then those that somebody wrote, then those with more of the spend at stake.
+
+        Of equals the lifecycle comes first, then what customers do before what they are.
+        """
+        urgency = self.strategy.priority, self.is_default, -self.strategy.stake_share
+        return *urgency, self.scheme != LIFECYCLE, self.level != "behavioural", self.scheme, self.segment
+
+
+def strategy_rows(schemes: Sequence[Scheme], segments: Sequence[tuple[str, str, str]], language: str, clusters: Models = ()) -> pa.Table:
     """Return the rows of segment_strategies, sorted by its key: each of `segments` in each language that any scheme is translated into.
 
     `segments` are (scheme, segment, title) as profiled, `language` is the company's; the card of a scheme stands for those of its
-    values that have none.
+    values that have none. A cluster has the card of its model.
     """
     by_name = {scheme.name: scheme for scheme in schemes}
-    orders = _card_orders((by_name[name], segment) for name, segment, _ in segments if name in by_name)
-    clustered = {scheme.name: scheme for scheme in clusters}
-    languages = {language}.union(*(scheme.languages for scheme in schemes), *(scheme.languages for scheme in clusters))
+    clustered = {scheme.name: (scheme, cluster_cards(scheme, model)) for scheme, model in clusters if isinstance(model, ClusterModel)}
+    orders = _card_orders(_placed_cards(by_name, clustered, segments))
+    languages = {language}.union(*(scheme.languages for scheme in schemes), *(scheme.languages for scheme, _ in clusters))
     rows = []
     for name, segment, title in segments:
         for each in languages:
             if name in by_name:
-                rows.append({**_strategy_row(by_name[name], segment, title, each), "card_order": orders.get((name, segment))})
+                row = _strategy_row(by_name[name], segment, title, each)
+            elif name in clustered:
+                row = _cluster_row(*clustered[name], segment, title, each)
             else:
-                features = clustered[name].features if name in clustered else ()
-                rows.append(_title_row(name, segment, each, translated_title(title, features, each)))
+                row = _title_row(name, segment, each, title)
+            rows.append({**row, "card_order": orders.get((name, segment))})
     return pa.Table.from_pylist(
         sorted(rows, key=lambda row: [row[name] for name in SEGMENT_STRATEGIES.key]), schema=SEGMENT_STRATEGIES.schema
     )
 
 
-def _card_orders(segments: Iterable[tuple[Scheme, str]]) -> dict[tuple[str, str], int]:
-    """Return the places of these segments' cards, by scheme and segment, from 1 for the one that goes before all others.
+def _placed_cards(
+    schemes: Mapping[str, Scheme], clustered: Mapping[str, Clustered], segments: Iterable[tuple[str, str, str]]
+) -> Iterator[PlacedCard]:
+    """Yield the cards of these segments, as far as they have one."""
+    for name, segment, _ in segments:
+        if name in schemes and (card := _card_of(schemes[name], segment)) is not None:
+            yield PlacedCard(name, segment, schemes[name].level, card)
+        elif name in clustered and (found := clustered[name][1].get(segment)) is not None:
+            yield PlacedCard(name, segment, clustered[name][0].level, found.strategy, found.is_default)
 
-    More urgent ones come first, then those with more of the customer's spend at stake; of equals the lifecycle, then what customers do
-    before what they are.
-    """
-    cards = [(scheme, segment, card) for scheme, segment in segments if (card := _card_of(scheme, segment)) is not None]
-    cards.sort(
-        key=lambda each: (
-            each[2].priority,
-            -each[2].stake_share,
-            each[0].name != LIFECYCLE,
-            each[0].level != "behavioural",
-            each[0].name,
-            each[1],
-        )
-    )
-    return {(scheme.name, segment): place for place, (scheme, segment, _) in enumerate(cards, 1)}
+
+def _card_orders(cards: Iterable[PlacedCard]) -> dict[tuple[str, str], int]:
+    """Return the places of cards, by scheme and segment, from 1 for the one that goes before all others."""
+    return {(card.scheme, card.segment): place for place, card in enumerate(sorted(cards, key=lambda card: card.order), 1)}
 
 
 def _card_of(scheme: Scheme, segment: str) -> Strategy | None:
@@ -94,10 +112,19 @@ def _strategy_row(scheme: Scheme, value: str, title: str, language: str) -> dict
     named = _title_row(scheme.name, value, language, segment.titles.get(language, segment.title))
     named["description"] = segment.descriptions.get(language, segment.description) or None
     strategy = _card_of(scheme, value)
-    if strategy is None:
-        return named
+    return named if strategy is None else {**named, **_card_cells(strategy, language)}
+
+
+def _cluster_row(scheme: ClusterScheme, cards: Mapping[str, ClusterCard], segment: str, title: str, language: str) -> dict[str, object]:
+    """Say what a cluster is called in `language`, who is in it, and what its card says."""
+    named = _title_row(scheme.name, segment, language, translated_title(title, scheme.features, language))
+    card = cards.get(segment)
+    return named if card is None else {**named, "description": card.description or None, **_card_cells(card.strategy, language)}
+
+
+def _card_cells(strategy: Strategy, language: str) -> dict[str, object]:
     facts = {"priority": strategy.priority, "budget_share": strategy.budget_share, "assumes": strategy.assumes or None}
-    return {**named, **strategy.texts(language), **facts}
+    return {**strategy.texts(language), **facts}
 
 
 def _title_row(scheme: str, segment: str, language: str, title: str) -> dict[str, object]:

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.definitions.company import Company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
+    CLUSTER_PROFILES,
     CUSTOMER_FEATURES,
     CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
@@ -36,6 +37,7 @@ TARGET_TABLES = (
     "segment_strategies",
     "segment_moves",
     "segment_profiles",
+    "cluster_profiles",
     "publications",
 )
 FILLING = {Kind.TEXT: "text", Kind.INTEGER: 1, Kind.NUMBER: 0.5, Kind.MONEY: Decimal("0.1"), Kind.DATE: date(2024, 1, 1), Kind.FLAG: False}
@@ -50,6 +52,7 @@ def write_night(lake: Lake, company: Company, day: date, segments: dict[str, str
     write_memberships(lake, day, {(customer, SCHEME): segment for customer, segment in segments.items()})
     profiles = [a_row(SEGMENT_PROFILES, scheme=SCHEME, segment=segment, customer_count=size) for segment, size in sizes.items()]
     write_rows(lake, SEGMENT_PROFILES, profiles, day=day)
+    write_rows(lake, CLUSTER_PROFILES, [a_row(CLUSTER_PROFILES, scheme=SCHEME, segment=segment) for segment in sizes], day=day)
     first = [{"customer_id": customer, "scheme": SCHEME, "segment": segment} for customer, segment in segments.items()][:1]
     for table in (SEGMENT_MOVES, SEGMENT_STRATEGIES, CUSTOMER_NEXT_ACTIONS):
         write_rows(lake, table, [a_row(table, **row) for row in first], day=day)

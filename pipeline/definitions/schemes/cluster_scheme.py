@@ -13,11 +13,13 @@ from sqlglot import exp, parse_one
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.definition_files import Definition
-from pipeline.definitions.fields import Document, Fields, printable_value
+from pipeline.definitions.fields import LONGEST_SHOWN, Document, Fields, printable_value
+from pipeline.definitions.rules.cluster_ids import is_cluster_id
 from pipeline.definitions.schemes.cluster_features import TODO, ClusterFeature, read_features
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of
 from pipeline.definitions.schemes.sql import membership_statement
+from pipeline.definitions.schemes.strategies import LIFECYCLE, Strategy, read_card, read_strategy, require_budget_shares
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
@@ -34,7 +36,9 @@ class ClusterScheme:
     `moved_share_limit` is the share of customers that a refit may move to another cluster without a person's yes. A
     night asks for a refit where a feature's population stability index, the distance to the centres (as a multiple of that at
     the fit) or the fall of the silhouette is beyond its `drift_` limit. `within` is a segment of another scheme, such as
-    `lifecycle.active`, whose customers alone are clustered; `within_sql` is the statement of their ids.
+    `lifecycle.active`, whose customers alone are clustered; `within_sql` is the statement of their ids, and `within_rhythm` what the card
+    of the segment assumes where it is one of the lifecycle. `strategies` has the card of each
+    cluster, by id, that has one of its own; `strategy` is that of all others, where there is one.
     """
 
     name: str
@@ -58,6 +62,9 @@ class ClusterScheme:
     questions: Mapping[str, str] = field(default_factory=dict, hash=False)
     within: str = ""
     within_sql: str = ""
+    within_rhythm: str | None = None
+    strategy: Strategy | None = None
+    strategies: Mapping[str, Strategy] = field(default_factory=dict, hash=False)
 
     @property
     def members(self) -> exp.Query | None:
@@ -73,7 +80,8 @@ class ClusterScheme:
     def languages(self) -> frozenset[str]:
         """The languages that anything of the scheme is translated into."""
         words = (said for each in self.features for said in (each.highs, each.lows, each.highests, each.lowests))
-        return frozenset({*self.titles, *self.questions}).union(*words)
+        cards = (card.translations for card in (self.strategy, *self.strategies.values()) if card)
+        return frozenset({*self.titles, *self.questions}).union(*words, *cards)
 
     @property
     def goes_by_orders(self) -> bool:
@@ -123,7 +131,9 @@ def _limit_to_segment(scheme: ClusterScheme, company: Company, file: Path) -> Cl
     members = exp.select("customer_id").from_(membership_statement(by_name[other], by_name).subquery("memberships"))
     # Kept as text, since a scheme is hashed and compared, and a syntax tree of sqlglot may be changed in place.
     chosen = members.where(exp.column("segment").eq(exp.Literal.string(segment)))
-    return replace(scheme, within_sql=chosen.sql("duckdb"))
+    [card] = [each.strategy for each in by_name[other].segments if each.id == segment]
+    rhythm = (card.assumes if card else "") if other == LIFECYCLE else None
+    return replace(scheme, within_sql=chosen.sql("duckdb"), within_rhythm=rhythm)
 
 
 def _read_cluster_scheme(name: str, definition: Definition, values: dict[str, Any], company: Company) -> ClusterScheme:
@@ -157,8 +167,21 @@ def _read_cluster_scheme(name: str, definition: Definition, values: dict[str, An
         titles=titles,
         questions=questions,
         within=fields.text("within", pattern=r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*") if fields.has("within") else "",
+        strategy=read_strategy(fields, language),
+        strategies=_read_cluster_strategies(fields.section("strategies"), language),
     )
     if "applies_to" in values:
         raise fields.refusal("applies_to", "is for schemes of rules and values; clusters are those of customers `within` a segment of one")
     fields.refuse_unknown()
     return scheme
+
+
+def _read_cluster_strategies(content: Fields, language: str) -> dict[str, Strategy]:
+    """Return the cards of single clusters by id: titles change with a refit, ids last."""
+    cards = {}
+    for name, card in content.sections():
+        if not is_cluster_id(name):
+            raise content.refusal(name[:LONGEST_SHOWN], "names no cluster; write its id, as in [strategies.cluster_2]")
+        cards[name] = read_card(card, language)
+    require_budget_shares(list(cards.values()), content.where)
+    return cards

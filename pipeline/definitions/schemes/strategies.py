@@ -78,8 +78,11 @@ def read_translated_text(content: Fields, key: str, language: str) -> tuple[str,
 def read_strategy(content: Fields, language: str) -> Strategy | None:
     """Return the strategy card, if any; raises ConfigError for one that is incomplete or out of bounds."""
     card = content.section("strategy")
-    if card.is_empty:
-        return None
+    return None if card.is_empty else read_card(card, language)
+
+
+def read_card(card: Fields, language: str) -> Strategy:
+    """Return the strategy card that the fields are; raises ConfigError for one that is incomplete or out of bounds."""
     given = {name: read_translated_text(card, name, language) for name in STRATEGY_TEXTS}
     languages = dict.fromkeys(name for _, others in given.values() for name in others)
     translations = {name: {key: others[name] for key, (_, others) in given.items() if name in others} for name in languages}
@@ -89,7 +92,7 @@ def read_strategy(content: Fields, language: str) -> Strategy | None:
     card.refuse_unknown()
     if not MOST_URGENT <= priority <= LEAST_URGENT or not 0 <= share <= 1:
         todo = "Give a priority from 1, the most urgent, to 5, and a budget_share from 0 to 1."
-        raise ConfigError("the strategy is out of bounds", where=content.where, todo=todo)
+        raise ConfigError("the strategy is out of bounds", where=card.where, todo=todo)
     texts = {name: text for name, (text, _) in given.items()}
     return Strategy(**texts, priority=priority, budget_share=share, assumes=assumes, translations=translations)
 

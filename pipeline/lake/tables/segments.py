@@ -83,6 +83,34 @@ SEGMENT_PROFILES = Table(
     Partition.NIGHT,
     is_published=True,
 )
+CLUSTER_PROFILES = Table(
+    "cluster_profiles",
+    "One row per cluster and feature that its model goes by: how the cluster's customers differ from all who are in a cluster of the "
+    "scheme. Size, spend and last order of each cluster are in `segment_profiles`.",
+    (
+        SCHEME,
+        Column("segment", Kind.TEXT, "Id of the cluster.", required=True),
+        Column("difference_rank", Kind.INTEGER, "1 for what sets the cluster apart most.", required=True),
+        Column("feature", Kind.TEXT, "The feature, or the attribute.", required=True),
+        Column("value", Kind.TEXT, "Value of a text attribute that the row is about; empty for numbers and flags."),
+        Column("customer_count", Kind.INTEGER, "Customers in the cluster.", required=True),
+        Column("known_count", Kind.INTEGER, "Those of them of whom the feature is known; of 1 to 4 no mean is told.", required=True),
+        Column(
+            "cluster_mean",
+            Kind.NUMBER,
+            "Mean of the cluster, in units of the feature and as the model compares customers; of a flag or a value the share.",
+        ),
+        Column("overall_mean", Kind.NUMBER, "The same over all clusters of which a mean is told."),
+        Column(
+            "standardised_difference",
+            Kind.NUMBER,
+            "How far the first lies above the second, in the model's scale: standard deviations of a number.",
+        ),
+    ),
+    ("scheme", "segment", "difference_rank"),
+    Partition.NIGHT,
+    is_published=True,
+)
 SEGMENT_STRATEGIES = Table(
     "segment_strategies",
     "One row per scheme, segment and language: what the segment is called, and what to do about its customers where a card says so.",

@@ -72,6 +72,11 @@ def nearest_clusters(table: pa.Table, model: ClusterModel) -> Labels:
     return np.asarray(order)[nearest_centres(feature_coordinates(table, model.features), centroids)]
 
 
+def coordinate_expressions(features: Iterable[ModelFeature]) -> list[exp.Expression]:
+    """Build the coordinates of a row of `customer_features`, in standard deviations."""
+    return [_coordinate(feature) for feature in features]
+
+
 def _segment_statement(scheme: ClusterScheme, model: ClusterModel | NotFitted) -> exp.Select:
     if isinstance(model, NotFitted):
         return exp.select("customer_id", exp.alias_(_text_literal(UNCLUSTERED), "segment")).from_(CUSTOMER_FEATURES.name)

@@ -20,6 +20,7 @@ from pipeline.definitions.history import definitions_digest
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
+    CLUSTER_PROFILES,
     CUSTOMER_FEATURES,
     CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
@@ -44,6 +45,7 @@ STAGE_OF_TABLE: dict[str, Stage] = {
     CUSTOMER_FEATURES.name: "features",
     CUSTOMER_SEGMENTS.name: "segments",
     SEGMENT_PROFILES.name: "segments",
+    CLUSTER_PROFILES.name: "segments",
     SEGMENT_STRATEGIES.name: "segments",
     SEGMENT_MOVES.name: "segments",
     CUSTOMER_NEXT_ACTIONS.name: "segments",

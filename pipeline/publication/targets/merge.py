@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS, customer_profiles
 from pipeline.publication.targets.tables import (
+    CLUSTERS,
     CREATE_VIEWS,
     CURRENT,
     CUSTOMERS,
@@ -154,7 +155,7 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
         load_table(session, staged, chain(held_back if table is MOVES else (), _published_rows(night, table)))
     for statement in KEEP_HISTORY:
         session.execute(statement)
-    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES):
+    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, CLUSTERS):
         _merge_table(session, table)
     for statement in KEEP_DAYS:
         session.execute(statement)
@@ -229,7 +230,7 @@ def _published_rows(night: PublishedNight, table: TargetTable) -> Iterator[pa.Re
     """Yield what the publication holds of `table`; one of an older version holds nothing of tables that came since."""
     if table is CUSTOMERS:
         yield from customer_profiles(night.folder, night.language, night.language_attribute)
-    elif table not in (NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES) or _table_file(night, table).exists():
+    elif table not in (NEXT_ACTIONS, PREDICTIONS, STRATEGIES, CLUSTERS, MOVES) or _table_file(night, table).exists():
         file = pq.ParquetFile(_table_file(night, table), page_checksum_verification=True)
         for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
             rows = batch.select(table.column_names)

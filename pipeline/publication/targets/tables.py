@@ -8,6 +8,7 @@
     segment_strategies          one row per scheme, segment and language: title and strategy card
     segment_moves               who moved and why on the last published days
     segment_profiles            one row per day, scheme and segment
+    cluster_profiles            one row per cluster and feature: what sets it apart now
     publications                one row per day
     customer_strategies         a view: one row per customer and scheme, with title in the customer's language, and the card if it fits
     customer_next_cards         a view: one row per next action, with title and card in the customer's language
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from pipeline.lake.tables import (
+    CLUSTER_PROFILES,
     CUSTOMER_FEATURES,
     CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
@@ -90,6 +92,7 @@ PREDICTIONS: Final = TargetTable(CUSTOMER_PREDICTIONS.name, CUSTOMER_PREDICTIONS
 STRATEGIES: Final = TargetTable(SEGMENT_STRATEGIES.name, SEGMENT_STRATEGIES.columns, SEGMENT_STRATEGIES.key)
 MOVES: Final = TargetTable(SEGMENT_MOVES.name, (DAY, *SEGMENT_MOVES.columns), (DAY.name, *SEGMENT_MOVES.key))
 PROFILES: Final = TargetTable(SEGMENT_PROFILES.name, (DAY, *SEGMENT_PROFILES.columns), (DAY.name, *SEGMENT_PROFILES.key))
+CLUSTERS: Final = TargetTable(CLUSTER_PROFILES.name, CLUSTER_PROFILES.columns, CLUSTER_PROFILES.key)
 PUBLICATIONS: Final = TargetTable(
     "publications",
     (
@@ -100,10 +103,10 @@ PUBLICATIONS: Final = TargetTable(
     ),
     (DAY.name,),
 )
-TARGET_TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, PUBLICATIONS)
+TARGET_TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, CLUSTERS, PUBLICATIONS)
 STAGED: Final = {
     table: TargetTable(f"staged_{table.name}", table.columns, table.key)
-    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES)
+    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, CLUSTERS)
 }
 STAGED_NIGHT: Final = TargetTable("night", PUBLICATIONS.columns, PUBLICATIONS.key)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.definitions.company_sections import LEVELS
-from pipeline.definitions.schemes import ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
+from pipeline.definitions.schemes import STRATEGY_TEXTS, ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.lake.statements import statement_digest
 from pipeline.models.clusters import UNCLUSTERED, outside_words, translated_title
@@ -49,6 +50,11 @@ class CatalogContext:
         if strategy is None:
             return None
         return StrategyCard(strategy.texts(self.language), strategy.priority, strategy.budget_share, strategy.assumes)
+
+    def published_strategy(self, scheme: str, segment: str) -> Mapping[str, Any]:
+        """Return the published title, description and card of a segment, in the reader's language where it is told in that."""
+        known = self.live.strategies if self.live else {}
+        return known.get((scheme, segment, self.language)) or known.get((scheme, segment, self.company.language)) or {}
 
     def size_of(self, scheme: str, segment: str) -> PublishedSize | None:
         return self.live.size_of(scheme, segment) if self.live else None
@@ -154,7 +160,10 @@ def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path, u
     for each in published:
         title = translated_title(each.title, scheme.features, context.language)
         words = outside.get(each.segment, f"nearest to the centre of {each.segment}")
-        segments.append(SegmentEntry(each.segment, title, "", words, size=each.size))
+        told = context.published_strategy(scheme.name, each.segment)
+        profile = context.live.cluster_profiles.get((scheme.name, each.segment), ()) if context.live else ()
+        card = _published_card(told)
+        segments.append(SegmentEntry(each.segment, title, told.get("description") or "", words, card=card, size=each.size, profile=profile))
     return SchemeEntry(
         scheme=scheme.name,
         title=context.title_of(scheme),
@@ -168,6 +177,12 @@ def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path, u
         segments=tuple(segments),
         features=tuple(feature.name for feature in scheme.features),
     )
+
+
+def _published_card(row: Mapping[str, Any]) -> StrategyCard | None:
+    if row.get("priority") is None:
+        return None
+    return StrategyCard({name: row[name] for name in STRATEGY_TEXTS}, row["priority"], row["budget_share"], row["assumes"] or "")
 
 
 def _file_words(company: Company, file: Path) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
@@ -13,9 +14,18 @@ from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, wit
 from pipeline.errors import ConfigError
 from pipeline.features import OPTIONAL_COLUMNS, features_without_columns
 from pipeline.lake.lake import Lake, reading
-from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_ORDER_LINES, SEGMENT_PROFILES, VISITS_SOURCE
+from pipeline.lake.tables import (
+    CLUSTER_PROFILES,
+    CUSTOMER_FEATURES,
+    RAW_ORDER_LINES,
+    SEGMENT_PROFILES,
+    SEGMENT_STRATEGIES,
+    VISITS_SOURCE,
+    Table,
+)
+from pipeline.models.clusters import feature_profiles
 from pipeline.models.refits.model_store import with_clusters_of
-from pipeline.publication.current import current_publication, read_published_manifest
+from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.catalog.building import build_catalog, translated_languages
 from pipeline.reporting.catalog.entries import Catalog, LiveSegments, PublishedSegment, PublishedSize
 from pipeline.reporting.lineage.source_queries import source_expressions
@@ -65,18 +75,32 @@ def live_segments(lake: Lake) -> LiveSegments | None:
     current = current_publication(lake)
     if current is None:
         return None
-    path = current.folder / f"{SEGMENT_PROFILES.name}.parquet"
-    with reading(SEGMENT_PROFILES.name, path, piece="publication"):
-        rows = (
-            pq.read_table(path, page_checksum_verification=True).sort_by([("scheme", "ascending"), ("position", "ascending")]).to_pylist()
-        )
+    rows = _published_rows(current, SEGMENT_PROFILES).sort_by([("scheme", "ascending"), ("position", "ascending")]).to_pylist()
     profiles: dict[str, list[PublishedSegment]] = defaultdict(list)
     for row in rows:
         size = PublishedSize(row["customer_count"], row["customer_share"], Decimal(row["spend_amount"]), row["spend_share"])
         profiles[row["scheme"]].append(PublishedSegment(row["segment"], row["title"], size))
     digests = read_published_manifest(lake, current.publication_id).get("schemes", {})
     customer_count = current.row_counts.get(CUSTOMER_FEATURES.name, 0)
-    return LiveSegments(current.day, current.publication_id, profiles, digests, customer_count)
+    strategies = _published_rows(current, SEGMENT_STRATEGIES).to_pylist()
+    return LiveSegments(
+        current.day,
+        current.publication_id,
+        profiles,
+        digests,
+        customer_count,
+        feature_profiles(_published_rows(current, CLUSTER_PROFILES)),
+        {(row["scheme"], row["segment"], row["language"]): row for row in strategies},
+    )
+
+
+def _published_rows(current: Publication, table: Table) -> pa.Table:
+    """Return the rows of a published table, none where the publication is of a version that did not have the table."""
+    path = current.folder / f"{table.name}.parquet"
+    if table is not SEGMENT_PROFILES and not path.exists():
+        return table.schema.empty_table()
+    with reading(table.name, path, piece="publication"):
+        return pq.read_table(path, page_checksum_verification=True)
 
 
 def _catalog_of_scheme(catalog: Catalog, name: str) -> Catalog:

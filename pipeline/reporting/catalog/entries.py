@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
+
+from pipeline.models.clusters import FeatureProfile
 
 DefinitionState = Literal["live", "changed", "new", "not computed"]
 
@@ -32,13 +34,19 @@ class PublishedSegment:
 
 @dataclass(frozen=True, slots=True)
 class LiveSegments:
-    """The live publication: its night, customers, segments by scheme in their order, and digests of what its schemes were then."""
+    """The live publication: its night, customers, segments by scheme in their order, and digests of what its schemes were then.
+
+    `cluster_profiles` are by scheme and cluster, `strategies` the rows of segment_strategies by scheme, segment and language; both are
+    empty in publications of older versions.
+    """
 
     day: date
     publication_id: str
     profiles: Mapping[str, Sequence[PublishedSegment]]
     digests: Mapping[str, str]
     customer_count: int
+    cluster_profiles: Mapping[tuple[str, str], tuple[FeatureProfile, ...]] = field(default_factory=dict)
+    strategies: Mapping[tuple[str, str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def outside_count(self, scheme: str) -> int | None:
         """Return how many customers are in no segment of a scheme, or None where it was not published."""
@@ -62,7 +70,10 @@ class StrategyCard:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """One segment: `words` say who is in it, `rule` is its rule as written, if any; `size` is None until a night published it."""
+    """One segment: `words` say who is in it, `rule` is its rule as written, if any; `size` is None until a night published it.
+
+    `profile` has what sets a cluster apart, in figures.
+    """
 
     segment: str
     title: str
@@ -73,6 +84,7 @@ class SegmentEntry:
     card: StrategyCard | None = None
     size: PublishedSize | None = None
     crosswalk: Mapping[str, str] = field(default_factory=dict)
+    profile: tuple[FeatureProfile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

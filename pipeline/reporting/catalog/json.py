@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pipeline.reporting.catalog import Catalog, PublishedSize, SchemeEntry, SegmentEntry, StrategyCard
@@ -58,6 +59,7 @@ def _segments_content(segments: Sequence[SegmentEntry]) -> list[dict[str, Any]]:
             **_size_content(entry.size),
             "strategy": _card_content(entry.card),
             "crosswalk": dict(entry.crosswalk),
+            "profile": [asdict(each) for each in entry.profile],
         }
         for entry in segments
     ]

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.cluster_figures import profile_lines
 
 CARD_COLUMNS = ("message", "promotion", "product_offer", "price", "channel", "service")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -69,6 +70,7 @@ def _segment_table(segments: Iterable[SegmentEntry]) -> str:
         rule = _inline_code(segment.words) if segment.rule else _escaped_text(segment.words)
         if segment.parameters:
             rule = f"{rule} with {_parameter_list(segment.parameters)}"
+        rule = "<br>".join([rule, *map(_escaped_text, profile_lines(segment.profile))])
         size = segment.size
         sizes = (f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)) if size else ("",) * 3
         rows.append((title, _escaped_text(segment.description), rule, *sizes))

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.cluster_figures import profile_lines
 from pipeline.reporting.terminal import print_parts
 from pipeline.spelling import printable_line
 
@@ -104,6 +105,8 @@ def _segment_words(segment: SegmentEntry, shared: StrategyCard | None) -> Text:
     words = Text(printable_line(segment.words))
     if segment.parameters:
         words.append(f" ({', '.join(f'@{name} = {value}' for name, value in segment.parameters.items())})", style="cyan")
+    for line in profile_lines(segment.profile):
+        words.append(f"\n{printable_line(line)}")
     if segment.card and segment.card != shared:
         words.append(f"\n{_card_message(segment.card)}", style="dim")
     return words

@@ -9,7 +9,7 @@ from pipeline.definitions.rules import Value
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.lake.tables import Kind
-from pipeline.models.clusters import UNCLUSTERED, ClusterModel, FeatureProfile, cluster_profile
+from pipeline.models.clusters import UNCLUSTERED, ClusterModel, FeatureProfile
 from pipeline.models.clusters.assignment import CLEAR_RATIO, FAIR_RATIO
 from pipeline.reporting.explain.cluster_borders import what_ifs_at_borders
 from pipeline.reporting.explain.cluster_centres import CentreDistance, Row, centres_by_distance, is_buying, lacked_attributes
@@ -21,7 +21,7 @@ class ClusterExplanation:
     """Why a customer is in a cluster: what was looked at, and the centres, the nearest first; nobody outside has any.
 
     `margin` says in words how much nearer the own centre is than the next one; `nearest` is the cluster that the smallest change of
-    one feature leads to; `profile` is what sets the own cluster apart. `segment_now` is what the model says now of what is stored.
+    one feature leads to; `profile` is what set the cluster apart on the night, as stored. `segment_now` is what the model says now.
     `lacking` are the attributes without which nobody is in a cluster.
     """
 
@@ -34,8 +34,10 @@ class ClusterExplanation:
     lacking: tuple[str, ...] = ()
 
 
-def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind], *, needs_order: bool = True) -> ClusterExplanation:
-    """Explain why a customer with the features `row`, of these `kinds`, is in their cluster.
+def cluster_explanation(
+    model: ClusterModel, row: Row, kinds: Mapping[str, Kind], profile: tuple[FeatureProfile, ...] = (), *, needs_order: bool = True
+) -> ClusterExplanation:
+    """Explain why a customer with the features `row`, of these `kinds`, is in their cluster, of which `profile` was stored.
 
     `needs_order` is whether the scheme clusters those alone who have an order in the window.
     """
@@ -47,8 +49,6 @@ def cluster_explanation(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]
     centres = centres_by_distance(model, row)
     own, other = (centre.distance for centre in centres[:2])
     margin = "high" if own <= CLEAR_RATIO * other else "medium" if own <= FAIR_RATIO * other else "low"
-    [cluster] = (each for each in model.clusters if each.id == centres[0].segment)
-    profile = cluster_profile(model, cluster)
     return ClusterExplanation(centres[0].segment, values, centres, margin, _nearest_cluster(model, row, kinds), profile)
 
 

@@ -25,6 +25,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTO
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel
 from pipeline.models.refits.model_store import stored_model
 from pipeline.publication.current import current_publication
+from pipeline.reporting.cluster_figures import stored_profiles
 from pipeline.reporting.explain.cards import NextAction, SegmentCard, cards_of_segments, next_action_of, stored_cards
 from pipeline.reporting.explain.cluster_centres import CustomerClustering
 from pipeline.reporting.explain.cluster_explanation import ClusterExplanation, cluster_explanation
@@ -126,6 +127,7 @@ def _explained_memberships(night: ExplainedNight) -> tuple[list[ExplainedMembers
     row: dict[str, Value] = {name: Fraction(value) if isinstance(value, Decimal) else value for name, value in features[0].items()}
     profiles = night.lake.read(SEGMENT_PROFILES, day=night.day).select(["scheme", "segment", "title"]).to_pylist()
     titles = {(profile["scheme"], profile["segment"]): profile["title"] for profile in profiles}
+    figures = stored_profiles(night.lake, night.day)
     first_nights = night.lake.manifest(night.lake.path(CUSTOMER_SEGMENTS, day=night.day)).get("models", {})
     models = {scheme: stored_model(night.lake, scheme, first) for scheme, first in first_nights.items() if first}
     moves = _moves_with_reasons(night)
@@ -142,7 +144,9 @@ def _explained_memberships(night: ExplainedNight) -> tuple[list[ExplainedMembers
             evidence=each["evidence"] or "",
             explanation=scheme_explanation(cases[scheme], segment, row, kinds) if scheme in cases else None,
             moves=[move for move in moves if move.scheme == scheme],
-            clusters=cluster_explanation(models[scheme], row, kinds, needs_order=needs_order.get(scheme, True))
+            clusters=cluster_explanation(
+                models[scheme], row, kinds, figures.get((scheme, segment), ()), needs_order=needs_order.get(scheme, True)
+            )
             if scheme in models
             else None,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -69,7 +70,7 @@ def _cluster_content(segment: str, explanation: ClusterExplanation | None) -> di
         "decided_by": "clusters",
         "values": _json_values(explanation.values),
         "centres": [_named_fields(centre, ("segment", "title", "distance")) for centre in explanation.centres],
-        "apart": [_named_fields(each, ("feature", "here", "among_all", "difference")) for each in explanation.profile],
+        "apart": [asdict(each) for each in explanation.profile],
         "margin": explanation.margin,
         "nearest": _nearest_content(explanation.nearest) if explanation.nearest and explanation.segment_now == segment else None,
         "nearest_words": cluster_words(segment, explanation),

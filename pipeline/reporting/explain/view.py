@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.models.clusters import FeatureProfile
+from pipeline.reporting.cluster_figures import profile_lines
 from pipeline.reporting.explain import (
     ANY_OTHER_TEXT,
     ClusterExplanation,
@@ -102,14 +102,10 @@ def _cluster_lines(membership: ExplainedMembership, explanation: ClusterExplanat
     yield "with", _values_words(explanation.values)
     if explanation.centres:
         yield "centres", "\n".join(f"{centre.distance:.2f}  {centre.title} ({centre.segment})" for centre in explanation.centres)
-        yield "apart", "\n".join(map(profile_words, explanation.profile))
+        if explanation.profile:
+            yield "apart", "\n".join(profile_lines(explanation.profile))
         yield "margin", explanation.margin
         yield "nearest", cluster_words(membership.segment, explanation)
-
-
-def profile_words(profile: FeatureProfile) -> str:
-    """Say where the centre of a cluster lies in one feature, beside all customers that the model was fitted to."""
-    return f"{profile.feature} {profile.here:,.4g} (all customers {profile.among_all:,.4g})"
 
 
 def cluster_words(segment: str, explanation: ClusterExplanation) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.definitions.schemes import Scheme, membership_statement
+from pipeline.definitions.schemes import ClusterScheme, Scheme, membership_statement
 from pipeline.lake.statements import statement_digest
 from pipeline.segmentation import strategy_rows
 
@@ -44,6 +44,16 @@ def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> Defini
         worded_otherwise=worded,
         downstream={name: tuple(other for other in decided if name in new[other].references) for name in decided},
     )
+
+
+def reworded_clusters(before: Sequence[ClusterScheme], after: Sequence[ClusterScheme]) -> tuple[str, ...]:
+    """Return the cluster schemes that both versions have, and of which people would read something else: titles, questions, cards."""
+    old, new = ({scheme.name: _words_of_clusters(scheme) for scheme in schemes} for schemes in (before, after))
+    return tuple(name for name in sorted(old.keys() & new.keys()) if old[name] != new[name])
+
+
+def _words_of_clusters(scheme: ClusterScheme) -> tuple[object, ...]:
+    return scheme.title, scheme.titles, scheme.level, scheme.question, scheme.questions, scheme.strategy, scheme.strategies
 
 
 def _is_unedited(name: str, old: Mapping[str, Scheme], new: Mapping[str, Scheme]) -> bool:

@@ -35,6 +35,7 @@ from pipeline.models.clusters import (
     UNCLUSTERED,
     ClusterModel,
     assignment_statement,
+    cluster_cards,
     cluster_titles,
     segment_statements,
     to_json,
@@ -123,6 +124,7 @@ def _scheme_of_model(company: Company, model: ClusterModel, path: Path) -> Clust
 
 def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, flows: Sequence[Mapping[str, Any]], downstream: tuple[str, ...]) -> SchemePlan:
     titles = cluster_titles(model)
+    cards = {segment: card.strategy for segment, card in cluster_cards(scheme, model).items()}
     rows = [row for row in flows if row["scheme"] == scheme.name]
     met = sorted({row[name] for row in rows for name in ("from_segment", "to_segment") if row[name]})
     return SchemePlan(
@@ -136,4 +138,7 @@ def _scheme_plan(scheme: ClusterScheme, model: ClusterModel, flows: Sequence[Map
             lambda segment: LACKING if segment == INSUFFICIENT_EVIDENCE else f"nearest to `{titles.get(segment or '', UNCLUSTERED)}`",
         ),
         downstream=downstream,
+        priorities={segment: card.priority for segment, card in cards.items()},
+        titles=titles,
+        messages={segment: card.message for segment, card in cards.items()},
     )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on, definitions_digest
-from pipeline.definitions.schemes import Scheme, UnprovenSegment, unproven_segments
+from pipeline.definitions.schemes import Scheme, UnprovenSegment, load_cluster_schemes, unproven_segments
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
@@ -25,7 +25,7 @@ from pipeline.lake.parquet import content_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
-from pipeline.reporting.plan.changes import DefinitionChanges, changes_between
+from pipeline.reporting.plan.changes import DefinitionChanges, changes_between, reworded_clusters
 from pipeline.reporting.plan.left_out import LeftOut, find_left_out
 from pipeline.reporting.plan.moves import LiveTables, moves_between
 from pipeline.reporting.plan.scheme_plan import SchemePlan, scheme_plan
@@ -77,6 +77,8 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
         planned = schemes_of_night(now, lake, live.day)
         after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
         changes = changes_between(before, after)
+        reworded = reworded_clusters(load_cluster_schemes(valid), load_cluster_schemes(now))
+        changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
         schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
         left_out = find_left_out(engine, after)
     return SegmentPlan(

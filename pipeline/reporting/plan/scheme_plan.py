@@ -43,7 +43,7 @@ class SchemePlan:
     """What would change in one scheme; `segments` are the ids it has before or after, in the order of its definition.
 
     `applies_to` is the rule of whom it is for, as it would be, empty where that is everybody; `priorities` are those of the segments'
-    cards, by id.
+    cards, by id. Of clusters, whose model decides what they are called, `titles` and `messages` of the cards are given too.
     """
 
     scheme: str
@@ -54,6 +54,8 @@ class SchemePlan:
     downstream: tuple[str, ...]
     applies_to: str = ""
     priorities: Mapping[str, int] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+    messages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def moving_flows(self) -> tuple[SegmentFlow, ...]:

@@ -34,6 +34,8 @@ def render(plan: SegmentPlan) -> Iterator[RenderableType]:
     for scheme in plan.schemes:
         yield Text()
         yield _segment_grid(scheme)
+        if scheme.messages:
+            yield _message_grid(scheme)
         if scheme.moving_flows:
             yield _move_grid(scheme)
         if scheme.sample:
@@ -55,9 +57,19 @@ def _segment_grid(scheme: SchemePlan) -> Grid:
     for name in ("Priority", "Now", "Entering", "Leaving", "Then", "Spend moved"):
         grid.add_column(name, justify="right", no_wrap=True)
     for segment in scheme.segments:
-        grid.add_row(printable_line(segment), *_count_cells(scheme, segment))
+        named = f"{segment}  {scheme.titles[segment]}" if segment in scheme.titles else segment
+        grid.add_row(printable_line(named), *_count_cells(scheme, segment))
     if scheme.applies_to:
         grid.add_row("(does not apply)", *_count_cells(scheme, None), style="dim")
+    return grid
+
+
+def _message_grid(scheme: SchemePlan) -> Grid:
+    grid = Grid(box=None, pad_edge=False)
+    grid.add_column("Card", no_wrap=True)
+    grid.add_column("", overflow="fold")
+    for segment, message in scheme.messages.items():
+        grid.add_row(printable_line(segment), printable_line(message))
     return grid
 
 

@@ -61,7 +61,7 @@ def write_moves(company: Company, lake: Lake, engine: Engine, day: date) -> None
     its moves are left as they are: it has to be run again anyway.
     """
     # Two neighbouring nights at once would each write the moves of the later one, from different nights before it.
-    with lake.lock("moves"):
+    with lake.lock("history"):
         nights = lake.nights(CUSTOMER_SEGMENTS)
         _write_moves_of_night(company, lake, engine, day, nights)
         for later in [night for night in nights if night > day][:1]:

@@ -77,6 +77,7 @@ def test_the_manifest_says_what_the_folder_holds(company: Company, lake: Lake) -
         "customer_segments": 2,
         "segment_moves": 1,
         "segment_profiles": 2,
+        "cluster_profiles": 2,
         "segment_strategies": 1,
         "customer_next_actions": 1,
         "customer_predictions": 2,
