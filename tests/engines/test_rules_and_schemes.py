@@ -22,8 +22,15 @@ from pipeline.errors import ConfigError
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind
-from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, segment_statements
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Column, Kind
+from pipeline.models.clusters import (
+    Cluster,
+    ClusterModel,
+    ModelFeature,
+    assignment_statement,
+    coordinate_sums_statement,
+    segment_statements,
+)
 from pipeline.models.sample import sample_customers
 
 NIGHT = date(2024, 3, 31)
@@ -264,6 +271,20 @@ def test_segments_and_evidence_are_equal_on_both_engines(engines: tuple[Engine, 
     assert set(counts.values()) == {400}
     assert len(counts) == len(schemes) - 1
     assert {row["segment"] for row in duck if row["scheme"] == "clustered"} == {"x", "y", "rest"}
+
+
+def test_figures_of_clusters_are_equal_on_both_engines(engines: tuple[Engine, Engine], company: Company) -> None:
+    [scheme] = [scheme for scheme in load_cluster_schemes(company) if scheme.name == MODEL.scheme]
+    found = []
+    for engine in engines:
+        members = assignment_statement(scheme, MODEL).subquery("assigned")
+        query = coordinate_sums_statement(MODEL)
+        for table in [each for each in query.find_all(exp.Table) if each.name == CUSTOMER_SEGMENTS.name]:
+            table.replace(members.copy())
+        found.append(sorted(engine.run(query, {}).read_all().to_pylist(), key=lambda row: row["segment"]))
+    assert found[0] == found[1]
+    assert [row["segment"] for row in found[0]] == [cluster.id for cluster in MODEL.clusters]
+    assert all(isinstance(row[f"sum_{place}"], int) for row in found[0] for place in range(len(MODEL.features)))
 
 
 @pytest.mark.parametrize("stage", ["lifecycle.active", "rfm.champions", "value_tier.a"])

@@ -14,12 +14,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import a_company, write_rows
+from support.cluster_models import a_cluster_model
 
 from pipeline.definitions.rules import rule_value
 from pipeline.definitions.schemes import Scheme, Segment, Strategy, load_schemes
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS
+from pipeline.models.clusters import Cluster, ModelFeature, to_json
 from pipeline.reporting.explain.cards import cards_of_segments, stored_cards
 from pipeline.segmentation import write_memberships, write_next_actions
 
@@ -48,6 +50,22 @@ BUYER = st.fixed_dictionaries(
 # Half, three quarters and nine tenths of all waits: what stretches to a customer's own rhythm stretches alike.
 QUANTILES = (20, 30, 60)
 
+CLUSTERS = "behaviour_clusters"
+# Those who have waited long by the clock may be on time by their own rhythm, and the other way round.
+MODEL = a_cluster_model(
+    NIGHT,
+    (
+        ModelFeature("recency_days", "none", fill=0, low=0, high=400, mean=200, scale=100),
+        ModelFeature("order_day_count", "log1p", fill=0, low=0, high=3, mean=1.5, scale=0.5),
+    ),
+    (
+        Cluster("cluster_1", "Not seen lately, infrequent", 9, 1.0, (1.0, -1.0)),
+        Cluster("cluster_2", "Not seen lately, frequent", 9, 1.0, (1.0, 1.0)),
+        Cluster("cluster_3", "Recently seen", 9, 1.0, (-1.0, -1.0)),
+        Cluster("cluster_4", "Frequent, recently seen", 9, 1.0, (-1.0, 1.0)),
+    ),
+)
+
 
 def as_features(number: int, buyer: dict[str, Any] | None) -> dict[str, Any]:
     if buyer is None:
@@ -72,12 +90,19 @@ def as_features(number: int, buyer: dict[str, Any] | None) -> dict[str, Any]:
 def test_the_next_action_fits_the_lifecycle_and_is_the_most_urgent_card_that_does(buyers: list[dict[str, Any] | None]) -> None:
     with TemporaryDirectory() as folder, closing(DuckDBEngine(Path(folder), memory_limit="500MB", threads=1)) as engine:
         lake = Lake(Path(folder))
+        lake.write_text(f"models/{CLUSTERS}/{NIGHT}.json", to_json(MODEL))
         write_rows(lake, CUSTOMER_FEATURES, [as_features(*each) for each in enumerate(buyers)], day=NIGHT)
         write_memberships(COMPANY, lake, engine, NIGHT)
         write_next_actions(COMPANY, lake, engine, NIGHT)
         rows = {row["customer_id"]: row for row in lake.read(CUSTOMER_NEXT_ACTIONS, day=NIGHT).to_pylist()}
         memberships = lake.read(CUSTOMER_SEGMENTS, day=NIGHT).to_pylist()
         cards = stored_cards(lake, NIGHT, COMPANY.language)
+    orders = {
+        by_default: [card["card_order"] for (name, _), card in cards.items() if (name == CLUSTERS) == by_default]
+        for by_default in (True, False)
+    }
+    assert len(orders[True]) == len(MODEL.clusters)
+    assert min(orders[True]) > max(orders[False])  # what nobody wrote comes after all that somebody did
     assert len(rows) == len(buyers)  # each has a card of the lifecycle, which always fits
     for customer, row in rows.items():
         held = {each["scheme"]: each["segment"] for each in memberships if each["customer_id"] == customer}

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
+import pyarrow as pa
+
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature
+
+FEWEST_KNOWN = 5
 
 
 def a_cluster_model(
@@ -31,3 +36,26 @@ def model_by_last_order(day: date) -> ClusterModel:
     feature = ModelFeature("recency_days", "none", fill=0, low=0, high=100, mean=50, scale=10)
     long_ago, lately = Cluster("cluster_1", "Long ago", 1, 1.0, (1.0,)), Cluster("cluster_2", "Lately", 1, 1.0, (-1.0,))
     return a_cluster_model(day, (feature,), (long_ago, lately), customers=2)
+
+
+def expected_profiles(customers: pa.Table, memberships: pa.Table, model: ClusterModel) -> dict[tuple[str, str], tuple[float, ...]]:
+    """Work out cluster_profiles anew, from values and not from coordinates, in an order of its own.
+
+    By cluster and feature: customers of whom it is known, mean of the cluster, of all, and the difference in the model's scale; without
+    what is withheld. `customers` and `memberships` are the rows of a night.
+    """
+    held = {row["customer_id"]: row["segment"] for row in memberships.to_pylist() if row["scheme"] == model.scheme}
+    segments = np.array([held[customer] for customer in customers["customer_id"].to_pylist()])
+    found: dict[tuple[str, str], tuple[float, ...]] = {}
+    for feature in model.features:
+        values = np.array([np.nan if cell is None else float(cell) for cell in customers[feature.name].to_pylist()])
+        compared = np.log1p(np.maximum(values, 0)) if feature.transform == "log1p" else values
+        compared = np.clip(compared, feature.low, feature.high)
+        own = {cluster.id: compared[(segments == cluster.id) & ~np.isnan(values)] for cluster in model.clusters}
+        told = {name: each for name, each in own.items() if len(each) >= FEWEST_KNOWN}
+        for name, each in told.items():
+            everybody = np.concatenate(list(told.values()))
+            means = [np.expm1(part.mean()) if feature.transform == "log1p" else part.mean() for part in (each, everybody)]
+            difference = (each.mean() - everybody.mean()) / feature.scale
+            found[name, feature.name] = (len(each), *(float(mean) for mean in means), float(difference))
+    return found

@@ -74,7 +74,7 @@ def cluster_cards(scheme: ClusterScheme, model: ClusterModel) -> dict[str, Clust
     left = 1 - sum(card.budget_share for card in written.values() if card)
     share = max(left, 0.0) / max(sum(card is None for card in written.values()), 1)
     # Four places are kept of a share, and rounded up they would come to more than all of the budget.
-    budget_share = int(share * 10_000) / 10_000
+    budget_share = int(round(share * 10_000, 6)) / 10_000
     cards = {each.id: _cluster_card(each.title, scheme, written[each.id], budget_share) for each in model.clusters}
     outside = {name: card for name, card in scheme.strategies.items() if name in OUTSIDE_CLUSTERS}
     return cards | {name: ClusterCard(card, "", is_default=False) for name, card in outside.items()}

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.lake.tables import CLUSTER_PROFILES, CUSTOMER_FEATURES
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, to_json
 from pipeline.reporting.explain import ClusterExplanation
 from pipeline.reporting.explain.cluster_explanation import cluster_explanation
@@ -128,10 +128,19 @@ def test_the_command_tells_distances_and_the_next_cluster(tmp_path: Path) -> Non
     assert found["behaviour_clusters"]["nearest_words"] == "no order in the window"
 
 
-def test_what_sets_the_own_cluster_apart_is_told_in_units_of_the_features() -> None:
-    row = exact(some_customers(1)[0]) | {"spend_amount": Fraction(10), "recency_days": 330, "order_day_count": 1}
-    profile = cluster_explanation(a_model(), row, KINDS).profile
-    assert [each.feature for each in profile] == ["recency_days", "spend_amount", "order_day_count", "discount_share"]
-    # Sleepers: 1.6 standard deviations of 80 days above 90; a mean logarithm of 4 - 0.9 * 1.5 of spend plus one.
-    assert (profile[0].here, profile[0].among_all, profile[0].difference) == pytest.approx((218, 90, 1.6))
-    assert (profile[1].here, profile[1].among_all) == pytest.approx((13.1540, 53.5982), abs=1e-4)
+def test_what_sets_the_own_cluster_apart_is_told_in_the_figures_that_the_night_stored(tmp_path: Path) -> None:
+    names = ("ada", "bea", "cem", "dea", "eva", "fay")
+    orders = [f"{name}{n},1,{name},2024-03-0{n} 12:00:00,1,90,tea" for name in names for n in (1, 2, 4)]
+    orders += [f"x{n},1,x{n},2024-03-01 12:00:00,1,0.5,tea" for n in range(4)]  # sleepers, too few to tell of
+    shop, lake = write_shop(tmp_path / "shop", orders, customers=[*names, "x0"]), Lake(tmp_path / "lake")
+    lake.write_text("models/behaviour_clusters/2024-03-01.json", to_json(a_model()))
+    run_night(shop, lake, NIGHT)
+    place = ("--company", str(shop), "--lake", str(lake.root))
+    words = " ".join(CliRunner().invoke(app, ["explain", "ada", *place]).stdout.partition("behaviour_clusters: ")[2].split())
+    assert "apart spend_amount 270 (all customers 270) recency_days 0 (all customers 0) order_day_count 3 (all customers 3)" in words
+    others = CliRunner().invoke(app, ["explain", "x0", *place]).stdout.partition("behaviour_clusters: ")[2]
+    assert "spend_amount withheld: fewer than five customers have it" in " ".join(others.split())
+    told = json.loads(CliRunner().invoke(app, ["explain", "ada", *place, "--json"]).stdout)["schemes"]
+    [found] = (each["apart"] for each in told if each["scheme"] == "behaviour_clusters")
+    stored = lake.read(CLUSTER_PROFILES, day=NIGHT).to_pylist()
+    assert found == [{name: row[name] for name in found[0]} for row in stored if row["segment"] == "cluster_1"]
