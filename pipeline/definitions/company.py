@@ -39,11 +39,12 @@ EARLIEST_DAY = date(1900, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class PastDefinitions:
-    """Definitions that were valid from `day` on, as kept in the lake's `file`: their texts by folder and stem."""
+    """Definitions that were valid from `day` on, as kept in the lake's `file`: their texts by folder and stem, and the files of `lists`."""
 
     day: date
     file: Path
     texts: Mapping[str, Mapping[str, str]]
+    lists: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,12 @@ class Company:
         ours, theirs = PROJECT_ROOT / folder, self.folder / folder
         files = {path.stem: path for root in (ours, theirs) for path in definition_files(root, suffix)}
         return {name: read_definition(file) for name, file in files.items()}
+
+    def list_files(self) -> dict[str, Path]:
+        """Return the files of the lists that rules may name, by name: the company's own, or what was kept of them."""
+        if self.past_definitions is not None:
+            return dict(self.past_definitions.lists)
+        return {path.stem: path for path in definition_files(self.folder / "lists", ".csv")}
 
 
 def load_company(folder: Path) -> Company:

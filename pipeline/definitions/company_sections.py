@@ -12,6 +12,8 @@ from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
 
 CountsAsOrder = Literal["all", "paid"]
+LIST = "list"
+"""The kind of an attribute that holds several texts, such as tags."""
 LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
 
 
@@ -96,16 +98,18 @@ def read_target(section: Fields) -> Target:
 
 def read_attributes(sections: Fields) -> list[Attribute]:
     """Return the attributes that [attributes.<name>] declare; raises ConfigError where one has a name that is taken, or a wrong key."""
-    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
+    kinds = (*(kind.name.lower() for kind in Kind if not kind.is_list), LIST)
     attributes = []
     for name, section in sections.sections():
         require_identifier(name, "the name of the attribute", sections.where)
+        kind = section.choice("kind", kinds, default="text")
         column = Column(
             name,
-            Kind[section.choice("kind", kinds, default="text").upper()],
+            Kind.TEXT if kind == LIST else Kind[kind.upper()],
             section.take("description", str, default=""),
             pii=section.take("pii", bool, default=False),
             spelling=cast("Spelling", section.choice("spelling", get_args(Spelling), default="")),
+            separator=_read_separator(section) if kind == LIST else "",
         )
         if column.spelling and column.kind is not Kind.TEXT:
             raise ConfigError(f"`spelling` of `{name}` is for texts alone", where=sections.where, todo="Delete it, or declare a text.")
@@ -118,3 +122,11 @@ def read_attributes(sections: Fields) -> list[Attribute]:
                 todo=f"Rename it, here and in customers.sql: {name}_given.",
             )
     return attributes
+
+
+def _read_separator(section: Fields) -> str:
+    separator: str = section.take("separator", str, default=",")
+    # A letter, a digit or a quote could be part of a value in another spelling.
+    if len(separator) != 1 or separator.isalnum() or separator in "'\"\\" or not (separator.isprintable() or separator == "\t"):
+        raise section.refusal("separator", "is no single mark", 'Write the mark between the values, such as ",", ";" or "|".')
+    return separator

@@ -1,6 +1,7 @@
 """Which definitions a night is computed by, so that an old night can be computed again just as it was.
 
     lake/definitions/<day>.json    what decides features, segments and rejected rows, valid from that day
+    lake/lists/<digest>.csv        the lists that its rules may name
 
 - The newest night goes by the files as they are; they are copied into the lake where they differ from the copy before.
 - An older night goes by the newest copy up to its day, else by the earliest one.
@@ -24,6 +25,7 @@ from zoneinfo import ZoneInfo
 from pipeline.definitions.company import Company, PastDefinitions
 from pipeline.definitions.company_sections import Attribute
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
+from pipeline.definitions.value_lists import list_digests
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -59,7 +61,8 @@ def company_on(lake: Lake, company: Company, day: date) -> Company:
         said = _definitions_document(company)
         if said is not None and json.loads(said) == content:
             return company
-        return _with_past_definitions(company, first, lake.local(address), content)
+        lists = {name: lake.local(addresses.kept_list(digest)) for name, digest in content.get("lists", {}).items()}
+        return _with_past_definitions(company, first, lake.local(address), content, lists)
     except (ValueError, KeyError, TypeError):
         raise DataError(
             "the definitions kept for this day are damaged", where=lake.where(address), todo="Put the file back from a copy."
@@ -73,7 +76,7 @@ def company_as_computed(lake: Lake, company: Company, day: date, known_on: date)
 
 def definitions_digest(company: Company) -> str:
     """Return a short digest of all that decides features and segments besides data and models."""
-    content = {"settings": _night_settings(company), "segments": _definition_texts(company, "segments")}
+    content = {"settings": _night_settings(company), "segments": _definition_texts(company, "segments"), **_list_entries(company)}
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -88,9 +91,18 @@ def _keep_definitions(lake: Lake, company: Company, day: date, *, last_read: dat
     elif not _is_kept_text(lake, day, text):
         if text is None or not _is_computable(company):
             return
+        _keep_lists(lake, company)
         lake.write_text(addresses.definition(day), text)
     for kept in unused:
         lake.delete(addresses.definition(kept))
+
+
+def _keep_lists(lake: Lake, company: Company) -> None:
+    """Keep the texts of the company's lists, each once, before anything refers to them."""
+    files = company.list_files()
+    for name, digest in list_digests(company).items():
+        if not lake.exists(addresses.kept_list(digest)):
+            lake.store.write(addresses.kept_list(digest), files[name].read_bytes())
 
 
 def _is_kept_text(lake: Lake, day: date, text: str | None) -> bool:
@@ -114,7 +126,8 @@ def _is_computable(company: Company) -> bool:
 def _definitions_document(company: Company) -> str | None:
     """Return the document of what `company` says now, or None where a file is no text: the step that reads it will tell."""
     try:
-        content = {"settings": _night_settings(company), **{folder: _definition_texts(company, folder) for folder in DEFINITION_SUFFIXES}}
+        texts = {folder: _definition_texts(company, folder) for folder in DEFINITION_SUFFIXES}
+        content = {"settings": _night_settings(company), **texts, **_list_entries(company)}
     except ConfigError:
         return None
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -122,6 +135,12 @@ def _definitions_document(company: Company) -> str | None:
 
 def _definition_texts(company: Company, folder: str) -> dict[str, str]:
     return {name: definition.text for name, definition in company.definitions(folder, DEFINITION_SUFFIXES[folder]).items()}
+
+
+def _list_entries(company: Company) -> dict[str, dict[str, str]]:
+    """Return the lists by name, each with its digest; nothing where the company has none."""
+    digests = list_digests(company)
+    return {"lists": digests} if digests else {}
 
 
 def _night_settings(company: Company) -> dict[str, Any]:
@@ -154,6 +173,7 @@ def _column_entry(column: Column) -> dict[str, Any]:
         "description": column.description,
         "pii": column.pii,
         "spelling": column.spelling,
+        **({"separator": column.separator} if column.separator else {}),
     }
 
 
@@ -165,6 +185,7 @@ def _column_of(entry: Mapping[str, Any]) -> Column:
         required=entry.get("required", False),
         pii=entry["pii"],
         spelling=entry.get("spelling", ""),
+        separator=entry.get("separator", ""),
     )
 
 
@@ -176,7 +197,7 @@ def _event_of(entry: Mapping[str, Any], today: EventType | None) -> EventType:
     return EventType(entry["name"], entry["title"], entry["description"], tuple(entry["key"]), instant, tuple(columns))
 
 
-def _with_past_definitions(company: Company, day: date, file: Path, content: Mapping[str, Any]) -> Company:
+def _with_past_definitions(company: Company, day: date, file: Path, content: Mapping[str, Any], lists: Mapping[str, Path]) -> Company:
     settings = content["settings"]
     return replace(
         company,
@@ -187,5 +208,5 @@ def _with_past_definitions(company: Company, day: date, file: Path, content: Map
         window_days=settings["window_days"],
         attributes=tuple(Attribute(_column_of(each), each["level"]) for each in settings["attributes"]),
         declared_events=tuple(_event_of(each, company.events.get(each["name"])) for each in settings.get("events", [])),
-        past_definitions=PastDefinitions(day, file, {folder: content[folder] for folder in DEFINITION_SUFFIXES}),
+        past_definitions=PastDefinitions(day, file, {folder: content[folder] for folder in DEFINITION_SUFFIXES}, lists),
     )

@@ -12,6 +12,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     models/<scheme>/unfitted.txt                     the nights that no model could be fitted for
     refits/<scheme>/<day>/                           a candidate, its judgement and its promotion
     definitions/<day>.json                           what was valid from a day on
+    lists/<digest>.csv                               the text of a list that a night's rules name
     publications/<id>/ and current                   what readers see; `current` leads to one of them
     segments.sqlite                                  the same as tables of a database
     unfinished.txt                                   the publication that is on its way into the database
@@ -39,6 +40,7 @@ SQLITE = "segments.sqlite"
 UNFINISHED = "unfinished.txt"
 ROLLBACKS = "rollbacks.json"
 OWNER = "company.json"
+LISTS = "lists/"
 TABLES, RESTATED = "tables/", "restated/"
 DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "states/", "erasures/"
 ERASURE_KEY = f"{ERASURES}key"
@@ -119,6 +121,11 @@ def promotion(scheme: str, day: date | str) -> str:
 def definition(day: date) -> str:
     """Return where the definitions are that are valid from `day` on."""
     return f"{DEFINITIONS}{day}.json"
+
+
+def kept_list(digest: str) -> str:
+    """Return where the text of a list with this digest is kept."""
+    return f"{LISTS}{digest}.csv"
 
 
 def publication(publication_id: str) -> str:

@@ -119,11 +119,12 @@ def segment(night: Night) -> None:
     from pipeline.segmentation import write_intervals, write_memberships, write_moves, write_next_actions
 
     with hold_night(night) as company, night.deployment.engine() as engine:
+        survivors_of = MergeHistory(night.lake, company.zone).rows_of
+        # First, as rules may look at what is predicted.
+        write_predictions(company, night.lake, engine, night.day, survivors_of=survivors_of, known_on=night.known_on)
         write_memberships(company, night.lake, engine, night.day, known_on=night.known_on)
         left_out = _left_out_customers(company, night)
         write_next_actions(company, night.lake, engine, night.day, known_on=night.known_on, left_out=left_out)
-        survivors_of = MergeHistory(night.lake, company.zone).rows_of
-        write_predictions(company, night.lake, engine, night.day, survivors_of=survivors_of, known_on=night.known_on)
         if not night.is_restatement:
             write_drifts(company, night.lake, engine, night.day)
         write_intervals(night.lake, engine, night.day, known_on=night.known_on)

@@ -17,6 +17,7 @@ from pipeline.segmentation.history import (
     segment_sizes,
 )
 from pipeline.segmentation.intervals import write_intervals
+from pipeline.segmentation.joined_columns import NightFeatures, has_stays
 from pipeline.segmentation.memberships import with_clusters_now, write_memberships
 from pipeline.segmentation.moves import REASONS, write_moves
 from pipeline.segmentation.next_actions import write_next_actions
@@ -27,8 +28,10 @@ __all__ = [
     "OTHER_NIGHT_TODO",
     "REASONS",
     "NightAsKnown",
+    "NightFeatures",
     "SchemeNames",
     "customer_intervals",
+    "has_stays",
     "night_as_known",
     "not_computed_on",
     "profiles_statement",

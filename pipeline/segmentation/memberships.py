@@ -14,6 +14,7 @@ from pipeline.definitions.history import definitions_digest
 from pipeline.definitions.schemes import (
     ClusterScheme,
     Scheme,
+    Schemes,
     load_cluster_schemes,
     membership_statement,
     referenced_clusters,
@@ -31,6 +32,8 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_P
 from pipeline.models.clusters import ClusterModel, NotFitted, assignment_statement, cluster_cards, segment_statements
 from pipeline.models.refits.first_model import model_for_night, valid_or_first_model
 from pipeline.segmentation.cluster_profiles import write_cluster_profiles
+from pipeline.segmentation.intervals import write_intervals
+from pipeline.segmentation.joined_columns import NightFeatures, has_stays
 from pipeline.segmentation.night_schemes import not_computed_on, schemes_of_night
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
@@ -49,8 +52,24 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     loaded = schemes_of_night(company, lake, day, known_on)
     for name, reason in not_computed_on(company, lake, day, known_on).items():
         log.warning("%s: not computed: %s", name, reason)
+    if has_stays(loaded.schemes):
+        _tell_earlier_nights(lake, engine, day)
+    table = company.table(CUSTOMER_FEATURES)
+    with NightFeatures([company], lake, engine, day, known_on).registered(loaded.schemes, table):
+        _write_memberships(company, lake, engine, loaded, day, known_on=known_on)
+
+
+def _tell_earlier_nights(lake: Lake, engine: Engine, day: date) -> None:
+    """Bring the intervals up to the night before, as rules look at them; one may have stopped before it told its own."""
+    before = max((night for night in lake.nights(CUSTOMER_SEGMENTS) if night < day), default=None)
+    if before is not None:
+        write_intervals(lake, engine, before)
+
+
+def _write_memberships(  # noqa: PLR0913 - what every step is given, and the schemes
+    company: Company, lake: Lake, engine: Engine, loaded: Schemes, day: date, *, known_on: date | None
+) -> None:
     features = lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)
-    engine.register(company.table(CUSTOMER_FEATURES), [features])
     # A refit may be promoted meanwhile: all schemes of a night go by the models of one moment.
     with lake.lock("models"):
         models = [(scheme, model_for_night(lake, engine, scheme, day)) for scheme in load_cluster_schemes(company)]

@@ -20,14 +20,36 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Column, Kind, Partition, Table
 
 DAY = date(2024, 3, 31)
-TODAYS = [date(2024, 2, 28), date(2024, 2, 29), date(2023, 2, 28), date(2023, 3, 1), date(2024, 12, 31), date(2000, 2, 29), date(2100, 3, 1)]
+TODAYS = [
+    date(2024, 2, 28),
+    date(2024, 2, 29),
+    date(2023, 2, 28),
+    date(2023, 3, 1),
+    date(2024, 12, 31),
+    date(2000, 2, 29),
+    date(2100, 3, 1),
+]
 DAYS = [
     *(None, date(1, 1, 1), date(4, 2, 29), date(1582, 10, 10), date(1900, 2, 28), date(1969, 12, 31), date(1970, 1, 1), date(1970, 1, 4)),
     *(date(2000, 2, 29), date(2023, 3, 1), date(2024, 1, 15), date(2024, 2, 28), date(2024, 2, 29), date(2024, 12, 31), date(9999, 12, 31)),
 ]
 TEXTS = [
     *(None, "", " ", "a", "A", "it's", "x\\y", "%_", "İstanbul", "ISPARTA", "ısparta", "istanbul", "Straße", "STRASSE", "ẞ"),
-    *("ΟΔΟΣ", "ΟΔΟΣ ΑΣ.", "ςσΣ", "ᲗᲑᲘᲚᲘᲡᲘ", "თბილისი", "ǅ", "Å", "A\u030a", "I\u0307", "\U00010400", "\U0001f600", "ÀÉ", "a" * 100_000 + "Z"),
+    *(
+        "ΟΔΟΣ",
+        "ΟΔΟΣ ΑΣ.",
+        "ςσΣ",
+        "ᲗᲑᲘᲚᲘᲡᲘ",
+        "თბილისი",
+        "ǅ",
+        "Å",
+        "A\u030a",
+        "I\u0307",
+        "\U00010400",
+        "\U0001f600",
+        "ÀÉ",
+        "a" * 100_000 + "Z",
+    ),
 ]
 LISTS = [None, "", "a", "vip", "a,vip", "a,b", "vip,vipp", "VIP,vip", "İ,ı", "a b,c", "it's,vip", "%"]
 AMOUNTS = [Decimal(text) for text in ("0", "0.0001", "-0.0001", "0.3", "19.99", "100", "99999999999999.9999", "-99999999999999.9999")]
@@ -38,7 +60,9 @@ COLUMNS = {
     "share": Kind.NUMBER, "orders": Kind.INTEGER,
 }  # fmt: skip
 KEY = Column("customer_id", Kind.TEXT, "The customer.", required=True)
-TABLE = Table("customer_features", "", (KEY, *(Column(name, kind, "") for name, kind in COLUMNS.items())), ("customer_id",), Partition.NIGHT)
+TABLE = Table(
+    "customer_features", "", (KEY, *(Column(name, kind, "") for name, kind in COLUMNS.items())), ("customer_id",), Partition.NIGHT
+)
 WORDS = {
     language: Vocabulary({"customer_id": Kind.TEXT, **COLUMNS}, separators={"tags": ","}, language=language) for language in ("en", "tr")
 }
@@ -116,9 +140,13 @@ FIGURES = [
 
 
 def some_rows() -> list[dict[str, Any]]:
-    dates = [{"as_of_date": today, "born": born, "opened": opened} for today, born in product(TODAYS, DAYS) for opened in DAYS[:3] + DAYS[9:11]]
+    dates = [
+        {"as_of_date": today, "born": born, "opened": opened} for today, born in product(TODAYS, DAYS) for opened in DAYS[:3] + DAYS[9:11]
+    ]
     texts = [{"city": city} for city in TEXTS] + [{"tags": tags} for tags in LISTS]
-    numbers = [{"spend": spend, "orders": orders, "share": share} for spend, orders in product([None, *AMOUNTS], COUNTS) for share in NUMBERS[:4]]
+    numbers = [
+        {"spend": spend, "orders": orders, "share": share} for spend, orders in product([None, *AMOUNTS], COUNTS) for share in NUMBERS[:4]
+    ]
     numbers += [{"spend": spend, "share": share} for spend, share in product(AMOUNTS, NUMBERS)]
     empty = {**dict.fromkeys(COLUMNS), "as_of_date": DAY}
     return [{"customer_id": f"ü{number}", **empty, **row} for number, row in enumerate([*dates, *texts, *numbers])]

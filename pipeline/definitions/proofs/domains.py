@@ -63,7 +63,10 @@ class Domains:
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """The smallest part of a rule that is true, false or unknown; `axis` names what decides it: columns, a call, or the comparison itself."""
+    """The smallest part of a rule that is true, false or unknown.
+
+    `axis` names what decides it: columns, a call, or the comparison itself.
+    """
 
     node: exp.Expr
     axis: str

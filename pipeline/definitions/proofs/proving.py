@@ -167,13 +167,15 @@ def _atoms_by_axis(conditions: Iterable[exp.Expr]) -> dict[str, list[Atom]]:
 def _aliases(by_axis: Mapping[str, Sequence[Atom]]) -> dict[str, str]:
     """Find for each column of which rules ask only whether it is known the call that is known exactly when it is."""
     by_column = {column: axis for axis, atoms in by_axis.items() if atoms[0].call for column in atoms[0].call.column_it_needs}
-    return {axis: by_column[axis] for axis, atoms in by_axis.items() if axis in by_column and all(isinstance(a.node, exp.Is) for a in atoms)}
+    return {
+        axis: by_column[axis] for axis, atoms in by_axis.items() if axis in by_column and all(isinstance(a.node, exp.Is) for a in atoms)
+    }
 
 
 def _case_grid(conditions: Sequence[exp.Expr], domains: Domains) -> _CaseGrid:
     by_axis = _atoms_by_axis(conditions)
     aliases = _aliases(by_axis)
-    cases = {
+    cases: dict[str, Sequence[Cell]] = {
         axis: [{}] * len(_TRUTHS) if is_open_axis(axis) else axis_cases(axis, [atom.node for atom in atoms], domains)
         for axis, atoms in by_axis.items()
         if axis not in aliases

@@ -4,8 +4,8 @@ Offers `parse_rule` and `parse_score`, what they may name (`Vocabulary`, `Parame
 a checked rule says of one customer. It does not know schemes, segments, or how a rule's SQL is run.
 """
 
-from pipeline.definitions.rules.calls import Call, call_of, calls_in
-from pipeline.definitions.rules.joined_columns import ListColumn, StayColumn, joined_column, joined_kind
+from pipeline.definitions.rules.calls import Call, call_of, calls_in, nodes_outside_calls
+from pipeline.definitions.rules.joined_columns import PREDICTIONS, ListColumn, StayColumn, joined_column, joined_kind
 from pipeline.definitions.rules.language import parse_rule, parse_score
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
 from pipeline.definitions.rules.quantiles import Quantile, parameter_value, take_quantiles
@@ -14,6 +14,7 @@ from pipeline.definitions.rules.values import Value, rule_value
 from pipeline.definitions.rules.vocabulary import Vocabulary
 
 __all__ = [
+    "PREDICTIONS",
     "Call",
     "ListColumn",
     "Parameter",
@@ -25,6 +26,7 @@ __all__ = [
     "calls_in",
     "joined_column",
     "joined_kind",
+    "nodes_outside_calls",
     "parameter_value",
     "parameters_of",
     "parse_rule",

@@ -6,7 +6,7 @@ how people read it, what it is of one customer, and which values it can have, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Call:
     `bases` are the columns that decide it. It is unknown where any column of `unknown_with` is, and only there; None: anywhere.
     `low` and `high` are the least and the largest of its values. `is_surjective` says that a customer may have any value of its kind in
     between. Calls that are `is_free` may have any values beside each other, though their bases are the same.
-    `examples` are values of its only base for which it can be true.
+    `examples` are texts for which it is true where its only base is one of them or, given the `separator` of a list, holds them.
     """
 
     text: str
@@ -39,6 +39,7 @@ class Call:
     is_surjective: bool = False
     is_free: bool = False
     examples: tuple[str, ...] = ()
+    separator: str = ""
 
     def __deepcopy__(self, memo: dict[int, object]) -> Call:
         """Return itself: every copy of a tree shares what is known of its calls."""
@@ -75,6 +76,11 @@ def call_of(node: exp.Expr) -> Call | None:
             return call
         node = node.this
     return None
+
+
+def nodes_outside_calls(tree: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the nodes of a checked rule as a person wrote it: of a call its brackets, and nothing of the SQL within."""
+    yield from tree.walk(prune=lambda node: isinstance(node, exp.Paren) and own_call(node) is not None)
 
 
 def calls_in(tree: exp.Expr) -> list[Call]:

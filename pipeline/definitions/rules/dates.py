@@ -56,7 +56,7 @@ def plain_date(item: TypedNode) -> TypedNode:
     call = Call(
         text=f"{rule_words(item.node)} {text} {days}",
         kind=Kind.DATE,
-        value_of=lambda row, node=item.node: _later(rule_value(node, row), item.days),
+        value_of=lambda row: _later(rule_value(item.node, row), item.days),
         bases=column_names(item.node),
         unknown_with=column_names(item.node),
     )
@@ -103,7 +103,9 @@ def date_part(name: str, part: DatePart, item: TypedNode, today: exp.Expression 
 
     def value_of(row: Row) -> Any:  # noqa: ANN401 - a whole number, or unknown
         day, night = rule_value(node, row), rule_value(now, row)
-        return None if day is None or night is None else part.value(_within_calendar(day), _within_calendar(night)) + _years_beyond(name, day)
+        return (
+            None if day is None or night is None else part.value(_within_calendar(day), _within_calendar(night)) + _years_beyond(name, day)
+        )
 
     call = Call(
         text=f"{name}({rule_words(node)})",
@@ -144,8 +146,12 @@ def _years_beyond(name: str, value: Any) -> int:  # noqa: ANN401 - as above
 
 def _weekday_sql(day: exp.Expression, _today: exp.Expression) -> exp.Expression:
     # What is left of a negative number is negative on both engines, so that a week is added before the second division.
-    left = exp.Mod(this=exp.paren(exp.DateDiff(this=day.copy(), expression=_MONDAY.copy(), unit=exp.var("DAY"))), expression=_number(_DAYS_OF_WEEK))
-    return exp.Add(this=exp.Mod(this=exp.paren(exp.Add(this=exp.paren(left), expression=_number(7))), expression=_number(7)), expression=_number(1))
+    left = exp.Mod(
+        this=exp.paren(exp.DateDiff(this=day.copy(), expression=_MONDAY.copy(), unit=exp.var("DAY"))), expression=_number(_DAYS_OF_WEEK)
+    )
+    return exp.Add(
+        this=exp.Mod(this=exp.paren(exp.Add(this=exp.paren(left), expression=_number(7))), expression=_number(7)), expression=_number(1)
+    )
 
 
 def _anniversary_sql(day: exp.Expression, year: exp.Expression) -> exp.Expression:

@@ -66,7 +66,7 @@ def check_call(rule: RuleContext, node: exp.Expr, check: Check) -> TypedNode:
     return function.build(rule, node, node.expressions, check)
 
 
-def list_column(rule: RuleContext, node: exp.Expr, check: Check) -> tuple[exp.Expression, str]:
+def list_column(rule: RuleContext, node: exp.Expr) -> tuple[exp.Expression, str]:
     """Return the list that a call of ANY, ALL or NONE asks about, and what separates its values."""
     [inner] = node.expressions if len(node.expressions) == 1 else [node]
     column = inner.expressions[0] if is_call(inner, "LOWER") and len(inner.expressions) == 1 else inner
@@ -121,12 +121,12 @@ def _today(rule: RuleContext, node: exp.Expr) -> TypedNode:
 
 
 def _build_text_test(name: str) -> Callable[..., TypedNode]:
-    def build(rule: RuleContext, node: exp.Expr, given: Sequence[exp.Expr], check: Check) -> TypedNode:
+    def build(rule: RuleContext, _node: exp.Expr, given: Sequence[exp.Expr], check: Check) -> TypedNode:
         if is_call(given[0], *QUANTIFIERS):
             quantifier = function_name(given[0])
             if quantifier == "ALL":
                 raise rule.error_at(given[0], f"{name} takes ANY or NONE of a list", "Write ANY(tags) or NONE(tags).")
-            column, separator = list_column(rule, given[0], check)
+            column, separator = list_column(rule, given[0])
             return values_text_test(quantifier, name, column, separator, constant_text(rule, given[1], f"what {name} looks for", separator))
         item = _typed(rule, given[0], check, Kind.TEXT, name)
         part = constant_text(rule, given[1], f"what {name} looks for")
@@ -141,7 +141,9 @@ def require_lower(rule: RuleContext, node: exp.Expr) -> None:
     """Raise ConfigError for a text with capitals that small letters are compared with."""
     lower = lower_text(node.name, rule.vocabulary.language)
     if node.name != lower:
-        raise rule.error_at(node, "LOWER(...) has no capital letters, so that it never is this", f"Write {exp.Literal.string(lower).sql()}.")
+        raise rule.error_at(
+            node, "LOWER(...) has no capital letters, so that it never is this", f"Write {exp.Literal.string(lower).sql()}."
+        )
 
 
 def _build_lower(rule: RuleContext, _node: exp.Expr, given: Sequence[exp.Expr], check: Check) -> TypedNode:
@@ -176,14 +178,15 @@ def _build_random_share(rule: RuleContext, _node: exp.Expr, given: Sequence[exp.
     hashed = exp.MD5(this=exp.DPipe(this=exp.Literal.string(prefix), expression=exp.column(CUSTOMER_ID, quoted=True)))
     digits = (_hex_digit_sql(hashed, place) for place in range(_HASH_DIGITS))
     weighed = [
-        exp.Mul(this=exp.paren(digit), expression=exp.Literal.number(16 ** (_HASH_DIGITS - 1 - place))) for place, digit in enumerate(digits)
+        exp.Mul(this=exp.paren(digit), expression=exp.Literal.number(16 ** (_HASH_DIGITS - 1 - place)))
+        for place, digit in enumerate(digits)
     ]
     number = exp.cast(operator_chain(exp.Add, *weighed), "double")
 
     def value_of(row: Row) -> float:
         # No secret is kept by it: every engine has MD5, and computes it alike.
         digest = md5(f"{prefix}{row[CUSTOMER_ID]}".encode(), usedforsecurity=False).hexdigest()
-        return int(digest[:_HASH_DIGITS], 16) / _HASH_VALUES
+        return float(int(digest[:_HASH_DIGITS], 16) / _HASH_VALUES)
 
     call = Call(
         text=f"RANDOM_SHARE({given[0].sql('duckdb')})",
@@ -205,7 +208,7 @@ def _hex_digit_sql(hashed: exp.Expression, place: int) -> exp.Expression:
 
 
 def _build_stay(name: str) -> Callable[..., TypedNode]:
-    def build(rule: RuleContext, node: exp.Expr, given: Sequence[exp.Expr], _check: Check) -> TypedNode:
+    def build(rule: RuleContext, _node: exp.Expr, given: Sequence[exp.Expr], _check: Check) -> TypedNode:
         return typed_column(_stay_column(rule, name, given[0]).column, Kind.DATE)
 
     return build
@@ -225,7 +228,9 @@ def _stay_column(rule: RuleContext, name: str, node: exp.Expr) -> StayColumn:
     if not point:
         raise rule.error_at(node, f"{name} takes a segment", f"Write {FUNCTIONS[name].signature}.")
     if scheme not in known:
-        raise rule.error_at(node, f"no such scheme: `{scheme}`{did_you_mean(scheme, known)}", "Write it as scheme.segment, such as rfm.champions.")
+        raise rule.error_at(
+            node, f"no such scheme: `{scheme}`{did_you_mean(scheme, known)}", "Write it as scheme.segment, such as rfm.champions."
+        )
     ids = known[scheme]
     if ids is None and not is_cluster_id(segment):
         raise rule.error_at(node, f"no such cluster: `{segment}`", TODO)
@@ -237,7 +242,9 @@ def _stay_column(rule: RuleContext, name: str, node: exp.Expr) -> StayColumn:
 
 def _build_quantifier(rule: RuleContext, node: exp.Expr, _given: Sequence[exp.Expr], _check: Check) -> TypedNode:
     name = function_name(node)
-    raise rule.error_at(node, f"{name}(...) stands on the left of = or <>, before IN, or in CONTAINS", f"Write {FUNCTIONS[name].signature} = 'vip'.")
+    raise rule.error_at(
+        node, f"{name}(...) stands on the left of = or <>, before IN, or in CONTAINS", f"Write {FUNCTIONS[name].signature} = 'vip'."
+    )
 
 
 def _of_date(name: str, meaning: str, example: str, build: Callable[..., TypedNode]) -> Function:
@@ -293,7 +300,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "LOWER": Function(
         "LOWER(text)",
         "text",
-        "the text in small letters, one by one; `I` becomes `ı` where the company's `language` is Turkish or Azerbaijani, else `i`",
+        "the text in small letters, one by one; `I` becomes `\u0131` where the company's `language` is Turkish or Azerbaijani, else `i`",
         "unknown for an unknown text",
         "LOWER(city) = 'istanbul'",
         _build_lower,
@@ -326,9 +333,7 @@ FUNCTIONS: Mapping[str, Function] = {
         )
     },
     **{
-        name: Function(
-            f"{name}(scheme.segment)", "date", meaning, "unknown for whoever was not", example, _build_stay(name), (1, 1)
-        )
+        name: Function(f"{name}(scheme.segment)", "date", meaning, "unknown for whoever was not", example, _build_stay(name), (1, 1))
         for name, meaning, example in zip(
             STAYS,
             (

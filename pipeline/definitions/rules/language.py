@@ -12,7 +12,6 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.definitions.rules.calls import Call, Row, call_node
-
 from pipeline.definitions.rules.cluster_ids import TODO, is_cluster_id, nearest_cluster_id
 from pipeline.definitions.rules.dates import MOST_DAYS, day_count, is_today, plain_date, shifted_date
 from pipeline.definitions.rules.functions import (
@@ -148,7 +147,7 @@ def _check_in(rule: RuleContext, node: exp.Expr) -> TypedNode:
     if len(node.expressions) == 1 and node.expressions[0].name.startswith(LIST_MARK):
         return _check_in_list(rule, node, node.expressions[0])
     if is_call(node.this, *QUANTIFIERS):
-        column, separator = list_column(rule, node.this, _check_node)
+        column, separator = list_column(rule, node.this)
         texts = [constant_text(rule, choice, "a value of a list", separator) for choice in node.expressions]
         return values_test(function_name(node.this), column, separator, list(dict.fromkeys(texts)))
     is_list = all(isinstance(choice, (exp.Literal, exp.Neg, exp.Cast, exp.Boolean)) for choice in node.expressions)
@@ -162,7 +161,9 @@ def _check_in_list(rule: RuleContext, node: exp.Expr, choice: exp.Expr) -> Typed
     """Build the test whether a text is in a file of the company's `lists/`: a column that whoever decides joins to the features."""
     name, lists = choice.name.removeprefix(LIST_MARK), rule.vocabulary.lists
     if name not in lists:
-        raise rule.error_at(choice, f"there is no list `{name}`{did_you_mean(name, lists)}", f"Write its values into lists/{name}.csv, a line each.")
+        raise rule.error_at(
+            choice, f"there is no list `{name}`{did_you_mean(name, lists)}", f"Write its values into lists/{name}.csv, a line each."
+        )
     if not isinstance(node.this, exp.Column) or is_call(node.this):
         raise rule.error_at(node.this, "IN LIST takes an attribute or a feature", "Write city IN LIST coast.")
     value = _check_node(rule, node.this)
@@ -189,7 +190,7 @@ def _check_is(rule: RuleContext, node: exp.Expr) -> TypedNode:
 def _is_unknown(rule: RuleContext, node: exp.Expr) -> exp.Expression:
     separators = rule.vocabulary.separators
     if is_call(node, *QUANTIFIERS):  # a list is known or not, whichever of its values are asked for
-        value = list_column(rule, node, _check_node)[0]
+        value = list_column(rule, node)[0]
     elif isinstance(node, exp.Column) and node.name in separators:
         value = typed_column(node.name, Kind.TEXT).node
     else:
@@ -241,7 +242,7 @@ def _list_comparison(rule: RuleContext, operator: type[exp.Expr], left: exp.Expr
     asked, other = (left, right) if is_call(left, *QUANTIFIERS) else (right, left)
     if operator not in (exp.EQ, exp.NEQ):
         raise rule.error_at(asked, "values of a list have no order", "Use = or <>, IN, or CONTAINS.")
-    column, separator = list_column(rule, asked, _check_node)
+    column, separator = list_column(rule, asked)
     choice = constant_text(rule, other, "a value of a list", separator)
     if is_call(asked.expressions[0], "LOWER"):
         require_lower(rule, other)

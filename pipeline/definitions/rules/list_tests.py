@@ -40,7 +40,7 @@ def values_test(quantifier: str, node: exp.Expression, separator: str, choices: 
     sql = exp.In(this=left, expressions=[_text(""), _text(separator * 2)])
     words = f"ALL({rule_words(node)}) {_choice_words(choices)}"
     known = set(choices)
-    return _list_call(words, node, sql, lambda text: known.issuperset(values_in(text, separator)))
+    return _list_call(words, node, sql, lambda text: known.issuperset(values_in(text, separator)), examples=choices, separator=separator)
 
 
 def other_value_test(quantifier: str, node: exp.Expression, separator: str, choice: str) -> TypedNode:
@@ -60,25 +60,32 @@ def values_text_test(quantifier: str, name: str, node: exp.Expression, separator
     found = {"CONTAINS": part, "STARTS_WITH": f"{separator}{part}", "ENDS_WITH": f"{part}{separator}"}[name]
     sql = exp.Contains(this=_enclosed(node, separator), expression=_text(found))
     words = f"{name}(ANY({rule_words(node)}), {_text(part).sql('duckdb')})"
-    return _list_call(words, node, sql, lambda text: any(holds(value, part) for value in values_in(text, separator)))
+
+    def holds_of_any(text: str) -> bool:
+        return any(holds(value, part) for value in values_in(text, separator))
+
+    return _list_call(words, node, sql, holds_of_any, examples=[part], separator=separator)
 
 
 def _value_test(node: exp.Expression, separator: str, choice: str) -> exp.Expression:
     sql = exp.Contains(this=_enclosed(node, separator), expression=_text(f"{separator}{choice}{separator}"))
     words = f"ANY({rule_words(node)}) {_choice_words([choice])}"
     # A customer may have any values beside each other.
-    return _list_call(words, node, sql, lambda text: choice in values_in(text, separator), is_free=True).node
+    return _list_call(
+        words, node, sql, lambda text: choice in values_in(text, separator), examples=[choice], separator=separator, is_free=True
+    ).node
 
 
-def _list_call(
-    words: str, node: exp.Expression, sql: exp.Expression, holds: Callable[[str], bool], *, is_free: bool = False
-) -> TypedNode:
+def _list_call(words: str, node: exp.Expression, sql: exp.Expression, holds: Callable[[str], bool], **facts: Any) -> TypedNode:  # noqa: ANN401 - of several kinds
+    """Return the call of a test; `facts` are further ones of a `Call`."""
+
     def value_of(row: Row) -> bool | None:
         value: Any = rule_value(node, row)
         return None if value is None else holds(value)
 
-    names = column_names(node)
-    return TypedNode(call_node(Call(words, Kind.FLAG, value_of, names, names, is_surjective=True, is_free=is_free), sql), Kind.FLAG)
+    names, examples = column_names(node), tuple(facts.pop("examples"))
+    call = Call(words, Kind.FLAG, value_of, names, names, is_surjective=True, examples=examples, **facts)
+    return TypedNode(call_node(call, sql), Kind.FLAG)
 
 
 def _enclosed(node: exp.Expression, separator: str) -> exp.Expression:

@@ -1,8 +1,8 @@
 """What a rule says in several words, as the one expression that it stands for, before anything is parsed.
 
-    city IN LIST coast                       city IN (the list)
-    IN LIST vip                              customer_id IN (the list)
-    WAS IN rfm.champions WITHIN 30 DAYS      WAS_IN(rfm.champions, 30)
+city IN LIST coast                       city IN (the list)
+IN LIST vip                              customer_id IN (the list)
+WAS IN rfm.champions WITHIN 30 DAYS      WAS_IN(rfm.champions, 30)
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ def spelt_out(tokens: Sequence[Token], error_at: ErrorAt) -> list[Token]:
         if _is_word(tokens, index, "was") and _is_type(tokens, index + 1, TokenType.IN):
             done += _stay_tokens(tokens, index, error_at)
             index += 6
-        elif _is_type(tokens, index, TokenType.IN) and _is_word(tokens, index + 1, "list") and not _is_type(tokens, index + 1, TokenType.L_PAREN):
+        elif (
+            _is_type(tokens, index, TokenType.IN)
+            and _is_word(tokens, index + 1, "list")
+            and not _is_type(tokens, index + 1, TokenType.L_PAREN)
+        ):
             done += _list_tokens(tokens, index, done, error_at)
             index += 3
         else:

@@ -18,7 +18,7 @@ TURKIC_LANGUAGES = ("tr", "az")
 # On these alone engines differ, or know only one language: one by one they have one small letter.
 _SMALL_LETTERS = {"\u0130": "i", "\u03a3": "\u03c3"}
 _TURKIC_LETTERS = {"I": "\u0131"}
-TEXT_TESTS: dict[str, tuple[type[exp.Expr], Callable[[str, str], bool]]] = {
+TEXT_TESTS: dict[str, tuple[type[exp.Expression], Callable[[str, str], bool]]] = {
     "CONTAINS": (exp.Contains, lambda text, part: part in text),
     "STARTS_WITH": (exp.StartsWith, str.startswith),
     "ENDS_WITH": (exp.EndsWith, str.endswith),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from pipeline.definitions.rules.calls import call_of
+from pipeline.definitions.rules.joined_columns import joined_kind
 
 _TODAY = "as_of_date"
 
@@ -13,12 +14,12 @@ def rule_words(node: exp.Expr) -> str:
     """Return how a person would write a part of a rule."""
     if (call := call_of(node)) is not None:
         return call.text
-    if isinstance(node, exp.Cast) and not (isinstance(node.this, exp.Literal) and node.this.is_string):
-        return rule_words(node.this)
     if isinstance(node, exp.Cast):
-        return f"DATE {node.this.sql('duckdb')}"
+        is_date = isinstance(node.this, exp.Literal) and node.this.is_string
+        return f"DATE {node.this.sql('duckdb')}" if is_date else rule_words(node.this)
     if isinstance(node, exp.Column):
-        return "TODAY" if node.name == _TODAY else node.name if node.name.isidentifier() or "." in node.name else node.sql("duckdb")
+        is_plain = node.name.isidentifier() or joined_kind(node.name) is not None
+        return "TODAY" if node.name == _TODAY else node.name if is_plain else node.sql("duckdb")
     if isinstance(node, exp.Paren):
         return f"({rule_words(node.this)})"
     if isinstance(node, exp.Binary) and type(node) in _MARKS:

@@ -9,7 +9,15 @@ from pipeline.definitions.schemes.cluster_scheme import ClusterScheme, load_clus
 from pipeline.definitions.schemes.comparison_sql import comparison_statement
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of, with_limits
-from pipeline.definitions.schemes.scheme import Scheme, Schemes, Segment, Signals, referenced_clusters, schemes_with_assignments
+from pipeline.definitions.schemes.scheme import (
+    Scheme,
+    Schemes,
+    Segment,
+    Signals,
+    joined_columns_of,
+    referenced_clusters,
+    schemes_with_assignments,
+)
 from pipeline.definitions.schemes.sql import decisions_statement, membership_statement, segments_statement
 from pipeline.definitions.schemes.strategies import LIFECYCLE, STRATEGY_TEXTS, Strategy, fits_rhythm
 from pipeline.definitions.schemes.unknown_features import without_unknown
@@ -30,6 +38,7 @@ __all__ = [
     "comparison_statement",
     "decisions_statement",
     "fits_rhythm",
+    "joined_columns_of",
     "load_cluster_schemes",
     "load_schemes",
     "membership_statement",

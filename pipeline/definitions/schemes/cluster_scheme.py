@@ -18,6 +18,7 @@ from pipeline.definitions.rules.cluster_ids import is_cluster_id
 from pipeline.definitions.schemes.cluster_features import TODO, ClusterFeature, read_features
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of
+from pipeline.definitions.schemes.scheme import joined_columns_of
 from pipeline.definitions.schemes.sql import membership_statement
 from pipeline.definitions.schemes.strategies import LIFECYCLE, Strategy, read_card, read_strategy, require_budget_shares
 from pipeline.errors import ConfigError
@@ -127,6 +128,9 @@ def _limit_to_segment(scheme: ClusterScheme, company: Company, file: Path) -> Cl
         raise ConfigError(what, where=str(file), todo="Name a segment whose limits are fixed.")
     if by_name[other].clusters:
         what = f"`within` is {printable_value(scheme.within)}, which goes by clusters itself: {', '.join(by_name[other].clusters)}"
+        raise ConfigError(what, where=str(file), todo="Name a segment that is decided by features alone.")
+    if joined := joined_columns_of(by_name[name] for name in (other, *by_name[other].references)):
+        what = f"`within` is {printable_value(scheme.within)}, which looks at more than features: {', '.join(sorted(joined))}"
         raise ConfigError(what, where=str(file), todo="Name a segment that is decided by features alone.")
     members = exp.select("customer_id").from_(membership_statement(by_name[other], by_name).subquery("memberships"))
     # Kept as text, since a scheme is hashed and compared, and a syntax tree of sqlglot may be changed in place.

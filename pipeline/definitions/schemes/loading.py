@@ -19,7 +19,7 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.fields import Document, Fields, require_identifier
 from pipeline.definitions.proofs import Domains, SegmentRule, require_possible, require_proven
 from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule
-from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes, rule_texts, segments_defined
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
 from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
 from pipeline.definitions.schemes.score_methods import company_score_methods, methods_of_scheme, read_score_methods, scores_named
@@ -31,6 +31,7 @@ from pipeline.definitions.schemes.segment_files import (
     segment_locations,
 )
 from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text, require_budget_shares
+from pipeline.definitions.value_lists import list_digests
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
@@ -50,6 +51,7 @@ class _SchemeInputs:
     definitions: tuple[Definition, ...]
     attributes: tuple[Attribute, ...]
     language: str
+    lists: tuple[tuple[str, str], ...] = ()
 
 
 def load_schemes(company: Company) -> Schemes:
@@ -59,16 +61,19 @@ def load_schemes(company: Company) -> Schemes:
     nobody can be in.
     """
     definitions = tuple(company.definitions("segments", ".toml").values())
-    return _schemes_of_inputs(_SchemeInputs(company, definitions, company.attributes, company.language))
+    lists = tuple(list_digests(company).items())
+    return _schemes_of_inputs(_SchemeInputs(company, definitions, company.attributes, company.language, lists))
 
 
 @lru_cache(maxsize=8)
 def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
     """Return the schemes; cached, as a night asks for them in several steps and proving takes longest."""
     company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
-    contents = {name: values for name, values in ((n, d.toml()) for n, d in definitions.items()) if values.get("kind") != "clusters"}
+    parsed = {name: definition.toml() for name, definition in definitions.items()}
+    contents = {name: values for name, values in parsed.items() if values.get("kind") != "clusters"}
     clusters = frozenset(definitions.keys() - contents.keys())
-    loaded = LoadedSchemes(company, clusters, company_score_methods(definitions))
+    stays = {name: segments_defined(values) for name, values in parsed.items()}
+    loaded = LoadedSchemes(company, clusters, company_score_methods(definitions), stays)
     named = {name: referenced_schemes(values) for name, values in contents.items()}
     for name in loading_order(named, {name: definitions[name].file for name in contents}):
         loaded.schemes[name] = _read_scheme(loaded, definitions[name], contents[name], named[name])
@@ -94,7 +99,7 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
     require_identifier(file.stem, "the file's name", str(file))
     content = Fields(values, Document(str(file)))
     kind: Any = content.choice("kind", (*KINDS, "clusters"))
-    vocabulary, quantiles, missing = read_vocabulary(loaded, content, named)
+    vocabulary, quantiles, missing = read_vocabulary(loaded, content, named, rule_texts(values))
     title, titles = read_translated_text(content, "title", language)
     question, questions = read_translated_text(content, "question", language)
     scheme = Scheme(
@@ -147,7 +152,7 @@ def _read_rules(scheme: Scheme, content: Fields, context: FileContext) -> Scheme
 def _read_values(scheme: Scheme, content: Fields, context: FileContext) -> Scheme:
     where = str(scheme.file)
     attribute = content.take("attribute", str)
-    if context.vocabulary.names.get(attribute) is not Kind.TEXT:
+    if context.vocabulary.names.get(attribute) is not Kind.TEXT or attribute in context.vocabulary.separators:
         suggestion = did_you_mean(attribute, (name for name, kind in context.vocabulary.names.items() if kind is Kind.TEXT))
         todo = "Name an attribute or a feature that is text; declare it under [needs] where a company may lack it."
         raise ConfigError(f"`attribute` is `{attribute}`, which is no text that is known{suggestion}", where=where, todo=todo)

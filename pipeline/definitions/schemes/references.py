@@ -23,11 +23,31 @@ def referenced_schemes(values: Mapping[str, Any]) -> list[str]:
 
     What is malformed is passed over here: the order must be known before any scheme is read, and reading it reports the fault.
     """
-    segments = [segment for segment in values.get("segment", []) if isinstance(segment, Mapping)]
+    named = {name for text in rule_texts(values) for name in references_of(text)}
+    return sorted(name.removesuffix(SEGMENT_SUFFIX) for name in named if name.endswith(SEGMENT_SUFFIX))
+
+
+def rule_texts(values: Mapping[str, Any]) -> list[str]:
+    """Return the texts of all rules of a definition, as far as they can be read."""
+    listed = values.get("segment", [])
+    segments = [segment for segment in listed if isinstance(segment, Mapping)] if isinstance(listed, list) else []
     texts = [table.get(key) for table in (values, *segments) for key in _RULE_KEYS]
     texts += [signal for segment in segments if isinstance(segment.get("signals"), list) for signal in segment["signals"]]
-    named = {name for text in texts if isinstance(text, str) for name in references_of(text)}
-    return sorted(name.removesuffix(SEGMENT_SUFFIX) for name in named if name.endswith(SEGMENT_SUFFIX))
+    return [text for text in texts if isinstance(text, str)]
+
+
+def segments_defined(values: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return what may be written for each segment of a definition, its title or id, and the id; nothing where values are segments.
+
+    None for clusters, whose segments a model gives.
+    """
+    if values.get("kind") == "clusters":
+        return None
+    listed = values.get("segment", []) if values.get("kind") != "values" else []
+    segments = [segment for segment in listed if isinstance(segment, Mapping)] if isinstance(listed, list) else []
+    named = [each for each in segments if isinstance(each.get("id"), str)]
+    titles = {each["title"]: each["id"] for each in named if isinstance(each.get("title"), str)}
+    return titles | {each["id"]: each["id"] for each in named}
 
 
 def loading_order(named: Mapping[str, list[str]], files: Mapping[str, Path]) -> list[str]:

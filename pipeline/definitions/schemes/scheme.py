@@ -10,7 +10,7 @@ from typing import Literal
 from sqlglot import exp
 
 from pipeline.definitions.proofs import Proof
-from pipeline.definitions.rules import Quantile, Vocabulary
+from pipeline.definitions.rules import Quantile, Vocabulary, joined_kind
 from pipeline.definitions.schemes.score_methods import ScoreMethod, axes_behind
 from pipeline.definitions.schemes.strategies import Strategy
 
@@ -170,6 +170,12 @@ class Schemes:
     not_computed: Mapping[str, str]
     uncomputed: tuple[Scheme, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def joined_columns_of(schemes: Iterable[Scheme]) -> frozenset[str]:
+    """Return the columns that rules of any of these schemes look at and that are neither features nor attributes."""
+    named = {column.name for scheme in schemes for tree in scheme.trees for column in tree.find_all(exp.Column)}
+    return frozenset(name for name in named if joined_kind(name) is not None)
 
 
 def referenced_clusters(schemes: Iterable[Scheme]) -> frozenset[str]:

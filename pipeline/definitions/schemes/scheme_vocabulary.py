@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.fields import Fields
-from pipeline.definitions.rules import Quantile, Vocabulary, require_parameters, take_quantiles
+from pipeline.definitions.rules import PREDICTIONS, Quantile, Vocabulary, require_parameters, take_quantiles
 from pipeline.definitions.schemes.firms import IS_FIRM, firm_condition
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import Scheme
 from pipeline.definitions.schemes.score_methods import ScoreMethods
+from pipeline.definitions.value_lists import list_digests, lists_named, require_list
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 
@@ -20,19 +21,24 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 class LoadedSchemes:
     """The schemes loaded so far, for those that refer to them, with the names of cluster schemes.
 
-    `score_methods` hold for a scheme that names a score and no method of its own.
+    `score_methods` hold for a scheme that names a score and no method of its own. `stays` are all schemes by name, in whose segments
+    customers were before; see `Vocabulary.schemes`.
     """
 
     company: Company
     clusters: frozenset[str]
     score_methods: ScoreMethods
+    stays: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     schemes: dict[str, Scheme] = field(default_factory=dict)
 
 
 def read_vocabulary(
-    loaded: LoadedSchemes, content: Fields, named: Sequence[str]
+    loaded: LoadedSchemes, content: Fields, named: Sequence[str], rule_texts: Iterable[str] = ()
 ) -> tuple[Vocabulary, dict[str, Quantile], tuple[str, ...]]:
-    """Return what rules may name, the parameters that a night sets, and which names the company does not supply."""
+    """Return what rules may name, the parameters that a night sets, and which names the company does not supply.
+
+    `rule_texts` are the rules as far as they can be read: the lists that they name must be sound.
+    """
     names, missing = _names_for_rules(loaded.company, content)
     given = content.take("parameters", dict, default={})
     attributes = {name: kind for name, kind in names.items() if name not in CUSTOMER_FEATURES.column_names}
@@ -44,8 +50,27 @@ def read_vocabulary(
     referred = dict.fromkeys((*(f"{name}{SEGMENT_SUFFIX}" for name in others), *clusters), Kind.TEXT)
     segments = {f"{name}{SEGMENT_SUFFIX}": _ids_by_title_and_id(other) for name, other in others.items() if other.is_closed}
     lacking = tuple(name for name, other in others.items() if other.missing)
-    shorthands = {IS_FIRM: firm_condition(names)}
-    return Vocabulary({**names, **referred}, parameters, segments, clusters, shorthands), quantiles, (*missing, *lacking)
+    company = loaded.company
+    _require_lists(company, rule_texts)
+    words = Vocabulary(
+        {**PREDICTIONS, **names, **referred},
+        parameters,
+        segments,
+        clusters,
+        shorthands={IS_FIRM: firm_condition(names)},
+        separators={each.column.name: each.column.separator for each in company.attributes if each.column.separator},
+        lists=list_digests(company),
+        schemes=loaded.stays,
+        language=company.language,
+    )
+    return words, quantiles, (*missing, *lacking)
+
+
+def _require_lists(company: Company, rule_texts: Iterable[str]) -> None:
+    """Raise ConfigError where a list that a rule names cannot be read: before the night begins."""
+    named, files = lists_named(rule_texts), company.list_files()
+    for name in sorted(named & files.keys()) if company.past_definitions is None else ():
+        require_list(files[name])
 
 
 def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from pipeline.definitions.rules import call_of, nodes_outside_calls
 from pipeline.definitions.schemes.scheme import Scheme, Segment
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
@@ -18,7 +19,7 @@ _ALWAYS_KNOWN = frozenset(column.name for column in CUSTOMER_FEATURES.columns if
 
 def scheme_taking_unknown_in(scheme: Scheme) -> Scheme | None:
     """Return the scheme with every `<>`, `NOT` and `NOT IN` true of what is not known; None where it has none that could be."""
-    if not any(_is_untrue_of_unknown(node) for tree in scheme.trees for node in tree.walk()):
+    if not any(_is_untrue_of_unknown(node) for tree in scheme.trees for node in nodes_outside_calls(tree)):
         return None
     applies_to, rule = (None if tree is None else _taking_unknown_in(tree) for tree in (scheme.applies_to, scheme.rule))
     segments = tuple(_segment_taking_unknown_in(segment) for segment in scheme.segments)
@@ -43,7 +44,9 @@ def _is_untrue_of_unknown(node: exp.Expr) -> bool:
 def _taking_unknown_in(tree: exp.Expression) -> exp.Expression:
     root = exp.Paren(this=tree.copy())
     # Below a NOT, `<>` is turned round with it, so nothing there is changed by itself.
-    for node in list(root.walk(prune=_is_untrue_of_unknown)):
+    for node in list(
+        root.walk(prune=lambda node: _is_untrue_of_unknown(node) or (isinstance(node, exp.Paren) and call_of(node) is not None))
+    ):
         if _is_untrue_of_unknown(node):
             is_true = exp.true() if isinstance(node, exp.NEQ) else exp.false()
             part = node if isinstance(node, exp.NEQ) else node.this

@@ -63,7 +63,8 @@ def _clean_columns(rows: pa.Table, table: Table) -> dict[str, pa.ChunkedArray]:
     columns = {name: rows[name] for name in rows.column_names}
     for column in (column for column in table.columns if column.name in columns):
         if column.kind is Kind.TEXT and column.name not in table.key:
-            columns[column.name] = _plain_text(rows[column.name], column.spelling)
+            text = _plain_text(rows[column.name], column.spelling, is_list=bool(column.separator))
+            columns[column.name] = _plain_list(text, column.separator) if column.separator else text
             continue
         if column.kind is Kind.NUMBER:
             is_readable = pc.is_finite(rows[column.name])
@@ -85,9 +86,20 @@ def _with_finite_amounts(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _plain_text(text: pa.ChunkedArray, spelling: Spelling) -> pa.ChunkedArray:
-    """Return `text` with blanks null, and in one `spelling`, with single spaces, where the company declares one."""
-    known = blank_to_null(text)
+def _plain_list(text: pa.ChunkedArray, separator: str) -> pa.ChunkedArray:
+    """Return lists with each value once, in order and without white space around it; one that has none is empty, and known."""
+    # By distinct text: customers share a few lists of tags.
+    coded = text.combine_chunks().dictionary_encode()
+    cells = [separator.join(sorted({value.strip() for value in cell.split(separator)} - {""})) for cell in coded.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(cells, pa.string()).take(coded.indices)], pa.string())
+
+
+def _plain_text(text: pa.ChunkedArray, spelling: Spelling, *, is_list: bool = False) -> pa.ChunkedArray:
+    """Return `text` with blanks null, and in one `spelling`, with single spaces, where the company declares one.
+
+    A blank list is one without values.
+    """
+    known = text if is_list else blank_to_null(text)
     return SPELLINGS[spelling](pc.utf8_trim_whitespace(pc.replace_substring_regex(known, r"\s+", " "))) if spelling else known
 
 

@@ -63,7 +63,8 @@ class Column:
     """One column; `required` means a source must supply it and no clean row may lack it.
 
     `needs` names the optional column of order lines, or the optional source, that a feature is made of: without it nobody has the
-    feature. `spelling` is that into which the texts of a company's attribute are brought.
+    feature. `spelling` is that into which the texts of a company's attribute are brought. A text with a `separator` holds a list: its
+    values, each once and in order, with the separator between them.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Column:
     pii: bool = False
     needs: str = ""
     spelling: Spelling = ""
+    separator: str = ""
 
 
 EVENT_DAY = Column("event_day", Kind.DATE, "Local day on which the row happened.", required=True)

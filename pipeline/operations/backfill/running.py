@@ -12,7 +12,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Protocol
 
-from pipeline.definitions.schemes import load_cluster_schemes
+from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.lake import addresses
 from pipeline.operations.backfill.journal import BackfillJournal, open_journal
 from pipeline.operations.backfill.night import StageResult, StageTask
@@ -20,6 +20,7 @@ from pipeline.operations.backfill.plan import STAGES, BackfillPlan, Stage
 from pipeline.operations.backfill.workers import WorkerPool
 from pipeline.operations.deployment import Deployment
 from pipeline.publication.epoch import stamp_epoch
+from pipeline.segmentation import has_stays
 
 # A night is read after the one whose knowledge it adds to, and what is published never goes back in time.
 IN_ORDER: tuple[Stage, ...] = ("read", "publish")
@@ -96,7 +97,7 @@ class _BackfillRun:
                 stamp_epoch(self.deployment.lake, night.day)
 
     def _run_tasks(self, stage: Stage, tasks: Sequence[StageTask], workers: WorkerPool, parallel: int) -> Iterator[StageResult]:
-        if stage in IN_ORDER or parallel == 1:
+        if stage in IN_ORDER or parallel == 1 or (stage == "segments" and _looks_back(self.deployment)):
             yield from workers.run_tasks([tasks])
             return
         rest = list(tasks)
@@ -106,6 +107,11 @@ class _BackfillRun:
         # Each worker gets neighbouring nights: a night is cheap right after the one before, whose state is rolled forward.
         ends = [len(rest) * place // parallel for place in range(parallel + 1)]
         yield from workers.run_tasks([rest[start:end] for start, end in pairwise(ends) if start < end])
+
+
+def _looks_back(deployment: Deployment) -> bool:
+    """Return whether rules look at earlier nights, so that a night has to come after the one before it."""
+    return has_stays(load_schemes(deployment.company).schemes)
 
 
 def _has_models(deployment: Deployment) -> bool:

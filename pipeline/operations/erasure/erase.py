@@ -20,6 +20,7 @@ from pipeline.features import MergeHistory
 from pipeline.ingestion.erased import ErasedIds, Ledger, Receipt
 from pipeline.lake.lake import Lake
 from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure.kept_lists import KeptLists
 from pipeline.operations.erasure.publications import Publications
 from pipeline.operations.erasure.rows import CustomerIds
 from pipeline.operations.erasure.table_files import TableFiles
@@ -96,7 +97,13 @@ def _data_stores(deployment: Deployment) -> Sequence[CustomerDataStore]:
     """Return all stores: first those that others read, last those that may fail, by a damaged file or a database out of reach."""
     lake = deployment.lake
     tables = TableFiles(lake, memory_limit=deployment.memory_limit)
-    return [Publications(lake), *sqlite_targets(lake), tables, *postgresql_targets(deployment.company, lake, deployment.connections)]
+    return [
+        Publications(lake),
+        *sqlite_targets(lake),
+        KeptLists(lake),
+        tables,
+        *postgresql_targets(deployment.company, lake, deployment.connections),
+    ]
 
 
 def _carry_out_request(ledger: Ledger, number: str, stores: Sequence[CustomerDataStore], lake: Lake, given: CustomerIds) -> Receipt:

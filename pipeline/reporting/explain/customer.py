@@ -34,7 +34,7 @@ from pipeline.reporting.explain.explained_night import ExplainedNight
 from pipeline.reporting.explain.explanation import SchemeExplanation, scheme_explanation
 from pipeline.reporting.explain.moves import CustomerMove, customer_moves
 from pipeline.reporting.explain.ranks import figure_ranks, value_ranks
-from pipeline.segmentation import OTHER_NIGHT_TODO, customer_intervals, not_computed_on, schemes_of_night
+from pipeline.segmentation import OTHER_NIGHT_TODO, NightFeatures, customer_intervals, not_computed_on, schemes_of_night
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,10 @@ def explain_customer(
     day = _require_stored_night(lake, day or (live.day if live else None))
     valid = company_on(lake, company, day)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        night = ExplainedNight(valid, lake, engine, day, customer_id, valid.table(CUSTOMER_FEATURES), schemes_of_night(valid, lake, day))
-        memberships, outside = _explained_memberships(night)
+        schemes, table = schemes_of_night(valid, lake, day), valid.table(CUSTOMER_FEATURES)
+        with NightFeatures([valid], lake, engine, day).registered(schemes.schemes, table) as features:
+            night = ExplainedNight(valid, lake, engine, day, customer_id, features, schemes)
+            memberships, outside = _explained_memberships(night)
         cards = stored_cards(lake, day, valid.language)
         action = _next_action(night, cards)
     fitting = cards_of_segments(cards, {each.scheme: each.segment for each in memberships})
@@ -119,7 +121,7 @@ def _require_stored_night(lake: Lake, day: date | None) -> date:
 def _explained_memberships(night: ExplainedNight) -> tuple[list[ExplainedMembership], list[OutsideScheme]]:
     """Explain what is stored of the customer, and list the schemes that do not apply to them."""
     stored = night.customer_rows(CUSTOMER_SEGMENTS, night.lake.path(CUSTOMER_SEGMENTS, day=night.day))
-    features = night.customer_rows(night.features, night.lake.path(CUSTOMER_FEATURES, day=night.day))
+    features = night.rows_of_customer(night.features)
     if not stored or not features:
         todo = "Check the id, letter for letter as the source has it. The customer may be newer, or erased: segments history --customer ID."
         raise ConfigError(f"no customer of that id was known on {night.day}", where=night.lake.where(), todo=todo)

@@ -31,7 +31,12 @@ class ExplainedNight:
     def customer_rows(self, table: Table, path: Path) -> list[dict[str, Any]]:
         """Read the customer's rows of a partition, in the order of its key."""
         self.engine.register(table, [path])
-        query = exp.select(*map(exp.column, table.column_names)).from_(table.name).where(is_customer()).order_by(*table.key)
+        return self.rows_of_customer(table)
+
+    def rows_of_customer(self, table: Table) -> list[dict[str, Any]]:
+        """Read the customer's rows of a registered table, in the order of its key."""
+        names = (exp.column(name, quoted=True) for name in table.column_names)
+        query = exp.select(*names).from_(table.name).where(is_customer()).order_by(*table.key)
         rows: list[dict[str, Any]] = self.engine.run(query, {"customer_id": self.customer_id}).read_all().to_pylist()
         return rows
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.rules import Value, rule_value
+from pipeline.definitions.rules import Call, Value, call_of, calls_in, nodes_outside_calls, rule_value
 from pipeline.definitions.schemes import Scheme
 from pipeline.definitions.schemes.score_methods import AXES, axes_behind
 from pipeline.definitions.schemes.score_sql import limit_literal
@@ -26,13 +26,15 @@ from pipeline.reporting.explain.cluster_centres import Row
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
 from pipeline.reporting.explain.scores import score_limits
 
+TODAY = "as_of_date"
+_AGEING = ("recency_days", "tenure_days")
 ANY_OTHER_TEXT = chr(0x10FFFF)
 """Stands for any text that no rule names and no other customer has."""
 # They tell what all customers do, or what is past: nothing that one customer could do would change them alone.
 _FIXED = MONTHLY_FEATURES | {"customer_id", "is_prospect", "is_refund_only", "last_gap_days"}
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
 # These count what has happened: they are proposed upward alone.
-_ONLY_GROWING = frozenset(("calendar_year", "tenure_days", "gap_count", "lifetime_order_count", "lifetime_order_day_count"))
+_ONLY_GROWING = frozenset((TODAY, "calendar_year", "tenure_days", "gap_count", "lifetime_order_count", "lifetime_order_day_count"))
 _MAY_BE_NEGATIVE = frozenset(("spend_amount", "lifetime_spend_amount", "average_order_amount"))
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 # How fine a proposal is: whole numbers, else hundredths.
@@ -63,13 +65,14 @@ def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> 
     """
     trees = [tree for name in case.scheme.references for tree in case.by_name[name].trees] + [*case.scheme.trees]
     names = list(dict.fromkeys(column.name for tree in trees for column in tree.find_all(exp.Column, bfs=False)))
-    comparisons = list(_compared_pairs(case, trees))
+    comparisons, calls = list(_compared_pairs(case, trees)), [call for tree in trees for call in calls_in(tree)]
     changes = [*_score_what_ifs(case, row)]
     for scheme, ranks in case.ranked_schemes:
         changes += _value_what_ifs(scheme, ranks, row)
     for name in names:
         if name in row and not _is_fixed(name, row):
             values = dict.fromkeys(_candidate_values(name, kinds[name], comparisons, case.with_references(row)))
+            values |= dict.fromkeys(_texts_for_calls(name, kinds[name], calls, row))
             changes += what_ifs_to(name, values, row)
     return sorted(changes, key=lambda change: change.size)
 
@@ -86,14 +89,15 @@ def what_ifs_to(name: str, values: Iterable[Value], row: Row) -> Iterator[WhatIf
     for value in values:
         after: Any = value
         if after > before if name in _ONLY_GROWING else after != before:
-            yield WhatIf(name, before, value, _relative_size(before, value))
+            change = WhatIf(name, before, value, _relative_size(before, value))
+            yield _with_ageing(change, row) if name == TODAY else change
 
 
 def _is_fixed(name: str, row: Row) -> bool:
     """Whether a feature cannot change alone: who never ordered has none that could, and one that is empty follows from others."""
     if name not in _FEATURES:
         return False
-    is_of_orders = name != "calendar_year"
+    is_of_orders = name not in ("calendar_year", TODAY)
     return (
         name in _FIXED
         or name.endswith("_score")
@@ -126,6 +130,25 @@ def _with_order_date(change: WhatIf, row: Row) -> WhatIf:
     return replace(change, follows={"last_order_date": last + timedelta(days=before - after)}) if last else change
 
 
+def _with_ageing(change: WhatIf, row: Row) -> WhatIf:
+    """Return the what-if of a later day with the days that pass until then."""
+    before: Any = change.before
+    after: Any = change.after
+    counts: dict[str, Any] = {name: row[name] for name in _AGEING if row.get(name) is not None}
+    return replace(change, follows={name: count + (after - before).days for name, count in counts.items()})
+
+
+def _texts_for_calls(name: str, kind: Kind, calls: Iterable[Call], row: Row) -> Iterator[Value]:
+    """Yield the texts for which a test of one would come out otherwise: of a list one value more, or one less."""
+    value: Any = row[name]
+    if kind is not Kind.TEXT:
+        return
+    for call in calls:
+        for example in call.examples if call.bases == {name} else ():
+            held = set(value.split(call.separator)) - {""} if call.separator and value else set()
+            yield call.separator.join(sorted(held ^ {example})) if call.separator else example
+
+
 def _value_what_ifs(scheme: Scheme, ranks: ValueRanks, row: Row) -> Iterator[WhatIf]:
     """Propose the other values of the attribute that decides: the most frequent first, of tiers the next in rank."""
     name = scheme.attribute
@@ -142,8 +165,9 @@ def _value_what_ifs(scheme: Scheme, ranks: ValueRanks, row: Row) -> Iterator[Wha
 def _compared_pairs(case: SchemeCase, trees: Iterable[exp.Expr]) -> Iterator[exp.Expr]:
     """Yield everything that is compared, as two sides; where the highest score decides, also scores with each other."""
     for tree in trees:
-        yield from tree.find_all(*_COMPARISONS)
-        for node in tree.find_all(exp.In):
+        nodes = list(nodes_outside_calls(tree))
+        yield from (node for node in nodes if isinstance(node, _COMPARISONS))
+        for node in (each for each in nodes if isinstance(each, exp.In)):
             yield from (exp.EQ(this=node.this, expression=choice) for choice in node.expressions)
     scores = [segment.score for segment in case.scheme.segments if segment.score is not None]
     yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, limit_literal(case.scheme.floor)], 2))
@@ -168,10 +192,26 @@ def _compared_values(node: exp.Expr, name: str, row: Row) -> Iterator[Value]:
     for side, other in ((node.this, node.expression), (node.expression, node.this)):
         if any(column.name == name for column in side.find_all(exp.Column)):
             value = rule_value(other, row)
-            if isinstance(value, date):
+            if call_of(side) is not None and isinstance(value, int):
+                yield from _days_compared(side, value, name, row)
+            elif isinstance(value, date):
                 yield from (date.fromordinal(value.toordinal() + days) for days in (-1, 0, 1) if date.min < value < date.max)
             elif isinstance(value, str):
                 yield value
+
+
+def _days_compared(side: exp.Expr, value: int, name: str, row: Row) -> Iterator[Value]:
+    """Yield the days at and beside the one on which a number of days is `value`, where one day later is one day more or less."""
+    day: Any = row[name]
+    if not isinstance(day, date) or not date.min < day < date.max:
+        return
+    now: Any = rule_value(side, row)
+    later: Any = rule_value(side, {**row, name: day + timedelta(days=1)})
+    if now is None or later is None or later - now not in (1, -1):
+        return
+    number = day.toordinal() + (value - now) * (later - now)
+    around = (number + step for step in (-1, 0, 1))
+    yield from (date.fromordinal(each) for each in around if date.min.toordinal() <= each <= date.max.toordinal())
 
 
 def _numbers_around(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:

@@ -24,7 +24,6 @@ from pipeline.definitions.schemes import (
 )
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.errors import ConfigError
-from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
@@ -45,7 +44,7 @@ from pipeline.reporting.plan.changes import DefinitionChanges
 from pipeline.reporting.plan.moves import planned_moves
 from pipeline.reporting.plan.plan import SegmentPlan, live_night, plan_identity
 from pipeline.reporting.plan.scheme_plan import SchemePlan, sample_movers, scheme_plan, segment_flow
-from pipeline.segmentation import schemes_of_night
+from pipeline.segmentation import NightFeatures, schemes_of_night
 
 LACKING = "an attribute is not known"
 
@@ -66,7 +65,11 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
     changed = {name: each for name, each in dependent.items() if live_digests.get(name) != statement_digest(each)}
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         planned = {scheme.name: query, **{name: decisions_statement(by_name[name], by_name) for name in changed}}
-        flows = _planned_flows(engine, lake, valid.table(CUSTOMER_FEATURES), live.day, planned)
+        looked_at = sorted({other for name in changed for other in (name, *by_name[name].references)})
+        table = _columns_named(valid.table(CUSTOMER_FEATURES), planned)
+        with NightFeatures([valid], lake, engine, live.day).registered([by_name[name] for name in looked_at], table):
+            engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=live.day)])
+            flows = planned_moves(engine, planned, _with_spend(union_all(planned.values())))
     downstream = tuple(sorted(changed))
     is_new, is_same = scheme.name not in live_digests, live_digests.get(scheme.name) == statement_digest(query)
     changes = DefinitionChanges(
@@ -99,12 +102,10 @@ def _schemes_by_model(lake: Lake, company: Company, night: date, model: ClusterM
     return {scheme.name: scheme for scheme in schemes_with_assignments(schemes, segment_statements(models))}
 
 
-def _planned_flows(engine: Engine, lake: Lake, features: Table, night: date, planned: Mapping[str, exp.Query]) -> list[dict[str, Any]]:
-    """Count who would go where in the schemes whose statements are `planned`: rows of planned_moves."""
+def _columns_named(features: Table, planned: Mapping[str, exp.Query]) -> Table:
+    """Return the features with those columns that a statement names: a Parquet file is read by column, and others are not touched."""
     named = {column.name for query in planned.values() for column in query.find_all(exp.Column)}
-    engine.register(features.only({"customer_id", "spend_amount", *named}), [lake.path(CUSTOMER_FEATURES, day=night)])
-    engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=night)])
-    return planned_moves(engine, planned, _with_spend(union_all(planned.values())))
+    return features.only({"customer_id", "spend_amount", *named})
 
 
 def _with_spend(memberships: exp.Query) -> exp.Select:

@@ -29,7 +29,7 @@ from pipeline.reporting.plan.changes import DefinitionChanges, changes_between, 
 from pipeline.reporting.plan.left_out import LeftOut, find_left_out
 from pipeline.reporting.plan.moves import LiveTables, moves_between
 from pipeline.reporting.plan.scheme_plan import SchemePlan, scheme_plan
-from pipeline.segmentation import schemes_of_night, with_clusters_now
+from pipeline.segmentation import NightFeatures, schemes_of_night, with_clusters_now
 
 # They change what is known of customers: the plan goes by the features that are there, so that only a night shows what these do.
 NIGHT_SETTINGS = ("window_days", "zone", "currency", "attributes")
@@ -72,15 +72,16 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _with_live_attributes(company, features)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        engine.register(_features_of_both(now, _with_live_attributes(valid, features)), [features])
+        table = _features_of_both(now, _with_live_attributes(valid, features))
         before = with_clusters_of(lake, valid, live.day, schemes_of_night(valid, lake, live.day).schemes)
         planned = schemes_of_night(now, lake, live.day)
-        after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
-        changes = changes_between(before, after)
-        reworded = reworded_clusters(load_cluster_schemes(valid), load_cluster_schemes(now))
-        changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
-        schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
-        left_out = find_left_out(engine, after)
+        with NightFeatures([now, valid], lake, engine, live.day).registered([*before, *planned.schemes], table):
+            after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
+            changes = changes_between(before, after)
+            reworded = reworded_clusters(load_cluster_schemes(valid), load_cluster_schemes(now))
+            changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
+            schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
+            left_out = find_left_out(engine, after)
     return SegmentPlan(
         plan_id=plan_identity(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
         day=live.day,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from pipeline.features import EVENTS, Counterfactual, gather_rows, register_changes, write_counterfactual
+from pipeline.features import EVENTS, Counterfactual, buyers_beside, gather_rows, register_changes, write_counterfactual
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, Table
 from pipeline.segmentation.moves.move_comparison import MoveComparison
 from pipeline.segmentation.moves.moved_features import (
     DOERS,
@@ -23,8 +24,8 @@ from pipeline.segmentation.moves.moved_features import (
 )
 
 
-def register_left_out(comparison: MoveComparison, table: Table) -> dict[int, str]:
-    """Make readable what movers did themselves, and their features without it.
+def register_left_out(comparison: MoveComparison, table: Table, joined: Collection[str]) -> dict[int, str]:
+    """Make readable what movers did themselves, and their features without it; `joined` are columns that are no features.
 
     Returns the names of tables of features by how many of the first ones of EVENTS they keep.
     """
@@ -47,10 +48,21 @@ def register_left_out(comparison: MoveComparison, table: Table) -> dict[int, str
     )
     engine.define(DOERS, doers_statement())
     gather_rows(case)
-    names = {0: write_counterfactual(case, EVENTS[0])}
+    names = {0: _joined_name(comparison, write_counterfactual(case, EVENTS[0]), joined)}
     engine.define(replace(table, name=WITHOUT_EVENTS), without_events_statement(table, names[0]))
     # Whoever did one kind of thing did it or did not; of several kinds it must be told which one.
     engine.define(DOERS, doers_statement(of_several=True))
     several = engine.run(doers_statement(of_several=True), {}).read_all()
     kept = [place for place, flag in enumerate(EVENT_FLAGS[:-1], start=1) if pc.any(several[flag]).as_py()]
-    return names | {place: write_counterfactual(case, EVENTS[place]) for place in kept}
+    return names | {place: _joined_name(comparison, write_counterfactual(case, EVENTS[place]), joined) for place in kept}
+
+
+def _joined_name(comparison: MoveComparison, name: str, joined: Collection[str]) -> str:
+    """Return the table of the features in table `name` with what rules look at beside them; who ranks with them stays the same."""
+    if not joined:
+        return name
+    whole = replace(comparison.company.table(CUSTOMER_FEATURES), name=f"{name}_joined")
+    comparison.joined_columns(comparison.day).define(whole, name, joined)
+    buyers = exp.select("*").from_(buyers_beside(name))
+    comparison.engine.define(replace(whole, name=buyers_beside(whole.name)), buyers)
+    return whole.name

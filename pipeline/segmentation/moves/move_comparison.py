@@ -13,6 +13,7 @@ from pipeline.features import CacheSession, MergeHistory
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import Table
+from pipeline.segmentation.joined_columns import JoinedColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ class MoveComparison:
     def is_new_month(self) -> bool:
         """Whether what is frozen for a month is frozen anew."""
         return self.before.replace(day=1) != self.day.replace(day=1)
+
+    def joined_columns(self, night: date) -> JoinedColumns:
+        """Return what rules look at beside features, as of a night: tonight's lists, since they are part of tonight's rules."""
+        folder = self.folder / f"joined_{night}"
+        folder.mkdir(exist_ok=True)
+        return JoinedColumns([self.company], self.lake, self.engine, night, night, folder)
 
     def store_table(self, table: Table, rows: pa.RecordBatchReader) -> Path:
         """Write `rows` to the private folder, make them readable as `table`, and return where they are."""

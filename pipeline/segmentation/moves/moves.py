@@ -8,7 +8,7 @@ added between Monday and Wednesday takes over a part of Wednesday's moves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -34,6 +34,7 @@ from pipeline.lake.tables import (
 )
 from pipeline.models.clusters import assignment_statement
 from pipeline.models.refits.model_store import models_of_night, with_clusters_of
+from pipeline.segmentation.joined_columns import joined_columns_in
 from pipeline.segmentation.moves.left_out import register_left_out
 from pipeline.segmentation.moves.move_comparison import MoveComparison
 from pipeline.segmentation.moves.moved_features import BEFORE, MOVERS, NOW, PAIRS, movers_statement, pair_columns, pairs_statement
@@ -94,11 +95,13 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     changes = list(_scheme_changes(comparison))
     names = _schemes_with_moves(comparison, moved, changes)
     memberships = dict(_decision_statements(comparison, names))
-    table = table_looked_at(comparison.company.table(CUSTOMER_FEATURES), memberships.values())
-    _register_features(comparison, table, BEFORE, comparison.before)
-    _register_features(comparison, table, NOW, comparison.day)
+    features = comparison.company.table(CUSTOMER_FEATURES)
+    plain = table_looked_at(features, memberships.values())
+    joined = joined_columns_in(memberships.values(), features)
+    _register_features(comparison, plain, BEFORE, comparison.before, joined)
+    table = _register_features(comparison, plain, NOW, comparison.day, joined)
     comparison.store_table(MOVERS, comparison.engine.run(movers_statement(names), {}))
-    left_out = register_left_out(comparison, table)
+    left_out = register_left_out(comparison, table, joined)
     # Trials read the pairs four times for every scheme: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
     comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
@@ -126,8 +129,11 @@ def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequen
     return set(within["scheme"].unique().to_pylist()) | entered
 
 
-def _register_features(comparison: MoveComparison, table: Table, name: str, night: date) -> None:
-    """Make a night's features readable with all columns that `table` has: one declared since is empty."""
+def _register_features(comparison: MoveComparison, table: Table, name: str, night: date, joined: Collection[str]) -> Table:
+    """Make a night's features readable with all columns that `table` has: one declared since is empty.
+
+    The columns `joined` are added to them; returns the table with these.
+    """
     path = comparison.lake.path(CUSTOMER_FEATURES, day=night)
     with reading(CUSTOMER_FEATURES.name, path):
         stored = pq.read_schema(path)
@@ -139,7 +145,11 @@ def _register_features(comparison: MoveComparison, table: Table, name: str, nigh
         else exp.alias_(exp.cast(exp.null(), column.kind.sql, dialect="duckdb"), column.name, quoted=True)
         for column in table.columns
     ]
-    comparison.engine.define(replace(table, name=name), exp.select(*columns).from_(f"stored_{name}"))
+    if not joined:
+        comparison.engine.define(replace(table, name=name), exp.select(*columns).from_(f"stored_{name}"))
+        return table
+    comparison.engine.define(replace(table, name=f"plain_{name}"), exp.select(*columns).from_(f"stored_{name}"))
+    return replace(comparison.joined_columns(night).define(replace(table, name=name), f"plain_{name}", joined), name=table.name)
 
 
 def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[str, exp.Query]]:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from pipeline.definitions.rules import PREDICTIONS, StayColumn, joined_column
 from pipeline.definitions.schemes.score_methods import AXES
 from pipeline.definitions.schemes.score_methods_sql import RANKED_BUYERS
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
@@ -129,11 +130,16 @@ def _trial_value(trial: str, name: str) -> exp.Expr:
 
 def _first_step(name: str) -> int:
     """Return the first trial in which everybody has tonight's value; one beyond the last for ranks among others."""
-    if name not in CUSTOMER_FEATURES.column_names:
+    if not _is_of_night(name):
         return TRIALS.index("attributes")
     if name in LIMITS:
         return TRIALS.index("limits")
     return len(TRIALS) if name in RANKED else TRIALS.index("age")
+
+
+def _is_of_night(name: str) -> bool:
+    """Return whether a column is worked out every night, and no attribute: a feature, an earlier stay in a segment, a prediction."""
+    return name in CUSTOMER_FEATURES.column_names or name in PREDICTIONS or isinstance(joined_column(name), StayColumn)
 
 
 def _figure_differs(figure: str) -> exp.Expr:
@@ -190,8 +196,8 @@ def _features_named(membership: exp.Query, table: Table) -> set[str]:
 
 def _features_of_trial(trial: str, table: Table) -> set[str]:
     """Return the features in which a trial may differ from the one before it: a scheme that names none of them needs no such trial."""
-    attributes = set(table.column_names).difference(CUSTOMER_FEATURES.column_names)
-    others = set(CUSTOMER_FEATURES.column_names)
+    attributes = {name for name in table.column_names if not _is_of_night(name)}
+    others = {*CUSTOMER_FEATURES.column_names, *table.column_names} - attributes
     return {"rules": attributes | others, "attributes": attributes, "limits": {*LIMITS, *WEIGHED}, "age": others}[trial]
 
 
