@@ -18,7 +18,7 @@ from typer.core import TyperArgument, TyperOption
 
 from pipeline import errors
 from pipeline.cli import app
-from pipeline.definitions.rules import language, text
+from pipeline.definitions.rules import functions, language, text
 from pipeline.definitions.schemes.segment_files import AGEING_FEATURES, EVIDENCE_KINDS
 from pipeline.ingestion.validation.event_suites import event_expectations
 from pipeline.ingestion.validation.expectation_sql import EXPECTATIONS
@@ -38,7 +38,7 @@ OPERATORS: Mapping[str, str] = {
     "or": "at least one holds",
     "not": "the opposite; unknown stays unknown, see [below](#what-is-not-known)",
     "between": "`x BETWEEN 1 AND 5`: 1 and 5 included",
-    "in": "`x IN ('a', 'b')`: one of a list of numbers, texts or dates",
+    "in": "`x IN ('a', 'b')`: one of a list of numbers, texts or dates; `x IN LIST coast`: one of [a file](#lists-in-a-file)",
     "is": "`x IS NULL`, `x IS NOT NULL`: whether it is unknown; `x IS 'a'`, `x IS NOT 'a'`: see [below](#what-is-not-known)",
     "distinct": "`x IS DISTINCT FROM y`, `x IS NOT DISTINCT FROM y`: the same as `x IS NOT y` and `x IS y`",
     "from": "only after DISTINCT",
@@ -48,9 +48,10 @@ OPERATORS: Mapping[str, str] = {
     "(": "groups; a rule nests at most {MAX_PARENTHESES} deep",
     ")": "closes a group",
     ",": "between the values of a list",
-    "+": "sum of numbers",
-    "-": "difference of numbers, or the sign of a number; write `0 - x` for `-x`",
-    "*": "product of numbers; for `a / b > 2` write `a > 2 * b`",
+    "+": "sum of numbers; days after a date",
+    "-": "difference of numbers, or the sign of a number, for `-x` write `0 - x`; days before a date, or between two",
+    "*": "product of numbers",
+    "/": "quotient of numbers; unknown for a divisor of 0, see [division](#division)",
     "=": "equal",
     "<>": "not equal; not true of unknown",
     "!=": "the same as `<>`",
@@ -70,6 +71,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
         "checks": checks,
         "exit codes": exit_codes,
         "operators": operators,
+        "functions": functions_of_rules,
         "limits": limits,
         "names": names,
         "suites": suites,
@@ -137,6 +139,15 @@ def operators() -> str:
     """Return every word and mark of the rule language."""
     room = {"MAX_PARENTHESES": text.MAX_PARENTHESES}
     return _table(("written", "meaning"), [(f"`{each.upper()}`", OPERATORS[each].format(**room)) for each in (*text.WORDS, *text.MARKS)])
+
+
+def functions_of_rules() -> str:
+    """Return every function of the rule language, with an example."""
+    rows = [
+        (f"`{each.signature}`", each.result, f"{each.meaning}; {each.unknown}", f"`{each.example}`")
+        for each in functions.FUNCTIONS.values()
+    ]
+    return _table(("function", "gives", "meaning", "example"), rows)
 
 
 def limits() -> str:

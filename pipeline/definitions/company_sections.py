@@ -109,7 +109,7 @@ def read_attributes(sections: Fields) -> list[Attribute]:
             section.take("description", str, default=""),
             pii=section.take("pii", bool, default=False),
             spelling=cast("Spelling", section.choice("spelling", get_args(Spelling), default="")),
-            separator=_read_separator(section) if kind == LIST else "",
+            separator=_read_separator(section, kind),
         )
         if column.spelling and column.kind is not Kind.TEXT:
             raise ConfigError(f"`spelling` of `{name}` is for texts alone", where=sections.where, todo="Delete it, or declare a text.")
@@ -124,9 +124,14 @@ def read_attributes(sections: Fields) -> list[Attribute]:
     return attributes
 
 
-def _read_separator(section: Fields) -> str:
+def _read_separator(section: Fields, kind: str) -> str:
+    is_given = section.has("separator")
     separator: str = section.take("separator", str, default=",")
+    if kind != LIST:
+        if is_given:
+            raise section.refusal("separator", "is for lists alone", 'Delete it, or write kind = "list".')
+        return ""
     # A letter, a digit or a quote could be part of a value in another spelling.
-    if len(separator) != 1 or separator.isalnum() or separator in "'\"\\" or not (separator.isprintable() or separator == "\t"):
+    if len(separator) != 1 or separator.isalnum() or separator in "'\"\\ " or not (separator.isprintable() or separator == "\t"):
         raise section.refusal("separator", "is no single mark", 'Write the mark between the values, such as ",", ";" or "|".')
     return separator

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from pipeline.definitions.rules import Vocabulary, parse_rule
+from pipeline.definitions.rules import ListColumn, StayColumn, Vocabulary, joined_column, parse_rule
+from pipeline.definitions.rules.functions import FUNCTIONS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 
@@ -24,15 +25,24 @@ NAMES = {
     "city": Kind.TEXT,
     "is_prospect": Kind.FLAG,
     "born": Kind.DATE,
+    "as_of_date": Kind.DATE,
+    "customer_id": Kind.TEXT,
+    "tags": Kind.TEXT,
 }
 WORDS = Vocabulary(
     {**NAMES, "rfm.segment": Kind.TEXT},
     {"most": 3, "least": -0.5, "place": "'; DROP TABLE x --", "since": date(2024, 1, 31), "wanted": False},
     {"rfm.segment": {"Champions": "champions", "champions": "champions"}},
+    separators={"tags": ","},
+    lists={"vip": "0123456789ab"},
+    schemes={"rfm": {"champions": "champions"}, "groups": None},
 )
 ALLOWED = (
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Is, exp.Null, exp.Add, exp.Sub, exp.Mul,
     exp.Neg, exp.Paren, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Column, exp.Identifier, exp.Literal, exp.Boolean,
+    # What functions are made of, whatever a person writes.
+    exp.DateDiff, exp.Var, exp.Year, exp.Month, exp.Day, exp.DateFromParts, exp.Mod, exp.Case, exp.If, exp.Coalesce, exp.Div, exp.Nullif,
+    exp.Contains, exp.StartsWith, exp.EndsWith, exp.Lower, exp.Replace, exp.DPipe, exp.MD5, exp.Substring, exp.StrPosition,
 )  # fmt: skip
 
 HOSTILE = [
@@ -120,6 +130,40 @@ HOSTILE = [
     "CASE WHEN is_prospect THEN TRUE END",
     "INTERVAL 1 DAY = 1",
     "CURRENT_DATE > born",
+    "TODAY() > born",
+    "DAYS_SINCE(read_text('/etc/passwd')) = 1",
+    "CONTAINS(city, (SELECT 1))",
+    "CONTAINS(city, city)",
+    "CONTAINS(city, 'x') OVER ()",
+    "CONTAINS(city, 'x') FILTER (WHERE TRUE)",
+    "LOWER(city) WITHIN GROUP (ORDER BY 1) = 'a'",
+    "LOWER(DISTINCT city) = 'a'",
+    "LOWER(city ORDER BY 1) = 'a'",
+    "COALESCE(*) = 1",
+    "COALESCE(city, 'a' AS x) = 'a'",
+    "COALESCE(city := 'a', 'b') = 'a'",
+    "COALESCE(city, lambda x: x) = 'a'",
+    "RANDOM_SHARE(city) < 0.5",
+    "RANDOM_SHARE('a' || city) < 0.5",
+    "RANDOM_SHARE('''; DROP TABLE x --') < 0.5",
+    "city IN LIST ../../etc/passwd",
+    "city IN LIST '/etc/passwd'",
+    'city IN LIST "vip"',
+    'city IN ("list:/etc/passwd")',
+    '"call:LOWER"(city) = \'a\'',
+    '"LAST_IN(rfm.champions)" = born',
+    '"city IN LIST vip@00"',
+    "WAS IN rfm.champions WITHIN 30 DAYS FROM x",
+    "WAS IN (SELECT 1) WITHIN 30 DAYS",
+    "ENTERED(rfm.segment) = born",
+    "LAST_IN(groups.cluster_0) = born",
+    "ANY(SELECT 1) = 'a'",
+    "ANY(tags) = ANY(tags)",
+    "born + INTERVAL '1 day; DROP TABLE x' > born",
+    "born + INTERVAL 999999 DAYS > born",
+    "DAYS_SINCE(" * 9 + "born" + ")" * 9 + " = 1",
+    "LOWER(" * 9 + "city" + ")" * 9 + " = 'a'",
+    "COALESCE(" + ", ".join(["city"] * 500) + ") = 'a'",
     "current_user = city",
     "now() > born",
     "random() < 0.5",
@@ -215,7 +259,11 @@ def outcome(text: str) -> exp.Expression | ConfigError:
 def assert_checked(tree: exp.Expression) -> None:
     for node in tree.walk():
         assert type(node) in ALLOWED
-    assert {column.name for column in tree.find_all(exp.Column)} <= WORDS.names.keys()
+    for column in tree.find_all(exp.Column):
+        joined = joined_column(column.name)
+        assert column.name in WORDS.names or joined is not None
+        assert not isinstance(joined, ListColumn) or (joined.value in WORDS.names and WORDS.lists[joined.name] == joined.digest)
+        assert not isinstance(joined, StayColumn) or joined.scheme in WORDS.schemes
     assert all(not column.table for column in tree.find_all(exp.Column))
 
 
@@ -248,6 +296,9 @@ FRAGMENTS = [
     "1", "0.5", "'a'", "'2024-01-31'", "''", '"city"', ";", "--", "/*", "*/", "@x", "$x", "SELECT", "FROM", "CAST", "AS", "::", ".", "`",
     "[", "]", "{", "}", "\\", "'", '"', "\n", "\x00", "é", "\u0131", "LIKE", "CASE", "WHEN", "EXISTS", "count", "SYMMETRIC", "ALL", "ANY",
     "rfm.segment", "rfm.", "champions", "'champions'", "@most", "@least", "@place", "@since", "@wanted", "@",
+    *FUNCTIONS, "TODAY", "CURRENT_DATE", "INTERVAL", "INTERVAL '60 days'", "IN LIST", "LIST", "vip", "WAS IN", "WAS", "WITHIN", "30",
+    "DAYS", "rfm.champions", "groups.cluster_1", "DAYS_SINCE(", "CONTAINS(", "ANY(tags)", "ANY(", "COALESCE(", "RANDOM_SHARE('a')",
+    "list:vip",
 ]  # fmt: skip
 
 
@@ -280,7 +331,26 @@ def test_a_hundred_thousand_heaps_of_words_are_refused_or_checked() -> None:
 
 def a_likely_rule(chance: random.Random) -> list[str]:
     """Return words that may well be a rule, so that what lies behind the parser is reached too."""
-    sides = [*NAMES, "rfm.segment", "@most", "@least", "@place", "@since", "@wanted", "1", "0.5", "'champions'", "NULL"]
-    operators = ["=", "<>", "<", ">=", "+", "*", "IS", "IN", "BETWEEN"]
+    calls = [f"{name}({chance.choice([*NAMES, 'LOWER(city)', 'TODAY'])}{chance.choice(['', ', 1', ', NULL'])})" for name in FUNCTIONS]
+    calls += [f"{name}({chance.choice(['city', 'ANY(tags)'])}, 'a')" for name in ("CONTAINS", "STARTS_WITH", "ENDS_WITH", "COALESCE")]
+    sides = [
+        *NAMES,
+        chance.choice(calls),
+        "TODAY - 3",
+        "born + 1",
+        "IN LIST vip",
+        "WAS IN rfm.champions WITHIN 3 DAYS",
+        "rfm.segment",
+        "@most",
+        "@least",
+        "@place",
+        "@since",
+        "@wanted",
+        "1",
+        "0.5",
+        "'champions'",
+        "NULL",
+    ]
+    operators = ["=", "<>", "<", ">=", "+", "*", "/", "IS", "IN", "IN LIST", "BETWEEN"]
     parts = [[chance.choice(sides), chance.choice(operators), chance.choice(sides)] for _ in range(chance.randint(1, 3))]
     return [word for part in parts for word in (chance.choice(["AND", "OR", "AND NOT"]), *part)][1:]
