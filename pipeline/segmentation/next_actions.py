@@ -8,7 +8,6 @@ for those alone who are late by their lifecycle.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import date
 
 import pyarrow as pa
@@ -37,7 +36,9 @@ def write_next_actions(  # noqa: PLR0913
         engine.register(table, [lake.path(table, day=day, known_on=known_on)])
     _warn_where_nobody_can_be_late(lake, day, known_on)
     query = statement(CUSTOMER_NEXT_ACTIONS.name)
-    rows = _rows_of_others(engine.run(query, {"language": company.language}), left_out)
+    batches = engine.run(query, {"language": company.language})
+    # While they stream by: an engine would have to be given those left out as a table.
+    rows = batches if left_out is None else (batch.filter(pc.invert(pc.is_in(batch["customer_id"], left_out))) for batch in batches)
     manifest = {"statement": statement_digest(query)}
     count = lake.write(CUSTOMER_NEXT_ACTIONS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: one card each for %s customers", CUSTOMER_NEXT_ACTIONS.name, f"{count:,}")
@@ -49,8 +50,3 @@ def _warn_where_nobody_can_be_late(lake: Lake, day: date, known_on: date | None)
     assuming = cards.filter(pc.is_valid(cards["assumes"]))["scheme"].unique().to_pylist()
     if assuming and LIFECYCLE not in assuming:
         log.warning("no card of %s assumes anybody to be late: cards of %s that do are for nobody", LIFECYCLE, ", ".join(sorted(assuming)))
-
-
-def _rows_of_others(batches: pa.RecordBatchReader, left_out: pa.Array | None) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield batch if left_out is None else batch.filter(pc.invert(pc.is_in(batch["customer_id"], value_set=left_out)))

@@ -149,15 +149,10 @@ def _exact_field(field: pa.Field) -> pa.Field:
     if kind == b"money":
         return field.with_type(pa.opaque(pa.int64(), "money", "PostgreSQL"))
     if kind == b"numeric" and modifier >= 0:
-        # 4 is the length of the header that the modifier counts.
-        return field.with_type(_decimal_of_modifier(modifier - 4))
+        # Precision in the upper 16 bits and a signed scale in the lower 11, and the 4 bytes of a header are counted in.
+        precision, scale = (modifier - 4) >> 16, (((modifier - 4) & 0x7FF) ^ 0x400) - 0x400
+        return field.with_type(pa.decimal256(min(precision, 76), scale))
     return field
-
-
-def _decimal_of_modifier(modifier: int) -> pa.DataType:
-    """Return the type that a NUMERIC modifier means: precision in the upper 16 bits, a signed scale in the lower 11."""
-    precision, scale = modifier >> 16, ((modifier & 0x7FF) ^ 0x400) - 0x400
-    return pa.decimal256(min(precision, 76), scale)
 
 
 def _transient_error(error: dbapi.Error, where: str) -> TransientError:

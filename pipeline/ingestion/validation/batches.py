@@ -91,14 +91,9 @@ def _groups_by_partition(lake: Lake, partitions: Sequence[PartitionRef]) -> Iter
         return
     # Many event days lie in one file, which is opened once for all of them.
     versions = {Version(each.day or date.min, each.known_on or date.min): each for each in partitions}
+    stored = replace(table, columns=table.stored_columns)
     for version, found in groupby(lake.rows(table, versions), key=itemgetter(0)):
-        yield versions[version], (_with_declared_columns(table, rows) for _, rows in found)
-
-
-def _with_declared_columns(table: Table, rows: pa.Table) -> pa.Table:
-    if rows.schema.equals(table.stored_schema):
-        return rows
-    return replace(table, columns=table.stored_columns).conform(rows)
+        yield versions[version], (rows if rows.schema.equals(table.stored_schema) else stored.conform(rows) for _, rows in found)
 
 
 def _row_groups(lake: Lake, partition: PartitionRef) -> Iterator[pa.Table]:

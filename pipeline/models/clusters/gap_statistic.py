@@ -47,7 +47,10 @@ def gap_beyond_reference(points: Numbers, variables: Sequence[Variable], count: 
 
     `attempt` is 1 for the first number of clusters whose gap is measured, 2 for the second, and so on.
     """
-    deviations = _needed_deviations(attempt)
+    from scipy.special import ndtr, ndtri
+
+    deviations = float(-ndtri(ndtr(-DEVIATIONS) / attempt))
+    # By the count too: the draws for one number of clusters then do not depend on which were tried before it.
     random = np.random.default_rng([seed, count, len(points)])
     tied = points[random.permutation(len(points))[:MOST_ROWS]]
     rows = smooth_ties(tied, variables, random)
@@ -64,12 +67,6 @@ def gap_beyond_reference(points: Numbers, variables: Sequence[Variable], count: 
         needed = deviations * kind.std(ddof=1) * np.sqrt(1 + 1 / PAIRED_DRAWS)
         gaps.append(_rounded_gap(kind.mean() - own, needed))
     return min(gaps, key=lambda gap: gap.gap - gap.needed)
-
-
-def _needed_deviations(attempt: int) -> float:
-    from scipy.special import ndtr, ndtri
-
-    return float(-ndtri(ndtr(-DEVIATIONS) / attempt))
 
 
 def _rounded_gap(gap: float, needed: float) -> Gap:

@@ -72,14 +72,11 @@ def _override_closed(result: GateResult, override: Override, standing: Sequence[
     if result.gate in override.gates:
         return replace(result, state=GateState.OVERRIDDEN, reason=override.reason)
     for before in standing:
-        if before.state is GateState.OVERRIDDEN and _is_no_worse(result, before):
+        is_same = (result.gate, result.subject, result.limit) == (before.gate, before.subject, before.limit)
+        # What was let pass stays so as long as it is no worse: whoever let pass one figure has not agreed to a larger one.
+        if is_same and before.state is GateState.OVERRIDDEN and _distance_from_limit(result) <= _distance_from_limit(before):
             return replace(result, state=GateState.OVERRIDDEN, reason=before.reason)
     return result
-
-
-def _is_no_worse(result: GateResult, before: GateResult) -> bool:
-    same = (result.gate, result.subject, result.limit) == (before.gate, before.subject, before.limit)
-    return same and _distance_from_limit(result) <= _distance_from_limit(before)
 
 
 def _distance_from_limit(result: GateResult) -> float:
