@@ -58,6 +58,7 @@ def _scheme_drifts(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date)
     if first_night:
         model = stored_model(lake, scheme.name, first_night)
         sample = sample_customers(engine, scheme, columns=[feature.name for feature in model.features], rows=SAMPLE_ROWS)
+        # In order of id: sums of doubles depend on the order in their last digits, and an engine gives rows in any.
         yield from measure_drifts(sample.features.sort_by("customer_id"), model, scheme)
 
 

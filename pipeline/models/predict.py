@@ -35,9 +35,11 @@ def write_predictions(  # noqa: PLR0913 - what every step is given, and who was 
     recent = recent_days(lake, day, known_on or day) if isinstance(decision, PredictionModel) else []
     survivors = survivors_of(day, known_on or day) if recent else CUSTOMER_SURVIVORS.schema.empty_table()
     stored = lake.stored_versions(CUSTOMER_DAYS) if recent else {}
+    # What the prediction was read from besides the features, so that the same night computed of late data shows another digest.
     contents = [f"{version.day} {stored[version].digest}" for version in recent]
     contents += [short_digest(survivors.to_pydict())] if survivors.num_rows else []
     inputs = lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)], contents)
+    # By its first night, which names the model's file; a reason that no refit has stored yet has none.
     first_night = decision.valid_from.isoformat() if decision.valid_from else None
     manifest = {"statement": statement_digest(query), "inputs": inputs, "model": first_night}
     with registered_days(lake, engine, recent, survivors):

@@ -38,6 +38,7 @@ def sample_customers(engine: Engine, scheme: ClusterScheme, *, columns: Iterable
         population = population.where(exp.column(POPULATION_COLUMN) >= exp.Literal.number(1))
     if scheme.members is not None:
         population = population.where(exp.In(this=exp.column("customer_id"), query=scheme.members.subquery()))
+    # Left out before sampling, or whoever lacks an answer would use up the sample and then drop out of it.
     complete = _with_attributes(engine, population, scheme)
     [count] = engine.run(complete.select("CAST(COUNT(*) AS BIGINT) AS customer_count"), {}).read_all()["customer_count"].to_pylist()
     # A fit that has too few customers says which attribute they lack: it looks at those who lack it too.
@@ -58,5 +59,6 @@ def _with_attributes(engine: Engine, population: exp.Select, scheme: ClusterSche
     conditions = {feature.name: has_value_condition(feature.name, feature.encoding) for feature in scheme.features if feature.is_attribute}
     counts = [exp.alias_(exp.Max(this=exp.case().when(has, 1).else_(0)), f"known_{place}") for place, has in enumerate(conditions.values())]
     [held] = engine.run(population.select(*counts), {}).read_all().to_pylist()
+    # An attribute that nobody has would leave nobody: the fit reports it as unknown and does without it.
     known = [has for has, is_held in zip(conditions.values(), held.values(), strict=True) if is_held]
     return population.where(*known)

@@ -162,6 +162,7 @@ def _find_by_hdbscan(points: Numbers, task: ClusteringTask) -> Centres:
     from sklearn.cluster import HDBSCAN
 
     rows = _sampled_points(points, DENSITY_ROWS, task.seed)
+    # A group of one is none to this algorithm, which refuses it.
     fewest = max(2, round(task.smallest_share * len(rows)))
     return _centres_of_groups(rows, np.asarray(HDBSCAN(min_cluster_size=fewest, copy=True).fit_predict(rows)))
 

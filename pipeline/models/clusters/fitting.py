@@ -74,6 +74,7 @@ def fit_with_report(
         constant_features=sample.constant_features,
         unknown_features=sample.unknown_features,
         clusters=_numbered_clusters(chosen, best.jaccards, sample, scheme),
+        # A refit raises it to the highest number ever, once it knows which clusters continue which.
         last_number=chosen.count,
     )
     return FitReport(model, tuple(trials), sample, chosen.labels)
@@ -82,6 +83,7 @@ def fit_with_report(
 def _numbered_clusters(
     chosen: CandidateClustering, jaccards: Numbers, sample: PreparedSample, scheme: ClusterScheme
 ) -> tuple[Cluster, ...]:
+    # One feature alone gives a bare number, which becomes a matrix like any other.
     correlations = np.corrcoef(sample.points.T).reshape(len(sample.features), -1)
     titles = distinct_titles(
         chosen.centroids, title_features(scheme, sample.features), correlations, shares_of_clusters(chosen.centroids, sample.features)

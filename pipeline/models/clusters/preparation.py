@@ -52,6 +52,7 @@ def prepare_sample(features: pa.Table, scheme: ClusterScheme, *, customer_count:
     population = _population(features, scheme)
     known = [feature for feature in scheme.features if _is_known(population, feature.name)]
     unknown = tuple(feature.name for feature in scheme.features if feature not in known)
+    # Only what somebody has is asked of everybody: an attribute that nobody has leaves the model, not all customers.
     everybody, population = population, _complete_rows(population, [feature.name for feature in known if feature.is_attribute])
     total = population.num_rows if customer_count is None else customer_count
     fewest = FEWEST_CUSTOMERS_PER_CLUSTER * scheme.cluster_count_min

@@ -125,6 +125,7 @@ def select_clusters(
     problem = SelectionProblem(sample, scheme, start, current)
     narrower = replace(problem, sample=_features_with_peaks(problem))
     by_all = _select_or_reason(problem, trials)
+    # Its trials go into a list of their own: what is told to people is how the clusters came about that they get.
     by_some = _select_or_reason(narrower, []) if 0 < len(narrower.sample.features) < len(sample.features) else None
     gain = NARROWING_GAIN / 2 if narrower.is_narrow_now else NARROWING_GAIN
     if isinstance(by_some, Selection) and (not isinstance(by_all, Selection) or by_some.gap > by_all.gap + gain):
@@ -132,6 +133,7 @@ def select_clusters(
         return by_some
     if isinstance(by_all, Selection):
         return by_all
+    # The reason against all features: that some of them fail too says nothing more.
     raise by_all
 
 

@@ -26,6 +26,7 @@ def bootstrap_jaccards(points: Numbers, labels: Labels, scheme: ClusterScheme) -
     random = np.random.default_rng([scheme.seed, count])
     overlaps = np.zeros((BOOTSTRAP_FITS, count))
     for each in overlaps:
+        # With replacement, as the bootstrap has it: some customers are drawn twice and a third not at all.
         rows = random.integers(len(points), size=min(len(points), BOOTSTRAP_ROWS))
         centres = find_centres(
             points[rows], scheme.algorithm, ClusteringTask(count, scheme.smallest_share, int(random.integers(2**31)))

@@ -82,6 +82,7 @@ class DensityHistogram:
 
         up = isotonic_regression(self.densities[: peak + 1], weights=self.widths[: peak + 1]).x
         down = isotonic_regression(self.densities[peak:], weights=self.widths[peak:], increasing=False).x
+        # Both regressions give the peak's own cell a height; the higher one keeps either side rising towards it.
         mass = np.concatenate([up[:-1], [max(up[-1], down[0])], down[1:]]) * self.widths
         cumulative = np.cumsum(mass) / mass.sum()
         return float(np.abs(cumulative - np.cumsum(self.shares)).max()), cumulative

@@ -90,6 +90,7 @@ def expected_order_days(history: PurchaseHistories, fit: BgNbdParameters, weeks:
     a = fit.a if abs(fit.a - 1) > LEAST_DISTANCE else 1 + LEAST_DISTANCE
     later = alpha + history.weeks + weeks
     with np.errstate(over="ignore", invalid="ignore"):
+        # Of long histories the series may leave the range of doubles; what is lost then counts as nothing, below.
         series = hyp2f1(r + x, b + x, a + b + x - 1, weeks / later)
         bought = (a + b + x - 1) / (a - 1) * (1 - ((later - weeks) / later) ** (r + x) * series)
     return np.asarray(np.nan_to_num(bought * _alive_probabilities(history, fit), posinf=0.0, neginf=0.0))
@@ -117,6 +118,7 @@ def expected_amounts(order_days: Numbers, mean_amounts: Numbers, fit: GammaGamma
 def _alive_probabilities(history: PurchaseHistories, fit: BgNbdParameters) -> Numbers:
     """Probability that each customer has not left for good; 1 before the first repeated purchase, after which alone one may leave."""
     x = history.repeats
+    # At least 1: for who never came back the formula has no value, and `where` takes 0 instead; numpy works out both sides.
     odds = fit.a / (fit.b + np.maximum(x, 1) - 1) * ((fit.alpha + history.weeks) / (fit.alpha + history.last_week)) ** (fit.r + x)
     return np.asarray(1 / (1 + np.where(x > 0, odds, 0.0)))
 

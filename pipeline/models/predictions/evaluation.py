@@ -91,6 +91,7 @@ def compare_with_baselines(forecast: Forecast, outcomes: Outcomes, unseen: str) 
 def reason_to_refuse(test: ForecastComparison) -> str | None:
     """Say why nothing may be predicted by the model; None where it beats every baseline in both order and error."""
     ours = test.model
+    # A tie does not beat: what costs nothing needs no model to do the same.
     unbeaten = [title for title, theirs in test.baselines.items() if ours.gini <= theirs.gini or ours.error >= theirs.error]
     if unbeaten:
         return f"it does not beat {' or '.join(unbeaten)}: {test.words}"
@@ -127,5 +128,6 @@ def measure_forecast(forecast: Forecast, outcomes: Outcomes) -> ForecastMeasures
 
 def _calibration_error(chances: Numbers, returned: Numbers) -> float:
     """Compute the expected calibration error over tenths of equal size, as in Naeini, Cooper & Hauskrecht (2015), AAAI 29."""
+    # Rounded before sorting and stable, so that equal chances are in order of id, on every machine the same.
     tenths = np.array_split(np.argsort(round_figures(chances), kind="stable"), TENTHS)
     return float(round_figures(sum(abs(chances[part].sum() - returned[part].sum()) for part in tenths) / len(chances)))

@@ -153,7 +153,9 @@ def _fit_weights(outcomes: Outcomes) -> ForecastWeights:
     values, amounts, returned = outcomes.signals, outcomes.amounts, outcomes.returned
     low, high = (round_figures(limit) for limit in np.quantile(values, HELD_QUANTILES, axis=0))
     held = np.clip(values, low, high)
+    # Held between the limits, out of which rounding to figures may bring it; a stored model is refused there.
     mean, scale = np.clip(round_figures(held.mean(axis=0)), low, high), round_figures(held.std(axis=0))
+    # What hardly varies cannot tell customers apart, and would be divided by almost nothing.
     varying = np.flatnonzero(scale >= SMALLEST_SCALE)
     # Spend is divided by its mean, so that the penalty weighs the same in any currency; the intercept takes it back.
     points, unit = (held[:, varying] - mean[varying]) / scale[varying], float(amounts.mean())
@@ -191,6 +193,7 @@ def _calibrate_model(model: PredictionModel, outcomes: Outcomes) -> PredictionMo
         amounts[apart], probabilities[apart] = others.amounts, others.probabilities
     factor = float(outcomes.amounts.sum() / amounts.sum())
     share, last_year_factor = _weigh_last_year(factor * amounts, outcomes)
+    # 0 and 1 have no finite logit.
     chances = np.clip(probabilities, 1e-9, 1 - 1e-9)
     logits = np.log(chances / (1 - chances))[:, None]
     platt = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=TOLERANCE, max_iter=MOST_ITERATIONS).fit(logits, outcomes.returned)

@@ -20,6 +20,7 @@ def _gini_coefficient(predicted: Numbers, amounts: Numbers) -> float:
 
     Customers with equal predictions are one step of the curve, so that no order among them is rewarded.
     """
+    # Rounded: predictions that differ in their last digits alone are in an order by chance, which depends on the machine.
     labels = np.unique(-round_figures(predicted), return_inverse=True)[1]
     counts, sums = np.bincount(labels), np.bincount(labels, weights=amounts)
     people, money = (np.concatenate([[0.0], np.cumsum(part) / part.sum()]) for part in (counts, sums))

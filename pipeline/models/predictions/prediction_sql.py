@@ -50,6 +50,7 @@ def signals_without(unknown: Mapping[str, str]) -> dict[str, str]:
 
 def _predicted_figures(decision: PredictionModel) -> exp.Select:
     """Build the rows of both figures, for every customer who ever ordered."""
+    # In one fixed order: doubles add up to other last digits in another one, and a statement promises the same cents everywhere.
     log_spend = ordered_sum(
         [double_literal(decision.spend_intercept), *(_weighted_distance(signal, signal.spend_weight) for signal in decision.signals)]
     )
@@ -81,6 +82,7 @@ def _weighted_distance(signal: Signal, weight: float) -> exp.Expression:
     column = exp.column(signal.name)
     held = least(greatest(column, double_literal(signal.low)), double_literal(signal.high))
     distance = exp.paren(exp.Sub(this=held, expression=double_literal(signal.mean)))
+    # Divided here and not for every customer; the forecast in Python divides at the same place, for the same last digits.
     return exp.Mul(this=distance, expression=double_literal(weight / signal.scale))
 
 

@@ -83,6 +83,7 @@ def match_clusters(overlap: ClusterOverlap, distances: Numbers) -> Mapping[int, 
 
     overlaps = overlap.overlaps()
     likeness = round_figures(overlaps + WEIGHT_OF_CENTRES / (1 + distances))
+    # Negative, as the method looks for the least cost.
     pairs = zip(*linear_sum_assignment(-likeness), strict=True)
     return {int(then): int(now) for now, then in pairs if overlaps[now, then] >= KEPT_OVERLAP}
 

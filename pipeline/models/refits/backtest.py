@@ -73,6 +73,7 @@ def _amounts_since(context: RefitContext, customers: pa.Table, formed: date) -> 
     with registered_days(context.lake, context.engine, versions, context.survivors_of(formed, formed)):
         rows = context.engine.run(spend, {}).read_all()
     amounts = dict(zip(rows["buyer_id"].to_pylist(), rows["amount"].to_pylist(), strict=True))
+    # Who gave back more than they bought counts as nothing, or the shares of the Gini curve would not rise.
     return np.array([max(amounts.get(customer, 0.0), 0.0) for customer in customers["customer_id"].to_pylist()])
 
 

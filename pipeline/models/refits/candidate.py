@@ -70,6 +70,7 @@ def fit_candidate(context: RefitContext) -> ClusterRefit:
     if current and current.day > day:
         what = f"the current model was fitted to the later night {current.day}"
         raise ConfigError(what, where=scheme.name, todo=f"Refit to {current.day} or later.")
+    # The current model's features too, though the scheme may name others by now: whom it would move is counted on the same sample.
     columns = context.held_columns(feature.name for feature in current.features) if current else []
     context.register_features(day, columns)
     sample = sample_customers(context.engine, scheme, columns=columns)

@@ -29,6 +29,7 @@ def model_for_night(lake: Lake, engine: Engine, scheme: ClusterScheme, day: date
     if isinstance(model, NotFitted):
         log.warning("%s: nobody clustered: %s", scheme.name, model.reason)
         note_unfitted(lake, scheme.name, day)
+    # Asked again: `model` may be a stored one, and a model is never written twice.
     elif not stored_models(lake, scheme.name):
         lake.write_text(addresses.model(scheme.name, day), to_json(model))
         log.info("%s: model fitted with %s clusters", scheme.name, len(model.clusters))

@@ -118,6 +118,7 @@ def models_of_night(
     lake: Lake, company: Company, night: date, names: Collection[str]
 ) -> list[tuple[ClusterScheme, ClusterModel | NotFitted]]:
     """Return the company's cluster schemes among `names`, each with the model that a stored night went by, if any."""
+    # Where nothing looks at clusters, neither the definitions nor the footer of the night are read.
     schemes = [scheme for scheme in load_cluster_schemes(company) if scheme.name in names] if names else []
     days = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night)).get("models", {}) if schemes else {}
     return [
@@ -146,6 +147,7 @@ def stored_judgement(lake: Lake, scheme: str, day: date) -> Judgement:
     try:
         content = json.loads(lake.read_text(address))
         judgement = {name: content[name] for name in JUDGEMENT_FIELDS}
+        # Raises ValueError for a verdict that does not exist: the file may have been edited.
         RefitVerdict(judgement["verdict"])
     except FileNotFoundError:
         raise DataError(

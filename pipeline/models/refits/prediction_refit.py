@@ -89,6 +89,7 @@ def _test_words(lake: Lake, day: date) -> str:
     try:
         return str(json.loads(lake.read_text(addresses.judgement(NAME, day)))["reason"])
     except (OSError, ValueError, KeyError, TypeError):
+        # The summary of a night goes on: the model alone decides what is predicted, and its test is told for information.
         return "whose test cannot be read any more"
 
 
@@ -154,6 +155,7 @@ def promote_predictions(lake: Lake, refit: PredictionRefit) -> None:
     with lake.lock("models"):
         first = next_night(lake, refit.day)
         current = valid_decision(lake, first)
+        # Whatever is valid was judged once; only that nothing was ever fitted gives way to a better reason.
         if not refit.is_judged and (isinstance(current, PredictionModel) or current.reason != NOT_FITTED):
             return
         # Else the same refit once more: nothing to write.

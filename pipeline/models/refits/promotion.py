@@ -76,6 +76,7 @@ def promote_candidate(lake: Lake, scheme: str, day: date, *, consent: PromotionC
         current = current_model(lake, scheme)
         if judgement["verdict"] == RefitVerdict.KEEP.value and current:
             return current
+        # But for what promotion itself writes into a model.
         if current and replace(current, valid_from=None, last_number=0) == replace(candidate, valid_from=None, last_number=0):
             return current
         if (current and current.inputs_digest) != judgement["current_inputs"]:
@@ -95,6 +96,7 @@ def _require_verdict(lake: Lake, judgement: dict[str, Any], scheme: str, day: da
     where = lake.where(addresses.judgement(scheme, day))
     if judgement["verdict"] == RefitVerdict.NO_CLUSTERS.value:
         raise RefitRefused(judgement["reason"], where=where, todo="The current model stays. Look at the scheme's features.")
+    # An override promotes either; approving alone does not promote what was refused.
     is_for_a_person = judgement["verdict"] == RefitVerdict.ASK.value and not consent.is_approved
     if (is_for_a_person or judgement["verdict"] == RefitVerdict.REFUSE.value) and not consent.override:
         command = f"segments promote --day {day}"

@@ -104,6 +104,7 @@ def normalised_gini(groups: Labels, amounts: Numbers) -> float:
 def _gini_coefficient(groups: Labels, amounts: Numbers) -> float:
     labels = np.unique(groups, return_inverse=True)[1]
     counts, sums = np.bincount(labels), np.bincount(labels, weights=amounts)
+    # Stable: groups with the same mean keep their order of number, whatever the sort would do with ties.
     order = np.argsort(-sums / counts, kind="stable")
     total = float(sums.sum())
     if total <= 0:
