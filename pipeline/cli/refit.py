@@ -41,6 +41,7 @@ def refit(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an
     night = _night_that_is_over(company, lake, day)
     refits.refit(night, scheme=scheme)
     judgements = refits_of_night(night.deployment.company, night.lake, night.day, scheme=scheme)
+    # Before promoting, which may end the command: whoever is refused has seen why.
     write_json(to_json(judgements)) if as_json else print_refits(judgements)
     if not hold:
         refits.promote(night, scheme=scheme)
@@ -97,6 +98,7 @@ def _night_that_is_over(company: Path, lake: Path, day: datetime | None) -> Nigh
     from pipeline.operations.night import Night
 
     deployment = Deployment.of(company, lake)
+    # A fit to a day that is not over would learn from half of it, and be valid for all nights to come.
     now = datetime.now(UTC)
     chosen = deployment.day_or_last(day.date() if day else None, now=now)
     return Night.of(deployment, deployment.company.require_day(chosen, now=now))

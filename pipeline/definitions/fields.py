@@ -79,12 +79,14 @@ class Fields:
 
         True is no number, and an instant is no date.
         """
+        # Noted even where the field is missing, as what is misspelled is compared with all that could have been meant.
         self._known.append(key)
         value = self._values.pop(key, default)
         if value is REQUIRED:
             raise self.refusal(key, "is missing", f"Add `{key}` to the file.")
         if value is default or kind is object:
             return value
+        # By the exact type for these two: to Python, True is an int and a datetime is a date.
         if not isinstance(value, kind) or (type(value) in (bool, datetime) and type(value) is not kind):
             raise self.refusal(key, f"has the wrong type: {type(value).__name__}")
         return value
@@ -100,6 +102,7 @@ class Fields:
     def text(self, key: str, *, pattern: str = "", default: object = REQUIRED, longest: int = LONGEST_TEXT) -> str:
         """Return a printable text that matches the whole of `pattern`, where one is given."""
         value = self.take(key, default=default)
+        # Printable, as titles and names end up in terminals and pages.
         if not isinstance(value, str) or not 0 < len(value.strip()) <= longest or not value.isprintable():
             raise self.refusal(key, f"must be a printable text of 1 to {longest} characters")
         if pattern and not re.fullmatch(pattern, value):
@@ -180,6 +183,7 @@ class Fields:
     def refuse_unknown(self) -> None:
         """Refuse what nobody took."""
         for key in self._values:
+            # Cut off: comparing a name of a million letters with all known ones would take minutes.
             hint = did_you_mean(key[:LONGEST_SHOWN], self._known)
             shown = printable_value(key)[1:-1]  # of a long name the end says which it is
             raise self.document.error(f"`{self.name_of(shown)}` is not a known {self.document.noun}{hint}")
@@ -196,6 +200,7 @@ def json_fields(text: str, document: Document, *, longest: int) -> Fields:
     if len(text) > longest:
         raise document.error(f"longer than {longest:,} characters")
     try:
+        # Python's own reader lets NaN pass, and takes the last of two fields of one name: a person who edits sees the first.
         values = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs)
     except (ValueError, RecursionError):
         raise document.error("not valid JSON with finite numbers and unique names") from None

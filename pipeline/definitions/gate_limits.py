@@ -57,6 +57,7 @@ _KINDS: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "tuple[
 
 def read_gate_limits(section: Fields) -> GateLimits:
     """Return the limits that [gates] sets, defaults for the rest; raises ConfigError naming the setting that makes no sense."""
+    # Read by the declaration itself: a limit that is added there needs no line here.
     given = {field.name: section.take(field.name, _KINDS[str(field.type)], default=field.default) for field in fields(GateLimits)}
     limits = GateLimits(**{**given, "off": tuple(given["off"])})
     for gate in limits.off:

@@ -136,4 +136,5 @@ class FeatureWindow:
 def frozen_night(day: date, known_on: date) -> tuple[date, date]:
     """Return the first night of the month and the night whose knowledge it goes by: its own, or that of the restatement `known_on`."""
     first = day.replace(day=1)
+    # A restated night is frozen by what is known now, or the correction would change some figures and not their limits.
     return first, first if known_on == day else known_on

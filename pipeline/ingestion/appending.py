@@ -93,5 +93,6 @@ def _united_rows(table: Table, *, is_known: bool) -> exp.Query:
     ]
     if table.partition is Partition.EVENT_DAY:
         same.append(exp.EQ(this=event_day_expression(table, of=_NEW), expression=exp.column(EVENT_DAY.name, table=_KNOWN)))
+    # EXISTS rather than a join: a key that the source gives twice must not double the known row, and is left for the checks to tell.
     replaced = exp.Exists(this=exp.select("1").from_(_NEW).where(exp.and_(*same)))
     return new.union(exp.select(*names).from_(_KNOWN).where(exp.not_(replaced)), distinct=False)

@@ -31,6 +31,7 @@ def private_folder(root: Path) -> Iterator[Path]:
     """
     staging = root / STAGING
     staging.mkdir(parents=True, exist_ok=True)
+    # By whoever comes next: a process that was killed cannot, and no service runs that could.
     _sweep_dead_folders(staging)
     folder, lock = _new_locked_folder(staging)
     try:
@@ -66,6 +67,7 @@ def staged_file(root: Path, path: Path) -> Iterator[Path]:
 
 def has_bytes_of(staged: Path, path: Path) -> bool:
     """Return whether both files have the same bytes. Then `path` is left alone, and keeps the time that readers' caches go by."""
+    # Where either cannot be read the new one takes its place, whatever the reason.
     with suppress(OSError), path.open("rb") as old, staged.open("rb") as new:
         is_as_large = os.fstat(old.fileno()).st_size == os.fstat(new.fileno()).st_size
         return is_as_large and all(ours == theirs for ours, theirs in zip(_read_chunks(new), _read_chunks(old), strict=False))
@@ -103,6 +105,7 @@ def _sweep_folder(folder: Path) -> None:
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with suppress(BlockingIOError):
+                # Not waited for: a folder that is locked belongs to a process that lives.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         finally:

@@ -61,6 +61,7 @@ def promote(night: Night, *, scheme: str | None = None, override_reason: str = "
     from pipeline.models.refits.refit import promote_candidates
 
     consent = PromotionConsent(is_approved=is_approval_asked, override=override_reason)
+    # So that no refit replaces the candidate between its judgement being read and its promotion.
     with night.lake.lock("refits"):
         promote_candidates(night.deployment.company, night.lake, night.day, consent, scheme=scheme)
 

@@ -31,6 +31,7 @@ def _partly_known_warnings(company: Company, lake: Lake, day: date) -> Iterator[
 def _spelling_warnings(company: Company, lake: Lake, day: date) -> Iterator[str]:
     attributes = {attribute.column.name for attribute in company.attributes}
     needs = {column.name: column.needs for column in CUSTOMER_FEATURES.columns}
+    # Only what is ranked by value: a rule that compares a text names the spelling it means.
     ranked = dict.fromkeys(scheme.attribute for scheme in schemes_of_night(company, lake, day).schemes if scheme.kind != "rules")
     for name in ranked:
         values, customers = _spelled_alike(lake, day, name)

@@ -39,6 +39,7 @@ def next_action_counts(lake: Lake, day: date) -> list[NextActionCount]:
         rows.group_by(["scheme", "segment", "priority"]).aggregate([("stake_amount", "sum"), ("scheme", "count")]).to_pylist()
     )
     counts = [NextActionCount(r["scheme"], r["segment"], r["priority"], r["scheme_count"], r["stake_amount_sum"]) for r in counted]
+    # All the way to the segment, as group_by of pyarrow promises no order of groups.
     return sorted(counts, key=lambda each: (-each.customer_count, each.priority, each.scheme, each.segment))
 
 

@@ -32,4 +32,5 @@ class PrintableFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of `record`."""
+        # After formatting, so that what arguments and tracebacks bring in is made harmless too.
         return printable_text(super().format(record))

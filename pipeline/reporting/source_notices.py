@@ -42,6 +42,7 @@ def _late_sentences(lake: Lake, day: date) -> Iterator[str]:
 
 def _left_out_sentences(lake: Lake, day: date) -> Iterator[str]:
     live = current_publication(lake)
+    # Whom an older publication left out says nothing of this night.
     if live is None or live.day != day:
         return
     manifest = read_published_manifest(lake, live.publication_id)

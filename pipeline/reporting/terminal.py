@@ -28,6 +28,7 @@ class Terminal(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the pieces of what is printed; only those that the library itself makes may control the terminal."""
+        # Here everything passes, whatever part of the library made it: titles, cells and wrapped lines alike.
         for piece in super().render(renderable, options):
             yield piece if piece.control else Segment(printable_text(piece.text), piece.style)
 

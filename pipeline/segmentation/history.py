@@ -109,6 +109,7 @@ def night_as_known(lake: Lake, requested: date, known_on: date | None = None) ->
             f"no night tells of {requested}: they reach from {min(days)} to {max(days)}", where=lake.where(), todo=OTHER_NIGHT_TODO
         )
     day = max(each for each in days if each <= requested)
+    # A night that was never restated is known by itself.
     knowing = max([version.known_on for version in known_by_then if version.day == day], default=day)
     return NightAsKnown(lake, requested, known_on, day, knowing)
 
@@ -147,6 +148,7 @@ def customer_intervals(lake: Lake, engine: Engine, customer_id: str) -> list[dic
 @contextmanager
 def reading_intervals(lake: Lake) -> Iterator[None]:
     """Raise DataError with the way to mend a damaged interval table: all nights make it, so running one again does not."""
+    # Told by the folder: the error of a broken file says where it lies, and not which table it is of.
     folder = lake.local(addresses.partitions(CUSTOMER_SEGMENT_INTERVALS))
     try:
         yield

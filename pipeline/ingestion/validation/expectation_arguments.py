@@ -120,6 +120,7 @@ class Arguments:
         if not isinstance(value, dict):
             return value
         parameter = str(value.get(PARAMETER))
+        # More beside it would be dropped silently, such as a default that somebody hopes for.
         if parameter not in self.parameters or len(value) > 1:
             raise ConfigError(
                 f"the rules of {self.suite.table.name} cannot run: `{name}` of `{self.rule.name}` is no known {PARAMETER}",

@@ -34,6 +34,7 @@ class ValidationRule:
 
     def is_passed(self, checked: int, failed: int) -> bool:
         """Return whether the night may go on as far as this rule is concerned."""
+        # Rows that break a rule of this kind are set aside one by one; that there are too many is told by a limit of its own.
         if self.severity == WARNING or self.rejects_rows:
             return True
         return checked - failed >= self.mostly * checked
@@ -76,6 +77,7 @@ def load_suite_definition(company: Company, table: Table) -> SuiteDefinition:
         raise ConfigError(f"no expectations for {table.name}", where="expectations", todo=f"Write expectations/{table.name}.json.")
     content = _parse_suite(found.text, found.file)
     entries = content["expectations"]
+    # Kept in the manifests of what was checked by it: which rules a stored row has met can be told after they were edited.
     digest = sha256(found.text.encode()).hexdigest()[:16]
     return SuiteDefinition(table, found.file, digest, content.get("meta") or {}, entries, tuple(_read_rules(entries, found.file)))
 

@@ -97,6 +97,7 @@ def _run_steps(task: StageTask) -> None:
     night = Night.of(task.deployment, task.night.day, task.night.known_on)
     since = task.night.since
     for name in STAGES[task.stage]:
+        # A step is given only what it takes: all others know no `reread`.
         options = {"reread": True, "since": since} if name == "extract" and since else {}
         STEPS[name](night, **options)
 
@@ -112,6 +113,7 @@ def _partition_before(task: StageTask, table: Table) -> Iterator[Path | None]:
     if not lake.exists(copy) and lake.has(table, day=day, known_on=known):
         lake.store.link_or_copy(addresses.partition(table, day=day, known_on=known), copy)
     yield lake.local(copy) if lake.exists(copy) else None
+    # Only after the stage has gone well: one that was interrupted is compared with this copy when it is tried again.
     lake.delete(copy)
 
 

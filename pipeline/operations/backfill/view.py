@@ -64,8 +64,10 @@ class ProgressBars:
 
     def end_night(self, result: StageResult) -> None:
         """Move the bar on by one night."""
+        # A failed night moves the bar, so that it ends full, but counts as not done.
         self.done_count += result.failure is None
         self._bars.advance(self._bar)
+        # In a log bars would be drawn anew on every line.
         if not self._bars.console.is_terminal:
             what = "failed" if result.failure else VERBS[result.stage]
             bar = self._bars.tasks[self._bar]
@@ -129,6 +131,7 @@ def _changes_grid(changed: Sequence[ComparedNight]) -> Grid:
 
 def _summary_words(report: BackfillReport, plan: BackfillPlan, changed: Sequence[ComparedNight]) -> str:
     done = {(result.day, result.known_on) for result in report.results}.difference((each.day, each.known_on) for each in report.failures)
+    # By night and not by stage: one night has several, and only some are compared.
     different = {(result.day, result.known_on) for result, _, _ in changed}
     compared = {(result.day, result.known_on) for result in report.results if result.differences}
     return (

@@ -71,6 +71,7 @@ class CustomerIds:
         return found
 
     def _is_listed(self, ids: pa.Array) -> pa.Array:
+        # Trimmed alike on both sides: sources pad ids, and an id that only looks different must not stay.
         return pc.is_in(pc.ascii_trim_whitespace(ids), value_set=self.values)
 
 
@@ -154,6 +155,7 @@ def _names_in_row(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _source_row(text: str | None) -> dict[str, Any]:
     """Return a source row that is kept as JSON; an empty one where the text is not JSON."""
+    # Most texts are no source rows: this spares trying to read each as JSON.
     if not text or not text.startswith("{"):
         return {}
     try:

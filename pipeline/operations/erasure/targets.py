@@ -75,6 +75,7 @@ def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str]
     target = company.target
     if target.kind != "postgresql":
         return []
+    # Loads the driver, which a company that publishes elsewhere may not have installed.
     from pipeline.publication.targets.postgresql import postgresql_session
 
     return [DatabaseTarget("postgresql", lake, lambda: postgresql_session(connections(target.connection), target))]

@@ -45,6 +45,7 @@ def stored_cards(lake: Lake, day: date, language: str) -> dict[tuple[str, str], 
     if not lake.has(SEGMENT_STRATEGIES, day=day):
         return {}
     rows = lake.read(SEGMENT_STRATEGIES, day=day)
+    # Cards that do not say what they assume cannot be told to contradict the lifecycle: better none than a wrong one.
     if "assumes" not in rows.column_names:
         return {}
     return {(row["scheme"], row["segment"]): row for row in rows.to_pylist() if row["language"] == language and row["priority"] is not None}
@@ -70,6 +71,7 @@ def next_action_of(row: Row, cards: Mapping[tuple[str, str], Row], intervals: It
         each["valid_from"]
         for each in intervals
         if (each["scheme"], each["segment"]) == (row["scheme"], row["segment"])
+        # What the nights knew at the time: a restatement that moved the beginning later on was not known when the card was chosen.
         and each["known_from"] == each["valid_from"] <= day
         and (each["valid_to"] is None or each["valid_to"] > day)
     ]

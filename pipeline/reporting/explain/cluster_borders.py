@@ -22,6 +22,7 @@ def what_ifs_at_borders(model: ClusterModel, row: Row, kinds: Mapping[str, Kind]
     """Propose for each feature the values where another centre becomes as near as the own one, and every other answer."""
     answers: dict[str, list[Value]] = {}
     for feature in model.features:
+        # Answers have nothing between them, so that the border has no place among them; a text has one coordinate for each of its values.
         if feature.encoding != "number":
             answers.setdefault(feature.name, []).extend([feature.value] if feature.encoding == "text" else [False, True])
     for name, values in answers.items():

@@ -70,6 +70,7 @@ class ValueRanks:
         """Work out where `value` stands once this customer has it too; None for no value."""
         if not isinstance(value, str) or not is_named_value(value):
             return None
+        # With this customer among those who have it: a rare value becomes less rare by one who takes it up.
         count, total = self.counts.get(value, 0) + self.own, self.cumulative[-1] + self.own
         # A shorter tuple comes before every one that begins like it.
         more_frequent = self.cumulative[bisect_left(self.order, (-count,))]
@@ -153,6 +154,7 @@ class SchemeCase:
 
 
 def _decide_scheme(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str | None:
+    # Not true rather than false: of whom a value is unknown the scheme is not for, as WHERE has it.
     if scheme.applies_to is not None and rule_value(scheme.applies_to, row) is not True:
         return None
     return _decide_by_rules(scheme, row) if scheme.kind == "rules" else _decide_by_value(scheme, row, ranks)
@@ -162,6 +164,7 @@ def _decide_by_value(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str 
     if scheme.rule is not None and rule_value(scheme.rule, row) is not True:
         return INSUFFICIENT_EVIDENCE
     value = row[scheme.attribute]
+    # What the source itself calls other is the segment of that name, and takes no place among the values.
     if scheme.kind == "values" and isinstance(value, str) and value.strip(" ").lower() == OTHER:
         return OTHER
     rank = ranks.rank_of(value) if ranks else None
@@ -174,6 +177,7 @@ def _decide_by_value(scheme: Scheme, row: Row, ranks: ValueRanks | None) -> str 
         return last if is_rare or rank is None else next(tiers, last)
     if rank is None:
         return UNKNOWN
+    # Without spend a value has no place by it; then its place by customers alone decides whether it is among the shown.
     spend_place = rank.spend_place or rank.place
     is_leading = rank.spend_place is not None and rank.spend_place <= scheme.leading_values
     is_rare = rank.customer_count < scheme.fewest_customers and not (is_leading and rank.customer_count >= FEWEST_OF_LEADING_VALUE)

@@ -83,9 +83,11 @@ def nearest_segment(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Ne
     """
     own, cases = case.segment_of(row), dict[str, SchemeCase]()
     for change in sorted(_what_ifs(case, row, kinds), key=lambda change: change.size):
+        # Which rules can hold depends on the feature alone, and one feature has many what-ifs.
         if change.feature not in cases:
             cases[change.feature] = case.without_impossible_rules(row, (change.feature, *change.follows))
         other = cases[change.feature].segment_of(change.apply_to(row))
+        # No segment is no answer to what would have to be otherwise: a customer whom the scheme leaves is nowhere nearer.
         if other not in (own, None):
             return NearestSegment(str(other), segment_title(case.scheme, str(other)), change)
     return None

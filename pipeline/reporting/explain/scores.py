@@ -13,6 +13,7 @@ from pipeline.definitions.rules import Value
 from pipeline.definitions.schemes import Scheme
 from pipeline.definitions.schemes.score_methods import AXES, COMBINED_OF, COMBINED_SCORE, ScoreAxis, ScoreMethod, axes_behind
 
+# The numbers of definitions/sql/score_limits.sql, which decides for everybody; tests/property holds both to the same answers.
 FIFTHS = 5
 VALUE_SHARES = (0.8, 0.95)
 Row = Mapping[str, Value]
@@ -43,12 +44,14 @@ class FigureRanks:
         below = self.counts[bisect_left(self.figures, figure)]
         if not axis.needs_order:
             richer = self.sums[-1] - self.sums[bisect_right(self.figures, figure)]
+            # As doubles, as the statement divides: a share right at a limit falls on the same side only if it is rounded alike.
             share = float(richer) / float(self.sums[-1] + figure)
             return axis.best - sum(share >= limit for limit in VALUE_SHARES)
         return -(-FIFTHS * (customers - below) // customers) if axis.is_low_better else 1 + FIFTHS * below // customers
 
     def turning_points(self, axis: ScoreAxis) -> Iterator[Any]:
         """Yield the figures of others at or just beyond which the score becomes another one."""
+        # Scores rise or fall with the figure all the way, so that each turning point is found by bisection, not by trying every figure.
         sign = -1 if axis.is_low_better else 1
         for score in range(1, axis.best + 1):
             place = bisect_left(self.figures, sign * score, key=lambda figure: sign * self.score_of(axis, figure))

@@ -158,6 +158,7 @@ def _value_what_ifs(scheme: Scheme, ranks: ValueRanks, row: Row) -> Iterator[Wha
     values = [value for _, value in ranks.order]
     if scheme.kind == "value_tiers" and own is not None:
         places = {value: abs(place - own.place) for place, value in enumerate(values, 1)}
+        # Two values as far up as down keep the order of frequency: sorting is stable.
         values.sort(key=places.__getitem__)
     yield from (WhatIf(name, row[name], value, 1) for value in [*values, ANY_OTHER_TEXT] if value != row[name])
 
@@ -168,6 +169,7 @@ def _compared_pairs(case: SchemeCase, trees: Iterable[exp.Expr]) -> Iterator[exp
         nodes = list(nodes_outside_calls(tree))
         yield from (node for node in nodes if isinstance(node, _COMPARISONS))
         for node in (each for each in nodes if isinstance(each, exp.In)):
+            # A list is many comparisons: each of its values is one that could be taken up.
             yield from (exp.EQ(this=node.this, expression=choice) for choice in node.expressions)
     scores = [segment.score for segment in case.scheme.segments if segment.score is not None]
     yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, limit_literal(case.scheme.floor)], 2))
@@ -221,6 +223,7 @@ def _numbers_around(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:
     scaled = root * steps
     numbers = [Fraction(number, steps) for number in (ceil(scaled) - 1, floor(scaled), ceil(scaled), floor(scaled) + 1)]
     if kind is not Kind.INTEGER and round(root, _SHOWN_DECIMALS) == root:
+        # A limit with more decimals than people write, such as a share of 0.125, is met only by itself.
         numbers.append(root)
     for number in numbers:
         if _is_possible(name, number):

@@ -36,6 +36,7 @@ class LiveTables:
 
     def is_computed_by(self, name: str, schemes: Schemes) -> bool:
         """Whether the night's features, decided on by the scheme `name` of `schemes`, give what it stored of the scheme."""
+        # By content and not by name: features may have been computed anew since, for the same night, from data that arrived late.
         if self.facts.get("features") != content_digest(self.features) or name not in schemes:
             return False
         stored: str | None = self.facts["schemes"].get(name)
@@ -52,7 +53,9 @@ def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before
     others = [name for name in names if name not in known]
     parts = [comparison_statement((before[name], before), (after[name], after)) for name in known]
     if others:
+        # Registered only here: a plan whose schemes are all known never opens the memberships.
         engine.register(CUSTOMER_SEGMENTS, [live.memberships])
+        # A copy: `statement` hands out one parsed tree for all, and a union would hang it below another parent.
         parts.append(_beside_live(engine, others, _planned_memberships(others, after)).copy())
     return _count_moves(engine, union_all(parts))
 

@@ -69,12 +69,14 @@ def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[
     rows = [row for row in flows if row["scheme"] == scheme.name]
     segments = _segment_ids(old, new, rows)
     cards = {segment.id: segment.strategy for segment in new.segments} if new else {}
+    # A scheme of values has one card for all of them, as it does not know them by id.
     shown = {name: cards.get(name) or new.strategy for name in segments} if new else {}
     return SchemePlan(
         scheme=scheme.name,
         title=scheme.title,
         segments=segments,
         flows=tuple(segment_flow(row) for row in rows),
+        # Of a new or a removed scheme everybody moves, so that some ids would say nothing.
         sample=sample_movers(rows, partial(_reason_to_enter, new)) if new and old else (),
         downstream=downstream,
         applies_to=new.applies_to_text if new else "",
@@ -100,6 +102,7 @@ def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str | Non
     movers = [
         Mover(name, row["from_segment"], row["to_segment"], reason(row["to_segment"])) for row in moves for name in row["customer_ids"]
     ]
+    # Each flow brings its own first customers; of all together the first by id are the same ones whatever flows there are.
     return tuple(sorted(movers, key=lambda mover: mover.customer_id)[:SAMPLE_SIZE])
 
 

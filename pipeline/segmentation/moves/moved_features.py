@@ -76,6 +76,7 @@ def pairs_statement(table: Table) -> exp.Query:
         for side in ("before", "now")
         if column.name not in table.key
     ]
+    # Null-safe: a first order that was not there before is a difference, and `<>` would call it unknown.
     lived = exp.or_(*(exp.NullSafeNEQ(this=exp.column(name, "before"), expression=exp.column(name, "now")) for name in LIFETIME))
     query = exp.select(exp.column("customer_id", MOVERS.name), exp.alias_(exp.Paren(this=lived), RELEARNED.name), *named).from_(MOVERS.name)
     for name, alias in ((BEFORE, "before"), (WITHOUT_EVENTS, "now")):
