@@ -17,7 +17,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.rules import Call, Value, call_of, calls_in, joined_kind, rule_value
+from pipeline.definitions.proofs.comparisons import ORDERED, compared_constants
+from pipeline.definitions.rules import Call, Value, call_of, calls_in, joined_kind
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 
 Cell = Mapping[str, Value]
@@ -39,10 +40,8 @@ _REQUIRED = frozenset(column.name for column in CUSTOMER_FEATURES.columns if col
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
 _BOUNDS: Mapping[str, tuple[int, int | None]] = {"value_score": (1, 3)}
 # More may come back within a window than was bought in it.
-_MAY_BE_NEGATIVE = frozenset(("spend_amount", "lifetime_spend_amount", "average_order_amount"))
+MAY_BE_NEGATIVE = frozenset(("spend_amount", "lifetime_spend_amount", "average_order_amount"))
 _MAY_EXCEED_ONE = frozenset(("return_share", "return_share_q75"))
-_ORDERED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-_MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
 # x + "\x01" stands for any text just after x, and U+10FFFF for one after everything that people write.
 _TEXT_AFTER, _TEXT_LAST = "\x01", chr(0x10FFFF)
 
@@ -96,7 +95,7 @@ def atom_of(node: exp.Expr) -> Atom:
     # Scores are one axis, since they follow from each other: with an axis each, a rule would be proven by a combination that nobody has.
     if names and names <= SCORES and not calls_in(node):
         return Atom(node, SCORE_AXIS)
-    if len(names) <= 1 and not calls_in(node) and (not isinstance(node, _ORDERED) or _compared_constants(node) is not None):
+    if len(names) <= 1 and not calls_in(node) and (not isinstance(node, ORDERED) or compared_constants(node) is not None):
         return Atom(node, next(iter(names), ""))
     opposite = _OPPOSITES.get(type(node))
     plain = opposite(this=node.this, expression=node.expression) if opposite else node
@@ -110,7 +109,7 @@ def _deciding_call(node: exp.Expr) -> Call | None:
         return None
     if isinstance(node, exp.In):
         sides = [node.this]
-    elif isinstance(node, (exp.Is, *_ORDERED)):
+    elif isinstance(node, (exp.Is, *ORDERED)):
         sides = [side for side in (node.this, node.expression) if side.find(exp.Column)]
     else:
         sides = [node]
@@ -164,7 +163,7 @@ def _column_values(name: str, atoms: Sequence[exp.Expr], domains: Domains) -> Se
 def _sorted_constants(atoms: Sequence[exp.Expr], low: float | None, high: float | None) -> list[Any]:
     """List what is compared with, and the ends of the range too, so that each stretch within it has a value."""
     constants: list[Any] = sorted(
-        {bound for node in atoms for bound in _compared_constants(node) or ()}, key=lambda value: (str(type(value)), value)
+        {bound for node in atoms for bound in compared_constants(node) or ()}, key=lambda value: (str(type(value)), value)
     )
     ends = [Fraction(end) for end in (low, high) if end is not None]
     return sorted({*constants, *ends}) if constants and ends else constants
@@ -182,7 +181,7 @@ def _feature_range(name: str, kind: Kind) -> tuple[int | None, int | None]:
     if name in _BOUNDS:
         return _BOUNDS[name]
     is_share = name.endswith("_share") or "_share_" in name or name == "category_concentration"
-    least = None if name in _MAY_BE_NEGATIVE or name.endswith("_limit_amount") else 0
+    least = None if name in MAY_BE_NEGATIVE or name.endswith("_limit_amount") else 0
     return least, 1 if is_share and name not in _MAY_EXCEED_ONE else None
 
 
@@ -205,49 +204,3 @@ def _values_around(kind: Kind, constants: Sequence[Any]) -> list[Any]:
     # Between two constants one value stands for all, since rules compare with nothing there.
     middles = [(low + high) / 2 for low, high in pairwise(constants)]
     return sorted([constants[0] - 1, *constants, *middles, constants[-1] + 1])
-
-
-def column_comparison(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] | None:
-    """Split a comparison into the column's side, operator and constant, the column first; None for anything else."""
-    if not isinstance(node, _ORDERED):
-        return None
-    sides = (node.this, node.expression)
-    has_column = [_has_column(side) for side in sides]
-    if has_column == [True, False]:
-        return sides[0], type(node), rule_value(sides[1], {})
-    if has_column == [False, True]:
-        return sides[1], _MIRRORED.get(type(node), type(node)), rule_value(sides[0], {})
-    return None
-
-
-def _has_column(node: exp.Expr) -> bool:
-    """Whether there is a column in `node`; nearly always it is one piece within casts and brackets, and no search is needed."""
-    if call_of(node) is not None:
-        return True
-    while isinstance(node, exp.Cast | exp.Paren):
-        node = node.this
-    return isinstance(node, exp.Column) or (not isinstance(node, exp.Literal) and node.find(exp.Column) is not None)
-
-
-def _compared_constants(node: exp.Expr) -> list[Value] | None:
-    """List the constants that one column is compared with, numbers exact; None where the column is calculated with."""
-    if isinstance(node, exp.In):
-        sides, constants = [node.this], node.expressions
-    elif isinstance(node, _ORDERED):
-        sides = [side for side in (node.this, node.expression) if side.find(exp.Column)]
-        constants = [side for side in (node.this, node.expression) if not side.find(exp.Column)]
-    else:
-        return []
-    if not all(_is_plain_column(side) for side in sides):
-        return None
-    values = [rule_value(constant, {}) for constant in constants]
-    return [Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values if value is not None]
-
-
-def _is_plain_column(node: exp.Expr) -> bool:
-    """Whether `node` is a column or a call, whatever type it is read as."""
-    if call_of(node) is not None:
-        return True
-    while isinstance(node, exp.Cast | exp.Paren):
-        node = node.this
-    return isinstance(node, exp.Column)

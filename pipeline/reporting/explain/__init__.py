@@ -5,6 +5,7 @@ schemes beside the SQL of a night, for one customer in memory: nobody outside th
 both agree. It must not know how an explanation is shown.
 """
 
+from pipeline.reporting.explain.candidate_values import ANY_OTHER_TEXT
 from pipeline.reporting.explain.cards import NextAction, SegmentCard
 from pipeline.reporting.explain.cluster_centres import CentreDistance
 from pipeline.reporting.explain.cluster_explanation import ClusterExplanation
@@ -12,7 +13,7 @@ from pipeline.reporting.explain.customer import CustomerExplanation, ExplainedMe
 from pipeline.reporting.explain.decide import ScoredSegment, ValueRank
 from pipeline.reporting.explain.explanation import NearestSegment, SchemeExplanation
 from pipeline.reporting.explain.moves import CustomerMove
-from pipeline.reporting.explain.what_if import ANY_OTHER_TEXT, WhatIf
+from pipeline.reporting.explain.what_if import WhatIf
 
 __all__ = [
     "ANY_OTHER_TEXT",

@@ -1,8 +1,6 @@
 """What could be otherwise about one customer: for each feature that rules name, the values at and just beyond what it is compared with.
 
-A rule such as `spend_amount > 2 * average_order_amount` changes its answer at one value of `spend_amount` alone, all else being as it
-is. The difference of the two sides is linear in the feature, so that two values (0 and 1) give that root; the values just below, at
-and above it are the smallest changes worth trying. What nobody could change alone, such as a limit of the population, is left out.
+What nobody could change alone, such as a limit of the population, is left out. The values are found by `candidate_values`.
 """
 
 from __future__ import annotations
@@ -12,34 +10,29 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from itertools import combinations
-from math import ceil, floor, isfinite
+from math import isfinite
 from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.rules import Call, Value, call_of, calls_in, nodes_outside_calls, rule_value
+from pipeline.definitions.rules import Value, calls_in, nodes_outside_calls
 from pipeline.definitions.schemes import Scheme
 from pipeline.definitions.schemes.score_methods import AXES, axes_behind
 from pipeline.definitions.schemes.score_sql import limit_literal
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, Kind
+from pipeline.reporting.explain.candidate_values import ANY_OTHER_TEXT, candidate_values, numbers_around, texts_for_calls
 from pipeline.reporting.explain.cluster_centres import Row
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
 from pipeline.reporting.explain.scores import score_limits
 
 TODAY = "as_of_date"
 _AGEING = ("recency_days", "tenure_days")
-ANY_OTHER_TEXT = chr(0x10FFFF)
-"""Stands for any text that no rule names and no other customer has."""
 # They tell what all customers do, or what is past: nothing that one customer could do would change them alone.
 _FIXED = MONTHLY_FEATURES | {"customer_id", "is_prospect", "is_refund_only", "last_gap_days"}
 _FEATURES = frozenset(CUSTOMER_FEATURES.column_names)
 # These count what has happened: they are proposed upward alone.
 _ONLY_GROWING = frozenset((TODAY, "calendar_year", "tenure_days", "gap_count", "lifetime_order_count", "lifetime_order_day_count"))
-_MAY_BE_NEGATIVE = frozenset(("spend_amount", "lifetime_spend_amount", "average_order_amount"))
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-# How fine a proposal is: whole numbers, else hundredths.
-_STEPS = {Kind.INTEGER: 1, Kind.MONEY: 100, Kind.NUMBER: 100}
-_SHOWN_DECIMALS = 4
 _YEAR = timedelta(days=365)
 
 
@@ -71,8 +64,8 @@ def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> 
         changes += _value_what_ifs(scheme, ranks, row)
     for name in names:
         if name in row and not _is_fixed(name, row):
-            values = dict.fromkeys(_candidate_values(name, kinds[name], comparisons, case.with_references(row)))
-            values |= dict.fromkeys(_texts_for_calls(name, kinds[name], calls, row))
+            values = dict.fromkeys(candidate_values(name, kinds[name], comparisons, case.with_references(row)))
+            values |= dict.fromkeys(texts_for_calls(name, kinds[name], calls, row))
             changes += what_ifs_to(name, values, row)
     return sorted(changes, key=lambda change: change.size)
 
@@ -80,7 +73,7 @@ def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> 
 def what_ifs_across(name: str, kind: Kind, root: Fraction, row: Row) -> Iterator[WhatIf]:
     """Propose the numbers at or just beside `root`, as far as one customer could bring that about."""
     if not _is_fixed(name, row):
-        yield from what_ifs_to(name, _numbers_around(root, name, kind), row)
+        yield from what_ifs_to(name, numbers_around(root, name, kind), row)
 
 
 def what_ifs_to(name: str, values: Iterable[Value], row: Row) -> Iterator[WhatIf]:
@@ -117,7 +110,7 @@ def _score_what_ifs(case: SchemeCase, row: Row) -> Iterator[WhatIf]:
                 limits = [*case.score_ranks[score].turning_points(axis)]
             else:
                 limits = [limit for limit in score_limits(axis, method, row) if limit is not None]
-            values = dict.fromkeys(number for limit in limits for number in _numbers_around(Fraction(limit), axis.figure, axis.kind))
+            values = dict.fromkeys(number for limit in limits for number in numbers_around(Fraction(limit), axis.figure, axis.kind))
             for change in what_ifs_to(axis.figure, values, row):
                 yield _with_order_date(change, row) if method.name == "rank" and axis.is_low_better else change
 
@@ -136,17 +129,6 @@ def _with_ageing(change: WhatIf, row: Row) -> WhatIf:
     after: Any = change.after
     counts: dict[str, Any] = {name: row[name] for name in _AGEING if row.get(name) is not None}
     return replace(change, follows={name: count + (after - before).days for name, count in counts.items()})
-
-
-def _texts_for_calls(name: str, kind: Kind, calls: Iterable[Call], row: Row) -> Iterator[Value]:
-    """Yield the texts for which a test of one would come out otherwise: of a list one value more, or one less."""
-    value: Any = row[name]
-    if kind is not Kind.TEXT:
-        return
-    for call in calls:
-        for example in call.examples if call.bases == {name} else ():
-            held = set(value.split(call.separator)) - {""} if call.separator and value else set()
-            yield call.separator.join(sorted(held ^ {example})) if call.separator else example
 
 
 def _value_what_ifs(scheme: Scheme, ranks: ValueRanks, row: Row) -> Iterator[WhatIf]:
@@ -173,83 +155,6 @@ def _compared_pairs(case: SchemeCase, trees: Iterable[exp.Expr]) -> Iterator[exp
             yield from (exp.EQ(this=node.this, expression=choice) for choice in node.expressions)
     scores = [segment.score for segment in case.scheme.segments if segment.score is not None]
     yield from (exp.GT(this=left, expression=right) for left, right in combinations([*scores, limit_literal(case.scheme.floor)], 2))
-
-
-def _candidate_values(name: str, kind: Kind, comparisons: Iterable[exp.Expr], row: Row) -> Iterator[Value]:
-    if kind is Kind.FLAG:  # one that is empty may turn out either way
-        yield from (value for value in (True, False) if value is not row[name])
-        return
-    for node in comparisons:
-        if any(column.name == name for column in node.find_all(exp.Column)):
-            if kind not in _STEPS:
-                yield from _compared_values(node, name, row)
-            elif (root := _equalising_value(node, name, row)) is not None:
-                yield from _numbers_around(root, name, kind)
-    if kind is Kind.TEXT:
-        yield ANY_OTHER_TEXT
-
-
-def _compared_values(node: exp.Expr, name: str, row: Row) -> Iterator[Value]:
-    """Yield the text that a column is compared with, or the date and the days beside it."""
-    for side, other in ((node.this, node.expression), (node.expression, node.this)):
-        if any(column.name == name for column in side.find_all(exp.Column)):
-            value = rule_value(other, row)
-            if call_of(side) is not None and isinstance(value, int):
-                yield from _days_compared(side, value, name, row)
-            elif isinstance(value, date):
-                yield from (date.fromordinal(value.toordinal() + days) for days in (-1, 0, 1) if date.min < value < date.max)
-            elif isinstance(value, str):
-                yield value
-
-
-def _days_compared(side: exp.Expr, value: int, name: str, row: Row) -> Iterator[Value]:
-    """Yield the days at and beside the one on which a number of days is `value`, where one day later is one day more or less."""
-    day: Any = row[name]
-    if not isinstance(day, date) or not date.min < day < date.max:
-        return
-    now: Any = rule_value(side, row)
-    later: Any = rule_value(side, {**row, name: day + timedelta(days=1)})
-    if now is None or later is None or later - now not in (1, -1):
-        return
-    number = day.toordinal() + (value - now) * (later - now)
-    around = (number + step for step in (-1, 0, 1))
-    yield from (date.fromordinal(each) for each in around if date.min.toordinal() <= each <= date.max.toordinal())
-
-
-def _numbers_around(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:
-    """Yield the numbers at and beside `root`, no finer than people would write them: whole, or with two decimals."""
-    steps = _STEPS[kind]
-    # Where the root is such a number, its two neighbours are tried too: `>` turns just above it, `<` just below.
-    scaled = root * steps
-    numbers = [Fraction(number, steps) for number in (ceil(scaled) - 1, floor(scaled), ceil(scaled), floor(scaled) + 1)]
-    if kind is not Kind.INTEGER and round(root, _SHOWN_DECIMALS) == root:
-        # A limit with more decimals than people write, such as a share of 0.125, is met only by itself.
-        numbers.append(root)
-    for number in numbers:
-        if _is_possible(name, number):
-            yield int(number) if kind is Kind.INTEGER else float(number) if kind is Kind.NUMBER else number
-
-
-def _equalising_value(node: exp.Expr, name: str, row: Row) -> Fraction | None:
-    """Solve for the value of `name` at which both sides are equal; None where their difference does not depend on it."""
-    at_nought, at_one = (_side_difference(node, {**row, name: value}) for value in (0, 1))
-    if at_nought is None or at_one is None or at_nought == at_one:
-        return None
-    return at_nought / (at_nought - at_one)
-
-
-def _side_difference(node: exp.Expr, row: Row) -> Fraction | None:
-    sides: list[Any] = [rule_value(side, row) for side in (node.this, node.expression)]
-    if not all(isinstance(side, int | float | Fraction) and isfinite(side) for side in sides):
-        return None
-    return Fraction(sides[0]) - Fraction(sides[1])
-
-
-def _is_possible(name: str, number: Fraction) -> bool:
-    """Whether a feature can have this value at all; of a company's own attributes nothing is known."""
-    if name not in _FEATURES:
-        return True
-    return (number >= 0 or name in _MAY_BE_NEGATIVE) and (number <= 1 or not name.endswith("_share"))
 
 
 def _relative_size(before: Any, after: Any) -> float:  # noqa: ANN401  # a value of any kind
