@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from support.cluster_models import expected_profiles
 from support.nights import run_night
 
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import load_schemes
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_SEGMENTS, ORDER_LINES, RAW_ORDER_LINES, REJECTED_ROWS, SEGMENT_PROFILES, Table
+from pipeline.lake.tables import (
+    CLUSTER_PROFILES,
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    ORDER_LINES,
+    RAW_ORDER_LINES,
+    REJECTED_ROWS,
+    SEGMENT_PROFILES,
+    Table,
+)
+from pipeline.models.refits.model_store import stored_model
 
 ALL_DAYS = "month=*/known=*/part-0.parquet"
 
@@ -71,6 +83,39 @@ def test_the_spend_of_the_segments_adds_up_to_the_spend_of_the_window(demo_lake:
     for scheme in {row["scheme"] for row in profiles}:
         window = reseller if scheme in OF_FIRMS else internet if scheme in OF_PERSONS else internet + reseller
         assert sum(row["spend_amount"] for row in profiles if row["scheme"] == scheme) == window
+
+
+def require_true_figures_of_clusters(lake: Lake) -> list[dict[str, Any]]:
+    """Compare the figures of a night's clusters with what is worked out from its customers alone, and return them."""
+    [night] = lake.nights(CLUSTER_PROFILES)
+    features, memberships = (lake.read(table, day=night) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    first = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night))["models"]["behaviour_clusters"]
+    expected = expected_profiles(features, memberships, stored_model(lake, "behaviour_clusters", first))
+    rows = lake.read(CLUSTER_PROFILES, day=night).to_pylist()
+    assert {(row["segment"], row["feature"]) for row in rows if row["cluster_mean"] is not None} == expected.keys()
+    for row in rows:
+        count, own, overall, difference = expected[row["segment"], row["feature"]]
+        assert row["known_count"] == count
+        assert (row["cluster_mean"], row["overall_mean"]) == pytest.approx((own, overall), rel=1e-6, abs=1e-6)
+        assert row["standardised_difference"] == pytest.approx(difference, abs=2e-6)
+    return rows
+
+
+def test_the_demos_clusters_are_set_apart_by_what_their_titles_say(demo_lake: Lake) -> None:
+    rows = require_true_figures_of_clusters(demo_lake)
+    titles = {row["segment"]: row["title"] for row in demo_lake.read(SEGMENT_PROFILES, day=date(2014, 1, 28)).to_pylist()}
+    words = {("spend_amount", 1): "high spend", ("spend_amount", -1): "low spend"}
+    words |= {("order_day_count", 1): "frequent", ("order_day_count", -1): "infrequent"}
+    for row in rows:
+        side = 1 if row["standardised_difference"] > 0 else -1
+        title = titles[row["segment"]].lower()
+        assert words[row["feature"], side] in title
+        assert words[row["feature"], -side] not in title.split(", ")
+
+
+@pytest.mark.parametrize("night", ["online_retail", "complete_journey"], indirect=True)
+def test_figures_of_clusters_are_those_of_their_customers(night: tuple[str, Lake]) -> None:
+    assert require_true_figures_of_clusters(night[1])
 
 
 @pytest.mark.parametrize("night", ["online_retail"], indirect=True)

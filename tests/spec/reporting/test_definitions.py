@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import adjusted_rand_score
 from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_customers, write_order_lines, write_rows
+from support.cluster_models import a_cluster_model
 from support.documentation import Example, examples_of, require_same
 from support.gate_examples import DAY, gate_results
 
@@ -38,7 +39,7 @@ from pipeline.lake.tables import (
     Partition,
     Table,
 )
-from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement
+from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, coordinate_sums_statement, profile_rows
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.clusters.encoding import feature_coordinates
 from pipeline.models.clusters.preparation import prepare_sample
@@ -173,6 +174,21 @@ def cluster_assignment(example: Example, lake: Lake) -> Rows:
     return sorted(query(lake, {table: rows}, assignment_statement(scheme, model)), key=lambda row: str(row["customer_id"]))
 
 
+def cluster_figures(example: Example, lake: Lake) -> Rows:
+    mean, scale = (float(number) for number in re.findall(r"[0-9]+", example.title))
+    names = dict.fromkeys(str(row["segment"]) for row in example.rows())
+    clusters = tuple(Cluster(name, name, 1, 1.0, (float(place),)) for place, name in enumerate(names))
+    feature = ModelFeature("recency_days", "none", 0.0, 0.0, 100.0, mean, scale)
+    model = a_cluster_model(DAY, (feature,), clusters)
+    days, customers = customers_table(a_company(lake.root), [{"recency_days": row["recency_days"]} for row in example.rows()])
+    held = [
+        {"customer_id": customer, "scheme": model.scheme, "segment": row["segment"], "evidence": None}
+        for customer, row in zip(customers["customer_id"].to_pylist(), example.rows(), strict=True)
+    ]
+    members = pa.Table.from_pylist(held, schema=CUSTOMER_SEGMENTS.schema)
+    return profile_rows(model, query(lake, {days: customers, CUSTOMER_SEGMENTS: members}, coordinate_sums_statement(model)))
+
+
 def two_groupings(example: Example) -> tuple[np.ndarray, np.ndarray]:
     now, then = (np.array([row[side] for row in example.rows()]) for side in ("now", "then"))
     return now, then
@@ -238,6 +254,7 @@ COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
     "profiles of": profiles,
     "coordinates of": cluster_coordinates,
     "clusters at": cluster_assignment,
+    "figures of": cluster_figures,
     "overlap of": overlaps,
     "adjusted Rand": rand,
     "population stability": stability,
