@@ -17,7 +17,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, load_cluster_schemes
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, sorted_by
-from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_SEGMENTS
+from pipeline.lake.tables import CLUSTER_DRIFTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.clusters import Drift, measure_drifts
 from pipeline.models.refits.model_store import stored_model
 from pipeline.models.sample import sample_customers
@@ -28,7 +28,9 @@ SAMPLE_ROWS = 10_000
 
 
 def write_drifts(company: Company, lake: Lake, engine: Engine, day: date) -> None:
-    """Write how far the customers of night `day`, registered as `customer_features`, are from those of the models."""
+    """Write how far the customers of night `day` are from those of the models."""
+    # Steps before this one may have left fewer columns readable.
+    engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
     rows = [
         _drift_row(scheme.name, drift) for scheme in load_cluster_schemes(company) for drift in _scheme_drifts(lake, engine, scheme, day)
     ]
