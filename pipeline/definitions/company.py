@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import cast, get_args
@@ -13,8 +13,10 @@ from pipeline.calendar import business_day
 from pipeline.definitions.company_sections import Attribute, CountsAsOrder, Source, Target, read_attributes, read_source, read_target
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
 from pipeline.definitions.events import read_events, require_queries
+from pipeline.definitions.features import DeclaredFeature, read_features
 from pipeline.definitions.fields import Document, Fields, printable_value
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
+from pipeline.definitions.rules.event_sources import EventSource, event_sources
 from pipeline.definitions.settings import CURRENCIES, LANGUAGE, schedule_fault
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import (
@@ -73,6 +75,7 @@ class Company:
     former_names: tuple[str, ...] = ()
     limits: GateLimits = field(default_factory=GateLimits)
     past_definitions: PastDefinitions | None = None
+    features: tuple[DeclaredFeature, ...] = ()
 
     @property
     def events(self) -> dict[str, EventType]:
@@ -85,15 +88,21 @@ class Company:
         return SOURCE_TABLES | {event.name: event.raw_table for event in self.declared_events}
 
     def table(self, table: Table) -> Table:
-        """Return `table` with this company's attribute columns where the table carries them.
+        """Return `table` with this company's attributes, and declared features, where the table carries them.
 
         Attributes with personal data stay with the customers and never enter the features.
         """
         if table.name in (RAW_CUSTOMERS.name, RAW_PROSPECTS.name, CUSTOMERS.name):
             return table.with_columns(attribute.column for attribute in self.attributes)
         if table.name == CUSTOMER_FEATURES.name:
-            return table.with_columns(a.column for a in self.attributes if not a.column.pii)
+            declared = (feature.column for feature in self.features)
+            return table.with_columns((*(a.column for a in self.attributes if not a.column.pii), *declared))
         return table
+
+    @property
+    def event_sources(self) -> Mapping[str, EventSource]:
+        """The tables of events that features and rules may add up, by name."""
+        return event_sources(event.table for event in self.events.values())
 
     def require_day(self, day: date, *, now: datetime) -> date:
         """Return `day` if its night can be run at the instant `now`; raises ConfigError before the first day or for one not over."""
@@ -180,7 +189,18 @@ def load_company(folder: Path) -> Company:
     require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder, events=list(company.events))
     _require_sensible_settings(company, file)
     _require_source_queries(company)
-    return company
+    return with_declared_features(company)
+
+
+def with_declared_features(company: Company) -> Company:
+    """Return `company` with the features that its definitions declare; raises ConfigError with file and line for one that is wrong."""
+    names = {column.name: column.kind for column in replace(company, features=()).table(CUSTOMER_FEATURES).columns}
+    features = company.definitions("features", ".toml")
+    try:
+        schemes = tuple(company.definitions("segments", ".toml").values())
+    except ConfigError:  # the step that reads schemes says so, and commands that need none go on
+        schemes = ()
+    return replace(company, features=read_features(features, schemes, names, company.event_sources))
 
 
 def _require_sensible_settings(company: Company, file: Path) -> None:

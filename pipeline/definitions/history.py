@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.definitions.company import Company, PastDefinitions
+from pipeline.definitions.company import Company, PastDefinitions, with_declared_features
 from pipeline.definitions.company_sections import Attribute
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.definitions.value_lists import list_digests
@@ -31,7 +31,7 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, EventType, Kind
 
-DEFINITION_SUFFIXES = {"segments": ".toml", "expectations": ".json"}
+DEFINITION_SUFFIXES = {"features": ".toml", "segments": ".toml", "expectations": ".json"}
 
 
 def keep_company_on(lake: Lake, company: Company, day: date, known_on: date) -> Company:
@@ -76,7 +76,8 @@ def company_as_computed(lake: Lake, company: Company, day: date, known_on: date)
 
 def definitions_digest(company: Company) -> str:
     """Return a short digest of all that decides features and segments besides data and models."""
-    content = {"settings": _night_settings(company), "segments": _definition_texts(company, "segments"), **_list_entries(company)}
+    texts = {folder: _definition_texts(company, folder) for folder in ("features", "segments")}
+    content = {"settings": _night_settings(company), **texts, **_list_entries(company)}
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -199,7 +200,7 @@ def _event_of(entry: Mapping[str, Any], today: EventType | None) -> EventType:
 
 def _with_past_definitions(company: Company, day: date, file: Path, content: Mapping[str, Any], lists: Mapping[str, Path]) -> Company:
     settings = content["settings"]
-    return replace(
+    past = replace(
         company,
         zone=ZoneInfo(settings["time_zone"]),
         currency=settings["currency"],
@@ -208,5 +209,6 @@ def _with_past_definitions(company: Company, day: date, file: Path, content: Map
         window_days=settings["window_days"],
         attributes=tuple(Attribute(_column_of(each), each["level"]) for each in settings["attributes"]),
         declared_events=tuple(_event_of(each, company.events.get(each["name"])) for each in settings.get("events", [])),
-        past_definitions=PastDefinitions(day, file, {folder: content[folder] for folder in DEFINITION_SUFFIXES}, lists),
+        past_definitions=PastDefinitions(day, file, {folder: content.get(folder, {}) for folder in DEFINITION_SUFFIXES}, lists),
     )
+    return with_declared_features(past)

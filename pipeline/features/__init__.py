@@ -11,12 +11,14 @@ from pipeline.features.attribute_quantiles import frozen_quantiles
 from pipeline.features.baselines import baselines_statement
 from pipeline.features.cache import CacheSession, forget_caches
 from pipeline.features.counterfactuals import EVENTS, Counterfactual, buyers_beside, gather_rows, register_changes, write_counterfactual
+from pipeline.features.declared import features_as_declared, features_declared_since
 from pipeline.features.features import compute_features, compute_rollups
-from pipeline.features.known_columns import OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
+from pipeline.features.known_columns import DECLARED, OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
 from pipeline.features.merges import MergeHistory, Survivors
 from pipeline.features.united_rows import reading_merges
 
 __all__ = [
+    "DECLARED",
     "EVENTS",
     "OPTIONAL_COLUMNS",
     "CacheSession",
@@ -27,6 +29,8 @@ __all__ = [
     "buyers_beside",
     "compute_features",
     "compute_rollups",
+    "features_as_declared",
+    "features_declared_since",
     "features_without_columns",
     "forget_caches",
     "frozen_quantiles",

@@ -6,6 +6,7 @@
     states/merged_archives/F_X.parquet        the same of customers who were merged, as the survivors'
     states/population_rhythm/F_X.parquet      the rhythm frozen on F
     states/population_baselines/F_X.parquet   what was usual on F
+    states/<source>_aggregates/D_K_X.parquet  what declared features add up, as of the end of day D, as night K knew it
 
 X is a digest of all that the rows depend on: rollups, statements and settings. So a cache is never stale: whatever changes,
 another name is looked for. The manifest in its footer says more. A damaged cache counts as missing.
@@ -48,6 +49,7 @@ KEPT_PER_TABLE = {
     POPULATION_RHYTHM.name: 24,
     POPULATION_BASELINES.name: 24,
 }
+KEPT_OF_OTHERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,5 +157,5 @@ def _drop_least_recent(lake: Lake, table: Table, newest: CacheKey) -> None:
     # By the time of writing, not by the day: a restatement of old nights must keep what it has just written.
     others = [key for key in cached_files(lake, table) if key != newest]
     by_age = sorted(others, key=lambda key: lake.store.written_at(addresses.cache(table, str(key))), reverse=True)
-    for key in by_age[KEPT_PER_TABLE[table.name] - 1 :]:
+    for key in by_age[KEPT_PER_TABLE.get(table.name, KEPT_OF_OTHERS) - 1 :]:
         drop_cache(lake, table, key)

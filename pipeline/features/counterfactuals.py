@@ -20,6 +20,7 @@ from pipeline.features.baselines import baselines_with_limits_among, buyers_stat
 from pipeline.features.cache import CacheSession
 from pipeline.features.customer_archives import register_archive
 from pipeline.features.customer_states import known_rollups
+from pipeline.features.declared import aggregate_sets, aggregates_statement
 from pipeline.features.features import feature_parameters, features_statement, register_customers, register_frozen
 from pipeline.features.known_columns import stored_known_lines
 from pipeline.features.merges import Survivors
@@ -40,6 +41,7 @@ from pipeline.lake.tables import (
     CUSTOMER_VISITS,
     CUSTOMERS,
     MERGED_CUSTOMERS,
+    ORDER_LINES,
     POPULATION_BASELINES,
     REGROUPED_CUSTOMERS,
     VISITS,
@@ -108,7 +110,13 @@ def part_name(table: Table, part: str) -> str:
     return f"{table.name}_{part}"
 
 
-def register_changes(session: CacheSession, before: date, day: date) -> None:
+def event_tables(company: Company) -> tuple[Table, ...]:
+    """Return the tables in which a customer's doings are looked for: rollups, visits, and what declared features add up."""
+    added_up = (wanted.source.table for wanted in aggregate_sets(company))
+    return (*EVENT_TABLES, *(table for table in added_up if table not in EVENT_TABLES))
+
+
+def register_changes(company: Company, session: CacheSession, before: date, day: date) -> None:
     """Make readable what night `day` learned since `before`.
 
     That is event days since, and earlier ones that are known otherwise, both ways; and who is whose now, and who was not.
@@ -117,7 +125,7 @@ def register_changes(session: CacheSession, before: date, day: date) -> None:
     register_survivors(session, survivors)
     register_ids(session, REGROUPED_CUSTOMERS, survivors.changed_since(survivors_before))
     register_ids(session, MERGED_CUSTOMERS, survivors.merged_since(survivors_before))
-    for table in EVENT_TABLES:
+    for table in event_tables(company):
         for part, versions in _versions_by_part(session, table, before, day).items():
             if part != SAME:
                 session.engine.register(replace(table, name=part_name(table, part)), session.lake.parts(table, versions))
@@ -136,10 +144,12 @@ def gather_rows(case: Counterfactual) -> None:
     ids = engine.run(exp.select("customer_id").from_(case.customers.name), {}).read_all()["customer_id"].combine_chunks()
     all_ids = pc.unique(pa.concat_arrays([ids, *(each.ids_merged_into(ids) for each in (case.survivors_before, case.survivors))]))
     _store_rows(case, SOURCE_IDS, pa.table([all_ids], SOURCE_IDS.schema).sort_by("customer_id").to_batches())
-    for table in EVENT_TABLES:
+    firsts = {wanted.source.table: wanted.first_day(case.day) or date.min for wanted in aggregate_sets(case.company)}
+    for table in event_tables(case.company):
         versions = _versions_by_part(case.session, table, case.before, case.day)[SAME]
         read = replace(table, name=part_name(table, "read"))
-        recent = [version for version in versions if version.day >= case.archived_before]
+        first = min(firsts.get(table, date.max), case.archived_before if table in EVENT_TABLES else date.max)
+        recent = [version for version in versions if version.day >= first]
         engine.register(read, case.session.lake.parts(table, recent))
         _store(case, replace(table, name=part_name(table, SAME)), _rows_of(read, SOURCE_IDS))
     people = case.company.table(CUSTOMERS)
@@ -153,11 +163,13 @@ def write_counterfactual(case: Counterfactual, left_out: str) -> str:
     survivors = case.survivors if "identity_merge" in known else case.survivors_before
     register_archive(case.session, case.rollups(knows_late="late_data" in known), case.archived_before, survivors)
     _store(case, CUSTOMER_ARCHIVES, _rows_of(CUSTOMER_ARCHIVES, case.customers))
-    for table in EVENT_TABLES:
+    for table in event_tables(case.company):
         engine.define(table_by_source_id(table), union_all(_known_rows(table, known)))
         unite(case.session, table, survivors)
         _store(case, table, _rows_of(table, case.customers))
     _store(case, CUSTOMER_STATES, all_states_statement(), **{**case.window.parameters, "archived_before": case.archived_before})
+    for wanted in aggregate_sets(case.company):
+        _store(case, wanted.table, aggregates_statement(wanted, case.day))
     _store(case, CUSTOMER_VISITS, statement(CUSTOMER_VISITS.name), visits_first_day=first_visit_day(case.window), day=case.day)
     register_frozen(case.session, case.window)
     _register_tonights_limits(case)
@@ -214,12 +226,14 @@ def _rank_alone(case: Counterfactual, features: Table, name: str) -> str:
 
 def _known_rows(table: Table, known: Sequence[str]) -> Iterator[exp.Query]:
     """Yield the rows, by source ids, that are known of customers who did only what is in `known`."""
-    learns = "own_visit" if table is VISITS else "late_data"
+    learns = "late_data" if table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES, ORDER_LINES) else "own_visit"
     parts = [SAME, NOW if learns in known else BEFORE]
-    if table is VISITS and learns in known:
+    if learns == "own_visit" and learns in known:
         parts.append(NEW)
     for part in parts:
         yield _rows_of(replace(table, name=part_name(table, part)), SOURCE_IDS)
+    if table is ORDER_LINES and "refund" in known:
+        yield _rows_of(replace(table, name=part_name(table, NEW)), SOURCE_IDS).where("line_kind = 'refund'")
     if table is CUSTOMER_DAYS and "refund" in known:
         nothing = [exp.alias_(exp.cast(exp.Literal.number(0), column.kind.sql, dialect="duckdb"), column.name) for column in table.columns]
         by_name = {column.alias: column for column in nothing} | {name: exp.column(name) for name in REFUND_COLUMNS}

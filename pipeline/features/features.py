@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -14,12 +14,20 @@ from sqlglot import exp
 from pipeline.calendar import days_window
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import CountsAsOrder
+from pipeline.definitions.features import feature_digests
 from pipeline.definitions.schemes.score_methods import COMBINED_OF, COMBINED_SCORE, FROZEN, ScoreMethods, company_score_methods
 from pipeline.definitions.schemes.score_methods_sql import with_scores
 from pipeline.features.baselines import baseline_rows, baselines_statement
 from pipeline.features.cache import CacheSession, cache_session
 from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
-from pipeline.features.known_columns import FROZEN_LINES, KNOWN_LINES, frozen_lines, known_lines
+from pipeline.features.declared import (
+    aggregate_sets,
+    known_events,
+    register_aggregates,
+    unknown_declared_features,
+    with_declared_features,
+)
+from pipeline.features.known_columns import DECLARED, FROZEN_LINES, KNOWN_LINES, UNKNOWN_DECLARED, frozen_lines, known_lines
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet, frozen_night
 from pipeline.features.state_sql import states_recipe
 from pipeline.features.united_rows import register_survivors, rows_not_merged, table_by_source_id
@@ -113,18 +121,22 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         register_states(session, window, rollups)
         visits = known_visits(lake, window)
         register_visits(session, window, rollups, visits)
+        events = known_events(company, lake, window)
+        for wanted in aggregate_sets(company):
+            register_aggregates(session, window, wanted, events)
         # After the states: on the first night of a month the baselines are computed from them.
         manifest |= {"statement": statement_digest(baselines_statement()), "states": states_recipe(window.frozen)}
         usual = list(baseline_rows(session, window, frozen))
         lake.write(baselines, usual, day=day, known_on=window.known_on, manifest=manifest)
         [row] = pa.Table.from_batches(usual).to_pylist()
-        _write_features(company, session, window, rollups | visits, row)
+        _write_features(company, session, window, rollups | visits | events, row)
 
 
 def features_statement(company: Company) -> exp.Query:
-    """Return the statement of CUSTOMER_FEATURES with the company's attributes, and scores by the methods that its schemes name."""
+    """Return the statement of CUSTOMER_FEATURES with scores by the methods that schemes name, attributes and declared features."""
     query = _with_score_methods(statement(CUSTOMER_FEATURES.name), company_score_methods(company.definitions("segments", ".toml")))
-    return with_attributes(query, CUSTOMER_FEATURES, company.table(CUSTOMER_FEATURES))
+    query = with_attributes(query, CUSTOMER_FEATURES, replace(company, features=()).table(CUSTOMER_FEATURES))
+    return with_declared_features(query, company, company.table(CUSTOMER_FEATURES))
 
 
 def _with_score_methods(query: exp.Query, methods: ScoreMethods) -> exp.Query:
@@ -185,6 +197,9 @@ def _write_features(
         KNOWN_LINES: known,
         FROZEN_LINES: frozen_lines(baselines),
     }
+    if company.features:
+        manifest[UNKNOWN_DECLARED] = unknown_declared_features(company, session.engine)
+        manifest[DECLARED] = feature_digests(company.features)
     table = company.table(CUSTOMER_FEATURES)
     rows = session.engine.run(query, feature_parameters(company, window, known))
     count = session.lake.write(table, rows, day=window.day, known_on=window.known_on, manifest=manifest)

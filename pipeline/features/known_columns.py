@@ -16,6 +16,7 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, VISITS_SOURCE
 
 KNOWN_LINES, FROZEN_LINES = "known_lines", "frozen_lines"
+DECLARED, UNKNOWN_DECLARED = "declared_features", "unknown_declared_features"
 LINE_COUNT = "line_count"
 OPTIONAL_COLUMNS = tuple(dict.fromkeys(column.needs for column in CUSTOMER_FEATURES.columns if column.needs))
 # The shrunk share is drawn towards a frozen one.
@@ -50,7 +51,8 @@ def unknown_features(lake: Lake, day: date, known_on: date | None = None) -> dic
     if not lake.has(CUSTOMER_FEATURES, day=day, known_on=known_on):
         return {}
     manifest = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on))
-    return features_without_columns(manifest.get(KNOWN_LINES, {}), manifest.get(FROZEN_LINES, {}))
+    declared: Mapping[str, str] = manifest.get(UNKNOWN_DECLARED, {})
+    return {**features_without_columns(manifest.get(KNOWN_LINES, {}), manifest.get(FROZEN_LINES, {})), **declared}
 
 
 def features_without_columns(known: Mapping[str, int], frozen: Mapping[str, Any]) -> dict[str, str]:

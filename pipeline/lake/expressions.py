@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from functools import reduce
 
 from sqlglot import exp
@@ -13,6 +14,11 @@ def double_literal(value: float) -> exp.Expression:
     digits = repr(abs(float(value)))
     literal = exp.Literal.number(digits if "e" in digits else f"{digits}e0")
     return exp.Neg(this=literal) if value < 0 else literal
+
+
+def date_literal(day: date) -> exp.Expression:
+    """Return a DATE literal."""
+    return exp.cast(exp.Literal.string(day.isoformat()), "date")
 
 
 def ordered_sum(terms: Iterable[exp.Expression]) -> exp.Expression:

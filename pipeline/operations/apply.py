@@ -14,6 +14,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.schemes.score_methods import ScoreMethods, company_score_methods
 from pipeline.errors import ConfigError
+from pipeline.features import features_declared_since
 from pipeline.lake.tables import EXTRACTIONS
 from pipeline.operations import steps
 from pipeline.operations.deployment import Deployment
@@ -40,7 +41,9 @@ def apply_plan(deployment: Deployment, plan_id: str, *, override_gates: Sequence
         raise ConfigError(what, where=lake.where(), todo=f"Run it: segments run --day {newest}.")
     night = Night.of(deployment, plan.day)
     # Another window or zone would change other features too, which the plan does not show: the next night computes them.
-    if not plan.settings_changed and _score_methods(company) != _score_methods(company_on(lake, company, plan.day)):
+    valid = company_on(lake, company, plan.day)
+    is_counted_otherwise = _score_methods(company) != _score_methods(valid) or features_declared_since(company, lake, plan.day)
+    if not plan.settings_changed and is_counted_otherwise:
         steps.features(night)
     steps.segment(night)
     steps.audit(night, override_gates=sorted(override.gates), override_reason=override.reason)

@@ -117,13 +117,17 @@ class JoinedColumns:
 
 @dataclass(frozen=True, slots=True)
 class NightFeatures:
-    """The features of night `day`, as night `known_on` knows it, and what rules of the `companies` look at beside them."""
+    """The features of night `day`, as night `known_on` knows it, and what rules of the `companies` look at beside them.
+
+    `path` is the file of features, where it is another than the stored one.
+    """
 
     companies: Sequence[Company]
     lake: Lake
     engine: Engine
     day: date
     known_on: date | None = None
+    path: Path | None = None
 
     @contextmanager
     def registered(self, schemes: Iterable[Scheme], table: Table) -> Iterator[Table]:
@@ -131,7 +135,8 @@ class NightFeatures:
 
         Yields the table as it is then. Without columns to join that is the stored partition, and costs nothing.
         """
-        path, names = self.lake.path(table, day=self.day, known_on=self.known_on), joined_columns_of(schemes).difference(table.column_names)
+        path = self.path or self.lake.path(table, day=self.day, known_on=self.known_on)
+        names = joined_columns_of(schemes).difference(table.column_names)
         self.engine.register(table, [path])
         if not names:
             yield table

@@ -16,8 +16,8 @@ from pipeline.definitions.schemes import (
     Scheme,
     Schemes,
     load_cluster_schemes,
-    membership_statement,
     referenced_clusters,
+    scheme_digest,
     schemes_with_assignments,
     segments_statement,
 )
@@ -127,7 +127,7 @@ def _memberships_statement(schemes: Sequence[Scheme], models: Sequence[tuple[Clu
 def _scheme_digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:
     """Digest what each scheme decides by, its rules or its model, so that a later night can tell which of them changed."""
     by_name = {scheme.name: scheme for scheme in schemes}
-    by_rules = {scheme.name: statement_digest(membership_statement(scheme, by_name)) for scheme in schemes}
+    by_rules = {scheme.name: scheme_digest(scheme, by_name) for scheme in schemes}
     return by_rules | {scheme.name: statement_digest(assignment_statement(scheme, model)) for scheme, model in models}
 
 

@@ -6,7 +6,7 @@ a checked rule says of one customer. It does not know schemes, segments, or how 
 
 from pipeline.definitions.rules.calls import Call, call_of, calls_in, nodes_outside_calls
 from pipeline.definitions.rules.joined_columns import PREDICTIONS, ListColumn, StayColumn, joined_column, joined_kind
-from pipeline.definitions.rules.language import parse_rule, parse_score
+from pipeline.definitions.rules.language import aggregates_of, parse_rule, parse_score, parse_value
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
 from pipeline.definitions.rules.quantiles import Quantile, parameter_value, take_quantiles
 from pipeline.definitions.rules.text import parameters_of, references_of
@@ -22,6 +22,7 @@ __all__ = [
     "StayColumn",
     "Value",
     "Vocabulary",
+    "aggregates_of",
     "call_of",
     "calls_in",
     "joined_column",
@@ -31,6 +32,7 @@ __all__ = [
     "parameters_of",
     "parse_rule",
     "parse_score",
+    "parse_value",
     "references_of",
     "require_parameters",
     "rule_value",

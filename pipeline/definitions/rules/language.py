@@ -7,13 +7,17 @@ and built anew with explicit casts, so that every engine gives the same answer. 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
 
+from pipeline.definitions.rules.aggregate_calls import SYNTAX, AggregateCall, split_calls, without_calls
+from pipeline.definitions.rules.aggregates import Aggregate, DayWindow, Function
 from pipeline.definitions.rules.calls import Call, Row, call_node
 from pipeline.definitions.rules.cluster_ids import TODO, is_cluster_id, nearest_cluster_id
 from pipeline.definitions.rules.dates import MOST_DAYS, day_count, is_today, plain_date, shifted_date
+from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.functions import (
     FUNCTIONS,
     check_call,
@@ -26,7 +30,7 @@ from pipeline.definitions.rules.functions import (
 from pipeline.definitions.rules.joined_columns import ListColumn
 from pipeline.definitions.rules.list_tests import QUANTIFIERS, other_value_test, values_test
 from pipeline.definitions.rules.phrases import LIST_MARK
-from pipeline.definitions.rules.text import RuleText, parse_text
+from pipeline.definitions.rules.text import RuleText, parse_tokens, read_tokens
 from pipeline.definitions.rules.types import (
     NUMERIC,
     TypedNode,
@@ -56,18 +60,79 @@ def parse_rule(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Expressi
 
     Raises ConfigError naming `where` and the column, with the text and a caret, for anything that is not a condition.
     """
-    rule = RuleContext(RuleText(text, where, vocabulary.parameters), vocabulary)
-    return _check_condition(rule, parse_text(rule.text), "a rule must be")
+    rule, tree = _parse(RuleText(text, where, vocabulary.parameters), vocabulary)
+    return _check_condition(rule, tree, "a rule must be")
 
 
 def parse_score(text: str, vocabulary: Vocabulary, *, where: str) -> exp.Expression:
     """Parse the number that `text` stands for, as a DOUBLE; raises ConfigError as parse_rule does."""
-    rule = RuleContext(RuleText(text, where, vocabulary.parameters), vocabulary)
-    tree = parse_text(rule.text)
+    rule, tree = _parse(RuleText(text, where, vocabulary.parameters), vocabulary)
     checked = _check_node(rule, tree)
     if checked.kind not in NUMERIC:
         raise rule.error_at(tree, f"a score must be a number, but this is: {checked.kind.words}", "Calculate with features and numbers.")
     return exp.cast(bracketed_node(checked.node), "double")
+
+
+def parse_value(text: str, vocabulary: Vocabulary, *, where: str, own: OwnRows | None = None) -> tuple[TypedNode, list[Aggregate]]:
+    """Parse any value, of one customer, and return it with the aggregates in it, by whose names it is made.
+
+    `own` are the rows that aggregates of a declared feature are about. Raises ConfigError as parse_rule does.
+    """
+    rule, tree = _parse(RuleText(text, where, vocabulary.parameters), vocabulary, own)
+    return _check_node(rule, tree), list(rule.aggregates.values())
+
+
+def aggregates_of(text: str, vocabulary: Vocabulary, *, where: str) -> list[Aggregate]:
+    """Return the aggregates within a rule, without reading the rest of it; raises ConfigError for one that is wrong."""
+    rule = RuleText(text, where, vocabulary.parameters)
+    calls = split_calls(rule, read_tokens(rule), vocabulary.sources, None)
+    return [_aggregate(rule, vocabulary, call, None) for call in calls]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRows:
+    """The rows that a declared feature is about: of `source`, within `window`, for which `where` holds."""
+
+    source: EventSource
+    where: exp.Expression | None
+    window: DayWindow
+
+
+def _parse(text: RuleText, vocabulary: Vocabulary, own: OwnRows | None = None) -> tuple[RuleContext, exp.Expr]:
+    tokens = read_tokens(text)
+    calls = split_calls(text, tokens, vocabulary.sources, own.source if own else None)
+    aggregates = [_aggregate(text, vocabulary, call, own) for call in calls]
+    tokens = without_calls(tokens, calls, [each.name for each in aggregates])
+    return RuleContext(text, vocabulary, {each.name: each for each in aggregates}), parse_tokens(text, tokens)
+
+
+def _aggregate(text: RuleText, vocabulary: Vocabulary, call: AggregateCall, own: OwnRows | None) -> Aggregate:
+    """Check what a call adds up, in the words of its source."""
+    hint = f"Name a column of {call.source.name}: {', '.join(call.source.names)}."
+    rule = RuleContext(text, Vocabulary(call.source.names, vocabulary.parameters, language=vocabulary.language, hint=hint))
+    argument = _check_node(rule, parse_tokens(text, list(call.argument))) if call.argument else None
+    kind, value = _kind_of_aggregate(rule, call, argument), None if argument is None else argument.node
+    if call.window is None and own is not None:
+        return Aggregate(call.source.name, call.function, value, own.where, own.window, kind)
+    where = _check_condition(rule, parse_tokens(text, list(call.where)), "WHERE takes what is") if call.where else None
+    return Aggregate(call.source.name, call.function, value, where, call.window or DayWindow(), kind)
+
+
+def _kind_of_aggregate(rule: RuleContext, call: AggregateCall, argument: TypedNode | None) -> Kind:
+    if argument is None:
+        if call.function is Function.COUNT:
+            return Kind.INTEGER
+        raise rule.text.error_at(call.first.start, f"{call.function.value} takes a column", SYNTAX)
+    if call.function.is_count:
+        return Kind.INTEGER
+    if call.function in (Function.SUM, Function.AVG):
+        # Doubles add up to another number in another order; every night must give the same.
+        if argument.kind not in (Kind.INTEGER, Kind.MONEY):
+            what = f"{call.function.value} takes exact numbers, but this is: {argument.kind.words}"
+            todo = 'Declare the column as "money" or "integer".' if argument.kind is Kind.NUMBER else SYNTAX
+            raise rule.text.error_at(call.argument[0].start, what, todo)
+        return Kind.NUMBER if call.function is Function.AVG else argument.kind
+    return argument.kind
 
 
 def _check_node(rule: RuleContext, node: exp.Expr) -> TypedNode:
@@ -89,6 +154,8 @@ def _check_condition(rule: RuleContext, node: exp.Expr, what: str) -> exp.Expres
 
 
 def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
+    if node.name in rule.aggregates:
+        return typed_column(node.name, rule.aggregates[node.name].kind)
     kind, shorthands = rule.vocabulary.names.get(node.name), rule.vocabulary.shorthands
     if node.name.startswith(LIST_MARK):
         raise rule.error_at(node, "a list stands after IN alone", "Write city IN LIST coast.")
@@ -99,8 +166,7 @@ def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
         return TypedNode(bracketed_node(shorthands[node.name].copy()), Kind.FLAG)
     if kind is None:
         suggestion = did_you_mean(node.name, (*rule.vocabulary.names, *shorthands))
-        todo = "Use a feature, a declared attribute, or the segment of another scheme, such as rfm.segment."
-        raise rule.error_at(node, f"unknown name `{node.name}`{suggestion}", todo)
+        raise rule.error_at(node, f"unknown name `{node.name}`{suggestion}", rule.vocabulary.hint)
     return typed_column(node.name, kind)
 
 
@@ -335,7 +401,7 @@ def _check_quotient(rule: RuleContext, node: exp.Expr) -> TypedNode:
     # Exact numbers as SQL has them: whole before each becomes a double.
     scale = 1 if Kind.NUMBER in (left.kind, right.kind) else 10 ** max(left.decimals, right.decimals)
 
-    def value_of(row: Row) -> Any:  # noqa: ANN401 - a number, or unknown
+    def value_of(row: Row) -> Any:
         above: Any = rule_value(left.node, row)
         below: Any = rule_value(right.node, row)
         return None if above is None or not below else float(above * scale) / float(below * scale)

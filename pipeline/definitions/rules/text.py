@@ -121,7 +121,11 @@ def parse_text(rule: RuleText) -> exp.Expr:
 
     Raises ConfigError for a text that cannot be read, that is empty, or that is nested too deeply.
     """
-    tokens = _read_tokens(rule)
+    return parse_tokens(rule, read_tokens(rule))
+
+
+def parse_tokens(rule: RuleText, tokens: list[Token]) -> exp.Expr:
+    """Parse tokens of `rule`, all or a part of them, as `parse_text` does."""
     # The parser is recursive: a deeply nested text would end in RecursionError before there is a tree to measure.
     _refuse_nesting(rule, tokens)
     try:
@@ -143,7 +147,7 @@ def text_position(node: exp.Expr) -> int:
     return min((leaf.meta["start"] for leaf in node.walk() if "start" in leaf.meta), default=0)
 
 
-def _read_tokens(rule: RuleText) -> list[Token]:
+def read_tokens(rule: RuleText) -> list[Token]:
     """Cut the text into tokens, parameters replaced by their values.
 
     Lexemes are read here because the tokenizer of SQL knows comments, casts and hundreds of keywords that no rule may have.

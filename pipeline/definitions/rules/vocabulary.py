@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from pipeline.definitions.rules.aggregates import Aggregate
+from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.parameters import Parameter
 from pipeline.definitions.rules.text import LANGUAGE, RuleText, text_position
 from pipeline.errors import ConfigError
@@ -23,6 +25,7 @@ class Vocabulary:
     `lists/` folder by name, each with the digest of its text. `schemes` are those in which customers were before, with what may be
     written for each of their segments and the id that it stands for: none where values are segments, None for clusters. `language` says
     how letters are made small.
+    `sources` are the tables of events that an aggregate may be made from; `hint` says what to do about an unknown name.
     """
 
     names: Mapping[str, Kind]
@@ -34,14 +37,17 @@ class Vocabulary:
     lists: Mapping[str, str] = field(default_factory=dict)
     schemes: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     language: str = "en"
+    sources: Mapping[str, EventSource] = field(default_factory=dict)
+    hint: str = "Use a feature, a declared attribute, or the segment of another scheme, such as rfm.segment."
 
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """The text that a node comes from, so that an error can point into it, and the words the rule may use."""
+    """The text that a node comes from, so that an error can point into it, the words the rule may use, and its aggregates by name."""
 
     text: RuleText
     vocabulary: Vocabulary
+    aggregates: Mapping[str, Aggregate] = field(default_factory=dict)
 
     def error_at(self, node: exp.Expr, what: str, todo: str = LANGUAGE) -> ConfigError:
         """Make the error that points at the beginning of `node` in the text."""

@@ -7,6 +7,7 @@ Offers `load_schemes` and `load_cluster_schemes`, which read a company's files, 
 from pipeline.definitions.schemes.cluster_features import ClusterFeature
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme, load_cluster_schemes
 from pipeline.definitions.schemes.comparison_sql import comparison_statement
+from pipeline.definitions.schemes.digests import scheme_digest
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of, with_limits
 from pipeline.definitions.schemes.scheme import (
@@ -44,6 +45,7 @@ __all__ = [
     "membership_statement",
     "quantiles_of",
     "referenced_clusters",
+    "scheme_digest",
     "scheme_taking_unknown_in",
     "schemes_with_assignments",
     "segments_statement",

@@ -13,9 +13,12 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from sqlglot import exp
+
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS, Attribute
 from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.features import feature_digests
 from pipeline.definitions.fields import Document, Fields, require_identifier
 from pipeline.definitions.proofs import Domains, SegmentRule, require_possible, require_proven
 from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule
@@ -52,6 +55,7 @@ class _SchemeInputs:
     attributes: tuple[Attribute, ...]
     language: str
     lists: tuple[tuple[str, str], ...] = ()
+    declared: tuple[tuple[str, str], ...] = ()
 
 
 def load_schemes(company: Company) -> Schemes:
@@ -61,8 +65,8 @@ def load_schemes(company: Company) -> Schemes:
     nobody can be in.
     """
     definitions = tuple(company.definitions("segments", ".toml").values())
-    lists = tuple(list_digests(company).items())
-    return _schemes_of_inputs(_SchemeInputs(company, definitions, company.attributes, company.language, lists))
+    lists, declared = tuple(list_digests(company).items()), tuple(feature_digests(company.features).items())
+    return _schemes_of_inputs(_SchemeInputs(company, definitions, company.attributes, company.language, lists, declared))
 
 
 @lru_cache(maxsize=8)
@@ -131,6 +135,9 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
     scheme = replace(
         scheme, scores=scores, score_methods=methods_of_scheme(scheme.name, scores, own_methods, loaded.score_methods, str(file))
     )
+    named_features = {column.name for tree in scheme.trees for column in tree.find_all(exp.Column)} | {*scheme.evidence, scheme.attribute}
+    declared = {name: digest for name, digest in feature_digests(loaded.company.features).items() if name in named_features}
+    scheme = replace(scheme, declared=declared)
     require_budget_shares([segment.strategy for segment in scheme.segments], str(file))
     return _prove_scheme(loaded, scheme, vocabulary, context)
 

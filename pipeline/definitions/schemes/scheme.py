@@ -89,7 +89,8 @@ class Scheme:
     that these or its own rules look at, `assignments` the statement of `customer_id, segment` of each. `uncomputed` are segments
     that look at a feature which nobody has, as the source does not give what it is made of. `quantiles` are the parameters that a
     night sets, by rules read again in the words of `vocabulary`.
-    `scores` are those that it decides by or shows, `score_methods` how each axis of them is scored.
+    `scores` are those that it decides by or shows, `score_methods` how each axis of them is scored. `declared` are the declared features
+    that its rules look at, with a digest of what each means.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Scheme:
     proof: Proof | None = None
     scores: tuple[str, ...] = ()
     score_methods: Mapping[str, ScoreMethod] = field(default_factory=dict, hash=False)
+    declared: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def shown_methods(self) -> tuple[ScoreMethod, ...]:

@@ -62,6 +62,7 @@ def read_vocabulary(
         lists=list_digests(company),
         schemes=loaded.stays,
         language=company.language,
+        sources=company.event_sources,
     )
     return words, quantiles, (*missing, *lacking)
 

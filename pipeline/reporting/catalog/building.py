@@ -9,9 +9,8 @@ from typing import Any
 
 from pipeline.definitions.company import PROJECT_ROOT, Company
 from pipeline.definitions.company_sections import LEVELS
-from pipeline.definitions.schemes import STRATEGY_TEXTS, ClusterScheme, Scheme, Schemes, Segment, Strategy, membership_statement
+from pipeline.definitions.schemes import STRATEGY_TEXTS, ClusterScheme, Scheme, Schemes, Segment, Strategy, scheme_digest
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
-from pipeline.lake.statements import statement_digest
 from pipeline.models.clusters import UNCLUSTERED, outside_words, translated_title
 from pipeline.reporting.catalog.entries import (
     Catalog,
@@ -122,7 +121,7 @@ def _definition_state(live: LiveSegments | None, schemes: Schemes, scheme: Schem
         return "new"
     # By what it decides, not by its file: an edited title or comment leaves a scheme live as defined.
     by_name = {other.name: other for other in schemes.schemes}
-    return "live" if published == statement_digest(membership_statement(scheme, by_name)) else "changed"
+    return "live" if published == scheme_digest(scheme, by_name) else "changed"
 
 
 def _segment_entries(context: CatalogContext, schemes: Schemes, scheme: Scheme) -> Iterator[SegmentEntry]:

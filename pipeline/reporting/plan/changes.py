@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.definitions.schemes import ClusterScheme, Scheme, membership_statement
-from pipeline.lake.statements import statement_digest
+from pipeline.definitions.schemes import ClusterScheme, Scheme, scheme_digest
 from pipeline.segmentation import strategy_rows
 
 
@@ -34,7 +33,7 @@ def changes_between(before: Sequence[Scheme], after: Sequence[Scheme]) -> Defini
     # Most schemes were not touched: statements are built, which takes longest, for those alone that were.
     edited = [name for name in both if not _is_unedited(name, old, new)]
     # What a scheme decides is its statement: whoever only reorders brackets or comments moves nobody.
-    digests = {name: [statement_digest(membership_statement(each[name], each)) for each in (old, new)] for name in edited}
+    digests = {name: [scheme_digest(each[name], each) for each in (old, new)] for name in edited}
     decided = tuple(name for name in edited if digests[name][0] != digests[name][1])
     worded = tuple(name for name in edited if name not in decided and _published_words(old[name]) != _published_words(new[name]))
     return DefinitionChanges(

@@ -20,6 +20,7 @@ from pipeline.definitions.schemes import (
     load_cluster_schemes,
     membership_statement,
     referenced_clusters,
+    scheme_digest,
     schemes_with_assignments,
 )
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
@@ -62,7 +63,7 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
     live_digests = facts.get("schemes", {})
     # A rule may look at clusters: those schemes change with the model, though nobody edited them.
     dependent = {name: membership_statement(each, by_name) for name, each in by_name.items() if scheme.name in each.clusters}
-    changed = {name: each for name, each in dependent.items() if live_digests.get(name) != statement_digest(each)}
+    changed = {name: each for name, each in dependent.items() if live_digests.get(name) != scheme_digest(by_name[name], by_name)}
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         planned = {scheme.name: query, **{name: decisions_statement(by_name[name], by_name) for name in changed}}
         looked_at = sorted({other for name in changed for other in (name, *by_name[name].references)})

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.schemes import Scheme, comparison_statement, decisions_statement, membership_statement
+from pipeline.definitions.schemes import Scheme, comparison_statement, decisions_statement, scheme_digest
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.parquet import content_digest
-from pipeline.lake.statements import statement, statement_digest
+from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 
 # Of each flow, and in all of a scheme: enough to look some of them up, few enough to read.
@@ -28,19 +28,24 @@ Schemes = Mapping[str, Scheme]
 
 @dataclass(frozen=True, slots=True)
 class LiveTables:
-    """The features and memberships of the live night, and what the footer of the memberships says of them."""
+    """The features and memberships of the live night, and what the footer of the memberships says of them.
+
+    `declared_since` are features that the night does not have as they are declared now.
+    """
 
     features: Path
     memberships: Path
     facts: Mapping[str, Any]
+    declared_since: frozenset[str] = frozenset()
 
     def is_computed_by(self, name: str, schemes: Schemes) -> bool:
         """Whether the night's features, decided on by the scheme `name` of `schemes`, give what it stored of the scheme."""
+        is_declared_otherwise = name in schemes and not self.declared_since.isdisjoint(schemes[name].declared)
         # By content and not by name: features may have been computed anew since, for the same night, from data that arrived late.
-        if self.facts.get("features") != content_digest(self.features) or name not in schemes:
+        if self.facts.get("features") != content_digest(self.features) or name not in schemes or is_declared_otherwise:
             return False
         stored: str | None = self.facts["schemes"].get(name)
-        return stored == statement_digest(membership_statement(schemes[name], schemes))
+        return stored == scheme_digest(schemes[name], schemes)
 
 
 def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before: Schemes, after: Schemes) -> list[dict[str, Any]]:

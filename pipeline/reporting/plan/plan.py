@@ -17,12 +17,13 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on, definitions_digest
 from pipeline.definitions.schemes import Scheme, UnprovenSegment, load_cluster_schemes, unproven_segments
 from pipeline.errors import DataError
+from pipeline.features import features_as_declared, features_declared_since
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import content_digest
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between, reworded_clusters
@@ -71,16 +72,17 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     valid = company_on(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
     now = _with_live_attributes(company, features)
-    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        table = _features_of_both(now, _with_live_attributes(valid, features))
+    table, since = _with_live_attributes(valid, features).table(CUSTOMER_FEATURES), features_declared_since(now, lake, live.day)
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(now, lake, engine, live.day, table) as night:
         before = with_clusters_of(lake, valid, live.day, schemes_of_night(valid, lake, live.day).schemes)
         planned = schemes_of_night(now, lake, live.day)
-        with NightFeatures([now, valid], lake, engine, live.day).registered([*before, *planned.schemes], table):
+        stored = NightFeatures([now, valid], lake, engine, live.day, path=night.path)
+        with stored.registered([*before, *planned.schemes], night.table):
             after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
             changes = changes_between(before, after)
             reworded = reworded_clusters(load_cluster_schemes(valid), load_cluster_schemes(now))
             changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
-            schemes = _scheme_plans(engine, LiveTables(features, memberships, facts), changes, before, after)
+            schemes = _scheme_plans(engine, LiveTables(features, memberships, facts, since), changes, before, after)
             left_out = find_left_out(engine, after)
     return SegmentPlan(
         plan_id=plan_identity(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
@@ -138,13 +140,6 @@ def _with_live_attributes(company: Company, features: Path) -> Company:
     """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
     names = set(pq.read_schema(features).names)
     return replace(company, attributes=tuple(each for each in company.attributes if each.column.name in names))
-
-
-def _features_of_both(now: Company, before: Company) -> Table:
-    """Declare the features of the live night that either version of the definitions may look at."""
-    table = now.table(CUSTOMER_FEATURES)
-    gone = [column for column in before.table(CUSTOMER_FEATURES).columns if column.name not in table.column_names]
-    return table.with_columns(gone)
 
 
 def _scheme_plans(

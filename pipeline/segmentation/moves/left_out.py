@@ -30,7 +30,7 @@ def register_left_out(comparison: MoveComparison, table: Table, joined: Collecti
     Returns the names of tables of features by how many of the first ones of EVENTS they keep.
     """
     engine = comparison.engine
-    register_changes(comparison.session, comparison.before, comparison.day)
+    register_changes(comparison.company, comparison.session, comparison.before, comparison.day)
     events = comparison.store_table(OWN_EVENTS, engine.run(statement(OWN_EVENTS.name), {}))
     done = pq.read_table(events)
     if not done.num_rows:

@@ -20,8 +20,9 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
-from pipeline.definitions.schemes import Scheme, decisions_statement, membership_statement, quantiles_of
+from pipeline.definitions.schemes import Scheme, decisions_statement, quantiles_of, scheme_digest
 from pipeline.errors import DataError
+from pipeline.features import DECLARED
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.statements import statement, statement_digest
@@ -173,6 +174,8 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
     refitted = {*before.get("models", {}), *now.get("models", {}), *_refitted_schemes(comparison, digests[0])}
     features_before, features_now = (_manifest_of(comparison, CUSTOMER_FEATURES, night) for night in (comparison.before, comparison.day))
     is_resettled = any(features_before.get(name) != features_now.get(name) for name in COUNTING_SETTINGS)
+    declared_before, declared_now = (facts.get(DECLARED, {}) for facts in (features_before, features_now))
+    redeclared = {name for name, digest in declared_now.items() if declared_before.get(name) != digest}
     is_new_month = comparison.is_new_month
     schemes = schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
     by_name = {scheme.name: scheme for scheme in schemes}
@@ -193,7 +196,14 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
             rules = "threshold_refreeze"
         # The same rules say something else of the night before only if its features hold fewer customers now than they did then:
         # somebody was erased, which moves others where ranks or cut points depend on everybody.
-        yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_resettled, is_new_month, limits)
+        is_counted_otherwise = is_resettled or (name in by_name and bool(redeclared & _features_behind(name, by_name)))
+        yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_counted_otherwise, is_new_month, limits)
+
+
+def _features_behind(name: str, by_name: Mapping[str, Scheme]) -> set[str]:
+    """Return the features that a scheme looks at, itself or through another one."""
+    trees = decisions_statement(by_name[name], by_name)
+    return {column.name for column in trees.find_all(exp.Column)}
 
 
 def _reason_of_limits(comparison: MoveComparison) -> str:
@@ -220,9 +230,7 @@ def _refitted_schemes(comparison: MoveComparison, before: Mapping[str, str]) -> 
     """
     by_name = _schemes_with_clusters_of(comparison, comparison.before)
     with_clusters = (scheme for scheme in by_name.values() if scheme.clusters)
-    yield from (
-        scheme.name for scheme in with_clusters if before.get(scheme.name) == statement_digest(membership_statement(scheme, by_name))
-    )
+    yield from (scheme.name for scheme in with_clusters if before.get(scheme.name) == scheme_digest(scheme, by_name))
 
 
 def _manifest_of(comparison: MoveComparison, table: Table, night: date) -> dict[str, Any]:

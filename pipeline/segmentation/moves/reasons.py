@@ -109,17 +109,18 @@ def trial_features(trial: str, table: Table, *, limits_aged: int = 0) -> exp.Que
     frozen ones. For time alone moves nobody there: all wait together.
     """
     names = [name for name in table.column_names if name not in table.key]
-    values = {name: _trial_value(trial, name) for name in names}
+    attributes = _attributes_of(table)
+    values = {name: _trial_value(trial, name, is_attribute=name in attributes) for name in names}
     if trial == "limits":
         values |= {name: values[name] - exp.Literal.number(limits_aged) for name in AXES["r_score"].limits if name in values}
     columns = [exp.alias_(value, name, quoted=True) for name, value in values.items()]
     return exp.select(exp.column("customer_id"), *columns).from_(PAIRS)
 
 
-def _trial_value(trial: str, name: str) -> exp.Expr:
+def _trial_value(trial: str, name: str, *, is_attribute: bool) -> exp.Expr:
     """Pick what a feature is in a trial: as before, as now, or as now for those only of whom something explains it."""
     before, now = (_column_on(side, name) for side in ("before", "now"))
-    if TRIALS.index(trial) >= _first_step(name):
+    if TRIALS.index(trial) >= (TRIALS.index("attributes") if is_attribute else _first_step(name)):
         return now
     figures = RANKED.get(name, ()) if trial == "age" else ()
     explained = [_figure_differs(figure) for figure in figures]
@@ -130,8 +131,6 @@ def _trial_value(trial: str, name: str) -> exp.Expr:
 
 def _first_step(name: str) -> int:
     """Return the first trial in which everybody has tonight's value; one beyond the last for ranks among others."""
-    if not _is_of_night(name):
-        return TRIALS.index("attributes")
     if name in LIMITS:
         return TRIALS.index("limits")
     return len(TRIALS) if name in RANKED else TRIALS.index("age")
@@ -171,7 +170,7 @@ def moves_statement(
             if scheme in changed if is_by_rules_alone else is_named:
                 tried = _with_features(membership, trial_name(trial), {RANKED_VALUES: BEFORE, RANKED_BUYERS: BEFORE})
                 trials = exp.union(trials, _membership_on_trial(tried, scheme, step), distinct=False, copy=False)
-        if _features_named(membership, table) & set(CUSTOMER_FEATURES.column_names):
+        if _features_named(membership, table) - _attributes_of(table):
             for kept, name in left_out.items():
                 tried = _with_features(membership, name, {RANKED_VALUES: NOW, RANKED_BUYERS: buyers_beside(name)})
                 trials = exp.union(trials, _membership_on_trial(tried, scheme, FIRST_LEFT_OUT + kept), distinct=False, copy=False)
@@ -196,9 +195,13 @@ def _features_named(membership: exp.Query, table: Table) -> set[str]:
 
 def _features_of_trial(trial: str, table: Table) -> set[str]:
     """Return the features in which a trial may differ from the one before it: a scheme that names none of them needs no such trial."""
-    attributes = {name for name in table.column_names if not _is_of_night(name)}
+    attributes = _attributes_of(table)
     others = {*CUSTOMER_FEATURES.column_names, *table.column_names} - attributes
     return {"rules": attributes | others, "attributes": attributes, "limits": {*LIMITS, *WEIGHED}, "age": others}[trial]
+
+
+def _attributes_of(table: Table) -> set[str]:
+    return {column.name for column in table.columns if not (column.is_declared or _is_of_night(column.name))}
 
 
 def _ranks_values(membership: exp.Query) -> bool:

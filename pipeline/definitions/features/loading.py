@@ -1,0 +1,183 @@
+"""Declared features as files: `features/*.toml`, a table for each feature.
+
+    [wine_orders_90_days]
+    from = "order_lines"
+    where = "category = 'Wine' AND line_kind = 'order'"
+    value = "COUNT(DISTINCT order_id)"
+    last_days = 90
+    description = "Orders with wine in the last 90 days."
+
+An aggregate within a rule of a scheme is a feature too, without a file: its column is named after what it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
+
+from sqlglot import exp
+
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.features.declared import DeclaredFeature
+from pipeline.definitions.features.rule_texts import rule_texts
+from pipeline.definitions.fields import Document, Fields, require_identifier
+from pipeline.definitions.rules import Vocabulary, aggregates_of, parse_rule, parse_value
+from pipeline.definitions.rules.aggregate_calls import MOST_DAYS
+from pipeline.definitions.rules.aggregates import Aggregate, DayWindow
+from pipeline.definitions.rules.event_sources import EventSource
+from pipeline.definitions.rules.language import OwnRows
+from pipeline.definitions.rules.types import TypedNode
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import Column, Kind
+from pipeline.spelling import did_you_mean
+
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureText:
+    """One table of a file: its settings, and where they stand."""
+
+    name: str
+    definition: Definition
+    settings: Mapping[str, object]
+
+    def where(self, key: str = "") -> str:
+        """Return `file:line` of the setting `key`, else of the feature, else the file."""
+        header, found = re.compile(rf"\s*\[\s*\"?{re.escape(self.name)}\"?\s*\]"), 0
+        for number, line in enumerate(self.definition.text.splitlines(), 1):
+            if found and line.strip().startswith("["):
+                break
+            if header.match(line):
+                found = number
+            elif found and key and re.match(rf"\s*{key}\s*=", line):
+                return f"{self.definition.file}:{number}"
+        return f"{self.definition.file}:{found}" if found else str(self.definition.file)
+
+
+def read_features(
+    features: Mapping[str, Definition], schemes: Iterable[Definition], names: Mapping[str, Kind], sources: Mapping[str, EventSource]
+) -> tuple[DeclaredFeature, ...]:
+    """Return the features that files declare and those that rules of `schemes` hold, each after the ones that it looks at.
+
+    `names` are the built-in features and attributes, `sources` the tables of events. Raises ConfigError with file, line and column.
+    """
+    texts = _feature_texts(features, names)
+    declared: list[DeclaredFeature] = []
+    known = dict(names)
+    for name in _loading_order(texts):
+        feature = _read_feature(texts[name], Vocabulary(known, sources=sources))
+        known[name] = feature.column.kind
+        declared.append(feature)
+    return (*declared, *_features_in_rules(schemes, known, sources))
+
+
+def _feature_texts(files: Mapping[str, Definition], names: Mapping[str, Kind]) -> dict[str, FeatureText]:
+    texts: dict[str, FeatureText] = {}
+    for definition in files.values():
+        for name, settings in definition.toml().items():
+            text = FeatureText(name, definition, settings if isinstance(settings, dict) else {})
+            if not isinstance(settings, dict):
+                raise ConfigError(f"`{name}` is no table", where=str(definition.file), todo=f"Begin each feature with its name: [{name}].")
+            require_identifier(name, "the name of the feature", text.where())
+            if name in names:
+                what = f"`{name}` is a built-in feature or an attribute"
+                raise ConfigError(what, where=text.where(), todo="Give the new feature another name.")
+            if name in texts:
+                raise ConfigError(f"`{name}` is declared in {texts[name].where()} too", where=text.where(), todo="Rename one of them.")
+            texts[name] = text
+    return texts
+
+
+def _loading_order(texts: Mapping[str, FeatureText]) -> list[str]:
+    """Return the names of features, each after those it looks at; raises ConfigError for a circle."""
+    words = {name: set(_WORD.findall(str(text.settings.get("value", "")))) for name, text in texts.items()}
+    graph = TopologicalSorter({name: sorted(words[name] & texts.keys()) for name in sorted(texts)})
+    try:
+        return list(graph.static_order())
+    except CycleError as error:
+        path = list(reversed(error.args[1]))
+        what = f"features are made of each other in a circle: {' > '.join(path)}"
+        raise ConfigError(what, where=texts[path[0]].where("value"), todo="Make one of them of events alone.") from None
+
+
+def _read_feature(text: FeatureText, vocabulary: Vocabulary) -> DeclaredFeature:
+    fields = Fields(dict(text.settings), Document(text.where()), f"{text.name}.")
+    description = fields.text("description")
+    own = _read_own_rows(text, fields, vocabulary)
+    value, aggregates = parse_value(fields.take("value", str), vocabulary, where=text.where("value"), own=own)
+    fields.refuse_unknown()
+    if own is not None and not aggregates:
+        raise ConfigError(
+            "`from` is given, but the value adds nothing up",
+            where=text.where("value"),
+            todo=f"Write an aggregate, such as COUNT(*) or SUM({next(iter(own.source.names))}), or delete `from`.",
+        )
+    return _feature(text.name, description, value, aggregates, vocabulary.sources)
+
+
+def _read_own_rows(text: FeatureText, fields: Fields, vocabulary: Vocabulary) -> OwnRows | None:
+    name = fields.take("from", str, default="")
+    where = fields.take("where", str, default="")
+    window = _read_window(fields)
+    if not name:
+        if where or window != DayWindow():
+            raise ConfigError("`from` is missing", where=text.where(), todo=f"Name one of {', '.join(vocabulary.sources)}.")
+        return None
+    if name not in vocabulary.sources:
+        what = f"unknown source of events `{name}`{did_you_mean(name, vocabulary.sources)}"
+        raise ConfigError(what, where=text.where("from"), todo=f"Name one of {', '.join(vocabulary.sources)}.")
+    source = vocabulary.sources[name]
+    words = Vocabulary(source.names, hint=f"Name a column of {name}: {', '.join(source.names)}.")
+    return OwnRows(source, parse_rule(where, words, where=text.where("where")) if where else None, window)
+
+
+def _read_window(fields: Fields) -> DayWindow:
+    last = fields.integer("last_days", 1, MOST_DAYS) if fields.has("last_days") else None
+    before = fields.integer("before", 1, MOST_DAYS) if fields.has("before") else 0
+    first, final = (fields.take(key, date, default=None) for key in ("from_day", "to_day"))
+    if last is not None and (first or final):
+        raise fields.refusal("last_days", "goes up to the night, but fixed days are given too", "Give one or the other.")
+    if first and final and final < first:
+        raise fields.refusal("to_day", "lies before `from_day`", "Exchange them.")
+    return DayWindow(last, before, first, final)
+
+
+def _features_in_rules(
+    schemes: Iterable[Definition], names: Mapping[str, Kind], sources: Mapping[str, EventSource]
+) -> list[DeclaredFeature]:
+    """Return a feature for each aggregate within rules; a rule that cannot be read is left to the loading of its scheme."""
+    found: dict[str, DeclaredFeature] = {}
+    for definition in schemes:
+        for text, parameters in rule_texts(definition):
+            try:
+                aggregates = aggregates_of(text, Vocabulary(names, parameters, sources=sources), where=str(definition.file))
+            except ConfigError:
+                continue
+            for each in aggregates:
+                column = exp.column(each.name, quoted=True)
+                found[each.name] = _feature(each.name, each.words, TypedNode(column, each.kind), [each], sources)
+    return [found[name] for name in sorted(found)]
+
+
+def _feature(
+    name: str, description: str, value: TypedNode, aggregates: list[Aggregate], sources: Mapping[str, EventSource]
+) -> DeclaredFeature:
+    # Sums and differences of whole numbers are exact decimals without decimals: whole numbers again.
+    kind = Kind.INTEGER if value.kind is Kind.MONEY and not value.decimals else value.kind
+    needs = chain.from_iterable(_needs(each, sources[each.source]) for each in aggregates)
+    return DeclaredFeature(
+        Column(name, kind, description, is_declared=True),
+        exp.cast(value.node, kind.sql),
+        tuple(dict.fromkeys(aggregates)),
+        frozenset(needs),
+    )
+
+
+def _needs(aggregate: Aggregate, source: EventSource) -> Iterable[str]:
+    counted = aggregate.columns & source.optional
+    return (f"{source.name}.{name}" for name in counted)

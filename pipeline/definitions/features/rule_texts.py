@@ -1,0 +1,39 @@
+"""The rules in a definition file, found before the file is read: what they aggregate must be computed before anybody is segmented."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.rules.aggregate_calls import EXISTS, FUNCTIONS
+from pipeline.definitions.rules.parameters import Parameter
+from pipeline.errors import ConfigError
+
+RULE_KEYS = ("applies_to", "rule", "score", "signals")
+_CALL = re.compile(rf"\b({'|'.join((*FUNCTIONS, EXISTS))})\s*\(", re.IGNORECASE)
+
+
+def rule_texts(definition: Definition) -> Iterator[tuple[str, Mapping[str, Parameter]]]:
+    """Yield the texts that hold an aggregate, with the parameters that they may name; none of a file that cannot be read."""
+    if not _CALL.search(definition.text):
+        return
+    try:
+        content = definition.toml()
+    except ConfigError:
+        return
+    given = content.get("parameters")
+    parameters = {name: value for name, value in given.items() if isinstance(value, Parameter)} if isinstance(given, dict) else {}
+    for text in _texts(content):
+        if _CALL.search(text):
+            yield text, parameters
+
+
+def _texts(values: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in values.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                yield from _texts(each)
+            elif isinstance(each, str) and key in RULE_KEYS:
+                yield each

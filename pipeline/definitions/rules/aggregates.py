@@ -1,0 +1,113 @@
+"""What a declared feature, or an aggregate within a rule, adds up: one aggregate over the rows of one customer in a range of days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import Enum
+from functools import cached_property
+from hashlib import sha256
+
+from sqlglot import exp
+
+from pipeline.lake.tables import Kind
+
+
+class Function(Enum):
+    """How rows become one value; the value is the word in which people write it."""
+
+    COUNT = "COUNT"
+    COUNT_DISTINCT = "COUNT DISTINCT"
+    SUM = "SUM"
+    MIN = "MIN"
+    MAX = "MAX"
+    AVG = "AVG"
+    FIRST = "FIRST"
+    LAST = "LAST"
+    MOST_FREQUENT = "MOST_FREQUENT"
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it is 0, and not unknown, of a customer without rows."""
+        return self in (Function.COUNT, Function.COUNT_DISTINCT)
+
+    @property
+    def is_by_value(self) -> bool:
+        """Whether it needs the rows of each value together."""
+        return self in (Function.COUNT_DISTINCT, Function.MOST_FREQUENT)
+
+
+@dataclass(frozen=True, slots=True)
+class DayWindow:
+    """The days whose rows count on a night: the last so many, `before` days ago; or fixed ones; all up to the night by default."""
+
+    last_days: int | None = None
+    before: int = 0
+    from_day: date | None = None
+    to_day: date | None = None
+
+    def first_day(self, day: date) -> date | None:
+        """Return the first day that counts on the night of `day`; None where there is none."""
+        return self.from_day if self.last_days is None else day - timedelta(days=self.before + self.last_days - 1)
+
+    def final_day(self, day: date) -> date:
+        """Return the last day that counts on the night of `day`."""
+        return min(day - timedelta(days=self.before), self.to_day or date.max)
+
+    @property
+    def words(self) -> str:
+        """The window as people read it; empty for all days."""
+        parts = [
+            "" if self.last_days is None else f"last {self.last_days} days",
+            f"before {self.before} days ago" if self.before else "",
+            f"from {self.from_day}" if self.from_day else "",
+            f"to {self.to_day}" if self.to_day else "",
+        ]
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """`function` of `argument` over the rows of `source` within `window` for which `where` holds; no argument counts rows.
+
+    Trees are checked ones, as the rule language builds them, over the columns of the source.
+    """
+
+    source: str
+    function: Function
+    argument: exp.Expression | None
+    where: exp.Expression | None
+    window: DayWindow
+    kind: Kind
+
+    @cached_property
+    def identity(self) -> str:
+        """All that decides its values: equal for two aggregates that cannot differ."""
+        trees = ("" if tree is None else tree.sql("duckdb") for tree in (self.argument, self.where))
+        return " | ".join((self.source, self.function.value, *trees, self.window.words, self.kind.sql))
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the column that holds it, made of what it is."""
+        function = self.function.value.lower().replace(" ", "_")
+        return f"{function}_{self.source}_{sha256(self.identity.encode()).hexdigest()[:8]}"
+
+    @cached_property
+    def words(self) -> str:
+        """What it is, for people."""
+        argument = "rows" if self.argument is None else self.argument.sql("duckdb", identify=False).replace('"', "")
+        where = "" if self.where is None else f" where {self.where.sql('duckdb', identify=False).replace(chr(34), '')}"
+        days = f", {self.window.words}" if self.window.words else ""
+        return f"{self.function.value.capitalize().replace('_', ' ')} of {argument} of {self.source}{where}{days}."
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The columns of the source that it looks at."""
+        trees = [tree for tree in (self.argument, self.where) if tree is not None]
+        return frozenset(column.name for tree in trees for column in tree.find_all(exp.Column))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Aggregate) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)

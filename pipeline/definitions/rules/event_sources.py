@@ -1,0 +1,57 @@
+"""Which tables aggregates may be made from, and how a row of each is dated, ordered and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from pipeline.lake.tables import EVENT_DAY, ORDER_LINES, Kind, Table
+
+_CUSTOMER = "customer_id"
+
+
+@dataclass(frozen=True)
+class EventSource:
+    """A table of events.
+
+    `day` is the column of the local day that a row counts for, which is never later than its event day. `counted` is a condition on the
+    rows that count at all; empty where all do.
+    """
+
+    table: Table
+    day: str = EVENT_DAY.name
+    counted: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.table.name
+
+    @property
+    def names(self) -> Mapping[str, Kind]:
+        """The columns that a definition may name, by kind; instants are compared with nothing, and days stand for them."""
+        columns = {column.name: column.kind for column in self.table.stored_columns if column.kind is not Kind.INSTANT}
+        return {name: kind for name, kind in columns.items() if name in {self.day, *self.table.column_names} - {_CUSTOMER}}
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The columns that a source may leave out."""
+        return frozenset(column.name for column in self.table.columns if not column.required)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns by which rows of a customer follow each other, of which no two rows are equal."""
+        return (self.day, self.table.instant, *self.table.key)
+
+    @property
+    def is_counted(self) -> exp.Expr | None:
+        """The condition `counted` as a tree; None where all rows count."""
+        return exp.condition(self.counted, dialect="duckdb") if self.counted else None
+
+
+def event_sources(events: Iterable[Table]) -> dict[str, EventSource]:
+    """Return the sources by name: order lines, and the tables of a company's `events`."""
+    # A linked refund counts for the day of its order, as it does in every figure of ours; what was cancelled never counts.
+    lines = EventSource(ORDER_LINES, day="order_day", counted="line_kind <> 'cancelled'")
+    return {source.name: source for source in (lines, *map(EventSource, events))}

@@ -1,0 +1,21 @@
+"""Declared features: what they add up is computed once and carried from night to night; then each is a column of customer_features.
+
+A night reads the rows of customers who did something, and of those whose old rows left a window; all others keep what they had.
+"""
+
+from pipeline.features.declared.aggregate_sets import aggregate_sets
+from pipeline.features.declared.aggregate_sql import aggregates_statement
+from pipeline.features.declared.columns import unknown_declared_features, with_declared_features
+from pipeline.features.declared.since import features_as_declared, features_declared_since
+from pipeline.features.declared.states import known_events, register_aggregates
+
+__all__ = [
+    "aggregate_sets",
+    "aggregates_statement",
+    "features_as_declared",
+    "features_declared_since",
+    "known_events",
+    "register_aggregates",
+    "unknown_declared_features",
+    "with_declared_features",
+]

@@ -1,0 +1,174 @@
+"""Aggregates as SQL: one statement for any number of them over the same table of events, whatever their windows.
+
+A window is part of the condition under which a row counts, so the rows are read once. What needs the rows of each value together, such
+as COUNT(DISTINCT order_id), groups by customer and value first: one pass for all that look at the same value, where an engine
+would keep a set of its own for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import reduce
+
+from sqlglot import exp
+
+from pipeline.definitions.rules.aggregates import Aggregate, DayWindow, Function
+from pipeline.definitions.rules.event_sources import EventSource
+from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, next_days, oldest_day
+from pipeline.lake.expressions import date_literal
+from pipeline.lake.tables import Column, Table
+
+_ROWS_AMONG = "rows_among"
+
+
+def aggregates_statement(wanted: AggregateSet, day: date, *, among: Table | None = None) -> exp.Select:
+    """Return the statement of `wanted` as of the end of `day`, for every customer with a row, or for those `among` a table of ids."""
+    parts = [(_simple_columns(wanted, day, among), "simple")]
+    by_value: dict[str, list[Aggregate]] = {}
+    for each in wanted.aggregates:
+        if each.function.is_by_value and each.argument is not None:
+            by_value.setdefault(each.argument.sql("duckdb"), []).append(each)
+    for number, (_, group) in enumerate(sorted(by_value.items())):
+        parts.append((_by_value_columns(wanted, group, day, among), f"by_value_{number}"))
+    columns = [_column(column, _holder(column.name, by_value), wanted) for column in wanted.columns]
+    everyone = exp.to_table(among.name) if among else parts[0][0].subquery("simple", copy=False)
+    name = among.name if among else "simple"
+    query = exp.select(exp.column(CUSTOMER_ID, name), *columns).from_(everyone, copy=False)
+    for part, alias in parts[0 if among else 1 :]:
+        on = exp.column(CUSTOMER_ID, alias).eq(exp.column(CUSTOMER_ID, name))
+        query = query.join(part.subquery(alias, copy=False), on=on, join_type="left", copy=False)
+    # Read once, however often they are grouped: these are few customers' rows among everybody's.
+    return query if among is None else query.with_(_ROWS_AMONG, as_=_rows_among(wanted, day, among), materialized=True, copy=False)
+
+
+def _column(column: Column, holder: str, wanted: AggregateSet) -> exp.Expr:
+    value = exp.column(column.name, holder, quoted=True)
+    absent = wanted.without_rows(column)
+    if isinstance(absent, exp.Null):
+        return value
+    # Not COALESCE: a sum of rows that do not say how much is unknown, one of no rows is 0.
+    return exp.alias_(exp.case().when(exp.column(CUSTOMER_ID, holder).is_(exp.null()), absent).else_(value), column.name, quoted=True)
+
+
+def _holder(name: str, by_value: dict[str, list[Aggregate]]) -> str:
+    for number, (_, group) in enumerate(sorted(by_value.items())):
+        if name in {each.name for each in group}:
+            return f"by_value_{number}"
+    return "simple"
+
+
+def _rows(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:
+    """Return the select from the rows that may count, without its columns."""
+    query = exp.Select().from_(wanted.source.table.name if among is None else _ROWS_AMONG)
+    conditions = [condition for condition in (wanted.source.is_counted, _since(wanted, day)) if condition is not None]
+    return query.where(*conditions) if conditions and among is None else query
+
+
+def _rows_among(wanted: AggregateSet, day: date, among: Table) -> exp.Select:
+    """Return the rows that may count of the customers `among` a table of ids, with the columns that anything looks at."""
+    ordered = any(each.function in (Function.FIRST, Function.LAST) for each in wanted.aggregates)
+    looked_at = frozenset().union(*(each.columns for each in wanted.aggregates), wanted.source.order if ordered else ())
+    columns = sorted({CUSTOMER_ID, wanted.source.day, *looked_at})
+    rows = _rows(wanted, day, None).select(*(exp.column(name, quoted=True) for name in columns), copy=False)
+    return rows.where(exp.column(CUSTOMER_ID).isin(query=exp.select(CUSTOMER_ID).from_(among.name)), copy=False)
+
+
+def _since(wanted: AggregateSet, day: date) -> exp.Expression | None:
+    first = wanted.first_day(day)
+    return None if first is None else exp.column(wanted.source.day, quoted=True) >= date_literal(first)
+
+
+def _simple_columns(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:
+    columns: list[exp.Expr] = [exp.column(CUSTOMER_ID)]
+    simple = (each for each in wanted.aggregates if not each.function.is_by_value)
+    columns += [exp.alias_(_value(each, wanted.source, day), each.name, quoted=True) for each in simple]
+    counted_on = exp.column(wanted.source.day, quoted=True)
+    for window in wanted.windows:
+        inside = _when(_in_window(window, wanted.source, day), counted_on)
+        columns.append(exp.alias_(exp.Min(this=inside), oldest_day(window), quoted=True))
+        for name in next_days(window):
+            after = _when(counted_on > date_literal(window.final_day(day)), counted_on)
+            columns.append(exp.alias_(exp.Min(this=after), name, quoted=True))
+    return _rows(wanted, day, among).select(*columns, copy=False).group_by(CUSTOMER_ID, copy=False)
+
+
+def _by_value_columns(wanted: AggregateSet, group: Sequence[Aggregate], day: date, among: Table | None) -> exp.Select:
+    argument = group[0].argument
+    assert argument is not None  # noqa: S101 - what is grouped by value has one
+    counts: list[exp.Expr] = []
+    values: list[exp.Expr] = []
+    for each in group:
+        count = exp.Count(this=_when(_condition(each, wanted.source, day), exp.Literal.number(1)), big_int=True)
+        counts.append(exp.alias_(count, each.name, quoted=True))
+        column = exp.column(each.name, quoted=True)
+        if each.function is Function.COUNT_DISTINCT:
+            value: exp.Expr = exp.cast(
+                exp.Sum(this=exp.case().when(column > 0, exp.Literal.number(1)).else_(exp.Literal.number(0))), "bigint"
+            )
+        else:
+            # The most frequent, and of equally frequent ones the first in order.
+            rank = _struct({"rank": exp.Neg(this=column), "value": exp.column("value")})
+            value = exp.Dot(this=exp.Min(this=_when(column > 0, rank)), expression=exp.to_identifier("value"))
+        values.append(exp.alias_(value, each.name, quoted=True))
+    rows = _rows(wanted, day, among).where(exp.not_(argument.copy().is_(exp.null())), copy=False)
+    inner = rows.select(exp.column(CUSTOMER_ID), exp.alias_(argument.copy(), "value"), *counts, copy=False).group_by(
+        CUSTOMER_ID, argument.copy(), copy=False
+    )
+    return (
+        exp.select(exp.column(CUSTOMER_ID), *values)
+        .from_(inner.subquery("values_of_customers", copy=False), copy=False)
+        .group_by(CUSTOMER_ID)
+    )
+
+
+def _value(each: Aggregate, source: EventSource, day: date) -> exp.Expr:
+    condition = _condition(each, source, day)
+    argument = exp.Literal.number(1) if each.argument is None else each.argument
+    counted = _when(condition, argument)
+    match each.function:
+        case Function.COUNT:
+            return exp.Count(this=counted, big_int=True)
+        case Function.SUM:
+            # No row adds up to 0; rows of which none says how much add up to what nobody knows.
+            row_count = exp.Count(this=_when(condition, exp.Literal.number(1)), big_int=True)
+            total = exp.cast(exp.Sum(this=counted), each.kind.sql)
+            return exp.case().when(row_count.eq(0), exp.cast(exp.Literal.number(0), each.kind.sql)).else_(total)
+        case Function.AVG:
+            total = exp.cast(exp.Sum(this=counted), "double")
+            return exp.Div(
+                this=total, expression=exp.Nullif(this=exp.Count(this=counted.copy(), big_int=True), expression=exp.Literal.number(0))
+            )
+        case Function.MIN:
+            return exp.Min(this=counted)
+        case Function.MAX:
+            return exp.Max(this=counted)
+        case _:
+            # A struct, as engines differ in whether a row without a value is passed over.
+            order = _when(condition, _struct({f"part_{place}": exp.column(name, quoted=True) for place, name in enumerate(source.order)}))
+            kind = exp.ArgMin if each.function is Function.FIRST else exp.ArgMax
+            found = kind(this=_when(condition, _struct({"value": argument})), expression=order)
+            return exp.Dot(this=found, expression=exp.to_identifier("value"))
+
+
+def _condition(each: Aggregate, source: EventSource, day: date) -> exp.Expr | None:
+    parts = [part for part in (each.where, _in_window(each.window, source, day)) if part is not None]
+    return reduce(lambda left, right: exp.And(this=exp.Paren(this=left), expression=exp.Paren(this=right)), parts) if parts else None
+
+
+def _in_window(window: DayWindow, source: EventSource, day: date) -> exp.Expr | None:
+    column = exp.column(source.day, quoted=True)
+    first, final = window.first_day(day), window.final_day(day)
+    parts: list[exp.Expr] = [] if first is None else [column >= date_literal(first)]
+    if final < day:  # no row counts for a later day than the night's
+        parts.append(column <= date_literal(final))
+    return exp.and_(*parts) if parts else None
+
+
+def _when(condition: exp.Expr | None, value: exp.Expr) -> exp.Expr:
+    return value.copy() if condition is None else exp.case().when(condition.copy(), value.copy())
+
+
+def _struct(parts: dict[str, exp.Expr]) -> exp.Struct:
+    pairs = [exp.PropertyEQ(this=exp.to_identifier(name), expression=value.copy()) for name, value in parts.items()]
+    return exp.Struct(expressions=pairs)

@@ -1,0 +1,70 @@
+"""Declared features that a stored night does not have yet, or has counted otherwise, worked out from what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.features import feature_digests
+from pipeline.features.cache import cache_session
+from pipeline.features.declared.aggregate_sets import aggregate_sets
+from pipeline.features.declared.columns import with_declared_features
+from pipeline.features.declared.states import compute_aggregates, known_events
+from pipeline.features.known_columns import DECLARED
+from pipeline.features.rollup_set import FeatureWindow
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, Table
+
+
+def features_declared_since(company: Company, lake: Lake, day: date) -> frozenset[str]:
+    """Return the features of `company` that a stored night lacks, or has by another declaration."""
+    stored: Mapping[str, str] = lake.manifest(lake.path(CUSTOMER_FEATURES, day=day)).get(DECLARED, {})
+    return frozenset(name for name, digest in feature_digests(company.features).items() if stored.get(name) != digest)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredNight:
+    """The file of a night's features with all that is declared now, and the table of what it holds."""
+
+    path: Path
+    table: Table
+
+
+@contextmanager
+def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date, besides: Table | None = None) -> Iterator[DeclaredNight]:
+    """Yield customer_features as the night of `day` would have it by the declarations of `company`.
+
+    Only what was declared since is computed, from stored events, for the time of the block. `besides` has columns that the stored night
+    has too.
+    """
+    path, since = lake.path(CUSTOMER_FEATURES, day=day), features_declared_since(company, lake, day)
+    table = company.table(CUSTOMER_FEATURES)
+    others = [] if besides is None else [column for column in besides.columns if column.name not in table.column_names]
+    if not since:
+        yield DeclaredNight(path, table.with_columns(others))
+        return
+    held = set(pq.read_schema(path).names)
+    stored = replace(table, columns=tuple(each for each in (*table.columns, *others) if each.name in held and each.name not in since))
+    partial = replace(company, features=tuple(feature for feature in company.features if feature.name in since))
+    window = FeatureWindow(day, day, company.window_days)
+    with cache_session(lake, engine, company.zone) as session:
+        events = known_events(partial, lake, window)
+        for wanted in aggregate_sets(partial):
+            compute_aggregates(session, window, wanted, events)
+        known = replace(stored, name="stored_features")
+        engine.register(known, [path])
+        whole = stored.with_columns(feature.column for feature in partial.features)
+        query = with_declared_features(
+            exp.select(*(exp.column(name, quoted=True) for name in known.column_names)).from_(known.name), partial, whole
+        )
+        place = session.folder / whole.name / f"{day}.parquet"
+        lake.write_file(whole.schema, engine.run(query, {}), place, {})
+        yield DeclaredNight(place, whole)

@@ -1,0 +1,154 @@
+"""Aggregates carried from night to night.
+
+The figures of a customer change where rows of theirs entered, left or changed, where a row left a window, or entered one that ends
+before the night, or where they were merged. For these they are computed anew, window by window; everybody else's are carried over, and
+the rows are the same as if everybody's had been computed. An aggregate that no earlier night knew is computed for everybody, alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.definitions.company import Company
+from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, write_cache
+from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
+from pipeline.features.declared import aggregate_sql, carrying_sql
+from pipeline.features.declared.aggregate_sets import AggregateSet, aggregate_sets, aggregates_table
+from pipeline.features.declared.aggregate_sql import aggregates_statement
+from pipeline.features.declared.carrying_sql import aged_statement, carried_statement, changed_statement
+from pipeline.features.rollup_set import FeatureWindow, RollupSet
+from pipeline.features.united_rows import register_event_days, register_ids
+from pipeline.lake.lake import Lake, Version, known_versions
+from pipeline.lake.statements import short_digest
+from pipeline.lake.tables import AFFECTED_CUSTOMERS, REGROUPED_CUSTOMERS, Table
+
+log = logging.getLogger("pipeline.features.declared.states")
+
+
+@dataclass(frozen=True, slots=True)
+class StartingAggregates:
+    """Aggregates of an earlier night: their file, what it holds, the event days that changed since, and who is somebody else since."""
+
+    path: Path
+    columns: frozenset[str]
+    changed: RollupSet
+    regrouped: pa.Array
+
+
+def known_events(company: Company, lake: Lake, window: FeatureWindow) -> RollupSet:
+    """Return the event days that declared features go by; none for a company without any."""
+    known = RollupSet()
+    for wanted in aggregate_sets(company):
+        stored = lake.stored_versions(wanted.source.table)
+        versions = known_versions(stored, through=window.day, known_on=window.known_on)
+        known |= RollupSet.of(wanted.source.table, (stored[version] for version in versions))
+    return known
+
+
+def register_aggregates(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, events: RollupSet) -> None:
+    """Make the table of `wanted` readable, as of the end of the window's day; `events` are the event days that the night goes by."""
+    table, merges = wanted.table, session.survivors(window).digest
+    known = RollupSet(tuple(each for each in events if each.table == wanted.source.name))
+    key = CacheKey(window.day, short_digest(known.identity, _recipe(), table.column_names, merges), window.known_on)
+    path = cached(session, table, key)
+    if path is None:
+        start = _nearest_start(session, window, wanted, known)
+        rows = _rows_of_everybody(session, window, wanted, known) if start is None else _rows_carried(session, window, wanted, known, start)
+        facts = {"recipe": _recipe(), "rollups": known.to_json(), "merges": merges}
+        path = write_cache(session, table, rows, key, facts)
+    session.engine.register(table, [path])
+
+
+def compute_aggregates(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, events: RollupSet) -> None:
+    """Make the table of `wanted` readable, computed for everybody from `events`; nothing is left for later nights."""
+    known = RollupSet(tuple(each for each in events if each.table == wanted.source.name))
+    _stored(session, wanted.table, _rows_of_everybody(session, window, wanted, known))
+
+
+@cache
+def _recipe() -> str:
+    """Return a digest of how aggregates become SQL: where the code differs, so may the figures."""
+    files = (Path(str(module.__file__)) for module in (aggregate_sql, carrying_sql))
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> StartingAggregates | None:
+    """Return the usable aggregates of the nearest day that is not later; None where there are none."""
+    source, survivors = wanted.source.table, session.survivors(window)
+    everything = RollupSet.of(source, session.lake.stored_versions(source).values())
+    for key in cached_files(session.lake, wanted.table):
+        path = cached(session, wanted.table, key) if key.day <= window.day else None
+        if path is None:
+            continue
+        facts = session.lake.manifest(cache_path(session.lake, wanted.table, key))
+        changed = known.changed_since(RollupSet.from_json(facts["rollups"]), everything)
+        survivors_then = session.survivors(replace(window, day=key.day, known_on=key.known_on or key.day))
+        if facts["recipe"] == _recipe() and changed is not None and survivors_then.digest == facts["merges"]:
+            columns = frozenset(pq.read_schema(path).names)
+            return StartingAggregates(path, columns, changed, survivors.changed_since(survivors_then))
+    return None
+
+
+def _rows_of_everybody(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> Iterator[pa.RecordBatch]:
+    """Yield the aggregates of everybody, from all rows that may count, a slice of customers at a time."""
+    versions = _register_rows(session, window, wanted, known)
+    slices = slices_of_rollup(session.lake, wanted.source.table, versions)
+    query = aggregates_statement(wanted, window.day)
+    log.info("%s: %s aggregates computed for everybody", wanted.source.name, f"{len(wanted.aggregates):,}")
+    return rows_by_slice(session.engine, query, {}, tables=[wanted.source.name], slices=slices)
+
+
+def _register_rows(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> list[Version]:
+    first = wanted.first_day(window.day)
+    source, counted = wanted.source.table, known if first is None else known.since(first)
+    versions = counted.of_table(source)
+    register_event_days(session, source, versions, session.survivors(window))
+    return versions
+
+
+def _rows_carried(
+    session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet, start: StartingAggregates
+) -> Iterator[pa.RecordBatch]:
+    """Yield the aggregates of everybody: computed anew where they may have changed, else as they were."""
+    kept = AggregateSet(wanted.source, tuple(each for each in wanted.aggregates if each.name in start.columns))
+    added = AggregateSet(wanted.source, tuple(each for each in wanted.aggregates if each.name not in start.columns))
+    before = aggregates_table(wanted.source, kept.columns, "before")
+    session.engine.register(before, [start.path])
+    register_event_days(session, wanted.source.table, start.changed.of_table(wanted.source.table), session.survivors(window))
+    register_ids(session, REGROUPED_CUSTOMERS, start.regrouped)
+    affected = _stored(session, AFFECTED_CUSTOMERS, session.engine.run(changed_statement(wanted.source), {}))
+    changed = _compute(session, window, kept, known, "changed", among=affected)
+    aged = []
+    for number, moving in enumerate(kept.windows):
+        ids = replace(AFFECTED_CUSTOMERS, name=f"aged_customers_{number}")
+        _stored(session, ids, session.engine.run(aged_statement(before, moving, window.day), {}))
+        aged.append(_compute(session, window, kept.of_window(moving), known, f"aged_{number}", among=ids))
+    extra = None
+    if added.aggregates:
+        extra = aggregates_table(wanted.source, added.columns, "added")
+        _stored(session, extra, _rows_of_everybody(session, window, added, known))
+    yield from session.engine.run(carried_statement(wanted, before, changed, aged, extra), {})
+
+
+def _compute(  # noqa: PLR0913 - a part of the night is all of these
+    session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet, part: str, *, among: Table
+) -> Table:
+    """Compute aggregates of the customers `among` a table of ids, and return the table that holds them."""
+    _register_rows(session, window, wanted, known)
+    table = aggregates_table(wanted.source, wanted.columns, part)
+    return _stored(session, table, session.engine.run(aggregates_statement(wanted, window.day, among=among), {}))
+
+
+def _stored(session: CacheSession, table: Table, rows: Iterable[pa.RecordBatch]) -> Table:
+    path = session.folder / table.name / "rows.parquet"
+    session.lake.write_file(table.schema, rows, path, {})
+    session.engine.register(table, [path])
+    return table

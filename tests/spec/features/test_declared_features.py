@@ -1,0 +1,120 @@
+"""What declared features mean: order lines and a definition in, the feature of each customer out."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.builders import a_company, an_order_line, features_by_customer, parsed, write_customers, write_order_lines
+
+from pipeline.definitions.company import Company, with_declared_features
+from pipeline.errors import ConfigError
+from pipeline.lake.lake import Lake
+
+NIGHT = date(2024, 3, 31)
+LINES = """
+    day        | customer_id | order_id | category | net_amount | line_kind | channel
+    2024-03-31 | wine        | a        | Wine     | 10         | order     | web
+    2024-03-31 | wine        | a        | Wine     | 5          | order     | web
+    2024-03-02 | wine        | b        | Wine     | 7          | order     | store
+    2024-03-01 | wine        | c        | Wine     | 8          | order     | store
+    2023-06-01 | wine        | d        | Beer     | 1          | order     | app
+    2024-03-30 | beer        | e        | Beer     | 4          | order     | web
+    2024-03-30 | beer        | e        | Wine     | 4          | cancelled | web
+    2024-03-31 | beer        | f        | Beer     | -1         | refund    | web
+"""
+
+
+def declaring(folder: Path, text: str, **overrides: Any) -> Company:
+    (folder / "features").mkdir(parents=True, exist_ok=True)
+    (folder / "features" / "own.toml").write_text(text, "utf-8")
+    return with_declared_features(a_company(folder, **overrides))
+
+
+def values(lake: Lake, definition: str, lines: str = LINES, *, day: date = NIGHT) -> dict[str, Any]:
+    company = declaring(lake.root, f'[wanted]\ndescription = "What is wanted."\n{definition}')
+    write_order_lines(lake, [an_order_line(number, **row) for number, row in enumerate(parsed(lines), 1)], known_on=day)
+    write_customers(lake, company, [{"customer_id": "nobody", "is_prospect": False}], known_on=day)
+    return {customer: row["wanted"] for customer, row in features_by_customer(company, lake, day).items()}
+
+
+@pytest.mark.parametrize(
+    ("definition", "wine", "beer", "nobody"),
+    [
+        ("value = 'COUNT(*)'", 5, 2, 0),
+        ("value = 'COUNT(*)'\nlast_days = 30", 3, 2, 0),
+        ("value = 'COUNT(*)'\nlast_days = 31", 4, 2, 0),
+        ("value = 'COUNT(*)'\nlast_days = 29\nbefore = 30", 1, 0, 0),
+        ("value = 'COUNT(*)'\nfrom_day = 2024-03-01\nto_day = 2024-03-02", 2, 0, 0),
+        ("value = 'COUNT(DISTINCT order_id)'", 4, 2, 0),
+        ("value = 'COUNT(DISTINCT order_id)'\nwhere = \"category = 'Wine'\"\nlast_days = 30", 2, 0, 0),
+        ("value = 'SUM(net_amount)'", Decimal(31), Decimal(3), Decimal(0)),
+        ("value = 'SUM(net_amount)'\nwhere = \"line_kind = 'order'\"", Decimal(31), Decimal(4), Decimal(0)),
+        ("value = 'MIN(net_amount)'", Decimal(1), Decimal(-1), None),
+        ("value = 'MAX(order_day)'", date(2024, 3, 31), date(2024, 3, 31), None),
+        ("value = 'AVG(net_amount)'", 6.2, 1.5, None),
+        ("value = 'FIRST(channel)'", "app", "web", None),
+        ("value = 'LAST(channel)'", "web", "web", None),
+        ("value = 'MOST_FREQUENT(channel)'", "store", "web", None),
+        ("value = 'SUM(net_amount) - COUNT(*)'", Decimal(26), Decimal(1), Decimal(0)),
+    ],
+)
+def test_a_feature_adds_up_rows_within_its_days(lake: Lake, definition: str, wine: Any, beer: Any, nobody: Any) -> None:
+    assert values(lake, f"from = 'order_lines'\n{definition}") == {"wine": wine, "beer": beer, "nobody": nobody}
+
+
+def test_a_feature_may_look_at_others(lake: Lake) -> None:
+    company = declaring(
+        lake.root,
+        """
+        [twice]
+        value = "2 * wines"
+        description = "Twice as many."
+        [wines]
+        from = "order_lines"
+        value = "COUNT(*)"
+        where = "category = 'Wine'"
+        description = "Lines with wine."
+        [unlike]
+        value = "twice - order_count"
+        description = "Made of one that is made of another, and of a built-in one."
+        """,
+    )
+    write_order_lines(lake, [an_order_line(number, **row) for number, row in enumerate(parsed(LINES), 1)], known_on=NIGHT)
+    found = features_by_customer(company, lake, NIGHT)["wine"]
+    assert (found["wines"], found["twice"], found["order_count"], found["unlike"]) == (4, 8, 4, 4)
+
+
+def test_a_sum_of_lines_that_do_not_say_how_much_is_unknown_and_one_of_no_lines_is_zero(lake: Lake) -> None:
+    lines = "day | customer_id\n 2024-03-31 | c1\n 2024-03-31 | c2"
+    rows = [an_order_line(number, **row) for number, row in enumerate(parsed(lines), 1)]
+    rows[0]["discount_amount"] = None
+    company = declaring(lake.root, "[given]\nfrom='order_lines'\nvalue='SUM(discount_amount)'\ndescription='x'")
+    write_order_lines(lake, rows, known_on=NIGHT)
+    write_customers(lake, company, [{"customer_id": "nobody", "is_prospect": False}], known_on=NIGHT)
+    found = {customer: row["given"] for customer, row in features_by_customer(company, lake, NIGHT).items()}
+    assert found == {"c1": None, "c2": Decimal(0), "nobody": Decimal(0)}
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        ("from = 'order_line'\nvalue = 'COUNT(*)'", "unknown source of events `order_line` (did you mean `order_lines`?)"),
+        ("from = 'order_lines'\nvalue = 'SUM(net_amont)'", "unknown name `net_amont` (did you mean `net_amount`?)"),
+        ("from = 'order_lines'\nvalue = 'SUM(category)'", "SUM takes exact numbers, but this is: text"),
+        ("from = 'order_lines'\nvalue = 'SUM()'", "SUM takes a column"),
+        ("from = 'order_lines'\nvalue = 'recency_days'", "the value adds nothing up"),
+        ("value = 'wanted + 1'", "in a circle"),
+        ("value = '1'\nlast_days = 3", "`from` is missing"),
+        ("from = 'order_lines'\nvalue = 'COUNT(*)'\nlast_days = 0", "must be a whole number from 1"),
+        ("from = 'order_lines'\nvalue = 'COUNT(*)'\nlast_day = 3", "is not a known setting (did you mean `last_days`?)"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, definition: str, message: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        declaring(tmp_path, f'[wanted]\ndescription = "x"\n{definition}')
+    assert message in str(told.value)
+    assert "own.toml" in told.value.where
