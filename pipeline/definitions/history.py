@@ -63,7 +63,7 @@ def company_on(lake: Lake, company: Company, day: date) -> Company:
             return company
         lists = {name: lake.local(addresses.kept_list(digest)) for name, digest in content.get("lists", {}).items()}
         return _with_past_definitions(company, first, lake.local(address), content, lists)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(
             "the definitions kept for this day are damaged", where=lake.where(address), todo="Put the file back from a copy."
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def segment(name: str, rule: str = "", more: str = "") -> str:
 def told(company: Company, lake: Lake, name: str, *customers: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Return segment and evidence by customer, as DuckDB decides them."""
     table = company.table(CUSTOMER_FEATURES)
-    zeros = {Kind.INTEGER: 0, Kind.MONEY: 0, Kind.FLAG: False}
+    zeros = {Kind.INTEGER: 0, Kind.MONEY: 0, Kind.FLAG: False, Kind.DATE: date(2024, 3, 31)}
     rows = []
     for number, customer in enumerate(customers):
         required = {column.name: zeros.get(column.kind, "") for column in table.columns if column.required}
