@@ -401,7 +401,7 @@ def _check_quotient(rule: RuleContext, node: exp.Expr) -> TypedNode:
     # Exact numbers as SQL has them: whole before each becomes a double.
     scale = 1 if Kind.NUMBER in (left.kind, right.kind) else 10 ** max(left.decimals, right.decimals)
 
-    def value_of(row: Row) -> Any:
+    def value_of(row: Row) -> Any:  # noqa: ANN401 - a number, or unknown
         above: Any = rule_value(left.node, row)
         below: Any = rule_value(right.node, row)
         return None if above is None or not below else float(above * scale) / float(below * scale)
