@@ -125,10 +125,10 @@ def read_attributes(sections: Fields) -> list[Attribute]:
 
 
 def _read_separator(section: Fields, kind: str) -> str:
-    is_given = section.has("separator")
-    separator: str = section.take("separator", str, default=",")
+    given: str = section.take("separator", str, default="")
+    separator = given or ","
     if kind != LIST:
-        if is_given:
+        if given:
             raise section.refusal("separator", "is for lists alone", 'Delete it, or write kind = "list".')
         return ""
     # A letter, a digit or a quote could be part of a value in another spelling.

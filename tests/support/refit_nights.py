@@ -32,7 +32,7 @@ KINDS = {
     "sleepers": (80, 2, 320, 350, 1, 0.1),
     "collectors": (9_000, 40, 3, 350, 1, 0.9),
 }
-NOTHING = {Kind.INTEGER: 0, Kind.NUMBER: 0.0, Kind.MONEY: 0, Kind.TEXT: "", Kind.FLAG: False}
+NOTHING = {Kind.INTEGER: 0, Kind.NUMBER: 0.0, Kind.MONEY: 0, Kind.TEXT: "", Kind.FLAG: False, Kind.DATE: date(2024, 3, 31)}
 
 
 def customers_of(*kinds: str, each: int = 150, seed: int = 1) -> pa.Table:

@@ -60,7 +60,7 @@ from pipeline.segmentation import profiles_statement
 
 PAGE = PROJECT_ROOT / "docs" / "reference" / "definitions.md"
 EXAMPLES = examples_of(PAGE)
-NOTHING = {Kind.INTEGER: 0, Kind.MONEY: 0, Kind.FLAG: False}
+NOTHING = {Kind.INTEGER: 0, Kind.MONEY: 0, Kind.FLAG: False, Kind.DATE: date(2024, 3, 31)}
 Rows = Sequence[Mapping[str, Any]]
 
 # Limits that the page states for its examples of bands by quantiles.
