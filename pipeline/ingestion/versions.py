@@ -33,7 +33,8 @@ _DAY = "segments_day"
 _NIGHT = parse_one("CAST($day AS DATE)", read="duckdb")
 # Lengths keep neighbours apart: ('ab', 'c') is not ('a', 'bc'), and NULL is no text.
 _WORDS = " ".join(f"WHEN {amount} THEN '{word}'" for word, amount in STAND_INS.items())
-# As the source writes it, whose sums of a day are compared with ours.
+# As sources write them, whose sums of a day are compared with ours: a double with 17 digits, which tell it from all others.
+_NUMBER_TEXT = parse_one("FORMAT('{:.16e}', value)", read="duckdb")
 _AMOUNT_TEXT = parse_one(
     f"CASE WHEN value BETWEEN -{LARGEST_AMOUNT} AND {LARGEST_AMOUNT} THEN CAST(value AS TEXT) ELSE CASE value {_WORDS} END END",
     read="duckdb",
@@ -223,8 +224,9 @@ def _contents_statement(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query
 
 def _value_text(column: Column) -> exp.Expr:
     value: exp.Expr = exp.column(column.name, quoted=True)
-    if column.kind is Kind.MONEY:
-        value = _AMOUNT_TEXT.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
+    written = {Kind.MONEY: _AMOUNT_TEXT, Kind.NUMBER: _NUMBER_TEXT}.get(column.kind)
+    if written is not None:
+        value = written.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
     return _VALUE.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
 
 

@@ -124,14 +124,16 @@ def _postgresql_day(value: str) -> str:
     )
 
 
+def _duckdb_number(value: str) -> str:
+    return f"FORMAT('{{:.16e}}', TRY_CAST({value} AS DOUBLE))"
+
+
 def _postgresql_number(value: str) -> str:
-    """Write a double as DuckDB does: both take the fewest digits that tell it, but write whole numbers and what is none otherwise."""
+    """Write a double with 17 digits, which tell it from all others: the fewest that do are others in DuckDB and PostgreSQL."""
     number = f"CAST({value} AS DOUBLE PRECISION)"
     return (
-        f"CASE WHEN {value} IS NULL THEN NULL WHEN {number} = 'NaN' THEN 'nan' WHEN {number} = 'Infinity' THEN 'inf'"
-        f" WHEN {number} = '-Infinity' THEN '-inf' WHEN CAST({number} AS VARCHAR) = '-0' THEN '-0.0'"
-        f" WHEN abs({number}) < 1e16 AND {number} = trunc({number}) THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) || '.0'"
-        f" ELSE CAST({number} AS VARCHAR) END"
+        f"CASE {number} WHEN 'NaN' THEN 'nan' WHEN 'Infinity' THEN 'inf' WHEN '-Infinity' THEN '-inf'"
+        f" ELSE ltrim(to_char({number}, '9.{'9' * 16}EEEE')) END"
     )
 
 
@@ -148,7 +150,7 @@ _POSTGRESQL_MONEY = f"CAST(round(CAST({{0}} AS NUMERIC), {MONEY_DECIMALS}) AS VA
 _POSTGRESQL_ROW_SUM = " + ".join(f"CAST({256**place} AS NUMERIC) * SUM(get_byte(row_hash, {8 + place}))" for place in range(8))
 _DIALECTS = {
     "duckdb": _Dialect(
-        {kind: _duckdb_text(kind) for kind in Kind if not kind.is_list},
+        {**{kind: _duckdb_text(kind) for kind in Kind if not kind.is_list}, Kind.NUMBER: _duckdb_number},
         f"CAST(CAST({{}} AS DECIMAL(38, {MONEY_DECIMALS})) AS VARCHAR)",
         "md5_number_lower({})",
         "COALESCE(SUM(row_hash), 0)",
