@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from support.events import write_event
 from support.nights import run_night, write_shop
 from support.published_nights import published_segments
 
@@ -128,3 +129,21 @@ def test_customers_given_as_changes_are_noticed_and_none_is_lost_by_having_been_
     settings.write_text(f'{settings.read_text()}[source]\ncustomers = "append"\n')
     run_night(delta, lake, TUESDAY)
     assert set(published_segments(lake)) == {*IDS, "new"}
+
+
+@pytest.mark.parametrize(("count", "is_open"), [(9, True), (10, False)])
+def test_a_nights_declared_events_of_nobody_hold_it_back_when_they_are_many(
+    tmp_path: Path, lake: Lake, count: int, *, is_open: bool
+) -> None:
+    shop = a_shop(tmp_path, IDS)
+    with (shop / "company.toml").open("a") as file:
+        file.write('[events.calls]\ntitle = "Phone calls"\nkey = ["call_id"]\ninstant = "called_at"\ncolumns = {call_id = "text"}\n')
+    query = "SELECT call AS call_id, id AS customer_id, CAST(called AS TIMESTAMPTZ) AS called_at FROM calls"
+    write_event(shop, "calls", query, ["call,id,called", *(f"c{n},cookie-{n},2024-03-04 10:00+00" for n in range(count))])
+    if is_open:
+        run_night(shop, lake, MONDAY)
+        assert unmatched(lake)["calls"] == ("open", 1.0)
+    else:
+        said = refusal(shop, lake)
+        assert "unmatched (calls): 100.00% of 10 phone calls belong to no customer" in said
+        assert "small letters then - then digits, 8 long, those of customers digits, 5 long" in said

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp, parse_one
 from support.builders import a_company, an_attribute, an_order_line, features_by_customer, write_order_lines
+from support.events import write_email_shop
 from support.nights import write_shop
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.clean_rows import clean_order_lines
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, ORDER_LINES, RAW_ORDER_LINES, VISITS_SOURCE, Column, Kind
-from pipeline.reporting.lineage import CompanyLineage, Lineage, SchemeUse
+from pipeline.reporting.lineage import CompanyLineage, Lineage, SchemeUse, lineage_of
 from pipeline.reporting.lineage.columns import DERIVED, column_graph
 from pipeline.reporting.lineage.graph import ColumnGraph, Field
 from pipeline.reporting.lineage.sql_columns import statement_edges
@@ -381,3 +382,18 @@ def test_the_command_tells_a_lineage_as_text_and_as_json(tmp_path: Path) -> None
     told = json.loads(run.stdout)
     assert (told["kind"], told["columns"], told["is_required"]) == ("source column", ["raw_order_lines.discount_amount"], False)
     assert told["features"] == list(DISCOUNTS)
+
+
+def test_columns_of_a_declared_event_come_from_its_query_and_are_needed_every_night(tmp_path: Path) -> None:
+    shop = write_email_shop(tmp_path / "shop", [])
+    found = lineage_of(load_company(shop), "email.score")
+    assert (found.kind, [str(field) for field in found.fields], found.given_by) == (
+        "source column",
+        ["raw_email.score"],
+        ("CAST(score AS DOUBLE)",),
+    )
+    assert (found.is_required, found.features, found.uses) == (True, (), ())
+    made_of, _ = column_graph(load_company(shop)).sources_of([Field("email", "event_day")])
+    assert Field("raw_email", "happened_at") in made_of
+    with pytest.raises(ConfigError, match=r"did you mean `email.score`"):
+        lineage_of(load_company(shop), "email.scor")
