@@ -139,7 +139,7 @@ def _view(table: Table, parts: Sequence[FilePart]) -> str:
     columns = ", ".join(exp.column(column.name, quoted=True).sql("duckdb") for column in table.stored_columns)
     selects = [
         f"SELECT {columns} FROM read_parquet([{_listed(paths)}], hive_partitioning = false) WHERE {condition or 'TRUE'}"
-        for condition, paths in paths_by_condition(parts, "duckdb").items()
+        for (condition, _), paths in paths_by_condition(table, parts, "duckdb").items()
     ]
     return f"CREATE OR REPLACE VIEW {table.name} AS {' UNION ALL '.join(selects) or empty_select(table).sql('duckdb')}"
 
