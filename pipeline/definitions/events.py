@@ -27,6 +27,7 @@ from pipeline.lake.tables import (
 )
 from pipeline.spelling import did_you_mean
 
+LONGEST_NAME = 50  # it names folders and tables
 COLUMN_KINDS = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
 KEY_KINDS = (Kind.TEXT, Kind.INTEGER, Kind.DATE, Kind.FLAG)
 # Reserved in DuckDB, Spark or PostgreSQL.
@@ -122,6 +123,8 @@ def _read_event(name: str, values: object, places: _EventPlaces) -> EventType:
 
 def _require_free_name(name: str, where: str) -> None:
     require_identifier(name, "the name of the event", where)
+    if len(name) > LONGEST_NAME:
+        raise ConfigError(f"the name of the event is longer than {LONGEST_NAME} characters", where=where, todo="Choose a shorter one.")
     todo = f"Choose another name, here and for the query: {name}_events."
     if name in {event.name for event in BUILT_IN_EVENTS}:
         raise ConfigError(f"the event `{name}` is built in", where=where, todo=f"Delete the declaration; sources/{name}.sql is enough.")

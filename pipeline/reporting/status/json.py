@@ -20,6 +20,7 @@ def to_json(status: LakeStatus) -> str:
             "gates": [asdict(gate) for gate in newest.gates],
             "broken_rules": newest.broken_rules,
         },
+        "events": [asdict(event) for event in status.events],
         "late_days": status.late_days,
         "misdated": list(status.misdated),
         "restated": [{"day": day, "known": known} for day, known in status.restated_nights],

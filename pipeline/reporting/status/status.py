@@ -35,6 +35,7 @@ from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.rollback_log import read_rollbacks
 from pipeline.reporting.source_notices import misdated_sentences
+from pipeline.reporting.status.events import KnownEvents, known_events
 from pipeline.segmentation import restated_nights
 
 ATTEMPTS = (EXTRACTIONS, VALIDATION_RESULTS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, GATE_RESULTS)
@@ -82,6 +83,7 @@ class LakeStatus:
 
     live: Publication | None
     newest: NewestNight | None
+    events: Sequence[KnownEvents]
     late_days: Sequence[date]
     misdated: Sequence[str]
     restated_nights: Sequence[tuple[date, date]]
@@ -103,6 +105,7 @@ def read_status(company: Company, lake: Lake) -> LakeStatus:
     return LakeStatus(
         live=live,
         newest=newest,
+        events=known_events(company, lake),
         late_days=sorted(set(lake.read(LATE_DAYS, day=late_nights[-1])["event_day"].to_pylist())) if late_nights else [],
         misdated=misdated_sentences(company, lake, newest.day) if newest else [],
         restated_nights=[(version.day, version.known_on) for version in restated_nights(lake)],

@@ -44,6 +44,7 @@ def _status_rows(status: LakeStatus) -> Grid:
         ("Newest night", _newest_night_cell(status.newest)),
         ("Live", _live_cell(status)),
         ("Rollback leads to", (status.live and status.live.previous) or "-"),
+        ("Events", "\n".join(event.words for event in status.events) or "-"),
         ("Late days", f"{_first_few(late_days)}; segments run --since {min(late_days)} reads them" if late_days else "-"),
         ("Misdated", Text("\n".join(status.misdated) or "-", style="yellow" if status.misdated else "")),
         ("Restated", _first_few([f"{day} as of {known}" for day, known in status.restated_nights])),

@@ -74,6 +74,7 @@ def test_key_may_name_the_customer_and_the_instant(tmp_path: Path) -> None:
     [
         ("[events.email]", "[events.Email]", "the name of the event is `Email`", "[events.Email]"),
         ("[events.email]", '[events."e-mail"]', "the name of the event is `e-mail`", '[events."e-mail"]'),
+        ("[events.email", f"[events.{'e' * 51}", "is longer than 50 characters", f"[events.{'e' * 51}]"),
         ("[events.email", "[events.order_lines", "has the name of a table of ours", "[events.order_lines]"),
         ("[events.email", "[events.customer_features", "has the name of a table of ours", "[events.customer_features]"),
         ("[events.email", "[events.customers", "has the name of a table of ours", "[events.customers]"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.events import ANY_SHARE, write_email_shop
 from support.nights import night_environment, night_of, run_night, write_shop
 from support.published_nights import no_connections
 
@@ -231,3 +232,16 @@ def ended_with(command: Any) -> int:
     with pytest.raises(SystemExit) as ended:
         command()
     return int(ended.value.code or 0)
+
+
+def test_events_are_counted_with_their_days_where_a_company_has_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, published: Lake, shop: Path
+) -> None:
+    assert status(monkeypatch, capsys, shop, published)["events"] == []
+    rows = ["m1,sent,ann,2024-03-26 10:00,,,,,", "m1,opened,ann,2024-03-27 10:00,,,,,", "m2,opened,,2024-03-27 10:00,,,,,"]
+    emails = write_email_shop(tmp_path / "emails", rows, settings=ANY_SHARE)
+    lake = Lake(tmp_path / "lake of e-mails")
+    run_night(emails, lake, date(2024, 3, 28), until="validate")
+    known = {"name": "email", "row_count": 2, "first_day": "2024-03-26", "last_day": "2024-03-27"}
+    assert status(monkeypatch, capsys, emails, lake)["events"] == [known]
+    assert "email: 2 rows from 2024-03-26 to 2024-03-27" in asked(monkeypatch, capsys, emails, lake)[1]
