@@ -152,13 +152,9 @@ def _night_settings(company: Company) -> dict[str, Any]:
         "language": company.language,
         "first_day": company.first_day.isoformat(),
         "window_days": company.window_days,
-        "attributes": [_attribute_entry(attribute) for attribute in company.attributes],
+        "attributes": [{**_column_entry(each.column), "level": each.level} for each in company.attributes],
         **({"events": [_event_entry(event) for event in company.declared_events]} if company.declared_events else {}),
     }
-
-
-def _attribute_entry(attribute: Attribute) -> dict[str, Any]:
-    return {**_column_entry(attribute.column), "level": attribute.level}
 
 
 def _event_entry(event: EventType) -> dict[str, Any]:

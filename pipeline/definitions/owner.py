@@ -25,7 +25,8 @@ def require_owner(lake: Lake, company: Company) -> None:
     own, found = _facts(company), _read_owner(lake)
     is_renamed = found is not None and found[NAME] in company.former_names
     differing = [fact for fact in own if found and found[fact] != own[fact] and not (fact == NAME and is_renamed)]
-    if found is None or not differing or not _holds_nights(lake):
+    # A lake whose first night failed before it had read anything is read again whole, by whatever company.toml says then.
+    if found is None or not differing or not (lake.nights(EXTRACTIONS) or lake.nights(CUSTOMER_FEATURES)):
         return
     differences = ", ".join(f"{fact} `{found[fact]}`, not `{own[fact]}`" for fact in differing)
     todo = "Choose another lake with --lake, or SEGMENTS_LAKE."
@@ -45,11 +46,6 @@ def claim_lake(lake: Lake, company: Company) -> None:
 
 def _facts(company: Company) -> dict[str, str]:
     return {NAME: company.name, CURRENCY: company.currency, TIME_ZONE: company.zone.key}
-
-
-def _holds_nights(lake: Lake) -> bool:
-    """Return whether a night was read or computed; one that failed before is read again whole, by whatever company.toml says then."""
-    return bool(lake.nights(EXTRACTIONS) or lake.nights(CUSTOMER_FEATURES))
 
 
 def _read_owner(lake: Lake) -> dict[str, str] | None:

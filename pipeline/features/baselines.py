@@ -49,7 +49,9 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
         # On the first night of the month tonight's states are the frozen ones, and the statement reads them as they are.
         if frozen != window:
             query = _over_frozen_tables(query)
-            _register_frozen(session, frozen, rollups, _needed_states(query))
+            # Only the columns that are read, so that what leads to the others is not computed.
+            needed = CUSTOMER_STATES.only({*CUSTOMER_STATES.key, *(column.name for column in query.find_all(exp.Column))})
+            _register_frozen(session, frozen, rollups, replace(needed, name=FROZEN_NAMES[CUSTOMER_STATES.name]))
             register_visits(session, frozen, rollups, visits, name=FROZEN_NAMES[CUSTOMER_VISITS.name])
         path = write_cache(
             session, POPULATION_BASELINES, session.engine.run(query, {"frozen_day": frozen.day}), key, {"frozen_day": frozen.day}
@@ -108,12 +110,6 @@ def _over_frozen_tables(query: exp.Query) -> exp.Query:
         if table.name in FROZEN_NAMES:
             table.set("this", exp.to_identifier(FROZEN_NAMES[table.name]))
     return renamed
-
-
-def _needed_states(query: exp.Query) -> Table:
-    """Return the table of frozen states with only the columns that `query` reads, so that what leads to the others is not computed."""
-    names = {*CUSTOMER_STATES.key, *(column.name for column in query.find_all(exp.Column))}
-    return replace(CUSTOMER_STATES.only(names), name=FROZEN_NAMES[CUSTOMER_STATES.name])
 
 
 def _register_frozen(session: CacheSession, frozen: FeatureWindow, rollups: RollupSet, table: Table) -> None:

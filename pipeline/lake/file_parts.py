@@ -57,7 +57,13 @@ def _version_condition(shown: Collection[Version], hidden: Collection[Version]) 
         return between
     # Whichever list is shorter: engines evaluate it for every row between the first and the last day.
     is_short = len(near) <= len(shown)
-    listed = exp.or_(*(_is_of_night(known, days) for known, days in _days_by_night(near if is_short else shown).items()))
+    known_on, event_day = exp.column(KNOWN_ON.name), exp.column(EVENT_DAY.name)
+    listed = exp.or_(
+        *(
+            exp.and_(known_on.eq(_date_literal(night)), event_day.isin(*map(_date_literal, days)))
+            for night, days in _days_by_night(near if is_short else shown).items()
+        )
+    )
     return exp.and_(between, exp.not_(exp.paren(listed)) if is_short else listed)
 
 
@@ -66,10 +72,6 @@ def _days_by_night(versions: Iterable[Version]) -> dict[date, list[date]]:
     for version in sorted(versions, key=lambda each: (each.known_on, each.day)):
         nights.setdefault(version.known_on, []).append(version.day)
     return nights
-
-
-def _is_of_night(known_on: date, days: Iterable[date]) -> exp.Expr:
-    return exp.and_(exp.column(KNOWN_ON.name).eq(_date_literal(known_on)), exp.column(EVENT_DAY.name).isin(*map(_date_literal, days)))
 
 
 def _date_literal(day: date) -> exp.Expr:

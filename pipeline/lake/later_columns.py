@@ -48,7 +48,8 @@ def _lacking(table: Table, schema: pa.Schema, path: Path) -> frozenset[str]:
             if column.name not in later:
                 raise _refusal(table, column, "lack it", path)
         elif schema.field(column.name).type != column.kind.arrow:
-            raise _refusal(table, column, f"have it as {_words(schema.field(column.name).type)}", path)
+            stored = schema.field(column.name).type
+            raise _refusal(table, column, f"have it as {next((each.words for each in Kind if each.arrow == stored), str(stored))}", path)
     return frozenset(later.difference(schema.names))
 
 
@@ -61,7 +62,3 @@ def _refusal(table: Table, column: Column, have: str, path: Path) -> ConfigError
         todo="Give the column another name in company.toml and in the query: the days read before stay as they are. Or move the folders "
         f"{RAW_PREFIX}{event} and {event} out of lake/tables, then run the night again: it reads the whole history of the event.",
     )
-
-
-def _words(kind: pa.DataType) -> str:
-    return next((each.words for each in Kind if each.arrow == kind), str(kind))

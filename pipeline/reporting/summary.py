@@ -217,6 +217,8 @@ def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
     # The programs of this very environment, so that the lines work when pasted, whatever is on the PATH and in the names.
     root, segments, programs = _short_path(lake.local("")), _short_path(file), Path(sys.executable).parent
     script = f"import pandas; print(pandas.read_parquet({segments!r}))"
+    # In double quotes, which are easier to read, unless it has what a shell would look at within them.
+    quoted_script = quote(script) if set(script) & set('"$`\\!') else f'"{script}"'
     python, command = (quote(_short_path(programs / name)) for name in ("python", "segments"))
     return Text.assemble(
         ("Where it is\n", "bold"),
@@ -225,14 +227,9 @@ def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
         f"  {root}/segments.sqlite, the same as tables with their history\n" if company.target.kind == "sqlite" else "",
         f"  {root}/reports/day={day}/validation.html, what each check found\n",
         ("Try next\n", "bold"),
-        f"  {python} -c {_quoted_script(script)}\n",
+        f"  {python} -c {quoted_script}\n",
         f"  {command} run --company {quote(_short_path(company.folder))} --lake {quote(root)} --day {day - ONE_DAY}\n",
     )
-
-
-def _quoted_script(script: str) -> str:
-    """Return a script as one word of the shell, in the double quotes that are easier to read where it has nothing special."""
-    return quote(script) if set(script) & set('"$`\\!') else f'"{script}"'
 
 
 def _short_path(path: Path) -> str:

@@ -69,7 +69,8 @@ def strategy_rows(schemes: Sequence[Scheme], segments: Sequence[tuple[str, str, 
     """
     by_name = {scheme.name: scheme for scheme in schemes}
     clustered = {scheme.name: (scheme, cluster_cards(scheme, model)) for scheme, model in clusters if isinstance(model, ClusterModel)}
-    orders = _card_orders(_placed_cards(by_name, clustered, segments))
+    placed = sorted(_placed_cards(by_name, clustered, segments), key=lambda card: card.order)
+    orders = {(card.scheme, card.segment): place for place, card in enumerate(placed, 1)}
     languages = {language}.union(*(scheme.languages for scheme in schemes), *(scheme.languages for scheme, _ in clusters))
     rows = []
     for name, segment, title in segments:
@@ -95,11 +96,6 @@ def _placed_cards(
             yield PlacedCard(name, segment, schemes[name].level, card)
         elif name in clustered and (found := clustered[name][1].get(segment)) is not None:
             yield PlacedCard(name, segment, clustered[name][0].level, found.strategy, found.is_default)
-
-
-def _card_orders(cards: Iterable[PlacedCard]) -> dict[tuple[str, str], int]:
-    """Return the places of cards, by scheme and segment, from 1 for the one that goes before all others."""
-    return {(card.scheme, card.segment): place for place, card in enumerate(sorted(cards, key=lambda card: card.order), 1)}
 
 
 def _card_of(scheme: Scheme, segment: str) -> Strategy | None:

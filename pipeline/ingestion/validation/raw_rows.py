@@ -43,13 +43,17 @@ def checked_columns(rows: pa.Table, table: Table, *, customer_ids: pa.Array | No
     given_ids = [name for name in _columns_of_kind(table, Kind.TEXT) if name in table.key or name in CUSTOMER_IDS]
     for name in given_ids:
         columns[name] = blank_to_null(columns[name])
-    columns["is_customer_id_trimmed"] = _hold_all([_is_plain(columns[name]) for name in given_ids if name in CUSTOMER_IDS], count)
-    columns["are_ids_trimmed"] = _hold_all([_is_trimmed(columns[name]) for name in given_ids], count)
+    ids_of_customers = [columns[name] for name in given_ids if name in CUSTOMER_IDS]
+    # White space of ASCII alone: a no-break space around the id of a customer belongs to it.
+    columns["is_customer_id_trimmed"] = _hold_all([pc.equal(pc.ascii_trim_whitespace(ids), ids) for ids in ids_of_customers], count)
+    columns["are_ids_trimmed"] = _hold_all([pc.equal(pc.utf8_trim_whitespace(columns[name]), columns[name]) for name in given_ids], count)
     if table.name == RAW_ORDER_LINES.name:
         quantity, amount, discount = (columns[name] for name in ("quantity", "net_amount", "discount_amount"))
         columns["is_refund_plausible"] = _hold_all([pc.invert(pc.and_(pc.less(quantity, 0), pc.greater(amount, 0)))], count)
         columns["is_sale_plausible"] = _hold_all([pc.invert(pc.and_(pc.greater(quantity, 0), pc.less(amount, 0)))], count)
-        columns["is_discount_plausible"] = _hold_all([_is_discount_plausible(amount, discount)], count)
+        # Unless the units were free, which is a discount of all.
+        is_small = pc.less_equal(discount, pc.multiply(pc.abs(amount), MOST_TAKEN_OFF))
+        columns["is_discount_plausible"] = _hold_all([pc.or_(pc.equal(amount, 0), is_small)], count)
     if customer_ids is not None:
         columns["is_customer_known"] = _is_member(columns.get("merged_into", columns["customer_id"]), customer_ids)
     if circle_ids is not None:
@@ -144,20 +148,6 @@ def _calendar_counts(column: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Scalar,
     number = pa.int32() if kind is Kind.DATE else pa.int64()
     first, last = (pa.scalar((day - EPOCH.date()).days * UNITS_PER_DAY[kind], number) for day in (FIRST_DAY, LAST_DAY))
     return column.cast(number), first, last
-
-
-def _is_plain(ids: pa.Array) -> pa.Array:
-    """Return per id whether no white space is around it; a no-break space belongs to the id."""
-    return pc.equal(pc.ascii_trim_whitespace(ids), ids)
-
-
-def _is_trimmed(ids: pa.Array) -> pa.Array:
-    return pc.equal(pc.utf8_trim_whitespace(ids), ids)
-
-
-def _is_discount_plausible(amount: pa.Array, discount: pa.Array) -> pa.Array:
-    """Return per row whether no more than 95 % of the full price was taken off, unless the units were free."""
-    return pc.or_(pc.equal(amount, 0), pc.less_equal(discount, pc.multiply(pc.abs(amount), MOST_TAKEN_OFF)))
 
 
 def _is_member(ids: pa.Array, known: pa.Array) -> pa.Array:

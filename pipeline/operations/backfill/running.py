@@ -97,7 +97,8 @@ class _BackfillRun:
                 stamp_epoch(self.deployment.lake, night.day)
 
     def _run_tasks(self, stage: Stage, tasks: Sequence[StageTask], workers: WorkerPool, parallel: int) -> Iterator[StageResult]:
-        if stage in IN_ORDER or parallel == 1 or (stage == "segments" and _looks_back(self.deployment)):
+        # Where rules look at earlier nights, a night has to come after the one before it.
+        if stage in IN_ORDER or parallel == 1 or (stage == "segments" and has_stays(load_schemes(self.deployment.company).schemes)):
             yield from workers.run_tasks([tasks])
             return
         rest = list(tasks)
@@ -107,11 +108,6 @@ class _BackfillRun:
         # Each worker gets neighbouring nights: a night is cheap right after the one before, whose state is rolled forward.
         ends = [len(rest) * place // parallel for place in range(parallel + 1)]
         yield from workers.run_tasks([rest[start:end] for start, end in pairwise(ends) if start < end])
-
-
-def _looks_back(deployment: Deployment) -> bool:
-    """Return whether rules look at earlier nights, so that a night has to come after the one before it."""
-    return has_stays(load_schemes(deployment.company).schemes)
 
 
 def _has_models(deployment: Deployment) -> bool:

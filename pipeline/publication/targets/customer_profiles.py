@@ -20,7 +20,10 @@ def customer_profiles(folder: Path, language: str, attribute: str) -> Iterator[p
 
     That is the one that `attribute` names, else the company's own `language`.
     """
-    known = {language, *_card_languages(folder)}
+    known, cards = {language}, folder / f"{SEGMENT_STRATEGIES.name}.parquet"
+    # A publication of an older version has no cards.
+    if cards.exists():
+        known.update(pq.read_table(cards, columns=[LANGUAGE.name])[LANGUAGE.name].to_pylist())
     file = pq.ParquetFile(folder / f"{CUSTOMER_FEATURES.name}.parquet", page_checksum_verification=True)
     actions = _NextActions(folder)
     names = [name for name in CUSTOMERS.column_names if name in CUSTOMER_FEATURES.column_names]
@@ -68,9 +71,3 @@ def _named_language(text: str, known: Collection[str]) -> str | None:
     # The name as it is written comes first: two languages may differ in case alone. Then `tr-TR` is taken for `tr`.
     names = (plain, by_small_letters.get(plain.lower()), by_small_letters.get(plain.lower().partition("-")[0]))
     return next((name for name in names if name in known), None)
-
-
-def _card_languages(folder: Path) -> set[str]:
-    """Return the languages that anything of the publication is told in; one of an older version tells nothing."""
-    path = folder / f"{SEGMENT_STRATEGIES.name}.parquet"
-    return set(pq.read_table(path, columns=[LANGUAGE.name])[LANGUAGE.name].to_pylist()) if path.exists() else set()

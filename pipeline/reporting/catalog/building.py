@@ -161,7 +161,11 @@ def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path, u
         words = outside.get(each.segment, f"nearest to the centre of {each.segment}")
         told = context.published_strategy(scheme.name, each.segment)
         profile = context.live.cluster_profiles.get((scheme.name, each.segment), ()) if context.live else ()
-        card = _published_card(told)
+        card = None
+        if told.get("priority") is not None:
+            card = StrategyCard(
+                {name: told[name] for name in STRATEGY_TEXTS}, told["priority"], told["budget_share"], told["assumes"] or ""
+            )
         segments.append(SegmentEntry(each.segment, title, told.get("description") or "", words, card=card, size=each.size, profile=profile))
     return SchemeEntry(
         scheme=scheme.name,
@@ -176,12 +180,6 @@ def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path, u
         segments=tuple(segments),
         features=tuple(feature.name for feature in scheme.features),
     )
-
-
-def _published_card(row: Mapping[str, Any]) -> StrategyCard | None:
-    if row.get("priority") is None:
-        return None
-    return StrategyCard({name: row[name] for name in STRATEGY_TEXTS}, row["priority"], row["budget_share"], row["assumes"] or "")
 
 
 def _file_words(company: Company, file: Path) -> str:

@@ -59,6 +59,8 @@ def scheme_explanation(case: SchemeCase, segment: str, row: Row, kinds: Mapping[
     figures = [AXES[score].figure for score in axes_behind(columns)]
     names = dict.fromkeys([scheme.attribute, *columns, *figures] if scheme.attribute else [*columns, *figures])
     parameters = {name for text in texts for name in parameters_of(text)}
+    # A rule of a scheme of scores takes its customers before any score counts.
+    is_by_score = scheme.decision == "highest_score" and (chosen is None or chosen.competes or chosen.is_otherwise)
     return SchemeExplanation(
         scheme=scheme,
         segment=segment,
@@ -69,7 +71,7 @@ def scheme_explanation(case: SchemeCase, segment: str, row: Row, kinds: Mapping[
             **{name: known[name] for name in names},
             **{f"@{name}": value for name, value in scheme.parameters.items() if name in parameters},
         },
-        scored_segments=tuple(scored_segments(scheme, known)) if _is_by_score(scheme, chosen) else (),
+        scored_segments=tuple(scored_segments(scheme, known)) if is_by_score else (),
         value_rank=case.ranks.rank_of(row[scheme.attribute]) if case.ranks and segment != INSUFFICIENT_EVIDENCE else None,
         # Where another version computed the night, these rules cannot say what would have changed it.
         nearest=nearest_segment(case, row, kinds) if segment_now == segment else None,
@@ -116,8 +118,3 @@ def _deciding_rules(scheme: Scheme, chosen: Segment | None) -> tuple[Sequence[ex
     return [tree for tree in scheme.trees if tree is not scheme.applies_to], [
         text for text in scheme.texts if text != scheme.applies_to_text
     ]
-
-
-def _is_by_score(scheme: Scheme, chosen: Segment | None) -> bool:
-    """Whether scores decided: a rule of a scheme of scores takes its customers before any of them counts."""
-    return scheme.decision == "highest_score" and (chosen is None or chosen.competes or chosen.is_otherwise)

@@ -17,7 +17,6 @@ from pipeline.reporting.explain import (
     ExplainedMembership,
     NearestSegment,
     NextAction,
-    OutsideScheme,
     SchemeExplanation,
 )
 from pipeline.reporting.explain.view import cluster_words, nearest_words, outside_words
@@ -31,7 +30,15 @@ def to_json(explanation: CustomerExplanation) -> str:
         "is_live": explanation.is_live,
         "next_action": _next_action_content(explanation.next_action),
         "schemes": [_membership_content(membership) for membership in explanation.memberships],
-        "does_not_apply": [_outside_content(outside) for outside in explanation.outside],
+        "does_not_apply": [
+            {
+                **_named_fields(outside, ("scheme", "title", "applies_to")),
+                "values": _json_values(outside.values),
+                "words": outside_words(outside),
+                "moves": _moves_content(outside.moves),
+            }
+            for outside in explanation.outside
+        ],
         "not_computed": dict(explanation.not_computed),
     }
     return json.dumps(content, indent=1, ensure_ascii=False)
@@ -52,11 +59,6 @@ def _membership_content(membership: ExplainedMembership) -> dict[str, Any]:
     decided = _scheme_content(explanation) if explanation else _cluster_content(membership.segment, membership.clusters)
     card = _named_fields(membership.card, ("priority", "message", "assumes", "fits")) if membership.card else None
     return {**facts, **decided, "moves": moves, "card": card}
-
-
-def _outside_content(outside: OutsideScheme) -> dict[str, Any]:
-    facts = _named_fields(outside, ("scheme", "title", "applies_to"))
-    return {**facts, "values": _json_values(outside.values), "words": outside_words(outside), "moves": _moves_content(outside.moves)}
 
 
 def _moves_content(moves: Sequence[CustomerMove]) -> list[dict[str, Any]]:

@@ -24,7 +24,6 @@ from pipeline.lake.tables import (
     POPULATION_BASELINES,
     RAW_PROSPECTS,
     SOURCE_TABLES,
-    EventType,
     Table,
 )
 from pipeline.reporting.lineage.graph import ColumnGraph, Edge, Field
@@ -123,17 +122,15 @@ def _is_computed(table: Table) -> bool:
 
 
 def _edges_of_clean_rows(company: Company, table: Table, columns: Sequence[str]) -> Iterator[Edge]:
-    derived = {**DERIVED, **{key: names for event in company.events.values() for key, names in _derived_of_event(event).items()}}
+    derived = dict(DERIVED)
+    for event in company.events.values():
+        derived |= {(event.name, EVENT_DAY.name): (event.instant.name,), (event.name, KNOWN_ON.name): ()}
     for raw in _raw_tables(company, table):
         supplied = company.table(raw).column_names
         for name in columns:
             for source in derived.get((table.name, name), (name,)):
                 if source in supplied:
                     yield Edge(Field(table.name, name), Field(raw.name, source), "value")
-
-
-def _derived_of_event(event: EventType) -> RawColumns:
-    return {(event.name, EVENT_DAY.name): (event.instant.name,), (event.name, KNOWN_ON.name): ()}
 
 
 def _raw_tables(company: Company, table: Table) -> list[Table]:

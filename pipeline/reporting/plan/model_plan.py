@@ -30,7 +30,7 @@ from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.statements import statement_digest
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.clusters import (
     UNCLUSTERED,
     ClusterModel,
@@ -67,7 +67,9 @@ def plan_model(company: Company, lake: Lake, path: Path, *, memory_limit: str = 
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         planned = {scheme.name: query, **{name: decisions_statement(by_name[name], by_name) for name in changed}}
         looked_at = sorted({other for name in changed for other in (name, *by_name[name].references)})
-        table = _columns_named(valid.table(CUSTOMER_FEATURES), planned)
+        # Only what a statement names: a Parquet file is read by column, and others are not touched.
+        named = {column.name for each in planned.values() for column in each.find_all(exp.Column)}
+        table = valid.table(CUSTOMER_FEATURES).only({"customer_id", "spend_amount", *named})
         with NightFeatures([valid], lake, engine, live.day).registered([by_name[name] for name in looked_at], table):
             engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=live.day)])
             flows = planned_moves(engine, planned, _with_spend(union_all(planned.values())))
@@ -101,12 +103,6 @@ def _schemes_by_model(lake: Lake, company: Company, night: date, model: ClusterM
     stored = models_of_night(lake, company, night, referenced_clusters(schemes))
     models = [(scheme, model if scheme.name == model.scheme else other) for scheme, other in stored]
     return {scheme.name: scheme for scheme in schemes_with_assignments(schemes, segment_statements(models))}
-
-
-def _columns_named(features: Table, planned: Mapping[str, exp.Query]) -> Table:
-    """Return the features with those columns that a statement names: a Parquet file is read by column, and others are not touched."""
-    named = {column.name for query in planned.values() for column in query.find_all(exp.Column)}
-    return features.only({"customer_id", "spend_amount", *named})
 
 
 def _with_spend(memberships: exp.Query) -> exp.Select:
