@@ -103,7 +103,6 @@ def segment_night(lake: Lake, company: Company, day: date) -> dict[str, str]:
 def measure_drift(lake: Lake, company: Company, day: date) -> None:
     """Write how far a night's customers are from the models, as a night does."""
     with closing(DuckDBEngine(lake.root)) as engine:
-        engine.register(company.table(CUSTOMER_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
         write_drifts(company, lake, engine, day)
 
 
