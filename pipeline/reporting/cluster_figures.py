@@ -10,6 +10,7 @@ from pipeline.lake.tables import CLUSTER_PROFILES
 from pipeline.models.clusters import FeatureProfile, feature_profiles
 
 MOST_LINES = 8
+NOTE = "figures are means as the model compares customers: of skewed amounts near the median"
 Profiles = dict[tuple[str, str], tuple[FeatureProfile, ...]]
 
 
@@ -37,5 +38,5 @@ def _number_text(value: float | None) -> str:
     """Write a number with the four digits that matter most; of a large one all before the point, of a small one four after it."""
     if value is None:
         return "unknown"
-    text = f"{value:.4g}"
+    text = f"{value:,.4g}"
     return text if "e" not in text else f"{value:,.0f}" if abs(value) > 1 else f"{value:.4f}"

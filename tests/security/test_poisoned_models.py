@@ -125,6 +125,7 @@ HOSTILE = {
     "a scale of zero": poisoned("features.0.scale", 0.0),
     "a scale of almost zero": poisoned("features.0.scale", 1e-300),
     "a negative scale": poisoned("features.0.scale", -1.0),
+    "a scale that makes coordinates too large to add up": poisoned("features.0.scale", 1e-5),
     "limits the wrong way round": poisoned("features.0.low", 10.0),
     "a mean outside the limits": poisoned("features.0.mean", 9.5),
     "an unknown feature": poisoned("features.0.name", "spend_amont"),

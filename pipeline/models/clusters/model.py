@@ -21,6 +21,8 @@ from pipeline.errors import DataError
 LONGEST_DOCUMENT = 1_000_000
 # Coordinates are divided by the scale, which is kept to six digits: below this it would be zero.
 SMALLEST_SCALE = 1e-6
+# A hundredth of customers at either limit makes ten. Sums of coordinates have to hold.
+WIDEST_SCALES = 10_000
 MOST_ROWS = 10**12
 FEWEST_CLUSTERS = 2
 MOST_NUMBER = 9999
@@ -201,6 +203,8 @@ def _read_feature(fields: Fields) -> ModelFeature:
         raise fields.refusal("encoding", "is for attributes, which have no `fill`")
     if feature.value and encoding != "text":
         raise fields.refusal("value", "is for texts")
+    if high - low > WIDEST_SCALES * feature.scale:
+        raise fields.refusal("scale", f"is too small: `low` and `high` must be within {WIDEST_SCALES:,} scales")
     _refuse_wrong_shares(feature, fields)
     return feature
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
-from pipeline.reporting.cluster_figures import profile_lines
+from pipeline.reporting.cluster_figures import NOTE, profile_lines
 
 CARD_COLUMNS = ("message", "promotion", "product_offer", "price", "channel", "service")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -47,6 +47,8 @@ def _scheme_facts(entry: SchemeEntry) -> Iterator[str]:
     yield f"Decided: {_escaped_text(entry.decision)}."
     if entry.kind != "clusters":
         yield f"Total and disjoint: {PROOFS[entry.proof]}."
+    if any(segment.profile for segment in entry.segments):
+        yield f"{NOTE[0].upper()}{NOTE[1:]}."
     if entry.undecided:
         yield f"Only customers can tell whether anybody is in {_code_list(entry.undecided)}."
     if entry.state == "not computed":

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.reporting.applies_to import applies_to_words
 from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
-from pipeline.reporting.cluster_figures import profile_lines
+from pipeline.reporting.cluster_figures import NOTE, profile_lines
 from pipeline.reporting.terminal import print_parts
 from pipeline.spelling import printable_line
 
@@ -79,6 +79,8 @@ def _scheme_facts(entry: SchemeEntry) -> Iterator[str]:
     yield entry.decision
     if entry.kind != "clusters":
         yield PROOFS[entry.proof]
+    if any(segment.profile for segment in entry.segments):
+        yield NOTE
     if entry.undecided:
         yield f"only customers can tell whether anybody is in {', '.join(entry.undecided)}"
     if entry.features:
