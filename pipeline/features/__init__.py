@@ -10,7 +10,16 @@ from __future__ import annotations
 from pipeline.features.attribute_quantiles import frozen_quantiles
 from pipeline.features.baselines import baselines_statement
 from pipeline.features.cache import CacheSession, forget_caches
-from pipeline.features.counterfactuals import EVENTS, Counterfactual, buyers_beside, gather_rows, register_changes, write_counterfactual
+from pipeline.features.counterfactuals import (
+    EVENTS,
+    Counterfactual,
+    buyers_beside,
+    event_tables,
+    gather_rows,
+    part_name,
+    register_changes,
+    write_counterfactual,
+)
 from pipeline.features.declared import features_as_declared, features_declared_since
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.features.known_columns import DECLARED, OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
@@ -29,12 +38,14 @@ __all__ = [
     "buyers_beside",
     "compute_features",
     "compute_rollups",
+    "event_tables",
     "features_as_declared",
     "features_declared_since",
     "features_without_columns",
     "forget_caches",
     "frozen_quantiles",
     "gather_rows",
+    "part_name",
     "partly_known_columns",
     "reading_merges",
     "register_changes",

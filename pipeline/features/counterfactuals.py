@@ -49,7 +49,7 @@ from pipeline.lake.tables import (
 )
 
 # What customers do, in the order in which it is added up: a counterfactual leaves out one of these and all after it.
-EVENTS = ("identity_merge", "own_visit", "late_data", "refund", "own_purchase")
+EVENTS = ("identity_merge", "own_event", "late_data", "refund", "own_purchase")
 EVENT_TABLES = (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES, VISITS)
 REFUND_COLUMNS = ("customer_id", "order_day", "refund_amount", "event_day", "known_on")
 # Parts of what two nights know: alike on both; as the earlier one knew it; as the later one does; of event days since.
@@ -226,9 +226,9 @@ def _rank_alone(case: Counterfactual, features: Table, name: str) -> str:
 
 def _known_rows(table: Table, known: Sequence[str]) -> Iterator[exp.Query]:
     """Yield the rows, by source ids, that are known of customers who did only what is in `known`."""
-    learns = "late_data" if table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES, ORDER_LINES) else "own_visit"
+    learns = "late_data" if table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES, ORDER_LINES) else "own_event"
     parts = [SAME, NOW if learns in known else BEFORE]
-    if learns == "own_visit" and learns in known:
+    if learns == "own_event" and learns in known:
         parts.append(NEW)
     for part in parts:
         yield _rows_of(replace(table, name=part_name(table, part)), SOURCE_IDS)

@@ -81,7 +81,7 @@ def _recipe() -> str:
 
 
 def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> StartingAggregates | None:
-    """Return the usable aggregates of the nearest day that is not later; None where there are none."""
+    """Return the usable aggregates of the nearest day that is not later; None where there are none, or none that is still wanted."""
     source, survivors = wanted.source.table, session.survivors(window)
     everything = RollupSet.of(source, session.lake.stored_versions(source).values())
     for key in cached_files(session.lake, wanted.table):
@@ -93,6 +93,8 @@ def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: Aggrega
         survivors_then = session.survivors(replace(window, day=key.day, known_on=key.known_on or key.day))
         if facts["recipe"] == _recipe() and changed is not None and survivors_then.digest == facts["merges"]:
             columns = frozenset(pq.read_schema(path).names)
+            if columns.isdisjoint(each.name for each in wanted.aggregates):
+                return None
             return StartingAggregates(path, columns, changed, survivors.changed_since(survivors_then))
     return None
 

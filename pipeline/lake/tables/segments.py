@@ -50,7 +50,7 @@ SEGMENT_MOVES = Table(
             "reason",
             Kind.TEXT,
             "`rule_change`, `source_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `identity_merge`, "
-            "`own_purchase`, `refund`, `late_data`, `own_visit`, `attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
+            "`own_purchase`, `refund`, `late_data`, `own_event`, `attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
             required=True,
         ),
     ),

@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from pipeline.features import EVENTS, Counterfactual, buyers_beside, gather_rows, register_changes, write_counterfactual
-from pipeline.lake.statements import statement
+from pipeline.features import EVENTS, Counterfactual, buyers_beside, event_tables, gather_rows, register_changes, write_counterfactual
 from pipeline.lake.tables import CUSTOMER_FEATURES, Table
 from pipeline.segmentation.moves.move_comparison import MoveComparison
 from pipeline.segmentation.moves.moved_features import (
@@ -20,6 +19,7 @@ from pipeline.segmentation.moves.moved_features import (
     OWN_EVENTS,
     WITHOUT_EVENTS,
     doers_statement,
+    own_events_statement,
     without_events_statement,
 )
 
@@ -31,7 +31,7 @@ def register_left_out(comparison: MoveComparison, table: Table, joined: Collecti
     """
     engine = comparison.engine
     register_changes(comparison.company, comparison.session, comparison.before, comparison.day)
-    events = comparison.store_table(OWN_EVENTS, engine.run(statement(OWN_EVENTS.name), {}))
+    events = comparison.store_table(OWN_EVENTS, engine.run(own_events_statement(event_tables(comparison.company)), {}))
     done = pq.read_table(events)
     if not done.num_rows:
         engine.define(replace(table, name=WITHOUT_EVENTS), exp.select("*").from_(NOW))

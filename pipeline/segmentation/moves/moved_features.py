@@ -5,13 +5,15 @@ Tonight's are those that they would have without what they did themselves since,
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sqlglot import exp
 
+from pipeline.features import part_name
 from pipeline.lake.expressions import union_all
-from pipeline.lake.tables import CUSTOMER_FEATURES, Column, Kind, Table
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, CUSTOMER_FEATURES, EVENT_DAY, ORDER_LINES, Column, Kind, Table
 
 BEFORE, NOW, WITHOUT_EVENTS, PAIRS = "features_before", "features_now", "features_without_events", "moved_features"
 OWN_EVENTS = Table(
@@ -20,7 +22,7 @@ OWN_EVENTS = Table(
     (
         *(column for column in CUSTOMER_FEATURES.columns if column.name in CUSTOMER_FEATURES.key),
         Column("has_merge", Kind.FLAG, "Somebody was merged into them, or is not any more.", required=True),
-        Column("has_visit", Kind.FLAG, "Came by.", required=True),
+        Column("has_event", Kind.FLAG, "Came by, or did something else than ordering.", required=True),
         Column("has_late_data", Kind.FLAG, "Lines of earlier days were learned, changed or dropped.", required=True),
         Column("has_refund", Kind.FLAG, "Gave back.", required=True),
         Column("has_purchase", Kind.FLAG, "Ordered.", required=True),
@@ -35,6 +37,24 @@ DOERS = replace(OWN_EVENTS, name="doers")
 RELEARNED = Column("is_relearned", Kind.FLAG, "Whether lifetime figures differ and no event says why.", required=True)
 # Figures of a whole life do not change by age: where they did and no event says why, something was learned of late.
 LIFETIME = ("first_order_date", "last_order_date", "lifetime_order_day_count", "lifetime_order_count", "lifetime_spend_amount")
+
+
+def own_events_statement(tables: Iterable[Table]) -> exp.Query:
+    """Build the statement of own_events: of rollups as its file says, of the others of `tables` what happened since or is known late."""
+    query = statement(OWN_EVENTS.name).copy()
+    found = next(part for part in query.find_all(exp.CTE) if part.alias == "found")
+    for table in tables:
+        if table in (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES):
+            continue
+        event = "late_data" if table is ORDER_LINES else "own_event"  # an order or a refund of tonight is in the rollups
+        columns = [exp.column(name, quoted=True) for name in (EVENT_DAY.name, *table.column_names)]
+        before, now = (exp.select(*columns).from_(part_name(table, part)) for part in ("before", "now"))
+        parts: list[exp.Query] = [exp.except_(before, now), exp.except_(now, before)]
+        if event == "own_event":
+            parts.append(exp.select("customer_id").from_(part_name(table, "new")))
+        rows = [exp.select("customer_id", exp.alias_(exp.Literal.string(event), "event")).from_(part.subquery("changed")) for part in parts]
+        found.set("this", union_all([found.this, *rows]))
+    return query
 
 
 def doers_statement(*, of_several: bool = False) -> exp.Query:

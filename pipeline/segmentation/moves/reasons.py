@@ -8,9 +8,9 @@ First, features become tonight's step by step, without what the customer did sin
     age         and all but the scores by rank          ageing
 
 Then what the customer did is left out of tonight's features: an order (own_purchase), and a refund, what was learned late (late_data),
-a visit (own_visit), and a merge with another customer (identity_merge). What is left out when the customer no longer arrives in the
-new segment is the reason, before any step but the rules. Whom nothing of this moved was moved by the scores and ranks of others:
-population_shift. So nobody is left without a reason.
+a visit or another event (own_event), and a merge with another customer (identity_merge). What is left out when the customer no longer
+arrives in the new segment is the reason, before any step but the rules. Whom nothing of this moved was moved by the scores and ranks of
+others: population_shift. So nobody is left without a reason.
 
 Say Ann went from `active` (recency_days <= 30) to `dormant`, and gave back a shirt that day. Tonight's rules on yesterday's features
 leave her in `active`, so no rule moved her. Without the refund she is `dormant` all the same, so it is no reason. The trial of age
@@ -44,7 +44,7 @@ REASONS = (
     "own_purchase",
     "refund",
     "late_data",
-    "own_visit",
+    "own_event",
     "attribute_change",
     "threshold_refreeze",
     "ageing",

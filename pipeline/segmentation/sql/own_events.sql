@@ -1,4 +1,5 @@
--- What each customer who moved did since the previous night: was united with another one, came by, was learned of late, gave back, ordered.
+-- What each customer who moved did since the previous night: was united with another one, was learned of late, gave back, ordered.
+-- Visits and other events are added to `found`, table by table.
 -- What a merged customer did is the survivor's.
 -- ..._new are the event days since then; of earlier event days those whose rows differ, as known then (..._before) and now (..._now).
 WITH late_days AS (
@@ -33,16 +34,6 @@ learned_categories AS (
   SELECT event_day, customer_id, order_day, category, channel, category_day_count, line_count, order_amount
   FROM customer_day_categories_before
 ),
-late_visits AS (
-  SELECT event_day, customer_id, visit_id FROM visits_before
-  EXCEPT
-  SELECT event_day, customer_id, visit_id FROM visits_now
-),
-learned_visits AS (
-  SELECT event_day, customer_id, visit_id FROM visits_now
-  EXCEPT
-  SELECT event_day, customer_id, visit_id FROM visits_before
-),
 found AS (
   SELECT customer_id, 'own_purchase' AS event FROM customer_days_new WHERE line_count > 0
   UNION ALL
@@ -56,12 +47,6 @@ found AS (
   UNION ALL
   SELECT customer_id, 'late_data' AS event FROM learned_categories
   UNION ALL
-  SELECT customer_id, 'own_visit' AS event FROM late_visits
-  UNION ALL
-  SELECT customer_id, 'own_visit' AS event FROM learned_visits
-  UNION ALL
-  SELECT customer_id, 'own_visit' AS event FROM visits_new
-  UNION ALL
   SELECT customer_id, 'identity_merge' AS event FROM regrouped_customers
 ),
 owned AS (
@@ -72,7 +57,7 @@ owned AS (
 SELECT
   o.customer_id,
   MAX(CASE WHEN o.event = 'identity_merge' THEN 1 ELSE 0 END) = 1 AS has_merge,
-  MAX(CASE WHEN o.event = 'own_visit' THEN 1 ELSE 0 END) = 1 AS has_visit,
+  MAX(CASE WHEN o.event = 'own_event' THEN 1 ELSE 0 END) = 1 AS has_event,
   MAX(CASE WHEN o.event = 'late_data' THEN 1 ELSE 0 END) = 1 AS has_late_data,
   MAX(CASE WHEN o.event = 'refund' THEN 1 ELSE 0 END) = 1 AS has_refund,
   MAX(CASE WHEN o.event = 'own_purchase' THEN 1 ELSE 0 END) = 1 AS has_purchase

@@ -26,7 +26,7 @@ SELECT
     WHEN m.to_segment IS NULL AND p.customer_id IS NULL THEN 'left'
     WHEN t.left_at = 0 THEN c.reason
     WHEN t.missed_at = 10 AND e.has_merge THEN 'identity_merge'
-    WHEN t.missed_at <= 11 AND e.has_visit THEN 'own_visit'
+    WHEN t.missed_at <= 11 AND e.has_event THEN 'own_event'
     WHEN t.missed_at <= 12 AND e.has_late_data THEN 'late_data'
     WHEN t.missed_at <= 13 AND e.has_refund THEN 'refund'
     WHEN t.missed_at IS NOT NULL THEN 'own_purchase'

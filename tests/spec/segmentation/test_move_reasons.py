@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from support.builders import a_company, an_order_line, features_by_customer, write_customers, write_order_lines, write_rows
 from support.schemes import yes_or_no_scheme
 
-from pipeline.definitions.company import Company
+from pipeline.definitions.company import Company, with_declared_features
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ORDER_LINES, SEGMENT_MOVES, VISITS
@@ -32,6 +34,16 @@ RULES = {
     "wide": "category_count >= 2",
 }
 
+DECLARED_RULES = {
+    "jam_lately": "COUNT(order_lines WHERE category = 'jam' LAST 7 DAYS) >= 1",
+    "two_kinds": "COUNT(DISTINCT order_lines.category) >= 2",
+    "jam_money": "SUM(order_lines.net_amount WHERE category = 'jam') >= 50",
+    "first_jam": "FIRST(order_lines.category) = 'jam'",
+    "jam_a_week_ago": "COUNT(order_lines WHERE category = 'jam' LAST 7 DAYS BEFORE 7 DAYS AGO) >= 1",
+    "came": "COUNT(visits LAST 3 DAYS) >= 1",
+    "came_thrice": "COUNT(visits) >= 3",
+}
+
 
 @dataclass(frozen=True)
 class Line:
@@ -44,12 +56,12 @@ class Line:
     late: bool = False
 
 
-def tell(folder: Path, lines: list[Line], visits: dict[date, int]) -> dict[str, str]:
+def tell(folder: Path, lines: list[Line], visits: dict[date, int], rules: Mapping[str, str] = MappingProxyType(RULES)) -> dict[str, str]:
     """Return the reasons of Ann's moves on NIGHT by scheme."""
-    company, lake = a_company(folder, window_days=30), Lake(folder / "lake")
     (folder / "segments").mkdir()
-    for name, rule in RULES.items():
+    for name, rule in rules.items():
         (folder / "segments" / f"{name}.toml").write_text(yes_or_no_scheme(rule))
+    company, lake = with_declared_features(a_company(folder, window_days=30)), Lake(folder / "lake")
     for line in lines:
         if line.late:  # its day was read on BEFORE, without any line
             write_rows(lake, ORDER_LINES, [], day=date.fromisoformat(line.day), known_on=BEFORE)
@@ -140,10 +152,10 @@ TODAY, YESTERDAY = "2024-03-14", "2024-03-13"
         pytest.param(
             [Line("2024-03-08", "90"), Line(TODAY, "9"), Line(TODAY, "-5")], {}, "twice", "own_purchase", id="refund and order at once"
         ),
-        pytest.param([Line("2024-03-08", "90")], {date(2024, 3, 8): 1, NIGHT: 1}, "watcher", "own_visit", id="a visit"),
+        pytest.param([Line("2024-03-08", "90")], {date(2024, 3, 8): 1, NIGHT: 1}, "watcher", "own_event", id="a visit"),
         pytest.param([Line("2024-03-08", "90")], {date(2024, 3, 8): 1, NIGHT: 1}, "recent", "ageing", id="a visit on the day she gets old"),
         pytest.param(
-            [Line("2024-03-08", "90"), Line(TODAY, "20")], {date(2024, 3, 8): 1, NIGHT: 1}, "watcher", "own_visit", id="visit, order"
+            [Line("2024-03-08", "90"), Line(TODAY, "20")], {date(2024, 3, 8): 1, NIGHT: 1}, "watcher", "own_event", id="visit, order"
         ),
         pytest.param(
             [Line("2024-03-08", "90"), Line(TODAY, "20")], {date(2024, 3, 8): 1, NIGHT: 1}, "twice", "own_purchase", id="order, visit"
@@ -154,3 +166,50 @@ def test_the_reason_is_that_without_which_the_move_is_not(
     tmp_path: Path, lines: list[Line], visits: dict[date, int], scheme: str, reason: str
 ) -> None:
     assert tell(tmp_path, lines, visits).get(scheme) == reason
+
+
+@pytest.mark.parametrize(
+    ("lines", "visits", "scheme", "reason"),
+    [
+        pytest.param([Line("2024-03-01", "9"), Line(TODAY, "9", category="jam")], {}, "jam_lately", "own_purchase", id="an order"),
+        pytest.param([Line("2024-03-07", "9", category="jam")], {}, "jam_lately", "ageing", id="the last jam leaves the days"),
+        pytest.param([Line("2024-03-07", "9", category="jam"), Line(TODAY, "9")], {}, "jam_lately", "ageing", id="it leaves, an order"),
+        pytest.param([Line("2024-03-07", "9", category="jam")], {}, "jam_a_week_ago", "ageing", id="a line enters the days before"),
+        pytest.param([Line("2024-03-12", "9"), Line("2024-03-11", "5", category="jam", late=True)], {}, "two_kinds", "late_data"),
+        pytest.param([Line("2024-03-12", "9"), Line("2024-03-11", "5", category="jam", late=True)], {}, "first_jam", "late_data"),
+        pytest.param(
+            [Line("2024-03-12", "52", category="jam"), Line(TODAY, "-5", category="jam")], {}, "jam_money", "refund", id="5.00 back"
+        ),
+        pytest.param(
+            [Line("2024-03-12", "45", category="jam"), Line(TODAY, "-5", category="jam"), Line(TODAY, "20", category="jam")],
+            {},
+            "jam_money",
+            "own_purchase",
+            id="5.00 back, and an order that matters more",
+        ),
+        pytest.param([Line("2024-03-12", "9")], {NIGHT: 1}, "came", "own_event", id="a visit"),
+        pytest.param([Line("2024-03-01", "9")], {date(2024, 3, 11): 1}, "came", "ageing", id="the last visit leaves the days"),
+        pytest.param([Line("2024-03-12", "9"), Line(TODAY, "9")], {date(2024, 1, 1): 2, NIGHT: 1}, "came_thrice", "own_event", id="a third"),
+    ],
+)  # fmt: skip
+def test_declared_features_move_customers_for_the_same_reasons(
+    tmp_path: Path, lines: list[Line], visits: dict[date, int], scheme: str, reason: str
+) -> None:
+    assert tell(tmp_path, lines, visits, DECLARED_RULES).get(scheme) == reason
+
+
+def test_a_feature_that_is_counted_otherwise_moves_by_its_declaration(tmp_path: Path) -> None:
+    folder = tmp_path / "features"
+    folder.mkdir()
+    (tmp_path / "segments").mkdir()
+    (tmp_path / "segments" / "often.toml").write_text(yes_or_no_scheme("jams >= 2"))
+    lake, moved = Lake(tmp_path / "lake"), {}
+    for known, days in ((BEFORE, 5), (NIGHT, 50)):
+        definition = f"[jams]\nfrom = 'order_lines'\nvalue = 'COUNT(*)'\nlast_days = {days}\ndescription = 'x'\n"
+        (folder / "own.toml").write_text(definition)
+        company = with_declared_features(a_company(tmp_path, window_days=30))
+        write_order_lines(lake, [_row(number, Line("2024-02-01", "9")) for number in range(2)], known_on=BEFORE)
+        write_customers(lake, company, [{"customer_id": "ann"}], known_on=known)
+        _run(lake, company, known)
+        moved = {row["scheme"]: (row["to_segment"], row["reason"]) for row in lake.read(SEGMENT_MOVES, day=known).to_pylist()}
+    assert moved["often"] == ("yes", "rule_change")

@@ -128,7 +128,7 @@ def memberships(lake: Lake, day: date) -> dict[tuple[str, str], str]:
         ("buyer", "seen", ("no", "yes", "own_purchase")),
         ("returner", "returner", ("no", "yes", "refund")),
         ("late", "twice", ("no", "yes", "late_data")),
-        ("looker", "watched", ("no", "yes", "own_visit")),
+        ("looker", "watched", ("no", "yes", "own_event")),
         ("mover", "berliner", ("no", "yes", "attribute_change")),
         ("ager", "seen", ("yes", "no", "ageing")),
         ("newcomer", "seen", (None, "no", "new_customer")),
