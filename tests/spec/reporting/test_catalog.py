@@ -321,7 +321,7 @@ def test_a_damaged_publication_is_told_as_such(night: tuple[Path, Lake], tmp_pat
 
 SEGMENT_KEYS = [
     "segment", "title", "description", "rule", "words", "parameters", "customer_count", "customer_share", "spend_amount", "spend_share",
-    "strategy", "crosswalk",
+    "strategy", "crosswalk", "profile",
 ]  # fmt: skip
 SCHEME_KEYS = [
     "scheme", "title", "level", "kind", "question", "applies_to", "outside_count", "decision", "proof", "undecided", "state", "reason",
