@@ -9,15 +9,17 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from sqlglot import exp
 from support.documentation import tables_of
 
 from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.definitions.definition_files import read_definition
 from pipeline.definitions.proofs import Domains, require_possible
-from pipeline.definitions.rules import PREDICTIONS, Vocabulary, parse_rule, rule_value
+from pipeline.definitions.rules import PREDICTIONS, Vocabulary, parse_rule, parse_value, rule_value
+from pipeline.definitions.rules.event_sources import event_sources
 from pipeline.definitions.rules.functions import FUNCTIONS
 from pipeline.definitions.schemes.references import segments_defined
-from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
+from pipeline.lake.tables import CUSTOMER_FEATURES, VISITS, Kind
 
 PAGE = (PROJECT_ROOT / "docs" / "reference" / "rule-language.md").read_text("utf-8")
 FILES = sorted((PROJECT_ROOT / "segments").glob("*.toml"))
@@ -35,6 +37,7 @@ WORDS = Vocabulary(
     separators={"tags": ","},
     lists={"vip": "0123456789ab", "coast": "ba9876543210"},
     schemes=SCHEMES,
+    sources=event_sources([VISITS]),
 )
 # A customer of whom most examples are true, on a Monday.
 MAY = date(2026, 5, 18)
@@ -69,6 +72,20 @@ def test_a_recipe_is_a_rule_that_can_hold_and_holds_of_whom_it_is_for(whom: str,
     require_possible(rule, Domains(WORDS.names, {"rfm.segment": list(dict.fromkeys(WORDS.segments["rfm.segment"].values()))}), where="x")
     holds = rule_value(rule, ANN)
     assert holds is (whom not in NOT_OF_ANN) or "RANDOM" in text
+
+
+def aggregate_recipes() -> Iterator[Any]:
+    [table] = tables_of(PAGE.partition("## What customers did")[2].partition("\n## ")[0])
+    for row in table:
+        yield pytest.param(re.findall(r"`([^`]+)`", row["write"])[0], id=row["whom you want"])
+
+
+@pytest.mark.parametrize("text", [*aggregate_recipes()])
+def test_a_recipe_of_what_customers_did_is_a_rule_about_aggregates(text: str) -> None:
+    rule, aggregates = parse_value(text, WORDS, where="rule-language.md")
+    assert rule.kind is Kind.FLAG
+    assert {each.name for each in aggregates} <= {column.name for column in rule.node.find_all(exp.Column)} | {"as_of_date"}
+    assert aggregates
 
 
 def test_the_recipes_say_whom_they_are_not_for() -> None:
