@@ -5,7 +5,7 @@ a checked rule says of one customer. It does not know schemes, segments, or how 
 """
 
 from pipeline.definitions.rules.calls import Call, call_of, calls_in, nodes_outside_calls
-from pipeline.definitions.rules.joined_columns import PREDICTIONS, ListColumn, StayColumn, joined_column, joined_kind
+from pipeline.definitions.rules.joined_columns import PREDICTIONS, ListColumn, StayColumn, column_words, joined_column, joined_kind
 from pipeline.definitions.rules.language import aggregates_of, parse_rule, parse_score, parse_value
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
 from pipeline.definitions.rules.quantiles import Quantile, parameter_value, take_quantiles
@@ -25,6 +25,7 @@ __all__ = [
     "aggregates_of",
     "call_of",
     "calls_in",
+    "column_words",
     "joined_column",
     "joined_kind",
     "nodes_outside_calls",

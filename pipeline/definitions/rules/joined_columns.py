@@ -57,6 +57,12 @@ def joined_column(name: str) -> ListColumn | StayColumn | None:
     return None
 
 
+def column_words(name: str) -> str:
+    """Return how people read the name of a column: a list without the digest of its text."""
+    column = joined_column(name)
+    return name.rpartition("@")[0] if isinstance(column, ListColumn) else name
+
+
 def joined_kind(name: str) -> Kind | None:
     """Return the kind of the column `name`; None for one that is not joined."""
     column = joined_column(name)

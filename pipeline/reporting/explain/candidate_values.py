@@ -70,6 +70,15 @@ def _days_compared(side: exp.Expr, value: int, name: str, row: Row) -> Iterator[
     yield from (date.fromordinal(each) for each in around if date.min.toordinal() <= each <= date.max.toordinal())
 
 
+def days_to_come(today: Any) -> Iterator[Value]:  # noqa: ANN401 - a date, which a row of any values holds
+    """Yield the days of the next week, and the first days of the next months: on them the calendar tells something else."""
+    yield from (today + timedelta(days=days) for days in range(1, 8))
+    first = today.replace(day=1)
+    for _ in range(12):
+        first = (first + timedelta(days=31)).replace(day=1)
+        yield first
+
+
 def numbers_around(root: Fraction, name: str, kind: Kind) -> Iterator[Value]:
     """Yield the numbers at and beside `root`, no finer than people would write them: whole, or with two decimals."""
     steps = _STEPS[kind]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from typing import Any
 
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.definitions.rules import ListColumn, column_words, joined_column
 from pipeline.reporting.cluster_figures import profile_lines
 from pipeline.reporting.explain import (
     ANY_OTHER_TEXT,
@@ -25,6 +27,7 @@ from pipeline.reporting.explain import (
     ValueRank,
     WhatIf,
 )
+from pipeline.reporting.explain.what_if import TODAY
 from pipeline.reporting.terminal import print_parts
 from pipeline.spelling import printable_text
 
@@ -71,8 +74,8 @@ def card_words(card: SegmentCard) -> str:
 
 def outside_words(outside: OutsideScheme) -> str:
     """Say why a scheme does not apply to the customer, by the values that its rule looks at: those that are given before empty ones."""
-    given = [f"{name} = {value_words(value)}" for name, value in outside.values.items() if value is not None]
-    *first, last = [name for name, value in outside.values.items() if value is None] or [""]
+    given = [f"{column_words(name)} = {value_words(value)}" for name, value in outside.values.items() if value is not None]
+    *first, last = [column_words(name) for name, value in outside.values.items() if value is None] or [""]
     empty = f"{', '.join(first)} and {last} are empty" if first else f"{last} is empty" if last else ""
     why = "; ".join(part for part in (", ".join(given), empty) if part)
     return f"does not apply: {why} (it applies where {' '.join(outside.applies_to.split())})"
@@ -135,7 +138,7 @@ def _scheme_lines(explanation: SchemeExplanation) -> Iterator[tuple[str, str]]:
 
 
 def _values_words(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} = {value_words(value)}" for name, value in values.items())
+    return ", ".join(f"{column_words(name)} = {value_words(value)}" for name, value in values.items())
 
 
 def _rule_words(explanation: SchemeExplanation) -> str:
@@ -185,7 +188,20 @@ def change_words(change: WhatIf) -> str:
     """Say what would be otherwise, such as `if r_score were 4 instead of 2`."""
     after = "another one" if change.after == ANY_OTHER_TEXT else value_words(change.after)
     follows = ", ".join(f"{name} then {value_words(value)}" for name, value in change.follows.items())
-    return f"if {change.feature} were {after} instead of {value_words(change.before)}" + (f" ({follows})" if follows else "")
+    return _would_be_words(change, after) + (f" ({follows})" if follows else "")
+
+
+def _would_be_words(change: WhatIf, after: str) -> str:
+    before: Any = change.before
+    later: Any = change.after
+    if change.feature == TODAY:
+        days = (later - before).days
+        return f"in {days} {'day' if days == 1 else 'days'}, on {later}"
+    column = joined_column(change.feature)
+    if isinstance(column, ListColumn):
+        who = "they" if column.value == "customer_id" else column.value
+        return f"if {who} were{'' if later else ' not'} on the list {column.name}"
+    return f"if {change.feature} were {after} instead of {value_words(before)}"
 
 
 def value_words(value: object) -> str:

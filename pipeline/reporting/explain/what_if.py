@@ -15,12 +15,18 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.rules import Value, calls_in, nodes_outside_calls
+from pipeline.definitions.rules import StayColumn, Value, calls_in, joined_column, nodes_outside_calls
 from pipeline.definitions.schemes import Scheme
 from pipeline.definitions.schemes.score_methods import AXES, axes_behind
 from pipeline.definitions.schemes.score_sql import limit_literal
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, Kind
-from pipeline.reporting.explain.candidate_values import ANY_OTHER_TEXT, candidate_values, numbers_around, texts_for_calls
+from pipeline.reporting.explain.candidate_values import (
+    ANY_OTHER_TEXT,
+    candidate_values,
+    days_to_come,
+    numbers_around,
+    texts_for_calls,
+)
 from pipeline.reporting.explain.cluster_centres import Row
 from pipeline.reporting.explain.decide import SchemeCase, ValueRanks
 from pipeline.reporting.explain.scores import score_limits
@@ -66,6 +72,8 @@ def what_ifs_of_rules(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> 
         if name in row and not _is_fixed(name, row):
             values = dict.fromkeys(candidate_values(name, kinds[name], comparisons, case.with_references(row)))
             values |= dict.fromkeys(texts_for_calls(name, kinds[name], calls, row))
+            if name == TODAY and any(call.bases == {TODAY} for call in calls):
+                values |= dict.fromkeys(days_to_come(row[name]))
             changes += what_ifs_to(name, values, row)
     return sorted(changes, key=lambda change: change.size)
 
@@ -89,7 +97,7 @@ def what_ifs_to(name: str, values: Iterable[Value], row: Row) -> Iterator[WhatIf
 def _is_fixed(name: str, row: Row) -> bool:
     """Whether a feature cannot change alone: who never ordered has none that could, and one that is empty follows from others."""
     if name not in _FEATURES:
-        return False
+        return isinstance(joined_column(name), StayColumn)  # past, and so beyond any change
     is_of_orders = name not in ("calendar_year", TODAY)
     return (
         name in _FIXED

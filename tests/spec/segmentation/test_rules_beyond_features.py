@@ -22,6 +22,7 @@ from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import STEPS
 from pipeline.reporting.explain.customer import explain_customer
+from pipeline.reporting.explain.view import change_words, render
 from pipeline.reporting.plan import plan_change
 
 FIRST = date(2024, 2, 26)
@@ -205,6 +206,24 @@ def test_explain_speaks_of_lists_days_and_earlier_nights(nights: tuple[Path, Lak
     assert on_list.after is True
     assert (recent.feature, recent.after) == ("last_order_date", date(2024, 2, 27))
     assert by_scheme["was"].values["LAST_IN(recent.yes)"] == date(2024, 2, 27)
+    words = {name: change_words(each.nearest.change) for name, each in by_scheme.items() if each and each.nearest}
+    assert words["on_list"] == "if they were on the list vip"
+    assert words["in_places"] == "if city were on the list places"
+    assert words["monday"] == "in 4 days, on 2024-03-04 (recency_days then 8, tenure_days then 8)"
+    assert words["birthday"] == "if born were 1990-02-28 instead of 1990-03-01"
+    assert words["tagged"] == "if tags were 'vip' instead of ''"
+    assert words["was"] == "in 1 day, on 2024-03-01 (recency_days then 5, tenure_days then 5)"
+    text = "".join(str(part) for part in render(explained))
+    assert "vip@" not in text
+
+
+def test_the_catalogue_lineage_and_plan_take_such_schemes(nights: tuple[Path, Lake]) -> None:
+    shop, lake = nights
+    with night_environment(shop, lake):
+        for command in (["catalog", "--scheme", "was"], ["catalog", "--markdown"], ["catalog", "--lineage", "born"], ["catalog", "--json"]):
+            result = CliRunner().invoke(app, command)
+            assert result.exit_code == 0, result.output
+        assert "birthday" in CliRunner().invoke(app, ["catalog", "--lineage", "born"]).output
 
 
 @pytest.mark.parametrize(
