@@ -116,10 +116,11 @@ def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) ->
     missing = {night, *ends, OPEN}
     for end, pieces in groupby(_pieces_of_one_end(intervals), key=lambda rows: rows[EVENT_DAY.name][0].as_py()):
         missing.discard(end)
-        # There is an open row for each customer and scheme: they pass through and are never held in memory together.
-        rows = pieces if end == OPEN else list(pieces)
+        if end in {night, OPEN}:
+            # There is an open row for each customer and scheme: they pass through and are never held in memory together.
+            yield end, pieces
         # Writing what is there already would rewrite the months of the past for every night of a backfill.
-        if end in {night, OPEN} or not _is_partition_unchanged(lake, end, rows):
+        elif not _is_partition_unchanged(lake, end, rows := list(pieces)):
             yield end, rows
     for end in sorted(missing):
         if end in {night, OPEN} or not _is_partition_unchanged(lake, end, []):
