@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from pipeline.definitions.rules import ListColumn, StayColumn, Vocabulary, joined_column, parse_rule
+from pipeline.definitions.rules.event_sources import event_sources
 from pipeline.definitions.rules.functions import FUNCTIONS
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import Kind
+from pipeline.lake.tables import VISITS, Kind
 
 NAMES = {
     "r_score": Kind.INTEGER,
@@ -36,7 +38,9 @@ WORDS = Vocabulary(
     separators={"tags": ","},
     lists={"vip": "0123456789ab"},
     schemes={"rfm": {"champions": "champions"}, "groups": None},
+    sources=event_sources([VISITS]),
 )
+AGGREGATE = re.compile(r"[a-z_]+_(order_lines|visits)_[0-9a-f]{8}")
 ALLOWED = (
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Is, exp.Null, exp.Add, exp.Sub, exp.Mul,
     exp.Neg, exp.Paren, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Column, exp.Identifier, exp.Literal, exp.Boolean,
@@ -261,7 +265,7 @@ def assert_checked(tree: exp.Expression) -> None:
         assert type(node) in ALLOWED
     for column in tree.find_all(exp.Column):
         joined = joined_column(column.name)
-        assert column.name in WORDS.names or joined is not None
+        assert column.name in WORDS.names or joined is not None or AGGREGATE.fullmatch(column.name)
         assert not isinstance(joined, ListColumn) or (joined.value in WORDS.names and WORDS.lists[joined.name] == joined.digest)
         assert not isinstance(joined, StayColumn) or joined.scheme in WORDS.schemes
     assert all(not column.table for column in tree.find_all(exp.Column))
@@ -298,7 +302,8 @@ FRAGMENTS = [
     "rfm.segment", "rfm.", "champions", "'champions'", "@most", "@least", "@place", "@since", "@wanted", "@",
     *FUNCTIONS, "TODAY", "CURRENT_DATE", "INTERVAL", "INTERVAL '60 days'", "IN LIST", "LIST", "vip", "WAS IN", "WAS", "WITHIN", "30",
     "DAYS", "rfm.champions", "groups.cluster_1", "DAYS_SINCE(", "CONTAINS(", "ANY(tags)", "ANY(", "COALESCE(", "RANDOM_SHARE('a')",
-    "list:vip",
+    "list:vip", "COUNT(", "SUM(", "FIRST(", "EXISTS(", "DISTINCT", "order_lines", "order_lines.net_amount", "visits",
+    "WHERE", "LAST", "BEFORE", "AGO", "category", "net_amount",
 ]  # fmt: skip
 
 
@@ -329,6 +334,16 @@ def test_a_hundred_thousand_heaps_of_words_are_refused_or_checked() -> None:
     assert checked > 1_000
 
 
+AGGREGATES = [
+    "COUNT(order_lines",
+    "COUNT(DISTINCT order_lines.order_id WHERE category = 'a'",
+    "SUM(order_lines.net_amount WHERE net_amount > 1 OR category IN ('a', ')')",
+    "EXISTS(visits WHERE visit_id <> 'x'",
+    "MAX(order_lines.order_day WHERE COUNT(visits) > 1",
+    "FIRST(order_lines.category WHERE recency_days > 1",
+]
+
+
 def a_likely_rule(chance: random.Random) -> list[str]:
     """Return words that may well be a rule, so that what lies behind the parser is reached too."""
     calls = [f"{name}({chance.choice([*NAMES, 'LOWER(city)', 'TODAY'])}{chance.choice(['', ', 1', ', NULL'])})" for name in FUNCTIONS]
@@ -336,6 +351,7 @@ def a_likely_rule(chance: random.Random) -> list[str]:
     sides = [
         *NAMES,
         chance.choice(calls),
+        f"{chance.choice(AGGREGATES)}{chance.choice(['', ' LAST 9 DAYS', ' LAST 9 DAYS BEFORE 2 DAYS AGO', ' LAST x DAYS'])})",
         "TODAY - 3",
         "born + 1",
         "IN LIST vip",

@@ -212,7 +212,7 @@ def _check_between(rule: RuleContext, node: exp.Expr) -> TypedNode:
 def _check_in(rule: RuleContext, node: exp.Expr) -> TypedNode:
     if len(node.expressions) == 1 and node.expressions[0].name.startswith(LIST_MARK):
         return _check_in_list(rule, node, node.expressions[0])
-    if is_call(node.this, *QUANTIFIERS):
+    if is_call(node.this, *QUANTIFIERS) and node.expressions:
         column, separator = list_column(rule, node.this)
         texts = [constant_text(rule, choice, "a value of a list", separator) for choice in node.expressions]
         return values_test(function_name(node.this), column, separator, list(dict.fromkeys(texts)))
