@@ -17,7 +17,7 @@ from pipeline.definitions.features import DeclaredFeature, read_features
 from pipeline.definitions.fields import Document, Fields, printable_value
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.definitions.rules.event_sources import EventSource, event_sources
-from pipeline.definitions.settings import CURRENCIES, LANGUAGE, schedule_fault
+from pipeline.definitions.settings import CURRENCIES, LANGUAGE, MOST_DAYS, schedule_fault
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import (
     BUILT_IN_EVENTS,
@@ -35,7 +35,6 @@ from pipeline.spelling import did_you_mean
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 COMPANY_FILE = "company.toml"
 NIGHTLY = "0 4 * * *"
-MOST_DAYS = 36_525  # a century: more is a slip of the hand, and no date a million days back can be written
 EARLIEST_DAY = date(1900, 1, 1)
 
 

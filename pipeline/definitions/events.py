@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 
 from pipeline.definitions.definition_files import Definition, definition_files
 from pipeline.definitions.fields import Document, Fields, require_identifier
+from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import (
     ALL_TABLES,
@@ -68,7 +69,8 @@ class _EventPlaces:
     definition: Definition
 
     def of_event(self, name: str) -> str:
-        return self._place(rf"\s*\[\s*events\s*\.\s*[\"']?{re.escape(name)}[\"']?\s*[].]", 0)
+        quoted = rf"events\s*\.\s*[\"']?{re.escape(name)}[\"']?\s*"
+        return self._place(rf"\s*(\[\s*{quoted}[].]|{quoted}[.=])", 0)
 
     def of_column(self, event: str, name: str) -> str:
         quoted, place = rf"[\"']?{re.escape(name)}[\"']?", self.of_event(event)
@@ -116,9 +118,12 @@ def _read_event(name: str, values: object, places: _EventPlaces) -> EventType:
     description = content.text("description", default=f"{title}.")
     instant = _read_instant(name, content, columns)
     key = _read_key(content, columns, instant)
+    late_check_days = content.integer("late_check_days", 0, MOST_DAYS) if content.has("late_check_days") else None
     content.refuse_unknown()
     declared = (replace(each, required=each.required or each.name in key) for each in columns.values())
-    return EventType(name, title, description, key, Column(instant, Kind.INSTANT, "When it happened.", required=True), tuple(declared))
+    return EventType(
+        name, title, description, key, Column(instant, Kind.INSTANT, "When it happened.", required=True), tuple(declared), late_check_days
+    )
 
 
 def _require_free_name(name: str, where: str) -> None:

@@ -187,11 +187,15 @@ def _column_of(entry: Mapping[str, Any]) -> Column:
 
 
 def _event_of(entry: Mapping[str, Any], today: EventType | None) -> EventType:
-    """Return the event as it was declared then; a column that has another kind `today` has that one, as its days were read anew."""
+    """Return the event as it was declared then; a column that has another kind `today` has that one, as its days were read anew.
+
+    How many days are compared is no part of what a night was.
+    """
     kinds = {column.name: column.kind for column in today.columns} if today else {}
     columns = (replace(column, kind=kinds.get(column.name, column.kind)) for column in map(_column_of, entry["columns"]))
     instant = Column(entry["instant"], Kind.INSTANT, "When it happened.", required=True)
-    return EventType(entry["name"], entry["title"], entry["description"], tuple(entry["key"]), instant, tuple(columns))
+    late_check_days = today.late_check_days if today else None
+    return EventType(entry["name"], entry["title"], entry["description"], tuple(entry["key"]), instant, tuple(columns), late_check_days)
 
 
 def _with_past_definitions(company: Company, day: date, file: Path, content: Mapping[str, Any], lists: Mapping[str, Path]) -> Company:

@@ -14,6 +14,7 @@ _CODES = """
 """
 CURRENCIES = frozenset(re.findall("[A-Z]{3}", _CODES))
 """Codes of ISO 4217, with those that were valid in the last years."""
+MOST_DAYS = 36_525  # a century: more is a slip of the hand, and no date a million days back can be written
 LANGUAGE = "[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 """A language tag of BCP 47, such as `tr` or `pt-BR`."""
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

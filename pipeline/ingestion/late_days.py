@@ -37,12 +37,13 @@ class LateDay:
     known: DayTotal | None
 
 
-def days_to_check(company: Company, first_read: date | None) -> DaySpan | None:
-    """Return the days before `first_read` whose sums a night compares; None where there are none."""
+def days_to_check(company: Company, source: str, first_read: date | None) -> DaySpan | None:
+    """Return the days before `first_read` whose sums of rows of `source` a night compares; None where there are none."""
     if first_read is None:
         return None
     # From the company's first day on: what is older is not read either.
-    count = min(company.late_check_days, (first_read - company.first_day).days)
+    own = company.events[source].late_check_days if source in company.events else None
+    count = min(company.late_check_days if own is None else own, (first_read - company.first_day).days)
     return DaySpan(first_read - timedelta(days=count), first_read - ONE_DAY) if count > 0 else None
 
 

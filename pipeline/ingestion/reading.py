@@ -112,7 +112,7 @@ def _count_other_days(extraction: Extraction, staged: Sequence[StagedTable]) -> 
         if each.table.partition is not Partition.EVENT_DAY:
             continue
         first, appends = extraction.first_day_of(each.name), each.name in company.source.appended
-        span = days_to_check(company, first)
+        span = days_to_check(company, each.name, first)
         totals = each.source.totals(CountedDays(span, company.first_day if first else None, extraction.day), company.zone)
         gap = ONE_DAY if appends else LONGEST_GAP
         misdated += misdated_days(each.table.name, totals, opening=company.first_day, night=extraction.day, longest_gap=gap)

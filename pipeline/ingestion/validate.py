@@ -114,7 +114,8 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     _write_customers(company, lake, [customers, *prospects])
     _write_order_lines(company, lake, lines)
     for event, findings in zip(events, happened, strict=True):
-        _write_events(company, lake, event.table, findings)
+        if findings.kept:
+            _write_events(company, lake, event.table, findings)
     _write_merges(lake, merges)
 
 
@@ -207,7 +208,8 @@ def _write_order_lines(company: Company, lake: Lake, lines: Findings) -> None:
 def _write_events(company: Company, lake: Lake, table: Table, events: Findings) -> None:
     facts = {"suite": events.suite.digest, "first_day": company.first_day}
     rows = (clean_events(rows, table) for rows in _merge_small_pieces(events.kept_rows(lake)))
-    lake.write_event_days(table, _record_batches(rows), _version_facts(events, facts))
+    counts = lake.write_event_days(table, _record_batches(rows), _version_facts(events, facts))
+    log.info("%s: %s rows in %s event days", table.name, f"{sum(counts.values()):,}", f"{len(events.kept):,}")
 
 
 def _write_merges(lake: Lake, merges: Sequence[Findings]) -> None:

@@ -14,7 +14,8 @@ class EventType:
     """One kind of event: the query `sources/<name>.sql` gives its rows, one per event.
 
     `instant` is the column that says when it happened, `columns` are all others but `customer_id`. An event is told from others of its
-    day by `key`, which names columns, `customer_id` or the instant.
+    day by `key`, which names columns, `customer_id` or the instant. Days before the
+    lookback are compared with the source for `late_check_days`, as many as the company says where that is None.
     """
 
     name: str
@@ -23,6 +24,7 @@ class EventType:
     key: tuple[str, ...]
     instant: Column
     columns: tuple[Column, ...] = ()
+    late_check_days: int | None = None
 
     @cached_property
     def raw_table(self) -> Table:

@@ -84,6 +84,7 @@ def test_key_may_name_the_customer_and_the_instant(tmp_path: Path) -> None:
         ("[events.email", "[events.order", "has the name of a word of SQL", "[events.order]"),
         ("[events.email", "[events.days", "has the name of a word of SQL", "[events.days]"),
         ('instant = "happened_at"', "", "`events.email.instant` is missing", "[events.email]"),
+        ('instant = "happened_at"', 'instant = "happened_at"\nlate_check_days = -1', "must be a whole number from 0", "[events.email]"),
         ('instant = "happened_at"', 'instant = "customer_id"', "a name that is taken", "[events.email]"),
         ('instant = "happened_at"', 'instant = "action"', "is declared under [events.email.columns] as well", "[events.email]"),
         ('instant = "happened_at"', 'instant = "happened_at"\nunit = "x"', "`events.email.unit` is not a known setting", "[events.email]"),
@@ -155,3 +156,10 @@ def test_an_event_may_append_and_have_rules_of_its_own(tmp_path: Path) -> None:
     (shop / "expectations").mkdir()
     (shop / "expectations" / "raw_email.json").write_text('{"expectations": []}', "utf-8")
     assert load_company(shop).source.appended == {"email"}
+
+
+def test_an_event_on_one_line_is_named_with_that_line(tmp_path: Path) -> None:
+    shop = a_shop(tmp_path, 'events.email = {key = ["who"], instant = "sent_at"}\n')
+    with pytest.raises(ConfigError, match="names `who`, which is no column") as refused:
+        load_company(shop)
+    assert refused.value.where == f"{shop / 'company.toml'}:{len(SHOP.splitlines()) + 1}"

@@ -424,3 +424,13 @@ def test_the_first_night_of_an_event_reads_its_whole_history_also_when_it_is_run
     STEPS["extract"](night_of(shop, lake, SECOND), reread=True)
     ran(shop, lake, SECOND)
     assert tree_bytes(lake, "tables/raw_email", "tables/email") == before
+
+
+def test_an_event_has_days_to_compare_of_its_own(tmp_path: Path) -> None:
+    declaration = EMAIL.replace('instant = "happened_at"', 'instant = "happened_at"\nlate_check_days = 2')
+    shop, lake = write_email_shop(tmp_path / "shop", [SENT], declaration=declaration), Lake(tmp_path / "lake")
+    ran(shop, lake, FIRST)
+    late = [f"m{day},sent,bob,2024-03-{day} 10:00,,,,," for day in (22, 23, 24, 25)]
+    write_event(shop, "email", EMAIL_SQL, [HEADER, SENT, *late])
+    ran(shop, lake, SECOND)
+    assert [row["event_day"].day for row in lake.read(LATE_DAYS, day=SECOND).to_pylist()] == [24, 25]
