@@ -23,7 +23,7 @@ from pipeline.features.counterfactuals import (
 from pipeline.features.declared import features_as_declared, features_declared_since
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.features.known_columns import DECLARED, OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
-from pipeline.features.merges import MergeHistory, Survivors
+from pipeline.features.merges import CustomerMerge, MergeHistory, Survivors
 from pipeline.features.united_rows import reading_merges
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "OPTIONAL_COLUMNS",
     "CacheSession",
     "Counterfactual",
+    "CustomerMerge",
     "MergeHistory",
     "Survivors",
     "baselines_statement",

@@ -62,6 +62,15 @@ class Survivors:
         return pa.array(sorted({each for pair in before ^ now for each in pair}), pa.string())
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerMerge:
+    """One customer who was merged into another on a day of the company's zone."""
+
+    customer_id: str
+    merged_into: str
+    merged_on: date
+
+
 NOBODY = Survivors(pa.Table.from_batches([], CUSTOMER_SURVIVORS.schema))
 
 
@@ -83,6 +92,16 @@ class MergeHistory:
         """Return the rows of `survivors`: for packages that know nothing of merges but the table."""
         return self.survivors(day, known_on).rows
 
+    def merges_of(self, customer_id: str, day: date, known_on: date) -> list[CustomerMerge]:
+        """Return the merges by the end of `day` that lead from a customer to who is left, in that order; none for who was not merged."""
+        rows = self._rows_by(day, known_on)
+        by_id = {row["customer_id"]: row for row in rows.to_pylist()} if rows else {}
+        path = []
+        while row := by_id.get(customer_id):
+            path.append(CustomerMerge(customer_id, row["merged_into"], row["merged_at"].astimezone(self.zone).date()))
+            customer_id = row["merged_into"]
+        return path
+
     def ids_of_same_people(self, ids: pa.Array) -> pa.Array:
         """Return `ids` and all others of the same people by the newest merges that are stored, whenever they happened; in order."""
         known = self.lake.snapshot_known(CUSTOMER_MERGES, date.max)
@@ -95,13 +114,16 @@ class MergeHistory:
         return pa.array(sorted(found.to_pylist()), pa.string())
 
     def _read(self, day: date, known_on: date) -> Survivors:
+        rows = self._rows_by(day, known_on)
+        return survivors_of(rows) if rows else NOBODY
+
+    def _rows_by(self, day: date, known_on: date) -> pa.Table | None:
+        """Return the merges by the end of `day`, as night `known_on` knows them; None where it knows of none."""
         known = _snapshot_known(self.lake, known_on)
         if known is None:
-            return NOBODY
+            return None
         rows = self.lake.read(CUSTOMER_MERGES, known_on=known)
-        return survivors_of(
-            rows.filter(pc.less(rows["merged_at"], pa.scalar(days_window(day, day, self.zone).end, rows["merged_at"].type)))
-        )
+        return rows.filter(pc.less(rows["merged_at"], pa.scalar(days_window(day, day, self.zone).end, rows["merged_at"].type)))
 
 
 def _snapshot_known(lake: Lake, known_on: date) -> date | None:

@@ -18,6 +18,7 @@ from pipeline.definitions.rules import Value
 from pipeline.definitions.schemes import load_cluster_schemes, referenced_clusters
 from pipeline.definitions.schemes.score_methods import AXES
 from pipeline.errors import ConfigError
+from pipeline.features import CustomerMerge, MergeHistory
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
@@ -64,7 +65,10 @@ class OutsideScheme:
 
 @dataclass(frozen=True, slots=True)
 class CustomerExplanation:
-    """One customer on one night; `not_computed` says of each scheme that was left out what it needs."""
+    """One customer on one night; `not_computed` says of each scheme that was left out what it needs.
+
+    `merges` lead from the id that was asked for to `customer_id`, where that customer was merged into others by then.
+    """
 
     customer_id: str
     day: date
@@ -73,6 +77,7 @@ class CustomerExplanation:
     outside: Sequence[OutsideScheme]
     not_computed: Mapping[str, str]
     next_action: NextAction | None = None
+    merges: Sequence[CustomerMerge] = ()
 
 
 def explain_customer(
@@ -80,11 +85,15 @@ def explain_customer(
 ) -> CustomerExplanation:
     """Explain why the customer was where they were on the night of `day`, by default the live one, as it was computed.
 
+    Of a customer who was merged into another by then, that one is explained.
+
     Raises ConfigError where there is no such night, or no such customer on it.
     """
     live = current_publication(lake)
     day = _require_stored_night(lake, day or (live.day if live else None))
     valid = company_on(lake, company, day)
+    merges = MergeHistory(lake, valid.zone).merges_of(customer_id, day, day)
+    customer_id = merges[-1].merged_into if merges else customer_id
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
         schemes, table = schemes_of_night(valid, lake, day), valid.table(CUSTOMER_FEATURES)
         with NightFeatures([valid], lake, engine, day).registered(schemes.schemes, table) as features:
@@ -96,7 +105,7 @@ def explain_customer(
     memberships = [replace(each, card=fitting.get(each.scheme)) for each in memberships]
     lacking = not_computed_on(valid, lake, day)
     is_live = live is not None and live.day == day
-    return CustomerExplanation(customer_id, day, is_live, memberships, outside, lacking, action)
+    return CustomerExplanation(customer_id, day, is_live, memberships, outside, lacking, action, merges)
 
 
 def _next_action(night: ExplainedNight, cards: Mapping[tuple[str, str], Mapping[str, Any]]) -> NextAction | None:

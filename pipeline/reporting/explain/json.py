@@ -28,6 +28,9 @@ def to_json(explanation: CustomerExplanation) -> str:
         "customer_id": explanation.customer_id,
         "day": explanation.day.isoformat(),
         "is_live": explanation.is_live,
+        "merges": [
+            {**_named_fields(each, ("customer_id", "merged_into")), "merged_on": each.merged_on.isoformat()} for each in explanation.merges
+        ],
         "next_action": _next_action_content(explanation.next_action),
         "schemes": [_membership_content(membership) for membership in explanation.memberships],
         "does_not_apply": [

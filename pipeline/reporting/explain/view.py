@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.definitions.rules import ListColumn, column_words, joined_column
+from pipeline.features import CustomerMerge
 from pipeline.reporting.cluster_figures import profile_lines
 from pipeline.reporting.explain import (
     ANY_OTHER_TEXT,
@@ -43,6 +44,8 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
     """Yield what to print, scheme by scheme."""
     night = "the live night" if explanation.is_live else "that night"
     yield Text(f"Customer {printable_text(explanation.customer_id)} on {explanation.day}, as {night} was computed", style="bold")
+    if explanation.merges:
+        yield Text(printable_text(merge_words(explanation.merges)))
     yield Text(printable_text(next_action_words(explanation.next_action)))
     for membership in explanation.memberships:
         yield Text.assemble(f"\n{membership.scheme}: ", (printable_text(membership.title), "bold cyan"))
@@ -53,6 +56,12 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
             yield Padding(Text("\n".join(map(move_words, outside.moves))), (0, 0, 0, 2))
     if explanation.not_computed:
         yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in explanation.not_computed.items()))
+
+
+def merge_words(merges: Sequence[CustomerMerge]) -> str:
+    """Say into whom the customer who was asked for was merged, and when."""
+    steps = [f"{each.customer_id} was merged into {each.merged_into} on {each.merged_on}" for each in merges]
+    return f"{', '.join(steps)}: all that {merges[0].customer_id} did is told as {merges[-1].merged_into}'s"
 
 
 def next_action_words(action: NextAction | None) -> str:

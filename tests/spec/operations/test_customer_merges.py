@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 from support.nights import run_night, write_shop
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.definitions.company import load_company
 from pipeline.errors import DataError, GateClosed
 from pipeline.lake.lake import Lake
@@ -85,6 +88,21 @@ def test_the_guest_is_removed_downstream(merged: Lake) -> None:
         assert published(merged, table) == set(ACCOUNTS)
     with sqlite3.connect(merged.root / "segments.sqlite") as database:
         assert {name for (name,) in database.execute("SELECT customer_id FROM customer_profiles")} == set(ACCOUNTS)
+
+
+def test_an_id_that_was_merged_is_explained_as_who_is_left(tmp_path: Path, merged: Lake) -> None:
+    chain = ["guest,a00,2024-03-28 15:00", "a00,a01,2024-03-29 23:30"]
+    run_night(write(tmp_path / "shop", merges=chain, customers=ACCOUNTS[1:]), merged, FRIDAY)
+    places = ["--company", str(tmp_path / "shop"), "--lake", str(merged.root)]
+    told = CliRunner().invoke(app, ["explain", "guest", *places])
+    assert told.exit_code == 0, told.output
+    words = "guest was merged into a00 on 2024-03-28, a00 was merged into a01 on 2024-03-29: all that guest did is told as a01's"
+    assert words in " ".join(told.output.split())
+    explained = json.loads(CliRunner().invoke(app, ["explain", "guest", *places, "--json", "--day", str(THURSDAY)]).output)
+    assert explained["customer_id"] == "a00"
+    assert explained["merges"] == [{"customer_id": "guest", "merged_into": "a00", "merged_on": str(THURSDAY)}]
+    before = json.loads(CliRunner().invoke(app, ["explain", "guest", *places, "--json", "--day", str(WEDNESDAY)]).output)
+    assert (before["customer_id"], before["merges"]) == ("guest", [])
 
 
 @pytest.mark.parametrize("named", ["a00", "guest"])
