@@ -82,7 +82,7 @@ class TotalsQuery:
             f"FROM (SELECT {keys}, net_amount, CASE WHEN is_compared THEN {dialect.row_hash.format(' || '.join(texts))} END AS row_hash",
             f"FROM (SELECT {', '.join([*columns, f'{hashed} AS is_compared', *values])} FROM (",  # noqa: S608 - names that we declare
             self.query.text,  # alone on its lines, so that a comment at its end hides nothing
-            f") AS source WHERE {condition} {dialect.fence}) AS written) AS hashed",
+            f") AS source WHERE {condition} {dialect.fence}) AS written {dialect.fence}) AS hashed",
             f"GROUP BY {keys}",
         ]
         return "\n".join(lines)
@@ -101,7 +101,7 @@ def _instant(at: datetime) -> str:
 class _Dialect:
     """How one dialect writes a value of each kind, and a sum of money, as text; how it hashes the text of a row and sums the hashes.
 
-    A `fence` keeps texts from being worked out twice, once for the text and once for its length.
+    A `fence` keeps what stands before it from being worked out anew wherever it is named: a text twice, the hash of a row eight times.
     """
 
     texts: Mapping[Kind, Callable[[str], str]]
