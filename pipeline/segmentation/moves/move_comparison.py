@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.definitions.company import Company
+from pipeline.definitions.schemes import Scheme
 from pipeline.features import CacheSession, MergeHistory
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
@@ -18,7 +20,7 @@ from pipeline.segmentation.joined_columns import JoinedColumns
 
 @dataclass(frozen=True, slots=True)
 class MoveComparison:
-    """A night, the night before it that it is compared with, and a private folder for tables on the way."""
+    """A night and its schemes, the night before it that it is compared with, and a private folder for tables on the way."""
 
     company: Company
     lake: Lake
@@ -26,6 +28,7 @@ class MoveComparison:
     before: date
     day: date
     folder: Path
+    schemes: Sequence[Scheme]
 
     @property
     def session(self) -> CacheSession:

@@ -40,13 +40,12 @@ from pipeline.segmentation.moves.left_out import register_left_out
 from pipeline.segmentation.moves.move_comparison import MoveComparison
 from pipeline.segmentation.moves.moved_features import BEFORE, MOVERS, NOW, PAIRS, movers_statement, pair_columns, pairs_statement
 from pipeline.segmentation.moves.reasons import (
-    TRIALS,
+    TRIED,
     SchemeChange,
     moved_statement,
     moves_statement,
     table_looked_at,
-    trial_features,
-    trial_name,
+    tried_statement,
 )
 from pipeline.segmentation.night_schemes import schemes_of_night
 
@@ -79,7 +78,8 @@ def _write_moves_of_night(company: Company, lake: Lake, engine: Engine, day: dat
         lake.write(SEGMENT_MOVES, [], day=day, manifest={"previous": None})
         return
     with lake.private_folder() as folder:
-        query = _prepare_moves(MoveComparison(company, lake, engine, before, day, folder))
+        schemes = schemes_of_night(company, lake, day).schemes
+        query = _prepare_moves(MoveComparison(company, lake, engine, before, day, folder, schemes))
         manifest = {"previous": before, "statement": statement_digest(statement(SEGMENT_MOVES.name))}
         count = lake.write(SEGMENT_MOVES, engine.run(query, {}), day=day, manifest=manifest)
     log.info("%s: %s since %s", SEGMENT_MOVES.name, f"{count:,}", before)
@@ -103,12 +103,12 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     table = _register_features(comparison, plain, NOW, comparison.day, joined)
     comparison.store_table(MOVERS, comparison.engine.run(movers_statement(names), {}))
     left_out = register_left_out(comparison, table, joined)
-    # Trials read the pairs four times for every scheme: they are worked out once.
+    # Each scheme reads all trials, and each trial the pairs: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
     comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
     limits_aged = (comparison.day - comparison.before).days if _reason_of_limits(comparison) == "population_shift" else 0
-    for trial in TRIALS:
-        comparison.engine.define(replace(table, name=trial_name(trial)), trial_features(trial, table, limits_aged=limits_aged))
+    tried = tried_statement(table, left_out, limits_aged=limits_aged)
+    comparison.store_table(replace(table, name=TRIED), comparison.engine.run(tried, {}))
     return moves_statement(memberships, changes, table, left_out)
 
 
@@ -120,11 +120,7 @@ def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequen
     """
     rows = pq.read_table(moved, columns=["scheme", "from_segment", "to_segment"])
     within = rows.filter(pc.and_(rows["from_segment"].is_valid(), rows["to_segment"].is_valid()))
-    partial = {
-        scheme.name
-        for scheme in schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
-        if scheme.applies_to is not None
-    }
+    partial = {scheme.name for scheme in comparison.schemes if scheme.applies_to is not None}
     changed = {change.scheme for change in changes if change.is_on_both and change.reason != "erasure"}
     entered = set(rows["scheme"].unique().to_pylist()) & (partial | changed)
     return set(within["scheme"].unique().to_pylist()) | entered
@@ -163,8 +159,7 @@ def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterato
 
 def _schemes_with_clusters_of(comparison: MoveComparison, night: date) -> Mapping[str, Scheme]:
     """Return tonight's schemes by name, with the clusters that they look at as the models of `night` assign them."""
-    schemes = schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
-    return {scheme.name: scheme for scheme in with_clusters_of(comparison.lake, comparison.company, night, schemes)}
+    return {scheme.name: scheme for scheme in with_clusters_of(comparison.lake, comparison.company, night, comparison.schemes)}
 
 
 def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
@@ -177,8 +172,7 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
     declared_before, declared_now = (facts.get(DECLARED, {}) for facts in (features_before, features_now))
     redeclared = {name for name, digest in declared_now.items() if declared_before.get(name) != digest}
     is_new_month = comparison.is_new_month
-    schemes = schemes_of_night(comparison.company, comparison.lake, comparison.day).schemes
-    by_name = {scheme.name: scheme for scheme in schemes}
+    by_name = {scheme.name: scheme for scheme in comparison.schemes}
     monthly = {name for name, scheme in by_name.items() if quantiles_of(by_name[each] for each in (name, *scheme.references))}
     limits = _reason_of_limits(comparison)
     for name in sorted(set(digests[0]) | set(digests[1])):

@@ -29,6 +29,7 @@ from pipeline.definitions.schemes.score_methods import AXES
 from pipeline.definitions.schemes.score_methods_sql import RANKED_BUYERS
 from pipeline.definitions.schemes.sql import NEW_THIS_MONTH
 from pipeline.features import buyers_beside
+from pipeline.lake.expressions import union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, SEGMENT_MOVES, Table
 from pipeline.segmentation.moves.moved_features import BEFORE, LIFETIME, NOW, PAIRS
@@ -52,6 +53,8 @@ REASONS = (
 )
 TRIALS = ("rules", "attributes", "limits", "age")
 FIRST_LEFT_OUT = 10  # step of the trial that leaves out all own events
+STEP_DIGITS = 2
+TRIED = "tried_features"  # table of the features of all trials
 LIMITS = MONTHLY_FEATURES
 # A share that is drawn towards such a limit: where the customer's own figures stayed the same, the limit alone moved it.
 # So with scores that somebody clusters by; a scheme works out its own from figures and limits.
@@ -97,17 +100,27 @@ def table_looked_at(table: Table, memberships: Iterable[exp.Query]) -> Table:
     return replace(table, columns=tuple(column for column in table.columns if column.name in names))
 
 
-def trial_name(trial: str) -> str:
-    """Name the table that holds the features of a trial."""
-    return f"features_of_{trial}"
+def tried_statement(table: Table, left_out: Mapping[int, str], *, limits_aged: int = 0) -> exp.Query:
+    """Select the features of every trial, with the trial's step before the customer's id, so that one statement tries them all.
 
-
-def trial_features(trial: str, table: Table, *, limits_aged: int = 0) -> exp.Query:
-    """Select the columns of `table` for those who moved, some of them still as they were on the previous night.
-
-    Days since the last order age with the nights, and so do limits of them that are tonight's: `limits_aged` is by how many days, 0 for
-    frozen ones. For time alone moves nobody there: all wait together.
+    `table` and `left_out` are those of `moves_statement`. Days since the last order age with the nights, and so do limits of them that
+    are tonight's: `limits_aged` is by how many days, 0 for frozen ones. For time alone moves nobody there: all wait together.
     """
+    others = [exp.column(name, quoted=True) for name in table.column_names if name not in table.key]
+    trials = enumerate(TRIALS)
+    tried: dict[int, exp.Expr] = {step: _trial_features(trial, table, limits_aged=limits_aged).subquery("trial") for step, trial in trials}
+    tried |= {FIRST_LEFT_OUT + kept: exp.to_table(name) for kept, name in left_out.items()}
+    prefixed = {step: exp.DPipe(this=exp.Literal.string(_step_code(step)), expression=exp.column("customer_id")) for step in tried}
+    return union_all(exp.select(exp.alias_(prefixed[step], "customer_id"), *others).from_(rows) for step, rows in tried.items())
+
+
+def _step_code(step: int) -> str:
+    """Return the step in STEP_DIGITS digits."""
+    return f"{step:0{STEP_DIGITS}}"
+
+
+def _trial_features(trial: str, table: Table, *, limits_aged: int) -> exp.Select:
+    """Select the columns of `table` for those who moved, some of them still as they were on the previous night."""
     names = [name for name in table.column_names if name not in table.key]
     attributes = _attributes_of(table)
     values = {name: _trial_value(trial, name, is_attribute=name in attributes) for name in names}
@@ -163,21 +176,24 @@ def moves_statement(
     tiered = {scheme for scheme, membership in memberships.items() if NEW_THIS_MONTH in _features_named(membership, table)}
     trials: exp.Query = exp.select("0 AS step", "customer_id", "scheme", "to_segment AS segment").from_("moved").where(exp.false())
     for scheme, membership in memberships.items():
-        for step, trial in enumerate(TRIALS):
-            # Unchanged rules move nobody on the features of the night before, unless they rank what others have.
-            is_by_rules_alone = trial == "rules" and not _ranks_values(membership)
-            is_named = bool(_features_named(membership, table) & _features_of_trial(trial, table))
-            if scheme in changed if is_by_rules_alone else is_named:
-                tried = _with_features(membership, trial_name(trial), {RANKED_VALUES: BEFORE, RANKED_BUYERS: BEFORE})
-                trials = exp.union(trials, _membership_on_trial(tried, scheme, step), distinct=False, copy=False)
-        if _features_named(membership, table) - _attributes_of(table):
-            for kept, name in left_out.items():
-                tried = _with_features(membership, name, {RANKED_VALUES: NOW, RANKED_BUYERS: buyers_beside(name)})
-                trials = exp.union(trials, _membership_on_trial(tried, scheme, FIRST_LEFT_OUT + kept), distinct=False, copy=False)
+        named, is_ranking = _features_named(membership, table), _ranks_values(membership)
+        # Unchanged rules move nobody on the features of the night before, unless they rank what others have.
+        is_by_rules_alone = {"rules": scheme in changed} if not is_ranking else {}
+        is_tried = {trial: bool(named & _features_of_trial(trial, table)) for trial in TRIALS} | is_by_rules_alone
+        steps = [step for step, trial in enumerate(TRIALS) if is_tried[trial]]
+        kept = {FIRST_LEFT_OUT + each: name for each, name in left_out.items()} if named - _attributes_of(table) else {}
+        if is_ranking:  # among others, and other ones in each of the trials that leave something out
+            tried = [(steps, {RANKED_VALUES: BEFORE, RANKED_BUYERS: BEFORE})]
+            tried += [([step], {RANKED_VALUES: NOW, RANKED_BUYERS: buyers_beside(name)}) for step, name in kept.items()]
+        else:
+            tried = [([*steps, *kept], {})]
+        for together, others in tried:
+            if together:
+                trials = exp.union(trials, _membership_on_trials(membership, scheme, together, others), distinct=False, copy=False)
     for each in list(query.find_all(exp.Table)):
         if each.name in ("trials", "scheme_changes"):
             content = trials if each.name == "trials" else _scheme_change_rows(changes, tiered)
-            each.replace(exp.alias_(content.subquery(copy=False), each.alias, table=True))
+            each.replace(exp.alias_(content.subquery(copy=False), each.alias, table=True, copy=False))
     return query
 
 
@@ -208,11 +224,17 @@ def _ranks_values(membership: exp.Query) -> bool:
     return any(subquery.alias in (RANKED_VALUES, RANKED_BUYERS) for subquery in membership.find_all(exp.Subquery))
 
 
-def _membership_on_trial(tried: exp.Query, scheme: str, step: int) -> exp.Query:
-    named = exp.alias_(exp.Literal.number(step), "step")
-    return exp.select(named, "customer_id", "scheme", "segment").from_(
-        _with_unique_ctes(tried, f"{scheme}_{step}").subquery("tried", copy=False)
-    )
+def _membership_on_trials(membership: exp.Query, scheme: str, steps: Sequence[int], ranked: Mapping[str, str]) -> exp.Query:
+    """Select step, customer_id, scheme and segment of these trials; `ranked` is as in `_with_features`."""
+    # One statement for all of them: planning it for each takes longer than running it, as few customers move.
+    tried = _with_features(membership, TRIED, ranked)
+    tried.set("expressions", [column for column in tried.selects if column.alias_or_name != "evidence"])
+    code = exp.Substring(this=exp.column("customer_id"), start=exp.Literal.number(1), length=exp.Literal.number(STEP_DIGITS))
+    customer = exp.Substring(this=exp.column("customer_id"), start=exp.Literal.number(1 + STEP_DIGITS))
+    named = exp.alias_(exp.cast(code, "bigint"), "step"), exp.alias_(customer, "customer_id")
+    rows = _with_unique_ctes(tried, f"{scheme}_{steps[0]}").subquery("tried", copy=False)
+    is_one_of_them = code.isin(*map(_step_code, steps))
+    return exp.select(*named, "scheme", "segment").where(is_one_of_them, copy=False).from_(rows, copy=False)
 
 
 def _with_unique_ctes(query: exp.Query, suffix: str) -> exp.Query:
