@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS, customer_profiles
 from pipeline.publication.targets.tables import (
+    CHANGED,
     CLUSTERS,
     CREATE_VIEWS,
     CURRENT,
@@ -100,22 +101,28 @@ KEEP_HISTORY: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM customer_segment_history WHERE valid_from = (SELECT day FROM night)",
     "UPDATE customer_segment_history SET valid_to = NULL WHERE valid_to = (SELECT day FROM night)",
     """
+    INSERT INTO changed_memberships SELECT staged.customer_id, staged.scheme, staged.segment FROM staged_customer_segments AS staged
+    WHERE NOT EXISTS (
+        SELECT 1 FROM customer_segment_history AS held
+        WHERE held.valid_to IS NULL AND held.customer_id = staged.customer_id AND held.scheme = staged.scheme
+          AND held.segment = staged.segment)
+    """,
+    """
     UPDATE customer_segment_history SET valid_to = (SELECT day FROM night)
-    WHERE valid_to IS NULL AND NOT EXISTS (
-        SELECT 1 FROM staged_customer_segments AS staged
-        WHERE staged.customer_id = customer_segment_history.customer_id
-          AND staged.scheme = customer_segment_history.scheme
-          AND staged.segment = customer_segment_history.segment)
+    WHERE valid_to IS NULL AND (customer_id, scheme) IN (SELECT customer_id, scheme FROM changed_memberships)
     """,
     """
     INSERT INTO customer_segment_history (customer_id, scheme, segment, valid_from)
-    SELECT staged.customer_id, staged.scheme, staged.segment, night.day
-    FROM staged_customer_segments AS staged CROSS JOIN night
-    WHERE NOT EXISTS (
-        SELECT 1 FROM customer_segment_history AS held
-        WHERE held.valid_to IS NULL AND held.customer_id = staged.customer_id AND held.scheme = staged.scheme)
+    SELECT changed.customer_id, changed.scheme, changed.segment, night.day FROM changed_memberships AS changed CROSS JOIN night
     """,
 )
+OPEN_MEMBERSHIPS: Final = "SELECT count(*) FROM customer_segment_history WHERE valid_to IS NULL"
+CLOSE_OF_LEFT: Final = """
+    UPDATE customer_segment_history SET valid_to = (SELECT day FROM night)
+    WHERE valid_to IS NULL AND NOT EXISTS (
+        SELECT 1 FROM staged_customer_segments AS staged
+        WHERE staged.customer_id = customer_segment_history.customer_id AND staged.scheme = customer_segment_history.scheme)
+"""
 KEEP_DAYS: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM segment_profiles WHERE day = (SELECT day FROM night)",
     "INSERT INTO segment_profiles SELECT * FROM staged_segment_profiles",
@@ -153,30 +160,43 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
     held_back = [moves for since in session.texts(LAST_PUBLICATION) for moves in night.moves_since(date.fromisoformat(since))]
     for table, staged in STAGED.items():
         load_table(session, staged, chain(held_back if table is MOVES else (), _published_rows(night, table)))
-    for statement in KEEP_HISTORY:
-        session.execute(statement)
+    _keep_history(session)
     for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, CLUSTERS):
         _merge_table(session, table)
     for statement in KEEP_DAYS:
         session.execute(statement)
-    for staged in (*STAGED.values(), STAGED_NIGHT):
+    for staged in (*STAGED.values(), CHANGED, STAGED_NIGHT):
         session.execute(f"DROP TABLE {staged.name}")
     return True
 
 
+def _keep_history(session: TargetSession) -> None:
+    """End what is not so any more on the night's day, and begin what is so since."""
+    load_table(session, CHANGED, ())
+    for statement in KEEP_HISTORY:
+        session.execute(statement)
+    # Of all that is staged one row each is open now. On most nights no other is, and looking up every row to find that out can be spared.
+    if session.count(OPEN_MEMBERSHIPS) > session.count(_rows_of(STAGED[CURRENT])):
+        session.execute(CLOSE_OF_LEFT)
+
+
 def _merge_table(session: TargetSession, table: TargetTable) -> None:
     """Make `table` what is staged for it, writing only rows that differ."""
-    name, staged = table.name, STAGED[table].name
+    name, staged, key = table.name, STAGED[table].name, ", ".join(table.key)
     others = [column for column in table.column_names if column not in table.key]
-    is_same = " AND ".join(f"staged.{column} = {name}.{column}" for column in table.key)
-    is_other = " OR ".join(f"staged.{column} IS DISTINCT FROM {name}.{column}" for column in others)
-    values = ", ".join(f"{column} = staged.{column}" for column in others)
+    is_same = " AND ".join(f"staged.{column} = held.{column}" for column in table.key)
+    is_alike = " AND ".join(f"staged.{column} IS NOT DISTINCT FROM held.{column}" for column in others)
+    values = ", ".join(f"{column} = excluded.{column}" for column in others)
     # Names that we declare.
-    session.execute(f"UPDATE {name} SET {values} FROM {staged} AS staged WHERE {is_same} AND ({is_other})")  # noqa: S608
-    session.execute(f"INSERT INTO {name} SELECT * FROM {staged} AS staged WHERE NOT EXISTS (SELECT 1 FROM {name} WHERE {is_same})")  # noqa: S608
-    # All that is staged is there now. On most nights nothing else is, and looking up every row to find that out can be spared.
-    if session.count(f"SELECT count(*) FROM {name}") > session.count(f"SELECT count(*) FROM {staged}"):  # noqa: S608
-        session.execute(f"DELETE FROM {name} WHERE NOT EXISTS (SELECT 1 FROM {staged} AS staged WHERE {is_same})")  # noqa: S608
+    differing = f"SELECT * FROM {staged} AS staged WHERE NOT EXISTS (SELECT 1 FROM {name} AS held WHERE {is_same} AND {is_alike})"  # noqa: S608
+    session.execute(f"INSERT INTO {name} {differing} ON CONFLICT ({key}) DO UPDATE SET {values}")
+    # As with what is open in the history.
+    if session.count(_rows_of(table)) > session.count(_rows_of(STAGED[table])):
+        session.execute(f"DELETE FROM {name} AS held WHERE NOT EXISTS (SELECT 1 FROM {staged} AS staged WHERE {is_same})")  # noqa: S608
+
+
+def _rows_of(table: TargetTable) -> str:
+    return f"SELECT count(*) FROM {table.name}"  # noqa: S608 - a name that we declare
 
 
 def _create_missing_tables(session: TargetSession) -> None:

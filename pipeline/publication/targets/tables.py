@@ -108,6 +108,9 @@ STAGED: Final = {
     table: TargetTable(f"staged_{table.name}", table.columns, table.key)
     for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, CLUSTERS)
 }
+CHANGED: Final = TargetTable(
+    "changed_memberships", tuple(column for column in CUSTOMER_SEGMENTS.columns if column.name != "evidence"), CUSTOMER_SEGMENTS.key
+)
 STAGED_NIGHT: Final = TargetTable("night", PUBLICATIONS.columns, PUBLICATIONS.key)
 
 INDEXES: Final[tuple[LiteralString, ...]] = (
