@@ -231,6 +231,9 @@ def _membership_on_trials(membership: exp.Query, scheme: str, steps: Sequence[in
     tried.set("expressions", [column for column in tried.selects if column.alias_or_name != "evidence"])
     code = exp.Substring(this=exp.column("customer_id"), start=exp.Literal.number(1), length=exp.Literal.number(STEP_DIGITS))
     customer = exp.Substring(this=exp.column("customer_id"), start=exp.Literal.number(1 + STEP_DIGITS))
+    # A rule, whose names are quoted, may look at the id itself: it must see the customer's own.
+    for column in [each for each in tried.find_all(exp.Column) if each.name == "customer_id" and each.this.quoted]:
+        column.replace(exp.Substring(this=column.copy(), start=exp.Literal.number(1 + STEP_DIGITS)))
     named = exp.alias_(exp.cast(code, "bigint"), "step"), exp.alias_(customer, "customer_id")
     rows = _with_unique_ctes(tried, f"{scheme}_{steps[0]}").subquery("tried", copy=False)
     is_one_of_them = code.isin(*map(_step_code, steps))

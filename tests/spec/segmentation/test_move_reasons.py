@@ -189,7 +189,7 @@ def test_the_reason_is_that_without_which_the_move_is_not(
         ),
         pytest.param([Line("2024-03-12", "9")], {NIGHT: 1}, "came", "own_event", id="a visit"),
         pytest.param([Line("2024-03-01", "9")], {date(2024, 3, 11): 1}, "came", "ageing", id="the last visit leaves the days"),
-        pytest.param([Line("2024-03-12", "9"), Line(TODAY, "9")], {date(2024, 1, 1): 2, NIGHT: 1}, "came_thrice", "own_event", id="a third"),
+        pytest.param([Line("2024-03-12", "9"), Line(TODAY, "9")], {date(2024, 1, 1): 2, NIGHT: 1}, "came_thrice", "own_event"),
     ],
 )  # fmt: skip
 def test_declared_features_move_customers_for_the_same_reasons(
@@ -213,3 +213,10 @@ def test_a_feature_that_is_counted_otherwise_moves_by_its_declaration(tmp_path: 
         _run(lake, company, known)
         moved = {row["scheme"]: (row["to_segment"], row["reason"]) for row in lake.read(SEGMENT_MOVES, day=known).to_pylist()}
     assert moved["often"] == ("yes", "rule_change")
+
+
+def test_a_random_share_is_the_same_in_every_trial(tmp_path: Path) -> None:
+    rules = {f"share_{salt}": f"RANDOM_SHARE('{salt}') < 0.5 OR recency_days <= 5" for salt in range(12)}
+    reasons = [*tell(tmp_path, [Line("2024-03-08", "150"), Line(TODAY, "-5")], {}, rules).values()]
+    assert set(reasons) == {"ageing"}
+    assert 2 < len(reasons) < 10
