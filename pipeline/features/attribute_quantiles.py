@@ -28,23 +28,23 @@ def frozen_quantiles(
     earlier = [night for night in nights if night <= frozen]
     # The newest by then, and then on, if it holds no value yet, those that came since.
     candidates = [*earlier[-1:], *(night for night in nights if night > frozen)]
-    # Not `filter(None, ...)`: a quantile may be 0.
-    return {each: next(filter(_is_known, (_quantile_of(lake, night, each) for night in candidates)), None) for each in quantiles}
+    found: dict[Quantile, Decimal | float | None] = dict.fromkeys(quantiles)
+    for night in candidates:
+        unknown = [each for each, value in found.items() if value is None]
+        if not unknown:
+            break
+        columns = lake.read_columns(CUSTOMERS, dict.fromkeys(each.of for each in unknown), known_on=night)
+        found |= {each: _quantile_of(columns[each.of], each.share) for each in unknown if each.of in columns.column_names}
+    return found
 
 
-def _is_known(value: Decimal | float | None) -> bool:
-    return value is not None
-
-
-def _quantile_of(lake: Lake, night: date, quantile: Quantile) -> Decimal | float | None:
-    column = lake.read_column(CUSTOMERS, quantile.of, known_on=night)
-    if column is None:
-        return None
+def _quantile_of(column: pa.ChunkedArray, share: float) -> Decimal | float | None:
+    """Return the quantile of the values that are neither null nor negative; None where there are none."""
     values = pc.drop_null(column.combine_chunks())
     values = values.filter(pc.greater_equal(values, pa.scalar(0, values.type)))
     if len(values) == 0:
         return None
-    place = ceil(Decimal(repr(quantile.share)) * len(values)) - 1
+    place = ceil(Decimal(repr(share)) * len(values)) - 1
     order = pc.partition_nth_indices(values, pivot=place)
     # A value that occurs, never one between two: the limit is then of the attribute's own kind, and exact.
     found: Decimal | float = values[order[place].as_py()].as_py()

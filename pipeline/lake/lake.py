@@ -85,12 +85,17 @@ class Lake(EventDayStore):
         with reading(table.name, path):
             return pq.ParquetFile(path, page_checksum_verification=True).read()
 
-    def read_column(self, table: Table, name: str, *, day: date | None = None, known_on: date | None = None) -> pa.ChunkedArray | None:
-        """Return one column of a partition of a NIGHT or SNAPSHOT table, verified as by `read`; None where its file has no such column."""
+    def read_columns(self, table: Table, names: Iterable[str], *, day: date | None = None, known_on: date | None = None) -> pa.Table:
+        """Return those of these columns that the file of a NIGHT or SNAPSHOT partition has, verified as by `read`."""
         path = self.path(table, day=day, known_on=known_on)
         with reading(table.name, path):
             file = pq.ParquetFile(path, page_checksum_verification=True)
-            return file.read([name])[name] if name in file.schema_arrow.names else None
+            return file.read([name for name in names if name in file.schema_arrow.names])
+
+    def read_column(self, table: Table, name: str, *, day: date | None = None, known_on: date | None = None) -> pa.ChunkedArray | None:
+        """Return one column of a partition as `read_columns` does; None where its file has no such column."""
+        columns = self.read_columns(table, [name], day=day, known_on=known_on)
+        return columns[name] if name in columns.column_names else None
 
     def remove(self, table: Table, *, day: date) -> None:
         """Remove a night's partition; one that is not there is no error."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.definitions.company import Company
@@ -33,8 +34,10 @@ def _spelling_warnings(company: Company, lake: Lake, day: date) -> Iterator[str]
     needs = {column.name: column.needs for column in CUSTOMER_FEATURES.columns}
     # Only what is ranked by value: a rule that compares a text names the spelling it means.
     ranked = dict.fromkeys(scheme.attribute for scheme in schemes_of_night(company, lake, day).schemes if scheme.kind != "rules")
+    columns = lake.read_columns(CUSTOMER_FEATURES, ranked, day=day)
     for name in ranked:
-        values, customers = _spelled_alike(lake, day, name)
+        # An attribute that was declared after the night is not there.
+        values, customers = _spelled_alike(columns[name]) if name in columns.column_names else (0, 0)
         if values:
             remedy = (
                 f'[attributes.{name}] spelling = "title" makes one of them, or "upper" or "lower"'
@@ -44,11 +47,8 @@ def _spelling_warnings(company: Company, lake: Lake, day: date) -> Iterator[str]
             yield f"{name}: {values:,} values of {customers:,} customers differ from others in capitals or spaces alone: {remedy}."
 
 
-def _spelled_alike(lake: Lake, day: date, name: str) -> tuple[int, int]:
+def _spelled_alike(column: pa.ChunkedArray) -> tuple[int, int]:
     """Count the values that are spelled like a more frequent one but for capitals and spaces, and the customers who have them."""
-    column = lake.read_column(CUSTOMER_FEATURES, name, day=day)
-    if column is None:  # an attribute that was declared after the night
-        return 0, 0
     alike: dict[str, list[int]] = defaultdict(list)
     for each in pc.value_counts(column).to_pylist():
         if each["values"] is not None:

@@ -65,9 +65,10 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
     if actions:
         titles = {(row["scheme"], row["segment"]): row["title"] for row in profiles}
         yield next_action_grid(actions, titles, customer_count, company.currency)
-    applies_to = {scheme.name: scheme.applies_to_text for scheme in schemes_of_night(company, lake, day).schemes if scheme.applies_to_text}
+    schemes = schemes_of_night(company, lake, day)
+    applies_to = {scheme.name: scheme.applies_to_text for scheme in schemes.schemes if scheme.applies_to_text}
     unclustered = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("unclustered", {})
-    for name, title, question in _scheme_questions(company, lake, day):
+    for name, title, question in _scheme_questions(schemes.schemes, load_cluster_schemes(company)):
         rows = sorted((row for row in profiles if row["scheme"] == name), key=lambda row: row["position"])
         yield _segment_grid(title, question, _largest_segments(rows), company.currency, bar_width)
         if name in applies_to:
@@ -77,7 +78,7 @@ def _summary_parts(company: Company, lake: Lake, day: date, *, bar_width: int) -
         if len(rows) > MOST_ROWS:
             yield Text(f"and {len(rows) - SHOWN_ROWS} smaller ones: segments catalog --scheme {name}\n", style="dim")
     yield from (Text(f"{warning}\n", style="yellow") for warning in column_warnings(company, lake, day))
-    lacking = {**not_computed_on(company, lake, day), **unclustered}
+    lacking = {**not_computed_on(company, lake, day, schemes=schemes), **unclustered}
     if lacking:
         yield Text("".join(f"{name}: not computed: {reason}\n" for name, reason in lacking.items()))
     yield _rejected_grid(lake, day)
@@ -134,11 +135,11 @@ def _lines_read(lake: Lake, day: date) -> str:
     return f"Read from the source this night: {read}."
 
 
-def _scheme_questions(company: Company, lake: Lake, day: date) -> list[tuple[str, str, str]]:
+def _scheme_questions(schemes: Sequence[Scheme], clusters: Sequence[ClusterScheme]) -> list[tuple[str, str, str]]:
     """List (name, title, question) of every scheme: what customers do before what they are, then rules, values and clusters."""
-    by_kind: list[Scheme] = sorted(schemes_of_night(company, lake, day).schemes, key=lambda scheme: scheme.kind != "rules")
+    by_kind = sorted(schemes, key=lambda scheme: scheme.kind != "rules")
     # Python sorts stably: within a level, the order by kind stays.
-    described: list[Scheme | ClusterScheme] = [*by_kind, *load_cluster_schemes(company)]
+    described: list[Scheme | ClusterScheme] = [*by_kind, *clusters]
     described.sort(key=lambda scheme: (scheme.level != "behavioural", LEVELS.index(scheme.level)))
     return [(scheme.name, scheme.title, scheme.question) for scheme in described]
 

@@ -50,7 +50,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
             "%s goes by the definitions of %s; to restate it by today's: segments backfill --as-of-now", day, company.past_definitions.day
         )
     loaded = schemes_of_night(company, lake, day, known_on)
-    for name, reason in not_computed_on(company, lake, day, known_on).items():
+    for name, reason in not_computed_on(company, lake, day, known_on, schemes=loaded).items():
         log.warning("%s: not computed: %s", name, reason)
     if has_stays(loaded.schemes):
         _tell_earlier_nights(lake, engine, day)

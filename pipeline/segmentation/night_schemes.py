@@ -22,12 +22,14 @@ def schemes_of_night(company: Company, lake: Lake, day: date, known_on: date | N
     return with_limits(loaded, frozen_quantiles(lake, day, quantiles, known_on)) if quantiles else loaded
 
 
-def not_computed_on(company: Company, lake: Lake, day: date, known_on: date | None = None) -> dict[str, str]:
-    """Return what a night could not compute, each with what it needs.
+def not_computed_on(
+    company: Company, lake: Lake, day: date, known_on: date | None = None, *, schemes: Schemes | None = None
+) -> dict[str, str]:
+    """Return what a night could not compute, each with what it needs; `schemes` are those of the night, where the caller has them.
 
     That is schemes, segments as `scheme.segment`, features that clusters do without, and signals that predictions do without.
     """
-    unknown = unknown_features(lake, day, known_on)
+    unknown, loaded = unknown_features(lake, day, known_on), schemes or schemes_of_night(company, lake, day, known_on)
     clusters = {
         f"{scheme.name}.{feature.name}": f"needs {unknown[feature.name]}"
         for scheme in load_cluster_schemes(company)
@@ -35,4 +37,4 @@ def not_computed_on(company: Company, lake: Lake, day: date, known_on: date | No
         if feature.name in unknown
     }
     signals = {f"{CUSTOMER_PREDICTIONS.name}.{signal}": f"needs {needs}" for signal, needs in signals_without(unknown).items()}
-    return {**schemes_of_night(company, lake, day, known_on).not_computed, **clusters, **signals}
+    return {**loaded.not_computed, **clusters, **signals}

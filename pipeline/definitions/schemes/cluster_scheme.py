@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.fields import LONGEST_SHOWN, Document, Fields, printable_value
 from pipeline.definitions.rules.cluster_ids import is_cluster_id
 from pipeline.definitions.schemes.cluster_features import TODO, ClusterFeature, read_features
-from pipeline.definitions.schemes.loading import load_schemes
+from pipeline.definitions.schemes.loading import SchemeInputs, load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of
 from pipeline.definitions.schemes.scheme import joined_columns_of
 from pipeline.definitions.schemes.sql import membership_statement
@@ -106,12 +107,18 @@ def load_cluster_schemes(company: Company) -> tuple[ClusterScheme, ...]:
 
     Raises ConfigError naming file and field where something is missing, unknown or out of bounds.
     """
+    return _cluster_schemes_of_inputs(SchemeInputs.of(company))
+
+
+@lru_cache(maxsize=8)
+def _cluster_schemes_of_inputs(inputs: SchemeInputs) -> tuple[ClusterScheme, ...]:
+    """Return the cluster schemes; cached, as a night asks for them in several steps, and most files are no cluster schemes."""
     schemes = []
-    for name, definition in sorted(company.definitions("segments", ".toml").items()):
+    for definition in sorted(inputs.definitions, key=lambda each: each.file.stem):
         values = definition.toml()
         if values.get("kind") == KIND:
-            scheme = _read_cluster_scheme(name, definition, values, company)
-            schemes.append(_limit_to_segment(scheme, company, definition.file) if scheme.within else scheme)
+            scheme = _read_cluster_scheme(definition.file.stem, definition, values, inputs.company)
+            schemes.append(_limit_to_segment(scheme, inputs.company, definition.file) if scheme.within else scheme)
     return tuple(schemes)
 
 

@@ -47,7 +47,7 @@ LEADING_VALUES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _SchemeInputs:
+class SchemeInputs:
     """All that schemes depend on: two companies that say the same have the same schemes."""
 
     company: Company = field(compare=False)
@@ -57,6 +57,13 @@ class _SchemeInputs:
     lists: tuple[tuple[str, str], ...] = ()
     declared: tuple[tuple[str, str], ...] = ()
 
+    @classmethod
+    def of(cls, company: Company) -> SchemeInputs:
+        """Return what the schemes of `company` depend on, as its files are now."""
+        definitions = tuple(company.definitions("segments", ".toml").values())
+        lists, declared = tuple(list_digests(company).items()), tuple(feature_digests(company.features).items())
+        return cls(company, definitions, company.attributes, company.language, lists, declared)
+
 
 def load_schemes(company: Company) -> Schemes:
     """Return the schemes decided by rules or by values: ours, each replaced by the company's file of the same name.
@@ -64,13 +71,11 @@ def load_schemes(company: Company) -> Schemes:
     Raises ConfigError naming file and line where a definition is wrong, leaves a customer over, refers to itself or holds a segment
     nobody can be in.
     """
-    definitions = tuple(company.definitions("segments", ".toml").values())
-    lists, declared = tuple(list_digests(company).items()), tuple(feature_digests(company.features).items())
-    return _schemes_of_inputs(_SchemeInputs(company, definitions, company.attributes, company.language, lists, declared))
+    return _schemes_of_inputs(SchemeInputs.of(company))
 
 
 @lru_cache(maxsize=8)
-def _schemes_of_inputs(inputs: _SchemeInputs) -> Schemes:
+def _schemes_of_inputs(inputs: SchemeInputs) -> Schemes:
     """Return the schemes; cached, as a night asks for them in several steps and proving takes longest."""
     company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
     parsed = {name: definition.toml() for name, definition in definitions.items()}
