@@ -25,7 +25,7 @@ from pipeline.errors import DataError
 from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, drop_cache, write_cache
 from pipeline.features.customer_archives import register_archive, register_rollups
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
-from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet
+from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, Rollup, RollupSet
 from pipeline.features.state_sql import (
     STATE_INPUTS,
     affected_statement,
@@ -76,12 +76,12 @@ class StartingStates:
 
 def known_rollups(lake: Lake, window: FeatureWindow) -> RollupSet:
     """Return the rollups that a night goes by: of each event day up to its own, the version that it knows."""
-    rollups = RollupSet()
+    rollups: list[Rollup] = []
     for table in ROLLUPS:
         versions = lake.stored_versions(table)
         known = known_versions(versions, through=window.day, known_on=window.known_on)
-        rollups |= RollupSet.of(table, (versions[version] for version in known))
-    return rollups
+        rollups += RollupSet.of(table, (versions[version] for version in known))
+    return RollupSet(tuple(sorted(rollups)))
 
 
 def register_states(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> None:

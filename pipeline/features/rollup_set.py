@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.lake.event_days import StoredVersion, Version
 from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, Table
@@ -14,8 +14,7 @@ from pipeline.lake.tables import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS, Table
 ROLLUPS = (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Rollup:
+class Rollup(NamedTuple):  # as fast to sort and to look up as a tuple: a night does both with thousands
     """One version of an event day in the table of that name, and a digest of its rows."""
 
     table: str
