@@ -7,7 +7,6 @@ that was sold by mistake is given again as cancelled, and a customer who left is
 from __future__ import annotations
 
 from collections.abc import Container
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from pipeline.ingestion.local_days import event_day_expression, rows_per_day
-from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake, known_versions
 from pipeline.lake.parquet import sealed_writer
 from pipeline.lake.tables import EVENT_DAY, Partition, Table
@@ -25,15 +24,13 @@ from pipeline.lake.tables import EVENT_DAY, Partition, Table
 _NEW, _KNOWN = "new_rows", "known_rows"
 
 
-def add_known_rows(  # noqa: PLR0913
-    lake: Lake, table: Table, rows: Path, night: date, zone: str, *, memory_limit: str
-) -> Path:
+def add_known_rows(lake: Lake, engine: DuckDBEngine, table: Table, rows: Path, night: date, zone: str) -> Path:  # noqa: PLR0913, PLR0917
     """Return a file of the rows in the Parquet file `rows`, and of those that `night` knows beside them and that none replaces.
 
     Of a table with event days that is done for the days on which `rows` happened; others stay as they are known.
     """
     path = rows.with_name(f"{table.name} with known rows.parquet")
-    with closing(open_engine(lake, memory_limit=memory_limit)) as engine, sealed_writer(path, table.schema) as writer:
+    with sealed_writer(path, table.schema) as writer:
         new = replace(table, name=_NEW, partition=Partition.NIGHT)
         engine.register(new, [rows])
         if table.partition is Partition.EVENT_DAY:

@@ -6,14 +6,13 @@ They keep their history, but what is published need not go on about them. A buye
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from sqlglot import exp, parse_one
 
-from pipeline.lake.engines.duckdb import open_engine
+from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import DEPARTED_CUSTOMERS, RAW_CUSTOMERS, RAW_PROSPECTS
 
@@ -29,7 +28,7 @@ _DEPARTED = parse_one(
 )
 
 
-def store_departed(lake: Lake, night: date, *, memory_limit: str) -> None:
+def store_departed(lake: Lake, engine: Engine, night: date) -> None:
     """Store who has departed by `night`, where it has new lists of customers or prospects and earlier nights had others.
 
     Of a source that appends nobody departs, since its lists are what it gave so far.
@@ -43,10 +42,9 @@ def store_departed(lake: Lake, night: date, *, memory_limit: str) -> None:
     listed = [lake.path(table, known_on=nights[-1]) for table in _LISTS if (nights := [each for each in snapshots[table] if each <= night])]
     before = [lake.path(table, known_on=known) for table in _LISTS for known in _lists_since(snapshots[table], base, night)]
     before += [lake.path(DEPARTED_CUSTOMERS, known_on=base)] if base else []
-    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        for name, files in (("listed", listed), ("listed_before", before)):
-            engine.register(replace(DEPARTED_CUSTOMERS, name=name), files)
-        lake.write(DEPARTED_CUSTOMERS, engine.run(_DEPARTED, {}), known_on=night)
+    for name, files in (("listed", listed), ("listed_before", before)):
+        engine.register(replace(DEPARTED_CUSTOMERS, name=name), files)
+    lake.write(DEPARTED_CUSTOMERS, engine.run(_DEPARTED, {}), known_on=night)
 
 
 def departed_known(lake: Lake, night: date, *, before: bool = False) -> date | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from pipeline.ingestion.misdated_days import misdated_days_table, report_misdate
 from pipeline.ingestion.reading import Extraction, SourceReading, StagedTable, read_source
 from pipeline.ingestion.vanished_rows import KnownRows, loss_refusal, lost_rows
 from pipeline.ingestion.versions import ReadingNight, store_versions
+from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import EXTRACTIONS, LATE_DAYS, MISDATED_DAYS, Partition
@@ -71,16 +72,17 @@ def extract(  # noqa: PLR0913
         for table in (table for event in company.declared_events for table in (event.raw_table, event.table)):
             lake.require_declared_types(table)
         log.info("reading from %s to %s", first or "the beginning", day)
-        extraction = Extraction(company, lake, day, first, connections, memory_limit)
-        _read_and_store(extraction, last_read, is_loss_accepted=is_loss_accepted, on_loss=on_loss)
+        with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
+            extraction = Extraction(company, lake, day, first, connections, memory_limit)
+            _read_and_store(extraction, engine, last_read, is_loss_accepted=is_loss_accepted, on_loss=on_loss)
 
 
 def _read_and_store(
-    extraction: Extraction, last_read: date | None, *, is_loss_accepted: bool, on_loss: Callable[[KnownRows], None]
+    extraction: Extraction, engine: DuckDBEngine, last_read: date | None, *, is_loss_accepted: bool, on_loss: Callable[[KnownRows], None]
 ) -> None:
     company, lake, day = extraction.company, extraction.lake, extraction.day
     with _staging_folder(lake) as staging:
-        reading = read_source(extraction, staging)
+        reading = read_source(extraction, engine, staging)
         if lost := None if is_loss_accepted else lost_rows(reading.known_rows, company.limits):
             on_loss(lost)
             raise loss_refusal(lost, day=day, folder=company.folder / "sources")
@@ -91,9 +93,9 @@ def _read_and_store(
             _write_extraction(extraction, reading, [0 for _ in reading.staged], {IS_BEGUN_KEY: True})
         changed = []
         for each in reading.staged:
-            changed.append(_store_staged(extraction, each))
+            changed.append(_store_staged(extraction, engine, each))
             log.info("%s: %s partitions changed", each.table.name, f"{changed[-1]:,}")
-    store_departed(lake, day, memory_limit=extraction.memory_limit)
+    store_departed(lake, engine, day)
     report_late_days(reading.late)
     report_misdated_days(reading.misdated, opening=company.first_day)
     lake.write(LATE_DAYS, late_days_table(reading.late).to_batches(), day=day)
@@ -103,14 +105,14 @@ def _read_and_store(
     _write_extraction(extraction, reading, changed, {QUERIES_KEY: queries_digest(company)})
 
 
-def _store_staged(extraction: Extraction, staged: StagedTable) -> int:
+def _store_staged(extraction: Extraction, engine: DuckDBEngine, staged: StagedTable) -> int:
     """Store what differs from what was known; return how many partitions are the night's own afterwards."""
     lake, company, rows = extraction.lake, extraction.company, staged.path
     first, appends = extraction.first_day_of(staged.name), staged.name in company.source.appended
     night = ReadingNight(extraction.day, first, company.first_day, company.zone.key, appends)
     if appends:
-        rows = add_known_rows(lake, staged.table, rows, extraction.day, company.zone.key, memory_limit=extraction.memory_limit)
-    return store_versions(lake, staged.table, rows, night, memory_limit=extraction.memory_limit)
+        rows = add_known_rows(lake, engine, staged.table, rows, extraction.day, company.zone.key)
+    return store_versions(lake, engine, staged.table, rows, night)
 
 
 @contextmanager

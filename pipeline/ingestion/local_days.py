@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from sqlglot import exp, parse_one
 
-from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
-from pipeline.lake.lake import Lake
+from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.tables import Partition, Table
 
 # A row without an instant waits on the first day there is, the same one every night; a zone west of Greenwich
@@ -34,8 +32,7 @@ def rows_per_day(engine: DuckDBEngine, table: Table, zone: str) -> dict[date, in
     return {row["day"]: row["row_count"] for row in rows}
 
 
-def staged_rows_per_day(lake: Lake, table: Table, rows: Path, zone: str, *, memory_limit: str) -> dict[date, int]:
+def staged_rows_per_day(engine: DuckDBEngine, table: Table, rows: Path, zone: str) -> dict[date, int]:
     """Return the same of the rows in the Parquet file `rows`."""
-    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        engine.register(replace(table, partition=Partition.NIGHT), [rows])
-        return rows_per_day(engine, table, zone)
+    engine.register(replace(table, partition=Partition.NIGHT), [rows])
+    return rows_per_day(engine, table, zone)

@@ -23,6 +23,7 @@ from pipeline.ingestion.sources.columns import check_columns, conform_batch, ign
 from pipeline.ingestion.sources.daily_totals import CountedDays
 from pipeline.ingestion.sources.files import open_files
 from pipeline.ingestion.vanished_rows import KnownRows
+from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import sealed_writer
 from pipeline.lake.tables import Partition, Table
@@ -89,7 +90,7 @@ class SourceReading:
     known_rows: Sequence[KnownRows] = ()
 
 
-def read_source(extraction: Extraction, staging: Path) -> SourceReading:
+def read_source(extraction: Extraction, engine: DuckDBEngine, staging: Path) -> SourceReading:
     """Stage every query of the company, in the order in which tables are declared, and count days that are not read, in one snapshot."""
     company = extraction.company
     files = {name: company.source_file(name) for name in company.source_tables}
@@ -99,10 +100,10 @@ def read_source(extraction: Extraction, staging: Path) -> SourceReading:
     with open_source(extraction, staging) as source:
         snapshot = without_erased(source, extraction.lake)
         staged = [_stage_query(company, snapshot, query, staging, by_customer=snapshot is not source) for query in queries]
-        return _count_other_days(extraction, staged)
+        return _count_other_days(extraction, engine, staged)
 
 
-def _count_other_days(extraction: Extraction, staged: Sequence[StagedTable]) -> SourceReading:
+def _count_other_days(extraction: Extraction, engine: DuckDBEngine, staged: Sequence[StagedTable]) -> SourceReading:
     """Have the source count rows of days that it was not asked for: before them, what has changed; outside of them, what is misdated."""
     company = extraction.company
     late: list[LateDay] = []
@@ -119,16 +120,18 @@ def _count_other_days(extraction: Extraction, staged: Sequence[StagedTable]) -> 
         if span:
             late += find_late_days(extraction.lake, each.table, span, totals)
         if first:
-            known += _known_rows(extraction, each, totals, DaySpan(span.first if span else first, extraction.day - ONE_DAY))
+            known += _known_rows(extraction, engine, each, totals, DaySpan(span.first if span else first, extraction.day - ONE_DAY))
     return SourceReading(staged, late, misdated, known)
 
 
-def _known_rows(extraction: Extraction, staged: StagedTable, totals: Mapping[date, DayTotal], span: DaySpan) -> Iterator[KnownRows]:
+def _known_rows(
+    extraction: Extraction, engine: DuckDBEngine, staged: StagedTable, totals: Mapping[date, DayTotal], span: DaySpan
+) -> Iterator[KnownRows]:
     """Yield how many rows of the days of `span` are known, if any, and how many of them the source still has."""
     known = known_row_counts(extraction.lake, staged.table, span, before=extraction.day)
     if any(known.values()):
         zone = extraction.company.zone.key
-        read = staged_rows_per_day(extraction.lake, staged.table, staged.path, zone, memory_limit=extraction.memory_limit)
+        read = staged_rows_per_day(engine, staged.table, staged.path, zone)
         found = {day: total.row_count for day, total in totals.items()} | read
         yield KnownRows.compared(staged.name, known, found, extraction.day)
 

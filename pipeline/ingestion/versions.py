@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -22,7 +21,7 @@ from pipeline.errors import DataError, TransientError
 from pipeline.ingestion.infinite_amounts import LARGEST_AMOUNT, STAND_INS
 from pipeline.ingestion.local_days import event_day_expression
 from pipeline.lake.engines import Parameter
-from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.event_days import EventDays, month_of
 from pipeline.lake.lake import Lake, Version, known_versions
 from pipeline.lake.tables import EVENT_DAY, KNOWN_ON, RAW_PREFIX, VERSION_COLUMNS, Column, Kind, Partition, Table
@@ -70,18 +69,17 @@ class PartitionContents:
         return {ROWS_DIGEST: self.digest} | ({NET_AMOUNT: self.net_amount} if table.kind_of(NET_AMOUNT) is Kind.MONEY else {})
 
 
-def store_versions(lake: Lake, table: Table, rows: Path, night: ReadingNight, *, memory_limit: str) -> int:
+def store_versions(lake: Lake, engine: DuckDBEngine, table: Table, rows: Path, night: ReadingNight) -> int:
     """Write each partition of the Parquet file `rows` that differs from the version that `night` knows.
 
     Return how many partitions are the night's own afterwards. The file has the table's columns; its rows come in any order, and
     keys may repeat. Partitions are sorted by the key and then by every other column, so that the same rows give the same bytes.
     """
-    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        engine.register(replace(table, partition=Partition.NIGHT), [rows])
-        found = _found_contents(engine, table, _night_parameters(night))
-        if table.partition is Partition.EVENT_DAY:
-            return _store_event_days(lake, engine, table, night, found)
-        return _store_snapshot(lake, engine, table, night, found)
+    engine.register(replace(table, partition=Partition.NIGHT), [rows])
+    found = _found_contents(engine, table, _night_parameters(night))
+    if table.partition is Partition.EVENT_DAY:
+        return _store_event_days(lake, engine, table, night, found)
+    return _store_snapshot(lake, engine, table, night, found)
 
 
 def _store_event_days(lake: Lake, engine: DuckDBEngine, table: Table, night: ReadingNight, found: Mapping[date, PartitionContents]) -> int:
