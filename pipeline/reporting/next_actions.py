@@ -34,7 +34,7 @@ def next_action_counts(lake: Lake, day: date) -> list[NextActionCount]:
     """Count the next actions of a night by the card that they are, the one of most customers first; none of a night without any."""
     if not lake.has(CUSTOMER_NEXT_ACTIONS, day=day):
         return []
-    rows: pa.Table = lake.read(CUSTOMER_NEXT_ACTIONS, day=day).select(["scheme", "segment", "priority", "stake_amount"])
+    rows: pa.Table = lake.read_columns(CUSTOMER_NEXT_ACTIONS, ["scheme", "segment", "priority", "stake_amount"], day=day)
     counted: Sequence[Mapping[str, Any]] = (
         rows.group_by(["scheme", "segment", "priority"]).aggregate([("stake_amount", "sum"), ("scheme", "count")]).to_pylist()
     )

@@ -104,7 +104,7 @@ def _largest_segments(rows: Sequence[Row]) -> Sequence[Row]:
 
 def _headline_text(company: Company, lake: Lake, day: date) -> Text:
     names = ["is_prospect", "order_day_count", "spend_amount", "refund_amount"]
-    features = lake.read(CUSTOMER_FEATURES, day=day).select(names)
+    features = lake.read_columns(CUSTOMER_FEATURES, names, day=day)
     prospects = pc.sum(features["is_prospect"]).as_py() or 0
     # The sum is that of the customers who are counted beside it; who only gave back is a sentence of its own.
     buyers = features.filter(pc.greater(features["order_day_count"], 0))

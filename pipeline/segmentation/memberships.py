@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from pipeline.definitions.schemes import (
     ClusterScheme,
     Scheme,
     Schemes,
+    decision_digest,
+    declared_behind,
     load_cluster_schemes,
+    membership_statement,
     referenced_clusters,
-    scheme_digest,
     schemes_with_assignments,
-    segments_statement,
 )
 from pipeline.ingestion.versions import stored_facts
 from pipeline.lake import addresses
@@ -74,10 +75,14 @@ def _write_memberships(  # noqa: PLR0913 - what every step is given, and the sch
     with lake.lock("models"):
         models = [(scheme, model_for_night(lake, engine, scheme, day)) for scheme in load_cluster_schemes(company)]
     schemes = schemes_with_assignments(loaded.schemes, segment_statements(models))
-    query = _memberships_statement(schemes, models)
+    statements = _membership_statements(schemes, models)
+    # What each scheme decides by, its rules or its model, so that a later night can tell which of them changed.
+    declared = {scheme.name: declared_behind(scheme, {each.name: each for each in schemes}) for scheme in schemes}
+    digests = {name: decision_digest(statement, declared.get(name, {})) for name, statement in statements.items()}
+    query = _memberships_statement(statements.values())
     manifest = {
         "statement": statement_digest(query),
-        "schemes": _scheme_digests(schemes, models),
+        "schemes": digests,
         "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)]),
         "features": content_digest(features),
         "not_computed": dict(loaded.not_computed),
@@ -118,17 +123,19 @@ def _warn_of_cards_for_nobody(models: Sequence[tuple[ClusterScheme, ClusterModel
             log.warning("%s: cards of %s are for nobody: the model has %s", scheme.name, ", ".join(sorted(strange)), clusters)
 
 
-def _memberships_statement(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> exp.Query:
-    united = union_all([segments_statement(schemes), *(assignment_statement(scheme, model) for scheme, model in models)])
-    columns = [exp.column(name) for name in CUSTOMER_SEGMENTS.column_names]
-    return exp.select(*columns).from_(united.subquery("memberships", copy=False), copy=False).order_by("customer_id", "scheme", copy=False)
-
-
-def _scheme_digests(schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]) -> dict[str, str]:
-    """Digest what each scheme decides by, its rules or its model, so that a later night can tell which of them changed."""
+def _membership_statements(
+    schemes: Sequence[Scheme], models: Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
+) -> dict[str, exp.Query]:
+    """Return the statement of each scheme by its name."""
     by_name = {scheme.name: scheme for scheme in schemes}
-    by_rules = {scheme.name: scheme_digest(scheme, by_name) for scheme in schemes}
-    return by_rules | {scheme.name: statement_digest(assignment_statement(scheme, model)) for scheme, model in models}
+    by_rules = {scheme.name: membership_statement(scheme, by_name) for scheme in schemes}
+    return by_rules | {scheme.name: assignment_statement(scheme, model) for scheme, model in models}
+
+
+def _memberships_statement(statements: Iterable[exp.Query]) -> exp.Query:
+    columns = [exp.column(name) for name in CUSTOMER_SEGMENTS.column_names]
+    united = union_all(statements).subquery("memberships", copy=False)
+    return exp.select(*columns).from_(united, copy=False).order_by("customer_id", "scheme", copy=False)
 
 
 def with_clusters_now(lake: Lake, engine: Engine, company: Company, day: date, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:

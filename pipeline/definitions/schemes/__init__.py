@@ -7,7 +7,7 @@ Offers `load_schemes` and `load_cluster_schemes`, which read a company's files, 
 from pipeline.definitions.schemes.cluster_features import ClusterFeature
 from pipeline.definitions.schemes.cluster_scheme import ClusterScheme, load_cluster_schemes
 from pipeline.definitions.schemes.comparison_sql import comparison_statement
-from pipeline.definitions.schemes.digests import scheme_digest
+from pipeline.definitions.schemes.digests import decision_digest, declared_behind, scheme_digest
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of, with_limits
 from pipeline.definitions.schemes.scheme import (
@@ -37,7 +37,9 @@ __all__ = [
     "Strategy",
     "UnprovenSegment",
     "comparison_statement",
+    "decision_digest",
     "decisions_statement",
+    "declared_behind",
     "fits_rhythm",
     "joined_columns_of",
     "load_cluster_schemes",
