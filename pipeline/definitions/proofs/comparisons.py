@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 
 from sqlglot import exp
 
-from pipeline.definitions.rules import Value, call_of, rule_value
+from pipeline.definitions.rules import MIRRORED, Value, call_of, rule_value
 
 ORDERED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-_MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
 
 
 def column_comparison(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] | None:
@@ -22,7 +20,7 @@ def column_comparison(node: exp.Expr) -> tuple[exp.Expr, type[exp.Expr], Value] 
     if has_column == [True, False]:
         return sides[0], type(node), rule_value(sides[1], {})
     if has_column == [False, True]:
-        return sides[1], _MIRRORED.get(type(node), type(node)), rule_value(sides[0], {})
+        return sides[1], MIRRORED.get(type(node), type(node)), rule_value(sides[0], {})
     return None
 
 

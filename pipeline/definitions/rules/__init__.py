@@ -5,6 +5,7 @@ a checked rule says of one customer. It does not know schemes, segments, or how 
 """
 
 from pipeline.definitions.rules.calls import Call, call_of, calls_in, nodes_outside_calls
+from pipeline.definitions.rules.comparisons import MIRRORED
 from pipeline.definitions.rules.joined_columns import PREDICTIONS, ListColumn, StayColumn, column_words, joined_column, joined_kind
 from pipeline.definitions.rules.language import aggregates_of, parse_rule, parse_score, parse_value
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
@@ -14,6 +15,7 @@ from pipeline.definitions.rules.values import Value, rule_value
 from pipeline.definitions.rules.vocabulary import Vocabulary
 
 __all__ = [
+    "MIRRORED",
     "PREDICTIONS",
     "Call",
     "ListColumn",

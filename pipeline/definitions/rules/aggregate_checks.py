@@ -1,0 +1,65 @@
+"""What an aggregate adds up, checked in the words of its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from pipeline.definitions.rules.aggregate_calls import SYNTAX, AggregateCall
+from pipeline.definitions.rules.aggregates import Aggregate, DayWindow, Function
+from pipeline.definitions.rules.event_sources import EventSource
+from pipeline.definitions.rules.parsed_calls import Check
+from pipeline.definitions.rules.text import RuleText, parse_tokens
+from pipeline.definitions.rules.types import TypedNode
+from pipeline.definitions.rules.vocabulary import RuleContext, Vocabulary
+from pipeline.lake.tables import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRows:
+    """The rows that a declared feature is about: of `source`, within `window`, for which `where` holds."""
+
+    source: EventSource
+    where: exp.Expression | None
+    window: DayWindow
+
+
+def check_aggregate(text: RuleText, vocabulary: Vocabulary, call: AggregateCall, check: Check, own: OwnRows | None = None) -> Aggregate:
+    """Return what `call` adds up; `own` are the rows of a call that names none, as one of a file does.
+
+    Raises ConfigError that points into the text where a name is none of the source's, or the types do not fit.
+    """
+    hint = f"Name a column of {call.source.name}: {', '.join(call.source.names)}."
+    rule = RuleContext(text, Vocabulary(call.source.names, vocabulary.parameters, language=vocabulary.language, hint=hint))
+    argument = check(rule, parse_tokens(text, list(call.argument))) if call.argument else None
+    kind, value = _kind_of(rule, call, argument), None if argument is None else argument.node
+    if call.window is None and own is not None:
+        return Aggregate(call.source.name, call.function, value, own.where, own.window, kind)
+    where = _condition(rule, call, check) if call.where else None
+    return Aggregate(call.source.name, call.function, value, where, call.window or DayWindow(), kind)
+
+
+def _condition(rule: RuleContext, call: AggregateCall, check: Check) -> exp.Expression:
+    checked = check(rule, parse_tokens(rule.text, list(call.where)))
+    if checked.kind is not Kind.FLAG:
+        what = f"WHERE takes what is true or false, but this is: {checked.kind.words}"
+        raise rule.text.error_at(call.where[0].start, what, "Compare it with something.")
+    return checked.node
+
+
+def _kind_of(rule: RuleContext, call: AggregateCall, argument: TypedNode | None) -> Kind:
+    if argument is None:
+        if call.function is Function.COUNT:
+            return Kind.INTEGER
+        raise rule.text.error_at(call.first.start, f"{call.function.value} takes a column", SYNTAX)
+    if call.function.is_count:
+        return Kind.INTEGER
+    if call.function in (Function.SUM, Function.AVG):
+        # Doubles add up to another number in another order; every night must give the same.
+        if argument.kind not in (Kind.INTEGER, Kind.MONEY):
+            what = f"{call.function.value} takes exact numbers, but this is: {argument.kind.words}"
+            todo = 'Declare the column as "money" or "integer".' if argument.kind is Kind.NUMBER else SYNTAX
+            raise rule.text.error_at(call.argument[0].start, what, todo)
+        return Kind.NUMBER if call.function is Function.AVG else argument.kind
+    return argument.kind
