@@ -147,7 +147,7 @@ class NightFeatures:
             self.engine.register(stored, [path])
             whole = joined.define(replace(table, name=f"joined_{table.name}"), stored.name, names)
             # Once for all schemes, each of which would join anew.
-            query = exp.select(*(exp.column(name, quoted=True) for name in whole.column_names)).from_(whole.name).order_by(*table.key)
+            query = exp.select(*(exp.column(name, quoted=True) for name in whole.column_names)).from_(whole.name)
             place = folder / f"{table.name}.parquet"
             self.lake.write_file(whole.schema, self.engine.run(query, {}), place, {})
             whole = replace(whole, name=table.name)
