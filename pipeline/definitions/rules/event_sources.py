@@ -30,8 +30,12 @@ class EventSource:
 
     @property
     def names(self) -> Mapping[str, Kind]:
-        """The columns that a definition may name, by kind; instants are compared with nothing, and days stand for them."""
-        columns = {column.name: column.kind for column in self.table.stored_columns if column.kind is not Kind.INSTANT}
+        """The columns that a definition may name, by kind; instants are compared with nothing, and days stand for them.
+
+        Personal data enter no feature and no rule.
+        """
+        stored = self.table.stored_columns
+        columns = {column.name: column.kind for column in stored if column.kind is not Kind.INSTANT and not column.pii}
         return {name: kind for name, kind in columns.items() if name in {self.day, *self.table.column_names} - {_CUSTOMER}}
 
     @property

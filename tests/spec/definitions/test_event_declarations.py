@@ -9,6 +9,7 @@ from support.events import EMAIL, EMAIL_SQL
 from support.nights import SHOP, write_shop
 
 from pipeline.definitions.company import Company, load_company
+from pipeline.definitions.rules.event_sources import event_sources
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import RAW_VISITS, VISITS, Kind
 
@@ -163,3 +164,9 @@ def test_an_event_on_one_line_is_named_with_that_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="names `who`, which is no column") as refused:
         load_company(shop)
     assert refused.value.where == f"{shop / 'company.toml'}:{len(SHOP.splitlines()) + 1}"
+
+
+def test_features_and_rules_may_name_what_is_declared_but_no_personal_data(tmp_path: Path) -> None:
+    company = declared(tmp_path, EMAIL + 'address = {kind = "text", pii = true}\n')
+    names = event_sources(event.table for event in company.events.values())["email"].names
+    assert names.keys() == {"event_day", "message_id", "action", "link_count", "score", "cost", "is_mobile", "send_date"}
