@@ -13,7 +13,7 @@ from support.nights import run_night
 
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import REJECTED_ROWS
+from pipeline.lake.tables import CUSTOMER_FEATURES, REJECTED_ROWS
 
 NIGHT = date(2024, 3, 31)
 GUIDES = [PROJECT_ROOT / "docs" / page for page in ("get-started/your-company.md", "guides/events.md")]
@@ -60,6 +60,11 @@ def test_e_mails_may_be_opened_twice_and_a_repeated_row_counts_once(night: tuple
     ]
     rejected = night[1].read(REJECTED_ROWS, day=NIGHT).to_pylist()
     assert [(row["source_table"], row["rule"]) for row in rejected] == [("raw_email", "row_is_not_repeated")]
+
+
+def test_a_feature_counts_what_was_opened(night: tuple[Path, Lake]) -> None:
+    features = night[1].read(load_company(night[0]).table(CUSTOMER_FEATURES), day=NIGHT).to_pylist()
+    assert {row["customer_id"]: row["opened_60_days"] for row in features} == {"1": 2, "2": 0, "3": 0}
 
 
 def test_carts_have_exact_prices_and_leave_out_who_is_nobody(night: tuple[Path, Lake]) -> None:
