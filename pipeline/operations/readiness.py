@@ -5,6 +5,7 @@ A fault found now costs a second; found by the step that uses it, it costs the n
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pipeline.definitions.company import Company
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from pipeline.operations.deployment import Deployment
 
 
-def require_ready(deployment: Deployment, company: Company) -> None:
+def require_ready(deployment: Deployment, company: Company, day: date) -> None:
     """Raise ConfigError for a definition, a suite or a target that is wrong, TransientError for a target that nobody answers for.
 
     `company` is that of the night, with the definitions by which it is computed.
     """
     load_schemes(company)
-    require_model_columns(company, deployment.lake)
+    require_model_columns(company, deployment.lake, day)
     suites = company.definitions("expectations", ".json")
     for table in company.source_tables.values():
         if table.name in suites:

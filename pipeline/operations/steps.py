@@ -60,7 +60,7 @@ def extract(
     finish_erasures(deployment)
     compact_old_months(night)
     with hold_night(night) as company:
-        require_ready(deployment, company)
+        require_ready(deployment, company, night.day)
         read_source(
             company,
             night.lake,

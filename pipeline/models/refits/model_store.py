@@ -7,7 +7,7 @@ one whose name is not after the night. Nights that had none are noted, or a back
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -54,21 +54,30 @@ class RefitContext:
         self.engine.register(self.company.table(CUSTOMER_FEATURES).only(wanted), [self.lake.path(CUSTOMER_FEATURES, day=night)])
 
 
-def require_model_columns(company: Company, lake: Lake) -> None:
-    """Raise ConfigError where the next night would go by a model of an attribute that the company does not declare, or otherwise.
+def require_model_columns(company: Company, lake: Lake, day: date) -> None:
+    """Raise ConfigError where the night of `day` would go by a model of an attribute that the company does not declare, or otherwise.
 
     Before anything is read of the source: a night that has read it keeps the model that it began with.
     """
     encodings = {column.name: ENCODING_BY_KIND.get(column.kind) for column in company.table(CUSTOMER_FEATURES).columns}
     for scheme in load_cluster_schemes(company):
-        model = current_model(lake, scheme.name)
-        features = model.features if model else ()
-        if model and (gone := [each.name for each in features if each.is_attribute and encodings.get(each.name) != each.encoding]):
-            names = ", ".join(f"`{name}`" for name in dict.fromkeys(gone))
-            what = f"the clusters of {scheme.name} go by {names}, which company.toml does not declare, or not as it did"
-            refit = f"segments refit --scheme {scheme.name} --day {max(lake.nights(CUSTOMER_FEATURES), default=model.day)}"
-            todo = f"Declare it as it was, or fit clusters without it to the last night: {refit}."
-            raise ConfigError(what, where=str(company.folder / COMPANY_FILE), todo=todo)
+        for first_night in nights_of_model(stored_models(lake, scheme.name), day):
+            model = stored_model(lake, scheme.name, first_night)
+            gone = {each.name: None for each in model.features if each.is_attribute and encodings.get(each.name) != each.encoding}
+            if gone:
+                names = ", ".join(f"`{name}`" for name in gone)
+                what = f"the clusters of {scheme.name} go by {names}, which company.toml does not declare, or not as it did"
+                refit = f"segments refit --scheme {scheme.name} --day {max(lake.nights(CUSTOMER_FEATURES), default=model.day)}"
+                todo = f"Declare it as it was, or fit clusters without it to the last night: {refit}."
+                raise ConfigError(what, where=str(company.folder / COMPANY_FILE), todo=todo)
+
+
+def nights_of_model(stored: Sequence[str], day: date) -> list[str]:
+    """Return the first night of the model that the night of `day` goes by, of those `stored`, in a list; none where there is no model.
+
+    A night before the first model uses that one, so that a backfill needs no model of its own.
+    """
+    return [*[night for night in stored if night <= day.isoformat()][-1:], *stored[:1]][:1]  # ISO text sorts as dates do
 
 
 def stored_models(lake: Lake, scheme: str) -> list[str]:
