@@ -162,6 +162,19 @@ def cluster_coordinates(example: Example, _lake: Lake) -> Rows:
     return [{**read, "value": value, "coordinate": point} for value, point in zip(values, points, strict=True)]
 
 
+def answer_coordinates(example: Example, _lake: Lake) -> Rows:
+    [default] = load_cluster_schemes(a_company(Path("no such folder")))
+    named = {"answer": "flag", "region": "text"}
+    features = tuple(replace(default.features[0], name=name, transform="none", fill=None, encoding=kind) for name, kind in named.items())
+    rows = example.rows()
+    asked, yes, north = (int(rows[0][name]) for name in ("asked_count", "yes_count", "north_count"))
+    given = {"answer": [True] * yes + [False] * (asked - yes), "region": ["north"] * north + ["south"] * (asked - north)}
+    fitted = prepare_sample(pa.table({"customer_id": [f"c{n:03}" for n in range(asked)], **given}), replace(default, features=features))
+    told = pa.table({"answer": [row["answer"] for row in rows], "region": [row["region"] for row in rows]})
+    points = feature_coordinates(told, fitted.features)
+    return [{**row, "of_answer": one, "of_north": two, "of_south": three} for row, (one, two, three) in zip(rows, points, strict=True)]
+
+
 def cluster_assignment(example: Example, lake: Lake) -> Rows:
     centres = [float(number) for number in re.findall(r"[0-9]+", example.title)]
     [scheme] = load_cluster_schemes(a_company(lake.root))
@@ -252,6 +265,7 @@ COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
     "features on": features,
     "segments of": segments,
     "profiles of": profiles,
+    "answers as": answer_coordinates,
     "coordinates of": cluster_coordinates,
     "clusters at": cluster_assignment,
     "figures of": cluster_figures,
