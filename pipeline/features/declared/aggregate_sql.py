@@ -38,8 +38,8 @@ def aggregates_statement(wanted: AggregateSet, day: date, *, among: Table | None
     for part, alias in parts[0 if among else 1 :]:
         on = exp.column(CUSTOMER_ID, alias).eq(exp.column(CUSTOMER_ID, name))
         query = query.join(part.subquery(alias, copy=False), on=on, join_type="left", copy=False)
-    # Read once, however often they are grouped: these are few customers' rows among everybody's.
-    return query if among is None else query.with_(_ROWS_AMONG, as_=_rows_among(wanted, day, among), materialized=True, copy=False)
+    # Read once, as DuckDB keeps what is read twice: these are few customers' rows among everybody's.
+    return query if among is None else query.with_(_ROWS_AMONG, as_=_rows_among(wanted, day, among), copy=False)
 
 
 def _column(column: Column, holder: str, wanted: AggregateSet) -> exp.Expr:

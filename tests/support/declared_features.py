@@ -1,0 +1,85 @@
+"""A company that declares a feature of every kind, and what each is by plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pipeline.definitions.company import Company, with_declared_features
+from support.builders import a_company
+
+Rows = Sequence[dict[str, Any]]
+
+
+def lines_between(rows: Rows, first: int | None, final: int, day: date) -> Rows:
+    """Return the rows that count from `first` to `final` days before the night, which counts as day 1."""
+    begin = date.min if first is None else day - timedelta(first - 1)
+    return [row for row in rows if begin <= row["order_day"] <= day - timedelta(final)]
+
+
+def in_order(rows: Rows) -> Rows:
+    return sorted(rows, key=lambda row: (row["order_day"], row["ordered_at"], row["order_id"], row["line_number"]))
+
+
+def most_frequent(rows: Rows) -> str | None:
+    counts = Counter(row["category"] for row in rows)
+    return min(counts, key=lambda name: (-counts[name], name.encode()), default=None)
+
+
+# Each with the definition of a feature, and what it is of the rows of one customer that are not cancelled.
+ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
+    "lines": ("value = 'COUNT(*)'", lambda rows, _day: len(rows)),
+    "lines_7": ("value = 'COUNT(*)'\nlast_days = 7", lambda rows, day: len(lines_between(rows, 7, 0, day))),
+    "orders_7": (
+        "value = 'COUNT(DISTINCT order_id)'\nlast_days = 7",
+        lambda rows, day: len({row["order_id"] for row in lines_between(rows, 7, 0, day)}),
+    ),
+    "orders_a": (
+        "value = 'COUNT(DISTINCT order_id)'\nwhere = \"category = 'a'\"",
+        lambda rows, _day: len({row["order_id"] for row in rows if row["category"] == "a"}),
+    ),
+    "spend_7": (
+        "value = 'SUM(net_amount)'\nlast_days = 7",
+        lambda rows, day: sum((row["net_amount"] for row in lines_between(rows, 7, 0, day)), Decimal(0)),
+    ),
+    "spend_week_before": (
+        "value = 'SUM(net_amount)'\nlast_days = 7\nbefore = 7",
+        lambda rows, day: sum((row["net_amount"] for row in lines_between(rows, 14, 7, day)), Decimal(0)),
+    ),
+    "until_a_week_ago": ("value = 'COUNT(*)'\nbefore = 7", lambda rows, day: len(lines_between(rows, None, 7, day))),
+    "in_january": (
+        "value = 'COUNT(*)'\nfrom_day = 2024-01-01\nto_day = 2024-01-31",
+        lambda rows, _day: sum(row["order_day"].month == 1 for row in rows),
+    ),
+    "dearest_40": (
+        "value = 'MAX(net_amount)'\nlast_days = 40",
+        lambda rows, day: max((row["net_amount"] for row in lines_between(rows, 40, 0, day)), default=None),
+    ),
+    "last_refund": (
+        "value = 'MAX(order_day)'\nwhere = \"line_kind = 'refund'\"",
+        lambda rows, _day: max((row["order_day"] for row in rows if row["line_kind"] == "refund"), default=None),
+    ),
+    "first_channel": ("value = 'FIRST(channel)'", lambda rows, _day: in_order(rows)[0]["channel"] if rows else None),
+    "last_channel_40": (
+        "value = 'LAST(channel)'\nlast_days = 40",
+        lambda rows, day: in_order(found)[-1]["channel"] if (found := lines_between(rows, 40, 0, day)) else None,
+    ),
+    "category_40": ("value = 'MOST_FREQUENT(category)'\nlast_days = 40", lambda rows, day: most_frequent(lines_between(rows, 40, 0, day))),
+    "average_7": (
+        "value = 'AVG(net_amount)'\nlast_days = 7",
+        lambda rows, day: (
+            float(sum(row["net_amount"] for row in found)) / len(found) if (found := lines_between(rows, 7, 0, day)) else None
+        ),
+    ),
+}
+
+
+def a_declaring_company(folder: Path, names: Sequence[str] = tuple(ORACLE)) -> Company:
+    (folder / "features").mkdir(parents=True, exist_ok=True)
+    texts = (f"[{name}]\nfrom = 'order_lines'\ndescription = 'x'\n{ORACLE[name][0]}\n" for name in names)
+    (folder / "features" / "all.toml").write_text("".join(texts), "utf-8")
+    return with_declared_features(a_company(folder, window_days=33))
