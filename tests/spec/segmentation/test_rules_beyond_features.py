@@ -211,7 +211,7 @@ def test_explain_speaks_of_lists_days_and_earlier_nights(nights: tuple[Path, Lak
     assert words["in_places"] == "if city were on the list places"
     assert words["monday"] == "in 4 days, on 2024-03-04 (recency_days then 8, tenure_days then 8)"
     assert words["birthday"] == "if born were 1990-02-28 instead of 1990-03-01"
-    assert words["tagged"] == "if tags were 'vip' instead of ''"
+    assert words["tagged"] == "if tags were 'vip' instead of nothing"
     assert words["was"] == "in 1 day, on 2024-03-01 (recency_days then 5, tenure_days then 5)"
     text = "".join(str(part) for part in render(explained))
     assert "vip@" not in text
@@ -260,3 +260,13 @@ def test_an_erased_customer_leaves_the_kept_lists(tmp_path: Path) -> None:
     assert not any(b"ann" in content for content in tree_bytes(lake, "lists").values())
     kept: Any = json.loads(next(iter(tree_bytes(lake, "definitions").values())))
     assert kept["lists"].keys() == LISTS.keys()
+
+
+def test_a_backfill_side_by_side_takes_nights_that_look_back_in_order(nights: tuple[Path, Lake], tmp_path: Path) -> None:
+    shop, lake = nights
+    other = Lake(tmp_path / "lake")
+    with night_environment(shop, other):
+        last = FIRST + timedelta(days=3)
+        result = CliRunner().invoke(app, ["backfill", "--from", str(FIRST), "--to", str(last), "--parallel", "2"])
+    assert result.exit_code == 0, result.output
+    assert tree_bytes(other, "tables/customer_segments") == tree_bytes(lake, "tables/customer_segments")
