@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest.mock import MagicMock
 
 import pytest
 from support.nights import NO_GATES, night_environment, night_of, run_night, tree_bytes, write_shop
@@ -18,6 +20,9 @@ from pipeline.definitions.schemes import load_schemes
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_MOVES
+from pipeline.operations.backfill import BackfillRequest, plan_backfill, running
+from pipeline.operations.backfill.night import StageResult, StageTask
+from pipeline.operations.backfill.running import run_backfill
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import STEPS
@@ -262,11 +267,32 @@ def test_an_erased_customer_leaves_the_kept_lists(tmp_path: Path) -> None:
     assert kept["lists"].keys() == LISTS.keys()
 
 
-def test_a_backfill_side_by_side_takes_nights_that_look_back_in_order(nights: tuple[Path, Lake], tmp_path: Path) -> None:
-    shop, lake = nights
-    other = Lake(tmp_path / "lake")
-    with night_environment(shop, other):
-        last = FIRST + timedelta(days=3)
-        result = CliRunner().invoke(app, ["backfill", "--from", str(FIRST), "--to", str(last), "--parallel", "2"])
-    assert result.exit_code == 0, result.output
-    assert tree_bytes(other, "tables/customer_segments") == tree_bytes(lake, "tables/customer_segments")
+class RecordingPool:
+    """Takes the tasks of a backfill, and notes which nights each worker would get for their segments."""
+
+    segments: ClassVar[list[list[date]]] = []
+
+    def __init__(self, _count: int, _print_line: Any) -> None:
+        self.segments.clear()
+
+    def run_tasks(self, chunks: Iterable[Sequence[StageTask]]) -> Iterator[StageResult]:
+        self.segments.extend([task.night.day for task in chunk] for chunk in chunks if chunk and chunk[0].stage == "segments")
+        return iter(())
+
+    def stop(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("rule", "workers"), [("was", 1), ("recent", 2)])
+def test_a_backfill_side_by_side_takes_nights_that_look_back_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, workers: int
+) -> None:
+    shop, lake = write_shop_with(tmp_path, {"recent": RULES["recent"], rule: RULES[rule]}), Lake(tmp_path / "lake")
+    monkeypatch.setattr(running, "_has_models", lambda _: True)
+    monkeypatch.setattr(running, "WorkerPool", RecordingPool)
+    request = BackfillRequest(FIRST, FIRST + timedelta(days=3))
+    deployment = Deployment.of(shop, lake.root)
+    plan = plan_backfill(deployment.company, lake, request, now=datetime(2024, 6, 1, tzinfo=UTC))
+    run_backfill(deployment, plan, parallel=2, watch=MagicMock())
+    assert len(RecordingPool.segments) == workers
+    assert [day for days in RecordingPool.segments for day in days] == [FIRST + timedelta(days=number) for number in range(4)]
