@@ -58,17 +58,16 @@ class SourceRows:
         return {day: _total_of(self.table, each) for day, each in rows.items()}
 
 
-def known_totals(lake: Lake, table: Table, span: DaySpan) -> dict[date, DayTotal | None]:
-    """Return what manifests say of the rows of each day of `span` in its newest version, whichever night learned it.
+def known_totals(lake: Lake, table: Table, spans: Sequence[DaySpan]) -> dict[date, DayTotal | None]:
+    """Return what manifests say of the rows of each day of `spans` in its newest version, whichever night learned it.
 
     None for a day of which a version may lie in a damaged file.
     """
     stored = lake.event_days(table)
-    newest = {version.day: version for version in known_versions(stored.versions, through=span.last, known_on=date.max)}
-    totals: dict[date, DayTotal | None] = {
-        day: _stored_total(table, stored.versions[version].facts) for day, version in newest.items() if day >= span.first
-    }
-    return totals | {day: None for day in days_between(span.first, span.last) if stored.may_hold_any(day)}
+    newest = {version.day: version for version in known_versions(stored.versions, through=date.max, known_on=date.max)}
+    days = {day for span in spans for day in days_between(span.first, span.last)}
+    totals = {day: _stored_total(table, stored.versions[newest[day]].facts) for day in days & newest.keys()}
+    return totals | {day: None for day in days if stored.may_hold_any(day)}
 
 
 def has_amounts(table: Table) -> bool:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, TransientError
 from pipeline.ingestion.appending import add_known_rows
+from pipeline.ingestion.compared_days import COMPARED_UNTIL_KEY
 from pipeline.ingestion.departures import store_departed
 from pipeline.ingestion.extractions import (
     FIRST_DAY_KEY,
@@ -73,20 +74,18 @@ def extract(  # noqa: PLR0913
             lake.require_declared_types(table)
         log.info("reading from %s to %s", first or "the beginning", day)
         with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-            extraction = Extraction(company, lake, day, first, connections, memory_limit)
-            _read_and_store(extraction, engine, last_read, is_loss_accepted=is_loss_accepted, on_loss=on_loss)
+            extraction = Extraction(company, lake, day, first, connections, memory_limit, last_read)
+            _read_and_store(extraction, engine, is_loss_accepted=is_loss_accepted, on_loss=on_loss)
 
 
-def _read_and_store(
-    extraction: Extraction, engine: DuckDBEngine, last_read: date | None, *, is_loss_accepted: bool, on_loss: Callable[[KnownRows], None]
-) -> None:
+def _read_and_store(extraction: Extraction, engine: DuckDBEngine, *, is_loss_accepted: bool, on_loss: Callable[[KnownRows], None]) -> None:
     company, lake, day = extraction.company, extraction.lake, extraction.day
     with _staging_folder(lake) as staging:
         reading = read_source(extraction, engine, staging)
         if lost := None if is_loss_accepted else lost_rows(reading.known_rows, company.limits):
             on_loss(lost)
             raise loss_refusal(lost, day=day, folder=company.folder / "sources")
-        _report_ignored_columns(lake, last_read, reading.staged)
+        _report_ignored_columns(lake, extraction.last_night, reading.staged)
         if lake.has(EXTRACTIONS, day=day):
             # Killed from here on, the night holds rows of both reads. So its old record is replaced by one that says so but keeps
             # the days, which the next attempt reads again.
@@ -136,7 +135,12 @@ def _report_ignored_columns(lake: Lake, last_read: date | None, staged: Sequence
 
 
 def _write_extraction(extraction: Extraction, reading: SourceReading, changed: Sequence[int], manifest: Mapping[str, object]) -> None:
-    facts = {FIRST_DAY_KEY: extraction.first, KNOWN_ROWS_KEY: [each.facts() for each in reading.known_rows], **manifest}
+    facts = {
+        FIRST_DAY_KEY: extraction.first,
+        COMPARED_UNTIL_KEY: {table: day.isoformat() for table, day in reading.compared_until.items()},
+        KNOWN_ROWS_KEY: [each.facts() for each in reading.known_rows],
+        **manifest,
+    }
     rows = _extraction_table(extraction, reading.staged, changed)
     extraction.lake.write(EXTRACTIONS, rows.to_batches(), day=extraction.day, manifest=facts)
 

@@ -1,15 +1,15 @@
 """Late days: days before those that a night reads, of which the source has changed its order lines or events since they were read.
 
-Each night one query sums up the source's rows per day, in the night's own snapshot: their number, what was paid for them, and
-a hash of all that each says. They are compared with the lake's. That reads no rows and changes no version: it names the days
-that are worth reading again, be it for an order that was cancelled after its day was read.
+Each night the source sums up its rows per day, in the night's own snapshot: their number, what was paid for them, and a hash of all
+that each says. They are compared with the lake's. That reads no rows and changes no version: it names the days that are worth
+reading again, be it for an order that was cancelled after its day was read.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -17,14 +17,15 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from pipeline.calendar import ONE_DAY, DaySpan, days_between
-from pipeline.definitions.company import Company
+from pipeline.calendar import DaySpan, days_between
+from pipeline.ingestion.compared_days import runs_of_days
 from pipeline.ingestion.day_totals import DayTotal, has_amounts, known_totals, no_rows
 from pipeline.ingestion.infinite_amounts import LARGEST_AMOUNT
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import LATE_DAYS, RAW_ORDER_LINES, Table
 
 log = logging.getLogger("pipeline.ingestion.extract")
+NEAR = timedelta(days=30)  # a backfill of so few nights in between costs less than another command
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,40 +38,34 @@ class LateDay:
     known: DayTotal | None
 
 
-def days_to_check(company: Company, source: str, first_read: date | None) -> DaySpan | None:
-    """Return the days before `first_read` whose sums of rows of `source` a night compares; None where there are none."""
-    if first_read is None:
-        return None
-    # From the company's first day on: what is older is not read either.
-    own = company.events[source].late_check_days if source in company.events else None
-    count = min(company.late_check_days if own is None else own, (first_read - company.first_day).days)
-    return DaySpan(first_read - timedelta(days=count), first_read - ONE_DAY) if count > 0 else None
-
-
-def find_late_days(lake: Lake, table: Table, span: DaySpan, found: Mapping[date, DayTotal]) -> list[LateDay]:
-    """Return the days of `span`, in order, of which the source says something else of the rows of `table` than the lake knows."""
-    known, nothing = known_totals(lake, table, span), no_rows(table)
-    days = days_between(span.first, span.last)
+def find_late_days(lake: Lake, table: Table, spans: Sequence[DaySpan], found: Mapping[date, DayTotal]) -> list[LateDay]:
+    """Return the days of `spans`, in order, of which the source says something else of the rows of `table` than the lake knows."""
+    known, nothing = known_totals(lake, table, spans), no_rows(table)
+    days = (day for span in spans for day in days_between(span.first, span.last))
     compared = (LateDay(table, day, found.get(day, nothing), known.get(day, nothing)) for day in days)
     # By the digests, which cover number and amounts; a sum that holds a NaN equals nothing.
     return [each for each in compared if each.known is None or each.source.digest != each.known.digest]
 
 
 def report_late_days(late: Sequence[LateDay]) -> None:
-    """Log how many rows of each table differ, on which days, and the command that reads them again."""
+    """Log how many rows of each table differ, on which days, and the command that reads them again; days that lie far apart one by one."""
     for table, days in groupby(late, key=lambda each: each.table):
         of_table = list(days)
-        first, last = of_table[0].day, of_table[-1].day
-        log.warning(
-            "%s%s of %s before the lookback, %s to %s: segments backfill --reread --from %s --to %s",
-            "" if table.name == RAW_ORDER_LINES.name else f"{table.name}: ",
-            _difference_words(of_table),
-            _count_words(len(of_table), "day"),
-            first,
-            last,
-            first,
-            last,
-        )
+        source = "" if table.name == RAW_ORDER_LINES.name else f"{table.name}: "
+        for span in late_spans(each.day for each in of_table):
+            within = [each for each in of_table if span.first <= each.day <= span.last]
+            words, count = _difference_words(within), _count_words(len(within), "day")
+            log.warning("%s%s of %s before the lookback, %s to %s: %s", source, words, count, span.first, span.last, reread_command(span))
+
+
+def late_spans(days: Iterable[date]) -> list[DaySpan]:
+    """Return the spans of late `days`, which are in order, that are worth reading again together."""
+    return list(runs_of_days(days, NEAR))
+
+
+def reread_command(span: DaySpan) -> str:
+    """Return the command that reads the days of `span` again."""
+    return f"segments backfill --reread --from {span.first} --to {span.last}"
 
 
 def late_days_table(late: Sequence[LateDay]) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from pipeline.calendar import BEGINNING, ONE_DAY, DaySpan, Window, days_window
 from pipeline.definitions.company import Company
+from pipeline.ingestion.compared_days import compared_until, days_to_compare
 from pipeline.ingestion.day_totals import DayTotal, SourceRows, known_row_counts
 from pipeline.ingestion.erased.filter import without_erased
-from pipeline.ingestion.late_days import LateDay, days_to_check, find_late_days
+from pipeline.ingestion.late_days import LateDay, find_late_days
 from pipeline.ingestion.local_days import staged_rows_per_day
 from pipeline.ingestion.misdated_days import LONGEST_GAP, MisdatedDay, misdated_days
 from pipeline.ingestion.sources import Snapshot, SourceQuery, authored_query
@@ -36,7 +37,10 @@ _END_OF_CALENDAR = "CAST('9999-12-30 00:00:00+00' AS TIMESTAMP WITH TIME ZONE)"
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """One night's read of one company's source: local days `first` to `day`, or the whole history where `first` is None."""
+    """One night's read of one company's source: local days `first` to `day`, or the whole history where `first` is None.
+
+    `last_night` is the one that was read before it.
+    """
 
     company: Company
     lake: Lake
@@ -44,6 +48,7 @@ class Extraction:
     first: date | None
     connections: Callable[[str], str]
     memory_limit: str
+    last_night: date | None = None
 
     def first_day_of(self, source: str) -> date | None:
         """Return the first local day to ask a source for.
@@ -82,12 +87,16 @@ class StagedTable:
 
 @dataclass(frozen=True, slots=True)
 class SourceReading:
-    """What one moment of a source gave: rows, and what it has changed or misplaced on days that are not read."""
+    """What one moment of a source gave: rows, and what it has changed or misplaced on days that are not read.
+
+    `compared_until` is, by table, the last of the older days that have been compared in turn.
+    """
 
     staged: Sequence[StagedTable]
     late: Sequence[LateDay] = ()
     misdated: Sequence[MisdatedDay] = ()
     known_rows: Sequence[KnownRows] = ()
+    compared_until: Mapping[str, date] = field(default_factory=dict)
 
 
 def read_source(extraction: Extraction, engine: DuckDBEngine, staging: Path) -> SourceReading:
@@ -109,19 +118,22 @@ def _count_other_days(extraction: Extraction, engine: DuckDBEngine, staged: Sequ
     late: list[LateDay] = []
     misdated: list[MisdatedDay] = []
     known: list[KnownRows] = []
+    until = compared_until(extraction.lake, extraction.last_night)
     for each in staged:
         if each.table.partition is not Partition.EVENT_DAY:
             continue
         first, appends = extraction.first_day_of(each.name), each.name in company.source.appended
-        span = days_to_check(company, each.name, first)
-        totals = each.source.totals(CountedDays(span, company.first_day if first else None, extraction.day), company.zone)
+        days = days_to_compare(company, extraction.lake, each.name, first, extraction.last_night)
+        counted = CountedDays(days.groups if days else [], company.first_day if first else None, extraction.day)
+        totals = each.source.totals(counted, company.zone)
         gap = ONE_DAY if appends else LONGEST_GAP
         misdated += misdated_days(each.table.name, totals, opening=company.first_day, night=extraction.day, longest_gap=gap)
-        if span:
-            late += find_late_days(extraction.lake, each.table, span, totals)
+        if days:
+            late += find_late_days(extraction.lake, each.table, days.spans, totals)
+            until |= {each.table.name: days.older.last} if days.older else {}
         if first:
-            known += _known_rows(extraction, engine, each, totals, DaySpan(span.first if span else first, extraction.day - ONE_DAY))
-    return SourceReading(staged, late, misdated, known)
+            known += _known_rows(extraction, engine, each, totals, DaySpan(days.newest.first if days else first, extraction.day - ONE_DAY))
+    return SourceReading(staged, late, misdated, known, until)
 
 
 def _known_rows(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from pipeline.definitions.company import Company
+from pipeline.ingestion.late_days import late_spans, reread_command
 from pipeline.ingestion.misdated_days import MisdatedDay, misdated_words
 from pipeline.ingestion.validation import stored_results, warnings_of_most_rows
 from pipeline.lake.lake import Lake
@@ -33,11 +34,11 @@ def misdated_sentences(company: Company, lake: Lake, day: date) -> list[str]:
 
 
 def _late_sentences(lake: Lake, day: date) -> Iterator[str]:
-    days = set(lake.read(LATE_DAYS, day=day)["event_day"].to_pylist()) if lake.has(LATE_DAYS, day=day) else ()
-    if days:
-        span = f"--from {min(days)} --to {max(days)}"
-        count = "1 day" if len(days) == 1 else f"{len(days):,} days"
-        yield f"{count} changed in the source after having been read: segments backfill --reread {span}"
+    days = sorted(set(lake.read(LATE_DAYS, day=day)["event_day"].to_pylist())) if lake.has(LATE_DAYS, day=day) else []
+    for span in late_spans(days):
+        within = sum(span.first <= each <= span.last for each in days)
+        count = "1 day" if within == 1 else f"{within:,} days"
+        yield f"{count} changed in the source after having been read: {reread_command(span)}"
 
 
 def _left_out_sentences(lake: Lake, day: date) -> Iterator[str]:

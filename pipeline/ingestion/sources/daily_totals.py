@@ -7,7 +7,7 @@ dialect writes every value as DuckDB does, and takes the same half of its MD5 fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -21,18 +21,23 @@ from pipeline.lake.tables import MONEY_DECIMALS, Kind, Table
 class CountedDays:
     """Local days whose rows are counted but not read: those to be compared, all before `opening`, and all after `last`.
 
-    None where none are compared; where rows before the opening are read, they need not be counted.
+    Each group of spans to be compared is asked for at once; no day is in two of them. `opening` is None where rows before it are
+    read, and so need not be counted.
     """
 
-    compared: DaySpan | None
+    compared: Sequence[Sequence[DaySpan]]
     opening: date | None
     last: date
 
-    def conditions(self, at: str, zone: ZoneInfo) -> Iterator[tuple[Window, str]]:
-        """Yield what to ask for, the compared days first: instants as a window, and as the SQL condition for the instant `at`."""
-        if self.compared:
-            span = days_window(self.compared.first, self.compared.last, zone)
-            yield span, f"({at} >= {_instant(span.start)} AND {at} < {_instant(span.end)})"
+    def compared_conditions(self, at: str, zone: ZoneInfo) -> Iterator[tuple[Window, str]]:
+        """Yield a group of compared days at a time: instants as the window around them, and as the SQL condition for the instant `at`."""
+        for group in self.compared:
+            spans = [days_window(each.first, each.last, zone) for each in group]
+            within = " OR ".join(f"({at} >= {_instant(span.start)} AND {at} < {_instant(span.end)})" for span in spans)
+            yield Window(spans[0].start, spans[-1].end), f"({within})"
+
+    def outer_conditions(self, at: str, zone: ZoneInfo) -> Iterator[tuple[Window, str]]:
+        """Yield the same of the days before the opening and after the last."""
         if self.opening:
             before = Window(BEGINNING, first_instant(self.opening, zone))
             yield before, f"{at} < {_instant(before.end)}"
@@ -56,8 +61,10 @@ class TotalsQuery:
 
     def of(self, days: CountedDays, *, is_one_pass: bool) -> list[SourceQuery]:
         """Return one query for all `days` or, where spans are cheap to ask for and it need not be one pass, a query for each span."""
-        conditions = list(days.conditions(quote_name(self.table.instant), self.zone))
-        hashed = conditions[0][1] if days.compared else "FALSE"
+        at = quote_name(self.table.instant)
+        compared = list(days.compared_conditions(at, self.zone))
+        conditions = [*compared, *days.outer_conditions(at, self.zone)]
+        hashed = " OR ".join(condition for _, condition in compared) or "FALSE"
         if is_one_pass:
             conditions = [(Window(BEGINNING, END), " OR ".join(condition for _, condition in conditions))]
         name = f"{self.query.name} of days that are not read"
@@ -80,7 +87,7 @@ class TotalsQuery:
         lines = [
             f"SELECT {keys}, COUNT(*) AS row_count, {amount} AS net_amount, CAST({dialect.row_sum} AS VARCHAR) AS row_sum",
             f"FROM (SELECT {keys}, net_amount, CASE WHEN is_compared THEN {dialect.row_hash.format(' || '.join(texts))} END AS row_hash",
-            f"FROM (SELECT {', '.join([*columns, f'{hashed} AS is_compared', *values])} FROM (",  # noqa: S608 - names that we declare
+            f"FROM (SELECT {', '.join([*columns, f'({hashed}) AS is_compared', *values])} FROM (",  # noqa: S608 - names that we declare
             self.query.text,  # alone on its lines, so that a comment at its end hides nothing
             f") AS source WHERE {condition} {dialect.fence}) AS written {dialect.fence}) AS hashed",
             f"GROUP BY {keys}",

@@ -428,9 +428,10 @@ def test_the_first_night_of_an_event_reads_its_whole_history_also_when_it_is_run
 
 def test_an_event_has_days_to_compare_of_its_own(tmp_path: Path) -> None:
     declaration = EMAIL.replace('instant = "happened_at"', 'instant = "happened_at"\nlate_check_days = 2')
-    shop, lake = write_email_shop(tmp_path / "shop", [SENT], declaration=declaration), Lake(tmp_path / "lake")
+    earlier = "m10,sent,bob,2024-03-10 10:00,,,,,"  # of what lies before the two days, those up to this one have their turn
+    shop, lake = write_email_shop(tmp_path / "shop", [earlier, SENT], declaration=declaration), Lake(tmp_path / "lake")
     ran(shop, lake, FIRST)
     late = [f"m{day},sent,bob,2024-03-{day} 10:00,,,,," for day in (22, 23, 24, 25)]
-    write_event(shop, "email", EMAIL_SQL, [HEADER, SENT, *late])
+    write_event(shop, "email", EMAIL_SQL, [HEADER, earlier, SENT, *late])
     ran(shop, lake, SECOND)
     assert [row["event_day"].day for row in lake.read(LATE_DAYS, day=SECOND).to_pylist()] == [24, 25]

@@ -13,8 +13,11 @@ import pytest
 from support.extractions import Shop, a_customer, a_line, a_shop_folder, local, order_ids, run_extract, write_files
 from support.nights import night_of, run_night, tree_bytes, write_shop
 
+from pipeline.calendar import days_between
 from pipeline.definitions.company import Company, load_company
 from pipeline.errors import ConfigError, GateClosed
+from pipeline.ingestion.compared_days import days_to_compare
+from pipeline.ingestion.versions import stored_facts
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
 from pipeline.operations import steps
@@ -133,14 +136,65 @@ def test_days_that_a_night_caught_up_on_are_not_called_late(company: Company, la
     assert late(lake, later) == {20: (1, 0, Decimal("9.9900"), Decimal(0))}
 
 
-@pytest.mark.parametrize(("days", "expected"), [(0, []), (1, [18]), (12, [7, 18]), (10**6, [1, 7, 18])])
+@pytest.mark.parametrize(("days", "expected"), [(0, []), (1, [1, 18]), (5, [1, 18]), (12, [1, 7, 18]), (10**6, [1, 7, 18])])
 def test_a_night_looks_back_as_far_as_the_company_says_and_never_before_its_first_day(
     tmp_path: Path, lake: Lake, days: int, expected: list[int]
 ) -> None:
+    # Of what lies before, as many days beginning with the first, whose turn it is.
     company = a_shop_folder(tmp_path / "shop", first_day=date(2024, 3, 1), late_check_days=days)
     lines = [*LINES, *(sold(60 + day, day) for day in (1, 7, 18)), a_line(90, "2024-02-29 12:00"), a_line(91, None)]
     read(company, lake, NEXT, lines)
     assert list(late(lake)) == expected
+
+
+def test_older_days_are_compared_in_turn_and_what_differs_is_named_until_it_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    company, lake = a_shop_folder(tmp_path / "shop", first_day=date(2023, 1, 1), late_check_days=10), Lake(tmp_path / "lake")
+    days = [date(2024, 3, 1) - timedelta(days=back) for back in range(45)]  # from the 17th of January on
+    lines = [a_line(n, local(f"{day} 12:00")) for n, day in enumerate(days)]
+    read(company, lake, days[0], lines)
+    nights = [days[0] + timedelta(days=number) for number in range(1, 10)]
+    cancelled = [line | ({"cancelled": True} if line["order_id"] in ("o44", "o20") else {}) for line in lines]  # 17 January, 10 February
+    found: list[list[str]] = []
+    for night in nights[:5]:
+        read(company, lake, night, cancelled)
+        found.append([str(row["event_day"]) for row in lake.read(LATE_DAYS, day=night).to_pylist()])
+    # Compared are the 10 days up to two days before, and of those before them 17 to 26 January, then 27 January to 5 February, ...
+    assert found == [
+        ["2024-01-17"],
+        ["2024-01-17"],
+        ["2024-01-17", "2024-02-10"],
+        ["2024-01-17", "2024-02-10"],
+        ["2024-01-17", "2024-02-10"],
+    ]
+    read(company, lake, date(2024, 2, 10), cancelled, reread=True)
+    with caplog.at_level(logging.WARNING):
+        read(company, lake, nights[5], cancelled)
+    assert (
+        "changed lines of 1 day before the lookback, 2024-01-17 to 2024-01-17: segments backfill --reread --from 2024-01-17" in caplog.text
+    )
+    read(company, lake, nights[6], cancelled, since=date(2024, 1, 17))
+    read(company, lake, nights[7], lines)
+    read(company, lake, nights[8], lines)
+    assert [list(late(lake, night)) for night in (nights[6], nights[8])] == [[], [17]]
+
+
+@pytest.mark.parametrize("step", [1, 3, 7])
+def test_every_older_day_has_its_turn_however_seldom_nights_are_run(tmp_path: Path, step: int) -> None:
+    company, lake = a_shop_folder(tmp_path / "shop", first_day=date(2023, 6, 1), late_check_days=20), Lake(tmp_path / "lake")
+    lines = [a_line(n, local(f"{date(2023, 6, 1) + timedelta(days=n)} 12:00")) for n in range(0, 270, 5)]
+    write_files(company, Shop([a_customer(1)], lines))
+    compared: set[date] = set()
+    night, last = date(2024, 3, 1), None
+    for _ in range(14):
+        run_extract(company, lake, night)
+        first = stored_facts(lake, lake.path(EXTRACTIONS, day=night))["first_day"]
+        if first and (days := days_to_compare(company, lake, "order_lines", date.fromisoformat(first), last)):
+            compared.update(day for span in days.spans for day in days_between(span.first, span.last))
+            assert sum((span.last - span.first).days + 1 for span in days.spans) <= 40
+        night, last = night + timedelta(days=step), night
+    assert compared >= set(days_between(date(2023, 6, 1), date(2024, 3, 1) - timedelta(days=3)))
 
 
 def test_a_night_run_out_of_turn_compares_with_all_that_is_known_by_now(company: Company, lake: Lake) -> None:
