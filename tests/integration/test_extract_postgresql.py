@@ -385,6 +385,8 @@ def test_what_is_sold_while_older_days_are_counted_is_not_called_late(postgres_u
         ("SELECT name::int::text AS customer_id FROM customers", DataError, "a text does not read as the type it is cast to"),
         ("SELECT (1 / (income - income))::text AS customer_id FROM customers", DataError, "division by zero"),
         ("SELECT name::timestamptz::text AS customer_id FROM customers", DataError, "a text is no date or time"),
+        ("SELECT ('NaN'::numeric)::bigint::text AS customer_id FROM customers", DataError, "a number is NaN or infinite"),
+        ("SELECT ('Infinity'::float8)::bigint::text AS customer_id FROM customers", DataError, "a number is out of range"),
         ("SELECT raise_it(name) AS customer_id FROM customers", DataError, "the database refused a value (SQLSTATE P0001)"),
         ("SELECT idd AS customer_id FROM customers", SchemaDrift, 'column "idd" does not exist'),
         ("SELECT sum(name) AS customer_id FROM customers", SchemaDrift, "function sum(text) does not exist"),

@@ -170,7 +170,7 @@ def _translated_error(error: dbapi.Error, query: SourceQuery, where: str) -> Pip
         what = f"sources/{query.file.name} takes a column for another one than the source has: {_error_diagnosis(error)}"
         todo = "Edit the query, or have the source give the column as it did before."
         return SchemaDrift(printable_text(what), where=str(query.file), todo=todo)
-    if state.startswith(_QUERY_STATES):
+    if state.startswith(_QUERY_STATES) and not _is_about_number(state, error):
         return ConfigError(
             f"sources/{query.file.name} cannot be run: {_error_diagnosis(error)}", where=str(query.file), todo="Edit the query."
         )
@@ -181,7 +181,13 @@ def _translated_error(error: dbapi.Error, query: SourceQuery, where: str) -> Pip
     )
 
 
+def _is_about_number(state: str, error: dbapi.Error) -> bool:
+    """Return whether what PostgreSQL calls a feature that it does not support is a whole number made of NaN or infinity."""
+    return state == "0A000" and "cannot convert" in _error_diagnosis(error)
+
+
 _ROW_ERRORS = {
+    "0A000": "a number is NaN or infinite, which no whole number can be",
     "22P02": "a text does not read as the type it is cast to",
     "22003": "a number is out of range",
     "22007": "a text is no date or time",
