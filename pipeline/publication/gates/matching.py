@@ -40,24 +40,28 @@ _LISTED = """
 SELECT customer_id FROM customers UNION SELECT customer_id FROM departed_customers UNION SELECT TRIM(customer_id) FROM customer_merges
 """
 _EVERYBODY = f"{_LISTED} UNION SELECT customer_id FROM customer_features"  # noqa: S608 - tables that we declare
+_SURVIVORS = "SELECT DISTINCT TRIM(merged_into) AS customer_id FROM customer_merges"
 _BUYERS = "SELECT customer_id FROM customer_features WHERE first_order_date IS NOT NULL"
 
 
 def measure_unmatched(company: Company, lake: Lake, engine: Engine, day: date) -> list[UnmatchedIds]:
     """Return, per source that names customers, how many of its ids are nobody's on the night of `day`.
 
-    Of orders those of all customers are counted, of consents all, of events those of the night, once per event.
+    Of orders those of all customers are counted, of consents all, of merges who is left, of events those of the night, once per event.
     """
     for table, files in (
         *((table, lake.snapshot_files(table, day)) for table in (CUSTOMERS, CUSTOMER_MERGES)),
         (DEPARTED_CUSTOMERS, departed_files(lake, day)),
         (CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=day)]),
     ):
-        engine.register(table.only(("customer_id", "first_order_date")), files)
+        engine.register(table.only(("customer_id", "first_order_date", "merged_into")), files)
     found = [_count_unmatched(engine, company.limits, "order_lines", _BUYERS, _LISTED)]
     if company.source_file(CONSENT_SOURCE).is_file():
         engine.register(RAW_CONSENTS.only(_ID), lake.snapshot_files(RAW_CONSENTS, day))
         found.append(_count_unmatched(engine, company.limits, CONSENT_SOURCE, _trimmed(RAW_CONSENTS), _EVERYBODY))
+    if company.source_file("customer_merges").is_file():
+        # Not among those with features: what was merged into a stranger gives the stranger some.
+        found.append(_count_unmatched(engine, company.limits, "customer_merges", _SURVIVORS, _LISTED))
     return [*found, *_unmatched_events(company, lake, engine, day)]
 
 

@@ -162,6 +162,18 @@ def test_a_list_into_nobody_stops_the_night(tmp_path: Path, lake: Lake) -> None:
         run_night(write(tmp_path / "shop", merges=["guest,1.0,2024-03-01 10:00", "a00,2.0,2024-03-01 10:00"]), lake, WEDNESDAY)
 
 
+@pytest.mark.parametrize(("strangers", "is_open"), [(5, True), (6, False)])
+def test_a_list_of_which_most_lead_to_nobody_closes_the_gate(tmp_path: Path, lake: Lake, strangers: int, is_open: bool) -> None:
+    run_night(write(tmp_path / "shop"), lake, WEDNESDAY)
+    into_nobody = [f"g{number},{number}.0,2024-03-28 10:00" for number in range(strangers)]
+    shop = write(tmp_path / "shop", merges=[*into_nobody, *(f"x{number},a{number:02},2024-03-28 10:00" for number in range(5))])
+    if is_open:
+        run_night(shop, lake, THURSDAY)
+    else:
+        with pytest.raises(GateClosed, match=r"unmatched \(customer_merges\): 54.55% of 11 ids belong to no customer"):
+            run_night(shop, lake, THURSDAY)
+
+
 def test_customers_who_were_merged_have_not_vanished(tmp_path: Path, lake: Lake) -> None:
     shop = write(tmp_path / "shop", merges=["never,a05,2024-01-02 10:00"])
     run_night(shop, lake, WEDNESDAY)
