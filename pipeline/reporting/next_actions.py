@@ -60,5 +60,6 @@ def next_action_grid(
     others = [f"and {len(counts) - SHOWN_ROWS} more cards"] if len(counts) > SHOWN_ROWS else []
     without = customer_count - sum(each.customer_count for each in counts)
     if without:
-        others.append(f"{without:,} customers have none: they must not be written to, departed, or no card fits them")
+        who = "1 customer has none: not to be written to" if without == 1 else f"{without:,} customers have none: not to be written to"
+        others.append(f"{who}, departed, or no card fits")
     return Group(grid, Text("\n".join([*others, ""]) if others else "", style="dim"))

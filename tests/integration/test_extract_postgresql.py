@@ -135,20 +135,23 @@ def test_all_tables_are_read_at_one_moment(postgres_uri: str, company: Company, 
     assert lake.read(company.table(RAW_CUSTOMERS), known_on=DAY)["customer_id"].to_pylist() == ["c1", "c2"]
 
 
-def test_late_days_are_the_same_from_files_and_from_postgresql(postgres_uri: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [30, 5])  # with 5, the day found by its turn is compared beside those that the night before found
+def test_late_days_are_the_same_from_files_and_from_postgresql(postgres_uri: str, tmp_path: Path, days: int) -> None:
     lines = [a_line(number, f"2024-03-{number:02} 12:00") for number in range(1, 21)]
     mended = [*lines[:7], *lines[8:], a_line(50, "2024-03-04 23:59", paid=Decimal("-0.10")), a_line(51, "2024-03-05 00:00", paid=None)]
     lakes = [Lake(tmp_path / kind) for kind in ("files", "postgresql")]
-    company = a_shop_folder(tmp_path / "shop", first_day=date(2024, 3, 1))
+    company = a_shop_folder(tmp_path / "shop", first_day=date(2024, 3, 1), late_check_days=days)
     for lake in lakes:
         write_files(company, Shop([], lines))
         run_extract(company, lake, date(2024, 3, 20))
     write_files(company, Shop([], mended))
     load_database(postgres_uri, Shop([], mended))
-    run_extract(company, lakes[0], DAY)
-    run_extract(from_postgresql(tmp_path / "shop", first_day=date(2024, 3, 1)), lakes[1], DAY, postgres_uri)
+    database = from_postgresql(tmp_path / "shop", first_day=date(2024, 3, 1), late_check_days=days)
+    for night in (DAY, date(2024, 4, 1)):
+        run_extract(company, lakes[0], night)
+        run_extract(database, lakes[1], night, postgres_uri)
     assert tree_bytes(lakes[1], "tables") == tree_bytes(lakes[0], "tables")
-    assert [row["event_day"].day for row in lakes[1].read(LATE_DAYS, day=DAY).to_pylist()] == [4, 5, 8]
+    assert [row["event_day"].day for row in lakes[1].read(LATE_DAYS, day=date(2024, 4, 1)).to_pylist()] == [4, 5, 8]
 
 
 @pytest.mark.parametrize("setting", ["DateStyle = 'German'", "TimeZone = 'Asia/Tokyo'", "extra_float_digits = 0"])

@@ -112,6 +112,21 @@ def test_frozen_scores_are_those_of_the_months_first_day(lake: Lake, seed: int) 
     assert {score for scores in expected.values() for score in scores} == {1, 2, 3, 4, 5}
 
 
+def test_what_arrives_late_counts_for_its_customer_and_not_for_limits_that_are_frozen(lake: Lake) -> None:
+    customers = a_shop(7)
+    old = min(on for orders in customers.values() for on, _ in orders if on > NIGHT - timedelta(days=300))
+    late = {name: [*orders, *([(old, 400)] if name in ("c03", "c17", "c31") else [])] for name, orders in customers.items()}
+    write_order_lines(lake, lines_of(customers), known_on=FIRST)
+    write_order_lines(lake, [line for line in lines_of(late) if line["day"] == old], known_on=FIRST + timedelta(days=2))
+    found = features_by_customer(a_company(lake.root / "shop"), lake, NIGHT)
+    scores = {
+        name: tuple(row[f"{axis}_score"] for axis in ("r", "f", "m", "value")) for name, row in found.items() if row["order_day_count"]
+    }
+    tonight = figures_on(NIGHT, late)
+    assert scores == frozen(tonight, figures_on(FIRST, customers))
+    assert scores != frozen(tonight, figures_on(FIRST, late))
+
+
 def test_on_the_first_day_of_a_month_frozen_scores_are_ranks(lake: Lake) -> None:
     customers = a_shop(4)
     assert scores_on(FIRST, lake, customers) == ranked(figures_on(FIRST, customers))
