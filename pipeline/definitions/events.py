@@ -69,22 +69,33 @@ class _EventPlaces:
     definition: Definition
 
     def of_event(self, name: str) -> str:
-        quoted = rf"events\s*\.\s*[\"']?{re.escape(name)}[\"']?\s*"
-        return self._place(rf"\s*(\[\s*{quoted}[].]|{quoted}[.=])", 0)
+        return self._place(self._line_of_event(name))
 
     def of_column(self, event: str, name: str) -> str:
-        quoted, place = rf"[\"']?{re.escape(name)}[\"']?", self.of_event(event)
-        start = int(place.rpartition(":")[2]) if place != str(self.definition.file) else 0
-        found = self._place(rf"\s*({quoted}\s*=|\[\s*events\s*\..*\.\s*columns\s*\.\s*{quoted}\s*\])", start)
-        return place if found == str(self.definition.file) else found
-
-    def _place(self, pattern: str, start: int) -> str:
+        quoted, start = _quoted(name), self._line_of_event(event)
+        is_column = re.compile(rf"\s*({quoted}\s*=|\[\s*{_section(event)}\.\s*columns\s*\.\s*{quoted}\s*\])")
+        is_elsewhere = re.compile(rf"\s*\[(?!\s*{_section(event)})")
         for number, line in enumerate(self.definition.text.splitlines()[start:], start + 1):
-            if re.match(pattern, line):
-                return f"{self.definition.file}:{number}"
-            if start and re.match(r"\s*\[(?!\s*events\b)", line):
+            if is_column.match(line):
+                return self._place(number)
+            if is_elsewhere.match(line):
                 break
-        return str(self.definition.file)
+        return self._place(start)
+
+    def _line_of_event(self, name: str) -> int:
+        is_event = re.compile(rf"\s*(\[\s*{_section(name)}[].]|{_section(name)}[.=])")
+        return next((number for number, line in enumerate(self.definition.text.splitlines(), 1) if is_event.match(line)), 0)
+
+    def _place(self, number: int) -> str:
+        return f"{self.definition.file}:{number}" if number else str(self.definition.file)
+
+
+def _section(event: str) -> str:
+    return rf"events\s*\.\s*{_quoted(event)}\s*"
+
+
+def _quoted(name: str) -> str:
+    return rf"[\"']?{re.escape(name)}[\"']?"
 
 
 def read_events(sections: Mapping[str, Any], definition: Definition) -> tuple[EventType, ...]:

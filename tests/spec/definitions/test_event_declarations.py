@@ -170,3 +170,11 @@ def test_features_and_rules_may_name_what_is_declared_but_no_personal_data(tmp_p
     company = declared(tmp_path, EMAIL + 'address = {kind = "text", pii = true}\n')
     names = event_sources(event.table for event in company.events.values())["email"].names
     assert names.keys() == {"event_day", "message_id", "action", "link_count", "score", "cost", "is_mobile", "send_date"}
+
+
+def test_a_column_is_never_named_with_the_line_of_another_event(tmp_path: Path) -> None:
+    calls = '[events.calls]\nkey = ["score"]\ninstant = "called_at"\ncolumns = {score = "txt"}\n'
+    shop = a_shop(tmp_path, calls + EMAIL, queries=("email", "calls"))
+    with pytest.raises(ConfigError, match="is `txt`") as refused:
+        load_company(shop)
+    assert refused.value.where == f"{shop / 'company.toml'}:{len(SHOP.splitlines()) + 1}"
