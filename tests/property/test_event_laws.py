@@ -76,10 +76,10 @@ def a_company(folder: Path, event: EventType, rows: list[dict[str, Any]]) -> Com
     return company
 
 
-def read(company: Company, root: Path) -> Lake:
+def read(company: Company, root: Path, *, batch_rows: int = 1000) -> Lake:
     lake = Lake(root)
     run_extract(company, lake, NIGHT)
-    validate_sources(company, lake, NIGHT)
+    validate_sources(company, lake, NIGHT, batch_rows=batch_rows)
     return lake
 
 
@@ -138,7 +138,7 @@ def test_an_event_is_stored_where_no_rule_is_broken_and_else_set_aside_whatever_
         )
         assert all(row["event_day"] == row["happened_at"].astimezone(BERLIN).date() for row in stored)
         shuffled = chance.sample(rows, len(rows))
-        other = read(a_company(Path(folder) / "other shop", event, shuffled), Path(folder) / "other lake")
+        other = read(a_company(Path(folder) / "other shop", event, shuffled), Path(folder) / "other lake", batch_rows=2)
         assert tree_bytes(other, "tables/happenings", "tables/raw_happenings") == tree_bytes(
             lake, "tables/happenings", "tables/raw_happenings"
         )
