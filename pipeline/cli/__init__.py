@@ -19,9 +19,9 @@ from pipeline.cli.interrupts import end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
 from pipeline.reporting.output import PrintableFormatter, write_message, write_text
 
-# Syntax trees and imported libraries make a million objects in a night, of which few are cycles: 50 MB that end with the process.
-# Python looks for cycles after every 700 new objects, which costs a twentieth of a night.
-GARBAGE_THRESHOLD = 2_000_000
+# A night makes half a million objects that stay or lie in cycles, 50 MB, which end with the process. Python looks for cycles after every
+# 700 new objects, which costs a twentieth of a night; here only the many nights of a backfill are worth looking through.
+GARBAGE_THRESHOLD = 1_000_000
 DISK_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
