@@ -118,7 +118,8 @@ def populations(draw: st.DrawFn, columns: tuple[Column, ...]) -> list[dict[str, 
     for number, row in enumerate(rows):
         r, f, m = [None] * 3 if row["is_prospect"] else [draw(st.integers(1, 5)) for _ in range(3)]
         row |= {"gender": "fm"[number % 2], NEW_THIS_MONTH: number % 3 == 0}
-        if row["order_day_count"]:
+        # Of whoever did order a last order is known: a what-if of one order more goes by it.
+        if row["order_day_count"] or not (row["is_prospect"] or row["is_refund_only"]):
             row["recency_days"] = draw(KINDS[Kind.INTEGER])
             row["last_order_date"] = NIGHT - timedelta(days=row["recency_days"])
         row |= {"customer_id": f"c{number:02}", "r_score": r, "f_score": f, "m_score": m, "fm_score": f and m and (f + m + 1) // 2}
