@@ -170,7 +170,7 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
     features_before, features_now = (_manifest_of(comparison, CUSTOMER_FEATURES, night) for night in (comparison.before, comparison.day))
     is_resettled = any(features_before.get(name) != features_now.get(name) for name in COUNTING_SETTINGS)
     declared_before, declared_now = (facts.get(DECLARED, {}) for facts in (features_before, features_now))
-    redeclared = {name for name, digest in declared_now.items() if declared_before.get(name) != digest}
+    redeclared = _schemes_of_features(comparison, {name for name, digest in declared_now.items() if declared_before.get(name) != digest})
     is_new_month = comparison.is_new_month
     by_name = {scheme.name: scheme for scheme in comparison.schemes}
     monthly = {name for name, scheme in by_name.items() if quantiles_of(by_name[each] for each in (name, *scheme.references))}
@@ -190,14 +190,17 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
             rules = "threshold_refreeze"
         # The same rules say something else of the night before only if its features hold fewer customers now than they did then:
         # somebody was erased, which moves others where ranks or cut points depend on everybody.
-        is_counted_otherwise = is_resettled or (name in by_name and bool(redeclared & _features_behind(name, by_name)))
+        is_counted_otherwise = is_resettled or name in redeclared
         yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_counted_otherwise, is_new_month, limits)
 
 
-def _features_behind(name: str, by_name: Mapping[str, Scheme]) -> set[str]:
-    """Return the features that a scheme looks at, itself or through another one."""
-    trees = decisions_statement(by_name[name], by_name)
-    return {column.name for column in trees.find_all(exp.Column)}
+def _schemes_of_features(comparison: MoveComparison, features: set[str]) -> set[str]:
+    """Return the names of tonight's schemes that look at one of the features, themselves or through another scheme or a cluster."""
+    if not features:  # on nearly every night: then no statement is built
+        return set()
+    by_name = _schemes_with_clusters_of(comparison, comparison.day)
+    trees = {name: decisions_statement(scheme, by_name) for name, scheme in by_name.items()}
+    return {name for name, tree in trees.items() if any(column.name in features for column in tree.find_all(exp.Column))}
 
 
 def _reason_of_limits(comparison: MoveComparison) -> str:
