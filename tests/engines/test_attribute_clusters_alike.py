@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ VALUES = {
     "order": [True, False, None],
     "region": ["north", " north ", "", "   ", None, "l'Est", "NORTH", "\tnorth", "moon"],
     "age_years": [0, 18, 45, 99, None],
-    "income": ["0", "12000.5", "99999.99", None],
+    "income": [Decimal(0), Decimal("12000.5"), Decimal("99999.99"), None],
     "z0": [True, False],
 }
 SCHEME = f"""kind = "clusters"

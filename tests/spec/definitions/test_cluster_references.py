@@ -276,6 +276,7 @@ def schemes_of(folder: Path, rule: str) -> Any:
         ("cluster_03", "`cluster_3`"),
         ("cluster12", "`cluster_12`"),
         ("Unclusterd", "`unclustered`"),
+        ("insufficient evidence", "`insufficient_evidence`"),
         ("Lately", "such as cluster_1"),
         ("cluster_0", "such as cluster_1"),
         ("cluster_10000", "such as cluster_1"),
@@ -286,7 +287,7 @@ def test_what_is_no_id_of_a_cluster_is_refused_with_the_nearest_one(tmp_path: Pa
         schemes_of(tmp_path, f"{NAME}.segment IN ('cluster_1', '{written}')")
 
 
-@pytest.mark.parametrize("name", ["cluster_1", "cluster_20", "cluster_9999", "unclustered"])
+@pytest.mark.parametrize("name", ["cluster_1", "cluster_20", "cluster_9999", "unclustered", "insufficient_evidence"])
 def test_any_id_that_a_model_can_have_may_be_compared(tmp_path: Path, name: str) -> None:
     assert is_cluster_id(name)
     scheme = schemes_of(tmp_path, f"{NAME}.segment = '{name}'")
