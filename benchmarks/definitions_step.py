@@ -73,13 +73,14 @@ def _make_live(root: Path, customers: int) -> None:
     rfm = (PROJECT_ROOT / "segments" / "rfm.toml").read_text("utf-8")
     (root / "edited" / "segments" / "rfm.toml").write_text(rfm.replace(BEFORE, AFTER).replace(*WIDER), "utf-8")
     lake, company = Lake(root / "lake"), load_company(root / "shop")
-    _write_features(lake, customers)
+    write_features(lake, customers)
     with engine(lake) as opened:
         write_memberships(keep_company_on(lake, company, LAST_DAY, LAST_DAY), lake, opened, LAST_DAY)
     _point_to(lake, LAST_DAY)
 
 
-def _write_features(lake: Lake, customers: int) -> None:
+def write_features(lake: Lake, customers: int, day: date = LAST_DAY, **figures: str) -> None:
+    """Write a night's features of made-up customers; `figures` are expressions of `n`, the number of the customer, by column."""
     values = {
         Kind.INTEGER: "CAST(hash({n} + {p}) % 90 AS BIGINT)",
         Kind.NUMBER: "CAST(hash({n} + {p}) % 1000 AS DOUBLE) / 1000",
@@ -92,14 +93,14 @@ def _write_features(lake: Lake, customers: int) -> None:
     fifths = {f"r_{score}_limit_days": f"{18 * (6 - score) - 1}" for score in range(2, 6)}
     fifths |= {f"f_{score}_limit_count": f"{18 * (score - 1)}" for score in range(2, 6)}
     fifths |= {f"m_{score}_limit_amount": f"{200 * (score - 1)}" for score in range(2, 6)}
-    own = {"customer_id": "printf('c%08d', n)", **fifths}
+    own = {"customer_id": "printf('c%08d', n)", **fifths, **figures}
     columns = ", ".join(
         f"CAST({own.get(column.name, values[column.kind]).format(n='n', p=place)} AS {column.kind.sql}) AS {column.name}"
         for place, column in enumerate(CUSTOMER_FEATURES.columns, 1)
     )
     with duckdb.connect() as connection:
         rows = connection.sql(f"SELECT {columns} FROM range({customers}) AS numbers(n) ORDER BY customer_id").to_arrow_reader(131_072)
-        lake.write(CUSTOMER_FEATURES, rows, day=LAST_DAY)
+        lake.write(CUSTOMER_FEATURES, rows, day=day)
 
 
 def _point_to(lake: Lake, day: date) -> None:

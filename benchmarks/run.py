@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import audiences
 import declared_features
 import definitions_step
 import duckdb
@@ -24,7 +25,7 @@ from lakes import PROJECT_ROOT, stored_lake
 from measure import GIB, Result, print_results
 from rich.console import Console
 
-BENCHES = ("features", "state", "declared", "runner", "nights", "definitions", "refits", "scores", "predictions")
+BENCHES = ("features", "state", "declared", "runner", "nights", "definitions", "refits", "scores", "predictions", "audiences", "preview")
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
 
@@ -90,6 +91,8 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         ),
         "scores": lambda: score_methods.results(folder),
         "predictions": lambda: predictions.results(folder),
+        "audiences": lambda: audiences.results(folder, customers=size.customers, rounds=size.rounds),
+        "preview": lambda: audiences.preview_results(folder, customers=size.customers, rounds=size.rounds),
     }
     return measures[bench]()
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import typer
 
-from pipeline.cli import backfill, catalog, erase, explain, history, plan, refit, rollback, run, status
+from pipeline.cli import backfill, catalog, erase, explain, history, plan, preview, refit, rollback, run, schema, status
 from pipeline.cli.interrupts import end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
 from pipeline.reporting.output import PrintableFormatter, write_message, write_text
@@ -44,6 +44,8 @@ COMMANDS = (
     catalog.catalog,
     plan.plan,
     plan.apply,
+    preview.preview,
+    schema.schema,
     refit.refit,
     refit.promote,
     refit.refit_predictions,

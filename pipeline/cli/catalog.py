@@ -13,7 +13,7 @@ from pipeline.reporting.output import write_json, write_text
 if TYPE_CHECKING:
     from pipeline.operations.deployment import Deployment
 
-SchemeOption = Annotated[str, typer.Option("--scheme", help="One scheme alone, with its strategies in full.")]
+SchemeOption = Annotated[str, typer.Option("--scheme", help="One scheme or audience alone, with its strategies in full.")]
 LanguageOption = Annotated[str, typer.Option("--language", help="Titles and strategies in this language where translated, such as tr.")]
 LineageOption = Annotated[
     str,

@@ -124,7 +124,7 @@ class Company:
         Raises ConfigError where a file cannot be read or is not text.
         """
         if self.past_definitions is not None:
-            file, texts = self.past_definitions.file, self.past_definitions.texts[folder]
+            file, texts = self.past_definitions.file, self.past_definitions.texts.get(folder, {})
             return {name: Definition(file / folder / f"{name}{suffix}", text) for name, text in texts.items()}
         ours, theirs = PROJECT_ROOT / folder, self.folder / folder
         files = {path.stem: path for root in (ours, theirs) for path in definition_files(root, suffix)}
@@ -151,7 +151,17 @@ def load_company(folder: Path) -> Company:
             todo="Point --company (or SEGMENTS_COMPANY) at a company folder, such as examples/adventureworks.",
         )
     definition = read_definition(file)
-    content = Fields(definition.toml(), Document(str(file)))
+    company = read_company(definition, folder)
+    require_queries(company.declared_events, folder / "sources", definition)
+    require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder, events=list(company.events))
+    _require_sensible_settings(company, file)
+    _require_source_queries(company)
+    return company
+
+
+def read_company(definition: Definition, folder: Path) -> Company:
+    """Return the company whose `company.toml` is `definition`; raises ConfigError for a setting that is unknown or wrong in itself."""
+    content = Fields(definition.toml(), Document(str(definition.file)))
     events = read_events(content.take("events", dict, default={}), definition)
     source = content.section("source")
     gates = content.section("gates")
@@ -184,19 +194,18 @@ def load_company(folder: Path) -> Company:
     # Last, as only now every known setting was taken; what is left over is unknown.
     for section in (content, gates, target, source):
         section.refuse_unknown()
-    require_queries(events, folder / "sources", definition)
-    require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder, events=list(company.events))
-    _require_sensible_settings(company, file)
-    _require_source_queries(company)
-    return with_declared_features(company)
+    return company
 
 
-def with_declared_features(company: Company) -> Company:
-    """Return `company` with the features that its definitions declare; raises ConfigError with file and line for one that is wrong."""
+def with_declared_features(company: Company, *others: Definition) -> Company:
+    """Return `company` with the features that its definitions, and rules of `others`, declare.
+
+    Raises ConfigError with file and line for one that is wrong.
+    """
     names = {column.name: column.kind for column in replace(company, features=()).table(CUSTOMER_FEATURES).columns}
     features = company.definitions("features", ".toml")
     try:
-        schemes = tuple(company.definitions("segments", ".toml").values())
+        schemes = (*company.definitions("segments", ".toml").values(), *company.definitions("audiences", ".toml").values(), *others)
     except ConfigError:  # the step that reads schemes says so, and commands that need none go on
         schemes = ()
     return replace(company, features=read_features(features, schemes, names, company.event_sources))

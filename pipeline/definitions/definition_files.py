@@ -13,7 +13,14 @@ from pipeline.errors import ConfigError
 from pipeline.lake.tables import ERASURES, RAW_PREFIX, SOURCE_TABLES
 from pipeline.spelling import did_you_mean
 
-SUFFIXES = {"sources": ".sql", "features": ".toml", "segments": ".toml", "expectations": ".json", "lists": ".csv"}  # by folder
+SUFFIXES = {
+    "sources": ".sql",
+    "features": ".toml",
+    "segments": ".toml",
+    "audiences": ".toml",
+    "expectations": ".json",
+    "lists": ".csv",
+}  # by folder
 NOTES = (".md", ".rst")  # what people write for each other beside definitions
 LARGEST_FILE = 1_000_000  # bytes: a rule of megabytes would take a minute to be refused
 _FOLDER_CUTOFF = 0.8
@@ -74,6 +81,7 @@ def require_known_files(company: Path, *, ours: Path, data: Path | None, events:
         "sources": sorted(f"{name}.sql" for name in {*SOURCE_TABLES, ERASURES.name, *events}),
         "features": [],  # any name will do
         "segments": [],
+        "audiences": [],
         "lists": [],
         "expectations": sorted(
             {

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NoReturn
 
+from pipeline.definitions.field_records import TableKeys, note_field
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.spelling import did_you_mean
 
@@ -74,6 +75,9 @@ class Fields:
         """Return the error for the field, to be raised."""
         return self.document.error(f"`{self.name_of(key)}` {what}", todo)
 
+    def _note(self, key: str, **facts: Any) -> None:
+        note_field(self.where, self._prefix, key, **facts)
+
     def take(self, key: str, kind: type | tuple[type, ...] = object, *, default: Any = REQUIRED) -> Any:
         """Return the value as it stands, or the default; without either, or of another type than `kind`, refuse.
 
@@ -81,6 +85,8 @@ class Fields:
         """
         # Noted even where the field is missing, as what is misspelled is compared with all that could have been meant.
         self._known.append(key)
+        kinds = frozenset(kind if isinstance(kind, tuple) else (kind,)) - {object}
+        self._note(key, kinds=kinds, is_required=default is REQUIRED)
         value = self._values.pop(key, default)
         if value is REQUIRED:
             raise self.refusal(key, "is missing", f"Add `{key}` to the file.")
@@ -93,6 +99,7 @@ class Fields:
 
     def has(self, key: str) -> bool:
         """Return whether the field is there and is not null; a null one counts as taken."""
+        self._note(key, may_lack=True)
         if self._values.get(key) is None:
             self._known.append(key)
             self._values.pop(key, None)
@@ -101,6 +108,7 @@ class Fields:
 
     def text(self, key: str, *, pattern: str = "", default: object = REQUIRED, longest: int = LONGEST_TEXT) -> str:
         """Return a printable text that matches the whole of `pattern`, where one is given."""
+        self._note(key, kinds=frozenset({str}), pattern=pattern)
         value = self.take(key, default=default)
         # Printable, as titles and names end up in terminals and pages.
         if not isinstance(value, str) or not 0 < len(value.strip()) <= longest or not value.isprintable():
@@ -114,6 +122,7 @@ class Fields:
 
         Without the own language the first one given takes its place.
         """
+        self._note(key, kinds=frozenset({str, dict}))
         value = self.take(key, default=default)
         if not isinstance(value, dict) or not value:
             return Fields({key: value}, self.document, self._prefix).text(key), {}
@@ -127,6 +136,7 @@ class Fields:
 
     def choice(self, key: str, choices: Sequence[str], *, default: object = REQUIRED) -> str:
         """Return one of the choices."""
+        self._note(key, kinds=frozenset({str}), choices=tuple(choices))
         value = self.take(key, default=default)
         if value not in choices:
             hint = did_you_mean(value, choices) if isinstance(value, str) else ""
@@ -137,6 +147,7 @@ class Fields:
 
     def integer(self, key: str, low: int, high: int, *, default: object = REQUIRED) -> int:
         """Return a whole number within both bounds."""
+        self._note(key, kinds=frozenset({int}), low=low, high=high)
         value = self.take(key, default=default)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise self.refusal(key, f"must be a whole number from {low} to {high}")
@@ -144,6 +155,7 @@ class Fields:
 
     def number(self, key: str, low: float = -LARGEST_NUMBER, high: float = LARGEST_NUMBER, *, default: object = REQUIRED) -> float:
         """Return a finite number within both bounds."""
+        self._note(key, kinds=frozenset({int, float}), low=low, high=high)
         value = self.take(key, default=default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
             raise self.refusal(key, f"must be a number from {low:g} to {high:g}")
@@ -170,10 +182,12 @@ class Fields:
 
     def section(self, key: str) -> Fields:
         """Return the table of `key`, empty where it is missing."""
+        self._note(key, holds=TableKeys.FIXED)
         return Fields(self.take(key, dict, default={}), self.document, f"{self.name_of(key)}.")
 
     def sections(self) -> list[tuple[str, Fields]]:
         """Return every table that was not taken, by its key."""
+        note_field(self.where, self._prefix, holds=TableKeys.NAMED)
         return [(key, self.section(key)) for key in self.names]
 
     def take_texts(self) -> dict[str, str]:
@@ -189,6 +203,7 @@ class Fields:
             raise self.document.error(f"`{self.name_of(shown)}` is not a known {self.document.noun}{hint}")
 
     def _list(self, key: str, *, default: object = REQUIRED) -> list[object]:
+        self._note(key, kinds=frozenset({list}))
         value = self.take(key, default=default)
         if not isinstance(value, list):
             raise self.refusal(key, "must be a list")

@@ -9,7 +9,19 @@ from pipeline.definitions.fields import Fields
 from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
-GATES = ("freshness", "volume", "rejected", "implausible", "unmatched", "vanished", "renamed", "reachability", "swallowed", "churn")
+GATES = (
+    "freshness",
+    "volume",
+    "rejected",
+    "implausible",
+    "unmatched",
+    "vanished",
+    "renamed",
+    "reachability",
+    "swallowed",
+    "churn",
+    "audiences",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,9 @@ class GateLimits:
     `swallowed_share_limit`  share that one segment of a scheme may hold ...
     `swallowed_growth_limit` ... unless it grew by no more than this
     `churn_share_limit`      customers that change segment in one night, per scheme
-    `smallest_population`    with fewer customers the last three of these say nothing and are not measured
+    `audience_low_factor`    fewest customers of an audience, times what it held on the last good night
+    `audience_high_factor`   most customers of an audience, times the same
+    `smallest_population`    with fewer customers the last five of these say nothing and are not measured
     `off`                    gates switched off
     """
 
@@ -48,6 +62,8 @@ class GateLimits:
     swallowed_share_limit: float = 0.8
     swallowed_growth_limit: float = 0.1
     churn_share_limit: float = 0.25
+    audience_low_factor: float = 0.2
+    audience_high_factor: float = 5.0
     smallest_population: int = 100
     off: tuple[str, ...] = ()
 
@@ -89,6 +105,8 @@ def _require_sensible_limits(limits: GateLimits, where: str) -> None:
         "`gates.volume_weeks` must lie between 4 and 52": not 4 <= limits.volume_weeks <= 52,  # noqa: PLR2004
         "`gates.volume_low_factor` must lie between 0 and 1": not 0 <= limits.volume_low_factor <= 1,
         "`gates.volume_high_factor` must be a number from 1 on": not 1 <= limits.volume_high_factor < float("inf"),
+        "`gates.audience_low_factor` must lie between 0 and 1": not 0 <= limits.audience_low_factor <= 1,
+        "`gates.audience_high_factor` must be a number from 1 on": not 1 <= limits.audience_high_factor < float("inf"),
         "`gates.smallest_population` must be 1 or more": limits.smallest_population < 1,
     }
     for fault, is_so in faults.items():

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pipeline.definitions.audiences import load_audiences
 from pipeline.definitions.company import Company, PastDefinitions, with_declared_features
 from pipeline.definitions.company_sections import Attribute
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
@@ -32,6 +33,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, EXTRACTIONS, Column, EventType, Kind
 
 DEFINITION_SUFFIXES = {"features": ".toml", "segments": ".toml", "expectations": ".json"}
+# Kept only where there are any: without audiences a company says the same as ever.
+OPTIONAL_SUFFIXES = {"audiences": ".toml"}
 
 
 def keep_company_on(lake: Lake, company: Company, day: date, known_on: date) -> Company:
@@ -77,7 +80,7 @@ def company_as_computed(lake: Lake, company: Company, day: date, known_on: date)
 def definitions_digest(company: Company) -> str:
     """Return a short digest of all that decides features and segments besides data and models."""
     texts = {folder: _definition_texts(company, folder) for folder in ("features", "segments")}
-    content = {"settings": _night_settings(company), **texts, **_list_entries(company)}
+    content = {"settings": _night_settings(company), **texts, **_list_entries(company), **_optional_texts(company)}
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -119,6 +122,7 @@ def _is_computable(company: Company) -> bool:
     try:
         load_schemes(company)
         load_cluster_schemes(company)
+        load_audiences(company)
     except ConfigError:
         return False
     return True
@@ -128,14 +132,24 @@ def _definitions_document(company: Company) -> str | None:
     """Return the document of what `company` says now, or None where a file is no text: the step that reads it will tell."""
     try:
         texts = {folder: _definition_texts(company, folder) for folder in DEFINITION_SUFFIXES}
-        content = {"settings": _night_settings(company), **texts, **_list_entries(company)}
+        content = {"settings": _night_settings(company), **texts, **_list_entries(company), **_optional_texts(company)}
     except ConfigError:
         return None
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _definition_texts(company: Company, folder: str) -> dict[str, str]:
-    return {name: definition.text for name, definition in company.definitions(folder, DEFINITION_SUFFIXES[folder]).items()}
+    suffix = {**DEFINITION_SUFFIXES, **OPTIONAL_SUFFIXES}[folder]
+    return {name: definition.text for name, definition in company.definitions(folder, suffix).items()}
+
+
+def _optional_texts(company: Company) -> dict[str, dict[str, str]]:
+    return {folder: texts for folder in OPTIONAL_SUFFIXES if (texts := _definition_texts(company, folder))}
+
+
+def _texts_of(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    needed = {folder: content[folder] for folder in DEFINITION_SUFFIXES}
+    return needed | {folder: content[folder] for folder in OPTIONAL_SUFFIXES if folder in content}
 
 
 def _list_entries(company: Company) -> dict[str, dict[str, str]]:
@@ -209,6 +223,6 @@ def _with_past_definitions(company: Company, day: date, file: Path, content: Map
         window_days=settings["window_days"],
         attributes=tuple(Attribute(_column_of(each), each["level"]) for each in settings["attributes"]),
         declared_events=tuple(_event_of(each, company.events.get(each["name"])) for each in settings.get("events", [])),
-        past_definitions=PastDefinitions(day, file, {folder: content.get(folder, {}) for folder in DEFINITION_SUFFIXES}, lists),
+        past_definitions=PastDefinitions(day, file, _texts_of(content), lists),
     )
     return with_declared_features(past)

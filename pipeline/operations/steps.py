@@ -109,20 +109,21 @@ def features(night: Night) -> None:
 
 
 def segment(night: Night) -> None:
-    """Assign every customer to a segment of every scheme that applies, choose what to do next, predict, and tell who moved and why.
+    """Assign customers to segments and audiences, choose what to do next about each, predict, and tell who moved and why.
 
     A restatement has neither moves nor drift: both compare with the night before, as it was known then.
     """
     from pipeline.features import MergeHistory
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
-    from pipeline.segmentation import write_intervals, write_memberships, write_moves, write_next_actions
+    from pipeline.segmentation import write_audiences, write_intervals, write_memberships, write_moves, write_next_actions
 
     with hold_night(night) as company, night.deployment.engine() as engine:
         survivors_of = MergeHistory(night.lake, company.zone).rows_of
         # First, as rules may look at what is predicted.
         write_predictions(company, night.lake, engine, night.day, survivors_of=survivors_of, known_on=night.known_on)
         write_memberships(company, night.lake, engine, night.day, known_on=night.known_on)
+        write_audiences(company, night.lake, engine, night.day, known_on=night.known_on)
         left_out = _left_out_customers(company, night)
         write_next_actions(company, night.lake, engine, night.day, known_on=night.known_on, left_out=left_out)
         if not night.is_restatement:

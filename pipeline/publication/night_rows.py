@@ -15,10 +15,13 @@ from pipeline.errors import DataError
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENT_INTERVALS, DAY, SEGMENT_MOVES, Table
+from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENT_INTERVALS, DAY, Table
 from pipeline.publication.consent import drop_withheld
 from pipeline.publication.left_out import left_out_customers
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
+
+_STATEMENTS = {CUSTOMER_NEXT_ACTIONS.name: "published_next_actions", AUDIENCE_MEMBERS.name: "published_audience_members"}
+TABLES_WITH_SINCE = frozenset(_STATEMENTS)
 
 
 def dated_rows(path: Path, table: Table, day: date, left_out: pa.Array | None) -> Iterator[pa.RecordBatch]:
@@ -30,29 +33,32 @@ def dated_rows(path: Path, table: Table, day: date, left_out: pa.Array | None) -
             yield drop_withheld(pa.RecordBatch.from_arrays([days, *batch.select(names).columns], names=[DAY.name, *names]), left_out)
 
 
-def next_action_rows(lake: Lake, day: date, left_out: pa.Array | None, *, memory_limit: str) -> Iterator[pa.RecordBatch]:
-    """Yield the next actions of a night as `dated_rows` does, each with the night since which the customer has been in its segment.
+def rows_with_since(table: Table, lake: Lake, day: date, left_out: pa.Array | None, *, memory_limit: str) -> Iterator[pa.RecordBatch]:
+    """Yield next actions, or members of audiences, as `dated_rows` does, each with the night since which the customer has been in it.
 
     That depends on every stored night before: a night that is filled in later changes it for all after, so that no night stores it.
     """
-    path = lake.path(CUSTOMER_NEXT_ACTIONS, day=day)
-    with reading(CUSTOMER_NEXT_ACTIONS.name, path, piece="night"):
-        _open_partition(path, CUSTOMER_NEXT_ACTIONS)
+    path = lake.path(table, day=day)
+    with reading(table.name, path, piece="night"):
+        _open_partition(path, table)
     # Intervals lie under the day on which they ended: only those that did not before this night can hold on it.
     held = [version for version in lake.versions(CUSTOMER_SEGMENT_INTERVALS) if version.day == version.known_on > day]
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        engine.register(CUSTOMER_NEXT_ACTIONS, [path])
+        engine.register(table, [path])
         engine.register(CUSTOMER_SEGMENT_INTERVALS, lake.parts(CUSTOMER_SEGMENT_INTERVALS, held))
-        for batch in engine.run(statement("published_next_actions"), {"day": day}):
+        for batch in engine.run(statement(_STATEMENTS[table.name]), {"day": day}):
             yield drop_withheld(batch, left_out)
 
 
-def unpublished_moves(company: Company, lake: Lake, since: date, until: date) -> Iterator[pa.RecordBatch]:
-    """Yield who moved on the stored nights after `since` and before `until`, which were not published: `until` builds on them."""
-    nights = [night for night in lake.nights(SEGMENT_MOVES) if since < night < until]
+def unpublished_moves(company: Company, lake: Lake, table: Table, since: date, until: date) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table of moves of the stored nights after `since` and before `until`, none of which was published.
+
+    `until` builds on them.
+    """
+    nights = [night for night in lake.nights(table) if since < night < until]
     left_out = left_out_customers(company, lake, until).ids if nights else None
     for night in nights:
-        yield from dated_rows(lake.path(SEGMENT_MOVES, day=night), SEGMENT_MOVES, night, left_out)
+        yield from dated_rows(lake.path(table, day=night), table, night, left_out)
 
 
 def _open_partition(path: Path, table: Table) -> pq.ParquetFile:

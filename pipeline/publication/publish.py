@@ -24,7 +24,16 @@ from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import file_sha256
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, DAY, GATE_RESULTS, PUBLISHED_TABLES, Table
+from pipeline.lake.tables import (
+    AUDIENCE_MEMBERS,
+    AUDIENCE_TABLES,
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    DAY,
+    GATE_RESULTS,
+    PUBLISHED_TABLES,
+    Table,
+)
 from pipeline.publication.current import (
     Publication,
     current_publication,
@@ -37,7 +46,7 @@ from pipeline.publication.epoch import require_current_epoch
 from pipeline.publication.gates import require_open
 from pipeline.publication.gates.results import epoch_when_audited, gates_to_manifest, stored_gates
 from pipeline.publication.left_out import LeftOutCustomers, left_out_customers
-from pipeline.publication.night_rows import dated_rows, next_action_rows, unpublished_moves
+from pipeline.publication.night_rows import TABLES_WITH_SINCE, dated_rows, rows_with_since, unpublished_moves
 from pipeline.publication.targets.merge import PublishedNight
 from pipeline.publication.targets.sqlite import publish_to_sqlite
 
@@ -116,7 +125,8 @@ def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], curre
     company, lake, day = inputs.company, inputs.lake, inputs.day
     with lake.private_folder() as private:
         staged = private / "publication"
-        written = {table.name: _write_table(inputs, company.table(table), staged) for table in tables}
+        optional = [table for table in AUDIENCE_TABLES if lake.has(table, day=day)]
+        written = {table.name: _write_table(inputs, company.table(table), staged) for table in (*tables, *optional)}
         content = {
             "day": day.isoformat(),
             "tables": written,
@@ -139,7 +149,10 @@ def _manifest_notes(lake: Lake, day: date) -> dict[str, Any]:
     """Return what the manifest tells beside the content: what the gates said, and digests of what the schemes were then."""
     gates = stored_gates(lake, day)
     require_open(day, gates.results if gates else [], where=str(lake.path(GATE_RESULTS, day=day)))
-    return {"gates": gates_to_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
+    notes = {"gates": gates_to_manifest(gates), "schemes": lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day)).get("schemes", {})}
+    if lake.has(AUDIENCE_MEMBERS, day=day):
+        notes["audiences"] = lake.manifest(lake.path(AUDIENCE_MEMBERS, day=day))["audiences"]
+    return notes
 
 
 def _policy_settings(company: Company) -> dict[str, Any]:
@@ -176,8 +189,8 @@ def _write_table(inputs: PublicationInputs, table: Table, folder: Path) -> dict[
     lake, day = inputs.lake, inputs.day
     path = folder / f"{table.name}.parquet"
     schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
-    if table.name == CUSTOMER_NEXT_ACTIONS.name:
-        kept = next_action_rows(lake, day, inputs.left_out.ids, memory_limit=inputs.memory_limit)
+    if table.name in TABLES_WITH_SINCE:
+        kept = rows_with_since(table, lake, day, inputs.left_out.ids, memory_limit=inputs.memory_limit)
     else:
         kept = dated_rows(lake.path(table, day=day), table, day, inputs.left_out.ids)
     rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
@@ -195,7 +208,7 @@ def publish_to_target(
         is_way_back,
         language=company.language,
         language_attribute=company.customer_language,
-        moves_since=lambda since: unpublished_moves(company, lake, since, publication.day),
+        moves_since=lambda table, since: unpublished_moves(company, lake, table, since, publication.day),
     )
     if company.target.kind == "postgresql":
         from pipeline.publication.targets.postgresql import publish_to_postgresql

@@ -29,6 +29,7 @@ def _table_section(table: Table) -> str:
     """Describe a table: meaning, key, where it lies, and its columns with personal data marked."""
     place = f"`lake/tables/{table.name}/{table.partition.value}/part-0.parquet`"
     published = f"; published as `lake/current/{table.name}.parquet`" if table.is_published else ""
+    published += ", on nights of which there is something to say" if table.is_optional else ""
     columns = ["| column | type | meaning |", "|---|---|---|"]
     for column in table.columns:
         mark = " **Personal data.**" if column.pii else f" Unknown of everybody without `{column.needs}`." if column.needs else ""

@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+from sqlglot import exp
 
+from pipeline.definitions.audiences import MEMBER
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
+from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
+from pipeline.lake.tables import AUDIENCE_MEMBERS, AUDIENCES, CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_PROFILES
 from pipeline.spelling import did_you_mean
 
 OTHER_NIGHT_TODO = "Choose a day that a night tells of, or run the night: segments run --day YYYY-MM-DD."
@@ -89,6 +92,9 @@ def scheme_names_on(lake: Lake, day: date | None, known_on: date | None) -> Sche
     titles: dict[str, dict[str, str]] = {}
     for row in rows.select(["scheme", "segment", "title"]).to_pylist():
         titles.setdefault(row["scheme"], {})[row["segment"]] = row["title"]
+    if lake.has(AUDIENCES, day=night.day, known_on=night.known_on):
+        audiences = lake.read(AUDIENCES, day=night.day, known_on=night.known_on).select(["audience", "title"]).to_pylist()
+        titles |= {row["audience"]: {MEMBER: row["title"]} for row in audiences}
     return SchemeNames(night, titles)
 
 
@@ -123,15 +129,36 @@ def _key_of_name(what: str, name: str, titles: dict[str, str]) -> str:
     return keys[name.casefold()]
 
 
+def register_memberships(
+    lake: Lake, engine: Engine, day: date, *, name: str = CUSTOMER_SEGMENTS.name, known_on: date | None = None
+) -> None:
+    """Make who was in which segment on a stored night readable as table `name`, and who was in which audience, as a scheme each."""
+    segments = replace(CUSTOMER_SEGMENTS, name=name)
+    path = lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on)
+    if not lake.has(AUDIENCE_MEMBERS, day=day, known_on=known_on):
+        engine.register(segments, [path])
+        return
+    of_schemes, of_audiences = (replace(table, name=f"{table.name}_of_{name}") for table in (CUSTOMER_SEGMENTS, AUDIENCE_MEMBERS))
+    engine.register(of_schemes, [path])
+    engine.register(of_audiences, [lake.path(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
+    members = exp.select(
+        "customer_id",
+        exp.alias_(exp.column("audience"), "scheme"),
+        exp.alias_(exp.Literal.string(MEMBER), "segment"),
+        exp.alias_(exp.cast(exp.null(), "varchar"), "evidence"),
+    ).from_(of_audiences.name)
+    engine.define(segments, union_all([exp.select(*CUSTOMER_SEGMENTS.column_names).from_(of_schemes.name), members]))
+
+
 def segment_members(engine: Engine, night: NightAsKnown, scheme: str, segment: str, limit: int) -> pa.RecordBatchReader:
     """Stream the first `customer_id`s of those in a segment, in order."""
-    engine.register(CUSTOMER_SEGMENTS, [night.memberships_path])
+    register_memberships(night.lake, engine, night.day, known_on=night.known_on)
     return engine.run(statement("segment_members"), {"scheme": scheme, "segment": segment, "limit": limit})
 
 
 def segment_sizes(engine: Engine, night: NightAsKnown) -> dict[tuple[str, str], int]:
     """Count the customers of each segment, by scheme and segment; empty ones are left out."""
-    engine.register(CUSTOMER_SEGMENTS, [night.memberships_path])
+    register_memberships(night.lake, engine, night.day, known_on=night.known_on)
     rows = engine.run(statement("segment_sizes"), {}).read_all().to_pylist()
     return {(row["scheme"], row["segment"]): row["customer_count"] for row in rows}
 

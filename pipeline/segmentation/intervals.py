@@ -26,9 +26,9 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
 from pipeline.lake.parquet import file_sha256
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, EVENT_DAY
+from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, EVENT_DAY
 from pipeline.lake.transaction import finish_transaction, transaction
-from pipeline.segmentation.history import reading_intervals, restated_nights
+from pipeline.segmentation.history import reading_intervals, register_memberships, restated_nights
 
 log = logging.getLogger("pipeline.segmentation.intervals")
 TABLE = CUSTOMER_SEGMENT_INTERVALS
@@ -95,6 +95,10 @@ def _write_night(lake: Lake, engine: Engine, night: date) -> None:
     path = lake.path(CUSTOMER_SEGMENTS, day=night)
     with reading(CUSTOMER_SEGMENTS.name, path):
         facts = {MEMBERSHIPS_DIGEST: file_sha256(path)}
+    if lake.has(AUDIENCE_MEMBERS, day=night):
+        audiences = lake.path(AUDIENCE_MEMBERS, day=night)
+        with reading(AUDIENCE_MEMBERS.name, audiences):
+            facts[MEMBERSHIPS_DIGEST] += file_sha256(audiences)
     if _included_memberships(lake, night) == facts:
         return
     days = _stored_nights(lake)
@@ -110,7 +114,7 @@ def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) ->
     stored = lake.stored_versions(TABLE)
     ends = [day for day in (*days.included, OPEN) if day >= night and Version(day, day) in stored]
     engine.register(replace(TABLE, name="told"), lake.parts(TABLE, [Version(end, end) for end in ends]))
-    engine.register(replace(CUSTOMER_SEGMENTS, name="night"), [lake.path(CUSTOMER_SEGMENTS, day=night)])
+    register_memberships(lake, engine, night, name="night")
     intervals = engine.run(statement(TABLE.name), {"day": night, "next_day": days.next_included(night), "open": OPEN})
     # A partition whose rows all went elsewhere yields none, and yet has to be emptied.
     missing = {night, *ends, OPEN}
@@ -143,18 +147,17 @@ def _write_restatements(lake: Lake, engine: Engine, day: date, days: StoredNight
     """Write where each restatement around `day` differs from what was known before it."""
     for version in days.restated_around(day):
         before = days.known_before(version)
-        engine.register(replace(CUSTOMER_SEGMENTS, name="before"), [_membership_path(lake, before)] if before else [])
-        engine.register(replace(CUSTOMER_SEGMENTS, name="restated"), [_membership_path(lake, version)])
+        if before:
+            register_memberships(lake, engine, before.day, known_on=before.known_on, name="before")
+        else:
+            engine.register(replace(CUSTOMER_SEGMENTS, name="before"), [])
+        register_memberships(lake, engine, version.day, known_on=version.known_on, name="restated")
         parameters = {"day": version.day, "known": version.known_on, "next_day": days.next_known(version), "open": OPEN}
         _write_partition(lake, folder, version, engine.run(statement("restated_segment_intervals"), parameters), {})
 
 
 def _write_partition(lake: Lake, folder: Path, version: Version, rows: Iterable[pa.RecordBatch], facts: Mapping[str, str]) -> None:
     lake.write_event_days(TABLE, rows, {version: facts}, folder=folder)
-
-
-def _membership_path(lake: Lake, version: Version) -> Path:
-    return lake.path(CUSTOMER_SEGMENTS, day=version.day, known_on=version.known_on)
 
 
 def _included_memberships(lake: Lake, day: date) -> dict[str, str]:

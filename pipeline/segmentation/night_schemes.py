@@ -1,15 +1,19 @@
-"""The schemes of a night: those of the company, less what the source did not give the columns for by then."""
+"""The schemes and audiences of a night: those of the company, less what the source did not give the columns for by then."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
+from pipeline.definitions.audiences import expiry_words, has_expired, load_audiences
 from pipeline.definitions.company import Company
-from pipeline.definitions.schemes import Schemes, load_cluster_schemes, load_schemes, quantiles_of, with_limits, without_unknown
+from pipeline.definitions.schemes import Scheme, Schemes, load_cluster_schemes, load_schemes, quantiles_of, with_limits, without_unknown
 from pipeline.features import frozen_quantiles, unknown_features
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_PREDICTIONS
 from pipeline.models.predictions import signals_without
+from pipeline.models.refits.model_store import with_clusters_of
 
 
 def schemes_of_night(company: Company, lake: Lake, day: date, known_on: date | None = None) -> Schemes:
@@ -38,3 +42,47 @@ def not_computed_on(
     }
     signals = {f"{CUSTOMER_PREDICTIONS.name}.{signal}": f"needs {needs}" for signal, needs in signals_without(unknown).items()}
     return {**loaded.not_computed, **clusters, **signals}
+
+
+def audiences_of_night(company: Company, lake: Lake, day: date, known_on: date | None = None) -> Schemes:
+    """Return the audiences that can be computed on a night whose features are stored, and of each other why not.
+
+    `known_on` is the night whose knowledge counts; a later one than `day` is that of a restatement.
+    """
+    declared = load_audiences(company)
+    if not (declared.schemes or declared.uncomputed):
+        return declared
+    audiences = [audience for audience in declared.schemes if not has_expired(audience, day)]
+    expired = {each.name: expiry_words(each) for each in declared.schemes if has_expired(each, day)}
+    found = computable_audiences(company, lake, day, audiences, known_on)
+    return replace(found, not_computed=dict(sorted({**declared.not_computed, **expired, **found.not_computed}.items())))
+
+
+def computable_audiences(company: Company, lake: Lake, day: date, audiences: Sequence[Scheme], known_on: date | None = None) -> Schemes:
+    """Return those of `audiences` that a stored night can compute, with its limits, and what each of the others needs."""
+    schemes = load_schemes(company)
+    # Together with the schemes, as one that cannot be computed takes those along that look at it.
+    together = replace(schemes, schemes=(*schemes.schemes, *audiences), not_computed={})
+    together = without_unknown(together, unknown_features(lake, day, known_on))
+    if quantiles := quantiles_of(together.schemes):
+        together = with_limits(together, frozen_quantiles(lake, day, quantiles, known_on))
+    names = {audience.name for audience in audiences}
+    found = tuple(scheme for scheme in together.schemes if scheme.name in names)
+    return Schemes(found, {name: reason for name, reason in together.not_computed.items() if name in names})
+
+
+def schemes_and_audiences(company: Company, lake: Lake, day: date) -> Schemes:
+    """Return the schemes of a night and, after them, its audiences; and of each other why it is left out."""
+    schemes, audiences = schemes_of_night(company, lake, day), audiences_of_night(company, lake, day)
+    reasons = {**schemes.not_computed, **audiences.not_computed}
+    return replace(schemes, schemes=(*schemes.schemes, *audiences.schemes), not_computed=reasons)
+
+
+def schemes_beside(
+    company: Company, lake: Lake, day: date, audiences: Iterable[Scheme], known_on: date | None = None
+) -> Mapping[str, Scheme]:
+    """Return `audiences` and the schemes that they look at by name, with the clusters as a stored night assigned them."""
+    schemes = schemes_of_night(company, lake, day, known_on).schemes
+    named = {name for audience in audiences for name in audience.references}
+    looked_at = (*(scheme for scheme in schemes if scheme.name in named), *audiences)
+    return {scheme.name: scheme for scheme in with_clusters_of(lake, company, day, looked_at, known_on)}

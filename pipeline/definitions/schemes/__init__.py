@@ -11,6 +11,7 @@ from pipeline.definitions.schemes.digests import decision_digest, declared_behin
 from pipeline.definitions.schemes.loading import load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of, with_limits
 from pipeline.definitions.schemes.scheme import (
+    AudienceTerms,
     Scheme,
     Schemes,
     Segment,
@@ -28,6 +29,7 @@ from pipeline.definitions.schemes.unproven import UnprovenSegment, unproven_segm
 __all__ = [
     "LIFECYCLE",
     "STRATEGY_TEXTS",
+    "AudienceTerms",
     "ClusterFeature",
     "ClusterScheme",
     "Scheme",

@@ -117,7 +117,7 @@ def _cluster_schemes_of_inputs(inputs: SchemeInputs) -> tuple[ClusterScheme, ...
     for definition in sorted(inputs.definitions, key=lambda each: each.file.stem):
         values = definition.toml()
         if values.get("kind") == KIND:
-            scheme = _read_cluster_scheme(definition.file.stem, definition, values, inputs.company)
+            scheme = read_cluster_scheme(definition.file.stem, definition, values, inputs.company)
             schemes.append(_limit_to_segment(scheme, inputs.company, definition.file) if scheme.within else scheme)
     return tuple(schemes)
 
@@ -147,7 +147,8 @@ def _limit_to_segment(scheme: ClusterScheme, company: Company, file: Path) -> Cl
     return replace(scheme, within_sql=chosen.sql("duckdb"), within_rhythm=rhythm)
 
 
-def _read_cluster_scheme(name: str, definition: Definition, values: dict[str, Any], company: Company) -> ClusterScheme:
+def read_cluster_scheme(name: str, definition: Definition, values: dict[str, Any], company: Company) -> ClusterScheme:
+    """Return the cluster scheme that a file defines; raises ConfigError naming the field that is wrong."""
     language = company.language
     document = Document(str(definition.file), todo=TODO, noun="field")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):

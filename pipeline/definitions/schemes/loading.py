@@ -74,6 +74,20 @@ def load_schemes(company: Company) -> Schemes:
     return _schemes_of_inputs(SchemeInputs.of(company))
 
 
+def read_schemes_anew(company: Company) -> Schemes:
+    """Return what `load_schemes` does, with every file read again, however often it was read before."""
+    return _schemes_of_inputs.__wrapped__(SchemeInputs.of(company))
+
+
+def read_schemes(company: Company) -> LoadedSchemes:
+    """Return the same schemes as they are held while files are read, for what else may refer to them."""
+    found, definitions = load_schemes(company), company.definitions("segments", ".toml")
+    by_name = {scheme.name: scheme for scheme in (*found.schemes, *found.uncomputed)}
+    methods = company_score_methods({definition.file.stem: definition for definition in definitions.values()})
+    stays = {name: segments_defined(definition.toml()) for name, definition in definitions.items()}
+    return LoadedSchemes(company, frozenset(definitions.keys() - by_name.keys()), methods, stays, by_name)
+
+
 @lru_cache(maxsize=8)
 def _schemes_of_inputs(inputs: SchemeInputs) -> Schemes:
     """Return the schemes; cached, as a night asks for them in several steps and proving takes longest."""
@@ -135,7 +149,7 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
     scheme = _read_applies_to(scheme, content, context)
     scheme = _read_rules(scheme, content, context) if kind == "rules" else _read_values(scheme, content, context)
     content.refuse_unknown()
-    _require_parameters_used(scheme, definition.text)
+    require_parameters_used(scheme, definition.text)
     scores = scores_named(scheme.trees, scheme.evidence)
     scheme = replace(
         scheme, scores=scores, score_methods=methods_of_scheme(scheme.name, scores, own_methods, loaded.score_methods, str(file))
@@ -228,11 +242,7 @@ def _read_segments(content: Fields, context: FileContext, *, is_scored: bool = F
 
 def _prove_scheme(loaded: LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary, context: FileContext) -> Scheme:
     """Prove that a scheme of rules divides those whom it applies to; of one of values, whose decision does, that there can be any."""
-    closed = [loaded.schemes[name] for name in scheme.references if loaded.schemes[name].is_closed]
-    segments = {f"{other.name}{SEGMENT_SUFFIX}": [segment.id for segment in other.segments] for other in closed}
-    always = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in scheme.clusters)
-    partial = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in scheme.references if loaded.schemes[name].applies_to is not None)
-    domains = Domains(vocabulary.names, segments, always, partial)
+    domains = domains_of_references(loaded, scheme, vocabulary)
     if scheme.applies_to is not None:
         require_possible(scheme.applies_to, domains, where=context.line_of("applies_to"))
     if scheme.kind != "rules":
@@ -246,7 +256,17 @@ def _prove_scheme(loaded: LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary,
     return replace(scheme, proof=proof)
 
 
-def _require_parameters_used(scheme: Scheme, text: str) -> None:
+def domains_of_references(loaded: LoadedSchemes, scheme: Scheme, vocabulary: Vocabulary) -> Domains:
+    """Return what the names that a scheme's rules use can be, the segments of the schemes that it refers to included."""
+    closed = [loaded.schemes[name] for name in scheme.references if loaded.schemes[name].is_closed]
+    segments = {f"{other.name}{SEGMENT_SUFFIX}": [segment.id for segment in other.segments] for other in closed}
+    always = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in scheme.clusters)
+    partial = frozenset(f"{name}{SEGMENT_SUFFIX}" for name in scheme.references if loaded.schemes[name].applies_to is not None)
+    return Domains(vocabulary.names, segments, always, partial)
+
+
+def require_parameters_used(scheme: Scheme, text: str) -> None:
+    """Raise ConfigError for a parameter that no rule of the scheme names; `text` is that of its file."""
     for name in scheme.parameters.keys() - {name for rule in scheme.texts for name in parameters_of(rule)}:
         line = next((number for number, line in enumerate(text.splitlines(), 1) if line.strip().startswith(name)), 1)
         raise ConfigError(f"no rule names the parameter `@{name}`", where=f"{scheme.file}:{line}", todo="Use it, or delete it.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -77,6 +78,16 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class AudienceTerms:
+    """What an audience is beside a scheme: who answers for it, the last night on which it is published, and its rules as written."""
+
+    owner: str
+    expires: date | None
+    rule_text: str
+    applies_to_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Scheme:
     """A total, disjoint set of segments for those whom it `applies_to`; `missing` names what the company does not supply.
 
@@ -91,6 +102,7 @@ class Scheme:
     night sets, by rules read again in the words of `vocabulary`.
     `scores` are those that it decides by or shows, `score_methods` how each axis of them is scored. `declared` are the declared features
     that its rules look at, with a digest of what each means.
+    `audience` is given where it is an audience: one segment, for those whom its rule takes.
     """
 
     name: str
@@ -126,6 +138,7 @@ class Scheme:
     scores: tuple[str, ...] = ()
     score_methods: Mapping[str, ScoreMethod] = field(default_factory=dict, hash=False)
     declared: Mapping[str, str] = field(default_factory=dict, hash=False)
+    audience: AudienceTerms | None = None
 
     @property
     def shown_methods(self) -> tuple[ScoreMethod, ...]:

@@ -75,7 +75,7 @@ def decisions_statement(scheme: Scheme, by_name: Mapping[str, Scheme]) -> exp.Se
 
 def scheme_decision(scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression) -> SchemeDecision:
     """Return how a scheme decides on `customers`, a relation with the columns of their features."""
-    relation, looked_at = _with_referenced_segments(scheme, by_name, customers)
+    relation, looked_at = with_referenced_segments(scheme, by_name, customers)
     choice = _choose_segment(scheme, by_name, relation, "scored" if scheme.kind == "rules" else "valued")
     return SchemeDecision(choice.relation, choice.segment, _evidence_text(scheme), (*looked_at, *choice.added))
 
@@ -100,7 +100,7 @@ def _first_match_case(scheme: Scheme) -> exp.Expression:
     return case.else_(rest, copy=False) if case.args.get("ifs") else rest  # SQL has no CASE without a branch
 
 
-def _with_referenced_segments(
+def with_referenced_segments(
     scheme: Scheme, by_name: Mapping[str, Scheme], customers: exp.Expression
 ) -> tuple[exp.Expression, tuple[str, ...]]:
     """Return `customers` with the segment of each scheme that is referred to as one more column, and the names of these.
@@ -175,7 +175,7 @@ def _evidence_text(scheme: Scheme) -> exp.Expression:
         ]
     for place, segment in enumerate(scheme.competing):
         parts += [_evidence_label(segment.id, parts), *score_texts(place, segment)]
-    return exp.Concat(expressions=parts)
+    return exp.Concat(expressions=parts) if parts else exp.cast(exp.null(), "varchar")
 
 
 def _evidence_label(name: str, before: Sequence[exp.Expression]) -> exp.Expression:
@@ -186,7 +186,7 @@ def _with_value_ranks(scheme: Scheme, relation: exp.Expression, by_name: Mapping
     """Return `relation` with how common each customer's value is among those whom the scheme applies to and takes."""
     value = exp.column(scheme.attribute, quoted=True)
     is_alike = exp.EQ(this=value, expression=_RANKED["value"].copy())
-    ranked = _ranked_values(scheme, _with_referenced_segments(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))[0])
+    ranked = _ranked_values(scheme, with_referenced_segments(scheme, by_name, exp.to_table(CUSTOMER_FEATURES.name))[0])
     return exp.select("*").from_(relation).join(ranked, on=is_alike, join_type="left")
 
 

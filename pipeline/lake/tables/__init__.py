@@ -6,6 +6,7 @@ from these declarations. Each module declares those that one step of the night w
 
 from __future__ import annotations
 
+from pipeline.lake.tables.audiences import AUDIENCE_MEMBERS, AUDIENCE_MOVES, AUDIENCE_STRATEGIES, AUDIENCE_TABLES, AUDIENCES
 from pipeline.lake.tables.columns import CUSTOMER_ID, DAY, VISITS_SOURCE
 from pipeline.lake.tables.events import BUILT_IN_EVENTS, RAW_VISITS, VISITS, EventType
 from pipeline.lake.tables.feature_caches import (
@@ -67,6 +68,11 @@ from pipeline.lake.tables.segments import (
 __all__ = [
     "AFFECTED_CUSTOMERS",
     "ALL_TABLES",
+    "AUDIENCES",
+    "AUDIENCE_MEMBERS",
+    "AUDIENCE_MOVES",
+    "AUDIENCE_STRATEGIES",
+    "AUDIENCE_TABLES",
     "BASE_STATES",
     "BUILT_IN_EVENTS",
     "CACHE_TABLES",
@@ -162,8 +168,10 @@ ALL_TABLES = (
     SEGMENT_STRATEGIES,
     CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
+    *AUDIENCE_TABLES,
 )
-PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published)
+PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published and not table.is_optional)
+"""The tables of every publication; one may hold others beside them."""
 CACHE_TABLES = (
     AFFECTED_CUSTOMERS,
     BASE_STATES,

@@ -15,4 +15,5 @@ NET_AMOUNT = Column(
 DISCOUNT_AMOUNT = Column("discount_amount", Kind.MONEY, "Discount given on the line, 0 or more; empty where the source gives none.")
 SCHEME = Column("scheme", Kind.TEXT, "Scheme that the segment belongs to.", required=True)
 SEGMENT = Column("segment", Kind.TEXT, "Segment of the scheme.", required=True)
+SINCE_DATE = Column("since_date", Kind.DATE, "Night since which the customer has been in it, as far as nights are stored.")
 VISITS_SOURCE = "visits"  # what figures of visits need: a source, not a column

@@ -89,6 +89,7 @@ VERSION_COLUMNS = (EVENT_DAY, KNOWN_ON)
 class Table:
     """One table; files are sorted by `key`, which is unique within a partition.
 
+    One that `is_optional` is written only by nights of which there is something to say.
     `published_columns` stand in publications alone, after the others: what follows from more than one night. `later_columns` may have
     been declared after files were written: these lack them, and their rows have no value there.
     """
@@ -99,6 +100,7 @@ class Table:
     key: tuple[str, ...]
     partition: Partition
     is_published: bool = False
+    is_optional: bool = False
     published_columns: tuple[Column, ...] = ()
     later_columns: tuple[str, ...] = ()
 

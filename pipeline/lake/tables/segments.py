@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from pipeline.lake.tables.columns import CUSTOMER_ID, SCHEME, SEGMENT
+from pipeline.lake.tables.columns import CUSTOMER_ID, SCHEME, SEGMENT, SINCE_DATE
 from pipeline.lake.tables.schema import Column, Kind, Partition, Table
+
+REASON = Column(
+    "reason",
+    Kind.TEXT,
+    "`rule_change`, `source_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `identity_merge`, "
+    "`own_purchase`, `refund`, `late_data`, `own_event`, `attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
+    required=True,
+)
+CARD = (
+    Column("message", Kind.TEXT, "What to say."),
+    Column("promotion", Kind.TEXT, "What to give or promise."),
+    Column("product_offer", Kind.TEXT, "Which products to show."),
+    Column("price", Kind.TEXT, "How to price."),
+    Column("channel", Kind.TEXT, "Where to talk to them."),
+    Column("service", Kind.TEXT, "How to serve them."),
+    Column("priority", Kind.INTEGER, "1 for the most urgent to 5."),
+    Column("budget_share", Kind.NUMBER, "Share of the budget: of all segments of the scheme, or of the audience's own campaign."),
+    Column("assumes", Kind.TEXT, "`on_time`, `late` or `gone`: only for customers who are that by their lifecycle; empty for all."),
+)
 
 CUSTOMER_SEGMENTS = Table(
     "customer_segments",
@@ -15,7 +34,8 @@ CUSTOMER_SEGMENTS = Table(
 )
 CUSTOMER_SEGMENT_INTERVALS = Table(
     "customer_segment_intervals",
-    "Who was in which segment from when to when, as the nights told it and as later nights know it better: of the rows that "
+    "Who was in which segment from when to when, and in which audience, as segment `member` of a scheme of its name; as the nights told it "
+    "and as later nights know it better: of the rows that "
     "cover a day and were known by the day you choose, the newest known one holds. A row lies under the day on which it ended; "
     "under 9999-12-31 while it holds; a restated one under its night and the night that knows it so.",
     (
@@ -46,13 +66,7 @@ SEGMENT_MOVES = Table(
             Kind.TEXT,
             "Segment on this night; empty for a customer or a scheme that is not there any more, or does not apply to them.",
         ),
-        Column(
-            "reason",
-            Kind.TEXT,
-            "`rule_change`, `source_change`, `model_refit`, `erasure` (of others), `new_customer`, `left`, `identity_merge`, "
-            "`own_purchase`, `refund`, `late_data`, `own_event`, `attribute_change`, `threshold_refreeze`, `ageing` or `population_shift`.",
-            required=True,
-        ),
+        REASON,
     ),
     ("customer_id", "scheme"),
     Partition.NIGHT,
@@ -125,15 +139,7 @@ SEGMENT_STRATEGIES = Table(
         ),
         Column("title", Kind.TEXT, "Name shown to people.", required=True),
         Column("description", Kind.TEXT, "Who is in the segment; empty where the title says it."),
-        Column("message", Kind.TEXT, "What to say."),
-        Column("promotion", Kind.TEXT, "What to give or promise."),
-        Column("product_offer", Kind.TEXT, "Which products to show."),
-        Column("price", Kind.TEXT, "How to price."),
-        Column("channel", Kind.TEXT, "Where to talk to them."),
-        Column("service", Kind.TEXT, "How to serve them."),
-        Column("priority", Kind.INTEGER, "1 for the most urgent to 5."),
-        Column("budget_share", Kind.NUMBER, "Share of the budget of all segments of the scheme."),
-        Column("assumes", Kind.TEXT, "`on_time`, `late` or `gone`: only for customers who are that by their lifecycle; empty for all."),
+        *CARD,
         Column("card_order", Kind.INTEGER, "Place of the card among all of the night: of a customer's cards the first is the next action."),
     ),
     ("scheme", "segment", "language"),
@@ -160,10 +166,8 @@ CUSTOMER_NEXT_ACTIONS = Table(
     ("customer_id",),
     Partition.NIGHT,
     is_published=True,
-    published_columns=(
-        # Not in the night's own table: a night that is run again must give the same bytes, whatever other nights are stored.
-        Column("since_date", Kind.DATE, "Night since which the customer has been in the segment, as far as nights are stored."),
-    ),
+    # Not in the night's own table: a night that is run again must give the same bytes, whatever other nights are stored.
+    published_columns=(SINCE_DATE,),
 )
 CUSTOMER_PREDICTIONS = Table(
     "customer_predictions",

@@ -124,21 +124,27 @@ def last_number(lake: Lake, scheme: str) -> int:
 
 
 def models_of_night(
-    lake: Lake, company: Company, night: date, names: Collection[str]
+    lake: Lake, company: Company, night: date, names: Collection[str], known_on: date | None = None
 ) -> list[tuple[ClusterScheme, ClusterModel | NotFitted]]:
-    """Return the company's cluster schemes among `names`, each with the model that a stored night went by, if any."""
+    """Return the company's cluster schemes among `names`, each with the model that a stored night went by, if any.
+
+    `known_on` is the night whose knowledge counts; a later one than `night` is that of a restatement.
+    """
     # Where nothing looks at clusters, neither the definitions nor the footer of the night are read.
     schemes = [scheme for scheme in load_cluster_schemes(company) if scheme.name in names] if names else []
-    days = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night)).get("models", {}) if schemes else {}
+    days = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=night, known_on=known_on)).get("models", {}) if schemes else {}
     return [
         (scheme, stored_model(lake, scheme.name, days[scheme.name]) if days.get(scheme.name) else NotFitted("none")) for scheme in schemes
     ]
 
 
-def with_clusters_of(lake: Lake, company: Company, night: date, schemes: Iterable[Scheme]) -> tuple[Scheme, ...]:
+def with_clusters_of(
+    lake: Lake, company: Company, night: date, schemes: Iterable[Scheme], known_on: date | None = None
+) -> tuple[Scheme, ...]:
     """Return the schemes with the clusters that they look at, assigned by the models that a stored night went by."""
     listed = list(schemes)
-    return schemes_with_assignments(listed, segment_statements(models_of_night(lake, company, night, referenced_clusters(listed))))
+    models = models_of_night(lake, company, night, referenced_clusters(listed), known_on)
+    return schemes_with_assignments(listed, segment_statements(models))
 
 
 def model_at(path: Path) -> ClusterModel:

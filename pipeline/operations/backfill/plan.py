@@ -20,6 +20,7 @@ from pipeline.definitions.history import definitions_digest
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
+    AUDIENCE_TABLES,
     CLUSTER_PROFILES,
     CUSTOMER_FEATURES,
     CUSTOMER_NEXT_ACTIONS,
@@ -48,6 +49,7 @@ STAGE_OF_TABLE: dict[str, Stage] = {
     CLUSTER_PROFILES.name: "segments",
     SEGMENT_STRATEGIES.name: "segments",
     SEGMENT_MOVES.name: "segments",
+    **dict.fromkeys((table.name for table in AUDIENCE_TABLES), "segments"),
     CUSTOMER_NEXT_ACTIONS.name: "segments",
     CUSTOMER_PREDICTIONS.name: "segments",
 }

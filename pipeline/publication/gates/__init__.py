@@ -6,6 +6,7 @@ nothing. `audit` measures, judges and records a night; `table_checks` holds comp
 
 from pipeline.publication.gates.gates import churn_limit, judge_first_night_again, judge_measures, rejected_results, window_first_day
 from pipeline.publication.gates.measures import (
+    AudienceSize,
     GateMeasures,
     GateResult,
     GateState,
@@ -20,6 +21,7 @@ from pipeline.publication.gates.measures import (
 from pipeline.publication.gates.overrides import Override, apply_override, gate_sentence, requested_override, require_open
 
 __all__ = [
+    "AudienceSize",
     "GateMeasures",
     "GateResult",
     "GateState",

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from statistics import median
 
 from pipeline.definitions.gate_limits import GateLimits
+from pipeline.publication.gates.judge_audiences import judge_audiences
 from pipeline.publication.gates.measures import GateMeasures, GateResult, GateState, LargestSegment, closed_above, unmeasured
 from pipeline.publication.gates.renamed import judge_takeovers
 from pipeline.publication.gates.source_gates import judge_implausible, judge_unmatched, judge_vanished_answers, judge_vanished_rows
@@ -50,6 +51,7 @@ def judge_measures(measures: GateMeasures, limits: GateLimits, *, rejected_share
         *_judge_reachability(measures, limits),
         *_judge_swallowed(measures, limits),
         *_judge_churn(measures, limits),
+        *judge_audiences(measures, limits),
     ]
     return [_unless_off(result, limits) for result in results]
 

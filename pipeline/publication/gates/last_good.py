@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pipeline.publication.gates.results import GateRecord, gates_from_manifest
 
 @dataclass(frozen=True, slots=True)
 class LastGoodPublication:
-    """One publication: its day, its folder, a digest of each scheme's definition and model, and what its gates said."""
+    """One publication: its day, its folder, a digest of what each scheme and audience decides by, and what its gates said."""
 
     day: date
     publication_id: str
@@ -25,6 +25,7 @@ class LastGoodPublication:
     previous: str | None
     schemes: Mapping[str, str]
     gates: GateRecord | None
+    audiences: Mapping[str, str] = field(default_factory=dict)
 
 
 def live_publication(lake: Lake) -> LastGoodPublication | None:
@@ -59,6 +60,7 @@ def _read_publication(lake: Lake, prefix: str, *, where: str) -> LastGoodPublica
             previous=content["previous"],
             schemes=content.get("schemes", {}),
             gates=gates_from_manifest(content.get("gates")),
+            audiences=content.get("audiences", {}),
         )
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(

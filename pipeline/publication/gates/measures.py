@@ -59,6 +59,21 @@ class SchemeMoves:
 
 
 @dataclass(frozen=True, slots=True)
+class AudienceSize:
+    """Customers of an audience now and before; `is_explained` by another rule, or that it was not published before."""
+
+    audience: str
+    count: int
+    count_before: int
+    is_explained: bool
+
+    @property
+    def largest_count(self) -> int:
+        """The customers of the night on which it had more."""
+        return max(self.count, self.count_before)
+
+
+@dataclass(frozen=True, slots=True)
 class ReachableCustomers:
     """Customers who can be written to, of how many, now and before."""
 
@@ -158,6 +173,7 @@ class GateMeasures:
     unmatched: Sequence[UnmatchedIds] = ()
     implausible: Sequence[ImplausibleRows] = ()
     takeovers: Takeovers | None = None
+    audiences: Sequence[AudienceSize] = ()
 
     @property
     def nights(self) -> int:

@@ -38,6 +38,7 @@ from pipeline.publication.consent import CONSENT_SOURCE
 from pipeline.publication.gates import GateMeasures, ImplausibleRows, ReachableCustomers, window_first_day
 from pipeline.publication.gates.last_good import LastGoodPublication
 from pipeline.publication.gates.matching import measure_unmatched, measure_vanished_answers
+from pipeline.publication.gates.measure_audiences import measure_audiences
 from pipeline.publication.gates.measure_takeovers import measure_takeovers
 from pipeline.publication.gates.segment_measures import largest_segments, scheme_moves
 
@@ -124,6 +125,7 @@ def _compare_with_last_good(
         reachable=_reachable_customers(engine, company, good),
         answers=measure_vanished_answers(company, lake, engine, measures.day, good.day),
         takeovers=takeovers,
+        audiences=measure_audiences(lake, measures.day, good),
     )
 
 

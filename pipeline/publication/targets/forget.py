@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.publication.targets.merge import PublishedNight, TargetSession, load_night, load_table
-from pipeline.publication.targets.tables import PUBLICATIONS, STAGED_NIGHT, TARGET_TABLES, TargetTable
+from pipeline.publication.targets.tables import OPTIONAL, PUBLICATIONS, STAGED_NIGHT, TARGET_TABLES, TargetTable
 
 CUSTOMER_ID: Final = "customer_id"
 ERASED: Final = TargetTable("erased", tuple(column for column in CUSTOMER_SEGMENTS.columns if column.name == CUSTOMER_ID), (CUSTOMER_ID,))
@@ -49,7 +49,7 @@ def forget_customers(session: TargetSession, ids: pa.Array, nights: Sequence[Pub
 
 def _customer_tables(session: TargetSession) -> list[str]:
     found = session.columns()
-    return [table.name for table in TARGET_TABLES if table.name in found and CUSTOMER_ID in table.column_names]
+    return [table.name for table in (*TARGET_TABLES, *OPTIONAL) if table.name in found and CUSTOMER_ID in table.column_names]
 
 
 def _load_ids(session: TargetSession, ids: pa.Array) -> None:

@@ -7,7 +7,7 @@ night's day first, so that a night published twice leaves what it leaves once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import Kind
+from pipeline.lake.tables import Kind, Table
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS, customer_profiles
+from pipeline.publication.targets.kept_moves import keep_moves_statements
 from pipeline.publication.targets.tables import (
     CHANGED,
     CLUSTERS,
@@ -31,19 +32,20 @@ from pipeline.publication.targets.tables import (
     INDEXES,
     MOVES,
     NEXT_ACTIONS,
+    OPTIONAL,
     PREDICTIONS,
     PROFILES,
     PUBLICATIONS,
-    PUBLICATIONS_WITH_MOVES,
     STAGED,
     STAGED_NIGHT,
     STRATEGIES,
+    TABLES_OF_MOVES,
     TARGET_TABLES,
     TargetTable,
 )
 
 
-def _no_moves(_since: date) -> tuple[pa.RecordBatch, ...]:
+def _no_moves(_table: Table, _since: date) -> tuple[pa.RecordBatch, ...]:
     return ()
 
 
@@ -52,7 +54,7 @@ class PublishedNight:
     """A publication folder to bring the target to; on the way back, later days are taken back first.
 
     Customers are spoken to in the language that their `language_attribute` names, where cards are written in it, else in `language`.
-    `moves_since` gives who moved after a published day on nights that were not published, and before this one.
+    `moves_since` gives the rows of a table of moves after a published day, of nights that were not published and came before this one.
     """
 
     day: date
@@ -61,7 +63,7 @@ class PublishedNight:
     is_way_back: bool = False
     language: str = "en"
     language_attribute: str = ""
-    moves_since: Callable[[date], Iterable[pa.RecordBatch]] = _no_moves
+    moves_since: Callable[[Table, date], Iterable[pa.RecordBatch]] = _no_moves
 
 
 class TargetSession(Protocol):
@@ -128,21 +130,6 @@ KEEP_DAYS: Final[tuple[LiteralString, ...]] = (
     "INSERT INTO segment_profiles SELECT * FROM staged_segment_profiles",
     "DELETE FROM publications WHERE day = (SELECT day FROM night)",
     "INSERT INTO publications SELECT * FROM night",
-    # What no earlier publication tells is told by this one: moves of nights that were held back, or are taken back, too.
-    """
-    DELETE FROM segment_moves WHERE NOT EXISTS (
-        SELECT 1 FROM publications AS told WHERE told.day >= segment_moves.day AND told.day < (SELECT day FROM night))
-    """,
-    "INSERT INTO segment_moves SELECT * FROM staged_segment_moves",
-    f"""
-    DELETE FROM segment_moves WHERE day < (
-        SELECT min(kept.day) FROM (SELECT day FROM publications ORDER BY day DESC LIMIT {PUBLICATIONS_WITH_MOVES}) AS kept)
-    """,  # noqa: S608 - a number that we declare
-    # Who does not agree any more is not told of; that somebody left is.
-    """
-    DELETE FROM segment_moves WHERE reason <> 'left' AND NOT EXISTS (
-        SELECT 1 FROM customer_profiles AS profile WHERE profile.customer_id = segment_moves.customer_id)
-    """,
 )
 
 
@@ -151,21 +138,21 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
 
     Raises ConfigError where a table of the target has other columns than declared.
     """
-    _create_missing_tables(session)
+    optional = _optional_tables(session, night)
+    _create_missing_tables(session, optional)
     load_night(session, night)
     for statement in TAKE_BACK if night.is_way_back else ():
         session.execute(statement)
     if session.count(LATER_PUBLICATIONS):
         return False
-    held_back = [moves for since in session.texts(LAST_PUBLICATION) for moves in night.moves_since(date.fromisoformat(since))]
-    for table, staged in STAGED.items():
-        load_table(session, staged, chain(held_back if table is MOVES else (), _published_rows(night, table)))
+    tables = _stage_tables(session, night, optional)
     _keep_history(session)
-    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, CLUSTERS):
-        _merge_table(session, table)
-    for statement in KEEP_DAYS:
+    for table in tables:
+        if table is not PROFILES and table not in TABLES_OF_MOVES:
+            _merge_table(session, table)
+    for statement in (*KEEP_DAYS, *chain.from_iterable(map(keep_moves_statements, TABLES_OF_MOVES.keys() & tables))):
         session.execute(statement)
-    for staged in (*STAGED.values(), CHANGED, STAGED_NIGHT):
+    for staged in (*(STAGED[table] for table in tables), CHANGED, STAGED_NIGHT):
         session.execute(f"DROP TABLE {staged.name}")
     return True
 
@@ -178,6 +165,23 @@ def _keep_history(session: TargetSession) -> None:
     # Of all that is staged one row each is open now. On most nights no other is, and looking up every row to find that out can be spared.
     if session.count(OPEN_MEMBERSHIPS) > session.count(_rows_of(STAGED[CURRENT])):
         session.execute(CLOSE_OF_LEFT)
+
+
+def _stage_tables(session: TargetSession, night: PublishedNight, optional: Container[TargetTable]) -> list[TargetTable]:
+    """Stage the tables of the night, of optional ones those named, and return them."""
+    told = [date.fromisoformat(since) for since in session.texts(LAST_PUBLICATION)]
+    tables = [table for table in STAGED if table not in OPTIONAL or table in optional]
+    for table in tables:
+        of_moves = [TABLES_OF_MOVES[table]] if table in TABLES_OF_MOVES else []
+        held_back = [moves for each in of_moves for since in told for moves in night.moves_since(each, since)]
+        load_table(session, STAGED[table], chain(held_back, _published_rows(night, table)))
+    return tables
+
+
+def _optional_tables(session: TargetSession, night: PublishedNight) -> list[TargetTable]:
+    """Return the tables of audiences where the night publishes them, or the target holds them: then they are emptied."""
+    found = session.columns()
+    return [table for table in OPTIONAL if table.name in found or _table_file(night, table).exists()]
 
 
 def _merge_table(session: TargetSession, table: TargetTable) -> None:
@@ -199,9 +203,9 @@ def _rows_of(table: TargetTable) -> str:
     return f"SELECT count(*) FROM {table.name}"  # noqa: S608 - a name that we declare
 
 
-def _create_missing_tables(session: TargetSession) -> None:
+def _create_missing_tables(session: TargetSession, optional: Iterable[TargetTable]) -> None:
     found = session.columns()
-    for table in TARGET_TABLES:
+    for table in (*TARGET_TABLES, *optional):
         if table.name not in found:
             session.execute(f"CREATE TABLE {_table_definition(table, session)}")
         elif list(found[table.name]) != table.column_names:
@@ -250,7 +254,7 @@ def _published_rows(night: PublishedNight, table: TargetTable) -> Iterator[pa.Re
     """Yield what the publication holds of `table`; one of an older version holds nothing of tables that came since."""
     if table is CUSTOMERS:
         yield from customer_profiles(night.folder, night.language, night.language_attribute)
-    elif table not in (NEXT_ACTIONS, PREDICTIONS, STRATEGIES, CLUSTERS, MOVES) or _table_file(night, table).exists():
+    elif table not in (NEXT_ACTIONS, PREDICTIONS, STRATEGIES, CLUSTERS, MOVES, *OPTIONAL) or _table_file(night, table).exists():
         file = pq.ParquetFile(_table_file(night, table), page_checksum_verification=True)
         for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
             rows = batch.select(table.column_names)

@@ -10,6 +10,10 @@
     segment_profiles            one row per day, scheme and segment
     cluster_profiles            one row per cluster and feature: what sets it apart now
     publications                one row per day
+    audience_members            one row per customer and audience, with the night since which; these four only once there are audiences
+    audience_moves              who entered and left on the last published days, and why
+    audiences                   one row per audience: owner, expiry, rule, size
+    audience_strategies         one row per audience and language: title and strategy card
     customer_strategies         a view: one row per customer and scheme, with title in the customer's language, and the card if it fits
     customer_next_cards         a view: one row per next action, with title and card in the customer's language
 
@@ -23,6 +27,10 @@ from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from pipeline.lake.tables import (
+    AUDIENCE_MEMBERS,
+    AUDIENCE_MOVES,
+    AUDIENCE_STRATEGIES,
+    AUDIENCES,
     CLUSTER_PROFILES,
     CUSTOMER_FEATURES,
     CUSTOMER_NEXT_ACTIONS,
@@ -103,10 +111,16 @@ PUBLICATIONS: Final = TargetTable(
     ),
     (DAY.name,),
 )
+MEMBERS: Final = TargetTable(AUDIENCE_MEMBERS.name, (*AUDIENCE_MEMBERS.columns, *AUDIENCE_MEMBERS.published_columns), AUDIENCE_MEMBERS.key)
+AUDIENCE_SIZES: Final = TargetTable(AUDIENCES.name, AUDIENCES.columns, AUDIENCES.key)
+AUDIENCE_CARDS: Final = TargetTable(AUDIENCE_STRATEGIES.name, AUDIENCE_STRATEGIES.columns, AUDIENCE_STRATEGIES.key)
+MEMBER_MOVES: Final = TargetTable(AUDIENCE_MOVES.name, (DAY, *AUDIENCE_MOVES.columns), (DAY.name, *AUDIENCE_MOVES.key))
+TABLES_OF_MOVES: Final = {MOVES: SEGMENT_MOVES, MEMBER_MOVES: AUDIENCE_MOVES}
+OPTIONAL: Final = (MEMBERS, AUDIENCE_SIZES, AUDIENCE_CARDS, MEMBER_MOVES)
 TARGET_TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, CLUSTERS, PUBLICATIONS)
 STAGED: Final = {
     table: TargetTable(f"staged_{table.name}", table.columns, table.key)
-    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, CLUSTERS)
+    for table in (CURRENT, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, CLUSTERS, *OPTIONAL)
 }
 CHANGED: Final = TargetTable(
     "changed_memberships", tuple(column for column in CUSTOMER_SEGMENTS.columns if column.name != "evidence"), CUSTOMER_SEGMENTS.key

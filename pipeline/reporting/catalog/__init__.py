@@ -6,6 +6,7 @@ Offers `read_catalog`, which reads the definitions and the live publication, and
 
 from pipeline.reporting.catalog.catalog import read_catalog
 from pipeline.reporting.catalog.entries import (
+    AudienceEntry,
     Catalog,
     PublishedSize,
     SchemeEntry,
@@ -17,6 +18,7 @@ from pipeline.reporting.catalog.words import ASSUMPTIONS, PROOFS
 __all__ = [
     "ASSUMPTIONS",
     "PROOFS",
+    "AudienceEntry",
     "Catalog",
     "PublishedSize",
     "SchemeEntry",

@@ -100,7 +100,7 @@ def _scheme_entry(context: CatalogContext, schemes: Schemes, scheme: Scheme) -> 
         question=context.question_of(scheme),
         decision=decision_words(scheme),
         proof=scheme.proof.method if scheme.proof else "construction",
-        file=_file_words(context.company, scheme.file),
+        file=file_words(context.company, scheme.file),
         state="not computed" if reason else _definition_state(context.live, schemes, scheme),
         segments=tuple(_segment_entries(context, schemes, scheme)),
         reason=reason,
@@ -175,14 +175,14 @@ def _cluster_entry(context: CatalogContext, scheme: ClusterScheme, file: Path, u
         question=context.question_of(scheme),
         decision=f"{DECISIONS['clusters']}, among {scheme.cluster_count_min} to {scheme.cluster_count_max} clusters{lacking}",
         proof="construction",
-        file=_file_words(context.company, file),
+        file=file_words(context.company, file),
         state="live" if published else "new",
         segments=tuple(segments),
         features=tuple(feature.name for feature in scheme.features),
     )
 
 
-def _file_words(company: Company, file: Path) -> str:
+def file_words(company: Company, file: Path) -> str:
     """Say where a definition stands: from the house down, else from the company's folder down, and never from the root of a disk."""
     # The house comes first, since the examples are companies whose folders lie within it.
     for root, name in ((PROJECT_ROOT, ""), (company.folder.resolve(), company.folder.name)):

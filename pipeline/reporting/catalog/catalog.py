@@ -9,6 +9,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.definitions.audiences import load_audiences
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, without_unknown
 from pipeline.errors import ConfigError
@@ -26,6 +27,7 @@ from pipeline.lake.tables import (
 from pipeline.models.clusters import feature_profiles
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
+from pipeline.reporting.catalog.audiences import audience_entries
 from pipeline.reporting.catalog.building import build_catalog, translated_languages
 from pipeline.reporting.catalog.entries import Catalog, LiveSegments, PublishedSegment, PublishedSize
 from pipeline.reporting.lineage.source_queries import source_expressions
@@ -34,7 +36,7 @@ from pipeline.spelling import did_you_mean
 
 
 def read_catalog(company: Company, lake: Lake, *, language: str = "", scheme: str = "") -> Catalog:
-    """Return the catalogue in `language`, by default the company's; of one `scheme` where one is named.
+    """Return the catalogue in `language`, by default the company's; of one `scheme`, or audience, where one is named.
 
     Raises ConfigError where nothing is translated into the language, or there is no such scheme.
     """
@@ -45,7 +47,8 @@ def read_catalog(company: Company, lake: Lake, *, language: str = "", scheme: st
         schemes = without_unknown(load_schemes(company), features_without_columns(_columns_of_query(company), {}))
     files = {name: definition.file for name, definition in company.definitions("segments", ".toml").items()}
     clusters = [(each, files[each.name]) for each in load_cluster_schemes(company)]
-    translated = translated_languages(schemes, (each for each, _ in clusters))
+    audiences = load_audiences(company)
+    translated = translated_languages(schemes, (each for each, _ in clusters)) | translated_languages(audiences, ())
     if language and language not in {company.language, *translated}:
         todo = f"There is {', '.join(sorted({company.language, *translated}))}."
         raise ConfigError(f"nothing is translated into `{language}`{did_you_mean(language, translated)}", where="--language", todo=todo)
@@ -53,6 +56,7 @@ def read_catalog(company: Company, lake: Lake, *, language: str = "", scheme: st
         # Only with the clusters of that night does a scheme that looks at them have the statement that was published.
         schemes = replace(schemes, schemes=with_clusters_of(lake, company, live.day, schemes.schemes))
     catalog = build_catalog(company, schemes, clusters, live, language=language or company.language)
+    catalog = replace(catalog, audiences=tuple(audience_entries(company, lake, live, catalog.language)))
     return _catalog_of_scheme(catalog, scheme) if scheme else catalog
 
 
@@ -105,9 +109,10 @@ def _published_rows(current: Publication, table: Table) -> pa.Table:
 
 def _catalog_of_scheme(catalog: Catalog, name: str) -> Catalog:
     entries = tuple(entry for entry in catalog.schemes if entry.scheme == name)
-    if not entries:
-        names = [entry.scheme for entry in catalog.schemes]
+    audiences = tuple(entry for entry in catalog.audiences if entry.audience == name)
+    if not (entries or audiences):
+        names = [*(entry.scheme for entry in catalog.schemes), *(entry.audience for entry in catalog.audiences)]
         todo = f"There are {', '.join(names)}."
-        raise ConfigError(f"there is no scheme `{name}`{did_you_mean(name, names)}", where="--scheme", todo=todo)
+        raise ConfigError(f"there is no scheme or audience `{name}`{did_you_mean(name, names)}", where="--scheme", todo=todo)
     # Without `gone`: who asks for one scheme does not want to hear of others.
-    return Catalog(catalog.company, catalog.language, catalog.day, catalog.publication_id, entries)
+    return Catalog(catalog.company, catalog.language, catalog.day, catalog.publication_id, entries, audiences=audiences)

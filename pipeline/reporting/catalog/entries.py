@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pipeline.models.clusters import FeatureProfile
 
 DefinitionState = Literal["live", "changed", "new", "not computed"]
+AudienceState = Literal["live", "changed", "new", "not computed", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,36 @@ class SchemeEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class AudienceEntry:
+    """One audience: whom it takes, who answers for it and until when it is published; `size` is None until a night published it.
+
+    Of `unknown_count` customers the rule is unknown.
+    """
+
+    audience: str
+    title: str
+    purpose: str
+    owner: str
+    expires: date | None
+    rule: str
+    file: str
+    state: AudienceState
+    applies_to: str = ""
+    reason: str = ""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    card: StrategyCard | None = None
+    size: PublishedSize | None = None
+    unknown_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """Every scheme of a company, by level and name; `gone` names those that are live though nothing defines them any more."""
+    """Every scheme of a company, by level and name, and every audience by name.
+
+    `gone` names the schemes that are live though nothing defines them any more.
+    """
 
     company: str
     language: str
@@ -125,3 +154,4 @@ class Catalog:
     publication_id: str | None
     schemes: tuple[SchemeEntry, ...]
     gone: tuple[str, ...] = ()
+    audiences: tuple[AudienceEntry, ...] = ()

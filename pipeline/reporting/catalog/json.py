@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.reporting.catalog import Catalog, PublishedSize, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.catalog import AudienceEntry, Catalog, PublishedSize, SchemeEntry, SegmentEntry, StrategyCard
 
 
 def to_json(catalog: Catalog) -> str:
@@ -19,6 +19,7 @@ def to_json(catalog: Catalog) -> str:
         "publication_id": catalog.publication_id,
         "schemes": [_scheme_content(entry) for entry in catalog.schemes],
         "gone": list(catalog.gone),
+        "audiences": [_audience_content(entry) for entry in catalog.audiences],
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
 
@@ -44,6 +45,27 @@ def _scheme_content(entry: SchemeEntry) -> dict[str, Any]:
         "references": list(entry.references),
         "strategy": _card_content(entry.card),
         "segments": _segments_content(entry.segments),
+    }
+
+
+def _audience_content(entry: AudienceEntry) -> dict[str, Any]:
+    return {
+        "audience": entry.audience,
+        "title": entry.title,
+        "purpose": entry.purpose,
+        "owner": entry.owner,
+        "expires": entry.expires.isoformat() if entry.expires else None,
+        "applies_to": entry.applies_to,
+        "rule": entry.rule,
+        "parameters": _json_parameters(entry.parameters),
+        "features": list(entry.features),
+        "references": list(entry.references),
+        "state": entry.state,
+        "reason": entry.reason,
+        "file": entry.file,
+        **_size_content(entry.size),
+        "unknown_count": entry.unknown_count,
+        "strategy": _card_content(entry.card),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from pipeline.reporting.applies_to import applies_to_words
-from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, AudienceEntry, Catalog, SchemeEntry, SegmentEntry, StrategyCard
 from pipeline.reporting.cluster_figures import NOTE, profile_lines
 
 CARD_COLUMNS = ("message", "promotion", "product_offer", "price", "channel", "service")
@@ -22,6 +22,10 @@ def to_markdown(catalog: Catalog) -> str:
     for level, entries in groupby(catalog.schemes, key=lambda entry: entry.level):
         parts.append(f"## {level.capitalize()}")
         parts += [part for entry in entries for part in _scheme_parts(entry)]
+    if catalog.audiences:
+        parts += ["## Audiences", _audience_table(catalog.audiences)]
+        cards = [(entry.title, entry.card) for entry in catalog.audiences if entry.card]
+        parts += [_card_table(cards)] if cards else []
     if catalog.gone:
         parts.append(f"Live, but defined no more: {_code_list(catalog.gone)}.")
     return "\n\n".join(parts) + "\n"
@@ -77,6 +81,26 @@ def _segment_table(segments: Iterable[SegmentEntry]) -> str:
         sizes = (f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)) if size else ("",) * 3
         rows.append((title, _escaped_text(segment.description), rule, *sizes))
     return _markdown_table(rows)
+
+
+def _audience_table(entries: Iterable[AudienceEntry]) -> str:
+    rows = [("Audience", "Rule", "Owner", "Customers", "Share", "Revenue", "Unknown"), (*("---",) * 3, *("---:",) * 4)]
+    for entry in entries:
+        size = entry.size
+        sizes = (f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)) if size else ("",) * 3
+        unknown = "" if entry.unknown_count is None else f"{entry.unknown_count:,}"
+        named = f"{_escaped_text(entry.title)} (`{entry.audience}`): {_escaped_text(entry.purpose)}"
+        owner = _escaped_text(entry.owner) + (f", until {entry.expires}" if entry.expires else "")
+        rows.append((named, _audience_rule(entry), owner, *sizes, unknown))
+    return _markdown_table(rows)
+
+
+def _audience_rule(entry: AudienceEntry) -> str:
+    """Show whom an audience takes and, unless it is live as defined, what it is."""
+    rule = _inline_code(entry.rule) + (f" of those with {_inline_code(entry.applies_to)}" if entry.applies_to else "")
+    rule += f" with {_parameter_list(entry.parameters)}" if entry.parameters else ""
+    state = f"; **{entry.state}**" if entry.state != "live" else ""
+    return f"{rule}{state}{f': {_escaped_text(entry.reason)}' if entry.reason else ''}"
 
 
 def _card_table(cards: Iterable[tuple[str, StrategyCard]]) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.reporting.applies_to import applies_to_words
-from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, Catalog, SchemeEntry, SegmentEntry, StrategyCard
+from pipeline.reporting.catalog import ASSUMPTIONS, PROOFS, AudienceEntry, Catalog, SchemeEntry, SegmentEntry, StrategyCard
 from pipeline.reporting.cluster_figures import NOTE, profile_lines
 from pipeline.reporting.terminal import print_parts
 from pipeline.spelling import printable_line
@@ -20,6 +20,7 @@ STATES = {
     "changed": ("defined otherwise since the last night", "yellow"),
     "new": ("no night has told it yet", "yellow"),
     "not computed": ("not computed", "red"),
+    "expired": ("published no more", "red"),
 }
 
 
@@ -38,15 +39,21 @@ def render(catalog: Catalog, *, whole_cards: bool) -> Iterator[RenderableType]:
             yield from _render_scheme(entry, whole_cards=whole_cards)
     if without_data:
         yield _not_computed_grid(without_data)
+    if catalog.audiences:
+        yield _audience_grid(catalog.audiences)
+    if whole_cards:
+        yield from (_card_grid(f"{each.title}  {each.audience}", each.purpose, each.card) for each in catalog.audiences if each.card)
     if catalog.gone:
         yield Text(f"\nLive, but defined no more: {', '.join(catalog.gone)}", style="yellow")
 
 
 def _catalog_title(catalog: Catalog) -> Text:
     count = sum(len(entry.segments) for entry in catalog.schemes)
-    schemes = f"{len(catalog.schemes)} schemes" if len(catalog.schemes) > 1 else "1 scheme"
+    schemes = "1 scheme" if len(catalog.schemes) == 1 else f"{len(catalog.schemes)} schemes"
+    audiences = len(catalog.audiences)
+    counted = f", {audiences:,} audience{'s' if audiences > 1 else ''}" if audiences else ""
     fresh = f"as of {catalog.day} ({catalog.publication_id})" if catalog.day else "no night is published yet, so there are no sizes"
-    return Text.assemble((catalog.company, "bold"), f": {schemes}, {count:,} segments, {fresh}")
+    return Text.assemble((catalog.company, "bold"), f": {schemes}, {count:,} segments{counted}, {fresh}")
 
 
 def _render_scheme(entry: SchemeEntry, *, whole_cards: bool) -> Iterator[RenderableType]:
@@ -61,6 +68,34 @@ def _render_scheme(entry: SchemeEntry, *, whole_cards: bool) -> Iterator[Rendera
     yield _segment_grid(entry)
     if whole_cards:
         yield from _card_grids(entry)
+
+
+def _audience_grid(entries: Sequence[AudienceEntry]) -> Grid:
+    title = Text("Audiences", style="bold")
+    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
+    grid.add_column("Audience", ratio=2, overflow="fold")
+    grid.add_column("Whom it takes, what for, and whose it is", ratio=5, overflow="fold")
+    for name in ("Customers", "Share", "Revenue", "Unknown"):
+        grid.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    for entry in entries:
+        size, unknown = entry.size, "-" if entry.unknown_count is None else f"{entry.unknown_count:,}"
+        sizes = (f"{size.customer_count:,}", _percent_text(size.customer_share), _percent_text(size.spend_share)) if size else ("-",) * 3
+        named = Text.assemble(printable_line(entry.title), "\n", (entry.audience, "cyan"))
+        grid.add_row(named, _audience_words(entry), *sizes, unknown)
+    return grid
+
+
+def _audience_words(entry: AudienceEntry) -> Text:
+    words = Text(" ".join(entry.rule.split()))
+    if entry.applies_to:
+        words.append(f" of those with {' '.join(entry.applies_to.split())}")
+    expires = f", published until {entry.expires}" if entry.expires else ""
+    words.append(f"\n{entry.purpose} {entry.owner}{expires}; {entry.file}", style="dim")
+    state, style = STATES[entry.state]
+    words.append(f"\n{state}{f': {entry.reason}' if entry.reason else ''}", style=style)
+    if entry.card:
+        words.append(f"\n{_card_message(entry.card)}", style="dim")
+    return words
 
 
 def _not_computed_grid(entries: Sequence[SchemeEntry]) -> Grid:

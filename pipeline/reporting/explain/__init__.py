@@ -5,6 +5,7 @@ schemes beside the SQL of a night, for one customer in memory: nobody outside th
 both agree. It must not know how an explanation is shown.
 """
 
+from pipeline.reporting.explain.audiences import AudienceExplanation
 from pipeline.reporting.explain.candidate_values import ANY_OTHER_TEXT
 from pipeline.reporting.explain.cards import NextAction, SegmentCard
 from pipeline.reporting.explain.cluster_centres import CentreDistance
@@ -17,6 +18,7 @@ from pipeline.reporting.explain.what_if import WhatIf
 
 __all__ = [
     "ANY_OTHER_TEXT",
+    "AudienceExplanation",
     "CentreDistance",
     "ClusterExplanation",
     "CustomerExplanation",

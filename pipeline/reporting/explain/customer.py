@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from pipeline.definitions.audiences import MEMBER
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.rules import Value
@@ -22,11 +23,20 @@ from pipeline.features import CustomerMerge, MergeHistory
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES
+from pipeline.lake.tables import (
+    AUDIENCE_MEMBERS,
+    AUDIENCE_MOVES,
+    CUSTOMER_FEATURES,
+    CUSTOMER_NEXT_ACTIONS,
+    CUSTOMER_SEGMENTS,
+    SEGMENT_MOVES,
+    SEGMENT_PROFILES,
+)
 from pipeline.models.clusters import UNCLUSTERED, ClusterModel
 from pipeline.models.refits.model_store import stored_model
 from pipeline.publication.current import current_publication
 from pipeline.reporting.cluster_figures import stored_profiles
+from pipeline.reporting.explain.audiences import AudienceExplanation, explain_audience
 from pipeline.reporting.explain.cards import NextAction, SegmentCard, cards_of_segments, next_action_of, stored_cards
 from pipeline.reporting.explain.cluster_centres import CustomerClustering
 from pipeline.reporting.explain.cluster_explanation import ClusterExplanation, cluster_explanation
@@ -35,7 +45,7 @@ from pipeline.reporting.explain.explained_night import ExplainedNight
 from pipeline.reporting.explain.explanation import SchemeExplanation, scheme_explanation
 from pipeline.reporting.explain.moves import CustomerMove, customer_moves
 from pipeline.reporting.explain.ranks import figure_ranks, value_ranks
-from pipeline.segmentation import OTHER_NIGHT_TODO, NightFeatures, customer_intervals, not_computed_on, schemes_of_night
+from pipeline.segmentation import OTHER_NIGHT_TODO, NightFeatures, audiences_of_night, customer_intervals, not_computed_on, schemes_of_night
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ class OutsideScheme:
 
 @dataclass(frozen=True, slots=True)
 class CustomerExplanation:
-    """One customer on one night; `not_computed` says of each scheme that was left out what it needs.
+    """One customer on one night; `not_computed` says of each scheme or audience that was left out why.
 
     `merges` lead from the id that was asked for to `customer_id`, where that customer was merged into others by then.
     """
@@ -78,6 +88,7 @@ class CustomerExplanation:
     not_computed: Mapping[str, str]
     next_action: NextAction | None = None
     merges: Sequence[CustomerMerge] = ()
+    audiences: Sequence[AudienceExplanation] = ()
 
 
 def explain_customer(
@@ -95,17 +106,18 @@ def explain_customer(
     merges = MergeHistory(lake, valid.zone).merges_of(customer_id, day, day)
     customer_id = merges[-1].merged_into if merges else customer_id
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
-        schemes, table = schemes_of_night(valid, lake, day), valid.table(CUSTOMER_FEATURES)
-        with NightFeatures([valid], lake, engine, day).registered(schemes.schemes, table) as features:
-            night = ExplainedNight(valid, lake, engine, day, customer_id, features, schemes)
-            memberships, outside = _explained_memberships(night)
+        schemes, audiences = schemes_of_night(valid, lake, day), audiences_of_night(valid, lake, day)
+        table, looked_at = valid.table(CUSTOMER_FEATURES), (*schemes.schemes, *audiences.schemes)
+        with NightFeatures([valid], lake, engine, day).registered(looked_at, table) as features:
+            night = ExplainedNight(valid, lake, engine, day, customer_id, features, schemes, audiences)
+            memberships, outside, explained = _explained_memberships(night)
         cards = stored_cards(lake, day, valid.language)
         action = _next_action(night, cards)
     fitting = cards_of_segments(cards, {each.scheme: each.segment for each in memberships})
     memberships = [replace(each, card=fitting.get(each.scheme)) for each in memberships]
-    lacking = not_computed_on(valid, lake, day)
+    lacking = {**not_computed_on(valid, lake, day), **audiences.not_computed}
     is_live = live is not None and live.day == day
-    return CustomerExplanation(customer_id, day, is_live, memberships, outside, lacking, action, merges)
+    return CustomerExplanation(customer_id, day, is_live, memberships, outside, lacking, action, merges, explained)
 
 
 def _next_action(night: ExplainedNight, cards: Mapping[tuple[str, str], Mapping[str, Any]]) -> NextAction | None:
@@ -127,8 +139,10 @@ def _require_stored_night(lake: Lake, day: date | None) -> date:
     return day
 
 
-def _explained_memberships(night: ExplainedNight) -> tuple[list[ExplainedMembership], list[OutsideScheme]]:
-    """Explain what is stored of the customer, and list the schemes that do not apply to them."""
+def _explained_memberships(
+    night: ExplainedNight,
+) -> tuple[list[ExplainedMembership], list[OutsideScheme], list[AudienceExplanation]]:
+    """Explain what is stored of the customer, list the schemes that do not apply to them, and explain the audiences."""
     stored = night.customer_rows(CUSTOMER_SEGMENTS, night.lake.path(CUSTOMER_SEGMENTS, day=night.day))
     features = night.rows_of_customer(night.features)
     if not stored or not features:
@@ -163,8 +177,22 @@ def _explained_memberships(night: ExplainedNight) -> tuple[list[ExplainedMembers
         )
         memberships.append(membership)
     held = {each["scheme"] for each in stored}
-    others = (case for name, case in cases.items() if name not in held and case.scheme.applies_to is not None)
-    return memberships, [_outside_scheme(case, row, moves) for case in others]
+    audiences = {audience.name for audience in night.audiences.schemes}
+    others = (case for name, case in cases.items() if name not in held and name not in audiences and case.scheme.applies_to is not None)
+    entered = _stored_audiences(night)
+    explained = [
+        explain_audience(cases[name], row, kinds, is_member=name in entered, moves=moves)
+        for name in sorted(audiences, key=lambda name: (name not in entered, name))
+    ]
+    return memberships, [_outside_scheme(case, row, moves) for case in others], explained
+
+
+def _stored_audiences(night: ExplainedNight) -> set[str]:
+    """Return the audiences that the night has the customer in."""
+    if not night.lake.has(AUDIENCE_MEMBERS, day=night.day):
+        return set()
+    rows = night.customer_rows(AUDIENCE_MEMBERS, night.lake.path(AUDIENCE_MEMBERS, day=night.day))
+    return {row["audience"] for row in rows}
 
 
 def _outside_scheme(case: SchemeCase, row: Mapping[str, Value], moves: Sequence[CustomerMove]) -> OutsideScheme:
@@ -183,8 +211,8 @@ def _scheme_cases(
     night: ExplainedNight, row: Mapping[str, Value], models: Mapping[str, ClusterModel], stored: Mapping[str, str]
 ) -> dict[str, SchemeCase]:
     """Gather by name all that decides each scheme for the customer; `stored` is the segment in each scheme."""
-    by_name = {scheme.name: scheme for scheme in night.schemes.schemes}
-    named = referenced_clusters(night.schemes.schemes)
+    by_name = {scheme.name: scheme for scheme in (*night.schemes.schemes, *night.audiences.schemes)}
+    named = referenced_clusters(by_name.values())
     clusterings = {
         scheme.name: CustomerClustering.from_stored_segment(scheme, models.get(scheme.name), stored.get(scheme.name, UNCLUSTERED))
         for scheme in load_cluster_schemes(night.company)
@@ -216,5 +244,11 @@ def _moves_with_reasons(night: ExplainedNight) -> list[CustomerMove]:
         for day in {move.day for move in moves}
         if night.lake.has(SEGMENT_MOVES, day=day)
         for row in night.customer_rows(SEGMENT_MOVES, night.lake.path(SEGMENT_MOVES, day=day))
+    }
+    reasons |= {
+        (day, row["audience"], MEMBER if row["move"] == "entered" else None): row["reason"]
+        for day in {move.day for move in moves}
+        if night.lake.has(AUDIENCE_MOVES, day=day)
+        for row in night.customer_rows(AUDIENCE_MOVES, night.lake.path(AUDIENCE_MOVES, day=day))
     }
     return [replace(move, reason=reasons.get((move.day, move.scheme, move.to_segment), "")) for move in moves]

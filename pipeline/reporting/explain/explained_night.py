@@ -27,6 +27,7 @@ class ExplainedNight:
     customer_id: str
     features: Table
     schemes: Schemes
+    audiences: Schemes
 
     def customer_rows(self, table: Table, path: Path) -> list[dict[str, Any]]:
         """Read the customer's rows of a partition, in the order of its key."""

@@ -84,7 +84,7 @@ def nearest_segment(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Ne
     A what-if is only a proposal: each is tried, from the smallest on, and the first that lands elsewhere is the answer.
     """
     own, cases = case.segment_of(row), dict[str, SchemeCase]()
-    for change in sorted(_what_ifs(case, row, kinds), key=lambda change: change.size):
+    for change in sorted(what_ifs_of_case(case, row, kinds), key=lambda change: change.size):
         # Which rules can hold depends on the feature alone, and one feature has many what-ifs.
         if change.feature not in cases:
             cases[change.feature] = case.without_impossible_rules(row, (change.feature, *change.follows))
@@ -95,7 +95,7 @@ def nearest_segment(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Ne
     return None
 
 
-def _what_ifs(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Iterator[WhatIf]:
+def what_ifs_of_case(case: SchemeCase, row: Row, kinds: Mapping[str, Kind]) -> Iterator[WhatIf]:
     """Propose what-ifs of one feature that may lead to another segment, through rules or the clusters that they look at."""
     fixed = frozenset[str]().union(*(clustering.fixed_features for clustering in case.clusterings.values()))
     what_ifs = what_ifs_of_rules(case, row, kinds)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.reporting.explain import (
     ANY_OTHER_TEXT,
+    AudienceExplanation,
     ClusterExplanation,
     CustomerExplanation,
     CustomerMove,
@@ -18,8 +19,9 @@ from pipeline.reporting.explain import (
     NearestSegment,
     NextAction,
     SchemeExplanation,
+    WhatIf,
 )
-from pipeline.reporting.explain.view import cluster_words, nearest_words, outside_words
+from pipeline.reporting.explain.view import cluster_words, nearest_change_words, nearest_words, outside_words
 
 
 def to_json(explanation: CustomerExplanation) -> str:
@@ -42,6 +44,7 @@ def to_json(explanation: CustomerExplanation) -> str:
             }
             for outside in explanation.outside
         ],
+        "audiences": [_audience_content(audience) for audience in explanation.audiences],
         "not_computed": dict(explanation.not_computed),
     }
     return json.dumps(content, indent=1, ensure_ascii=False)
@@ -62,6 +65,20 @@ def _membership_content(membership: ExplainedMembership) -> dict[str, Any]:
     decided = _scheme_content(explanation) if explanation else _cluster_content(membership.segment, membership.clusters)
     card = _named_fields(membership.card, ("priority", "message", "assumes", "fits")) if membership.card else None
     return {**facts, **decided, "moves": moves, "card": card}
+
+
+def _audience_content(audience: AudienceExplanation) -> dict[str, Any]:
+    nearest = audience.nearest
+    return {
+        **_named_fields(audience, ("audience", "title", "is_member", "rule")),
+        "values": _json_values(audience.values),
+        "nearest": {"feature": nearest.feature, **_change_content(nearest)} if nearest else None,
+        "nearest_words": nearest_change_words(audience),
+        "moves": [
+            {"day": move.day.isoformat(), "move": "entered" if move.to_segment else "left", "reason": move.reason}
+            for move in audience.moves
+        ],
+    }
 
 
 def _moves_content(moves: Sequence[CustomerMove]) -> list[dict[str, Any]]:
@@ -106,14 +123,12 @@ def _scheme_content(explanation: SchemeExplanation) -> dict[str, Any]:
 
 def _nearest_content(nearest: NearestSegment) -> dict[str, Any]:
     change = nearest.change
+    return {"segment": nearest.segment, "title": nearest.title, "feature": change.feature, **_change_content(change)}
+
+
+def _change_content(change: WhatIf) -> dict[str, Any]:
     values = {"from": change.before, "to": None if change.after == ANY_OTHER_TEXT else change.after}
-    return {
-        "segment": nearest.segment,
-        "title": nearest.title,
-        "feature": change.feature,
-        **_json_values(values),
-        "follows": _json_values(change.follows),
-    }
+    return {**_json_values(values), "follows": _json_values(change.follows)}
 
 
 def _named_fields(thing: object, names: Sequence[str]) -> dict[str, Any]:

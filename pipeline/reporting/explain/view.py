@@ -16,6 +16,7 @@ from pipeline.features import CustomerMerge
 from pipeline.reporting.cluster_figures import profile_lines
 from pipeline.reporting.explain import (
     ANY_OTHER_TEXT,
+    AudienceExplanation,
     ClusterExplanation,
     CustomerExplanation,
     CustomerMove,
@@ -54,6 +55,7 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
         yield Text.assemble(f"\n{outside.scheme}: ", (printable_text(outside_words(outside)), "dim"))
         if outside.moves:
             yield Padding(Text("\n".join(map(move_words, outside.moves))), (0, 0, 0, 2))
+    yield from map(_render_audience, explanation.audiences)
     if explanation.not_computed:
         yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in explanation.not_computed.items()))
 
@@ -62,6 +64,43 @@ def merge_words(merges: Sequence[CustomerMerge]) -> str:
     """Say into whom the customer who was asked for was merged, and when."""
     steps = [f"{each.customer_id} was merged into {each.merged_into} on {each.merged_on}" for each in merges]
     return f"{', '.join(steps)}: all that {merges[0].customer_id} did is told as {merges[-1].merged_into}'s"
+
+
+def _render_audience(audience: AudienceExplanation) -> Padding:
+    grid = Grid(
+        title=Text.assemble(f"\n{audience.audience}: ", (audience_state_words(audience), "bold cyan" if audience.is_member else "dim")),
+        title_justify="left",
+        title_style="",
+        box=None,
+        show_header=False,
+        pad_edge=False,
+        padding=(0, 2, 0, 2),
+    )
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    lines = [
+        ("rule", " ".join(audience.rule.split())),
+        ("with", _values_words(audience.values)),
+        ("would be", nearest_change_words(audience)),
+    ]
+    if audience.moves:
+        lines.append(("moves", "\n".join(f"{m.day}  {'entered' if m.to_segment else 'left'}{_reason_words(m)}" for m in audience.moves)))
+    for name, value in lines:
+        grid.add_row(name, Text(printable_text(value)))
+    return Padding(grid, 0)
+
+
+def audience_state_words(audience: AudienceExplanation) -> str:
+    """Say whether the customer is in the audience."""
+    return f"{'in' if audience.is_member else 'not in'} the audience {printable_text(audience.title)}"
+
+
+def nearest_change_words(audience: AudienceExplanation) -> str:
+    """Say what would make the customer enter or leave, such as `in it if order_count were 2 instead of 1`."""
+    other = "out of it" if audience.is_member else "in it"
+    if audience.is_member_now != audience.is_member:
+        return "not told: the rule now says otherwise of what is stored, so another version computed this night"
+    return f"{other} {change_words(audience.nearest)}" if audience.nearest else f"{other} by no single change of a feature"
 
 
 def next_action_words(action: NextAction | None) -> str:
@@ -230,7 +269,11 @@ def _truth_word(value: object) -> str:
 
 def move_words(move: CustomerMove) -> str:
     """Write a move for people, `>` from one segment to the other."""
-    reason = f" ({move.reason})" if move.reason else ""
+    reason = _reason_words(move)
     if move.from_segment is None:
         return f"{move.day}  first in {move.to_segment}{reason}"
     return f"{move.day}  {move.from_segment} > {move.to_segment or '-'}{reason}"
+
+
+def _reason_words(move: CustomerMove) -> str:
+    return f" ({move.reason})" if move.reason else ""

@@ -69,4 +69,14 @@ def _published_words(scheme: Scheme) -> tuple[object, ...]:
         (each.id, each.title, each.description, *(sorted(texts.items()) for texts in (each.titles, each.descriptions, each.crosswalk)))
         for each in scheme.segments
     ]
-    return scheme.title, sorted(scheme.titles.items()), scheme.level, scheme.question, sorted(scheme.questions.items()), segments, cards
+    terms = (scheme.audience.owner, scheme.audience.expires) if scheme.audience else ()
+    return (
+        terms,
+        scheme.title,
+        sorted(scheme.titles.items()),
+        scheme.level,
+        scheme.question,
+        sorted(scheme.questions.items()),
+        segments,
+        cards,
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from pipeline.definitions.audiences import unknown_counts_statement
 from pipeline.definitions.schemes import Scheme, comparison_statement, scheme_taking_unknown_in
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
@@ -29,11 +30,40 @@ class LeftOut:
         )
 
 
-def find_left_out(engine: Engine, schemes: Sequence[Scheme]) -> tuple[LeftOut, ...]:
-    """Return who is left out, by scheme and segment in the order of the definitions; reads the registered table customer_features."""
+@dataclass(frozen=True, slots=True)
+class UnknownMembers:
+    """Customers who are not in an audience because its rule is unknown of them."""
+
+    scheme: str
+    customer_count: int
+
+    def __str__(self) -> str:
+        whom = "1 customer is" if self.customer_count == 1 else f"{self.customer_count:,} customers are"
+        return (
+            f"{self.scheme}: {whom} not in it because the rule is unknown: a value is not known. To take them in, write "
+            "`x IS NOT 'a'` or `OR x IS NULL`; to say that they stay out, add `AND x IS NOT NULL`"
+        )
+
+
+def find_unknown(engine: Engine, schemes: Sequence[Scheme]) -> tuple[UnknownMembers, ...]:
+    """Return of which audiences the rule is unknown of anybody; reads the registered table customer_features."""
+    audiences = [scheme for scheme in schemes if scheme.audience is not None]
+    if not audiences:
+        return ()
     by_name = {scheme.name: scheme for scheme in schemes}
+    [counts] = engine.run(unknown_counts_statement(audiences, by_name), {}).read_all().to_pylist()
+    return tuple(UnknownMembers(name, count) for name, count in counts.items() if count)
+
+
+def find_left_out(engine: Engine, schemes: Sequence[Scheme]) -> tuple[LeftOut, ...]:
+    """Return who is left out, by scheme and segment in the order of the definitions; reads the registered table customer_features.
+
+    Of audiences `find_unknown` tells.
+    """
+    by_name = {scheme.name: scheme for scheme in schemes}
+    of_schemes = (scheme for scheme in schemes if scheme.audience is None)
     # Most schemes ask nothing that unknown values make untrue: they have no twin, and cost no look at the customers.
-    twins = {scheme.name: twin for scheme in schemes if (twin := scheme_taking_unknown_in(scheme))}
+    twins = {scheme.name: twin for scheme in of_schemes if (twin := scheme_taking_unknown_in(scheme))}
     if not twins:
         return ()
     counts = _count_others(engine, by_name, twins)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from sqlglot import exp
 from pipeline.definitions.schemes import Scheme, comparison_statement, decisions_statement, scheme_digest
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
+from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.segmentation import register_memberships
 
 # Of each flow, and in all of a scheme: enough to look some of them up, few enough to read.
 SAMPLE_SIZE = 20
@@ -28,13 +31,14 @@ Schemes = Mapping[str, Scheme]
 
 @dataclass(frozen=True, slots=True)
 class LiveTables:
-    """The features and memberships of the live night, and what the footer of the memberships says of them.
+    """The live night in the lake, its features, and what the footer of its memberships says of them.
 
     `declared_since` are features that the night does not have as they are declared now.
     """
 
+    lake: Lake
+    day: date
     features: Path
-    memberships: Path
     facts: Mapping[str, Any]
     declared_since: frozenset[str] = frozenset()
 
@@ -59,7 +63,7 @@ def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before
     parts = [comparison_statement((before[name], before), (after[name], after)) for name in known]
     if others:
         # Registered only here: a plan whose schemes are all known never opens the memberships.
-        engine.register(CUSTOMER_SEGMENTS, [live.memberships])
+        register_memberships(live.lake, engine, live.day)
         # A copy: `statement` hands out one parsed tree for all, and a union would hang it below another parent.
         parts.append(_beside_live(engine, others, _planned_memberships(others, after)).copy())
     return _count_moves(engine, union_all(parts))

@@ -27,10 +27,10 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between, reworded_clusters
-from pipeline.reporting.plan.left_out import LeftOut, find_left_out
+from pipeline.reporting.plan.left_out import LeftOut, UnknownMembers, find_left_out, find_unknown
 from pipeline.reporting.plan.moves import LiveTables, moves_between
 from pipeline.reporting.plan.scheme_plan import SchemePlan, scheme_plan
-from pipeline.segmentation import NightFeatures, schemes_of_night, with_clusters_now
+from pipeline.segmentation import NightFeatures, schemes_and_audiences, with_clusters_now
 
 # They change what is known of customers: the plan goes by the features that are there, so that only a night shows what these do.
 NIGHT_SETTINGS = ("window_days", "zone", "currency", "attributes")
@@ -53,7 +53,7 @@ class SegmentPlan:
     schemes: tuple[SchemePlan, ...]
     settings_changed: tuple[str, ...]
     unmet: tuple[UnprovenSegment, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[LeftOut | UnknownMembers, ...] = ()
     applied_by: str = ""
     not_computed: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,19 +71,19 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     live, facts = live_night(lake)
     valid = company_on(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
-    now = _with_live_attributes(company, features)
-    table, since = _with_live_attributes(valid, features).table(CUSTOMER_FEATURES), features_declared_since(now, lake, live.day)
+    now = with_live_attributes(company, features)
+    table, since = with_live_attributes(valid, features).table(CUSTOMER_FEATURES), features_declared_since(now, lake, live.day)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(now, lake, engine, live.day, table) as night:
-        before = with_clusters_of(lake, valid, live.day, schemes_of_night(valid, lake, live.day).schemes)
-        planned = schemes_of_night(now, lake, live.day)
+        before = with_clusters_of(lake, valid, live.day, schemes_and_audiences(valid, lake, live.day).schemes)
+        planned = schemes_and_audiences(now, lake, live.day)
         stored = NightFeatures([now, valid], lake, engine, live.day, path=night.path)
         with stored.registered([*before, *planned.schemes], night.table):
             after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
             changes = changes_between(before, after)
             reworded = reworded_clusters(load_cluster_schemes(valid), load_cluster_schemes(now))
             changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
-            schemes = _scheme_plans(engine, LiveTables(features, memberships, facts, since), changes, before, after)
-            left_out = find_left_out(engine, after)
+            schemes = _scheme_plans(engine, LiveTables(lake, live.day, features, facts, since), changes, before, after)
+            left_out: tuple[LeftOut | UnknownMembers, ...] = (*find_left_out(engine, after), *find_unknown(engine, after))
     return SegmentPlan(
         plan_id=plan_identity(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
         day=live.day,
@@ -136,7 +136,7 @@ def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
     return live, facts
 
 
-def _with_live_attributes(company: Company, features: Path) -> Company:
+def with_live_attributes(company: Company, features: Path) -> Company:
     """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
     names = set(pq.read_schema(features).names)
     return replace(company, attributes=tuple(each for each in company.attributes if each.column.name in names))

@@ -44,6 +44,7 @@ class SchemePlan:
 
     `applies_to` is the rule of whom it is for, as it would be, empty where that is everybody; `priorities` are those of the segments'
     cards, by id. Of clusters, whose model decides what they are called, `titles` and `messages` of the cards are given too.
+    `is_audience` says that it is an audience, of which there are members and others.
     """
 
     scheme: str
@@ -56,6 +57,7 @@ class SchemePlan:
     priorities: Mapping[str, int] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     messages: Mapping[str, str] = field(default_factory=dict)
+    is_audience: bool = False
 
     @property
     def moving_flows(self) -> tuple[SegmentFlow, ...]:
@@ -81,6 +83,7 @@ def scheme_plan(old: Scheme | None, new: Scheme | None, flows: Sequence[Mapping[
         downstream=downstream,
         applies_to=new.applies_to_text if new else "",
         priorities={name: card.priority for name, card in shown.items() if card},
+        is_audience=scheme.audience is not None,
     )
 
 
@@ -107,6 +110,8 @@ def sample_movers(rows: Sequence[Mapping[str, Any]], reason: Callable[[str | Non
 
 
 def _reason_to_enter(scheme: Scheme, name: str | None) -> str:
+    if scheme.audience is not None:
+        return f"the audience {'takes' if name else 'is for'} those with {scheme.applies_to_text}"
     if name is None:
         return f"the scheme applies where {scheme.applies_to_text}"
     segment = next((segment for segment in scheme.segments if segment.id == name), None)

@@ -53,14 +53,14 @@ def _segment_grid(scheme: SchemePlan) -> Grid:
     grid = Grid(
         title=Text.assemble((scheme.title, "bold"), f"  {scheme.scheme}"), title_justify="left", title_style="", box=None, pad_edge=False
     )
-    grid.add_column("Segment")
+    grid.add_column("Audience" if scheme.is_audience else "Segment")
     for name in ("Priority", "Now", "Entering", "Leaving", "Then", "Spend moved"):
         grid.add_column(name, justify="right", no_wrap=True)
     for segment in scheme.segments:
         named = f"{segment}  {scheme.titles[segment]}" if segment in scheme.titles else segment
         grid.add_row(printable_line(named), *_count_cells(scheme, segment))
     if scheme.applies_to:
-        grid.add_row("(does not apply)", *_count_cells(scheme, None), style="dim")
+        grid.add_row("(not in it)" if scheme.is_audience else "(does not apply)", *_count_cells(scheme, None), style="dim")
     return grid
 
 

@@ -26,6 +26,7 @@ def to_json(status: LakeStatus) -> str:
         "restated": [{"day": day, "known": known} for day, known in status.restated_nights],
         "asked_refits": list(status.requested_refits),
         "predictions": status.predictions,
+        "audiences": list(status.audiences),
         "bytes": status.sizes,
         "exit_code": status.exit_code,
     }

@@ -18,6 +18,8 @@ from pipeline.ingestion.extractions import is_being_reread
 from pipeline.ingestion.validation import WITHIN_LIMIT, stored_results
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
+    AUDIENCE_MEMBERS,
+    AUDIENCES,
     CLUSTER_DRIFTS,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
@@ -78,7 +80,7 @@ class LakeStatus:
     """The status of a lake; `sizes` are bytes by folder, `predictions` says by which model value is predicted, or why it is not.
 
     `late_days` are days for which rows arrived late, `misdated` tells of rows that no night reads, `restated_nights` are pairs of a
-    day and the night that knows it since.
+    day and the night that knows it since; `audiences` tells of those that the newest night publishes, and why of each other not.
     """
 
     live: Publication | None
@@ -90,6 +92,7 @@ class LakeStatus:
     sizes: Mapping[str, int]
     requested_refits: Sequence[str]
     predictions: str
+    audiences: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:
@@ -112,7 +115,18 @@ def read_status(company: Company, lake: Lake) -> LakeStatus:
         sizes=lake.store.folder_sizes(),
         requested_refits=requested_refits(lake, drift_nights[-1]) if drift_nights else [],
         predictions=prediction_source_words(lake, newest.day) if newest else "",
+        audiences=_audience_sentences(lake, newest.day) if newest else [],
     )
+
+
+def _audience_sentences(lake: Lake, day: date) -> list[str]:
+    """Tell how many audiences the night has, which of them are empty, and of each that is left out why."""
+    if not lake.has(AUDIENCE_MEMBERS, day=day):
+        return []
+    left_out = lake.manifest(lake.path(AUDIENCE_MEMBERS, day=day))["not_computed"]
+    sizes = lake.read(AUDIENCES, day=day).to_pylist() if lake.has(AUDIENCES, day=day) else []
+    empty = [f"{row['audience']}: nobody is in it" for row in sizes if not row["customer_count"]]
+    return [f"{len(sizes):,} published", *empty, *(f"{name}: not published: {reason}" for name, reason in left_out.items())]
 
 
 def _newest_night(company: Company, lake: Lake, live: Publication | None) -> NewestNight | None:

@@ -50,6 +50,7 @@ def _status_rows(status: LakeStatus) -> Grid:
         ("Restated", _first_few([f"{day} as of {known}" for day, known in status.restated_nights])),
         ("Refit asked for", Text("\n".join(status.requested_refits) or "-", style="yellow" if status.requested_refits else "")),
         ("Predicted value", status.predictions or "-"),
+        ("Audiences", "\n".join(status.audiences) or "-"),
         ("Size", ", ".join(f"{name} {size / 1_000_000:,.1f} MB" for name, size in status.sizes.items() if size) or "-"),
     ):
         grid.add_row(name, value)

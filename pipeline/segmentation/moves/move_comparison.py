@@ -20,7 +20,7 @@ from pipeline.segmentation.joined_columns import JoinedColumns
 
 @dataclass(frozen=True, slots=True)
 class MoveComparison:
-    """A night and its schemes, the night before it that it is compared with, and a private folder for tables on the way."""
+    """A night with its schemes and audiences, the night before it that it is compared with, and a private folder for tables on the way."""
 
     company: Company
     lake: Lake
@@ -29,6 +29,7 @@ class MoveComparison:
     day: date
     folder: Path
     schemes: Sequence[Scheme]
+    audiences: Sequence[Scheme] = ()
 
     @property
     def session(self) -> CacheSession:

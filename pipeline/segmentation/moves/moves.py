@@ -27,6 +27,8 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.statements import statement, statement_digest
 from pipeline.lake.tables import (
+    AUDIENCE_MEMBERS,
+    AUDIENCE_MOVES,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
     POPULATION_BASELINES,
@@ -35,7 +37,17 @@ from pipeline.lake.tables import (
 )
 from pipeline.models.clusters import assignment_statement
 from pipeline.models.refits.model_store import models_of_night, with_clusters_of
+from pipeline.segmentation.history import register_memberships
 from pipeline.segmentation.joined_columns import joined_columns_in
+from pipeline.segmentation.moves.audience_moves import (
+    audience_decisions,
+    audience_facts,
+    expired_audiences,
+    refitted_audiences,
+    remove_audience_moves,
+    tells_of_audiences,
+    write_moves_apart,
+)
 from pipeline.segmentation.moves.left_out import register_left_out
 from pipeline.segmentation.moves.move_comparison import MoveComparison
 from pipeline.segmentation.moves.moved_features import BEFORE, MOVERS, NOW, PAIRS, movers_statement, pair_columns, pairs_statement
@@ -47,7 +59,7 @@ from pipeline.segmentation.moves.reasons import (
     table_looked_at,
     tried_statement,
 )
-from pipeline.segmentation.night_schemes import schemes_of_night
+from pipeline.segmentation.night_schemes import audiences_of_night, schemes_of_night
 
 log = logging.getLogger("pipeline.segmentation.moves")
 # A company that counts otherwise than yesterday, such as over another window, moves customers who did nothing.
@@ -75,13 +87,20 @@ def write_moves(company: Company, lake: Lake, engine: Engine, day: date) -> None
 def _write_moves_of_night(company: Company, lake: Lake, engine: Engine, day: date, nights: Sequence[date]) -> None:
     before = max((night for night in nights if night < day), default=None)
     if before is None:
-        lake.write(SEGMENT_MOVES, [], day=day, manifest={"previous": None})
+        remove_audience_moves(lake, day)
+        for table in (SEGMENT_MOVES, AUDIENCE_MOVES) if lake.has(AUDIENCE_MEMBERS, day=day) else (SEGMENT_MOVES,):
+            lake.write(table, [], day=day, manifest={"previous": None})
         return
     with lake.private_folder() as folder:
-        schemes = schemes_of_night(company, lake, day).schemes
-        query = _prepare_moves(MoveComparison(company, lake, engine, before, day, folder, schemes))
+        schemes, audiences = schemes_of_night(company, lake, day).schemes, audiences_of_night(company, lake, day).schemes
+        comparison = MoveComparison(company, lake, engine, before, day, folder, schemes, audiences)
+        query = _prepare_moves(comparison)
         manifest = {"previous": before, "statement": statement_digest(statement(SEGMENT_MOVES.name))}
-        count = lake.write(SEGMENT_MOVES, engine.run(query, {}), day=day, manifest=manifest)
+        if tells_of_audiences(comparison):
+            count = write_moves_apart(comparison, query, manifest)
+        else:
+            count = lake.write(SEGMENT_MOVES, engine.run(query, {}), day=day, manifest=manifest)
+            remove_audience_moves(lake, day)
     log.info("%s: %s since %s", SEGMENT_MOVES.name, f"{count:,}", before)
 
 
@@ -91,7 +110,7 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     Those who moved are found first and stored, because they are few: everything after reads their features alone.
     """
     for name, night in (("memberships_before", comparison.before), ("memberships_now", comparison.day)):
-        comparison.engine.register(replace(CUSTOMER_SEGMENTS, name=name), [comparison.lake.path(CUSTOMER_SEGMENTS, day=night)])
+        register_memberships(comparison.lake, comparison.engine, night, name=name)
     moved = comparison.store_table(MOVED, comparison.engine.run(moved_statement(), {}))
     changes = list(_scheme_changes(comparison))
     names = _schemes_with_moves(comparison, moved, changes)
@@ -120,7 +139,9 @@ def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequen
     """
     rows = pq.read_table(moved, columns=["scheme", "from_segment", "to_segment"])
     within = rows.filter(pc.and_(rows["from_segment"].is_valid(), rows["to_segment"].is_valid()))
-    partial = {scheme.name for scheme in comparison.schemes if scheme.applies_to is not None}
+    partial = {scheme.name for scheme in (*comparison.schemes, *comparison.audiences) if scheme.applies_to is not None}
+    # An audience that only one night has needs no rule to explain who is in it.
+    partial -= {change.scheme for change in changes if not change.is_on_both}
     changed = {change.scheme for change in changes if change.is_on_both and change.reason != "erasure"}
     entered = set(rows["scheme"].unique().to_pylist()) & (partial | changed)
     return set(within["scheme"].unique().to_pylist()) | entered
@@ -149,12 +170,13 @@ def _register_features(comparison: MoveComparison, table: Table, name: str, nigh
     return replace(comparison.joined_columns(night).define(replace(table, name=name), f"plain_{name}", joined), name=table.name)
 
 
-def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[str, exp.Query]]:
-    """Yield each of these schemes with tonight's statement of what it says of everybody."""
+def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[tuple[str, ...], exp.Query]]:
+    """Yield the names of these schemes, or of audiences that are decided together, with tonight's statement of what they say."""
     by_name = _schemes_with_clusters_of(comparison, comparison.day)
-    yield from ((name, decisions_statement(scheme, by_name)) for name, scheme in by_name.items() if name in names)
+    yield from (((name,), decisions_statement(scheme, by_name)) for name, scheme in by_name.items() if name in names)
     models = models_of_night(comparison.lake, comparison.company, comparison.day, names)
-    yield from ((scheme.name, assignment_statement(scheme, model)) for scheme, model in models)
+    yield from (((scheme.name,), assignment_statement(scheme, model)) for scheme, model in models)
+    yield from audience_decisions(comparison, names, moved=MOVED.name)
 
 
 def _schemes_with_clusters_of(comparison: MoveComparison, night: date) -> Mapping[str, Scheme]:
@@ -164,21 +186,24 @@ def _schemes_with_clusters_of(comparison: MoveComparison, night: date) -> Mappin
 
 def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
     """Tell what became of each scheme that either night has."""
-    before, now = (_manifest_of(comparison, CUSTOMER_SEGMENTS, night) for night in (comparison.before, comparison.day))
+    before, now = _facts_of_nights(comparison)
     digests = before.get("schemes", {}), now.get("schemes", {})
     refitted = {*before.get("models", {}), *now.get("models", {}), *_refitted_schemes(comparison, digests[0])}
+    refitted |= {*refitted_audiences(comparison, refitted, *digests)}
+    expired = expired_audiences(comparison)
     features_before, features_now = (_manifest_of(comparison, CUSTOMER_FEATURES, night) for night in (comparison.before, comparison.day))
     is_resettled = any(features_before.get(name) != features_now.get(name) for name in COUNTING_SETTINGS)
     declared_before, declared_now = (facts.get(DECLARED, {}) for facts in (features_before, features_now))
     redeclared = _schemes_of_features(comparison, {name for name, digest in declared_now.items() if declared_before.get(name) != digest})
     is_new_month = comparison.is_new_month
-    by_name = {scheme.name: scheme for scheme in comparison.schemes}
+    by_name = {scheme.name: scheme for scheme in (*comparison.schemes, *comparison.audiences)}
     monthly = {name for name, scheme in by_name.items() if quantiles_of(by_name[each] for each in (name, *scheme.references))}
     limits = _reason_of_limits(comparison)
     for name in sorted(set(digests[0]) | set(digests[1])):
         is_on_both = name in digests[0] and name in digests[1]
         is_same = is_on_both and digests[0][name] == digests[1][name]
         rules = "model_refit" if name in refitted and is_on_both else _rules_reason(name, before, now)
+        rules = "expiry" if name in expired else rules
         # What a month sets anew stands in the rules as numbers.
         if (
             name in monthly
@@ -201,6 +226,19 @@ def _schemes_of_features(comparison: MoveComparison, features: set[str]) -> set[
     by_name = _schemes_with_clusters_of(comparison, comparison.day)
     trees = {name: decisions_statement(scheme, by_name) for name, scheme in by_name.items()}
     return {name for name, tree in trees.items() if any(column.name in features for column in tree.find_all(exp.Column))}
+
+
+def _facts_of_nights(comparison: MoveComparison) -> list[dict[str, Any]]:
+    """Return what the footers of the memberships of both nights say, audiences among the schemes."""
+    facts = [_manifest_of(comparison, CUSTOMER_SEGMENTS, night) for night in (comparison.before, comparison.day)]
+    return [
+        {
+            **of_schemes,
+            "schemes": {**of_schemes.get("schemes", {}), **of_audiences.get("audiences", {})},
+            "not_computed": {**of_schemes.get("not_computed", {}), **of_audiences.get("not_computed", {})},
+        }
+        for of_schemes, of_audiences in zip(facts, audience_facts(comparison), strict=True)
+    ]
 
 
 def _reason_of_limits(comparison: MoveComparison) -> str:

@@ -36,6 +36,7 @@ from pipeline.segmentation.moves.moved_features import BEFORE, LIFETIME, NOW, PA
 
 REASONS = (
     "rule_change",
+    "expiry",
     "source_change",
     "model_refit",
     "erasure",
@@ -52,6 +53,7 @@ REASONS = (
     "population_shift",
 )
 TRIALS = ("rules", "attributes", "limits", "age")
+Schemes = tuple[str, ...]
 FIRST_LEFT_OUT = 10  # step of the trial that leaves out all own events
 STEP_DIGITS = 2
 TRIED = "tried_features"  # table of the features of all trials
@@ -164,21 +166,22 @@ def _column_on(side: str, name: str) -> exp.Column:
 
 
 def moves_statement(
-    memberships: Mapping[str, exp.Query], changes: Sequence[SchemeChange], table: Table, left_out: Mapping[int, str]
+    memberships: Mapping[Schemes, exp.Query], changes: Sequence[SchemeChange], table: Table, left_out: Mapping[int, str]
 ) -> exp.Query:
     """Build the statement of segment_moves: every move with its reason.
 
-    `memberships` are tonight's statements of the schemes in which somebody moved, `table` is what they look at. `left_out` names the
-    tables of features without own events, by how many of the first ones of EVENTS they keep.
+    `memberships` are tonight's statements of the schemes in which somebody moved, each by the names of the schemes that it decides;
+    `table` is what they look at. `left_out` names the tables of features without own events, by how many of the first ones of EVENTS
+    they keep.
     """
     query = statement(SEGMENT_MOVES.name).copy()
     changed = {each.scheme for each in changes if each.reason != "erasure"}
-    tiered = {scheme for scheme, membership in memberships.items() if NEW_THIS_MONTH in _features_named(membership, table)}
+    tiered = {name for names, membership in memberships.items() if NEW_THIS_MONTH in _features_named(membership, table) for name in names}
     trials: exp.Query = exp.select("0 AS step", "customer_id", "scheme", "to_segment AS segment").from_("moved").where(exp.false())
-    for scheme, membership in memberships.items():
+    for names, membership in memberships.items():
         named, is_ranking = _features_named(membership, table), _ranks_values(membership)
         # Unchanged rules move nobody on the features of the night before, unless they rank what others have.
-        is_by_rules_alone = {"rules": scheme in changed} if not is_ranking else {}
+        is_by_rules_alone = {"rules": not changed.isdisjoint(names)} if not is_ranking else {}
         is_tried = {trial: bool(named & _features_of_trial(trial, table)) for trial in TRIALS} | is_by_rules_alone
         steps = [step for step, trial in enumerate(TRIALS) if is_tried[trial]]
         kept = {FIRST_LEFT_OUT + each: name for each, name in left_out.items()} if named - _attributes_of(table) else {}
@@ -189,7 +192,7 @@ def moves_statement(
             tried = [([*steps, *kept], {})]
         for together, others in tried:
             if together:
-                trials = exp.union(trials, _membership_on_trials(membership, scheme, together, others), distinct=False, copy=False)
+                trials = exp.union(trials, _membership_on_trials(membership, names[0], together, others), distinct=False, copy=False)
     for each in list(query.find_all(exp.Table)):
         if each.name in ("trials", "scheme_changes"):
             content = trials if each.name == "trials" else _scheme_change_rows(changes, tiered)

@@ -12,6 +12,7 @@ from pipeline.definitions.gate_limits import GATES, GateLimits
 from pipeline.errors import ConfigError, GateClosed
 from pipeline.ingestion.vanished_rows import KnownRows
 from pipeline.publication.gates import (
+    AudienceSize,
     GateMeasures,
     GateResult,
     GateState,
@@ -58,6 +59,7 @@ def a_night(**overrides: Any) -> GateMeasures:
         "takeovers": Takeovers(1000, 3),
         "largest_segments": [LargestSegment("rfm", "lost", 300, 1000, 290, 1000)],
         "moves": [SchemeMoves("rfm", 1000, 20, is_explained=False)],
+        "audiences": [AudienceSize("vip", 110, 100, is_explained=False)],
         "reachable": ReachableCustomers(500, 1000, 500, 1000),
         "known_rows": known_rows(99),
         "unmatched": [UnmatchedIds("order_lines", 1000, 10)],
@@ -182,12 +184,20 @@ def test_no_rounding_closes_a_gate_on_its_limit(share: float) -> None:
 
 
 def test_the_first_night_is_open_whatever_it_is_like() -> None:
-    nothing = {"line_counts": {}, "largest_segments": [], "moves": [], "reachable": None, "known_rows": [], "takeovers": None}
+    nothing = {
+        "line_counts": {},
+        "largest_segments": [],
+        "moves": [],
+        "audiences": [],
+        "reachable": None,
+        "known_rows": [],
+        "takeovers": None,
+    }
     night = a_night(before=None, customer_count_before=0, vanished_count=0, **nothing)
     results = judged(night)
     of_the_source = {"rejected", "unmatched", "implausible"}
     assert {result.state for (gate, _), result in results.items() if gate not in of_the_source} == {GateState.NOT_MEASURED}
-    assert {gate for gate, _ in results} == set(GATES) - {"swallowed", "churn"}
+    assert {gate for gate, _ in results} == set(GATES) - {"swallowed", "churn", "audiences"}
 
 
 # --- freshness and volume
@@ -411,3 +421,35 @@ def test_a_recorded_override_of_a_thin_day_covers_no_thinner_one() -> None:
     standing = apply_override(thin, Override(frozenset({"volume"}), "tills down"))
     assert {result.state for result in apply_override(thin, Override(), standing) if result.subject == "too_few"} == {GateState.OVERRIDDEN}
     assert {result.state for result in apply_override(thinner, Override(), standing) if result.subject == "too_few"} == CLOSED
+
+
+@pytest.mark.parametrize(
+    ("count", "before", "is_closed"),
+    [
+        (20, 100, False),
+        (19, 100, True),
+        (500, 100, False),
+        (501, 100, True),
+        (0, 100, True),
+        (100, 0, True),
+        (99, 0, False),
+        (0, 99, False),
+    ],
+)
+def test_an_audience_that_empties_or_explodes_closes_its_gate(count: int, before: int, is_closed: bool) -> None:
+    night = a_night(audiences=[AudienceSize("vip", count, before, is_explained=False)])
+    said = [result for result in judge_measures(night, GateLimits(), rejected_share_limit=0.05) if result.gate == "audiences"]
+    assert [result.state is GateState.CLOSED for result in said] == [is_closed]
+
+
+def test_an_audience_by_another_rule_is_not_judged() -> None:
+    night = a_night(audiences=[AudienceSize("vip", 0, 1_000, is_explained=True)])
+    [said] = [result for result in judge_measures(night, GateLimits(), rejected_share_limit=0.05) if result.gate == "audiences"]
+    assert said.state is GateState.NOT_MEASURED
+
+
+def test_audiences_within_their_limits_are_one_line() -> None:
+    night = a_night(audiences=[AudienceSize(name, 120, 100, is_explained=False) for name in ("a", "b", "c")])
+    [said] = [result for result in judge_measures(night, GateLimits(), rejected_share_limit=0.05) if result.gate == "audiences"]
+    assert (said.subject, said.state) == ("audiences", GateState.OPEN)
+    assert "each of 3 holds 0.2 to 5 times as many as before" in said.words

@@ -303,7 +303,7 @@ def test_clusters_are_told_in_the_words_that_the_language_has_for_them(shop: Pat
 
 
 def test_what_nobody_declared_is_refused_with_the_nearest(shop: Path, lake: Lake) -> None:
-    with pytest.raises(ConfigError, match="there is no scheme `spender` \\(did you mean `spenders`\\?\\)"):
+    with pytest.raises(ConfigError, match="there is no scheme or audience `spender` \\(did you mean `spenders`\\?\\)"):
         told(shop, lake, scheme="spender")
     with pytest.raises(ConfigError, match="nothing is translated into `xx`"):
         told(shop, lake, language="xx")
@@ -331,7 +331,7 @@ SCHEME_KEYS = [
 
 def test_json_has_the_same_keys_for_every_scheme_and_segment(night: tuple[Path, Lake]) -> None:
     catalog = json.loads(printed("--company", str(night[0]), "--lake", str(night[1].root), "--json"))
-    assert list(catalog) == ["company", "language", "day", "publication_id", "schemes", "gone"]
+    assert list(catalog) == ["company", "language", "day", "publication_id", "schemes", "gone", "audiences"]
     assert {tuple(entry) for entry in catalog["schemes"]} == {tuple(SCHEME_KEYS)}
     assert {tuple(entry) for scheme in catalog["schemes"] for entry in scheme["segments"]} == {tuple(SEGMENT_KEYS)}
 

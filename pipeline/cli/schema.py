@@ -1,0 +1,19 @@
+"""`segments schema`: the JSON schema of a kind of file, for editors."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from pipeline.reporting.output import write_json
+
+KindArgument = Annotated[str, typer.Argument(metavar="KIND", help="`company`, `scheme` or `audience`.")]
+
+
+def schema(kind: KindArgument) -> None:
+    """Write the JSON schema of company.toml, of the files in segments/ or of those in audiences/: an editor checks and completes by it."""
+    from pipeline.reporting.editor_schemas import editor_schema
+
+    write_json(json.dumps(editor_schema(kind), indent=1))

@@ -1,0 +1,34 @@
+"""Audiences: lists of customers that overlap as they like, each by one rule.
+
+An audience is a scheme with one segment, MEMBER, for those alone whom its rule takes: everybody else is in no segment of it. So moves,
+intervals, plans and explanations of schemes hold for audiences as they are. Offers `load_audiences`, which reads a company's files, and
+the statements that decide all audiences in one look at the customers.
+"""
+
+from pipeline.definitions.audiences.audience_sql import (
+    members_statement,
+    memberships_on_features,
+    rule_flags_statement,
+    unknown_counts_statement,
+)
+from pipeline.definitions.audiences.loading import (
+    MEMBER,
+    UNNAMED,
+    audience_of_rule,
+    expiry_words,
+    has_expired,
+    load_audiences,
+)
+
+__all__ = [
+    "MEMBER",
+    "UNNAMED",
+    "audience_of_rule",
+    "expiry_words",
+    "has_expired",
+    "load_audiences",
+    "members_statement",
+    "memberships_on_features",
+    "rule_flags_statement",
+    "unknown_counts_statement",
+]

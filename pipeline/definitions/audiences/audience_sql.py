@@ -1,0 +1,95 @@
+"""All audiences in one look at the customers: whom each rule takes, as statements that every engine answers alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from sqlglot import exp
+
+from pipeline.definitions.schemes.scheme import Scheme
+from pipeline.definitions.schemes.score_methods import SCORE_NAMES
+from pipeline.definitions.schemes.sql import with_referenced_segments
+from pipeline.lake.tables import CUSTOMER_FEATURES
+
+FLAGS = "rule_flags"
+# Names that no feature or attribute can have.
+_MOVED_CUSTOMER, _MOVED_AUDIENCE = "moved.customer_id", "moved.audience"
+
+
+def rule_flags_statement(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Select:
+    """Return the statement of customer_id and `rule_flags`: what each audience's rule says of the customer, in the order of `audiences`.
+
+    A flag is true, false or unknown. Sorted by customer. It reads the registered table customer_features; `by_name` holds at least the
+    schemes that the audiences refer to.
+    """
+    # Sorted before the flags are worked out: they are many times as wide as what they are made of.
+    relation = exp.select("*").from_(_with_what_rules_name(audiences, by_name)).order_by("customer_id")
+    flags = exp.Array(expressions=[_rule_of(audience).copy() for audience in audiences])
+    return exp.select("customer_id", exp.alias_(flags, FLAGS, copy=False)).from_(relation.subquery("known", copy=False), copy=False)
+
+
+def unknown_counts_statement(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Select:
+    """Return the statement of how many customers each audience's rule is unknown of: one row, a column for each, by name."""
+    counts = [
+        exp.alias_(
+            exp.Count(this=exp.Case().when(exp.Paren(this=_rule_of(audience).copy()).is_(exp.null()), exp.Literal.number(1))),
+            audience.name,
+            quoted=True,
+        )
+        for audience in audiences
+    ]
+    return exp.select(*counts).from_(_with_what_rules_name(audiences, by_name))
+
+
+def members_statement(audience: Scheme, by_name: Mapping[str, Scheme]) -> exp.Select:
+    """Return the statement of customer_id, `is_member` and spend_amount of every customer; `is_member` may be unknown."""
+    rule = exp.alias_(_rule_of(audience).copy(), "is_member", copy=False)
+    return exp.select("customer_id", rule, "spend_amount").from_(_with_what_rules_name([audience], by_name))
+
+
+def memberships_on_features(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme], *, moved: str) -> exp.Select:
+    """Return the statement of customer_id, scheme and segment of those audiences and customers that the table `moved` names.
+
+    The segment is NULL for whoever the audience does not take. It reads customer_features, in whose place others may be put: there the
+    id may have a prefix, which a quoted one, such as that of the join, is freed of.
+    """
+    names = [exp.Literal.string(audience.name) for audience in audiences]
+    pairs = exp.select(
+        exp.alias_(exp.column("customer_id"), _MOVED_CUSTOMER, quoted=True), exp.alias_(exp.column("scheme"), _MOVED_AUDIENCE, quoted=True)
+    )
+    pairs = pairs.from_(moved).where(exp.In(this=exp.column("scheme"), expressions=names))
+    segment = exp.Case(this=exp.column(_MOVED_AUDIENCE, quoted=True))
+    for name, audience in zip(names, audiences, strict=True):
+        member = exp.Literal.string(audience.segments[0].id)
+        segment.when(name.copy(), exp.Case().when(_rule_of(audience).copy(), member, copy=False), copy=False)
+    relation = exp.alias_(_with_what_rules_name(audiences, by_name), "known", table=True)
+    return (
+        exp.select(
+            exp.alias_(exp.column("customer_id", "known"), "customer_id"),
+            exp.alias_(exp.column(_MOVED_AUDIENCE, quoted=True), "scheme"),
+            exp.alias_(segment, "segment", copy=False),
+        )
+        .from_(relation)
+        .join(pairs.subquery("pairs"), on=exp.column(_MOVED_CUSTOMER, quoted=True).eq(exp.column("customer_id", "known", quoted=True)))
+    )
+
+
+def _rule_of(audience: Scheme) -> exp.Expression:
+    return exp.true() if audience.applies_to is None else audience.applies_to
+
+
+def _with_what_rules_name(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Expression:
+    """Return the customers with the segments and scores that any of the audiences names, each worked out once."""
+    scores = set(chain.from_iterable(audience.scores for audience in audiences))
+    together = replace(
+        audiences[0],
+        references=tuple(dict.fromkeys(chain.from_iterable(audience.references for audience in audiences))),
+        clusters=tuple(sorted(set(chain.from_iterable(audience.clusters for audience in audiences)))),
+        assignments={name: query for audience in audiences for name, query in audience.assignments.items()},
+        scores=tuple(name for name in SCORE_NAMES if name in scores),
+        # Audiences have no methods of their own: all go by the company's.
+        score_methods={name: method for audience in audiences for name, method in audience.score_methods.items()},
+    )
+    return with_referenced_segments(together, by_name, exp.to_table(CUSTOMER_FEATURES.name))[0]

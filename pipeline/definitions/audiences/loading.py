@@ -1,0 +1,196 @@
+"""Audiences as files: `audiences/<audience>.toml` in the company's folder, read and proven possible.
+
+Their rules are those of schemes, and may look at the segment of any scheme. No scheme looks at an audience.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.features import feature_digests
+from pipeline.definitions.fields import Document, Fields, printable_value, require_identifier
+from pipeline.definitions.proofs import require_possible
+from pipeline.definitions.rules import parse_rule
+from pipeline.definitions.schemes.loading import SchemeInputs, domains_of_references, read_schemes, require_parameters_used
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, referenced_schemes
+from pipeline.definitions.schemes.scheme import AudienceTerms, Scheme, Schemes, Segment
+from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
+from pipeline.definitions.schemes.score_methods import methods_of_scheme, scores_named
+from pipeline.definitions.schemes.segment_files import FileContext
+from pipeline.definitions.schemes.strategies import Strategy, read_strategy, read_translated_text
+from pipeline.errors import ConfigError
+from pipeline.spelling import did_you_mean
+
+MEMBER = "member"
+UNNAMED = "unnamed"
+_SEGMENT_TODO = "Write it as scheme.segment, such as lifecycle.at_risk."
+
+
+@dataclass(frozen=True, slots=True)
+class _AudienceInputs:
+    """All that audiences depend on beside schemes: two companies that say the same have the same audiences."""
+
+    schemes: SchemeInputs
+    definitions: tuple[Definition, ...]
+
+
+def load_audiences(company: Company) -> Schemes:
+    """Return the company's audiences, each as a scheme with one segment, by name; expired ones are among them.
+
+    Raises ConfigError naming file and line where a definition is wrong, or nobody can ever be in the audience.
+    """
+    definitions = tuple(company.definitions("audiences", ".toml").values())
+    if not definitions:
+        return Schemes((), {})
+    return _audiences_of_inputs(_AudienceInputs(SchemeInputs.of(company), definitions))
+
+
+def has_expired(audience: Scheme, day: date) -> bool:
+    """Whether the last night on which an audience is published lies before `day`."""
+    return audience.audience is not None and audience.audience.expires is not None and audience.audience.expires < day
+
+
+def expiry_words(audience: Scheme) -> str:
+    """Say since when an audience is published no more."""
+    return f"expired after {audience.audience.expires}, which was its last night" if audience.audience else ""
+
+
+@lru_cache(maxsize=8)
+def _audiences_of_inputs(inputs: _AudienceInputs) -> Schemes:
+    """Return the audiences; cached, as a night asks for them in several steps."""
+    loaded = read_schemes(inputs.schemes.company)
+    audiences = sorted((read_audience(loaded, definition) for definition in inputs.definitions), key=lambda each: each.name)
+    reasons = {each.name: f"needs {', '.join(each.missing)}" for each in audiences if each.missing}
+    return Schemes(tuple(each for each in audiences if not each.missing), reasons, tuple(each for each in audiences if each.missing))
+
+
+def audience_of_rule(company: Company, rule: str) -> Scheme:
+    """Return the audience of a rule that no file holds; raises ConfigError, with a caret, as for a rule of a file."""
+    values = {"title": UNNAMED, "purpose": "To be counted.", "owner": UNNAMED, "rule": rule}
+    return read_audience(read_schemes(company), Definition(Path(UNNAMED), ""), values=values)
+
+
+def read_audience(loaded: LoadedSchemes, definition: Definition, *, values: dict[str, Any] | None = None) -> Scheme:
+    """Return the audience that a file defines, or that has these `values`; raises ConfigError naming file and line of what is wrong."""
+    name, language = definition.file.stem, loaded.company.language
+    where = "the rule" if values else str(definition.file)
+    content = Fields(definition.toml() if values is None else values, Document(where))
+    require_identifier(name, "the file's name", where)
+    if name in loaded.schemes or name in loaded.clusters:
+        what = f"the audience `{name}` has the name of a scheme"
+        raise ConfigError(what, where=where, todo="Rename one of the two files: both are told of by name.")
+    rule_text, segment = _read_rule_text(loaded, content)
+    applies_text = content.take("applies_to", str, default="")
+    named = referenced_schemes({"rule": rule_text, "applies_to": applies_text})
+    vocabulary, quantiles, missing = read_vocabulary(loaded, content, named)
+    context = FileContext(definition, vocabulary, language)
+    title, titles = read_translated_text(content, "title", language)
+    purpose, purposes = read_translated_text(content, "purpose", language)
+    condition_text, condition = _read_condition(applies_text, rule_text, context, where)
+    terms = AudienceTerms(
+        owner=content.text("owner"),
+        expires=content.take("expires", date, default=None),
+        rule_text=rule_text,
+        applies_to_text=applies_text,
+    )
+    strategy = _read_card(loaded, content, segment)
+    content.refuse_unknown()
+    scores = scores_named([condition], ())
+    named_features = {column.name for column in condition.find_all(exp.Column)}
+    audience = Scheme(
+        name=name,
+        title=title,
+        titles=titles,
+        level="",
+        question=purpose,
+        questions=purposes,
+        kind="rules",
+        evidence=(),
+        segments=(Segment(MEMBER, title, purpose, titles=titles, descriptions=purposes),),
+        file=definition.file,
+        missing=missing,
+        applies_to_text=condition_text,
+        applies_to=condition,
+        strategy=strategy,
+        parameters={**vocabulary.parameters, **quantiles},
+        quantiles=quantiles,
+        vocabulary=vocabulary if quantiles else None,
+        references=schemes_referred_to(loaded, named),
+        clusters=clusters_referred_to(loaded, named),
+        scores=scores,
+        score_methods=methods_of_scheme(name, scores, {}, loaded.score_methods, where),
+        audience=terms,
+        declared={each: digest for each, digest in feature_digests(loaded.company.features).items() if each in named_features},
+    )
+    require_parameters_used(audience, definition.text)
+    require_possible(condition, domains_of_references(loaded, audience, vocabulary), where=_place(context, "rule", where))
+    return audience
+
+
+def _read_rule_text(loaded: LoadedSchemes, content: Fields) -> tuple[str, str]:
+    """Return the rule as written, or that of `segment`, which names the segment of a scheme; and that name, if any."""
+    has_rule, has_segment = content.has("rule"), content.has("segment")
+    if has_rule == has_segment:
+        raise content.error("an audience has either a `rule` or a `segment`", "Write one of them.")
+    if has_rule:
+        return content.take("rule", str), ""
+    named = content.take("segment", str)
+    scheme, _, segment = named.partition(".")
+    if scheme not in (*loaded.schemes, *loaded.clusters) or not segment:
+        names = [f"{name}.{each.id}" for name, other in loaded.schemes.items() for each in other.segments]
+        what = f"is {printable_value(named)}, which is no segment of this company{did_you_mean(named, names)}"
+        raise content.refusal("segment", what, _SEGMENT_TODO)
+    quoted = segment.replace("'", "''")
+    return f"{scheme}{SEGMENT_SUFFIX} = '{quoted}'", named
+
+
+def _read_condition(applies_text: str, rule_text: str, context: FileContext, where: str) -> tuple[str, exp.Expression]:
+    """Return what `applies_to` and the rule say together, as text and as a checked tree."""
+    # Each is checked by itself first, so that an error points into what was written.
+    rule = parse_rule(rule_text, context.vocabulary, where=_place(context, "rule", where))
+    if not applies_text:
+        return rule_text, rule
+    parse_rule(applies_text, context.vocabulary, where=_place(context, "applies_to", where))
+    together = f"({applies_text}) AND ({rule_text})"
+    return together, parse_rule(together, context.vocabulary, where=where)
+
+
+def _place(context: FileContext, key: str, where: str) -> str:
+    """Return the line of the setting, or of `segment` in the place of a rule; `where` for a rule that no file holds."""
+    if not context.definition.text:
+        return where
+    found = context.line_of(key)
+    return context.line_of("segment") if key == "rule" and found == str(context.definition.file) else found
+
+
+def _read_card(loaded: LoadedSchemes, content: Fields, segment: str) -> Strategy | None:
+    """Return the card that the file holds, or that of the segment that it names, by `strategy` or else by `segment`."""
+    given = content.take("strategy", (str, dict), default={})
+    if isinstance(given, dict):
+        own = read_strategy(Fields({"strategy": given}, content.document), loaded.company.language)
+        return own or _card_of_segment(loaded, segment)
+    card = _card_of_segment(loaded, given)
+    if card is None:
+        known = [f"{name}.{each.id}" for name, other in loaded.schemes.items() for each in other.segments if each.strategy]
+        what = f"is {printable_value(given)}, which has no card{did_you_mean(given, known)}"
+        raise content.refusal("strategy", what, f"{_SEGMENT_TODO} Or write a card of its own under [strategy].")
+    return card
+
+
+def _card_of_segment(loaded: LoadedSchemes, named: str) -> Strategy | None:
+    name, _, segment = named.partition(".")
+    scheme = loaded.schemes.get(name)
+    if scheme is None:
+        return None
+    own = next((each for each in scheme.segments if each.id == segment), None)
+    if own is None and scheme.is_closed:
+        return None
+    return (own.strategy if own else None) or scheme.strategy

@@ -1,0 +1,84 @@
+"""Small valid files, one for each way that a reader can go: where it asks something only of some files, one of them is here."""
+
+from __future__ import annotations
+
+COMPANIES = (
+    """
+name = "Shop"
+time_zone = "Europe/Berlin"
+currency = "EUR"
+first_day = 2024-01-01
+
+[source]
+path = "data"
+[source.column_types.orders]
+paid = "VARCHAR"
+
+[attributes.city]
+level = "geographic"
+""",
+    """
+name = "Shop"
+time_zone = "Europe/Berlin"
+currency = "EUR"
+first_day = 2024-01-01
+
+[source]
+kind = "postgresql"
+connection = "shop"
+
+[publish]
+kind = "postgresql"
+connection = "crm"
+""",
+)
+CARD = """
+message = "M."
+promotion = "P."
+product_offer = "O."
+price = "P."
+channel = "C."
+service = "S."
+priority = 2
+budget_share = 0.1
+"""
+AUDIENCES = (
+    f"""
+title = "Big"
+purpose = "Invite."
+owner = "CRM"
+rule = "spend_amount >= 100"
+[needs]
+income = "money"
+[strategy]
+{CARD}
+""",
+    """
+title = "Late"
+purpose = "Win back."
+owner = "CRM"
+segment = "lifecycle.at_risk"
+strategy = "lifecycle.at_risk"
+""",
+)
+CLUSTERS = (
+    """
+kind = "clusters"
+title = "Groups"
+level = "behavioural"
+question = "Q?"
+cluster_count_min = 2
+cluster_count_max = 5
+smallest_share = 0.03
+jaccard_floor = 0.75
+seed = 7
+sample_rows = 10000
+within = "lifecycle.active"
+attributes = [{name = "city"}]
+[[features]]
+name = "spend_amount"
+transform = "log1p"
+high = "big"
+low = "small"
+""",
+)

@@ -1,0 +1,139 @@
+"""A rule counted among the customers of the live night, or of the last stored one."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+from sqlglot import exp
+
+from pipeline.definitions.audiences import MEMBER, UNNAMED, audience_of_rule, members_statement
+from pipeline.definitions.company import Company, with_declared_features
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.schemes import Scheme
+from pipeline.errors import ConfigError, DataError
+from pipeline.features import features_as_declared
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import open_engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.limits import MEMORY_LIMIT
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import AUDIENCES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, Column, Kind, Table
+from pipeline.publication.current import current_publication
+from pipeline.reporting.plan.plan import with_live_attributes
+from pipeline.segmentation import NightFeatures, computable_audiences, register_memberships, schemes_beside
+
+SAMPLE_SIZE = 20
+_FLAG = Column("is_member", Kind.FLAG, "What the rule says of the customer.")
+_PREVIEWED = replace(
+    CUSTOMER_FEATURES,
+    name="previewed_customers",
+    columns=(*(column for column in CUSTOMER_FEATURES.columns if column.name in ("customer_id", "spend_amount")), _FLAG),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How many of those whom the rule takes are in a segment, or in an audience, of how many that are in it."""
+
+    scheme: str
+    segment: str
+    title: str
+    customer_count: int
+    size: int
+    is_audience: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Whom a rule takes on the night of `day`: customers, spend in the window, and both as shares of everybody's, 0 to 1.
+
+    Of `unknown_count` customers it is unknown, as a value is: it does not take them. `customer_ids` are the first by id.
+    """
+
+    rule: str
+    day: date
+    customer_count: int
+    customer_share: float | None
+    spend_amount: Decimal
+    spend_share: float | None
+    unknown_count: int
+    customer_ids: tuple[str, ...]
+    overlaps: tuple[Overlap, ...]
+
+
+def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str = MEMORY_LIMIT) -> Preview:
+    """Count whom `rule` takes on the live night, or on the last stored one where nothing is live.
+
+    Raises ConfigError, with a caret, for a wrong rule, or where the night lacks what it needs; DataError where no night is stored.
+    """
+    day = _night_to_count(lake)
+    features = lake.path(CUSTOMER_FEATURES, day=day)
+    live = with_live_attributes(company, features)
+    # Aggregates within the rule are features of their own, worked out from stored events.
+    known = with_declared_features(live, Definition(Path(UNNAMED), f"rule = {json.dumps(rule)}"))
+    audience = _computable(known, lake, day, audience_of_rule(known, rule))
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(known, lake, engine, day) as night:
+        by_name = schemes_beside(known, lake, day, [audience])
+        query = members_statement(by_name[audience.name], by_name)
+        stored = NightFeatures([known], lake, engine, day, path=night.path)
+        with stored.registered(by_name.values(), _only_named(night.table, query)):
+            engine.define(_PREVIEWED, query)
+            [size] = engine.run(statement("preview_size"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
+            overlaps = _overlaps(lake, engine, day)
+    return Preview(
+        rule=rule,
+        day=day,
+        customer_count=size["customer_count"],
+        customer_share=_share(size["customer_count"], size["everybody_count"]),
+        spend_amount=size["spend_amount"],
+        spend_share=_share(size["spend_amount"], size["everybody_amount"]),
+        unknown_count=size["unknown_count"],
+        customer_ids=tuple(size["customer_ids"] or ()),
+        overlaps=overlaps,
+    )
+
+
+def _night_to_count(lake: Lake) -> date:
+    live, nights = current_publication(lake), lake.nights(CUSTOMER_SEGMENTS)
+    if live is None and not nights:
+        raise DataError("no night is stored, so there is nobody to count", where=lake.where(), todo="Run a night first: segments run.")
+    return live.day if live else nights[-1]
+
+
+def _computable(company: Company, lake: Lake, day: date, audience: Scheme) -> Scheme:
+    found = computable_audiences(company, lake, day, [audience])
+    needs = ", ".join(audience.missing) or found.not_computed.get(audience.name, "").removeprefix("needs ")
+    if not found.schemes or needs:
+        what = f"the night of {day} cannot tell: the rule needs {needs}"
+        raise ConfigError(what, where="the rule", todo="Name what the company's queries give: segments catalog shows it.")
+    return found.schemes[0]
+
+
+def _only_named(table: Table, query: exp.Query) -> Table:
+    """Return the features with the columns that the statement reads: a Parquet file is read by column."""
+    names = {"customer_id", "spend_amount", *(column.name for column in query.find_all(exp.Column))}
+    return replace(table, columns=tuple(column for column in table.columns if column.name in names))
+
+
+def _overlaps(lake: Lake, engine: Engine, day: date) -> tuple[Overlap, ...]:
+    register_memberships(lake, engine, day)
+    rows = engine.run(statement("preview_overlap"), {}).read_all().to_pylist()
+    sizes = {
+        (row["scheme"], row["segment"]): (row["title"], row["customer_count"]) for row in lake.read(SEGMENT_PROFILES, day=day).to_pylist()
+    }
+    audiences = {
+        (row["audience"], MEMBER): (row["title"], row["customer_count"])
+        for row in (lake.read(AUDIENCES, day=day).to_pylist() if lake.has(AUDIENCES, day=day) else ())
+    }
+    known = sizes | audiences
+    keys = ((row, (row["scheme"], row["segment"])) for row in rows)
+    return tuple(Overlap(*key, known[key][0], row["customer_count"], known[key][1], key in audiences) for row, key in keys if key in known)
+
+
+def _share(part: Decimal | int, whole: Decimal | int) -> float | None:
+    return float(part) / float(whole) if whole > 0 else None

@@ -1,0 +1,152 @@
+"""Who is in which audience on a night, how large each is, and what to do about it.
+
+All rules are worked out in one look at the customers, and come as one list of flags for each: `[true, false, unknown]`. Where a flag is
+true the customer is a member. What is stored follows from the night alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.definitions.audiences import load_audiences, rule_flags_statement
+from pipeline.definitions.audiences.audience_sql import FLAGS
+from pipeline.definitions.company import Company
+from pipeline.definitions.history import definitions_digest
+from pipeline.definitions.schemes import Scheme, Schemes
+from pipeline.lake import addresses
+from pipeline.lake.engines import Engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import content_digest
+from pipeline.lake.statements import short_digest, statement
+from pipeline.lake.tables import (
+    AUDIENCE_MEMBERS,
+    AUDIENCE_STRATEGIES,
+    AUDIENCES,
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+)
+from pipeline.segmentation.joined_columns import NightFeatures, has_stays
+from pipeline.segmentation.memberships import tell_earlier_nights
+from pipeline.segmentation.night_schemes import audiences_of_night, schemes_beside
+
+log = logging.getLogger("pipeline.segmentation.audiences")
+ROWS_AT_A_TIME = 8_192  # their flags stay in the processor's cache
+_NOBODY = ""  # the name under which `audiences.sql` tells the size of an audience without anybody
+
+
+def write_audiences(company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
+    """Write the members of every audience, its size and its card; nothing where the company declares none.
+
+    It reads the night's features, and goes by the clusters that its memberships went by.
+    """
+    declared = load_audiences(company)
+    if not (declared.schemes or declared.uncomputed):
+        _remove_earlier(lake, day, known_on)
+        return
+    found = audiences_of_night(company, lake, day, known_on)
+    for name, reason in found.not_computed.items():
+        log.warning("audience %s: not published: %s", name, reason)
+    if has_stays(found.schemes):
+        tell_earlier_nights(lake, engine, day)
+    schemes = schemes_beside(company, lake, day, found.schemes, known_on)
+    with NightFeatures([company], lake, engine, day, known_on).registered(schemes.values(), company.table(CUSTOMER_FEATURES)):
+        _write_audiences(company, lake, engine, day, found, schemes, known_on=known_on)
+
+
+def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and what was found of audiences
+    company: Company, lake: Lake, engine: Engine, day: date, found: Schemes, schemes: Mapping[str, Scheme], *, known_on: date | None
+) -> None:
+    memberships = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on))
+    audiences = [schemes[audience.name] for audience in found.schemes]
+    manifest = {
+        "audiences": {audience.name: decision_digest(audience, memberships.get("schemes", {})) for audience in audiences},
+        "not_computed": dict(found.not_computed),
+        "definitions": definitions_digest(company),
+        "features": content_digest(lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)),
+        "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)]),
+    }
+    unknown = np.zeros(len(audiences), dtype=np.int64)
+    rows = _member_rows(engine, audiences, schemes, unknown) if audiences else ()
+    count = lake.write(AUDIENCE_MEMBERS, rows, day=day, known_on=known_on, manifest=manifest)
+    log.info("%s: %s memberships in %s audiences", AUDIENCE_MEMBERS.name, f"{count:,}", len(audiences))
+    engine.register(AUDIENCE_MEMBERS, [lake.path(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
+    sizes = _size_rows(engine, audiences, unknown.tolist())
+    lake.write(AUDIENCES, sizes.to_batches(), day=day, known_on=known_on)
+    cards = _strategy_rows(audiences, company.language)
+    lake.write(AUDIENCE_STRATEGIES, cards.to_batches(), day=day, known_on=known_on, manifest={"definitions": manifest["definitions"]})
+
+
+def _remove_earlier(lake: Lake, day: date, known_on: date | None) -> None:
+    """Remove what an earlier run of the night wrote, when audiences were declared; moves are told anew in any case."""
+    for table in (AUDIENCE_MEMBERS, AUDIENCES, AUDIENCE_STRATEGIES):
+        if lake.has(table, day=day, known_on=known_on):
+            lake.delete(addresses.partition(table, day=day, known_on=known_on))
+
+
+def decision_digest(audience: Scheme, schemes: Mapping[str, str]) -> str:
+    """Digest what an audience decides by.
+
+    That is its rule, what the declared features in it mean, how scores come about, and what the schemes that it looks at decide by.
+    """
+    rule = audience.applies_to.sql("duckdb", comments=False) if audience.applies_to else ""
+    looked_at = [[name, schemes.get(name)] for name in (*audience.clusters, *audience.references)]
+    methods = sorted((name, str(method)) for name, method in audience.score_methods.items())
+    return short_digest(rule, sorted(audience.declared.items()), looked_at, methods)
+
+
+def _member_rows(
+    engine: Engine, audiences: Sequence[Scheme], schemes: Mapping[str, Scheme], unknown: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the members, sorted by customer and audience; of each audience, `unknown` counts those of whom its rule is unknown."""
+    names = pa.array([audience.name for audience in audiences], pa.string())
+    for batch in engine.run(rule_flags_statement(audiences, schemes), {}):
+        for start in range(0, batch.num_rows, ROWS_AT_A_TIME):
+            some = batch.slice(start, ROWS_AT_A_TIME)
+            flags = some[FLAGS].flatten()
+            if flags.null_count:
+                places = pc.indices_nonzero(flags.is_null()).to_numpy() % len(names)
+                unknown += np.bincount(places.astype(np.int64), minlength=len(names))
+            # Flags lie customer by customer, and audience by audience within each: so they come in the order of the key.
+            found = pc.indices_nonzero(flags).to_numpy()
+            customers = some["customer_id"].take(pa.array(found // len(names)))
+            yield pa.RecordBatch.from_arrays([customers, names.take(pa.array(found % len(names)))], names=AUDIENCE_MEMBERS.column_names)
+
+
+def _size_rows(engine: Engine, audiences: Sequence[Scheme], unknown: Sequence[int]) -> pa.Table:
+    """Return the rows of AUDIENCES; `unknown` counts of each the customers of whom its rule is unknown."""
+    sizes = {row["audience"]: row for row in engine.run(statement(AUDIENCES.name), {}).read_all().to_pylist()}
+    rows = []
+    for audience, count in zip(audiences, unknown, strict=True):
+        said = {"audience": audience.name, "title": audience.title, "purpose": audience.question, "rule": audience.applies_to_text}
+        terms = audience.audience
+        owned = {"owner": terms.owner, "expires_date": terms.expires} if terms else {}
+        rows.append({**sizes.get(audience.name, sizes[_NOBODY]), **said, **owned, "unknown_count": count})
+        if count:
+            log.info("audience %s: of %s customers the rule is unknown, so they are not in it", audience.name, f"{count:,}")
+    return pa.Table.from_pylist(rows, schema=AUDIENCES.schema)
+
+
+def _strategy_rows(audiences: Sequence[Scheme], language: str) -> pa.Table:
+    """Return the rows of AUDIENCE_STRATEGIES: each audience in each language that any of them is translated into."""
+    languages = sorted({language}.union(*(audience.languages for audience in audiences)))
+    rows = [_strategy_row(audience, each) for audience in audiences for each in languages]
+    return pa.Table.from_pylist(rows, schema=AUDIENCE_STRATEGIES.schema)
+
+
+def _strategy_row(audience: Scheme, language: str) -> dict[str, object]:
+    row: dict[str, object] = {
+        "audience": audience.name,
+        "language": language,
+        "title": audience.titles.get(language, audience.title),
+        "purpose": audience.questions.get(language, audience.question),
+    }
+    card = audience.strategy
+    if card is None:
+        return row
+    return {**row, **card.texts(language), "priority": card.priority, "budget_share": card.budget_share, "assumes": card.assumes or None}

@@ -1,0 +1,113 @@
+"""What an audience file may say, and how a wrong one is refused."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.builders import a_company, an_attribute
+
+from pipeline.definitions.audiences import MEMBER, has_expired, load_audiences
+from pipeline.definitions.company import Company
+from pipeline.definitions.schemes import load_schemes
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import Column, Kind
+
+HEAD = 'title = "Big"\npurpose = "Invite."\nowner = "CRM"\n'
+RULE = 'rule = "spend_amount >= 100"\n'
+CARD = """
+[strategy]
+message = {en = "Hello.", tr = "Merhaba."}
+promotion = "P."
+product_offer = "O."
+price = "P."
+channel = "C."
+service = "S."
+priority = 2
+budget_share = 0.1
+"""
+
+
+def company_with(folder: Path, text: str, *, name: str = "big") -> Company:
+    (folder / "audiences").mkdir(exist_ok=True)
+    (folder / "audiences" / f"{name}.toml").write_text(text)
+    return a_company(folder, attributes=(an_attribute(Column("city", Kind.TEXT, "City.")),))
+
+
+def test_without_files_there_are_none(tmp_path: Path) -> None:
+    assert load_audiences(a_company(tmp_path)).schemes == ()
+
+
+def test_an_audience_is_a_scheme_of_one_segment_for_those_whom_its_rule_takes(tmp_path: Path) -> None:
+    text = HEAD + 'expires = 2026-12-31\napplies_to = "NOT is_prospect"\n' + RULE + CARD
+    [audience] = load_audiences(company_with(tmp_path, text)).schemes
+    assert [segment.id for segment in audience.segments] == [MEMBER]
+    assert audience.applies_to_text == "(NOT is_prospect) AND (spend_amount >= 100)"
+    assert audience.audience
+    assert (audience.audience.owner, audience.audience.expires) == ("CRM", date(2026, 12, 31))
+    assert audience.strategy
+    assert audience.strategy.texts("tr")["message"] == "Merhaba."
+
+
+def test_the_last_day_is_the_last_night_on_which_it_is_published(tmp_path: Path) -> None:
+    [audience] = load_audiences(company_with(tmp_path, HEAD + RULE + "expires = 2026-12-31\n")).schemes
+    assert not has_expired(audience, date(2026, 12, 31))
+    assert has_expired(audience, date(2027, 1, 1))
+
+
+def test_a_segment_of_a_scheme_is_an_audience_by_name_and_brings_its_card(tmp_path: Path) -> None:
+    company = company_with(tmp_path, HEAD + 'segment = "lifecycle.at_risk"\n')
+    [audience] = load_audiences(company).schemes
+    lifecycle = next(scheme for scheme in load_schemes(company).schemes if scheme.name == "lifecycle")
+    assert audience.audience
+    assert audience.audience.rule_text == "lifecycle.segment = 'at_risk'"
+    assert audience.references == ("lifecycle",)
+    assert audience.strategy == next(segment.strategy for segment in lifecycle.segments if segment.id == "at_risk")
+
+
+def test_a_card_of_a_segment_is_taken_by_name(tmp_path: Path) -> None:
+    company = company_with(tmp_path, HEAD + RULE + 'strategy = "rfm.champions"\n')
+    rfm = next(scheme for scheme in load_schemes(company).schemes if scheme.name == "rfm")
+    champions = next(segment for segment in rfm.segments if segment.id == "champions")
+    assert load_audiences(company).schemes[0].strategy == champions.strategy
+
+
+def test_what_a_company_lacks_is_named_as_for_schemes(tmp_path: Path) -> None:
+    found = load_audiences(company_with(tmp_path, HEAD + 'rule = "income > 5"\n[needs]\nincome = "money"\n'))
+    assert (found.schemes, found.not_computed) == ((), {"big": "needs income"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD, "an audience has either a `rule` or a `segment`"),
+        (HEAD + RULE + 'segment = "lifecycle.at_risk"\n', "an audience has either a `rule` or a `segment`"),
+        (HEAD + 'segment = "lifecycle.at_rsk"\n', "no such segment: `at_rsk` (did you mean `at_risk`?)"),
+        (HEAD + 'segment = "lifecicle.at_risk"\n', "did you mean `lifecycle.at_risk`?"),
+        (HEAD + RULE + 'strategy = "lifecycle.nobody"\n', "`strategy` is `lifecycle.nobody`, which has no card"),
+        (HEAD + RULE + 'expires = "soon"\n', "`expires` has the wrong type: str"),
+        (HEAD + RULE + "expires = 2026-01-01T00:00:00\n", "`expires` has the wrong type: datetime"),
+        (HEAD + RULE + 'ownr = "x"\n', "`ownr` is not a known setting (did you mean `owner`?)"),
+        (RULE + 'title = "T"\npurpose = "P."\n', "`owner` is missing"),
+        (HEAD + 'rule = "order_count >= 2 AND order_count < 1"\n', "never"),
+        (HEAD + RULE + "[parameters]\nlimit = 5\n", "no rule names the parameter `@limit`"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_audiences(company_with(tmp_path, text))
+    assert said in str(error.value)
+    assert "big.toml" in error.value.where
+
+
+def test_an_error_in_a_rule_points_at_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_audiences(company_with(tmp_path, HEAD + 'rule = "spend_amont >= 100"\n'))
+    assert "unknown name `spend_amont` (did you mean `spend_amount`?)\n    spend_amont >= 100\n    ^" in error.value.what
+    assert error.value.where.endswith("big.toml:4, column 1 of the rule")
+
+
+def test_an_audience_may_not_have_the_name_of_a_scheme(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the audience `rfm` has the name of a scheme"):
+        load_audiences(company_with(tmp_path, HEAD + RULE, name="rfm"))

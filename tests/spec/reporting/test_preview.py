@@ -1,0 +1,101 @@
+"""Whom a rule takes on the last stored night, before it is in any file."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from support.nights import run_night, write_shop
+
+from pipeline.definitions.company import load_company
+from pipeline.errors import ConfigError, DataError
+from pipeline.lake.lake import Lake
+from pipeline.reporting.preview import Preview, preview_rule
+from pipeline.reporting.preview.json import to_json
+from pipeline.reporting.preview.view import render
+
+NIGHT = date(2024, 3, 31)
+ORDERS = [
+    "o1,1,ann,2024-03-20 10:00,1,10.50,tea",
+    "o2,1,ann,2024-03-21 10:00,1,30,tea",
+    "o3,1,bob,2024-03-20 10:00,1,59.50,wine",
+]
+AUDIENCE = 'title = "Tea"\npurpose = "P."\nowner = "O"\nrule = "order_count >= 2"\n'
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
+    folder = tmp_path_factory.mktemp("preview")
+    shop = write_shop(folder / "shop", ORDERS, customers=["ann", "bob", "cem", "dea"])
+    (shop / "audiences").mkdir()
+    (shop / "audiences" / "tea.toml").write_text(AUDIENCE)
+    run_night(shop, Lake(folder / "lake"), NIGHT)
+    return shop, Lake(folder / "lake")
+
+
+def preview(night: tuple[Path, Lake], rule: str) -> Preview:
+    return preview_rule(load_company(night[0]), night[1], rule)
+
+
+def test_customers_revenue_and_ids_are_those_of_the_rule(night: tuple[Path, Lake]) -> None:
+    found = preview(night, "spend_amount >= 40")
+    assert (found.day, found.customer_count, found.customer_share) == (NIGHT, 2, 0.5)
+    assert (found.spend_amount, found.spend_share) == (Decimal("100.0000"), 1.0)
+    assert found.customer_ids == ("ann", "bob")
+    assert found.unknown_count == 0
+
+
+def test_of_whom_it_is_unknown_is_counted_apart(night: tuple[Path, Lake]) -> None:
+    found = preview(night, "recency_days <= 10")
+    assert (found.customer_ids, found.unknown_count) == (("ann",), 2)
+
+
+def test_overlap_is_told_of_segments_and_audiences(night: tuple[Path, Lake]) -> None:
+    overlaps = {(each.scheme, each.segment): (each.customer_count, each.size) for each in preview(night, "spend_amount >= 40").overlaps}
+    assert overlaps["tea", "member"] == (1, 1)
+    assert ("lifecycle", "prospect") not in overlaps
+    assert {each.scheme for each in preview(night, "spend_amount >= 40").overlaps if each.is_audience} == {"tea"}
+
+
+def test_a_rule_may_look_at_the_segment_of_a_scheme(night: tuple[Path, Lake]) -> None:
+    assert preview(night, "lifecycle.segment = 'prospect'").customer_ids == ("cem", "dea")
+
+
+def test_nobody_is_told_of_as_nobody(night: tuple[Path, Lake]) -> None:
+    found = preview(night, "order_count >= 50")
+    assert (found.customer_count, found.customer_ids, found.overlaps) == (0, (), ())
+    assert (found.customer_share, found.spend_share) == (0.0, 0.0)
+
+
+def test_a_wrong_name_is_shown_with_a_caret_and_the_nearest(night: tuple[Path, Lake]) -> None:
+    with pytest.raises(ConfigError) as error:
+        preview(night, "order_count >= 2 AND spend_amont > 5")
+    assert "did you mean `spend_amount`?" in error.value.what
+    assert error.value.what.endswith(f"\n    {' ' * 21}^")
+
+
+def test_what_the_night_cannot_tell_is_named(night: tuple[Path, Lake]) -> None:
+    with pytest.raises(ConfigError, match="needs visits"):
+        preview(night, "visit_count_90_days >= 1")
+
+
+def test_without_a_night_the_next_step_is_named(night: tuple[Path, Lake], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no night is stored"):
+        preview((night[0], Lake(tmp_path / "lake")), "order_count >= 2")
+
+
+def test_the_terminal_and_an_editor_are_told_the_same(night: tuple[Path, Lake]) -> None:
+    found = preview(night, "recency_days <= 10")
+    console = Console(width=120, record=True, file=StringIO())
+    for part in render(found):
+        console.print(part)
+    text = console.export_text()
+    assert "1 customer of 2024-03-31 (25.0% of all): recency_days <= 10" in text
+    assert "Of 2 customers the rule is unknown" in text
+    content = json.loads(to_json(found))
+    assert (content["customer_count"], content["unknown_count"], content["spend_amount"]) == (1, 2, "40.5000")
