@@ -25,7 +25,7 @@ from pipeline.features.declared import (
     known_events,
     register_aggregates,
     unknown_declared_features,
-    with_declared_features,
+    with_declared_columns,
 )
 from pipeline.features.known_columns import DECLARED, FROZEN_LINES, KNOWN_LINES, UNKNOWN_DECLARED, frozen_lines, known_lines
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet, frozen_night
@@ -136,7 +136,7 @@ def features_statement(company: Company) -> exp.Query:
     """Return the statement of CUSTOMER_FEATURES with scores by the methods that schemes name, attributes and declared features."""
     query = _with_score_methods(statement(CUSTOMER_FEATURES.name), company_score_methods(company.definitions("segments", ".toml")))
     query = with_attributes(query, CUSTOMER_FEATURES, replace(company, features=()).table(CUSTOMER_FEATURES))
-    return with_declared_features(query, company, company.table(CUSTOMER_FEATURES))
+    return with_declared_columns(query, company, company.table(CUSTOMER_FEATURES))
 
 
 def _with_score_methods(query: exp.Query, methods: ScoreMethods) -> exp.Query:

@@ -22,8 +22,8 @@ from itertools import chain
 from sqlglot import exp
 
 from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.features.aggregating_rules import aggregating_rules
 from pipeline.definitions.features.declared import DeclaredFeature
-from pipeline.definitions.features.rule_texts import rule_texts
 from pipeline.definitions.fields import Document, Fields, require_identifier
 from pipeline.definitions.rules import Vocabulary, aggregates_of, parse_rule, parse_value
 from pipeline.definitions.rules.aggregate_calls import MOST_DAYS
@@ -153,7 +153,7 @@ def _features_in_rules(
     """Return a feature for each aggregate within rules; a rule that cannot be read is left to the loading of its scheme."""
     found: dict[str, DeclaredFeature] = {}
     for definition in schemes:
-        for text, parameters in rule_texts(definition):
+        for text, parameters in aggregating_rules(definition):
             try:
                 aggregates = aggregates_of(text, Vocabulary(names, parameters, sources=sources), where=str(definition.file))
             except ConfigError:

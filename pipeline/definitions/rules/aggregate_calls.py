@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlglot.tokenizer_core import Token, TokenType
 
-from pipeline.definitions.rules.aggregates import DayWindow, Function
+from pipeline.definitions.rules.aggregates import AggregateFunction, DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.phrases import CALL_MARK
 from pipeline.definitions.rules.text import RuleText
@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
 EXISTS = "EXISTS"
-FUNCTIONS = {function.value: function for function in Function if " " not in function.value}
+FUNCTIONS = {function.value: function for function in AggregateFunction if " " not in function.value}
 MOST_DAYS = 36_525
 SYNTAX = (
     "Write COUNT(order_lines WHERE category = 'Wine' LAST 90 DAYS); COUNT, COUNT(DISTINCT ...), SUM, MIN, MAX, AVG, FIRST, LAST and "
@@ -36,7 +36,7 @@ class AggregateCall:
     `window` is None where the call names no source: then all that is missing stands beside it in the file.
     """
 
-    function: Function
+    function: AggregateFunction
     source: EventSource
     argument: tuple[Token, ...]
     where: tuple[Token, ...]
@@ -102,11 +102,11 @@ def _read_call(words: _CallContext, name: Token, inner: Sequence[Token], last: T
     rule, sources = words.rule, words.sources
     word = name.text.removeprefix(CALL_MARK)
     is_existence = word == EXISTS
-    function = Function.COUNT if is_existence else FUNCTIONS[word]
+    function = AggregateFunction.COUNT if is_existence else FUNCTIONS[word]
     if inner and inner[0].token_type is TokenType.DISTINCT:
-        if function is not Function.COUNT or is_existence:
+        if function is not AggregateFunction.COUNT or is_existence:
             raise rule.error_at(inner[0].start, "DISTINCT stands in COUNT alone", SYNTAX)
-        function, inner = Function.COUNT_DISTINCT, inner[1:]
+        function, inner = AggregateFunction.COUNT_DISTINCT, inner[1:]
     if words.own is not None and not (inner and inner[0].text.partition(".")[0] in sources):
         argument = () if len(inner) == 1 and inner[0].token_type is TokenType.STAR else tuple(inner)
         return AggregateCall(function, words.own, argument, (), None, name, last, is_existence)

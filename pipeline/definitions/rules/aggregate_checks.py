@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from pipeline.definitions.rules.aggregate_calls import SYNTAX, AggregateCall
-from pipeline.definitions.rules.aggregates import Aggregate, DayWindow, Function
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.parsed_calls import Check
 from pipeline.definitions.rules.text import RuleText, parse_tokens
@@ -50,16 +50,16 @@ def _condition(rule: RuleContext, call: AggregateCall, check: Check) -> exp.Expr
 
 def _kind_of(rule: RuleContext, call: AggregateCall, argument: TypedNode | None) -> Kind:
     if argument is None:
-        if call.function is Function.COUNT:
+        if call.function is AggregateFunction.COUNT:
             return Kind.INTEGER
         raise rule.text.error_at(call.first.start, f"{call.function.value} takes a column", SYNTAX)
     if call.function.is_count:
         return Kind.INTEGER
-    if call.function in (Function.SUM, Function.AVG):
+    if call.function in (AggregateFunction.SUM, AggregateFunction.AVG):
         # Doubles add up to another number in another order; every night must give the same.
         if argument.kind not in (Kind.INTEGER, Kind.MONEY):
             what = f"{call.function.value} takes exact numbers, but this is: {argument.kind.words}"
             todo = 'Declare the column as "money" or "integer".' if argument.kind is Kind.NUMBER else SYNTAX
             raise rule.text.error_at(call.argument[0].start, what, todo)
-        return Kind.NUMBER if call.function is Function.AVG else argument.kind
+        return Kind.NUMBER if call.function is AggregateFunction.AVG else argument.kind
     return argument.kind

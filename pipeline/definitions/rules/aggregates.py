@@ -13,7 +13,7 @@ from sqlglot import exp
 from pipeline.lake.tables import Kind
 
 
-class Function(Enum):
+class AggregateFunction(Enum):
     """How rows become one value; the value is the word in which people write it."""
 
     COUNT = "COUNT"
@@ -29,12 +29,12 @@ class Function(Enum):
     @property
     def is_count(self) -> bool:
         """Whether it is 0, and not unknown, of a customer without rows."""
-        return self in (Function.COUNT, Function.COUNT_DISTINCT)
+        return self in (AggregateFunction.COUNT, AggregateFunction.COUNT_DISTINCT)
 
     @property
     def is_by_value(self) -> bool:
         """Whether it needs the rows of each value together."""
-        return self in (Function.COUNT_DISTINCT, Function.MOST_FREQUENT)
+        return self in (AggregateFunction.COUNT_DISTINCT, AggregateFunction.MOST_FREQUENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Aggregate:
     """
 
     source: str
-    function: Function
+    function: AggregateFunction
     argument: exp.Expression | None
     where: exp.Expression | None
     window: DayWindow

@@ -5,7 +5,7 @@ A night reads the rows of customers who did something, and of those whose old ro
 
 from pipeline.features.declared.aggregate_sets import aggregate_sets
 from pipeline.features.declared.aggregate_sql import aggregates_statement
-from pipeline.features.declared.columns import unknown_declared_features, with_declared_features
+from pipeline.features.declared.columns import unknown_declared_features, with_declared_columns
 from pipeline.features.declared.since import features_as_declared, features_declared_since
 from pipeline.features.declared.states import known_events, register_aggregates
 
@@ -17,5 +17,5 @@ __all__ = [
     "known_events",
     "register_aggregates",
     "unknown_declared_features",
-    "with_declared_features",
+    "with_declared_columns",
 ]

@@ -10,13 +10,13 @@ from functools import cached_property
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.rules.aggregates import Aggregate, DayWindow, Function
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.lake.tables import CUSTOMERS, Column, Kind, Partition, Table
 
 CUSTOMER_ID = "customer_id"
 _CUSTOMER_COLUMN = next(column for column in CUSTOMERS.columns if column.name == CUSTOMER_ID)
-_ADDED_UP = frozenset({Function.COUNT, Function.COUNT_DISTINCT, Function.SUM})
+_ADDED_UP = frozenset({AggregateFunction.COUNT, AggregateFunction.COUNT_DISTINCT, AggregateFunction.SUM})
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ def columns_needed(source: EventSource, aggregates: Iterable[Aggregate]) -> list
 
 def row_count(source: EventSource, aggregates: Iterable[Aggregate]) -> Aggregate:
     """Return the count of all rows within the widest window of `aggregates`."""
-    return Aggregate(source.name, Function.COUNT, None, None, _widest_window(aggregates), Kind.INTEGER)
+    return Aggregate(source.name, AggregateFunction.COUNT, None, None, _widest_window(aggregates), Kind.INTEGER)
 
 
 def known_count(source: EventSource, column: str, aggregates: Iterable[Aggregate]) -> Aggregate:
     """Return the count of the rows that give an optional `column` within the widest window of `aggregates`."""
     argument = exp.column(column, quoted=True)
-    return Aggregate(source.name, Function.COUNT, argument, None, _widest_window(aggregates), Kind.INTEGER)
+    return Aggregate(source.name, AggregateFunction.COUNT, argument, None, _widest_window(aggregates), Kind.INTEGER)
 
 
 def _widest_window(aggregates: Iterable[Aggregate]) -> DayWindow:

@@ -13,7 +13,7 @@ from functools import reduce
 
 from sqlglot import exp
 
-from pipeline.definitions.rules.aggregates import Aggregate, DayWindow, Function
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, next_days, oldest_day
 from pipeline.lake.expressions import date_literal
@@ -67,7 +67,7 @@ def _rows(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:
 
 def _rows_among(wanted: AggregateSet, day: date, among: Table) -> exp.Select:
     """Return the rows that may count of the customers `among` a table of ids, with the columns that anything looks at."""
-    ordered = any(each.function in (Function.FIRST, Function.LAST) for each in wanted.aggregates)
+    ordered = any(each.function in (AggregateFunction.FIRST, AggregateFunction.LAST) for each in wanted.aggregates)
     looked_at = frozenset().union(*(each.columns for each in wanted.aggregates), wanted.source.order if ordered else ())
     columns = sorted({CUSTOMER_ID, wanted.source.day, *looked_at})
     rows = _rows(wanted, day, None).select(*(exp.column(name, quoted=True) for name in columns), copy=False)
@@ -102,7 +102,7 @@ def _by_value_columns(wanted: AggregateSet, group: Sequence[Aggregate], day: dat
         count = exp.Count(this=_when(_condition(each, wanted.source, day), exp.Literal.number(1)), big_int=True)
         counts.append(exp.alias_(count, each.name, quoted=True))
         column = exp.column(each.name, quoted=True)
-        if each.function is Function.COUNT_DISTINCT:
+        if each.function is AggregateFunction.COUNT_DISTINCT:
             value: exp.Expr = exp.cast(
                 exp.Sum(this=exp.case().when(column > 0, exp.Literal.number(1)).else_(exp.Literal.number(0))), "bigint"
             )
@@ -127,26 +127,26 @@ def _value(each: Aggregate, source: EventSource, day: date) -> exp.Expr:
     argument = exp.Literal.number(1) if each.argument is None else each.argument
     counted = _when(condition, argument)
     match each.function:
-        case Function.COUNT:
+        case AggregateFunction.COUNT:
             return exp.Count(this=counted, big_int=True)
-        case Function.SUM:
+        case AggregateFunction.SUM:
             # No row adds up to 0; rows of which none says how much add up to what nobody knows.
             row_count = exp.Count(this=_when(condition, exp.Literal.number(1)), big_int=True)
             total = exp.cast(exp.Sum(this=counted), each.kind.sql)
             return exp.case().when(row_count.eq(0), exp.cast(exp.Literal.number(0), each.kind.sql)).else_(total)
-        case Function.AVG:
+        case AggregateFunction.AVG:
             total = exp.cast(exp.Sum(this=counted), "double")
             return exp.Div(
                 this=total, expression=exp.Nullif(this=exp.Count(this=counted.copy(), big_int=True), expression=exp.Literal.number(0))
             )
-        case Function.MIN:
+        case AggregateFunction.MIN:
             return exp.Min(this=counted)
-        case Function.MAX:
+        case AggregateFunction.MAX:
             return exp.Max(this=counted)
         case _:
             # A struct, as engines differ in whether a row without a value is passed over.
             order = _when(condition, _struct({f"part_{place}": exp.column(name, quoted=True) for place, name in enumerate(source.order)}))
-            kind = exp.ArgMin if each.function is Function.FIRST else exp.ArgMax
+            kind = exp.ArgMin if each.function is AggregateFunction.FIRST else exp.ArgMax
             found = kind(this=_when(condition, _struct({"value": argument})), expression=order)
             return exp.Dot(this=found, expression=exp.to_identifier("value"))
 

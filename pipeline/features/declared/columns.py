@@ -13,7 +13,7 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.tables import Table
 
 
-def with_declared_features(query: exp.Query, company: Company, table: Table) -> exp.Query:
+def with_declared_columns(query: exp.Query, company: Company, table: Table) -> exp.Query:
     """Return `query`, which has the other columns of customer_features, with the company's declared ones; sorted by customer.
 
     The tables of its aggregates must be registered. `table` is the table with all columns.

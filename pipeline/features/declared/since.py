@@ -15,7 +15,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.features import feature_digests
 from pipeline.features.cache import cache_session
 from pipeline.features.declared.aggregate_sets import aggregate_sets
-from pipeline.features.declared.columns import with_declared_features
+from pipeline.features.declared.columns import with_declared_columns
 from pipeline.features.declared.states import compute_aggregates, known_events
 from pipeline.features.known_columns import DECLARED
 from pipeline.features.rollup_set import FeatureWindow
@@ -62,7 +62,7 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
         known = replace(stored, name="stored_features")
         engine.register(known, [path])
         whole = stored.with_columns(feature.column for feature in partial.features)
-        query = with_declared_features(
+        query = with_declared_columns(
             exp.select(*(exp.column(name, quoted=True) for name in known.column_names)).from_(known.name), partial, whole
         )
         place = session.folder / whole.name / f"{day}.parquet"

@@ -15,7 +15,7 @@ RULE_KEYS = ("applies_to", "rule", "score", "signals")
 _CALL = re.compile(rf"\b({'|'.join((*FUNCTIONS, EXISTS))})\s*\(", re.IGNORECASE)
 
 
-def rule_texts(definition: Definition) -> Iterator[tuple[str, Mapping[str, Parameter]]]:
+def aggregating_rules(definition: Definition) -> Iterator[tuple[str, Mapping[str, Parameter]]]:
     """Yield the texts that hold an aggregate, with the parameters that they may name; none of a file that cannot be read."""
     if not _CALL.search(definition.text):
         return
