@@ -156,7 +156,7 @@ def load_company(folder: Path) -> Company:
     require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder, events=list(company.events))
     _require_sensible_settings(company, file)
     _require_source_queries(company)
-    return company
+    return with_declared_features(company)
 
 
 def read_company(definition: Definition, folder: Path) -> Company:

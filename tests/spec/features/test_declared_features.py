@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from support.builders import a_company, an_order_line, features_by_customer, parsed, write_customers, write_order_lines
+from support.schemes import yes_or_no_scheme
 
-from pipeline.definitions.company import Company, with_declared_features
+from pipeline.definitions.company import Company, load_company, with_declared_features
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES
 
 NIGHT = date(2024, 3, 31)
 LINES = """
@@ -118,3 +120,23 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, definition: str, m
         declaring(tmp_path, f'[wanted]\ndescription = "x"\n{definition}')
     assert message in str(told.value)
     assert "own.toml" in told.value.where
+
+
+def test_features_and_aggregates_of_rules_and_audiences_are_read_with_their_company(tmp_path: Path) -> None:
+    files = {
+        "company.toml": 'name = "A shop"\ntime_zone = "Europe/Berlin"\ncurrency = "EUR"\nfirst_day = 2024-01-01\n',
+        "sources/customers.sql": "SELECT customer_id FROM customers",
+        "sources/order_lines.sql": "SELECT * FROM order_lines",
+        "features/own.toml": "[lines]\nfrom = 'order_lines'\nvalue = 'COUNT(*)'\ndescription = 'Lines.'\n",
+        "segments/wine.toml": yes_or_no_scheme("lines > 3 OR EXISTS(order_lines WHERE category = 'Wine')"),
+        "audiences/beer.toml": 'rule = "COUNT(visits LAST 7 DAYS) > 1"\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    declared = [column for column in load_company(tmp_path).table(CUSTOMER_FEATURES).columns if column.is_declared]
+    assert [column.description for column in declared] == [
+        "Lines.",
+        "Count of rows of order_lines where category = 'Wine'.",
+        "Count of rows of visits, last 7 days.",
+    ]
