@@ -14,7 +14,7 @@ uses the first. A copy for a day on which no night could be read is removed once
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from hashlib import sha256
@@ -37,14 +37,20 @@ DEFINITION_SUFFIXES = {"features": ".toml", "segments": ".toml", "expectations":
 OPTIONAL_SUFFIXES = {"audiences": ".toml"}
 
 
-def keep_company_on(lake: Lake, company: Company, day: date, known_on: date) -> Company:
-    """Return `company` as night `day` is computed by it, and keep its definitions where the night is the newest."""
+def keep_company_on(
+    lake: Lake, company: Company, day: date, known_on: date, *, without_erased: Callable[[bytes], bytes] = lambda text: text
+) -> Company:
+    """Return `company` as night `day` is computed by it, and keep its definitions where the night is the newest.
+
+    `without_erased` takes those out of the text of a list who must not be stored.
+    """
     if known_on != day:
         return company
     with lake.lock("definitions"):  # two nights may begin at once, and each must see what the other has kept
         nights = [*lake.nights(EXTRACTIONS), *lake.nights(CUSTOMER_SEGMENTS)]
         if day >= max([day, *_kept_days(lake), *nights]):
-            _keep_definitions(lake, company, day, last_read=max((night for night in nights if night < day), default=date.min))
+            last_read = max((night for night in nights if night < day), default=date.min)
+            _keep_definitions(lake, company, day, last_read=last_read, without_erased=without_erased)
             return company
     return company_on(lake, company, day)
 
@@ -84,7 +90,7 @@ def definitions_digest(company: Company) -> str:
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _keep_definitions(lake: Lake, company: Company, day: date, *, last_read: date) -> None:
+def _keep_definitions(lake: Lake, company: Company, day: date, *, last_read: date, without_erased: Callable[[bytes], bytes]) -> None:
     """Keep what the files say from `day` on, unless they say what was valid before, or nothing that could be computed."""
     text = _definitions_document(company)
     earlier = [kept for kept in _kept_days(lake) if kept < day]
@@ -95,18 +101,18 @@ def _keep_definitions(lake: Lake, company: Company, day: date, *, last_read: dat
     elif not _is_kept_text(lake, day, text):
         if text is None or not _is_computable(company):
             return
-        _keep_lists(lake, company)
+        _keep_lists(lake, company, without_erased)
         lake.write_text(addresses.definition(day), text)
     for kept in unused:
         lake.delete(addresses.definition(kept))
 
 
-def _keep_lists(lake: Lake, company: Company) -> None:
+def _keep_lists(lake: Lake, company: Company, without_erased: Callable[[bytes], bytes]) -> None:
     """Keep the texts of the company's lists, each once, before anything refers to them."""
     files = company.list_files()
     for name, digest in list_digests(company).items():
         if not lake.exists(addresses.kept_list(digest)):
-            lake.store.write(addresses.kept_list(digest), files[name].read_bytes())
+            lake.store.write(addresses.kept_list(digest), without_erased(files[name].read_bytes()))
 
 
 def _is_kept_text(lake: Lake, day: date, text: str | None) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.operations.deployment import Deployment
@@ -51,8 +52,10 @@ def hold_night(night: Night, *, is_computed: bool = False) -> Iterator[Company]:
     """
     from pipeline.definitions.history import company_as_computed, keep_company_on
     from pipeline.operations.erasure.erase import holding_off_erasures
+    from pipeline.operations.erasure.kept_lists import text_without_erased
 
-    definitions = company_as_computed if is_computed else keep_company_on
+    without_erased = partial(text_without_erased, night.lake)
+    definitions = company_as_computed if is_computed else partial(keep_company_on, without_erased=without_erased)
     # Locks are taken in this order everywhere, so that no two runs can wait for each other.
     with holding_off_erasures(night.lake), night.lake.lock(f"day={night.day}"):
         yield definitions(night.lake, night.deployment.company, night.day, night.known_on)

@@ -6,12 +6,24 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from pipeline.ingestion.erased import Ledger
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.operations.erasure.rows import CustomerIds
 
 STORE_NAME = "lists"
 _AROUND = ' \t\r"'
+
+
+def text_without_erased(lake: Lake, text: bytes) -> bytes:
+    """Return the text of a list without the lines that are ids of erased customers: a list may name them for years."""
+    erased = Ledger(lake).erased_ids()
+    if erased is None:
+        return text
+    lines = text.decode("utf-8-sig", errors="replace").split("\n")
+    values = [line.strip(_AROUND) for line in lines]
+    found = set(erased.among(pa.array(values, pa.string())).to_pylist())
+    return "\n".join(line for line, value in zip(lines, values, strict=True) if value not in found).encode() if found else text
 
 
 class KeptLists:

@@ -44,6 +44,8 @@ def segments_of(found: Schemes, name: str) -> list[str]:
         ("favourite_category IS NOT 'wine' AND spend_amount > 60", None),
         ("favourite_category IS NULL OR favourite_category = 'wine'", None),
         ("spend_amount > 200", None),
+        ("CONTAINS(favourite_category, 'wine')", "needs category"),
+        ("COALESCE(favourite_category, 'none') = 'none' AND spend_amount > 60", None),
     ],
 )
 def test_a_segment_that_looks_at_what_nobody_has_is_left_out_and_the_others_stay(tmp_path: Path, rule: str, needs: str | None) -> None:

@@ -265,6 +265,11 @@ def test_an_erased_customer_leaves_the_kept_lists(tmp_path: Path) -> None:
     assert not any(b"ann" in content for content in tree_bytes(lake, "lists").values())
     kept: Any = json.loads(next(iter(tree_bytes(lake, "definitions").values())))
     assert kept["lists"].keys() == LISTS.keys()
+    # Nor does an edited list bring them back that still names them.
+    (shop / "lists" / "vip.csv").write_text("ann\nbob\n", "utf-8")
+    run_night(shop, lake, FIRST + timedelta(days=1), until="segment")
+    assert any(b"bob" in content for content in tree_bytes(lake, "lists").values())
+    assert not any(b"ann" in content for content in tree_bytes(lake, "lists").values())
 
 
 class RecordingPool:
