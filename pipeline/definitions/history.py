@@ -154,7 +154,7 @@ def _optional_texts(company: Company) -> dict[str, dict[str, str]]:
 
 
 def _texts_of(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    needed = {folder: content[folder] for folder in DEFINITION_SUFFIXES}
+    needed = {folder: content.get(folder, {}) for folder in DEFINITION_SUFFIXES}
     return needed | {folder: content[folder] for folder in OPTIONAL_SUFFIXES if folder in content}
 
 

@@ -99,3 +99,8 @@ def test_the_terminal_and_an_editor_are_told_the_same(night: tuple[Path, Lake]) 
     assert "Of 2 customers the rule is unknown" in text
     content = json.loads(to_json(found))
     assert (content["customer_count"], content["unknown_count"], content["spend_amount"]) == (1, 2, "40.5000")
+
+
+def test_an_aggregate_within_the_rule_is_worked_out_from_stored_events(night: tuple[Path, Lake]) -> None:
+    found = preview(night, "COUNT(order_lines WHERE category = 'wine' LAST 90 DAYS) >= 1")
+    assert found.customer_ids == ("bob",)

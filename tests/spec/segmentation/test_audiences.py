@@ -257,3 +257,19 @@ def test_a_backfill_in_another_order_and_a_restatement_tell_the_same_members(tmp
         STEPS[name](night_of(shop, here, MONDAY, WEDNESDAY))
     restated = here.read(AUDIENCE_MEMBERS, day=MONDAY, known_on=WEDNESDAY)
     assert restated.to_pylist() == here.read(AUDIENCE_MEMBERS, day=MONDAY).to_pylist()
+
+
+def test_an_aggregate_within_a_rule_is_computed_by_the_night_and_planned_before_it(tmp_path: Path) -> None:
+    shop, lake = write(tmp_path / "shop", ORDERS, CITIES, {"buyers": 'rule = "order_count >= 1"'}), Lake(tmp_path / "lake")
+    run_night(shop, lake, MONDAY)
+    write(shop, ORDERS, CITIES, {"tea": "rule = \"COUNT(order_lines WHERE category = 'tea' LAST 5 DAYS) >= 1\""})
+    plan = plan_change(load_company(shop), lake)
+    assert {(each.scheme, flow.customer_count) for each in plan.schemes for flow in each.moving_flows} == {("buyers", 2), ("tea", 1)}
+    run_night(shop, lake, TUESDAY)
+    assert members(lake, TUESDAY) == {}
+    run_night(
+        write(shop, [*ORDERS, "o4,1,bob,2024-03-27 10:00,1,10,tea"], CITIES, {"tea": 'rule = "COUNT(order_lines LAST 5 DAYS) >= 1"'}),
+        lake,
+        WEDNESDAY,
+    )
+    assert members(lake, WEDNESDAY) == {"tea": {"bob"}}
