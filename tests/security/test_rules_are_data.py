@@ -40,7 +40,7 @@ WORDS = Vocabulary(
     schemes={"rfm": {"champions": "champions"}, "groups": None},
     sources=event_sources([VISITS]),
 )
-AGGREGATE = re.compile(r"[a-z_]+_(order_lines|visits)_[0-9a-f]{8}")
+AGGREGATE = re.compile(r"[a-z0-9_]+_(order_lines|visits)(_[a-z0-9_]+)?_[0-9a-f]{8}")
 ALLOWED = (
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Is, exp.Null, exp.Add, exp.Sub, exp.Mul,
     exp.Neg, exp.Paren, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Column, exp.Identifier, exp.Literal, exp.Boolean,

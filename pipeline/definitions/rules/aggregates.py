@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
@@ -11,6 +12,8 @@ from hashlib import sha256
 from sqlglot import exp
 
 from pipeline.lake.tables import Kind
+
+_LONGEST_SLUG = 54  # with a digest, 63 characters: PostgreSQL cuts off what is longer
 
 
 class AggregateFunction(Enum):
@@ -88,15 +91,18 @@ class Aggregate:
 
     @cached_property
     def name(self) -> str:
-        """The name of the column that holds it, made of what it is."""
-        function = self.function.value.lower().replace(" ", "_")
-        return f"{function}_{self.source}_{sha256(self.identity.encode()).hexdigest()[:8]}"
+        """The name of the column that holds it: what it is in small letters, as far as there is room, and a digest of all of it."""
+        where = "" if self.where is None else _plain_sql(self.where)
+        argument = "" if self.argument is None else _plain_sql(self.argument)
+        said = f"{self.function.value} {argument} {self.source} {where} {self.window.words}"
+        slug = re.sub(r"[^a-z0-9]+", "_", said.lower())[:_LONGEST_SLUG].strip("_")
+        return f"{slug}_{sha256(self.identity.encode()).hexdigest()[:8]}"
 
     @cached_property
     def words(self) -> str:
         """What it is, for people."""
-        argument = "rows" if self.argument is None else self.argument.sql("duckdb", identify=False).replace('"', "")
-        where = "" if self.where is None else f" where {self.where.sql('duckdb', identify=False).replace(chr(34), '')}"
+        argument = "rows" if self.argument is None else _plain_sql(self.argument)
+        where = "" if self.where is None else f" where {_plain_sql(self.where)}"
         days = f", {self.window.words}" if self.window.words else ""
         return f"{self.function.value.capitalize().replace('_', ' ')} of {argument} of {self.source}{where}{days}."
 
@@ -111,3 +117,10 @@ class Aggregate:
 
     def __hash__(self) -> int:
         return hash(self.identity)
+
+
+def _plain_sql(tree: exp.Expression) -> str:
+    """Return a condition as people write it: without quotes around names, and without the casts that make engines agree."""
+    plain = tree.copy().transform(lambda node: node.this if isinstance(node, exp.Cast) else node)
+    text: str = plain.sql("duckdb", identify=False)
+    return text.replace('"', "")
