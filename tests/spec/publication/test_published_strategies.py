@@ -234,14 +234,21 @@ def test_what_a_rollback_takes_back_is_told_neither_as_moved_nor_as_a_card(compa
 
 
 def held(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
-    return {name: sorted(read(lake, f"SELECT * FROM {name}")) for name in ("segment_moves", "segment_strategies", "customer_profiles")}
+    names = ("segment_moves", "segment_strategies", "cluster_profiles", "customer_profiles")
+    return {name: sorted(read(lake, f"SELECT * FROM {name}")) for name in names}
+
+
+def test_the_database_holds_what_sets_the_clusters_of_the_live_night_apart_and_no_others(company: Company, lake: Lake) -> None:
+    published(company, lake, MONDAY, {"ada": "loyal", "bob": "new"})
+    published(company, lake, TUESDAY, {"ada": "lost", "bob": "new"})
+    assert sorted(read(lake, "SELECT segment FROM cluster_profiles")) == [("lost",), ("new",)]
 
 
 def test_a_publication_of_an_older_version_can_be_the_way_back(company: Company, lake: Lake) -> None:
     published(company, lake, MONDAY, {"ada": "loyal"})
     live = current_publication(lake)
     assert live is not None
-    for name in ("segment_moves", "segment_strategies"):
+    for name in ("segment_moves", "segment_strategies", "cluster_profiles"):
         forget_table(live.folder, name)
     published(company, lake, TUESDAY, {"ada": "lost"})
     roll_back(company, lake, connections=no_connections)
