@@ -220,12 +220,14 @@ def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
 
 
 def _schemes_of_features(comparison: MoveComparison, features: set[str]) -> set[str]:
-    """Return the names of tonight's schemes that look at one of the features, themselves or through another scheme or a cluster."""
+    """Return the names of tonight's schemes and audiences that look at one of the features, themselves or through another scheme."""
     if not features:  # on nearly every night: then no statement is built
         return set()
     by_name = _schemes_with_clusters_of(comparison, comparison.day)
     trees = {name: decisions_statement(scheme, by_name) for name, scheme in by_name.items()}
-    return {name for name, tree in trees.items() if any(column.name in features for column in tree.find_all(exp.Column))}
+    found = {name for name, tree in trees.items() if any(column.name in features for column in tree.find_all(exp.Column))}
+    audiences = comparison.audiences
+    return found | {each.name for each in audiences if features.intersection(each.declared) or found.intersection(each.references)}
 
 
 def _facts_of_nights(comparison: MoveComparison) -> list[dict[str, Any]]:

@@ -273,3 +273,15 @@ def test_an_aggregate_within_a_rule_is_computed_by_the_night_and_planned_before_
         WEDNESDAY,
     )
     assert members(lake, WEDNESDAY) == {"tea": {"bob"}}
+
+
+def test_who_is_taken_by_a_feature_that_means_something_else_now_moves_by_rule_change(tmp_path: Path) -> None:
+    declared = '[recent_orders]\nfrom = "order_lines"\nvalue = "COUNT(DISTINCT order_id)"\nlast_days = {days}\ndescription = "Orders."\n'
+    audiences = {"recent": 'rule = "recent_orders >= 1"'}
+    shop, lake = write(tmp_path / "shop", ORDERS, CITIES, audiences), Lake(tmp_path / "lake")
+    (shop / "features").mkdir()
+    for night, days in ((MONDAY, 5), (TUESDAY, 30)):
+        (shop / "features" / "orders.toml").write_text(declared.format(days=days))
+        run_night(shop, lake, night)
+    assert members(lake, MONDAY) == {"recent": {"ann"}}
+    assert moves(lake, TUESDAY) == {("bob", "recent", "entered", "rule_change")}
