@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.builders import a_company, an_order_line, write_customers, write_rows
+from support.builders import an_order_line, write_customers, write_rows
+from support.declared_features import a_declaring_company
 
 from pipeline.definitions.company import Company
 from pipeline.features import compute_features, compute_rollups
@@ -132,7 +133,7 @@ def test_nights_on_which_customers_are_merged_equal_the_full_recompute_and_carry
     tmp_path: Path, window_days: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "pipeline.features.customer_states")
-    company, lake = a_company(tmp_path, window_days=window_days), Lake(tmp_path / "lake")
+    company, lake = a_declaring_company(tmp_path, window_days=window_days), Lake(tmp_path / "lake")
     write_shop(lake, company)
     for night in NIGHTS:
         caplog.clear()
@@ -145,7 +146,7 @@ def test_nights_on_which_customers_are_merged_equal_the_full_recompute_and_carry
 
 @pytest.mark.parametrize("window_days", [10, 90])
 def test_a_night_says_what_it_would_say_if_the_source_had_used_the_survivors_ids(tmp_path: Path, window_days: int) -> None:
-    company, lake = a_company(tmp_path, window_days=window_days), Lake(tmp_path / "lake")
+    company, lake = a_declaring_company(tmp_path, window_days=window_days), Lake(tmp_path / "lake")
     write_shop(lake, company)
     for night in NIGHTS:
         compute(company, lake, night)
@@ -161,7 +162,7 @@ def test_a_night_says_what_it_would_say_if_the_source_had_used_the_survivors_ids
 
 
 def test_a_restatement_knows_the_merges_of_the_night_that_it_goes_by(tmp_path: Path) -> None:
-    company, lake = a_company(tmp_path, window_days=90), Lake(tmp_path / "lake")
+    company, lake = a_declaring_company(tmp_path, window_days=90), Lake(tmp_path / "lake")
     write_shop(lake, company)
     compute(company, lake, NIGHTS[1])
     assert "c05" in {row["customer_id"] for row in rows_of(lake, NIGHTS[1])}
@@ -175,7 +176,7 @@ def test_a_restatement_knows_the_merges_of_the_night_that_it_goes_by(tmp_path: P
 def test_nights_in_any_order_say_the_same_of_merged_customers(tmp_path: Path) -> None:
     told = []
     for order in (NIGHTS, random.Random(1).sample(NIGHTS, len(NIGHTS))):
-        company, lake = a_company(tmp_path, window_days=10), Lake(tmp_path / f"lake{len(told)}")
+        company, lake = a_declaring_company(tmp_path, window_days=10), Lake(tmp_path / f"lake{len(told)}")
         write_shop(lake, company)
         told.append(dict(sorted((night, compute(company, lake, night)) for night in order)))
     assert told[0] == told[1]

@@ -78,8 +78,8 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
 }
 
 
-def a_declaring_company(folder: Path, names: Sequence[str] = tuple(ORACLE)) -> Company:
+def a_declaring_company(folder: Path, names: Sequence[str] = tuple(ORACLE), *, window_days: int = 33) -> Company:
     (folder / "features").mkdir(parents=True, exist_ok=True)
     texts = (f"[{name}]\nfrom = 'order_lines'\ndescription = 'x'\n{ORACLE[name][0]}\n" for name in names)
     (folder / "features" / "all.toml").write_text("".join(texts), "utf-8")
-    return with_declared_features(a_company(folder, window_days=33))
+    return with_declared_features(a_company(folder, window_days=window_days))
