@@ -14,7 +14,7 @@ import pytest
 from support.nights import night_environment, run_night, write_shop
 from typer.testing import CliRunner
 
-from pipeline.cli import app, main
+from pipeline.cli import app, run_command_line
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import UnprovenSegment, load_schemes
 from pipeline.errors import ConfigError, DataError
@@ -219,7 +219,7 @@ def ended_with(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """Return the exit code of a command as a shell sees it."""
     monkeypatch.setattr("sys.argv", ["segments", *words])
     with pytest.raises(SystemExit) as ended:
-        main()
+        run_command_line()
     return int(ended.value.code or 0)
 
 
@@ -294,9 +294,9 @@ def test_where_customers_are_live_is_the_same_worked_out_again_or_read_from_what
         assert edit[0] in text
         write(place, name, text.replace(*edit))
     after = {scheme.name: scheme for scheme in schemes_of_night(company, lake, NIGHT).schemes}
-    features, stored = (lake.path(table, day=NIGHT) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
+    features = lake.path(CUSTOMER_FEATURES, day=NIGHT)
     _, facts = live_night(lake)
-    known, unknown = LiveTables(features, stored, facts), LiveTables(features, stored, {**facts, "features": "others"})
+    known, unknown = (LiveTables(lake, NIGHT, features, each) for each in (facts, {**facts, "features": "others"}))
     assert all(known.is_computed_by(name, before) and not unknown.is_computed_by(name, before) for name in EDITS)
     found = []
     for live in (known, unknown):
@@ -310,8 +310,8 @@ def test_where_customers_are_live_is_the_same_worked_out_again_or_read_from_what
 def test_what_was_stored_by_other_definitions_is_read_and_not_worked_out(place: Path) -> None:
     company = load_company(place / "shop")
     lake = Lake(place / "lake")
-    features, stored = (lake.path(table, day=NIGHT) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
-    live = LiveTables(features, stored, {**live_night(lake)[1], "schemes": {"size": "another"}})
+    features = lake.path(CUSTOMER_FEATURES, day=NIGHT)
+    live = LiveTables(lake, NIGHT, features, {**live_night(lake)[1], "schemes": {"size": "another"}})
     by_name = {scheme.name: scheme for scheme in load_schemes(company).schemes}
     assert not live.is_computed_by("size", by_name)
     assert not live.is_computed_by("care", by_name)
