@@ -54,6 +54,7 @@ def _list_digest(path: Path) -> str:
         raise unreadable_error(path, error) from None
     if status.st_size > LARGEST_LIST:
         raise ConfigError(f"longer than {LARGEST_LIST:,} bytes", where=str(path), todo="Write the values into an attribute of customers.")
+    # With time and size, so that a list that is edited while the process lives is read again; else each list is read once.
     return _digest_of(path, status.st_mtime_ns, status.st_size)
 
 
@@ -84,6 +85,7 @@ def _values_of(path: Path, _changed: int, _size: int) -> pa.Array:
 def _lines(path: Path) -> Iterator[str]:
     content = _read_bytes(path)
     try:
+        # Spreadsheets put a byte order mark before what they save, which would belong to the first value.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -93,6 +95,7 @@ def _lines(path: Path) -> Iterator[str]:
     is_plain = not any(mark in text for mark in '",\0')
     values = (line.strip(_AROUND) for line in lines) if is_plain else _checked_values(path, lines, is_quoted='"' in text)
     first = next(values, "")
+    # Exports begin with a heading, and an id of that name would be nobody's.
     if first not in HEADINGS:
         yield first
     yield from values

@@ -85,7 +85,8 @@ class MergeHistory:
     def survivors(self, day: date, known_on: date) -> Survivors:
         """Return who is whose by the end of `day`, as night `known_on` knows it."""
         if (day, known_on) not in self._told:
-            self._told[day, known_on] = self._read(day, known_on)
+            rows = self._rows_by(day, known_on)
+            self._told[day, known_on] = survivors_of(rows) if rows else NOBODY
         return self._told[day, known_on]
 
     def rows_of(self, day: date, known_on: date) -> pa.Table:
@@ -112,10 +113,6 @@ class MergeHistory:
             left = pc.unique(survivors.ids_of(found))
             found = pc.unique(pa.concat_arrays([found, left, survivors.ids_merged_into(left)]))
         return pa.array(sorted(found.to_pylist()), pa.string())
-
-    def _read(self, day: date, known_on: date) -> Survivors:
-        rows = self._rows_by(day, known_on)
-        return survivors_of(rows) if rows else NOBODY
 
     def _rows_by(self, day: date, known_on: date) -> pa.Table | None:
         """Return the merges by the end of `day`, as night `known_on` knows them; None where it knows of none."""

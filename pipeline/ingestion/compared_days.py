@@ -47,8 +47,9 @@ def days_to_compare(company: Company, lake: Lake, source: str, first_read: date 
     if first_read is None:
         return None
     table = company.source_tables[source]
+    own = company.events[source].late_check_days if source in company.events else None
     # From the company's first day on: what is older is not read either.
-    count = min(_days_at_once(company, source), (first_read - company.first_day).days)
+    count = min(company.late_check_days if own is None else own, (first_read - company.first_day).days)
     if count <= 0:
         return None
     newest = DaySpan(first_read - timedelta(days=count), first_read - ONE_DAY)
@@ -58,11 +59,6 @@ def days_to_compare(company: Company, lake: Lake, source: str, first_read: date 
     differing = [row["event_day"] for row in late if row["source_table"] == table.name]
     others = (day for day in differing if company.first_day <= day < newest.first and not (older and older.first <= day <= older.last))
     return ComparedDays(newest, older, list(runs_of_days(others)))
-
-
-def _days_at_once(company: Company, source: str) -> int:
-    own = company.events[source].late_check_days if source in company.events else None
-    return company.late_check_days if own is None else own
 
 
 def compared_until(lake: Lake, night: date | None) -> dict[str, date]:

@@ -52,6 +52,7 @@ def write_audiences(company: Company, lake: Lake, engine: Engine, day: date, *, 
     found = audiences_of_night(company, lake, day, known_on)
     for name, reason in found.not_computed.items():
         log.warning("audience %s: not published: %s", name, reason)
+    # Earlier nights are read only where a rule asks about them.
     if has_stays(found.schemes):
         tell_earlier_nights(lake, engine, day)
     schemes = schemes_beside(company, lake, day, found.schemes, known_on)
@@ -75,6 +76,7 @@ def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and 
     rows = _member_rows(engine, audiences, schemes, unknown) if audiences else ()
     count = lake.write(AUDIENCE_MEMBERS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: %s memberships in %s audiences", AUDIENCE_MEMBERS.name, f"{count:,}", len(audiences))
+    # Counted from what was written, and not from the flags: sizes then cannot differ from the members that readers see.
     engine.register(AUDIENCE_MEMBERS, [lake.path(AUDIENCE_MEMBERS, day=day, known_on=known_on)])
     sizes = _size_rows(engine, audiences, unknown.tolist())
     lake.write(AUDIENCES, sizes.to_batches(), day=day, known_on=known_on)
@@ -110,6 +112,7 @@ def _member_rows(
             some = batch.slice(start, ROWS_AT_A_TIME)
             flags = some[FLAGS].flatten()
             if flags.null_count:
+                # Counted as they pass by: a second look at the customers would cost as much as the first.
                 places = pc.indices_nonzero(flags.is_null()).to_numpy() % len(names)
                 unknown += np.bincount(places.astype(np.int64), minlength=len(names))
             # Flags lie customer by customer, and audience by audience within each: so they come in the order of the key.
@@ -134,6 +137,7 @@ def _size_rows(engine: Engine, audiences: Sequence[Scheme], unknown: Sequence[in
 
 def _strategy_rows(audiences: Sequence[Scheme], language: str) -> pa.Table:
     """Return the rows of AUDIENCE_STRATEGIES: each audience in each language that any of them is translated into."""
+    # The same languages for each, so that a join by language loses no audience that is not translated.
     languages = sorted({language}.union(*(audience.languages for audience in audiences)))
     rows = [_strategy_row(audience, each) for audience in audiences for each in languages]
     return pa.Table.from_pylist(rows, schema=AUDIENCE_STRATEGIES.schema)

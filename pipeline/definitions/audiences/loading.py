@@ -89,6 +89,7 @@ def read_audience(loaded: LoadedSchemes, definition: Definition, *, values: dict
         raise ConfigError(what, where=where, todo="Rename one of the two files: both are told of by name.")
     rule_text, segment = _read_rule_text(loaded, content)
     applies_text = content.take("applies_to", str, default="")
+    # Of both texts, before either is parsed: which names a rule may use depends on the schemes that it refers to.
     named = referenced_schemes({"rule": rule_text, "applies_to": applies_text})
     vocabulary, quantiles, missing = read_vocabulary(loaded, content, named)
     context = FileContext(definition, vocabulary, language)
@@ -122,6 +123,7 @@ def read_audience(loaded: LoadedSchemes, definition: Definition, *, values: dict
         strategy=strategy,
         parameters={**vocabulary.parameters, **quantiles},
         quantiles=quantiles,
+        # Needed only to read the rule again once a night knows its quantiles.
         vocabulary=vocabulary if quantiles else None,
         references=schemes_referred_to(loaded, named),
         clusters=clusters_referred_to(loaded, named),
@@ -148,6 +150,7 @@ def _read_rule_text(loaded: LoadedSchemes, content: Fields) -> tuple[str, str]:
         names = [f"{name}.{each.id}" for name, other in loaded.schemes.items() for each in other.segments]
         what = f"is {printable_value(named)}, which is no segment of this company{did_you_mean(named, names)}"
         raise content.refusal("segment", what, _SEGMENT_TODO)
+    # As a rule like any other, so that proofs, plans and explanations need to know of no second kind.
     quoted = segment.replace("'", "''")
     return f"{scheme}{SEGMENT_SUFFIX} = '{quoted}'", named
 
@@ -159,6 +162,7 @@ def _read_condition(applies_text: str, rule_text: str, context: FileContext, whe
     if not applies_text:
         return rule_text, rule
     parse_rule(applies_text, context.vocabulary, where=_place(context, "applies_to", where))
+    # In brackets: an OR in either would else take part in the AND.
     together = f"({applies_text}) AND ({rule_text})"
     return together, parse_rule(together, context.vocabulary, where=where)
 

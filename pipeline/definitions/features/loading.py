@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from graphlib import CycleError, TopologicalSorter
-from itertools import chain
 
 from sqlglot import exp
 
@@ -169,15 +168,11 @@ def _feature(
 ) -> DeclaredFeature:
     # Sums and differences of whole numbers are exact decimals without decimals: whole numbers again.
     kind = Kind.INTEGER if value.kind is Kind.MONEY and not value.decimals else value.kind
-    needs = chain.from_iterable(_needs(each, sources[each.source]) for each in aggregates)
+    counted = {each: each.columns & sources[each.source].optional for each in aggregates}
+    needs = frozenset(f"{sources[each.source].name}.{column}" for each, columns in counted.items() for column in columns)
     return DeclaredFeature(
         Column(name, kind, description, is_declared=True),
         exp.cast(value.node, kind.sql),
         tuple(dict.fromkeys(aggregates)),
-        frozenset(needs),
+        needs,
     )
-
-
-def _needs(aggregate: Aggregate, source: EventSource) -> Iterable[str]:
-    counted = aggregate.columns & source.optional
-    return (f"{source.name}.{name}" for name in counted)

@@ -17,7 +17,6 @@ from pipeline.definitions.rules.aggregates import AggregateFunction, DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.phrases import CALL_MARK
 from pipeline.definitions.rules.text import RuleText
-from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
 EXISTS = "EXISTS"
@@ -78,6 +77,7 @@ def without_calls(tokens: Sequence[Token], calls: Sequence[AggregateCall], names
         place = (1, call.first.start + 1, call.first.start, call.last.end)
         value = [Token(TokenType.IDENTIFIER, name, *place)]
         if call.is_existence:
+            # In brackets, as NOT may stand before it.
             marks = ((TokenType.L_PAREN, "("), *((each.token_type, each.text) for each in value), (TokenType.GT, ">"))
             value = [Token(kind, text, *place) for kind, text in (*marks, (TokenType.NUMBER, "0"), (TokenType.R_PAREN, ")"))]
         replaced += [*tokens[index:start], *value]
@@ -107,6 +107,7 @@ def _read_call(words: _CallContext, name: Token, inner: Sequence[Token], last: T
         if function is not AggregateFunction.COUNT or is_existence:
             raise rule.error_at(inner[0].start, "DISTINCT stands in COUNT alone", SYNTAX)
         function, inner = AggregateFunction.COUNT_DISTINCT, inner[1:]
+    # In a file a call may still name a source of its own, and is then read as within a rule.
     if words.own is not None and not (inner and inner[0].text.partition(".")[0] in sources):
         argument = () if len(inner) == 1 and inner[0].token_type is TokenType.STAR else tuple(inner)
         return AggregateCall(function, words.own, argument, (), None, name, last, is_existence)
@@ -118,6 +119,7 @@ def _read_call(words: _CallContext, name: Token, inner: Sequence[Token], last: T
         what = f"unknown source of events `{source}`{did_you_mean(source, sources)}"
         raise rule.error_at(first.start, what, f"Name one of {', '.join(sources)}. {SYNTAX}")
     where, window = _read_rest(rule, inner[1:])
+    # Where the column stands in the text, behind source and point, so that a caret of an error points at it.
     place = (1, first.col + len(source) + 1, first.start + len(source) + 1, first.end)
     argument = (Token(TokenType.IDENTIFIER, column, *place),) if column else ()
     return AggregateCall(function, sources[source], argument, where, window, name, last, is_existence)
@@ -148,9 +150,5 @@ def _read_days(rule: RuleText, tokens: Sequence[Token]) -> DayWindow:
 
 def _day_count(rule: RuleText, token: Token) -> int:
     if token.token_type is not TokenType.NUMBER or not token.text.isdigit() or not 0 < int(token.text) <= MOST_DAYS:
-        raise _day_count_error(rule, token)
+        raise rule.error_at(token.start, f"`{token.text}` is no number of days", f"Write a whole number from 1 to {MOST_DAYS}.")
     return int(token.text)
-
-
-def _day_count_error(rule: RuleText, token: Token) -> ConfigError:
-    return rule.error_at(token.start, f"`{token.text}` is no number of days", f"Write a whole number from 1 to {MOST_DAYS}.")

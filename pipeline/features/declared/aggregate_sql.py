@@ -61,7 +61,10 @@ def _holder(name: str, by_value: dict[str, list[Aggregate]]) -> str:
 def _rows(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:
     """Return the select from the rows that may count, without its columns."""
     query = exp.Select().from_(wanted.source.table.name if among is None else _ROWS_AMONG)
-    conditions = [condition for condition in (wanted.source.is_counted, _since(wanted, day)) if condition is not None]
+    first = wanted.first_day(day)
+    since = None if first is None else exp.column(wanted.source.day, quoted=True) >= date_literal(first)
+    conditions = [condition for condition in (wanted.source.is_counted, since) if condition is not None]
+    # Rows of some customers were selected by these conditions already.
     return query.where(*conditions) if conditions and among is None else query
 
 
@@ -72,11 +75,6 @@ def _rows_among(wanted: AggregateSet, day: date, among: Table) -> exp.Select:
     columns = sorted({CUSTOMER_ID, wanted.source.day, *looked_at})
     rows = _rows(wanted, day, None).select(*(exp.column(name, quoted=True) for name in columns), copy=False)
     return rows.where(exp.column(CUSTOMER_ID).isin(query=exp.select(CUSTOMER_ID).from_(among.name)), copy=False)
-
-
-def _since(wanted: AggregateSet, day: date) -> exp.Expression | None:
-    first = wanted.first_day(day)
-    return None if first is None else exp.column(wanted.source.day, quoted=True) >= date_literal(first)
 
 
 def _simple_columns(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:

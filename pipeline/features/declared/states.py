@@ -83,6 +83,7 @@ def _recipe() -> str:
 def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> StartingAggregates | None:
     """Return the usable aggregates of the nearest day that is not later; None where there are none, or none that is still wanted."""
     source, survivors = wanted.source.table, session.survivors(window)
+    # Not only what this night knows: what an older cache was made of must still be readable to find whom it was about.
     everything = RollupSet.of(source, session.lake.stored_versions(source).values())
     for key in cached_files(session.lake, wanted.table):
         path = cached(session, wanted.table, key) if key.day <= window.day else None
@@ -93,6 +94,7 @@ def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: Aggrega
         survivors_then = session.survivors(replace(window, day=key.day, known_on=key.known_on or key.day))
         if facts["recipe"] == _recipe() and changed is not None and survivors_then.digest == facts["merges"]:
             columns = frozenset(pq.read_schema(path).names)
+            # Nothing of it is wanted any more: to carry nothing over would cost more than to begin anew.
             if columns.isdisjoint(each.name for each in wanted.aggregates):
                 return None
             return StartingAggregates(path, columns, changed, survivors.changed_since(survivors_then))
@@ -109,6 +111,7 @@ def _rows_of_everybody(session: CacheSession, window: FeatureWindow, wanted: Agg
 
 
 def _register_rows(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> list[Version]:
+    # Days before every window are not even opened.
     first = wanted.first_day(window.day)
     source, counted = wanted.source.table, known if first is None else known.since(first)
     versions = counted.of_table(source)
@@ -124,9 +127,11 @@ def _rows_carried(
     added = AggregateSet(wanted.source, tuple(each for each in wanted.aggregates if each.name not in start.columns))
     before = aggregates_table(wanted.source, kept.columns, "before")
     session.engine.register(before, [start.path])
+    # Only the days that changed: who has a row on one of them is all that is asked of them.
     register_event_days(session, wanted.source.table, start.changed.of_table(wanted.source.table), session.survivors(window))
     register_ids(session, REGROUPED_CUSTOMERS, start.regrouped)
     affected = _stored(session, AFFECTED_CUSTOMERS, session.engine.run(changed_statement(wanted.source), {}))
+    # Computed one after the other under the same name of the rows: each part registers those that it reads.
     changed = _compute(session, window, kept, known, "changed", among=affected)
     aged = []
     for number, moving in enumerate(kept.windows):

@@ -17,15 +17,12 @@ def judge_audiences(measures: GateMeasures, limits: GateLimits) -> Iterator[Gate
         if measures.audiences:
             yield unmeasured(GATE, GATE, "none of them was published before by the same rule, with customers enough to tell")
         return
-    beyond = [each for each in judged if not _is_within(each, limits)]
+    low, high = limits.audience_low_factor, limits.audience_high_factor
+    beyond = [each for each in judged if not each.count_before * low <= each.count <= each.count_before * high]
     yield from (_closed(each, measures, limits) for each in beyond)
     if not beyond:
-        words = f"each of {len(judged):,} holds {limits.audience_low_factor:g} to {limits.audience_high_factor:g} times as many as before"
+        words = f"each of {len(judged):,} holds {low:g} to {high:g} times as many as before"
         yield GateResult(GATE, GATE, GateState.OPEN, words)
-
-
-def _is_within(size: AudienceSize, limits: GateLimits) -> bool:
-    return size.count_before * limits.audience_low_factor <= size.count <= size.count_before * limits.audience_high_factor
 
 
 def _closed(size: AudienceSize, measures: GateMeasures, limits: GateLimits) -> GateResult:

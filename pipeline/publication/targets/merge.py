@@ -138,7 +138,9 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
 
     Raises ConfigError where a table of the target has other columns than declared.
     """
-    optional = _optional_tables(session, night)
+    found = session.columns()
+    # Where the night publishes audiences, or the target holds some of an earlier one: then their tables are emptied.
+    optional = [table for table in OPTIONAL if table.name in found or _table_file(night, table).exists()]
     _create_missing_tables(session, optional)
     load_night(session, night)
     for statement in TAKE_BACK if night.is_way_back else ():
@@ -176,12 +178,6 @@ def _stage_tables(session: TargetSession, night: PublishedNight, optional: Conta
         held_back = [moves for each in of_moves for since in told for moves in night.moves_since(each, since)]
         load_table(session, STAGED[table], chain(held_back, _published_rows(night, table)))
     return tables
-
-
-def _optional_tables(session: TargetSession, night: PublishedNight) -> list[TargetTable]:
-    """Return the tables of audiences where the night publishes them, or the target holds them: then they are emptied."""
-    found = session.columns()
-    return [table for table in OPTIONAL if table.name in found or _table_file(night, table).exists()]
 
 
 def _merge_table(session: TargetSession, table: TargetTable) -> None:

@@ -52,7 +52,9 @@ def audience_entries(company: Company, lake: Lake, live: LiveSegments | None, la
             state=_state(audience, found.not_computed, live, digests),
             reason=found.not_computed.get(name, ""),
             card=context.card_of(audience.strategy),
-            size=_size(size) if size else None,
+            size=PublishedSize(size["customer_count"], size["customer_share"], Decimal(size["spend_amount"]), size["spend_share"])
+            if size
+            else None,
             unknown_count=size["unknown_count"] if size else None,
         )
 
@@ -75,7 +77,3 @@ def _published_sizes(current: Publication) -> dict[str, dict[str, Any]]:
     with reading(AUDIENCES.name, path, piece="publication"):
         rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
     return {row["audience"]: row for row in rows}
-
-
-def _size(row: Mapping[str, Any]) -> PublishedSize:
-    return PublishedSize(row["customer_count"], row["customer_share"], Decimal(row["spend_amount"]), row["spend_share"])

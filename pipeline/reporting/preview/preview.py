@@ -22,7 +22,7 @@ from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import AUDIENCES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, Column, Kind, Table
+from pipeline.lake.tables import AUDIENCES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, Column, Kind
 from pipeline.publication.current import current_publication
 from pipeline.reporting.plan.plan import with_live_attributes
 from pipeline.segmentation import NightFeatures, computable_audiences, register_memberships, schemes_beside
@@ -73,6 +73,7 @@ def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str =
     """
     day = _night_to_count(lake)
     features = lake.path(CUSTOMER_FEATURES, day=day)
+    # As the stored night has them: what company.toml declares since then, no file holds yet.
     live = with_live_attributes(company, features)
     # Aggregates within the rule are features of their own, worked out from stored events.
     known = with_declared_features(live, Definition(Path(UNNAMED), f"rule = {json.dumps(rule)}"))
@@ -81,7 +82,9 @@ def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str =
         by_name = schemes_beside(known, lake, day, [audience])
         query = members_statement(by_name[audience.name], by_name)
         stored = NightFeatures([known], lake, engine, day, path=night.path)
-        with stored.registered(by_name.values(), _only_named(night.table, query)):
+        # Only what the statement names: a Parquet file is read by column, and others are not touched.
+        table = night.table.only({"customer_id", "spend_amount", *(column.name for column in query.find_all(exp.Column))})
+        with stored.registered(by_name.values(), table):
             engine.define(_PREVIEWED, query)
             [size] = engine.run(statement("preview_size"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
             overlaps = _overlaps(lake, engine, day)
@@ -112,12 +115,6 @@ def _computable(company: Company, lake: Lake, day: date, audience: Scheme) -> Sc
         what = f"the night of {day} cannot tell: the rule needs {needs}"
         raise ConfigError(what, where="the rule", todo="Name what the company's queries give: segments catalog shows it.")
     return found.schemes[0]
-
-
-def _only_named(table: Table, query: exp.Query) -> Table:
-    """Return the features with the columns that the statement reads: a Parquet file is read by column."""
-    names = {"customer_id", "spend_amount", *(column.name for column in query.find_all(exp.Column))}
-    return replace(table, columns=tuple(column for column in table.columns if column.name in names))
 
 
 def _overlaps(lake: Lake, engine: Engine, day: date) -> tuple[Overlap, ...]:
