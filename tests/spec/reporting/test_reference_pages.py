@@ -134,8 +134,11 @@ def test_the_page_of_rules_lists_every_key_of_a_scheme_its_segments_and_cards(tm
         require_listed(listed("rules.md", heading), keys[path])
 
 
-def test_the_page_of_rules_lists_every_key_of_a_cluster_scheme(taken: Taken) -> None:
-    load_cluster_schemes(a_company(PROJECT_ROOT / "no such folder"))
+def test_the_page_of_rules_lists_every_key_of_a_cluster_scheme(tmp_path: Path, taken: Taken) -> None:
+    name = Path("segments") / "behaviour_clusters.toml"
+    (tmp_path / "segments").mkdir()
+    (tmp_path / name).write_text(f"# read anew\n{(PROJECT_ROOT / name).read_text('utf-8')}", "utf-8")
+    load_cluster_schemes(a_company(tmp_path))
     features = {key: default for key, default in taken["features"].items() if key not in LANGUAGES}
     require_listed(listed("rules.md", "Keys of a cluster scheme"), taken[""])
     text = (write_reference.REFERENCE / "rules.md").read_text("utf-8").partition("Keys of a feature:")[2]
