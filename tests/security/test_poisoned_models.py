@@ -148,7 +148,7 @@ HOSTILE = {
     "an empty title": poisoned("clusters.0.title", ""),
     "a title that commands a terminal": poisoned("clusters.0.title", "\x1b]0;gone\x07"),
     "half a character": poisoned("clusters.0.title", "\ud800"),
-    "an endless title": poisoned("clusters.0.title", "x" * 201),
+    "an endless title": poisoned("clusters.0.title", "x" * 1_001),
     "a centre twice": poisoned("clusters.1.centroid", [1.0, -0.5]),
     "a centre of one number": poisoned("clusters.0.centroid", [1.0]),
     "a centre of three numbers": poisoned("clusters.0.centroid", [1.0, 2.0, 3.0]),

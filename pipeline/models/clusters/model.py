@@ -28,7 +28,7 @@ FEWEST_CLUSTERS = 2
 MOST_NUMBER = 9999
 MOST_COORDINATES = 800  # of 20 features, and 60 attributes of 12 texts each
 LONGEST_VALUE = 60
-LONGEST_TITLE = 1_000
+LONGEST_TITLE = 1_000  # of four words, which definitions keep to 200 characters, and a figure
 
 
 @dataclass(frozen=True, slots=True)
