@@ -8,11 +8,10 @@ added between Monday and Wednesday takes over a part of Wednesday's moves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,9 +19,8 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
-from pipeline.definitions.schemes import Scheme, decisions_statement, quantiles_of, scheme_digest
+from pipeline.definitions.schemes import decisions_statement
 from pipeline.errors import DataError
-from pipeline.features import DECLARED
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.statements import statement, statement_digest
@@ -31,19 +29,15 @@ from pipeline.lake.tables import (
     AUDIENCE_MOVES,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
-    POPULATION_BASELINES,
     SEGMENT_MOVES,
     Table,
 )
 from pipeline.models.clusters import assignment_statement
-from pipeline.models.refits.model_store import models_of_night, with_clusters_of
+from pipeline.models.refits.model_store import models_of_night
 from pipeline.segmentation.history import register_memberships
 from pipeline.segmentation.joined_columns import joined_columns_in
 from pipeline.segmentation.moves.audience_moves import (
     audience_decisions,
-    audience_facts,
-    expired_audiences,
-    refitted_audiences,
     remove_audience_moves,
     tells_of_audiences,
     write_moves_apart,
@@ -59,11 +53,10 @@ from pipeline.segmentation.moves.reasons import (
     table_looked_at,
     tried_statement,
 )
+from pipeline.segmentation.moves.scheme_changes import reason_of_limits, scheme_changes, schemes_with_clusters_of
 from pipeline.segmentation.night_schemes import audiences_of_night, schemes_of_night
 
 log = logging.getLogger("pipeline.segmentation.moves")
-# A company that counts otherwise than yesterday, such as over another window, moves customers who did nothing.
-COUNTING_SETTINGS = ("states", "time_zone", "currency", "window_days", "counts_as_order")
 MOVED = replace(SEGMENT_MOVES, name="moved", columns=tuple(column for column in SEGMENT_MOVES.columns if column.name != "reason"))
 
 
@@ -112,7 +105,7 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     for name, night in (("memberships_before", comparison.before), ("memberships_now", comparison.day)):
         register_memberships(comparison.lake, comparison.engine, night, name=name)
     moved = comparison.store_table(MOVED, comparison.engine.run(moved_statement(), {}))
-    changes = list(_scheme_changes(comparison))
+    changes = list(scheme_changes(comparison))
     names = _schemes_with_moves(comparison, moved, changes)
     memberships = dict(_decision_statements(comparison, names))
     features = comparison.company.table(CUSTOMER_FEATURES)
@@ -125,7 +118,7 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     # Each scheme reads all trials, and each trial the pairs: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
     comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
-    limits_aged = (comparison.day - comparison.before).days if _reason_of_limits(comparison) == "population_shift" else 0
+    limits_aged = (comparison.day - comparison.before).days if reason_of_limits(comparison) == "population_shift" else 0
     tried = tried_statement(table, left_out, limits_aged=limits_aged)
     comparison.store_table(replace(table, name=TRIED), comparison.engine.run(tried, {}))
     return moves_statement(memberships, changes, table, left_out)
@@ -172,103 +165,8 @@ def _register_features(comparison: MoveComparison, table: Table, name: str, nigh
 
 def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[tuple[str, ...], exp.Query]]:
     """Yield the names of these schemes, or of audiences that are decided together, with tonight's statement of what they say."""
-    by_name = _schemes_with_clusters_of(comparison, comparison.day)
+    by_name = schemes_with_clusters_of(comparison, comparison.day)
     yield from (((name,), decisions_statement(scheme, by_name)) for name, scheme in by_name.items() if name in names)
     models = models_of_night(comparison.lake, comparison.company, comparison.day, names)
     yield from (((scheme.name,), assignment_statement(scheme, model)) for scheme, model in models)
     yield from audience_decisions(comparison, names, moved=MOVED.name)
-
-
-def _schemes_with_clusters_of(comparison: MoveComparison, night: date) -> Mapping[str, Scheme]:
-    """Return tonight's schemes by name, with the clusters that they look at as the models of `night` assign them."""
-    return {scheme.name: scheme for scheme in with_clusters_of(comparison.lake, comparison.company, night, comparison.schemes)}
-
-
-def _scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
-    """Tell what became of each scheme that either night has."""
-    before, now = _facts_of_nights(comparison)
-    digests = before.get("schemes", {}), now.get("schemes", {})
-    refitted = {*before.get("models", {}), *now.get("models", {}), *_refitted_schemes(comparison, digests[0])}
-    refitted |= {*refitted_audiences(comparison, refitted, *digests)}
-    expired = expired_audiences(comparison)
-    features_before, features_now = (_manifest_of(comparison, CUSTOMER_FEATURES, night) for night in (comparison.before, comparison.day))
-    is_resettled = any(features_before.get(name) != features_now.get(name) for name in COUNTING_SETTINGS)
-    declared_before, declared_now = (facts.get(DECLARED, {}) for facts in (features_before, features_now))
-    redeclared = _schemes_of_features(comparison, {name for name, digest in declared_now.items() if declared_before.get(name) != digest})
-    is_new_month = comparison.is_new_month
-    by_name = {scheme.name: scheme for scheme in (*comparison.schemes, *comparison.audiences)}
-    monthly = {name for name, scheme in by_name.items() if quantiles_of(by_name[each] for each in (name, *scheme.references))}
-    limits = _reason_of_limits(comparison)
-    for name in sorted(set(digests[0]) | set(digests[1])):
-        is_on_both = name in digests[0] and name in digests[1]
-        is_same = is_on_both and digests[0][name] == digests[1][name]
-        rules = "model_refit" if name in refitted and is_on_both else _rules_reason(name, before, now)
-        rules = "expiry" if name in expired else rules
-        # What a month sets anew stands in the rules as numbers.
-        if (
-            name in monthly
-            and is_new_month
-            and is_on_both
-            and rules == "rule_change"
-            and before.get("definitions") == now.get("definitions")
-        ):
-            rules = "threshold_refreeze"
-        # The same rules say something else of the night before only if its features hold fewer customers now than they did then:
-        # somebody was erased, which moves others where ranks or cut points depend on everybody.
-        is_counted_otherwise = is_resettled or name in redeclared
-        yield SchemeChange(name, is_on_both, "erasure" if is_same else rules, is_counted_otherwise, is_new_month, limits)
-
-
-def _schemes_of_features(comparison: MoveComparison, features: set[str]) -> set[str]:
-    """Return the names of tonight's schemes and audiences that look at one of the features, themselves or through another scheme."""
-    if not features:  # on nearly every night: then no statement is built
-        return set()
-    by_name = _schemes_with_clusters_of(comparison, comparison.day)
-    trees = {name: decisions_statement(scheme, by_name) for name, scheme in by_name.items()}
-    found = {name for name, tree in trees.items() if any(column.name in features for column in tree.find_all(exp.Column))}
-    audiences = comparison.audiences
-    return found | {each.name for each in audiences if features.intersection(each.declared) or found.intersection(each.references)}
-
-
-def _facts_of_nights(comparison: MoveComparison) -> list[dict[str, Any]]:
-    """Return what the footers of the memberships of both nights say, audiences among the schemes."""
-    facts = [_manifest_of(comparison, CUSTOMER_SEGMENTS, night) for night in (comparison.before, comparison.day)]
-    return [
-        {
-            **of_schemes,
-            "schemes": {**of_schemes.get("schemes", {}), **of_audiences.get("audiences", {})},
-            "not_computed": {**of_schemes.get("not_computed", {}), **of_audiences.get("not_computed", {})},
-        }
-        for of_schemes, of_audiences in zip(facts, audience_facts(comparison), strict=True)
-    ]
-
-
-def _reason_of_limits(comparison: MoveComparison) -> str:
-    """Tell why limits may be others than the night before: a new month; not frozen yet; or somebody was erased who had made them."""
-    if comparison.is_new_month:
-        return "threshold_refreeze"
-    [row] = comparison.lake.read(POPULATION_BASELINES, day=comparison.day).to_pylist()
-    return "population_shift" if row["limits_day"] == comparison.day else "erasure"
-
-
-def _rules_reason(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Tell a scheme that people changed from one that is computed otherwise as the source began, or ceased, to give a column."""
-    lacking = [
-        {each: needs for each, needs in facts.get("not_computed", {}).items() if each.partition(".")[0] == name} for facts in (before, now)
-    ]
-    is_source = before.get("definitions") == now.get("definitions") and lacking[0] != lacking[1]
-    return "source_change" if is_source else "rule_change"
-
-
-def _refitted_schemes(comparison: MoveComparison, before: Mapping[str, str]) -> Iterator[str]:
-    """Yield the schemes that look at clusters and whose own rules did not change.
-
-    With the clusters as the night before assigned them, these have the statement that they had then.
-    """
-    by_name = _schemes_with_clusters_of(comparison, comparison.before)
-    with_clusters = (scheme for scheme in by_name.values() if scheme.clusters)
-    yield from (scheme.name for scheme in with_clusters if before.get(scheme.name) == scheme_digest(scheme, by_name))
-
-
-def _manifest_of(comparison: MoveComparison, table: Table, night: date) -> dict[str, Any]:
-    return comparison.lake.manifest(comparison.lake.path(table, day=night))
