@@ -17,7 +17,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.features import read_features
 from pipeline.features.cache import cache_session
-from pipeline.features.declared import aggregate_sets, known_events, register_aggregates
+from pipeline.features.declared import aggregates_by_source, known_events, register_aggregates
 from pipeline.features.rollup_set import FeatureWindow
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import ORDER_LINES
@@ -87,7 +87,7 @@ def aggregates_of(lake: Lake, day: date = LAST_DAY) -> None:
     window = FeatureWindow(day, day, shop.window_days)
     with engine(lake) as opened, cache_session(lake, opened, shop.zone) as session:
         events = known_events(shop, lake, window)
-        for wanted in aggregate_sets(shop):
+        for wanted in aggregates_by_source(shop):
             register_aggregates(session, window, wanted, events)
 
 

@@ -20,7 +20,7 @@ from pipeline.features.baselines import baselines_with_limits_among, buyers_stat
 from pipeline.features.cache import CacheSession
 from pipeline.features.customer_archives import register_archive
 from pipeline.features.customer_states import known_rollups
-from pipeline.features.declared import aggregate_sets, aggregates_statement
+from pipeline.features.declared import aggregates_by_source, aggregates_statement
 from pipeline.features.features import feature_parameters, features_statement, register_customers, register_frozen
 from pipeline.features.known_columns import stored_known_lines
 from pipeline.features.merges import Survivors
@@ -112,7 +112,7 @@ def part_name(table: Table, part: str) -> str:
 
 def event_tables(company: Company) -> tuple[Table, ...]:
     """Return the tables in which a customer's doings are looked for: rollups, visits, and what declared features add up."""
-    added_up = (wanted.source.table for wanted in aggregate_sets(company))
+    added_up = (wanted.source.table for wanted in aggregates_by_source(company))
     return (*EVENT_TABLES, *(table for table in added_up if table not in EVENT_TABLES))
 
 
@@ -144,7 +144,7 @@ def gather_rows(case: Counterfactual) -> None:
     ids = engine.run(exp.select("customer_id").from_(case.customers.name), {}).read_all()["customer_id"].combine_chunks()
     all_ids = pc.unique(pa.concat_arrays([ids, *(each.ids_merged_into(ids) for each in (case.survivors_before, case.survivors))]))
     _store_rows(case, SOURCE_IDS, pa.table([all_ids], SOURCE_IDS.schema).sort_by("customer_id").to_batches())
-    firsts = {wanted.source.table: wanted.first_day(case.day) or date.min for wanted in aggregate_sets(case.company)}
+    firsts = {wanted.source.table: wanted.first_day(case.day) or date.min for wanted in aggregates_by_source(case.company)}
     for table in event_tables(case.company):
         versions = _versions_by_part(case.session, table, case.before, case.day)[SAME]
         read = replace(table, name=part_name(table, "read"))
@@ -168,7 +168,7 @@ def write_counterfactual(case: Counterfactual, left_out: str) -> str:
         unite(case.session, table, survivors)
         _store(case, table, _rows_of(table, case.customers))
     _store(case, CUSTOMER_STATES, all_states_statement(), **{**case.window.parameters, "archived_before": case.archived_before})
-    for wanted in aggregate_sets(case.company):
+    for wanted in aggregates_by_source(case.company):
         _store(case, wanted.table, aggregates_statement(wanted, case.day))
     _store(case, CUSTOMER_VISITS, statement(CUSTOMER_VISITS.name), visits_first_day=first_visit_day(case.window), day=case.day)
     register_frozen(case.session, case.window)

@@ -21,7 +21,7 @@ from pipeline.features.baselines import baseline_rows, baselines_statement
 from pipeline.features.cache import CacheSession, cache_session
 from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
 from pipeline.features.declared import (
-    aggregate_sets,
+    aggregates_by_source,
     known_events,
     register_aggregates,
     unknown_declared_features,
@@ -122,7 +122,7 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         visits = known_visits(lake, window)
         register_visits(session, window, rollups, visits)
         events = known_events(company, lake, window)
-        for wanted in aggregate_sets(company):
+        for wanted in aggregates_by_source(company):
             register_aggregates(session, window, wanted, events)
         # After the states: on the first night of a month the baselines are computed from them.
         manifest |= {"statement": statement_digest(baselines_statement()), "states": states_recipe(window.frozen)}

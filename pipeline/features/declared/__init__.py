@@ -3,14 +3,14 @@
 A night reads the rows of customers who did something, and of those whose old rows left a window; all others keep what they had.
 """
 
-from pipeline.features.declared.aggregate_sets import aggregate_sets
+from pipeline.features.declared.aggregate_sets import aggregates_by_source
 from pipeline.features.declared.aggregate_sql import aggregates_statement
 from pipeline.features.declared.columns import unknown_declared_features, with_declared_columns
 from pipeline.features.declared.since import features_as_declared, features_declared_since
 from pipeline.features.declared.states import known_events, register_aggregates
 
 __all__ = [
-    "aggregate_sets",
+    "aggregates_by_source",
     "aggregates_statement",
     "features_as_declared",
     "features_declared_since",

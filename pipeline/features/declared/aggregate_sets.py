@@ -63,7 +63,7 @@ class AggregateSet:
         return frozenset(each.name for each in self.aggregates if each.function in _ADDED_UP)
 
 
-def aggregate_sets(company: Company) -> tuple[AggregateSet, ...]:
+def aggregates_by_source(company: Company) -> tuple[AggregateSet, ...]:
     """Return the aggregates of the company's features by source, in order, with what tells whether the source gives each column."""
     sets = []
     for name, source in sorted(company.event_sources.items()):

@@ -8,7 +8,14 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.features import DeclaredFeature
-from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, aggregate_sets, columns_needed, known_count, row_count
+from pipeline.features.declared.aggregate_sets import (
+    CUSTOMER_ID,
+    AggregateSet,
+    aggregates_by_source,
+    columns_needed,
+    known_count,
+    row_count,
+)
 from pipeline.lake.engines import Engine
 from pipeline.lake.tables import Table
 
@@ -21,7 +28,7 @@ def with_declared_columns(query: exp.Query, company: Company, table: Table) -> e
     if not company.features:
         return query
     query.set("order", None)
-    relation = _with_aggregates(query, aggregate_sets(company))
+    relation = _with_aggregates(query, aggregates_by_source(company))
     for level in _levels(company.features):
         values = [exp.alias_(feature.value.copy(), feature.name, quoted=True) for feature in level]
         relation = exp.Select().select("*", *values, copy=False).from_(relation.subquery("known", copy=False), copy=False)
@@ -64,7 +71,7 @@ def unknown_declared_features(company: Company, engine: Engine) -> dict[str, str
     A column counts as given where any row of the widest window has a value. Where there are no rows, none lacks a column.
     """
     lacking: set[str] = set()
-    for each in aggregate_sets(company):
+    for each in aggregates_by_source(company):
         wanted = [aggregate for feature in company.features for aggregate in feature.aggregates if aggregate.source == each.source.name]
         needed = columns_needed(each.source, wanted)
         counts = {"": row_count(each.source, wanted), **{name: known_count(each.source, name, wanted) for name in needed}}

@@ -14,7 +14,7 @@ from sqlglot import exp
 from pipeline.definitions.company import Company
 from pipeline.definitions.features import feature_digests
 from pipeline.features.cache import cache_session
-from pipeline.features.declared.aggregate_sets import aggregate_sets
+from pipeline.features.declared.aggregate_sets import aggregates_by_source
 from pipeline.features.declared.columns import with_declared_columns
 from pipeline.features.declared.states import compute_aggregates, known_events
 from pipeline.features.known_columns import DECLARED
@@ -57,7 +57,7 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
     window = FeatureWindow(day, day, company.window_days)
     with cache_session(lake, engine, company.zone) as session:
         events = known_events(partial, lake, window)
-        for wanted in aggregate_sets(partial):
+        for wanted in aggregates_by_source(partial):
             compute_aggregates(session, window, wanted, events)
         known = replace(stored, name="stored_features")
         engine.register(known, [path])

@@ -21,7 +21,7 @@ from pipeline.definitions.company import Company
 from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, write_cache
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
 from pipeline.features.declared import aggregate_sql, carrying_sql
-from pipeline.features.declared.aggregate_sets import AggregateSet, aggregate_sets, aggregates_table
+from pipeline.features.declared.aggregate_sets import AggregateSet, aggregates_by_source, aggregates_table
 from pipeline.features.declared.aggregate_sql import aggregates_statement
 from pipeline.features.declared.carrying_sql import aged_statement, carried_statement, changed_statement
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
@@ -46,7 +46,7 @@ class StartingAggregates:
 def known_events(company: Company, lake: Lake, window: FeatureWindow) -> RollupSet:
     """Return the event days that declared features go by; none for a company without any."""
     known = RollupSet()
-    for wanted in aggregate_sets(company):
+    for wanted in aggregates_by_source(company):
         stored = lake.stored_versions(wanted.source.table)
         versions = known_versions(stored, through=window.day, known_on=window.known_on)
         known |= RollupSet.of(wanted.source.table, (stored[version] for version in versions))
