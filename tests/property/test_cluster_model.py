@@ -29,6 +29,7 @@ from pipeline.models.clusters import (
     to_json,
 )
 from pipeline.models.clusters.algorithms import nearest_centres
+from pipeline.models.clusters.model import WIDEST_SCALES
 
 DAY = date(2024, 3, 31)
 DATABASE = duckdb.connect(config={"threads": 1})
@@ -66,7 +67,9 @@ def a_population(customers: int, *, seed: int = 5) -> pa.Table:
 @st.composite
 def features(draw: st.DrawFn, name: str) -> ModelFeature:
     low, mean, high = sorted(draw(st.lists(figures, min_size=3, max_size=3)))
-    scale = draw(st.floats(1e-3, 1e6).map(lambda value: round(value, 6)))
+    # A narrower scale would be refused: a fit has none.
+    narrowest = max(1e-3, (high - low) / WIDEST_SCALES)
+    scale = draw(st.floats(narrowest, 1e6).map(lambda value: round(value + 1e-6, 6)))
     return ModelFeature(name, draw(st.sampled_from(["log1p", "none"])), draw(figures), low, high, mean, scale)
 
 
