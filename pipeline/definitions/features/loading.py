@@ -25,11 +25,11 @@ from pipeline.definitions.features.aggregating_rules import aggregating_rules
 from pipeline.definitions.features.declared import DeclaredFeature
 from pipeline.definitions.fields import Document, Fields, require_identifier
 from pipeline.definitions.rules import Vocabulary, aggregates_of, parse_rule, parse_value
-from pipeline.definitions.rules.aggregate_calls import MOST_DAYS
 from pipeline.definitions.rules.aggregate_checks import OwnRows
 from pipeline.definitions.rules.aggregates import Aggregate, DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.types import TypedNode
+from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Column, Kind
 from pipeline.spelling import did_you_mean

@@ -21,7 +21,6 @@ from pipeline.spelling import did_you_mean
 
 EXISTS = "EXISTS"
 FUNCTIONS = {function.value: function for function in AggregateFunction if " " not in function.value}
-MOST_DAYS = 36_525
 SYNTAX = (
     "Write COUNT(order_lines WHERE category = 'Wine' LAST 90 DAYS); COUNT, COUNT(DISTINCT ...), SUM, MIN, MAX, AVG, FIRST, LAST and "
     "MOST_FREQUENT take a column, such as SUM(order_lines.net_amount LAST 90 DAYS)."

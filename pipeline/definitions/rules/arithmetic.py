@@ -7,12 +7,13 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.definitions.rules.calls import Call, Row, call_node
-from pipeline.definitions.rules.dates import MOST_DAYS, day_count, shifted_date
+from pipeline.definitions.rules.dates import day_count, shifted_date
 from pipeline.definitions.rules.parsed_calls import Check
 from pipeline.definitions.rules.types import NUMERIC, TypedNode, bracketed_node, typed_arithmetic, typed_quotient
 from pipeline.definitions.rules.values import rule_value
 from pipeline.definitions.rules.vocabulary import RuleContext
 from pipeline.definitions.rules.words import column_names, rule_words
+from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 

@@ -20,7 +20,6 @@ from pipeline.definitions.rules.words import column_names, rule_words
 from pipeline.lake.tables import Kind
 
 TODAY = "as_of_date"
-MOST_DAYS = 36_525  # a century
 # Between the first and the last day of the calendar lie fewer than ten million days.
 _DAY_DIGITS = 8
 _MONDAY = exp.cast(exp.Literal.string("1970-01-05"), "date")
