@@ -17,6 +17,7 @@ from pipeline.definitions.rules.aggregates import AggregateFunction, DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.phrases import CALL_MARK
 from pipeline.definitions.rules.text import RuleText
+from pipeline.definitions.settings import MOST_DAYS
 from pipeline.spelling import did_you_mean
 
 EXISTS = "EXISTS"
