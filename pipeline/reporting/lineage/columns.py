@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from graphlib import TopologicalSorter
 
@@ -26,7 +27,7 @@ from pipeline.lake.tables import (
     SOURCE_TABLES,
     Table,
 )
-from pipeline.reporting.lineage.graph import ColumnGraph, Edge, Field
+from pipeline.reporting.lineage.graph import ColumnGraph, Edge, Field, How
 from pipeline.reporting.lineage.sql_columns import statement_edges
 
 RawColumns = Mapping[tuple[str, str], Sequence[str]]
@@ -78,16 +79,34 @@ def _company_edges(company: Company) -> Iterator[Edge]:
             query = _statement_of(table.name)
             if table.name == CUSTOMER_FEATURES.name:
                 # The statement lies in a file for all companies; their own attributes are added to it, as a night does.
-                query = with_attributes(query, CUSTOMER_FEATURES, company.table(table))
+                query = with_attributes(query, CUSTOMER_FEATURES, replace(company, features=()).table(table))
+                yield from _declared_edges(company)
             yield from statement_edges(query, table.name, columns)
         else:
             yield from _edges_of_clean_rows(company, table, columns[table.name])
 
 
+def _declared_edges(company: Company) -> Iterator[Edge]:
+    """Yield what each declared feature reads: columns of the events that it adds up, and other features."""
+    for feature in company.features:
+        target = Field(CUSTOMER_FEATURES.name, feature.name)
+        for each in feature.aggregates:
+            source = company.event_sources[each.source]
+            makes = frozenset() if each.argument is None else {column.name for column in each.argument.find_all(exp.Column)}
+            for name in sorted({source.day, *each.columns}):
+                # A count is made of the rows that there are.
+                how: How = "value" if name in makes or (each.argument is None and name == source.day) else "rows"
+                yield Edge(target, Field(source.name, name), how)
+        for name in sorted(feature.looks_at):
+            yield Edge(target, Field(CUSTOMER_FEATURES.name, name), "value")
+
+
 def _tables_of(company: Company) -> tuple[Table, ...]:
     """Order the tables behind the features, and the events that the company declares, whether or not a feature reads them."""
     behind = _tables_behind_features()
-    return (*behind, *(event.table for event in company.declared_events if event.table not in behind))
+    added_up = [company.event_sources[each.source].table for feature in company.features for each in feature.aggregates]
+    others = dict.fromkeys([*(event.table for event in company.declared_events), *added_up])
+    return (*behind, *(table for table in others if table not in behind))
 
 
 @cache

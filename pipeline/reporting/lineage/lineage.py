@@ -79,7 +79,8 @@ class CompanyLineage:
         """Trace the lineage of `name`; raises ConfigError with the nearest name where nothing is called so."""
         # A feature often has the name of a column on the way to it: who types a bare name means the feature.
         if name in self._features:
-            kind = "feature" if name in CUSTOMER_FEATURES.column_names else "attribute"
+            is_feature = name in CUSTOMER_FEATURES.column_names or name in {feature.name for feature in self._company.features}
+            kind = "feature" if is_feature else "attribute"
             return self._lineage_of_fields(name, kind, [Field(CUSTOMER_FEATURES.name, name)])
         fields = self._columns_by_name.get(_raw_column_name(self._company, name)) or self._columns_by_name.get(name)
         if fields:
