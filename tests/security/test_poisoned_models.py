@@ -128,7 +128,6 @@ HOSTILE = {
     "a scale that makes coordinates too large to add up": poisoned("features.0.scale", 1e-5),
     "limits the wrong way round": poisoned("features.0.low", 10.0),
     "a mean outside the limits": poisoned("features.0.mean", 9.5),
-    "an unknown feature": poisoned("features.0.name", "spend_amont"),
     "a feature that is SQL": poisoned("features.0.name", "spend_amount) FROM customer_features; DROP TABLE customers --"),
     "a feature of text": poisoned("features.0.name", "main_channel"),
     "a feature that is a list": poisoned("features.0.name", ["spend_amount"]),

@@ -91,11 +91,12 @@ def _attribute_entries(content: Fields) -> list[dict[str, Any]]:
 
 def _read_feature(fields: Fields, company: Company, definition: Definition) -> ClusterFeature:
     name = fields.text("name")
-    if name not in NUMERIC_FEATURES:
+    numeric = (*NUMERIC_FEATURES, *(each.name for each in company.features if each.column.kind in NUMERIC_KINDS))
+    if name not in numeric:
         if name in _attribute_kinds(company):
             what = f"`features` names {printable_value(name)}, which is an attribute of the company"
             raise _error_at(definition, name, what, "Name it under `attributes`.")
-        hint = did_you_mean(name, NUMERIC_FEATURES)
+        hint = did_you_mean(name, numeric)
         what = f"`{fields.name_of('name')}` is {printable_value(name)}, which is no numeric column of {CUSTOMER_FEATURES.name}{hint}"
         raise _error_at(definition, name, what)
     transform = fields.choice("transform", TRANSFORMS)
@@ -127,7 +128,7 @@ def _read_attribute(entry: dict[str, Any], company: Company, definition: Definit
 
 
 def _unknown_attribute(name: str, company: Company, definition: Definition) -> PipelineError:
-    if name in NUMERIC_FEATURES:
+    if name in NUMERIC_FEATURES or name in {each.name for each in company.features}:
         what = f"`attributes` names {printable_value(name)}, which is a feature of customers"
         return _error_at(definition, name, what, "Name it under [[features]], with a transform.")
     if any(attribute.column.name == name for attribute in company.attributes):

@@ -13,10 +13,11 @@ from datetime import date
 from itertools import pairwise
 from typing import cast
 
-from pipeline.definitions.fields import Document, Fields, json_fields
+from pipeline.definitions.fields import Document, Fields, json_fields, printable_value
 from pipeline.definitions.schemes.cluster_features import ENCODINGS, NUMERIC_FEATURES, TRANSFORMS, Encoding
 from pipeline.definitions.schemes.cluster_scheme import MOST_CLUSTERS
 from pipeline.errors import DataError
+from pipeline.lake.tables import CUSTOMER_FEATURES
 
 LONGEST_DOCUMENT = 1_000_000
 # Coordinates are divided by the scale, which is kept to six digits: below this it would be zero.
@@ -185,8 +186,12 @@ def _read_feature(fields: Fields) -> ModelFeature:
     high = fields.number("high", low)
     encoding = cast("Encoding", fields.choice("encoding", ENCODINGS, default="number"))
     is_attribute = not fields.has("fill")
+    name = fields.text("name", pattern="[a-z][a-z0-9_]*")
+    # A name that is none of ours is one that the company declares, which the night that goes by the model looks up.
+    if not is_attribute and name in CUSTOMER_FEATURES.column_names and name not in NUMERIC_FEATURES:
+        raise fields.refusal("name", f"is {printable_value(name)}, which is no number")
     feature = ModelFeature(
-        name=fields.text("name", pattern="[a-z][a-z0-9_]*") if is_attribute else fields.choice("name", NUMERIC_FEATURES),
+        name=name,
         transform=fields.choice("transform", TRANSFORMS),
         fill=None if is_attribute else fields.number("fill"),
         low=low,

@@ -7,7 +7,7 @@ one whose name is not after the night. Nights that had none are noted, or a back
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,13 +15,13 @@ from typing import Any
 
 from pipeline.definitions.company import COMPANY_FILE, Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme, load_cluster_schemes, referenced_clusters, schemes_with_assignments
-from pipeline.definitions.schemes.cluster_features import ENCODING_BY_KIND
+from pipeline.definitions.schemes.cluster_features import ENCODING_BY_KIND, Encoding
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, EXTRACTIONS
-from pipeline.models.clusters import ClusterModel, NotFitted, model_from_json, segment_statements
+from pipeline.models.clusters import ClusterModel, ModelFeature, NotFitted, model_from_json, segment_statements
 from pipeline.models.refits.verdict import RefitVerdict
 from pipeline.models.signals import SurvivorsOf
 
@@ -63,13 +63,17 @@ def require_model_columns(company: Company, lake: Lake, day: date) -> None:
     for scheme in load_cluster_schemes(company):
         for first_night in nights_of_model(stored_models(lake, scheme.name), day):
             model = stored_model(lake, scheme.name, first_night)
-            gone = {each.name: None for each in model.features if each.is_attribute and encodings.get(each.name) != each.encoding}
+            gone = {each.name: None for each in model.features if _is_gone(each, encodings)}
             if gone:
                 names = ", ".join(f"`{name}`" for name in gone)
-                what = f"the clusters of {scheme.name} go by {names}, which company.toml does not declare, or not as it did"
+                what = f"the clusters of {scheme.name} go by {names}, which the company does not declare, or not as it did"
                 refit = f"segments refit --scheme {scheme.name} --day {max(lake.nights(CUSTOMER_FEATURES), default=model.day)}"
                 todo = f"Declare it as it was, or fit clusters without it to the last night: {refit}."
                 raise ConfigError(what, where=str(company.folder / COMPANY_FILE), todo=todo)
+
+
+def _is_gone(feature: ModelFeature, encodings: Mapping[str, Encoding | None]) -> bool:
+    return encodings.get(feature.name) != feature.encoding if feature.is_attribute else feature.name not in encodings
 
 
 def nights_of_model(stored: Sequence[str], day: date) -> list[str]:

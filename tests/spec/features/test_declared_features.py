@@ -11,7 +11,8 @@ import pytest
 from support.builders import a_company, an_order_line, features_by_customer, parsed, write_customers, write_order_lines
 from support.schemes import yes_or_no_scheme
 
-from pipeline.definitions.company import Company, load_company, with_declared_features
+from pipeline.definitions.company import PROJECT_ROOT, Company, load_company, with_declared_features
+from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
@@ -140,3 +141,12 @@ def test_features_and_aggregates_of_rules_and_audiences_are_read_with_their_comp
         "Count of rows of order_lines where category = 'Wine'.",
         "Count of rows of visits, last 7 days.",
     ]
+
+
+def test_clusters_may_go_by_a_declared_feature(tmp_path: Path) -> None:
+    company = declaring(tmp_path, "[lines]\nfrom = 'order_lines'\nvalue = 'COUNT(*)'\ndescription = 'Lines.'\n")
+    clusters = (PROJECT_ROOT / "segments" / "behaviour_clusters.toml").read_text("utf-8")
+    (tmp_path / "segments").mkdir()
+    (tmp_path / "segments" / "mine.toml").write_text(f'{clusters}\n[[features]]\nname = "lines"\ntransform = "log1p"\n', "utf-8")
+    [scheme] = [scheme for scheme in load_cluster_schemes(company) if scheme.name == "mine"]
+    assert scheme.features[-1].name == "lines"

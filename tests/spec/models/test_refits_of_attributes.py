@@ -94,7 +94,7 @@ def test_a_night_stops_where_its_model_goes_by_an_attribute_that_is_declared_no_
     company = company_asking(tmp_path, QUESTIONS, kind) if kind else company_asking(tmp_path, QUESTIONS[:-1])
     with pytest.raises(ConfigError) as refusal:
         require_model_columns(company, settled, NEXT)
-    assert refusal.value.what == "the clusters of motives go by `q9`, which company.toml does not declare, or not as it did"
+    assert refusal.value.what == "the clusters of motives go by `q9`, which the company does not declare, or not as it did"
     assert refusal.value.where == str(tmp_path / "company.toml")
     assert refusal.value.todo.endswith(f"segments refit --scheme motives --day {NIGHT}.")
 
