@@ -40,6 +40,7 @@ class Definition:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"not valid TOML: {error}", where=str(self.file), todo="Correct that place.") from None
+        # The reader of TOML calls itself for each bracket: a file of brackets alone is a mistake of the file, and not of ours.
         except RecursionError:
             raise ConfigError("not valid TOML: nested too deep", where=str(self.file), todo="Write it flat.") from None
 
@@ -50,6 +51,7 @@ def read_definition(file: Path) -> Definition:
         content = file.read_bytes()
     except OSError as error:
         raise unreadable_error(file, error) from None
+    # Before it is decoded and parsed, which takes many times its size in memory.
     if len(content) > LARGEST_FILE:
         what = f"longer than {LARGEST_FILE:,} bytes"
         raise ConfigError(what, where=str(file), todo="Write less; lists of values belong into an attribute of customers.")

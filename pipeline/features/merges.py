@@ -98,6 +98,7 @@ class MergeHistory:
         rows = self._rows_by(day, known_on)
         by_id = {row["customer_id"]: row for row in rows.to_pylist()} if rows else {}
         path = []
+        # It ends: rows that close a circle were set aside before merges became clean ones.
         while row := by_id.get(customer_id):
             path.append(CustomerMerge(customer_id, row["merged_into"], row["merged_at"].astimezone(self.zone).date()))
             customer_id = row["merged_into"]
@@ -111,6 +112,7 @@ class MergeHistory:
             merges = self.lake.read(CUSTOMER_MERGES, known_on=known)
             survivors = survivors_of(merges)
             left = pc.unique(survivors.ids_of(found))
+            # By whoever is left: from there all that were merged into them are found, on whichever way.
             found = pc.unique(pa.concat_arrays([found, left, survivors.ids_merged_into(left)]))
         return pa.array(sorted(found.to_pylist()), pa.string())
 

@@ -52,6 +52,7 @@ def comparison_node(rule: RuleContext, operator: type[exp.Expr], left: exp.Expr,
     """Build a comparison of two sides anew; raises ConfigError where they cannot be compared."""
     if is_call(left, *QUANTIFIERS) or is_call(right, *QUANTIFIERS):
         return _list_comparison(rule, operator, left, right)
+    # A text with capitals would never be met by LOWER(...), and the rule would look right all the same.
     for side, other in ((left, right), (right, left)):
         if is_call(side, "LOWER") and isinstance(other, exp.Literal) and operator in (exp.EQ, exp.NEQ):
             require_lower(rule, other)

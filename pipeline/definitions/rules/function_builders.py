@@ -186,6 +186,7 @@ def build_was_in(call: GivenCall) -> TypedNode:
     last = typed_column(call.stay_column("LAST_IN").column, Kind.DATE)
     since = day_count(call.today, last).node
     days = call.check(call.rule, call.given[1])
+    # Else AND would leave it unknown of whoever never was there.
     is_known = exp.Not(this=exp.Paren(this=exp.Is(this=since.copy(), expression=exp.null())))
     return TypedNode(operator_chain(exp.And, is_known, operator_chain(exp.LTE, since, days.node)), Kind.FLAG)
 

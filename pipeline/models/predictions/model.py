@@ -123,6 +123,7 @@ def _read_model(fields: Fields) -> PredictionModel:
         abs(model.spend_intercept) + sum(signal.largest(signal.spend_weight) for signal in model.signals),
         abs(model.repeat_intercept) + sum(signal.largest(signal.repeat_weight) for signal in model.signals),
     ]
+    # 600: beyond 709, e to it is no double any more.
     if max(sums) > LARGEST_EXPONENT * 10:
         raise fields.refusal("signals", "weighs so much that a prediction could be no number")
     return model

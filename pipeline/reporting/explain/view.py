@@ -123,6 +123,7 @@ def card_words(card: SegmentCard) -> str:
 def outside_words(outside: OutsideScheme) -> str:
     """Say why a scheme does not apply to the customer, by the values that its rule looks at: those that are given before empty ones."""
     given = [f"{column_words(name)} = {value_words(value)}" for name, value in outside.values.items() if value is not None]
+    # What is empty is named after what is given: values may have decided, and an empty one leaves only the rule unknown.
     *first, last = [column_words(name) for name, value in outside.values.items() if value is None] or [""]
     empty = f"{', '.join(first)} and {last} are empty" if first else f"{last} is empty" if last else ""
     why = "; ".join(part for part in (", ".join(given), empty) if part)
@@ -168,6 +169,7 @@ def cluster_words(segment: str, explanation: ClusterExplanation) -> str:
         return f"a cluster, once {' and '.join(explanation.lacking)} {known}"
     if not explanation.centres:
         return "no order in the window"
+    # There is one: no model has fewer than two clusters.
     next_one = explanation.centres[1]
     nearest = explanation.nearest
     change = f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another cluster"
