@@ -49,7 +49,7 @@ KEPT_PER_TABLE = {
     POPULATION_RHYTHM.name: 24,
     POPULATION_BASELINES.name: 24,
 }
-KEPT_OF_OTHERS = 8
+KEPT_OF_OTHERS = 3  # everybody's, of as many columns as features are declared: large files
 
 
 @dataclass(frozen=True, slots=True)
