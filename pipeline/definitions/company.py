@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pipeline.calendar import business_day
+from pipeline.definitions.aggregate_words import AGGREGATE_CALL
 from pipeline.definitions.company_sections import Attribute, CountsAsOrder, Source, Target, read_attributes, read_source, read_target
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
 from pipeline.definitions.events import read_events, require_queries
-from pipeline.definitions.features import DeclaredFeature, read_features
 from pipeline.definitions.fields import Document, Fields, printable_value
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
-from pipeline.definitions.rules.event_sources import EventSource, event_sources
 from pipeline.definitions.settings import CURRENCIES, LANGUAGE, MOST_DAYS, schedule_fault
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import (
@@ -31,6 +30,10 @@ from pipeline.lake.tables import (
     Table,
 )
 from pipeline.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.definitions.features import DeclaredFeature
+    from pipeline.definitions.rules.event_sources import EventSource
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 COMPANY_FILE = "company.toml"
@@ -101,6 +104,8 @@ class Company:
     @property
     def event_sources(self) -> Mapping[str, EventSource]:
         """The tables of events that features and rules may add up, by name."""
+        from pipeline.definitions.rules.event_sources import event_sources
+
         return event_sources(event.table for event in self.events.values())
 
     def require_day(self, day: date, *, now: datetime) -> date:
@@ -202,12 +207,17 @@ def with_declared_features(company: Company, *others: Definition) -> Company:
 
     Raises ConfigError with file and line for one that is wrong.
     """
-    names = {column.name: column.kind for column in replace(company, features=()).table(CUSTOMER_FEATURES).columns}
     features = company.definitions("features", ".toml")
     try:
         schemes = (*company.definitions("segments", ".toml").values(), *company.definitions("audiences", ".toml").values(), *others)
     except ConfigError:  # the step that reads schemes says so, and commands that need none go on
         schemes = ()
+    # Most companies declare nothing, and what reads features needs a parser of SQL: a DAG file would load it every time it is read.
+    if not features and not any(AGGREGATE_CALL.search(definition.text) for definition in schemes):
+        return replace(company, features=())
+    from pipeline.definitions.features import read_features
+
+    names = {column.name: column.kind for column in replace(company, features=()).table(CUSTOMER_FEATURES).columns}
     return replace(company, features=read_features(features, schemes, names, company.event_sources))
 
 

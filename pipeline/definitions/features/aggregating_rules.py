@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.definitions.aggregate_words import AGGREGATE_CALL
 from pipeline.definitions.definition_files import Definition
-from pipeline.definitions.rules.aggregate_calls import EXISTS, FUNCTIONS
 from pipeline.definitions.rules.parameters import Parameter
 from pipeline.errors import ConfigError
 
 RULE_KEYS = ("applies_to", "rule", "score", "signals")
-_CALL = re.compile(rf"\b({'|'.join((*FUNCTIONS, EXISTS))})\s*\(", re.IGNORECASE)
 
 
 def aggregating_rules(definition: Definition) -> Iterator[tuple[str, Mapping[str, Parameter]]]:
     """Yield the texts that hold an aggregate, with the parameters that they may name; none of a file that cannot be read."""
-    if not _CALL.search(definition.text):
+    if not AGGREGATE_CALL.search(definition.text):
         return
     try:
         content = definition.toml()
@@ -26,7 +24,7 @@ def aggregating_rules(definition: Definition) -> Iterator[tuple[str, Mapping[str
     given = content.get("parameters")
     parameters = {name: value for name, value in given.items() if isinstance(value, Parameter)} if isinstance(given, dict) else {}
     for text in _texts(content):
-        if _CALL.search(text):
+        if AGGREGATE_CALL.search(text):
             yield text, parameters
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from sqlglot.tokenizer_core import Token, TokenType
 
+from pipeline.definitions import aggregate_words
+from pipeline.definitions.aggregate_words import EXISTS
 from pipeline.definitions.rules.aggregates import AggregateFunction, DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.phrases import CALL_MARK
@@ -20,8 +22,7 @@ from pipeline.definitions.rules.text import RuleText
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.spelling import did_you_mean
 
-EXISTS = "EXISTS"
-FUNCTIONS = {function.value: function for function in AggregateFunction if " " not in function.value}
+FUNCTIONS = {word: AggregateFunction(word) for word in aggregate_words.FUNCTIONS}
 SYNTAX = (
     "Write COUNT(order_lines WHERE category = 'Wine' LAST 90 DAYS); COUNT, COUNT(DISTINCT ...), SUM, MIN, MAX, AVG, FIRST, LAST and "
     "MOST_FREQUENT take a column, such as SUM(order_lines.net_amount LAST 90 DAYS)."

@@ -42,9 +42,7 @@ class MoveComparison:
 
     def joined_columns(self, night: date) -> JoinedColumns:
         """Return what rules look at beside features, as of a night: tonight's lists, since they are part of tonight's rules."""
-        folder = self.folder / f"joined_{night}"
-        folder.mkdir(exist_ok=True)
-        return JoinedColumns([self.company], self.lake, self.engine, night, night, folder)
+        return JoinedColumns([self.company], self.lake, self.engine, night, night, self.folder / f"joined_{night}")
 
     def store_table(self, table: Table, rows: pa.RecordBatchReader) -> Path:
         """Write `rows` to the private folder, make them readable as `table`, and return where they are."""

@@ -278,7 +278,7 @@ def test_a_model_of_attributes_is_read_as_it_was_written(tmp_path: Path) -> None
     [
         ('"name": "q1"', '"name": "q1; DROP TABLE x"', "`features[0].name`"),
         ('"encoding": "flag"', '"encoding": "flagg"', "`features[0].encoding` is `flagg` (did you mean `flag`?)"),
-        ('"fill": null', '"fill": 0.0', "`features[0].name`"),
+        ('"fill": null', '"fill": 0.0', "`features[0].encoding`"),
         ('"value": ""', '"value": "yes"', "`features[0].value` is for texts"),
         ('"encoding": "flag"', '"encoding": "text"', "`features[0].value` must be a printable text"),
     ],
