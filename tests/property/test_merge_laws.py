@@ -31,6 +31,7 @@ from pipeline.lake.tables import (
 )
 
 OPENING, FIRST = date(2023, 11, 20), date(2024, 2, 26)  # eight nights lead over the turn of a month
+DECLARED = ("orders_a", "spend_week_before", "last_refund", "first_channel", "category_40")
 NAMES = [f"c{number:02}" for number in range(30)]
 NIGHTS = [FIRST + timedelta(offset) for offset in range(8)]
 # When each was merged into whom, and the first night that knows: chains that grow at either end, one learned late.
@@ -133,7 +134,7 @@ def test_nights_on_which_customers_are_merged_equal_the_full_recompute_and_carry
     tmp_path: Path, window_days: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "pipeline.features.customer_states")
-    company, lake = a_declaring_company(tmp_path, window_days=window_days), Lake(tmp_path / "lake")
+    company, lake = a_declaring_company(tmp_path, DECLARED, window_days=window_days), Lake(tmp_path / "lake")
     write_shop(lake, company)
     for night in NIGHTS:
         caplog.clear()
@@ -146,7 +147,7 @@ def test_nights_on_which_customers_are_merged_equal_the_full_recompute_and_carry
 
 @pytest.mark.parametrize("window_days", [10, 90])
 def test_a_night_says_what_it_would_say_if_the_source_had_used_the_survivors_ids(tmp_path: Path, window_days: int) -> None:
-    company, lake = a_declaring_company(tmp_path, window_days=window_days), Lake(tmp_path / "lake")
+    company, lake = a_declaring_company(tmp_path, DECLARED, window_days=window_days), Lake(tmp_path / "lake")
     write_shop(lake, company)
     for night in NIGHTS:
         compute(company, lake, night)
@@ -162,7 +163,7 @@ def test_a_night_says_what_it_would_say_if_the_source_had_used_the_survivors_ids
 
 
 def test_a_restatement_knows_the_merges_of_the_night_that_it_goes_by(tmp_path: Path) -> None:
-    company, lake = a_declaring_company(tmp_path, window_days=90), Lake(tmp_path / "lake")
+    company, lake = a_declaring_company(tmp_path, DECLARED, window_days=90), Lake(tmp_path / "lake")
     write_shop(lake, company)
     compute(company, lake, NIGHTS[1])
     assert "c05" in {row["customer_id"] for row in rows_of(lake, NIGHTS[1])}
@@ -176,7 +177,7 @@ def test_a_restatement_knows_the_merges_of_the_night_that_it_goes_by(tmp_path: P
 def test_nights_in_any_order_say_the_same_of_merged_customers(tmp_path: Path) -> None:
     told = []
     for order in (NIGHTS, random.Random(1).sample(NIGHTS, len(NIGHTS))):
-        company, lake = a_declaring_company(tmp_path, window_days=10), Lake(tmp_path / f"lake{len(told)}")
+        company, lake = a_declaring_company(tmp_path, DECLARED, window_days=10), Lake(tmp_path / f"lake{len(told)}")
         write_shop(lake, company)
         told.append(dict(sorted((night, compute(company, lake, night)) for night in order)))
     assert told[0] == told[1]
