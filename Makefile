@@ -9,7 +9,8 @@ SIZE ?= small
 
 BIN := .venv/bin
 SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode
-OURSELVES := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
+# Our own modules too, as an editable install leaves that to the first process that may write beside them.
+OURSELVES := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline --editable . && $(BIN)/python -m compileall -q pipeline
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
