@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pipeline.definitions.aggregate_words import AGGREGATE_CALL
 from pipeline.definitions.definition_files import Definition
-from pipeline.definitions.rules.parameters import Parameter
+from pipeline.definitions.rules import Parameter, rule_texts
 from pipeline.errors import ConfigError
-
-RULE_KEYS = ("applies_to", "rule", "score", "signals")
 
 
 def aggregating_rules(definition: Definition) -> Iterator[tuple[str, Mapping[str, Parameter]]]:
@@ -23,15 +20,6 @@ def aggregating_rules(definition: Definition) -> Iterator[tuple[str, Mapping[str
         return
     given = content.get("parameters")
     parameters = {name: value for name, value in given.items() if isinstance(value, Parameter)} if isinstance(given, dict) else {}
-    for text in _texts(content):
+    for text in rule_texts(content):
         if AGGREGATE_CALL.search(text):
             yield text, parameters
-
-
-def _texts(values: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in values.items():
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, dict):
-                yield from _texts(each)
-            elif isinstance(each, str) and key in RULE_KEYS:
-                yield each

@@ -6,6 +6,7 @@ a checked rule says of one customer. It does not know schemes, segments, or how 
 
 from pipeline.definitions.rules.calls import Call, call_of, calls_in, nodes_outside_calls
 from pipeline.definitions.rules.comparisons import MIRRORED
+from pipeline.definitions.rules.definition_texts import rule_texts
 from pipeline.definitions.rules.joined_columns import PREDICTIONS, ListColumn, StayColumn, column_words, joined_column, joined_kind
 from pipeline.definitions.rules.language import aggregates_of, parse_rule, parse_score, parse_value
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
@@ -38,6 +39,7 @@ __all__ = [
     "parse_value",
     "references_of",
     "require_parameters",
+    "rule_texts",
     "rule_value",
     "take_quantiles",
 ]

@@ -21,8 +21,8 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.features import feature_digests
 from pipeline.definitions.fields import Document, Fields, require_identifier
 from pipeline.definitions.proofs import Domains, SegmentRule, require_possible, require_proven
-from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule
-from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes, rule_texts, segments_defined
+from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule, rule_texts
+from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes, segments_defined
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
 from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
 from pipeline.definitions.schemes.score_methods import company_score_methods, methods_of_scheme, read_score_methods, scores_named

@@ -11,11 +11,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from pipeline.definitions.rules import references_of
+from pipeline.definitions.rules import references_of, rule_texts
 from pipeline.errors import ConfigError
 
 SEGMENT_SUFFIX = ".segment"
-_RULE_KEYS = ("applies_to", "rule", "score")
 
 
 def referenced_schemes(values: Mapping[str, Any]) -> list[str]:
@@ -25,15 +24,6 @@ def referenced_schemes(values: Mapping[str, Any]) -> list[str]:
     """
     named = {name for text in rule_texts(values) for name in references_of(text)}
     return sorted(name.removesuffix(SEGMENT_SUFFIX) for name in named if name.endswith(SEGMENT_SUFFIX))
-
-
-def rule_texts(values: Mapping[str, Any]) -> list[str]:
-    """Return the texts of all rules of a definition, as far as they can be read."""
-    listed = values.get("segment", [])
-    segments = [segment for segment in listed if isinstance(segment, Mapping)] if isinstance(listed, list) else []
-    texts = [table.get(key) for table in (values, *segments) for key in _RULE_KEYS]
-    texts += [signal for segment in segments if isinstance(segment.get("signals"), list) for signal in segment["signals"]]
-    return [text for text in texts if isinstance(text, str)]
 
 
 def segments_defined(values: Mapping[str, Any]) -> dict[str, str] | None:
