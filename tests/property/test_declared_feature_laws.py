@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -21,12 +22,12 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
 
-def compute(company: Company, lake: Lake, day: date) -> bytes:
+def compute(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> bytes:
     engine = DuckDBEngine(lake.root, memory_limit="1GB")
-    compute_rollups(lake, engine, day)
-    compute_features(company, lake, engine, day)
+    compute_rollups(lake, engine, day, known_on=known_on)
+    compute_features(company, lake, engine, day, known_on=known_on)
     engine.close()
-    return lake.path(CUSTOMER_FEATURES, day=day).read_bytes()
+    return lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on).read_bytes()
 
 
 def require_as_by_hand(lake: Lake, shop: Shop, day: date, names: Sequence[str] = tuple(ORACLE)) -> None:
@@ -52,10 +53,23 @@ def test_carried_features_equal_those_computed_from_all_rows_and_by_hand(lake: L
     assert sum("computed for everybody" in record.getMessage() for record in caplog.records) == 1 + 9
 
 
-def computed_afresh(company: Company, lake: Lake, day: date) -> bytes:
+def test_nights_in_any_order_and_restated_ones_equal_those_computed_from_all_rows(lake: Lake) -> None:
+    company, shop, chance = a_declaring_company(lake.root), Shop(5), random.Random(5)
+    shop.open(lake)
+    nights = [FIRST + timedelta(number) for number in range(6)]
+    for day in nights:
+        shop.night(lake, day)
+    for day in chance.sample(nights, len(nights)):
+        assert compute(company, lake, day) == computed_afresh(company, lake, day), day
+    for day in (nights[1], nights[4]):
+        restated = compute(company, lake, day, known_on=nights[-1])
+        assert restated == computed_afresh(company, lake, day, known_on=nights[-1]), day
+
+
+def computed_afresh(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> bytes:
     caches, aside = lake.root / CACHES, lake.root / "aside"
     caches.rename(aside)
-    written = compute(company, lake, day)
+    written = compute(company, lake, day, known_on=known_on)
     forget_caches(lake)
     aside.rename(caches)
     return written

@@ -10,25 +10,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlglot import exp
 
 from pipeline.definitions.company import Company
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, DayWindow
+from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, write_cache
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
-from pipeline.features.declared import aggregate_sql, carrying_sql
 from pipeline.features.declared.aggregate_sets import AggregateSet, aggregates_by_source, aggregates_table
 from pipeline.features.declared.aggregate_sql import aggregates_statement
 from pipeline.features.declared.carrying_sql import aged_statement, carried_statement, changed_statement
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.united_rows import register_event_days, register_ids
 from pipeline.lake.lake import Lake, Version, known_versions
-from pipeline.lake.statements import short_digest
-from pipeline.lake.tables import AFFECTED_CUSTOMERS, REGROUPED_CUSTOMERS, Table
+from pipeline.lake.statements import short_digest, statement_digest
+from pipeline.lake.tables import AFFECTED_CUSTOMERS, REGROUPED_CUSTOMERS, Kind, Table
 
 log = logging.getLogger("pipeline.features.declared.states")
 
@@ -57,12 +59,12 @@ def register_aggregates(session: CacheSession, window: FeatureWindow, wanted: Ag
     """Make the table of `wanted` readable, as of the end of the window's day; `events` are the event days that the night goes by."""
     table, merges = wanted.table, session.survivors(window).digest
     known = RollupSet(tuple(each for each in events if each.table == wanted.source.name))
-    key = CacheKey(window.day, short_digest(known.identity, _recipe(), table.column_names, merges), window.known_on)
+    key = CacheKey(window.day, short_digest(known.identity, _recipe(wanted.source), table.column_names, merges), window.known_on)
     path = cached(session, table, key)
     if path is None:
         start = _nearest_start(session, window, wanted, known)
         rows = _rows_of_everybody(session, window, wanted, known) if start is None else _rows_carried(session, window, wanted, known, start)
-        facts = {"recipe": _recipe(), "rollups": known.to_json(), "merges": merges}
+        facts = {"recipe": _recipe(wanted.source), "rollups": known.to_json(), "merges": merges}
         path = write_cache(session, table, rows, key, facts)
     session.engine.register(table, [path])
 
@@ -74,10 +76,12 @@ def compute_aggregates(session: CacheSession, window: FeatureWindow, wanted: Agg
 
 
 @cache
-def _recipe() -> str:
-    """Return a digest of how aggregates become SQL: where the code differs, so may the figures."""
-    files = (Path(str(module.__file__)) for module in (aggregate_sql, carrying_sql))
-    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+def _recipe(source: EventSource) -> str:
+    """Return a digest of how aggregates of `source` become SQL: that of an example of each function in every kind of window."""
+    argument = exp.column(source.table.key[0], quoted=True)
+    windows = (DayWindow(), DayWindow(7), DayWindow(7, 7), DayWindow(from_day=date.min, to_day=date.min))
+    examples = (Aggregate(source.name, function, argument, None, each, Kind.INTEGER) for function in AggregateFunction for each in windows)
+    return statement_digest(aggregates_statement(AggregateSet(source, tuple(examples)), date(2000, 1, 1)))
 
 
 def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> StartingAggregates | None:
@@ -92,7 +96,7 @@ def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: Aggrega
         facts = session.lake.manifest(cache_path(session.lake, wanted.table, key))
         changed = known.changed_since(RollupSet.from_json(facts["rollups"]), everything)
         survivors_then = session.survivors(replace(window, day=key.day, known_on=key.known_on or key.day))
-        if facts["recipe"] == _recipe() and changed is not None and survivors_then.digest == facts["merges"]:
+        if facts["recipe"] == _recipe(wanted.source) and changed is not None and survivors_then.digest == facts["merges"]:
             columns = frozenset(pq.read_schema(path).names)
             # Nothing of it is wanted any more: to carry nothing over would cost more than to begin anew.
             if columns.isdisjoint(each.name for each in wanted.aggregates):
