@@ -5,7 +5,7 @@ Offers the writers of a night's tables (`write_memberships`, `write_next_actions
 answers (`night_as_known`, `segment_members`, `customer_intervals`). It must not know what is published, or which night is live.
 """
 
-from pipeline.segmentation.audiences import decision_digest, write_audiences
+from pipeline.segmentation.audiences import audience_digest, write_audiences
 from pipeline.segmentation.history import (
     OTHER_NIGHT_TODO,
     NightAsKnown,
@@ -39,10 +39,10 @@ __all__ = [
     "NightAsKnown",
     "NightFeatures",
     "SchemeNames",
+    "audience_digest",
     "audiences_of_night",
     "computable_audiences",
     "customer_intervals",
-    "decision_digest",
     "has_stays",
     "night_as_known",
     "not_computed_on",

@@ -32,7 +32,7 @@ from pipeline.lake.tables import (
     CUSTOMER_SEGMENTS,
 )
 from pipeline.segmentation.joined_columns import NightFeatures, has_stays
-from pipeline.segmentation.memberships import tell_earlier_nights
+from pipeline.segmentation.memberships import write_intervals_before
 from pipeline.segmentation.night_schemes import audiences_of_night, schemes_beside
 
 log = logging.getLogger("pipeline.segmentation.audiences")
@@ -54,7 +54,7 @@ def write_audiences(company: Company, lake: Lake, engine: Engine, day: date, *, 
         log.warning("audience %s: not published: %s", name, reason)
     # Earlier nights are read only where a rule asks about them.
     if has_stays(found.schemes):
-        tell_earlier_nights(lake, engine, day)
+        write_intervals_before(lake, engine, day)
     schemes = schemes_beside(company, lake, day, found.schemes, known_on)
     with NightFeatures([company], lake, engine, day, known_on).registered(schemes.values(), company.table(CUSTOMER_FEATURES)):
         _write_audiences(company, lake, engine, day, found, schemes, known_on=known_on)
@@ -66,7 +66,7 @@ def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and 
     memberships = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on))
     audiences = [schemes[audience.name] for audience in found.schemes]
     manifest = {
-        "audiences": {audience.name: decision_digest(audience, memberships.get("schemes", {})) for audience in audiences},
+        "audiences": {audience.name: audience_digest(audience, memberships.get("schemes", {})) for audience in audiences},
         "not_computed": dict(found.not_computed),
         "definitions": definitions_digest(company),
         "features": content_digest(lake.path(CUSTOMER_FEATURES, day=day, known_on=known_on)),
@@ -91,7 +91,7 @@ def _remove_earlier(lake: Lake, day: date, known_on: date | None) -> None:
             lake.delete(addresses.partition(table, day=day, known_on=known_on))
 
 
-def decision_digest(audience: Scheme, schemes: Mapping[str, str]) -> str:
+def audience_digest(audience: Scheme, schemes: Mapping[str, str]) -> str:
     """Digest what an audience decides by.
 
     That is its rule, what the declared features in it mean, how scores come about, and what the schemes that it looks at decide by.

@@ -54,14 +54,14 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
     for name, reason in not_computed_on(company, lake, day, known_on, schemes=loaded).items():
         log.warning("%s: not computed: %s", name, reason)
     if has_stays(loaded.schemes):
-        tell_earlier_nights(lake, engine, day)
+        write_intervals_before(lake, engine, day)
     table = company.table(CUSTOMER_FEATURES)
     with NightFeatures([company], lake, engine, day, known_on).registered(loaded.schemes, table):
         _write_memberships(company, lake, engine, loaded, day, known_on=known_on)
 
 
-def tell_earlier_nights(lake: Lake, engine: Engine, day: date) -> None:
-    """Bring the intervals up to the night before, as rules look at them; one may have stopped before it told its own."""
+def write_intervals_before(lake: Lake, engine: Engine, day: date) -> None:
+    """Write the intervals of the night before `day`, which rules look at: that night may have stopped before it wrote its own."""
     before = max((night for night in lake.nights(CUSTOMER_SEGMENTS) if night < day), default=None)
     if before is not None:
         write_intervals(lake, engine, before)

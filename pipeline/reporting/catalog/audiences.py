@@ -17,7 +17,7 @@ from pipeline.publication.current import Publication, current_publication, read_
 from pipeline.reporting.catalog.building import CatalogContext, file_words
 from pipeline.reporting.catalog.entries import AudienceEntry, AudienceState, LiveSegments, PublishedSize
 from pipeline.reporting.lineage import scheme_names
-from pipeline.segmentation import audiences_of_night, decision_digest
+from pipeline.segmentation import audience_digest, audiences_of_night
 
 
 def audience_entries(company: Company, lake: Lake, live: LiveSegments | None, language: str) -> Iterator[AudienceEntry]:
@@ -67,7 +67,7 @@ def _state(audience: Scheme, not_computed: Mapping[str, str], live: LiveSegments
     digest = published.get("audiences", {}).get(audience.name)
     if digest is None:
         return "new"
-    return "live" if digest == decision_digest(audience, published.get("schemes", {})) else "changed"
+    return "live" if digest == audience_digest(audience, published.get("schemes", {})) else "changed"
 
 
 def _published_sizes(current: Publication) -> dict[str, dict[str, Any]]:

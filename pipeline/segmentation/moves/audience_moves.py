@@ -16,7 +16,7 @@ from pipeline.definitions.schemes import Scheme
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import AUDIENCE_MEMBERS, AUDIENCE_MOVES, SEGMENT_MOVES
-from pipeline.segmentation.audiences import decision_digest
+from pipeline.segmentation.audiences import audience_digest
 from pipeline.segmentation.moves.move_comparison import MoveComparison
 from pipeline.segmentation.night_schemes import schemes_beside
 
@@ -60,7 +60,7 @@ def refitted_audiences(
     """Yield the audiences whose rule did not change, but a cluster model behind it; `before` and `now` are digests of all schemes."""
     mixed = {**now, **{name: before[name] for name in refitted if name in before}}
     for audience in comparison.audiences:
-        if audience.clusters and before.get(audience.name) == decision_digest(audience, mixed):
+        if audience.clusters and before.get(audience.name) == audience_digest(audience, mixed):
             yield audience.name
 
 
