@@ -37,9 +37,11 @@ COMPARISONS = st.sampled_from(
         "lifetime_spend_amount > 25.5",
     ]
 )
+# Definitions refuse a rule that nobody can meet.
+CONTRADICTION = {"recency_days IS NULL", "recency_days <= 9"}
 RULES = st.one_of(
     COMPARISONS,
-    st.builds("{} AND {}".format, COMPARISONS, COMPARISONS),
+    st.tuples(COMPARISONS, COMPARISONS).filter(lambda pair: set(pair) != CONTRADICTION).map(" AND ".join),
     st.builds("{} OR {}".format, COMPARISONS, COMPARISONS),
     st.builds("NOT ({})".format, COMPARISONS),
 )
