@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import re
 
-FUNCTIONS = ("COUNT", "SUM", "MIN", "MAX", "AVG", "FIRST", "LAST", "MOST_FREQUENT")
+FUNCTIONS = ("COUNT", "SUM", "MIN", "MAX", "AVG", "FIRST", "LAST", "MOST_FREQUENT", "LIST")
 EXISTS = "EXISTS"
 AGGREGATE_CALL = re.compile(rf"\b({'|'.join((*FUNCTIONS, EXISTS))})\s*\(", re.IGNORECASE)

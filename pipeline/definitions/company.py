@@ -217,8 +217,8 @@ def with_declared_features(company: Company, *others: Definition) -> Company:
         return replace(company, features=())
     from pipeline.definitions.features import read_features
 
-    names = {column.name: column.kind for column in replace(company, features=()).table(CUSTOMER_FEATURES).columns}
-    return replace(company, features=read_features(features, schemes, names, company.event_sources))
+    columns = replace(company, features=()).table(CUSTOMER_FEATURES).columns
+    return replace(company, features=read_features(features, schemes, columns, company.event_sources))
 
 
 def _require_sensible_settings(company: Company, file: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline.features.baselines import baselines_with_limits_among, buyers_stat
 from pipeline.features.cache import CacheSession
 from pipeline.features.customer_archives import register_archive
 from pipeline.features.customer_states import known_rollups
-from pipeline.features.declared import aggregates_by_source, aggregates_statement
+from pipeline.features.declared import aggregates_by_source, aggregates_statement, first_days
 from pipeline.features.features import feature_parameters, features_statement, register_customers, register_frozen
 from pipeline.features.known_columns import stored_known_lines
 from pipeline.features.merges import Survivors
@@ -112,8 +112,8 @@ def part_name(table: Table, part: str) -> str:
 
 def event_tables(company: Company) -> tuple[Table, ...]:
     """Return the tables in which a customer's doings are looked for: rollups, visits, and what declared features add up."""
-    added_up = (wanted.source.table for wanted in aggregates_by_source(company))
-    return (*EVENT_TABLES, *(table for table in added_up if table not in EVENT_TABLES))
+    added_up = {table.name: table for wanted in aggregates_by_source(company) for table in wanted.stored}
+    return (*EVENT_TABLES, *(table for table in added_up.values() if table not in EVENT_TABLES))
 
 
 def register_changes(company: Company, session: CacheSession, before: date, day: date) -> None:
@@ -144,11 +144,11 @@ def gather_rows(case: Counterfactual) -> None:
     ids = engine.run(exp.select("customer_id").from_(case.customers.name), {}).read_all()["customer_id"].combine_chunks()
     all_ids = pc.unique(pa.concat_arrays([ids, *(each.ids_merged_into(ids) for each in (case.survivors_before, case.survivors))]))
     _store_rows(case, SOURCE_IDS, pa.table([all_ids], SOURCE_IDS.schema).sort_by("customer_id").to_batches())
-    firsts = {wanted.source.table: wanted.first_day(case.day) or date.min for wanted in aggregates_by_source(case.company)}
+    firsts = first_days(case.company, case.day)
     for table in event_tables(case.company):
         versions = _versions_by_part(case.session, table, case.before, case.day)[SAME]
         read = replace(table, name=part_name(table, "read"))
-        first = min(firsts.get(table, date.max), case.archived_before if table in EVENT_TABLES else date.max)
+        first = min(firsts.get(table.name, date.max), case.archived_before if table in EVENT_TABLES else date.max)
         recent = [version for version in versions if version.day >= first]
         engine.register(read, case.session.lake.parts(table, recent))
         _store(case, replace(table, name=part_name(table, SAME)), _rows_of(read, SOURCE_IDS))

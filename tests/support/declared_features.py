@@ -21,8 +21,29 @@ def lines_between(rows: Rows, first: int | None, final: int, day: date) -> Rows:
     return [row for row in rows if begin <= row["order_day"] <= day - timedelta(final)]
 
 
+def in_month_before(order_day: date, day: date) -> bool:
+    """Whether `order_day` lies in the calendar month before that of `day`."""
+    final = day.replace(day=1) - timedelta(1)
+    return final.replace(day=1) <= order_day <= final
+
+
 def in_order(rows: Rows) -> Rows:
     return sorted(rows, key=lambda row: (row["order_day"], row["ordered_at"], row["order_id"], row["line_number"]))
+
+
+def orders_of(rows: Rows) -> Rows:
+    """Return one row for each order and its day, with what was paid for it."""
+    orders: dict[tuple[str, date], dict[str, Any]] = {}
+    for row in (row for row in rows if row["line_kind"] == "order"):
+        order = orders.setdefault((row["order_id"], row["order_day"]), {**row, "net_amount": Decimal(0)})
+        order["net_amount"] += row["net_amount"]
+        order["ordered_at"] = min(order["ordered_at"], row["ordered_at"])
+    return list(orders.values())
+
+
+def follows(later: dict[str, Any], earlier: dict[str, Any], days: int) -> bool:
+    """Whether one row happened after the other, and at most so many local days later."""
+    return bool(later["ordered_at"] > earlier["ordered_at"]) and (later["day"] - earlier["day"]).days <= days
 
 
 def most_frequent(rows: Rows) -> str | None:
@@ -69,6 +90,50 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
         lambda rows, day: in_order(found)[-1]["channel"] if (found := lines_between(rows, 40, 0, day)) else None,
     ),
     "category_40": ("value = 'MOST_FREQUENT(category)'\nlast_days = 40", lambda rows, day: most_frequent(lines_between(rows, 40, 0, day))),
+    "in_this_month": (
+        "value = 'COUNT(*)'\nduring = 'this month'",
+        lambda rows, day: sum(row["order_day"] >= day.replace(day=1) for row in rows),
+    ),
+    "spend_last_month": (
+        "value = 'SUM(net_amount)'\nduring = 'last month'",
+        lambda rows, day: sum((row["net_amount"] for row in rows if in_month_before(row["order_day"], day)), Decimal(0)),
+    ),
+    "categories_7": (
+        "value = 'LIST(category)'\nlast_days = 7",
+        lambda rows, day: "|".join(sorted({row["category"] for row in lines_between(rows, 7, 0, day)}, key=str.encode)),
+    ),
+    "dear_orders_40": (
+        "value = 'COUNT(orders WHERE net_amount >= 30 LAST 40 DAYS)'",
+        lambda rows, day: sum(row["net_amount"] >= 30 for row in orders_of(lines_between(rows, 40, 0, day))),
+    ),
+    "a_then_b": (
+        "value = \"COUNT(order_lines WHERE category = 'a' FOLLOWED BY order_lines WHERE category = 'b' WITHIN 9 DAYS LAST 40 DAYS)\"",
+        lambda rows, day: sum(
+            row["category"] == "a" and any(other["category"] == "b" and follows(other, row, 9) for other in rows)
+            for row in lines_between(rows, 40, 0, day)
+        ),
+    ),
+    "left_alone": (
+        "value = 'COUNT(orders NOT FOLLOWED BY orders WITHIN 5 DAYS LAST 40 DAYS)'",
+        lambda rows, day: sum(
+            not any(follows(other, row, 5) for other in orders_of(rows)) for row in orders_of(lines_between(rows, 40, 5, day))
+        ),
+    ),
+    "after_first": (
+        "value = 'COUNT(order_lines PRECEDED BY FIRST orders WITHIN 20 DAYS)'",
+        lambda rows, _day: sum(follows(row, min(orders_of(rows), key=lambda order: order["ordered_at"], default=row), 20) for row in rows),
+    ),
+    "not_after_refund": (
+        "value = \"SUM(order_lines.quantity NOT PRECEDED BY order_lines WHERE line_kind = 'refund' WITHIN 9 DAYS LAST 20 DAYS)\"",
+        lambda rows, day: sum(
+            (
+                row["quantity"]
+                for row in lines_between(rows, 20, 0, day)
+                if not any(other["line_kind"] == "refund" and follows(row, other, 9) for other in rows)
+            ),
+            Decimal(0),
+        ),
+    ),
     "average_7": (
         "value = 'AVG(net_amount)'\nlast_days = 7",
         lambda rows, day: (

@@ -13,7 +13,7 @@ An aggregate within a rule of a scheme is a feature too, without a file: its col
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from graphlib import CycleError, TopologicalSorter
@@ -26,7 +26,8 @@ from pipeline.definitions.features.declared import DeclaredFeature
 from pipeline.definitions.fields import Document, Fields, require_identifier
 from pipeline.definitions.rules import Vocabulary, aggregates_of, parse_rule, parse_value
 from pipeline.definitions.rules.aggregate_checks import OwnRows
-from pipeline.definitions.rules.aggregates import Aggregate, DayWindow
+from pipeline.definitions.rules.aggregates import LIST_SEPARATOR, Aggregate, AggregateFunction
+from pipeline.definitions.rules.day_windows import DayWindow, Period
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.types import TypedNode
 from pipeline.definitions.settings import MOST_DAYS
@@ -35,6 +36,7 @@ from pipeline.lake.tables import Column, Kind
 from pipeline.spelling import did_you_mean
 
 _WORD = re.compile(r"[^\W\d]\w*")
+_PERIODS = {f"{which} {period.value}": DayWindow(period=period, is_past=which == "last") for period in Period for which in ("this", "last")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +61,25 @@ class FeatureText:
 
 
 def read_features(
-    features: Mapping[str, Definition], schemes: Iterable[Definition], names: Mapping[str, Kind], sources: Mapping[str, EventSource]
+    features: Mapping[str, Definition], schemes: Iterable[Definition], columns: Iterable[Column], sources: Mapping[str, EventSource]
 ) -> tuple[DeclaredFeature, ...]:
     """Return the features that files declare and those that rules of `schemes` hold, each after the ones that it looks at.
 
-    `names` are the built-in features and attributes, `sources` the tables of events. Raises ConfigError with file, line and column.
+    `columns` are the built-in features and attributes, `sources` the tables of events. Raises ConfigError with file, line and column.
     """
-    texts = _feature_texts(features, names)
+    known = {column.name: column for column in columns}
+    texts = _feature_texts(features, known)
     declared: list[DeclaredFeature] = []
-    known = dict(names)
     for name in _loading_order(texts):
-        feature = _read_feature(texts[name], Vocabulary(known, sources=sources))
-        known[name] = feature.column.kind
+        kinds = {column.name: column.kind for column in known.values()}
+        separators = {column.name: column.separator for column in known.values() if column.separator}
+        feature = _read_feature(texts[name], Vocabulary(kinds, separators=separators, sources=sources))
+        known[name] = feature.column
         declared.append(feature)
-    return (*declared, *_features_in_rules(schemes, known, sources))
+    return (*declared, *_features_in_rules(schemes, {column.name: column.kind for column in known.values()}, sources))
 
 
-def _feature_texts(files: Mapping[str, Definition], names: Mapping[str, Kind]) -> dict[str, FeatureText]:
+def _feature_texts(files: Mapping[str, Definition], names: Container[str]) -> dict[str, FeatureText]:
     texts: dict[str, FeatureText] = {}
     for definition in files.values():
         for name, settings in definition.toml().items():
@@ -136,6 +140,12 @@ def _read_own_rows(text: FeatureText, fields: Fields, vocabulary: Vocabulary) ->
 
 
 def _read_window(fields: Fields) -> DayWindow:
+    if fields.has("during"):
+        period = _PERIODS[fields.choice("during", tuple(_PERIODS))]
+        for key in ("last_days", "before", "from_day", "to_day"):
+            if fields.has(key):
+                raise fields.refusal(key, "is given beside `during`", "Give one or the other.")
+        return period
     last = fields.integer("last_days", 1, MOST_DAYS) if fields.has("last_days") else None
     before = fields.integer("before", 1, MOST_DAYS) if fields.has("before") else 0
     first, final = (fields.take(key, date, default=None) for key in ("from_day", "to_day"))
@@ -168,11 +178,22 @@ def _feature(
 ) -> DeclaredFeature:
     # Sums and differences of whole numbers are exact decimals without decimals: whole numbers again.
     kind = Kind.INTEGER if value.kind is Kind.MONEY and not value.decimals else value.kind
-    counted = {each: each.columns & sources[each.source].optional for each in aggregates}
-    needs = frozenset(f"{sources[each.source].name}.{column}" for each, columns in counted.items() for column in columns)
+    needs = frozenset(need for each in aggregates for need in _needs(each, sources))
+    is_list = isinstance(value.node, exp.Column) and any(
+        each.function is AggregateFunction.LIST and each.name == value.node.name for each in aggregates
+    )
     return DeclaredFeature(
-        Column(name, kind, description, is_declared=True),
+        Column(name, kind, description, separator=LIST_SEPARATOR if is_list else "", is_declared=True),
         exp.cast(value.node, kind.sql),
         tuple(dict.fromkeys(aggregates)),
         needs,
     )
+
+
+def _needs(each: Aggregate, sources: Mapping[str, EventSource]) -> set[str]:
+    """Return the optional columns that an aggregate looks at, in its own events and in those that come before or after."""
+    needs = {f"{each.source}.{column}" for column in each.columns & sources[each.source].optional}
+    if each.sequence is not None:
+        other = sources[each.sequence.source]
+        needs |= {f"{other.name}.{column}" for column in each.sequence.columns & other.optional}
+    return needs

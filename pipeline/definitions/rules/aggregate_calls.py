@@ -15,32 +15,31 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from pipeline.definitions import aggregate_words
 from pipeline.definitions.aggregate_words import EXISTS
-from pipeline.definitions.rules.aggregates import AggregateFunction, DayWindow
+from pipeline.definitions.rules.aggregate_clauses import Clauses, read_clauses
+from pipeline.definitions.rules.aggregates import AggregateFunction
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.phrases import CALL_MARK
 from pipeline.definitions.rules.text import RuleText
-from pipeline.definitions.settings import MOST_DAYS
 from pipeline.spelling import did_you_mean
 
 FUNCTIONS = {word: AggregateFunction(word) for word in aggregate_words.FUNCTIONS}
 SYNTAX = (
-    "Write COUNT(order_lines WHERE category = 'Wine' LAST 90 DAYS); COUNT, COUNT(DISTINCT ...), SUM, MIN, MAX, AVG, FIRST, LAST and "
-    "MOST_FREQUENT take a column, such as SUM(order_lines.net_amount LAST 90 DAYS)."
+    "Write COUNT(order_lines WHERE category = 'Wine' LAST 90 DAYS); COUNT, COUNT(DISTINCT ...), SUM, MIN, MAX, AVG, FIRST, LAST, "
+    "MOST_FREQUENT and LIST take a column, such as SUM(order_lines.net_amount LAST 90 DAYS)."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class AggregateCall:
-    """One call: its function and source, the tokens of its argument and condition, and its days.
+    """One call: its function and source, the tokens of its argument, and what stands behind them.
 
-    `window` is None where the call names no source: then all that is missing stands beside it in the file.
+    `clauses` is None where the call names no source: then all that is missing stands beside it in the file.
     """
 
     function: AggregateFunction
     source: EventSource
     argument: tuple[Token, ...]
-    where: tuple[Token, ...]
-    window: DayWindow | None
+    clauses: Clauses | None
     first: Token
     last: Token
     is_existence: bool = False
@@ -111,7 +110,7 @@ def _read_call(words: _CallContext, name: Token, inner: Sequence[Token], last: T
     # In a file a call may still name a source of its own, and is then read as within a rule.
     if words.own is not None and not (inner and inner[0].text.partition(".")[0] in sources):
         argument = () if len(inner) == 1 and inner[0].token_type is TokenType.STAR else tuple(inner)
-        return AggregateCall(function, words.own, argument, (), None, name, last, is_existence)
+        return AggregateCall(function, words.own, argument, None, name, last, is_existence)
     if not inner:
         raise rule.error_at(name.start, f"{word}() names nothing", SYNTAX)
     first = inner[0]
@@ -119,37 +118,8 @@ def _read_call(words: _CallContext, name: Token, inner: Sequence[Token], last: T
     if source not in sources:
         what = f"unknown source of events `{source}`{did_you_mean(source, sources)}"
         raise rule.error_at(first.start, what, f"Name one of {', '.join(sources)}. {SYNTAX}")
-    where, window = _read_rest(rule, inner[1:])
+    clauses = read_clauses(rule, inner[1:], sources)
     # Where the column stands in the text, behind source and point, so that a caret of an error points at it.
     place = (1, first.col + len(source) + 1, first.start + len(source) + 1, first.end)
     argument = (Token(TokenType.IDENTIFIER, column, *place),) if column else ()
-    return AggregateCall(function, sources[source], argument, where, window, name, last, is_existence)
-
-
-def _read_rest(rule: RuleText, tokens: Sequence[Token]) -> tuple[tuple[Token, ...], DayWindow]:
-    """Read `[WHERE condition] [LAST n DAYS [BEFORE n DAYS AGO]]`."""
-    words = [token.text.upper() if token.token_type is TokenType.IDENTIFIER else "" for token in tokens]
-    days = next((index for index, word in enumerate(words) if word == "LAST"), len(tokens))
-    window = _read_days(rule, tokens[days:]) if days < len(tokens) else DayWindow()
-    condition = tokens[:days]
-    if not condition:
-        return (), window
-    if words[0] != "WHERE" or len(condition) == 1:
-        raise rule.error_at(condition[0].start, f"`{condition[0].text}` does not fit here", SYNTAX)
-    return tuple(condition[1:]), window
-
-
-def _read_days(rule: RuleText, tokens: Sequence[Token]) -> DayWindow:
-    words = [token.text.upper() for token in tokens]
-    shape = ["LAST", "n", "DAYS", "BEFORE", "n", "DAYS", "AGO"]
-    for length in (3, 7):
-        if len(words) == length and all(expected in (word, "n") for word, expected in zip(words, shape, strict=False)):
-            last, *before = (_day_count(rule, tokens[place]) for place in range(1, length, 3))
-            return DayWindow(last, sum(before))
-    raise rule.error_at(tokens[0].start, "these days cannot be read", "Write LAST 90 DAYS, or LAST 90 DAYS BEFORE 90 DAYS AGO.")
-
-
-def _day_count(rule: RuleText, token: Token) -> int:
-    if token.token_type is not TokenType.NUMBER or not token.text.isdigit() or not 0 < int(token.text) <= MOST_DAYS:
-        raise rule.error_at(token.start, f"`{token.text}` is no number of days", f"Write a whole number from 1 to {MOST_DAYS}.")
-    return int(token.text)
+    return AggregateCall(function, sources[source], argument, clauses, name, last, is_existence)

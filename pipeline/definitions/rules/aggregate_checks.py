@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
+from sqlglot.tokenizer_core import Token
 
 from pipeline.definitions.rules.aggregate_calls import SYNTAX, AggregateCall
-from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, DayWindow
+from pipeline.definitions.rules.aggregate_clauses import SequenceCall
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.parsed_calls import Check
 from pipeline.definitions.rules.text import RuleText, parse_tokens
@@ -30,21 +34,35 @@ def check_aggregate(text: RuleText, vocabulary: Vocabulary, call: AggregateCall,
 
     Raises ConfigError that points into the text where a name is none of the source's, or the types do not fit.
     """
-    hint = f"Name a column of {call.source.name}: {', '.join(call.source.names)}."
-    rule = RuleContext(text, Vocabulary(call.source.names, vocabulary.parameters, language=vocabulary.language, hint=hint))
+    rule = _words_of(text, vocabulary, call.source)
     argument = check(rule, parse_tokens(text, list(call.argument))) if call.argument else None
     kind, value = _kind_of(rule, call, argument), None if argument is None else argument.node
-    if call.window is None and own is not None:
-        return Aggregate(call.source.name, call.function, value, own.where, own.window, kind)
-    where = _condition(rule, call, check) if call.where else None
-    return Aggregate(call.source.name, call.function, value, where, call.window or DayWindow(), kind)
+    if call.clauses is None:
+        return Aggregate(call.source.name, call.function, value, own.where if own else None, own.window if own else DayWindow(), kind)
+    sequence = _sequence(text, vocabulary, call.clauses.sequence, check) if call.clauses.sequence else None
+    return Aggregate(
+        call.source.name, call.function, value, _condition(rule, call.clauses.where, check), call.clauses.window, kind, sequence
+    )
 
 
-def _condition(rule: RuleContext, call: AggregateCall, check: Check) -> exp.Expression:
-    checked = check(rule, parse_tokens(rule.text, list(call.where)))
+def _words_of(text: RuleText, vocabulary: Vocabulary, source: EventSource) -> RuleContext:
+    """Return the context of a condition about the columns of `source`."""
+    hint = f"Name a column of {source.name}: {', '.join(source.names)}."
+    return RuleContext(text, Vocabulary(source.names, vocabulary.parameters, language=vocabulary.language, hint=hint))
+
+
+def _sequence(text: RuleText, vocabulary: Vocabulary, call: SequenceCall, check: Check) -> SequenceCondition:
+    where = _condition(_words_of(text, vocabulary, call.source), call.where, check)
+    return SequenceCondition(call.source.name, where, call.days, call.is_before, call.is_first, call.is_negated)
+
+
+def _condition(rule: RuleContext, tokens: Sequence[Token], check: Check) -> exp.Expression | None:
+    if not tokens:
+        return None
+    checked = check(rule, parse_tokens(rule.text, list(tokens)))
     if checked.kind is not Kind.FLAG:
         what = f"WHERE takes what is true or false, but this is: {checked.kind.words}"
-        raise rule.text.error_at(call.where[0].start, what, "Compare it with something.")
+        raise rule.text.error_at(tokens[0].start, what, "Compare it with something.")
     return checked.node
 
 
@@ -62,4 +80,6 @@ def _kind_of(rule: RuleContext, call: AggregateCall, argument: TypedNode | None)
             todo = 'Declare the column as "money" or "integer".' if argument.kind is Kind.NUMBER else SYNTAX
             raise rule.text.error_at(call.argument[0].start, what, todo)
         return Kind.NUMBER if call.function is AggregateFunction.AVG else argument.kind
+    if call.function is AggregateFunction.LIST and argument.kind is not Kind.TEXT:
+        raise rule.text.error_at(call.argument[0].start, f"LIST takes a text, but this is: {argument.kind.words}", SYNTAX)
     return argument.kind

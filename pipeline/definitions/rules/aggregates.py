@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
 from enum import Enum
 from functools import cached_property
 from hashlib import sha256
 
 from sqlglot import exp
 
+from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.lake.tables import Kind
 
+LIST_SEPARATOR = "|"
+"""What stands between the values that LIST gives; within a value a slash takes its place."""
 _LONGEST_SLUG = 54  # with a digest, 63 characters: PostgreSQL cuts off what is longer
 
 
@@ -28,6 +30,7 @@ class AggregateFunction(Enum):
     FIRST = "FIRST"
     LAST = "LAST"
     MOST_FREQUENT = "MOST_FREQUENT"
+    LIST = "LIST"
 
     @property
     def is_count(self) -> bool:
@@ -37,41 +40,47 @@ class AggregateFunction(Enum):
     @property
     def is_by_value(self) -> bool:
         """Whether it needs the rows of each value together."""
-        return self in (AggregateFunction.COUNT_DISTINCT, AggregateFunction.MOST_FREQUENT)
+        return self in (AggregateFunction.COUNT_DISTINCT, AggregateFunction.MOST_FREQUENT, AggregateFunction.LIST)
 
 
-@dataclass(frozen=True, slots=True)
-class DayWindow:
-    """The days whose rows count on a night: the last so many, `before` days ago; or fixed ones; all up to the night by default."""
+@dataclass(frozen=True)
+class SequenceCondition:
+    """What a row must be followed by, or preceded by: a row of `source` for which `where` holds, of the same customer.
 
-    last_days: int | None = None
-    before: int = 0
-    from_day: date | None = None
-    to_day: date | None = None
+    It must happen later, or earlier, by the instants of both; `days`, at most so many local days apart. `is_first`: the row before is the
+    first such one of the customer. Where `is_negated`, there must be no such row.
+    """
 
-    def first_day(self, day: date) -> date | None:
-        """Return the first day that counts on the night of `day`; None where there is none."""
-        return self.from_day if self.last_days is None else day - timedelta(days=self.before + self.last_days - 1)
+    source: str
+    where: exp.Expression | None
+    days: int | None = None
+    is_before: bool = False
+    is_first: bool = False
+    is_negated: bool = False
 
-    def final_day(self, day: date) -> date:
-        """Return the last day that counts on the night of `day`."""
-        return min(day - timedelta(days=self.before), self.to_day or date.max)
-
-    @property
+    @cached_property
     def words(self) -> str:
-        """The window as people read it; empty for all days."""
-        parts = [
-            "" if self.last_days is None else f"last {self.last_days} days",
-            f"before {self.before} days ago" if self.before else "",
-            f"from {self.from_day}" if self.from_day else "",
-            f"to {self.to_day}" if self.to_day else "",
-        ]
-        return " ".join(part for part in parts if part)
+        """The condition, for people."""
+        where = "" if self.where is None else f" where {_plain_sql(self.where)}"
+        days = "" if self.days is None else f" within {self.days} days"
+        first = "the first of " if self.is_first else ""
+        return f"{'not ' if self.is_negated else ''}{'preceded' if self.is_before else 'followed'} by {first}{self.source}{where}{days}"
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The columns of its source that it looks at."""
+        return frozenset() if self.where is None else frozenset(column.name for column in self.where.find_all(exp.Column))
+
+    @cached_property
+    def identity(self) -> str:
+        """All that decides it."""
+        where = "" if self.where is None else self.where.sql("duckdb")
+        return " | ".join((self.source, where, str(self.days), str(self.is_before), str(self.is_first), str(self.is_negated)))
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """`function` of `argument` over the rows of `source` within `window` for which `where` holds; no argument counts rows.
+    """`function` of `argument` over the rows of `source` within `window` for which `where` and `sequence` hold; no argument counts rows.
 
     Trees are checked ones, as the rule language builds them, over the columns of the source.
     """
@@ -82,19 +91,22 @@ class Aggregate:
     where: exp.Expression | None
     window: DayWindow
     kind: Kind
+    sequence: SequenceCondition | None = None
 
     @cached_property
     def identity(self) -> str:
         """All that decides its values: equal for two aggregates that cannot differ."""
         trees = ("" if tree is None else tree.sql("duckdb") for tree in (self.argument, self.where))
-        return " | ".join((self.source, self.function.value, *trees, self.window.words, self.kind.sql))
+        sequence = () if self.sequence is None else (self.sequence.identity,)
+        return " | ".join((self.source, self.function.value, *trees, self.window.words, self.kind.sql, *sequence))
 
     @cached_property
     def name(self) -> str:
         """The name of the column that holds it: what it is in small letters, as far as there is room, and a digest of all of it."""
         where = "" if self.where is None else _plain_sql(self.where)
         argument = "" if self.argument is None else _plain_sql(self.argument)
-        said = f"{self.function.value} {argument} {self.source} {where} {self.window.words}"
+        sequence = "" if self.sequence is None else self.sequence.words
+        said = f"{self.function.value} {argument} {self.source} {where} {sequence} {self.window.words}"
         slug = re.sub(r"[^a-z0-9]+", "_", said.lower())[:_LONGEST_SLUG].strip("_")
         return f"{slug}_{sha256(self.identity.encode()).hexdigest()[:8]}"
 
@@ -104,7 +116,13 @@ class Aggregate:
         argument = "rows" if self.argument is None else _plain_sql(self.argument)
         where = "" if self.where is None else f" where {_plain_sql(self.where)}"
         days = f", {self.window.words}" if self.window.words else ""
-        return f"{self.function.value.capitalize().replace('_', ' ')} of {argument} of {self.source}{where}{days}."
+        sequence = "" if self.sequence is None else f", {self.sequence.words}"
+        return f"{self.function.value.capitalize().replace('_', ' ')} of {argument} of {self.source}{where}{sequence}{days}."
+
+    @property
+    def other_sources(self) -> tuple[str, ...]:
+        """The events that it looks at beside its own."""
+        return () if self.sequence is None else (self.sequence.source,)
 
     @cached_property
     def columns(self) -> frozenset[str]:

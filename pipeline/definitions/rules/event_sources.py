@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from pipeline.lake.tables import EVENT_DAY, ORDER_LINES, Kind, Table
+from pipeline.lake.tables import EVENT_DAY, ORDER_LINES, ORDERS, Kind, Table
 
 _CUSTOMER = "customer_id"
 
@@ -17,16 +17,22 @@ class EventSource:
     """A table of events.
 
     `day` is the column of the local day that a row counts for, which is never later than its event day. `counted` is a condition on the
-    rows that count at all; empty where all do.
+    rows that count at all; empty where all do. A table that no night stores is `made_of` a stored one, by the statement of its name.
     """
 
     table: Table
     day: str = EVENT_DAY.name
     counted: str = ""
+    made_of: Table | None = None
 
     @property
     def name(self) -> str:
         return self.table.name
+
+    @property
+    def stored(self) -> Table:
+        """The table of the lake that its rows come from."""
+        return self.made_of or self.table
 
     @property
     def names(self) -> Mapping[str, Kind]:
@@ -55,7 +61,8 @@ class EventSource:
 
 
 def event_sources(events: Iterable[Table]) -> dict[str, EventSource]:
-    """Return the sources by name: order lines, and the tables of a company's `events`."""
+    """Return the sources by name: order lines, whole orders, and the tables of a company's `events`."""
     # A linked refund counts for the day of its order, as it does in every figure of ours; what was cancelled never counts.
     lines = EventSource(ORDER_LINES, day="order_day", counted="line_kind <> 'cancelled'")
-    return {source.name: source for source in (lines, *map(EventSource, events))}
+    orders = EventSource(ORDERS, day="order_day", made_of=ORDER_LINES)
+    return {source.name: source for source in (lines, orders, *map(EventSource, events))}

@@ -117,16 +117,7 @@ def build_lower(call: GivenCall) -> TypedNode:
 
 def build_coalesce(call: GivenCall) -> TypedNode:
     """Build COALESCE."""
-    items = [plain_date(call.check(call.rule, each)) for each in call.given]
-    kind = common_kind(items)
-    if kind is None:
-        words = " and ".join(dict.fromkeys(item.kind.words for item in items))
-        what = f"COALESCE takes values of one kind, but these are: {words}"
-        raise call.rule.error_at(call.node, what, "Write COALESCE(spend_amount, 0).")
-    try:
-        nodes = cast_to_one_type(items)
-    except OverflowError:
-        raise overflow_error(call.rule, call.node) from None
+    kind, items, nodes = _of_one_kind(call)
 
     def value_of(row: Row) -> Any:  # noqa: ANN401 - a value of any kind
         return next((value for value in (rule_value(each, row) for each in nodes) if value is not None), None)
@@ -138,6 +129,34 @@ def build_coalesce(call: GivenCall) -> TypedNode:
     sql = exp.Coalesce(this=nodes[0], expressions=nodes[1:])
     digits, decimals = max(item.digits - item.decimals for item in items), max(item.decimals for item in items)
     return TypedNode(call_node(made, sql), kind, digits + decimals, decimals)
+
+
+def build_nullif(call: GivenCall) -> TypedNode:
+    """Build NULLIF: unknown where both values are the same, else the first."""
+    kind, items, [value, other] = _of_one_kind(call)
+
+    def value_of(row: Row) -> Any:  # noqa: ANN401 - a value of any kind
+        found = rule_value(value, row)
+        return None if found == rule_value(other, row) else found
+
+    names = column_names(value) | column_names(other)
+    made = Call(f"NULLIF({rule_words(value)}, {rule_words(other)})", kind, value_of, names, None)
+    digits, decimals = max(item.digits - item.decimals for item in items), max(item.decimals for item in items)
+    return TypedNode(call_node(made, exp.Nullif(this=value, expression=other)), kind, digits + decimals, decimals)
+
+
+def _of_one_kind(call: GivenCall) -> tuple[Kind, list[TypedNode], list[exp.Expression]]:
+    """Return the kind that all arguments are brought to, the arguments, and their nodes of that kind; raises ConfigError without one."""
+    items = [plain_date(call.check(call.rule, each)) for each in call.given]
+    kind = common_kind(items)
+    if kind is None:
+        words = " and ".join(dict.fromkeys(item.kind.words for item in items))
+        what = f"{call.name} takes values of one kind, but these are: {words}"
+        raise call.rule.error_at(call.node, what, f"Write {call.name}(spend_amount, 0).")
+    try:
+        return kind, items, cast_to_one_type(items)
+    except OverflowError:
+        raise overflow_error(call.rule, call.node) from None
 
 
 def build_random_share(call: GivenCall) -> TypedNode:

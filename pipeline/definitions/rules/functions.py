@@ -16,6 +16,7 @@ from pipeline.definitions.rules.function_builders import (
     build_date_part,
     build_day_count,
     build_lower,
+    build_nullif,
     build_random_share,
     build_stay,
     build_text_test,
@@ -117,6 +118,15 @@ FUNCTIONS: Mapping[str, Function] = {
         "COALESCE(average_order_amount, 0) < 50",
         build_coalesce,
         (2, 20),
+    ),
+    "NULLIF": Function(
+        "NULLIF(value, other)",
+        "as its values",
+        "the value, and unknown where it is the other one",
+        "unknown for an unknown value",
+        "lifetime_spend_amount / NULLIF(lifetime_order_count, 0) > 50",
+        build_nullif,
+        (2, 2),
     ),
     "RANDOM_SHARE": Function(
         "RANDOM_SHARE('salt')",

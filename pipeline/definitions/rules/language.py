@@ -15,6 +15,7 @@ from pipeline.definitions.rules.aggregate_checks import OwnRows, check_aggregate
 from pipeline.definitions.rules.aggregates import Aggregate
 from pipeline.definitions.rules.arithmetic import check_arithmetic, check_quotient
 from pipeline.definitions.rules.comparisons import check_compared_nodes, check_is, comparison_node, nodes_of_one_type
+from pipeline.definitions.rules.dates import is_today
 from pipeline.definitions.rules.functions import FUNCTIONS, check_call
 from pipeline.definitions.rules.joined_columns import ListColumn
 from pipeline.definitions.rules.list_tests import QUANTIFIERS, values_test
@@ -53,7 +54,10 @@ def parse_value(text: str, vocabulary: Vocabulary, *, where: str, own: OwnRows |
     `own` are the rows that aggregates of a declared feature are about. Raises ConfigError as parse_rule does.
     """
     rule, tree = _parse(RuleText(text, where, vocabulary.parameters), vocabulary, own)
-    return _check_node(rule, tree), list(rule.aggregates.values())
+    aggregates = list(rule.aggregates.values())
+    # A list is a value of its own, and takes part in no calculation.
+    is_list = isinstance(tree, exp.Column) and tree.name in rule.listed
+    return typed_column(tree.name, Kind.TEXT) if is_list else _check_node(rule, tree), aggregates
 
 
 def aggregates_of(text: str, vocabulary: Vocabulary, *, where: str) -> list[Aggregate]:
@@ -91,6 +95,8 @@ def _check_condition(rule: RuleContext, node: exp.Expr, what: str) -> exp.Expres
 
 def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
     if node.name in rule.aggregates:
+        if node.name in rule.listed:
+            raise rule.error_at(node, "LIST gives several values, so that it is no single text", "Write ANY(LIST(...)) = 'Wine'.")
         return typed_column(node.name, rule.aggregates[node.name].kind)
     kind, shorthands = rule.vocabulary.names.get(node.name), rule.vocabulary.shorthands
     if node.name.startswith(LIST_MARK):
@@ -100,6 +106,8 @@ def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
         raise rule.error_at(node, f"`{node.name}` holds a list of values, so that it is no single text", todo)
     if kind is None and node.name in shorthands:
         return TypedNode(bracketed_node(shorthands[node.name].copy()), Kind.FLAG)
+    if kind is None and is_today(node):
+        raise rule.error_at(node, "an event knows no TODAY", "Write the days behind the condition: LAST 30 DAYS, or THIS MONTH.")
     if kind is None:
         suggestion = did_you_mean(node.name, (*rule.vocabulary.names, *shorthands))
         raise rule.error_at(node, f"unknown name `{node.name}`{suggestion}", rule.vocabulary.hint)

@@ -31,11 +31,12 @@ def list_column(rule: RuleContext, node: exp.Expr) -> tuple[exp.Expression, str]
     """Return the list that a call of ANY, ALL or NONE asks about, and what separates its values."""
     [inner] = node.expressions if len(node.expressions) == 1 else [node]
     column = inner.expressions[0] if is_call(inner, "LOWER") and len(inner.expressions) == 1 else inner
-    separators = rule.vocabulary.separators
+    separators = {**rule.vocabulary.separators, **rule.listed}
     if not isinstance(column, exp.Column) or column.name not in separators:
         suggestion = did_you_mean(column.name, separators) if isinstance(column, exp.Column) else ""
-        what = f"{function_name(node)} takes an attribute that holds a list{suggestion}"
-        raise rule.error_at(node, what, 'Declare it in company.toml: kind = "list" under [attributes.<name>].')
+        what = f"{function_name(node)} takes what holds a list{suggestion}"
+        todo = 'Name an attribute of kind = "list" (under [attributes.<name>] of company.toml), or write LIST(order_lines.category).'
+        raise rule.error_at(node, what, todo)
     item = typed_column(column.name, Kind.TEXT)
     return (item if column is inner else lowered(item, rule.vocabulary.language)).node, separators[column.name]
 

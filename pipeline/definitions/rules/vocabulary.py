@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from pipeline.definitions.rules.aggregates import Aggregate
+from pipeline.definitions.rules.aggregates import LIST_SEPARATOR, Aggregate, AggregateFunction
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.parameters import Parameter
 from pipeline.definitions.rules.text import LANGUAGE, RuleText, text_position
@@ -48,6 +48,11 @@ class RuleContext:
     text: RuleText
     vocabulary: Vocabulary
     aggregates: Mapping[str, Aggregate] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> Mapping[str, str]:
+        """The aggregates that give several values, each with what stands between them."""
+        return {name: LIST_SEPARATOR for name, each in self.aggregates.items() if each.function is AggregateFunction.LIST}
 
     def error_at(self, node: exp.Expr, what: str, todo: str = LANGUAGE) -> ConfigError:
         """Make the error that points at the beginning of `node` in the text."""

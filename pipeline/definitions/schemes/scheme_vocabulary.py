@@ -58,7 +58,7 @@ def read_vocabulary(
         segments,
         clusters,
         shorthands={IS_FIRM: firm_condition(names)},
-        separators={each.column.name: each.column.separator for each in company.attributes if each.column.separator},
+        separators={column.name: column.separator for column in company.table(CUSTOMER_FEATURES).columns if column.separator},
         lists=list_digests(company),
         schemes=loaded.stays,
         language=company.language,

@@ -3,7 +3,7 @@
 A night reads the rows of customers who did something, and of those whose old rows left a window; all others keep what they had.
 """
 
-from pipeline.features.declared.aggregate_sets import aggregates_by_source
+from pipeline.features.declared.aggregate_sets import aggregates_by_source, first_days
 from pipeline.features.declared.aggregate_sql import aggregates_statement
 from pipeline.features.declared.columns import unknown_declared_features, with_declared_columns
 from pipeline.features.declared.since import features_as_declared, features_declared_since
@@ -14,6 +14,7 @@ __all__ = [
     "aggregates_statement",
     "features_as_declared",
     "features_declared_since",
+    "first_days",
     "known_events",
     "register_aggregates",
     "unknown_declared_features",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cached_property
 
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, DayWindow
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.lake.tables import CUSTOMERS, Column, Kind, Partition, Table
 
@@ -21,16 +22,29 @@ _ADDED_UP = frozenset({AggregateFunction.COUNT, AggregateFunction.COUNT_DISTINCT
 
 @dataclass(frozen=True)
 class AggregateSet:
-    """Aggregates of one source."""
+    """Aggregates of one source; `other` is the source of what must come before or after its rows, where they ask for that."""
 
     source: EventSource
     aggregates: tuple[Aggregate, ...]
+    other: EventSource | None = None
 
     @cached_property
     def windows(self) -> tuple[DayWindow, ...]:
         """The windows that move with the night, in order."""
-        moving = {each.window for each in self.aggregates if each.window.last_days is not None or each.window.before}
-        return tuple(sorted(moving, key=lambda window: (window.last_days or 0, window.before)))
+        moving = {each.window for each in self.aggregates if each.window.is_moving}
+        return tuple(sorted(moving, key=lambda window: (window.last_days or 0, window.before, window.words)))
+
+    @cached_property
+    def sequences(self) -> tuple[SequenceCondition, ...]:
+        """What must come before or after rows, each once, in order."""
+        found = {each.sequence.identity: each.sequence for each in self.aggregates if each.sequence is not None}
+        return tuple(found[identity] for identity in sorted(found))
+
+    @property
+    def stored(self) -> tuple[Table, ...]:
+        """The tables of the lake that it reads."""
+        tables = (self.source.stored, *((self.other.stored,) if self.other else ()))
+        return tuple({table.name: table for table in tables}.values())
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -42,21 +56,52 @@ class AggregateSet:
     @cached_property
     def table(self) -> Table:
         """The table of these aggregates, a row for each customer with a row in the source."""
-        return aggregates_table(self.source, self.columns)
+        return self.table_of(self.columns)
+
+    def table_of(self, columns: Iterable[Column], part: str = "") -> Table:
+        """Return the table that carries `columns` from night to night, or holds a `part` of what one night makes of them."""
+        beside = f"_beside_{self.other.name}" if self.other else ""
+        name = f"{self.source.name}{beside}_aggregates"
+        description = f"What declared features add up of {self.source.name}."
+        return Table(f"{name}_{part}" if part else name, description, (_CUSTOMER_COLUMN, *columns), (CUSTOMER_ID,), Partition.SNAPSHOT)
+
+    def only(self, aggregates: Iterable[Aggregate]) -> AggregateSet:
+        """Return the part with these `aggregates`."""
+        return AggregateSet(self.source, tuple(aggregates), self.other)
 
     def of_window(self, window: DayWindow) -> AggregateSet:
         """Return the part that is about `window`."""
-        return AggregateSet(self.source, tuple(each for each in self.aggregates if each.window == window))
+        return self.only(each for each in self.aggregates if each.window == window)
 
     def first_day(self, day: date) -> date | None:
         """Return the first day whose rows any of them counts on the night of `day`; None where there is none."""
-        days = [each.window.first_day(day) for each in self.aggregates]
-        return None if None in days else min(each for each in days if each is not None)
+        return _earliest(each.window.first_day(day) for each in self.aggregates)
+
+    def first_day_of(self, table: Table, day: date) -> date | None:
+        """Return the first event day of the stored `table` that is looked at on the night of `day`; None where there is none."""
+        days = [self.first_day(day)] if table.name == self.source.stored.name else []
+        if self.other is not None and table.name == self.other.stored.name:
+            days += [self._first_day_of_others(each, day) for each in self.aggregates if each.sequence is not None]
+        return _earliest(days)
+
+    @staticmethod
+    def _first_day_of_others(each: Aggregate, day: date) -> date | None:
+        """Return the first day of what may come before or after the rows of one aggregate: what comes after comes no earlier than they."""
+        first, sequence = each.window.first_day(day), each.sequence
+        if first is None or sequence is None or not sequence.is_before:
+            return first
+        return None if sequence.is_first or sequence.days is None else first - timedelta(sequence.days)
 
     def without_rows(self, column: Column) -> exp.Expression:
-        """Return what `column` says of a customer without rows: 0 of counts and sums, nothing of all else."""
+        """Return what `column` says of a customer without rows: 0 of counts and sums, no values of lists, nothing of all else."""
+        if column.name in self._listed:
+            return exp.Literal.string("")
         is_added_up = column.name in self._added_up
         return exp.cast(exp.Literal.number(0), column.kind.sql) if is_added_up else exp.null()
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(each.name for each in self.aggregates if each.function is AggregateFunction.LIST)
 
     @cached_property
     def _added_up(self) -> frozenset[str]:
@@ -64,14 +109,36 @@ class AggregateSet:
 
 
 def aggregates_by_source(company: Company) -> tuple[AggregateSet, ...]:
-    """Return the aggregates of the company's features by source, in order, with what tells whether the source gives each column."""
+    """Return the aggregates of the company's features by source, in order, with what tells whether the source gives each column.
+
+    Those that ask what else happened are apart, by the source of that.
+    """
+    sources = company.event_sources
+    grouped: dict[tuple[str, str], set[Aggregate]] = {}
+    for each in (each for feature in company.features for each in feature.aggregates):
+        grouped.setdefault((each.source, "".join(each.other_sources)), set()).add(each)
+        if each.sequence is not None:
+            other = sources[each.sequence.source]
+            counts = {known_count(other, column, [each]) for column in sorted(each.sequence.columns & other.optional)}
+            grouped.setdefault((other.name, ""), set()).update({_all_days(count) for count in counts})
     sets = []
-    for name, source in sorted(company.event_sources.items()):
-        wanted = {each for feature in company.features for each in feature.aggregates if each.source == name}
+    for (name, other_name), wanted in sorted(grouped.items()):
         if wanted:
+            source = sources[name]
             wanted |= {row_count(source, wanted), *(known_count(source, column, wanted) for column in columns_needed(source, wanted))}
-            sets.append(AggregateSet(source, tuple(sorted(wanted, key=lambda each: each.name))))
+            aggregates = tuple(sorted(wanted, key=lambda each: each.name))
+            sets.append(AggregateSet(source, aggregates, sources[other_name] if other_name else None))
     return tuple(sets)
+
+
+def first_days(company: Company, day: date) -> dict[str, date]:
+    """Return the first event day that the night of `day` looks at, by stored table; the first day of all where none is."""
+    found: dict[str, date] = {}
+    for wanted in aggregates_by_source(company):
+        for table in wanted.stored:
+            first = wanted.first_day_of(table, day) or date.min
+            found[table.name] = min(first, found.get(table.name, date.max))
+    return found
 
 
 def columns_needed(source: EventSource, aggregates: Iterable[Aggregate]) -> list[str]:
@@ -97,11 +164,14 @@ def _widest_window(aggregates: Iterable[Aggregate]) -> DayWindow:
     return DayWindow(max(window.before + (window.last_days or 0) for window in windows))
 
 
-def aggregates_table(source: EventSource, columns: Iterable[Column], part: str = "") -> Table:
-    """Return the table that carries aggregates of `source` from night to night, or holds a `part` of what one night makes of them."""
-    name = f"{source.name}_aggregates"
-    description = f"What declared features add up of {source.name}."
-    return Table(f"{name}_{part}" if part else name, description, (_CUSTOMER_COLUMN, *columns), (CUSTOMER_ID,), Partition.SNAPSHOT)
+def _all_days(each: Aggregate) -> Aggregate:
+    return replace(each, window=DayWindow())
+
+
+def _earliest(days: Iterable[date | None]) -> date | None:
+    """Return the first of `days`; None where one of them is."""
+    found = list(days)
+    return None if None in found else min(each for each in found if each is not None)
 
 
 def oldest_day(window: DayWindow) -> str:
@@ -111,4 +181,4 @@ def oldest_day(window: DayWindow) -> str:
 
 def next_days(window: DayWindow) -> tuple[str, ...]:
     """Name the column of the first day with a row after a window that ends before the night: once it enters, figures change."""
-    return (f"next_day_of_{window.words.replace(' ', '_')}",) if window.before else ()
+    return (f"next_day_of_{window.words.replace(' ', '_')}",) if window.may_end_earlier else ()

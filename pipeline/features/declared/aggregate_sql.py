@@ -7,19 +7,19 @@ would keep a set of its own for each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import reduce
 
 from sqlglot import exp
 
-from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, DayWindow
+from pipeline.definitions.rules.aggregates import LIST_SEPARATOR, Aggregate, AggregateFunction
+from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, next_days, oldest_day
+from pipeline.features.declared.counted_rows import ROWS_AMONG, counted_rows, may_count, rows_are_as_stored, sequence_flag
 from pipeline.lake.expressions import date_literal
 from pipeline.lake.tables import Column, Table
-
-_ROWS_AMONG = "rows_among"
 
 
 def aggregates_statement(wanted: AggregateSet, day: date, *, among: Table | None = None) -> exp.Select:
@@ -28,7 +28,7 @@ def aggregates_statement(wanted: AggregateSet, day: date, *, among: Table | None
     by_value: dict[str, list[Aggregate]] = {}
     for each in wanted.aggregates:
         if each.function.is_by_value and each.argument is not None:
-            by_value.setdefault(each.argument.sql("duckdb"), []).append(each)
+            by_value.setdefault(_value_of_row(each).sql("duckdb"), []).append(each)
     for number, (_, group) in enumerate(sorted(by_value.items())):
         parts.append((_by_value_columns(wanted, group, day, among), f"by_value_{number}"))
     columns = [_column(column, _holder(column.name, by_value), wanted) for column in wanted.columns]
@@ -39,7 +39,7 @@ def aggregates_statement(wanted: AggregateSet, day: date, *, among: Table | None
         on = exp.column(CUSTOMER_ID, alias).eq(exp.column(CUSTOMER_ID, name))
         query = query.join(part.subquery(alias, copy=False), on=on, join_type="left", copy=False)
     # Read once, as DuckDB keeps what is read twice: these are few customers' rows among everybody's.
-    return query if among is None else query.with_(_ROWS_AMONG, as_=_rows_among(wanted, day, among), copy=False)
+    return query if _reads_table(wanted, among) else query.with_(ROWS_AMONG, as_=counted_rows(wanted, day, among), copy=False)
 
 
 def _column(column: Column, holder: str, wanted: AggregateSet) -> exp.Expr:
@@ -58,29 +58,32 @@ def _holder(name: str, by_value: dict[str, list[Aggregate]]) -> str:
     return "simple"
 
 
+def _reads_table(wanted: AggregateSet, among: Table | None) -> bool:
+    """Whether everybody's rows are read as they are stored."""
+    return among is None and rows_are_as_stored(wanted)
+
+
 def _rows(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:
     """Return the select from the rows that may count, without its columns."""
-    query = exp.Select().from_(wanted.source.table.name if among is None else _ROWS_AMONG)
-    first = wanted.first_day(day)
-    since = None if first is None else exp.column(wanted.source.day, quoted=True) >= date_literal(first)
-    conditions = [condition for condition in (wanted.source.is_counted, since) if condition is not None]
-    # Rows of some customers were selected by these conditions already.
-    return query.where(*conditions) if conditions and among is None else query
+    if _reads_table(wanted, among):
+        return exp.Select().from_(wanted.source.table.name).where(*may_count(wanted, day))
+    return exp.Select().from_(ROWS_AMONG)
 
 
-def _rows_among(wanted: AggregateSet, day: date, among: Table) -> exp.Select:
-    """Return the rows that may count of the customers `among` a table of ids, with the columns that anything looks at."""
-    ordered = any(each.function in (AggregateFunction.FIRST, AggregateFunction.LAST) for each in wanted.aggregates)
-    looked_at = frozenset().union(*(each.columns for each in wanted.aggregates), wanted.source.order if ordered else ())
-    columns = sorted({CUSTOMER_ID, wanted.source.day, *looked_at})
-    rows = _rows(wanted, day, None).select(*(exp.column(name, quoted=True) for name in columns), copy=False)
-    return rows.where(exp.column(CUSTOMER_ID).isin(query=exp.select(CUSTOMER_ID).from_(among.name)), copy=False)
+def _value_of_row(each: Aggregate) -> exp.Expression:
+    """Return what rows are grouped by: the argument, of a LIST without what separates its values."""
+    assert each.argument is not None  # noqa: S101 - what is grouped by value has one
+    if each.function is not AggregateFunction.LIST:
+        return each.argument.copy()
+    separator, instead = (exp.Literal.string(text) for text in (LIST_SEPARATOR, "/"))
+    replaced = exp.Replace(this=each.argument.copy(), expression=separator, replacement=instead)
+    return exp.Nullif(this=replaced, expression=exp.Literal.string(""))
 
 
 def _simple_columns(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:
     columns: list[exp.Expr] = [exp.column(CUSTOMER_ID)]
     simple = (each for each in wanted.aggregates if not each.function.is_by_value)
-    columns += [exp.alias_(_value(each, wanted.source, day), each.name, quoted=True) for each in simple]
+    columns += [exp.alias_(_value(each, wanted, day), each.name, quoted=True) for each in simple]
     counted_on = exp.column(wanted.source.day, quoted=True)
     for window in wanted.windows:
         inside = _when(_in_window(window, wanted.source, day), counted_on)
@@ -92,18 +95,22 @@ def _simple_columns(wanted: AggregateSet, day: date, among: Table | None) -> exp
 
 
 def _by_value_columns(wanted: AggregateSet, group: Sequence[Aggregate], day: date, among: Table | None) -> exp.Select:
-    argument = group[0].argument
-    assert argument is not None  # noqa: S101 - what is grouped by value has one
+    argument = _value_of_row(group[0])
     counts: list[exp.Expr] = []
     values: list[exp.Expr] = []
     for each in group:
-        count = exp.Count(this=_when(_condition(each, wanted.source, day), exp.Literal.number(1)), big_int=True)
+        count = exp.Count(this=_when(_condition(each, wanted, day), exp.Literal.number(1)), big_int=True)
         counts.append(exp.alias_(count, each.name, quoted=True))
         column = exp.column(each.name, quoted=True)
         if each.function is AggregateFunction.COUNT_DISTINCT:
             value: exp.Expr = exp.cast(
                 exp.Sum(this=exp.case().when(column > 0, exp.Literal.number(1)).else_(exp.Literal.number(0))), "bigint"
             )
+        elif each.function is AggregateFunction.LIST:
+            found = exp.ArraySort(this=exp.ArrayAgg(this=_when(column > 0, exp.column("value"))))
+            joined = exp.ArrayToString(this=found, expression=exp.Literal.string(LIST_SEPARATOR))
+            # Engines differ in what no values at all are when they are joined.
+            value = exp.func("COALESCE", joined, exp.Literal.string(""))
         else:
             # The most frequent, and of equally frequent ones the first in order.
             rank = _struct({"rank": exp.Neg(this=column), "value": exp.column("value")})
@@ -120,8 +127,8 @@ def _by_value_columns(wanted: AggregateSet, group: Sequence[Aggregate], day: dat
     )
 
 
-def _value(each: Aggregate, source: EventSource, day: date) -> exp.Expr:
-    condition = _condition(each, source, day)
+def _value(each: Aggregate, wanted: AggregateSet, day: date) -> exp.Expr:
+    condition = _condition(each, wanted, day)
     argument = exp.Literal.number(1) if each.argument is None else each.argument
     counted = _when(condition, argument)
     match each.function:
@@ -143,14 +150,16 @@ def _value(each: Aggregate, source: EventSource, day: date) -> exp.Expr:
             return exp.Max(this=counted)
         case _:
             # A struct, as engines differ in whether a row without a value is passed over.
-            order = _when(condition, _struct({f"part_{place}": exp.column(name, quoted=True) for place, name in enumerate(source.order)}))
+            parts = {f"part_{place}": exp.column(name, quoted=True) for place, name in enumerate(wanted.source.order)}
+            order = _when(condition, _struct(parts))
             kind = exp.ArgMin if each.function is AggregateFunction.FIRST else exp.ArgMax
             found = kind(this=_when(condition, _struct({"value": argument})), expression=order)
             return exp.Dot(this=found, expression=exp.to_identifier("value"))
 
 
-def _condition(each: Aggregate, source: EventSource, day: date) -> exp.Expr | None:
-    parts = [part for part in (each.where, _in_window(each.window, source, day)) if part is not None]
+def _condition(each: Aggregate, wanted: AggregateSet, day: date) -> exp.Expr | None:
+    sequence = None if each.sequence is None else sequence_flag(wanted, each.sequence)
+    parts = [part for part in (each.where, sequence, _in_window(each.window, wanted.source, day)) if part is not None]
     return reduce(lambda left, right: exp.And(this=exp.Paren(this=left), expression=exp.Paren(this=right)), parts) if parts else None
 
 
@@ -167,6 +176,6 @@ def _when(condition: exp.Expr | None, value: exp.Expr) -> exp.Expr:
     return value.copy() if condition is None else exp.case().when(condition.copy(), value.copy())
 
 
-def _struct(parts: dict[str, exp.Expr]) -> exp.Struct:
+def _struct(parts: Mapping[str, exp.Expr]) -> exp.Struct:
     pairs = [exp.PropertyEQ(this=exp.to_identifier(name), expression=value.copy()) for name, value in parts.items()]
     return exp.Struct(expressions=pairs)

@@ -7,17 +7,18 @@ from datetime import date
 
 from sqlglot import exp
 
-from pipeline.definitions.rules.aggregates import DayWindow
-from pipeline.definitions.rules.event_sources import EventSource
+from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, next_days, oldest_day
 from pipeline.lake.expressions import date_literal, union_all
 from pipeline.lake.tables import AFFECTED_CUSTOMERS, REGROUPED_CUSTOMERS, Column, Table
 
 
-def changed_statement(source: EventSource) -> exp.Query:
-    """Return the ids of customers who have rows among the registered ones, which are those that changed, or who were merged."""
-    rows, regrouped = (exp.select(CUSTOMER_ID).from_(name) for name in (source.table.name, REGROUPED_CUSTOMERS.name))
-    return exp.union(rows, regrouped).order_by(CUSTOMER_ID)
+def changed_statement(tables: Sequence[Table]) -> exp.Query:
+    """Return the ids of customers who have rows among the registered ones of `tables`, which are those that changed, or who were merged."""
+    ids: exp.Query = exp.select(CUSTOMER_ID).from_(REGROUPED_CUSTOMERS.name)
+    for table in tables:
+        ids = exp.union(ids, exp.select(CUSTOMER_ID).from_(table.name), copy=False)
+    return ids.order_by(CUSTOMER_ID)
 
 
 def aged_statement(before: Table, window: DayWindow, day: date) -> exp.Query:

@@ -40,12 +40,14 @@ def _with_aggregates(query: exp.Query, sets: Iterable[AggregateSet]) -> exp.Sele
     """Return the rows of `query` with every aggregate under its own name."""
     joined = exp.Select().from_(query.subquery("features", copy=False), copy=False)
     columns: list[exp.Expr] = [exp.Column(this=exp.Star(), table=exp.to_identifier("features"))]
+    added: set[str] = set()  # how many rows there are may be counted by two sets of one source
     for each in sets:
         name = each.table.name
         on = exp.column(CUSTOMER_ID, name).eq(exp.column(CUSTOMER_ID, "features"))
         joined.join(name, on=on, join_type="left", copy=False)
         for column in each.columns:
-            if column.name in {aggregate.name for aggregate in each.aggregates}:
+            if column.name in {aggregate.name for aggregate in each.aggregates} - added:
+                added.add(column.name)
                 value = exp.case().when(exp.column(CUSTOMER_ID, name).is_(exp.null()), each.without_rows(column))
                 columns.append(exp.alias_(value.else_(exp.column(column.name, name, quoted=True)), column.name, quoted=True))
     return joined.select(*columns, copy=False)
@@ -72,9 +74,9 @@ def unknown_declared_features(company: Company, engine: Engine) -> dict[str, str
     """
     lacking: set[str] = set()
     for each in aggregates_by_source(company):
-        wanted = [aggregate for feature in company.features for aggregate in feature.aggregates if aggregate.source == each.source.name]
-        needed = columns_needed(each.source, wanted)
-        counts = {"": row_count(each.source, wanted), **{name: known_count(each.source, name, wanted) for name in needed}}
+        needed = columns_needed(each.source, each.aggregates)
+        counts = {"": row_count(each.source, each.aggregates)}
+        counts |= {name: known_count(each.source, name, each.aggregates) for name in needed}
         totals = _totals(engine, each.table, {name: aggregate.name for name, aggregate in counts.items()})
         lacking |= {f"{each.source.name}.{name}" for name in needed if totals[""] and not totals[name]}
     unknown: dict[str, str] = {}

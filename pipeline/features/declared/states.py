@@ -19,11 +19,12 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, DayWindow
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.day_windows import DayWindow, Period
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, write_cache
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
-from pipeline.features.declared.aggregate_sets import AggregateSet, aggregates_by_source, aggregates_table
+from pipeline.features.declared.aggregate_sets import AggregateSet, aggregates_by_source
 from pipeline.features.declared.aggregate_sql import aggregates_statement
 from pipeline.features.declared.carrying_sql import aged_statement, carried_statement, changed_statement
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
@@ -48,47 +49,66 @@ class StartingAggregates:
 def known_events(company: Company, lake: Lake, window: FeatureWindow) -> RollupSet:
     """Return the event days that declared features go by; none for a company without any."""
     known = RollupSet()
-    for wanted in aggregates_by_source(company):
-        stored = lake.stored_versions(wanted.source.table)
+    tables = {table.name: table for wanted in aggregates_by_source(company) for table in wanted.stored}
+    for table in tables.values():
+        stored = lake.stored_versions(table)
         versions = known_versions(stored, through=window.day, known_on=window.known_on)
-        known |= RollupSet.of(wanted.source.table, (stored[version] for version in versions))
+        known |= RollupSet.of(table, (stored[version] for version in versions))
     return known
 
 
 def register_aggregates(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, events: RollupSet) -> None:
     """Make the table of `wanted` readable, as of the end of the window's day; `events` are the event days that the night goes by."""
     table, merges = wanted.table, session.survivors(window).digest
-    known = RollupSet(tuple(each for each in events if each.table == wanted.source.name))
-    key = CacheKey(window.day, short_digest(known.identity, _recipe(wanted.source), table.column_names, merges), window.known_on)
+    known = _known_of(wanted, events)
+    key = CacheKey(window.day, short_digest(known.identity, _recipe(wanted), table.column_names, merges), window.known_on)
     path = cached(session, table, key)
     if path is None:
         start = _nearest_start(session, window, wanted, known)
         rows = _rows_of_everybody(session, window, wanted, known) if start is None else _rows_carried(session, window, wanted, known, start)
-        facts = {"recipe": _recipe(wanted.source), "rollups": known.to_json(), "merges": merges}
+        facts = {"recipe": _recipe(wanted), "rollups": known.to_json(), "merges": merges}
         path = write_cache(session, table, rows, key, facts)
     session.engine.register(table, [path])
 
 
 def compute_aggregates(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, events: RollupSet) -> None:
     """Make the table of `wanted` readable, computed for everybody from `events`; nothing is left for later nights."""
-    known = RollupSet(tuple(each for each in events if each.table == wanted.source.name))
-    _stored(session, wanted.table, _rows_of_everybody(session, window, wanted, known))
+    _stored(session, wanted.table, _rows_of_everybody(session, window, wanted, _known_of(wanted, events)))
+
+
+def _known_of(wanted: AggregateSet, events: RollupSet) -> RollupSet:
+    names = {table.name for table in wanted.stored}
+    return RollupSet(tuple(each for each in events if each.table in names))
+
+
+def _recipe(wanted: AggregateSet) -> str:
+    return _recipe_of(wanted.source, wanted.other)
 
 
 @cache
-def _recipe(source: EventSource) -> str:
+def _recipe_of(source: EventSource, other: EventSource | None) -> str:
     """Return a digest of how aggregates of `source` become SQL: that of an example of each function in every kind of window."""
     argument = exp.column(source.table.key[0], quoted=True)
-    windows = (DayWindow(), DayWindow(7), DayWindow(7, 7), DayWindow(from_day=date.min, to_day=date.min))
-    examples = (Aggregate(source.name, function, argument, None, each, Kind.INTEGER) for function in AggregateFunction for each in windows)
-    return statement_digest(aggregates_statement(AggregateSet(source, tuple(examples)), date(2000, 1, 1)))
+    fixed = DayWindow(from_day=date.min, to_day=date.min)
+    windows = (DayWindow(), DayWindow(7), DayWindow(7, 7), fixed, DayWindow(period=Period.QUARTER, is_past=True))
+    sides = ((is_before, is_first) for is_before, is_first in ((False, False), (True, False), (True, True)))
+    sequences = [None] if other is None else [SequenceCondition(other.name, None, 7, *side) for side in sides]
+    examples = (
+        Aggregate(source.name, function, argument, None, window, Kind.INTEGER, sequence)
+        for function in AggregateFunction
+        for window in windows
+        for sequence in sequences
+    )
+    return statement_digest(aggregates_statement(AggregateSet(source, tuple(examples), other), date(2000, 1, 1)))
 
 
 def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> StartingAggregates | None:
     """Return the usable aggregates of the nearest day that is not later; None where there are none, or none that is still wanted."""
-    source, survivors = wanted.source.table, session.survivors(window)
+    survivors = session.survivors(window)
     # Not only what this night knows: what an older cache was made of must still be readable to find whom it was about.
-    everything = RollupSet.of(source, session.lake.stored_versions(source).values())
+    everything = RollupSet()
+    for table in wanted.stored:
+        everything |= RollupSet.of(table, session.lake.stored_versions(table).values())
     for key in cached_files(session.lake, wanted.table):
         path = cached(session, wanted.table, key) if key.day <= window.day else None
         if path is None:
@@ -96,7 +116,7 @@ def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: Aggrega
         facts = session.lake.manifest(cache_path(session.lake, wanted.table, key))
         changed = known.changed_since(RollupSet.from_json(facts["rollups"]), everything)
         survivors_then = session.survivors(replace(window, day=key.day, known_on=key.known_on or key.day))
-        if facts["recipe"] == _recipe(wanted.source) and changed is not None and survivors_then.digest == facts["merges"]:
+        if facts["recipe"] == _recipe(wanted) and changed is not None and survivors_then.digest == facts["merges"]:
             columns = frozenset(pq.read_schema(path).names)
             # Nothing of it is wanted any more: to carry nothing over would cost more than to begin anew.
             if columns.isdisjoint(each.name for each in wanted.aggregates):
@@ -108,33 +128,36 @@ def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: Aggrega
 def _rows_of_everybody(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> Iterator[pa.RecordBatch]:
     """Yield the aggregates of everybody, from all rows that may count, a slice of customers at a time."""
     versions = _register_rows(session, window, wanted, known)
-    slices = slices_of_rollup(session.lake, wanted.source.table, versions)
+    slices = slices_of_rollup(session.lake, wanted.source.stored, versions)
     query = aggregates_statement(wanted, window.day)
     log.info("%s: %s aggregates computed for everybody", wanted.source.name, f"{len(wanted.aggregates):,}")
-    return rows_by_slice(session.engine, query, {}, tables=[wanted.source.name], slices=slices)
+    return rows_by_slice(session.engine, query, {}, tables=[table.name for table in wanted.stored], slices=slices)
 
 
 def _register_rows(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> list[Version]:
-    # Days before every window are not even opened.
+    """Make the event days that are looked at readable, and return those of the aggregates' own rows."""
+    for table in wanted.stored:
+        # Days before every window are not even opened.
+        first = wanted.first_day_of(table, window.day)
+        versions = (known if first is None else known.since(first)).of_table(table)
+        register_event_days(session, table, versions, session.survivors(window))
     first = wanted.first_day(window.day)
-    source, counted = wanted.source.table, known if first is None else known.since(first)
-    versions = counted.of_table(source)
-    register_event_days(session, source, versions, session.survivors(window))
-    return versions
+    return (known if first is None else known.since(first)).of_table(wanted.source.stored)
 
 
 def _rows_carried(
     session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet, start: StartingAggregates
 ) -> Iterator[pa.RecordBatch]:
     """Yield the aggregates of everybody: computed anew where they may have changed, else as they were."""
-    kept = AggregateSet(wanted.source, tuple(each for each in wanted.aggregates if each.name in start.columns))
-    added = AggregateSet(wanted.source, tuple(each for each in wanted.aggregates if each.name not in start.columns))
-    before = aggregates_table(wanted.source, kept.columns, "before")
+    kept = wanted.only(each for each in wanted.aggregates if each.name in start.columns)
+    added = wanted.only(each for each in wanted.aggregates if each.name not in start.columns)
+    before = wanted.table_of(kept.columns, "before")
     session.engine.register(before, [start.path])
     # Only the days that changed: who has a row on one of them is all that is asked of them.
-    register_event_days(session, wanted.source.table, start.changed.of_table(wanted.source.table), session.survivors(window))
+    for table in wanted.stored:
+        register_event_days(session, table, start.changed.of_table(table), session.survivors(window))
     register_ids(session, REGROUPED_CUSTOMERS, start.regrouped)
-    affected = _stored(session, AFFECTED_CUSTOMERS, session.engine.run(changed_statement(wanted.source), {}))
+    affected = _stored(session, AFFECTED_CUSTOMERS, session.engine.run(changed_statement(wanted.stored), {}))
     # Computed one after the other under the same name of the rows: each part registers those that it reads.
     changed = _compute(session, window, kept, known, "changed", among=affected)
     aged = []
@@ -144,7 +167,7 @@ def _rows_carried(
         aged.append(_compute(session, window, kept.of_window(moving), known, f"aged_{number}", among=ids))
     extra = None
     if added.aggregates:
-        extra = aggregates_table(wanted.source, added.columns, "added")
+        extra = wanted.table_of(added.columns, "added")
         _stored(session, extra, _rows_of_everybody(session, window, added, known))
     yield from session.engine.run(carried_statement(wanted, before, changed, aged, extra), {})
 
@@ -154,7 +177,7 @@ def _compute(  # noqa: PLR0913 - a part of the night is all of these
 ) -> Table:
     """Compute aggregates of the customers `among` a table of ids, and return the table that holds them."""
     _register_rows(session, window, wanted, known)
-    table = aggregates_table(wanted.source, wanted.columns, part)
+    table = wanted.table_of(wanted.columns, part)
     return _stored(session, table, session.engine.run(aggregates_statement(wanted, window.day, among=among), {}))
 
 

@@ -138,6 +138,25 @@ ORDER_LINES = Table(
     ("order_id", "line_number"),
     Partition.EVENT_DAY,
 )
+ORDERS = Table(
+    "orders",
+    "Whole orders: the lines of each, without what was cancelled or given back, added up. Never stored: made where features count orders.",
+    (
+        CUSTOMER_ID,
+        Column("order_id", Kind.TEXT, "Id of the order, invoice or basket.", required=True),
+        Column("ordered_at", Kind.INSTANT, "When the first of its lines was sold.", required=True),
+        CHANNEL,
+        Column("line_count", Kind.INTEGER, "Its lines.", required=True),
+        Column("category_count", Kind.INTEGER, "Different categories among its lines."),
+        Column("quantity", Kind.MONEY, "Units sold.", required=True),
+        Column("net_amount", Kind.MONEY, "What was paid for it, after discounts.", required=True),
+        DISCOUNT_AMOUNT,
+        ORDER_DAY,
+    ),
+    # Lines of one order that were sold on several days are an order on each of them.
+    ("order_id", "order_day"),
+    Partition.EVENT_DAY,
+)
 CUSTOMER_MERGES = Table(
     "customer_merges",
     "Merges that passed validation: from that instant on all that the customer did and said is the other one's. None leads back.",

@@ -1,0 +1,134 @@
+"""The rows that aggregates are made of, as SQL: those of the source that may count, and what came before or after each.
+
+Whether something follows a row is found in one pass: rows and what may follow are put in order together, and each row looks ahead to the
+nearest later one. So a customer with a thousand rows costs a thousand, and not a million pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import cast
+
+from sqlglot import exp
+
+from pipeline.definitions.rules.aggregates import AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.event_sources import EventSource
+from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet
+from pipeline.lake.expressions import date_literal, union_all
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import EVENT_DAY, Table
+
+ROWS_AMONG = "rows_among"
+_INSTANT, _DAY, _IS_ROW = "happened_at", "happened_on", "is_row"
+
+
+def rows_are_as_stored(wanted: AggregateSet) -> bool:
+    """Whether the rows can be read from the table of the source as they are."""
+    return wanted.source.made_of is None and not wanted.sequences
+
+
+def may_count(wanted: AggregateSet, day: date) -> list[exp.Expr]:
+    """Return the conditions under which a row may count at all on the night of `day`."""
+    first = wanted.first_day(day)
+    since = None if first is None else exp.column(wanted.source.day, quoted=True) >= date_literal(first)
+    return [condition for condition in (wanted.source.is_counted, since) if condition is not None]
+
+
+def counted_rows(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:
+    """Return the rows that may count, with the columns that anything looks at; of the customers `among` a table of ids, if one is given.
+
+    Each condition on what came before or after is a flag, named by `sequence_flag`.
+    """
+    ordered = any(each.function in (AggregateFunction.FIRST, AggregateFunction.LAST) for each in wanted.aggregates)
+    looked_at = frozenset().union(*(each.columns for each in wanted.aggregates), wanted.source.order if ordered else ())
+    columns = sorted({CUSTOMER_ID, wanted.source.day, *looked_at})
+    rows = _source_rows(wanted.source, among).where(*may_count(wanted, day), copy=False)
+    if not wanted.sequences:
+        return rows.select(*_quoted(columns), copy=False)
+    return _rows_with_flags(wanted, columns, rows, among)
+
+
+def sequence_flag(wanted: AggregateSet, sequence: SequenceCondition) -> exp.Column:
+    """Return the column that says whether `sequence` holds for a row."""
+    return exp.column(f"holds_{_number(wanted, sequence)}", quoted=True)
+
+
+def _source_rows(source: EventSource, among: Table | None) -> exp.Select:
+    """Return the select from the rows of a source, without its columns."""
+    ids = [] if among is None else [exp.column(CUSTOMER_ID).isin(query=exp.select(CUSTOMER_ID).from_(among.name))]
+    if source.made_of is None:
+        return exp.Select().from_(source.table.name).where(*ids, copy=False)
+    # Whose rows are wanted is asked of the stored ones: of whole orders everybody's would have to be made first.
+    made = cast("exp.Select", statement(source.name).copy()).where(*ids, copy=False)
+    return exp.Select().from_(made.subquery(source.name), copy=False)
+
+
+def _rows_with_flags(wanted: AggregateSet, columns: Sequence[str], rows: exp.Select, among: Table | None) -> exp.Select:
+    other = wanted.other
+    assert other is not None  # noqa: S101 - who asks what came before or after names its source
+    kinds = {column.name: column.kind.sql for column in wanted.source.table.stored_columns}
+    found = [f"found_{number}" for number, _ in enumerate(wanted.sequences)]
+    as_rows = [*_quoted(columns), *_place(wanted.source, is_row=True), *(exp.alias_(exp.false(), name) for name in found)]
+    as_others = [
+        exp.column(name, quoted=True) if name == CUSTOMER_ID else exp.alias_(exp.cast(exp.null(), kinds[name]), name, quoted=True)
+        for name in columns
+    ]
+    sought = (exp.alias_(_is_sought(each), name) for each, name in zip(wanted.sequences, found, strict=True))
+    as_others += [*_place(other, is_row=False), *sought]
+    others = _source_rows(other, among).where(*([other.is_counted] if other.is_counted else []), copy=False)
+    together = union_all([rows.select(*as_rows, copy=False), others.select(*as_others, copy=False)])
+    nearest = [exp.alias_(_nearest_day(each, name), f"day_{name}") for each, name in zip(wanted.sequences, found, strict=True)]
+    looked = exp.select(*_quoted([*columns, _DAY, _IS_ROW]), *nearest).from_(together.subquery("together", copy=False), copy=False)
+    flags = [
+        exp.alias_(_flag(each, f"day_{name}"), sequence_flag(wanted, each).name, quoted=True)
+        for each, name in zip(wanted.sequences, found, strict=True)
+    ]
+    return exp.select(*_quoted(columns), *flags).from_(looked.subquery("looked", copy=False), copy=False).where(exp.column(_IS_ROW).eq(1))
+
+
+def _place(source: EventSource, *, is_row: bool) -> list[exp.Expr]:
+    """Return when a row happened, and whether it is one that counts or one that is looked for."""
+    return [
+        exp.alias_(exp.column(source.table.instant, quoted=True), _INSTANT),
+        exp.alias_(exp.column(EVENT_DAY.name, quoted=True), _DAY),
+        exp.alias_(exp.Literal.number(int(is_row)), _IS_ROW),
+    ]
+
+
+def _is_sought(sequence: SequenceCondition) -> exp.Expression:
+    # A row of which the condition cannot tell is none that is looked for.
+    return exp.true() if sequence.where is None else exp.case().when(sequence.where.copy(), exp.true()).else_(exp.false())
+
+
+def _nearest_day(sequence: SequenceCondition, found: str) -> exp.Expression:
+    """Return the day of the nearest row that was looked for, strictly after or before each row; or of the first of all before it."""
+    day = exp.case().when(exp.column(found), exp.column(_DAY))
+    value = exp.Max(this=day) if sequence.is_before and not sequence.is_first else exp.Min(this=day)
+    # What happened at the very instant of a row comes neither before nor after it: it is put on the side that is not looked at.
+    order = [exp.column(_INSTANT), exp.Ordered(this=exp.column(_IS_ROW), desc=sequence.is_before, nulls_first=False)]
+    start, end = ("UNBOUNDED", "CURRENT ROW") if sequence.is_before else ("CURRENT ROW", "UNBOUNDED")
+    sides = {"start_side": "PRECEDING"} if sequence.is_before else {"end_side": "FOLLOWING"}
+    return exp.Window(
+        this=value,
+        partition_by=[exp.column(CUSTOMER_ID)],
+        order=exp.Order(expressions=order),
+        spec=exp.WindowSpec(kind="ROWS", start=start, end=end, **sides),
+    )
+
+
+def _flag(sequence: SequenceCondition, nearest: str) -> exp.Expr:
+    later, earlier = (_DAY, nearest) if sequence.is_before else (nearest, _DAY)
+    is_there: exp.Expr = exp.not_(exp.column(nearest).is_(exp.null()))
+    if sequence.days is not None:
+        apart = exp.DateDiff(this=exp.column(later), expression=exp.column(earlier), unit=exp.var("DAY"))
+        is_there = exp.and_(is_there, exp.LTE(this=apart, expression=exp.Literal.number(sequence.days)))
+    return exp.not_(exp.paren(is_there)) if sequence.is_negated else is_there
+
+
+def _number(wanted: AggregateSet, sequence: SequenceCondition) -> int:
+    return [each.identity for each in wanted.sequences].index(sequence.identity)
+
+
+def _quoted(names: Sequence[str]) -> list[exp.Expr]:
+    return [exp.column(name, quoted=True) for name in names]
