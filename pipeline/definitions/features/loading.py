@@ -29,7 +29,7 @@ from pipeline.definitions.rules.aggregate_checks import OwnRows
 from pipeline.definitions.rules.aggregates import LIST_SEPARATOR, Aggregate, AggregateFunction
 from pipeline.definitions.rules.day_windows import DayWindow, Period
 from pipeline.definitions.rules.event_sources import EventSource
-from pipeline.definitions.rules.types import TypedNode
+from pipeline.definitions.rules.types import TypedNode, typed_column
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Column, Kind
@@ -168,8 +168,7 @@ def _features_in_rules(
             except ConfigError:
                 continue
             for each in aggregates:
-                column = exp.column(each.name, quoted=True)
-                found[each.name] = _feature(each.name, each.words, TypedNode(column, each.kind), [each], sources)
+                found[each.name] = _feature(each.name, each.words, typed_column(each.name, each.kind), [each], sources)
     return [found[name] for name in sorted(found)]
 
 

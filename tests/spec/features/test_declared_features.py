@@ -15,7 +15,7 @@ from pipeline.definitions.company import PROJECT_ROOT, Company, load_company, wi
 from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES
+from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 
 NIGHT = date(2024, 3, 31)
 LINES = """
@@ -130,17 +130,18 @@ def test_features_and_aggregates_of_rules_and_audiences_are_read_with_their_comp
         "sources/order_lines.sql": "SELECT * FROM order_lines",
         "features/own.toml": "[lines]\nfrom = 'order_lines'\nvalue = 'COUNT(*)'\ndescription = 'Lines.'\n",
         "segments/wine.toml": yes_or_no_scheme("lines > 3 OR EXISTS(order_lines WHERE category = 'Wine')"),
-        "audiences/beer.toml": 'rule = "COUNT(visits LAST 7 DAYS) > 1"\n',
+        "audiences/beer.toml": 'rule = "COUNT(visits LAST 7 DAYS) > SUM(order_lines.net_amount)"\n',
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, "utf-8")
     declared = [column for column in load_company(tmp_path).table(CUSTOMER_FEATURES).columns if column.is_declared]
-    assert [column.description for column in declared] == [
-        "Lines.",
-        "Count of rows of order_lines where category = 'Wine'.",
-        "Count of rows of visits, last 7 days.",
-    ]
+    assert {column.description: column.kind for column in declared} == {
+        "Lines.": Kind.INTEGER,
+        "Count of rows of order_lines where category = 'Wine'.": Kind.INTEGER,
+        "Count of rows of visits, last 7 days.": Kind.INTEGER,
+        "Sum of net_amount of order_lines.": Kind.MONEY,
+    }
 
 
 def test_clusters_may_go_by_a_declared_feature(tmp_path: Path) -> None:
