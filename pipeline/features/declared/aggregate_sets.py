@@ -169,9 +169,9 @@ def _all_days(each: Aggregate) -> Aggregate:
 
 
 def _earliest(days: Iterable[date | None]) -> date | None:
-    """Return the first of `days`; None where one of them is."""
+    """Return the first of `days`, of none the last of all; None where one of them is."""
     found = list(days)
-    return None if None in found else min(each for each in found if each is not None)
+    return None if None in found else min((each for each in found if each is not None), default=date.max)
 
 
 def oldest_day(window: DayWindow) -> str:
