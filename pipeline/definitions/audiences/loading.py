@@ -5,7 +5,8 @@ Their rules are those of schemes, and may look at the segment of any scheme. No 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from pipeline.definitions.audiences.named_audiences import audiences_in_order, audiences_named, rules_by_audience
 from pipeline.definitions.company import Company
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.features import feature_digests
@@ -67,7 +69,10 @@ def expiry_words(audience: Scheme) -> str:
 def _audiences_of_inputs(inputs: _AudienceInputs) -> Schemes:
     """Return the audiences; cached, as a night asks for them in several steps."""
     loaded = read_schemes(inputs.schemes.company)
-    audiences = sorted((read_audience(loaded, definition) for definition in inputs.definitions), key=lambda each: each.name)
+    by_name: dict[str, Scheme | None] = {definition.file.stem: None for definition in inputs.definitions}
+    for definition in audiences_in_order(inputs.definitions):
+        by_name[definition.file.stem] = read_audience(loaded, definition, others=by_name)
+    audiences = [audience for _, audience in sorted(by_name.items()) if audience is not None]
     reasons = {each.name: f"needs {', '.join(each.missing)}" for each in audiences if each.missing}
     return Schemes(tuple(each for each in audiences if not each.missing), reasons, tuple(each for each in audiences if each.missing))
 
@@ -75,11 +80,22 @@ def _audiences_of_inputs(inputs: _AudienceInputs) -> Schemes:
 def audience_of_rule(company: Company, rule: str) -> Scheme:
     """Return the audience of a rule that no file holds; raises ConfigError, with a caret, as for a rule of a file."""
     values = {"title": UNNAMED, "purpose": "To be counted.", "owner": UNNAMED, "rule": rule}
-    return read_audience(read_schemes(company), Definition(Path(UNNAMED), ""), values=values)
+    audiences = load_audiences(company) if audiences_named([rule]) else Schemes((), {})
+    others = {each.name: each for each in (*audiences.schemes, *audiences.uncomputed)}
+    return read_audience(read_schemes(company), Definition(Path(UNNAMED), ""), values=values, others=others)
 
 
-def read_audience(loaded: LoadedSchemes, definition: Definition, *, values: dict[str, Any] | None = None) -> Scheme:
-    """Return the audience that a file defines, or that has these `values`; raises ConfigError naming file and line of what is wrong."""
+def read_audience(
+    loaded: LoadedSchemes,
+    definition: Definition,
+    *,
+    values: dict[str, Any] | None = None,
+    others: Mapping[str, Scheme | None] | None = None,
+) -> Scheme:
+    """Return the audience that a file defines, or that has these `values`; its rules may name `others`, each after it was read.
+
+    Raises ConfigError naming file and line of what is wrong.
+    """
     name, language = definition.file.stem, loaded.company.language
     where = "the rule" if values else str(definition.file)
     content = Fields(definition.toml() if values is None else values, Document(where))
@@ -90,8 +106,13 @@ def read_audience(loaded: LoadedSchemes, definition: Definition, *, values: dict
     rule_text, segment = _read_rule_text(loaded, content)
     applies_text = content.take("applies_to", str, default="")
     # Of both texts, before either is parsed: which names a rule may use depends on the schemes that it refers to.
-    named = referenced_schemes({"rule": rule_text, "applies_to": applies_text})
+    others = others or {}
+    looked_at = {each: other for each in audiences_named([rule_text, applies_text]) if (other := others.get(each)) is not None}
+    behind = (name for other in looked_at.values() for name in (*other.references, *other.clusters))
+    named = sorted({*referenced_schemes({"rule": rule_text, "applies_to": applies_text}), *behind})
     vocabulary, quantiles, missing = read_vocabulary(loaded, content, named)
+    missing = tuple(dict.fromkeys((*missing, *(each for other in looked_at.values() for each in other.missing))))
+    vocabulary = replace(vocabulary, audiences=rules_by_audience(others, looked_at, where))
     context = FileContext(definition, vocabulary, language)
     title, titles = read_translated_text(content, "title", language)
     purpose, purposes = read_translated_text(content, "purpose", language)

@@ -20,7 +20,7 @@ from pipeline.definitions.rules.functions import FUNCTIONS, check_call
 from pipeline.definitions.rules.joined_columns import ListColumn
 from pipeline.definitions.rules.list_tests import QUANTIFIERS, values_test
 from pipeline.definitions.rules.parsed_calls import constant_text, function_name, is_call, list_column
-from pipeline.definitions.rules.phrases import LIST_MARK
+from pipeline.definitions.rules.phrases import AUDIENCE_MARK, LIST_MARK
 from pipeline.definitions.rules.text import RuleText, parse_tokens, read_tokens
 from pipeline.definitions.rules.types import NUMERIC, TypedNode, bracketed_node, is_iso_date, operator_chain, typed_column, typed_number
 from pipeline.definitions.rules.vocabulary import RuleContext, Vocabulary
@@ -98,6 +98,8 @@ def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
         if node.name in rule.listed:
             raise rule.error_at(node, "LIST gives several values, so that it is no single text", "Write ANY(LIST(...)) = 'Wine'.")
         return typed_column(node.name, rule.aggregates[node.name].kind)
+    if node.name.startswith(AUDIENCE_MARK):
+        return _audience(rule, node)
     kind, shorthands = rule.vocabulary.names.get(node.name), rule.vocabulary.shorthands
     if node.name.startswith(LIST_MARK):
         raise rule.error_at(node, "a list stands after IN alone", "Write city IN LIST coast.")
@@ -112,6 +114,19 @@ def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
         suggestion = did_you_mean(node.name, (*rule.vocabulary.names, *shorthands))
         raise rule.error_at(node, f"unknown name `{node.name}`{suggestion}", rule.vocabulary.hint)
     return typed_column(node.name, kind)
+
+
+def _audience(rule: RuleContext, node: exp.Expr) -> TypedNode:
+    """Build the test whether a customer is in an audience: false, and not unknown, where its rule is unknown."""
+    name, audiences = node.name.removeprefix(AUDIENCE_MARK), rule.vocabulary.audiences
+    if audiences is None:
+        what = "only the rule of an audience looks at others"
+        raise rule.error_at(node, what, "Name the segment of a scheme, such as rfm.segment, or write the rule out.")
+    if name not in audiences:
+        what = f"there is no audience `{name}`{did_you_mean(name, audiences)}"
+        raise rule.error_at(node, what, f"Write it into audiences/{name}.toml, or name another one.")
+    is_known = exp.Not(this=exp.Paren(this=exp.Is(this=bracketed_node(audiences[name].copy()), expression=exp.null())))
+    return TypedNode(operator_chain(exp.And, is_known, audiences[name].copy()), Kind.FLAG)
 
 
 def _check_literal(rule: RuleContext, node: exp.Expr) -> TypedNode:

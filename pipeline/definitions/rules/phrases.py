@@ -2,6 +2,7 @@
 
 city IN LIST coast                       city IN (the list)
 IN LIST vip                              customer_id IN (the list)
+IN AUDIENCE spring_preview               the name of a condition
 WAS IN rfm.champions WITHIN 30 DAYS      WAS_IN(rfm.champions, 30)
 """
 
@@ -14,7 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from pipeline.errors import ConfigError
 
 CUSTOMER = "customer_id"
-LIST_MARK, CALL_MARK = "list:", "call:"
+LIST_MARK, CALL_MARK, AUDIENCE_MARK = "list:", "call:", "audience:"
 ErrorAt = Callable[[int, str, str], ConfigError]
 _OPENING = {TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.L_PAREN}
 _STAY_TODO = "Write it as WAS IN rfm.champions WITHIN 30 DAYS."
@@ -35,10 +36,20 @@ def spelt_out(tokens: Sequence[Token], error_at: ErrorAt) -> list[Token]:
         ):
             done += _list_tokens(tokens, index, done, error_at)
             index += 3
+        elif _is_type(tokens, index, TokenType.IN) and _is_word(tokens, index + 1, "audience"):
+            done.append(_audience_token(tokens, index, done, error_at))
+            index += 3
         else:
             done.append(tokens[index])
             index += 1
     return done
+
+
+def _audience_token(tokens: Sequence[Token], index: int, before: Sequence[Token], error_at: ErrorAt) -> Token:
+    if not _is_type(tokens, index + 2, TokenType.IDENTIFIER) or (before and before[-1].token_type not in _OPENING):
+        todo = "Write IN AUDIENCE spring_preview, with nothing but NOT before it."
+        raise error_at(tokens[index].start, "IN AUDIENCE takes the name of an audience, and no value", todo)
+    return _at(tokens[index + 2], TokenType.IDENTIFIER, AUDIENCE_MARK + tokens[index + 2].text)
 
 
 def _list_tokens(tokens: Sequence[Token], index: int, before: Sequence[Token], error_at: ErrorAt) -> list[Token]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from support.builders import a_company, an_attribute
+from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.audiences import MEMBER, has_expired, load_audiences
 from pipeline.definitions.company import Company
+from pipeline.definitions.rules import rule_value
 from pipeline.definitions.schemes import load_schemes
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Column, Kind
@@ -111,3 +113,47 @@ def test_an_error_in_a_rule_points_at_its_place(tmp_path: Path) -> None:
 def test_an_audience_may_not_have_the_name_of_a_scheme(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the audience `rfm` has the name of a scheme"):
         load_audiences(company_with(tmp_path, HEAD + RULE, name="rfm"))
+
+
+def test_an_audience_may_name_others_and_is_then_never_unknown_by_them(tmp_path: Path) -> None:
+    company_with(tmp_path, HEAD + "rule = \"city = 'Berlin' OR rfm.segment = 'champions'\"\n", name="z_berlin")
+    company = company_with(tmp_path, HEAD + 'rule = "spend_amount >= 100 AND NOT IN AUDIENCE z_berlin"\n')
+    audience = next(each for each in load_audiences(company).schemes if each.name == "big")
+    assert audience.references == ("rfm",)
+    assert audience.applies_to is not None
+    found = {
+        (city, segment): rule_value(audience.applies_to, {"city": city, "rfm.segment": segment, "spend_amount": 100})
+        for city in ("Berlin", "Bonn", None)
+        for segment in ("champions", None)
+    }
+    assert [pair for pair, is_member in found.items() if is_member] == [("Bonn", None), (None, None)]
+    assert None not in found.values()
+
+
+@pytest.mark.parametrize(
+    ("rule", "other", "message"),
+    [
+        ("IN AUDIENCE smal", RULE, "there is no audience `smal` (did you mean `small`?)"),
+        ("IN AUDIENCE small", 'rule = "IN AUDIENCE big"', "audiences name each other in a circle: "),
+        ("city IN AUDIENCE small", RULE, "IN AUDIENCE takes the name of an audience, and no value"),
+        (
+            "IN AUDIENCE small",
+            'rule = "income > @limit"\nneeds = {income = "money"}\nparameters = {limit = {quantile = 0.5, of = "income"}}',
+            "the audience `small` has a quantile, and cannot be named by another one",
+        ),
+    ],
+)
+def test_an_audience_that_cannot_be_named_is_told_of(tmp_path: Path, rule: str, other: str, message: str) -> None:
+    company_with(tmp_path, f"{HEAD}{other}\n", name="small")
+    with pytest.raises(ConfigError) as told:
+        load_audiences(company_with(tmp_path, f'{HEAD}rule = "{rule}"\n'))
+    assert message in str(told.value)
+    assert "audiences/" in told.value.where
+
+
+def test_a_scheme_looks_at_no_audience(tmp_path: Path) -> None:
+    company = company_with(tmp_path, HEAD + RULE)
+    (tmp_path / "segments").mkdir()
+    (tmp_path / "segments" / "mine.toml").write_text(yes_or_no_scheme("IN AUDIENCE big"))
+    with pytest.raises(ConfigError, match="only the rule of an audience looks at others"):
+        load_schemes(company)
