@@ -78,6 +78,7 @@ class Company:
     limits: GateLimits = field(default_factory=GateLimits)
     past_definitions: PastDefinitions | None = None
     features: tuple[DeclaredFeature, ...] = ()
+    prediction_features: tuple[str, ...] = ()
 
     @property
     def events(self) -> dict[str, EventType]:
@@ -161,7 +162,7 @@ def load_company(folder: Path) -> Company:
     require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder, events=list(company.events))
     _require_sensible_settings(company, file)
     _require_source_queries(company)
-    return with_declared_features(company)
+    return _with_known_prediction_features(with_declared_features(company), file)
 
 
 def read_company(definition: Definition, folder: Path) -> Company:
@@ -173,6 +174,7 @@ def read_company(definition: Definition, folder: Path) -> Company:
     limits = read_gate_limits(gates)
     rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
     target = content.section("publish")
+    predictions = content.section("predictions")
     company = Company(
         folder=folder.resolve(),
         name=content.text("name"),
@@ -195,9 +197,10 @@ def read_company(definition: Definition, folder: Path) -> Company:
         attributes=tuple(read_attributes(content.section("attributes"))),
         declared_events=events,
         limits=limits,
+        prediction_features=predictions.texts("features", default=[]),
     )
     # Last, as only now every known setting was taken; what is left over is unknown.
-    for section in (content, gates, target, source):
+    for section in (content, gates, target, source, predictions):
         section.refuse_unknown()
     return company
 
@@ -219,6 +222,19 @@ def with_declared_features(company: Company, *others: Definition) -> Company:
 
     columns = replace(company, features=()).table(CUSTOMER_FEATURES).columns
     return replace(company, features=read_features(features, schemes, columns, company.event_sources))
+
+
+def _with_known_prediction_features(company: Company, file: Path) -> Company:
+    """Return `company`; raises ConfigError where predictions are to go by what is no declared feature, or no number."""
+    kinds = {feature.name: feature.column.kind for feature in company.features}
+    for name in company.prediction_features:
+        what = f"`predictions.features` names `{name}`, which is "
+        if name not in kinds:
+            what += f"no feature of your own{did_you_mean(name, kinds)}"
+            raise ConfigError(what, where=str(file), todo="Declare it in features/; built-in features are used as they are.")
+        if kinds[name] not in (Kind.INTEGER, Kind.MONEY, Kind.NUMBER):
+            raise ConfigError(f"{what}{kinds[name].words}", where=str(file), todo="Name numbers, such as counts and sums.")
+    return company
 
 
 def _require_sensible_settings(company: Company, file: Path) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from pipeline.definitions.features import DECLARED_FEATURES
 from pipeline.features.cache import CacheSession
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, VISITS_SOURCE
 
 KNOWN_LINES, FROZEN_LINES = "known_lines", "frozen_lines"
-DECLARED, UNKNOWN_DECLARED = "declared_features", "unknown_declared_features"
+DECLARED, UNKNOWN_DECLARED = DECLARED_FEATURES, "unknown_declared_features"
 LINE_COUNT = "line_count"
 OPTIONAL_COLUMNS = tuple(dict.fromkeys(column.needs for column in CUSTOMER_FEATURES.columns if column.needs))
 # The shrunk share is drawn towards a frozen one.

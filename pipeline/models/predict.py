@@ -6,6 +6,7 @@ import logging
 from datetime import date
 
 from pipeline.definitions.company import Company
+from pipeline.definitions.features import feature_digests
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
@@ -29,7 +30,7 @@ def write_predictions(  # noqa: PLR0913 - what every step is given, and who was 
     engine.register(company.table(CUSTOMER_FEATURES), [features])
     # A refit that is promoted meanwhile waits, so that the night goes by one model.
     with lake.lock("models"):
-        decision = _decision_for_window(valid_decision(lake, day), company)
+        decision = _decision_for_company(valid_decision(lake, day), company)
     query = predictions_statement(decision)
     # Where nothing is predicted, no day of the past is read.
     recent = recent_days(lake, day, known_on or day) if isinstance(decision, PredictionModel) else []
@@ -50,9 +51,15 @@ def write_predictions(  # noqa: PLR0913 - what every step is given, and who was 
     )
 
 
-def _decision_for_window(decision: PredictionModel | NotPredicted, company: Company) -> PredictionModel | NotPredicted:
-    """Return the decision, unless the company has changed its window since: features of another window mean something else."""
-    if isinstance(decision, NotPredicted) or decision.window_days == company.window_days:
+def _decision_for_company(decision: PredictionModel | NotPredicted, company: Company) -> PredictionModel | NotPredicted:
+    """Return the decision, unless the company has changed its window, or a feature of its own, since: they mean something else."""
+    if isinstance(decision, NotPredicted):
         return decision
-    reason = f"the model was fitted to a window of {decision.window_days} days, which is {company.window_days} now"
-    return NotPredicted(decision.day, reason, decision.valid_from)
+    reason = ""
+    if decision.window_days != company.window_days:
+        reason = f"the model was fitted to a window of {decision.window_days} days, which is {company.window_days} now"
+    elif decision.declared:
+        digests = feature_digests(company.features)
+        changed = sorted(name for name, digest in decision.declared.items() if digests.get(name) != digest)
+        reason = f"the model was fitted to {', '.join(changed)}, which is declared otherwise now" if changed else ""
+    return NotPredicted(decision.day, reason, decision.valid_from) if reason else decision

@@ -3,7 +3,7 @@
 Offers `read_features` and what it returns. It does not know how an aggregate is computed or carried from night to night.
 """
 
-from pipeline.definitions.features.declared import DeclaredFeature, feature_digests
+from pipeline.definitions.features.declared import DECLARED_FEATURES, DeclaredFeature, feature_digests
 from pipeline.definitions.features.loading import read_features
 
-__all__ = ["DeclaredFeature", "feature_digests", "read_features"]
+__all__ = ["DECLARED_FEATURES", "DeclaredFeature", "feature_digests", "read_features"]

@@ -11,6 +11,9 @@ from pipeline.definitions.rules.aggregates import Aggregate
 from pipeline.lake.statements import short_digest
 from pipeline.lake.tables import Column
 
+DECLARED_FEATURES = "declared_features"
+"""Where the manifest of a night's features holds what each declared one means, by digest."""
+
 
 @dataclass(frozen=True)
 class DeclaredFeature:

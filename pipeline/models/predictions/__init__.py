@@ -7,7 +7,7 @@ does not beat both predicts nothing. `prediction_sql` applies it. Nothing in her
 from pipeline.models.predictions.evaluation import ForecastComparison, compare_with_baselines, reason_to_refuse
 from pipeline.models.predictions.fitting import Outcomes, fit_predictions
 from pipeline.models.predictions.model import HORIZON_DAYS, NotPredicted, PredictionModel, Signal, decision_from_json, to_json
-from pipeline.models.predictions.prediction_sql import predictions_statement, signals_without
+from pipeline.models.predictions.prediction_sql import predictions_statement, signals_statement, signals_without
 
 __all__ = [
     "HORIZON_DAYS",
@@ -21,6 +21,7 @@ __all__ = [
     "fit_predictions",
     "predictions_statement",
     "reason_to_refuse",
+    "signals_statement",
     "signals_without",
     "to_json",
 ]

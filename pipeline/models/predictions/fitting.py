@@ -8,8 +8,8 @@ last year's spend counts beside the regression: where few customers spend most, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pipeline.models.clusters.encoding import Numbers, round_figures
 from pipeline.models.predictions.gini import gini_of_order
-from pipeline.models.predictions.model import HORIZON_DAYS, SIGNALS, SMALLEST_SCALE, PredictionModel, Signal
+from pipeline.models.predictions.model import DECLARED_PREFIX, HORIZON_DAYS, SIGNALS, SMALLEST_SCALE, PredictionModel, Signal
 
 Rows = npt.NDArray[np.int64]
 HELD_QUANTILES = (0.001, 0.999)
@@ -38,10 +38,10 @@ FEWEST_CUSTOMERS, FEWEST_OF_EACH = 500, 50
 class Outcomes:
     """Customers of night `formed`, in order of id: their signals, and what they did in the HORIZON_DAYS after it.
 
-    `signals` has a row per customer and a column per name in SIGNALS. `amounts` are spend less refunds, at least 0; `returned` is
-    1 for those who bought again. `order_days` to `lifetime_spend` are for BG/NBD: order-days ever, days from the first to the
-    last and to the night, spend ever. `last_years_spend` is the window's, scaled to HORIZON_DAYS by the days that are known of it.
-    `customer_count` counts those who could have been sampled.
+    `signals` has a row per customer and a column per name in `names`; `declared` are the declared features among them, with what each
+    means. `amounts` are spend less refunds, at least 0; `returned` is 1 for those who bought again. `order_days` to `lifetime_spend` are
+    for BG/NBD: order-days ever, days from the first to the last and to the night, spend ever. `last_years_spend` is the window's, scaled
+    to HORIZON_DAYS by the days that are known of it. `customer_count` counts those who could have been sampled.
     """
 
     formed: date
@@ -56,6 +56,8 @@ class Outcomes:
     lifetime_spend: Numbers
     last_years_spend: Numbers
     customer_count: int
+    names: tuple[str, ...] = SIGNALS
+    declared: Mapping[str, str] = field(default_factory=dict)
 
     def insufficiency(self) -> str | None:
         """Say why nothing can be learned from these customers; None where it can."""
@@ -98,6 +100,7 @@ def fit_predictions(outcomes: Outcomes, day: date) -> PredictionModel:
     import sklearn
 
     raw = _fit_weights(outcomes)
+    weighed = {signal.name for signal in raw.signals}
     model = PredictionModel(
         day=day,
         formed=outcomes.formed,
@@ -111,13 +114,17 @@ def fit_predictions(outcomes: Outcomes, day: date) -> PredictionModel:
         spend_intercept=raw.spend_intercept,
         repeat_intercept=raw.repeat_intercept,
         signals=raw.signals,
+        declared={name: digest for name, digest in outcomes.declared.items() if f"{DECLARED_PREFIX}{name}" in weighed},
     )
     return _calibrate_model(model, outcomes)
 
 
-def forecast_by_model(model: PredictionModel, signals: Numbers, last_years_spend: Numbers) -> Forecast:
-    """Forecast by the model, for a row of signals and a scaled spend per customer, as its statement computes it before rounding."""
-    regression = _forecast_by_weights(ForecastWeights(model.signals, model.spend_intercept, model.repeat_intercept), signals)
+def forecast_by_model(model: PredictionModel, signals: Numbers, last_years_spend: Numbers, *, names: Sequence[str] = SIGNALS) -> Forecast:
+    """Forecast by the model, for a row of signals and a scaled spend per customer, as its statement computes it before rounding.
+
+    `names` are those of the columns of `signals`, which hold at least what the model weighs.
+    """
+    regression = _forecast_by_weights(ForecastWeights(model.signals, model.spend_intercept, model.repeat_intercept), signals, names)
     return replace(regression, amounts=model.regression_share * regression.amounts + model.last_year_factor * last_years_spend)
 
 
@@ -125,7 +132,8 @@ def forecast_of_others(outcomes: Outcomes, day: date) -> Forecast:
     """Forecast each customer by a model of the others, calibrated among them: cross-validation in fifths."""
     amounts, probabilities = np.empty(len(outcomes.ids)), np.empty(len(outcomes.ids))
     for apart, rest in _fifths(outcomes):
-        forecast = forecast_by_model(fit_predictions(outcomes.subset(rest), day), outcomes.signals[apart], outcomes.last_years_spend[apart])
+        model = fit_predictions(outcomes.subset(rest), day)
+        forecast = forecast_by_model(model, outcomes.signals[apart], outcomes.last_years_spend[apart], names=outcomes.names)
         amounts[apart], probabilities[apart] = forecast.amounts, forecast.probabilities
     return Forecast(amounts, probabilities)
 
@@ -162,16 +170,16 @@ def _fit_weights(outcomes: Outcomes) -> ForecastWeights:
     settings = {"solver": "newton-cholesky", "tol": TOLERANCE, "max_iter": MOST_ITERATIONS}
     spend = PoissonRegressor(alpha=PENALTY, **settings).fit(points, amounts / unit)
     chance = LogisticRegression(C=1 / (PENALTY * len(amounts)), **settings).fit(points, returned)
-    names = [SIGNALS[place] for place in varying]
+    names = [outcomes.names[place] for place in varying]
     columns = (low[varying], high[varying], mean[varying], scale[varying], round_figures(spend.coef_), round_figures(chance.coef_[0]))
     signals = tuple(Signal(name, *row) for name, *row in zip(names, *(column.tolist() for column in columns), strict=True))
     return ForecastWeights(signals, float(round_figures(spend.intercept_ + np.log(unit))), float(round_figures(chance.intercept_[0])))
 
 
-def _forecast_by_weights(weights: ForecastWeights, signals: Numbers) -> Forecast:
+def _forecast_by_weights(weights: ForecastWeights, signals: Numbers, names: Sequence[str]) -> Forecast:
     spend, logit = np.full(len(signals), weights.spend_intercept), np.full(len(signals), weights.repeat_intercept)
     for signal in weights.signals:
-        column = signals[:, SIGNALS.index(signal.name)]
+        column = signals[:, names.index(signal.name)]
         distance = np.clip(column, signal.low, signal.high) - signal.mean
         spend += distance * (signal.spend_weight / signal.scale)
         logit += distance * (signal.repeat_weight / signal.scale)
@@ -189,7 +197,7 @@ def _calibrate_model(model: PredictionModel, outcomes: Outcomes) -> PredictionMo
 
     amounts, probabilities = np.empty(len(outcomes.ids)), np.empty(len(outcomes.ids))
     for apart, rest in _fifths(outcomes):
-        others = _forecast_by_weights(_fit_weights(outcomes.subset(rest)), outcomes.signals[apart])
+        others = _forecast_by_weights(_fit_weights(outcomes.subset(rest)), outcomes.signals[apart], outcomes.names)
         amounts[apart], probabilities[apart] = others.amounts, others.probabilities
     factor = float(outcomes.amounts.sum() / amounts.sum())
     share, last_year_factor = _weigh_last_year(factor * amounts, outcomes)

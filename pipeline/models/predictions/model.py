@@ -7,7 +7,8 @@ and not by a model that replaced the refused one since.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date
 
 from pipeline.definitions.fields import Document, Fields, json_fields
@@ -20,6 +21,8 @@ SIGNALS = (
     *("order_value", "order_day_value", "order_day_total", "is_once", "discounts", "returns", "weekends"),
 )
 """The columns of `sql/customer_signals.sql` that are weighed."""
+DECLARED_PREFIX = "declared_"
+"""What the signal of a declared feature begins with; the rest is the feature's name."""
 LONGEST_DOCUMENT = 100_000
 SMALLEST_SCALE = 1e-6
 LARGEST_EXPONENT = 60.0  # e^60 is more money than there is; e^710 would be no number any more
@@ -50,7 +53,8 @@ class PredictionModel:
 
     Spend is `regression_share` x e to another weighed sum + `last_year_factor` x last year's spend, scaled to the horizon.
     Fitted to the features of night `formed` and to what happened in the `horizon_days` after it, as known on `day`; `window_days`
-    is how many days the features looked back. `valid_from` is the first night that goes by it.
+    is how many days the features looked back. `valid_from` is the first night that goes by it. `declared` are the declared features
+    that it weighs, each with a digest of what it meant.
     """
 
     day: date
@@ -66,6 +70,7 @@ class PredictionModel:
     repeat_intercept: float
     signals: tuple[Signal, ...]
     valid_from: date | None = None
+    declared: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ Decision = PredictionModel | NotPredicted
 
 def to_json(decision: Decision) -> str:
     """Return `decision` as a JSON document with sorted keys: equal ones give equal bytes."""
-    content = {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(decision).items()}
+    content = {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(decision).items() if value != {}}
     return json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -100,6 +105,8 @@ def decision_from_json(text: str, *, where: str) -> Decision:
 
 
 def _read_model(fields: Fields) -> PredictionModel:
+    declared = fields.section("declared").take_texts() if fields.has("declared") else {}
+    names = (*SIGNALS, *(f"{DECLARED_PREFIX}{name}" for name in declared))
     model = PredictionModel(
         day=fields.day("day"),
         formed=fields.day("formed"),
@@ -112,11 +119,12 @@ def _read_model(fields: Fields) -> PredictionModel:
         last_year_factor=fields.number("last_year_factor", 0, LARGEST_FACTOR),
         spend_intercept=fields.number("spend_intercept", -LARGEST_EXPONENT, LARGEST_EXPONENT),
         repeat_intercept=fields.number("repeat_intercept", -LARGEST_EXPONENT, LARGEST_EXPONENT),
-        signals=tuple(_read_signal(row) for row in fields.rows("signals", 1, len(SIGNALS))),
+        signals=tuple(_read_signal(row, names) for row in fields.rows("signals", 1, len(names))),
         valid_from=_read_first_night(fields),
+        declared=declared,
     )
-    names = [signal.name for signal in model.signals]
-    if len(set(names)) < len(names):
+    weighed = [signal.name for signal in model.signals]
+    if len(set(weighed)) < len(weighed):
         raise fields.refusal("signals", "names a signal twice")
     # Checked once here rather than for every customer: e to the largest possible sum must still be a number.
     sums = [
@@ -129,11 +137,11 @@ def _read_model(fields: Fields) -> PredictionModel:
     return model
 
 
-def _read_signal(fields: Fields) -> Signal:
+def _read_signal(fields: Fields, names: Sequence[str]) -> Signal:
     low = fields.number("low")
     high = fields.number("high", low)
     signal = Signal(
-        name=fields.choice("name", SIGNALS),
+        name=fields.choice("name", names),
         low=low,
         high=high,
         mean=fields.number("mean", low, high),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 from sqlglot import exp
 
 from pipeline.lake.expressions import double_literal, greatest, least, ordered_sum
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS
-from pipeline.models.predictions.model import NotPredicted, PredictionModel, Signal
+from pipeline.models.predictions.model import DECLARED_PREFIX, NotPredicted, PredictionModel, Signal
 
 NOT_PREDICTED = "not predicted"
 NEVER_ORDERED = f"{NOT_PREDICTED}: no order is known"
@@ -36,6 +37,16 @@ def predictions_statement(decision: PredictionModel | NotPredicted) -> exp.Query
     is_unknown = exp.Is(this=exp.column("customer_id"), expression=exp.null())
     words = exp.case().when(is_unknown, exp.Literal.string(NEVER_ORDERED)).else_(exp.Literal.string(f"model of {decision.day.isoformat()}"))
     return _prediction_rows(joined, (exp.column("spend"), exp.column("chance")), words)
+
+
+def signals_statement(declared: Iterable[str]) -> exp.Select:
+    """Return the statement of `customer_signals` with a further signal for each declared feature: ln(1 + it), nothing below 0."""
+    query = cast("exp.Select", statement("customer_signals").copy())
+    for name in declared:
+        value = exp.Coalesce(this=exp.cast(exp.column(name, quoted=True), "double"), expressions=[double_literal(0)])
+        amount = exp.Add(this=double_literal(1), expression=greatest(value, double_literal(0)))
+        query.select(exp.alias_(exp.Ln(this=amount), f"{DECLARED_PREFIX}{name}", quoted=True), copy=False)
+    return query
 
 
 def signals_without(unknown: Mapping[str, str]) -> dict[str, str]:
@@ -69,7 +80,7 @@ def _predicted_figures(decision: PredictionModel) -> exp.Select:
         exp.alias_(_round_to(spend, AMOUNT_DECIMALS), "spend"),
         exp.alias_(_round_to(chance, PROBABILITY_DECIMALS), "chance"),
     ]
-    return exp.select("customer_id", *columns).from_(statement("customer_signals").copy().subquery("signals"))
+    return exp.select("customer_id", *columns).from_(signals_statement(sorted(decision.declared)).subquery("signals"))
 
 
 def _prediction_rows(rows: exp.Select, figures: tuple[exp.Expression, exp.Expression], words: exp.Expression) -> exp.Query:
@@ -79,7 +90,7 @@ def _prediction_rows(rows: exp.Select, figures: tuple[exp.Expression, exp.Expres
 
 
 def _weighted_distance(signal: Signal, weight: float) -> exp.Expression:
-    column = exp.column(signal.name)
+    column = exp.column(signal.name, quoted=signal.name.startswith(DECLARED_PREFIX))
     held = least(greatest(column, double_literal(signal.low)), double_literal(signal.high))
     distance = exp.paren(exp.Sub(this=held, expression=double_literal(signal.mean)))
     # Divided here and not for every customer; the forecast in Python divides at the same place, for the same last digits.

@@ -104,10 +104,11 @@ def fit_and_test_predictions(company: Company, lake: Lake, engine: Engine, day: 
         return _unjudged_refit(day, outcomes)
     model = fit_predictions(outcomes, day)
     earlier = _earlier_outcomes(history, formed)
-    if earlier is None:
+    # A model can be asked only of customers whose signals are known.
+    if earlier is None or not set(earlier.names) <= set(outcomes.names):
         test = compare_with_baselines(forecast_of_others(outcomes, day), outcomes, "customers it had not seen")
     else:
-        forecast = forecast_by_model(fit_predictions(earlier, day), outcomes.signals, outcomes.last_years_spend)
+        forecast = forecast_by_model(fit_predictions(earlier, day), outcomes.signals, outcomes.last_years_spend, names=outcomes.names)
         test = compare_with_baselines(forecast, outcomes, "days it had not seen")
     reason = reason_to_refuse(test)
     decision = NotPredicted(day, reason) if reason else model

@@ -7,6 +7,7 @@ and read in order of id, so the same ones are learned from whatever the engine o
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,13 +16,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
+from pipeline.definitions.features import DECLARED_FEATURES, feature_digests
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS, CUSTOMER_SURVIVORS
-from pipeline.models.predictions import HORIZON_DAYS, Outcomes
-from pipeline.models.predictions.model import SIGNALS
+from pipeline.models.predictions import HORIZON_DAYS, Outcomes, signals_statement
+from pipeline.models.predictions.model import DECLARED_PREFIX, SIGNALS
 from pipeline.models.signals import SurvivorsOf, recent_days, registered_days, signal_parameters
 
 log = logging.getLogger("pipeline.models.refits")
@@ -31,7 +32,6 @@ SAMPLE_ROWS = 100_000
 # offers: a model of a year ago erred by 4.5 % more on quarterly orders of 500 firms (by 3 % less on those of 632 resellers).
 OLDEST_DAYS = 180
 BASES = ("lifetime_order_day_count", "tenure_days", "recency_days", "lifetime_spend_amount")
-MEASURES = ("last_years_spend", *SIGNALS)
 
 
 def night_before(lake: Lake, day: date) -> date | None:
@@ -56,21 +56,23 @@ class OutcomeHistory:
 
 
 def _read_outcomes(history: OutcomeHistory, formed: date) -> Outcomes | str:
+    declared = _declared_then(history, formed)
+    names = (*SIGNALS, *(f"{DECLARED_PREFIX}{name}" for name in declared))
     try:
-        rows, count = _sampled_rows(history, formed)
+        rows, count = _sampled_rows(history, formed, names, declared)
     except DataError as error:
         log.warning("%s: %s", NAME, error)
         return f"the features of {formed} cannot be read"
     # Null where a customer bought nothing since: there was no day to add up.
     columns = {
         name: np.asarray(rows[name].cast(pa.float64()).fill_null(0).to_numpy(), dtype=np.float64)
-        for name in (*MEASURES, *BASES, "amount", "returned")
+        for name in ("last_years_spend", *names, *BASES, "amount", "returned")
     }
     outcomes = Outcomes(
         formed=formed,
         window_days=history.company.window_days,
         ids=tuple(rows["customer_id"].to_pylist()),
-        signals=np.column_stack([columns[name] for name in SIGNALS]),
+        signals=np.column_stack([columns[name] for name in names]),
         amounts=np.maximum(columns["amount"], 0.0),
         returned=columns["returned"].astype(np.int64),
         order_days=columns["lifetime_order_day_count"],
@@ -79,17 +81,31 @@ def _read_outcomes(history: OutcomeHistory, formed: date) -> Outcomes | str:
         lifetime_spend=np.maximum(columns["lifetime_spend_amount"], 0.0),
         last_years_spend=columns["last_years_spend"],
         customer_count=count,
+        names=names,
+        declared=declared,
     )
     return outcomes.insufficiency() or outcomes if outcomes.ids else "nobody had ordered by then"
 
 
-def _sampled_rows(history: OutcomeHistory, formed: date) -> tuple[pa.Table, int]:
+def _declared_then(history: OutcomeHistory, formed: date) -> dict[str, str]:
+    """Return the features of `[predictions]` that night `formed` has as they are declared today, each with a digest of what it means."""
+    company, wanted = history.company, history.company.prediction_features
+    if not wanted:
+        return {}
+    stored = history.lake.manifest(history.lake.path(CUSTOMER_FEATURES, day=formed)).get(DECLARED_FEATURES, {})
+    digests = {name: digest for name, digest in feature_digests(company.features).items() if name in wanted}
+    for name in sorted(name for name, digest in digests.items() if stored.get(name) != digest):
+        log.warning("%s: the night of %s does not have the feature %s as it is declared now: it plays no part", NAME, formed, name)
+    return {name: digest for name, digest in sorted(digests.items()) if stored.get(name) == digest}
+
+
+def _sampled_rows(history: OutcomeHistory, formed: date, names: Sequence[str], declared: Iterable[str]) -> tuple[pa.Table, int]:
     """Read at most SAMPLE_ROWS customers with signals and outcomes, in order of id; and count how many could have been sampled."""
     lake, engine, day = history.lake, history.engine, history.day
-    signals = statement("customer_signals")
+    signals = signals_statement(declared)
     read = {column.name for column in signals.find_all(exp.Column)} | set(BASES)
     # Of the older night only the columns that are read: it may lack others that are declared today.
-    engine.register(CUSTOMER_FEATURES.only(read), [lake.path(CUSTOMER_FEATURES, day=formed)])
+    engine.register(history.company.table(CUSTOMER_FEATURES).only(read), [lake.path(CUSTOMER_FEATURES, day=formed)])
     last = formed + timedelta(days=HORIZON_DAYS)
     # Signals go by what the older night knew, outcomes by what night `day` knows. Versions that were stored later play no part,
     # so the same refit can be repeated.
@@ -98,7 +114,7 @@ def _sampled_rows(history: OutcomeHistory, formed: date) -> tuple[pa.Table, int]
     parameters = {**signal_parameters(formed, history.company.window_days), "last": last}
     # Customers are told apart as on the older night: whoever was merged since is still two of them.
     with registered_days(lake, engine, versions, history.survivors_of(formed, formed)):
-        rows = engine.run(_sample_statement(signals), parameters).read_all()
+        rows = engine.run(_sample_statement(signals, names), parameters).read_all()
     counting = _ordering_customers().select("CAST(COUNT(*) AS BIGINT) AS customer_count")
     [count] = engine.run(counting, {}).read_all()["customer_count"].to_pylist()
     return rows.sort_by("customer_id"), count
@@ -108,7 +124,7 @@ def _ordering_customers() -> exp.Select:
     return exp.select().from_(CUSTOMER_FEATURES.name).where("lifetime_order_day_count >= 1")
 
 
-def _sample_statement(signals: exp.Query) -> exp.Select:
+def _sample_statement(signals: exp.Query, names: Sequence[str]) -> exp.Select:
     chosen = (
         _ordering_customers().select("customer_id", *BASES).order_by(f"MD5('{NAME}:' || customer_id)", "customer_id").limit(SAMPLE_ROWS)
     )
@@ -120,11 +136,11 @@ def _sample_statement(signals: exp.Query) -> exp.Select:
         .where("event_day > $day AND order_day > $day AND order_day <= $last", dialect="duckdb")
         .group_by("COALESCE(survivor_id, d.customer_id)")
     )
-    columns = [exp.column(name, "signals") for name in MEASURES]
+    columns = [exp.column(name, "signals", quoted=True) for name in ("last_years_spend", *names)]
     chosen_columns = [exp.column(name, "chosen") for name in ("customer_id", *BASES)]
     return (
         exp.select(*chosen_columns, *columns, "amount", "returned")
         .from_(chosen.subquery("chosen"))
-        .join(signals.copy().subquery("signals"), on="signals.customer_id = chosen.customer_id")
+        .join(signals.subquery("signals"), on="signals.customer_id = chosen.customer_id")
         .join(since.subquery("since"), on="buyer_id = chosen.customer_id", join_type="left")
     )
