@@ -29,10 +29,10 @@ WEEK, FIRST_DAYS, SEED = 7, 330, 5
 SHARE_BUSY, CHANCE_OF_QUIET, CHANCE_OF_BUSY, OFTEN, RARELY = 0.25, 0.03, 0.01, 0.3, 0.003
 
 
-def write_shop_nights(lake: Lake, *, customers: int = 700) -> Company:
+def write_shop_nights(lake: Lake, company: Company | None = None, *, customers: int = 700) -> Company:
     """Write three nights of a shop, each computed from what was known then."""
     lake.root.mkdir(parents=True, exist_ok=True)
-    company = a_company(lake.root)
+    company = company or a_company(lake.root)
     lines = orders(customers)
     for since, night in pairwise((date.min, *NIGHTS)):
         write_order_lines(lake, [line for line in lines if since < line["day"] <= night], known_on=night)

@@ -19,7 +19,7 @@ from support.prediction_nights import HORIZON, NIGHT, NIGHTS, compute_night, out
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.definitions.company import Company
+from pipeline.definitions.company import Company, with_declared_features
 from pipeline.errors import DataError, RefitRefused
 from pipeline.features import MergeHistory
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -373,3 +373,23 @@ def test_a_model_of_another_window_predicts_nothing(town: Town) -> None:
     compute_night(lake, company, night)
     rows = predict_night(lake, replace(company, window_days=180), night)
     assert {row["evidence"] for row in rows} == {"not predicted: the model was fitted to a window of 365 days, which is 180 now"}
+
+
+def test_a_declared_feature_is_weighed_by_name_until_it_is_declared_otherwise(tmp_path: Path) -> None:
+    definition = "[lines_60]\nfrom = 'order_lines'\nvalue = 'COUNT(*)'\nlast_days = 60\ndescription = 'Lines of 60 days.'\n"
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "own.toml").write_text(definition)
+    lake = Lake(tmp_path / "lake")
+    company = write_shop_nights(lake, with_declared_features(a_company(tmp_path, prediction_features=("lines_60",))))
+    trial = trial_of(lake, company)
+    assert [*model_of(trial).declared] == ["lines_60"]
+    assert "declared_lines_60" in {signal.name for signal in model_of(trial).signals}
+    assert decision_from_json(to_json(model_of(trial)), where="here") == model_of(trial)
+    promote_predictions(lake, trial)
+    night = NIGHT + timedelta(days=1)
+    compute_night(lake, company, night)
+    assert f"model of {NIGHT}" in {row["evidence"] for row in predict_night(lake, company, night)}
+    (tmp_path / "features" / "own.toml").write_text(definition.replace("60\nd", "50\nd"))
+    changed = with_declared_features(replace(company, features=()))
+    reason = "not predicted: the model was fitted to lines_60, which is declared otherwise now"
+    assert {row["evidence"] for row in predict_night(lake, changed, night)} == {reason}
