@@ -124,7 +124,7 @@ FUNCTIONS: Mapping[str, Function] = {
         "as its values",
         "the value, and unknown where it is the other one",
         "unknown for an unknown value",
-        "lifetime_spend_amount / NULLIF(lifetime_order_count, 0) > 50",
+        "spend_amount / NULLIF(order_count, 0) > 50",
         build_nullif,
         (2, 2),
     ),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from sqlglot import exp
 from support.documentation import tables_of
 
 from pipeline.definitions.company import PROJECT_ROOT
-from pipeline.definitions.definition_files import read_definition
+from pipeline.definitions.definition_files import Definition, read_definition
+from pipeline.definitions.events import read_events
 from pipeline.definitions.proofs import Domains, require_possible
 from pipeline.definitions.rules import PREDICTIONS, Vocabulary, parse_rule, parse_value, rule_value
 from pipeline.definitions.rules.event_sources import event_sources
@@ -29,6 +31,13 @@ ATTRIBUTES = {
     "is_subscribed": Kind.FLAG,
     "points": Kind.INTEGER,
 }
+EVENTS = read_events(
+    {
+        "email": {"key": ["message_id"], "instant": "happened_at", "columns": dict.fromkeys(("message_id", "action", "campaign"), "text")},
+        "cart_items": {"key": ["cart_id"], "instant": "added_at", "columns": {"cart_id": "text"}},
+    },
+    Definition(Path("company.toml"), ""),
+)
 FEATURES = {column.name: column.kind for column in CUSTOMER_FEATURES.columns}
 SCHEMES = {file.stem: segments_defined(read_definition(file).toml()) for file in FILES}
 WORDS = Vocabulary(
@@ -37,7 +46,7 @@ WORDS = Vocabulary(
     separators={"tags": ","},
     lists={"vip": "0123456789ab", "coast": "ba9876543210"},
     schemes=SCHEMES,
-    sources=event_sources([VISITS]),
+    sources=event_sources([VISITS, *(event.table for event in EVENTS)]),
 )
 # A customer of whom most examples are true, on a Monday.
 MAY = date(2026, 5, 18)
@@ -47,6 +56,7 @@ ANN: dict[str, Any] = {
     "birth_date": date(2004, 5, 18), "signup_date": date(2026, 5, 2), "contract_end": date(2026, 6, 1), "city": "Berlin",
     "postcode": "10115", "email_domain": "shop.com", "first_channel": "Instagram", "tags": "press,summer 25,vip", "is_subscribed": None,
     "average_order_amount": 90.0, "spend_amount": Fraction(90), "order_count": 1, "rfm.segment": "hibernating",
+    "m_score": 5, "value_rank_share": 0.3,
     "customer_id IN LIST vip@0123456789ab": True, "city IN LIST coast@ba9876543210": True, "expected_spend_amount": 120.0,
     "LAST_IN(rfm.champions)": date(2026, 5, 1), "ENTERED(lifecycle.active)": date(2026, 5, 15),
     "ENTERED(lifecycle.at_risk)": date(2026, 5, 9),
@@ -55,7 +65,7 @@ ANN: dict[str, Any] = {
 NOT_OF_ANN = {
     "ordered within the last 30 days", "ordered between 30 and 60 days ago", "never ordered", "came back within 30 days of the first order",
     "birth date unknown", "city is anything else, or unknown", "not on it",
-    "a tenth of all, at random, the same every night", "the other half of a test",
+    "a tenth of all, at random, the same every night", "the other half of a test", "orders about once a month",
 }  # fmt: skip
 
 
@@ -75,7 +85,7 @@ def test_a_recipe_is_a_rule_that_can_hold_and_holds_of_whom_it_is_for(whom: str,
 
 
 def aggregate_recipes() -> Iterator[Any]:
-    [table] = tables_of(PAGE.partition("## What customers did")[2].partition("\n## ")[0])
+    table, _parts = tables_of(PAGE.partition("## What customers did")[2].partition("\n## ")[0])
     for row in table:
         yield pytest.param(re.findall(r"`([^`]+)`", row["write"])[0], id=row["whom you want"])
 
