@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pipeline.calendar import business_day
 from pipeline.definitions.aggregate_words import AGGREGATE_CALL
-from pipeline.definitions.company_sections import Attribute, CountsAsOrder, Source, Target, read_attributes, read_source, read_target
+from pipeline.definitions.company_sections import (
+    Attribute,
+    CountsAsOrder,
+    CrmSettings,
+    Source,
+    Target,
+    read_attributes,
+    read_crm,
+    read_source,
+    read_target,
+)
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
 from pipeline.definitions.events import read_events, require_queries
 from pipeline.definitions.fields import Document, Fields, printable_value
@@ -75,6 +85,7 @@ class Company:
     customer_language: str = ""
     removes_departed: bool = True
     former_names: tuple[str, ...] = ()
+    crm: CrmSettings | None = None
     limits: GateLimits = field(default_factory=GateLimits)
     past_definitions: PastDefinitions | None = None
     features: tuple[DeclaredFeature, ...] = ()
@@ -175,6 +186,7 @@ def read_company(definition: Definition, folder: Path) -> Company:
     rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
     target = content.section("publish")
     predictions = content.section("predictions")
+    published_to = read_target(target)
     company = Company(
         folder=folder.resolve(),
         name=content.text("name"),
@@ -192,10 +204,11 @@ def read_company(definition: Definition, folder: Path) -> Company:
         late_check_days=content.take("late_check_days", int, default=30),
         rejected_share_limit=1.0 if "rejected" in limits.off else rejected,
         source=read_source(source, folder, [*SOURCE_TABLES, *(event.name for event in events)]),
-        target=read_target(target),
+        target=published_to,
         removes_departed=target.take("remove_departed", bool, default=True),
         attributes=tuple(read_attributes(content.section("attributes"))),
         declared_events=events,
+        crm=read_crm(content, published_to),
         limits=limits,
         prediction_features=predictions.texts("features", default=[]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
 
 CountsAsOrder = Literal["all", "paid"]
+REGION = re.compile("[A-Z]{2}")
 LIST = "list"
 """The kind of an attribute that holds several texts, such as tags."""
 LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
@@ -51,6 +53,18 @@ class Target:
     kind: Literal["sqlite", "postgresql"] = "sqlite"
     connection: str = ""
     schema: str = "segments"
+
+
+@dataclass(frozen=True, slots=True)
+class CrmSettings:
+    """What a company that wants tables for its CRM says of them.
+
+    `phone_region` is the country, as in ISO 3166, of phone numbers without a country code; empty where there is none. `audiences_schema`
+    is the schema of PostgreSQL that `crm_audiences` has to itself.
+    """
+
+    phone_region: str
+    audiences_schema: str
 
 
 def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source:
@@ -94,6 +108,23 @@ def read_target(section: Fields) -> Target:
         return Target()
     schema = section.take("schema", str, default="segments")
     return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
+
+
+def read_crm(content: Fields, target: Target) -> CrmSettings | None:
+    """Return what [crm] says; None where there is no such section, so that the company wants no tables for a CRM.
+
+    Raises ConfigError naming the wrong key.
+    """
+    is_wanted = content.has("crm")
+    section = content.section("crm")
+    region: str = section.take("phone_region", str, default="")
+    schema = section.text("audiences_schema", pattern="[a-z_][a-z0-9_]*", default=f"{target.schema}_audiences")
+    section.refuse_unknown()
+    if region and not REGION.fullmatch(region):
+        raise section.refusal("phone_region", f"is {printable_value(region)}", 'Write a code of ISO 3166 in two capitals, such as "TR".')
+    if schema == target.schema:
+        raise section.refusal("audiences_schema", "is the schema of all other tables", "Name another one: it is granted apart.")
+    return CrmSettings(region, schema) if is_wanted else None
 
 
 def read_attributes(sections: Fields) -> list[Attribute]:

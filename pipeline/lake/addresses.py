@@ -65,6 +65,8 @@ def partition(table: Table, *, day: date | None = None, known_on: date | None = 
         return f"{restatements(table, day=_require_date(day))}known={known_on}/{PART}"
     if table.partition is Partition.EVENT_DAY:
         return f"{partitions(table)}month={_require_date(day).isoformat()[:7]}/known={_require_date(known_on)}/{PART}"
+    if table.partition is Partition.PUBLICATION:
+        raise ValueError(f"{table.name} is in publications alone")
     return f"{partitions(table)}known={_require_date(known_on)}/{PART}"
 
 

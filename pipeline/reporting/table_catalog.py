@@ -27,9 +27,6 @@ def _table_sections(tables: Iterable[Table]) -> str:
 
 def _table_section(table: Table) -> str:
     """Describe a table: meaning, key, where it lies, and its columns with personal data marked."""
-    place = f"`lake/tables/{table.name}/{table.partition.value}/part-0.parquet`"
-    published = f"; published as `lake/current/{table.name}.parquet`" if table.is_published else ""
-    published += ", on nights of which there is something to say" if table.is_optional else ""
     columns = ["| column | type | meaning |", "|---|---|---|"]
     for column in table.columns:
         mark = " **Personal data.**" if column.pii else f" Unknown of everybody without `{column.needs}`." if column.needs else ""
@@ -37,7 +34,16 @@ def _table_section(table: Table) -> str:
     parts = [
         f"### `{table.name}`",
         table.description,
-        f"Key: {', '.join(f'`{name}`' for name in table.key)}. Stored {WRITTEN[table.partition]}: {place}{published}.",
+        f"Key: {', '.join(f'`{name}`' for name in table.key)}. {_place(table)}.",
         "\n".join(columns),
     ]
     return "\n\n".join(parts)
+
+
+def _place(table: Table) -> str:
+    """Say where a table lies, and where publications have it."""
+    if table.partition is Partition.PUBLICATION:
+        return f"In publications alone, where the company has a section `[crm]`: `lake/current/{table.name}.parquet`"
+    stored = f"Stored {WRITTEN[table.partition]}: `lake/tables/{table.name}/{table.partition.value}/part-0.parquet`"
+    published = f"; published as `lake/current/{table.name}.parquet`" if table.is_published else ""
+    return f"{stored}{published}{', on nights of which there is something to say' if table.is_optional else ''}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pipeline.lake.tables.audiences import AUDIENCE_MEMBERS, AUDIENCE_MOVES, AUDIENCE_STRATEGIES, AUDIENCE_TABLES, AUDIENCES
 from pipeline.lake.tables.columns import CUSTOMER_ID, DAY, VISITS_SOURCE
+from pipeline.lake.tables.crm import CRM_AUDIENCES, CRM_CHANGES, CRM_MEMBERS, CRM_PROFILES, CRM_TABLES, RAW_CUSTOMER_CONTACTS
 from pipeline.lake.tables.events import BUILT_IN_EVENTS, RAW_VISITS, VISITS, EventType
 from pipeline.lake.tables.feature_caches import (
     AFFECTED_CUSTOMERS,
@@ -80,6 +81,11 @@ __all__ = [
     "CHANGED_STATES",
     "CLUSTER_DRIFTS",
     "CLUSTER_PROFILES",
+    "CRM_AUDIENCES",
+    "CRM_CHANGES",
+    "CRM_MEMBERS",
+    "CRM_PROFILES",
+    "CRM_TABLES",
     "CUSTOMERS",
     "CUSTOMER_ARCHIVES",
     "CUSTOMER_DAYS",
@@ -114,6 +120,7 @@ __all__ = [
     "PUBLISHED_TABLES",
     "RAW_CONSENTS",
     "RAW_CUSTOMERS",
+    "RAW_CUSTOMER_CONTACTS",
     "RAW_CUSTOMER_MERGES",
     "RAW_ORDER_LINES",
     "RAW_PREFIX",
@@ -143,6 +150,7 @@ ALL_TABLES = (
     RAW_PROSPECTS,
     RAW_ORDER_LINES,
     RAW_CONSENTS,
+    RAW_CUSTOMER_CONTACTS,
     RAW_VISITS,
     RAW_CUSTOMER_MERGES,
     EXTRACTIONS,
@@ -171,6 +179,7 @@ ALL_TABLES = (
     CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
     *AUDIENCE_TABLES,
+    *CRM_TABLES,
 )
 PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published and not table.is_optional)
 """The tables of every publication; one may hold others beside them."""

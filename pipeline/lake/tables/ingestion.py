@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.lake.tables.columns import CATEGORY, CHANNEL, CUSTOMER_ID, DISCOUNT_AMOUNT, NET_AMOUNT, ORDER_DAY
+from pipeline.lake.tables.crm import RAW_CUSTOMER_CONTACTS
 from pipeline.lake.tables.events import BUILT_IN_EVENTS
 from pipeline.lake.tables.schema import Column, Kind, Partition, Table
 
@@ -185,6 +186,7 @@ SOURCE_TABLES = {
     "prospects": RAW_PROSPECTS,
     "order_lines": RAW_ORDER_LINES,
     "consents": RAW_CONSENTS,
+    "customer_contacts": RAW_CUSTOMER_CONTACTS,
     **{event.name: event.raw_table for event in BUILT_IN_EVENTS},
     "customer_merges": RAW_CUSTOMER_MERGES,
 }

@@ -15,7 +15,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import ClusterScheme, Scheme
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_CONSENTS
+from pipeline.lake.tables import CUSTOMER_FEATURES, RAW_CONSENTS, RAW_CUSTOMER_CONTACTS
 from pipeline.reporting.lineage.columns import column_graph, described_fields, required_fields, source_fields
 from pipeline.reporting.lineage.graph import ROWS, ColumnGraph, Field
 from pipeline.reporting.lineage.source_queries import source_expressions
@@ -169,6 +169,7 @@ class CompanyLineage:
 def _raw_column_name(company: Company, name: str) -> str:
     """Translate a column as the source calls it, such as `order_lines.net_amount`, into the column of the raw table."""
     source, _, column = name.partition(".")
-    # Consents decide who is published, and no column is made of them.
-    tables = {name: table for name, table in company.source_tables.items() if table is not RAW_CONSENTS}
+    # Consents decide who is published, contacts are for the CRM, and no column is made of either.
+    beside = (RAW_CONSENTS, RAW_CUSTOMER_CONTACTS)
+    tables = {name: table for name, table in company.source_tables.items() if table not in beside}
     return f"{tables[source].name}.{column}" if source in tables else name
