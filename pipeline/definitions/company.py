@@ -186,7 +186,6 @@ def read_company(definition: Definition, folder: Path) -> Company:
     rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
     target = content.section("publish")
     predictions = content.section("predictions")
-    published_to = read_target(target)
     company = Company(
         folder=folder.resolve(),
         name=content.text("name"),
@@ -204,11 +203,11 @@ def read_company(definition: Definition, folder: Path) -> Company:
         late_check_days=content.take("late_check_days", int, default=30),
         rejected_share_limit=1.0 if "rejected" in limits.off else rejected,
         source=read_source(source, folder, [*SOURCE_TABLES, *(event.name for event in events)]),
-        target=published_to,
+        target=read_target(target),
         removes_departed=target.take("remove_departed", bool, default=True),
         attributes=tuple(read_attributes(content.section("attributes"))),
         declared_events=events,
-        crm=read_crm(content, published_to),
+        crm=read_crm(content),
         limits=limits,
         prediction_features=predictions.texts("features", default=[]),
     )

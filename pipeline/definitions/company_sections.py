@@ -48,23 +48,25 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Database that segment tables are published to besides Parquet."""
+    """Database that segment tables are published to besides Parquet.
+
+    `audiences_schema` is the schema of PostgreSQL that hashed addresses have to themselves, so that they are granted apart.
+    """
 
     kind: Literal["sqlite", "postgresql"] = "sqlite"
     connection: str = ""
     schema: str = "segments"
+    audiences_schema: str = "segments_audiences"
 
 
 @dataclass(frozen=True, slots=True)
 class CrmSettings:
     """What a company that wants tables for its CRM says of them.
 
-    `phone_region` is the country, as in ISO 3166, of phone numbers without a country code; empty where there is none. `audiences_schema`
-    is the schema of PostgreSQL that `crm_audiences` has to itself.
+    `phone_region` is the country, as in ISO 3166, of phone numbers without a country code; empty where there is none.
     """
 
-    phone_region: str
-    audiences_schema: str
+    phone_region: str = ""
 
 
 def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source:
@@ -106,11 +108,14 @@ def read_target(section: Fields) -> Target:
     kind = section.choice("kind", ("sqlite", "postgresql"), default="sqlite")
     if kind == "sqlite":
         return Target()
-    schema = section.take("schema", str, default="segments")
-    return Target(kind="postgresql", connection=section.take("connection", str), schema=schema)
+    schema: str = section.take("schema", str, default="segments")
+    apart: str = section.take("audiences_schema", str, default=f"{schema}_audiences")
+    if apart == schema:
+        raise section.refusal("audiences_schema", "is the schema of all other tables", "Name another one: it is granted apart.")
+    return Target(kind="postgresql", connection=section.take("connection", str), schema=schema, audiences_schema=apart)
 
 
-def read_crm(content: Fields, target: Target) -> CrmSettings | None:
+def read_crm(content: Fields) -> CrmSettings | None:
     """Return what [crm] says; None where there is no such section, so that the company wants no tables for a CRM.
 
     Raises ConfigError naming the wrong key.
@@ -118,13 +123,10 @@ def read_crm(content: Fields, target: Target) -> CrmSettings | None:
     is_wanted = content.has("crm")
     section = content.section("crm")
     region: str = section.take("phone_region", str, default="")
-    schema = section.text("audiences_schema", pattern="[a-z_][a-z0-9_]*", default=f"{target.schema}_audiences")
     section.refuse_unknown()
     if region and not REGION.fullmatch(region):
         raise section.refusal("phone_region", f"is {printable_value(region)}", 'Write a code of ISO 3166 in two capitals, such as "TR".')
-    if schema == target.schema:
-        raise section.refusal("audiences_schema", "is the schema of all other tables", "Name another one: it is granted apart.")
-    return CrmSettings(region, schema) if is_wanted else None
+    return CrmSettings(region) if is_wanted else None
 
 
 def read_attributes(sections: Fields) -> list[Attribute]:

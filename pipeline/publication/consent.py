@@ -39,6 +39,17 @@ def withheld_customers(company: Company, lake: Lake, day: date) -> pa.Array | No
     return pc.unique(pa.concat_arrays([refusing, survivors.ids_of(refusing)])) if survivors else refusing
 
 
+def agreeing_customers(company: Company, lake: Lake, day: date) -> pa.Array:
+    """Return the ids of customers who said yes as night `day` knows it, those merged into them included; none where nobody is asked."""
+    withheld = withheld_customers(company, lake, day)
+    if withheld is None:
+        return pa.array([], pa.string())
+    rows = lake.read(RAW_CONSENTS, known_on=lake.snapshot_known(RAW_CONSENTS, day))
+    agreeing = _trimmed_ids(rows[CUSTOMER_ID]).filter(pc.fill_null(rows["is_consenting"], fill_value=False))
+    people = pc.unique(MergeHistory(lake, company.zone).survivors(day, day).ids_of(agreeing)).drop_null()
+    return people.filter(pc.invert(pc.is_in(people, value_set=withheld)))
+
+
 def drop_withheld(rows: pa.RecordBatch, withheld: pa.Array | None) -> pa.RecordBatch:
     """Return `rows` without those of the customers `withheld`; unchanged where it is about no customer."""
     if withheld is None or CUSTOMER_ID not in rows.schema.names:

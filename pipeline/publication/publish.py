@@ -8,12 +8,10 @@ After a swap only the current publication and its previous are kept.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,8 @@ from pipeline.lake.tables import (
     PUBLISHED_TABLES,
     Table,
 )
+from pipeline.publication.crm.republishing import continued
+from pipeline.publication.crm.seen_tables import CRM_NOTE, SeenTables, last_shown, seen_tables
 from pipeline.publication.current import (
     Publication,
     current_publication,
@@ -46,6 +46,7 @@ from pipeline.publication.epoch import require_current_epoch
 from pipeline.publication.gates import require_open
 from pipeline.publication.gates.results import epoch_when_audited, gates_to_manifest, stored_gates
 from pipeline.publication.left_out import LeftOutCustomers, left_out_customers
+from pipeline.publication.manifests import content_based_id, manifest_text
 from pipeline.publication.night_rows import TABLES_WITH_SINCE, dated_rows, rows_with_since, unpublished_moves
 from pipeline.publication.targets.merge import PublishedNight
 from pipeline.publication.targets.sqlite import publish_to_sqlite
@@ -54,20 +55,17 @@ log = logging.getLogger("pipeline.publication")
 
 __all__ = ["Publication", "current_publication", "publish"]
 
-DIGEST_LENGTH = 12
-# What the gates said, and digests of the schemes, are told beside the content: they make no other publication of the same rows.
-CONTENT_KEYS = ("day", "tables", "policies", "withheld", "departed")
-
 
 @dataclass(frozen=True, slots=True)
 class PublicationInputs:
-    """The night to publish, the customers to leave out, and how much memory statements may take."""
+    """The night to publish, the customers to leave out, what readers of the CRM's tables saw, and how much memory statements may take."""
 
     company: Company
     lake: Lake
     day: date
     left_out: LeftOutCustomers
     memory_limit: str
+    seen: SeenTables
 
 
 def publish(  # noqa: PLR0913
@@ -94,7 +92,8 @@ def publish(  # noqa: PLR0913
         if epoch is not None:
             require_current_epoch(lake, day, epoch, since="audited")
         with lake.disk_errors("publish"):
-            inputs = PublicationInputs(company, lake, day, left_out_customers(company, lake, day), memory_limit)
+            seen = seen_tables(lake, last_shown(lake, current))
+            inputs = PublicationInputs(company, lake, day, left_out_customers(company, lake, day), memory_limit, seen)
             publication = _write_publication(inputs, tables, current)
         # The database takes the night before readers do. Where this process dies between the two and the night is refused after
         # all, this note is all that tells that the database must be brought back to what is live: see `restore_target`.
@@ -115,8 +114,11 @@ def restore_target(company: Company, lake: Lake, *, connections: Callable[[str],
         if current is None or not lake.exists(addresses.UNFINISHED):
             return
         if lake.read_text(addresses.UNFINISHED).strip() != current.publication_id:
-            publish_to_target(company, lake, current, connections, is_way_back=True)
-            log.warning("%s is in the database target again: what broke off there was refused", current.publication_id)
+            again = continued(company, lake, current, last_shown(lake, current))
+            publish_to_target(company, lake, again, connections, is_way_back=True)
+            with lake.disk_errors("publish"):
+                make_current(lake, again, current.publication_id)
+            log.warning("%s is in the database target again: what broke off there was refused", again.publication_id)
         lake.delete(addresses.UNFINISHED)
 
 
@@ -127,6 +129,8 @@ def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], curre
         staged = private / "publication"
         optional = [table for table in AUDIENCE_TABLES if lake.has(table, day=day)]
         written = {table.name: _write_table(inputs, company.table(table), staged) for table in (*tables, *optional)}
+        crm_tables, crm_note = _write_crm_tables(inputs, staged)
+        written |= crm_tables
         content = {
             "day": day.isoformat(),
             "tables": written,
@@ -135,14 +139,20 @@ def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], curre
         }
         publication_id = content_based_id(content)
         previous = _previous_id(lake, current, day, publication_id)
-        manifest = {**content, **_manifest_notes(lake, day), "publication_id": publication_id, "previous": previous}
+        notes = {**_manifest_notes(lake, day), **({CRM_NOTE: crm_note} if crm_note else {})}
+        manifest = {**content, **notes, "publication_id": publication_id, "previous": previous}
         lake.store.install_folder(addresses.publication(publication_id), staged, manifest_text(manifest))
     return publication_from_manifest(lake, manifest)
 
 
-def manifest_text(manifest: Mapping[str, Any]) -> str:
-    """Return the manifest of a publication as it is stored."""
-    return json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+def _write_crm_tables(inputs: PublicationInputs, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write the tables of the CRM beside the others, where the company asks for them; return what the manifest says of them."""
+    if inputs.company.crm is None:
+        return {}, inputs.seen.note()
+    # What they need takes a while to load, and most companies never ask.
+    from pipeline.publication.crm.writing import CrmInputs, write_crm_tables
+
+    return write_crm_tables(CrmInputs(inputs.company, inputs.lake, inputs.day, folder, inputs.seen, inputs.memory_limit))
 
 
 def _manifest_notes(lake: Lake, day: date) -> dict[str, Any]:
@@ -165,12 +175,6 @@ def _policy_settings(company: Company) -> dict[str, Any]:
         "lookback_days": company.lookback_days,
         "rejected_share_limit": company.rejected_share_limit,
     }
-
-
-def content_based_id(manifest: Mapping[str, Any]) -> str:
-    """Return the id of a publication: its day and a digest of what it holds, whatever else its manifest tells."""
-    content = {name: manifest[name] for name in CONTENT_KEYS if name in manifest}
-    return f"{manifest['day']}-{sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]}"
 
 
 def _previous_id(lake: Lake, current: Publication | None, day: date, publication_id: str) -> str | None:

@@ -13,6 +13,8 @@ from pipeline.errors import DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import file_sha256
+from pipeline.publication.crm.republishing import continued
+from pipeline.publication.crm.seen_tables import last_shown
 from pipeline.publication.current import (
     Publication,
     current_publication,
@@ -38,7 +40,9 @@ def roll_back(company: Company, lake: Lake, *, to: str | None = None, reason: st
     """
     with lake.lock("publish"):
         chosen = _verify_publication(lake, to or _previous_publication_id(lake))
-        done = Rollback(_live_publication_id(lake), chosen.publication_id, reason)
+        live_id = _live_publication_id(lake)
+        chosen = continued(company, lake, chosen, _shown_publication(lake, live_id))
+        done = Rollback(live_id, chosen.publication_id, reason)
         # The database first, as when a night is published: if it fails, readers still see what they saw before.
         publish_to_target(company, lake, chosen, connections, is_way_back=True)
         if done.from_id != done.to_id:
@@ -75,6 +79,14 @@ def _verify_publication(lake: Lake, publication_id: str) -> Publication:
     if not is_whole:
         raise DataError(f"the publication {publication_id} is damaged", where=str(folder), todo="Run its day, or the next one, again.")
     return publication_from_manifest(lake, manifest)
+
+
+def _shown_publication(lake: Lake, live_id: str) -> Publication | None:
+    """Return what readers saw last; None where that cannot be read."""
+    live = None
+    with suppress(OSError, ValueError, KeyError):
+        live = publication_from_manifest(lake, read_published_manifest(lake, live_id)) if live_id else None
+    return last_shown(lake, live)
 
 
 def _kept_publications(lake: Lake) -> str:

@@ -28,7 +28,7 @@ RAW_CUSTOMER_CONTACTS = Table(
 CRM_PROFILES = Table(
     "crm_profiles",
     "One row per customer who ever was in a publication: segments, audiences, next action in the customer's language, dates. Who left has "
-    "a tombstone: `is_member` is false, and nothing else is told.",
+    "a tombstone: `is_member` is false, and why is all else that is told.",
     (
         CUSTOMER_ID,
         Column("segments", Kind.TEXT, 'Segment by scheme, as JSON with sorted keys: `{"lifecycle":"active","rfm":"loyal"}`.'),
@@ -54,7 +54,12 @@ CRM_PROFILES = Table(
         Column("first_order_date", Kind.DATE, "Local day of the first order."),
         Column("last_order_date", Kind.DATE, "Local day of the latest order."),
         Column("is_consenting", Kind.FLAG, "Whether the customer agreed to be written to; empty where the customer never answered."),
-        Column("is_member", Kind.FLAG, "False for a tombstone: withdrawn, departed, merged into another, or erased.", required=True),
+        Column("is_member", Kind.FLAG, "False for a tombstone: the customer is in no list any more.", required=True),
+        Column(
+            "removal_reason",
+            Kind.TEXT,
+            "Of a tombstone: `consent_withdrawn`, `departed` (the source lists them no more), `identity_merge`, `erasure` or `rollback`.",
+        ),
         Column("arm", Kind.TEXT, "Arm of the campaign that the customer takes part in; empty as long as there are no campaigns."),
         Column(
             "row_hash", Kind.TEXT, "SHA-256 of all columns before this one: equal hashes, equal rows, on whichever night.", required=True
@@ -90,7 +95,13 @@ CRM_CHANGES = Table(
         Column("change", Kind.TEXT, "`added`, `changed` or `removed`; of a list `added` or `removed`.", required=True),
         Column("list_kind", Kind.TEXT, f"{_LIST_KIND[:-1]}; empty where the row is about the profile."),
         Column("list_name", Kind.TEXT, f"{_LIST_NAME[:-1]}; empty where the row is about the profile."),
-        Column("reason", Kind.TEXT, "Why: that of the move where one is stored, else what changed.", required=True),
+        Column(
+            "reason",
+            Kind.TEXT,
+            "Why. Of a list: that of the move where one is stored, else that of the profile. Of a profile: `first_publication`, "
+            "`new_customer`, `returned`, a `removal_reason`, or what changed, such as `own_purchase` or `next_action_change`.",
+            required=True,
+        ),
         Column("changed_at", Kind.INSTANT, "End of the business day whose publication tells it.", required=True),
     ),
     ("change_seq",),

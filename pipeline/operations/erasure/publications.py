@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake, reading
 from pipeline.lake.parquet import file_sha256
-from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_count, rows_of_others
+from pipeline.lake.tables import CRM_PROFILES
+from pipeline.operations.erasure.rows import CustomerIds, customer_ids, open_checked, row_batches, row_count, rows_of_others
+from pipeline.publication.crm.seen_tables import CRM_NOTE
+from pipeline.publication.crm.tombstones import REASONS, without_tombstones, write_tombstones
 from pipeline.publication.current import (
     current_publication,
     make_current,
@@ -24,7 +28,7 @@ from pipeline.publication.current import (
     read_published_manifest,
     remove_publications,
 )
-from pipeline.publication.publish import content_based_id, manifest_text
+from pipeline.publication.manifests import content_based_id, manifest_text
 
 Manifest = dict[str, Any]
 STORE_NAME = "publications"
@@ -80,15 +84,25 @@ class Publications:
         """Write the tables of a publication without the rows of `ids` into `folder`, and return the manifest they need."""
         tables = {path.stem: self._write_table(path, folder / path.name, ids) for path in self._files(name)}
         manifest = {**read_published_manifest(self._lake, name), "tables": tables}
+        if CRM_PROFILES.name in tables:
+            manifest[CRM_NOTE] = write_tombstones(self._lake, folder, self._known_to_readers(name, ids), manifest.get(CRM_NOTE, {}))
+            manifest["tables"] |= {table: _said_of(folder / f"{table}.parquet") for table in REASONS}
         return {**manifest, "publication_id": content_based_id(manifest)}
+
+    def _known_to_readers(self, name: str, ids: CustomerIds) -> pa.Array:
+        """Return the ids of `ids` that readers of a publication's profiles have seen, as they are written there."""
+        path = self._lake.local(f"{addresses.publication(name)}{CRM_PROFILES.name}.parquet")
+        with reading(path.stem, path, piece="publication"):
+            seen = [rows["customer_id"].filter(ids.owned_rows(rows)) for rows in row_batches(open_checked(path), ["customer_id"])]
+        return pa.concat_arrays(seen) if seen else pa.array([], pa.string())
 
     def _write_table(self, path: Path, copy: Path, ids: CustomerIds) -> Manifest:
         with reading(path.stem, path, piece="publication"):
             file = open_checked(path)
             facts = {key: value for key, value in self._lake.manifest(path).items() if key != "row_count"}
             # The schema that Arrow reads carries the old footer's keys, its checksum among them, and would write them again.
-            rows = self._lake.write_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
-        return {"rows": rows, "sha256": file_sha256(copy)}
+            self._lake.write_file(file.schema_arrow.remove_metadata(), rows_of_others(file, ids), copy, facts)
+        return _said_of(copy)
 
     def _update_predecessors(self, renamed: dict[str, str], names: list[str]) -> None:
         """Make the publications `names`, which stay, name the new ids as their predecessors."""
@@ -102,9 +116,22 @@ class Publications:
         counts = {}
         for path in self._files(name):
             with reading(path.stem, path, piece="publication"):
-                counts[path.stem] = row_count(open_checked(path), ids)
+                counts[path.stem] = _untold_count(open_checked(path), path.stem, ids)
         return counts
 
     def _files(self, name: str) -> list[Path]:
         listed = self._lake.list_addresses(addresses.publication(name), suffix=".parquet")
         return [self._lake.local(each) for each in listed]
+
+
+def _said_of(path: Path) -> Manifest:
+    """Return what a manifest says of a table's file."""
+    return {"rows": pq.read_metadata(path).num_rows, "sha256": file_sha256(path)}
+
+
+def _untold_count(file: pq.ParquetFile, table: str, ids: CustomerIds) -> int:
+    """Return how many rows of a table are about `ids` or name them, apart from tombstones that tell of an erasure."""
+    if table not in REASONS:
+        return row_count(file, ids)
+    batches = row_batches(file, ["customer_id", REASONS[table]])
+    return sum(ids.owned_rows(without_tombstones(rows, table)).true_count for rows in batches)

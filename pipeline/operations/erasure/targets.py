@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import date
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,7 +23,8 @@ from pipeline.publication.current import (
     read_published_manifest,
 )
 from pipeline.publication.targets.forget import count_customer_rows, forget_customers, stored_customer_ids
-from pipeline.publication.targets.merge import PublishedNight, TargetSession
+from pipeline.publication.targets.merge import PublishedNight
+from pipeline.publication.targets.sessions import TargetSession
 from pipeline.publication.targets.sqlite import compact_sqlite, sqlite_session
 
 BATCH_IDS = 65_536  # in memory at a time
@@ -82,10 +84,13 @@ def postgresql_targets(company: Company, lake: Lake, connections: Callable[[str]
 
 
 def _published_nights(lake: Lake) -> list[PublishedNight]:
-    """Return the stored publications, one per day: the current one where a day has two."""
+    """Return the stored publications, one per day: the current one where a day has two; it comes last."""
     manifests = [read_published_manifest(lake, name) for name in publication_ids(lake)]
     current = current_publication(lake)
     stored: list[Publication] = [publication_from_manifest(lake, manifest) for manifest in manifests] + ([current] if current else [])
     # The current one comes last, so it is the one that stays.
-    by_day = {each.day: each for each in stored}
+    by_day: dict[date, Publication] = {}
+    for each in stored:
+        by_day.pop(each.day, None)
+        by_day[each.day] = each
     return [PublishedNight(each.day, each.publication_id, each.folder) for each in by_day.values()]

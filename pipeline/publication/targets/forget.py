@@ -8,7 +8,9 @@ from typing import Final
 import pyarrow as pa
 
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
-from pipeline.publication.targets.merge import PublishedNight, TargetSession, load_night, load_table
+from pipeline.publication.targets.crm import CRM_TARGETS, TOMBSTONES, merge_crm, publishes_crm
+from pipeline.publication.targets.merge import PublishedNight, load_night
+from pipeline.publication.targets.sessions import TargetSession, load_table
 from pipeline.publication.targets.tables import OPTIONAL, PUBLICATIONS, STAGED_NIGHT, TARGET_TABLES, TargetTable
 
 CUSTOMER_ID: Final = "customer_id"
@@ -31,12 +33,19 @@ def stored_customer_ids(session: TargetSession) -> Iterator[str]:
 def count_customer_rows(session: TargetSession, ids: pa.Array) -> dict[str, int]:
     """Return the rows of the customers `ids`, by table; tables without any are left out."""
     _load_ids(session, ids)
-    counts = {name: session.count(f"SELECT count(*) FROM {name} {OF_ERASED}") for name in _customer_tables(session)}  # noqa: S608 - a name that we declare
+    told = {name: f"AND ({condition}) IS NOT TRUE" for name, condition in TOMBSTONES.items()}
+    counts = {
+        name: session.count(f"SELECT count(*) FROM {name} {OF_ERASED} {told.get(name, '')}")  # noqa: S608 - a name that we declare
+        for name in _customer_tables(session)
+    }
     return {name: count for name, count in counts.items() if count}
 
 
 def forget_customers(session: TargetSession, ids: pa.Array, nights: Sequence[PublishedNight]) -> None:
-    """Remove the rows of the customers `ids`, and name the publications `nights`, of one day each, as they are named now."""
+    """Remove the rows of the customers `ids`, and name the publications `nights`, of one day each, as they are named now.
+
+    The last of them is live: from it come the tombstones by which readers of a CRM's tables learn who is gone.
+    """
     _load_ids(session, ids)
     for name in _customer_tables(session):
         session.execute(f"DELETE FROM {name} {OF_ERASED}")  # noqa: S608 - a name that we declare
@@ -45,11 +54,14 @@ def forget_customers(session: TargetSession, ids: pa.Array, nights: Sequence[Pub
             load_night(session, night)
             session.execute(RENAME_PUBLICATION)
             session.execute(f"DROP TABLE {STAGED_NIGHT.name}")
+    found = session.columns()
+    if nights and publishes_crm(nights[-1].folder) and CRM_TARGETS[0].name in found:
+        merge_crm(session, nights[-1].folder, found)
 
 
 def _customer_tables(session: TargetSession) -> list[str]:
     found = session.columns()
-    return [table.name for table in (*TARGET_TABLES, *OPTIONAL) if table.name in found and CUSTOMER_ID in table.column_names]
+    return [table.name for table in (*TARGET_TABLES, *OPTIONAL, *CRM_TARGETS) if table.name in found and CUSTOMER_ID in table.column_names]
 
 
 def _load_ids(session: TargetSession, ids: pa.Array) -> None:

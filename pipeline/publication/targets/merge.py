@@ -7,21 +7,22 @@ night's day first, so that a night published twice leaves what it leaves once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import Final, LiteralString, Protocol
+from typing import Final, LiteralString
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.errors import ConfigError
-from pipeline.lake.tables import Kind, Table
+from pipeline.lake.tables import Table
+from pipeline.publication.targets.crm import merge_crm, publishes_crm
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS, customer_profiles
 from pipeline.publication.targets.kept_moves import keep_moves_statements
+from pipeline.publication.targets.sessions import TargetSession, create_table, load_table
 from pipeline.publication.targets.tables import (
     CHANGED,
     CLUSTERS,
@@ -30,6 +31,7 @@ from pipeline.publication.targets.tables import (
     CUSTOMERS,
     HISTORY,
     INDEXES,
+    MEMBERS,
     MOVES,
     NEXT_ACTIONS,
     OPTIONAL,
@@ -64,28 +66,6 @@ class PublishedNight:
     language: str = "en"
     language_attribute: str = ""
     moves_since: Callable[[Table, date], Iterable[pa.RecordBatch]] = _no_moves
-
-
-class TargetSession(Protocol):
-    """One open transaction in a target; nothing is seen by others before it is committed."""
-
-    types: Mapping[Kind, str]
-    table_option: str  # what the database needs to hear after the columns of a table
-
-    def columns(self) -> Mapping[str, Sequence[str]]:
-        """Return the column names, in order, of every table that exists."""
-
-    def execute(self, statement: str) -> None:
-        """Run one statement that returns nothing."""
-
-    def count(self, statement: str) -> int:
-        """Return the number that `statement` selects."""
-
-    def texts(self, statement: str) -> Iterator[str]:
-        """Yield the values of the one text column that `statement` selects."""
-
-    def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
-        """Fill `table`, which exists and is private to this session; batches have its columns."""
 
 
 LATER_PUBLICATIONS: Final = "SELECT count(*) FROM publications WHERE day > (SELECT day FROM night)"
@@ -141,6 +121,8 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
     found = session.columns()
     # Where the night publishes audiences, or the target holds some of an earlier one: then their tables are emptied.
     optional = [table for table in OPTIONAL if table.name in found or _table_file(night, table).exists()]
+    if publishes_crm(night.folder) and MEMBERS not in optional:
+        optional.append(MEMBERS)  # its view of lists looks at them
     _create_missing_tables(session, optional)
     load_night(session, night)
     for statement in TAKE_BACK if night.is_way_back else ():
@@ -156,6 +138,7 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
         session.execute(statement)
     for staged in (*(STAGED[table] for table in tables), CHANGED, STAGED_NIGHT):
         session.execute(f"DROP TABLE {staged.name}")
+    merge_crm(session, night.folder, found)
     return True
 
 
@@ -202,14 +185,7 @@ def _rows_of(table: TargetTable) -> str:
 def _create_missing_tables(session: TargetSession, optional: Iterable[TargetTable]) -> None:
     found = session.columns()
     for table in (*TARGET_TABLES, *optional):
-        if table.name not in found:
-            session.execute(f"CREATE TABLE {_table_definition(table, session)}")
-        elif list(found[table.name]) != table.column_names:
-            raise ConfigError(
-                f"the table {table.name} of the database target has other columns than declared",
-                where=table.name,
-                todo="Alter or drop it, then publish again.",
-            )
+        create_table(session, table, found)
     if HISTORY.name not in found:
         for statement in INDEXES:
             session.execute(statement)
@@ -224,26 +200,6 @@ def load_night(session: TargetSession, night: PublishedNight) -> None:
     values = (night.day, night.publication_id, *counts)
     row = dict(zip(PUBLICATIONS.column_names, values, strict=True))
     load_table(session, STAGED_NIGHT, [pa.RecordBatch.from_pylist([row])])
-
-
-def load_table(session: TargetSession, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
-    """Fill a new temporary table with `batches`, which have its columns."""
-    session.execute(f"CREATE TEMPORARY TABLE {_table_definition(table, session)}")
-    session.load(table, batches)
-
-
-def _table_definition(table: TargetTable, session: TargetSession) -> str:
-    columns = [
-        f"{quote_identifier(column.name)} {session.types[column.kind]}{' NOT NULL' if column.required or column.name in table.key else ''}"
-        for column in table.columns
-    ]
-    key = ", ".join(quote_identifier(name) for name in table.key)
-    return f"{quote_identifier(table.name)} ({', '.join(columns)}, PRIMARY KEY ({key})){session.table_option}"
-
-
-def quote_identifier(name: str) -> str:
-    """Return `name` as a quoted identifier of standard SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _published_rows(night: PublishedNight, table: TargetTable) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,9 @@ from pipeline.definitions.company_sections import Target
 from pipeline.definitions.connections import redact_uri
 from pipeline.errors import ConfigError, DataError, LockTimeout, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
-from pipeline.publication.targets.merge import PublishedNight, TargetSession, merge_night
+from pipeline.publication.targets.crm import HASHED_AUDIENCES
+from pipeline.publication.targets.merge import PublishedNight, merge_night
+from pipeline.publication.targets.sessions import TargetSession, quote_identifier
 from pipeline.publication.targets.tables import TargetTable
 
 APPLICATION = "customer-segments"
@@ -41,8 +43,8 @@ def publish_to_postgresql(uri: str, target: Target, night: PublishedNight) -> bo
     """
     where = f"connection `{target.connection}`, schema `{target.schema}`"
     with _translate_postgresql_errors(where), _open_connection(uri) as connection:
-        _wait_for_turn(connection, target.schema)
-        is_merged = merge_night(_PostgreSQLSession(connection, target.schema), night)
+        _wait_for_turn(connection, target)
+        is_merged = merge_night(_PostgreSQLSession(connection, target), night)
         if is_merged:
             _commit(connection, where)
         else:
@@ -109,8 +111,8 @@ def postgresql_session(uri: str, target: Target) -> Iterator[TargetSession]:
     """Yield one transaction in the target's schema, while no publisher is in it; it ends with the block."""
     where = f"connection `{target.connection}`, schema `{target.schema}`"
     with _translate_postgresql_errors(where), _open_connection(uri) as connection:
-        _wait_for_turn(connection, target.schema)
-        yield _PostgreSQLSession(connection, target.schema)
+        _wait_for_turn(connection, target)
+        yield _PostgreSQLSession(connection, target)
         _commit(connection, where)
 
 
@@ -119,12 +121,17 @@ def _open_connection(uri: str) -> psycopg.Connection:
     return psycopg.connect(make_conninfo("", **settings))
 
 
-def _wait_for_turn(connection: psycopg.Connection, schema: str) -> None:
-    """Wait until no other publisher is in `schema`, and make its tables the ones that names mean."""
-    path = sql.Identifier(schema).as_string(connection)
+def _wait_for_turn(connection: psycopg.Connection, target: Target) -> None:
+    """Wait until no other publisher is in the target's schema, and make its tables the ones that names mean."""
+    schema = target.schema
+    path = ", ".join(sql.Identifier(each).as_string(connection) for each in (schema, target.audiences_schema))
     connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('search_path', %s, true)", [LOCK_TIMEOUT, path])
     # A lock of our own, as tables that are not there yet cannot be locked; it ends with the transaction, however that ends.
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{APPLICATION} {schema}"])
+    _require_schema(connection, schema)
+
+
+def _require_schema(connection: psycopg.Connection, schema: str) -> None:
     # IF NOT EXISTS would ask for the right to create even where there is nothing to create.
     if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchone() is None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
@@ -145,15 +152,23 @@ class _PostgreSQLSession:
     types: Mapping[Kind, str] = TYPES
     table_option = ""
 
-    def __init__(self, connection: psycopg.Connection, schema: str) -> None:
-        self._connection, self._schema = connection, schema
+    def __init__(self, connection: psycopg.Connection, target: Target) -> None:
+        self._connection, self._target = connection, target
+
+    def name_to_create(self, table: TargetTable) -> str:
+        if table is not HASHED_AUDIENCES:
+            return quote_identifier(table.name)
+        _require_schema(self._connection, self._target.audiences_schema)
+        return f"{quote_identifier(self._target.audiences_schema)}.{quote_identifier(table.name)}"
 
     def columns(self) -> Mapping[str, Sequence[str]]:
         query = """
             SELECT table_name::text, array_agg(column_name::text ORDER BY ordinal_position)
-            FROM information_schema.columns WHERE table_schema = %s GROUP BY table_name
+            FROM information_schema.columns WHERE table_schema = %s AND table_name <> %s OR table_schema = %s AND table_name = %s
+            GROUP BY table_name
         """
-        return dict(self._connection.execute(query, [self._schema]).fetchall())
+        hashed = HASHED_AUDIENCES.name
+        return dict(self._connection.execute(query, [self._target.schema, hashed, self._target.audiences_schema, hashed]).fetchall())
 
     def execute(self, statement: str) -> None:
         self._connection.execute(statement.encode())

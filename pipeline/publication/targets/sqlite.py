@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.lake.tables import MONEY_DECIMALS, Kind
-from pipeline.publication.targets.merge import PublishedNight, TargetSession, merge_night, quote_identifier
+from pipeline.publication.targets.merge import PublishedNight, merge_night
+from pipeline.publication.targets.sessions import TargetSession, quote_identifier
 from pipeline.publication.targets.tables import TargetTable
 
 LOCK_SECONDS = 60
@@ -85,6 +86,9 @@ class _SQLiteSession:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+
+    def name_to_create(self, table: TargetTable) -> str:
+        return quote_identifier(table.name)
 
     def columns(self) -> Mapping[str, Sequence[str]]:
         query = """

@@ -1,0 +1,66 @@
+"""E-mail addresses and phone numbers as ad platforms compare them: brought into one form, then hashed.
+
+Trimmed and in small letters, and E.164: so ask Google's Customer Match and Meta's Custom Audiences. What cannot be brought into the form is
+unknown, and counted.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import phonenumbers
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from pipeline.lake.engines.duckdb import select_from_memory
+from pipeline.publication.crm.staged_tables import ADDRESS_HASHES
+
+_EMAIL: Final = r"^[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+$"
+_HASHED: Final = ("email_sha256", "phone_sha256")
+
+
+def normalised_emails(texts: pa.Array) -> pa.Array:
+    """Return each address without white space around it and in small letters; null where it is none."""
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    return pc.if_else(pc.match_substring_regex(plain, _EMAIL), plain, pa.scalar(None, pa.string()))
+
+
+def normalised_phones(texts: pa.Array, region: str) -> pa.Array:
+    """Return each number in the form of E.164, such as `+905321234567`; null where it is none.
+
+    One without the code of its country is taken for one of `region`, a code of ISO 3166; without a region it is none.
+    """
+    encoded = texts.dictionary_encode()
+    numbers = [None if text is None else _e164(text, region) for text in encoded.dictionary.to_pylist()]
+    return pa.array(numbers, pa.string()).take(encoded.indices)
+
+
+def _e164(text: str, region: str) -> str | None:
+    try:
+        number = phonenumbers.parse(text, region or None)
+    except phonenumbers.NumberParseException:
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if phonenumbers.is_possible_number(number) else None
+
+
+def address_hashes(contacts: pa.Table, region: str) -> tuple[pa.Table, dict[str, int]]:
+    """Return rows of ADDRESS_HASHES of whoever has an address that can be used, sorted; and counts of what cannot."""
+    emails, phones = (_filled(contacts[name].combine_chunks()) for name in ("email", "phone"))
+    usable = normalised_emails(emails), normalised_phones(phones, region)
+    counts = {
+        f"unusable_{name}": given.null_count - given_texts.null_count
+        for name, given, given_texts in zip(("emails", "phones"), usable, (emails, phones), strict=True)
+    }
+    columns = [contacts["customer_id"].combine_chunks(), *usable]
+    rows = pa.Table.from_arrays(columns, names=ADDRESS_HASHES.column_names)
+    has_any = pc.or_(pc.is_valid(usable[0]), pc.is_valid(usable[1]))
+    hashes = [exp.alias_(exp.SHA2(this=exp.column(name), length=exp.Literal.number(256)), name) for name in _HASHED]
+    query = exp.select("customer_id", *hashes).from_(ADDRESS_HASHES.name).order_by("customer_id")
+    found = select_from_memory(ADDRESS_HASHES, rows.filter(has_any), query)
+    return found, {**counts, "audience_members_without_address": rows.num_rows - found.num_rows}
+
+
+def _filled(texts: pa.Array) -> pa.Array:
+    """Return texts with null in place of empty ones: a source may write either."""
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar(None, pa.string()), texts)

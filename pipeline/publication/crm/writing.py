@@ -1,0 +1,227 @@
+"""Write the tables of the CRM into the folder of a publication, from its other tables and from what readers saw before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlglot import exp, parse_one
+
+from pipeline.calendar import days_window
+from pipeline.definitions.company import Company
+from pipeline.features import MergeHistory
+from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import file_sha256
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import (
+    AUDIENCE_MEMBERS,
+    AUDIENCE_MOVES,
+    CRM_AUDIENCES,
+    CRM_CHANGES,
+    CRM_MEMBERS,
+    CRM_PROFILES,
+    CUSTOMER_FEATURES,
+    CUSTOMER_NEXT_ACTIONS,
+    CUSTOMER_PREDICTIONS,
+    CUSTOMER_SEGMENTS,
+    CUSTOMER_SURVIVORS,
+    RAW_CUSTOMER_CONTACTS,
+    SEGMENT_MOVES,
+    SEGMENT_STRATEGIES,
+    Table,
+)
+from pipeline.publication.crm.addresses import address_hashes
+from pipeline.publication.crm.counts import audience_member_count, change_counts, log_counts, untranslated_count
+from pipeline.publication.crm.languages import language_names, with_columns, with_said_language
+from pipeline.publication.crm.list_texts import json_of_customers
+from pipeline.publication.crm.row_hash import texts_around_prediction
+from pipeline.publication.crm.seen_tables import SeenTables, numbering_note
+from pipeline.publication.crm.staged_tables import (
+    ADDRESS_HASHES,
+    AUDIENCE_LISTS,
+    CONTACTS,
+    EARLIER_MEMBERS,
+    EARLIER_PROFILES,
+    LANGUAGE_NAMES,
+    PROFILE_ROWS,
+    SEGMENT_LISTS,
+    STANDINGS,
+)
+from pipeline.publication.crm.standings import customer_standings
+from pipeline.publication.targets.customer_profiles import BATCH_ROWS
+
+KEPT = timedelta(days=31)
+"""For how long changes are told, and the ids of erased customers shown."""
+_FEATURES = ("customer_id", "first_order_date", "last_order_date")
+_ACTIONS = replace(CUSTOMER_NEXT_ACTIONS, columns=(*CUSTOMER_NEXT_ACTIONS.columns, *CUSTOMER_NEXT_ACTIONS.published_columns))
+_ADDRESSED = """
+SELECT DISTINCT m.customer_id, k.email, k.phone
+FROM crm_members AS m
+JOIN standings AS g ON g.customer_id = m.customer_id AND g.is_consenting
+LEFT JOIN crm_contacts AS k ON k.customer_id = m.customer_id
+WHERE m.list_kind = 'audience'
+ORDER BY m.customer_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CrmInputs:
+    """The tables of a publication in `folder`, what readers `seen` before, and whether a person takes them back to it."""
+
+    company: Company
+    lake: Lake
+    day: date
+    folder: Path
+    seen: SeenTables
+    memory_limit: str
+    is_rollback: bool = False
+
+    @property
+    def known_on(self) -> date:
+        """The night whose consents and contacts count: on the way back too, what was said last is respected."""
+        return max(self.day, self.seen.day or self.day)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When what is new is told to be so."""
+        return self.seen.next_instant(days_window(self.day, self.day, self.company.zone).end)
+
+
+def write_crm_tables(inputs: CrmInputs) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write the four tables into the folder; return what a manifest says of their files, and of the changes."""
+    with closing(open_engine(inputs.lake, memory_limit=inputs.memory_limit)) as engine, inputs.lake.private_folder() as private:
+        return _CrmWriter(inputs, engine, private).write()
+
+
+class _CrmWriter:
+    """One run over the tables of one publication."""
+
+    def __init__(self, inputs: CrmInputs, engine: DuckDBEngine, private: Path) -> None:
+        self._inputs, self._engine, self._private = inputs, engine, private
+        self._company, self._lake, self._seen = inputs.company, inputs.lake, inputs.seen
+        self._written: dict[str, Any] = {}
+
+    def write(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Write the tables in the order in which one is made from the other."""
+        self._register_published()
+        self._register_people()
+        names, unwritten = language_names(self._company, self._engine)
+        self._stage(LANGUAGE_NAMES, names.to_batches())
+        self._publish(CRM_MEMBERS, self._engine.run(statement(CRM_MEMBERS.name), {}))
+        self._engine.register(CRM_MEMBERS, [self._file(CRM_MEMBERS)])
+        self._stage(PROFILE_ROWS, self._engine.run(self._profile_rows_statement(), self._parameters()))
+        last_seq = self._write_changes()
+        self._publish(CRM_PROFILES, self._engine.run(statement(CRM_PROFILES.name), {}))
+        last_at = self._seen.last_changed_at if last_seq == self._seen.last_seq else self._inputs.changed_at
+        facts = {
+            **numbering_note(last_seq, last_at),
+            **change_counts(self._file(CRM_CHANGES), last_at),
+            "customers_of_unwritten_languages": unwritten,
+            "untranslated_cards": untranslated_count(self._engine, self._file(SEGMENT_STRATEGIES), self._company.language),
+            **self._write_audiences(),
+        }
+        log_counts(facts)
+        return self._written, facts
+
+    def _register_published(self) -> None:
+        attribute = self._company.customer_language
+        features = self._company.table(CUSTOMER_FEATURES).only((*_FEATURES, attribute))
+        for table in (features, CUSTOMER_SEGMENTS, _ACTIONS, SEGMENT_STRATEGIES, CUSTOMER_PREDICTIONS, AUDIENCE_MEMBERS):
+            self._engine.register(table, [file] if (file := self._file(table)).exists() else [])
+        self._engine.register(EARLIER_PROFILES, self._seen.files(CRM_PROFILES))
+        self._engine.register(EARLIER_MEMBERS, self._seen.files(CRM_MEMBERS))
+        for table, column, lists, brackets in (
+            (CUSTOMER_SEGMENTS, ("scheme", "segment"), SEGMENT_LISTS, ("{", "}")),
+            (AUDIENCE_MEMBERS, ("audience",), AUDIENCE_LISTS, ("[", "]")),
+        ):
+            self._stage(lists, json_of_customers(self._published_rows(table, ("customer_id", *column)), column, brackets))
+        # A person who takes a night back is the reason of all that changes by it.
+        nights = [] if self._inputs.is_rollback else self._untold_nights()
+        for table in (SEGMENT_MOVES, AUDIENCE_MOVES):
+            self._engine.register(table, [self._lake.path(table, day=night) for night in nights if self._lake.has(table, day=night)])
+
+    def _untold_nights(self) -> list[date]:
+        since, until = self._seen.day or self._inputs.day, self._inputs.day
+        return [night for night in self._lake.nights(SEGMENT_MOVES) if since < night < until or night == until]
+
+    def _register_people(self) -> None:
+        known_on, lake = self._inputs.known_on, self._lake
+        self._stage(STANDINGS, customer_standings(self._company, lake, known_on).to_batches())
+        self._stage(CUSTOMER_SURVIVORS, MergeHistory(lake, self._company.zone).rows_of(known_on, known_on).to_batches())
+        has_contacts = self._company.source_file("customer_contacts").is_file()
+        self._engine.register(RAW_CUSTOMER_CONTACTS, lake.snapshot_files(RAW_CUSTOMER_CONTACTS, known_on) if has_contacts else [])
+        self._stage(CONTACTS, self._engine.run(statement(CONTACTS.name), {}))
+
+    def _profile_rows_statement(self) -> exp.Query:
+        return with_columns(with_said_language(statement(PROFILE_ROWS.name).copy(), self._company), texts_around_prediction())
+
+    def _parameters(self) -> dict[str, Any]:
+        inputs = self._inputs
+        return {
+            "day": inputs.day,
+            "language": self._company.language,
+            "month_start": inputs.day.replace(day=1),
+            "left_reason": "rollback" if inputs.is_rollback else "departed",
+            "erased_since": inputs.changed_at - KEPT,
+            "reason": "rollback" if inputs.is_rollback else "",
+            "added_reason": "first_publication" if self._seen.is_first else "new_customer",
+            "is_first": self._seen.is_first,
+            "last_seq": self._seen.last_seq,
+            "changed_at": inputs.changed_at,
+        }
+
+    def _write_changes(self) -> int:
+        """Write what is told of changes, the earlier ones first; return the last number."""
+        self._stage(CRM_CHANGES, self._engine.run(statement(CRM_CHANGES.name), self._parameters()))
+        new = self._private_file(CRM_CHANGES)
+        self._publish(CRM_CHANGES, self._told_changes(new))
+        last = pc.max(pq.read_table(new, columns=["change_seq"])["change_seq"]).as_py()
+        return self._seen.last_seq if last is None else last
+
+    def _told_changes(self, new: Path) -> Iterator[pa.RecordBatch]:
+        since = pa.scalar(self._inputs.changed_at - KEPT, CRM_CHANGES.schema.field("changed_at").type)
+        for path in self._seen.files(CRM_CHANGES):
+            for batch in _open(path).iter_batches(BATCH_ROWS):
+                yield batch.filter(pc.greater_equal(batch["changed_at"], since))
+        yield from _open(new).iter_batches(BATCH_ROWS)
+
+    def _write_audiences(self) -> dict[str, int]:
+        run = self._engine.run
+        addressed = run(parse_one(_ADDRESSED, into=exp.Select, read="duckdb"), {}).read_all()
+        hashes, counts = address_hashes(addressed, self._company.crm.phone_region if self._company.crm else "")
+        self._stage(ADDRESS_HASHES, hashes.to_batches())
+        self._publish(CRM_AUDIENCES, run(statement(CRM_AUDIENCES.name), {}))
+        return {"audience_members_without_consent": audience_member_count(self._engine) - addressed.num_rows, **counts}
+
+    def _published_rows(self, table: Table, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
+        file = self._file(table)
+        if file.exists():
+            yield from _open(file).iter_batches(BATCH_ROWS, columns=list(columns))
+
+    def _publish(self, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
+        path = self._file(table)
+        rows = self._lake.write_file(table.schema, batches, path, {"table": table.name, "day": self._inputs.day})
+        self._written[table.name] = {"rows": rows, "sha256": file_sha256(path)}
+
+    def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
+        path = self._private_file(table)
+        self._lake.write_file(table.schema, batches, path, {})
+        self._engine.register(table, [path])
+
+    def _private_file(self, table: Table) -> Path:
+        return self._private / f"{table.name}.parquet"
+
+    def _file(self, table: Table) -> Path:
+        return self._inputs.folder / f"{table.name}.parquet"
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, page_checksum_verification=True)
