@@ -30,12 +30,13 @@ SOURCES = {
     "files": '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n',
     "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
 }
-SECTIONS = {"source", "publish", "crm", "gates", "attributes", "events"}
+SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events"}
 COMPANY_TABLES = {
     "": "The company",
     "source": "`[source]`",
     "publish": "`[publish]`",
     "crm": "`[crm]`",
+    "predictions": "`[predictions]`",
     "attributes.city": "`[attributes.<name>]`",
     "events.email": "`[events.<name>]`",
     "events.email.columns.message": "`[events.<name>.columns.<column>]`",
