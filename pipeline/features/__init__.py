@@ -22,7 +22,14 @@ from pipeline.features.counterfactuals import (
 )
 from pipeline.features.declared import features_as_declared, features_declared_since
 from pipeline.features.features import compute_features, compute_rollups
-from pipeline.features.known_columns import DECLARED, OPTIONAL_COLUMNS, features_without_columns, partly_known_columns, unknown_features
+from pipeline.features.known_columns import (
+    DECLARED,
+    OPTIONAL_COLUMNS,
+    features_without_columns,
+    partly_known_columns,
+    unknown_features,
+    with_stored_attributes,
+)
 from pipeline.features.merges import CustomerMerge, MergeHistory, Survivors
 from pipeline.features.united_rows import reading_merges
 
@@ -51,5 +58,6 @@ __all__ = [
     "reading_merges",
     "register_changes",
     "unknown_features",
+    "with_stored_attributes",
     "write_counterfactual",
 ]

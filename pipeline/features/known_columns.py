@@ -7,9 +7,13 @@ line, are the same; and a night knows what was given by then, whatever the query
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import pyarrow.parquet as pq
+
+from pipeline.definitions.company import Company
 from pipeline.definitions.features import DECLARED_FEATURES
 from pipeline.features.cache import CacheSession
 from pipeline.lake.lake import Lake
@@ -88,3 +92,9 @@ def _is_lacking(counts: Mapping[str, Any], needs: str) -> bool:
     if needs == VISITS_SOURCE:
         return counts.get(needs) == 0
     return counts.get(needs) == 0 and bool(counts.get(LINE_COUNT))
+
+
+def with_stored_attributes(company: Company, lake: Lake, day: date) -> Company:
+    """Return `company` with those attributes that a stored night has: one declared since is known from the next night on."""
+    names = set(pq.read_schema(lake.path(CUSTOMER_FEATURES, day=day)).names)
+    return replace(company, attributes=tuple(each for each in company.attributes if each.column.name in names))

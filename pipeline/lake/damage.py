@@ -10,8 +10,11 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.lake.addresses import COMPACTED
+from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.parquet import is_whole
 from pipeline.lake.tables import RAW_PREFIX, Table
+
+_whole_files: set[FileStamp] = set()
 
 
 @contextmanager
@@ -21,13 +24,24 @@ def reading(name: str, path: Path, *, piece: str = "partition", link: Path | Non
     A `link` to the file is read in its place.
     """
     try:
-        if not is_whole(link or path):
+        if not _is_whole_by_now(link or path):
             raise damage_error(name, path, "its checksum is wrong")
         yield
     except FileNotFoundError:
         raise DataError(f"{name} has no such {piece}", where=str(path), todo=f"Run that day: {_rerun_command(path)}.") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damage_error(name, path, type(error).__name__) from None
+
+
+def _is_whole_by_now(path: Path) -> bool:
+    """Return whether a file is whole; each is read for that once by a process, as its steps ask again and again."""
+    stamp = file_stamp(path)
+    if stamp in _whole_files:
+        return True
+    found = is_whole(path)
+    if found and file_stamp(path) == stamp:  # else another file took its place meanwhile, and which one was read is unknown
+        _whole_files.add(stamp)
+    return found
 
 
 def damage_error(name: str, path: Path, how: str) -> DataError:

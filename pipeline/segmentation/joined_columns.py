@@ -23,7 +23,7 @@ from pipeline.definitions.value_lists import list_digests, list_values
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_PREDICTIONS, CUSTOMER_SEGMENT_INTERVALS, Column, Kind, Partition, Table
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS, CUSTOMER_SEGMENT_INTERVALS, Column, Kind, Partition, Table
 from pipeline.segmentation.history import reading_intervals
 
 
@@ -119,7 +119,7 @@ class JoinedColumns:
 class NightFeatures:
     """The features of night `day`, as night `known_on` knows it, and what rules of the `companies` look at beside them.
 
-    `path` is the file of features, where it is another than the stored one.
+    `relation` is the engine's table of the features, where that is another than the stored one.
     """
 
     companies: Sequence[Company]
@@ -127,7 +127,7 @@ class NightFeatures:
     engine: Engine
     day: date
     known_on: date | None = None
-    path: Path | None = None
+    relation: str = ""
 
     @contextmanager
     def registered(self, schemes: Iterable[Scheme], table: Table) -> Iterator[Table]:
@@ -135,24 +135,39 @@ class NightFeatures:
 
         Yields the table as it is then. Without columns to join that is the stored partition, and costs nothing.
         """
-        path = self.path or self.lake.path(table, day=self.day, known_on=self.known_on)
+        schemes = list(schemes)
+        if not joined_columns_of(schemes).difference(table.column_names):
+            self._make_readable(table)
+            yield table
+            return
+        with self.lake.private_folder() as folder, self.defined(schemes, replace(table, name=f"joined_{table.name}")) as joined:
+            # Once for all schemes, each of which would join anew.
+            query = exp.select(*(exp.column(name, quoted=True) for name in joined.column_names)).from_(joined.name)
+            place = folder / f"{table.name}.parquet"
+            self.lake.write_file(joined.schema, self.engine.run(query, {}), place, {})
+            whole = replace(joined, name=table.name)
+            self.engine.register(whole, [place])
+            yield whole
+
+    @contextmanager
+    def defined(self, schemes: Iterable[Scheme], table: Table) -> Iterator[Table]:
+        """Make the same readable, but joined anew by each statement that reads it: for one statement, which looks at a few columns."""
         names = joined_columns_of(schemes).difference(table.column_names)
-        self.engine.register(table, [path])
         if not names:
+            self._make_readable(table)
             yield table
             return
         with self.lake.private_folder() as folder:
-            joined = JoinedColumns(self.companies, self.lake, self.engine, self.day, self.known_on or self.day, folder)
             stored = replace(table, name=f"stored_{table.name}")
-            self.engine.register(stored, [path])
-            whole = joined.define(replace(table, name=f"joined_{table.name}"), stored.name, names)
-            # Once for all schemes, each of which would join anew.
-            query = exp.select(*(exp.column(name, quoted=True) for name in whole.column_names)).from_(whole.name)
-            place = folder / f"{table.name}.parquet"
-            self.lake.write_file(whole.schema, self.engine.run(query, {}), place, {})
-            whole = replace(whole, name=table.name)
-            self.engine.register(whole, [place])
-            yield whole
+            self._make_readable(stored)
+            beside = JoinedColumns(self.companies, self.lake, self.engine, self.day, self.known_on or self.day, folder)
+            yield beside.define(table, stored.name, names)
+
+    def _make_readable(self, table: Table) -> None:
+        if self.relation:
+            self.engine.define(table, exp.select(*(exp.column(name, quoted=True) for name in table.column_names)).from_(self.relation))
+        else:
+            self.engine.register(table, [self.lake.path(CUSTOMER_FEATURES, day=self.day, known_on=self.known_on)])
 
 
 def joined_columns_in(statements: Iterable[exp.Query], table: Table) -> set[str]:

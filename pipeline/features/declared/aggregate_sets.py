@@ -22,15 +22,22 @@ _ADDED_UP = frozenset({AggregateFunction.COUNT, AggregateFunction.COUNT_DISTINCT
 
 @dataclass(frozen=True)
 class AggregateSet:
-    """Aggregates of one source; `other` is the source of what must come before or after its rows, where they ask for that."""
+    """Aggregates of one source; `other` is the source of what must come before or after its rows, where they ask for that.
+
+    Where it `is_carried`, it has what tells the next night whose aggregates change. Else it is worked out for one night alone, and
+    has no rows of customers without anything that counts.
+    """
 
     source: EventSource
     aggregates: tuple[Aggregate, ...]
     other: EventSource | None = None
+    is_carried: bool = True
 
     @cached_property
     def windows(self) -> tuple[DayWindow, ...]:
-        """The windows that move with the night, in order."""
+        """The windows that move with the night and are carried to the next, in order."""
+        if not self.is_carried:
+            return ()
         moving = {each.window for each in self.aggregates if each.window.is_moving}
         return tuple(sorted(moving, key=lambda window: (window.last_days or 0, window.before, window.words)))
 
@@ -67,7 +74,7 @@ class AggregateSet:
 
     def only(self, aggregates: Iterable[Aggregate]) -> AggregateSet:
         """Return the part with these `aggregates`."""
-        return AggregateSet(self.source, tuple(aggregates), self.other)
+        return replace(self, aggregates=tuple(aggregates))
 
     def of_window(self, window: DayWindow) -> AggregateSet:
         """Return the part that is about `window`."""
@@ -108,16 +115,17 @@ class AggregateSet:
         return frozenset(each.name for each in self.aggregates if each.function in _ADDED_UP)
 
 
-def aggregates_by_source(company: Company) -> tuple[AggregateSet, ...]:
-    """Return the aggregates of the company's features by source, in order, with what tells whether the source gives each column.
+def aggregates_by_source(company: Company, *, is_carried: bool = True) -> tuple[AggregateSet, ...]:
+    """Return the aggregates of the company's features by source, in order.
 
-    Those that ask what else happened are apart, by the source of that.
+    Where they are carried to the next night, with what tells whether the source gives each column. Those that ask what else happened
+    are apart, by the source of that.
     """
     sources = company.event_sources
     grouped: dict[tuple[str, str], set[Aggregate]] = {}
     for each in (each for feature in company.features for each in feature.aggregates):
         grouped.setdefault((each.source, "".join(each.other_sources)), set()).add(each)
-        if each.sequence is not None:
+        if each.sequence is not None and is_carried:
             other = sources[each.sequence.source]
             counts = {known_count(other, column, [each]) for column in sorted(each.sequence.columns & other.optional)}
             grouped.setdefault((other.name, ""), set()).update({_all_days(count) for count in counts})
@@ -125,9 +133,10 @@ def aggregates_by_source(company: Company) -> tuple[AggregateSet, ...]:
     for (name, other_name), wanted in sorted(grouped.items()):
         if wanted:
             source = sources[name]
-            wanted |= {row_count(source, wanted), *(known_count(source, column, wanted) for column in columns_needed(source, wanted))}
+            if is_carried:
+                wanted |= {row_count(source, wanted), *(known_count(source, column, wanted) for column in columns_needed(source, wanted))}
             aggregates = tuple(sorted(wanted, key=lambda each: each.name))
-            sets.append(AggregateSet(source, aggregates, sources[other_name] if other_name else None))
+            sets.append(AggregateSet(source, aggregates, sources[other_name] if other_name else None, is_carried))
     return tuple(sets)
 
 

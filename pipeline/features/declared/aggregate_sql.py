@@ -14,26 +14,26 @@ from functools import reduce
 from sqlglot import exp
 
 from pipeline.definitions.rules.aggregates import LIST_SEPARATOR, Aggregate, AggregateFunction
-from pipeline.definitions.rules.day_windows import DayWindow
-from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, next_days, oldest_day
-from pipeline.features.declared.counted_rows import ROWS_AMONG, counted_rows, may_count, rows_are_as_stored, sequence_flag
+from pipeline.features.declared.counted_rows import ROWS_AMONG, counted_rows, in_window, may_count, rows_are_as_stored, sequence_flag
 from pipeline.lake.expressions import date_literal
 from pipeline.lake.tables import Column, Table
 
 
 def aggregates_statement(wanted: AggregateSet, day: date, *, among: Table | None = None) -> exp.Select:
     """Return the statement of `wanted` as of the end of `day`, for every customer with a row, or for those `among` a table of ids."""
-    parts = [(_simple_columns(wanted, day, among), "simple")]
     by_value: dict[str, list[Aggregate]] = {}
     for each in wanted.aggregates:
         if each.function.is_by_value and each.argument is not None:
             by_value.setdefault(_value_of_row(each).sql("duckdb"), []).append(each)
+    # One group by value is everybody who counts: nothing else needs a look at the rows.
+    is_alone = not wanted.is_carried and len(by_value) == 1 and all(each.function.is_by_value for each in wanted.aggregates)
+    parts = [] if is_alone else [(_simple_columns(wanted, day, among), "simple")]
     for number, (_, group) in enumerate(sorted(by_value.items())):
         parts.append((_by_value_columns(wanted, group, day, among), f"by_value_{number}"))
     columns = [_column(column, _holder(column.name, by_value), wanted) for column in wanted.columns]
-    everyone = exp.to_table(among.name) if among else parts[0][0].subquery("simple", copy=False)
-    name = among.name if among else "simple"
+    everyone = exp.to_table(among.name) if among else parts[0][0].subquery(parts[0][1], copy=False)
+    name = among.name if among else parts[0][1]
     query = exp.select(exp.column(CUSTOMER_ID, name), *columns).from_(everyone, copy=False)
     for part, alias in parts[0 if among else 1 :]:
         on = exp.column(CUSTOMER_ID, alias).eq(exp.column(CUSTOMER_ID, name))
@@ -86,7 +86,7 @@ def _simple_columns(wanted: AggregateSet, day: date, among: Table | None) -> exp
     columns += [exp.alias_(_value(each, wanted, day), each.name, quoted=True) for each in simple]
     counted_on = exp.column(wanted.source.day, quoted=True)
     for window in wanted.windows:
-        inside = _when(_in_window(window, wanted.source, day), counted_on)
+        inside = _when(in_window(window, wanted.source, day), counted_on)
         columns.append(exp.alias_(exp.Min(this=inside), oldest_day(window), quoted=True))
         for name in next_days(window):
             after = _when(counted_on > date_literal(window.final_day(day)), counted_on)
@@ -159,17 +159,8 @@ def _value(each: Aggregate, wanted: AggregateSet, day: date) -> exp.Expr:
 
 def _condition(each: Aggregate, wanted: AggregateSet, day: date) -> exp.Expr | None:
     sequence = None if each.sequence is None else sequence_flag(wanted, each.sequence)
-    parts = [part for part in (each.where, sequence, _in_window(each.window, wanted.source, day)) if part is not None]
+    parts = [part for part in (each.where, sequence, in_window(each.window, wanted.source, day)) if part is not None]
     return reduce(lambda left, right: exp.And(this=exp.Paren(this=left), expression=exp.Paren(this=right)), parts) if parts else None
-
-
-def _in_window(window: DayWindow, source: EventSource, day: date) -> exp.Expr | None:
-    column = exp.column(source.day, quoted=True)
-    first, final = window.first_day(day), window.final_day(day)
-    parts: list[exp.Expr] = [] if first is None else [column >= date_literal(first)]
-    if final < day:  # no row counts for a later day than the night's
-        parts.append(column <= date_literal(final))
-    return exp.and_(*parts) if parts else None
 
 
 def _when(condition: exp.Expr | None, value: exp.Expr) -> exp.Expr:

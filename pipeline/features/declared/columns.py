@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlglot import exp
 
@@ -20,15 +20,16 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.tables import Table
 
 
-def with_declared_columns(query: exp.Query, company: Company, table: Table) -> exp.Query:
+def with_declared_columns(query: exp.Query, company: Company, table: Table, sets: Sequence[AggregateSet] | None = None) -> exp.Query:
     """Return `query`, which has the other columns of customer_features, with the company's declared ones; sorted by customer.
 
-    The tables of its aggregates must be registered. `table` is the table with all columns.
+    The tables of its aggregates must be registered: those of `sets`, by default as they are carried from night to night. `table` is the
+    table with all columns.
     """
     if not company.features:
         return query
     query.set("order", None)
-    relation = _with_aggregates(query, aggregates_by_source(company))
+    relation = _with_aggregates(query, aggregates_by_source(company) if sets is None else sets)
     for level in _levels(company.features):
         values = [exp.alias_(feature.value.copy(), feature.name, quoted=True) for feature in level]
         relation = exp.Select().select("*", *values, copy=False).from_(relation.subquery("known", copy=False), copy=False)

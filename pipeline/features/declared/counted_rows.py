@@ -12,7 +12,8 @@ from typing import cast
 
 from sqlglot import exp
 
-from pipeline.definitions.rules.aggregates import AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet
 from pipeline.lake.expressions import date_literal, union_all
@@ -32,7 +33,30 @@ def may_count(wanted: AggregateSet, day: date) -> list[exp.Expr]:
     """Return the conditions under which a row may count at all on the night of `day`."""
     first = wanted.first_day(day)
     since = None if first is None else exp.column(wanted.source.day, quoted=True) >= date_literal(first)
-    return [condition for condition in (wanted.source.is_counted, since) if condition is not None]
+    return [condition for condition in (wanted.source.is_counted, since, _any_condition(wanted, day)) if condition is not None]
+
+
+def _any_condition(wanted: AggregateSet, day: date) -> exp.Expr | None:
+    """Return the condition that a row may count for any of the aggregates; None where others are looked at too, or all of them count.
+
+    Of aggregates that are carried to the next night, rows outside of their windows tell when they change.
+    """
+    if wanted.is_carried:
+        return None
+    parts = [[part for part in (each.where, in_window(each.window, wanted.source, day)) if part is not None] for each in wanted.aggregates]
+    conditions = [exp.and_(*each) if each else None for each in parts]
+    alike = {each.sql("duckdb"): each for each in conditions if each is not None}
+    return exp.or_(*(exp.paren(each) for each in alike.values())) if None not in conditions else None
+
+
+def in_window(window: DayWindow, source: EventSource, day: date) -> exp.Expr | None:
+    """Return the condition that a row lies within `window`; None where every row does."""
+    column = exp.column(source.day, quoted=True)
+    first, final = window.first_day(day), window.final_day(day)
+    parts: list[exp.Expr] = [] if first is None else [column >= date_literal(first)]
+    if final < day:  # no row counts for a later day than the night's
+        parts.append(column <= date_literal(final))
+    return exp.and_(*parts) if parts else None
 
 
 def counted_rows(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 
 import pyarrow.parquet as pq
 from sqlglot import exp
@@ -16,7 +15,7 @@ from pipeline.definitions.features import feature_digests
 from pipeline.features.cache import cache_session
 from pipeline.features.declared.aggregate_sets import aggregates_by_source
 from pipeline.features.declared.columns import with_declared_columns
-from pipeline.features.declared.states import compute_aggregates, known_events
+from pipeline.features.declared.states import define_aggregates, known_events
 from pipeline.features.known_columns import DECLARED
 from pipeline.features.rollup_set import FeatureWindow
 from pipeline.lake.engines import Engine
@@ -32,39 +31,42 @@ def features_declared_since(company: Company, lake: Lake, day: date) -> frozense
 
 @dataclass(frozen=True, slots=True)
 class DeclaredNight:
-    """The file of a night's features with all that is declared now, and the table of what it holds."""
+    """A night's features with all that is declared now: the table of what they hold, and what holds them.
 
-    path: Path
+    That is the table `relation` of the engine, which works out what was declared `since` when it is read; empty where the stored file
+    has all of it.
+    """
+
     table: Table
+    relation: str = ""
+    since: frozenset[str] = frozenset()
 
 
 @contextmanager
 def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date, besides: Table | None = None) -> Iterator[DeclaredNight]:
-    """Yield customer_features as the night of `day` would have it by the declarations of `company`.
+    """Yield customer_features as the night of `day` would have it by the declarations of `company`, for the time of the block.
 
-    Only what was declared since is computed, from stored events, for the time of the block. `besides` has columns that the stored night
-    has too.
+    What was declared since is worked out from stored events, and only if it is read. `besides` has columns that the stored night has too.
     """
     path, since = lake.path(CUSTOMER_FEATURES, day=day), features_declared_since(company, lake, day)
     table = company.table(CUSTOMER_FEATURES)
     others = [] if besides is None else [column for column in besides.columns if column.name not in table.column_names]
     if not since:
-        yield DeclaredNight(path, table.with_columns(others))
+        yield DeclaredNight(table.with_columns(others))
         return
     held = set(pq.read_schema(path).names)
     stored = replace(table, columns=tuple(each for each in (*table.columns, *others) if each.name in held and each.name not in since))
     partial = replace(company, features=tuple(feature for feature in company.features if feature.name in since))
-    window = FeatureWindow(day, day, company.window_days)
+    window, sets = FeatureWindow(day, day, company.window_days), aggregates_by_source(partial, is_carried=False)
     with cache_session(lake, engine, company.zone) as session:
         events = known_events(partial, lake, window)
-        for wanted in aggregates_by_source(partial):
-            compute_aggregates(session, window, wanted, events)
+        define_aggregates(session, window, sets, events)
         known = replace(stored, name="stored_features")
         engine.register(known, [path])
         whole = stored.with_columns(feature.column for feature in partial.features)
-        query = with_declared_columns(
-            exp.select(*(exp.column(name, quoted=True) for name in known.column_names)).from_(known.name), partial, whole
-        )
-        place = session.folder / whole.name / f"{day}.parquet"
-        lake.write_file(whole.schema, engine.run(query, {}), place, {})
-        yield DeclaredNight(place, whole)
+        rows = exp.select(*(exp.column(name, quoted=True) for name in known.column_names)).from_(known.name)
+        query = with_declared_columns(rows, partial, whole, sets)
+        query.set("order", None)
+        relation = replace(whole, name="features_as_declared")
+        engine.define(relation, query)
+        yield DeclaredNight(whole, relation.name, since)

@@ -8,7 +8,7 @@ the rows are the same as if everybody's had been computed. An aggregate that no 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -71,9 +71,21 @@ def register_aggregates(session: CacheSession, window: FeatureWindow, wanted: Ag
     session.engine.register(table, [path])
 
 
-def compute_aggregates(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, events: RollupSet) -> None:
-    """Make the table of `wanted` readable, computed for everybody from `events`; nothing is left for later nights."""
-    _stored(session, wanted.table, _rows_of_everybody(session, window, wanted, _known_of(wanted, events)))
+def define_aggregates(session: CacheSession, window: FeatureWindow, sets: Sequence[AggregateSet], events: RollupSet) -> None:
+    """Make the tables of `sets` readable, as worked out from `events` when they are read; nothing is left for later nights."""
+    # Each table once, with the days of all sets: what is worked out later reads what is registered by then.
+    for table in {table.name: table for wanted in sets for table in wanted.stored}.values():
+        firsts = [wanted.first_day_of(table, window.day) for wanted in sets if table in wanted.stored]
+        known = events if None in firsts else events.since(min(first for first in firsts if first is not None))
+        register_event_days(session, table, known.of_table(table), session.survivors(window))
+    for wanted in sets:
+        first, query = wanted.first_day(window.day), aggregates_statement(wanted, window.day)
+        versions = (events if first is None else events.since(first)).of_table(wanted.source.stored)
+        if len(slices := slices_of_rollup(session.lake, wanted.source.stored, versions)) == 1:
+            session.engine.define(wanted.table, query)
+        else:
+            names = [table.name for table in wanted.stored]
+            _stored(session, wanted.table, rows_by_slice(session.engine, query, {}, tables=names, slices=slices))
 
 
 def _known_of(wanted: AggregateSet, events: RollupSet) -> RollupSet:

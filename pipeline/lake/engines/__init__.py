@@ -30,6 +30,9 @@ class Engine(Protocol):
     def define(self, table: Table, statement: exp.Query) -> None:
         """Make the rows of `statement`, over what is registered now, readable as `table.name`."""
 
+    def materialize(self, table: Table, statement: exp.Query) -> None:
+        """Work out the rows of `statement` once, and make them readable as `table.name`: for what several statements read."""
+
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         """Return the rows of `statement` as a stream, its `$name` parameters bound."""
 

@@ -18,7 +18,6 @@ from pipeline.lake.damage import outdated_error, reading
 from pipeline.lake.engines import Parameter, empty_select, parameter_names, parts_of, paths_by_condition
 from pipeline.lake.engines.sum_errors import is_overflow, overflow_error
 from pipeline.lake.file_parts import FilePart
-from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import ROW_GROUP_ROWS
@@ -36,7 +35,6 @@ class DuckDBEngine:
 
     def __init__(self, lake_root: Path, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None) -> None:
         self._resources = ExitStack()
-        self._verified: set[FileStamp] = set()
         self._registered: dict[str, tuple[Table, Sequence[FilePart]]] = {}
         with _translating_engine_errors():
             self._folder = self._resources.enter_context(reader_folder(lake_root))
@@ -55,14 +53,20 @@ class DuckDBEngine:
         self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table).sql("duckdb"))
 
     def _require_whole_files(self, table: Table, parts: Iterable[FilePart]) -> None:
-        """Verify files that this engine has not read yet; DuckDB would turn a flipped bit into another number."""
+        """Verify the files; DuckDB would turn a flipped bit into another number."""
         for part in parts:
-            if not (part.path.exists() and file_stamp(part.path) in self._verified):
-                with reading(table.name, part.stored_path, link=part.path):
-                    self._verified.add(file_stamp(part.path))
+            with reading(table.name, part.stored_path, link=part.path):
+                pass
 
     def define(self, table: Table, statement: exp.Query) -> None:
         self._create_view(table, statement.sql("duckdb"))
+
+    def materialize(self, table: Table, statement: exp.Query) -> None:
+        # Its own name, as a table cannot take the place of a view; in rows, so that it spills as statements do.
+        rows = _quoted_names((f"rows of {table.name}",))
+        with self._translating_errors_by_file(statement):
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {rows} AS {statement.sql('duckdb')}")
+        self._create_view(table, f"SELECT * FROM {rows}")  # noqa: S608 - our own name, quoted
 
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}

@@ -43,6 +43,11 @@ class SparkEngine:
     def define(self, table: Table, statement: exp.Query) -> None:
         self.session.sql(statement.sql("spark")).createOrReplaceTempView(table.name)
 
+    def materialize(self, table: Table, statement: exp.Query) -> None:
+        rows = self.session.sql(statement.sql("spark")).persist()
+        self._resources.callback(rows.unpersist)
+        rows.createOrReplaceTempView(table.name)
+
     def run(self, statement: exp.Query, parameters: Mapping[str, Parameter]) -> pa.RecordBatchReader:
         used = {name: parameters[name] for name in parameter_names(statement)}
         return self.session.sql(statement.sql("spark"), args=used).toArrow().to_reader()

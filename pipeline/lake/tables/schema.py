@@ -65,9 +65,8 @@ class Column:
 
     `needs` names the optional column of order lines, or the optional source, that a feature is made of: without it nobody has the
     feature. `spelling` is that into which the texts of a company's attribute are brought. A text with a `separator` holds a list: its
-    values, each once and in order, with the separator between them.
-    feature. `spelling` is that into which the texts of a company's attribute are brought. `is_declared`: a feature that the company's
-    definitions make, and neither one of ours nor an attribute.
+    values, each once and in order, with the separator between them. `is_declared`: a feature that the company's definitions make, and
+    neither one of ours nor an attribute.
     """
 
     name: str

@@ -20,7 +20,7 @@ from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
+from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.segmentation import register_memberships
 
 # Of each flow, and in all of a scheme: enough to look some of them up, few enough to read.
@@ -42,6 +42,13 @@ class LiveTables:
     facts: Mapping[str, Any]
     declared_since: frozenset[str] = frozenset()
 
+    def holds(self, name: str) -> bool:
+        """Whether anything is stored of the scheme or audience `name`."""
+        if name in self.facts["schemes"]:
+            return True
+        has_audiences = self.lake.has(AUDIENCE_MEMBERS, day=self.day)
+        return has_audiences and name in self.lake.manifest(self.lake.path(AUDIENCE_MEMBERS, day=self.day))["audiences"]
+
     def is_computed_by(self, name: str, schemes: Schemes) -> bool:
         """Whether the night's features, decided on by the scheme `name` of `schemes`, give what it stored of the scheme."""
         is_declared_otherwise = name in schemes and not self.declared_since.isdisjoint(schemes[name].declared)
@@ -57,16 +64,28 @@ def moves_between(engine: Engine, live: LiveTables, names: Sequence[str], before
 
     It reads the registered table customer_features.
     """
-    # Of these both sides come from one look at the features; of the others what is stored is read beside what would be.
+    # Of these both sides come from one look at the features; in new ones nobody is; of the others what is stored is read beside
+    # what would be.
     known = [name for name in names if name in after and live.is_computed_by(name, before)]
-    others = [name for name in names if name not in known]
-    parts = [comparison_statement((before[name], before), (after[name], after)) for name in known]
+    new = [name for name in names if name in after and name not in before and not live.holds(name)]
+    others = [name for name in names if name not in known and name not in new]
+    parts: list[exp.Query] = [comparison_statement((before[name], before), (after[name], after)) for name in known]
+    parts += [_entering_statement(after[name], after) for name in new]
     if others:
         # Registered only here: a plan whose schemes are all known never opens the memberships.
         register_memberships(live.lake, engine, live.day)
         # A copy: `statement` hands out one parsed tree for all, and a union would hang it below another parent.
         parts.append(_beside_live(engine, others, _planned_memberships(others, after)).copy())
     return _count_moves(engine, union_all(parts))
+
+
+def _entering_statement(scheme: Scheme, by_name: Schemes) -> exp.Query:
+    """Build the rows of a comparison with nothing: everybody whom a scheme would take enters it."""
+    segment = exp.column("segment", "planned")
+    columns = {"from_segment": exp.cast(exp.null(), "varchar"), "to_segment": segment, "is_written": exp.not_(segment.is_(exp.null()))}
+    named = [exp.alias_(value, name) for name, value in columns.items()]
+    decided = decisions_statement(scheme, by_name).select("spend_amount")
+    return exp.select("customer_id", "scheme", *named, "spend_amount").from_(decided.subquery("planned"))
 
 
 def planned_moves(engine: Engine, names: Iterable[str], planned: exp.Query) -> list[dict[str, Any]]:

@@ -8,16 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on, definitions_digest
 from pipeline.definitions.schemes import Scheme, UnprovenSegment, load_cluster_schemes, unproven_segments
 from pipeline.errors import DataError
-from pipeline.features import features_as_declared, features_declared_since
+from pipeline.features import features_as_declared, with_stored_attributes
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
@@ -27,6 +24,7 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS
 from pipeline.models.refits.model_store import with_clusters_of
 from pipeline.publication.current import Publication, current_publication, read_published_manifest
 from pipeline.reporting.plan.changes import DefinitionChanges, changes_between, reworded_clusters
+from pipeline.reporting.plan.columns_read import materialize_columns_read
 from pipeline.reporting.plan.left_out import LeftOut, UnknownMembers, find_left_out, find_unknown
 from pipeline.reporting.plan.moves import LiveTables, moves_between
 from pipeline.reporting.plan.scheme_plan import SchemePlan, scheme_plan
@@ -71,18 +69,21 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     live, facts = live_night(lake)
     valid = company_on(lake, company, live.day)
     features, memberships = (lake.path(table, day=live.day) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
-    now = with_live_attributes(company, features)
-    table, since = with_live_attributes(valid, features).table(CUSTOMER_FEATURES), features_declared_since(now, lake, live.day)
+    now = with_stored_attributes(company, lake, live.day)
+    table = with_stored_attributes(valid, lake, live.day).table(CUSTOMER_FEATURES)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(now, lake, engine, live.day, table) as night:
         before = with_clusters_of(lake, valid, live.day, schemes_and_audiences(valid, lake, live.day).schemes)
         planned = schemes_and_audiences(now, lake, live.day)
-        stored = NightFeatures([now, valid], lake, engine, live.day, path=night.path)
-        with stored.registered([*before, *planned.schemes], night.table):
+        stored = NightFeatures([now, valid], lake, engine, live.day, relation=night.relation)
+        with stored.defined([*before, *planned.schemes], night.table) as known:
             after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
             changes = changes_between(before, after)
             reworded = reworded_clusters(load_cluster_schemes(valid), load_cluster_schemes(now))
             changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
-            schemes = _scheme_plans(engine, LiveTables(lake, live.day, features, facts, since), changes, before, after)
+            names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
+            if night.since or known != night.table:
+                materialize_columns_read(engine, known, names, before, after)
+            schemes = _scheme_plans(engine, LiveTables(lake, live.day, features, facts, night.since), names, changes, before, after)
             left_out: tuple[LeftOut | UnknownMembers, ...] = (*find_left_out(engine, after), *find_unknown(engine, after))
     return SegmentPlan(
         plan_id=plan_identity(live.publication_id, content_digest(features), content_digest(memberships), definitions_digest(company)),
@@ -136,16 +137,9 @@ def live_night(lake: Lake) -> tuple[Publication, Mapping[str, Any]]:
     return live, facts
 
 
-def with_live_attributes(company: Company, features: Path) -> Company:
-    """Return `company` with those attributes that the live night has: one declared since is known from the next night on."""
-    names = set(pq.read_schema(features).names)
-    return replace(company, attributes=tuple(each for each in company.attributes if each.column.name in names))
-
-
-def _scheme_plans(
-    engine: Engine, live: LiveTables, changes: DefinitionChanges, before: Sequence[Scheme], after: Sequence[Scheme]
+def _scheme_plans(  # noqa: PLR0913, PLR0917 - both versions, and what differs
+    engine: Engine, live: LiveTables, names: Sequence[str], changes: DefinitionChanges, before: Sequence[Scheme], after: Sequence[Scheme]
 ) -> tuple[SchemePlan, ...]:
-    names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
     if not names:
         return ()
     old, new = ({scheme.name: scheme for scheme in schemes} for schemes in (before, after))

@@ -16,7 +16,7 @@ from pipeline.definitions.company import Company, with_declared_features
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.schemes import Scheme
 from pipeline.errors import ConfigError, DataError
-from pipeline.features import features_as_declared
+from pipeline.features import features_as_declared, with_stored_attributes
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
@@ -24,7 +24,6 @@ from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCES, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SEGMENT_PROFILES, Column, Kind
 from pipeline.publication.current import current_publication
-from pipeline.reporting.plan.plan import with_live_attributes
 from pipeline.segmentation import NightFeatures, computable_audiences, register_memberships, schemes_beside
 
 SAMPLE_SIZE = 20
@@ -72,20 +71,19 @@ def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str =
     Raises ConfigError, with a caret, for a wrong rule, or where the night lacks what it needs; DataError where no night is stored.
     """
     day = _night_to_count(lake)
-    features = lake.path(CUSTOMER_FEATURES, day=day)
     # As the stored night has them: what company.toml declares since then, no file holds yet.
-    live = with_live_attributes(company, features)
+    live = with_stored_attributes(company, lake, day)
     # Aggregates within the rule are features of their own, worked out from stored events.
     known = with_declared_features(live, Definition(Path(UNNAMED), f"rule = {json.dumps(rule)}"))
     audience = _computable(known, lake, day, audience_of_rule(known, rule))
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(known, lake, engine, day) as night:
         by_name = schemes_beside(known, lake, day, [audience])
         query = members_statement(by_name[audience.name], by_name)
-        stored = NightFeatures([known], lake, engine, day, path=night.path)
+        stored = NightFeatures([known], lake, engine, day, relation=night.relation)
         # Only what the statement names: a Parquet file is read by column, and others are not touched.
         table = night.table.only({"customer_id", "spend_amount", *(column.name for column in query.find_all(exp.Column))})
-        with stored.registered(by_name.values(), table):
-            engine.define(_PREVIEWED, query)
+        with stored.defined(by_name.values(), table):
+            engine.materialize(_PREVIEWED, query)
             [size] = engine.run(statement("preview_size"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
             overlaps = _overlaps(lake, engine, day)
     return Preview(

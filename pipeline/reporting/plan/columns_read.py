@@ -1,0 +1,33 @@
+"""The columns of customer_features that the statements of a plan read: those of what changes, and of whoever is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlglot import exp
+
+from pipeline.definitions.audiences import unknown_counts_statement
+from pipeline.definitions.schemes import Scheme, decisions_statement, scheme_taking_unknown_in
+from pipeline.lake.engines import Engine
+from pipeline.lake.tables import Table
+
+
+def materialize_columns_read(
+    engine: Engine, features: Table, names: Sequence[str], before: Sequence[Scheme], after: Sequence[Scheme]
+) -> None:
+    """Work out the readable table `features` once, with those columns alone that a plan of the schemes `names` reads."""
+    named = {"customer_id", "spend_amount"}
+    for query in _statements(names, before, after):
+        named |= {column.name for column in query.find_all(exp.Column)}
+    read = features.only(named)
+    engine.materialize(read, exp.select(*(exp.column(name, quoted=True) for name in read.column_names)).from_(features.name))
+
+
+def _statements(names: Sequence[str], before: Sequence[Scheme], after: Sequence[Scheme]) -> Iterator[exp.Query]:
+    for version in (before, after):
+        by_name = {scheme.name: scheme for scheme in version}
+        yield from (decisions_statement(by_name[name], by_name) for name in names if name in by_name)
+    schemes = [scheme for scheme in after if scheme.audience is None and scheme_taking_unknown_in(scheme)]
+    yield from (decisions_statement(scheme, by_name) for scheme in schemes)
+    if audiences := [scheme for scheme in after if scheme.audience is not None]:
+        yield unknown_counts_statement(audiences, by_name)
