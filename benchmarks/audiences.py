@@ -1,4 +1,4 @@
-"""What audiences cost a night, beside reading and writing their tables; and what a preview costs, beside the bare statement."""
+"""What audiences cost a night, beside reading and writing their tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 from definitions_step import write_features
 from generate import LAST_DAY
-from lakes import BEFORE, MEMORY_LIMIT, PROJECT_ROOT, engine
+from lakes import BEFORE, PROJECT_ROOT, engine
 from measure import Result, compared, cost
 from sqlglot import exp, parse_one
 
@@ -30,13 +30,11 @@ from pipeline.lake.tables import (
     POPULATION_BASELINES,
     Table,
 )
-from pipeline.reporting.preview import preview_rule
-from pipeline.segmentation import write_audiences, write_intervals, write_memberships, write_moves
+from pipeline.segmentation import write_audiences, write_intervals, write_moves
 
-AUDIENCE_BAR, PREVIEW_BAR = 3.0, 1.2
+AUDIENCE_BAR = 3.0
 FEW, MANY = 50, 1_000  # audiences
 SEED = 20_260_101
-RULE = "spend_amount >= 300 AND recency_days <= 40 AND lifecycle.segment IS NOT NULL"
 HEAD = 'title = "T"\npurpose = "P."\nowner = "O"\n'
 # Every fiftieth customer ordered today; of all others a day passed.
 TODAY = "CASE WHEN n % 50 = 0 THEN 0 ELSE CAST(hash(n) % 90 AS BIGINT) + 1 END"
@@ -59,26 +57,6 @@ def results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
     return [
         compared(f"members of {named} / reading and writing the tables", members, bare_members, bar=AUDIENCE_BAR),
         compared(f"the same with intervals and moves, {named}", whole, bare_whole, bar=AUDIENCE_BAR),
-    ]
-
-
-def preview_results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
-    """Return what a preview costs over `customers` customers, and how many seconds it takes."""
-    with TemporaryDirectory(dir=folder) as scratch:
-        root = Path(scratch)
-        company = _write_company(root, 0)
-        lake = Lake(root / "lake")
-        write_features(lake, customers)
-        with engine(lake) as opened:
-            write_memberships(load_company(company), lake, opened, LAST_DAY)
-        previews, bare = [], []
-        for _ in range(rounds):
-            previews.append(cost(partial(preview, root), ready=partial(load, root)))
-            bare.append(cost(partial(count_by_hand, root)))
-    seconds = min(each.wall_seconds for each in previews)
-    return [
-        compared(f"preview of a rule, {customers:,} customers / the bare statements", previews, bare, bar=PREVIEW_BAR),
-        Result(f"seconds of that preview, {customers:,} customers", seconds, 2.0, unit="s", bar=1.0),
     ]
 
 
@@ -135,28 +113,6 @@ def _write_again(lake: Lake, opened: DuckDBEngine, table: Table, root: Path) -> 
 
 def _select(text: str) -> exp.Select:
     return parse_one(text, into=exp.Select, read="duckdb")
-
-
-def preview(root: Path) -> None:
-    """Count whom the rule takes."""
-    assert preview_rule(load_company(root / "shop"), Lake(root / "lake"), RULE, memory_limit=MEMORY_LIMIT).customer_count  # noqa: S101
-
-
-def count_by_hand(root: Path) -> None:
-    """Count the same by two statements as somebody would write them, with the segments that are stored."""
-    lake = Lake(root / "lake")
-    features, segments = (lake.path(table, day=LAST_DAY) for table in (CUSTOMER_FEATURES, CUSTOMER_SEGMENTS))
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as connection:
-        connection.execute(
-            f"CREATE TEMP TABLE taken AS SELECT f.customer_id, f.spend_amount FROM '{features}' AS f "
-            f"JOIN '{segments}' AS s ON s.customer_id = f.customer_id AND s.scheme = 'lifecycle' "
-            "WHERE f.spend_amount >= 300 AND f.recency_days <= 40"
-        )
-        connection.execute("SELECT COUNT(*), SUM(spend_amount), MIN(customer_id, 20) FROM taken").fetchall()
-        connection.execute(f"SELECT COUNT(*), SUM(spend_amount) FROM '{features}'").fetchall()
-        connection.execute(
-            f"SELECT scheme, segment, COUNT(*) FROM '{segments}' WHERE customer_id IN (SELECT customer_id FROM taken) GROUP BY ALL"
-        ).fetchall()
 
 
 COLUMNS = (

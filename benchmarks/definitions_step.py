@@ -31,7 +31,7 @@ def results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
     """Return what a plan costs over `customers` customers."""
     with TemporaryDirectory(dir=folder) as scratch:
         root = Path(scratch)
-        _make_live(root, customers)
+        make_live(root, customers)
         plans, bare = [], []
         for _ in range(rounds):
             plans.append(cost(partial(plan, root)))
@@ -65,15 +65,15 @@ def _view_features(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
     connection.execute(f"CREATE VIEW customer_features AS SELECT * FROM read_parquet('{path}', hive_partitioning=false)")
 
 
-def _make_live(root: Path, customers: int) -> None:
-    """Write a lake whose last night is segmented and live, and the company as it is and edited."""
+def make_live(root: Path, customers: int, *, lake: Lake | None = None, **figures: str) -> None:
+    """Write a night that is segmented and live, by default into an empty lake, and the company as it is and edited."""
     for name in ("shop", "edited"):
         shutil.copytree(PROJECT_ROOT / "benchmarks" / "shop", root / name)
         (root / name / "segments").mkdir(exist_ok=True)
     rfm = (PROJECT_ROOT / "segments" / "rfm.toml").read_text("utf-8")
     (root / "edited" / "segments" / "rfm.toml").write_text(rfm.replace(BEFORE, AFTER).replace(*WIDER), "utf-8")
-    lake, company = Lake(root / "lake"), load_company(root / "shop")
-    write_features(lake, customers)
+    lake, company = lake or Lake(root / "lake"), load_company(root / "shop")
+    write_features(lake, customers, **figures)
     with engine(lake) as opened:
         write_memberships(keep_company_on(lake, company, LAST_DAY, LAST_DAY), lake, opened, LAST_DAY)
     _point_to(lake, LAST_DAY)

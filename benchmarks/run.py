@@ -16,6 +16,7 @@ import duckdb
 import full_recompute
 import nights
 import predictions
+import previews
 import refits
 import runner_overhead
 import score_methods
@@ -92,7 +93,7 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         "scores": lambda: score_methods.results(folder),
         "predictions": lambda: predictions.results(folder),
         "audiences": lambda: audiences.results(folder, customers=size.customers, rounds=size.rounds),
-        "preview": lambda: audiences.preview_results(folder, customers=size.customers, rounds=size.rounds),
+        "preview": lambda: previews.results(stored_lake(size.year, folder), folder, customers=size.customers, rounds=size.rounds),
     }
     return measures[bench]()
 

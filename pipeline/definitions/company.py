@@ -60,6 +60,11 @@ class PastDefinitions:
     texts: Mapping[str, Mapping[str, str]]
     lists: Mapping[str, Path] = field(default_factory=dict)
 
+    def read(self, folder: str, suffix: str, now: Mapping[str, Definition]) -> dict[str, Definition]:
+        """Return the definitions of `folder` by stem; one that is still so `now` is the file itself, so that it is read only once."""
+        kept = {name: Definition(self.file / folder / f"{name}{suffix}", text) for name, text in self.texts.get(folder, {}).items()}
+        return {name: now[name] if name in now and now[name].text == each.text else each for name, each in kept.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Company:
@@ -141,8 +146,14 @@ class Company:
         Raises ConfigError where a file cannot be read or is not text.
         """
         if self.past_definitions is not None:
-            file, texts = self.past_definitions.file, self.past_definitions.texts.get(folder, {})
-            return {name: Definition(file / folder / f"{name}{suffix}", text) for name, text in texts.items()}
+            try:
+                now = self._definitions_now(folder, suffix)
+            except ConfigError:  # what was valid then can be read, whatever is wrong now
+                now = {}
+            return self.past_definitions.read(folder, suffix, now)
+        return self._definitions_now(folder, suffix)
+
+    def _definitions_now(self, folder: str, suffix: str) -> dict[str, Definition]:
         ours, theirs = PROJECT_ROOT / folder, self.folder / folder
         files = {path.stem: path for root in (ours, theirs) for path in definition_files(root, suffix)}
         return {name: read_definition(file) for name, file in files.items()}

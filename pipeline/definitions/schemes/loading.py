@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from pipeline.definitions.aggregate_words import AGGREGATE_CALL
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS, Attribute
 from pipeline.definitions.definition_files import Definition
@@ -61,8 +62,16 @@ class SchemeInputs:
     def of(cls, company: Company) -> SchemeInputs:
         """Return what the schemes of `company` depend on, as its files are now."""
         definitions = tuple(company.definitions("segments", ".toml").values())
-        lists, declared = tuple(list_digests(company).items()), tuple(feature_digests(company.features).items())
+        lists, declared = tuple(list_digests(company).items()), _features_named(company, definitions)
         return cls(company, definitions, company.attributes, company.language, lists, declared)
+
+
+def _features_named(company: Company, definitions: Sequence[Definition]) -> tuple[tuple[str, str], ...]:
+    """Return the declared features that may be in `definitions`, with a digest of what each means: others change no scheme."""
+    text = "\n".join(definition.text for definition in definitions)
+    # What a rule adds up has no name in it.
+    in_rules = {each.name for feature in company.features for each in feature.aggregates} if AGGREGATE_CALL.search(text) else frozenset()
+    return tuple((name, digest) for name, digest in feature_digests(company.features).items() if name in text or name in in_rules)
 
 
 def load_schemes(company: Company) -> Schemes:

@@ -122,7 +122,7 @@ class Table:
     def stored_schema(self) -> pa.Schema:
         return pa.schema([(column.name, column.kind.arrow) for column in self.stored_columns])
 
-    @property
+    @cached_property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
