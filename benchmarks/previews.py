@@ -15,8 +15,9 @@ from generate import LAST_DAY
 from lakes import MEMORY_LIMIT, linked_lake
 from measure import Result, compared, cost
 
-from pipeline.definitions.audiences import audience_of_rule, load_audiences
-from pipeline.definitions.company import load_company
+from pipeline.definitions.audiences import UNNAMED, audience_of_rule, load_audiences
+from pipeline.definitions.company import load_company, with_declared_features
+from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, ORDER_LINES
@@ -81,9 +82,8 @@ def results(lake: Lake, scratch: Path, *, customers: int, rounds: int) -> list[R
 
 def read_rule(root: Path, rule: str) -> None:
     """Read the definitions and the rule: what is measured is what becomes of them."""
-    audience_of_rule(load_company(root / "shop"), "TRUE")
-    if rule != ADDING_RULE:
-        audience_of_rule(load_company(root / "shop"), rule)
+    company = with_declared_features(load_company(root / "shop"), Definition(Path(UNNAMED), f'rule = "{rule}"'))
+    audience_of_rule(company, rule)
 
 
 def read_both(root: Path) -> None:

@@ -58,6 +58,8 @@ def joined(stored: tuple[Company, Lake], engine: Engine, day: date, folder: Path
     names = {listed: "listed", "repeat_probability": "chance", **{name: name.partition("(")[0] for name in STAYS}}
     table = replace(CUSTOMER_FEATURES.only({"customer_id", "favourite_category"}), name="joined_features")
     columns.define(table, CUSTOMER_FEATURES.name, names)
+    # In its own place, as a plan does it.
+    engine.materialize(table, exp.select("*").from_(table.name))
     picked = [exp.alias_(exp.column(name, quoted=True), alias) for name, alias in names.items()]
     rows = engine.run(exp.select("customer_id", *picked).from_(table.name), {}).read_all().to_pylist()
     return {row.pop("customer_id"): row for row in rows}
