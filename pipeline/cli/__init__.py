@@ -24,7 +24,7 @@ from pipeline.reporting.output import PrintableFormatter, write_message, write_t
 GARBAGE_THRESHOLD = 1_000_000
 DISK_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.completion import complete_lineage, complete_scheme
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.errors import ConfigError
 from pipeline.reporting.output import write_json, write_text
@@ -13,13 +14,16 @@ from pipeline.reporting.output import write_json, write_text
 if TYPE_CHECKING:
     from pipeline.operations.deployment import Deployment
 
-SchemeOption = Annotated[str, typer.Option("--scheme", help="One scheme or audience alone, with its strategies in full.")]
+SchemeOption = Annotated[
+    str, typer.Option("--scheme", autocompletion=complete_scheme, help="One scheme or audience alone, with its strategies in full.")
+]
 LanguageOption = Annotated[str, typer.Option("--language", help="Titles and strategies in this language where translated, such as tr.")]
 LineageOption = Annotated[
     str,
     typer.Option(
         "--lineage",
         metavar="NAME",
+        autocompletion=complete_lineage,
         help="Where a feature, scheme or segment comes from and who uses it; what breaks if a source column goes.",
     ),
 ]

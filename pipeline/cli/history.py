@@ -8,11 +8,18 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.completion import complete_scheme, complete_segment
 from pipeline.cli.options import LAKE, JsonOption, LakeOption
 from pipeline.reporting.output import write_json
 
-SchemeOption = Annotated[str, typer.Option("--scheme", help="A scheme, such as rfm; without a segment: how many customers each has.")]
-SegmentOption = Annotated[str, typer.Option("--segment", help="A segment of the scheme, by id or title: prints its customers' ids.")]
+SchemeOption = Annotated[
+    str,
+    typer.Option("--scheme", autocompletion=complete_scheme, help="A scheme, such as rfm; without a segment: how many customers each has."),
+]
+SegmentOption = Annotated[
+    str,
+    typer.Option("--segment", autocompletion=complete_segment, help="A segment of the scheme, by id or title: prints its customers' ids."),
+]
 OnOption = Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="The day asked about; by default the last night's.")]
 KnownOption = Annotated[
     datetime | None,

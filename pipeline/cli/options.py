@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.completion import complete_gate
+
 CompanyOption = Annotated[Path, typer.Option("--company", envvar="SEGMENTS_COMPANY", help="The company's folder.")]
 LakeOption = Annotated[Path, typer.Option("--lake", envvar="SEGMENTS_LAKE", help="Where tables are kept.")]
 DayOption = Annotated[
@@ -17,7 +19,8 @@ DayOption = Annotated[
     ),
 ]
 OverrideGateOption = Annotated[
-    list[str] | None, typer.Option("--override-gate", help="Let the night pass this closed gate; may be given again.")
+    list[str] | None,
+    typer.Option("--override-gate", autocompletion=complete_gate, help="Let the night pass this closed gate; may be given again."),
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why a gate is overridden; recorded with the night.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for a machine.")]

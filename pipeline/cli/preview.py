@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.completion import complete_rule
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.reporting.output import write_json
 
-RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="A rule, as a definition has it: `spend_amount >= 100`.")]
+RuleArgument = Annotated[
+    str, typer.Argument(metavar="RULE", autocompletion=complete_rule, help="A rule, as a definition has it: `spend_amount >= 100`.")
+]
 
 
 def preview(

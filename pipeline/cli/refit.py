@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.completion import complete_clusters
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, DayOption, JsonOption, LakeOption
 from pipeline.errors import RefitRefused
 from pipeline.reporting.output import write_json
@@ -15,7 +16,9 @@ from pipeline.reporting.output import write_json
 if TYPE_CHECKING:
     from pipeline.operations.night import Night
 
-SchemeOption = Annotated[str | None, typer.Option("--scheme", help="One cluster scheme; by default all of them.")]
+SchemeOption = Annotated[
+    str | None, typer.Option("--scheme", autocompletion=complete_clusters, help="One cluster scheme; by default all of them.")
+]
 HoldOption = Annotated[bool, typer.Option("--hold", help="Judge the candidate, and leave it to `segments promote`.")]
 OverrideOption = Annotated[str, typer.Option("--override", help="Why a refused candidate is promoted; recorded with it.")]
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.completion import complete_kind
 from pipeline.reporting.output import write_json
 
-KindArgument = Annotated[str, typer.Argument(metavar="KIND", help="`company`, `scheme` or `audience`.")]
+KindArgument = Annotated[str, typer.Argument(metavar="KIND", autocompletion=complete_kind, help="`company`, `scheme` or `audience`.")]
 
 
 def schema(kind: KindArgument) -> None:
