@@ -10,11 +10,13 @@ import typer
 from pipeline.cli.completion import complete_kind
 from pipeline.reporting.output import write_json
 
-KindArgument = Annotated[str, typer.Argument(metavar="KIND", autocompletion=complete_kind, help="`company`, `scheme` or `audience`.")]
+KindArgument = Annotated[
+    str, typer.Argument(metavar="KIND", autocompletion=complete_kind, help="`company`, `scheme`, `audience` or `feature`.")
+]
 
 
 def schema(kind: KindArgument) -> None:
-    """Write the JSON schema of company.toml, of the files in segments/ or of those in audiences/: an editor checks and completes by it."""
+    """Write the JSON schema of company.toml, or of the files in segments/, audiences/ or features/: an editor checks and completes by it."""
     from pipeline.reporting.editor_schemas import editor_schema
 
     write_json(json.dumps(editor_schema(kind), indent=1))

@@ -24,7 +24,8 @@ from pipeline.definitions.company_sections import (
 )
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
 from pipeline.definitions.events import read_events, require_queries
-from pipeline.definitions.fields import Document, Fields, printable_value
+from pipeline.definitions.field_records import TableKeys
+from pipeline.definitions.fields import IDENTIFIER, Document, Fields, printable_value
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.definitions.settings import CURRENCIES, LANGUAGE, MOST_DAYS, schedule_fault
 from pipeline.errors import ConfigError
@@ -190,6 +191,7 @@ def load_company(folder: Path) -> Company:
 def read_company(definition: Definition, folder: Path) -> Company:
     """Return the company whose `company.toml` is `definition`; raises ConfigError for a setting that is unknown or wrong in itself."""
     content = Fields(definition.toml(), Document(str(definition.file)))
+    content.note("events", holds=TableKeys.NAMED, pattern=IDENTIFIER)
     events = read_events(content.take("events", dict, default={}), definition)
     source = content.section("source")
     gates = content.section("gates")
@@ -197,6 +199,9 @@ def read_company(definition: Definition, folder: Path) -> Company:
     rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
     target = content.section("publish")
     predictions = content.section("predictions")
+    gates.note("rejected_share_limit", low=0, high=1)
+    for name, fewest in (("window_days", 1), ("lookback_days", 1), ("late_check_days", 0)):
+        content.note(name, low=fewest, high=MOST_DAYS)
     company = Company(
         folder=folder.resolve(),
         name=content.text("name"),
@@ -284,6 +289,7 @@ def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:
 
 
 def _read_currency(content: Fields) -> str:
+    content.note("currency", choices=tuple(sorted(CURRENCIES)))
     code: str = content.take("currency", str)
     if code not in CURRENCIES:
         what = f"is {printable_value(code)}, which is no code of ISO 4217{did_you_mean(code.upper(), CURRENCIES)}"

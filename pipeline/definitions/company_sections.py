@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from pipeline.definitions.fields import Fields, printable_value, require_identifier
+from pipeline.definitions.field_records import ANY_NAME
+from pipeline.definitions.fields import IDENTIFIER, Fields, printable_value, require_identifier
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
 
@@ -16,6 +17,7 @@ CountsAsOrder = Literal["all", "paid"]
 REGION = re.compile("[A-Z]{2}")
 LIST = "list"
 """The kind of an attribute that holds several texts, such as tags."""
+_GIVES = ("snapshot", "append")
 LEVELS = ("demographic", "geographic", "psychographic", "behavioural", "firmographic")
 
 
@@ -75,7 +77,9 @@ def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source
     Raises ConfigError naming the wrong key.
     """
     kind = section.choice("kind", ("files", "postgresql"), default="files")
-    appended = frozenset(name for name in queries if section.choice(name, ("snapshot", "append"), default="snapshot") == "append")
+    # Declared events are queries as well, whatever they are called.
+    section.note(ANY_NAME, kinds=frozenset({str}), choices=_GIVES)
+    appended = frozenset(name for name in queries if section.choice(name, _GIVES, default="snapshot") == "append")
     if kind == "postgresql":
         return Source(kind="postgresql", connection=section.take("connection", str), appended=appended)
     root = _package_folder(section) or folder
@@ -133,7 +137,7 @@ def read_attributes(sections: Fields) -> list[Attribute]:
     """Return the attributes that [attributes.<name>] declare; raises ConfigError where one has a name that is taken, or a wrong key."""
     kinds = (*(kind.name.lower() for kind in Kind if not kind.is_list), LIST)
     attributes = []
-    for name, section in sections.sections():
+    for name, section in sections.sections(IDENTIFIER):
         require_identifier(name, "the name of the attribute", sections.where)
         kind = section.choice("kind", kinds, default="text")
         column = Column(

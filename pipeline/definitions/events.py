@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from pipeline.definitions.definition_files import Definition, definition_files
-from pipeline.definitions.fields import Document, Fields, require_identifier
+from pipeline.definitions.field_records import TableKeys
+from pipeline.definitions.fields import IDENTIFIER, Document, Fields, require_identifier
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import (
@@ -152,7 +153,9 @@ def _require_free_name(name: str, where: str) -> None:
 
 def _read_columns(event: str, section: Fields, places: _EventPlaces) -> Iterator[tuple[str, Column]]:
     """Yield each declared column: `opened = "flag"`, or a table with `kind` and more."""
+    section.note("", holds=TableKeys.NAMED, pattern=IDENTIFIER)
     for name in section.names:
+        section.note(name, kinds=frozenset({str, dict}), choices=COLUMN_KINDS, holds=TableKeys.FIXED)
         where = places.of_column(event, name)
         require_identifier(name, "the name of the column", where)
         if name in _COLUMN_NAMES or name in SQL_WORDS:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
+ENTRY, ANY_NAME = "[]", "*"
 _LINE = re.compile(r":[0-9]+$")
 _PLACE = re.compile(r" [0-9]+: |\[[0-9]+\]\.")
 
@@ -30,8 +31,9 @@ class TableKeys(IntEnum):
 class FieldRecord:
     """What is known of one field: the types of Python that it may have, and what else a reader requires of it.
 
-    `holds` says of a table what is known of its keys: nothing as it was taken whole, that they are fixed ones, or that whoever writes the
-    file names them. `may_lack` says that the reader looked first whether the field is there.
+    `low` and `high` are bounds of numbers, `count` is the length of a list, `pattern` that of a text or of the names of a table. `holds`
+    says of a table what is known of its keys: nothing as it was taken whole, that they are fixed ones, or that whoever writes the file
+    names them. `may_lack` says that the reader looked first whether the field is there.
     """
 
     kinds: frozenset[type] = frozenset()
@@ -41,6 +43,7 @@ class FieldRecord:
     low: float | None = None
     high: float | None = None
     pattern: str = ""
+    count: int | None = None
     holds: TableKeys = TableKeys.UNTOLD
 
     def merged_with(self, other: FieldRecord) -> FieldRecord:
@@ -54,13 +57,17 @@ class FieldRecord:
             low=min(lows, default=None),
             high=max(highs, default=None),
             pattern=self.pattern or other.pattern,
+            count=other.count if self.count is None else self.count,
             holds=max(self.holds, other.holds),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class FieldRecords:
-    """The fields of one file by path, such as `("segment", "[]", "rule")`; `[]` stands for each entry of a list."""
+    """The fields of one file by path, such as `("segment", "[]", "rule")`.
+
+    `[]` stands for each entry of a list, and `*` for each key of a table that whoever writes the file names.
+    """
 
     fields: dict[tuple[str, ...], FieldRecord] = field(default_factory=dict)
 

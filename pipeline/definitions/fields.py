@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NoReturn
 
-from pipeline.definitions.field_records import TableKeys, note_field
+from pipeline.definitions.field_records import ANY_NAME, ENTRY, TableKeys, note_field
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.spelling import did_you_mean
 
@@ -20,7 +20,7 @@ LARGEST_NUMBER = 1e15
 LONGEST_TEXT = 200
 LONGEST_SHOWN = 40
 REQUIRED = object()
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
+IDENTIFIER = "[a-z][a-z0-9_]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,18 @@ class Fields:
         """Return the error for the field, to be raised."""
         return self.document.error(f"`{self.name_of(key)}` {what}", todo)
 
-    def _note(self, key: str, **facts: Any) -> None:
+    def note(self, key: str, **facts: Any) -> None:
+        """Write down for the schemas of editors what a reader requires of the field beyond what taking it says; see FieldRecord."""
         note_field(self.where, self._prefix, key, **facts)
+
+    def note_entries(self, key: str, **facts: Any) -> None:
+        """Write down what each entry of the list `key` must be."""
+        note_field(self.where, f"{self.name_of(key)}.", ENTRY, **facts)
+
+    def note_named(self, key: str, names: str = "", **facts: Any) -> None:
+        """Write down that the table `key` has names for keys, like the pattern `names`, and what each of its values must be."""
+        self.note(key, holds=TableKeys.NAMED, pattern=names)
+        note_field(self.where, f"{self.name_of(key)}.", ANY_NAME, **facts)
 
     def take(self, key: str, kind: type | tuple[type, ...] = object, *, default: Any = REQUIRED) -> Any:
         """Return the value as it stands, or the default; without either, or of another type than `kind`, refuse.
@@ -86,7 +96,7 @@ class Fields:
         # Noted even where the field is missing, as what is misspelled is compared with all that could have been meant.
         self._known.append(key)
         kinds = frozenset(kind if isinstance(kind, tuple) else (kind,)) - {object}
-        self._note(key, kinds=kinds, is_required=default is REQUIRED)
+        self.note(key, kinds=kinds, is_required=default is REQUIRED)
         value = self._values.pop(key, default)
         if value is REQUIRED:
             raise self.refusal(key, "is missing", f"Add `{key}` to the file.")
@@ -99,7 +109,7 @@ class Fields:
 
     def has(self, key: str) -> bool:
         """Return whether the field is there and is not null; a null one counts as taken."""
-        self._note(key, may_lack=True)
+        self.note(key, may_lack=True)
         if self._values.get(key) is None:
             self._known.append(key)
             self._values.pop(key, None)
@@ -108,13 +118,16 @@ class Fields:
 
     def text(self, key: str, *, pattern: str = "", default: object = REQUIRED, longest: int = LONGEST_TEXT) -> str:
         """Return a printable text that matches the whole of `pattern`, where one is given."""
-        self._note(key, kinds=frozenset({str}), pattern=pattern)
-        value = self.take(key, default=default)
+        self.note(key, kinds=frozenset({str}), pattern=pattern)
+        value = self._printable(key, self.take(key, default=default), longest)
+        if pattern and not re.fullmatch(pattern, value):
+            raise self.refusal(key, f"is {printable_value(value)}; it must be a text like {pattern}")
+        return value
+
+    def _printable(self, key: str, value: object, longest: int = LONGEST_TEXT) -> str:
         # Printable, as titles and names end up in terminals and pages.
         if not isinstance(value, str) or not 0 < len(value.strip()) <= longest or not value.isprintable():
             raise self.refusal(key, f"must be a printable text of 1 to {longest} characters")
-        if pattern and not re.fullmatch(pattern, value):
-            raise self.refusal(key, f"is {printable_value(value)}; it must be a text like {pattern}")
         return value
 
     def words(self, key: str, language: str, *, default: object = REQUIRED) -> tuple[str, dict[str, str]]:
@@ -122,21 +135,27 @@ class Fields:
 
         Without the own language the first one given takes its place.
         """
-        self._note(key, kinds=frozenset({str, dict}))
+        self.note_translated(key)
         value = self.take(key, default=default)
         if not isinstance(value, dict) or not value:
-            return Fields({key: value}, self.document, self._prefix).text(key), {}
-        texts = {str(name): Fields(value, self.document, f"{self.name_of(key)}.").text(str(name)) for name in value}
+            return self._printable(key, value), {}
+        texts = {str(name): self._printable(f"{key}.{name}", text) for name, text in value.items()}
         own = language if language in texts else next(iter(texts))
         return texts.pop(own), texts
 
+    def note_translated(self, key: str) -> None:
+        """Write down that the field is a text, or a table of texts by language."""
+        self.note(key, kinds=frozenset({str, dict}))
+        self.note_named(key, kinds=frozenset({str}))
+
     def texts(self, key: str, *, default: object = REQUIRED) -> tuple[str, ...]:
         """Return a list of printable texts."""
-        return tuple(Fields({key: value}, self.document, self._prefix).text(key) for value in self._list(key, default=default))
+        self.note_entries(key, kinds=frozenset({str}))
+        return tuple(self._printable(key, value) for value in self._list(key, default=default))
 
     def choice(self, key: str, choices: Sequence[str], *, default: object = REQUIRED) -> str:
         """Return one of the choices."""
-        self._note(key, kinds=frozenset({str}), choices=tuple(choices))
+        self.note(key, kinds=frozenset({str}), choices=tuple(choices))
         value = self.take(key, default=default)
         if value not in choices:
             hint = did_you_mean(value, choices) if isinstance(value, str) else ""
@@ -147,7 +166,7 @@ class Fields:
 
     def integer(self, key: str, low: int, high: int, *, default: object = REQUIRED) -> int:
         """Return a whole number within both bounds."""
-        self._note(key, kinds=frozenset({int}), low=low, high=high)
+        self.note(key, kinds=frozenset({int}), low=low, high=high)
         value = self.take(key, default=default)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise self.refusal(key, f"must be a whole number from {low} to {high}")
@@ -155,7 +174,7 @@ class Fields:
 
     def number(self, key: str, low: float = -LARGEST_NUMBER, high: float = LARGEST_NUMBER, *, default: object = REQUIRED) -> float:
         """Return a finite number within both bounds."""
-        self._note(key, kinds=frozenset({int, float}), low=low, high=high)
+        self.note(key, kinds=frozenset({int, float}), low=low, high=high)
         value = self.take(key, default=default)
         if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
             raise self.refusal(key, f"must be a number from {low:g} to {high:g}")
@@ -182,16 +201,18 @@ class Fields:
 
     def section(self, key: str) -> Fields:
         """Return the table of `key`, empty where it is missing."""
-        self._note(key, holds=TableKeys.FIXED)
+        self.note(key, holds=TableKeys.FIXED)
         return Fields(self.take(key, dict, default={}), self.document, f"{self.name_of(key)}.")
 
-    def sections(self) -> list[tuple[str, Fields]]:
-        """Return every table that was not taken, by its key."""
-        note_field(self.where, self._prefix, holds=TableKeys.NAMED)
+    def sections(self, names: str = "") -> list[tuple[str, Fields]]:
+        """Return every table that was not taken, by its key; editors are told that keys are like the pattern `names`."""
+        note_field(self.where, self._prefix, holds=TableKeys.NAMED, pattern=names)
         return [(key, self.section(key)) for key in self.names]
 
     def take_texts(self) -> dict[str, str]:
         """Return every value that was not taken, all of which must be text."""
+        note_field(self.where, self._prefix, holds=TableKeys.NAMED)
+        note_field(self.where, self._prefix, ANY_NAME, kinds=frozenset({str}))
         return {key: self.take(key, str) for key in self.names}
 
     def refuse_unknown(self) -> None:
@@ -203,7 +224,7 @@ class Fields:
             raise self.document.error(f"`{self.name_of(shown)}` is not a known {self.document.noun}{hint}")
 
     def _list(self, key: str, *, default: object = REQUIRED) -> list[object]:
-        self._note(key, kinds=frozenset({list}))
+        self.note(key, kinds=frozenset({list}))
         value = self.take(key, default=default)
         if not isinstance(value, list):
             raise self.refusal(key, "must be a list")
@@ -235,7 +256,7 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def require_identifier(name: str, what: str, where: str) -> None:
     """Raise ConfigError where `name` could not be the name of a column in every engine."""
-    if not _IDENTIFIER.fullmatch(name):
+    if not re.fullmatch(IDENTIFIER, name):
         raise ConfigError(f"{what} is `{name}`", where=where, todo="Use small letters, digits and underscores, a letter first.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -69,10 +70,33 @@ class GateLimits:
 
 
 _KINDS: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "tuple[str, ...]": list}
+_SHARE = (0.0, 1.0, "must lie between 0 and 1")
+# The least and the greatest value of each limit, and what that is called.
+_BOUNDS: dict[str, tuple[float, float | None, str]] = {
+    "implausible_share_limit": _SHARE,
+    "unmatched_share_limit": _SHARE,
+    "vanished_share_limit": _SHARE,
+    "vanished_rows_limit": _SHARE,
+    "renamed_share_limit": _SHARE,
+    "reachable_fall_limit": _SHARE,
+    "swallowed_growth_limit": _SHARE,
+    "churn_share_limit": _SHARE,
+    "swallowed_share_limit": (0.5, 1, "must lie between 0.5 and 1"),
+    "quiet_days": (0, 366, "must lie between 0 and 366"),
+    "volume_weeks": (4, 52, "must lie between 4 and 52"),
+    "volume_low_factor": _SHARE,
+    "volume_high_factor": (1, None, "must be a number from 1 on"),
+    "audience_low_factor": _SHARE,
+    "audience_high_factor": (1, None, "must be a number from 1 on"),
+    "smallest_population": (1, None, "must be 1 or more"),
+}
 
 
 def read_gate_limits(section: Fields) -> GateLimits:
     """Return the limits that [gates] sets, defaults for the rest; raises ConfigError naming the setting that makes no sense."""
+    section.note_entries("off", kinds=frozenset({str}), choices=GATES)
+    for name, (low, high, _) in _BOUNDS.items():
+        section.note(name, low=low, high=high)
     # Read by the declaration itself: a limit that is added there needs no line here.
     given = {field.name: section.take(field.name, _KINDS[str(field.type)], default=field.default) for field in fields(GateLimits)}
     limits = GateLimits(**{**given, "off": tuple(given["off"])})
@@ -83,32 +107,8 @@ def read_gate_limits(section: Fields) -> GateLimits:
                 where=section.where,
                 todo=f"Choose among {', '.join(GATES)}.",
             )
-    _require_sensible_limits(limits, section.where)
+    for name, (low, high, words) in _BOUNDS.items():
+        if not low <= getattr(limits, name) <= (high or sys.float_info.max):
+            todo = "Correct the setting, or name the gate in `off` to do without it."
+            raise ConfigError(f"`gates.{name}` {words}", where=section.where, todo=todo)
     return limits
-
-
-def _require_sensible_limits(limits: GateLimits, where: str) -> None:
-    shares = (
-        "implausible_share_limit",
-        "unmatched_share_limit",
-        "vanished_share_limit",
-        "vanished_rows_limit",
-        "renamed_share_limit",
-        "reachable_fall_limit",
-        "swallowed_growth_limit",
-        "churn_share_limit",
-    )
-    faults = {f"`gates.{name}` must lie between 0 and 1": not 0 <= getattr(limits, name) <= 1 for name in shares}
-    faults |= {
-        "`gates.swallowed_share_limit` must lie between 0.5 and 1": not 0.5 <= limits.swallowed_share_limit <= 1,  # noqa: PLR2004
-        "`gates.quiet_days` must lie between 0 and 366": not 0 <= limits.quiet_days <= 366,  # noqa: PLR2004
-        "`gates.volume_weeks` must lie between 4 and 52": not 4 <= limits.volume_weeks <= 52,  # noqa: PLR2004
-        "`gates.volume_low_factor` must lie between 0 and 1": not 0 <= limits.volume_low_factor <= 1,
-        "`gates.volume_high_factor` must be a number from 1 on": not 1 <= limits.volume_high_factor < float("inf"),
-        "`gates.audience_low_factor` must lie between 0 and 1": not 0 <= limits.audience_low_factor <= 1,
-        "`gates.audience_high_factor` must be a number from 1 on": not 1 <= limits.audience_high_factor < float("inf"),
-        "`gates.smallest_population` must be 1 or more": limits.smallest_population < 1,
-    }
-    for fault, is_so in faults.items():
-        if is_so:
-            raise ConfigError(fault, where=where, todo="Correct the setting, or name the gate in `off` to do without it.")

@@ -12,13 +12,14 @@ TODO = (
     "catalog shows both."
 )
 _OUTSIDE = ("unclustered", "insufficient_evidence")
-_ID = re.compile(r"cluster_[1-9][0-9]{0,3}")
+_NUMBERED = r"cluster_[1-9][0-9]{0,3}"
+CLUSTER_ID = "|".join((_NUMBERED, *_OUTSIDE))
 _NUMBER = re.compile(r"(?<![0-9])0*([1-9][0-9]{0,3})(?![0-9])")
 
 
 def is_cluster_id(text: str) -> bool:
     """Whether a model can have a cluster of this id, or `text` stands for customers in none."""
-    return text in _OUTSIDE or _ID.fullmatch(text) is not None
+    return re.fullmatch(CLUSTER_ID, text) is not None
 
 
 def nearest_cluster_id(text: str) -> str:

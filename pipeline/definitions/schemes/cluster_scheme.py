@@ -15,7 +15,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.fields import LONGEST_SHOWN, Document, Fields, printable_value
-from pipeline.definitions.rules.cluster_ids import is_cluster_id
+from pipeline.definitions.rules.cluster_ids import CLUSTER_ID, is_cluster_id
 from pipeline.definitions.schemes.cluster_features import TODO, ClusterFeature, read_features
 from pipeline.definitions.schemes.loading import SchemeInputs, load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of
@@ -191,7 +191,7 @@ def read_cluster_scheme(name: str, definition: Definition, values: dict[str, Any
 def _read_cluster_strategies(content: Fields, language: str) -> dict[str, Strategy]:
     """Return the cards of single clusters by id: titles change with a refit, ids last."""
     cards = {}
-    for name, card in content.sections():
+    for name, card in content.sections(CLUSTER_ID):
         if not is_cluster_id(name):
             raise content.refusal(name[:LONGEST_SHOWN], "names no cluster; write its id, as in [strategies.cluster_2]")
         cards[name] = read_card(card, language)

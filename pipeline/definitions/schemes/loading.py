@@ -196,8 +196,11 @@ def _read_values(scheme: Scheme, content: Fields, context: FileContext) -> Schem
     given = {"attribute": attribute, "rule_text": rule_text, "rule": rule}
     # Whoever chooses how few are too few means it of every value.
     is_chosen = content.has("fewest_customers")
+    content.note("fewest_customers", low=1)
     fewest = content.take("fewest_customers", int, default=FEWEST_CUSTOMERS)
     if scheme.kind == "values":
+        content.note("most_segments", low=1)
+        content.note("leading_values", low=0)
         most = content.take("most_segments", int, default=MOST_SEGMENTS)
         leading = content.take("leading_values", int, default=0 if is_chosen else LEADING_VALUES)
         if min(most, fewest) < 1 or leading < 0:

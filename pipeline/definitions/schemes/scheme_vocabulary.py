@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.definitions.company import Company
+from pipeline.definitions.field_records import ANY_NAME, TableKeys
 from pipeline.definitions.fields import Fields
 from pipeline.definitions.rules import PREDICTIONS, Quantile, Vocabulary, require_parameters, take_quantiles
 from pipeline.definitions.schemes.firms import IS_FIRM, firm_condition
@@ -40,6 +41,7 @@ def read_vocabulary(
     `rule_texts` are the rules as far as they can be read: the lists that they name must be sound.
     """
     names, missing = _names_for_rules(loaded.company, content)
+    _note_parameters(content)
     given = content.take("parameters", dict, default={})
     attributes = {name: kind for name, kind in names.items() if name not in CUSTOMER_FEATURES.column_names}
     quantiles = take_quantiles(given, attributes, content.where)
@@ -80,12 +82,21 @@ def _ids_by_title_and_id(scheme: Scheme) -> dict[str, str]:
     return {segment.title: segment.id for segment in scheme.segments} | {segment.id: segment.id for segment in scheme.segments}
 
 
+def _note_parameters(content: Fields) -> None:
+    """Write down for editors that parameters are values, or quantiles of an attribute."""
+    content.note_named("parameters", kinds=frozenset({str, float, bool, dict}), holds=TableKeys.FIXED)
+    quantile = Fields({}, content.document, f"{content.name_of('parameters')}.{ANY_NAME}.")
+    quantile.note("quantile", kinds=frozenset({float}), low=0, high=1, is_required=True)
+    quantile.note("of", kinds=frozenset({str}), is_required=True)
+
+
 def _names_for_rules(company: Company, content: Fields) -> tuple[dict[str, Kind], tuple[str, ...]]:
     """Return the kinds of all names that rules may use, and which of them the company does not supply."""
     supplied = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
+    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
+    content.note_named("needs", kinds=frozenset({str}), choices=kinds)
     declared = content.take("needs", dict, default={})
     section = Fields(declared, content.document, "needs.")
-    kinds = tuple(kind.name.lower() for kind in Kind if not kind.is_list)
     needs = {name: Kind[section.choice(name, kinds).upper()] for name in declared}
     for name, kind in needs.items():
         if supplied.get(name, kind) is not kind:

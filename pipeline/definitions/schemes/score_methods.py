@@ -18,6 +18,7 @@ from typing import Any, Literal
 from sqlglot import exp
 
 from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.field_records import TableKeys
 from pipeline.definitions.fields import Document, Fields
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, SCORE_LIMITS, Kind
@@ -121,6 +122,11 @@ def methods_of_scheme(name: str, scores: Sequence[str], own: ScoreMethods, gener
 def read_score_methods(content: Fields) -> dict[str, ScoreMethod]:
     """Return the method of each score that `[scores]` of a scheme names; raises ConfigError for one that is none."""
     section = content.section("scores")
+    for score, axis in AXES.items():
+        section.note(score, kinds=frozenset({str, dict}), choices=("frozen", "rank"), holds=TableKeys.FIXED)
+        thresholds = Fields({}, section.document, f"{section.name_of(score)}.")
+        thresholds.note("thresholds", kinds=frozenset({list}), is_required=True, count=len(axis.limits))
+        thresholds.note_entries("thresholds", kinds=frozenset({int if axis.kind is Kind.INTEGER else float}), low=0)
     methods = {score: _read_method(section, axis) for score, axis in AXES.items() if section.has(score)}
     section.refuse_unknown()
     return methods

@@ -61,6 +61,7 @@ def segment_locations(definition: Definition, count: int) -> list[str]:
 
 def read_evidence(content: Fields, names: Mapping[str, Kind]) -> tuple[str, ...]:
     """Return the features shown beside a segment; raises ConfigError for those that would differ by engine or by night."""
+    content.note_entries("evidence", kinds=frozenset({str}))
     evidence = content.take("evidence", list)
     _require_texts(evidence, "`evidence`", content.where)
     for name in evidence:
@@ -80,6 +81,7 @@ def read_evidence(content: Fields, names: Mapping[str, Kind]) -> tuple[str, ...]
 
 def read_segment(content: Fields, context: FileContext, *, is_scored: bool, is_tier: bool) -> Segment:
     """Return one segment; raises ConfigError where it lacks something or has what its scheme does not know."""
+    content.note_named("crosswalk", kinds=frozenset({str}))
     title, titles = read_translated_text(content, "title", context.language)
     description, descriptions = read_translated_text(content, "description", context.language)
     segment = Segment(
@@ -94,6 +96,7 @@ def read_segment(content: Fields, context: FileContext, *, is_scored: bool, is_t
     require_identifier(segment.id, "`id`", context.where)
     _require_texts(segment.crosswalk.values(), "`crosswalk`", context.where)
     if is_tier:
+        content.note("below", low=0, high=1)
         below = content.take("below", (int, float), default=None)
         segment = replace(segment, below=None if below is None else float(below))
     else:
@@ -124,6 +127,8 @@ def _read_decision(segment: Segment, content: Fields, context: FileContext, *, i
 
 
 def _read_signals(content: Fields, context: FileContext) -> Signals | None:
+    content.note_entries("signals", kinds=frozenset({str}))
+    content.note("needed", kinds=frozenset({int}), low=1)
     texts = content.take("signals", list, default=[])
     if not texts:
         return None

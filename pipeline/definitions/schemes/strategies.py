@@ -61,6 +61,7 @@ def read_translated_text(content: Fields, key: str, language: str) -> tuple[str,
     Without the company's own language the first one given takes its place. Raises ConfigError for a text that cannot be shown on one
     line: an empty one, one that is very long, or one with line ends or with marks that turn the direction of reading.
     """
+    content.note_translated(key)
     value = content.take(key, (str, dict))
     texts = [value] if isinstance(value, str) else list(value.values())
     if not texts or not all(isinstance(text, str) for text in texts):
@@ -78,11 +79,13 @@ def read_translated_text(content: Fields, key: str, language: str) -> tuple[str,
 def read_strategy(content: Fields, language: str) -> Strategy | None:
     """Return the strategy card, if any; raises ConfigError for one that is incomplete or out of bounds."""
     card = content.section("strategy")
+    _note_card(card)
     return None if card.is_empty else read_card(card, language)
 
 
 def read_card(card: Fields, language: str) -> Strategy:
     """Return the strategy card that the fields are; raises ConfigError for one that is incomplete or out of bounds."""
+    _note_card(card)
     given = {name: read_translated_text(card, name, language) for name in STRATEGY_TEXTS}
     languages = dict.fromkeys(name for _, others in given.values() for name in others)
     translations = {name: {key: others[name] for key, (_, others) in given.items() if name in others} for name in languages}
@@ -95,6 +98,16 @@ def read_card(card: Fields, language: str) -> Strategy:
         raise ConfigError("the strategy is out of bounds", where=card.where, todo=todo)
     texts = {name: text for name, (text, _) in given.items()}
     return Strategy(**texts, priority=priority, budget_share=share, assumes=assumes, translations=translations)
+
+
+def _note_card(card: Fields) -> None:
+    """Write down for editors what a card holds, be there one or not."""
+    for name in STRATEGY_TEXTS:
+        card.note_translated(name)
+        card.note(name, is_required=True)
+    card.note("priority", kinds=frozenset({int}), low=MOST_URGENT, high=LEAST_URGENT, is_required=True)
+    card.note("budget_share", kinds=frozenset({float}), low=0, high=1, is_required=True)
+    card.note("assumes", kinds=frozenset({str}), choices=("", ON_TIME, LATE, GONE))
 
 
 def require_budget_shares(strategies: Sequence[Strategy | None], where: str) -> None:

@@ -12,7 +12,7 @@ from typing import cast
 
 from sqlglot import exp
 
-from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.aggregates import AggregateFunction, SequenceCondition
 from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet

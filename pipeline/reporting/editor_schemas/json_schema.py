@@ -8,9 +8,9 @@ from datetime import date
 from functools import reduce
 from typing import Any
 
-from pipeline.definitions.field_records import FieldRecord, FieldRecords, TableKeys
+from pipeline.definitions.field_records import ANY_NAME, ENTRY, FieldRecord, FieldRecords, TableKeys
+from pipeline.definitions.fields import IDENTIFIER
 
-ENTRY = "[]"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"  # what checks TOML against a schema hands a date over as text
 _TYPES: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean"}
 
@@ -19,7 +19,23 @@ Path = tuple[str, ...]
 
 def object_schema(records: Sequence[FieldRecords]) -> dict[str, Any]:
     """Return the schema of the files that were read, as far as all of them agree on what is required."""
-    return _table_schema((), _merged_records(records))
+    return _table_schema((), _merged_records(_with_names_alike(records)))
+
+
+def named_tables_schema(records: Sequence[FieldRecords]) -> dict[str, Any]:
+    """Return the schema of files that are tables of one kind, under names that whoever writes them chooses."""
+    top = FieldRecords({(): FieldRecord(holds=TableKeys.NAMED, pattern=IDENTIFIER), (ANY_NAME,): FieldRecord(holds=TableKeys.FIXED)})
+    return _table_schema((), _merged_records(_with_names_alike([top, *records])))
+
+
+def _with_names_alike(records: Sequence[FieldRecords]) -> list[FieldRecords]:
+    """Return the records with all that is known of any name of a table as known of every name."""
+    named = {path for each in records for path, record in each.fields.items() if record.holds is TableKeys.NAMED}
+    found = [FieldRecords() for _ in records]
+    for each, alike in zip(records, found, strict=True):
+        for path, record in each.fields.items():
+            alike.note(tuple(ANY_NAME if path[:place] in named else part for place, part in enumerate(path)), record)
+    return found
 
 
 def _merged_records(records: Sequence[FieldRecords]) -> dict[Path, FieldRecord]:
@@ -40,29 +56,30 @@ def _children(path: Path, records: Mapping[Path, FieldRecord]) -> dict[str, Path
 
 
 def _table_schema(path: Path, records: Mapping[Path, FieldRecord]) -> dict[str, Any]:
-    children = _children(path, records)
-    required = [name for name, child in children.items() if child in records and records[child].is_required]
-    schema: dict[str, Any] = {
-        "type": "object",
-        "properties": {name: _field_schema(child, records) for name, child in children.items()},
-        "additionalProperties": False,
-    }
-    return {**schema, "required": required} if required else schema
-
-
-def _named_table_schema(path: Path, records: Mapping[Path, FieldRecord]) -> dict[str, Any]:
-    """Return the schema of a table whose keys are names: what is known of any of them holds for all."""
-    children = [_field_schema(child, records) for child in _children(path, records).values()]
-    return {"type": "object", "additionalProperties": children[0] if children else True}
+    children, record = _children(path, records), records.get(path, FieldRecord())
+    any_name = children.pop(ANY_NAME, None)
+    schema: dict[str, Any] = {"type": "object"}
+    if children:
+        schema["properties"] = {name: _field_schema(child, records) for name, child in children.items()}
+    schema["additionalProperties"] = _field_schema(any_name, records) if any_name else False
+    if record.holds is TableKeys.NAMED and record.pattern:
+        schema["propertyNames"] = {"pattern": f"^(?:{record.pattern})$"}
+    if required := [name for name, child in children.items() if child in records and records[child].is_required]:
+        schema["required"] = required
+    return schema
 
 
 def _list_schema(path: Path, records: Mapping[Path, FieldRecord]) -> dict[str, Any]:
+    count = records.get(path, FieldRecord()).count
+    length = {} if count is None else {"minItems": count, "maxItems": count}
     children = list(_children(path, records).values())
     if not children:
-        return {"type": "array"}
-    entry = _table_schema(children[0], records)
-    # A list whose entries are told by name may hold the names alone.
-    return {"type": "array", "items": entry if children[0][-1] == ENTRY else {"anyOf": [{"type": "string"}, entry]}}
+        return {"type": "array", **length}
+    first = children[0]
+    if first[-1] != ENTRY:  # a list whose entries are told by name may hold the names alone
+        return {"type": "array", "items": {"anyOf": [{"type": "string"}, _table_schema(first, records)]}}
+    is_scalar = bool(records.get(first, FieldRecord()).kinds)
+    return {"type": "array", "items": _field_schema(first, records) if is_scalar else _table_schema(first, records), **length}
 
 
 def _field_schema(path: Path, records: Mapping[Path, FieldRecord]) -> dict[str, Any]:
@@ -71,8 +88,7 @@ def _field_schema(path: Path, records: Mapping[Path, FieldRecord]) -> dict[str, 
     if list in record.kinds or any(name == ENTRY for name in _children(path, records)):
         ways = [_list_schema(path, records)]
     elif dict in record.kinds or record.holds or _children(path, records):
-        is_fixed = record.holds is TableKeys.FIXED
-        ways.append(_table_schema(path, records) if is_fixed else _named_table_schema(path, records))
+        ways.append(_table_schema(path, records))
     return ways[0] if len(ways) == 1 else {"anyOf": ways} if ways else {}
 
 

@@ -10,21 +10,25 @@ from typing import Any
 from pipeline.definitions.audiences.loading import read_audience
 from pipeline.definitions.company import Company, read_company
 from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.events import read_events
+from pipeline.definitions.features import read_features
 from pipeline.definitions.field_records import FieldRecords, recorded_fields
 from pipeline.definitions.schemes.cluster_scheme import KIND as CLUSTERS_KIND
 from pipeline.definitions.schemes.cluster_scheme import read_cluster_scheme
 from pipeline.definitions.schemes.loading import read_schemes, read_schemes_anew
 from pipeline.errors import ConfigError
+from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.editor_schemas import samples
-from pipeline.reporting.editor_schemas.json_schema import object_schema
+from pipeline.reporting.editor_schemas.json_schema import named_tables_schema, object_schema
 from pipeline.spelling import did_you_mean
 
-KINDS = ("company", "scheme", "audience")
+KINDS = ("company", "scheme", "audience", "feature")
 DRAFT = "http://json-schema.org/draft-07/schema#"
 TITLES = {
     "company": "company.toml: who the company is, where its data come from, what a night may differ by",
     "scheme": "segments/*.toml: segments, of which each customer has exactly one",
     "audience": "audiences/*.toml: a list of customers, by one rule",
+    "feature": "features/*.toml: facts about each customer, a table each",
 }
 
 
@@ -33,7 +37,7 @@ def editor_schema(kind: str) -> dict[str, Any]:
     if kind not in KINDS:
         todo = f"Choose one of {', '.join(KINDS)}."
         raise ConfigError(f"there is no schema `{kind}`{did_you_mean(kind, KINDS)}", where="KIND", todo=todo)
-    content = {"company": _company_schema, "scheme": _scheme_schema, "audience": _audience_schema}[kind]()
+    content = {"company": _company_schema, "scheme": _scheme_schema, "audience": _audience_schema, "feature": _feature_schema}[kind]()
     return {"$schema": DRAFT, "title": TITLES[kind], **content}
 
 
@@ -45,6 +49,8 @@ def _company_schema() -> dict[str, Any]:
     with recorded_fields() as records:
         for definition in _definitions("company", samples.COMPANIES):
             read_company(definition, Path())
+        for definition in _definitions("events", samples.EVENTS):
+            read_events(definition.toml()["events"], definition)
     return object_schema(list(records.values()))
 
 
@@ -54,6 +60,14 @@ def _audience_schema() -> dict[str, Any]:
         for definition in _definitions("audience", samples.AUDIENCES):
             read_audience(loaded, definition)
     return object_schema(list(records.values()))
+
+
+def _feature_schema() -> dict[str, Any]:
+    company = _sample_company()
+    names = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
+    with recorded_fields() as records:
+        read_features({each.file.stem: each for each in _definitions("feature", samples.FEATURES)}, [], names, company.event_sources)
+    return named_tables_schema(list(records.values()))
 
 
 def _scheme_schema() -> dict[str, Any]:

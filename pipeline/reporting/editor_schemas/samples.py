@@ -32,6 +32,15 @@ kind = "postgresql"
 connection = "crm"
 """,
 )
+EVENTS = (
+    """
+[events.email]
+key = ["email_id"]
+instant = "sent_at"
+columns = {email_id = "text", opened = {kind = "flag"}}
+late_check_days = 0
+""",
+)
 CARD = """
 message = "M."
 promotion = "P."
@@ -80,5 +89,18 @@ name = "spend_amount"
 transform = "log1p"
 high = "big"
 low = "small"
+[strategies.cluster_1]
+"""
+    + CARD,
+)
+FEATURES = (
+    """
+[early_orders]
+from = "order_lines"
+where = "category = 'a'"
+value = "COUNT(*)"
+last_days = 90
+before = 1
+description = "D."
 """,
 )

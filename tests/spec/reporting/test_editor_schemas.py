@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator
 
-from pipeline.definitions.company import PROJECT_ROOT
+from pipeline.definitions.audiences.loading import read_audience
+from pipeline.definitions.company import PROJECT_ROOT, Company, read_company
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.features import read_features
+from pipeline.definitions.schemes.loading import read_schemes
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.editor_schemas import KINDS, editor_schema
-from pipeline.reporting.editor_schemas.samples import AUDIENCES, CARD, COMPANIES
+from pipeline.reporting.editor_schemas.samples import AUDIENCES, CARD, COMPANIES, EVENTS, FEATURES
 
 SCHEMES = sorted(PROJECT_ROOT.glob("segments/*.toml")) + sorted(PROJECT_ROOT.glob("examples/*/segments/*.toml"))
 SHIPPED_COMPANIES = sorted(PROJECT_ROOT.glob("examples/*/company.toml"))
@@ -38,6 +47,70 @@ def as_json(value: Any) -> Any:
 
 def faults(schema: Draft7Validator, text: str) -> list[str]:
     return [fault.message for fault in schema.iter_errors(as_json(tomllib.loads(text)))]
+
+
+def shown_files() -> dict[str, str]:
+    """Return the TOML files that the documentation shows, by their path in a company's folder."""
+    shown = {}
+    for page in sorted((PROJECT_ROOT / "docs").rglob("*.md")):
+        for block in page.read_text("utf-8").split("```toml\n")[1:]:
+            head, _, text = block.partition("```")[0].partition("\n")
+            if head.startswith("# file: my_shop/"):
+                shown[head.removeprefix("# file: my_shop/")] = text
+    return shown
+
+
+SHOWN = shown_files()
+KIND_OF_FOLDER = {"segments": "scheme", "audiences": "audience", "features": "feature"}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_file_that_the_documentation_shows_is_taken(schemas: dict[str, Draft7Validator], name: str) -> None:
+    folder, _, file = name.rpartition("/")
+    assert faults(schemas[KIND_OF_FOLDER[folder] if folder else file.removesuffix(".toml")], SHOWN[name]) == []
+
+
+def is_read(kind: str, text: str) -> bool:
+    """Whether the reader of such files takes the text."""
+    definition = Definition(Path("typed.toml"), text)
+    try:
+        if kind == "company":
+            read_company(definition, Path())
+        elif kind == "audience":
+            read_audience(read_schemes(sample_company()), definition)
+        else:
+            names = {column.name: column.kind for column in CUSTOMER_FEATURES.columns}
+            read_features({"typed": definition}, [], names, sample_company().event_sources)
+    except ConfigError:
+        return False
+    return True
+
+
+@cache
+def sample_company() -> Company:
+    return read_company(Definition(Path("company.toml"), COMPANIES[0]), Path())
+
+
+def with_each_key_misspelt(text: str) -> Iterator[str]:
+    for key in re.finditer(r"^(?:\[+[\w.]*?)?(\w+)(?=\]+$| =)|(?<=[{,] )(\w+)(?= =)|(?<=\{)(\w+)(?= =)", text, re.MULTILINE):
+        end = key.end()
+        if f'"{key.group().strip("[.")}"' in text:  # a name that is used elsewhere: whether it is there no schema knows
+            continue
+        yield f"{text[:end]}s{text[end:]}"
+
+
+MISSPELT = [
+    (kind, wrong)
+    for kind, texts in (("company", [*COMPANIES, COMPANIES[0] + EVENTS[0]]), ("audience", AUDIENCES), ("feature", FEATURES))
+    for text in texts
+    for wrong in with_each_key_misspelt(text)
+]
+
+
+def test_what_is_misspelt_is_refused_where_the_reader_refuses_it(schemas: dict[str, Draft7Validator]) -> None:
+    assert len(MISSPELT) > 60
+    for kind, text in MISSPELT:
+        assert bool(faults(schemas[kind], text)) is not is_read(kind, text), text
 
 
 def test_the_schemas_are_valid_themselves(schemas: dict[str, Draft7Validator]) -> None:
@@ -83,6 +156,28 @@ def test_audiences_by_rule_and_by_segment_are_taken(schemas: dict[str, Draft7Val
         ("scheme", RULES + "seed = 7\n"),
         ("scheme", GROUPS + "evidence = []\n"),
         ("scheme", REGION.replace('attribute = "region"', "")),
+        ("scheme", RULES + '[scores]\nr_scor = "rank"\n'),
+        ("scheme", RULES + '[scores]\nr_score = "ranks"\n'),
+        ("scheme", RULES + "[scores]\nr_score = {threshold = [1, 2, 3, 4]}\n"),
+        ("scheme", RULES + "[scores]\nr_score = {thresholds = [1, 2, 3]}\n"),
+        ("scheme", RULES + "[scores]\nf_score = {thresholds = [1, 2, 3, 4.5]}\n"),
+        ("scheme", RULES.replace("evidence = [", "evidence = [5, ", 1)),
+        ("scheme", RULES.replace('kind = "rules"', 'kind = "rules"\nparameters = {x = {quantil = 0.5, of = "y"}}')),
+        ("scheme", GROUPS + f"[strategies.clustr_1]\n{CARD}"),
+        ("scheme", GROUPS + f"[strategies.cluster_1]\n{CARD}tone = 'loud'\n"),
+        ("audience", HEAD.replace('title = "T"', "title = {en = 5}") + 'rule = "TRUE"\n'),
+        ("audience", HEAD + f'rule = "TRUE"\n[strategy]\n{CARD.replace("priority = 2", "priority = 6")}'),
+        ("company", COMPANIES[0] + '[gates]\noff = ["volum"]\n'),
+        ("company", COMPANIES[0] + "[gates]\nchurn_share_limit = 2.5\n"),
+        ("company", COMPANIES[0].replace('"EUR"', '"EURO"')),
+        ("company", COMPANIES[0].replace("[source]", "window_days = 0\n[source]")),
+        ("company", COMPANIES[0].replace('path = "data"', 'path = "data"\nvisits = "all"')),
+        ("company", COMPANIES[0] + '[events.email]\nkey = "email_id"\ninstant = "sent_at"\n'),
+        ("company", COMPANIES[0] + '[events.email]\nkey = ["email_id"]\ninstant = "sent_at"\ncolumns = {email_id = "string"}\n'),
+        ("company", COMPANIES[0] + '[events.EMail]\nkey = ["email_id"]\ninstant = "sent_at"\n'),
+        ("feature", '[own]\nvalue = "COUNT(*)"\n'),
+        ("feature", '[own]\nvalue = "COUNT(*)"\ndescription = "D."\nlast_days = 0\n'),
+        ("feature", 'value = "COUNT(*)"\ndescription = "D."\n'),
     ],
 )
 def test_a_wrong_file_is_refused(schemas: dict[str, Draft7Validator], kind: str, text: str) -> None:
