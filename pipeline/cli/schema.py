@@ -16,7 +16,7 @@ KindArgument = Annotated[
 
 
 def schema(kind: KindArgument) -> None:
-    """Write the JSON schema of company.toml, or of the files in segments/, audiences/ or features/: an editor checks and completes by it."""
+    """Write the JSON schema of company.toml, or of files in segments/, audiences/ or features/: an editor checks and completes by it."""
     from pipeline.reporting.editor_schemas import editor_schema
 
     write_json(json.dumps(editor_schema(kind), indent=1))

@@ -64,9 +64,9 @@ def _audience_schema() -> dict[str, Any]:
 
 def _feature_schema() -> dict[str, Any]:
     company = _sample_company()
-    names = {column.name: column.kind for column in company.table(CUSTOMER_FEATURES).columns}
+    columns, files = company.table(CUSTOMER_FEATURES).columns, {each.file.stem: each for each in _definitions("feature", samples.FEATURES)}
     with recorded_fields() as records:
-        read_features({each.file.stem: each for each in _definitions("feature", samples.FEATURES)}, [], names, company.event_sources)
+        read_features(files, [], columns, company.event_sources)
     return named_tables_schema(list(records.values()))
 
 

@@ -79,8 +79,7 @@ def is_read(kind: str, text: str) -> bool:
         elif kind == "audience":
             read_audience(read_schemes(sample_company()), definition)
         else:
-            names = {column.name: column.kind for column in CUSTOMER_FEATURES.columns}
-            read_features({"typed": definition}, [], names, sample_company().event_sources)
+            read_features({"typed": definition}, [], CUSTOMER_FEATURES.columns, sample_company().event_sources)
     except ConfigError:
         return False
     return True
