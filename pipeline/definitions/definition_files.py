@@ -20,6 +20,7 @@ SUFFIXES = {
     "audiences": ".toml",
     "expectations": ".json",
     "lists": ".csv",
+    "sinks": ".toml",
 }  # by folder
 NOTES = (".md", ".rst")  # what people write for each other beside definitions
 LARGEST_FILE = 1_000_000  # bytes: a rule of megabytes would take a minute to be refused
@@ -85,6 +86,7 @@ def require_known_files(company: Path, *, ours: Path, data: Path | None, events:
         "segments": [],
         "audiences": [],
         "lists": [],
+        "sinks": [],
         "expectations": sorted(
             {
                 *(path.name for path in definition_files(ours / "expectations", ".json")),

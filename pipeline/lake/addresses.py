@@ -21,6 +21,8 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     reports/day=D/                                   pages for people
     erasures/                                        who was erased, as keyed hashes
     backfills/<digest>/                              what a backfill has done
+    sync/<sink>.duckdb                               what a sink acknowledged, and what waits for it
+    sync/<sink>/                                     the files of a sink that writes files
     states/                                          caches; any of them may be deleted at any time
     locks/ staging/ pending/                         private to running processes
 """
@@ -41,6 +43,7 @@ UNFINISHED = "unfinished.txt"
 ROLLBACKS = "rollbacks.json"
 OWNER = "company.json"
 LISTS = "lists/"
+SYNC = "sync/"
 TABLES, RESTATED = "tables/", "restated/"
 DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "states/", "erasures/"
 ERASURE_KEY = f"{ERASURES}key"
@@ -143,6 +146,16 @@ def published_manifest(publication_id: str) -> str:
 def epoch(day: date) -> str:
     """Return where the epoch of the newest run of night `day` is noted: how many rollbacks there were when it began."""
     return f"begun/{day}.txt"
+
+
+def sync_state(sink: str) -> str:
+    """Return where it is kept what a sink acknowledged, and what waits for it."""
+    return f"{SYNC}{sink}.duckdb"
+
+
+def sync_files(sink: str) -> str:
+    """Return the prefix of the files that a sink writes."""
+    return f"{SYNC}{sink}/"
 
 
 def validation_page(day: date, known_on: date | None = None) -> str:

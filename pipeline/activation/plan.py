@@ -1,0 +1,214 @@
+"""The plan of a sync: one join of what is published with what the sink acknowledged, by the hash of each customer's row.
+
+Only customers whose hash differs are looked at more closely: what the sink should hold of them is put into the outbox, unless it is
+what the sink has already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.activation.outbox import Outbox
+from pipeline.activation.sinks.sink import ManagedList
+from pipeline.definitions.sinks import NEXT_ACTION_NOTE, SEGMENT_PREFIX, SinkDefinition
+from pipeline.lake.damage import reading
+from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, RAW_CUSTOMER_CONTACTS, Table
+
+CONTROL = "control"
+# What the note of a next action says, one line each, in the order of reading; labels are for the people of the company.
+_NOTE_LINES = (
+    ("Next action: ", "next_action_title"),
+    ("Say: ", "next_action_text"),
+    ("Promise: ", "next_action_promotion"),
+    ("Show: ", "next_action_product_offer"),
+    ("Price: ", "next_action_price"),
+    ("Where: ", "next_action_channel"),
+    ("Service: ", "next_action_service"),
+    ("Why: ", "next_action_reason"),
+    ("Since: ", "next_action_since_date"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListCount:
+    """How many customers a plan lets enter a list, and leave it."""
+
+    list_name: str
+    entered_count: int
+    left_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sync would do, in customers; `waiting_count` were refused before and have not changed since."""
+
+    managed_count: int
+    added_count: int
+    changed_count: int
+    removed_count: int
+    healed_count: int
+    healed_changed_count: int
+    waiting_count: int
+    opted_out_count: int
+    lists: tuple[ListCount, ...]
+
+    @property
+    def count(self) -> int:
+        """How many customers would be written."""
+        return self.added_count + self.changed_count + self.removed_count
+
+
+def register_publication(outbox: Outbox, publication: Path, contacts: Sequence[Path]) -> None:
+    """Make the published tables, and the newest contacts if any, readable by the outbox, once they are found to be whole."""
+    for table, files in ((CRM_PROFILES, [publication / "crm_profiles.parquet"]), (CRM_MEMBERS, [publication / "crm_members.parquet"])):
+        _create_view(outbox, table, files)
+    _create_view(outbox, RAW_CUSTOMER_CONTACTS, contacts)
+
+
+def find_delta(outbox: Outbox, definition: SinkDefinition, lists: Sequence[ManagedList], opted_out: Collection[str] | None) -> None:
+    """Find the customers whose published row differs from what the sink acknowledged, and leave them in `delta`.
+
+    To a sink that takes some of the schemes go those alone who are on one of its lists.
+    """
+    names = pa.table({"list_name": pa.array([each.name for each in lists], pa.string())})
+    outbox.connection.register("given_lists", names)
+    outbox.connection.execute("CREATE OR REPLACE TEMP TABLE managed_lists AS SELECT list_name FROM given_lists")
+    outbox.connection.unregister("given_lists")
+    listed = "true"
+    if definition.schemes is not None:
+        listed = "p.customer_id IN (SELECT customer_id FROM crm_members SEMI JOIN managed_lists USING (list_name))"
+    if opted_out is not None:
+        with outbox.transaction():
+            outbox.connection.register("said_no", pa.table({"customer_id": pa.array(sorted(opted_out), pa.string())}))
+            outbox.connection.execute("DELETE FROM opt_outs WHERE customer_id NOT IN (SELECT customer_id FROM said_no)")
+            outbox.connection.execute("INSERT INTO opt_outs SELECT customer_id FROM said_no ON CONFLICT DO NOTHING")
+        outbox.connection.unregister("said_no")
+    consent = "p.is_consenting" if definition.consent == "given" else "p.is_consenting IS DISTINCT FROM false"
+    outbox.connection.execute(f"""
+        CREATE OR REPLACE TEMP VIEW wanted AS SELECT p.customer_id, p.row_hash FROM crm_profiles AS p
+        WHERE p.is_member AND {consent} AND p.arm IS DISTINCT FROM '{CONTROL}' AND p.customer_id NOT IN (SELECT customer_id FROM opt_outs)
+          AND {listed}
+    """)  # noqa: S608 - words of ours
+    outbox.connection.execute("""
+        CREATE OR REPLACE TEMP TABLE delta AS
+        SELECT coalesce(w.customer_id, s.customer_id) AS customer_id, w.row_hash,
+          CASE WHEN w.customer_id IS NULL THEN 'remove' WHEN s.is_active THEN 'change' ELSE 'add' END AS operation, false AS is_healing
+        FROM wanted AS w FULL JOIN sync_state AS s ON s.customer_id = w.customer_id
+        WHERE (w.customer_id IS NULL AND s.is_active)
+          OR (w.customer_id IS NOT NULL AND (s.is_active IS NOT TRUE OR s.row_hash IS DISTINCT FROM w.row_hash))
+    """)
+
+
+def fill_outbox(outbox: Outbox, definition: SinkDefinition, *, is_full: bool) -> Plan:
+    """Put what the sink should hold of the customers of `delta` into the outbox, and return the plan.
+
+    Who was refused as they are now waits until they change, unless the sync `is_full`.
+    """
+    with outbox.transaction():
+        outbox.connection.execute("DELETE FROM sync_outbox")
+        outbox.connection.execute(_OUTBOX.format(fields=_json_object(definition.profile_fields), contacts=_json_object(definition.contact_fields)))
+        # Same lists and fields as acknowledged: another column of the profile changed, which does not go there.
+        outbox.connection.execute("""
+            UPDATE sync_state SET row_hash = o.row_hash FROM sync_outbox AS o JOIN delta AS d USING (customer_id)
+            WHERE o.customer_id = sync_state.customer_id AND o.operation = 'change' AND NOT d.is_healing
+              AND o.lists = sync_state.lists AND o.fields = sync_state.fields
+        """)
+        outbox.connection.execute("""
+            DELETE FROM sync_outbox USING sync_state AS s, delta AS d
+            WHERE s.customer_id = sync_outbox.customer_id AND d.customer_id = sync_outbox.customer_id
+              AND sync_outbox.operation = 'change' AND NOT d.is_healing AND s.lists = sync_outbox.lists AND s.fields = sync_outbox.fields
+        """)
+        before = outbox.count("SELECT count(*) FROM sync_outbox")
+        if not is_full:
+            outbox.connection.execute("""
+                DELETE FROM sync_outbox USING rejected_rows AS r
+                WHERE r.customer_id = sync_outbox.customer_id AND r.row_hash IS NOT DISTINCT FROM sync_outbox.row_hash
+            """)
+    return _plan(outbox, waiting=before - outbox.count("SELECT count(*) FROM sync_outbox"))
+
+
+def add_to_delta(outbox: Outbox, healing: Collection[str], orphans: Collection[str]) -> None:
+    """Add customers to `delta`: whose record in the sink is not what it acknowledged, and who is on our lists there and should not be."""
+    for ids, select in (
+        (healing, "SELECT f.customer_id, w.row_hash, 'change', true FROM found AS f JOIN wanted AS w USING (customer_id)"),
+        (orphans, "SELECT f.customer_id, NULL, 'remove', true FROM found AS f WHERE customer_id NOT IN (SELECT customer_id FROM wanted)"),
+    ):
+        outbox.connection.register("found", pa.table({"customer_id": pa.array(sorted(ids), pa.string())}))
+        outbox.connection.execute(f"INSERT INTO delta SELECT * FROM ({select}) AS a (customer_id, row_hash, operation, is_healing) ANTI JOIN delta USING (customer_id)")  # noqa: S608 - words of ours
+        outbox.connection.unregister("found")
+
+
+def _create_view(outbox: Outbox, table: Table, files: Sequence[Path]) -> None:
+    if not files:
+        columns = ", ".join(f"NULL::{column.kind.sql} AS {column.name}" for column in table.columns)
+        outbox.connection.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS SELECT {columns} WHERE false")  # noqa: S608 - declared names
+        return
+    for path in files:
+        with reading(table.name, path):
+            pass
+    paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+    outbox.connection.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS SELECT * FROM read_parquet([{paths}], hive_partitioning = false)")  # noqa: S608 - our own paths, quoted
+
+
+def _json_object(fields: dict[str, str] | object) -> str:
+    """Return SQL for the fields of the sink as a JSON object of texts; whoever is to be removed has empty ones."""
+    pairs = [f"{_quoted(theirs)}, CASE WHEN d.operation = 'remove' THEN '' ELSE {_text_of(ours)} END" for theirs, ours in dict(fields).items()]  # type: ignore[call-overload]
+    return f"CAST(json_object({', '.join(pairs)}) AS VARCHAR)" if pairs else "'{}'"
+
+
+def _text_of(ours: str) -> str:
+    if ours == NEXT_ACTION_NOTE:
+        lines = ", ".join(f"{_quoted(label)} || CAST(p.{column} AS VARCHAR)" for label, column in _NOTE_LINES)
+        return f"CASE WHEN p.next_action_title IS NULL THEN '' ELSE trim(concat_ws(chr(10), {lines})) END"
+    if ours.startswith(SEGMENT_PREFIX):
+        return f"coalesce(json_extract_string(p.segments, {_quoted('$.' + ours.removeprefix(SEGMENT_PREFIX))}), '')"
+    column = f"c.{ours}" if ours in ("name", "email", "phone") else f"p.{ours}"
+    return f"coalesce(trim(CAST({column} AS VARCHAR)), '')"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _plan(outbox: Outbox, *, waiting: int) -> Plan:
+    counts = dict(outbox.rows("SELECT operation, count(*) FROM sync_outbox GROUP BY operation"))
+    lists = outbox.rows("""
+        WITH planned AS (SELECT customer_id, unnest(from_json(lists, '["VARCHAR"]')) AS list_name FROM sync_outbox),
+        held AS (
+          SELECT customer_id, unnest(from_json(lists, '["VARCHAR"]')) AS list_name FROM sync_state
+          WHERE is_active AND customer_id IN (SELECT customer_id FROM sync_outbox)
+        )
+        SELECT list_name, count(*) FILTER (WHERE h.customer_id IS NULL), count(*) FILTER (WHERE p.customer_id IS NULL)
+        FROM planned AS p FULL JOIN held AS h USING (customer_id, list_name) GROUP BY list_name
+        HAVING count(*) FILTER (WHERE h.customer_id IS NULL OR p.customer_id IS NULL) > 0 ORDER BY list_name
+    """)
+    return Plan(
+        managed_count=outbox.count("SELECT count(*) FROM sync_state WHERE is_active"),
+        added_count=counts.get("add", 0),
+        changed_count=counts.get("change", 0),
+        removed_count=counts.get("remove", 0),
+        healed_count=outbox.count("SELECT count(*) FROM sync_outbox JOIN delta USING (customer_id) WHERE is_healing"),
+        healed_changed_count=outbox.count(
+            "SELECT count(*) FROM sync_outbox AS o JOIN delta AS d USING (customer_id) WHERE d.is_healing AND o.operation = 'change'"
+        ),
+        waiting_count=waiting,
+        opted_out_count=outbox.count("SELECT count(*) FROM opt_outs"),
+        lists=tuple(ListCount(*row) for row in lists),
+    )
+
+
+_OUTBOX = """
+INSERT INTO sync_outbox
+SELECT d.customer_id, d.operation, CASE WHEN d.operation = 'remove' THEN '[]' ELSE coalesce(l.lists, '[]') END, {fields}, {contacts}, d.row_hash
+FROM delta AS d
+LEFT JOIN crm_profiles AS p ON p.customer_id = d.customer_id
+LEFT JOIN raw_customer_contacts AS c ON c.customer_id = d.customer_id
+LEFT JOIN (
+  SELECT customer_id, CAST(to_json(list(list_name ORDER BY list_name)) AS VARCHAR) AS lists FROM crm_members
+  WHERE customer_id IN (SELECT customer_id FROM delta) AND list_name IN (SELECT list_name FROM managed_lists) GROUP BY customer_id
+) AS l ON l.customer_id = d.customer_id
+"""

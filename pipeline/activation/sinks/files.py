@@ -1,0 +1,135 @@
+"""Files: for each list the CSV of its members, and for each sync who was added to it and who was removed.
+
+    <list>/members.csv                   everybody who is on the list
+    <list>/<day>-<number>-added.csv      who came with that sync
+    <list>/<day>-<number>-removed.csv    who left with it
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import ClassVar, TextIO
+
+from pipeline.activation.sinks.sink import Change, Member, Outcome, Remote, RowResult, Sink
+from pipeline.definitions.sinks import SinkDefinition
+from pipeline.errors import TransientError
+
+ADDED, REMOVED, MEMBERS = "added", "removed", "members"
+KEY = "customer_id"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class FilesSink(Sink):
+    """Writes CSV in UTF-8 below the sink's own folder, or the folder that its connection names as `file:///path`."""
+
+    batch_rows: ClassVar[int] = 5_000
+    is_readable: ClassVar[bool] = False
+    takes_members: ClassVar[bool] = True
+
+    def __init__(self, definition: SinkDefinition, address: str, folder: Path) -> None:
+        super().__init__(definition, address, Path(address.removeprefix("file://")) if address else folder)
+        definition.require_settings()
+        self._columns = [KEY, *definition.fields]
+        self._run = ""
+
+    def resolve(self, customer_ids: Sequence[str]) -> dict[str, Remote]:
+        """Return nothing: what others did to the files is theirs."""
+        del customer_ids
+        return {}
+
+    def ensure_vocabulary(self) -> None:
+        """Make a folder for each list."""
+        with _disk_errors(self.folder):
+            for each in self.lists:
+                (self.folder / each.name).mkdir(parents=True, exist_ok=True)
+
+    def apply(self, changes: Sequence[Change]) -> list[RowResult]:
+        """Add the customers to the files of this sync."""
+        rows: dict[tuple[str, str], list[Change]] = {}
+        for change in changes:
+            for kind, names in ((ADDED, change.added), (REMOVED, change.removed)):
+                for name in names:
+                    rows.setdefault((name, kind), []).append(change)
+        self._run = self._run or self._next_run()
+        with _disk_errors(self.folder):
+            for (name, kind), found in rows.items():
+                self._append(self.folder / name / f"{self._run}-{kind}.csv", found)
+        return [RowResult(change.customer_id, Outcome.WRITTEN, change.customer_id) for change in changes]
+
+    def finish(self, members: Iterable[Member]) -> None:
+        """Write the members of each list anew; a list that lost its last one keeps its file, with the header alone."""
+        with _disk_errors(self.folder):
+            written = set()
+            for name, group in groupby(members, key=lambda member: member.list_name):
+                written.add(name)
+                _write_file(self.folder / name / f"{MEMBERS}.csv", self._columns, ({KEY: each.customer_id, **each.fields} for each in group))
+            for path in self.folder.glob(f"*/{MEMBERS}.csv"):
+                if path.parent.name not in written:
+                    _write_file(path, self._columns, ())
+
+    def erase(self, remotes: Mapping[str, str]) -> None:
+        """Write every file anew without these customers."""
+        with _disk_errors(self.folder):
+            for path in sorted(self.folder.glob("*/*.csv")):
+                with path.open(encoding="utf-8", newline="") as file:
+                    reader = csv.DictReader(file)
+                    columns, rows = list(reader.fieldnames or ()), list(reader)
+                others = [row for row in rows if _unguarded(row[KEY]) not in remotes]
+                if len(others) < len(rows):
+                    _write_file(path, columns, others)
+
+    def _next_run(self) -> str:
+        day = datetime.now(UTC).date().isoformat()
+        taken = {path.name.rsplit("-", 1)[0] for path in self.folder.glob(f"*/{day}-*.csv")}
+        return f"{day}-{len(taken) + 1:03}"
+
+    def _append(self, path: Path, changes: Sequence[Change]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = _writer(file, self._columns)
+            if is_new:
+                writer.writeheader()
+            writer.writerows(_guarded({KEY: each.customer_id, **each.contacts, **each.fields}) for each in changes)
+
+
+def _write_file(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".csv.new")
+    with new.open("w", encoding="utf-8", newline="") as file:
+        writer = _writer(file, columns)
+        writer.writeheader()
+        writer.writerows(_guarded(row) for row in rows)
+    new.replace(path)
+
+
+def _writer(file: TextIO, columns: Sequence[str]) -> csv.DictWriter[str]:
+    return csv.DictWriter(file, columns, restval="", extrasaction="ignore", lineterminator="\n")
+
+
+def _guarded(row: Mapping[str, str]) -> dict[str, str]:
+    """Return the row with an apostrophe before what a spreadsheet would run as a formula; phone numbers stay as they are."""
+    return {name: f"'{text}" if text.startswith(FORMULA_STARTS) and not _is_number(text) else text for name, text in row.items()}
+
+
+def _unguarded(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+
+
+def _is_number(text: str) -> bool:
+    return text[1:].replace(" ", "").replace(".", "").isdigit()
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise TransientError(f"the files of the sink cannot be written: {reason}", where=str(folder), todo="Mend the disk, then run again.") from None

@@ -1,0 +1,83 @@
+"""Calls of an HTTP interface, with every way in which they fail told apart: refused, throttled, not let in, or nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+import httpx
+
+from pipeline.activation.sinks.sink import Ambiguous, Refused, Throttled, Unauthorised
+from pipeline.errors import ConfigError
+
+TIMEOUT = httpx.Timeout(60, connect=10)
+LONGEST_MESSAGE = 500
+
+
+class HttpClient:
+    """Calls one server, whose URI is that of a connection: user and password are taken out of it."""
+
+    def __init__(self, address: str, *, where: str, headers: Mapping[str, str] | None = None) -> None:
+        self.parts = split_address(address, where)
+        self.user, self.password = unquote(self.parts.username or ""), unquote(self.parts.password or "")
+        host = f"{self.parts.hostname}:{self.parts.port}" if self.parts.port else str(self.parts.hostname)
+        self.base = urlunsplit((self.parts.scheme, host, self.parts.path.rstrip("/"), "", ""))
+        self.where = self.base
+        # No proxies, certificates or logins from the environment: a sync does the same wherever it runs.
+        self._client = httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=False)
+
+    def call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **content: Any) -> httpx.Response:  # noqa: ANN401 - of httpx
+        """Return the answer to a call that was carried out, whatever it says of single rows; raises as `Sink` methods do."""
+        try:
+            answer = self._client.request(method, f"{self.base}{path}", headers=headers, **content)
+        except httpx.TransportError as error:
+            raise Ambiguous(f"the sink cannot be reached: {type(error).__name__}", where=self.where) from None
+        raise_for_status(answer.status_code, answer.headers, where=self.where, message=answer.text)
+        return answer
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+
+def raise_for_status(status: int, headers: Mapping[str, str], *, where: str, message: str) -> None:
+    """Raise what an answer with this status means, unless the call was carried out."""
+    if status < HTTPStatus.BAD_REQUEST:
+        return
+    retry_after = seconds_to_wait(headers.get("Retry-After"))
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after is not None):
+        raise Throttled("the sink asks to come back later", where=where, retry_after=retry_after)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
+        todo = "Look at user, password or token of the connection, and at what it may do there."
+        raise Unauthorised(f"the sink does not let us in: HTTP {status}", where=where, todo=todo)
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Ambiguous(f"the sink failed: HTTP {status}", where=where, status=status)
+    raise Refused(message[:LONGEST_MESSAGE], code=f"HTTP {status}", where=where)
+
+
+def seconds_to_wait(text: str | None, *, now: datetime | None = None) -> float | None:
+    """Return what a header Retry-After asks for: seconds, or an instant of HTTP; None where it says nothing that can be understood."""
+    if text is None:
+        return None
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max((parsedate_to_datetime(text) - (now or datetime.now(UTC))).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
+
+
+def split_address(address: str, where: str) -> SplitResult:
+    """Return the parts of the URI of a connection; raises ConfigError where it is none of HTTP."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(
+            "the sink's connection is no address of HTTP", where=where, todo="Write it as https://user:password@host/path, or with a token as password."
+        )
+    return parts

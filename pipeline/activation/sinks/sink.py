@@ -1,0 +1,163 @@
+"""What a sink is: a system that holds records of our customers and lists of them, such as a CRM.
+
+A sink answers for three things: what it knows of some customers (`resolve`), that lists exist there (`ensure_vocabulary`), and writing
+changes, with a result for each customer (`apply`). Everything else is done for it: finding out what changed, reading back, sending in
+batches, trying again, dividing a refused batch, and remembering what was written.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.definitions.sinks import SinkDefinition
+from pipeline.errors import ConfigError, PipelineError, TransientError
+
+
+class Ambiguous(TransientError):
+    """Nobody knows whether the call was carried out: a timeout, a broken connection, a failure of the server (`status`)."""
+
+    def __init__(self, what: str, *, where: str = "", todo: str = "Run again: what was written already is found there.", status: int = 0) -> None:
+        super().__init__(what, where=where, todo=todo)
+        self.status = status
+
+
+class Throttled(TransientError):
+    """The sink asks to come back later, after `retry_after` seconds where it says how many."""
+
+    def __init__(self, what: str, *, where: str = "", retry_after: float | None = None) -> None:
+        super().__init__(what, where=where, todo="Run again later.")
+        self.retry_after = retry_after
+
+
+class Refused(PipelineError):
+    """The sink refuses the whole call, in its own words, and does not say for whom."""
+
+    def __init__(self, message: str, *, code: str = "", where: str = "") -> None:
+        super().__init__("the sink refused a call", where=where, todo="See the rejected rows: segments sync --rejected.")
+        self.code, self.message = code, message
+
+
+class Unauthorised(ConfigError):
+    """The sink does not let us in, or not do this: a person must look at the connection."""
+
+
+class Outcome(StrEnum):
+    """What became of one customer's change."""
+
+    WRITTEN = "written"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedList:
+    """A list that is ours in the sink: a segment `lifecycle.active`, or an audience `vip`; `group` is the title of its scheme."""
+
+    name: str
+    kind: str
+    group: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What the sink holds of one customer, of what is ours: lists by name and our fields. `remote_id` is its own key for the record."""
+
+    remote_id: str
+    lists: frozenset[str] = frozenset()
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to write about one customer.
+
+    `remote_id` is None where the sink has no record yet. `contacts` has what a new record is made of, such as name and e-mail: those of a
+    record that is there belong to the people who work with it. `fields` are those of ours that differ; an empty text clears one.
+    `version` counts what was acknowledged for the customer before: the same change sent again has the same version.
+    """
+
+    customer_id: str
+    remote_id: str | None
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    fields: Mapping[str, str]
+    contacts: Mapping[str, str]
+    version: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the sink has all of it already."""
+        return self.remote_id is not None and not (self.added or self.removed or self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One customer on one list, with contacts and our fields by the sink's names for them."""
+
+    list_name: str
+    customer_id: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """What became of one customer's change; a refused one has the sink's own `code` and `message`."""
+
+    customer_id: str
+    outcome: Outcome
+    remote_id: str | None = None
+    code: str = ""
+    message: str = ""
+
+
+class Sink(ABC):
+    """A system that segments are synced to; made for one sync with its definition, the URI of its connection and a folder of its own.
+
+    `lists` are all lists that are ours; they are given before any method is called. Methods raise Ambiguous, Throttled, Refused and
+    Unauthorised. `batch_rows` is how many customers one `apply` takes. One that cannot
+    be read sets `is_readable = False`, and is taken to hold what it acknowledged. One that sets `takes_members = True` is handed all
+    members of all lists at the end of a sync.
+    """
+
+    batch_rows: ClassVar[int] = 100
+    is_readable: ClassVar[bool] = True
+    takes_members: ClassVar[bool] = False
+
+    def __init__(self, definition: SinkDefinition, address: str, folder: Path) -> None:
+        self.definition, self.address, self.folder = definition, address, folder
+        self.lists: Sequence[ManagedList] = ()
+
+    @abstractmethod
+    def resolve(self, customer_ids: Sequence[str]) -> dict[str, Remote]:
+        """Return what the sink holds of these customers, hidden records included; whoever is not there is left out."""
+
+    @abstractmethod
+    def ensure_vocabulary(self) -> None:
+        """Make what is missing there of `lists`, or of what holds them, such as tags or properties."""
+
+    @abstractmethod
+    def apply(self, changes: Sequence[Change]) -> list[RowResult]:
+        """Write the changes, and return a result for each; the same changes again must do no harm."""
+
+    @abstractmethod
+    def erase(self, remotes: Mapping[str, str]) -> None:
+        """Forget these customers, remote ids by customer; what we made goes, and one that is not there is no error."""
+
+    def managed_customers(self) -> Iterator[str]:
+        """Yield every customer who is on any of our lists there, so that nobody stays whom we forgot; by default nobody."""
+        return iter(())
+
+    def opted_out(self) -> Collection[str] | None:
+        """Return the customers who said no there; None where the sink has no such thing."""
+        return None
+
+    def finish(self, members: Iterable[Member]) -> None:
+        """Take the acknowledged members of all lists, in the order of lists and customers; by default nothing."""
+
+    def close(self) -> None:
+        """Let go of connections; by default nothing."""

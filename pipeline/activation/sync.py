@@ -1,0 +1,188 @@
+"""One sync of one sink: plan, breaker, delivery, and what is told of it.
+
+The sink gets what the live publication says. Each customer is found by one join of row hashes, and every so often, or on request, by
+reading everything back from the sink.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from time import sleep as sleep_seconds
+
+from pipeline.activation.delivery import Delivered, Delivery
+from pipeline.activation.limits import require_within_limits
+from pipeline.activation.members import acknowledged_members
+from pipeline.activation.outbox import Outbox, open_outbox
+from pipeline.activation.plan import Plan, fill_outbox, find_delta, register_publication
+from pipeline.activation.reconciling import add_differences
+from pipeline.activation.sinks import open_sink
+from pipeline.activation.sinks.sink import Sink
+from pipeline.activation.vocabulary import managed_lists
+from pipeline.definitions.company import Company
+from pipeline.definitions.sinks import SinkDefinition
+from pipeline.errors import ConfigError, DataError
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CRM_PROFILES, RAW_CUSTOMER_CONTACTS
+from pipeline.publication.current import Publication, current_publication
+
+log = logging.getLogger("pipeline.activation")
+FEWEST_REFUSED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """How a sync is asked for: only shown; everything read back; limits overridden, and why."""
+
+    is_dry_run: bool = False
+    is_full: bool = False
+    override_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncInputs:
+    """What a sync works with. `clock` tells the instant, `sleep` waits for seconds, `progress` hears of customers done and planned."""
+
+    company: Company
+    lake: Lake
+    connections: Callable[[str], str]
+    memory_limit: str
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None] = sleep_seconds
+    progress: Callable[[str, int, int], None] = lambda name, done, planned: None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync planned and did, in customers."""
+
+    sink: str
+    publication_id: str
+    is_dry_run: bool
+    is_full: bool
+    plan: Plan
+    written_count: int = 0
+    unchanged_count: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    override_reason: str = ""
+
+    @property
+    def refused_count(self) -> int:
+        """Customers whom the sink refused."""
+        return sum(self.refused.values())
+
+
+def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptions) -> SyncReport:
+    """Bring a sink to the live publication, and return what was planned and done.
+
+    Raises GateClosed where the plan exceeds a limit, ConfigError where something is missing, TransientError where the sink is out of
+    reach or another sync of it is running.
+    """
+    publication = _require_publication(inputs.lake)
+    with inputs.lake.lock(f"sync-{definition.name}"), _open(definition, inputs, publication) as (outbox, sink):
+        started = inputs.clock()
+        is_full = options.is_full or _is_full_due(outbox, definition, sink, started)
+        delivery = Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock)
+        plan = _plan_sync(definition, outbox, delivery, sink, is_full=is_full, is_retrying_refused=options.is_full)
+        report = SyncReport(definition.name, publication.publication_id, options.is_dry_run, is_full, plan, override_reason=options.override_reason)
+        if options.is_dry_run:
+            return report
+        if not options.override_reason:
+            require_within_limits(plan, definition)
+        report = _with_delivered(report, delivery.done)
+        try:
+            _deliver(definition, inputs, outbox, delivery, sink, plan)
+        finally:
+            report = _with_delivered(report, delivery.done)
+            _note_run(outbox, definition, report, started, inputs.clock())
+    return report
+
+
+def require_accepted(report: SyncReport, definition: SinkDefinition) -> None:
+    """Raise DataError where the sink refused more customers than the definition allows."""
+    if report.refused_count > max(FEWEST_REFUSED, definition.limits.refused_share * report.plan.count):
+        raise DataError(
+            f"{definition.name} refused {report.refused_count:,} of {report.plan.count:,} customers",
+            where=definition.where,
+            todo=f"See whom and why: segments sync --sink {definition.name} --rejected.",
+        )
+
+
+@contextmanager
+def _open(definition: SinkDefinition, inputs: SyncInputs, publication: Publication) -> Iterator[tuple[Outbox, Sink]]:
+    """Yield outbox and sink, with the publication at hand and the sink's lists named."""
+    lake = inputs.lake
+    known = lake.snapshot_known(RAW_CUSTOMER_CONTACTS, publication.day)
+    contacts = [lake.path(RAW_CUSTOMER_CONTACTS, known_on=known)] if known else []
+    path = lake.local(addresses.sync_state(definition.name))
+    folders = [publication.folder.resolve(), *(file.parent for file in contacts)]
+    folder = lake.local(addresses.sync_files(definition.name))
+    with closing(open_sink(definition, inputs.connections, folder)) as sink:
+        sink.lists = managed_lists(inputs.company, definition, publication.folder)
+        with open_outbox(path, folders=folders, memory_limit=inputs.memory_limit) as outbox:
+            register_publication(outbox, publication.folder.resolve(), contacts)
+            yield outbox, sink
+
+
+def _plan_sync(definition: SinkDefinition, outbox: Outbox, delivery: Delivery, sink: Sink, *, is_full: bool, is_retrying_refused: bool) -> Plan:
+    if outbox.rows("SELECT mapping FROM sync_runs ORDER BY started_at DESC LIMIT 1") != [(definition.mapping_digest,)]:
+        outbox.connection.execute("UPDATE sync_state SET row_hash = NULL")
+    find_delta(outbox, definition, sink.lists, delivery.retry(sink.opted_out))
+    if is_full:
+        add_differences(outbox, delivery, sink)
+    return fill_outbox(outbox, definition, is_full=is_retrying_refused)
+
+
+def _deliver(definition: SinkDefinition, inputs: SyncInputs, outbox: Outbox, delivery: Delivery, sink: Sink, plan: Plan) -> None:
+    if plan.count:
+        delivery.retry(sink.ensure_vocabulary)
+    inputs.progress(definition.name, 0, plan.count)
+    delivery.send_all(lambda _: inputs.progress(definition.name, delivery.done.count, plan.count))
+    if sink.takes_members:
+        sink.finish(acknowledged_members(outbox, definition))
+
+
+def _is_full_due(outbox: Outbox, definition: SinkDefinition, sink: Sink, now: datetime) -> bool:
+    """Return whether everything has to be read back: on the first sync of a readable sink, and whenever its days have passed."""
+    if not sink.is_readable:
+        return False
+    last = outbox.rows("SELECT max(started_at) FROM sync_runs WHERE is_full")[0][0]
+    return last is None or now.replace(tzinfo=None) - last >= timedelta(days=definition.reconcile_days)
+
+
+def _with_delivered(report: SyncReport, done: Delivered) -> SyncReport:
+    facts = {name: getattr(report, name) for name in ("sink", "publication_id", "is_dry_run", "is_full", "plan", "override_reason")}
+    return SyncReport(**facts, written_count=done.written_count, unchanged_count=done.unchanged_count, refused=dict(sorted(done.refused.items())))
+
+
+def _note_run(outbox: Outbox, definition: SinkDefinition, report: SyncReport, started: datetime, ended: datetime) -> None:
+    is_whole = outbox.count("SELECT count(*) FROM sync_outbox") == 0
+    values = {
+        "started": started.replace(tzinfo=None),
+        "ended": ended.replace(tzinfo=None),
+        "publication": report.publication_id,
+        "mapping": definition.mapping_digest,
+        # One that broke off has not read everything back.
+        "is_full": report.is_full and is_whole,
+        "report": json.dumps(asdict(report), sort_keys=True),
+        "reason": report.override_reason or None,
+    }
+    outbox.connection.execute("INSERT INTO sync_runs VALUES ($started, $ended, $publication, $mapping, $is_full, $report, $reason)", values)
+
+
+def _require_publication(lake: Lake) -> Publication:
+    publication = current_publication(lake)
+    if publication is None:
+        raise ConfigError("nothing is published yet", where=lake.where(), todo="Run a night: segments run --day YYYY-MM-DD.")
+    if not (publication.folder / f"{CRM_PROFILES.name}.parquet").exists():
+        raise ConfigError(
+            f"the live publication has no table {CRM_PROFILES.name}",
+            where=lake.where(addresses.CURRENT),
+            todo="Add [crm] to company.toml, then publish again: segments run --day YYYY-MM-DD.",
+        )
+    return publication

@@ -1,0 +1,75 @@
+"""The lists that are ours in a sink, with the titles that people see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pipeline.activation.sinks.sink import ManagedList
+from pipeline.definitions.company import Company
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.fields import Document, Fields
+from pipeline.definitions.sinks import SinkDefinition
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import AUDIENCES, SEGMENT_PROFILES
+from pipeline.spelling import did_you_mean
+
+SEGMENT, AUDIENCE = "segment", "audience"
+AUDIENCES_GROUP = "audiences"
+
+
+def managed_lists(company: Company, definition: SinkDefinition, publication: Path) -> tuple[ManagedList, ...]:
+    """Return the lists of a publication that go to a sink, in order of their names.
+
+    Titles are those of `[titles]`, else those of the publication; two lists of one group that are called alike get their names too.
+    Raises ConfigError for a scheme or an audience that the publication does not have.
+    """
+    segments = _rows(publication / f"{SEGMENT_PROFILES.name}.parquet", "scheme", "segment", "title")
+    audiences = _rows(publication / f"{AUDIENCES.name}.parquet", "audience", "title")
+    _require_names(definition, "schemes", definition.schemes, {scheme for scheme, _, _ in segments})
+    _require_names(definition, "audiences", definition.audiences, {name for name, _ in audiences})
+    groups = {scheme: definition.titles.get(scheme) or _scheme_title(company, scheme) for scheme, _, _ in segments}
+    group = definition.titles.get(AUDIENCES_GROUP, AUDIENCES_GROUP.capitalize())
+    lists = [
+        *(
+            ManagedList(f"{scheme}.{segment}", SEGMENT, groups[scheme], definition.titles.get(f"{scheme}.{segment}", title))
+            for scheme, segment, title in segments
+            if definition.schemes is None or scheme in definition.schemes
+        ),
+        *(
+            ManagedList(name, AUDIENCE, group, definition.titles.get(name, title))
+            for name, title in audiences
+            if definition.audiences is None or name in definition.audiences
+        ),
+    ]
+    alike = Counter((each.group, each.title) for each in lists)
+    return tuple(
+        ManagedList(each.name, each.kind, each.group, f"{each.title} ({each.name})") if alike[each.group, each.title] > 1 else each
+        for each in sorted(lists, key=lambda each: each.name)
+    )
+
+
+def _rows(path: Path, *columns: str) -> list[tuple[str, ...]]:
+    """Return the rows of a published table; none where the publication does not have it."""
+    if not path.exists():
+        return []
+    table = pq.read_table(path, columns=list(columns))
+    return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
+
+
+def _scheme_title(company: Company, scheme: str) -> str:
+    definition: Mapping[str, Definition] = company.definitions("segments", ".toml")
+    if scheme not in definition:
+        return scheme
+    title, _ = Fields(definition[scheme].toml(), Document(str(definition[scheme].file))).words("title", company.language, default=scheme)
+    return title
+
+
+def _require_names(definition: SinkDefinition, key: str, named: tuple[str, ...] | None, known: set[str]) -> None:
+    for name in named or ():
+        if name not in known:
+            todo = f"The live publication has: {', '.join(sorted(known)) or 'none'}."
+            raise ConfigError(f"`{key}` names `{name}`, which is not published{did_you_mean(name, known)}", where=definition.where, todo=todo)
