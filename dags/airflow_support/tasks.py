@@ -51,6 +51,19 @@ def step_task(work: Callable[..., None]) -> Callable[..., None]:
     return run_step
 
 
+def sink_task(work: Callable[..., None]) -> Callable[[str], None]:
+    """Return work on one sink as the function of a mapped task: it takes the deployment, the sink's name and the run's parameters."""
+
+    @wraps(work)
+    def run_sink(sink: str) -> None:
+        with _logging_errors():
+            work(Deployment.from_environment(connections=find_address), sink, **_keyword_parameters(work))
+
+    # Airflow goes by the parameters of the function itself.
+    del run_sink.__wrapped__
+    return run_sink
+
+
 def ask_refit(day: object) -> None:
     """Have clusters refitted that the night's customers drifted from: `refit_clusters` starts. Skipped where none are."""
     from pipeline.operations.refits import due_refits

@@ -27,7 +27,9 @@ def change_between(desired: Desired, remote: Remote | None, *, version: int) -> 
     if remote is None:
         if desired.is_removal:
             return None
-        return Change(desired.customer_id, None, tuple(sorted(desired.lists)), (), _filled(desired.fields), _filled(desired.contacts), version)
+        return Change(
+            desired.customer_id, None, tuple(sorted(desired.lists)), (), _filled(desired.fields), _filled(desired.contacts), version
+        )
     fields = {name: value for name, value in desired.fields.items() if remote.fields.get(name, "") != value}
     return Change(
         desired.customer_id,

@@ -26,10 +26,10 @@ def exceeded_limits(plan: Plan, definition: SinkDefinition) -> Iterator[str]:
 
 def require_within_limits(plan: Plan, definition: SinkDefinition) -> None:
     """Raise GateClosed where a plan exceeds a limit."""
+    command = f"segments sync --sink {definition.name}"
     if exceeded := list(exceeded_limits(plan, definition)):
         raise GateClosed(
             f"the sync to {definition.name} was stopped: " + "; ".join(exceeded),
             where=definition.where,
-            todo=f'Look at the plan: segments sync --sink {definition.name} --dry-run. If it is right: segments sync --sink {definition.name} '
-            '--override-limits --reason "WHY".',
+            todo=f"Look at the plan: {command} --dry-run. If it is right: {command} --override-limits --reason WHY.",
         )

@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS rejected_rows (
 );
 CREATE TABLE IF NOT EXISTS opt_outs (customer_id VARCHAR PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS sync_runs (
-  started_at TIMESTAMP, ended_at TIMESTAMP, publication_id VARCHAR, mapping VARCHAR, is_full BOOLEAN, report VARCHAR, override_reason VARCHAR
+  started_at TIMESTAMP, ended_at TIMESTAMP, publication_id VARCHAR, mapping VARCHAR, is_full BOOLEAN, report VARCHAR,
+  override_reason VARCHAR
 );
 """
 
@@ -110,7 +111,9 @@ class Outbox:
                 "remote_id": pa.array([written[each.customer_id] for each in desired], pa.string()),
             }
         )
-        failed = pa.table({name: pa.array([getattr(each, name) for each in refused], pa.string()) for name in ("customer_id", "code", "message")})
+        failed = pa.table(
+            {name: pa.array([getattr(each, name) for each in refused], pa.string()) for name in ("customer_id", "code", "message")}
+        )
         with self.transaction():
             self.connection.register("done", done)
             self.connection.register("failed", failed)

@@ -6,7 +6,7 @@ what the sink has already.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,11 @@ def fill_outbox(outbox: Outbox, definition: SinkDefinition, *, is_full: bool) ->
     """
     with outbox.transaction():
         outbox.connection.execute("DELETE FROM sync_outbox")
-        outbox.connection.execute(_OUTBOX.format(fields=_json_object(definition.profile_fields), contacts=_json_object(definition.contact_fields)))
+        outbox.connection.execute(
+            _OUTBOX.format(
+                fields=_json_object(definition.profile_fields), contacts=_json_object(definition.contact_fields, is_emptied=False)
+            )
+        )
         # Same lists and fields as acknowledged: another column of the profile changed, which does not go there.
         outbox.connection.execute("""
             UPDATE sync_state SET row_hash = o.row_hash FROM sync_outbox AS o JOIN delta AS d USING (customer_id)
@@ -138,25 +142,33 @@ def add_to_delta(outbox: Outbox, healing: Collection[str], orphans: Collection[s
         (orphans, "SELECT f.customer_id, NULL, 'remove', true FROM found AS f WHERE customer_id NOT IN (SELECT customer_id FROM wanted)"),
     ):
         outbox.connection.register("found", pa.table({"customer_id": pa.array(sorted(ids), pa.string())}))
-        outbox.connection.execute(f"INSERT INTO delta SELECT * FROM ({select}) AS a (customer_id, row_hash, operation, is_healing) ANTI JOIN delta USING (customer_id)")  # noqa: S608 - words of ours
+        outbox.connection.execute(
+            f"""
+                INSERT INTO delta
+                SELECT * FROM ({select}) AS a (customer_id, row_hash, operation, is_healing) ANTI JOIN delta USING (customer_id)
+            """  # noqa: S608 - words of ours
+        )
         outbox.connection.unregister("found")
 
 
 def _create_view(outbox: Outbox, table: Table, files: Sequence[Path]) -> None:
     if not files:
         columns = ", ".join(f"NULL::{column.kind.sql} AS {column.name}" for column in table.columns)
-        outbox.connection.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS SELECT {columns} WHERE false")  # noqa: S608 - declared names
+        outbox.connection.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS SELECT {columns} WHERE false")
         return
     for path in files:
         with reading(table.name, path):
             pass
     paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
-    outbox.connection.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS SELECT * FROM read_parquet([{paths}], hive_partitioning = false)")  # noqa: S608 - our own paths, quoted
+    outbox.connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {table.name} AS SELECT * FROM read_parquet([{paths}], hive_partitioning = false)"  # noqa: S608
+    )
 
 
-def _json_object(fields: dict[str, str] | object) -> str:
-    """Return SQL for the fields of the sink as a JSON object of texts; whoever is to be removed has empty ones."""
-    pairs = [f"{_quoted(theirs)}, CASE WHEN d.operation = 'remove' THEN '' ELSE {_text_of(ours)} END" for theirs, ours in dict(fields).items()]  # type: ignore[call-overload]
+def _json_object(fields: Mapping[str, str], *, is_emptied: bool = True) -> str:
+    """Return SQL for the fields of the sink as a JSON object of texts; where it `is_emptied`, whoever is to be removed has empty ones."""
+    emptied = "d.operation = 'remove'" if is_emptied else "false"
+    pairs = [f"{_quoted(theirs)}, CASE WHEN {emptied} THEN '' ELSE {_text_of(ours)} END" for theirs, ours in fields.items()]
     return f"CAST(json_object({', '.join(pairs)}) AS VARCHAR)" if pairs else "'{}'"
 
 
@@ -203,7 +215,8 @@ def _plan(outbox: Outbox, *, waiting: int) -> Plan:
 
 _OUTBOX = """
 INSERT INTO sync_outbox
-SELECT d.customer_id, d.operation, CASE WHEN d.operation = 'remove' THEN '[]' ELSE coalesce(l.lists, '[]') END, {fields}, {contacts}, d.row_hash
+SELECT d.customer_id, d.operation, CASE WHEN d.operation = 'remove' THEN '[]' ELSE coalesce(l.lists, '[]') END,
+  {fields}, {contacts}, d.row_hash
 FROM delta AS d
 LEFT JOIN crm_profiles AS p ON p.customer_id = d.customer_id
 LEFT JOIN raw_customer_contacts AS c ON c.customer_id = d.customer_id

@@ -7,7 +7,6 @@ reading everything back from the sink.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -31,7 +30,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CRM_PROFILES, RAW_CUSTOMER_CONTACTS
 from pipeline.publication.current import Publication, current_publication
 
-log = logging.getLogger("pipeline.activation")
+Progress = Callable[[str, int, int], None]
 FEWEST_REFUSED = 5
 
 
@@ -54,7 +53,7 @@ class SyncInputs:
     memory_limit: str
     clock: Callable[[], datetime]
     sleep: Callable[[float], None] = sleep_seconds
-    progress: Callable[[str, int, int], None] = lambda name, done, planned: None
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,21 @@ class SyncReport:
         return sum(self.refused.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A sync under way: the sink is open, and nobody else syncs it."""
+
+    definition: SinkDefinition
+    inputs: SyncInputs
+    outbox: Outbox
+    sink: Sink
+    delivery: Delivery
+
+    def tell_progress(self, planned: int) -> None:
+        if self.inputs.progress:
+            self.inputs.progress(self.definition.name, self.delivery.done.count, planned)
+
+
 def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptions) -> SyncReport:
     """Bring a sink to the live publication, and return what was planned and done.
 
@@ -84,22 +98,22 @@ def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptio
     reach or another sync of it is running.
     """
     publication = _require_publication(inputs.lake)
-    with inputs.lake.lock(f"sync-{definition.name}"), _open(definition, inputs, publication) as (outbox, sink):
+    with inputs.lake.lock(f"sync-{definition.name}"), _open_session(definition, inputs, publication) as session:
         started = inputs.clock()
-        is_full = options.is_full or _is_full_due(outbox, definition, sink, started)
-        delivery = Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock)
-        plan = _plan_sync(definition, outbox, delivery, sink, is_full=is_full, is_retrying_refused=options.is_full)
-        report = SyncReport(definition.name, publication.publication_id, options.is_dry_run, is_full, plan, override_reason=options.override_reason)
+        is_full = options.is_full or _is_full_due(session, started)
+        plan = _plan_sync(session, is_full=is_full, is_retrying_refused=options.is_full)
+        report = SyncReport(
+            definition.name, publication.publication_id, options.is_dry_run, is_full, plan, override_reason=options.override_reason
+        )
         if options.is_dry_run:
             return report
         if not options.override_reason:
             require_within_limits(plan, definition)
-        report = _with_delivered(report, delivery.done)
         try:
-            _deliver(definition, inputs, outbox, delivery, sink, plan)
+            _deliver(session, plan)
         finally:
-            report = _with_delivered(report, delivery.done)
-            _note_run(outbox, definition, report, started, inputs.clock())
+            report = _with_delivered(report, session.delivery.done)
+            _note_run(session, report, started)
     return report
 
 
@@ -114,65 +128,69 @@ def require_accepted(report: SyncReport, definition: SinkDefinition) -> None:
 
 
 @contextmanager
-def _open(definition: SinkDefinition, inputs: SyncInputs, publication: Publication) -> Iterator[tuple[Outbox, Sink]]:
-    """Yield outbox and sink, with the publication at hand and the sink's lists named."""
+def _open_session(definition: SinkDefinition, inputs: SyncInputs, publication: Publication) -> Iterator[_Session]:
+    """Yield the open sink and its outbox, with the publication at hand and the sink's lists named."""
     lake = inputs.lake
     known = lake.snapshot_known(RAW_CUSTOMER_CONTACTS, publication.day)
     contacts = [lake.path(RAW_CUSTOMER_CONTACTS, known_on=known)] if known else []
-    path = lake.local(addresses.sync_state(definition.name))
     folders = [publication.folder.resolve(), *(file.parent for file in contacts)]
-    folder = lake.local(addresses.sync_files(definition.name))
-    with closing(open_sink(definition, inputs.connections, folder)) as sink:
+    state = lake.local(addresses.sync_state(definition.name))
+    with closing(open_sink(definition, inputs.connections, lake.local(addresses.sync_files(definition.name)))) as sink:
         sink.lists = managed_lists(inputs.company, definition, publication.folder)
-        with open_outbox(path, folders=folders, memory_limit=inputs.memory_limit) as outbox:
+        with open_outbox(state, folders=folders, memory_limit=inputs.memory_limit) as outbox:
             register_publication(outbox, publication.folder.resolve(), contacts)
-            yield outbox, sink
+            yield _Session(definition, inputs, outbox, sink, Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock))
 
 
-def _plan_sync(definition: SinkDefinition, outbox: Outbox, delivery: Delivery, sink: Sink, *, is_full: bool, is_retrying_refused: bool) -> Plan:
+def _plan_sync(session: _Session, *, is_full: bool, is_retrying_refused: bool) -> Plan:
+    outbox, definition = session.outbox, session.definition
     if outbox.rows("SELECT mapping FROM sync_runs ORDER BY started_at DESC LIMIT 1") != [(definition.mapping_digest,)]:
         outbox.connection.execute("UPDATE sync_state SET row_hash = NULL")
-    find_delta(outbox, definition, sink.lists, delivery.retry(sink.opted_out))
+    find_delta(outbox, definition, session.sink.lists, session.delivery.retry(session.sink.opted_out))
     if is_full:
-        add_differences(outbox, delivery, sink)
+        add_differences(outbox, session.delivery, session.sink)
     return fill_outbox(outbox, definition, is_full=is_retrying_refused)
 
 
-def _deliver(definition: SinkDefinition, inputs: SyncInputs, outbox: Outbox, delivery: Delivery, sink: Sink, plan: Plan) -> None:
+def _deliver(session: _Session, plan: Plan) -> None:
     if plan.count:
-        delivery.retry(sink.ensure_vocabulary)
-    inputs.progress(definition.name, 0, plan.count)
-    delivery.send_all(lambda _: inputs.progress(definition.name, delivery.done.count, plan.count))
-    if sink.takes_members:
-        sink.finish(acknowledged_members(outbox, definition))
+        session.delivery.retry(session.sink.ensure_vocabulary)
+    session.tell_progress(plan.count)
+    session.delivery.send_all(lambda _: session.tell_progress(plan.count))
+    if session.sink.takes_members:
+        session.sink.finish(acknowledged_members(session.outbox, session.definition))
 
 
-def _is_full_due(outbox: Outbox, definition: SinkDefinition, sink: Sink, now: datetime) -> bool:
+def _is_full_due(session: _Session, now: datetime) -> bool:
     """Return whether everything has to be read back: on the first sync of a readable sink, and whenever its days have passed."""
-    if not sink.is_readable:
+    if not session.sink.is_readable:
         return False
-    last = outbox.rows("SELECT max(started_at) FROM sync_runs WHERE is_full")[0][0]
-    return last is None or now.replace(tzinfo=None) - last >= timedelta(days=definition.reconcile_days)
+    last = session.outbox.rows("SELECT max(started_at) FROM sync_runs WHERE is_full")[0][0]
+    return last is None or now.replace(tzinfo=None) - last >= timedelta(days=session.definition.reconcile_days)
 
 
 def _with_delivered(report: SyncReport, done: Delivered) -> SyncReport:
     facts = {name: getattr(report, name) for name in ("sink", "publication_id", "is_dry_run", "is_full", "plan", "override_reason")}
-    return SyncReport(**facts, written_count=done.written_count, unchanged_count=done.unchanged_count, refused=dict(sorted(done.refused.items())))
+    return SyncReport(
+        **facts, written_count=done.written_count, unchanged_count=done.unchanged_count, refused=dict(sorted(done.refused.items()))
+    )
 
 
-def _note_run(outbox: Outbox, definition: SinkDefinition, report: SyncReport, started: datetime, ended: datetime) -> None:
-    is_whole = outbox.count("SELECT count(*) FROM sync_outbox") == 0
+def _note_run(session: _Session, report: SyncReport, started: datetime) -> None:
+    is_whole = session.outbox.count("SELECT count(*) FROM sync_outbox") == 0
     values = {
         "started": started.replace(tzinfo=None),
-        "ended": ended.replace(tzinfo=None),
+        "ended": session.inputs.clock().replace(tzinfo=None),
         "publication": report.publication_id,
-        "mapping": definition.mapping_digest,
+        "mapping": session.definition.mapping_digest,
         # One that broke off has not read everything back.
         "is_full": report.is_full and is_whole,
         "report": json.dumps(asdict(report), sort_keys=True),
         "reason": report.override_reason or None,
     }
-    outbox.connection.execute("INSERT INTO sync_runs VALUES ($started, $ended, $publication, $mapping, $is_full, $report, $reason)", values)
+    session.outbox.connection.execute(
+        "INSERT INTO sync_runs VALUES ($started, $ended, $publication, $mapping, $is_full, $report, $reason)", values
+    )
 
 
 def _require_publication(lake: Lake) -> Publication:

@@ -72,4 +72,6 @@ def _require_names(definition: SinkDefinition, key: str, named: tuple[str, ...] 
     for name in named or ():
         if name not in known:
             todo = f"The live publication has: {', '.join(sorted(known)) or 'none'}."
-            raise ConfigError(f"`{key}` names `{name}`, which is not published{did_you_mean(name, known)}", where=definition.where, todo=todo)
+            raise ConfigError(
+                f"`{key}` names `{name}`, which is not published{did_you_mean(name, known)}", where=definition.where, todo=todo
+            )

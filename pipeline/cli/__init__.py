@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import typer
 
-from pipeline.cli import backfill, catalog, erase, explain, history, plan, preview, refit, rollback, run, schema, status
+from pipeline.cli import backfill, catalog, erase, explain, history, plan, preview, refit, rollback, run, schema, status, sync
 from pipeline.cli.interrupts import end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
 from pipeline.reporting.output import PrintableFormatter, write_message, write_text
@@ -38,6 +38,7 @@ COMMANDS = (
     run.summary,
     rollback.rollback,
     status.status,
+    sync.sync,
     history.history,
     explain.explain,
     erase.erase,

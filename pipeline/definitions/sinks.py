@@ -70,7 +70,11 @@ class SinkDefinition:
     @property
     def mapping_digest(self) -> str:
         """A digest of what goes there: where it changed, every customer is looked at again."""
-        parts = {name: value for name, value in asdict(self).items() if name in {"consent", "schemes", "audiences", "fields", "titles", "settings"}}
+        parts = {
+            name: value
+            for name, value in asdict(self).items()
+            if name in {"consent", "schemes", "audiences", "fields", "titles", "settings"}
+        }
         return sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
 
     @property
@@ -87,7 +91,7 @@ class SinkDefinition:
         """Return a text of `[settings]`; raises ConfigError where it is missing and has no default, or is none."""
         value = self.settings.get(name, default)
         if not isinstance(value, str) or not value:
-            raise ConfigError(f"`settings.{name}` must be a text", where=self.where, todo=f"Add it below [settings]: {name} = \"...\".")
+            raise ConfigError(f"`settings.{name}` must be a text", where=self.where, todo=f'Add it below [settings]: {name} = "...".')
         return value
 
     def require_settings(self, *names: str) -> None:

@@ -21,8 +21,8 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     reports/day=D/                                   pages for people
     erasures/                                        who was erased, as keyed hashes
     backfills/<digest>/                              what a backfill has done
-    sync/<sink>.duckdb                               what a sink acknowledged, and what waits for it
-    sync/<sink>/                                     the files of a sink that writes files
+    sync/<sink>/state.duckdb                         what a sink acknowledged, and what waits for it
+    sync/<sink>/files/                               the files of a sink that writes files
     states/                                          caches; any of them may be deleted at any time
     locks/ staging/ pending/                         private to running processes
 """
@@ -150,12 +150,12 @@ def epoch(day: date) -> str:
 
 def sync_state(sink: str) -> str:
     """Return where it is kept what a sink acknowledged, and what waits for it."""
-    return f"{SYNC}{sink}.duckdb"
+    return f"{SYNC}{sink}/state.duckdb"
 
 
 def sync_files(sink: str) -> str:
     """Return the prefix of the files that a sink writes."""
-    return f"{SYNC}{sink}/"
+    return f"{SYNC}{sink}/files/"
 
 
 def validation_page(day: date, known_on: date | None = None) -> str:

@@ -33,7 +33,9 @@ def open_sink(definition: SinkDefinition, connections: Callable[[str], str], fol
         todo = "Install the package it is in, or put its folder on PYTHONPATH."
         raise ConfigError(f"there is no class `{name}`: {type(error).__name__}", where=definition.where, todo=todo) from None
     if not (isinstance(kind, type) and issubclass(kind, Sink)):
-        raise ConfigError(f"`{name}` is no sink", where=definition.where, todo="Let the class inherit from pipeline.activation.sinks.sink.Sink.")
+        raise ConfigError(
+            f"`{name}` is no sink", where=definition.where, todo="Let the class inherit from pipeline.activation.sinks.sink.Sink."
+        )
     if not definition.connection and definition.kind not in _CLASSES:
         return kind(definition, "", folder)
     if not definition.connection and definition.kind not in _WITHOUT_CONNECTION:

@@ -1,8 +1,8 @@
 """Files: for each list the CSV of its members, and for each sync who was added to it and who was removed.
 
-    <list>/members.csv                   everybody who is on the list
-    <list>/<day>-<number>-added.csv      who came with that sync
-    <list>/<day>-<number>-removed.csv    who left with it
+<list>/members.csv                   everybody who is on the list
+<list>/<day>-<number>-added.csv      who came with that sync
+<list>/<day>-<number>-removed.csv    who left with it
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class FilesSink(Sink):
             written = set()
             for name, group in groupby(members, key=lambda member: member.list_name):
                 written.add(name)
-                _write_file(self.folder / name / f"{MEMBERS}.csv", self._columns, ({KEY: each.customer_id, **each.fields} for each in group))
+                _write_file(
+                    self.folder / name / f"{MEMBERS}.csv", self._columns, ({KEY: each.customer_id, **each.fields} for each in group)
+                )
             for path in self.folder.glob(f"*/{MEMBERS}.csv"):
                 if path.parent.name not in written:
                     _write_file(path, self._columns, ())
@@ -132,4 +134,6 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise TransientError(f"the files of the sink cannot be written: {reason}", where=str(folder), todo="Mend the disk, then run again.") from None
+        raise TransientError(
+            f"the files of the sink cannot be written: {reason}", where=str(folder), todo="Mend the disk, then run again."
+        ) from None

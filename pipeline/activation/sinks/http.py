@@ -78,6 +78,8 @@ def split_address(address: str, where: str) -> SplitResult:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
-            "the sink's connection is no address of HTTP", where=where, todo="Write it as https://user:password@host/path, or with a token as password."
+            "the sink's connection is no address of HTTP",
+            where=where,
+            todo="Write it as https://user:password@host/path, or with a token as password.",
         )
     return parts

@@ -21,7 +21,9 @@ from pipeline.errors import ConfigError, PipelineError, TransientError
 class Ambiguous(TransientError):
     """Nobody knows whether the call was carried out: a timeout, a broken connection, a failure of the server (`status`)."""
 
-    def __init__(self, what: str, *, where: str = "", todo: str = "Run again: what was written already is found there.", status: int = 0) -> None:
+    def __init__(
+        self, what: str, *, where: str = "", todo: str = "Run again: what was written already is found there.", status: int = 0
+    ) -> None:
         super().__init__(what, where=where, todo=todo)
         self.status = status
 
@@ -158,6 +160,7 @@ class Sink(ABC):
 
     def finish(self, members: Iterable[Member]) -> None:
         """Take the acknowledged members of all lists, in the order of lists and customers; by default nothing."""
+        del members
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sinks have nothing to close
         """Let go of connections; by default nothing."""

@@ -93,7 +93,12 @@ class TrytonSink(Sink):
                 self._rpc.call(NOTE_MODEL, "delete", notes)
             if not self._rpc.is_accepted(PARTY, "delete", [row["id"]]):
                 # The code is our id of the customer, which the wizard leaves.
-                self._rpc.call(PARTY, "write", [row["id"]], {"active": False, "code": f"erased-{row['id']}", "categories": [["remove", self._managed_ids()]]})
+                self._rpc.call(
+                    PARTY,
+                    "write",
+                    [row["id"]],
+                    {"active": False, "code": f"erased-{row['id']}", "categories": [["remove", self._managed_ids()]]},
+                )
                 self._rpc.run_wizard("party.erase", "ask", {"party": row["id"]}, "erase")
 
     def managed_customers(self) -> Iterator[str]:
@@ -115,7 +120,9 @@ class TrytonSink(Sink):
         categories = [row["id"] for row in self._rpc.search_read(CATEGORY, [["name", "=", name]], ["name"])]
         if not categories:
             todo = "Make it in the CRM, or correct the setting."
-            raise ConfigError(f"there is no category `{name}` in the CRM, which opt-outs are read from", where=self.definition.where, todo=todo)
+            raise ConfigError(
+                f"there is no category `{name}` in the CRM, which opt-outs are read from", where=self.definition.where, todo=todo
+            )
         rows = self._rpc.search_read(PARTY, [["categories", "in", categories], ["code", "!=", None]], ["code"], HIDDEN_TOO)
         return {row["code"] for row in rows}
 
@@ -142,7 +149,11 @@ class TrytonSink(Sink):
         """Return number and text of our note by party."""
         if not parties:
             return {}
-        domain = [["resource", "in", [f"{PARTY},{party}" for party in parties]], ["create_uid", "=", self._rpc.user_id], ["message", "like", f"{NOTE_START}%"]]
+        domain = [
+            ["resource", "in", [f"{PARTY},{party}" for party in parties]],
+            ["create_uid", "=", self._rpc.user_id],
+            ["message", "like", f"{NOTE_START}%"],
+        ]
         rows = self._rpc.search_read(NOTE_MODEL, domain, ["resource", "message"])
         return {int(row["resource"].split(",")[1]): (row["id"], row["message"] or "") for row in rows}
 
@@ -153,7 +164,9 @@ class TrytonSink(Sink):
             self._rpc.call(NOTE_MODEL, "delete", gone)
         if other := [(known[customer], text) for customer, text in texts.items() if known[customer] and text]:
             self._rpc.call(NOTE_MODEL, "write", *(part for note, text in other for part in ([note], {"message": text})))
-        new = [{"resource": f"{PARTY},{ids[customer]}", "message": text} for customer, text in texts.items() if text and not known[customer]]
+        new = [
+            {"resource": f"{PARTY},{ids[customer]}", "message": text} for customer, text in texts.items() if text and not known[customer]
+        ]
         if new:
             self._rpc.call(NOTE_MODEL, "create", new)
 

@@ -47,7 +47,13 @@ class TrytonRpc:
         return True
 
     def search_read(
-        self, model: str, domain: Sequence[Any], fields: Sequence[str], context: Mapping[str, Any] | None = None, *, limit: int | None = None
+        self,
+        model: str,
+        domain: Sequence[Any],
+        fields: Sequence[str],
+        context: Mapping[str, Any] | None = None,
+        *,
+        limit: int | None = None,
     ) -> list[dict[str, Any]]:
         """Return fields of all records that the domain takes, in order of their numbers."""
         rows: list[dict[str, Any]] = self.call(model, "search_read", domain, 0, limit, [["id", "ASC"]], list(fields), context=context)

@@ -62,13 +62,17 @@ class WebhookSink(Sink):
         self._client.close()
 
     def _send_change(self, change: Change) -> RowResult:
-        events = [{"event": "entered", "list": name} for name in change.added] + [{"event": "left", "list": name} for name in change.removed]
+        events = [{"event": "entered", "list": name} for name in change.added] + [
+            {"event": "left", "list": name} for name in change.removed
+        ]
         content = {"customer_id": change.customer_id, "events": events, "fields": {**change.contacts, **change.fields}}
         try:
             self._post(content, f"{change.customer_id}|{change.version}")
         except Refused as refused:
             if refused.code in NO_ROW_STATUS:
-                raise ConfigError(f"nobody takes events there: {refused.code}", where=self._client.where, todo="Look at the path of the connection.") from None
+                raise ConfigError(
+                    f"nobody takes events there: {refused.code}", where=self._client.where, todo="Look at the path of the connection."
+                ) from None
             return RowResult(change.customer_id, Outcome.REFUSED, code=refused.code, message=refused.message)
         return RowResult(change.customer_id, Outcome.WRITTEN, remote_id=change.customer_id)
 

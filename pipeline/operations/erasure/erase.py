@@ -95,6 +95,9 @@ def holding_off_nights(lake: Lake, *, wait_seconds: float) -> Iterator[None]:
 
 def _data_stores(deployment: Deployment) -> Sequence[CustomerDataStore]:
     """Return all stores: first those that others read, last those that may fail, by a damaged file or a database out of reach."""
+    # Every night asks for erasures; what speaks with sinks is loaded where there is one.
+    from pipeline.operations.erasure.sinks import synced_sinks
+
     lake = deployment.lake
     tables = TableFiles(lake, memory_limit=deployment.memory_limit)
     return [
@@ -103,6 +106,7 @@ def _data_stores(deployment: Deployment) -> Sequence[CustomerDataStore]:
         KeptLists(lake),
         tables,
         *postgresql_targets(deployment.company, lake, deployment.connections),
+        *synced_sinks(deployment),
     ]
 
 

@@ -1,0 +1,54 @@
+"""The sinks as stores of customer data: what a CRM holds of a customer, and what is remembered of the sync."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from pipeline.activation.forgetting import erase_in_sink, forget_customers, remembered_count, remembered_customers
+from pipeline.definitions.sinks import load_sinks
+from pipeline.lake import addresses
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure.rows import CustomerIds
+
+log = logging.getLogger("pipeline.operations.erasure")
+
+
+class SinkData:
+    """One sink that was ever synced. One that the company has no more is not called: what it holds has to be erased there."""
+
+    def __init__(self, name: str, deployment: Deployment) -> None:
+        self._name, self._deployment = name, deployment
+        self._lake, self._memory_limit = deployment.lake, deployment.memory_limit
+        self._path = self._lake.local(addresses.sync_state(name))
+
+    def customer_ids(self) -> Iterator[pa.Array]:
+        """Yield the ids that are remembered, with repetitions."""
+        with self._lake.lock(f"sync-{self._name}"):
+            yield from remembered_customers(self._path, memory_limit=self._memory_limit)
+
+    def count(self, ids: CustomerIds) -> dict[str, dict[str, int]]:
+        """Count what is remembered of these customers."""
+        with self._lake.lock(f"sync-{self._name}"):
+            count = remembered_count(self._path, ids.texts, memory_limit=self._memory_limit)
+        return {f"sinks/{self._name}": {"rows": count}} if count else {}
+
+    def remove(self, ids: CustomerIds) -> None:
+        """Have the sink forget these customers first, and then forget them ourselves; raises TransientError where it is out of reach."""
+        definition = load_sinks(self._deployment.company).get(self._name)
+        with self._lake.lock(f"sync-{self._name}"):
+            if definition is None:
+                log.warning("the sink %s is gone from the company's folder: erase these customers there by hand", self._name)
+            else:
+                folder = self._lake.local(addresses.sync_files(self._name))
+                erase_in_sink(self._path, ids.texts, definition, self._deployment.connections, folder, memory_limit=self._memory_limit)
+            forget_customers(self._path, ids.texts, memory_limit=self._memory_limit)
+
+
+def synced_sinks(deployment: Deployment) -> list[SinkData]:
+    """Return every sink that something is remembered of."""
+    found = deployment.lake.list_addresses(addresses.SYNC, suffix="/state.duckdb")
+    return [SinkData(PurePosixPath(address).parent.name, deployment) for address in found]

@@ -1,0 +1,103 @@
+"""Syncs of the company's sinks, one after the other, by the command line or a task."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from time import sleep as sleep_seconds
+from typing import TYPE_CHECKING
+
+from pipeline.definitions.sinks import SinkDefinition, load_sinks
+from pipeline.errors import ConfigError
+from pipeline.operations.deployment import Deployment
+from pipeline.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.activation.sync import SyncInputs, SyncReport
+
+Progress = Callable[[str, int, int], None]
+log = logging.getLogger("pipeline.operations.sync")
+
+
+def sync_sinks(  # noqa: PLR0913
+    deployment: Deployment,
+    *,
+    sink: str | None = None,
+    is_dry_run: bool = False,
+    is_full: bool = False,
+    override_reason: str = "",
+    progress: Progress | None = None,
+    sleep: Callable[[float], None] = sleep_seconds,
+) -> Iterator[SyncReport]:
+    """Sync every sink, or the one named `sink`, and yield a report of each; a dry run reads and writes nothing.
+
+    A full one reads everything back, and tries again whom the sink refused; a reason to override lets limits pass. Nobody is
+    erased meanwhile. Raises what the sync of a sink raises; those before it are done.
+    """
+    from pipeline.activation.sync import SyncOptions, require_accepted, sync_sink
+    from pipeline.operations.erasure.erase import finish_erasures, holding_off_erasures
+
+    chosen = chosen_sinks(deployment, sink)
+    options = SyncOptions(is_dry_run=is_dry_run, is_full=is_full, override_reason=override_reason)
+    finish_erasures(deployment)
+    for definition in chosen:
+        with holding_off_erasures(deployment.lake):
+            report = sync_sink(definition, _inputs(deployment, progress, sleep), options)
+        yield report
+        require_accepted(report, definition)
+
+
+def sync_one(deployment: Deployment, sink: str, *, full: bool = False, override_reason: str = "") -> None:
+    """Sync one sink and log what was done: the step of a task."""
+    from pipeline.reporting.sync_report import summary_of_sync
+
+    for report in sync_sinks(deployment, sink=sink, is_full=full, override_reason=override_reason):
+        log.info(summary_of_sync(report))
+
+
+def rejected_rows(deployment: Deployment, sink: str | None = None) -> Iterator[tuple[str, ...]]:
+    """Yield the customers whom sinks refused: sink, customer, the sink's code and message, since when, how often."""
+    from pipeline.activation.outbox import open_outbox
+    from pipeline.lake.addresses import sync_state
+
+    for definition in chosen_sinks(deployment, sink):
+        if not deployment.lake.exists(sync_state(definition.name)):
+            continue
+        with deployment.lake.lock(f"sync-{definition.name}"):
+            path = deployment.lake.local(sync_state(definition.name))
+            with open_outbox(path, memory_limit=deployment.memory_limit) as outbox:
+                query = "SELECT customer_id, code, message, first_rejected_at, attempt_count FROM rejected_rows ORDER BY customer_id"
+                found = outbox.rows(query)
+        yield from ((definition.name, *(str(value) for value in row)) for row in found)
+
+
+def chosen_sinks(deployment: Deployment, sink: str | None) -> list[SinkDefinition]:
+    """Return the company's sinks, or the one named `sink`; raises ConfigError where there is none."""
+    sinks = load_sinks(deployment.company)
+    if not sinks:
+        todo = 'Write one, such as sinks/files.toml with the line: kind = "files"'
+        raise ConfigError("the company has no sinks", where=str(deployment.company.folder), todo=todo)
+    if sink is None:
+        return list(sinks.values())
+    if sink not in sinks:
+        raise ConfigError(
+            f"there is no sink `{sink}`{did_you_mean(sink, sinks)}",
+            where=str(deployment.company.folder / "sinks"),
+            todo=f"Choose one of {', '.join(sinks)}.",
+        )
+    return [sinks[sink]]
+
+
+def _inputs(deployment: Deployment, progress: Progress | None, sleep: Callable[[float], None]) -> SyncInputs:
+    from pipeline.activation.sync import SyncInputs
+
+    return SyncInputs(
+        company=deployment.company,
+        lake=deployment.lake,
+        connections=deployment.connections,
+        memory_limit=deployment.memory_limit,
+        clock=lambda: datetime.now(UTC),
+        sleep=sleep,
+        progress=progress,
+    )
