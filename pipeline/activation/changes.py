@@ -28,12 +28,20 @@ def change_between(desired: Desired, remote: Remote | None, *, version: int) -> 
         if desired.is_removal:
             return None
         return Change(
-            desired.customer_id, None, tuple(sorted(desired.lists)), (), _filled(desired.fields), _filled(desired.contacts), version
+            desired.customer_id,
+            None,
+            desired.lists,
+            tuple(sorted(desired.lists)),
+            (),
+            _filled(desired.fields),
+            _filled(desired.contacts),
+            version,
         )
     fields = {name: value for name, value in desired.fields.items() if remote.fields.get(name, "") != value}
     return Change(
         desired.customer_id,
         remote.remote_id,
+        desired.lists,
         tuple(sorted(desired.lists - remote.lists)),
         tuple(sorted(remote.lists - desired.lists)),
         fields,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -16,8 +16,8 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
 from pipeline.activation.changes import change_between
-from pipeline.activation.outbox import Acknowledged, Outbox, OutboxRow
-from pipeline.activation.sinks.sink import Ambiguous, Outcome, Refused, Remote, RowResult, Sink, Throttled
+from pipeline.activation.outbox import Outbox, OutboxRow
+from pipeline.activation.sinks.sink import Ambiguous, Customer, Outcome, Refused, Remote, RowResult, Sink, Throttled
 from pipeline.errors import DataError, TransientError
 
 log = logging.getLogger("pipeline.activation")
@@ -66,11 +66,9 @@ class Delivery:
             progress(len(batch))
         return self.done
 
-    def resolve(self, customer_ids: Sequence[str], known: Mapping[str, Acknowledged] | None = None) -> dict[str, Remote]:
-        """Return what the sink holds of customers, by asking it; of one that cannot be asked, what it acknowledged."""
-        if self._sink.is_readable:
-            return self.retry(lambda: self._sink.resolve(customer_ids))
-        return {name: Remote(each.remote_id or name, each.lists, each.fields) for name, each in (known or {}).items()}
+    def resolve(self, customers: Sequence[Customer]) -> dict[str, Remote]:
+        """Return what the sink holds of customers, as it says itself."""
+        return self.retry(lambda: self._sink.resolve(customers))
 
     def retry(self, call: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
         """Return what `call` returns, trying again where nobody knows how it ended, and waiting where the sink asks for it."""
@@ -106,7 +104,10 @@ class Delivery:
 
     def _send_once(self, batch: Sequence[OutboxRow]) -> tuple[Delivered, list[RowResult]]:
         known = {row.desired.customer_id: row.acknowledged for row in batch if row.acknowledged is not None}
-        remotes = self._sink.resolve([row.desired.customer_id for row in batch]) if self._sink.is_readable else self.resolve([], known)
+        if self._sink.is_readable:
+            remotes = self._sink.resolve([_customer_of(row) for row in batch])
+        else:
+            remotes = {name: Remote(each.remote_id or name, each.lists, each.fields) for name, each in known.items()}
         changes, results = [], []
         for row in batch:
             customer = row.desired.customer_id
@@ -138,6 +139,11 @@ class Delivery:
         self.done.written_count += counts.written_count
         self.done.unchanged_count += counts.unchanged_count
         self.done.refused.update(counts.refused)
+
+
+def _customer_of(row: OutboxRow) -> Customer:
+    known = row.acknowledged
+    return Customer(row.desired.customer_id, known.remote_id if known else None, row.desired.contacts)
 
 
 def _require_all(results: list[RowResult], customers: Sequence[str], sink: Sink) -> list[RowResult]:

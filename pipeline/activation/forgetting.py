@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.activation.delivery import Delivery
 from pipeline.activation.outbox import Outbox, open_outbox, outbox_errors
 from pipeline.activation.sinks import open_sink
-from pipeline.activation.sinks.sink import Remote, Sink
+from pipeline.activation.sinks.sink import Customer, Remote, Sink
 from pipeline.definitions.sinks import SinkDefinition
 
 TABLES = ("sync_state", "sync_outbox", "rejected_rows", "opt_outs")
@@ -45,7 +45,8 @@ def erase_in_sink(  # noqa: PLR0913
             outbox.rows("SELECT customer_id, coalesce(remote_id, customer_id) FROM sync_state SEMI JOIN erased USING (customer_id)")
         )
         delivery = Delivery(outbox, sink, sleep=sleep, clock=lambda: datetime.now(UTC))
-        remotes |= {customer: remote.remote_id for customer, remote in _found_there(delivery, sink, wanted).items()}
+        asked = [Customer(customer, remotes.get(customer)) for customer in wanted]
+        remotes |= {customer: remote.remote_id for customer, remote in _found_there(delivery, sink, asked).items()}
         if remotes:
             delivery.retry(lambda: sink.erase(remotes), attempts=ATTEMPTS)
 
@@ -73,10 +74,10 @@ def _name_erased(outbox: Outbox, ids: Iterable[str]) -> None:
     outbox.connection.register("erased", pa.table({"customer_id": pa.array(sorted(ids), pa.string())}))
 
 
-def _found_there(delivery: Delivery, sink: Sink, ids: list[str]) -> dict[str, Remote]:
+def _found_there(delivery: Delivery, sink: Sink, customers: list[Customer]) -> dict[str, Remote]:
     size = sink.batch_rows
     found: dict[str, Remote] = {}
     if sink.is_readable:
-        for start in range(0, len(ids), size):
-            found |= delivery.resolve(ids[start : start + size])
+        for start in range(0, len(customers), size):
+            found |= delivery.resolve(customers[start : start + size])
     return found

@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from pipeline.activation.outbox import Outbox
 from pipeline.activation.sinks.sink import ManagedList
-from pipeline.definitions.sinks import NEXT_ACTION_NOTE, SEGMENT_PREFIX, SinkDefinition
+from pipeline.definitions.sinks import CONTACT_FIELDS, NEXT_ACTION_NOTE, SEGMENT_PREFIX, SinkDefinition
 from pipeline.lake.damage import reading
 from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, RAW_CUSTOMER_CONTACTS, Table
 
 CONTROL = "control"
+KEY = "customer_id"
 # What the note of a next action says, one line each, in the order of reading; labels are for the people of the company.
 _NOTE_LINES = (
     ("Next action: ", "next_action_title"),
@@ -112,7 +113,8 @@ def fill_outbox(outbox: Outbox, definition: SinkDefinition, *, is_full: bool) ->
         outbox.connection.execute("DELETE FROM sync_outbox")
         outbox.connection.execute(
             _OUTBOX.format(
-                fields=_json_object(definition.profile_fields), contacts=_json_object(definition.contact_fields, is_emptied=False)
+                fields=json_object(definition.profile_fields, emptied="d.operation = 'remove'"),
+                contacts=json_object(definition.contact_fields),
             )
         )
         # Same lists and fields as acknowledged: another column of the profile changed, which does not go there.
@@ -165,10 +167,15 @@ def _create_view(outbox: Outbox, table: Table, files: Sequence[Path]) -> None:
     )
 
 
-def _json_object(fields: Mapping[str, str], *, is_emptied: bool = True) -> str:
-    """Return SQL for the fields of the sink as a JSON object of texts; where it `is_emptied`, whoever is to be removed has empty ones."""
-    emptied = "d.operation = 'remove'" if is_emptied else "false"
-    pairs = [f"{_quoted(theirs)}, CASE WHEN {emptied} THEN '' ELSE {_text_of(ours)} END" for theirs, ours in fields.items()]
+def json_object(fields: Mapping[str, str], *, emptied: str = "false") -> str:
+    """Return SQL for the fields of the sink as a JSON object of texts of profile `p` and contacts `c`.
+
+    Where the condition `emptied` holds they are empty, our key apart: by it the sink says who has opted out.
+    """
+    pairs = [
+        f"{_quoted(theirs)}, CASE WHEN {'false' if ours == KEY else emptied} THEN '' ELSE {_text_of(ours)} END"
+        for theirs, ours in fields.items()
+    ]
     return f"CAST(json_object({', '.join(pairs)}) AS VARCHAR)" if pairs else "'{}'"
 
 
@@ -178,7 +185,8 @@ def _text_of(ours: str) -> str:
         return f"CASE WHEN p.next_action_title IS NULL THEN '' ELSE trim(concat_ws(chr(10), {lines})) END"
     if ours.startswith(SEGMENT_PREFIX):
         return f"coalesce(json_extract_string(p.segments, {_quoted('$.' + ours.removeprefix(SEGMENT_PREFIX))}), '')"
-    column = f"c.{ours}" if ours in ("name", "email", "phone") else f"p.{ours}"
+    # A customer without a profile, such as a stranger on one of our lists, has a key all the same.
+    column = f"c.{ours}" if ours in CONTACT_FIELDS else "d.customer_id" if ours == KEY else f"p.{ours}"
     return f"coalesce(trim(CAST({column} AS VARCHAR)), '')"
 
 

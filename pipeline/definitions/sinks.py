@@ -33,7 +33,7 @@ _FIELDS_BY_KIND: Mapping[str, Mapping[str, str]] = {
     "files": {**_CONTACTS, "next_action": "next_action_title"},
     "webhook": {"next_action": "next_action"},
     "hubspot": {"firstname": "name", "email": "email", "phone": "phone", "segments_next_action": NEXT_ACTION_NOTE},
-    "mailchimp": {"email_address": "email", "FNAME": "name"},
+    "mailchimp": {"email_address": "email", "FNAME": "name", "CUSTOMERID": "customer_id"},
 }
 
 

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import ClassVar, TextIO
 
-from pipeline.activation.sinks.sink import Change, Member, Outcome, Remote, RowResult, Sink
+from pipeline.activation.sinks.sink import Change, Customer, Member, Outcome, Remote, RowResult, Sink
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import TransientError
 
@@ -37,9 +37,9 @@ class FilesSink(Sink):
         self._columns = [KEY, *definition.fields]
         self._run = ""
 
-    def resolve(self, customer_ids: Sequence[str]) -> dict[str, Remote]:
+    def resolve(self, customers: Sequence[Customer]) -> dict[str, Remote]:
         """Return nothing: what others did to the files is theirs."""
-        del customer_ids
+        del customers
         return {}
 
     def ensure_vocabulary(self) -> None:

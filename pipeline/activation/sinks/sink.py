@@ -66,6 +66,15 @@ class ManagedList:
 
 
 @dataclass(frozen=True, slots=True)
+class Customer:
+    """Whom a sink is asked about: our key, the sink's own where it told us, and contacts by the sink's names for them."""
+
+    customer_id: str
+    remote_id: str | None = None
+    contacts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Remote:
     """What the sink holds of one customer, of what is ours: lists by name and our fields. `remote_id` is its own key for the record."""
 
@@ -78,13 +87,15 @@ class Remote:
 class Change:
     """What to write about one customer.
 
-    `remote_id` is None where the sink has no record yet. `contacts` has what a new record is made of, such as name and e-mail: those of a
+    `remote_id` is None where the sink has no record yet. `lists` are all that the customer should be on; `added` and `removed` lead there
+    from what the sink holds. `contacts` has what a new record is made of, such as name and e-mail: those of a
     record that is there belong to the people who work with it. `fields` are those of ours that differ; an empty text clears one.
     `version` counts what was acknowledged for the customer before: the same change sent again has the same version.
     """
 
     customer_id: str
     remote_id: str | None
+    lists: frozenset[str]
     added: tuple[str, ...]
     removed: tuple[str, ...]
     fields: Mapping[str, str]
@@ -135,8 +146,8 @@ class Sink(ABC):
         self.lists: Sequence[ManagedList] = ()
 
     @abstractmethod
-    def resolve(self, customer_ids: Sequence[str]) -> dict[str, Remote]:
-        """Return what the sink holds of these customers, hidden records included; whoever is not there is left out."""
+    def resolve(self, customers: Sequence[Customer]) -> dict[str, Remote]:
+        """Return what the sink holds of these customers, by our key, hidden records included; whoever is not there is left out."""
 
     @abstractmethod
     def ensure_vocabulary(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.activation.sinks.sink import Change, Outcome, Remote, RowResult, Sink
+from pipeline.activation.sinks.sink import Change, Customer, Outcome, Remote, RowResult, Sink
 from pipeline.activation.sinks.tryton_rpc import TrytonRpc
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import ConfigError
@@ -41,7 +41,7 @@ class TrytonSink(Sink):
         self._rpc = TrytonRpc(address, where=definition.where)
         self._root = definition.setting("root", "Customer segments")
         self._categories: dict[str, int] | None = None
-        self._notes: dict[str, int] = {}
+        self._notes: dict[str, list[int]] = {}
 
     def ensure_vocabulary(self) -> None:
         """Make the root, and the categories that are missing below it; one that was hidden is shown again."""
@@ -55,15 +55,17 @@ class TrytonSink(Sink):
                     self._create_category(path[1], parent)
         self._categories = None
 
-    def resolve(self, customer_ids: Sequence[str]) -> dict[str, Remote]:
+    def resolve(self, customers: Sequence[Customer]) -> dict[str, Remote]:
         """Return parties by code, hidden ones too, with their categories below our root and the text of our note."""
         names = {number: name for name, number in self._category_ids().items()}
-        rows = self._rpc.search_read(PARTY, [["code", "in", list(customer_ids)]], ["code", "categories"], HIDDEN_TOO)
+        rows = self._rpc.search_read(PARTY, [["code", "in", [each.customer_id for each in customers]]], ["code", "categories"], HIDDEN_TOO)
         notes = self._read_notes([row["id"] for row in rows]) if NOTE in self.definition.fields else {}
         found = {}
         for row in rows:
-            note_id, text = notes.get(row["id"], (0, ""))
-            self._notes[row["code"]] = note_id
+            ours = notes.get(row["id"], {})
+            self._notes[row["code"]] = sorted(ours)
+            # Two of ours are one too many: what they say together is what nobody wants, so they are written anew.
+            text = "\n\n".join(ours[note] for note in sorted(ours))
             lists = frozenset(names[each] for each in row["categories"] if each in names)
             found[row["code"]] = Remote(str(row["id"]), lists, {NOTE: text})
         return found
@@ -145,8 +147,8 @@ class TrytonSink(Sink):
         commands = (("remove", [ids[name] for name in removed]), ("add", [ids[name] for name in added]))
         return {"categories": [[action, categories] for action, categories in commands if categories]}
 
-    def _read_notes(self, parties: Sequence[int]) -> dict[int, tuple[int, str]]:
-        """Return number and text of our note by party."""
+    def _read_notes(self, parties: Sequence[int]) -> dict[int, dict[int, str]]:
+        """Return the texts of our notes by party and number."""
         if not parties:
             return {}
         domain = [
@@ -155,14 +157,17 @@ class TrytonSink(Sink):
             ["message", "like", f"{NOTE_START}%"],
         ]
         rows = self._rpc.search_read(NOTE_MODEL, domain, ["resource", "message"])
-        return {int(row["resource"].split(",")[1]): (row["id"], row["message"] or "") for row in rows}
+        notes: dict[int, dict[int, str]] = defaultdict(dict)
+        for row in rows:
+            notes[int(row["resource"].split(",")[1])][row["id"]] = row["message"] or ""
+        return notes
 
     def _write_notes(self, changes: Sequence[Change], ids: Mapping[str, int]) -> None:
         texts = {change.customer_id: change.fields[NOTE] for change in changes if NOTE in change.fields}
-        known = {customer: self._notes.get(customer, 0) for customer in texts}
-        if gone := [known[customer] for customer, text in texts.items() if known[customer] and not text]:
+        known = {customer: self._notes.get(customer, []) for customer in texts}
+        if gone := [note for customer, text in texts.items() for note in known[customer][1 if text else 0 :]]:
             self._rpc.call(NOTE_MODEL, "delete", gone)
-        if other := [(known[customer], text) for customer, text in texts.items() if known[customer] and text]:
+        if other := [(known[customer][0], text) for customer, text in texts.items() if known[customer] and text]:
             self._rpc.call(NOTE_MODEL, "write", *(part for note, text in other for part in ([note], {"message": text})))
         new = [
             {"resource": f"{PARTY},{ids[customer]}", "message": text} for customer, text in texts.items() if text and not known[customer]

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlunsplit
 
 from pipeline.activation.sinks.http import HttpClient
-from pipeline.activation.sinks.sink import Change, Outcome, Refused, Remote, RowResult, Sink
+from pipeline.activation.sinks.sink import Change, Customer, Outcome, Refused, Remote, RowResult, Sink
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import ConfigError
 
@@ -40,9 +40,9 @@ class WebhookSink(Sink):
             raise ConfigError("the connection has no secret to sign with", where=definition.where, todo=todo)
         self._query = urlunsplit(("", "", "", self._client.parts.query, ""))
 
-    def resolve(self, customer_ids: Sequence[str]) -> dict[str, Remote]:
+    def resolve(self, customers: Sequence[Customer]) -> dict[str, Remote]:
         """Return nothing: a webhook cannot be asked."""
-        del customer_ids
+        del customers
         return {}
 
     def ensure_vocabulary(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 import pyarrow as pa
 
@@ -50,5 +49,5 @@ class SinkData:
 
 def synced_sinks(deployment: Deployment) -> list[SinkData]:
     """Return every sink that something is remembered of."""
-    found = deployment.lake.list_addresses(addresses.SYNC, suffix="/state.duckdb")
-    return [SinkData(PurePosixPath(address).parent.name, deployment) for address in found]
+    lake = deployment.lake
+    return [SinkData(name, deployment) for name in lake.store.list_folders(addresses.SYNC) if lake.exists(addresses.sync_state(name))]
