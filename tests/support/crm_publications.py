@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, RAW_CUSTOMER_CONTACTS, SEGMENT_PROFILES, Table
+from pipeline.lake.tables import CRM_AUDIENCES, CRM_CHANGES, CRM_MEMBERS, CRM_PROFILES, RAW_CUSTOMER_CONTACTS, SEGMENT_PROFILES, Table
 from pipeline.publication.current import current_publication, make_current, publication_from_manifest
 
 DAY = date(2024, 3, 1)
@@ -100,6 +100,7 @@ def publish_people(lake: Lake, people: Iterable[Person], *, day: date = DAY) -> 
         {
             CRM_PROFILES.name: _table(CRM_PROFILES, [each.profile for each in ordered]),
             CRM_MEMBERS.name: _table(CRM_MEMBERS, members),
+            **{table.name: _table(table, []) for table in (CRM_CHANGES, CRM_AUDIENCES)},
             SEGMENT_PROFILES.name: _table(SEGMENT_PROFILES, profiles),
             "audiences": pa.table(
                 {"audience": pa.array(audiences, pa.string()), "title": pa.array([name.capitalize() for name in audiences], pa.string())}

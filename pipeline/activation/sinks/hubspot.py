@@ -177,8 +177,9 @@ class HubSpotSink(Sink):
 
     def _list_id(self, name: str) -> str:
         if name not in self._list_ids:
-            # By the name that does not change: a list that is ours no more is found by it, to be emptied.
-            title = f"{self._prefix} / {name}"
+            # By the name that does not change: a list that is ours no more is found by it, to be emptied. It is a part of a path,
+            # so there is no slash in it.
+            title = f"{self._prefix}: {name}"
             try:
                 found = self._call(self._lists.get_by_name, title, CONTACTS, missing_is_fine=True).list
             except KeyError:

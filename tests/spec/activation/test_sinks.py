@@ -1,0 +1,244 @@
+"""Files, webhook, HubSpot and Mailchimp: what arrives there, and what becomes of every way in which they fail."""
+
+from __future__ import annotations
+
+import csv
+import hmac
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.crm_publications import Person, publish_people, write_crm_company
+from support.crm_stubs import HubSpotStub, MailchimpStub, ReceiverStub, Stub, serving
+
+from pipeline.activation.sync import SyncReport
+from pipeline.errors import ConfigError, DataError, TransientError
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure.erase import erase_customers
+from pipeline.operations.sync import rejected_rows, sync_sinks
+
+SECOND = date(2024, 3, 2)
+ANN = Person("ann", {"lifecycle": "active"}, ("vip",), action="Active", name="Ann", email="ann@example.org")
+BOB = Person("bob", {"lifecycle": "at_risk"}, name="Bob", email="bob@example.org")
+
+
+@pytest.fixture
+def waited() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def hubspot() -> Iterator[HubSpotStub]:
+    stub = HubSpotStub()
+    with serving(stub):
+        yield stub
+
+
+@pytest.fixture
+def mailchimp() -> Iterator[MailchimpStub]:
+    stub = MailchimpStub()
+    with serving(stub):
+        yield stub
+
+
+@pytest.fixture
+def receiver() -> Iterator[ReceiverStub]:
+    stub = ReceiverStub()
+    with serving(stub):
+        yield stub
+
+
+def a_deployment(folder: Path, stub: Stub | None = None, **sinks: str) -> Deployment:
+    address = stub.address if stub else ""
+    return Deployment.of(write_crm_company(folder / "company", **sinks), folder / "lake", connections=lambda _: address)
+
+
+def sync(deployment: Deployment, waited: list[float] | None = None, **options: Any) -> SyncReport:
+    [report] = sync_sinks(deployment, sleep=(waited if waited is not None else []).append, **options)
+    return report
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_files_tell_members_and_who_was_added_and_removed(tmp_path: Path) -> None:
+    deployment = a_deployment(tmp_path, files='kind = "files"\naudiences = ["vip"]\nschemes = []\n')
+    nino = Person("nino", audiences=("vip",), name="=ნინო", email="nino@example.org")
+    publish_people(deployment.lake, [ANN, BOB, nino])
+    assert sync(deployment).written_count == 2
+    [vip] = (deployment.lake.root / "sync" / "files" / "files").iterdir()
+    assert [(row["customer_id"], row["email"], row["name"]) for row in lines(vip / "members.csv")] == [
+        ("ann", "ann@example.org", "Ann"),
+        ("nino", "nino@example.org", "'=ნინო"),
+    ]
+    publish_people(deployment.lake, [replace(ANN, audiences=()), replace(BOB, audiences=("vip",)), nino], day=SECOND)
+    sync(deployment)
+    assert [row["customer_id"] for row in lines(vip / "members.csv")] == ["bob", "nino"]
+    [added, first], [removed] = (sorted(vip.glob(f"*-{kind}.csv"), reverse=True) for kind in ("added", "removed"))
+    assert [row["customer_id"] for row in lines(first)] == ["ann", "nino"]
+    assert [row["customer_id"] for row in lines(added)] == ["bob"]
+    assert [(row["customer_id"], row["email"]) for row in lines(removed)] == [("ann", "ann@example.org")]
+    erase_customers(deployment, ["nino"])
+    assert not any("nino" in path.read_text() for path in vip.iterdir())
+    assert [row["customer_id"] for row in lines(vip / "members.csv")] == ["bob"]
+
+
+def test_a_webhook_is_signed_and_the_same_change_has_the_same_key(tmp_path: Path, receiver: ReceiverStub, waited: list[float]) -> None:
+    deployment = a_deployment(tmp_path, receiver, crm='kind = "webhook"\nconnection = "hook"\n')
+    receiver.refused = {"bob"}
+    publish_people(deployment.lake, [ANN, BOB])
+    # The receiver acted, and its answer was lost: the event comes again, and is known by its key.
+    receiver.troubles = [(500, {}, True), (503, {"Retry-After": "7"}, False)]
+    report = sync(deployment, waited)
+    assert (report.written_count, report.refused) == (1, {"HTTP 422": 1})
+    assert 7 in waited
+    [event] = receiver.seen.values()
+    assert event["events"] == [{"event": "entered", "list": "lifecycle.active"}, {"event": "entered", "list": "vip"}]
+    _, _, headers, body = next(each for each in receiver.requests if b'"ann"' in each[3])
+    expected = hmac.new(b"secret", f"{headers['X-Segments-Timestamp']}.".encode() + body, sha256).hexdigest()
+    assert headers["X-Segments-Signature"] == f"sha256={expected}"
+    assert [row[:4] for row in rejected_rows(deployment)] == [("crm", "bob", "HTTP 422", '{"message": "unknown customer"}')]
+    receiver.refused = set()
+    publish_people(deployment.lake, [replace(ANN, is_consenting=False), replace(BOB, action="At risk")], day=SECOND)
+    assert sync(deployment).written_count == 2
+    [left] = [each for each in receiver.seen.values() if each["customer_id"] == "ann" and each is not event]
+    assert [each["event"] for each in left["events"]] == ["left", "left"]
+    assert list(rejected_rows(deployment)) == []
+    # Ann agrees again: another event of the same content, with another key.
+    publish_people(deployment.lake, [ANN, replace(BOB, action="At risk")], day=date(2024, 3, 3))
+    sync(deployment)
+    assert sum(each["events"] == event["events"] and each["customer_id"] == "ann" for each in receiver.seen.values()) == 2
+
+
+HUBSPOT = 'kind = "hubspot"\nconnection = "hubspot"\n[fields]\nemail = "email"\nfirstname = "name"\nsegments_action = "next_action_title"\n'
+
+
+def test_hubspot_has_contacts_with_their_lists_and_refuses_single_ones(tmp_path: Path, hubspot: HubSpotStub, waited: list[float]) -> None:
+    deployment = a_deployment(tmp_path, hubspot, hubspot=HUBSPOT)
+    crowd = [Person(f"c{number:03}", email=f"c{number}@example.org") for number in range(150)]
+    bad = Person("bad", email="no address")
+    publish_people(deployment.lake, [ANN, BOB, bad, *crowd])
+    hubspot.troubles = [(429, {"Retry-After": "3"}, False)]
+    report = sync(deployment, waited)
+    assert waited == [3]
+    assert (report.written_count, report.refused) == (152, {"VALIDATION_ERROR": 1})
+    assert [row[1:4] for row in rejected_rows(deployment)] == [("bad", "VALIDATION_ERROR", "Property values were not valid: email")]
+    members = hubspot.named_members()
+    assert (members["Segments: vip"], members["Segments: lifecycle.at_risk"]) == ({"ann"}, {"bob"})
+    assert members["Segments: lifecycle.active"] == {"ann", *(one.customer_id for one in crowd)}
+    [ann] = [held for held in hubspot.contacts.values() if held["segments_customer_id"] == "ann"]
+    assert (ann["email"], ann["firstname"], ann["segments_action"]) == ("ann@example.org", "Ann", "Active")
+    assert sync(deployment).plan.count == 0
+
+
+def test_hubspot_is_changed_where_it_differs_and_an_opt_out_there_counts(tmp_path: Path, hubspot: HubSpotStub) -> None:
+    deployment = a_deployment(tmp_path, hubspot, hubspot=HUBSPOT)
+    publish_people(deployment.lake, [ANN, BOB])
+    sync(deployment)
+    people = {held["segments_customer_id"]: held for held in hubspot.contacts.values()}
+    people["ann"]["firstname"] = "Annie, as she signs"
+    people["ann"]["segments_action"] = "typed over by hand"
+    people["bob"]["hs_email_optout"] = "true"
+    # The server carries the first calls out, and fails to say so.
+    hubspot.troubles = [(500, {}, True)] * 2
+    report = sync(deployment, is_full=True)
+    assert (report.plan.opted_out_count, report.plan.removed_count, report.plan.healed_count) == (1, 1, 1)
+    assert (people["ann"]["firstname"], people["ann"]["segments_action"]) == ("Annie, as she signs", "Active")
+    assert set(hubspot.named_members()) == {"Segments: lifecycle.active", "Segments: vip"}
+    erase_customers(deployment, ["ann"])
+    assert [held["segments_customer_id"] for held in hubspot.contacts.values()] == ["bob"]
+
+
+MAILCHIMP = 'kind = "mailchimp"\nconnection = "mailchimp"\nschemes = []\n[settings]\nlist_id = "l1"\n'
+
+
+def test_mailchimp_gets_who_agreed_and_tells_refusals_inside_a_success(tmp_path: Path, mailchimp: MailchimpStub) -> None:
+    deployment = a_deployment(tmp_path, mailchimp, mailchimp=MAILCHIMP)
+    mailchimp.add("ann@example.org", tags=("golf",), FNAME="Ann, by hand")
+    eve = Person("eve", audiences=("vip",), email="eve@example.org", is_consenting=None)
+    bad, silent = Person("bad", audiences=("vip",), email="nowhere"), Person("silent", audiences=("vip",))
+    new = Person("new", audiences=("vip",), name="Ayşe 😀", email="new@example.org")
+    publish_people(deployment.lake, [ANN, BOB, eve, bad, silent, new])
+    report = sync(deployment)
+    assert report.refused == {"ERROR_GENERIC": 1, "no_email": 1}
+    assert {member["email_address"] for member in mailchimp.members.values()} == {"ann@example.org", "new@example.org"}
+    assert mailchimp.tags_of("ann@example.org") == {"golf", "seg: Audiences / Vip"}
+    by_email = {member["email_address"]: member["merge_fields"] for member in mailchimp.members.values()}
+    assert by_email == {
+        "ann@example.org": {"FNAME": "Ann, by hand", "CUSTOMERID": "ann"},
+        "new@example.org": {"FNAME": "Ayşe 😀", "CUSTOMERID": "new"},
+    }
+    for member in mailchimp.members.values():
+        if member["email_address"] == "new@example.org":
+            member["status"] = "unsubscribed"
+    report = sync(deployment)
+    assert (report.plan.opted_out_count, report.plan.waiting_count) == (1, 2)
+    assert mailchimp.tags_of("new@example.org") == set()
+    publish_people(deployment.lake, [replace(ANN, audiences=()), new], day=SECOND)
+    sync(deployment)
+    assert mailchimp.tags_of("ann@example.org") == {"golf"}
+    erase_customers(deployment, ["new"])
+    assert {member["email_address"] for member in mailchimp.members.values()} == {"ann@example.org"}
+
+
+def test_a_server_that_fails_for_one_customer_refuses_that_one_alone(tmp_path: Path, hubspot: HubSpotStub, waited: list[float]) -> None:
+    deployment = a_deployment(tmp_path, hubspot, hubspot=HUBSPOT)
+    answered = hubspot.answer
+
+    def answer(method: str, path: str, query: dict[str, str], content: Any) -> tuple[int, Any]:
+        if path.endswith("upsert") and any(each["id"] == "poison" for each in content["inputs"]):
+            return 500, {"message": "Internal Server Error"}
+        return answered(method, path, query, content)
+
+    hubspot.answer = answer  # type: ignore[method-assign]
+    publish_people(deployment.lake, [ANN, BOB, Person("poison", email="p@example.org")])
+    report = sync(deployment, waited)
+    assert (report.written_count, report.refused) == (2, {"HTTP 500": 1})
+    assert len(waited) >= 7
+
+
+def test_a_server_that_fails_for_everybody_stops_the_sync_and_refuses_few(tmp_path: Path, hubspot: HubSpotStub) -> None:
+    deployment = a_deployment(tmp_path, hubspot, hubspot=HUBSPOT)
+    answered = hubspot.answer
+    hubspot.answer = lambda *call: (502, {}) if call[1].endswith("upsert") else answered(*call)  # type: ignore[method-assign]
+    publish_people(deployment.lake, [Person(f"c{number:03}", email=f"c{number}@example.org") for number in range(22)])
+    with pytest.raises(TransientError, match="HTTP 502"):
+        sync(deployment)
+    assert list(rejected_rows(deployment)) == []
+
+
+def test_too_many_refusals_fail_the_sync_after_everything_else_was_written(tmp_path: Path, receiver: ReceiverStub) -> None:
+    deployment = a_deployment(tmp_path, receiver, hook='kind = "webhook"\nconnection = "hook"\n')
+    people = [Person(f"c{number:02}") for number in range(12)]
+    receiver.refused = {one.customer_id for one in people[:6]}
+    publish_people(deployment.lake, people)
+    with pytest.raises(DataError, match="hook refused 6 of 12 customers"):
+        sync(deployment)
+    assert len(receiver.seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('kind = "trytn"\n', "did you mean `tryton`"),
+        ('kind = "files"\nschemes = ["lifecycl"]\n', "did you mean `lifecycle`"),
+        ('kind = "files"\n[fields]\nx = "nmae"\n', "did you mean `name`"),
+        ('kind = "files"\n[settings]\nx = "y"\n', "`settings.x` is not a known setting"),
+        ('kind = "webhook"\n', "`connection` is missing"),
+        ('kind = "no_such_module:Sink"\n', "there is no class"),
+        ('kind = "files"\n[limits]\nremoved = 1\n', "did you mean `removed_share`"),
+    ],
+)
+def test_a_sink_that_is_wrong_is_refused_in_words(tmp_path: Path, text: str, said: str) -> None:
+    deployment = a_deployment(tmp_path, sink=text)
+    publish_people(deployment.lake, [ANN])
+    with pytest.raises(ConfigError) as refused:
+        sync(deployment)
+    assert said.lower() in str(refused.value).lower()
+    assert "sinks/sink.toml" in str(refused.value)
