@@ -1,0 +1,63 @@
+"""The sink that the guide shows is whole: it is taken from the page, and syncs with a server that answers as the page says."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.crm_publications import Person, publish_people, write_crm_company
+from support.crm_stubs import Answer, Stub, serving
+from support.deployments import REPO
+
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure.erase import erase_customers
+from pipeline.operations.sync import sync_sinks
+
+PAGE = REPO / "docs" / "guides" / "own-sink.md"
+CODE = re.compile(r"```(?:python|toml)\n# file: (?P<name>\S+)\n(?P<text>.*?)```", re.DOTALL)
+
+
+class Contacts(Stub):
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[str, dict[str, Any]] = {}
+
+    def answer(self, method: str, path: str, query: dict[str, str], content: Any) -> Answer:
+        if method == "GET":
+            return 200, [self.held[one] for one in query["ids"].split(",") if one in self.held]
+        one = path.rpartition("/")[2]
+        if method == "DELETE":
+            return (204, None) if self.held.pop(one) else (404, None)
+        contact = self.held.setdefault(one, {"id": one, "labels": []})
+        contact["labels"] = sorted((set(contact["labels"]) | set(content.pop("add"))) - set(content.pop("remove")))
+        contact.update(content)
+        return 200, contact
+
+
+def test_the_sink_of_the_guide_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {Path(found["name"]).name: found["text"] for found in CODE.finditer(PAGE.read_text("utf-8"))}
+    (tmp_path / "acme_crm.py").write_text(files["acme_crm.py"])
+    monkeypatch.syspath_prepend(tmp_path)
+    company = write_crm_company(tmp_path / "company", acme=files["acme.toml"])
+    server = Contacts()
+    server.held["ann"] = {"id": "ann", "labels": ["golf", "seg:old"], "full_name": "Ann, by hand"}
+    with serving(server):
+        deployment = Deployment.of(company, tmp_path / "lake", connections=lambda _: server.address)
+        publish_people(deployment.lake, [Person("ann", name="ANN"), Person("bob", audiences=("vip",), name="Bob", email="b@example.org")])
+        [report] = sync_sinks(deployment)
+        assert report.written_count == 2
+        assert server.held["ann"] == {"id": "ann", "labels": ["golf", "seg:lifecycle.active"], "full_name": "Ann, by hand", "stage": "active"}
+        assert server.held["bob"]["labels"] == ["seg:lifecycle.active", "seg:vip"]
+        assert (server.held["bob"]["full_name"], server.held["bob"]["mail"]) == ("Bob", "b@example.org")
+        [again] = sync_sinks(deployment, is_full=True)
+        assert again.plan.count == 0
+        publish_people(deployment.lake, [Person("ann"), Person("bob", is_consenting=False)], day=date(2024, 3, 2))
+        list(sync_sinks(deployment))
+        assert server.held["bob"]["labels"] == []
+        erase_customers(deployment, ["ann"])
+        assert set(server.held) == {"bob"}
+    del sys.modules["acme_crm"]
