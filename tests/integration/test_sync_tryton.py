@@ -87,6 +87,9 @@ def test_a_salesperson_sees_segments_audiences_and_the_next_action(crm: Tryton, 
     assert (parties["nino"]["name"], parties["nino"]["categories"], parties["nino"]["notes"]) == ("ნინო", [ACTIVE], [])
     again = sync(deployment)
     assert (again.plan.count, again.written_count) == (0, 0)
+    publish_people(deployment.lake, [replace(people[0], action="Champions"), *people[1:]], day=SECOND)
+    assert sync(deployment).written_count == 1
+    assert crm.parties()["ayşe"]["notes"] == ["Next action: Champions\nWhy: buys every week"]
 
 
 def test_only_what_is_ours_is_touched_and_what_others_did_to_it_is_healed(crm: Tryton, deployment: Deployment) -> None:

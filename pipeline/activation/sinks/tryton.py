@@ -163,17 +163,13 @@ class TrytonSink(Sink):
         return notes
 
     def _write_notes(self, changes: Sequence[Change], ids: Mapping[str, int]) -> None:
+        """Put a new note in the place of ours: Tryton lets nobody change the text of a note, and a new one is shown as unread."""
         texts = {change.customer_id: change.fields[NOTE] for change in changes if NOTE in change.fields}
-        known = {customer: self._notes.get(customer, []) for customer in texts}
-        if gone := [note for customer, text in texts.items() for note in known[customer][1 if text else 0 :]]:
-            self._rpc.call(NOTE_MODEL, "delete", gone)
-        if other := [(known[customer][0], text) for customer, text in texts.items() if known[customer] and text]:
-            self._rpc.call(NOTE_MODEL, "write", *(part for note, text in other for part in ([note], {"message": text})))
-        new = [
-            {"resource": f"{PARTY},{ids[customer]}", "message": text} for customer, text in texts.items() if text and not known[customer]
-        ]
-        if new:
+        if new := [{"resource": f"{PARTY},{ids[customer]}", "message": text} for customer, text in texts.items() if text]:
             self._rpc.call(NOTE_MODEL, "create", new)
+        # Last: what breaks off here leaves a note too many, which is found, and never none.
+        if gone := [note for customer in texts for note in self._notes.get(customer, ())]:
+            self._rpc.call(NOTE_MODEL, "delete", gone)
 
     def _category_ids(self) -> dict[str, int]:
         """Return the categories below our root by the names of lists; one that is no list has a name that no list has."""

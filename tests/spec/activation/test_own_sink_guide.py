@@ -50,7 +50,12 @@ def test_the_sink_of_the_guide_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyP
         publish_people(deployment.lake, [Person("ann", name="ANN"), Person("bob", audiences=("vip",), name="Bob", email="b@example.org")])
         [report] = sync_sinks(deployment)
         assert report.written_count == 2
-        assert server.held["ann"] == {"id": "ann", "labels": ["golf", "seg:lifecycle.active"], "full_name": "Ann, by hand", "stage": "active"}
+        assert server.held["ann"] == {
+            "id": "ann",
+            "labels": ["golf", "seg:lifecycle.active"],
+            "full_name": "Ann, by hand",
+            "stage": "active",
+        }
         assert server.held["bob"]["labels"] == ["seg:lifecycle.active", "seg:vip"]
         assert (server.held["bob"]["full_name"], server.held["bob"]["mail"]) == ("Bob", "b@example.org")
         [again] = sync_sinks(deployment, is_full=True)
