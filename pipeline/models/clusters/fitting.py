@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -49,17 +50,20 @@ def fit_with_report(
     With a `current` model, k-means starts from its clusters, and keeps their number unless another separates clearly better:
     a refit should move customers only for a gain.
     """
-    # Loaded by a fit alone: it takes seconds. And before the limit, which holds for the libraries it finds loaded.
-    from sklearn import __version__ as version
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+    one_thread = partial(threadpool_limits, limits=1)  # several threads add up in any order, and sums differ in their last bits
     trials: list[ClusterCountTrial] = []
-    with threadpool_limits(limits=1):  # several threads add up in any order, and sums differ in their last bits
-        try:
+    try:
+        with one_thread():
             sample = prepare_sample(features, scheme, customer_count=customer_count)
+        # Loaded by a fit alone, as it takes seconds; and before the limit, which holds for the libraries it finds loaded.
+        from sklearn import __version__ as version
+
+        with one_thread():
             best = select_clusters(sample, scheme, current, trials)
-        except CannotFitError as reason:
-            return FitReport(NotFitted(str(reason)), tuple(trials))
+    except CannotFitError as reason:
+        return FitReport(NotFitted(str(reason)), tuple(trials))
     sample, chosen = best.sample, best.candidate
     model = ClusterModel(
         scheme=scheme.name,

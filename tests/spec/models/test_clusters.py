@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -306,6 +307,13 @@ def test_data_without_clusters_gives_a_reason_and_no_error(case: str) -> None:
     found = fit_model(features(), default_scheme(), day=DAY)
     assert isinstance(found, NotFitted)
     assert found.reason.startswith(reason)
+
+
+def test_a_shop_of_too_few_customers_waits_for_no_library_to_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # as if it were not installed
+    found = fit_model(planted(20)[0], default_scheme(), day=DAY)
+    assert isinstance(found, NotFitted)
+    assert found.reason.startswith("too few customers")
 
 
 def test_a_feature_that_nobody_has_is_left_out_by_name_and_without_any_other_nothing_is_fitted() -> None:
