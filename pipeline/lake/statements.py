@@ -30,8 +30,8 @@ def statement(name: str) -> exp.Query:
     [file] = PACKAGES.glob(f"*/sql/{name}.sql")
     tree = cast("exp.Query", sqlglot.parse_one(file.read_text("utf-8"), read="duckdb"))
     for node in tree.walk():
-        # Positions in the file, which nobody needs and which cost half of every copy.
-        node.meta.clear()
+        # Positions in the file, which nobody needs and which cost a third of every copy, as would an empty dictionary in their place.
+        node._meta = None  # noqa: SLF001 - there is no other way to be rid of it
     return tree
 
 

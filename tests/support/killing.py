@@ -22,7 +22,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.definitions.schemes import load_schemes
 from pipeline.ingestion.validation import expectations
+from pipeline.lake.statements import PACKAGES, statement
+from support.builders import a_company
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -102,14 +105,26 @@ def _load() -> None:
     """Load what a night loads, once and not in every child; nothing of it starts a thread."""
     for name in (
         "pandas",
-        "pipeline.ingestion.extract",
         "pipeline.features.features",
-        "pipeline.segmentation.memberships",
-        "pipeline.publication.rollback",
+        "pipeline.ingestion.extract",
         "pipeline.ingestion.validate",
+        "pipeline.models.measure_drift",
+        "pipeline.models.predict",
+        "pipeline.operations.compaction",
+        "pipeline.operations.erasure.erase",
+        "pipeline.operations.readiness",
+        "pipeline.publication.gates.audit",
+        "pipeline.publication.gates.table_checks",
+        "pipeline.publication.publish",
+        "pipeline.publication.rollback",
+        "pipeline.reporting.pages",
+        "pipeline.segmentation.memberships",
     ):
         import_module(name)
     expectations._batch_definition()
+    for file in PACKAGES.glob("*/sql/*.sql"):
+        statement(file.stem)
+    load_schemes(a_company(Path("no such folder")))
     gc.freeze()  # a child that collects garbage would otherwise copy every page of what is loaded
 
 

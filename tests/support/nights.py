@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from pipeline.definitions.gate_limits import GATES
@@ -91,13 +91,9 @@ def content_of(lake: Lake, *folders: str) -> Mapping[str, object]:
     Which versions share a file depends on when a month was compacted; what each of them says does not.
     """
     event_tables = [table for table in ALL_TABLES if table.partition is Partition.EVENT_DAY]
-    files = tree_bytes(lake, *folders)
-    others = {name: content for name, content in files.items() if name.split("/")[1] not in {table.name for table in event_tables}}
-    versions = {
-        f"{table.name} of {version.day} known on {version.known_on}": lake.read(
-            table, day=version.day, known_on=version.known_on
-        ).to_pylist()
-        for table in event_tables
-        for version in lake.versions(table)
-    }
-    return {**others, **versions}
+    names = {table.name for table in event_tables}
+    content: dict[str, Any] = {name: found for name, found in tree_bytes(lake, *folders).items() if name.split("/")[1] not in names}
+    for table in event_tables:
+        for version, rows in lake.rows(table, lake.versions(table)):
+            content.setdefault(f"{table.name} of {version.day} known on {version.known_on}", []).extend(rows.to_pylist())
+    return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -109,16 +110,26 @@ def open_engine(lake: Lake, *, memory_limit: str) -> DuckDBEngine:
 
 def select_from_memory(table: Table, rows: pa.Table, statement: exp.Query) -> pa.Table:
     """Return what `statement`, which reads `table`, selects from `rows`, whatever columns they have; nothing else can be read."""
-    with _translating_engine_errors(), duckdb.connect() as connection:
-        confine_connection(connection, [])
-        connection.register(table.name, rows)
+    with _translating_engine_errors(), _memory_database(os.getpid()).cursor() as connection:
+        connection.register(table.name, rows)  # for this cursor alone, and gone with it
         return connection.sql(statement.sql("duckdb")).to_arrow_table()
 
 
+@cache
+def _memory_database(_process: int) -> duckdb.DuckDBPyConnection:
+    """Return the database of this process that can read no file: opening one takes longer than checking a small batch.
+
+    A process is named as a forked one has no threads of its parent's database.
+    """
+    database = duckdb.connect()
+    confine_connection(database, [])
+    return database
+
+
 def confine_connection(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path], *, files: Sequence[str] = ()) -> None:
-    """Restrict a connection to these folders and single files, for good, and set its time zone to UTC."""
+    """Restrict a connection and its cursors to these folders and single files, for good, and set their time zone to UTC."""
     # Else dates of instants would follow the time zone of the machine.
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
     # A process started by another one would draw progress bars into its log.
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET allowed_directories = $roots", {"roots": [f"{folder}/" for folder in folders]})
