@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlglot import exp
-from support.builders import a_company, an_order_line, features_by_customer, parsed, write_customers, write_order_lines
+from support.builders import a_company, an_order_line, features_by_customer, parsed, write_customers, write_order_lines, write_rows
 from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.company import PROJECT_ROOT, Company, load_company, with_declared_features
@@ -19,7 +19,7 @@ from pipeline.errors import ConfigError
 from pipeline.features import features_as_declared
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
+from pipeline.lake.tables import CUSTOMER_FEATURES, VISITS, Kind
 
 NIGHT = date(2024, 3, 31)
 LINES = """
@@ -171,3 +171,57 @@ def test_clusters_may_go_by_a_declared_feature(tmp_path: Path) -> None:
     (tmp_path / "segments" / "mine.toml").write_text(f'{clusters}\n[[features]]\nname = "lines"\ntransform = "log1p"\n', "utf-8")
     [scheme] = [scheme for scheme in load_cluster_schemes(company) if scheme.name == "mine"]
     assert scheme.features[-1].name == "lines"
+
+
+def test_a_visit_that_nothing_follows_counts_once_its_days_are_over_until_a_late_order_is_known(lake: Lake) -> None:
+    company = declaring(
+        lake.root,
+        """
+        [left_without_order]
+        value = "COUNT(visits NOT FOLLOWED BY orders WITHIN 3 DAYS)"
+        description = "Visits without an order within three days."
+        [orders_after_visit]
+        value = "COUNT(orders PRECEDED BY visits WITHIN 3 DAYS LAST 10 DAYS)"
+        description = "Orders within three days of a visit."
+        """,
+    )
+    day, nights = date(2024, 3, 20), [date(2024, 3, 22), date(2024, 3, 23), date(2024, 3, 29), date(2024, 3, 30)]
+    came_at = datetime(2024, 3, 20, 12, tzinfo=UTC)
+    visits = [{"visit_id": name, "customer_id": name, "visited_at": came_at} for name in ("bought", "left", "late")]
+    write_rows(lake, VISITS, visits, day=day, known_on=nights[0])
+    lines = [an_order_line(1, day="2024-03-20", customer_id="left"), an_order_line(2, day="2024-03-21", customer_id="bought")]
+    write_order_lines(lake, lines, known_on=nights[0])
+    write_customers(lake, company, [{"customer_id": row["customer_id"]} for row in visits], known_on=nights[0])
+    late = [*lines[1:], an_order_line(3, day="2024-03-21", customer_id="late")]
+    found: dict[date, dict[str, tuple[int, int]]] = {}
+    for night in nights:
+        if night == nights[2]:
+            write_order_lines(lake, late, known_on=night)
+        rows = features_by_customer(company, lake, night)
+        found[night] = {name: (row["left_without_order"], row["orders_after_visit"]) for name, row in rows.items()}
+    # An order at the very instant of the visit follows nothing; `left` is undecided on the 22nd, and `late` was wrong until the 29th.
+    assert found == {
+        nights[0]: {"bought": (0, 1), "left": (0, 0), "late": (0, 0)},
+        nights[1]: {"bought": (0, 1), "left": (1, 0), "late": (1, 0)},
+        nights[2]: {"bought": (0, 1), "left": (1, 0), "late": (0, 1)},
+        nights[3]: {"bought": (0, 1), "left": (1, 0), "late": (0, 1)},
+    }
+    again = features_by_customer(company, lake, nights[1])
+    assert {name: (row["left_without_order"], row["orders_after_visit"]) for name, row in again.items()} == found[nights[1]]
+
+
+@pytest.mark.parametrize(
+    ("value", "wine", "beer", "nobody"),
+    [
+        ("LIST(order_lines.category)", "Beer|Wine", "Beer", ""),
+        ("NONE(LIST(order_lines.category LAST 30 DAYS)) = 'Beer'", True, False, True),
+        ("COUNT(orders WHERE net_amount >= 10)", 1, 0, 0),
+        ("MAX(orders.net_amount)", Decimal(15), Decimal(4), None),
+        ("AVG(orders.line_count)", 1.25, 1.0, None),
+        ("SUM(order_lines.net_amount LAST QUARTER)", Decimal(0), Decimal(0), Decimal(0)),
+        ("COUNT(order_lines LAST YEAR)", 1, 0, 0),
+        ("SUM(order_lines.net_amount) / NULLIF(COUNT(orders LAST 30 DAYS) - 2, 0)", None, -3.0, 0.0),
+    ],
+)
+def test_an_aggregate_may_be_of_orders_periods_and_lists(lake: Lake, value: str, wine: Any, beer: Any, nobody: Any) -> None:
+    assert values(lake, f'value = "{value}"') == {"wine": wine, "beer": beer, "nobody": nobody}
