@@ -38,9 +38,10 @@ WORDS = Vocabulary(
     separators={"tags": ","},
     lists={"vip": "0123456789ab"},
     schemes={"rfm": {"champions": "champions"}, "groups": None},
+    audiences={"regulars": exp.column("is_prospect", quoted=True)},
     sources=event_sources([VISITS]),
 )
-AGGREGATE = re.compile(r"[a-z0-9_]+_(order_lines|visits)(_[a-z0-9_]+)?_[0-9a-f]{8}")
+AGGREGATE = re.compile(r"[a-z0-9_]+_(order_lines|orders|visits)(_[a-z0-9_]+)?_[0-9a-f]{8}")
 ALLOWED = (
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Is, exp.Null, exp.Add, exp.Sub, exp.Mul,
     exp.Neg, exp.Paren, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Column, exp.Identifier, exp.Literal, exp.Boolean,
@@ -303,7 +304,8 @@ FRAGMENTS = [
     *FUNCTIONS, "TODAY", "CURRENT_DATE", "INTERVAL", "INTERVAL '60 days'", "IN LIST", "LIST", "vip", "WAS IN", "WAS", "WITHIN", "30",
     "DAYS", "rfm.champions", "groups.cluster_1", "DAYS_SINCE(", "CONTAINS(", "ANY(tags)", "ANY(", "COALESCE(", "RANDOM_SHARE('a')",
     "list:vip", "COUNT(", "SUM(", "FIRST(", "EXISTS(", "DISTINCT", "order_lines", "order_lines.net_amount", "visits",
-    "WHERE", "LAST", "BEFORE", "AGO", "category", "net_amount",
+    "WHERE", "LAST", "BEFORE", "AGO", "category", "net_amount", "orders", "FOLLOWED BY", "PRECEDED BY FIRST", "BY", "THIS", "QUARTER",
+    "LIST(", "IN AUDIENCE", "AUDIENCE", "regulars", '"audience:regulars"', "audience:regulars", "NULLIF(",
 ]  # fmt: skip
 
 
@@ -341,7 +343,14 @@ AGGREGATES = [
     "EXISTS(visits WHERE visit_id <> 'x'",
     "MAX(order_lines.order_day WHERE COUNT(visits) > 1",
     "FIRST(order_lines.category WHERE recency_days > 1",
+    "COUNT(orders NOT FOLLOWED BY visits WITHIN 2 DAYS",
+    "COUNT(visits PRECEDED BY FIRST order_lines WHERE category = ')' WITHIN 2 WEEKS",
+    "EXISTS(orders WHERE net_amount > 1 FOLLOWED BY orders WHERE COUNT(visits) > 1",
+    "LIST(order_lines.category",
 ]
+
+
+DAYS = ["", " LAST 9 DAYS", " LAST 9 DAYS BEFORE 2 DAYS AGO", " LAST x DAYS", " THIS YEAR"]
 
 
 def a_likely_rule(chance: random.Random) -> list[str]:
@@ -351,11 +360,13 @@ def a_likely_rule(chance: random.Random) -> list[str]:
     sides = [
         *NAMES,
         chance.choice(calls),
-        f"{chance.choice(AGGREGATES)}{chance.choice(['', ' LAST 9 DAYS', ' LAST 9 DAYS BEFORE 2 DAYS AGO', ' LAST x DAYS'])})",
+        f"{chance.choice(AGGREGATES)}{chance.choice(DAYS)})",
         "TODAY - 3",
         "born + 1",
         "IN LIST vip",
         "WAS IN rfm.champions WITHIN 3 DAYS",
+        "IN AUDIENCE regulars",
+        "ANY(LIST(order_lines.category LAST 9 DAYS))",
         "rfm.segment",
         "@most",
         "@least",

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from sqlglot import exp
 
+from pipeline.definitions.rules.calls import own_call
 from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.lake.tables import Kind
 
@@ -138,7 +139,13 @@ class Aggregate:
 
 
 def _plain_sql(tree: exp.Expression) -> str:
-    """Return a condition as people write it: without quotes around names, and without the casts that make engines agree."""
-    plain = tree.copy().transform(lambda node: node.this if isinstance(node, exp.Cast) else node)
+    """Return a condition as people write it: calls by name, and without quotes and the casts that make engines agree."""
+    plain = tree.copy().transform(_plain_node)
     text: str = plain.sql("duckdb", identify=False)
     return text.replace('"', "")
+
+
+def _plain_node(node: exp.Expr) -> exp.Expr:
+    if (call := own_call(node)) is not None:
+        return exp.var(call.text)
+    return node.this if isinstance(node, exp.Cast) else node

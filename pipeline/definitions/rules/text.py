@@ -26,7 +26,7 @@ MAX_DEPTH = 40
 SHOWN_CHARACTERS = 60
 LANGUAGE = (
     "Use names, scheme.segment, @parameters, numbers, 'text', DATE '2026-01-31', TODAY, TRUE, FALSE, functions such as DAYS_SINCE(date), "
-    "= <> < <= > >=, BETWEEN, IN, IN LIST, WAS IN, IS NULL, IS, IS NOT, + - * /, AND, OR, NOT, ( )."
+    "= <> < <= > >=, BETWEEN, IN, IN LIST, IN AUDIENCE, WAS IN, IS NULL, IS, IS NOT, + - * /, AND, OR, NOT, ( )."
 )
 # How a person writes the night's day, and the column that it is.
 TODAY_WORDS = ("today", "current_date")

@@ -97,6 +97,10 @@ def _declared_edges(company: Company) -> Iterator[Edge]:
                 # A count is made of the rows that there are.
                 how: How = "value" if name in makes or (each.argument is None and name == source.day) else "rows"
                 yield Edge(target, Field(source.name, name), how)
+            if each.sequence is not None:
+                other = company.event_sources[each.sequence.source]
+                for name in sorted({other.table.instant, EVENT_DAY.name, *each.sequence.columns}):
+                    yield Edge(target, Field(other.name, name), "rows")
         for name in sorted(feature.looks_at):
             yield Edge(target, Field(CUSTOMER_FEATURES.name, name), "value")
 
@@ -104,9 +108,10 @@ def _declared_edges(company: Company) -> Iterator[Edge]:
 def _tables_of(company: Company) -> tuple[Table, ...]:
     """Order the tables behind the features, and the events that the company declares, whether or not a feature reads them."""
     behind = _tables_behind_features()
-    added_up = [company.event_sources[each.source].table for feature in company.features for each in feature.aggregates]
+    aggregates = [each for feature in company.features for each in feature.aggregates]
+    added_up = [company.event_sources[name].table for each in aggregates for name in (each.source, *each.other_sources)]
     others = dict.fromkeys([*(event.table for event in company.declared_events), *added_up])
-    return (*behind, *(table for table in others if table not in behind))
+    return tuple(sorted((*behind, *(table for table in others if table not in behind)), key=lambda table: not _is_computed(table)))
 
 
 @cache
