@@ -15,7 +15,8 @@ from measure import Cost, Result, compared, cost, peak_memory
 from pipeline.features import compute_features
 from pipeline.features.baselines import baseline_rows
 from pipeline.features.cache import cache_session
-from pipeline.features.customer_states import known_rollups, rhythm_rows
+from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
+from pipeline.features.frozen_states import KnownStates
 from pipeline.features.rollup_set import FeatureWindow
 from pipeline.lake.addresses import CACHES
 from pipeline.lake.lake import Lake
@@ -64,7 +65,8 @@ def freeze_usual(lake: Lake) -> None:
     with engine(lake) as opened, cache_session(lake, opened, company().zone) as at:
         rollups = known_rollups(lake, first)
         list(rhythm_rows(at, first, rollups))
-        list(baseline_rows(at, _horizon(), rollups))
+        register_states(at, first, rollups)
+        list(baseline_rows(at, KnownStates(first, rollups), rollups))
 
 
 def _horizon() -> FeatureWindow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from statistics import median
 
 from rich.console import Console
 from rich.table import Table
+
+from pipeline.cli import GARBAGE_THRESHOLD
 
 GIB = 2**30
 Work = Callable[[], object]
@@ -102,6 +105,7 @@ def print_results(results: list[Result], console: Console | None = None) -> None
 
 
 def _measured(work: Work) -> Cost:
+    gc.set_threshold(GARBAGE_THRESHOLD)  # as the command line does
     cpu, wall = _cpu_seconds(), time.monotonic()
     work()
     return Cost(_cpu_seconds() - cpu, time.monotonic() - wall, _peak_bytes())

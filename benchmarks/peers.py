@@ -25,6 +25,7 @@ def read_columns(lake: Path) -> None:
 def duckdb_by_hand(lake: Path, out: Path, memory_limit: str = "3GB") -> None:
     """Run the statement in DuckDB with memory capped."""
     with _duckdb(lake) as connection, TemporaryDirectory(dir=out) as spill:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(f"SET memory_limit = '{memory_limit}'")
         connection.execute(f"SET temp_directory = '{spill}'")
         connection.execute(f"COPY ({_statement()}) TO '{out / OUTPUT}' (FORMAT parquet, COMPRESSION zstd)")

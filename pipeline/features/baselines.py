@@ -19,8 +19,7 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes.score_methods_sql import SCORE_LIMITS_STATEMENT, score_limits_statement
 from pipeline.features.cache import CacheKey, CacheSession, cached, write_cache
-from pipeline.features.customer_archives import register_archive
-from pipeline.features.customer_states import run_in_slices
+from pipeline.features.frozen_states import KnownStates, register_frozen_states
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.state_sql import states_recipe, table_recipe
 from pipeline.features.visits import known_visits, register_visits
@@ -33,12 +32,13 @@ DAYS_OF_ORDERS = 90
 FROZEN_NAMES = {CUSTOMER_STATES.name: "frozen_states", CUSTOMER_VISITS.name: "frozen_visits"}
 
 
-def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
-    """Return the row of baselines as of the window's frozen day, the first of the month, from the rollups known of it.
+def baseline_rows(session: CacheSession, tonight: KnownStates, rollups: RollupSet) -> Iterable[pa.RecordBatch]:
+    """Return the row of baselines as of the frozen day of `tonight`, the first of the month, from the `rollups` known of it.
 
-    Every night that knows the same rollups gets the same row. The first night of a month computes it from its own states,
-    which must be registered; a later one that finds no cache computes the states of that first day aside.
+    Every night that knows the same rollups gets the same row. Tonight's states must be registered: the first night of a month
+    computes the row from them, and a later one that finds no cache works out of them what they were on that first day.
     """
+    window = tonight.window
     frozen = window.frozen
     visits = known_visits(session.lake, frozen)
     query = baselines_statement()
@@ -51,7 +51,7 @@ def baseline_rows(session: CacheSession, window: FeatureWindow, rollups: RollupS
             query = _over_frozen_tables(query)
             # Only the columns that are read, so that what leads to the others is not computed.
             needed = CUSTOMER_STATES.only({*CUSTOMER_STATES.key, *(column.name for column in query.find_all(exp.Column))})
-            _register_frozen(session, frozen, rollups, replace(needed, name=FROZEN_NAMES[CUSTOMER_STATES.name]))
+            register_frozen_states(session, tonight, rollups, replace(needed, name=FROZEN_NAMES[CUSTOMER_STATES.name]))
             register_visits(session, frozen, rollups, visits, name=FROZEN_NAMES[CUSTOMER_VISITS.name])
         path = write_cache(
             session, POPULATION_BASELINES, session.engine.run(query, {"frozen_day": frozen.day}), key, {"frozen_day": frozen.day}
@@ -110,22 +110,3 @@ def _over_frozen_tables(query: exp.Query) -> exp.Query:
         if table.name in FROZEN_NAMES:
             table.set("this", exp.to_identifier(FROZEN_NAMES[table.name]))
     return renamed
-
-
-def _register_frozen(session: CacheSession, frozen: FeatureWindow, rollups: RollupSet, table: Table) -> None:
-    """Make everyone's state of the frozen day readable as `table`, computed from the rollups in slices that fit into memory."""
-    register_archive(session, rollups, frozen.archived_before, session.survivors(frozen))
-    rows = run_in_slices(session, frozen, rollups, _states_statement(table))
-    path = session.folder / table.name / f"{frozen.day}.parquet"
-    session.lake.write_file(table.schema, rows, path, {})
-    session.engine.register(table, [path])
-
-
-def _states_statement(table: Table) -> exp.Query:
-    """Return the columns of `table` of all customers' states computed anew, in no order, without what only others need."""
-    query = statement(CUSTOMER_STATES.name).copy()
-    query.set("expressions", [column for column in query.selects if column.alias_or_name in table.column_names])
-    used = {column.table for selected in query.selects for column in selected.find_all(exp.Column)}
-    # A join adds at most one row to a customer, so dropping it changes no count.
-    query.set("joins", [join for join in query.args["joins"] if join.alias_or_name in used])
-    return query

@@ -27,6 +27,7 @@ from pipeline.features.declared import (
     unknown_declared_features,
     with_declared_columns,
 )
+from pipeline.features.frozen_states import KnownStates
 from pipeline.features.known_columns import DECLARED, FROZEN_LINES, KNOWN_LINES, UNKNOWN_DECLARED, frozen_lines, known_lines
 from pipeline.features.rollup_set import ROLLUPS, FeatureWindow, RollupSet, frozen_night
 from pipeline.features.state_sql import states_recipe
@@ -124,9 +125,9 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         events = known_events(company, lake, window)
         for wanted in aggregates_by_source(company):
             register_aggregates(session, window, wanted, events)
-        # After the states: on the first night of a month the baselines are computed from them.
+        # After the states, from which the baselines are computed.
         manifest |= {"statement": statement_digest(baselines_statement()), "states": states_recipe(window.frozen)}
-        usual = list(baseline_rows(session, window, frozen))
+        usual = list(baseline_rows(session, KnownStates(window, rollups), frozen))
         lake.write(baselines, usual, day=day, known_on=window.known_on, manifest=manifest)
         [row] = pa.Table.from_batches(usual).to_pylist()
         _write_features(company, session, window, rollups | visits | events, row)

@@ -63,6 +63,10 @@ class RollupSet:
     def __or__(self, other: RollupSet) -> RollupSet:
         return RollupSet(tuple(sorted({*self.rollups, *other.rollups})))
 
+    def __xor__(self, other: RollupSet) -> RollupSet:
+        # One that is in both sets is the same in both: its digest is part of it.
+        return RollupSet(tuple(sorted(self._members ^ other._members)))
+
     def of_table(self, table: Table) -> list[Version]:
         """Return the versions of one table, in order."""
         return [each.version for each in self.rollups if each.table == table.name]
@@ -87,8 +91,7 @@ class RollupSet:
         """
         if not earlier._members <= stored._members:
             return None
-        # One that is in both sets is unchanged: its digest is part of it.
-        return RollupSet(tuple(sorted(earlier._members ^ self._members)))
+        return earlier ^ self
 
     @cached_property
     def _members(self) -> frozenset[Rollup]:

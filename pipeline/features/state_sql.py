@@ -17,6 +17,7 @@ from pipeline.lake.tables import (
     BASE_STATES,
     CHANGED_STATES,
     CUSTOMER_ARCHIVES,
+    CUSTOMER_DAYS,
     CUSTOMER_STATES,
     REGROUPED_CUSTOMERS,
     Table,
@@ -54,10 +55,18 @@ def affected_statement() -> exp.Query:
 
 
 @cache
+def outlived_statement() -> exp.Query:
+    """Return the ids of customers with order-days before $window_end, where another window ends that began on $window_first_day."""
+    order_day = exp.column("order_day")
+    is_outlived = exp.and_(order_day >= exp.Placeholder(this="window_first_day"), order_day < exp.Placeholder(this="window_end"))
+    return exp.select("customer_id").distinct().from_(CUSTOMER_DAYS.name).where(is_outlived)
+
+
+@cache
 def rolled_forward_statement() -> exp.Query:
     """Return the states of affected customers computed anew and the stored ones of all others, in order of ids."""
     carried = exp.select(*_state_columns()).from_(CUSTOMER_STATES.name).where(exp.not_(_is_customer_in(AFFECTED_CUSTOMERS)))
-    return _states_in_order(exp.select(*_state_columns()).from_(_affected_states()), carried)
+    return _states_in_order(exp.select(*_state_columns()).from_(_affected_states(statement(CUSTOMER_STATES.name).copy())), carried)
 
 
 @cache
@@ -68,7 +77,8 @@ def changes_statement() -> exp.Query:
     """
     on = exp.column("customer_id", "computed").eq(exp.column("customer_id", AFFECTED_CUSTOMERS.name))
     columns = [exp.column("customer_id", AFFECTED_CUSTOMERS.name), *_state_columns("computed")[1:]]
-    anew = exp.select(*columns).from_(AFFECTED_CUSTOMERS.name).join(_affected_states(), on=on, join_type="left")
+    computed = _affected_states(statement(CUSTOMER_STATES.name).copy())
+    anew = exp.select(*columns).from_(AFFECTED_CUSTOMERS.name).join(computed, on=on, join_type="left")
     carried = exp.select(*_state_columns()).from_(CHANGED_STATES.name).where(exp.not_(_is_customer_in(AFFECTED_CUSTOMERS)))
     return _states_in_order(anew, carried)
 
@@ -87,15 +97,32 @@ def all_states_statement() -> exp.Query:
     return exp.select("*").from_(statement(CUSTOMER_STATES.name).subquery("states"), copy=False).order_by("customer_id", copy=False)
 
 
+def states_where_affected_statement(table: Table) -> exp.Query:
+    """Return the columns of `table` of all states, in no order: of affected customers computed anew, of others as registered."""
+    columns = [exp.column(name) for name in table.column_names]
+    anew = exp.select(*columns).from_(_affected_states(_needed_for(table)))
+    carried = exp.select(*columns).from_(CUSTOMER_STATES.name).where(exp.not_(_is_customer_in(AFFECTED_CUSTOMERS)))
+    return exp.union(anew, carried, distinct=False)
+
+
 @cache
 def row_count_statement(table: Table) -> exp.Query:
     """Return the number of rows of a registered table."""
     return exp.select(exp.alias_(exp.Count(this=exp.Star()), "row_count")).from_(table.name)
 
 
-def _affected_states() -> exp.Subquery:
-    """Return the states of the affected customers alone, computed anew."""
+def _needed_for(table: Table) -> exp.Query:
+    """Return the statement of states with the columns of `table` alone, without what only others need."""
     query = statement(CUSTOMER_STATES.name).copy()
+    query.set("expressions", [column for column in query.selects if column.alias_or_name in table.column_names])
+    used = {column.table for selected in query.selects for column in selected.find_all(exp.Column)}
+    # A join adds at most one row to a customer, so dropping it changes no count.
+    query.set("joins", [join for join in query.args["joins"] if join.alias_or_name in used])
+    return query
+
+
+def _affected_states(query: exp.Query) -> exp.Subquery:
+    """Return what `query`, which computes states, gives for the affected customers alone."""
     for table in STATE_INPUTS:
         _restrict_to_affected(query, table.name)
     return query.subquery("computed", copy=False)

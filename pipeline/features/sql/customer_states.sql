@@ -105,13 +105,25 @@ categories AS (
   WHERE event_day BETWEEN $archived_before AND $day AND category IS NOT NULL
   GROUP BY customer_id, category
 ),
+ranked_categories AS (
+  -- Days decide, then the amount. An amount is below a thousand million millions, so both are one number, which is cheaper to compare.
+  SELECT *, CAST(day_count AS DECIMAL(10, 0)) * 1000000000000000 + order_amount AS rank_key
+  FROM categories
+),
+first_categories AS (
+  SELECT customer_id, MIN(first_day) AS first_known_day, MAX(rank_key) AS first_rank_key
+  FROM ranked_categories
+  GROUP BY customer_id
+),
 known_categories AS (
   -- What was bought on the first day with a known category cannot be told to be new; nor does it count as not new.
   SELECT
     c.*,
+    f.first_rank_key,
     a.categories AS archived_categories,
-    CASE WHEN a.categories IS NULL THEN MIN(c.first_day) OVER (PARTITION BY c.customer_id) END AS first_known_day
-  FROM categories AS c
+    CASE WHEN a.categories IS NULL THEN f.first_known_day END AS first_known_day
+  FROM ranked_categories AS c
+  JOIN first_categories AS f ON f.customer_id = c.customer_id
   LEFT JOIN customer_archives AS a ON a.customer_id = c.customer_id
 ),
 category_mix AS (
@@ -119,7 +131,7 @@ category_mix AS (
     c.customer_id,
     CAST(SUM(c.line_count) AS BIGINT) AS category_known_line_count,
     CAST(COUNT(*) AS BIGINT) AS category_count,
-    ARG_MIN(c.category, {'days': -c.day_count, 'amount': -c.order_amount, 'name': c.category}) AS favourite_category,
+    MIN(CASE WHEN c.rank_key = c.first_rank_key THEN c.category END) AS favourite_category,
     CAST(SUM(c.line_count * c.line_count) AS BIGINT) AS line_count_square_sum,
     -- In whole millionths, so that the sum is exact in whatever order it is taken.
     CAST(SUM(CASE WHEN c.line_count > 0 THEN CAST(FLOOR(c.line_count * LN(c.line_count) * 1000000 + 0.5) AS BIGINT) ELSE 0 END) AS BIGINT)
