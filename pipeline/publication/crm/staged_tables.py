@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from pipeline.lake.tables import CRM_CHANGES, CRM_MEMBERS, CRM_PROFILES, CUSTOMER_ID, RAW_CUSTOMER_CONTACTS, Column, Kind, Partition, Table
+from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, CUSTOMER_ID, RAW_CUSTOMER_CONTACTS, Column, Kind, Partition, Table
 
 # What says of a row when it became what it is, and is no part of what it says.
 HASH: Final = "row_hash"
@@ -22,6 +22,10 @@ STANDINGS: Final = _private("standings", Column("is_consenting", Kind.FLAG, ""),
 SEGMENT_LISTS: Final = _private("segment_lists", Column("names", Kind.TEXT, ""))
 AUDIENCE_LISTS: Final = _private("audience_lists", Column("names", Kind.TEXT, ""))
 ADDRESS_HASHES: Final = _private("address_hashes", Column("email_sha256", Kind.TEXT, ""), Column("phone_sha256", Kind.TEXT, ""))
+PHONE_NUMBERS: Final = Table(
+    "phone_numbers", "", (Column("phone", Kind.TEXT, "", pii=True), Column("e164", Kind.TEXT, "", pii=True)), ("phone",), Partition.NIGHT
+)
+"""A cache: working a number out takes longer than all else about a customer."""
 LANGUAGE_NAMES: Final = Table(
     "language_names", "", (Column("said", Kind.TEXT, ""), Column("language", Kind.TEXT, "")), ("said",), Partition.NIGHT
 )
@@ -40,4 +44,3 @@ PROFILE_ROWS: Final = Table(
     ("customer_id",),
     Partition.NIGHT,
 )
-NEW_CHANGES: Final = CRM_CHANGES

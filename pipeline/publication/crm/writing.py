@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,8 @@ from sqlglot import exp, parse_one
 from pipeline.calendar import days_window
 from pipeline.definitions.company import Company
 from pipeline.features import MergeHistory
-from pipeline.lake.engines.duckdb import DuckDBEngine, open_engine
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import file_sha256
 from pipeline.lake.statements import statement
@@ -95,16 +96,22 @@ class CrmInputs:
         return self.seen.next_instant(days_window(self.day, self.day, self.company.zone).end)
 
 
-def write_crm_tables(inputs: CrmInputs) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Write the four tables into the folder; return what a manifest says of their files, and of the changes."""
-    with closing(open_engine(inputs.lake, memory_limit=inputs.memory_limit)) as engine, inputs.lake.private_folder() as private:
+def write_crm_tables(inputs: CrmInputs, engine: Engine | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write the four tables into the folder; return what a manifest says of their files, and of the changes.
+
+    Statements are run by `engine`, by default one that is opened for them.
+    """
+    with ExitStack() as resources:
+        private = resources.enter_context(inputs.lake.private_folder())
+        if engine is None:
+            engine = resources.enter_context(closing(open_engine(inputs.lake, memory_limit=inputs.memory_limit)))
         return _CrmWriter(inputs, engine, private).write()
 
 
 class _CrmWriter:
     """One run over the tables of one publication."""
 
-    def __init__(self, inputs: CrmInputs, engine: DuckDBEngine, private: Path) -> None:
+    def __init__(self, inputs: CrmInputs, engine: Engine, private: Path) -> None:
         self._inputs, self._engine, self._private = inputs, engine, private
         self._company, self._lake, self._seen = inputs.company, inputs.lake, inputs.seen
         self._written: dict[str, Any] = {}
@@ -196,7 +203,7 @@ class _CrmWriter:
     def _write_audiences(self) -> dict[str, int]:
         run = self._engine.run
         addressed = run(parse_one(_ADDRESSED, into=exp.Select, read="duckdb"), {}).read_all()
-        hashes, counts = address_hashes(addressed, self._company.crm.phone_region if self._company.crm else "")
+        hashes, counts = address_hashes(self._lake, addressed, self._company.crm.phone_region if self._company.crm else "")
         self._stage(ADDRESS_HASHES, hashes.to_batches())
         self._publish(CRM_AUDIENCES, run(statement(CRM_AUDIENCES.name), {}))
         return {"audience_members_without_consent": audience_member_count(self._engine) - addressed.num_rows, **counts}

