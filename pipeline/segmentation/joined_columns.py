@@ -66,7 +66,7 @@ class JoinedColumns:
         return self._with_prediction(query, name, alias)
 
     def _with_list(self, query: exp.Select, column: ListColumn, alias: str) -> exp.Select:
-        listed, value = f"list_{column.name}_{column.digest}", exp.column(column.value, "features", quoted=True)
+        listed, value = f"list_{column.digest}", exp.column(column.value, "features", quoted=True)
         if listed not in self.registered:
             rows = pa.table([self._values_of(column)], pa.schema([("value", pa.string())]))
             self._store(Table(listed, "", (Column("value", Kind.TEXT, ""),), ("value",), Partition.NIGHT), rows)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pipeline.lake.tables import CUSTOMER_PREDICTIONS, Kind
 
 STAYS = ("LAST_IN", "ENTERED", "IN_SINCE")
-_LIST = re.compile(r"(?P<value>.+) IN LIST (?P<name>\w+)@(?P<digest>[0-9a-f]+)")
-_STAY = re.compile(rf"(?P<what>{'|'.join(STAYS)})\((?P<scheme>\w+)\.(?P<segment>\w+)\)")
+_LIST = re.compile(r"(?P<value>.+?) IN LIST (?P<name>.+)@(?P<digest>[0-9a-f]+)")
+_STAY = re.compile(rf"(?P<what>{'|'.join(STAYS)})\((?P<scheme>\w+)\.(?P<segment>\w+|'(?:[^']|'')+')\)")
 PREDICTIONS: Mapping[str, Kind] = {column.name: column.kind for column in CUSTOMER_PREDICTIONS.columns if column.kind is Kind.NUMBER}
 """What is predicted of customers, by name."""
 
@@ -44,8 +44,10 @@ class StayColumn:
 
     @property
     def column(self) -> str:
-        """The name of the column."""
-        return f"{self.what}({self.scheme}.{self.segment})"
+        """The name of the column, as a rule says it."""
+        is_plain = re.fullmatch(r"\w+", self.segment) is not None
+        segment = self.segment if is_plain else "'" + self.segment.replace("'", "''") + "'"
+        return f"{self.what}({self.scheme}.{segment})"
 
 
 def joined_column(name: str) -> ListColumn | StayColumn | None:
@@ -53,7 +55,8 @@ def joined_column(name: str) -> ListColumn | StayColumn | None:
     if found := _LIST.fullmatch(name):
         return ListColumn(found["value"], found["name"], found["digest"])
     if found := _STAY.fullmatch(name):
-        return StayColumn(found["what"], found["scheme"], found["segment"])
+        segment = found["segment"]
+        return StayColumn(found["what"], found["scheme"], segment[1:-1].replace("''", "'") if segment.startswith("'") else segment)
     return None
 
 

@@ -18,7 +18,7 @@ CUSTOMER = "customer_id"
 LIST_MARK, CALL_MARK, AUDIENCE_MARK = "list:", "call:", "audience:"
 ErrorAt = Callable[[int, str, str], ConfigError]
 _OPENING = {TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.L_PAREN}
-_STAY_TODO = "Write it as WAS IN rfm.champions WITHIN 30 DAYS."
+_STAY_TODO = "Write WAS IN rfm.champions WITHIN 30 DAYS, with quotes around what is no plain word: WAS IN rfm.'At risk' WITHIN 30 DAYS."
 
 
 def spelt_out(tokens: Sequence[Token], error_at: ErrorAt) -> list[Token]:
@@ -54,8 +54,9 @@ def _audience_token(tokens: Sequence[Token], index: int, before: Sequence[Token]
 
 def _list_tokens(tokens: Sequence[Token], index: int, before: Sequence[Token], error_at: ErrorAt) -> list[Token]:
     where = tokens[index + 1]
-    if not _is_type(tokens, index + 2, TokenType.IDENTIFIER):
-        raise error_at(where.start, "the name of the list is missing", "Write IN LIST vip for the file lists/vip.csv.")
+    if not (_is_type(tokens, index + 2, TokenType.IDENTIFIER) or _is_type(tokens, index + 2, TokenType.STRING)):
+        todo = "Write IN LIST vip for the file lists/vip.csv, and IN LIST 'summer-sale' for lists/summer-sale.csv."
+        raise error_at(where.start, "the name of the list is missing", todo)
     name = tokens[index + 2]
     subject = before[-2] if len(before) > 1 and before[-1].token_type is TokenType.NOT else before[-1] if before else None
     is_alone = subject is None or subject.token_type in _OPENING
@@ -94,4 +95,7 @@ def _is_type(tokens: Sequence[Token], index: int, kind: TokenType) -> bool:
 
 
 def _is_word(tokens: Sequence[Token], index: int, word: str) -> bool:
-    return _is_type(tokens, index, TokenType.IDENTIFIER) and tokens[index].text.lower() == word
+    if not _is_type(tokens, index, TokenType.IDENTIFIER) or tokens[index].text.lower() != word:
+        return False
+    # A name in quotes is a name, whatever it is called.
+    return tokens[index].end - tokens[index].start + 1 == len(word)

@@ -43,6 +43,7 @@ _LEXEME = re.compile(
     |(?P<date>(?i:date)(?=\s*'))
     |(?P<interval>(?i:interval)\s+(?:'\s*[0-9]{1,6}\s+(?i:days?|weeks?)\s*'|'[0-9]{1,6}'\s+(?i:days?|weeks?)\b|[0-9]{1,6}\s+(?i:days?|weeks?)\b))
     |(?P<reference>[^\W\d]\w*\.[^\W\d]\w*)
+    |(?P<segment>[^\W\d]\w*\.(?:'(?:[^'\n]|'')+'|"(?:[^"\n]|"")+"))
     |(?P<word>[^\W\d]\w*)
     |(?P<parameter>@[^\W\d]\w*)
     |(?P<mark><>|!=|<=|>=|[-+*/(),=<>])
@@ -86,7 +87,10 @@ _REASONS = {
     "@": ("the name of a parameter is missing", "Write @name, and give `name` a value under [parameters]."),
     "$": ("parameters begin with @", "Write @name, and give `name` a value under [parameters]."),
     ":": ("casts are not part of the rule language", LANGUAGE),
-    ".": ("a point stands within a number or between a scheme and `segment`", "Write rfm.segment, and 0.5 for .5"),
+    ".": (
+        "a point stands within a number or between a scheme and `segment`",
+        "Write rfm.segment, 0.5 for .5, and quotes around a segment that is no plain word: WAS IN rfm.'At risk' WITHIN 30 DAYS.",
+    ),
     ";": ("a rule is one condition", "Remove everything from the semicolon on."),
     "-": ("comments are not part of the rule language", "Put remarks in the definition file after a #."),
     "`": ("names are not quoted like this", 'Write "name" or just name.'),
@@ -192,6 +196,10 @@ def _lexeme_token(lexeme: re.Match[str]) -> Token:
         return Token(TokenType.STRING, text[1:-1].replace("''", "'"), 1, start + 1, start, end)
     if kind == "quoted":
         return Token(TokenType.IDENTIFIER, text[1:-1].replace('""', '"'), 1, start + 1, start, end)
+    if kind == "segment":
+        scheme, _, segment = text.partition(".")
+        quote = segment[0]
+        return Token(TokenType.IDENTIFIER, f"{scheme}.{segment[1:-1].replace(quote * 2, quote)}", 1, start + 1, start, end)
     if kind == "interval":
         number, unit = re.findall(r"[0-9]+|[a-z]+", text.lower())[1:]
         return Token(TokenType.NUMBER, str(int(number) * _DAYS_IN[unit]), 1, start + 1, start, end)

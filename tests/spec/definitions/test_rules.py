@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from sqlglot import exp
 
-from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score, rule_value
+from pipeline.definitions.rules import StayColumn, Vocabulary, joined_column, parse_rule, parse_score, rule_value
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 
@@ -35,6 +36,58 @@ def refusal(text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         sql(text)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("segment", "column"),
+    [
+        ("towns.rome", "LAST_IN(towns.rome)"),
+        ("towns.rome_2", "LAST_IN(towns.rome_2)"),
+        ("towns.null", "LAST_IN(towns.null)"),
+        ("towns.თბილისი", "LAST_IN(towns.თბილისი)"),
+        ("towns.'New York-2'", "LAST_IN(towns.'New York-2')"),
+        ('towns."New York-2"', "LAST_IN(towns.'New York-2')"),
+        ("towns.'rome'", "LAST_IN(towns.rome)"),
+        ("towns.'24 hours'", "LAST_IN(towns.'24 hours')"),
+        ("towns.'L''Aquila'", "LAST_IN(towns.'L''Aquila')"),
+        ('towns."a ""b"" (c).d"', "LAST_IN(towns.'a \"b\" (c).d')"),
+        ("rfm.at_risk", "LAST_IN(rfm.at_risk)"),
+        ("rfm.'At risk'", "LAST_IN(rfm.at_risk)"),
+        ("in.'AND'", "LAST_IN(in.AND)"),
+    ],
+)
+def test_a_segment_that_is_no_plain_word_stands_in_quotes(segment: str, column: str) -> None:
+    schemes = {"towns": {}, "in": {}, "rfm": {"At risk": "at_risk", "at_risk": "at_risk"}}
+    vocabulary = Vocabulary({"as_of_date": Kind.DATE}, schemes=schemes)
+    for rule in (f"LAST_IN({segment}) IS NULL", f"WAS IN {segment} WITHIN 30 DAYS"):
+        [name] = {each.name for each in parse_rule(rule, vocabulary, where="x").find_all(exp.Column)} - {"as_of_date"}
+        assert name == column
+        found = joined_column(name)
+        assert isinstance(found, StayColumn)
+        assert found.column == column
+
+
+@pytest.mark.parametrize("name", ["was", "list", "in", "today", "within", "select"])
+def test_a_name_that_is_a_word_of_the_language_stands_in_quotes(name: str) -> None:
+    vocabulary = Vocabulary({name: Kind.TEXT, "as_of_date": Kind.DATE})
+    assert parse_rule(f"\"{name}\" IN ('a')", vocabulary, where="x").sql("duckdb") == f"\"{name}\" IN ('a')"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("WAS IN towns.'New York WITHIN 3 DAYS", "quotes around"),
+        ("WAS IN towns.New-York WITHIN 3 DAYS", "quotes around"),
+        ("WAS IN towns.24h WITHIN 3 DAYS", "quotes around"),
+        ("WAS IN towns.New York WITHIN 3 DAYS", "quotes around"),
+        ("WAS IN towns.'' WITHIN 3 DAYS", "quotes around"),
+    ],
+)
+def test_a_segment_without_its_quotes_is_refused_with_the_way_to_write_it(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_rule(text, Vocabulary({"as_of_date": Kind.DATE}, schemes={"towns": {}}), where="x")
+    assert said in error.value.todo
+    assert error.value.what.splitlines()[1].strip() == text
 
 
 @pytest.mark.parametrize(

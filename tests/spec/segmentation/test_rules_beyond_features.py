@@ -44,7 +44,13 @@ separator = ";"
 level = "behavioural"
 """
 CUSTOMERS_SQL = "SELECT CAST(id AS VARCHAR) AS customer_id, TRY_CAST(born AS DATE) AS born, city, tags FROM customers"
-PEOPLE = ["id,born,city,tags", "ann,2000-02-29,İzmir,vip; press;vip", "bob,1990-03-01,Izmir,", "cem,,,staff", "dee,1985-12-31,,vip;staff"]
+PEOPLE = [
+    "id,born,city,tags",
+    "ann,2000-02-29,İzmir,vip; press;vip",
+    "bob,1990-03-01,Izmir,",
+    "cem,,,staff",
+    "dee,1985-12-31,New York-2,vip;staff",
+]
 ORDERS = ["o1,1,ann,2024-02-20 10:00:00,1,10.00,a", "o2,1,bob,2024-02-25 10:00:00,1,20.00,a", "o3,1,dee,2024-01-05 10:00:00,2,30.00,b"]
 SCHEME = """
 title = "{name}"
@@ -102,15 +108,28 @@ RULES = {
     "not_on_list": "NOT IN LIST vip AND RANDOM_SHARE('test') >= 0",
     "was": "WAS IN recent.yes WITHIN 2 DAYS",
     "since": "DAYS_SINCE(IN_SINCE(recent.no)) >= 1",
+    "was_there": "WAS IN towns.'New York-2' WITHIN 2 DAYS",
+    "was_titled": "WAS IN recent.'Yes' WITHIN 2 DAYS",
+    "on_dashed_list": "IN LIST 'early-birds 2024'",
     "predicted": "repeat_probability IS NULL",
 }
-LISTS = {"vip": "customer_id\nann\ndee\nnobody\n", "places": 'İzmir\n"a, b"\n\n'}
+TOWNS = """
+title = "Towns"
+kind = "values"
+level = "geographic"
+question = "Q?"
+attribute = "city"
+fewest_customers = 1
+evidence = ["city"]
+"""
+LISTS = {"early-birds 2024": "cem\n", "vip": "customer_id\nann\ndee\nnobody\n", "places": 'İzmir\n"a, b"\n\n'}
 
 
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
     root = tmp_path_factory.mktemp("beyond")
     shop, lake = write_shop_with(root, RULES, LISTS), Lake(root / "lake")
+    (shop / "segments" / "towns.toml").write_text(TOWNS, "utf-8")
     run_nights(shop, lake, 4)
     return shop, lake
 
@@ -129,6 +148,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
         ("not_on_list", [{"bob", "cem"}] * 4),
         ("was", [set(), {"bob"}, {"bob"}, {"bob"}]),
         ("since", [set(), {"ann", "cem", "dee"}, {"ann", "cem", "dee"}, {"ann", "bob", "cem", "dee"}]),
+        ("was_there", [set(), {"dee"}, {"dee"}, {"dee"}]),
+        ("was_titled", [set(), {"bob"}, {"bob"}, {"bob"}]),
+        ("on_dashed_list", [{"cem"}] * 4),
         ("predicted", [{"ann", "bob", "cem", "dee"}] * 4),
     ],
 )
