@@ -29,6 +29,11 @@ class ConfigError(PipelineError):
 
     exit_code = 3
 
+    def __init__(self, what: str, *, where: str = "", todo: str = "", place: tuple[int, int] | None = None) -> None:
+        """Make the error; `place` is the line and column of a rule, counted from 1, where one place of it is wrong."""
+        super().__init__(what, where=where, todo=todo)
+        self.place = place
+
 
 class DataError(PipelineError):
     """The data is wrong: a person must look before the night can go on."""

@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.completion import complete_rule
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
+from pipeline.errors import ConfigError
 from pipeline.reporting.output import write_json
 
 RuleArgument = Annotated[
@@ -21,12 +22,20 @@ def preview(
     lake: LakeOption = LAKE,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Count whom a rule takes on the live night: customers, revenue, some ids, and the segments and audiences they are in."""
+    """Count whom a rule takes on the live night: customers, revenue, some ids, and the segments and audiences they are in.
+
+    With --json, a rule that is wrong is told of on standard output too, with line and column.
+    """
     from pipeline.operations.deployment import Deployment
     from pipeline.reporting.preview import preview_rule
-    from pipeline.reporting.preview.json import to_json
+    from pipeline.reporting.preview.json import error_to_json, to_json
     from pipeline.reporting.preview.view import print_preview
 
     deployment = Deployment.of(company, lake)
-    found = preview_rule(deployment.company, deployment.lake, rule, memory_limit=deployment.memory_limit)
+    try:
+        found = preview_rule(deployment.company, deployment.lake, rule, memory_limit=deployment.memory_limit)
+    except ConfigError as error:
+        if as_json:
+            write_json(error_to_json(error))
+        raise
     write_json(to_json(found)) if as_json else print_preview(found)

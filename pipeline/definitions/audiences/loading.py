@@ -97,7 +97,7 @@ def read_audience(
     Raises ConfigError naming file and line of what is wrong.
     """
     name, language = definition.file.stem, loaded.company.language
-    where = "the rule" if values else str(definition.file)
+    where = "RULE" if values else str(definition.file)
     content = Fields(definition.toml() if values is None else values, Document(where))
     require_identifier(name, "the file's name", where)
     if name in loaded.schemes or name in loaded.clusters:
@@ -154,7 +154,8 @@ def read_audience(
         declared={each: digest for each, digest in feature_digests(loaded.company.features).items() if each in named_features},
     )
     require_parameters_used(audience, definition.text)
-    require_possible(condition, domains_of_references(loaded, audience, vocabulary), where=_place(context, "rule", where))
+    domains, impossible = domains_of_references(loaded, audience, vocabulary), "the rule never holds, so that it takes nobody"
+    require_possible(condition, domains, where=_place(context, "rule", where), what=impossible)
     return audience
 
 

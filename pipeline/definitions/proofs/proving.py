@@ -48,11 +48,13 @@ class Proof:
     undecided: tuple[str, ...] = ()
 
 
-def require_possible(condition: exp.Expr, domains: Domains, *, where: str) -> None:
-    """Raise ConfigError where nobody can meet `condition`, the rule that says whom a scheme is for."""
+def require_possible(
+    condition: exp.Expr, domains: Domains, *, where: str, what: str = "`applies_to` never holds, so the scheme is for nobody"
+) -> None:
+    """Raise ConfigError, which says `what`, where nobody can meet `condition`: by default the rule that says whom a scheme is for."""
     grid = case_grid([condition], domains)
     if grid.cell_count <= MOST_CELLS and not (condition_truths(condition, grid) == TRUE).any():
-        raise ConfigError("`applies_to` never holds, so the scheme is for nobody", where=where, todo="Mend the rule, or delete it.")
+        raise ConfigError(what, where=where, todo="Mend the rule, or delete it.")
 
 
 def require_proven(rules: Sequence[SegmentRule], domains: Domains, *, where: str, is_ordered: bool, among: exp.Expr | None = None) -> Proof:

@@ -117,7 +117,8 @@ class RuleText:
         excerpt = "".join(character if character.isprintable() else "?" for character in excerpt)
         caret = " " * (index - first) + "^"
         place = f"column {column}" if line == 1 else f"line {line}, column {column}"
-        return ConfigError(f"{what}\n    {excerpt}\n    {caret}", where=f"{self.where}, {place} of the rule", todo=todo)
+        said = f"{what}\n    {excerpt}\n    {caret}"
+        return ConfigError(said, where=f"{self.where}, {place} of the rule", todo=todo, place=(line, column))
 
 
 def parse_text(rule: RuleText) -> exp.Expr:

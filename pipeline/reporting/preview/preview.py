@@ -111,7 +111,7 @@ def _computable(company: Company, lake: Lake, day: date, audience: Scheme) -> Sc
     needs = ", ".join(audience.missing) or found.not_computed.get(audience.name, "").removeprefix("needs ")
     if not found.schemes or needs:
         what = f"the night of {day} cannot tell: the rule needs {needs}"
-        raise ConfigError(what, where="the rule", todo="Name what the company's queries give: segments catalog shows it.")
+        raise ConfigError(what, where="RULE", todo="Name what the company's queries give: segments catalog shows it.")
     return found.schemes[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from decimal import Decimal
 from io import StringIO
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from support.nights import run_night, write_shop
+from typer.testing import CliRunner
 
-from pipeline.definitions.company import load_company
+from pipeline.cli import app
+from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.lake import Lake
 from pipeline.reporting.preview import Preview, preview_rule
@@ -99,6 +102,36 @@ def test_the_terminal_and_an_editor_are_told_the_same(night: tuple[Path, Lake]) 
     assert "Of 2 customers the rule is unknown" in text
     content = json.loads(to_json(found))
     assert (content["customer_count"], content["unknown_count"], content["spend_amount"]) == (1, 2, "40.5000")
+
+
+def test_the_keys_for_machines_are_those_of_the_documentation(night: tuple[Path, Lake]) -> None:
+    page = (PROJECT_ROOT / "docs" / "guides" / "editors.md").read_text("utf-8").partition("<!-- keys of a preview -->")[2]
+    told = re.findall(
+        r"`([\w.\[\]]+)`", "".join(line.split("|")[1] for line in page.partition("\n\nA wrong rule")[0].splitlines() if "| `" in line)
+    )
+    content = json.loads(to_json(preview(night, "spend_amount >= 40")))
+    keys = [*content, *(f"overlaps[].{key}" for key in content["overlaps"][0])]
+    assert sorted(name if name[0] != "." else f"overlaps[]{name}" for name in told) == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("rule", "line", "column"),
+    [
+        ("order_count >= 2 AND spend_amont > 5", 1, 22),
+        ("order_count >= 2\n  AND spend_amont > 5", 2, 7),
+        ("COUNT(order_lines WHERE categry = 'a') > 5", 1, 25),
+        ("order_count < 0", None, None),
+        ("visit_count_90_days >= 1", None, None),
+    ],
+)
+def test_an_editor_is_told_where_a_rule_is_wrong(night: tuple[Path, Lake], rule: str, line: int | None, column: int | None) -> None:
+    command = ["preview", rule, "--company", str(night[0]), "--lake", str(night[1].root), "--json"]
+    found = CliRunner().invoke(app, command)
+    assert isinstance(found.exception, ConfigError)
+    told = json.loads(found.stdout)["error"]
+    assert (told["line"], told["column"]) == (line, column)
+    assert told["what"] == found.exception.what.splitlines()[0]
+    assert told["next"]
 
 
 def test_an_aggregate_within_the_rule_is_worked_out_from_stored_events(night: tuple[Path, Lake]) -> None:
