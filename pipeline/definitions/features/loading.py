@@ -20,6 +20,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from sqlglot import exp
 
+from pipeline.definitions.aggregate_words import AGGREGATE_CALL
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.features.aggregating_rules import aggregating_rules
 from pipeline.definitions.features.declared import DeclaredFeature
@@ -36,6 +37,7 @@ from pipeline.lake.tables import Column, Kind
 from pipeline.spelling import did_you_mean
 
 _WORD = re.compile(r"[^\W\d]\w*")
+_QUOTED = re.compile(r"'(?:[^'\n]|'')*'")
 _PERIODS = {f"{which} {period.value}": DayWindow(period=period, is_past=which == "last") for period in Period for which in ("this", "last")}
 
 
@@ -98,7 +100,7 @@ def _feature_texts(files: Mapping[str, Definition], names: Container[str]) -> di
 
 def _loading_order(texts: Mapping[str, FeatureText]) -> list[str]:
     """Return the names of features, each after those it looks at; raises ConfigError for a circle."""
-    words = {name: set(_WORD.findall(str(text.settings.get("value", "")))) for name, text in texts.items()}
+    words = {name: _names_outside_aggregates(str(text.settings.get("value", ""))) for name, text in texts.items()}
     graph = TopologicalSorter({name: sorted(words[name] & texts.keys()) for name in sorted(texts)})
     try:
         return list(graph.static_order())
@@ -106,6 +108,18 @@ def _loading_order(texts: Mapping[str, FeatureText]) -> list[str]:
         path = list(reversed(error.args[1]))
         what = f"features are made of each other in a circle: {' > '.join(path)}"
         raise ConfigError(what, where=texts[path[0]].where("value"), todo="Make one of them of events alone.") from None
+
+
+def _names_outside_aggregates(value: str) -> set[str]:
+    """Return the words of a value that may name features: within an aggregate names are columns, and within quotes there are none."""
+    left = _QUOTED.sub("''", value)
+    while call := AGGREGATE_CALL.search(left):
+        end, opened = call.end(), 1
+        while opened and end < len(left):
+            opened += {"(": 1, ")": -1}.get(left[end], 0)
+            end += 1
+        left = f"{left[: call.start()]} {left[end:]}"
+    return set(_WORD.findall(left))
 
 
 def _read_feature(text: FeatureText, vocabulary: Vocabulary) -> DeclaredFeature:

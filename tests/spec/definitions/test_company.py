@@ -20,6 +20,8 @@ currency = "EUR"
 first_day = 2024-01-01
 """
 
+DECLARED = {"line": "COUNT(*)", "channel": "FIRST(channel)"}
+
 
 def company_folder(folder: Path, text: str) -> Path:
     (folder / "sources").mkdir(exist_ok=True)
@@ -79,6 +81,24 @@ def test_a_wrong_company_is_answered_with_file_and_key(tmp_path: Path, text: str
         load_company(company_folder(tmp_path, text))
     assert message in str(caught.value)
     assert "company.toml" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("lime", "names `lime`, which is no feature of your own (did you mean `line`?)"),
+        ("recency_days", "names `recency_days`, which is no feature of your own"),
+        ("channel", "names `channel`, which is text"),
+    ],
+)
+def test_predictions_go_by_numbers_of_your_own(tmp_path: Path, named: str, message: str) -> None:
+    (tmp_path / "features").mkdir()
+    lines = (f"[{name}]\nvalue = '{value}'\nfrom = 'order_lines'\ndescription = 'x'\n" for name, value in DECLARED.items())
+    (tmp_path / "features" / "own.toml").write_text("".join(lines))
+    with pytest.raises(ConfigError) as told:
+        load_company(company_folder(tmp_path, f"{MINIMAL}[predictions]\nfeatures = ['line', '{named}']\n"))
+    assert message in str(told.value)
+    assert load_company(company_folder(tmp_path, f"{MINIMAL}[predictions]\nfeatures = ['line']\n")).prediction_features == ("line",)
 
 
 def test_the_longest_spans_that_can_be_set_can_be_run(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ ATTRIBUTES = {
     **dict.fromkeys(("city", "postcode", "email_domain", "first_channel", "tags"), Kind.TEXT),
     "is_subscribed": Kind.FLAG,
     "points": Kind.INTEGER,
+    **dict.fromkeys(("latitude", "longitude"), Kind.NUMBER),
 }
 EVENTS = read_events(
     {
@@ -56,7 +57,7 @@ ANN: dict[str, Any] = {
     "birth_date": date(2004, 5, 18), "signup_date": date(2026, 5, 2), "contract_end": date(2026, 6, 1), "city": "Berlin",
     "postcode": "10115", "email_domain": "shop.com", "first_channel": "Instagram", "tags": "press,summer 25,vip", "is_subscribed": None,
     "average_order_amount": 90.0, "spend_amount": Fraction(90), "order_count": 1, "rfm.segment": "hibernating",
-    "m_score": 5, "value_rank_share": 0.3,
+    "m_score": 5, "value_rank_share": 0.3, "rhythm_days": 80.0, "recency_days": 78, "latitude": 52.4, "longitude": 13.1,
     "customer_id IN LIST vip@0123456789ab": True, "city IN LIST coast@ba9876543210": True, "expected_spend_amount": 120.0,
     "LAST_IN(rfm.champions)": date(2026, 5, 1), "ENTERED(lifecycle.active)": date(2026, 5, 15),
     "ENTERED(lifecycle.at_risk)": date(2026, 5, 9),

@@ -96,6 +96,13 @@ def test_a_feature_may_look_at_others(lake: Lake) -> None:
         [twice]
         value = "2 * wines"
         description = "Twice as many."
+        [category]
+        from = "order_lines"
+        value = "FIRST(category)"
+        description = "Named like the column that it is made of."
+        [wine]
+        value = "COUNT(order_lines WHERE category = 'wine')"
+        description = "Named like a text in it."
         [wines]
         from = "order_lines"
         value = "COUNT(*)"
