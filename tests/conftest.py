@@ -51,6 +51,7 @@ LONGEST = (
     "tests/spec/definitions/test_definition_history.py",
     "tests/integration/test_extract_postgresql.py",
     "tests/golden/test_cdnow.py",
+    "tests/integration/test_sync_tryton.py",
     "tests/faults/test_rollback.py",
     "tests/spec/reporting/test_plan.py",
     "tests/property/test_cluster_model.py",

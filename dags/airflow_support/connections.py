@@ -1,4 +1,4 @@
-"""Addresses of databases: the environment's, else those that Airflow keeps."""
+"""Addresses of databases and sinks: the environment's, else those that Airflow keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from pipeline.definitions.connections import connection_uri
+from pipeline.definitions.connections import HTTP, connection_uri, http_uri
 from pipeline.errors import ConfigError
 
 
@@ -30,10 +30,13 @@ def find_address(name: str) -> str:
 
 def _address_in_airflow(name: str, missing: ConfigError) -> str:
     try:
-        uri = str(Connection.get(name).get_uri())
+        kept = Connection.get(name)
     except AirflowNotFoundException:
         todo = f"{missing.todo} Or add an Airflow connection `{name}`."
         raise ConfigError(missing.what, where=missing.where, todo=todo) from None
+    if kept.conn_type in HTTP:
+        return http_uri({key: getattr(kept, key) for key in ("conn_type", "host", "schema", "login", "password", "port")})
+    uri = str(kept.get_uri())
     if f"{Connection.EXTRA_KEY}=" in uri:
         todo = "Keep to plain pairs of key and value, such as sslmode."
         raise ConfigError("its extra fields are nested", where=f"Airflow connection `{name}`", todo=todo)

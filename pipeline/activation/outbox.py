@@ -32,10 +32,11 @@ CREATE TABLE IF NOT EXISTS sync_state (
   customer_id VARCHAR PRIMARY KEY, remote_id VARCHAR, lists VARCHAR, fields VARCHAR, row_hash VARCHAR, version BIGINT, is_active BOOLEAN
 );
 CREATE TABLE IF NOT EXISTS sync_outbox (
-  customer_id VARCHAR, operation VARCHAR, lists VARCHAR, fields VARCHAR, contacts VARCHAR, row_hash VARCHAR
+  customer_id VARCHAR, operation VARCHAR, lists VARCHAR, fields VARCHAR, contacts VARCHAR, row_hash VARCHAR,
+  content_hash VARCHAR
 );
 CREATE TABLE IF NOT EXISTS rejected_rows (
-  customer_id VARCHAR PRIMARY KEY, code VARCHAR, message VARCHAR, row_hash VARCHAR, first_rejected_at TIMESTAMP, rejected_at TIMESTAMP,
+  customer_id VARCHAR PRIMARY KEY, code VARCHAR, message VARCHAR, content_hash VARCHAR, first_rejected_at TIMESTAMP, rejected_at TIMESTAMP,
   attempt_count BIGINT
 );
 CREATE TABLE IF NOT EXISTS opt_outs (customer_id VARCHAR PRIMARY KEY);
@@ -137,9 +138,9 @@ ON CONFLICT (customer_id) DO UPDATE SET
 """
 _REJECTED = """
 INSERT INTO rejected_rows
-SELECT o.customer_id, f.code, f.message, o.row_hash, $now, $now, 1 FROM failed AS f JOIN sync_outbox AS o USING (customer_id)
+SELECT o.customer_id, f.code, f.message, o.content_hash, $now, $now, 1 FROM failed AS f JOIN sync_outbox AS o USING (customer_id)
 ON CONFLICT (customer_id) DO UPDATE SET
-  code = excluded.code, message = excluded.message, row_hash = excluded.row_hash, rejected_at = excluded.rejected_at,
+  code = excluded.code, message = excluded.message, content_hash = excluded.content_hash, rejected_at = excluded.rejected_at,
   attempt_count = attempt_count + 1
 """
 

@@ -107,7 +107,7 @@ def find_delta(outbox: Outbox, definition: SinkDefinition, lists: Sequence[Manag
 def fill_outbox(outbox: Outbox, definition: SinkDefinition, *, is_full: bool) -> Plan:
     """Put what the sink should hold of the customers of `delta` into the outbox, and return the plan.
 
-    Who was refused as they are now waits until they change, unless the sync `is_full`.
+    Who was refused as they are now, addresses included, waits until they change, unless the sync `is_full`.
     """
     with outbox.transaction():
         outbox.connection.execute("DELETE FROM sync_outbox")
@@ -132,8 +132,13 @@ def fill_outbox(outbox: Outbox, definition: SinkDefinition, *, is_full: bool) ->
         if not is_full:
             outbox.connection.execute("""
                 DELETE FROM sync_outbox USING rejected_rows AS r
-                WHERE r.customer_id = sync_outbox.customer_id AND r.row_hash IS NOT DISTINCT FROM sync_outbox.row_hash
+                WHERE r.customer_id = sync_outbox.customer_id AND r.content_hash = sync_outbox.content_hash
             """)
+        # Who left before the sink ever took them is no open question any more.
+        outbox.connection.execute("""
+            DELETE FROM rejected_rows
+            WHERE customer_id NOT IN (SELECT customer_id FROM wanted) AND customer_id NOT IN (SELECT customer_id FROM delta)
+        """)
     return _plan(outbox, waiting=before - outbox.count("SELECT count(*) FROM sync_outbox"))
 
 
@@ -223,8 +228,8 @@ def _plan(outbox: Outbox, *, waiting: int) -> Plan:
 
 _OUTBOX = """
 INSERT INTO sync_outbox
-SELECT d.customer_id, d.operation, CASE WHEN d.operation = 'remove' THEN '[]' ELSE coalesce(l.lists, '[]') END,
-  {fields}, {contacts}, d.row_hash
+SELECT *, md5(concat_ws('|', operation, lists, fields, contacts)) FROM (SELECT d.customer_id, d.operation, CASE WHEN d.operation = 'remove' THEN '[]' ELSE coalesce(l.lists, '[]') END AS lists,
+  {fields} AS fields, {contacts} AS contacts, d.row_hash
 FROM delta AS d
 LEFT JOIN crm_profiles AS p ON p.customer_id = d.customer_id
 LEFT JOIN raw_customer_contacts AS c ON c.customer_id = d.customer_id
@@ -232,4 +237,5 @@ LEFT JOIN (
   SELECT customer_id, CAST(to_json(list(list_name ORDER BY list_name)) AS VARCHAR) AS lists FROM crm_members
   WHERE customer_id IN (SELECT customer_id FROM delta) AND list_name IN (SELECT list_name FROM managed_lists) GROUP BY customer_id
 ) AS l ON l.customer_id = d.customer_id
+)
 """

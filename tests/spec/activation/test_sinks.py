@@ -134,7 +134,11 @@ def test_hubspot_has_contacts_with_their_lists_and_refuses_single_ones(tmp_path:
     assert members["Segments: lifecycle.active"] == {"ann", *(one.customer_id for one in crowd)}
     [ann] = [held for held in hubspot.contacts.values() if held["segments_customer_id"] == "ann"]
     assert (ann["email"], ann["firstname"], ann["segments_action"]) == ("ann@example.org", "Ann", "Active")
-    assert sync(deployment).plan.count == 0
+    assert (sync(deployment).plan.count, sync(deployment).plan.waiting_count) == (0, 1)
+    # The address is mended at the source: nothing else of the customer changed.
+    publish_people(deployment.lake, [ANN, BOB, replace(bad, email="bad@example.org"), *crowd], day=SECOND)
+    assert sync(deployment).written_count == 1
+    assert list(rejected_rows(deployment)) == []
 
 
 def test_hubspot_is_changed_where_it_differs_and_an_opt_out_there_counts(tmp_path: Path, hubspot: HubSpotStub) -> None:

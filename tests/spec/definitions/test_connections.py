@@ -34,6 +34,11 @@ def test_our_variable_wins_over_the_one_of_airflow(monkeypatch: pytest.MonkeyPat
         (json.dumps({"conn_type": "postgres", "host": "h", "extra": '{"sslmode": "verify-full", "nested": {}}'}),
          "postgresql://h/?sslmode=verify-full"),
         (json.dumps({"host": "h", "login": "u", "extra": {"connect_timeout": 3}}), "postgresql://u@h/?connect_timeout=3"),
+        ("https://u:p%40@h:8000/crm", "https://u:p%40@h:8000/crm"),
+        ("http://u:p%40@h:8000/https", "https://u:p%40@h:8000"),
+        (json.dumps({"conn_type": "http", "host": "h", "schema": "https", "password": "to/ken"}), "https://:to%2Fken@h"),
+        (json.dumps({"conn_type": "http", "host": "https://h/crm", "login": "u", "password": "p", "port": 8000}),
+         "https://u:p@h:8000/crm"),
     ],
 )  # fmt: skip
 def test_a_connection_of_airflow_becomes_a_uri(monkeypatch: pytest.MonkeyPatch, value: str, uri: str) -> None:
