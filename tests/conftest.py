@@ -14,6 +14,7 @@ from pipeline.lake.lake import Lake
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.killing import Killer
     from xdist.scheduler import LoadFileScheduling
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -107,6 +108,14 @@ def own_logging() -> Iterator[None]:
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def killing() -> Iterator[Killer]:
+    from support.killing import killer  # loads what nights load
+
+    with killer() as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 import pytest
 from support.events import EMAIL_SQL, HEADER, write_email_shop, write_event
-from support.killing import Killer, killer
+from support.killing import Killer
 from support.nights import run_night, tree_bytes
 
 from pipeline.lake.lake import Lake
@@ -17,12 +16,6 @@ from pipeline.lake.lake import Lake
 FIRST, SECOND = date(2024, 3, 27), date(2024, 3, 28)
 ROWS = ["m0,sent,bob,2024-02-27 10:00,1,0.5,2.5,false,", "m1,sent,ann,2024-03-26 10:00,,,,,2024-03-25", "m1,sent,ann,2024-03-27 10:00,,,,,"]
 MOST = 12
-
-
-@pytest.fixture(scope="module")
-def killing() -> Iterator[Killer]:
-    with killer() as found:
-        yield found
 
 
 def read(shop: Path, day: date, root: Path) -> None:

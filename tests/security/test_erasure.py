@@ -9,7 +9,6 @@ import logging
 import re
 import shutil
 import stat
-from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.killing import Killer, copied, killer
+from support.killing import Killer, copied
 from support.nights import night_of, run_night, tree_bytes, write_shop
 from support.published_nights import no_connections, published_files, published_segments, target_rows
 from support.traces import traces
@@ -262,12 +261,6 @@ def test_ids_are_known_by_their_hmac_alone(key: bytes, erased_ids: list[str], ot
 # Interrupted
 
 
-@pytest.fixture(scope="module")
-def deadly() -> Iterator[Killer]:
-    with killer() as found:
-        yield found
-
-
 def erase_zoe(shop: Path, root: Path) -> None:
     erased(shop, Lake(root), ZOE)
 
@@ -286,16 +279,16 @@ def contents(root: Path) -> dict[str, object]:
     return found | {"segments.sqlite": target_rows(root / "segments.sqlite"), "current": str((root / "current").readlink())}
 
 
-def test_an_erasure_killed_anywhere_is_completed_to_the_same_bytes(shop: Path, nights: Lake, deadly: Killer) -> None:
+def test_an_erasure_killed_anywhere_is_completed_to_the_same_bytes(shop: Path, nights: Lake, killing: Killer) -> None:
     erased(shop, nights, "somebody else")  # from then on the lake's key is the same in every copy
     undisturbed = copied(nights.root, "undisturbed")
     erase_zoe(shop, undisturbed)
     old, new = published_files(nights), published_files(Lake(undisturbed))
-    lakes = deadly.killed_at_some(partial(erase_zoe, shop), nights.root, most=8)
+    lakes = killing.killed_at_some(partial(erase_zoe, shop), nights.root, most=8)
     for lake in lakes:
         assert published_files(Lake(lake)) in (old, new), lake.name
         assert all(is_whole(Lake(lake), name) for name in publication_ids(Lake(lake))), lake.name
-    deadly.done(partial(finish, shop), lakes)
+    killing.done(partial(finish, shop), lakes)
     for lake in lakes:
         assert contents(lake) == contents(undisturbed), lake.name
         assert traces(Lake(lake), CANARY) == set(), lake.name

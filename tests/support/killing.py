@@ -26,15 +26,17 @@ from pipeline.definitions.schemes import load_schemes
 from pipeline.ingestion.validation import expectations
 from pipeline.lake.statements import PACKAGES, statement
 from support.builders import a_company
+from support.disk_states import StateCopies, contents_but_databases, read_states
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-EVENTS = "events.txt"
+REAL_KILLS = 6
 PATIENCE_SECONDS = 120
 # Two events of one kind differ in days, digests and random names only.
 VARIABLE = re.compile(r"tmp\w{8}|\d{4}-\d\d-\d\d(-[0-9a-f]{12})?|part-\d+")
 
 Work = Callable[[Path], None]
+Listener = Callable[[int, str], object]  # is told the number of an event and what it is
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,16 @@ class Killer:
         return list(self.pool.map(partial(_killed, work, root), points))
 
     def killed_everywhere(self, work: Work, root: Path) -> list[Path]:
-        return self.killed(work, root, range(1, len(self.events(work, root)) + 1))
+        """Return a copy of `root` for each state in which a kill of `work` can leave it.
+
+        A kill leaves what is on the disk at that moment, so one run is looked at before each of its events. Real kills before events
+        of some kinds show that it is so.
+        """
+        events, states = self.pool.submit(_states, work, root).result()
+        numbers = some_of_each_kind(events, REAL_KILLS)
+        for number, lake in zip(numbers, self.killed(work, root, numbers), strict=True):
+            assert contents_but_databases(lake) == contents_but_databases(states[number - 1]), events[number - 1]
+        return list(dict.fromkeys(states))
 
     def killed_at_some(self, work: Work, root: Path, most: int) -> list[Path]:
         """Return the lakes killed before at most that many events of kinds of their own; before all where KILL_EVERYWHERE is set."""
@@ -140,27 +151,39 @@ def copied(root: Path, name: str) -> Path:
 
 
 def _events(work: Work, root: Path) -> list[str]:
-    heard = copied(root, "heard")
-    assert _exit_status(work, heard, None) == 0
-    return (heard.parent / EVENTS).read_text("utf-8").splitlines()
+    heard, log = copied(root, "heard"), root.parent / "events.txt"
+    with log.open("w", encoding="utf-8", buffering=1) as file:
+        assert _exit_status(work, heard, lambda _, event: file.write(f"{event}\n")) == 0
+    return log.read_text("utf-8").splitlines()
+
+
+def _states(work: Work, root: Path) -> tuple[list[str], list[Path]]:
+    watched, log = copied(root, "watched"), root.parent / "states.txt"
+    with log.open("w", encoding="utf-8", buffering=1) as file:
+        assert _exit_status(work, watched, StateCopies(watched, file).add) == 0
+    return read_states(log)
 
 
 def _killed(work: Work, root: Path, fatal: int) -> Path:
+    def die(number: int, _event: str) -> None:
+        if number == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     lake = copied(root, f"killed-{fatal}")
-    assert _exit_status(work, lake, fatal) == -signal.SIGKILL, f"it ended before event {fatal}"
+    assert _exit_status(work, lake, die) == -signal.SIGKILL, f"it ended before event {fatal}"
     return lake
 
 
 def _done(work: Work, root: Path) -> None:
-    assert _exit_status(work, root, None) == 0, root.name
+    assert _exit_status(work, root, lambda _number, _event: None) == 0, root.name
 
 
 def _started(work: Work, root: Path) -> int:
     return os.fork() or _ended(work, root)
 
 
-def _exit_status(work: Work, root: Path, fatal: int | None) -> int:
-    child = os.fork() or _ended(lambda place: (_listen(place, fatal), work(place)), root)
+def _exit_status(work: Work, root: Path, before: Listener) -> int:
+    child = os.fork() or _ended(lambda place: (_listen(place, before), work(place)), root)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -174,16 +197,17 @@ def _ended(work: Callable[[Path], object], root: Path) -> NoReturn:
     os._exit(0)
 
 
-def _listen(root: Path, fatal: int | None) -> None:
-    """Number the events of this process; die before number `fatal`, if any; in the lake that is `heard`, write all down."""
+def _listen(root: Path, before: Listener) -> None:
+    """Number the events of this process, and tell `before` of each just before it happens."""
     numbers = count(1)
-    heard = (root.parent / EVENTS).open("w", encoding="utf-8", buffering=1) if root.name == "heard" else None
+    is_listening = True
 
-    def live(kind: str) -> None:
-        if next(numbers) == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if heard:
-            heard.write(f"{kind}\n")
+    def live(event: str) -> None:
+        nonlocal is_listening
+        if is_listening:
+            is_listening = False  # whatever the listener itself does is no event
+            before(next(numbers), event)
+            is_listening = True
 
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
         is_write = event == "open" and bool(arguments[2] & WRITING) and str(arguments[0]).startswith(str(root))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
 from functools import partial
@@ -16,7 +15,7 @@ import duckdb
 import pandas as pd
 import pytest
 from support.builders import a_company, write_rows
-from support.killing import Killer, copied, killer
+from support.killing import Killer, copied
 from support.nights import tree_bytes
 from support.published_nights import a_row, no_connections, write_night
 from typer.testing import CliRunner
@@ -201,12 +200,6 @@ def test_published_nights_have_the_intervals_of_the_database_target(lake: Lake) 
         FROM read_parquet('{lake.root / TABLE}/**/*.parquet')"""
     ).fetchall()
     assert sorted(here, key=repr) == sorted(there, key=repr)
-
-
-@pytest.fixture(scope="module")
-def killing() -> Iterator[Killer]:
-    with killer() as chosen:
-        yield chosen
 
 
 def stored_below(root: Path) -> dict[str, Any]:
