@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlglot import exp
 
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
@@ -29,10 +30,10 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, EVENT_DAY
 from pipeline.lake.transaction import finish_transaction, transaction
 from pipeline.segmentation.history import reading_intervals, register_memberships, restated_nights
+from pipeline.segmentation.next_night import OPEN, NextNight
 
 log = logging.getLogger("pipeline.segmentation.intervals")
 TABLE = CUSTOMER_SEGMENT_INTERVALS
-OPEN = date.max
 MEMBERSHIPS_DIGEST = "memberships"
 
 
@@ -92,13 +93,7 @@ def _stored_nights(lake: Lake) -> StoredNights:
 
 def _write_night(lake: Lake, engine: Engine, night: date) -> None:
     """Include a night in all partitions that it changes, at once: a reader never finds an interval ended here and not begun there."""
-    path = lake.path(CUSTOMER_SEGMENTS, day=night)
-    with reading(CUSTOMER_SEGMENTS.name, path):
-        facts = {MEMBERSHIPS_DIGEST: file_sha256(path)}
-    if lake.has(AUDIENCE_MEMBERS, day=night):
-        audiences = lake.path(AUDIENCE_MEMBERS, day=night)
-        with reading(AUDIENCE_MEMBERS.name, audiences):
-            facts[MEMBERSHIPS_DIGEST] += file_sha256(audiences)
+    facts = _stored_memberships(lake, night)
     if _included_memberships(lake, night) == facts:
         return
     days = _stored_nights(lake)
@@ -113,6 +108,11 @@ def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) ->
     """Yield the partitions that change once `night` is included, with their rows, one at a time; open ones come as a stream."""
     stored = lake.stored_versions(TABLE)
     ends = [day for day in (*days.included, OPEN) if day >= night and Version(day, day) in stored]
+    if not {*ends} - {OPEN}:
+        following = NextNight(lake, night)
+        yield OPEN, following.open_rows()
+        yield night, following.ended
+        return
     engine.register(replace(TABLE, name="told"), lake.parts(TABLE, [Version(end, end) for end in ends]))
     register_memberships(lake, engine, night, name="night")
     intervals = engine.run(statement(TABLE.name), {"day": night, "next_day": days.next_included(night), "open": OPEN})
@@ -158,6 +158,35 @@ def _write_restatements(lake: Lake, engine: Engine, day: date, days: StoredNight
 
 def _write_partition(lake: Lake, folder: Path, version: Version, rows: Iterable[pa.RecordBatch], facts: Mapping[str, str]) -> None:
     lake.write_event_days(TABLE, rows, {version: facts}, folder=folder)
+
+
+def register_changed_memberships(lake: Lake, engine: Engine, before: date, day: date) -> bool:
+    """Make readable as memberships_before and memberships_now what ended and what began on `day`, where the intervals tell just that.
+
+    They do where both nights are included as they are stored, next to each other, and no later one is. Returns whether that is so.
+    """
+    included = _stored_nights(lake).included
+    if included[-2:] != [before, day] or any(
+        _included_memberships(lake, night) != _stored_memberships(lake, night) for night in (before, day)
+    ):
+        return False
+    for name, version in (("memberships_before", Version(day, day)), ("memberships_now", Version(OPEN, OPEN))):
+        intervals = replace(TABLE, name=f"{name}_told")
+        engine.register(intervals, lake.parts(TABLE, [version]))
+        rows = exp.select(*TABLE.column_names[:3], exp.alias_(exp.cast(exp.null(), "varchar"), "evidence")).from_(intervals.name)
+        begun = exp.column("valid_from").eq(exp.cast(exp.Literal.string(day.isoformat()), "date"))
+        engine.define(replace(CUSTOMER_SEGMENTS, name=name), rows.where(begun) if version.day == OPEN else rows)
+    return True
+
+
+def _stored_memberships(lake: Lake, night: date) -> dict[str, str]:
+    """Return the digest of the memberships of `night` as they are stored, by its name among facts."""
+    digest = ""
+    for table in (CUSTOMER_SEGMENTS, AUDIENCE_MEMBERS) if lake.has(AUDIENCE_MEMBERS, day=night) else (CUSTOMER_SEGMENTS,):
+        path = lake.path(table, day=night)
+        with reading(table.name, path):
+            digest += file_sha256(path)
+    return {MEMBERSHIPS_DIGEST: digest}
 
 
 def _included_memberships(lake: Lake, day: date) -> dict[str, str]:
