@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
-from sqlglot import exp, parse_one
+import pyarrow.compute as pc
+from sqlglot import exp
 
 from pipeline.definitions.audiences import has_expired, load_audiences, memberships_on_features
 from pipeline.definitions.schemes import Scheme
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import as_schema
+from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.tables import AUDIENCE_MEMBERS, AUDIENCE_MOVES, SEGMENT_MOVES
 from pipeline.segmentation.audiences import audience_digest
 from pipeline.segmentation.moves.move_comparison import MoveComparison
 from pipeline.segmentation.night_schemes import schemes_beside
-
-ALL_MOVES = replace(SEGMENT_MOVES, name="all_moves")
-_ARE_OF_SCHEMES = "scheme NOT IN (SELECT audience FROM told_audiences)"
-_OF_SCHEMES = parse_one(
-    f"SELECT customer_id, scheme, from_segment, to_segment, reason FROM all_moves WHERE {_ARE_OF_SCHEMES} ORDER BY customer_id, scheme",  # noqa: S608
-    into=exp.Select,
-    read="duckdb",
-)
-_OF_AUDIENCES = parse_one(
-    """
-SELECT customer_id, scheme AS audience, CASE WHEN to_segment IS NULL THEN 'left' ELSE 'entered' END AS move, reason
-FROM all_moves WHERE scheme IN (SELECT audience FROM told_audiences) ORDER BY customer_id, audience
-""",
-    into=exp.Select,
-    read="duckdb",
-)
-_TOLD_AUDIENCES = replace(AUDIENCE_MEMBERS, name="told_audiences", columns=AUDIENCE_MEMBERS.columns[1:], key=("audience",))
 
 
 def tells_of_audiences(comparison: MoveComparison) -> bool:
@@ -64,27 +49,42 @@ def refitted_audiences(
             yield audience.name
 
 
-def audience_decisions(comparison: MoveComparison, names: Collection[str], *, moved: str) -> Iterator[tuple[tuple[str, ...], exp.Query]]:
-    """Yield the statements of what tonight's rules say of those who moved, with the names of the audiences that each decides."""
+def audience_decisions(
+    comparison: MoveComparison, names: Collection[str], changed: Collection[str], *, moved: str
+) -> Iterator[tuple[tuple[str, ...], exp.Query]]:
+    """Yield the statements of what tonight's rules say of those who moved, with the names of the audiences that each decides.
+
+    Those whose rules are in `changed` are decided apart: all of them are tried, of others few.
+    """
     audiences = [audience for audience in comparison.audiences if audience.name in names]
     by_name = schemes_beside(comparison.company, comparison.lake, comparison.day, audiences)
-    # Those that look at the same schemes are decided by one statement: what it names holds for all of them.
-    alike: dict[tuple[str, ...], list[Scheme]] = defaultdict(list)
+    # Those that look at the same schemes and scores are decided by one statement: what it names holds for all of them.
+    alike: dict[tuple[bool, tuple[str, ...]], list[Scheme]] = defaultdict(list)
     for audience in audiences:
-        alike[*audience.clusters, *audience.references].append(by_name[audience.name])
+        alike[audience.name in changed, (*audience.clusters, *audience.references, *audience.scores)].append(by_name[audience.name])
     for group in alike.values():
         yield tuple(each.name for each in group), memberships_on_features(group, by_name, moved=moved)
 
 
 def write_moves_apart(comparison: MoveComparison, query: exp.Query, manifest: Mapping[str, Any]) -> int:
     """Write the moves that `query` tells, those of schemes and those of audiences each into their own table; return how many."""
-    lake, engine = comparison.lake, comparison.engine
-    comparison.store_table(ALL_MOVES, engine.run(query, {}))
+    lake, day = comparison.lake, comparison.day
     names = sorted({name for facts in audience_facts(comparison) for name in facts.get("audiences", {})})
-    told = pa.table({"audience": pa.array(names, pa.string())})
-    comparison.store_table(_TOLD_AUDIENCES, pa.RecordBatchReader.from_batches(told.schema, told.to_batches()))
-    count = lake.write(SEGMENT_MOVES, engine.run(_OF_SCHEMES, {}), day=comparison.day, manifest=manifest)
-    return count + lake.write(AUDIENCE_MOVES, engine.run(_OF_AUDIENCES, {}), day=comparison.day, manifest=manifest)
+    with lake.row_spool(SEGMENT_MOVES.schema) as of_schemes:
+        of_audiences = _rows_of_audiences(comparison.engine.run(query, {}), names, of_schemes)
+        count = lake.write(AUDIENCE_MOVES, of_audiences, day=day, manifest=manifest)
+        return count + lake.write(SEGMENT_MOVES, of_schemes.batches(), day=day, manifest=manifest)
+
+
+def _rows_of_audiences(moves: Iterable[pa.RecordBatch], names: Sequence[str], of_schemes: RowSpool) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of AUDIENCE_MOVES, and set those of schemes aside; both in the order in which they come."""
+    audiences = pa.array(names, pa.string())
+    for batch in moves:
+        is_audience = pc.is_in(batch["scheme"], value_set=audiences)
+        of_schemes.append(as_schema(batch.filter(pc.invert(is_audience)), SEGMENT_MOVES.schema).to_batches())
+        rows = batch.filter(is_audience)
+        move = pc.if_else(rows["to_segment"].is_null(), "left", "entered")
+        yield pa.RecordBatch.from_arrays([rows["customer_id"], rows["scheme"], move, rows["reason"]], AUDIENCE_MOVES.column_names)
 
 
 def remove_audience_moves(lake: Lake, day: date) -> None:

@@ -34,7 +34,15 @@ EVENT_FLAGS = tuple(column.name for column in OWN_EVENTS.columns if column.kind 
 MOVERS = replace(OWN_EVENTS, name="movers", columns=OWN_EVENTS.columns[:1])
 # Those who did anything, and those who did more than one of these, so that it must be told which.
 DOERS = replace(OWN_EVENTS, name="doers")
-RELEARNED = Column("is_relearned", Kind.FLAG, "Whether lifetime figures differ and no event says why.", required=True)
+COMPARED_MOVERS = replace(
+    OWN_EVENTS,
+    name="compared_movers",
+    columns=(
+        *MOVERS.columns,
+        Column("is_relearned", Kind.FLAG, "Whether lifetime figures differ and no event says why.", required=True),
+        Column("is_tried", Kind.FLAG, "Whether it must be tried what moved them.", required=True),
+    ),
+)
 # Figures of a whole life do not change by age: where they did and no event says why, something was learned of late.
 LIFETIME = ("first_order_date", "last_order_date", "lifetime_order_day_count", "lifetime_order_count", "lifetime_spend_amount")
 
@@ -85,23 +93,46 @@ def movers_statement(schemes: Collection[str]) -> exp.Query:
     return query
 
 
+def compared_movers_statement(columns: Iterable[str], tried_schemes: Collection[str]) -> exp.Query:
+    """Build the query of COMPARED_MOVERS.
+
+    It must be tried what moved those who did something, those of whom one of the `columns` changed, and those who moved in one of the
+    `tried_schemes`. All others just aged.
+    """
+    # Null-safe: a first order that was not there before is a difference, and `<>` would call it unknown.
+    relearned, other = (
+        [exp.NullSafeNEQ(this=_on("before", name), expression=_on("now", name)) for name in names] for names in (LIFETIME, columns)
+    )
+    moved = exp.select("customer_id").from_("moved").where(exp.column("scheme").isin(*sorted(tried_schemes)))
+    among = [exp.select("customer_id").from_(OWN_EVENTS.name), *([moved] if tried_schemes else [])]
+    is_tried = exp.or_(*other, *(_on(MOVERS.name, "customer_id").isin(query=each) for each in among))
+    return _beside(
+        exp.select(
+            _on(MOVERS.name, "customer_id"),
+            *(exp.alias_(exp.Paren(this=each), name) for each, name in ((exp.or_(*relearned), "is_relearned"), (is_tried, "is_tried"))),
+        ).from_(MOVERS.name)
+    )
+
+
 def pairs_statement(table: Table) -> exp.Query:
-    """Build the query of the features before and now of each of the movers, without what they did themselves since.
+    """Build the query of the features before and now of each mover who is tried, without what they did themselves since.
 
     `table` is what `table_looked_at` returns; a column `c` of it becomes `before_c` and `now_c`.
     """
-    named = [
-        exp.alias_(exp.column(column.name, side, quoted=True), f"{side}_{column.name}", quoted=True)
-        for column in table.columns
-        for side in ("before", "now")
-        if column.name not in table.key
-    ]
-    # Null-safe: a first order that was not there before is a difference, and `<>` would call it unknown.
-    lived = exp.or_(*(exp.NullSafeNEQ(this=exp.column(name, "before"), expression=exp.column(name, "now")) for name in LIFETIME))
-    query = exp.select(exp.column("customer_id", MOVERS.name), exp.alias_(exp.Paren(this=lived), RELEARNED.name), *named).from_(MOVERS.name)
+    names = [column.name for column in table.columns if column.name not in table.key]
+    named = [exp.alias_(_on(side, name), f"{side}_{name}", quoted=True) for name in names for side in ("before", "now")]
+    tried = exp.select("customer_id").from_(COMPARED_MOVERS.name).where("is_tried").subquery(MOVERS.name)
+    return _beside(exp.select(_on(MOVERS.name, "customer_id"), *named).from_(tried))
+
+
+def _on(side: str, name: str) -> exp.Column:
+    return exp.column(name, side, quoted=True)
+
+
+def _beside(query: exp.Select) -> exp.Select:
+    """Add to a query of movers their features on both nights, as `before` and `now`."""
     for name, alias in ((BEFORE, "before"), (WITHOUT_EVENTS, "now")):
-        is_same = exp.column("customer_id", alias).eq(exp.column("customer_id", MOVERS.name))
-        query = query.join(exp.to_table(name).as_(alias), on=is_same)
+        query = query.join(exp.to_table(name).as_(alias), on=_on(alias, "customer_id").eq(_on(MOVERS.name, "customer_id")))
     return query
 
 
@@ -110,4 +141,4 @@ def pair_columns(table: Table) -> tuple[Column, ...]:
     [key] = (column for column in table.columns if column.name in table.key)
     kinds = [column for column in table.columns if column.name not in table.key]
     sides = [Column(f"{side}_{column.name}", column.kind, column.description) for column in kinds for side in ("before", "now")]
-    return (key, RELEARNED, *sides)
+    return (key, *sides)

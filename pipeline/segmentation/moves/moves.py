@@ -34,7 +34,8 @@ from pipeline.lake.tables import (
 )
 from pipeline.models.clusters import assignment_statement
 from pipeline.models.refits.model_store import models_of_night
-from pipeline.segmentation.history import register_memberships
+from pipeline.segmentation.history import reading_intervals, register_memberships
+from pipeline.segmentation.intervals import register_changed_memberships
 from pipeline.segmentation.joined_columns import joined_columns_in
 from pipeline.segmentation.moves.audience_moves import (
     audience_decisions,
@@ -44,10 +45,23 @@ from pipeline.segmentation.moves.audience_moves import (
 )
 from pipeline.segmentation.moves.left_out import register_left_out
 from pipeline.segmentation.moves.move_comparison import MoveComparison
-from pipeline.segmentation.moves.moved_features import BEFORE, MOVERS, NOW, PAIRS, movers_statement, pair_columns, pairs_statement
+from pipeline.segmentation.moves.moved_features import (
+    BEFORE,
+    COMPARED_MOVERS,
+    MOVERS,
+    NOW,
+    PAIRS,
+    compared_movers_statement,
+    movers_statement,
+    pair_columns,
+    pairs_statement,
+)
 from pipeline.segmentation.moves.reasons import (
     TRIED,
     SchemeChange,
+    TriedDecision,
+    changed_schemes,
+    compared_columns,
     moved_statement,
     moves_statement,
     table_looked_at,
@@ -102,12 +116,11 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
 
     Those who moved are found first and stored, because they are few: everything after reads their features alone.
     """
-    for name, night in (("memberships_before", comparison.before), ("memberships_now", comparison.day)):
-        register_memberships(comparison.lake, comparison.engine, night, name=name)
+    _register_memberships(comparison)
     moved = comparison.store_table(MOVED, comparison.engine.run(moved_statement(), {}))
     changes = list(scheme_changes(comparison))
     names = _schemes_with_moves(comparison, moved, changes)
-    memberships = dict(_decision_statements(comparison, names))
+    memberships = dict(_decision_statements(comparison, names, changed_schemes(changes)))
     features = comparison.company.table(CUSTOMER_FEATURES)
     plain = table_looked_at(features, memberships.values())
     joined = joined_columns_in(memberships.values(), features)
@@ -115,13 +128,30 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     table = _register_features(comparison, plain, NOW, comparison.day, joined)
     comparison.store_table(MOVERS, comparison.engine.run(movers_statement(names), {}))
     left_out = register_left_out(comparison, table, joined)
+    limits_aged = (comparison.day - comparison.before).days if reason_of_limits(comparison) == "population_shift" else 0
+    decisions = [
+        TriedDecision.of(scheme_names, query, changes, table, are_limits_aged=limits_aged > 0)
+        for scheme_names, query in memberships.items()
+    ]
+    tried_schemes = [name for each in decisions if not each.only_ages for name in each.names]
+    compared = compared_movers_statement(compared_columns(table), tried_schemes)
+    comparison.store_table(COMPARED_MOVERS, comparison.engine.run(compared, {}))
     # Each scheme reads all trials, and each trial the pairs: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
     comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
-    limits_aged = (comparison.day - comparison.before).days if reason_of_limits(comparison) == "population_shift" else 0
     tried = tried_statement(table, left_out, limits_aged=limits_aged)
     comparison.store_table(replace(table, name=TRIED), comparison.engine.run(tried, {}))
-    return moves_statement(memberships, changes, table, left_out)
+    return moves_statement(decisions, changes, table, left_out)
+
+
+def _register_memberships(comparison: MoveComparison) -> None:
+    """Make both nights' memberships readable, or only what ended and what began where the intervals tell that already."""
+    lake, engine = comparison.lake, comparison.engine
+    with reading_intervals(lake):
+        if register_changed_memberships(lake, engine, comparison.before, comparison.day):
+            return
+    for name, night in (("memberships_before", comparison.before), ("memberships_now", comparison.day)):
+        register_memberships(lake, engine, night, name=name)
 
 
 def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequence[SchemeChange]) -> set[str]:
@@ -163,10 +193,12 @@ def _register_features(comparison: MoveComparison, table: Table, name: str, nigh
     return replace(comparison.joined_columns(night).define(replace(table, name=name), f"plain_{name}", joined), name=table.name)
 
 
-def _decision_statements(comparison: MoveComparison, names: set[str]) -> Iterator[tuple[tuple[str, ...], exp.Query]]:
+def _decision_statements(
+    comparison: MoveComparison, names: set[str], changed: Collection[str]
+) -> Iterator[tuple[tuple[str, ...], exp.Query]]:
     """Yield the names of these schemes, or of audiences that are decided together, with tonight's statement of what they say."""
     by_name = schemes_with_clusters_of(comparison, comparison.day)
     yield from (((name,), decisions_statement(scheme, by_name)) for name, scheme in by_name.items() if name in names)
     models = models_of_night(comparison.lake, comparison.company, comparison.day, names)
     yield from (((scheme.name,), assignment_statement(scheme, model)) for scheme, model in models)
-    yield from audience_decisions(comparison, names, moved=MOVED.name)
+    yield from audience_decisions(comparison, names, changed, moved=MOVED.name)

@@ -12,6 +12,8 @@ a visit or another event (own_event), and a merge with another customer (identit
 arrives in the new segment is the reason, before any step but the rules. Whom nothing of this moved was moved by the scores and ranks of
 others: population_shift. So nobody is left without a reason.
 
+Where only age can have moved a customer nothing is tried: see `TriedDecision`.
+
 Say Ann went from `active` (recency_days <= 30) to `dormant`, and gave back a shirt that day. Tonight's rules on yesterday's features
 leave her in `active`, so no rule moved her. Without the refund she is `dormant` all the same, so it is no reason. The trial of age
 takes tonight's 31 days and moves her: ageing.
@@ -165,46 +167,82 @@ def _column_on(side: str, name: str) -> exp.Column:
     return exp.column(f"{side}_{name}", quoted=True)
 
 
+@dataclass(frozen=True, slots=True)
+class TriedDecision:
+    """Tonight's statement of some schemes in which somebody moved, and what has to be tried to tell why.
+
+    `steps` are the trials in which the features that it looks at may differ. `only_ages`: whoever did nothing and has the same attributes
+    and limits as before was moved by age, which needs no trial: the rules are the same, and said the one segment of the night before's
+    features, the other of tonight's.
+    """
+
+    names: Schemes
+    query: exp.Query
+    named: frozenset[str]
+    is_ranking: bool
+    steps: tuple[int, ...]
+    only_ages: bool
+
+    @classmethod
+    def of(cls, names: Schemes, query: exp.Query, changes: Iterable[SchemeChange], table: Table, *, are_limits_aged: bool) -> TriedDecision:
+        """Return what has to be tried of a statement; `table` is what it looks at."""
+        is_changed, is_ranking = not changed_schemes(changes).isdisjoint(names), _ranks_values(query)
+        named = frozenset(_features_named(query, table))
+        # Unchanged rules move nobody on the features of the night before, unless they rank what others have.
+        is_by_rules_alone = {"rules": is_changed} if not is_ranking else {}
+        is_tried = {trial: bool(named & _features_of_trial(trial, table)) for trial in TRIALS} | is_by_rules_alone
+        steps = tuple(step for step, trial in enumerate(TRIALS) if is_tried[trial])
+        only_ages = is_tried["age"] and not (is_changed or is_ranking or are_limits_aged)
+        return cls(names, query, named, is_ranking, steps, only_ages)
+
+
+def changed_schemes(changes: Iterable[SchemeChange]) -> set[str]:
+    """Return the schemes whose rules are not those of the night before."""
+    return {each.scheme for each in changes if each.reason != "erasure"}
+
+
+def compared_columns(table: Table) -> list[str]:
+    """Return the columns of `table` that some other trial than that of age changes, or that age changes for some alone."""
+    return [name for name in table.column_names if name in {*_attributes_of(table), *LIMITS, *WEIGHED, *RANKED}.difference(table.key)]
+
+
 def moves_statement(
-    memberships: Mapping[Schemes, exp.Query], changes: Sequence[SchemeChange], table: Table, left_out: Mapping[int, str]
+    decisions: Sequence[TriedDecision], changes: Sequence[SchemeChange], table: Table, left_out: Mapping[int, str]
 ) -> exp.Query:
     """Build the statement of segment_moves: every move with its reason.
 
-    `memberships` are tonight's statements of the schemes in which somebody moved, each by the names of the schemes that it decides;
-    `table` is what they look at. `left_out` names the tables of features without own events, by how many of the first ones of EVENTS
-    they keep.
+    `decisions` are those of the schemes in which somebody moved; `table` is what they look at. `left_out` names the tables of features
+    without own events, by how many of the first ones of EVENTS they keep.
     """
     query = statement(SEGMENT_MOVES.name).copy()
-    changed = {each.scheme for each in changes if each.reason != "erasure"}
-    tiered = {name for names, membership in memberships.items() if NEW_THIS_MONTH in _features_named(membership, table) for name in names}
+    tiered = {name for each in decisions if NEW_THIS_MONTH in each.named for name in each.names}
+    ageing = {name for each in decisions if each.only_ages for name in each.names}
     trials: exp.Query = exp.select("0 AS step", "customer_id", "scheme", "to_segment AS segment").from_("moved").where(exp.false())
-    for names, membership in memberships.items():
-        named, is_ranking = _features_named(membership, table), _ranks_values(membership)
-        # Unchanged rules move nobody on the features of the night before, unless they rank what others have.
-        is_by_rules_alone = {"rules": not changed.isdisjoint(names)} if not is_ranking else {}
-        is_tried = {trial: bool(named & _features_of_trial(trial, table)) for trial in TRIALS} | is_by_rules_alone
-        steps = [step for step, trial in enumerate(TRIALS) if is_tried[trial]]
-        kept = {FIRST_LEFT_OUT + each: name for each, name in left_out.items()} if named - _attributes_of(table) else {}
-        if is_ranking:  # among others, and other ones in each of the trials that leave something out
+    for each in decisions:
+        steps = [*each.steps]
+        kept = {FIRST_LEFT_OUT + place: name for place, name in left_out.items()} if each.named - _attributes_of(table) else {}
+        if each.is_ranking:  # among others, and other ones in each of the trials that leave something out
             tried = [(steps, {RANKED_VALUES: BEFORE, RANKED_BUYERS: BEFORE})]
             tried += [([step], {RANKED_VALUES: NOW, RANKED_BUYERS: buyers_beside(name)}) for step, name in kept.items()]
         else:
             tried = [([*steps, *kept], {})]
         for together, others in tried:
             if together:
-                trials = exp.union(trials, _membership_on_trials(membership, names[0], together, others), distinct=False, copy=False)
-    for each in list(query.find_all(exp.Table)):
-        if each.name in ("trials", "scheme_changes"):
-            content = trials if each.name == "trials" else _scheme_change_rows(changes, tiered)
-            each.replace(exp.alias_(content.subquery(copy=False), each.alias, table=True, copy=False))
+                trials = exp.union(trials, _membership_on_trials(each.query, each.names[0], together, others), distinct=False, copy=False)
+    for each_table in list(query.find_all(exp.Table)):
+        if each_table.name in ("trials", "scheme_changes"):
+            content = trials if each_table.name == "trials" else _scheme_change_rows(changes, tiered, ageing)
+            each_table.replace(exp.alias_(content.subquery(copy=False), each_table.alias, table=True, copy=False))
     return query
 
 
-def _scheme_change_rows(changes: Sequence[SchemeChange], tiered: Container[str]) -> exp.Select:
+def _scheme_change_rows(changes: Sequence[SchemeChange], tiered: Container[str], ageing: Container[str]) -> exp.Select:
     shifts = ["threshold_refreeze" if each.is_new_month and each.scheme in tiered else "population_shift" for each in changes]
     known = zip(changes, shifts, strict=True)
-    rows = [(each.scheme, each.is_on_both, each.reason, each.is_resettled, shift, each.limits) for each, shift in known]
-    columns = ["scheme", "is_on_both", "reason", "is_resettled", "shift", "limits"]
+    rows = [
+        (each.scheme, each.is_on_both, each.reason, each.is_resettled, shift, each.limits, each.scheme in ageing) for each, shift in known
+    ]
+    columns = ["scheme", "is_on_both", "reason", "is_resettled", "shift", "limits", "only_ages"]
     return exp.select("*").from_(exp.values(rows, alias="known", columns=columns))
 
 

@@ -3,7 +3,7 @@
 -- A trial is a row per customer and scheme of what tonight's rules say of other features than tonight's.
 -- Steps below 10 turn the features of the previous night into tonight's, own events left out: the lowest at which a customer leaves
 -- the segment they were in tells what took them from there. Steps from 10 on leave out own events, 10 all of them: the highest that
--- keeps a customer from where they are tells which of them took them there.
+-- keeps a customer from where they are tells which of them took them there. Whom only age can have moved is not tried.
 WITH told AS (
   SELECT
     t.customer_id,
@@ -34,7 +34,7 @@ SELECT
     WHEN c.is_resettled THEN 'rule_change'
     WHEN p.is_relearned THEN 'late_data'
     WHEN t.left_at = 2 THEN c.limits
-    WHEN t.left_at = 3 THEN 'ageing'
+    WHEN t.left_at = 3 OR (c.only_ages AND NOT p.is_tried) THEN 'ageing'
     ELSE c.shift
   END AS reason
 FROM moved AS m
@@ -42,5 +42,5 @@ JOIN scheme_changes AS c ON c.scheme = m.scheme
 LEFT JOIN told AS t ON t.customer_id = m.customer_id AND t.scheme = m.scheme
 LEFT JOIN own_events AS e ON e.customer_id = m.customer_id
 LEFT JOIN merged_customers AS g ON g.customer_id = m.customer_id
-LEFT JOIN moved_features AS p ON p.customer_id = m.customer_id
+LEFT JOIN compared_movers AS p ON p.customer_id = m.customer_id
 ORDER BY m.customer_id, m.scheme
