@@ -1,7 +1,7 @@
 """Who is in which audience on a night, how large each is, and what to do about it.
 
-All rules are worked out in one look at the customers, and come as one list of flags for each: `[true, false, unknown]`. Where a flag is
-true the customer is a member. What is stored follows from the night alone.
+The conditions in all rules are worked out in one look at the customers, each once; what rules make of them follows from that. Where a rule
+is true the customer is a member. What is stored follows from the night alone.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.definitions.audiences import load_audiences, rule_flags_statement
-from pipeline.definitions.audiences.audience_sql import FLAGS
+from pipeline.definitions.audiences import Formula, conditions_statement, formula_flags, load_audiences, rule_formulas, rule_of
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import definitions_digest
 from pipeline.definitions.schemes import Scheme, Schemes
@@ -36,7 +35,6 @@ from pipeline.segmentation.memberships import write_intervals_before
 from pipeline.segmentation.night_schemes import audiences_of_night, schemes_beside
 
 log = logging.getLogger("pipeline.segmentation.audiences")
-ROWS_AT_A_TIME = 8_192  # their flags stay in the processor's cache
 _NOBODY = ""  # the name under which `audiences.sql` tells the size of an audience without anybody
 
 
@@ -107,18 +105,19 @@ def _member_rows(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the members, sorted by customer and audience; of each audience, `unknown` counts those of whom its rule is unknown."""
     names = pa.array([audience.name for audience in audiences], pa.string())
-    for batch in engine.run(rule_flags_statement(audiences, schemes), {}):
-        for start in range(0, batch.num_rows, ROWS_AT_A_TIME):
-            some = batch.slice(start, ROWS_AT_A_TIME)
-            flags = some[FLAGS].flatten()
-            if flags.null_count:
-                # Counted as they pass by: a second look at the customers would cost as much as the first.
-                places = pc.indices_nonzero(flags.is_null()).to_numpy() % len(names)
-                unknown += np.bincount(places.astype(np.int64), minlength=len(names))
-            # Flags lie customer by customer, and audience by audience within each: so they come in the order of the key.
-            found = pc.indices_nonzero(flags).to_numpy()
-            customers = some["customer_id"].take(pa.array(found // len(names)))
-            yield pa.RecordBatch.from_arrays([customers, names.take(pa.array(found % len(names)))], names=AUDIENCE_MEMBERS.column_names)
+    rules = rule_formulas([rule_of(audience) for audience in audiences])
+    for batch in engine.run(conditions_statement(rules.conditions, audiences, schemes), {}):
+        conditions = {name: batch[name] for name in rules.conditions}
+        worked_out: dict[Formula, pa.Array] = {}
+        found = []
+        for place, formula in enumerate(rules.formulas):
+            flags = formula_flags(formula, conditions, worked_out)
+            # Counted as they pass by: a second look at the customers would cost as much as the first.
+            unknown[place] += flags.null_count
+            found.append(pc.indices_nonzero(flags).to_numpy().astype(np.int64) * len(names) + place)
+        customers, places = np.divmod(np.sort(np.concatenate(found)), len(names))
+        columns = [batch["customer_id"].take(pa.array(customers)), names.take(pa.array(places))]
+        yield pa.RecordBatch.from_arrays(columns, names=AUDIENCE_MEMBERS.column_names)
 
 
 def _size_rows(engine: Engine, audiences: Sequence[Scheme], unknown: Sequence[int]) -> pa.Table:

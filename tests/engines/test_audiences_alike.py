@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from support.builders import a_company, write_rows
 
-from pipeline.definitions.audiences import load_audiences, memberships_on_features, rule_flags_statement, unknown_counts_statement
+from pipeline.definitions.audiences import (
+    conditions_statement,
+    formula_flags,
+    load_audiences,
+    memberships_on_features,
+    rule_formulas,
+    rule_of,
+    unknown_counts_statement,
+)
 from pipeline.definitions.schemes import load_schemes
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
@@ -58,9 +66,10 @@ def test_rules_sizes_and_moves_are_told_alike(tmp_path: Path, lake: Lake, engine
     ]
     write_rows(lake, CUSTOMER_FEATURES, [{"is_prospect": False, "is_refund_only": False, **row} for row in rows], day=NIGHT)
     engine.register(CUSTOMER_FEATURES, [lake.path(CUSTOMER_FEATURES, day=NIGHT)])
-    flags = {
-        row["customer_id"]: row["rule_flags"] for row in engine.run(rule_flags_statement(audiences, by_name), {}).read_all().to_pylist()
-    }
+    rules = rule_formulas([rule_of(audience) for audience in audiences])
+    [said] = engine.run(conditions_statement(rules.conditions, audiences, by_name), {}).read_all().combine_chunks().to_batches()
+    each_rule = [formula_flags(formula, {name: said[name] for name in rules.conditions}, {}).to_pylist() for formula in rules.formulas]
+    flags = dict(zip(said["customer_id"].to_pylist(), zip(*each_rule, strict=True), strict=True))
     assert [audience.name for audience in audiences] == ["big", "fresh", "leading", "prospects", "tea"]
     big, fresh = ["a", "c"], {"a": True, "b": None, "c": False}
     assert {name: each[0] for name, each in flags.items()} == {name: name in big for name in flags}

@@ -6,9 +6,10 @@ the statements that decide all audiences in one look at the customers.
 """
 
 from pipeline.definitions.audiences.audience_sql import (
+    conditions_statement,
     members_statement,
     memberships_on_features,
-    rule_flags_statement,
+    rule_of,
     unknown_counts_statement,
 )
 from pipeline.definitions.audiences.loading import (
@@ -19,16 +20,21 @@ from pipeline.definitions.audiences.loading import (
     has_expired,
     load_audiences,
 )
+from pipeline.definitions.audiences.rule_formulas import Formula, formula_flags, rule_formulas
 
 __all__ = [
     "MEMBER",
     "UNNAMED",
+    "Formula",
     "audience_of_rule",
+    "conditions_statement",
     "expiry_words",
+    "formula_flags",
     "has_expired",
     "load_audiences",
     "members_statement",
     "memberships_on_features",
-    "rule_flags_statement",
+    "rule_formulas",
+    "rule_of",
     "unknown_counts_statement",
 ]

@@ -13,28 +13,29 @@ from pipeline.definitions.schemes.score_methods import SCORE_NAMES
 from pipeline.definitions.schemes.sql import with_referenced_segments
 from pipeline.lake.tables import CUSTOMER_FEATURES
 
-FLAGS = "rule_flags"
 # Names that no feature or attribute can have.
 _MOVED_CUSTOMER, _MOVED_AUDIENCE = "moved.customer_id", "moved.audience"
 
 
-def rule_flags_statement(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Select:
-    """Return the statement of customer_id and `rule_flags`: what each audience's rule says of the customer, in the order of `audiences`.
+def conditions_statement(
+    conditions: Mapping[str, exp.Expression], audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]
+) -> exp.Select:
+    """Return the statement of customer_id and of what each condition in the rules of `audiences` says of the customer, by its name.
 
-    A flag is true, false or unknown. Sorted by customer. It reads the registered table customer_features; `by_name` holds at least the
+    That is true, false or unknown. Sorted by customer. It reads the registered table customer_features; `by_name` holds at least the
     schemes that the audiences refer to.
     """
-    # Sorted before the flags are worked out: they are many times as wide as what they are made of.
+    # Sorted before conditions are worked out: there may be many more of them than of columns.
     relation = exp.select("*").from_(_with_what_rules_name(audiences, by_name)).order_by("customer_id")
-    flags = exp.Array(expressions=[_rule_of(audience).copy() for audience in audiences])
-    return exp.select("customer_id", exp.alias_(flags, FLAGS, copy=False)).from_(relation.subquery("known", copy=False), copy=False)
+    columns = [exp.alias_(condition.copy(), name, copy=False) for name, condition in conditions.items()]
+    return exp.Select().select("customer_id", *columns, copy=False).from_(relation.subquery("known", copy=False), copy=False)
 
 
 def unknown_counts_statement(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Select:
     """Return the statement of how many customers each audience's rule is unknown of: one row, a column for each, by name."""
     counts = [
         exp.alias_(
-            exp.Count(this=exp.Case().when(exp.Paren(this=_rule_of(audience).copy()).is_(exp.null()), exp.Literal.number(1))),
+            exp.Count(this=exp.Case().when(exp.Paren(this=rule_of(audience).copy()).is_(exp.null()), exp.Literal.number(1))),
             audience.name,
             quoted=True,
         )
@@ -45,7 +46,7 @@ def unknown_counts_statement(audiences: Sequence[Scheme], by_name: Mapping[str, 
 
 def members_statement(audience: Scheme, by_name: Mapping[str, Scheme]) -> exp.Select:
     """Return the statement of customer_id, `is_member` and spend_amount of every customer; `is_member` may be unknown."""
-    rule = exp.alias_(_rule_of(audience).copy(), "is_member", copy=False)
+    rule = exp.alias_(rule_of(audience).copy(), "is_member", copy=False)
     return exp.select("customer_id", rule, "spend_amount").from_(_with_what_rules_name([audience], by_name))
 
 
@@ -63,20 +64,18 @@ def memberships_on_features(audiences: Sequence[Scheme], by_name: Mapping[str, S
     segment = exp.Case(this=exp.column(_MOVED_AUDIENCE, quoted=True))
     for name, audience in zip(names, audiences, strict=True):
         member = exp.Literal.string(audience.segments[0].id)
-        segment.when(name.copy(), exp.Case().when(_rule_of(audience).copy(), member, copy=False), copy=False)
+        segment.when(name.copy(), exp.Case().when(rule_of(audience).copy(), member, copy=False), copy=False)
     relation = exp.alias_(_with_what_rules_name(audiences, by_name), "known", table=True)
-    return (
-        exp.select(
-            exp.alias_(exp.column("customer_id", "known"), "customer_id"),
-            exp.alias_(exp.column(_MOVED_AUDIENCE, quoted=True), "scheme"),
-            exp.alias_(segment, "segment", copy=False),
-        )
-        .from_(relation)
-        .join(pairs.subquery("pairs"), on=exp.column(_MOVED_CUSTOMER, quoted=True).eq(exp.column("customer_id", "known", quoted=True)))
-    )
+    is_same = exp.column(_MOVED_CUSTOMER, quoted=True).eq(exp.column("customer_id", "known", quoted=True))
+    # The segment comes last: each step would copy a CASE of a thousand branches.
+    query = exp.Select().from_(relation, copy=False).join(pairs.subquery("pairs"), on=is_same, copy=False)
+    customer = exp.alias_(exp.column("customer_id", "known"), "customer_id")
+    named = (customer, exp.alias_(exp.column(_MOVED_AUDIENCE, quoted=True), "scheme"), exp.alias_(segment, "segment", copy=False))
+    return query.select(*named, copy=False)
 
 
-def _rule_of(audience: Scheme) -> exp.Expression:
+def rule_of(audience: Scheme) -> exp.Expression:
+    """Return whom an audience takes."""
     return exp.true() if audience.applies_to is None else audience.applies_to
 
 

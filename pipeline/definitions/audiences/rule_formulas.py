@@ -1,0 +1,60 @@
+"""Rules as formulas over conditions: each condition is evaluated once, in SQL, in however many rules it stands.
+
+`recency_days <= 30 AND NOT (is_prospect OR city = 'Bonn')` is a formula over three conditions. What they say of many customers comes as a
+column of true, false and unknown; AND, OR and NOT of such columns are those of SQL, worked out 64 customers at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+Formula: TypeAlias = "str | tuple[str, Formula] | tuple[str, Formula, Formula]"
+_AND, _OR, _NOT = "and", "or", "not"
+_OPERATIONS = {_AND: pc.and_kleene, _OR: pc.or_kleene, _NOT: pc.invert}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFormulas:
+    """A formula of each rule, and the conditions in them by the names by which they stand there."""
+
+    formulas: Sequence[Formula]
+    conditions: Mapping[str, exp.Expression]
+
+
+def rule_formulas(rules: Sequence[exp.Expression]) -> RuleFormulas:
+    """Return the rules as formulas, in the same order."""
+    names: dict[str, str] = {}
+    conditions: dict[str, exp.Expression] = {}
+
+    def formula(node: exp.Expression) -> Formula:
+        if isinstance(node, exp.Paren):
+            return formula(node.this)
+        if isinstance(node, exp.And | exp.Or):
+            return _AND if isinstance(node, exp.And) else _OR, formula(node.this), formula(node.expression)
+        if isinstance(node, exp.Not):
+            return _NOT, formula(node.this)
+        # By what it says, as every rule has a tree of its own.
+        name = names.setdefault(node.sql("duckdb", comments=False), f"condition_{len(names)}")
+        conditions.setdefault(name, node)
+        return name
+
+    return RuleFormulas([formula(rule) for rule in rules], conditions)
+
+
+def formula_flags(formula: Formula, conditions: Mapping[str, pa.Array], worked_out: dict[Formula, pa.Array]) -> pa.Array:
+    """Return what a formula says, true, false or unknown, where its conditions say what `conditions` holds of each customer.
+
+    `worked_out` keeps what rules have in common.
+    """
+    if isinstance(formula, str):
+        return conditions[formula]
+    if formula not in worked_out:
+        operation, *operands = formula
+        worked_out[formula] = _OPERATIONS[operation](*(formula_flags(each, conditions, worked_out) for each in operands))
+    return worked_out[formula]
