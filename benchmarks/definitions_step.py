@@ -18,7 +18,7 @@ from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.history import keep_company_on
 from pipeline.definitions.schemes import load_schemes, membership_statement
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind
+from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Kind, Table
 from pipeline.reporting.plan import plan_change
 from pipeline.segmentation import write_memberships
 
@@ -79,7 +79,7 @@ def make_live(root: Path, customers: int, *, lake: Lake | None = None, **figures
     _point_to(lake, LAST_DAY)
 
 
-def write_features(lake: Lake, customers: int, day: date = LAST_DAY, **figures: str) -> None:
+def write_features(lake: Lake, customers: int, day: date = LAST_DAY, table: Table = CUSTOMER_FEATURES, **figures: str) -> None:
     """Write a night's features of made-up customers; `figures` are expressions of `n`, the number of the customer, by column."""
     values = {
         Kind.INTEGER: "CAST(hash({n} + {p}) % 90 AS BIGINT)",
@@ -96,11 +96,11 @@ def write_features(lake: Lake, customers: int, day: date = LAST_DAY, **figures: 
     own = {"customer_id": "printf('c%08d', n)", **fifths, **figures}
     columns = ", ".join(
         f"CAST({own.get(column.name, values[column.kind]).format(n='n', p=place)} AS {column.kind.sql}) AS {column.name}"
-        for place, column in enumerate(CUSTOMER_FEATURES.columns, 1)
+        for place, column in enumerate(table.columns, 1)
     )
     with duckdb.connect() as connection:
         rows = connection.sql(f"SELECT {columns} FROM range({customers}) AS numbers(n) ORDER BY customer_id").to_arrow_reader(131_072)
-        lake.write(CUSTOMER_FEATURES, rows, day=day)
+        lake.write(table, rows, day=day)
 
 
 def _point_to(lake: Lake, day: date) -> None:
