@@ -6,6 +6,7 @@ do not fit into memory twice.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,8 @@ from sqlglot import exp, parse_one
 
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import reading
-from pipeline.lake.tables import CUSTOMER_FEATURES, Table
+from pipeline.lake.parquet import MANIFEST_KEY
+from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 
 # A full join, so that one pass says who came, who went and who changed.
 _CUSTOMERS = parse_one(
@@ -50,11 +52,26 @@ ORDER BY scheme
     into=exp.Select,
     read="duckdb",
 )
+# Of customers who are there on both sides, by their segments, and of audiences that both sides have, be they empty.
+_ENTRIES = parse_one(
+    """
+SELECT COALESCE(after.audience, before.audience) AS audience, CAST(COUNT(*) AS BIGINT) AS moved
+FROM before FULL JOIN after ON before.customer_id = after.customer_id AND before.audience = after.audience
+WHERE (before.customer_id IS NULL OR after.customer_id IS NULL)
+  AND COALESCE(after.customer_id, before.customer_id) IN (SELECT customer_id FROM segments_before)
+  AND COALESCE(after.customer_id, before.customer_id) IN (SELECT customer_id FROM segments_after)
+GROUP BY COALESCE(after.audience, before.audience)
+ORDER BY audience
+""",
+    into=exp.Select,
+    read="duckdb",
+)
+EngineOpener = Callable[[], AbstractContextManager[Engine]]
 
 
 @dataclass(frozen=True, slots=True)
 class NightDifference:
-    """Customers added, removed and changed, the change of the window's spend in money, and how many moved, by scheme."""
+    """Customers added, removed and changed, the change of the window's spend in money, and how many moved, by scheme and audience."""
 
     customers_added: int = 0
     customers_removed: int = 0
@@ -68,8 +85,8 @@ class NightDifference:
         return self == NightDifference()
 
 
-def compare_partitions(table: Table, before: Path, after: Path, *, engine: Callable[[], AbstractContextManager[Engine]]) -> NightDifference:
-    """Compare the files `before` and `after`; `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS.
+def compare_partitions(table: Table, before: Path, after: Path, *, engine: EngineOpener) -> NightDifference:
+    """Compare the files `before` and `after`, audiences left out; `table` is the company's CUSTOMER_FEATURES, or CUSTOMER_SEGMENTS.
 
     An engine is opened only for files of different bytes. Raises DataError where one is absent or damaged.
     """
@@ -85,6 +102,24 @@ def compare_partitions(table: Table, before: Path, after: Path, *, engine: Calla
         if table.name == CUSTOMER_FEATURES.name:
             return _compare_customers(opened, common)
         return NightDifference(moved={row["scheme"]: row["moved"] for row in opened.run(_MOVES, {}).read_all().to_pylist()})
+
+
+def compare_audiences(members: tuple[Path, Path], segments: tuple[Path, Path], *, engine: EngineOpener) -> NightDifference:
+    """Compare the AUDIENCE_MEMBERS of a night before and after, of customers who are in both files of CUSTOMER_SEGMENTS.
+
+    An engine is opened only for files of different bytes. Raises DataError where one is absent or damaged.
+    """
+    with reading(AUDIENCE_MEMBERS.name, members[0]), reading(AUDIENCE_MEMBERS.name, members[1]):
+        if cmp(*members, shallow=False):
+            return NightDifference()
+        before, after = (json.loads(pq.read_metadata(path).metadata[MANIFEST_KEY])["audiences"] for path in members)
+    with engine() as opened:
+        for table, paths in ((AUDIENCE_MEMBERS, members), (CUSTOMER_SEGMENTS, segments)):
+            for side, path in zip(("before", "after"), paths, strict=True):
+                name = side if table is AUDIENCE_MEMBERS else f"segments_{side}"
+                opened.register(replace(table, name=name), [path])
+        rows = opened.run(_ENTRIES, {}).read_all().to_pylist()
+    return NightDifference(moved={row["audience"]: row["moved"] for row in rows if row["audience"] in before and row["audience"] in after})
 
 
 def _compare_customers(engine: Engine, table: Table) -> NightDifference:

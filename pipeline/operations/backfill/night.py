@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from time import monotonic
@@ -14,14 +14,14 @@ from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.errors import PipelineError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
-from pipeline.operations.backfill.differences import NightDifference, compare_partitions
+from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
+from pipeline.operations.backfill.differences import NightDifference, compare_audiences, compare_partitions
 from pipeline.operations.backfill.plan import STAGES, PlannedNight, Stage
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
 from pipeline.operations.steps import STEPS
 
-COMPARED: dict[Stage, Table] = {"features": CUSTOMER_FEATURES, "segments": CUSTOMER_SEGMENTS}
+COMPARED: dict[Stage, tuple[Table, ...]] = {"features": (CUSTOMER_FEATURES,), "segments": (CUSTOMER_SEGMENTS, AUDIENCE_MEMBERS)}
 BEFORE, AS_KNOWN = "what was there", "the night as known"
 
 
@@ -79,18 +79,30 @@ def _unforeseen_error_words(error: Exception) -> str:
 
 
 def _run_and_compare(task: StageTask) -> dict[str, NightDifference] | None:
-    table = COMPARED.get(task.stage)
-    if table is None:
+    tables = COMPARED.get(task.stage)
+    if tables is None:
         _run_steps(task)
         return None
-    lake = task.deployment.lake
-    path = lake.path(table, day=task.night.day, known_on=task.night.known_on)
-    with _partition_before(task, table) as before:
+    with ExitStack() as copies:
         # Before the steps replace any of them.
-        others = _partitions_to_compare(lake, table, task.night, before)
+        before = {table: copies.enter_context(_partition_before(task, table)) for table in tables}
+        others = {table: _partitions_to_compare(task.deployment.lake, table, task.night, before[table]) for table in tables}
         _run_steps(task)
-        declared, engine = task.deployment.company.table(table), task.deployment.engine
-        return {against: compare_partitions(declared, other, path, engine=engine) for against, other in others.items()}
+        return {against: _difference(task, against, others) for against in others[tables[0]]}
+
+
+def _difference(task: StageTask, against: str, others: Mapping[Table, Mapping[str, Path]]) -> NightDifference:
+    """Compare what a stage wrote with what the others hold that are named `against`; audiences only where both sides have any."""
+    lake, night, engine = task.deployment.lake, task.night, task.deployment.engine
+    table, *beside = others
+    path = lake.path(table, day=night.day, known_on=night.known_on)
+    found = compare_partitions(task.deployment.company.table(table), others[table][against], path, engine=engine)
+    for each in beside:
+        if against in others[each] and lake.has(each, day=night.day, known_on=night.known_on):
+            members = others[each][against], lake.path(each, day=night.day, known_on=night.known_on)
+            entries = compare_audiences(members, (others[table][against], path), engine=engine)
+            found = replace(found, moved={**found.moved, **entries.moved})
+    return found
 
 
 def _run_steps(task: StageTask) -> None:

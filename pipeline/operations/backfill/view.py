@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ from pipeline.operations.backfill.plan import Stage
 from pipeline.publication.publish import current_publication
 from pipeline.reporting.terminal import Terminal
 
+MOST_COLUMNS = 12  # of schemes and audiences, in the grid of what changed
 VERBS: dict[Stage, str] = {
     "read": "read and checked",
     "features": "described",
@@ -118,14 +120,21 @@ def render_report(report: BackfillReport, lake: Lake, plan: BackfillPlan) -> Ite
 
 
 def _changes_grid(changed: Sequence[ComparedNight]) -> Grid:
-    schemes = sorted({scheme for _, _, difference in changed for scheme in difference.moved})
+    moved = Counter[str]()
+    for _, _, difference in changed:
+        moved.update(difference.moved)
+    # A company may have a thousand audiences: those with the most moves, then all others together.
+    schemes = sorted(name for name, _ in sorted(moved.items(), key=lambda each: (-each[1], each[0]))[:MOST_COLUMNS])
+    others = moved.keys() - set(schemes)
     grid = Grid("Day", "Against", title="What changed", title_justify="left")
-    for name in ("New", "Gone", "Changed", *(f"Moved in {scheme}" for scheme in schemes), "Spend"):
+    words = [f"Moved in {scheme}" for scheme in schemes] + ([f"Moved in {len(others):,} others"] if others else [])
+    for name in ("New", "Gone", "Changed", *words, "Spend"):
         grid.add_column(name, justify="right")
     for result, against, difference in changed:
         counts = [difference.customers_added, difference.customers_removed, difference.customers_changed]
-        moved = [difference.moved.get(scheme, 0) for scheme in schemes]
-        grid.add_row(str(result.day), against, *(f"{count:,}" for count in (*counts, *moved)), f"{difference.spend_amount:+,.2f}")
+        counts += [difference.moved.get(scheme, 0) for scheme in schemes]
+        counts += [sum(count for name, count in difference.moved.items() if name in others)] if others else []
+        grid.add_row(str(result.day), against, *(f"{count:,}" for count in counts), f"{difference.spend_amount:+,.2f}")
     return grid
 
 

@@ -6,13 +6,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from support.builders import a_company, an_attribute, write_rows
 from support.published_nights import a_row, write_memberships
 
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Column, Kind, Table
-from pipeline.operations.backfill.differences import NightDifference, compare_partitions
+from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Column, Kind, Table
+from pipeline.operations.backfill.differences import NightDifference, compare_audiences, compare_partitions
 
 BEFORE, AFTER = date(2024, 3, 1), date(2024, 3, 2)
 
@@ -51,6 +52,21 @@ def test_moves_are_counted_per_scheme_of_those_who_were_there_before(lake: Lake)
     write_memberships(lake, BEFORE, {("ada", "rfm"): "new", ("bob", "rfm"): "lost", ("ada", "value"): "a"})
     write_memberships(lake, AFTER, {("ada", "rfm"): "loyal", ("bob", "rfm"): "loyal", ("ada", "value"): "a", ("cleo", "rfm"): "new"})
     assert found(lake, CUSTOMER_SEGMENTS) == NightDifference(moved={"rfm": 2})
+
+
+def test_entries_into_audiences_are_counted_of_those_who_were_there_before(lake: Lake) -> None:
+    members = {BEFORE: "ada rich, bob rich, gone rich", AFTER: "ada empty, ada later, ada rich, cleo rich"}
+    told = {BEFORE: ("empty", "rich"), AFTER: ("empty", "later", "rich")}
+    for day, pairs in members.items():
+        rows = [dict(zip(AUDIENCE_MEMBERS.column_names, pair.split(), strict=True)) for pair in pairs.split(", ")]
+        batches = pa.Table.from_pylist(rows, schema=AUDIENCE_MEMBERS.schema).to_batches()
+        lake.write(AUDIENCE_MEMBERS, batches, day=day, manifest={"audiences": dict.fromkeys(told[day], "digest")})
+    write_memberships(lake, BEFORE, {("ada", "rfm"): "new", ("bob", "rfm"): "new", ("gone", "rfm"): "new"})
+    write_memberships(lake, AFTER, {("ada", "rfm"): "new", ("bob", "rfm"): "new", ("cleo", "rfm"): "new"})
+    paths = [tuple(lake.path(table, day=day) for day in (BEFORE, AFTER)) for table in (AUDIENCE_MEMBERS, CUSTOMER_SEGMENTS)]
+    difference = compare_audiences(*paths, engine=lambda: closing(DuckDBEngine(lake.root, memory_limit="500MB")))
+    # Bob left, and ada entered one that was empty; one that is new is no move, nor is a customer who is new or gone.
+    assert difference == NightDifference(moved={"rich": 1, "empty": 1})
 
 
 def test_the_same_rows_in_other_bytes_are_no_difference(lake: Lake) -> None:
