@@ -13,6 +13,7 @@ from pipeline.definitions.rules import rule_texts
 from pipeline.definitions.schemes.scheme import Scheme
 from pipeline.errors import ConfigError
 
+MAX_NAMED_NODES = 4_000  # a long rule has a few hundred
 _NAMED = re.compile(r"\bIN\s+AUDIENCE\s+(\w+)", re.IGNORECASE)
 
 
@@ -31,7 +32,13 @@ def audiences_in_order(definitions: Sequence[Definition]) -> list[Definition]:
     except CycleError as error:
         path = list(reversed(error.args[1]))
         what = f"audiences name each other in a circle: {' > '.join(path)}"
-        raise ConfigError(what, where=str(by_name[path[0]].file), todo="Write the rule of one of them out.") from None
+        raise ConfigError(what, where=_place_of_name(by_name[path[0]]), todo="Write the rule of one of them out.") from None
+
+
+def _place_of_name(definition: Definition) -> str:
+    """Return `file:line` of the first line that names an audience, or the file alone where the words are apart."""
+    lines = enumerate(definition.text.splitlines(), 1)
+    return next((f"{definition.file}:{number}" for number, line in lines if _NAMED.search(line)), str(definition.file))
 
 
 def _texts(definition: Definition) -> list[str]:
@@ -40,10 +47,18 @@ def _texts(definition: Definition) -> list[str]:
 
 
 def rules_by_audience(audiences: Mapping[str, Scheme | None], named: Mapping[str, Scheme], where: str) -> dict[str, exp.Expression]:
-    """Return whom each of `audiences` takes; raises ConfigError where one that is `named` has limits that only a night knows."""
+    """Return whom each of `audiences` takes.
+
+    Raises ConfigError where one that is `named` has limits that only a night knows, or where they say too much together.
+    """
     for name, audience in named.items():
         if audience.quantiles:
             what = f"the audience `{name}` has a quantile, and cannot be named by another one"
             raise ConfigError(what, where=where, todo="Write its rule out here, with the parameter.")
+    # Each rule is put in its place as a whole: a few files that name each other twice would else fill any memory.
+    nodes = (node for each in named.values() if each.applies_to is not None for node in each.applies_to.walk())
+    if sum(1 for _ in nodes) > MAX_NAMED_NODES:
+        what = f"the rules of the audiences that it names say too much together: {', '.join(named)}"
+        raise ConfigError(what, where=where, todo="Name fewer of them, or ones with shorter rules.")
     # One that is still to be read is named by no rule that was, and known here to suggest its name.
     return {name: (each.applies_to if each is not None else None) or exp.true() for name, each in audiences.items()}

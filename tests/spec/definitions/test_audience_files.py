@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -149,6 +150,22 @@ def test_an_audience_that_cannot_be_named_is_told_of(tmp_path: Path, rule: str, 
         load_audiences(company_with(tmp_path, f'{HEAD}rule = "{rule}"\n'))
     assert message in str(told.value)
     assert "audiences/" in told.value.where
+
+
+def test_a_circle_is_told_of_with_file_and_line(tmp_path: Path) -> None:
+    company_with(tmp_path, HEAD + 'rule = "IN AUDIENCE big"\n', name="small")
+    with pytest.raises(ConfigError, match="name each other in a circle: ") as told:
+        load_audiences(company_with(tmp_path, HEAD + 'rule = "IN AUDIENCE small"\n'))
+    assert re.search(r"audiences/(big|small)\.toml:4$", told.value.where)
+
+
+def test_audiences_that_double_each_other_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    company_with(tmp_path, HEAD + 'rule = "order_count > 1"\n', name="a0")
+    for each in range(30):
+        rule = f"order_count = {each} OR (IN AUDIENCE a{each} AND NOT IN AUDIENCE a{each})"
+        company_with(tmp_path, f'{HEAD}rule = "{rule}"\n', name=f"a{each + 1}")
+    with pytest.raises(ConfigError, match="say too much together"):
+        load_audiences(a_company(tmp_path))
 
 
 def test_a_scheme_looks_at_no_audience(tmp_path: Path) -> None:
