@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 from pipeline.calendar import business_day
 from pipeline.definitions.aggregate_words import AGGREGATE_CALL
+from pipeline.definitions.company_checks import require_prediction_features, require_sensible_settings, require_source_queries
 from pipeline.definitions.company_sections import (
     Attribute,
     CountsAsOrder,
@@ -19,15 +20,19 @@ from pipeline.definitions.company_sections import (
     Target,
     read_attributes,
     read_crm,
+    read_currency,
+    read_schedule,
     read_source,
     read_target,
+    read_time_zone,
 )
 from pipeline.definitions.definition_files import Definition, definition_files, read_definition, require_known_files
 from pipeline.definitions.events import read_events, require_queries
 from pipeline.definitions.field_records import TableKeys
-from pipeline.definitions.fields import IDENTIFIER, Document, Fields, printable_value
+from pipeline.definitions.fields import IDENTIFIER, Document, Fields
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
-from pipeline.definitions.settings import CURRENCIES, LANGUAGE, MOST_DAYS, schedule_fault
+from pipeline.definitions.past_definitions import PastDefinitions
+from pipeline.definitions.settings import LANGUAGE, MOST_DAYS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import (
     BUILT_IN_EVENTS,
@@ -37,7 +42,6 @@ from pipeline.lake.tables import (
     RAW_PROSPECTS,
     SOURCE_TABLES,
     EventType,
-    Kind,
     Table,
 )
 from pipeline.spelling import did_you_mean
@@ -48,23 +52,6 @@ if TYPE_CHECKING:
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 COMPANY_FILE = "company.toml"
-NIGHTLY = "0 4 * * *"
-EARLIEST_DAY = date(1900, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class PastDefinitions:
-    """Definitions that were valid from `day` on, as kept in the lake's `file`: their texts by folder and stem, and the files of `lists`."""
-
-    day: date
-    file: Path
-    texts: Mapping[str, Mapping[str, str]]
-    lists: Mapping[str, Path] = field(default_factory=dict)
-
-    def read(self, folder: str, suffix: str, now: Mapping[str, Definition]) -> dict[str, Definition]:
-        """Return the definitions of `folder` by stem; one that is still so `now` is the file itself, so that it is read only once."""
-        kept = {name: Definition(self.file / folder / f"{name}{suffix}", text) for name, text in self.texts.get(folder, {}).items()}
-        return {name: now[name] if name in now and now[name].text == each.text else each for name, each in kept.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +170,11 @@ def load_company(folder: Path) -> Company:
     company = read_company(definition, folder)
     require_queries(company.declared_events, folder / "sources", definition)
     require_known_files(folder, ours=PROJECT_ROOT, data=company.source.folder, events=list(company.events))
-    _require_sensible_settings(company, file)
-    _require_source_queries(company)
-    return _with_known_prediction_features(with_declared_features(company), file)
+    require_sensible_settings(company, file)
+    require_source_queries(company)
+    company = with_declared_features(company)
+    require_prediction_features(company, file)
+    return company
 
 
 def read_company(definition: Definition, folder: Path) -> Company:
@@ -205,14 +194,14 @@ def read_company(definition: Definition, folder: Path) -> Company:
     company = Company(
         folder=folder.resolve(),
         name=content.text("name"),
-        zone=_read_time_zone(content),
-        currency=_read_currency(content),
+        zone=read_time_zone(content),
+        currency=read_currency(content),
         language=content.text("language", pattern=LANGUAGE, default="en"),
         customer_language=content.take("customer_language", str, default=""),
         former_names=content.texts("former_names", default=[]),
         first_day=content.take("first_day", date),
         last_day=content.take("last_day", date, default=None),
-        schedule=_read_schedule(content),
+        schedule=read_schedule(content),
         counts_as_order=cast("CountsAsOrder", content.choice("counts_as_order", get_args(CountsAsOrder), default="all")),
         window_days=content.take("window_days", int, default=365),
         lookback_days=content.take("lookback_days", int, default=3),
@@ -250,77 +239,3 @@ def with_declared_features(company: Company, *others: Definition) -> Company:
 
     columns = replace(company, features=()).table(CUSTOMER_FEATURES).columns
     return replace(company, features=read_features(features, schemes, columns, company.event_sources))
-
-
-def _with_known_prediction_features(company: Company, file: Path) -> Company:
-    """Return `company`; raises ConfigError where predictions are to go by what is no declared feature, or no number."""
-    kinds = {feature.name: feature.column.kind for feature in company.features}
-    for name in company.prediction_features:
-        what = f"`predictions.features` names `{name}`, which is "
-        if name not in kinds:
-            what += f"no feature of your own{did_you_mean(name, kinds)}"
-            raise ConfigError(what, where=str(file), todo="Declare it in features/; built-in features are used as they are.")
-        if kinds[name] not in (Kind.INTEGER, Kind.MONEY, Kind.NUMBER):
-            raise ConfigError(f"{what}{kinds[name].words}", where=str(file), todo="Name numbers, such as counts and sums.")
-    return company
-
-
-def _require_sensible_settings(company: Company, file: Path) -> None:
-    flags, texts = (_attributes_of_kind(company, kind) for kind in (Kind.FLAG, Kind.TEXT))
-    judged = company.limits.reachable_attribute
-    faults = {
-        f"`window_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.window_days <= MOST_DAYS,
-        f"`lookback_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.lookback_days <= MOST_DAYS,
-        f"`late_check_days` must lie between 0 and {MOST_DAYS}": not 0 <= company.late_check_days <= MOST_DAYS,
-        f"`first_day` must not lie before {EARLIEST_DAY}": company.first_day < EARLIEST_DAY,
-        "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
-        "`gates.reachable_attribute` must name a true-or-false attribute without personal data": judged not in flags,
-        "`customer_language` must name a text attribute without personal data": company.customer_language not in texts,
-        "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,
-    }
-    for fault, is_so in faults.items():
-        if is_so:
-            raise ConfigError(fault, where=str(file), todo="Correct the setting.")
-
-
-def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:
-    """Return the attributes of this `kind` that the features carry, and the empty name, by which a setting names none."""
-    return {"", *(a.column.name for a in company.attributes if a.column.kind is kind and not a.column.pii)}
-
-
-def _read_currency(content: Fields) -> str:
-    content.note("currency", choices=tuple(sorted(CURRENCIES)))
-    code: str = content.take("currency", str)
-    if code not in CURRENCIES:
-        what = f"is {printable_value(code)}, which is no code of ISO 4217{did_you_mean(code.upper(), CURRENCIES)}"
-        raise content.refusal("currency", what, 'Write its three capitals, such as "EUR".')
-    return code
-
-
-def _read_schedule(content: Fields) -> str:
-    schedule: str = content.take("schedule", str, default=NIGHTLY)
-    if fault := schedule_fault(schedule):
-        raise content.refusal("schedule", fault, 'Write five cron fields, such as "0 4 * * *" for four o\'clock every morning.')
-    return schedule
-
-
-def _read_time_zone(content: Fields) -> ZoneInfo:
-    name = content.take("time_zone", str)
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or a name too long for a file
-        raise ConfigError(
-            f"`time_zone` is {printable_value(name)}, which is no IANA time zone{did_you_mean(name, available_timezones())}",
-            where=content.where,
-            todo='Write a name such as "Europe/Berlin".',
-        ) from None
-
-
-def _require_source_queries(company: Company) -> None:
-    for source in ("customers", "order_lines"):
-        if not company.source_file(source).is_file():
-            raise ConfigError(
-                f"sources/{source}.sql is missing",
-                where=str(company.folder),
-                todo="Write a query whose columns are those of the table; README shows them.",
-            )

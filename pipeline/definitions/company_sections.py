@@ -1,4 +1,4 @@
-"""Sections of `company.toml`: where customers and orders come from, where segments go, what more is known of a customer."""
+"""Parts of `company.toml`: its currency, schedule and time zone; sources and targets; what more is known of customers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pipeline.definitions.field_records import ANY_NAME
 from pipeline.definitions.fields import IDENTIFIER, Fields, printable_value, require_identifier
+from pipeline.definitions.settings import CURRENCIES, schedule_fault
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
+from pipeline.spelling import did_you_mean
 
 CountsAsOrder = Literal["all", "paid"]
 REGION = re.compile("[A-Z]{2}")
+NIGHTLY = "0 4 * * *"
 LIST = "list"
 """The kind of an attribute that holds several texts, such as tags."""
 _GIVES = ("snapshot", "append")
@@ -69,6 +73,37 @@ class CrmSettings:
     """
 
     phone_region: str = ""
+
+
+def read_currency(content: Fields) -> str:
+    """Return the code of the currency; raises ConfigError for one that is none."""
+    content.note("currency", choices=tuple(sorted(CURRENCIES)))
+    code: str = content.take("currency", str)
+    if code not in CURRENCIES:
+        what = f"is {printable_value(code)}, which is no code of ISO 4217{did_you_mean(code.upper(), CURRENCIES)}"
+        raise content.refusal("currency", what, 'Write its three capitals, such as "EUR".')
+    return code
+
+
+def read_schedule(content: Fields) -> str:
+    """Return the cron schedule of the nights, four in the morning by default; raises ConfigError for one that is none."""
+    schedule: str = content.take("schedule", str, default=NIGHTLY)
+    if fault := schedule_fault(schedule):
+        raise content.refusal("schedule", fault, 'Write five cron fields, such as "0 4 * * *" for four o\'clock every morning.')
+    return schedule
+
+
+def read_time_zone(content: Fields) -> ZoneInfo:
+    """Return the company's time zone; raises ConfigError for one that is none."""
+    name = content.take("time_zone", str)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or a name too long for a file
+        raise ConfigError(
+            f"`time_zone` is {printable_value(name)}, which is no IANA time zone{did_you_mean(name, available_timezones())}",
+            where=content.where,
+            todo='Write a name such as "Europe/Berlin".',
+        ) from None
 
 
 def read_source(section: Fields, folder: Path, queries: Iterable[str]) -> Source:

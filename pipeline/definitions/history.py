@@ -23,8 +23,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.definitions.audiences import load_audiences
-from pipeline.definitions.company import Company, PastDefinitions, with_declared_features
+from pipeline.definitions.company import Company, with_declared_features
 from pipeline.definitions.company_sections import Attribute
+from pipeline.definitions.past_definitions import PastDefinitions
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.definitions.value_lists import list_digests
 from pipeline.errors import ConfigError, DataError

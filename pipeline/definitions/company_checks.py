@@ -1,0 +1,64 @@
+"""What must hold of a company's settings together, once each of them was read."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.definitions.settings import MOST_DAYS
+from pipeline.errors import ConfigError
+from pipeline.lake.tables import Kind
+from pipeline.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.definitions.company import Company
+
+EARLIEST_DAY = date(1900, 1, 1)
+
+
+def require_sensible_settings(company: Company, file: Path) -> None:
+    """Raise ConfigError where a setting is out of its bounds, or does not fit the others."""
+    flags, texts = (_attributes_of_kind(company, kind) for kind in (Kind.FLAG, Kind.TEXT))
+    judged = company.limits.reachable_attribute
+    faults = {
+        f"`window_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.window_days <= MOST_DAYS,
+        f"`lookback_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.lookback_days <= MOST_DAYS,
+        f"`late_check_days` must lie between 0 and {MOST_DAYS}": not 0 <= company.late_check_days <= MOST_DAYS,
+        f"`first_day` must not lie before {EARLIEST_DAY}": company.first_day < EARLIEST_DAY,
+        "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
+        "`gates.reachable_attribute` must name a true-or-false attribute without personal data": judged not in flags,
+        "`customer_language` must name a text attribute without personal data": company.customer_language not in texts,
+        "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise ConfigError(fault, where=str(file), todo="Correct the setting.")
+
+
+def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:
+    """Return the attributes of this `kind` that the features carry, and the empty name, by which a setting names none."""
+    return {"", *(a.column.name for a in company.attributes if a.column.kind is kind and not a.column.pii)}
+
+
+def require_source_queries(company: Company) -> None:
+    """Raise ConfigError where a query is missing that every company has."""
+    for source in ("customers", "order_lines"):
+        if not company.source_file(source).is_file():
+            raise ConfigError(
+                f"sources/{source}.sql is missing",
+                where=str(company.folder),
+                todo="Write a query whose columns are those of the table; README shows them.",
+            )
+
+
+def require_prediction_features(company: Company, file: Path) -> None:
+    """Raise ConfigError where predictions are to go by what is no declared feature, or no number."""
+    kinds = {feature.name: feature.column.kind for feature in company.features}
+    for name in company.prediction_features:
+        what = f"`predictions.features` names `{name}`, which is "
+        if name not in kinds:
+            what += f"no feature of your own{did_you_mean(name, kinds)}"
+            raise ConfigError(what, where=str(file), todo="Declare it in features/; built-in features are used as they are.")
+        if kinds[name] not in (Kind.INTEGER, Kind.MONEY, Kind.NUMBER):
+            raise ConfigError(f"{what}{kinds[name].words}", where=str(file), todo="Name numbers, such as counts and sums.")
