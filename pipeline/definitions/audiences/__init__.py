@@ -20,7 +20,7 @@ from pipeline.definitions.audiences.loading import (
     has_expired,
     load_audiences,
 )
-from pipeline.definitions.audiences.rule_formulas import Formula, formula_flags, rule_formulas
+from pipeline.definitions.audiences.formulas import Formula, formula_flags, rule_formulas
 
 __all__ = [
     "MEMBER",
