@@ -12,6 +12,7 @@ from pipeline.definitions.audiences.audience_sql import (
     rule_of,
     unknown_counts_statement,
 )
+from pipeline.definitions.audiences.formulas import Formula, formula_flags, rule_formulas
 from pipeline.definitions.audiences.loading import (
     MEMBER,
     UNNAMED,
@@ -20,7 +21,6 @@ from pipeline.definitions.audiences.loading import (
     has_expired,
     load_audiences,
 )
-from pipeline.definitions.audiences.formulas import Formula, formula_flags, rule_formulas
 
 __all__ = [
     "MEMBER",
