@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.builders import write_customers
-from support.declared_features import ORACLE, a_declaring_company
+from support.declared_features import OF_LINES, ORACLE, a_declaring_company
 from support.late_shops import FIRST, Shop
 
 from pipeline.definitions.company import Company
@@ -40,23 +40,25 @@ def require_as_by_hand(lake: Lake, shop: Shop, day: date, names: Sequence[str] =
         assert found == {name: ORACLE[name][1](rows.get(row["customer_id"], []), day) for name in names}, row["customer_id"]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_carried_features_equal_those_computed_from_all_rows_and_by_hand(lake: Lake, seed: int, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("seed", "names"), [(1, tuple(ORACLE)), (2, OF_LINES)])
+def test_carried_features_equal_those_computed_from_all_rows_and_by_hand(
+    lake: Lake, seed: int, names: Sequence[str], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "pipeline.features.declared.states")
-    company, shop = a_declaring_company(lake.root), Shop(seed)
+    company, shop = a_declaring_company(lake.root, names), Shop(seed)
     write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known_on=FIRST)
     shop.open(lake)
     for day in (FIRST + timedelta(number) for number in range(9)):
         shop.night(lake, day)
         carried = compute(company, lake, day)
-        require_as_by_hand(lake, shop, day)
+        require_as_by_hand(lake, shop, day, names)
         assert carried == computed_afresh(company, lake, day), day
     # Carried ones of each source were computed for everybody once, on the first night.
     assert sum("computed for everybody" in record.getMessage() for record in caplog.records) == len(aggregates_by_source(company)) * (1 + 9)
 
 
 def test_nights_in_any_order_and_restated_ones_equal_those_computed_from_all_rows(lake: Lake) -> None:
-    company, shop, chance = a_declaring_company(lake.root), Shop(5), random.Random(5)
+    company, shop, chance = a_declaring_company(lake.root, OF_LINES), Shop(5), random.Random(5)
     shop.open(lake)
     nights = [FIRST + timedelta(number) for number in range(6)]
     for day in nights:

@@ -142,6 +142,9 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
     ),
 }
 
+# Those of whole orders, and of what came before or after, are carried apart: once is enough where time and order of nights are tried.
+OF_LINES = tuple(name for name, (definition, _) in ORACLE.items() if "orders " not in definition and "ED BY" not in definition)
+
 
 def a_declaring_company(folder: Path, names: Sequence[str] = tuple(ORACLE), *, window_days: int = 33) -> Company:
     (folder / "features").mkdir(parents=True, exist_ok=True)
