@@ -32,9 +32,10 @@ from pipeline.lake.tables import (
     SEGMENT_STRATEGIES,
     Table,
 )
+from pipeline.publication.crm.crm_inputs import CrmInputs
 from pipeline.publication.crm.seen_tables import SeenTables
 from pipeline.publication.crm.staged_tables import EARLIER_PROFILES
-from pipeline.publication.crm.writing import CrmInputs, write_crm_tables
+from pipeline.publication.crm.writing import write_crm_tables
 from pipeline.publication.targets.crm import CHANGES, PROFILES, merge_crm
 from pipeline.publication.targets.postgresql import copy_text, postgresql_session
 

@@ -150,7 +150,8 @@ def _write_crm_tables(inputs: PublicationInputs, folder: Path) -> tuple[dict[str
     if inputs.company.crm is None:
         return {}, inputs.seen.note()
     # What they need takes a while to load, and most companies never ask.
-    from pipeline.publication.crm.writing import CrmInputs, write_crm_tables
+    from pipeline.publication.crm.crm_inputs import CrmInputs
+    from pipeline.publication.crm.writing import write_crm_tables
 
     return write_crm_tables(CrmInputs(inputs.company, inputs.lake, inputs.day, folder, inputs.seen, inputs.memory_limit))
 

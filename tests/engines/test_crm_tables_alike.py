@@ -15,8 +15,9 @@ from pipeline.lake.engines.spark import SparkEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import CRM_TABLES, CUSTOMER_PREDICTIONS, RAW_CONSENTS, RAW_CUSTOMER_CONTACTS
+from pipeline.publication.crm.crm_inputs import CrmInputs
 from pipeline.publication.crm.seen_tables import seen_tables
-from pipeline.publication.crm.writing import CrmInputs, write_crm_tables
+from pipeline.publication.crm.writing import write_crm_tables
 from pipeline.publication.current import current_publication
 from pipeline.publication.publish import publish
 

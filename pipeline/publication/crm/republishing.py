@@ -44,7 +44,8 @@ def continued(
 def _write_continued(  # noqa: PLR0913, PLR0917
     company: Company, lake: Lake, publication: Publication, shown: Publication, staged: Path, memory_limit: str
 ) -> Publication:
-    from pipeline.publication.crm.writing import CrmInputs, write_crm_tables
+    from pipeline.publication.crm.crm_inputs import CrmInputs
+    from pipeline.publication.crm.writing import write_crm_tables
 
     manifest = read_published_manifest(lake, publication.publication_id)
     others = {name: said for name, said in manifest["tables"].items() if name not in {table.name for table in CRM_TABLES}}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp, parse_one
 
-from pipeline.calendar import days_window
-from pipeline.definitions.company import Company
 from pipeline.features import MergeHistory
+from pipeline.features.customer_slices import Slice, slices_between, statement_of_slice
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
-from pipeline.lake.lake import Lake
 from pipeline.lake.parquet import file_sha256
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import (
@@ -41,10 +39,11 @@ from pipeline.lake.tables import (
 )
 from pipeline.publication.crm.addresses import address_hashes
 from pipeline.publication.crm.counts import audience_member_count, change_counts, log_counts, untranslated_count
+from pipeline.publication.crm.crm_inputs import KEPT, CrmInputs
 from pipeline.publication.crm.languages import language_names, with_columns, with_said_language
 from pipeline.publication.crm.list_texts import json_of_customers
 from pipeline.publication.crm.row_hash import texts_around_prediction
-from pipeline.publication.crm.seen_tables import SeenTables, numbering_note
+from pipeline.publication.crm.seen_tables import numbering_note
 from pipeline.publication.crm.staged_tables import (
     ADDRESS_HASHES,
     AUDIENCE_LISTS,
@@ -59,8 +58,23 @@ from pipeline.publication.crm.staged_tables import (
 from pipeline.publication.crm.standings import customer_standings
 from pipeline.publication.targets.customer_profiles import BATCH_ROWS
 
-KEPT = timedelta(days=31)
-"""For how long changes are told, and the ids of erased customers shown."""
+CUSTOMERS_PER_SLICE = 200_000
+TABLES_OF_CUSTOMERS = frozenset(
+    each.name
+    for each in (
+        *(AUDIENCE_LISTS, AUDIENCE_MEMBERS, AUDIENCE_MOVES, CONTACTS, CRM_CHANGES, CRM_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS),
+        *(
+            CUSTOMER_PREDICTIONS,
+            CUSTOMER_SEGMENTS,
+            EARLIER_MEMBERS,
+            EARLIER_PROFILES,
+            PROFILE_ROWS,
+            SEGMENT_LISTS,
+            SEGMENT_MOVES,
+            STANDINGS,
+        ),
+    )
+)
 _FEATURES = ("customer_id", "first_order_date", "last_order_date")
 _ACTIONS = replace(CUSTOMER_NEXT_ACTIONS, columns=(*CUSTOMER_NEXT_ACTIONS.columns, *CUSTOMER_NEXT_ACTIONS.published_columns))
 _ADDRESSED = """
@@ -71,29 +85,6 @@ LEFT JOIN crm_contacts AS k ON k.customer_id = m.customer_id
 WHERE m.list_kind = 'audience'
 ORDER BY m.customer_id
 """
-
-
-@dataclass(frozen=True, slots=True)
-class CrmInputs:
-    """The tables of a publication in `folder`, what readers `seen` before, and whether a person takes them back to it."""
-
-    company: Company
-    lake: Lake
-    day: date
-    folder: Path
-    seen: SeenTables
-    memory_limit: str
-    is_rollback: bool = False
-
-    @property
-    def known_on(self) -> date:
-        """The night whose consents and contacts count: on the way back too, what was said last is respected."""
-        return max(self.day, self.seen.day or self.day)
-
-    @property
-    def changed_at(self) -> datetime:
-        """When what is new is told to be so."""
-        return self.seen.next_instant(days_window(self.day, self.day, self.company.zone).end)
 
 
 def write_crm_tables(inputs: CrmInputs, engine: Engine | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -115,6 +106,7 @@ class _CrmWriter:
         self._inputs, self._engine, self._private = inputs, engine, private
         self._company, self._lake, self._seen = inputs.company, inputs.lake, inputs.seen
         self._written: dict[str, Any] = {}
+        self._slices: Sequence[Slice] = ()
 
     def write(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Write the tables in the order in which one is made from the other."""
@@ -122,11 +114,12 @@ class _CrmWriter:
         self._register_people()
         names, unwritten = language_names(self._company, self._engine)
         self._stage(LANGUAGE_NAMES, names.to_batches())
-        self._publish(CRM_MEMBERS, self._engine.run(statement(CRM_MEMBERS.name), {}))
+        self._slices = self._customer_slices()
+        self._publish(CRM_MEMBERS, self._rows(statement(CRM_MEMBERS.name)))
         self._engine.register(CRM_MEMBERS, [self._file(CRM_MEMBERS)])
-        self._stage(PROFILE_ROWS, self._engine.run(self._profile_rows_statement(), self._parameters()))
+        self._stage(PROFILE_ROWS, self._rows(self._profile_rows_statement()))
         last_seq = self._write_changes()
-        self._publish(CRM_PROFILES, self._engine.run(statement(CRM_PROFILES.name), {}))
+        self._publish(CRM_PROFILES, self._rows(statement(CRM_PROFILES.name)))
         last_at = self._seen.last_changed_at if last_seq == self._seen.last_seq else self._inputs.changed_at
         facts = {
             **numbering_note(last_seq, last_at),
@@ -185,9 +178,21 @@ class _CrmWriter:
             "changed_at": inputs.changed_at,
         }
 
+    def _customer_slices(self) -> Sequence[Slice]:
+        ids = pq.read_table(self._file(CUSTOMER_FEATURES), columns=["customer_id"])["customer_id"]
+        return slices_between([ids[place].as_py() for place in range(CUSTOMERS_PER_SLICE, len(ids), CUSTOMERS_PER_SLICE)])
+
+    def _rows(self, query: exp.Query) -> Iterator[pa.RecordBatch]:
+        """Run `query` for one slice of customers after the other, so that memory stays flat; numbers go on from slice to slice."""
+        parameters = self._parameters()
+        for part in self._slices:
+            for batch in self._engine.run(statement_of_slice(query, part, tables=TABLES_OF_CUSTOMERS), {**parameters, **part.parameters}):
+                parameters["last_seq"] += batch.num_rows
+                yield batch
+
     def _write_changes(self) -> int:
         """Write what is told of changes, the earlier ones first; return the last number."""
-        self._stage(CRM_CHANGES, self._engine.run(statement(CRM_CHANGES.name), self._parameters()))
+        self._stage(CRM_CHANGES, self._rows(statement(CRM_CHANGES.name)))
         new = self._private_file(CRM_CHANGES)
         self._publish(CRM_CHANGES, self._told_changes(new))
         last = pc.max(pq.read_table(new, columns=["change_seq"])["change_seq"]).as_py()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -22,6 +23,7 @@ from support.published_nights import SCHEME, a_row, manifest, no_connections, pu
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import CrmSettings
 from pipeline.lake.lake import Lake, sorted_by
+from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
     CRM_PROFILES,
@@ -38,7 +40,11 @@ from pipeline.lake.tables import (
 )
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
+from pipeline.publication.crm.crm_inputs import CrmInputs
+from pipeline.publication.crm.seen_tables import seen_tables
 from pipeline.publication.crm.staged_tables import HASHED_COLUMNS
+from pipeline.publication.crm.writing import write_crm_tables
+from pipeline.publication.current import current_publication
 from pipeline.publication.publish import publish
 from pipeline.publication.rollback import roll_back
 
@@ -166,6 +172,20 @@ def test_a_rerun_has_the_same_bytes_and_one_that_differs_goes_on_from_what_was_s
     assert since(again, first) == {"a"}
     assert again["a"]["updated_at"] > first["a"]["updated_at"]
     require_sqlite_as_published(lake)
+
+
+def test_memory_stays_flat_by_slices_of_customers_which_change_nothing(
+    lake: Lake, company: Company, night: Callable[..., dict[str, Row]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night(MONDAY, dict.fromkeys("bcdefg", "loyal"))
+    seen = seen_tables(lake, current_publication(lake))
+    night(TUESDAY, {**dict.fromkeys("acdf", "loyal"), "b": "lost", "h": "new"})
+    monkeypatch.setattr("pipeline.publication.crm.writing.CUSTOMERS_PER_SLICE", 2)
+    sliced = lake.root / "sliced"
+    shutil.copytree(lake.root / "current", sliced, ignore=shutil.ignore_patterns("crm_*"))
+    write_crm_tables(CrmInputs(company, lake, TUESDAY, sliced, seen, MEMORY_LIMIT))
+    for table in CRM_TABLES:
+        assert (sliced / f"{table.name}.parquet").read_bytes() == (lake.root / "current" / f"{table.name}.parquet").read_bytes()
 
 
 def test_a_rollback_is_told_as_changes_and_doing_it_twice_is_doing_it_once(
