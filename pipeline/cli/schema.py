@@ -11,12 +11,12 @@ from pipeline.cli.completion import complete_kind
 from pipeline.reporting.output import write_json
 
 KindArgument = Annotated[
-    str, typer.Argument(metavar="KIND", autocompletion=complete_kind, help="`company`, `scheme`, `audience` or `feature`.")
+    str, typer.Argument(metavar="KIND", autocompletion=complete_kind, help="`company`, `scheme`, `audience`, `feature` or `sink`.")
 ]
 
 
 def schema(kind: KindArgument) -> None:
-    """Write the JSON schema of company.toml, or of files in segments/, audiences/ or features/: an editor checks and completes by it."""
+    """Write the JSON schema of company.toml, or of files in segments/, audiences/, features/ or sinks/, for editors."""
     from pipeline.reporting.editor_schemas import editor_schema
 
     write_json(json.dumps(editor_schema(kind), indent=1))

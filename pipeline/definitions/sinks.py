@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -26,6 +27,9 @@ _CONSENT_BY_KIND = {"mailchimp": "given"}
 # Reading everything back is cheap in a CRM of one's own, and counts against a daily limit elsewhere. Files and webhooks cannot be read.
 _RECONCILE_DAYS_BY_KIND = {"tryton": 0}
 _WEEK = 7
+# What of a profile may go into a field, besides the segment of a scheme.
+_COLUMNS = (name for name in CRM_PROFILES.column_names if name not in ("segments", "audiences", "row_hash", "is_member"))
+_KNOWN_VALUES = (*CONTACT_FIELDS, NEXT_ACTION_NOTE, *_COLUMNS)
 _CONTACTS = {name: name for name in CONTACT_FIELDS}
 # What goes there where the file says nothing of fields.
 _FIELDS_BY_KIND: Mapping[str, Mapping[str, str]] = {
@@ -118,6 +122,7 @@ def read_sink(name: str, definition: Definition) -> SinkDefinition:
     where = str(definition.file)
     require_identifier(name, "the sink's name", where)
     content = Fields(definition.toml(), Document(where))
+    _note_settings(content)
     kind = content.text("kind")
     if kind not in KINDS and ":" not in kind:
         todo = f"Choose one of {', '.join(KINDS)}, or name a class of your own as `module:Class`."
@@ -148,6 +153,17 @@ def read_sink(name: str, definition: Definition) -> SinkDefinition:
     return sink
 
 
+def _note_settings(content: Fields) -> None:
+    """Write down for editors what the reader checks by itself."""
+    text = frozenset({str})
+    content.note("kind", pattern="|".join((*KINDS, "[^:]+:[^:]+")))
+    for key in ("schemes", "audiences"):
+        content.note(key, kinds=text, choices=(ALL,))
+        content.note_entries(key, kinds=text)
+    content.note_named("fields", kinds=text, pattern="|".join((*_KNOWN_VALUES, f"{re.escape(SEGMENT_PREFIX)}.+")))
+    content.note_named("settings", kinds=frozenset({str, float, bool}))
+
+
 def _read_names(content: Fields, key: str) -> tuple[str, ...] | None:
     """Return a list of names, or None where it says `all` or nothing."""
     value = content.take(key, (str, list), default=ALL)
@@ -155,16 +171,14 @@ def _read_names(content: Fields, key: str) -> tuple[str, ...] | None:
         return None
     if not isinstance(value, list):
         raise content.refusal(key, 'must be "all" or a list of names')
-    return Fields({key: value}, content.document).texts(key)
+    return Fields({key: value}, content.document).texts(key, default=[])
 
 
 def _read_mapping(fields: Fields, where: str) -> dict[str, str]:
     """Return what of a profile goes into each field of the sink."""
-    columns = [name for name in CRM_PROFILES.column_names if name not in ("segments", "audiences", "row_hash", "is_member")]
-    known = [*CONTACT_FIELDS, NEXT_ACTION_NOTE, *columns]
     mapping = fields.take_texts()
     for theirs, ours in mapping.items():
-        if ours not in known and not ours.startswith(SEGMENT_PREFIX):
-            todo = f"A field takes one of {', '.join(known)}, or the segment of a scheme, such as segments.lifecycle."
-            raise ConfigError(f"`fields.{theirs}` is `{ours}`{did_you_mean(ours, known)}", where=where, todo=todo)
+        if ours not in _KNOWN_VALUES and not ours.startswith(SEGMENT_PREFIX):
+            todo = f"A field takes one of {', '.join(_KNOWN_VALUES)}, or the segment of a scheme, such as segments.lifecycle."
+            raise ConfigError(f"`fields.{theirs}` is `{ours}`{did_you_mean(ours, _KNOWN_VALUES)}", where=where, todo=todo)
     return mapping

@@ -86,7 +86,7 @@ def _field_schema(path: Path, records: Mapping[Path, FieldRecord]) -> dict[str, 
     record = records.get(path, FieldRecord())
     ways = [_scalar_schema(kind, record) for kind in _scalars(record)]
     if list in record.kinds or any(name == ENTRY for name in _children(path, records)):
-        ways = [_list_schema(path, records)]
+        ways.append(_list_schema(path, records))
     elif dict in record.kinds or record.holds or _children(path, records):
         ways.append(_table_schema(path, records))
     return ways[0] if len(ways) == 1 else {"anyOf": ways} if ways else {}

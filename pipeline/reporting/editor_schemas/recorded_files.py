@@ -16,19 +16,21 @@ from pipeline.definitions.field_records import FieldRecords, recorded_fields
 from pipeline.definitions.schemes.cluster_scheme import KIND as CLUSTERS_KIND
 from pipeline.definitions.schemes.cluster_scheme import read_cluster_scheme
 from pipeline.definitions.schemes.loading import read_schemes, read_schemes_anew
+from pipeline.definitions.sinks import read_sink
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.editor_schemas import samples
 from pipeline.reporting.editor_schemas.json_schema import named_tables_schema, object_schema
 from pipeline.spelling import did_you_mean
 
-KINDS = ("company", "scheme", "audience", "feature")
+KINDS = ("company", "scheme", "audience", "feature", "sink")
 DRAFT = "http://json-schema.org/draft-07/schema#"
 TITLES = {
     "company": "company.toml: who the company is, where its data come from, what a night may differ by",
     "scheme": "segments/*.toml: segments, of which each customer has exactly one",
     "audience": "audiences/*.toml: a list of customers, by one rule",
     "feature": "features/*.toml: facts about each customer, a table each",
+    "sink": "sinks/*.toml: a system that segments and audiences are synced to",
 }
 
 
@@ -37,8 +39,14 @@ def editor_schema(kind: str) -> dict[str, Any]:
     if kind not in KINDS:
         todo = f"Choose one of {', '.join(KINDS)}."
         raise ConfigError(f"there is no schema `{kind}`{did_you_mean(kind, KINDS)}", where="KIND", todo=todo)
-    content = {"company": _company_schema, "scheme": _scheme_schema, "audience": _audience_schema, "feature": _feature_schema}[kind]()
-    return {"$schema": DRAFT, "title": TITLES[kind], **content}
+    schemas = {
+        "company": _company_schema,
+        "scheme": _scheme_schema,
+        "audience": _audience_schema,
+        "feature": _feature_schema,
+        "sink": _sink_schema,
+    }
+    return {"$schema": DRAFT, "title": TITLES[kind], **schemas[kind]()}
 
 
 def _sample_company() -> Company:
@@ -68,6 +76,13 @@ def _feature_schema() -> dict[str, Any]:
     with recorded_fields() as records:
         read_features(files, [], columns, company.event_sources)
     return named_tables_schema(list(records.values()))
+
+
+def _sink_schema() -> dict[str, Any]:
+    with recorded_fields() as records:
+        for definition in _definitions("sink", samples.SINKS):
+            read_sink(definition.file.stem, definition)
+    return object_schema(list(records.values()))
 
 
 def _scheme_schema() -> dict[str, Any]:

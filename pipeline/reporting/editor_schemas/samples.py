@@ -103,4 +103,17 @@ last_days = 90
 before = 1
 description = "D."
 """,
+    """
+[late_orders]
+from = "order_lines"
+value = "COUNT(*)"
+during = "last month"
+description = "D."
+""",
+)
+SINKS = (
+    """
+kind = "tryton"
+schemes = ["rfm"]
+""",
 )

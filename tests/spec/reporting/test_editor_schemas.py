@@ -18,6 +18,7 @@ from pipeline.definitions.company import PROJECT_ROOT, Company, read_company
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.features import read_features
 from pipeline.definitions.schemes.loading import read_schemes
+from pipeline.definitions.sinks import read_sink
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.editor_schemas import KINDS, editor_schema
@@ -61,7 +62,7 @@ def shown_files() -> dict[str, str]:
 
 
 SHOWN = shown_files()
-KIND_OF_FOLDER = {"segments": "scheme", "audiences": "audience", "features": "feature"}
+KIND_OF_FOLDER = {"segments": "scheme", "audiences": "audience", "features": "feature", "sinks": "sink"}
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -78,6 +79,8 @@ def is_read(kind: str, text: str) -> bool:
             read_company(definition, Path())
         elif kind == "audience":
             read_audience(read_schemes(sample_company()), definition)
+        elif kind == "sink":
+            read_sink("typed", definition)
         else:
             read_features({"typed": definition}, [], CUSTOMER_FEATURES.columns, sample_company().event_sources)
     except ConfigError:
@@ -98,9 +101,28 @@ def with_each_key_misspelt(text: str) -> Iterator[str]:
         yield f"{text[:end]}s{text[end:]}"
 
 
+SINK = """
+kind = "tryton"
+connection = "crm"
+schemes = ["rfm"]
+audiences = "all"
+reconcile_days = 7
+[fields]
+mail = "email"
+stage = "segments.lifecycle"
+[titles]
+"rfm.champions" = "Best"
+[limits]
+removed_share = 0.2
+"""
 MISSPELT = [
     (kind, wrong)
-    for kind, texts in (("company", [*COMPANIES, COMPANIES[0] + EVENTS[0]]), ("audience", AUDIENCES), ("feature", FEATURES))
+    for kind, texts in (
+        ("company", [*COMPANIES, COMPANIES[0] + EVENTS[0]]),
+        ("audience", AUDIENCES),
+        ("feature", FEATURES),
+        ("sink", [SINK]),
+    )
     for text in texts
     for wrong in with_each_key_misspelt(text)
 ]
@@ -174,6 +196,11 @@ def test_audiences_by_rule_and_by_segment_are_taken(schemas: dict[str, Draft7Val
         ("company", COMPANIES[0] + '[events.email]\nkey = "email_id"\ninstant = "sent_at"\n'),
         ("company", COMPANIES[0] + '[events.email]\nkey = ["email_id"]\ninstant = "sent_at"\ncolumns = {email_id = "string"}\n'),
         ("company", COMPANIES[0] + '[events.EMail]\nkey = ["email_id"]\ninstant = "sent_at"\n'),
+        ("sink", SINK.replace('"tryton"', '"trytn"')),
+        ("sink", SINK.replace('"email"', '"emial"')),
+        ("sink", SINK.replace("0.2", "20")),
+        ("sink", SINK.replace('"all"', '"some"')),
+        ("feature", '[own]\nfrom = "visits"\nvalue = "COUNT(*)"\ndescription = "D."\nduring = "last decade"\n'),
         ("feature", '[own]\nvalue = "COUNT(*)"\n'),
         ("feature", '[own]\nvalue = "COUNT(*)"\ndescription = "D."\nlast_days = 0\n'),
         ("feature", 'value = "COUNT(*)"\ndescription = "D."\n'),
