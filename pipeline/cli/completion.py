@@ -59,6 +59,13 @@ def complete_gate(incomplete: str) -> Offer:
     return _starting_with(incomplete, dict.fromkeys(GATES, ""))
 
 
+def complete_sink(ctx: typer.Context, incomplete: str) -> Offer:
+    """Offer the sinks."""
+    from pipeline.reporting.completion import sink_words
+
+    return _starting_with(incomplete, _words(ctx, sink_words))
+
+
 def complete_kind(incomplete: str) -> Offer:
     """Offer the kinds of files that have a schema."""
     from pipeline.reporting.editor_schemas import KINDS

@@ -10,11 +10,15 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.completion import complete_sink
 from pipeline.cli.options import COMPANY, LAKE, CompanyOption, JsonOption, LakeOption
 from pipeline.errors import ConfigError
 from pipeline.reporting.output import write_json
 
-SinkOption = Annotated[str | None, typer.Option("--sink", metavar="NAME", help="One sink of the company's sinks/; by default all of them.")]
+SinkOption = Annotated[
+    str | None,
+    typer.Option("--sink", metavar="NAME", autocompletion=complete_sink, help="One sink of the company's sinks/; by default all of them."),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Read everything back from the sink, and try again whom it refused.")]
 OverrideOption = Annotated[

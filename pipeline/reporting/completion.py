@@ -17,12 +17,29 @@ from pipeline.definitions.rules import PREDICTIONS
 from pipeline.definitions.rules.functions import FUNCTIONS as RULE_FUNCTIONS
 from pipeline.definitions.schemes.cluster_scheme import KIND as CLUSTERS
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, segments_defined
+from pipeline.definitions.sinks import sink_names
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_ID
 
-__all__ = ["GATES", "cluster_words", "lineage_words", "rule_words_after", "scheme_words", "segment_words"]
+__all__ = ["GATES", "cluster_words", "lineage_words", "rule_words_after", "scheme_words", "segment_words", "sink_words"]
 
 # What may stand where a word of a rule begins, beside names.
-KEYWORDS = ("AND", "OR", "NOT", "IS", "IN", "IN LIST", "BETWEEN", "NULL", "TRUE", "FALSE", "TODAY", "WAS IN", "WITHIN", "DAYS")
+KEYWORDS = (
+    "AND",
+    "OR",
+    "NOT",
+    "IS",
+    "IN",
+    "IN LIST",
+    "IN AUDIENCE",
+    "BETWEEN",
+    "NULL",
+    "TRUE",
+    "FALSE",
+    "TODAY",
+    "WAS IN",
+    "WITHIN",
+    "DAYS",
+)
 _LAST_WORD = re.compile(r"[\w.]*$")
 
 Words = dict[str, str]
@@ -52,6 +69,11 @@ def lineage_words(folder: Path) -> Words:
     return {**_features(company), **schemes, **segments}
 
 
+def sink_words(folder: Path) -> Words:
+    """Return the sinks by name."""
+    return dict.fromkeys(sink_names(load_company(folder)), "")
+
+
 def rule_words_after(folder: Path, text: str) -> Words:
     """Return `text`, the beginning of a rule, with each word that may take the place of its last one."""
     company, found = load_company(folder), _LAST_WORD.search(text)
@@ -76,6 +98,8 @@ def _words_of_rules(company: Company) -> Words:
         **{f"{name}(": each.meaning for name, each in RULE_FUNCTIONS.items()},
         **{f"{name}(": "of what customers did" for name in (*FUNCTIONS, EXISTS)},
         **dict.fromkeys(company.event_sources, "what customers did"),
+        **_titles(company, "audiences"),
+        **dict.fromkeys(company.list_files(), "a list"),
         **dict.fromkeys(KEYWORDS, ""),
     }
 

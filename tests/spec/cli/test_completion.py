@@ -17,6 +17,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shop = write_shop(tmp_path_factory.mktemp("typed") / "shop", [], customers=["ann"])
     for folder, name, text in (
         ("audiences", "early_birds", 'title = "Early birds"\n'),
+        ("sinks", "acme", 'kind = "files"\n'),
         ("features", "own", "[early_orders]\nfrom = 'order_lines'\nvalue = 'COUNT(*)'\ndescription = 'Early.'\n"),
     ):
         (shop / folder).mkdir()
@@ -44,8 +45,10 @@ def offered(typed: str, shop: Path) -> list[str]:
         ("segments|catalog|--company|SHOP|--lineage|rfm.lo", ["rfm.loyal", "rfm.lost"]),
         ("segments|refit|--company|SHOP|--scheme|", ["behaviour_clusters"]),
         ("segments|run|--override-gate|vol", ["volume"]),
+        ("segments|sync|--company|SHOP|--sink|ac", ["acme"]),
+        ("segments|preview|--company|SHOP|IN AUDIENCE earl", ["IN AUDIENCE early_orders", "IN AUDIENCE early_birds"]),
         ("segments|schema|sch", ["scheme"]),
-        ("segments|preview|--company|SHOP|early", ["early_orders"]),
+        ("segments|preview|--company|SHOP|early", ["early_orders", "early_birds"]),
         ("segments|preview|--company|SHOP|spend_amount >= 3 AND recenc", ["spend_amount >= 3 AND recency_days"]),
         ("segments|preview|--company|SHOP|spend_amount >= 3 AND days_u", [
             "spend_amount >= 3 AND days_until(", "spend_amount >= 3 AND days_until_anniversary("
