@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlglot import exp
 from support.builders import write_customers
 from support.declared_features import OF_LINES, ORACLE, a_declaring_company
 from support.late_shops import FIRST, Shop
 
 from pipeline.definitions.company import Company
-from pipeline.features import compute_features, compute_rollups
+from pipeline.definitions.features import DeclaredFeature
+from pipeline.features import compute_features, compute_rollups, features_as_declared
 from pipeline.features.cache import forget_caches
 from pipeline.features.declared import aggregates_by_source
 from pipeline.lake.addresses import CACHES
@@ -68,6 +72,35 @@ def test_nights_in_any_order_and_restated_ones_equal_those_computed_from_all_row
     for day in (nights[1], nights[4]):
         restated = compute(company, lake, day, known_on=nights[-1])
         assert restated == computed_afresh(company, lake, day, known_on=nights[-1]), day
+
+
+def test_what_was_declared_since_a_night_is_what_the_night_tells_with_it(lake: Lake) -> None:
+    company, shop, day = a_declaring_company(lake.root), Shop(3), FIRST + timedelta(5)
+    write_customers(lake, company, [{"customer_id": "never"}, {"customer_id": "c1"}], known_on=FIRST)
+    shop.open(lake)
+    for number in range(6):
+        shop.night(lake, FIRST + timedelta(number))
+    compute(company, lake, day)
+    expected = {row["customer_id"]: row for row in lake.read(company.table(CUSTOMER_FEATURES), day=day).to_pylist()}
+    compute(replace(company, features=()), lake, day)
+    # All of them together, and each with what it is made of alone: how rows are read depends on what else is asked of them.
+    alone = [with_all_behind(company.features, feature) for feature in company.features]
+    for features in (company.features, *alone):
+        some = replace(company, features=tuple(features))
+        names = [feature.name for feature in features]
+        with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine, features_as_declared(some, lake, engine, day) as night:
+            columns = [exp.column(name, quoted=True) for name in ("customer_id", *names)]
+            rows = engine.run(exp.select(*columns).from_(night.relation), {}).read_all().to_pylist()
+        assert {row["customer_id"]: [row[name] for name in names] for row in rows} == {
+            customer: [row[name] for name in names] for customer, row in expected.items()
+        }, names
+
+
+def with_all_behind(features: Sequence[DeclaredFeature], wanted: DeclaredFeature) -> list[DeclaredFeature]:
+    names = {wanted.name}
+    for feature in reversed(features):
+        names |= feature.looks_at if feature.name in names else set()
+    return [feature for feature in features if feature.name in names]
 
 
 def computed_afresh(company: Company, lake: Lake, day: date, *, known_on: date | None = None) -> bytes:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlglot import exp
 from support.builders import a_company, an_order_line, features_by_customer, parsed, write_customers, write_order_lines, write_rows
 from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.company import PROJECT_ROOT, Company, load_company, with_declared_features
 from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.errors import ConfigError
-from pipeline.features import features_as_declared
-from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, VISITS, Kind
 
@@ -48,45 +44,29 @@ def values(lake: Lake, definition: str, lines: str = LINES, *, day: date = NIGHT
     return {customer: row["wanted"] for customer, row in features_by_customer(company, lake, day).items()}
 
 
-CASES = [
-    ("value = 'COUNT(*)'", 5, 2, 0),
-    ("value = 'COUNT(*)'\nlast_days = 30", 3, 2, 0),
-    ("value = 'COUNT(*)'\nlast_days = 31", 4, 2, 0),
-    ("value = 'COUNT(*)'\nlast_days = 29\nbefore = 30", 1, 0, 0),
-    ("value = 'COUNT(*)'\nfrom_day = 2024-03-01\nto_day = 2024-03-02", 2, 0, 0),
-    ("value = 'COUNT(DISTINCT order_id)'", 4, 2, 0),
-    ("value = 'COUNT(DISTINCT order_id)'\nwhere = \"category = 'Wine'\"\nlast_days = 30", 2, 0, 0),
-    ("value = 'SUM(net_amount)'", Decimal(31), Decimal(3), Decimal(0)),
-    ("value = 'SUM(net_amount)'\nwhere = \"line_kind = 'order'\"", Decimal(31), Decimal(4), Decimal(0)),
-    ("value = 'MIN(net_amount)'", Decimal(1), Decimal(-1), None),
-    ("value = 'MAX(order_day)'", date(2024, 3, 31), date(2024, 3, 31), None),
-    ("value = 'AVG(net_amount)'", 6.2, 1.5, None),
-    ("value = 'FIRST(channel)'", "app", "web", None),
-    ("value = 'LAST(channel)'", "web", "web", None),
-    ("value = 'MOST_FREQUENT(channel)'", "store", "web", None),
-    ("value = 'SUM(net_amount) - COUNT(*)'", Decimal(26), Decimal(1), Decimal(0)),
-]
-
-
-@pytest.mark.parametrize(("definition", "wine", "beer", "nobody"), CASES)
+@pytest.mark.parametrize(
+    ("definition", "wine", "beer", "nobody"),
+    [
+        ("value = 'COUNT(*)'", 5, 2, 0),
+        ("value = 'COUNT(*)'\nlast_days = 30", 3, 2, 0),
+        ("value = 'COUNT(*)'\nlast_days = 31", 4, 2, 0),
+        ("value = 'COUNT(*)'\nlast_days = 29\nbefore = 30", 1, 0, 0),
+        ("value = 'COUNT(*)'\nfrom_day = 2024-03-01\nto_day = 2024-03-02", 2, 0, 0),
+        ("value = 'COUNT(DISTINCT order_id)'", 4, 2, 0),
+        ("value = 'COUNT(DISTINCT order_id)'\nwhere = \"category = 'Wine'\"\nlast_days = 30", 2, 0, 0),
+        ("value = 'SUM(net_amount)'", Decimal(31), Decimal(3), Decimal(0)),
+        ("value = 'SUM(net_amount)'\nwhere = \"line_kind = 'order'\"", Decimal(31), Decimal(4), Decimal(0)),
+        ("value = 'MIN(net_amount)'", Decimal(1), Decimal(-1), None),
+        ("value = 'MAX(order_day)'", date(2024, 3, 31), date(2024, 3, 31), None),
+        ("value = 'AVG(net_amount)'", 6.2, 1.5, None),
+        ("value = 'FIRST(channel)'", "app", "web", None),
+        ("value = 'LAST(channel)'", "web", "web", None),
+        ("value = 'MOST_FREQUENT(channel)'", "store", "web", None),
+        ("value = 'SUM(net_amount) - COUNT(*)'", Decimal(26), Decimal(1), Decimal(0)),
+    ],
+)
 def test_a_feature_adds_up_rows_within_its_days(lake: Lake, definition: str, wine: Any, beer: Any, nobody: Any) -> None:
     assert values(lake, f"from = 'order_lines'\n{definition}") == {"wine": wine, "beer": beer, "nobody": nobody}
-
-
-def test_what_is_declared_after_a_night_is_what_the_night_would_have_told(lake: Lake) -> None:
-    before = a_company(lake.root)
-    write_order_lines(lake, [an_order_line(number, **row) for number, row in enumerate(parsed(LINES), 1)], known_on=NIGHT)
-    write_customers(lake, before, [{"customer_id": "nobody", "is_prospect": False}], known_on=NIGHT)
-    features_by_customer(before, lake, NIGHT)
-    texts = [f"[wanted_{number}]\nfrom = 'order_lines'\ndescription = 'x'\n{case[0]}\n" for number, case in enumerate(CASES)]
-    # Each by itself, as one that needs the rows of each value alone is worked out another way; then all of them together.
-    for text in (*texts, "\n".join(texts)):
-        after = declaring(lake.root, text)
-        names = [feature.name for feature in after.features]
-        with closing(DuckDBEngine(lake.root)) as engine, features_as_declared(after, lake, engine, NIGHT) as night:
-            rows = engine.run(exp.select("customer_id", *names).from_(night.relation), {}).read_all().to_pylist()
-        expected = dict(zip(("wine", "beer", "nobody"), zip(*(CASES[int(name[7:])][1:] for name in names), strict=True), strict=True))
-        assert {row["customer_id"]: tuple(row[name] for name in names) for row in rows} == expected
 
 
 def test_a_feature_may_look_at_others(lake: Lake) -> None:
