@@ -7,14 +7,22 @@ is true the customer is a member. What is stored follows from the night alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.definitions.audiences import Formula, conditions_statement, formula_flags, load_audiences, rule_formulas, rule_of
+from pipeline.definitions.audiences import (
+    Formula,
+    RuleFormulas,
+    conditions_statement,
+    formula_flags,
+    load_audiences,
+    rule_formulas,
+    rule_of,
+)
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import definitions_digest
 from pipeline.definitions.schemes import Scheme, Schemes
@@ -35,6 +43,7 @@ from pipeline.segmentation.memberships import write_intervals_before
 from pipeline.segmentation.night_schemes import audiences_of_night, schemes_beside
 
 log = logging.getLogger("pipeline.segmentation.audiences")
+PLACE_BITS = 20  # for a million audiences
 _NOBODY = ""  # the name under which `audiences.sql` tells the size of an audience without anybody
 
 
@@ -54,12 +63,23 @@ def write_audiences(company: Company, lake: Lake, engine: Engine, day: date, *, 
     if has_stays(found.schemes):
         write_intervals_before(lake, engine, day)
     schemes = schemes_beside(company, lake, day, found.schemes, known_on)
-    with NightFeatures([company], lake, engine, day, known_on).registered(schemes.values(), company.table(CUSTOMER_FEATURES)):
-        _write_audiences(company, lake, engine, day, found, schemes, known_on=known_on)
+    table = company.table(CUSTOMER_FEATURES)
+    with NightFeatures([company], lake, engine, day, known_on).registered(schemes.values(), table) as features:
+        # Files of a night are sorted by their key; what was joined to the features is not.
+        is_in_order = engine.keeps_order and features == table
+        _write_audiences(company, lake, engine, day, found, schemes, known_on=known_on, is_in_order=is_in_order)
 
 
 def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and what was found of audiences
-    company: Company, lake: Lake, engine: Engine, day: date, found: Schemes, schemes: Mapping[str, Scheme], *, known_on: date | None
+    company: Company,
+    lake: Lake,
+    engine: Engine,
+    day: date,
+    found: Schemes,
+    schemes: Mapping[str, Scheme],
+    *,
+    known_on: date | None,
+    is_in_order: bool,
 ) -> None:
     memberships = lake.manifest(lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on))
     audiences = [schemes[audience.name] for audience in found.schemes]
@@ -71,7 +91,10 @@ def _write_audiences(  # noqa: PLR0913, PLR0917 - what every step is given, and 
         "inputs": lake.digest([addresses.partition(CUSTOMER_FEATURES, day=day, known_on=known_on)]),
     }
     unknown = np.zeros(len(audiences), dtype=np.int64)
-    rows = _member_rows(engine, audiences, schemes, unknown) if audiences else ()
+    names = pa.array([audience.name for audience in audiences], pa.string())
+    rules = rule_formulas([rule_of(audience) for audience in audiences])
+    said = conditions_statement(rules.conditions, audiences, schemes, is_in_order=is_in_order) if audiences else None
+    rows = _member_rows(engine.run(said, {}), rules, names, unknown) if said else ()
     count = lake.write(AUDIENCE_MEMBERS, rows, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: %s memberships in %s audiences", AUDIENCE_MEMBERS.name, f"{count:,}", len(audiences))
     # Counted from what was written, and not from the flags: sizes then cannot differ from the members that readers see.
@@ -101,22 +124,25 @@ def audience_digest(audience: Scheme, schemes: Mapping[str, str]) -> str:
 
 
 def _member_rows(
-    engine: Engine, audiences: Sequence[Scheme], schemes: Mapping[str, Scheme], unknown: np.ndarray[tuple[int], np.dtype[np.int64]]
+    said: Iterable[pa.RecordBatch], rules: RuleFormulas, names: pa.Array, unknown: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the members, sorted by customer and audience; of each audience, `unknown` counts those of whom its rule is unknown."""
-    names = pa.array([audience.name for audience in audiences], pa.string())
-    rules = rule_formulas([rule_of(audience) for audience in audiences])
-    for batch in engine.run(conditions_statement(rules.conditions, audiences, schemes), {}):
+    """Yield the members, sorted by customer and audience, of what conditions say of each customer, who come in order.
+
+    `names` are those of the audiences, in order and as their `rules`; of each, `unknown` counts those of whom its rule is unknown.
+    """
+    for batch in said:
         conditions = {name: batch[name] for name in rules.conditions}
         worked_out: dict[Formula, pa.Array] = {}
-        found = []
+        # A member as one number: the row of the customer, and below it the place of the audience. So they are sorted as numbers are.
+        pieces = []
         for place, formula in enumerate(rules.formulas):
             flags = formula_flags(formula, conditions, worked_out)
             # Counted as they pass by: a second look at the customers would cost as much as the first.
             unknown[place] += flags.null_count
-            found.append(pc.indices_nonzero(flags).to_numpy().astype(np.int64) * len(names) + place)
-        customers, places = np.divmod(np.sort(np.concatenate(found)), len(names))
-        columns = [batch["customer_id"].take(pa.array(customers)), names.take(pa.array(places))]
+            pieces.append((pc.indices_nonzero(flags).to_numpy().astype(np.int64) << PLACE_BITS) + place)
+        found = np.concatenate(pieces)
+        found.sort()
+        columns = [batch["customer_id"].take(pa.array(found >> PLACE_BITS)), names.take(pa.array(found & ((1 << PLACE_BITS) - 1)))]
         yield pa.RecordBatch.from_arrays(columns, names=AUDIENCE_MEMBERS.column_names)
 
 

@@ -12,7 +12,7 @@ from pipeline.definitions.audiences.audience_sql import (
     rule_of,
     unknown_counts_statement,
 )
-from pipeline.definitions.audiences.formulas import Formula, formula_flags, rule_formulas
+from pipeline.definitions.audiences.formulas import Formula, RuleFormulas, formula_flags, rule_formulas
 from pipeline.definitions.audiences.loading import (
     MEMBER,
     UNNAMED,
@@ -26,6 +26,7 @@ __all__ = [
     "MEMBER",
     "UNNAMED",
     "Formula",
+    "RuleFormulas",
     "audience_of_rule",
     "conditions_statement",
     "expiry_words",

@@ -18,17 +18,19 @@ _MOVED_CUSTOMER, _MOVED_AUDIENCE = "moved.customer_id", "moved.audience"
 
 
 def conditions_statement(
-    conditions: Mapping[str, exp.Expression], audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]
+    conditions: Mapping[str, exp.Expression], audiences: Sequence[Scheme], by_name: Mapping[str, Scheme], *, is_in_order: bool = False
 ) -> exp.Select:
     """Return the statement of customer_id and of what each condition in the rules of `audiences` says of the customer, by its name.
 
     That is true, false or unknown. Sorted by customer. It reads the registered table customer_features; `by_name` holds at least the
-    schemes that the audiences refer to.
+    schemes that the audiences refer to. `is_in_order`: the rows of the table come in that order by themselves.
     """
-    # Sorted before conditions are worked out: there may be many more of them than of columns.
-    relation = exp.select("*").from_(_with_what_rules_name(audiences, by_name)).order_by("customer_id")
+    customers = _with_what_rules_name(audiences, by_name)
+    if not (is_in_order and isinstance(customers, exp.Table)):
+        # Sorted before conditions are worked out: there may be many more of them than of columns.
+        customers = exp.select("*").from_(customers).order_by("customer_id").subquery("known", copy=False)
     columns = [exp.alias_(condition.copy(), name, copy=False) for name, condition in conditions.items()]
-    return exp.Select().select("customer_id", *columns, copy=False).from_(relation.subquery("known", copy=False), copy=False)
+    return exp.Select().select("customer_id", *columns, copy=False).from_(customers, copy=False)
 
 
 def unknown_counts_statement(audiences: Sequence[Scheme], by_name: Mapping[str, Scheme]) -> exp.Select:

@@ -19,7 +19,12 @@ Parameter = date | datetime | int | float | str
 
 
 class Engine(Protocol):
-    """Holds registered tables and runs statements over them; statements are sqlglot trees in DuckDB's dialect."""
+    """Holds registered tables and runs statements over them; statements are sqlglot trees in DuckDB's dialect.
+
+    `keeps_order`: what is selected from a single file, and joined with nothing, comes in the order of the file's rows.
+    """
+
+    keeps_order: bool
 
     def register(self, table: Table, files: Sequence[Path] | VersionParts) -> None:
         """Make the rows of `files`, or of versions of event days, readable as `table.name`; no files make an empty table.

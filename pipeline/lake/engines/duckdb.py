@@ -34,6 +34,8 @@ class _SumTooLarge(DataError):
 class DuckDBEngine:
     """Runs statements in one private in-memory database that can read `lake_root` and nothing else."""
 
+    keeps_order = True  # `preserve_insertion_order` is on, and cannot be turned off
+
     def __init__(self, lake_root: Path, *, memory_limit: str = MEMORY_LIMIT, threads: int | None = None) -> None:
         self._resources = ExitStack()
         self._registered: dict[str, tuple[Table, Sequence[FilePart]]] = {}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class SparkEngine:
     """Runs statements in a Spark session; the session stays the caller's."""
 
+    keeps_order = False
+
     def __init__(self, session: SparkSession) -> None:
         self.session = session
         self._resources = ExitStack()
