@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.crm_publications import Person, publish_people, write_crm_company
+from typer.testing import CliRunner, Result
+
+from pipeline.cli import app
+from pipeline.lake.lake import Lake
+
+PEOPLE = [Person(f"canary-{number:02}") for number in range(20)]
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> list[str]:
+    company = write_crm_company(tmp_path / "company", post='kind = "files"\n')
+    publish_people(Lake(tmp_path / "lake"), PEOPLE)
+    return ["--company", str(company), "--lake", str(tmp_path / "lake")]
+
+
+def ran(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["sync", *arguments])
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_a_dry_run_tells_the_plan_and_a_sync_what_was_done_without_a_customer(options: list[str], tmp_path: Path) -> None:
+    planned = ran(*options, "--dry-run")
+    assert "post: 20 to add, 0 to change, 0 to remove; nothing was written" in planned.stdout
+    assert not (tmp_path / "lake" / "sync" / "post" / "files").exists()
+    done = json.loads(ran(*options, "--json").stdout)
+    assert [(sink["sink"], sink["written_count"], sink["plan"]["added_count"]) for sink in done["sinks"]] == [("post", 20, 20)]
+    assert done["sinks"][0]["plan"]["lists"] == [{"list_name": "lifecycle.active", "entered_count": 20, "left_count": 0}]
+    assert ran(*options, "--rejected").stdout == "sink,customer_id,code,message,first_rejected_at,attempt_count\n"
+    assert "canary" not in planned.output + json.dumps(done)
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_a_limit_is_overridden_with_a_reason_alone_which_is_kept(options: list[str], tmp_path: Path) -> None:
+    ran(*options)
+    publish_people(Lake(tmp_path / "lake"), [Person(one.customer_id, is_member=False) for one in PEOPLE], day=date(2024, 3, 2))
+    stopped = ran(*options)
+    assert stopped.exception.exit_code == 6  # type: ignore[union-attr]
+    assert "20 of 20 customers would be removed" in str(stopped.exception)
+    assert ran(*options, "--override-limits").exception.exit_code == 3  # type: ignore[union-attr]
+    overridden = ran(*options, "--override-limits", "--reason", "closed for good")
+    assert "20 to remove; 20 written" in " ".join(overridden.stdout.split())
+    assert "limits were overridden: closed for good" in overridden.stdout
