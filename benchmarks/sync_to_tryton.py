@@ -26,6 +26,7 @@ from pipeline.activation.outbox import open_outbox
 from pipeline.activation.plan import fill_outbox, find_delta, register_publication
 from pipeline.activation.vocabulary import managed_lists
 from pipeline.definitions.sinks import load_sinks
+from pipeline.lake.tables import CUSTOMER_SURVIVORS
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.sync import sync_sinks
 from pipeline.publication.current import current_publication
@@ -128,7 +129,7 @@ def measure_plan(folder: Path) -> None:
     lists = managed_lists(deployment.company, definition, publication.folder)
     state = folder / "state" / "state.duckdb"
     with open_outbox(state, folders=[publication.folder], memory_limit="3GB") as outbox:
-        register_publication(outbox, publication.folder, [])
+        register_publication(outbox, publication.folder, [], CUSTOMER_SURVIVORS.schema.empty_table())
         outbox.connection.execute(STATE)
         for scale in range(1, 4):
             started = time.monotonic()

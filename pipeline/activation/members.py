@@ -19,7 +19,7 @@ def acknowledged_members(outbox: Outbox, definition: SinkDefinition) -> Iterator
     found = outbox.connection.execute(f"""
         SELECT l.list_name, s.customer_id, s.fields{columns} FROM sync_state AS s
         CROSS JOIN unnest(from_json(s.lists, '["VARCHAR"]')) AS l (list_name)
-        LEFT JOIN raw_customer_contacts AS c ON c.customer_id = s.customer_id
+        LEFT JOIN crm_contacts AS c ON c.customer_id = s.customer_id
         WHERE s.is_active ORDER BY l.list_name, s.customer_id
     """)  # noqa: S608 - declared names
     while rows := found.fetchmany(BATCH):

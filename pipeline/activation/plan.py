@@ -16,10 +16,12 @@ from pipeline.activation.outbox import Outbox
 from pipeline.activation.sinks.sink import ManagedList
 from pipeline.definitions.sinks import CONTACT_FIELDS, NEXT_ACTION_NOTE, SEGMENT_PREFIX, SinkDefinition
 from pipeline.lake.damage import reading
-from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, RAW_CUSTOMER_CONTACTS, Table
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, CUSTOMER_SURVIVORS, RAW_CUSTOMER_CONTACTS, Table
 
 CONTROL = "control"
 KEY = "customer_id"
+CONTACTS = "crm_contacts"
 # What the note of a next action says, one line each, in the order of reading; labels are for the people of the company.
 _NOTE_LINES = (
     ("Next action: ", "next_action_title"),
@@ -63,11 +65,18 @@ class Plan:
         return self.added_count + self.changed_count + self.removed_count
 
 
-def register_publication(outbox: Outbox, publication: Path, contacts: Sequence[Path]) -> None:
-    """Make the published tables, and the newest contacts if any, readable by the outbox, once they are found to be whole."""
+def register_publication(outbox: Outbox, publication: Path, contacts: Sequence[Path], survivors: pa.Table) -> None:
+    """Make the published tables, and the newest contacts if any, readable by the outbox, once they are found to be whole.
+
+    `survivors` says of customers who were merged who is left of them, as rows of `customer_survivors`.
+    """
     for table, files in ((CRM_PROFILES, [publication / "crm_profiles.parquet"]), (CRM_MEMBERS, [publication / "crm_members.parquet"])):
         _create_view(outbox, table, files)
     _create_view(outbox, RAW_CUSTOMER_CONTACTS, contacts)
+    outbox.connection.register(CUSTOMER_SURVIVORS.name, survivors)
+    # One row a person, made once: it is looked at again and again.
+    outbox.connection.execute(f"CREATE OR REPLACE TEMP TABLE {CONTACTS} AS {statement(CONTACTS).sql('duckdb')}")
+    outbox.connection.unregister(CUSTOMER_SURVIVORS.name)
 
 
 def find_delta(outbox: Outbox, definition: SinkDefinition, lists: Sequence[ManagedList], opted_out: Collection[str] | None) -> None:
@@ -235,7 +244,7 @@ SELECT *, md5(concat_ws('|', operation, lists, fields, contacts)) FROM (
     {fields} AS fields, {contacts} AS contacts, d.row_hash
   FROM delta AS d
   LEFT JOIN (SELECT * FROM crm_profiles SEMI JOIN delta USING (customer_id)) AS p ON p.customer_id = d.customer_id
-  LEFT JOIN (SELECT * FROM raw_customer_contacts SEMI JOIN delta USING (customer_id)) AS c ON c.customer_id = d.customer_id
+  LEFT JOIN (SELECT * FROM crm_contacts SEMI JOIN delta USING (customer_id)) AS c ON c.customer_id = d.customer_id
   LEFT JOIN (
     SELECT customer_id, CAST(to_json(list(list_name ORDER BY list_name)) AS VARCHAR) AS lists
     FROM crm_members SEMI JOIN delta USING (customer_id) SEMI JOIN managed_lists USING (list_name) GROUP BY customer_id

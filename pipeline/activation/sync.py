@@ -25,6 +25,7 @@ from pipeline.activation.vocabulary import managed_lists
 from pipeline.definitions.company import Company
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import ConfigError, DataError
+from pipeline.features import MergeHistory
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CRM_PROFILES, RAW_CUSTOMER_CONTACTS
@@ -138,7 +139,8 @@ def _open_session(definition: SinkDefinition, inputs: SyncInputs, publication: P
     with closing(open_sink(definition, inputs.connections, lake.local(addresses.sync_files(definition.name)))) as sink:
         sink.lists = managed_lists(inputs.company, definition, publication.folder)
         with open_outbox(state, folders=folders, memory_limit=inputs.memory_limit) as outbox:
-            register_publication(outbox, publication.folder.resolve(), contacts)
+            survivors = MergeHistory(lake, inputs.company.zone).rows_of(publication.day, publication.day)
+            register_publication(outbox, publication.folder.resolve(), contacts, survivors)
             yield _Session(definition, inputs, outbox, sink, Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock))
 
 

@@ -89,6 +89,14 @@ def test_files_tell_members_and_who_was_added_and_removed(tmp_path: Path) -> Non
     assert [row["customer_id"] for row in lines(vip / "members.csv")] == ["bob"]
 
 
+def test_a_customer_with_two_rows_of_contacts_is_written_once(tmp_path: Path) -> None:
+    deployment = a_deployment(tmp_path, files='kind = "files"\naudiences = ["vip"]\nschemes = []\n')
+    publish_people(deployment.lake, [ANN, replace(ANN, customer_id="ann ", is_member=False, email="zoe@example.org")])
+    assert sync(deployment).written_count == 1
+    [members] = (deployment.lake.root / "sync").rglob("members.csv")
+    assert [row["email"] for row in lines(members)] == ["ann@example.org"]
+
+
 def test_a_webhook_is_signed_and_the_same_change_has_the_same_key(tmp_path: Path, receiver: ReceiverStub, waited: list[float]) -> None:
     deployment = a_deployment(tmp_path, receiver, crm='kind = "webhook"\nconnection = "hook"\n')
     receiver.refused = {"bob"}
