@@ -14,6 +14,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from pipeline.definitions.rules.day_windows import DayWindow, Period
 from pipeline.definitions.rules.event_sources import EventSource
+from pipeline.definitions.rules.phrases import CALL_MARK
 from pipeline.definitions.rules.text import RuleText
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.spelling import did_you_mean
@@ -114,7 +115,9 @@ def _begins_clause(tokens: Sequence[Token], index: int) -> bool:
 
 def _word(tokens: Sequence[Token], index: int) -> str:
     """Return a bare word in capitals; empty for anything else."""
-    return tokens[index].text.upper() if index < len(tokens) and tokens[index].token_type is TokenType.IDENTIFIER else ""
+    word = tokens[index].text.upper() if index < len(tokens) and tokens[index].token_type is TokenType.IDENTIFIER else ""
+    # Before a bracket every word looks like a function's name.
+    return "WHERE" if word == f"{CALL_MARK}WHERE".upper() else word
 
 
 def _take(parts: list[_Clause], *words: str) -> _Clause | None:

@@ -67,6 +67,13 @@ class SequenceCondition:
         first = "the first of " if self.is_first else ""
         return f"{'not ' if self.is_negated else ''}{'preceded' if self.is_before else 'followed'} by {first}{self.source}{where}{days}"
 
+    @property
+    def clause(self) -> str:
+        """The condition as a rule says it."""
+        how = f"{'NOT ' if self.is_negated else ''}{'PRECEDED' if self.is_before else 'FOLLOWED'} BY {'FIRST ' if self.is_first else ''}"
+        where = "" if self.where is None else f" WHERE {_plain_sql(self.where)}"
+        return f"{how}{self.source}{where}{'' if self.days is None else f' WITHIN {self.days} DAYS'}"
+
     @cached_property
     def columns(self) -> frozenset[str]:
         """The columns of its source that it looks at."""
@@ -120,6 +127,15 @@ class Aggregate:
         sequence = "" if self.sequence is None else f", {self.sequence.words}"
         return f"{self.function.value.capitalize().replace('_', ' ')} of {argument} of {self.source}{where}{sequence}{days}."
 
+    @cached_property
+    def call(self) -> str:
+        """The aggregate as a rule says it."""
+        function, _, distinct = self.function.value.partition(" ")
+        of = self.source if self.argument is None else f"{self.source}.{_plain_sql(self.argument)}"
+        where = "" if self.where is None else f"WHERE {_plain_sql(self.where)}"
+        sequence = "" if self.sequence is None else self.sequence.clause
+        return f"{function}({' '.join(part for part in (distinct, of, where, sequence, self.window.words.upper()) if part)})"
+
     @property
     def other_sources(self) -> tuple[str, ...]:
         """The events that it looks at beside its own."""
@@ -148,4 +164,7 @@ def _plain_sql(tree: exp.Expression) -> str:
 def _plain_node(node: exp.Expr) -> exp.Expr:
     if (call := own_call(node)) is not None:
         return exp.var(call.text)
-    return node.this if isinstance(node, exp.Cast) else node
+    if isinstance(node, exp.Cast):
+        is_date = isinstance(node.this, exp.Literal) and node.this.is_string
+        return exp.var(f"DATE {node.this.sql('duckdb')}") if is_date else node.this
+    return node

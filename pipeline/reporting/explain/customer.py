@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -77,7 +77,8 @@ class OutsideScheme:
 class CustomerExplanation:
     """One customer on one night; `not_computed` says of each scheme or audience that was left out why.
 
-    `merges` lead from the id that was asked for to `customer_id`, where that customer was merged into others by then.
+    `merges` lead from the id that was asked for to `customer_id`, where that customer was merged into others by then. `aggregates` are
+    the columns that aggregates within rules are, each with how a rule says it.
     """
 
     customer_id: str
@@ -89,6 +90,7 @@ class CustomerExplanation:
     next_action: NextAction | None = None
     merges: Sequence[CustomerMerge] = ()
     audiences: Sequence[AudienceExplanation] = ()
+    aggregates: Mapping[str, str] = field(default_factory=dict)
 
 
 def explain_customer(
@@ -117,7 +119,8 @@ def explain_customer(
     memberships = [replace(each, card=fitting.get(each.scheme)) for each in memberships]
     lacking = {**not_computed_on(valid, lake, day), **audiences.not_computed}
     is_live = live is not None and live.day == day
-    return CustomerExplanation(customer_id, day, is_live, memberships, outside, lacking, action, merges, explained)
+    aggregates = {each.name: each.call for feature in valid.features for each in feature.aggregates if feature.name == each.name}
+    return CustomerExplanation(customer_id, day, is_live, memberships, outside, lacking, action, merges, explained, aggregates)
 
 
 def _next_action(night: ExplainedNight, cards: Mapping[tuple[str, str], Mapping[str, Any]]) -> NextAction | None:

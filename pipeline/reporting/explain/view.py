@@ -48,16 +48,24 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
     if explanation.merges:
         yield Text(printable_text(merge_words(explanation.merges)))
     yield Text(printable_text(next_action_words(explanation.next_action)))
+    calls = explanation.aggregates
     for membership in explanation.memberships:
         yield Text.assemble(f"\n{membership.scheme}: ", (printable_text(membership.title), "bold cyan"))
-        yield Padding(_render_membership(membership), (0, 0, 0, 2))
+        yield Padding(_render_membership(membership, calls), (0, 0, 0, 2))
     for outside in explanation.outside:
-        yield Text.assemble(f"\n{outside.scheme}: ", (printable_text(outside_words(outside)), "dim"))
+        yield Text.assemble(f"\n{outside.scheme}: ", (printable_text(_with_calls(outside_words(outside), calls)), "dim"))
         if outside.moves:
             yield Padding(Text("\n".join(map(move_words, outside.moves))), (0, 0, 0, 2))
-    yield from map(_render_audience, explanation.audiences)
+    yield from (_render_audience(audience, calls) for audience in explanation.audiences)
     if explanation.not_computed:
         yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in explanation.not_computed.items()))
+
+
+def _with_calls(text: str, calls: Mapping[str, str]) -> str:
+    """Return `text` with aggregates as rules say them, in the place of the columns that hold them: no other name is like one of these."""
+    for column, call in calls.items():
+        text = text.replace(column, call)
+    return text
 
 
 def merge_words(merges: Sequence[CustomerMerge]) -> str:
@@ -66,7 +74,7 @@ def merge_words(merges: Sequence[CustomerMerge]) -> str:
     return f"{', '.join(steps)}: all that {merges[0].customer_id} did is told as {merges[-1].merged_into}'s"
 
 
-def _render_audience(audience: AudienceExplanation) -> Padding:
+def _render_audience(audience: AudienceExplanation, calls: Mapping[str, str]) -> Padding:
     grid = Grid(
         title=Text.assemble(f"\n{audience.audience}: ", (audience_state_words(audience), "bold cyan" if audience.is_member else "dim")),
         title_justify="left",
@@ -86,7 +94,7 @@ def _render_audience(audience: AudienceExplanation) -> Padding:
     if audience.moves:
         lines.append(("moves", "\n".join(f"{m.day}  {'entered' if m.to_segment else 'left'}{_reason_words(m)}" for m in audience.moves)))
     for name, value in lines:
-        grid.add_row(name, Text(printable_text(value)))
+        grid.add_row(name, Text(printable_text(_with_calls(value, calls))))
     return Padding(grid, 0)
 
 
@@ -130,7 +138,7 @@ def outside_words(outside: OutsideScheme) -> str:
     return f"does not apply: {why} (it applies where {' '.join(outside.applies_to.split())})"
 
 
-def _render_membership(membership: ExplainedMembership) -> Grid:
+def _render_membership(membership: ExplainedMembership, calls: Mapping[str, str]) -> Grid:
     grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -145,7 +153,7 @@ def _render_membership(membership: ExplainedMembership) -> Grid:
     if membership.moves:
         lines.append(("moves", "\n".join(map(move_words, membership.moves))))
     for name, value in lines:
-        grid.add_row(name, Text(printable_text(value)))
+        grid.add_row(name, Text(printable_text(_with_calls(value, calls))))
     return grid
 
 

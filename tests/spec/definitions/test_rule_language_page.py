@@ -17,7 +17,7 @@ from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.definitions.definition_files import Definition, read_definition
 from pipeline.definitions.events import read_events
 from pipeline.definitions.proofs import Domains, require_possible
-from pipeline.definitions.rules import PREDICTIONS, Vocabulary, parse_rule, parse_value, rule_value
+from pipeline.definitions.rules import PREDICTIONS, Vocabulary, aggregates_of, parse_rule, parse_value, rule_value
 from pipeline.definitions.rules.event_sources import event_sources
 from pipeline.definitions.rules.functions import FUNCTIONS
 from pipeline.definitions.schemes.references import segments_defined
@@ -97,6 +97,8 @@ def test_a_recipe_of_what_customers_did_is_a_rule_about_aggregates(text: str) ->
     assert rule.kind is Kind.FLAG
     assert {each.name for each in aggregates} <= {column.name for column in rule.node.find_all(exp.Column)} | {"as_of_date"}
     assert aggregates
+    # As explanations say it, an aggregate is the same one.
+    assert [aggregates_of(each.call, WORDS, where="x") for each in aggregates] == [[each] for each in aggregates]
 
 
 def test_the_recipes_say_whom_they_are_not_for() -> None:

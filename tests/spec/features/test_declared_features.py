@@ -203,6 +203,7 @@ def test_a_visit_that_nothing_follows_counts_once_its_days_are_over_until_a_late
         ("LIST(order_lines.category)", "Beer|Wine", "Beer", ""),
         ("NONE(LIST(order_lines.category LAST 30 DAYS)) = 'Beer'", True, False, True),
         ("COUNT(orders WHERE net_amount >= 10)", 1, 0, 0),
+        ("COUNT(order_lines WHERE (category = 'Beer' OR channel = 'app') AND (net_amount > 0) LAST 30 DAYS)", 0, 1, 0),
         ("MAX(orders.net_amount)", Decimal(15), Decimal(4), None),
         ("AVG(orders.line_count)", 1.25, 1.0, None),
         ("SUM(order_lines.net_amount LAST QUARTER)", Decimal(0), Decimal(0), Decimal(0)),
