@@ -304,7 +304,7 @@ FRAGMENTS = [
     *FUNCTIONS, "TODAY", "CURRENT_DATE", "INTERVAL", "INTERVAL '60 days'", "IN LIST", "LIST", "vip", "WAS IN", "WAS", "WITHIN", "30",
     "DAYS", "rfm.champions", "groups.cluster_1", "DAYS_SINCE(", "CONTAINS(", "ANY(tags)", "ANY(", "COALESCE(", "RANDOM_SHARE('a')",
     "list:vip", "COUNT(", "SUM(", "FIRST(", "EXISTS(", "DISTINCT", "order_lines", "order_lines.net_amount", "visits",
-    "WHERE", "LAST", "BEFORE", "AGO", "category", "net_amount", "orders", "FOLLOWED BY", "PRECEDED BY FIRST", "BY", "THIS", "QUARTER",
+    "WHERE", "LAST", "BEFORE", "AGO", "category", "net_amount", "orders", "FOLLOWED BY", "PRECEDED BY FIRST", "OF THE SAME", "THIS", "QUARTER",
     "LIST(", "IN AUDIENCE", "AUDIENCE", "regulars", '"audience:regulars"', "audience:regulars", "NULLIF(",
 ]  # fmt: skip
 
@@ -346,6 +346,7 @@ AGGREGATES = [
     "COUNT(orders NOT FOLLOWED BY visits WITHIN 2 DAYS",
     "COUNT(visits PRECEDED BY FIRST order_lines WHERE category = ')' WITHIN 2 WEEKS",
     "EXISTS(orders WHERE net_amount > 1 FOLLOWED BY orders WHERE COUNT(visits) > 1",
+    "COUNT(orders FOLLOWED BY order_lines OF THE SAME channel WHERE quantity > 1",
     "LIST(order_lines.category",
 ]
 

@@ -119,6 +119,13 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
             not any(follows(other, row, 5) for other in orders_of(rows)) for row in orders_of(lines_between(rows, 40, 5, day))
         ),
     ),
+    "same_again": (
+        "value = 'COUNT(order_lines NOT FOLLOWED BY order_lines OF THE SAME category WITHIN 9 DAYS LAST 40 DAYS)'",
+        lambda rows, day: sum(
+            not any(other["category"] == row["category"] and follows(other, row, 9) for other in rows)
+            for row in lines_between(rows, 40, 9, day)
+        ),
+    ),
     "after_first": (
         "value = 'COUNT(order_lines PRECEDED BY FIRST orders WITHIN 20 DAYS)'",
         lambda rows, _day: sum(follows(row, min(orders_of(rows), key=lambda order: order["ordered_at"], default=row), 20) for row in rows),

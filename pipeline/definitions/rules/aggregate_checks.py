@@ -9,7 +9,6 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token
 
 from pipeline.definitions.rules.aggregate_calls import SYNTAX, AggregateCall
-from pipeline.definitions.rules.aggregate_clauses import SequenceCall
 from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
 from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
@@ -18,6 +17,7 @@ from pipeline.definitions.rules.text import RuleText, parse_tokens
 from pipeline.definitions.rules.types import TypedNode
 from pipeline.definitions.rules.vocabulary import RuleContext, Vocabulary
 from pipeline.lake.tables import Kind
+from pipeline.spelling import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def check_aggregate(text: RuleText, vocabulary: Vocabulary, call: AggregateCall,
     kind, value = _kind_of(rule, call, argument), None if argument is None else argument.node
     if call.clauses is None:
         return Aggregate(call.source.name, call.function, value, own.where if own else None, own.window if own else DayWindow(), kind)
-    sequence = _sequence(text, vocabulary, call.clauses.sequence, check) if call.clauses.sequence else None
+    sequence = _sequence(rule, vocabulary, call, check)
     return Aggregate(
         call.source.name, call.function, value, _condition(rule, call.clauses.where, check), call.clauses.window, kind, sequence
     )
@@ -51,9 +51,24 @@ def _words_of(text: RuleText, vocabulary: Vocabulary, source: EventSource) -> Ru
     return RuleContext(text, Vocabulary(source.names, vocabulary.parameters, language=vocabulary.language, hint=hint))
 
 
-def _sequence(text: RuleText, vocabulary: Vocabulary, call: SequenceCall, check: Check) -> SequenceCondition:
-    where = _condition(_words_of(text, vocabulary, call.source), call.where, check)
-    return SequenceCondition(call.source.name, where, call.days, call.is_before, call.is_first, call.is_negated)
+def _sequence(rule: RuleContext, vocabulary: Vocabulary, call: AggregateCall, check: Check) -> SequenceCondition | None:
+    given = call.clauses.sequence if call.clauses else None
+    if given is None:
+        return None
+    other = _words_of(rule.text, vocabulary, given.source)
+    same = "" if given.same is None else _column_of_both(rule, other, given.same, call.source, given.source)
+    where = _condition(other, given.where, check)
+    return SequenceCondition(given.source.name, where, given.days, given.is_before, given.is_first, given.is_negated, same)
+
+
+def _column_of_both(rule: RuleContext, other: RuleContext, name: Token, own: EventSource, source: EventSource) -> str:
+    """Return the name of a column that both events have, of one kind; raises ConfigError where it is none."""
+    kinds = [words.vocabulary.names.get(name.text) for words in (rule, other)]
+    if None in kinds or kinds[0] is not kinds[1]:
+        both = [column for column, kind in own.names.items() if source.names.get(column) is kind]
+        what = f"`{name.text}` is no column of one kind of both {own.name} and {source.name}{did_you_mean(name.text, both)}"
+        raise rule.text.error_at(name.start, what, f"Name one of {', '.join(both)}." if both else "They have no column in common.")
+    return name.text
 
 
 def _condition(rule: RuleContext, tokens: Sequence[Token], check: Check) -> exp.Expression | None:

@@ -1,6 +1,6 @@
 """What stands behind the events in an aggregate: which rows, what came after or before them, and in which days.
 
-    [WHERE condition] [[NOT] FOLLOWED BY events [WHERE condition] [WITHIN n DAYS]] [LAST n DAYS] [BEFORE n DAYS AGO]
+    [WHERE condition] [[NOT] FOLLOWED BY events [OF THE SAME column] [WHERE condition] [WITHIN n DAYS]] [LAST n DAYS] [BEFORE n DAYS AGO]
 
 PRECEDED BY, or PRECEDED BY FIRST, may stand for FOLLOWED BY, and THIS or LAST with WEEK, MONTH, QUARTER or YEAR for LAST n DAYS.
 """
@@ -37,6 +37,7 @@ class SequenceCall:
     is_before: bool
     is_first: bool
     is_negated: bool
+    same: Token | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ def _begins_clause(tokens: Sequence[Token], index: int) -> bool:
             return True
         case "FOLLOWED" | "PRECEDED":
             return following == "BY"
+        case "OF":
+            return following == "THE"
         case "LAST" | "THIS":
             return following in _PERIODS or is_number
         case "BEFORE" | "WITHIN":
@@ -141,9 +144,19 @@ def _read_sequence(rule: RuleText, parts: list[_Clause], sources: Mapping[str, E
         what = "the events after BY are missing" if name is None else f"unknown source of events `{name.text}`"
         suggestion = did_you_mean(name.text, sources) if name else ""
         raise rule.error_at((name or clause.first).start, f"{what}{suggestion}", _SEQUENCE_TODO)
+    same = _read_same(rule, _take(parts, "OF"))
     where, within = _condition(rule, _take(parts, "WHERE")), _take(parts, "WITHIN")
     days = None if within is None else _days(rule, within, within.rest, _SEQUENCE_TODO)
-    return SequenceCall(sources[name.text], where, days, is_before, is_first, clause.word.startswith("NOT"))
+    return SequenceCall(sources[name.text], where, days, is_before, is_first, clause.word.startswith("NOT"), same)
+
+
+def _read_same(rule: RuleText, clause: _Clause | None) -> Token | None:
+    """Read `OF THE SAME product_id`, and return the name of the column."""
+    if clause is None:
+        return None
+    if [_word(clause.rest, place) for place in range(2)] != ["THE", "SAME"] or len(clause.rest) != len(("THE", "SAME", "product_id")):
+        raise rule.error_at(clause.first.start, "the column is missing", "Write FOLLOWED BY order_lines OF THE SAME product_id.")
+    return clause.rest[2]
 
 
 def _read_days(rule: RuleText, parts: list[_Clause]) -> DayWindow:

@@ -49,7 +49,8 @@ class SequenceCondition:
     """What a row must be followed by, or preceded by: a row of `source` for which `where` holds, of the same customer.
 
     It must happen later, or earlier, by the instants of both; `days`, at most so many local days apart. `is_first`: the row before is the
-    first such one of the customer. Where `is_negated`, there must be no such row.
+    first such one of the customer. Both have the value of the column `same` in common, where one is named. Where `is_negated`, there must
+    be no such row.
     """
 
     source: str
@@ -58,6 +59,7 @@ class SequenceCondition:
     is_before: bool = False
     is_first: bool = False
     is_negated: bool = False
+    same: str = ""
 
     @cached_property
     def words(self) -> str:
@@ -65,25 +67,30 @@ class SequenceCondition:
         where = "" if self.where is None else f" where {_plain_sql(self.where)}"
         days = "" if self.days is None else f" within {self.days} days"
         first = "the first of " if self.is_first else ""
-        return f"{'not ' if self.is_negated else ''}{'preceded' if self.is_before else 'followed'} by {first}{self.source}{where}{days}"
+        same = f" of the same {self.same}" if self.same else ""
+        return (
+            f"{'not ' if self.is_negated else ''}{'preceded' if self.is_before else 'followed'} by {first}{self.source}{same}{where}{days}"
+        )
 
     @property
     def clause(self) -> str:
         """The condition as a rule says it."""
         how = f"{'NOT ' if self.is_negated else ''}{'PRECEDED' if self.is_before else 'FOLLOWED'} BY {'FIRST ' if self.is_first else ''}"
         where = "" if self.where is None else f" WHERE {_plain_sql(self.where)}"
-        return f"{how}{self.source}{where}{'' if self.days is None else f' WITHIN {self.days} DAYS'}"
+        same = f" OF THE SAME {self.same}" if self.same else ""
+        return f"{how}{self.source}{same}{where}{'' if self.days is None else f' WITHIN {self.days} DAYS'}"
 
     @cached_property
     def columns(self) -> frozenset[str]:
         """The columns of its source that it looks at."""
-        return frozenset() if self.where is None else frozenset(column.name for column in self.where.find_all(exp.Column))
+        named = frozenset() if self.where is None else frozenset(column.name for column in self.where.find_all(exp.Column))
+        return named | {self.same} if self.same else named
 
     @cached_property
     def identity(self) -> str:
         """All that decides it."""
         where = "" if self.where is None else self.where.sql("duckdb")
-        return " | ".join((self.source, where, str(self.days), str(self.is_before), str(self.is_first), str(self.is_negated)))
+        return " | ".join((self.source, where, str(self.days), str(self.is_before), str(self.is_first), str(self.is_negated), self.same))
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,8 @@ class Aggregate:
     def columns(self) -> frozenset[str]:
         """The columns of the source that it looks at."""
         trees = [tree for tree in (self.argument, self.where) if tree is not None]
-        return frozenset(column.name for tree in trees for column in tree.find_all(exp.Column))
+        named = frozenset(column.name for tree in trees for column in tree.find_all(exp.Column))
+        return named | {self.sequence.same} if self.sequence is not None and self.sequence.same else named
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Aggregate) and self.identity == other.identity

@@ -94,8 +94,9 @@ def _rows_with_flags(wanted: AggregateSet, columns: Sequence[str], rows: exp.Sel
     kinds = {column.name: column.kind.sql for column in wanted.source.table.stored_columns}
     found = [f"found_{number}" for number, _ in enumerate(wanted.sequences)]
     as_rows = [*_quoted(columns), *_place(wanted.source, is_row=True), *(exp.alias_(exp.false(), name) for name in found)]
+    of_both = {CUSTOMER_ID, *(each.same for each in wanted.sequences)}
     as_others = [
-        exp.column(name, quoted=True) if name == CUSTOMER_ID else exp.alias_(exp.cast(exp.null(), kinds[name]), name, quoted=True)
+        exp.column(name, quoted=True) if name in of_both else exp.alias_(exp.cast(exp.null(), kinds[name]), name, quoted=True)
         for name in columns
     ]
     sought = (exp.alias_(_is_sought(each), name) for each, name in zip(wanted.sequences, found, strict=True))
@@ -121,8 +122,10 @@ def _place(source: EventSource, *, is_row: bool) -> list[exp.Expr]:
 
 
 def _is_sought(sequence: SequenceCondition) -> exp.Expression:
+    conditions: list[exp.Expr] = [] if sequence.where is None else [sequence.where.copy()]
+    conditions += [_is_known(sequence.same)] if sequence.same else []
     # A row of which the condition cannot tell is none that is looked for.
-    return exp.true() if sequence.where is None else exp.case().when(sequence.where.copy(), exp.true()).else_(exp.false())
+    return exp.case().when(exp.and_(*conditions), exp.true()).else_(exp.false()) if conditions else exp.true()
 
 
 def _nearest_day(sequence: SequenceCondition, found: str) -> exp.Expression:
@@ -135,7 +138,7 @@ def _nearest_day(sequence: SequenceCondition, found: str) -> exp.Expression:
     sides = {"start_side": "PRECEDING"} if sequence.is_before else {"end_side": "FOLLOWING"}
     return exp.Window(
         this=value,
-        partition_by=[exp.column(CUSTOMER_ID)],
+        partition_by=_quoted([CUSTOMER_ID, sequence.same] if sequence.same else [CUSTOMER_ID]),
         order=exp.Order(expressions=order),
         spec=exp.WindowSpec(kind="ROWS", start=start, end=end, **sides),
     )
@@ -147,7 +150,13 @@ def _flag(sequence: SequenceCondition, nearest: str) -> exp.Expr:
     if sequence.days is not None:
         apart = exp.DateDiff(this=exp.column(later), expression=exp.column(earlier), unit=exp.var("DAY"))
         is_there = exp.and_(is_there, exp.LTE(this=apart, expression=exp.Literal.number(sequence.days)))
-    return exp.not_(exp.paren(is_there)) if sequence.is_negated else is_there
+    holds = exp.not_(exp.paren(is_there)) if sequence.is_negated else is_there
+    # Of a row without the value nobody knows what happened with the same one.
+    return exp.and_(_is_known(sequence.same), exp.paren(holds)) if sequence.same else holds
+
+
+def _is_known(column: str) -> exp.Expr:
+    return exp.not_(exp.column(column, quoted=True).is_(exp.null()))
 
 
 def _number(wanted: AggregateSet, sequence: SequenceCondition) -> int:

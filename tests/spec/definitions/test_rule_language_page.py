@@ -35,7 +35,7 @@ ATTRIBUTES = {
 EVENTS = read_events(
     {
         "email": {"key": ["message_id"], "instant": "happened_at", "columns": dict.fromkeys(("message_id", "action", "campaign"), "text")},
-        "cart_items": {"key": ["cart_id"], "instant": "added_at", "columns": {"cart_id": "text"}},
+        "cart_items": {"key": ["cart_id"], "instant": "added_at", "columns": {"cart_id": "text", "product_id": "text"}},
     },
     Definition(Path("company.toml"), ""),
 )
