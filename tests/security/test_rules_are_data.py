@@ -304,8 +304,8 @@ FRAGMENTS = [
     *FUNCTIONS, "TODAY", "CURRENT_DATE", "INTERVAL", "INTERVAL '60 days'", "IN LIST", "LIST", "vip", "WAS IN", "WAS", "WITHIN", "30",
     "DAYS", "rfm.champions", "groups.cluster_1", "DAYS_SINCE(", "CONTAINS(", "ANY(tags)", "ANY(", "COALESCE(", "RANDOM_SHARE('a')",
     "list:vip", "COUNT(", "SUM(", "FIRST(", "EXISTS(", "DISTINCT", "order_lines", "order_lines.net_amount", "visits",
-    "WHERE", "LAST", "BEFORE", "AGO", "category", "net_amount", "orders", "FOLLOWED BY", "PRECEDED BY FIRST", "OF THE SAME", "THIS", "QUARTER",
-    "LIST(", "IN AUDIENCE", "AUDIENCE", "regulars", '"audience:regulars"', "audience:regulars", "NULLIF(",
+    "WHERE", "LAST", "BEFORE", "AGO", "category", "net_amount", "orders", "FOLLOWED BY", "PRECEDED BY FIRST", "THIS", "QUARTER",
+    "OF THE SAME", "BY", "LIST(", "IN AUDIENCE", "AUDIENCE", "regulars", '"audience:regulars"', "audience:regulars", "NULLIF(",
 ]  # fmt: skip
 
 
