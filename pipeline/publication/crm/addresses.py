@@ -83,7 +83,8 @@ def _known_numbers(lake: Lake, region: str) -> pa.Table:
 def _keep_numbers(lake: Lake, region: str, known: pa.Table, numbers: pa.Table) -> None:
     """Write the cache anew, with the numbers of now alone, where any of them is new."""
     numbers = numbers.filter(pc.is_valid(numbers["phone"]))
-    if pc.all(pc.is_in(numbers["phone"], value_set=known["phone"].combine_chunks())).as_py():  # of nobody as well
+    is_held = pc.is_in(numbers["phone"], value_set=known["phone"].combine_chunks())
+    if pc.all(is_held, min_count=0).as_py():
         return
     rows = sorted_by(numbers.group_by("phone").aggregate([("e164", "max")]).rename_columns(PHONE_NUMBERS.column_names), ["phone"])
     path = lake.local(addresses.cache(PHONE_NUMBERS, _cache_name(region)))

@@ -299,7 +299,7 @@ def test_texts_are_in_the_customers_language_and_what_is_not_translated_is_count
 
 
 def test_addresses_are_hashed_in_one_form_of_whoever_agreed_and_the_others_are_counted(
-    lake: Lake, company: Company, night: Callable[..., dict[str, Row]]
+    lake: Lake, company: Company, night: Callable[..., dict[str, Row]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for source in ("customer_contacts", "consents"):
         company.source_file(source).write_text("SELECT 1")
@@ -325,6 +325,11 @@ def test_addresses_are_hashed_in_one_form_of_whoever_agreed_and_the_others_are_c
     assert counted == {"unusable_emails": 1, "unusable_phones": 1, "audience_members_without_address": 1}
     assert manifest(lake)["crm"]["audience_members_without_consent"] == 1  # `e` never answered, `b` is not published at all
     require_sqlite_as_published(lake)
+    files = {path.name: path.read_bytes() for path in (lake.root / "current").iterdir()}
+    with monkeypatch.context() as patched:  # what one night worked out, the next one does not work out again
+        patched.setattr("phonenumbers.parse", _die)
+        publish(company, lake, MONDAY, connections=no_connections)
+    assert {path.name: path.read_bytes() for path in (lake.root / "current").iterdir()} == files
 
 
 def test_a_company_that_does_not_ask_has_none_of_it_and_one_that_asks_again_goes_on(
@@ -335,6 +340,7 @@ def test_a_company_that_does_not_ask_has_none_of_it_and_one_that_asks_again_goes
     publish(replace(company, crm=None), lake, TUESDAY, connections=no_connections)
     assert not [name for name in manifest(lake)["tables"] if name.startswith("crm_")]
     assert in_sqlite(lake, "crm_profiles") == []
+    assert not (lake.root / "states").exists()
     assert since(night(WEDNESDAY, {"a": "loyal"}), seen) == {"a"}
 
 
