@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,8 +70,9 @@ def buyers_statement() -> exp.Select:
     return exp.select("last_order_date", "order_day_count", exp.alias_(spend, "spend_amount")).from_(CUSTOMER_STATES.name)
 
 
+@cache
 def baselines_statement() -> exp.Query:
-    """Return the statement of population_baselines, with that of the limits of scores in its place."""
+    """Return the statement of population_baselines, with that of the limits of scores in its place; it is not to be changed."""
     return _baselines_statement(buyers_statement())
 
 

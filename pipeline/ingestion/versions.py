@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -140,17 +141,14 @@ def facts_of_versions(engine: DuckDBEngine, table: Table, rows: Path, versions: 
     """Return what manifests must say of the raw event days in the Parquet file `rows`, whose rows have their days and nights."""
     engine.register(table, [rows])
     facts = {version: _empty_contents(table).facts(table) for version in versions}
-    query = _contents_statement(table, {column.name: exp.column(column.name) for column in VERSION_COLUMNS})
+    query = _contents_by_version(table)
     for row in engine.run(query, {}).read_all().to_pylist():
         facts[Version(row[EVENT_DAY.name], row[KNOWN_ON.name])] = _contents_of(table, row).facts(table)
     return facts
 
 
 def _found_contents(engine: DuckDBEngine, table: Table, parameters: Mapping[str, Parameter]) -> dict[date, PartitionContents]:
-    return {
-        row[_DAY]: _contents_of(table, row)
-        for row in engine.run(_contents_statement(table, {_DAY: _day_expression(table)}), parameters).read_all().to_pylist()
-    }
+    return {row[_DAY]: _contents_of(table, row) for row in engine.run(_contents_by_day(table), parameters).read_all().to_pylist()}
 
 
 def _contents_of(table: Table, row: Mapping[str, Any]) -> PartitionContents:
@@ -202,6 +200,17 @@ def _night_parameters(night: ReadingNight) -> dict[str, Parameter]:
 
 def _day_expression(table: Table) -> exp.Expr:
     return event_day_expression(table) if table.partition is Partition.EVENT_DAY else _NIGHT.copy()
+
+
+# A source has the same tables every night, and every batch of a night.
+@lru_cache
+def _contents_by_version(table: Table) -> exp.Query:
+    return _contents_statement(table, {column.name: exp.column(column.name) for column in VERSION_COLUMNS})
+
+
+@lru_cache
+def _contents_by_day(table: Table) -> exp.Query:
+    return _contents_statement(table, {_DAY: _day_expression(table)})
 
 
 def _contents_statement(table: Table, keys: Mapping[str, exp.Expr]) -> exp.Query:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -62,10 +63,11 @@ def paths_by_condition(table: Table, parts: Iterable[FilePart], dialect: str) ->
     return together
 
 
-def empty_select(table: Table) -> exp.Select:
-    """Return a statement with the columns of `table` and no rows."""
+@lru_cache(maxsize=256)
+def empty_select(table: Table, dialect: str) -> str:
+    """Return a statement with the columns of `table` and no rows, as SQL of `dialect`."""
     columns = [exp.alias_(exp.cast(exp.null(), column.kind.sql, dialect="duckdb"), column.name) for column in table.stored_columns]
-    return exp.select(*columns).where(exp.false())
+    return exp.select(*columns).where(exp.false()).sql(dialect)
 
 
 def parameter_names(statement: exp.Query) -> set[str]:

@@ -53,7 +53,7 @@ class DuckDBEngine:
         self._require_whole_files(table, parts)
         # Remembered to explain a failing statement by the file that lacks one of its columns.
         self._registered[table.name] = (table, parts)
-        self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table).sql("duckdb"))
+        self._create_view(table, _select_from_parts(table, parts) if parts else empty_select(table, "duckdb"))
 
     def _require_whole_files(self, table: Table, parts: Iterable[FilePart]) -> None:
         """Verify the files; DuckDB would turn a flipped bit into another number."""

@@ -39,7 +39,7 @@ class SparkEngine:
             .select(*(column.name for column in table.stored_columns))
             for (condition, lacking), paths in paths_by_condition(table, parts_of(files, folder), "spark").items()
         ]
-        whole = reduce(lambda left, right: left.unionAll(right), rows) if rows else self.session.sql(empty_select(table).sql("spark"))
+        whole = reduce(lambda left, right: left.unionAll(right), rows) if rows else self.session.sql(empty_select(table, "spark"))
         whole.createOrReplaceTempView(table.name)
 
     def define(self, table: Table, statement: exp.Query) -> None:
