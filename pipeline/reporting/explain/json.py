@@ -21,7 +21,7 @@ from pipeline.reporting.explain import (
     SchemeExplanation,
     WhatIf,
 )
-from pipeline.reporting.explain.view import cluster_words, nearest_change_words, nearest_words, outside_words
+from pipeline.reporting.explain.words import cluster_words, nearest_change_words, nearest_words, outside_words
 
 
 def to_json(explanation: CustomerExplanation) -> str:

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.definitions.rules import ListColumn, column_words, joined_column
-from pipeline.features import CustomerMerge
 from pipeline.reporting.cluster_figures import profile_lines
 from pipeline.reporting.explain import (
-    ANY_OTHER_TEXT,
     AudienceExplanation,
     ClusterExplanation,
     CustomerExplanation,
-    CustomerMove,
     ExplainedMembership,
-    NextAction,
-    OutsideScheme,
     SchemeExplanation,
-    ScoredSegment,
-    SegmentCard,
-    ValueRank,
-    WhatIf,
 )
-from pipeline.reporting.explain.what_if import TODAY
+from pipeline.reporting.explain.words import (
+    audience_state_words,
+    card_words,
+    cluster_words,
+    merge_words,
+    move_words,
+    nearest_change_words,
+    nearest_words,
+    next_action_words,
+    outside_words,
+    rank_words,
+    reason_words,
+    rule_words,
+    score_words,
+    values_words,
+    with_calls,
+)
 from pipeline.reporting.terminal import print_parts
 from pipeline.spelling import printable_text
-
-LEFT_OVER = "everybody whom no other rule takes"
 
 
 def print_explanation(explanation: CustomerExplanation) -> None:
@@ -53,25 +55,12 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
         yield Text.assemble(f"\n{membership.scheme}: ", (printable_text(membership.title), "bold cyan"))
         yield Padding(_render_membership(membership, calls), (0, 0, 0, 2))
     for outside in explanation.outside:
-        yield Text.assemble(f"\n{outside.scheme}: ", (printable_text(_with_calls(outside_words(outside), calls)), "dim"))
+        yield Text.assemble(f"\n{outside.scheme}: ", (printable_text(with_calls(outside_words(outside), calls)), "dim"))
         if outside.moves:
             yield Padding(Text("\n".join(map(move_words, outside.moves))), (0, 0, 0, 2))
     yield from (_render_audience(audience, calls) for audience in explanation.audiences)
     if explanation.not_computed:
         yield Text("\nNot computed: " + "; ".join(f"{scheme} {reason}" for scheme, reason in explanation.not_computed.items()))
-
-
-def _with_calls(text: str, calls: Mapping[str, str]) -> str:
-    """Return `text` with aggregates as rules say them, in the place of the columns that hold them: no other name is like one of these."""
-    for column, call in calls.items():
-        text = text.replace(column, call)
-    return text
-
-
-def merge_words(merges: Sequence[CustomerMerge]) -> str:
-    """Say into whom the customer who was asked for was merged, and when."""
-    steps = [f"{each.customer_id} was merged into {each.merged_into} on {each.merged_on}" for each in merges]
-    return f"{', '.join(steps)}: all that {merges[0].customer_id} did is told as {merges[-1].merged_into}'s"
 
 
 def _render_audience(audience: AudienceExplanation, calls: Mapping[str, str]) -> Padding:
@@ -88,54 +77,14 @@ def _render_audience(audience: AudienceExplanation, calls: Mapping[str, str]) ->
     grid.add_column(overflow="fold")
     lines = [
         ("rule", " ".join(audience.rule.split())),
-        ("with", _values_words(audience.values)),
+        ("with", values_words(audience.values)),
         ("would be", nearest_change_words(audience)),
     ]
     if audience.moves:
-        lines.append(("moves", "\n".join(f"{m.day}  {'entered' if m.to_segment else 'left'}{_reason_words(m)}" for m in audience.moves)))
+        lines.append(("moves", "\n".join(f"{m.day}  {'entered' if m.to_segment else 'left'}{reason_words(m)}" for m in audience.moves)))
     for name, value in lines:
-        grid.add_row(name, Text(printable_text(_with_calls(value, calls))))
+        grid.add_row(name, Text(printable_text(with_calls(value, calls))))
     return Padding(grid, 0)
-
-
-def audience_state_words(audience: AudienceExplanation) -> str:
-    """Say whether the customer is in the audience."""
-    return f"{'in' if audience.is_member else 'not in'} the audience {printable_text(audience.title)}"
-
-
-def nearest_change_words(audience: AudienceExplanation) -> str:
-    """Say what would make the customer enter or leave, such as `in it if order_count were 2 instead of 1`."""
-    other = "out of it" if audience.is_member else "in it"
-    if audience.is_member_now != audience.is_member:
-        return "not told: the rule now says otherwise of what is stored, so another version computed this night"
-    return f"{other} {change_words(audience.nearest)}" if audience.nearest else f"{other} by no single change of a feature"
-
-
-def next_action_words(action: NextAction | None) -> str:
-    """Say what to do next about the customer, why, and since when."""
-    if action is None:
-        return "Next action: none, since the customer must not be written to, departed, or no card fits"
-    since = f", since {action.since_date}" if action.since_date else ""
-    return f"Next action, by {action.scheme} (priority {action.priority}{since}): {action.message}\n  because {action.reason}"
-
-
-def card_words(card: SegmentCard) -> str:
-    """Show what a card says, or why it is not for this customer."""
-    if card.fits:
-        return f"priority {card.priority}: {card.message}"
-    said = {"on_time": "on time", "": "neither late nor on time"}
-    assumed, rhythm = said.get(card.assumes, card.assumes), said.get(card.rhythm, card.rhythm)
-    return f"not for this customer: it is for who is {assumed}, and by the lifecycle they are {rhythm}"
-
-
-def outside_words(outside: OutsideScheme) -> str:
-    """Say why a scheme does not apply to the customer, by the values that its rule looks at: those that are given before empty ones."""
-    given = [f"{column_words(name)} = {value_words(value)}" for name, value in outside.values.items() if value is not None]
-    # What is empty is named after what is given: values may have decided, and an empty one leaves only the rule unknown.
-    *first, last = [column_words(name) for name, value in outside.values.items() if value is None] or [""]
-    empty = f"{', '.join(first)} and {last} are empty" if first else f"{last} is empty" if last else ""
-    why = "; ".join(part for part in (", ".join(given), empty) if part)
-    return f"does not apply: {why} (it applies where {' '.join(outside.applies_to.split())})"
 
 
 def _render_membership(membership: ExplainedMembership, calls: Mapping[str, str]) -> Grid:
@@ -153,13 +102,13 @@ def _render_membership(membership: ExplainedMembership, calls: Mapping[str, str]
     if membership.moves:
         lines.append(("moves", "\n".join(map(move_words, membership.moves))))
     for name, value in lines:
-        grid.add_row(name, Text(printable_text(_with_calls(value, calls))))
+        grid.add_row(name, Text(printable_text(with_calls(value, calls))))
     return grid
 
 
 def _cluster_lines(membership: ExplainedMembership, explanation: ClusterExplanation) -> Iterator[tuple[str, str]]:
     yield "by", "the nearest centre, in standard deviations" if explanation.centres else f"nothing: {membership.evidence}"
-    yield "with", _values_words(explanation.values)
+    yield "with", values_words(explanation.values)
     if explanation.centres:
         yield "centres", "\n".join(f"{centre.distance:.2f}  {centre.title} ({centre.segment})" for centre in explanation.centres)
         if explanation.profile:
@@ -168,122 +117,12 @@ def _cluster_lines(membership: ExplainedMembership, explanation: ClusterExplanat
         yield "nearest", cluster_words(membership.segment, explanation)
 
 
-def cluster_words(segment: str, explanation: ClusterExplanation) -> str:
-    """Say which cluster is next, and what would take the customer to another one."""
-    if explanation.segment_now != segment:
-        return _other_version_words(explanation.segment_now)
-    if explanation.lacking:
-        known = "is known" if len(explanation.lacking) == 1 else "are known"
-        return f"a cluster, once {' and '.join(explanation.lacking)} {known}"
-    if not explanation.centres:
-        return "no order in the window"
-    # There is one: no model has fewer than two clusters.
-    next_one = explanation.centres[1]
-    nearest = explanation.nearest
-    change = f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another cluster"
-    return f"{next_one.title} is next ({next_one.segment}, {next_one.distance:.2f} away)\n{change}"
-
-
 def _scheme_lines(explanation: SchemeExplanation) -> Iterator[tuple[str, str]]:
-    yield "rule", _rule_words(explanation)
+    yield "rule", rule_words(explanation)
     if explanation.values:
-        yield "with", _values_words(explanation.values)
+        yield "with", values_words(explanation.values)
     if explanation.value_rank:
         yield "rank", rank_words(explanation.value_rank)
     for scored in explanation.scored_segments:
         yield scored.segment.id, score_words(scored)
     yield "nearest", nearest_words(explanation)
-
-
-def _values_words(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{column_words(name)} = {value_words(value)}" for name, value in values.items())
-
-
-def _rule_words(explanation: SchemeExplanation) -> str:
-    words = {
-        "values": f"the value of {explanation.scheme.attribute}",
-        "value_tiers": f"how many customers share the value of {explanation.scheme.attribute}",
-        "rules": "the highest score" if explanation.scored_segments else explanation.rule_text or LEFT_OVER,
-    }[explanation.scheme.kind]
-    if explanation.scored_segments:
-        return f"{words} above {explanation.scheme.floor:g}"
-    is_also = explanation.rule_text and explanation.scheme.kind != "rules"
-    return f"{words}, of those with {explanation.rule_text}" if is_also else words
-
-
-def rank_words(rank: ValueRank) -> str:
-    """Say where a value stands among all values of its attribute."""
-    others = f"{rank.rank_share:.1%} of customers have more frequent values"
-    return f"{rank.place}. of all values, with {rank.customer_count:,} customers who count; {others}"
-
-
-def score_words(scored: ScoredSegment) -> str:
-    """Say what a segment that competes by score came to, and why."""
-    parts = [f"score {value_words(scored.score)}" if scored.score is not None else "does not compete"]
-    if scored.segment.score_text:
-        parts.append(f"score = {scored.segment.score_text}")
-    if scored.segment.rule_text:
-        parts.append(f"{_truth_word(scored.holds)}: {scored.segment.rule_text}")
-    if scored.segment.signals:
-        needed = f"{sum(holds for _, holds in scored.signals)} of {len(scored.signals)} signals, {scored.segment.signals.needed} needed"
-        parts += [needed, *(f"{_truth_word(holds)}: {text}" for text, holds in scored.signals)]
-    return "\n  ".join(parts)
-
-
-def nearest_words(explanation: SchemeExplanation) -> str:
-    """Say which other segment is nearest, and what would take the customer there."""
-    if explanation.segment_now != explanation.segment:
-        return _other_version_words(explanation.segment_now)
-    nearest = explanation.nearest
-    return f"{nearest.title}, {change_words(nearest.change)}" if nearest else "no single change of a feature leads to another segment"
-
-
-def _other_version_words(segment: str | None) -> str:
-    return f"not told: the definitions now say {segment} of what is stored, so another version computed this night"
-
-
-def change_words(change: WhatIf) -> str:
-    """Say what would be otherwise, such as `if r_score were 4 instead of 2`."""
-    after = "another one" if change.after == ANY_OTHER_TEXT else value_words(change.after)
-    follows = ", ".join(f"{name} then {value_words(value)}" for name, value in change.follows.items())
-    return _would_be_words(change, after) + (f" ({follows})" if follows else "")
-
-
-def _would_be_words(change: WhatIf, after: str) -> str:
-    before: Any = change.before
-    later: Any = change.after
-    if change.feature == TODAY:
-        days = (later - before).days
-        return f"in {days} {'day' if days == 1 else 'days'}, on {later}"
-    column = joined_column(change.feature)
-    if isinstance(column, ListColumn):
-        who = "they" if column.value == "customer_id" else column.value
-        return f"if {who} were{'' if later else ' not'} on the list {column.name}"
-    return f"if {change.feature} were {after} instead of {value_words(before)}"
-
-
-def value_words(value: object) -> str:
-    """Write a value for people, numbers with at most four decimals."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Fraction | float):
-        return f"{float(value):.4f}".rstrip("0").rstrip(".")
-    return f"'{value}'" if isinstance(value, str) else str(value)
-
-
-def _truth_word(value: object) -> str:
-    return "yes" if value is True else "no" if value is False else "unknown"
-
-
-def move_words(move: CustomerMove) -> str:
-    """Write a move for people, `>` from one segment to the other."""
-    reason = _reason_words(move)
-    if move.from_segment is None:
-        return f"{move.day}  first in {move.to_segment}{reason}"
-    return f"{move.day}  {move.from_segment} > {move.to_segment or '-'}{reason}"
-
-
-def _reason_words(move: CustomerMove) -> str:
-    return f" ({move.reason})" if move.reason else ""

@@ -32,8 +32,9 @@ from pipeline.reporting.explain import CustomerExplanation, ExplainedMembership,
 from pipeline.reporting.explain.decide import SchemeCase
 from pipeline.reporting.explain.explanation import nearest_segment
 from pipeline.reporting.explain.scores import FigureRanks
-from pipeline.reporting.explain.view import change_words, render, value_words
+from pipeline.reporting.explain.view import render
 from pipeline.reporting.explain.what_if import what_ifs_of_rules
+from pipeline.reporting.explain.words import change_words, value_words
 
 FIRST, SECOND = date(2024, 12, 29), date(2024, 12, 30)
 ATTRIBUTES = """

@@ -18,7 +18,7 @@ from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assign
 from pipeline.reporting.explain.cluster_borders import what_ifs_at_borders
 from pipeline.reporting.explain.cluster_centres import CustomerClustering
 from pipeline.reporting.explain.cluster_explanation import cluster_explanation
-from pipeline.reporting.explain.view import cluster_words
+from pipeline.reporting.explain.words import cluster_words
 
 KINDS = {"q1": Kind.FLAG, "q2": Kind.FLAG, "region": Kind.TEXT, "age_years": Kind.INTEGER}
 MODEL = ClusterModel(

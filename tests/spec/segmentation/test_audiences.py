@@ -22,7 +22,7 @@ from pipeline.operations.steps import STEPS
 from pipeline.publication.rollback import roll_back
 from pipeline.reporting.catalog.catalog import read_catalog
 from pipeline.reporting.explain import explain_customer
-from pipeline.reporting.explain.view import nearest_change_words
+from pipeline.reporting.explain.words import nearest_change_words
 from pipeline.reporting.history.history import read_history
 from pipeline.reporting.plan import plan_change
 from pipeline.reporting.status.status import read_status

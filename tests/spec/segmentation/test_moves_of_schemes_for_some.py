@@ -16,7 +16,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, SEGMENT_MOVES, SEGMENT_PROFILES
 from pipeline.publication.gates.results import stored_gates
 from pipeline.reporting.explain import explain_customer
-from pipeline.reporting.explain.view import outside_words
+from pipeline.reporting.explain.words import outside_words
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2024, 3, day) for day in (25, 26, 27, 28))
 CUSTOMERS_SQL = "SELECT CAST(id AS VARCHAR) AS customer_id, NULLIF(business_type, '') AS business_type FROM customers"

@@ -17,7 +17,7 @@ from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_NEXT_ACTIONS
 from pipeline.reporting.explain import explain_customer
-from pipeline.reporting.explain.view import card_words, next_action_words
+from pipeline.reporting.explain.words import card_words, next_action_words
 
 FIRST, SECOND, THIRD = (date(2024, 3, day) for day in (27, 29, 31))
 SETTINGS = '[gates]\noff = ["churn", "vanished", "freshness", "volume"]\n'

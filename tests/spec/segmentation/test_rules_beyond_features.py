@@ -27,7 +27,8 @@ from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import STEPS
 from pipeline.reporting.explain.customer import explain_customer
-from pipeline.reporting.explain.view import change_words, render
+from pipeline.reporting.explain.view import render
+from pipeline.reporting.explain.words import change_words
 from pipeline.reporting.plan import plan_change
 
 FIRST = date(2024, 2, 26)
