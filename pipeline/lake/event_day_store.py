@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from datetime import date
@@ -65,12 +65,13 @@ class EventDayStore:
         """Return the parts of files that hold `versions`, as engines read them; they are looked for once an engine registers them."""
         return VersionParts(self.root, table, tuple(versions))
 
-    def rows(self, table: Table, versions: Iterable[Version]) -> Iterator[tuple[Version, pa.Table]]:
+    def rows(self, table: Table, versions: Iterable[Version], *, dictionaries: Sequence[str] = ()) -> Iterator[tuple[Version, pa.Table]]:
         """Yield the rows of `versions` in that order, with event day and night; each version comes in one piece or more.
 
+        Columns named in `dictionaries` come as dictionaries, which saves time where values repeat.
         Checksums are verified; raises DataError naming table and file where one is absent or damaged.
         """
-        return read_versions(self.root, table, list(versions))
+        return read_versions(self.root, table, list(versions), dictionaries=dictionaries)
 
     def write_event_days(
         self, table: Table, batches: Iterable[pa.RecordBatch], facts: Mapping[Version, Facts], *, folder: Path | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from hashlib import sha256
@@ -85,13 +85,17 @@ class Lake(EventDayStore):
         with reading(table.name, path):
             return pq.ParquetFile(path, page_checksum_verification=True).read()
 
-    def pieces(self, table: Table, names: Iterable[str], *, day: date | None = None, known_on: date | None = None) -> Iterator[pa.Table]:
-        """Yield these columns of a NIGHT or SNAPSHOT partition in the order of its rows, one row group at a time, verified as by `read`."""
-        path, columns = self.path(table, day=day, known_on=known_on), list(names)
+    def pieces(self, table: Table, names: Sequence[str], *, day: date | None = None) -> Iterator[pa.Table]:
+        """Yield these columns of a NIGHT partition in the order of its rows, one row group at a time, verified as by `read`.
+
+        Texts come as dictionaries: each value of a row group once, and the place of each row's value.
+        """
+        path = self.path(table, day=day)
+        texts = [name for name in names if pa.types.is_string(table.schema.field(name).type)]
         with reading(table.name, path):
-            file = pq.ParquetFile(path, page_checksum_verification=True)
+            file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
             for index in range(file.num_row_groups):
-                yield file.read_row_group(index, columns)
+                yield file.read_row_group(index, list(names))
 
     def read_columns(self, table: Table, names: Iterable[str], *, day: date | None = None, known_on: date | None = None) -> pa.Table:
         """Return those of these columns that the file of a NIGHT or SNAPSHOT partition has, verified as by `read`."""

@@ -23,10 +23,13 @@ ROWS_WORTH_THREADS = 16_384  # below, starting threads takes longer than decodin
 
 
 class RowReader:
-    """Reads the rows of versions, and holds the last row group of each file for the next version in it."""
+    """Reads the rows of versions, and holds the last row group of each file for the next version in it.
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    Columns named in `dictionaries` come as they are stored: each value of a row group once, and the place of each row's value.
+    """
+
+    def __init__(self, table: Table, *, dictionaries: Sequence[str] = ()) -> None:
+        self._table, self._dictionaries = table, list(dictionaries)
         self._files: dict[MonthFile, OpenParquetFile] = {}
 
     def pieces(self, version: Version, file: MonthFile) -> Iterator[pa.Table]:
@@ -52,7 +55,7 @@ class RowReader:
     def _open_file(self, file: MonthFile) -> OpenParquetFile:
         versions = versions_in(self._table, file)
         with reading(self._table.name, file.path):
-            return OpenParquetFile(pq.ParquetFile(file.path, page_checksum_verification=True), versions)
+            return OpenParquetFile(pq.ParquetFile(file.path, page_checksum_verification=True, read_dictionary=self._dictionaries), versions)
 
 
 class OpenParquetFile:
@@ -81,16 +84,20 @@ class OpenParquetFile:
         return self._group
 
 
-def read_versions(root: Path, table: Table, versions: Sequence[Version]) -> Iterator[tuple[Version, pa.Table]]:
+def read_versions(
+    root: Path, table: Table, versions: Sequence[Version], *, dictionaries: Sequence[str] = ()
+) -> Iterator[tuple[Version, pa.Table]]:
     """Yield the rows of versions in the given order, in pieces; a version without rows comes once, with none.
+
+    Columns named in `dictionaries` come as dictionaries.
 
     Files that another run compacts or replaces meanwhile are looked for again.
     """
     files = [each.file for each in find_versions(root, table, versions)]
-    reader, month = RowReader(table), date.min
+    reader, month = RowReader(table, dictionaries=dictionaries), date.min
     for number, version in enumerate(versions):
         if month_of(version.day) != month:  # so that the files of one month are open at a time
-            reader, month = RowReader(table), month_of(version.day)
+            reader, month = RowReader(table, dictionaries=dictionaries), month_of(version.day)
         pieces = reader.pieces(version, files[number])
         # Only before its first piece: once a file is open it stays readable, whatever takes its place.
         while (first := _first_piece(pieces)) is None:

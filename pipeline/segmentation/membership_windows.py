@@ -45,9 +45,9 @@ def membership_windows(sources: Sequence[Iterable[pa.RecordBatch]]) -> Iterator[
     Each source gives a batch at least, though it be one without rows.
     """
     for rows in _aligned_rows(sources):
-        customers, customer_codes = _numbered([_runs_of(batch["customer_id"]) for batch in rows])
-        schemes, scheme_codes = _numbered([_dictionary_of(batch["scheme"]) for batch in rows])
-        segments, segment_codes = _numbered([_dictionary_of(batch["segment"]) for batch in rows])
+        customers, customer_codes = _numbered([_places_of(batch["customer_id"]) for batch in rows])
+        schemes, scheme_codes = _numbered([_places_of(batch["scheme"]) for batch in rows])
+        segments, segment_codes = _numbered([_places_of(batch["segment"]) for batch in rows])
         keys = [customer * len(schemes) + scheme for customer, scheme in zip(customer_codes, scheme_codes, strict=True)]
         yield MembershipWindow(rows, customers, schemes, segments, keys, segment_codes)
 
@@ -91,17 +91,9 @@ class _Waiting:
             self.rows = batch
 
 
-def _runs_of(column: pa.Array) -> tuple[pa.Array, Codes]:
-    """Return the values of a sorted column, each once, and of each row the place of its value."""
-    if not len(column):
-        return column, np.empty(0, np.int64)
-    runs = pc.run_end_encode(column)
-    ends = runs.run_ends.to_numpy()
-    return runs.values, np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
-
-
-def _dictionary_of(column: pa.Array) -> tuple[pa.Array, Codes]:
-    encoded = column.dictionary_encode()
+def _places_of(column: pa.Array) -> tuple[pa.Array, Codes]:
+    """Return values, each once, and of each row the place of its value among them."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     return encoded.dictionary, encoded.indices.to_numpy()
 
 

@@ -45,13 +45,13 @@ class NextNight:
             ends[was_open] = False
             over = before.take(pa.array(np.flatnonzero(ends)))
             if over.num_rows:
-                self.ended.append(_rows([over[name] for name in _MEMBERSHIP], over["valid_from"], self.night))
+                self.ended.append(_rows([over[name].cast(pa.string()) for name in _MEMBERSHIP], over["valid_from"], self.night))
 
     def _open_before(self) -> Iterator[pa.RecordBatch]:
         yield _batch_without_rows([*_MEMBERSHIP, "valid_from"])
         version = Version(OPEN, OPEN)
         if version in self.lake.stored_versions(CUSTOMER_SEGMENT_INTERVALS):
-            for _, rows in self.lake.rows(CUSTOMER_SEGMENT_INTERVALS, [version]):
+            for _, rows in self.lake.rows(CUSTOMER_SEGMENT_INTERVALS, [version], dictionaries=_MEMBERSHIP):
                 yield from rows.select([*_MEMBERSHIP, "valid_from"]).to_batches()
 
     def _segments(self) -> Iterator[pa.RecordBatch]:
@@ -65,7 +65,8 @@ class NextNight:
             return
         for rows in self.lake.pieces(AUDIENCE_MEMBERS, AUDIENCE_MEMBERS.column_names, day=self.night):
             for batch in rows.to_batches():
-                yield pa.RecordBatch.from_arrays([*batch.columns, pa.repeat(MEMBER, batch.num_rows)], _MEMBERSHIP)
+                segment = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), batch.num_rows), pa.array([MEMBER]))
+                yield pa.RecordBatch.from_arrays([*batch.columns, segment], _MEMBERSHIP)
 
 
 def _batch_without_rows(names: list[str]) -> pa.RecordBatch:

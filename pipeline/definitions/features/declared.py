@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from sqlglot import exp
 
@@ -31,7 +32,12 @@ class DeclaredFeature:
     def name(self) -> str:
         return self.column.name
 
-    @property
+    @cached_property
+    def meaning(self) -> str:
+        """What it is worked out by: equal for two features that cannot differ, as long as what they look at does not."""
+        return short_digest(self.value.sql("duckdb"), *(each.identity for each in self.aggregates))
+
+    @cached_property
     def looks_at(self) -> frozenset[str]:
         """The names of the features and attributes that its value is made of."""
         return frozenset(column.name for column in self.value.find_all(exp.Column)) - {each.name for each in self.aggregates}
@@ -42,5 +48,5 @@ def feature_digests(features: Iterable[DeclaredFeature]) -> dict[str, str]:
     digests: dict[str, str] = {}
     for feature in features:
         behind = [digests[name] for name in sorted(feature.looks_at) if name in digests]
-        digests[feature.name] = short_digest(feature.value.sql("duckdb"), *(each.identity for each in feature.aggregates), *behind)
+        digests[feature.name] = short_digest(feature.meaning, *behind)
     return digests

@@ -87,7 +87,9 @@ def movers_statement(schemes: Collection[str]) -> exp.Query:
     """
     is_within = exp.and_(*(exp.not_(exp.column(side).is_(exp.null())) for side in ("from_segment", "to_segment")))
     needs_reason = exp.or_(is_within, exp.column("scheme").isin(*sorted(schemes))) if schemes else is_within
-    query = exp.select(exp.column("customer_id", "moved")).distinct().from_("moved").where(needs_reason)
+    # Each customer once, before the features are looked up: one who moved may have done so in hundreds of audiences.
+    moved = exp.select("customer_id").distinct().from_("moved").where(needs_reason).subquery("moved")
+    query = exp.select(exp.column("customer_id", "moved")).from_(moved)
     for name in (BEFORE, NOW):
         query = query.join(name, on=exp.column("customer_id", name).eq(exp.column("customer_id", "moved")))
     return query

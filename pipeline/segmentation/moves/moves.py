@@ -11,9 +11,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
@@ -64,6 +62,7 @@ from pipeline.segmentation.moves.reasons import (
     compared_columns,
     moved_statement,
     moves_statement,
+    schemes_moved_statement,
     table_looked_at,
     tried_statement,
 )
@@ -117,16 +116,16 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     Those who moved are found first and stored, because they are few: everything after reads their features alone.
     """
     _register_memberships(comparison)
-    moved = comparison.store_table(MOVED, comparison.engine.run(moved_statement(), {}))
+    comparison.engine.materialize(MOVED, moved_statement())
     changes = list(scheme_changes(comparison))
-    names = _schemes_with_moves(comparison, moved, changes)
+    names = _schemes_with_moves(comparison, changes)
     memberships = dict(_decision_statements(comparison, names, changed_schemes(changes)))
     features = comparison.company.table(CUSTOMER_FEATURES)
     plain = table_looked_at(features, memberships.values())
     joined = joined_columns_in(memberships.values(), features)
     _register_features(comparison, plain, BEFORE, comparison.before, joined)
     table = _register_features(comparison, plain, NOW, comparison.day, joined)
-    comparison.store_table(MOVERS, comparison.engine.run(movers_statement(names), {}))
+    comparison.engine.materialize(MOVERS, movers_statement(names))
     left_out = register_left_out(comparison, table, joined)
     limits_aged = (comparison.day - comparison.before).days if reason_of_limits(comparison) == "population_shift" else 0
     decisions = [
@@ -135,7 +134,7 @@ def _prepare_moves(comparison: MoveComparison) -> exp.Query:
     ]
     tried_schemes = [name for each in decisions if not each.only_ages for name in each.names]
     compared = compared_movers_statement(compared_columns(table), tried_schemes)
-    comparison.store_table(COMPARED_MOVERS, comparison.engine.run(compared, {}))
+    comparison.engine.materialize(COMPARED_MOVERS, compared)
     # Each scheme reads all trials, and each trial the pairs: they are worked out once.
     pairs = replace(table, name=PAIRS, columns=pair_columns(table))
     comparison.store_table(pairs, comparison.engine.run(pairs_statement(table), {}))
@@ -154,20 +153,19 @@ def _register_memberships(comparison: MoveComparison) -> None:
         register_memberships(lake, engine, night, name=name)
 
 
-def _schemes_with_moves(comparison: MoveComparison, moved: Path, changes: Sequence[SchemeChange]) -> set[str]:
+def _schemes_with_moves(comparison: MoveComparison, changes: Sequence[SchemeChange]) -> set[str]:
     """Return the schemes in which somebody went from one segment to another, or to or from no segment while being there on both nights.
 
     Only a scheme that does not apply to everybody, or did not, lets those who stay go to or come from none. In all others whoever has
     no segment on one side is new or gone, which needs no rule to explain it.
     """
-    rows = pq.read_table(moved, columns=["scheme", "from_segment", "to_segment"])
-    within = rows.filter(pc.and_(rows["from_segment"].is_valid(), rows["to_segment"].is_valid()))
+    rows = comparison.engine.run(schemes_moved_statement(), {}).read_all().to_pylist()
+    within = {row["scheme"] for row in rows if row["is_within"]}
     partial = {scheme.name for scheme in (*comparison.schemes, *comparison.audiences) if scheme.applies_to is not None}
     # An audience that only one night has needs no rule to explain who is in it.
     partial -= {change.scheme for change in changes if not change.is_on_both}
     changed = {change.scheme for change in changes if change.is_on_both and change.reason != "erasure"}
-    entered = set(rows["scheme"].unique().to_pylist()) & (partial | changed)
-    return set(within["scheme"].unique().to_pylist()) | entered
+    return within | ({row["scheme"] for row in rows} & (partial | changed))
 
 
 def _register_features(comparison: MoveComparison, table: Table, name: str, night: date, joined: Collection[str]) -> Table:
@@ -178,7 +176,8 @@ def _register_features(comparison: MoveComparison, table: Table, name: str, nigh
     path = comparison.lake.path(CUSTOMER_FEATURES, day=night)
     with reading(CUSTOMER_FEATURES.name, path):
         stored = pq.read_schema(path)
-    held = {column.name for column in table.columns if column.name in stored.names and stored.field(column.name).type == column.kind.arrow}
+    types = dict(zip(stored.names, stored.types, strict=True))
+    held = {column.name for column in table.columns if types.get(column.name) == column.kind.arrow}
     comparison.engine.register(replace(table, name=f"stored_{name}", columns=tuple(c for c in table.columns if c.name in held)), [path])
     columns = [
         exp.column(column.name, quoted=True)

@@ -93,8 +93,14 @@ class SchemeChange:
 
 
 def moved_statement() -> exp.Query:
-    """Select customer_id, scheme, from_segment and to_segment of all whose membership differs, in the order of the key."""
+    """Select customer_id, scheme, from_segment and to_segment of all whose membership differs."""
     return statement("moved_memberships")
+
+
+def schemes_moved_statement() -> exp.Query:
+    """Select from `moved` each scheme once or twice: `is_within`, whether somebody went there from one segment to another."""
+    known = (exp.not_(exp.column(side).is_(exp.null())) for side in ("from_segment", "to_segment"))
+    return exp.select("scheme", exp.alias_(exp.Paren(this=exp.and_(*known)), "is_within")).distinct().from_("moved")
 
 
 def table_looked_at(table: Table, memberships: Iterable[exp.Query]) -> Table:

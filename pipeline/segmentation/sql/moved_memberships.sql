@@ -7,4 +7,3 @@ SELECT
 FROM memberships_before AS b
 FULL JOIN memberships_now AS n ON n.customer_id = b.customer_id AND n.scheme = b.scheme
 WHERE b.segment IS DISTINCT FROM n.segment
-ORDER BY customer_id, scheme
