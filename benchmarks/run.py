@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import audiences
+import crm_tables
 import declared_features
 import definitions_step
 import duckdb
@@ -26,7 +27,20 @@ from lakes import PROJECT_ROOT, stored_lake
 from measure import GIB, Result, print_results
 from rich.console import Console
 
-BENCHES = ("features", "state", "declared", "runner", "nights", "definitions", "refits", "scores", "predictions", "audiences", "preview")
+BENCHES = (
+    "features",
+    "state",
+    "declared",
+    "runner",
+    "nights",
+    "definitions",
+    "refits",
+    "scores",
+    "predictions",
+    "audiences",
+    "preview",
+    "crm",
+)
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
 
@@ -94,6 +108,10 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         "predictions": lambda: predictions.results(folder),
         "audiences": lambda: audiences.results(folder, customers=size.customers, rounds=size.rounds),
         "preview": lambda: previews.results(stored_lake(size.year, folder), folder, customers=size.customers, rounds=size.rounds),
+        "crm": lambda: [
+            *crm_tables.results(folder, customers=size.customers, rounds=size.rounds),
+            *crm_tables.publish_results(folder, customers=size.customers, rounds=size.rounds),
+        ],
     }
     return measures[bench]()
 

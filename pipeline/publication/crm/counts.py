@@ -22,7 +22,12 @@ SELECT next_action, language, CAST(COUNT(*) AS BIGINT) AS customer_count FROM cr
 WHERE next_action IS NOT NULL GROUP BY next_action, language ORDER BY next_action, language
 """
 _MEMBERS = "SELECT CAST(COUNT(DISTINCT customer_id) AS BIGINT) AS member_count FROM crm_members WHERE list_kind = 'audience'"
+_WITHOUT_CONTACTS = """
+SELECT CAST(COUNT(*) AS BIGINT) AS customer_count FROM customer_features AS f
+LEFT JOIN crm_contacts AS k ON k.customer_id = f.customer_id WHERE k.customer_id IS NULL
+"""
 _LACKING = {
+    "customers_without_contacts": "have no row in customer_contacts",
     "unusable_emails": "have an e-mail address that is none",
     "unusable_phones": "have a phone number that is none, or lacks the code of its country",
     "customers_of_unwritten_languages": "speak a language that no card is written in",
@@ -46,6 +51,12 @@ def audience_member_count(engine: Engine) -> int:
     return int(count)
 
 
+def without_contacts_count(engine: Engine) -> int:
+    """Return how many customers the contacts say nothing of: all of them, where their ids are spelled another way."""
+    [count] = engine.run(parse_one(_WITHOUT_CONTACTS, into=exp.Select, read="duckdb"), {}).read_all()["customer_count"].to_pylist()
+    return int(count)
+
+
 def untranslated_count(engine: Engine, strategies: Path, own: str) -> int:
     """Return how many customers are shown a card in the company's `own` language, as it is not translated into theirs."""
     cards = pq.read_table(strategies, columns=["scheme", "segment", "language", "message"]).to_pylist()
@@ -64,5 +75,5 @@ def log_counts(facts: Mapping[str, Any]) -> None:
     """Log what changed, and warn of what could not be told."""
     log.info("%s: %s", CRM_PROFILES.name, ", ".join(f"{facts[change]:,} {change}" for change in ("added", "changed", "removed")))
     for name, words in _LACKING.items():
-        if facts[name]:
+        if facts.get(name):
             log.warning("crm: %s customers %s", f"{facts[name]:,}", words)

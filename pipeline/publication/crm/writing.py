@@ -38,7 +38,7 @@ from pipeline.lake.tables import (
     Table,
 )
 from pipeline.publication.crm.addresses import address_hashes
-from pipeline.publication.crm.counts import audience_member_count, change_counts, log_counts, untranslated_count
+from pipeline.publication.crm.counts import audience_member_count, change_counts, log_counts, untranslated_count, without_contacts_count
 from pipeline.publication.crm.crm_inputs import KEPT, CrmInputs
 from pipeline.publication.crm.languages import language_names, with_columns, with_said_language
 from pipeline.publication.crm.list_texts import json_of_customers
@@ -124,6 +124,7 @@ class _CrmWriter:
         facts = {
             **numbering_note(last_seq, last_at),
             **change_counts(self._file(CRM_CHANGES), last_at),
+            **({"customers_without_contacts": without_contacts_count(self._engine)} if self._has_contacts else {}),
             "customers_of_unwritten_languages": unwritten,
             "untranslated_cards": untranslated_count(self._engine, self._file(SEGMENT_STRATEGIES), self._company.language),
             **self._write_audiences(),
@@ -152,12 +153,16 @@ class _CrmWriter:
         since, until = self._seen.day or self._inputs.day, self._inputs.day
         return [night for night in self._lake.nights(SEGMENT_MOVES) if since < night < until or night == until]
 
+    @property
+    def _has_contacts(self) -> bool:
+        return self._company.source_file("customer_contacts").is_file()
+
     def _register_people(self) -> None:
         known_on, lake = self._inputs.known_on, self._lake
         self._stage(STANDINGS, customer_standings(self._company, lake, known_on).to_batches())
         self._stage(CUSTOMER_SURVIVORS, MergeHistory(lake, self._company.zone).rows_of(known_on, known_on).to_batches())
-        has_contacts = self._company.source_file("customer_contacts").is_file()
-        self._engine.register(RAW_CUSTOMER_CONTACTS, lake.snapshot_files(RAW_CUSTOMER_CONTACTS, known_on) if has_contacts else [])
+        files = lake.snapshot_files(RAW_CUSTOMER_CONTACTS, known_on) if self._has_contacts else []
+        self._engine.register(RAW_CUSTOMER_CONTACTS, files)
         self._stage(CONTACTS, self._engine.run(statement(CONTACTS.name), {}))
 
     def _profile_rows_statement(self) -> exp.Query:
