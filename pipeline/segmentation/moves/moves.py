@@ -55,18 +55,15 @@ from pipeline.segmentation.moves.moved_features import (
     pairs_statement,
 )
 from pipeline.segmentation.moves.reasons import (
-    TRIED,
     SchemeChange,
     TriedDecision,
     changed_schemes,
-    compared_columns,
     moved_statement,
     moves_statement,
     schemes_moved_statement,
-    table_looked_at,
-    tried_statement,
 )
 from pipeline.segmentation.moves.scheme_changes import reason_of_limits, scheme_changes, schemes_with_clusters_of
+from pipeline.segmentation.moves.trials import TRIED, compared_columns, table_looked_at, tried_statement
 from pipeline.segmentation.night_schemes import audiences_of_night, schemes_of_night
 
 log = logging.getLogger("pipeline.segmentation.moves")

@@ -21,7 +21,7 @@ from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import segment
 from pipeline.segmentation import REASONS
-from pipeline.segmentation.moves.reasons import LIMITS, RANKED, WEIGHED
+from pipeline.segmentation.moves.trials import LIMITS, RANKED, WEIGHED
 
 WEDNESDAY, THURSDAY, FRIDAY, MONDAY, TUESDAY = (date(2024, 3, 27), date(2024, 3, 28), date(2024, 3, 29), date(2024, 4, 1), date(2024, 4, 2))
 NIGHTS = (WEDNESDAY, THURSDAY, FRIDAY, MONDAY, TUESDAY)
