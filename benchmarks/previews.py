@@ -75,8 +75,9 @@ def results(lake: Lake, scratch: Path, *, customers: int, rounds: int) -> list[R
             "segments plan, a new feature": ["plan", "--company", str(root / "edited")],
         }
         for name, words in commands.items():
-            seconds = min(cost(partial(run_command, root, words)).wall_seconds for _ in range(rounds))
-            found.append(Result(f"{name}: the whole command by the clock", seconds, MOST_SECONDS, unit="s", bar=1.0))
+            runs = [cost(partial(run_command, root, words)) for _ in range(rounds)]
+            for clock, seconds in (("CPU s", [run.cpu_seconds for run in runs]), ("s by the clock", [run.wall_seconds for run in runs])):
+                found.append(Result(f"{name}: the whole command", min(seconds), MOST_SECONDS, unit=clock, bar=1.0))
         return found
 
 
