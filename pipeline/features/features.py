@@ -199,7 +199,7 @@ def _write_features(
         FROZEN_LINES: frozen_lines(baselines),
     }
     if company.features:
-        manifest[UNKNOWN_DECLARED] = unknown_declared_features(company, session.engine)
+        manifest[UNKNOWN_DECLARED] = unknown_declared_features(company, session.engine, event_days)
         manifest[DECLARED] = feature_digests(company.features)
     table = company.table(CUSTOMER_FEATURES)
     rows = session.engine.run(query, feature_parameters(company, window, known))

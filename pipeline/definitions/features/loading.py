@@ -33,7 +33,7 @@ from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.definitions.rules.types import TypedNode, typed_column
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import Column, Kind
+from pipeline.lake.tables import VISITS_SOURCE, Column, Kind
 from pipeline.spelling import did_you_mean
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -204,8 +204,9 @@ def _feature(
 
 
 def _needs(each: Aggregate, sources: Mapping[str, EventSource]) -> set[str]:
-    """Return the optional columns that an aggregate looks at, in its own events and in those that come before or after."""
+    """Return what a source may not give: columns that an aggregate looks at, in its events and those before or after, and visits."""
     needs = {f"{each.source}.{column}" for column in each.columns & sources[each.source].optional}
+    needs |= {VISITS_SOURCE} & {each.source, *each.other_sources}
     if each.sequence is not None:
         other = sources[each.sequence.source]
         needs |= {f"{other.name}.{column}" for column in each.sequence.columns & other.optional}

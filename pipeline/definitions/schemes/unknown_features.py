@@ -48,7 +48,7 @@ def without_unknown(loaded: Schemes, unknown: Mapping[str, str]) -> Schemes:
         tuple(kept[scheme.name] for scheme in loaded.schemes if scheme.name in kept),
         dict(sorted({**loaded.not_computed, **reasons}.items())),
         (*loaded.uncomputed, *(left_out[name] for name in sorted(left_out))),
-        dict(unknown),
+        {**loaded.unknown, **unknown},
     )
 
 

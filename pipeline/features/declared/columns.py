@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
 
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.features import DeclaredFeature
+from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.aggregate_sets import (
     CUSTOMER_ID,
     AggregateSet,
@@ -16,8 +19,10 @@ from pipeline.features.declared.aggregate_sets import (
     known_count,
     row_count,
 )
+from pipeline.features.declared.counted_rows import counted_rows
+from pipeline.features.rollup_set import RollupSet
 from pipeline.lake.engines import Engine
-from pipeline.lake.tables import Table
+from pipeline.lake.tables import VISITS, VISITS_SOURCE, Table
 
 
 def with_declared_columns(query: exp.Query, company: Company, table: Table, sets: Sequence[AggregateSet] | None = None) -> exp.Query:
@@ -68,18 +73,37 @@ def _levels(features: Iterable[DeclaredFeature]) -> list[list[DeclaredFeature]]:
     return levels
 
 
-def unknown_declared_features(company: Company, engine: Engine) -> dict[str, str]:
-    """Return the features that nobody has as the source does not give a column, each with what it needs; the aggregates are registered.
+def unknown_declared_features(company: Company, engine: Engine, events: RollupSet) -> dict[str, str]:
+    """Return the features that nobody has as the source does not give something, each with what it needs; the aggregates are registered.
 
-    A column counts as given where any row of the widest window has a value. Where there are no rows, none lacks a column.
+    A column counts as given where any row of the widest window has a value. Where there are no rows, none lacks a column. Visits are
+    given where `events`, the event days that the night goes by, have any.
     """
     lacking: set[str] = set()
     for each in aggregates_by_source(company):
         needed = columns_needed(each.source, each.aggregates)
         counts = {"": row_count(each.source, each.aggregates)}
         counts |= {name: known_count(each.source, name, each.aggregates) for name in needed}
-        totals = _totals(engine, each.table, {name: aggregate.name for name, aggregate in counts.items()})
-        lacking |= {f"{each.source.name}.{name}" for name in needed if totals[""] and not totals[name]}
+        sums = (exp.Sum(this=exp.column(aggregate.name, quoted=True)) for aggregate in counts.values())
+        lacking |= _columns_lacking(each.source, needed, _row(engine, exp.select(*_numbered(sums)).from_(each.table.name)))
+    return _features_lacking(company, lacking, events)
+
+
+def unknown_since(company: Company, engine: Engine, events: RollupSet, day: date) -> dict[str, str]:
+    """Return the same of features declared since the night of `day`: their events are registered, and their aggregates are not."""
+    lacking: set[str] = set()
+    for each in aggregates_by_source(company):
+        if needed := columns_needed(each.source, each.aggregates):
+            asked = [row_count(each.source, each.aggregates), *(known_count(each.source, name, each.aggregates) for name in needed)]
+            rows = counted_rows(replace(each, aggregates=tuple(asked), other=None), day, None).subquery("counted", copy=False)
+            counts = (exp.Count(this=exp.Star()), *(exp.Count(this=exp.column(name, quoted=True)) for name in needed))
+            lacking |= _columns_lacking(each.source, needed, _row(engine, exp.select(*_numbered(counts)).from_(rows, copy=False)))
+    return _features_lacking(company, lacking, events)
+
+
+def _features_lacking(company: Company, lacking: set[str], events: RollupSet) -> dict[str, str]:
+    """Return the features that nobody has without the columns in `lacking`, and without visits where there are none."""
+    lacking |= set() if events.of_table(VISITS) else {VISITS_SOURCE}
     unknown: dict[str, str] = {}
     for feature in company.features:
         needs = {*(feature.needs & lacking), *(unknown[name] for name in feature.looks_at if name in unknown)}
@@ -88,7 +112,16 @@ def unknown_declared_features(company: Company, engine: Engine) -> dict[str, str
     return unknown
 
 
-def _totals(engine: Engine, table: Table, columns: Mapping[str, str]) -> dict[str, int]:
-    sums = [exp.alias_(exp.Sum(this=exp.column(column, quoted=True)), f"total_{number}") for number, column in enumerate(columns.values())]
-    [row] = engine.run(exp.select(*sums).from_(table.name), {}).read_all().to_pylist()
-    return {name: int(row[f"total_{number}"] or 0) for number, name in enumerate(columns)}
+def _columns_lacking(source: EventSource, names: Sequence[str], counts: Sequence[int]) -> set[str]:
+    """Return those of the columns that no row gives; `counts` are of all rows and of those that give each."""
+    rows, *given = counts
+    return {f"{source.name}.{name}" for name, count in zip(names, given, strict=True) if rows and not count}
+
+
+def _numbered(counts: Iterable[exp.Expr]) -> list[exp.Expr]:
+    return [exp.alias_(count, f"count_{number}") for number, count in enumerate(counts)]
+
+
+def _row(engine: Engine, query: exp.Query) -> list[int]:
+    [row] = engine.run(query, {}).read_all().to_pylist()
+    return [int(count or 0) for count in row.values()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import pyarrow.parquet as pq
@@ -14,7 +14,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.features import feature_digests
 from pipeline.features.cache import cache_session
 from pipeline.features.declared.aggregate_sets import aggregates_by_source
-from pipeline.features.declared.columns import with_declared_columns
+from pipeline.features.declared.columns import unknown_since, with_declared_columns
 from pipeline.features.declared.states import define_aggregates, known_events
 from pipeline.features.known_columns import DECLARED
 from pipeline.features.rollup_set import FeatureWindow
@@ -34,12 +34,13 @@ class DeclaredNight:
     """A night's features with all that is declared now: the table of what they hold, and what holds them.
 
     That is the table `relation` of the engine, which works out what was declared `since` when it is read; empty where the stored file
-    has all of it.
+    has all of it. `unknown` are those of them that nobody has, each with what the source does not give.
     """
 
     table: Table
     relation: str = ""
     since: frozenset[str] = frozenset()
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -69,4 +70,4 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
         query.set("order", None)
         relation = replace(whole, name="features_as_declared")
         engine.define(relation, query)
-        yield DeclaredNight(whole, relation.name, since)
+        yield DeclaredNight(whole, relation.name, since, unknown_since(partial, engine, events, day))

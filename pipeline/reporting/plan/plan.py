@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on, definitions_digest
-from pipeline.definitions.schemes import Scheme, UnprovenSegment, load_cluster_schemes, unproven_segments
+from pipeline.definitions.schemes import Scheme, UnprovenSegment, load_cluster_schemes, unproven_segments, without_unknown
 from pipeline.errors import DataError
 from pipeline.features import features_as_declared, with_stored_attributes
 from pipeline.lake.engines import Engine
@@ -73,7 +73,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     table = with_stored_attributes(valid, lake, live.day).table(CUSTOMER_FEATURES)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(now, lake, engine, live.day, table) as night:
         before = with_clusters_of(lake, valid, live.day, schemes_and_audiences(valid, lake, live.day).schemes)
-        planned = schemes_and_audiences(now, lake, live.day)
+        planned = without_unknown(schemes_and_audiences(now, lake, live.day), night.unknown)
         stored = NightFeatures([now, valid], lake, engine, live.day, relation=night.relation)
         with stored.defined([*before, *planned.schemes], night.table) as known:
             after = with_clusters_now(lake, engine, now, live.day, planned.schemes)

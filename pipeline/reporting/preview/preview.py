@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,7 +15,7 @@ from sqlglot import exp
 from pipeline.definitions.audiences import MEMBER, UNNAMED, audience_of_rule, members_statement
 from pipeline.definitions.company import Company, with_declared_features
 from pipeline.definitions.definition_files import Definition
-from pipeline.definitions.schemes import Scheme
+from pipeline.definitions.schemes import Scheme, without_unknown
 from pipeline.errors import ConfigError, DataError
 from pipeline.features import features_as_declared, with_stored_attributes
 from pipeline.lake.engines import Engine
@@ -75,8 +76,9 @@ def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str =
     live = with_stored_attributes(company, lake, day)
     # Aggregates within the rule are features of their own, worked out from stored events.
     known = with_declared_features(live, Definition(Path(UNNAMED), f"rule = {json.dumps(rule)}"))
-    audience = _computable(known, lake, day, audience_of_rule(known, rule))
+    read = audience_of_rule(known, rule)
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(known, lake, engine, day) as night:
+        audience = _computable(known, lake, day, read, night.unknown)
         by_name = schemes_beside(known, lake, day, [audience])
         query = members_statement(by_name[audience.name], by_name)
         stored = NightFeatures([known], lake, engine, day, relation=night.relation)
@@ -106,8 +108,8 @@ def _night_to_count(lake: Lake) -> date:
     return live.day if live else nights[-1]
 
 
-def _computable(company: Company, lake: Lake, day: date, audience: Scheme) -> Scheme:
-    found = computable_audiences(company, lake, day, [audience])
+def _computable(company: Company, lake: Lake, day: date, audience: Scheme, unknown: Mapping[str, str]) -> Scheme:
+    found = without_unknown(computable_audiences(company, lake, day, [audience]), unknown)
     needs = ", ".join(audience.missing) or found.not_computed.get(audience.name, "").removeprefix("needs ")
     if not found.schemes or needs:
         what = f"the night of {day} cannot tell: the rule needs {needs}"

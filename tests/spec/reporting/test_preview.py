@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import date
 from decimal import Decimal
 from io import StringIO
@@ -18,6 +19,8 @@ from pipeline.cli import app
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.lake import Lake
+from pipeline.lake.tables import AUDIENCE_MEMBERS
+from pipeline.reporting.plan import plan_change
 from pipeline.reporting.preview import Preview, preview_rule
 from pipeline.reporting.preview.json import to_json
 from pipeline.reporting.preview.view import render
@@ -85,6 +88,35 @@ def test_a_wrong_name_is_shown_with_a_caret_and_the_nearest(night: tuple[Path, L
 def test_what_the_night_cannot_tell_is_named(night: tuple[Path, Lake]) -> None:
     with pytest.raises(ConfigError, match="needs visits"):
         preview(night, "visit_count_90_days >= 1")
+
+
+@pytest.mark.parametrize(
+    ("rule", "needs"),
+    [
+        ("COUNT(visits LAST 7 DAYS) = 0", "visits"),
+        ("NOT EXISTS(visits)", "visits"),
+        ("COUNT(order_lines PRECEDED BY visits WITHIN 3 DAYS) = 0", "visits"),
+        ("COUNT(order_lines WHERE channel = 'web') = 0", "order_lines.channel"),
+    ],
+)
+def test_what_the_source_does_not_give_counts_nobody(night: tuple[Path, Lake], rule: str, needs: str) -> None:
+    with pytest.raises(ConfigError, match=f"needs {needs}"):
+        preview(night, rule)
+
+
+def test_the_night_leaves_out_an_audience_for_the_same_reason_as_its_plan(night: tuple[Path, Lake], tmp_path: Path) -> None:
+    shop, lake = shutil.copytree(night[0], tmp_path / "shop"), Lake(shutil.copytree(night[1].root, tmp_path / "lake", symlinks=True))
+    rules = {"gone": "NOT EXISTS(visits LAST 60 DAYS)", "by_web": "COUNT(order_lines WHERE channel = 'web') = 0", "one": "order_count = 1"}
+    for name, rule in rules.items():
+        (shop / "audiences" / f"{name}.toml").write_text(AUDIENCE.replace("order_count >= 2", rule))
+    planned = plan_change(load_company(shop), lake)
+    lacking = {"gone": "needs visits", "by_web": "needs order_lines.channel"}
+    assert planned.changes.added == ("one",)
+    assert {name: planned.not_computed[name] for name in lacking} == lacking
+    run_night(shop, lake, NIGHT)
+    manifest = lake.manifest(lake.path(AUDIENCE_MEMBERS, day=NIGHT))
+    assert manifest["not_computed"] == lacking
+    assert manifest["audiences"].keys() == {"one", "tea"}
 
 
 def test_without_a_night_the_next_step_is_named(night: tuple[Path, Lake], tmp_path: Path) -> None:
