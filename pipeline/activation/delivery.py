@@ -81,7 +81,7 @@ class Delivery:
         )
         return retrying(call)
 
-    def _send(self, batch: Sequence[OutboxRow], *, attempts: int) -> list[RowResult]:
+    def _send(self, batch: Sequence[OutboxRow], *, attempts: int, is_last: bool = False) -> list[RowResult]:
         counts = Delivered()
 
         def attempt() -> list[RowResult]:
@@ -92,6 +92,9 @@ class Delivery:
         try:
             results = self.retry(attempt, attempts=attempts)
         except Refused as refused:
+            # A call of a client that died may be carried out only now, and get in the way of this one: read back, and see.
+            if len(batch) == 1 and not is_last:
+                return self._send(batch, attempts=attempts, is_last=True)
             return self._divide(batch, refused.code, refused.message)
         except Ambiguous as failed:
             # A server that answers with a failure may do so because of one customer; one that does not answer is out of reach.

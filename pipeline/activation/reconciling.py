@@ -7,8 +7,9 @@ from itertools import islice
 
 from pipeline.activation.changes import Desired, change_between
 from pipeline.activation.delivery import Delivery
+from pipeline.activation.field_sql import json_object
 from pipeline.activation.outbox import Outbox
-from pipeline.activation.plan import add_to_delta, json_object
+from pipeline.activation.plan import add_to_delta
 from pipeline.activation.sinks.sink import Customer, Sink
 from pipeline.definitions.sinks import SinkDefinition
 

@@ -55,6 +55,7 @@ class HubSpotSink(Sink):
         self._properties = properties_api.CoreApi(properties)
         self._prefix = definition.setting("list_prefix", "Segments")
         self._list_ids: dict[str, str] = {}
+        self._known_properties: set[str] = set()
 
     def resolve(self, customers: Sequence[Customer]) -> dict[str, Remote]:
         """Return contacts by our key; HubSpot answers 207 where some are not there."""
@@ -190,10 +191,12 @@ class HubSpotSink(Sink):
         return self._list_ids[name]
 
     def _is_property(self, name: str) -> bool:
-        try:
-            self._call(self._properties.get_by_name, "contacts", name, missing_is_fine=True)
-        except KeyError:
-            return False
+        if name not in self._known_properties:
+            try:
+                self._call(self._properties.get_by_name, "contacts", name, missing_is_fine=True)
+            except KeyError:
+                return False
+            self._known_properties.add(name)
         return True
 
     def _call(self, method: Callable[..., Any], *arguments: Any, missing_is_fine: bool = False, **options: Any) -> Any:  # noqa: ANN401 - the SDK has no types

@@ -11,8 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from support.crm_publications import Person, publish_people, write_crm_company
+from support.crm_publications import Person, publish_people, publish_tables, write_crm_company
 from support.crm_stubs import HubSpotStub, MailchimpStub, ReceiverStub, Stub, serving
 
 from pipeline.activation.sync import SyncReport
@@ -213,6 +214,30 @@ def test_a_server_that_fails_for_one_customer_refuses_that_one_alone(tmp_path: P
     report = sync(deployment, waited)
     assert (report.written_count, report.refused) == (2, {"HTTP 500": 1})
     assert len(waited) >= 7
+
+
+def test_who_is_refused_because_an_earlier_call_came_through_late_is_read_back_and_found(tmp_path: Path, hubspot: HubSpotStub) -> None:
+    deployment = a_deployment(tmp_path, hubspot, hubspot=HUBSPOT)
+    answered = hubspot.answer
+
+    def answer(method: str, path: str, query: dict[str, str], content: Any) -> tuple[int, Any]:
+        if path.endswith("upsert") and not hubspot.contacts:
+            answered(method, path, query, content)
+            return 409, {"message": "a contact with this value exists"}
+        return answered(method, path, query, content)
+
+    hubspot.answer = answer  # type: ignore[method-assign]
+    publish_people(deployment.lake, [ANN])
+    report = sync(deployment)
+    assert (report.written_count, report.refused_count, len(hubspot.contacts)) == (1, 0, 1)
+
+
+def test_a_publication_without_tables_for_a_crm_says_what_to_add(tmp_path: Path) -> None:
+    deployment = a_deployment(tmp_path, files='kind = "files"\n')
+    publish_tables(deployment.lake, SECOND, {"customer_segments": pa.table({"customer_id": ["ann"]})})
+    with pytest.raises(ConfigError) as refused:
+        sync(deployment)
+    assert "Add [crm] to company.toml" in refused.value.todo
 
 
 def test_a_server_that_fails_for_everybody_stops_the_sync_and_refuses_few(tmp_path: Path, hubspot: HubSpotStub) -> None:
