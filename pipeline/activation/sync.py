@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from time import sleep as sleep_seconds
 
@@ -24,7 +24,7 @@ from pipeline.activation.sinks.sink import Sink
 from pipeline.activation.vocabulary import managed_lists
 from pipeline.definitions.company import Company
 from pipeline.definitions.sinks import SinkDefinition
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ConfigError, DataError, GateClosed
 from pipeline.features import MergeHistory
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -68,6 +68,7 @@ class SyncReport:
     plan: Plan
     written_count: int = 0
     unchanged_count: int = 0
+    is_stopped: bool = False
     refused: Mapping[str, int] = field(default_factory=dict)
     override_reason: str = ""
 
@@ -75,6 +76,14 @@ class SyncReport:
     def refused_count(self) -> int:
         """Customers whom the sink refused."""
         return sum(self.refused.values())
+
+
+class SyncStopped(GateClosed):
+    """A plan exceeds a limit, so nothing was written; `report` has the plan."""
+
+    def __init__(self, closed: GateClosed, report: SyncReport) -> None:
+        super().__init__(closed.what, where=closed.where, todo=closed.todo)
+        self.report = report
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ class _Session:
 def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptions) -> SyncReport:
     """Bring a sink to the live publication, and return what was planned and done.
 
-    Raises GateClosed where the plan exceeds a limit, ConfigError where something is missing, TransientError where the sink is out of
+    Raises SyncStopped where the plan exceeds a limit, ConfigError where something is missing, TransientError where the sink is out of
     reach or another sync of it is running.
     """
     publication = _require_publication(inputs.lake)
@@ -109,7 +118,10 @@ def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptio
         if options.is_dry_run:
             return report
         if not options.override_reason:
-            require_within_limits(plan, definition)
+            try:
+                require_within_limits(plan, definition)
+            except GateClosed as closed:
+                raise SyncStopped(closed, replace(report, is_stopped=True)) from None
         try:
             _deliver(session, plan)
         finally:
@@ -172,9 +184,8 @@ def _is_full_due(session: _Session, now: datetime) -> bool:
 
 
 def _with_delivered(report: SyncReport, done: Delivered) -> SyncReport:
-    facts = {name: getattr(report, name) for name in ("sink", "publication_id", "is_dry_run", "is_full", "plan", "override_reason")}
-    return SyncReport(
-        **facts, written_count=done.written_count, unchanged_count=done.unchanged_count, refused=dict(sorted(done.refused.items()))
+    return replace(
+        report, written_count=done.written_count, unchanged_count=done.unchanged_count, refused=dict(sorted(done.refused.items()))
     )
 
 

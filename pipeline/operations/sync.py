@@ -9,7 +9,7 @@ from time import sleep as sleep_seconds
 from typing import TYPE_CHECKING
 
 from pipeline.definitions.sinks import SinkDefinition, load_sinks
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.operations.deployment import Deployment
 from pipeline.spelling import did_you_mean
 
@@ -30,22 +30,33 @@ def sync_sinks(  # noqa: PLR0913
     progress: Progress | None = None,
     sleep: Callable[[float], None] = sleep_seconds,
 ) -> Iterator[SyncReport]:
-    """Sync every sink, or the one named `sink`, and yield a report of each; a dry run reads and writes nothing.
+    """Sync every sink, or the one named `sink`, and yield a report of each; a dry run writes nothing.
 
     A full one reads everything back, and tries again whom the sink refused; a reason to override lets limits pass. Nobody is
-    erased meanwhile. Raises what the sync of a sink raises; those before it are done.
+    erased meanwhile. What the sync of one sink raises is raised once the others had their turn.
     """
-    from pipeline.activation.sync import SyncOptions, require_accepted, sync_sink
+    from pipeline.activation.sync import SyncOptions, SyncStopped, require_accepted, sync_sink
     from pipeline.operations.erasure.erase import finish_erasures, holding_off_erasures
 
     chosen = chosen_sinks(deployment, sink)
     options = SyncOptions(is_dry_run=is_dry_run, is_full=is_full, override_reason=override_reason)
     finish_erasures(deployment)
+    failed: list[PipelineError] = []
     for definition in chosen:
-        with holding_off_erasures(deployment.lake):
-            report = sync_sink(definition, _inputs(deployment, progress, sleep), options)
-        yield report
-        require_accepted(report, definition)
+        try:
+            with holding_off_erasures(deployment.lake):
+                report = sync_sink(definition, _inputs(deployment, progress, sleep), options)
+            yield report
+            require_accepted(report, definition)
+        except SyncStopped as stopped:
+            yield stopped.report
+            failed.append(stopped)
+        except PipelineError as error:
+            failed.append(error)
+    for other in failed[1:]:
+        log.error("%s: %s", type(other).__name__, other)
+    if failed:
+        raise failed[0]
 
 
 def sync_one(deployment: Deployment, sink: str, *, full: bool = False, override_reason: str = "") -> None:

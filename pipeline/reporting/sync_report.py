@@ -23,7 +23,7 @@ def summary_of_sync(report: SyncReport) -> str:
     """Return the report in one line."""
     plan = report.plan
     planned = f"{plan.added_count:,} to add, {plan.changed_count:,} to change, {plan.removed_count:,} to remove"
-    if report.is_dry_run:
+    if report.is_dry_run or report.is_stopped:
         return f"{report.sink}: {planned}; nothing was written"
     done = f"{report.written_count:,} written, {report.unchanged_count:,} there already, {report.refused_count:,} refused"
     return f"{report.sink}: {planned}; {done}"

@@ -232,6 +232,16 @@ def test_who_is_refused_because_an_earlier_call_came_through_late_is_read_back_a
     assert (report.written_count, report.refused_count, len(hubspot.contacts)) == (1, 0, 1)
 
 
+def test_a_sink_that_fails_does_not_hold_up_the_next_one(tmp_path: Path, receiver: ReceiverStub) -> None:
+    sinks = {"broken": 'kind = "webhook"\nconnection = "hook"\n[settings]\nx = "y"\n', "post": 'kind = "files"\n'}
+    deployment = a_deployment(tmp_path, receiver, **sinks)
+    publish_people(deployment.lake, [ANN])
+    reports = sync_sinks(deployment)
+    assert next(reports).sink == "post"
+    with pytest.raises(ConfigError, match=r"settings\.x"):
+        next(reports)
+
+
 def test_a_publication_without_tables_for_a_crm_says_what_to_add(tmp_path: Path) -> None:
     deployment = a_deployment(tmp_path, files='kind = "files"\n')
     publish_tables(deployment.lake, SECOND, {"customer_segments": pa.table({"customer_id": ["ann"]})})
