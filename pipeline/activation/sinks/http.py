@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,8 @@ from pipeline.activation.sinks.sink import Ambiguous, Refused, Throttled, Unauth
 from pipeline.errors import ConfigError
 
 TIMEOUT = httpx.Timeout(60, connect=10)
+# It logs every address that is called, and an address may name a customer.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 LONGEST_MESSAGE = 500
 
 
@@ -38,6 +41,15 @@ class HttpClient:
             raise Ambiguous(f"the sink cannot be reached: {type(error).__name__}", where=self.where) from None
         raise_for_status(answer.status_code, answer.headers, where=self.where, message=answer.text)
         return answer
+
+    def call_json(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON in the answer to a call; raises ConfigError too where the answer is none."""
+        answer = self.call(method, path, **content)
+        try:
+            return answer.json()
+        except ValueError:
+            todo = "Look at the address of the connection: something else than the sink may answer there."
+            raise ConfigError("the answer is not JSON", where=self.where, todo=todo) from None
 
     def close(self) -> None:
         """Close its connections."""

@@ -117,7 +117,7 @@ class MailchimpSink(Sink):
         return ("segments", self._client.password)
 
     def _call(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401 - JSON
-        return self._client.call(method, f"{self._path}{path}", auth=self._auth, **content).json()
+        return self._client.call_json(method, f"{self._path}{path}", auth=self._auth, **content)
 
     def _read_members(self) -> dict[str, dict[str, Any]]:
         if self._members is None:

@@ -40,7 +40,8 @@ class Refused(PipelineError):
     """The sink refuses the whole call, in its own words, and does not say for whom."""
 
     def __init__(self, message: str, *, code: str = "", where: str = "") -> None:
-        super().__init__("the sink refused a call", where=where, todo="See the rejected rows: segments sync --rejected.")
+        todo = "Look at the settings of the sink, and at what our user may do there."
+        super().__init__(f"the sink refused a call{f': {code}' if code else ''}", where=where, todo=todo)
         self.code, self.message = code, message
 
 

@@ -85,7 +85,11 @@ class TrytonRpc:
 
     def _log_in(self) -> None:
         self._session = ""
-        answer = self._post("common.db.login", [self._http.user, {"password": self._http.password}, "en"])
+        try:
+            answer = self._post("common.db.login", [self._http.user, {"password": self._http.password}, "en"])
+        except Refused as refused:
+            todo = "Write the connection as http://user:password@host:port/database."
+            raise ConfigError(f"there is no such database, or no Tryton: {refused.code}", where=self._http.where, todo=todo) from None
         if not answer:
             raise Unauthorised("the CRM does not know user and password", where=self._http.where, todo="Correct the connection.")
         self._user_id, token = answer[0], answer[1]
@@ -94,7 +98,7 @@ class TrytonRpc:
     def _post(self, method: str, parameters: list[Any]) -> Any:  # noqa: ANN401 - JSON
         headers = {"Authorization": f"Session {self._session}"} if self._session else {}
         content = {"id": next(self._numbers), "method": method, "params": parameters}
-        answer = self._http.call("POST", "/rpc/", json=content, headers=headers).json()
+        answer = self._http.call_json("POST", "/rpc/", json=content, headers=headers)
         if "error" not in answer:
             return answer["result"]
         kind, *details = answer["error"]

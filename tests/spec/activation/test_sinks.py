@@ -98,7 +98,10 @@ def test_a_customer_with_two_rows_of_contacts_is_written_once(tmp_path: Path) ->
     assert [row["email"] for row in lines(members)] == ["ann@example.org"]
 
 
-def test_a_webhook_is_signed_and_the_same_change_has_the_same_key(tmp_path: Path, receiver: ReceiverStub, waited: list[float]) -> None:
+def test_a_webhook_is_signed_and_the_same_change_has_the_same_key(
+    tmp_path: Path, receiver: ReceiverStub, waited: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     deployment = a_deployment(tmp_path, receiver, crm='kind = "webhook"\nconnection = "hook"\n')
     receiver.refused = {"bob"}
     publish_people(deployment.lake, [ANN, BOB])
@@ -107,6 +110,7 @@ def test_a_webhook_is_signed_and_the_same_change_has_the_same_key(tmp_path: Path
     report = sync(deployment, waited)
     assert (report.written_count, report.refused) == (1, {"HTTP 422": 1})
     assert 7 in waited
+    assert "127.0.0.1" not in caplog.text
     [event] = receiver.seen.values()
     assert event["events"] == [{"event": "entered", "list": "lifecycle.active"}, {"event": "entered", "list": "vip"}]
     _, _, headers, body = next(each for each in receiver.requests if b'"ann"' in each[3])
