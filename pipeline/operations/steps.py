@@ -57,7 +57,7 @@ def extract(
     claim_lake(night.lake, deployment.company)
     stamp_epoch(night.lake, night.day)  # before anything that the run could fall asleep in
     # Before the source is read: whoever asked to be forgotten must not be stored again.
-    finish_erasures(deployment)
+    finish_erasures(deployment, are_sinks_required=False)
     compact_old_months(night)
     with hold_night(night) as company:
         require_ready(deployment, company, night.day)
@@ -180,7 +180,7 @@ def publish(night: Night) -> None:
     if _is_skipped_restatement(night):
         return
     deployment = night.deployment
-    finish_erasures(deployment)  # one may have been interrupted since the extraction
+    finish_erasures(deployment, are_sinks_required=False)  # one may have been interrupted since the extraction
     with _withdrawing_refused_night(deployment), hold_night(night, is_computed=True) as company:
         publish_night(company, night.lake, night.day, connections=deployment.connections, memory_limit=deployment.memory_limit)
 

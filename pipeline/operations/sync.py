@@ -40,7 +40,7 @@ def sync_sinks(  # noqa: PLR0913
 
     chosen = chosen_sinks(deployment, sink)
     options = SyncOptions(is_dry_run=is_dry_run, is_full=is_full, override_reason=override_reason)
-    finish_erasures(deployment)
+    finish_erasures(deployment, are_sinks_required=False)
     failed: list[PipelineError] = []
     for definition in chosen:
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 
 from pipeline.activation.forgetting import erase_in_sink, forget_customers, remembered_count, remembered_customers
 from pipeline.definitions.sinks import load_sinks
+from pipeline.errors import PipelineError
 from pipeline.lake import addresses
 from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure.erase import SinkNotErased
 from pipeline.operations.erasure.rows import CustomerIds
 
 log = logging.getLogger("pipeline.operations.erasure")
@@ -36,15 +39,27 @@ class SinkData:
         return {f"sinks/{self._name}": {"rows": count}} if count else {}
 
     def remove(self, ids: CustomerIds) -> None:
-        """Have the sink forget these customers first, and then forget them ourselves; raises TransientError where it is out of reach."""
+        """Have the sink forget these customers first, and then forget them ourselves; raises SinkNotErased where it does not."""
         definition = load_sinks(self._deployment.company).get(self._name)
         with self._lake.lock(f"sync-{self._name}"):
             if definition is None:
                 log.warning("the sink %s is gone from the company's folder: erase these customers there by hand", self._name)
             else:
                 folder = self._lake.local(addresses.sync_files(self._name))
-                erase_in_sink(self._path, ids.texts, definition, self._deployment.connections, folder, memory_limit=self._memory_limit)
+                with _leaving_open(self._name):
+                    erase_in_sink(self._path, ids.texts, definition, self._deployment.connections, folder, memory_limit=self._memory_limit)
             forget_customers(self._path, ids.texts, memory_limit=self._memory_limit)
+
+
+@contextmanager
+def _leaving_open(name: str) -> Iterator[None]:
+    """Raise SinkNotErased for whatever keeps a sink from forgetting customers, be it out of reach or a connection that is not set."""
+    try:
+        yield
+    except PipelineError as error:
+        what = f"the sink {name} did not erase them: {error.what}"
+        todo = f"{error.todo} Then complete the erasure: segments erase --resume; every night tries too.".strip()
+        raise SinkNotErased(what, where=error.where, todo=todo) from None
 
 
 def synced_sinks(deployment: Deployment) -> list[SinkData]:

@@ -19,7 +19,7 @@ from support.crm_stubs import HubSpotStub, MailchimpStub, ReceiverStub, Stub, se
 from pipeline.activation.sync import SyncReport
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.erase import erase_customers
+from pipeline.operations.erasure.erase import erase_customers, finish_erasures
 from pipeline.operations.sync import rejected_rows, sync_sinks
 
 SECOND = date(2024, 3, 2)
@@ -127,6 +127,24 @@ def test_a_webhook_is_signed_and_the_same_change_has_the_same_key(
     publish_people(deployment.lake, [ANN, replace(BOB, action="At risk")], day=date(2024, 3, 3))
     sync(deployment)
     assert sum(each["events"] == event["events"] and each["customer_id"] == "ann" for each in receiver.seen.values()) == 2
+
+
+def test_an_erasure_stays_open_while_the_sink_is_away_and_holds_up_no_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.activation.forgetting.sleep", lambda _: None)
+    company, receiver = write_crm_company(tmp_path / "company", hook='kind = "webhook"\nconnection = "hook"\n'), ReceiverStub()
+    deployment = Deployment.of(company, tmp_path / "lake", connections=lambda _: receiver.address)
+    publish_people(deployment.lake, [ANN, BOB])
+    with serving(receiver):
+        sync(deployment)
+    with pytest.raises(TransientError, match="the sink hook did not erase them") as refused:
+        erase_customers(deployment, ["ann"])
+    assert "segments erase --resume" in refused.value.todo
+    assert finish_erasures(deployment, are_sinks_required=False) == []
+    with serving(receiver):
+        [receipt] = finish_erasures(deployment)
+    assert receipt.removed["sinks/hook"]["rows"] == 1
+    assert [each["customer_id"] for each in receiver.seen.values() if each.get("event") == "erased"] == ["ann"]
+    assert finish_erasures(deployment) == []
 
 
 HUBSPOT = 'kind = "hubspot"\nconnection = "hubspot"\n[fields]\nemail = "email"\nfirstname = "name"\nsegments_action = "next_action_title"\n'
