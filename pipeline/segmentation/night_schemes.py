@@ -58,12 +58,23 @@ def audiences_of_night(company: Company, lake: Lake, day: date, known_on: date |
     return replace(found, not_computed=dict(sorted({**declared.not_computed, **expired, **found.not_computed}.items())))
 
 
-def computable_audiences(company: Company, lake: Lake, day: date, audiences: Sequence[Scheme], known_on: date | None = None) -> Schemes:
-    """Return those of `audiences` that a stored night can compute, with its limits, and what each of the others needs."""
+def computable_audiences(  # noqa: PLR0913 - a night, and what is asked of it
+    company: Company,
+    lake: Lake,
+    day: date,
+    audiences: Sequence[Scheme],
+    known_on: date | None = None,
+    *,
+    unknown: Mapping[str, str] | None = None,
+) -> Schemes:
+    """Return those of `audiences` that a stored night can compute, with its limits, and what each of the others needs.
+
+    `unknown` are features that the night does not store and that nobody has, each with what it needs.
+    """
     schemes = load_schemes(company)
     # Together with the schemes, as one that cannot be computed takes those along that look at it.
     together = replace(schemes, schemes=(*schemes.schemes, *audiences), not_computed={})
-    together = without_unknown(together, unknown_features(lake, day, known_on))
+    together = without_unknown(together, {**unknown_features(lake, day, known_on), **(unknown or {})})
     if quantiles := quantiles_of(together.schemes):
         together = with_limits(together, frozen_quantiles(lake, day, quantiles, known_on))
     names = {audience.name for audience in audiences}

@@ -15,7 +15,7 @@ from sqlglot import exp
 from pipeline.definitions.audiences import MEMBER, UNNAMED, audience_of_rule, members_statement
 from pipeline.definitions.company import Company, with_declared_features
 from pipeline.definitions.definition_files import Definition
-from pipeline.definitions.schemes import Scheme, without_unknown
+from pipeline.definitions.schemes import Scheme
 from pipeline.errors import ConfigError, DataError
 from pipeline.features import features_as_declared, with_stored_attributes
 from pipeline.lake.engines import Engine
@@ -109,7 +109,7 @@ def _night_to_count(lake: Lake) -> date:
 
 
 def _computable(company: Company, lake: Lake, day: date, audience: Scheme, unknown: Mapping[str, str]) -> Scheme:
-    found = without_unknown(computable_audiences(company, lake, day, [audience]), unknown)
+    found = computable_audiences(company, lake, day, [audience], unknown=unknown)
     needs = ", ".join(audience.missing) or found.not_computed.get(audience.name, "").removeprefix("needs ")
     if not found.schemes or needs:
         what = f"the night of {day} cannot tell: the rule needs {needs}"

@@ -96,6 +96,7 @@ def test_what_the_night_cannot_tell_is_named(night: tuple[Path, Lake]) -> None:
         ("COUNT(visits LAST 7 DAYS) = 0", "visits"),
         ("NOT EXISTS(visits)", "visits"),
         ("COUNT(order_lines PRECEDED BY visits WITHIN 3 DAYS) = 0", "visits"),
+        ("rfm.segment = 'champions' AND NOT EXISTS(visits)", "visits"),
         ("COUNT(order_lines WHERE channel = 'web') = 0", "order_lines.channel"),
     ],
 )
