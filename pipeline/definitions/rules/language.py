@@ -125,7 +125,10 @@ def _audience(rule: RuleContext, node: exp.Expr) -> TypedNode:
     if name not in audiences:
         what = f"there is no audience `{name}`{did_you_mean(name, audiences)}"
         raise rule.error_at(node, what, f"Write it into audiences/{name}.toml, or name another one.")
-    is_known = exp.Not(this=exp.Paren(this=exp.Is(this=bracketed_node(audiences[name].copy()), expression=exp.null())))
+    is_unknown = exp.Is(this=bracketed_node(audiences[name].copy()), expression=exp.null())
+    # What the other rule cannot tell for want of a column, this one cannot tell either.
+    is_unknown.meta[AUDIENCE_MARK] = True
+    is_known = exp.Not(this=exp.Paren(this=is_unknown))
     return TypedNode(operator_chain(exp.And, is_known, audiences[name].copy()), Kind.FLAG)
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from pipeline.definitions.rules import calls_in
+from pipeline.definitions.rules.phrases import AUDIENCE_MARK
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Scheme, Schemes
 
@@ -74,7 +75,7 @@ def _needs_of(
 
 def _names_handled(tree: exp.Expression) -> set[str]:
     """Return the names of which a condition says itself that it holds where they are unknown."""
-    handled = (node for node in tree.find_all(exp.Is) if not _is_negated(node))
+    handled = (node for node in tree.find_all(exp.Is) if not _is_negated(node) and AUDIENCE_MARK not in node.meta)
     always_known = (call.bases for call in calls_in(tree) if call.unknown_with == frozenset())  # COALESCE(x, 0), say
     return {column.name for node in handled for column in node.find_all(exp.Column)}.union(*always_known)
 

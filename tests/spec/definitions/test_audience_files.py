@@ -13,7 +13,7 @@ from support.schemes import yes_or_no_scheme
 from pipeline.definitions.audiences import MEMBER, has_expired, load_audiences
 from pipeline.definitions.company import Company
 from pipeline.definitions.rules import rule_value
-from pipeline.definitions.schemes import load_schemes
+from pipeline.definitions.schemes import load_schemes, without_unknown
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Column, Kind
 
@@ -174,3 +174,9 @@ def test_a_scheme_looks_at_no_audience(tmp_path: Path) -> None:
     (tmp_path / "segments" / "mine.toml").write_text(yes_or_no_scheme("IN AUDIENCE big"))
     with pytest.raises(ConfigError, match="only the rule of an audience looks at others"):
         load_schemes(company)
+
+
+def test_who_is_not_in_an_audience_that_cannot_be_computed_cannot_be_told_either(tmp_path: Path) -> None:
+    company_with(tmp_path, HEAD + "rule = \"city = 'Berlin'\"\n", name="z_berlin")
+    audiences = load_audiences(company_with(tmp_path, HEAD + 'rule = "NOT IN AUDIENCE z_berlin"\n'))
+    assert without_unknown(audiences, {"city": "city"}).not_computed == {"big": "needs city", "z_berlin": "needs city"}
