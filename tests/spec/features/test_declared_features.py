@@ -63,6 +63,9 @@ def values(lake: Lake, definition: str, lines: str = LINES, *, day: date = NIGHT
         ("value = 'LAST(channel)'", "web", "web", None),
         ("value = 'MOST_FREQUENT(channel)'", "store", "web", None),
         ("value = 'SUM(net_amount) - COUNT(*)'", Decimal(26), Decimal(1), Decimal(0)),
+        ("value = 'SUM(net_amount) / NULLIF(COUNT(DISTINCT order_id), 0)'", 7.75, 1.5, None),
+        ("value = 'DAYS_SINCE(MIN(order_day))'", 304, 1, None),
+        ("value = 'COUNT(DISTINCT MONTH(order_day))'\nduring = 'this year'", 1, 1, 0),
     ],
 )
 def test_a_feature_adds_up_rows_within_its_days(lake: Lake, definition: str, wine: Any, beer: Any, nobody: Any) -> None:
