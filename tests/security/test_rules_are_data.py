@@ -305,7 +305,7 @@ FRAGMENTS = [
     "DAYS", "rfm.champions", "groups.cluster_1", "DAYS_SINCE(", "CONTAINS(", "ANY(tags)", "ANY(", "COALESCE(", "RANDOM_SHARE('a')",
     "list:vip", "COUNT(", "SUM(", "FIRST(", "EXISTS(", "DISTINCT", "order_lines", "order_lines.net_amount", "visits",
     "WHERE", "LAST", "BEFORE", "AGO", "category", "net_amount", "orders", "FOLLOWED BY", "PRECEDED BY FIRST", "THIS", "QUARTER",
-    "OF THE SAME", "BY", "LIST(", "IN AUDIENCE", "AUDIENCE", "regulars", '"audience:regulars"', "audience:regulars", "NULLIF(",
+    "OF THE SAME", "BY", "LATEST 2", "LIST(", "IN AUDIENCE", "AUDIENCE", "regulars", '"audience:regulars"', "audience:regulars", "NULLIF(",
 ]  # fmt: skip
 
 

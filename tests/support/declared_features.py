@@ -119,6 +119,19 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
             not any(follows(other, row, 5) for other in orders_of(rows)) for row in orders_of(lines_between(rows, 40, 5, day))
         ),
     ),
+    "latest_3_a": (
+        "value = \"SUM(order_lines.quantity WHERE category = 'a' LATEST 3 LAST 40 DAYS)\"",
+        lambda rows, day: sum(
+            (row["quantity"] for row in in_order([row for row in lines_between(rows, 40, 0, day) if row["category"] == "a"])[-3:]),
+            Decimal(0),
+        ),
+    ),
+    "latest_2_followed": (
+        "value = 'COUNT(order_lines FOLLOWED BY order_lines OF THE SAME category LATEST 2)'",
+        lambda rows, _day: sum(
+            any(other["category"] == row["category"] and follows(other, row, 9999) for other in rows) for row in in_order(rows)[-2:]
+        ),
+    ),
     "same_again": (
         "value = 'COUNT(order_lines NOT FOLLOWED BY order_lines OF THE SAME category WITHIN 9 DAYS LAST 40 DAYS)'",
         lambda rows, day: sum(
@@ -150,7 +163,9 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
 }
 
 # Those of whole orders, and of what came before or after, are carried apart: once is enough where time and order of nights are tried.
-OF_LINES = tuple(name for name, (definition, _) in ORACLE.items() if "orders " not in definition and "ED BY" not in definition)
+OF_LINES = tuple(
+    name for name, (definition, _) in ORACLE.items() if not {"orders", "BY", "LATEST"} & {*definition.replace("(", " ").split()}
+)
 
 
 def a_declaring_company(folder: Path, names: Sequence[str] = tuple(ORACLE), *, window_days: int = 33) -> Company:

@@ -39,10 +39,8 @@ def check_aggregate(text: RuleText, vocabulary: Vocabulary, call: AggregateCall,
     kind, value = _kind_of(rule, call, argument), None if argument is None else argument.node
     if call.clauses is None:
         return Aggregate(call.source.name, call.function, value, own.where if own else None, own.window if own else DayWindow(), kind)
-    sequence = _sequence(rule, vocabulary, call, check)
-    return Aggregate(
-        call.source.name, call.function, value, _condition(rule, call.clauses.where, check), call.clauses.window, kind, sequence
-    )
+    where, sequence = _condition(rule, call.clauses.where, check), _sequence(rule, vocabulary, call, check)
+    return Aggregate(call.source.name, call.function, value, where, call.clauses.window, kind, sequence, call.clauses.latest)
 
 
 def _words_of(text: RuleText, vocabulary: Vocabulary, source: EventSource) -> RuleContext:

@@ -1,6 +1,7 @@
 """What stands behind the events in an aggregate: which rows, what came after or before them, and in which days.
 
-    [WHERE condition] [[NOT] FOLLOWED BY events [OF THE SAME column] [WHERE condition] [WITHIN n DAYS]] [LAST n DAYS] [BEFORE n DAYS AGO]
+    [WHERE condition] [[NOT] FOLLOWED BY events [OF THE SAME column] [WHERE condition] [WITHIN n DAYS]]
+    [LATEST n] [LAST n DAYS] [BEFORE n DAYS AGO]
 
 PRECEDED BY, or PRECEDED BY FIRST, may stand for FOLLOWED BY, and THIS or LAST with WEEK, MONTH, QUARTER or YEAR for LAST n DAYS.
 """
@@ -19,6 +20,7 @@ from pipeline.definitions.rules.text import RuleText
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.spelling import did_you_mean
 
+MOST_LATEST = 10_000
 _DAYS_TODO = "Write LAST 90 DAYS, LAST 90 DAYS BEFORE 90 DAYS AGO, BEFORE 90 DAYS AGO, THIS QUARTER or LAST MONTH."
 _SEQUENCE_TODO = "Write FOLLOWED BY orders WITHIN 7 DAYS, NOT FOLLOWED BY orders, or PRECEDED BY FIRST orders WITHIN 30 DAYS."
 _CLAUSES_TODO = "Write COUNT(order_lines WHERE category = 'Wine' FOLLOWED BY visits WITHIN 7 DAYS LAST 90 DAYS), each part where needed."
@@ -47,6 +49,7 @@ class Clauses:
     where: tuple[Token, ...]
     sequence: SequenceCall | None
     window: DayWindow
+    latest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def read_clauses(rule: RuleText, tokens: Sequence[Token], sources: Mapping[str, 
     where = _take(parts, "WHERE")
     condition = _condition(rule, where)
     sequence = _read_sequence(rule, parts, sources)
+    latest = _read_latest(rule, _take(parts, "LATEST"))
     window = _read_days(rule, parts)
     if parts:
         raise rule.error_at(parts[0].first.start, f"`{parts[0].first.text}` does not fit here", _CLAUSES_TODO)
@@ -74,7 +78,7 @@ def read_clauses(rule: RuleText, tokens: Sequence[Token], sources: Mapping[str, 
             what = f"whether nothing follows within {sequence.days} days is known of no row of these days"
             raise rule.error_at(tokens[0].start, what, f"Look at more than the last {sequence.days} days.")
         window = decided
-    return Clauses(condition, sequence, window)
+    return Clauses(condition, sequence, window, latest)
 
 
 def _clauses(tokens: Sequence[Token]) -> Iterator[_Clause]:
@@ -111,7 +115,7 @@ def _begins_clause(tokens: Sequence[Token], index: int) -> bool:
             return following == "THE"
         case "LAST" | "THIS":
             return following in _PERIODS or is_number
-        case "BEFORE" | "WITHIN":
+        case "BEFORE" | "WITHIN" | "LATEST":
             return is_number
     return False
 
@@ -157,6 +161,20 @@ def _read_same(rule: RuleText, clause: _Clause | None) -> Token | None:
     if [_word(clause.rest, place) for place in range(2)] != ["THE", "SAME"] or len(clause.rest) != len(("THE", "SAME", "product_id")):
         raise rule.error_at(clause.first.start, "the column is missing", "Write FOLLOWED BY order_lines OF THE SAME product_id.")
     return clause.rest[2]
+
+
+def _read_latest(rule: RuleText, clause: _Clause | None) -> int:
+    """Read `LATEST 5`; 0 where nothing says so."""
+    if clause is None:
+        return 0
+    number = clause.rest[0]
+    count = int(number.text) if number.text.isdigit() and len(clause.rest) == 1 else 0
+    if not 0 < count <= MOST_LATEST:
+        what = "this is no number of rows"
+        raise rule.error_at(
+            number.start, what, f"Write LATEST 5, a whole number up to {MOST_LATEST:,}; days stand behind LAST: LAST 30 DAYS."
+        )
+    return count
 
 
 def _read_days(rule: RuleText, parts: list[_Clause]) -> DayWindow:

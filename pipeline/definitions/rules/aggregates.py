@@ -97,6 +97,7 @@ class SequenceCondition:
 class Aggregate:
     """`function` of `argument` over the rows of `source` within `window` for which `where` and `sequence` hold; no argument counts rows.
 
+    Where `latest` is given, of these rows, whatever came before or after, only the customer's newest so many count.
     Trees are checked ones, as the rule language builds them, over the columns of the source.
     """
 
@@ -107,13 +108,15 @@ class Aggregate:
     window: DayWindow
     kind: Kind
     sequence: SequenceCondition | None = None
+    latest: int = 0
 
     @cached_property
     def identity(self) -> str:
         """All that decides its values: equal for two aggregates that cannot differ."""
         trees = ("" if tree is None else tree.sql("duckdb") for tree in (self.argument, self.where))
         sequence = () if self.sequence is None else (self.sequence.identity,)
-        return " | ".join((self.source, self.function.value, *trees, self.window.words, self.kind.sql, *sequence))
+        latest = (f"latest {self.latest}",) if self.latest else ()
+        return " | ".join((self.source, self.function.value, *trees, self.window.words, self.kind.sql, *sequence, *latest))
 
     @cached_property
     def name(self) -> str:
@@ -121,7 +124,7 @@ class Aggregate:
         where = "" if self.where is None else _plain_sql(self.where)
         argument = "" if self.argument is None else _plain_sql(self.argument)
         sequence = "" if self.sequence is None else self.sequence.words
-        said = f"{self.function.value} {argument} {self.source} {where} {sequence} {self.window.words}"
+        said = f"{self.function.value} {argument} {self.source} {where} {sequence}{self._latest_words} {self.window.words}"
         slug = re.sub(r"[^a-z0-9]+", "_", said.lower())[:_LONGEST_SLUG].strip("_")
         return f"{slug}_{sha256(self.identity.encode()).hexdigest()[:8]}"
 
@@ -132,7 +135,12 @@ class Aggregate:
         where = "" if self.where is None else f" where {_plain_sql(self.where)}"
         days = f", {self.window.words}" if self.window.words else ""
         sequence = "" if self.sequence is None else f", {self.sequence.words}"
-        return f"{self.function.value.capitalize().replace('_', ' ')} of {argument} of {self.source}{where}{sequence}{days}."
+        function = self.function.value.capitalize().replace("_", " ")
+        return f"{function} of {argument} of {self.source}{where}{sequence}{self._latest_words}{days}."
+
+    @property
+    def _latest_words(self) -> str:
+        return f", latest {self.latest}" if self.latest else ""
 
     @cached_property
     def call(self) -> str:
@@ -141,7 +149,9 @@ class Aggregate:
         of = self.source if self.argument is None else f"{self.source}.{_plain_sql(self.argument)}"
         where = "" if self.where is None else f"WHERE {_plain_sql(self.where)}"
         sequence = "" if self.sequence is None else self.sequence.clause
-        return f"{function}({' '.join(part for part in (distinct, of, where, sequence, self.window.words.upper()) if part)})"
+        latest = f"LATEST {self.latest}" if self.latest else ""
+        parts = (distinct, of, where, sequence, latest, self.window.words.upper())
+        return f"{function}({' '.join(part for part in parts if part)})"
 
     @property
     def other_sources(self) -> tuple[str, ...]:

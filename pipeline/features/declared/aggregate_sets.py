@@ -68,6 +68,7 @@ class AggregateSet:
     def table_of(self, columns: Iterable[Column], part: str = "") -> Table:
         """Return the table that carries `columns` from night to night, or holds a `part` of what one night makes of them."""
         beside = f"_beside_{self.other.name}" if self.other else ""
+        beside += "_latest" if any(each.latest for each in self.aggregates) else ""
         name = f"{self.source.name}{beside}_aggregates"
         description = f"What declared features add up of {self.source.name}."
         return Table(f"{name}_{part}" if part else name, description, (_CUSTOMER_COLUMN, *columns), (CUSTOMER_ID,), Partition.SNAPSHOT)
@@ -122,15 +123,16 @@ def aggregates_by_source(company: Company, *, is_carried: bool = True) -> tuple[
     are apart, by the source of that.
     """
     sources = company.event_sources
-    grouped: dict[tuple[str, str], set[Aggregate]] = {}
+    grouped: dict[tuple[str, str, bool], set[Aggregate]] = {}
     for each in (each for feature in company.features for each in feature.aggregates):
-        grouped.setdefault((each.source, "".join(each.other_sources)), set()).add(each)
+        # Rows are put in order for those of the latest rows alone: nobody else's rows are to pay for that.
+        grouped.setdefault((each.source, "".join(each.other_sources), each.latest > 0), set()).add(each)
         if each.sequence is not None and is_carried:
             other = sources[each.sequence.source]
             counts = {known_count(other, column, [each]) for column in sorted(each.sequence.columns & other.optional)}
-            grouped.setdefault((other.name, ""), set()).update({_all_days(count) for count in counts})
+            grouped.setdefault((other.name, "", False), set()).update({_all_days(count) for count in counts})
     sets = []
-    for (name, other_name), wanted in sorted(grouped.items()):
+    for (name, other_name, _), wanted in sorted(grouped.items()):
         if wanted:
             source = sources[name]
             if is_carried:

@@ -15,7 +15,15 @@ from sqlglot import exp
 
 from pipeline.definitions.rules.aggregates import LIST_SEPARATOR, Aggregate, AggregateFunction
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, next_days, oldest_day
-from pipeline.features.declared.counted_rows import ROWS_AMONG, counted_rows, in_window, may_count, rows_are_as_stored, sequence_flag
+from pipeline.features.declared.counted_rows import (
+    ROWS_AMONG,
+    counted_rows,
+    in_window,
+    latest_flag,
+    may_count,
+    rows_are_as_stored,
+    sequence_flag,
+)
 from pipeline.lake.expressions import date_literal
 from pipeline.lake.tables import Column, Table
 
@@ -159,7 +167,8 @@ def _value(each: Aggregate, wanted: AggregateSet, day: date) -> exp.Expr:
 
 def _condition(each: Aggregate, wanted: AggregateSet, day: date) -> exp.Expr | None:
     sequence = None if each.sequence is None else sequence_flag(wanted, each.sequence)
-    parts = [part for part in (each.where, sequence, in_window(each.window, wanted.source, day)) if part is not None]
+    latest = latest_flag(wanted, each) if each.latest else None
+    parts = [part for part in (each.where, sequence, latest, in_window(each.window, wanted.source, day)) if part is not None]
     return reduce(lambda left, right: exp.And(this=exp.Paren(this=left), expression=exp.Paren(this=right)), parts) if parts else None
 
 

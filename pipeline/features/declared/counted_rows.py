@@ -12,7 +12,7 @@ from typing import cast
 
 from sqlglot import exp
 
-from pipeline.definitions.rules.aggregates import AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
 from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet
@@ -26,7 +26,7 @@ _INSTANT, _DAY, _IS_ROW = "happened_at", "happened_on", "is_row"
 
 def rows_are_as_stored(wanted: AggregateSet) -> bool:
     """Whether the rows can be read from the table of the source as they are."""
-    return wanted.source.made_of is None and not wanted.sequences
+    return wanted.source.made_of is None and not wanted.sequences and not any(each.latest for each in wanted.aggregates)
 
 
 def may_count(wanted: AggregateSet, day: date) -> list[exp.Expr]:
@@ -62,15 +62,43 @@ def in_window(window: DayWindow, source: EventSource, day: date) -> exp.Expr | N
 def counted_rows(wanted: AggregateSet, day: date, among: Table | None) -> exp.Select:
     """Return the rows that may count, with the columns that anything looks at; of the customers `among` a table of ids, if one is given.
 
-    Each condition on what came before or after is a flag, named by `sequence_flag`.
+    Each condition on what came before or after is a flag, named by `sequence_flag`, and whether a row is among the latest another.
     """
-    ordered = any(each.function in (AggregateFunction.FIRST, AggregateFunction.LAST) for each in wanted.aggregates)
+    in_time = (AggregateFunction.FIRST, AggregateFunction.LAST)
+    ordered = any(each.function in in_time or each.latest for each in wanted.aggregates)
     looked_at = frozenset().union(*(each.columns for each in wanted.aggregates), wanted.source.order if ordered else ())
     columns = sorted({CUSTOMER_ID, wanted.source.day, *looked_at})
     rows = _source_rows(wanted.source, among).where(*may_count(wanted, day), copy=False)
-    if not wanted.sequences:
-        return rows.select(*_quoted(columns), copy=False)
-    return _rows_with_flags(wanted, columns, rows, among)
+    selected = _rows_with_flags(wanted, columns, rows, among) if wanted.sequences else rows.select(*_quoted(columns), copy=False)
+    ranks = [exp.alias_(_is_latest(each, wanted.source, day), flag.name, quoted=True) for each, flag in _latest_flags(wanted)]
+    return exp.select("*", *ranks).from_(selected.subquery("ranked", copy=False), copy=False) if ranks else selected
+
+
+def latest_flag(wanted: AggregateSet, each: Aggregate) -> exp.Column:
+    """Return the column that says whether a row is among the latest ones that an aggregate counts."""
+    return next(flag for other, flag in _latest_flags(wanted) if _ranked_by(other) == _ranked_by(each))
+
+
+def _latest_flags(wanted: AggregateSet) -> list[tuple[Aggregate, exp.Column]]:
+    """Return an aggregate for each way to rank rows, with the name of its flag."""
+    alike = {_ranked_by(each): each for each in wanted.aggregates if each.latest}
+    return [(each, exp.column(f"is_latest_{number}", quoted=True)) for number, each in enumerate(alike.values())]
+
+
+def _ranked_by(each: Aggregate) -> tuple[int, str, str]:
+    return each.latest, "" if each.where is None else each.where.sql("duckdb"), each.window.words
+
+
+def _is_latest(each: Aggregate, source: EventSource, day: date) -> exp.Expr:
+    """Return whether a row is among the newest of its customer for which the condition holds, in the days of the aggregate."""
+    conditions = [part.copy() for part in (each.where, in_window(each.window, source, day)) if part is not None]
+    counts = exp.and_(*conditions) if conditions else exp.true()
+    # First those that count, then by time, as FIRST and LAST have it.
+    first = exp.case().when(counts, exp.Literal.number(0)).else_(exp.Literal.number(1))
+    order = [first, *(exp.Ordered(this=exp.column(name, quoted=True), desc=True, nulls_first=False) for name in source.order)]
+    rank = exp.Window(this=exp.RowNumber(), partition_by=_quoted([CUSTOMER_ID]), order=exp.Order(expressions=order))
+    is_latest = exp.and_(counts.copy(), exp.LTE(this=rank, expression=exp.Literal.number(each.latest)))
+    return exp.case().when(is_latest, exp.true()).else_(exp.false())
 
 
 def sequence_flag(wanted: AggregateSet, sequence: SequenceCondition) -> exp.Column:

@@ -106,10 +106,11 @@ def _recipe_of(source: EventSource, other: EventSource | None) -> str:
     sides = ((is_before, is_first) for is_before, is_first in ((False, False), (True, False), (True, True)))
     sequences = [None] if other is None else [SequenceCondition(other.name, None, 7, *side) for side in sides]
     examples = (
-        Aggregate(source.name, function, argument, None, window, Kind.INTEGER, sequence)
+        Aggregate(source.name, function, argument, None, window, Kind.INTEGER, sequence, latest)
         for function in AggregateFunction
         for window in windows
         for sequence in sequences
+        for latest in (0, 3)
     )
     return statement_digest(aggregates_statement(AggregateSet(source, tuple(examples), other), date(2000, 1, 1)))
 
