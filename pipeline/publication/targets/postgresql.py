@@ -183,13 +183,14 @@ class _PostgreSQLSession:
             yield text
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
-        name = sql.Identifier(table.name)
-        with self._connection.cursor() as cursor:
-            with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(name)) as copy:
-                for batch in batches:
-                    copy.write(copy_text(batch))
-            # The planner takes a table that was just filled for an empty one, and would join it row by row.
-            cursor.execute(sql.SQL("ANALYZE {}").format(name))
+        statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table.name))
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for batch in batches:
+                copy.write(copy_text(batch))
+
+    def gather_statistics(self, table: TargetTable) -> None:
+        # The planner takes a table that was just filled for an empty one, and would join it row by row.
+        self._connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table.name)))
 
 
 def copy_text(batch: pa.RecordBatch) -> memoryview:

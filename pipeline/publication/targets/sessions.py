@@ -36,6 +36,9 @@ class TargetSession(Protocol):
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         """Add rows to `table`, which nobody else fills; batches have its columns."""
 
+    def gather_statistics(self, table: TargetTable) -> None:
+        """Tell the planner what `table` holds, where it does not find out by itself before the table is joined."""
+
 
 def create_table(session: TargetSession, table: TargetTable, found: Mapping[str, Sequence[str]]) -> None:
     """Make `table` where it is not among the tables `found`; raise ConfigError where it is, with other columns than declared."""
@@ -53,6 +56,7 @@ def load_table(session: TargetSession, table: TargetTable, batches: Iterable[pa.
     """Fill a new temporary table with `batches`, which have its columns."""
     session.execute(f"CREATE TEMPORARY TABLE {quote_identifier(table.name)} {_columns_definition(table, session)}")
     session.load(table, batches)
+    session.gather_statistics(table)
 
 
 def _columns_definition(table: TargetTable, session: TargetSession) -> str:
