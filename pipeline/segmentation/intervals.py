@@ -4,7 +4,7 @@
     of 9999-12-31, known on 9999-12-31                          intervals that no stored night ended: they are open
     of day D, known on K                                        where night K knows D otherwise than was known before
 
-The rows depend on the stored nights alone, in whatever order those came. A night that is simply the next one reads and
+The rows depend on the stored nights alone, in whatever order those came. A night that is simply the next one (`next_night.py`) reads and
 writes the open rows and its own. One that comes later but lies in between, such as in a backfill, cuts intervals in two, and moves
 the ends and beginnings that meet there: with nights 1 and 5 stored, Ann is in A from 1 to 5, then in B. Night 3 comes and has
 her in B: A now ends on 3, and B begins there.
