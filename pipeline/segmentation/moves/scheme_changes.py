@@ -31,7 +31,8 @@ def scheme_changes(comparison: MoveComparison) -> Iterator[SchemeChange]:
     digests = before.get("schemes", {}), now.get("schemes", {})
     refitted = {*before.get("models", {}), *now.get("models", {}), *_refitted_schemes(comparison, digests[0])}
     refitted |= {*refitted_audiences(comparison, refitted, *digests)}
-    expired = expired_audiences(comparison)
+    # Definitions are read for it only where something is gone, which is rare.
+    expired = expired_audiences(comparison) if digests[0].keys() - digests[1].keys() else set()
     features_before, features_now = (_manifest_of(comparison, CUSTOMER_FEATURES, night) for night in (comparison.before, comparison.day))
     is_resettled = any(features_before.get(name) != features_now.get(name) for name in COUNTING_SETTINGS)
     declared_before, declared_now = (facts.get(DECLARED, {}) for facts in (features_before, features_now))
