@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from sqlglot import exp
 from support.deployments import DEMO
 
 from pipeline.definitions.audiences import audience_of_rule, members_statement
@@ -122,7 +123,8 @@ def by_rule(demo_lake: Lake) -> dict[str, set[str]]:
         closing(DuckDBEngine(demo_lake.root, memory_limit="1GB")) as engine,
         features_as_declared(company, demo_lake, engine, company.last_day) as night,
     ):
-        engine.register(night.table, [night.path])
+        # Worked out once for all rules, which look at different columns of it.
+        engine.materialize(night.table, exp.select("*").from_(night.relation))
         for name, (rule, _) in SEGMENTS.items():
             audience = audience_of_rule(company, rule)
             by_name = schemes_beside(company, demo_lake, company.last_day, [audience])
