@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.lake.tables import CRM_AUDIENCES, CRM_CHANGES, CRM_PROFILES
-from pipeline.publication.targets.customer_profiles import BATCH_ROWS
 from pipeline.publication.targets.sessions import TargetSession, create_table, load_table
 from pipeline.publication.targets.tables import TargetTable
 
@@ -29,6 +28,7 @@ PROFILES: Final = TargetTable(CRM_PROFILES.name, CRM_PROFILES.columns, CRM_PROFI
 CHANGES: Final = TargetTable(CRM_CHANGES.name, CRM_CHANGES.columns, CRM_CHANGES.key)
 HASHED_AUDIENCES: Final = TargetTable(CRM_AUDIENCES.name, CRM_AUDIENCES.columns, CRM_AUDIENCES.key)
 CRM_TARGETS: Final = (PROFILES, CHANGES, HASHED_AUDIENCES)
+_BATCH_ROWS: Final = 16_384  # a row of a profile has a kilobyte
 MEMBERS_VIEW: Final = "crm_members"
 # What stays of who was erased, for as long as readers need to learn of it.
 TOMBSTONES: Final[Mapping[str, LiteralString]] = {PROFILES.name: "removal_reason = 'erasure'", CHANGES.name: "reason = 'erasure'"}
@@ -132,7 +132,7 @@ def _empty(session: TargetSession, found: Mapping[str, Sequence[str]]) -> None:
 
 
 def _batches(path: Path, table: TargetTable) -> Iterator[pa.RecordBatch]:
-    for batch in pq.ParquetFile(path, page_checksum_verification=True).iter_batches(BATCH_ROWS, columns=table.column_names):
+    for batch in pq.ParquetFile(path, page_checksum_verification=True).iter_batches(_BATCH_ROWS, columns=table.column_names):
         yield batch.select(table.column_names)
 
 

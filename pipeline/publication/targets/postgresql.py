@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.copy import QueuedLibpqWriter
 
 from pipeline.definitions.company_sections import Target
 from pipeline.definitions.connections import redact_uri
@@ -184,9 +185,11 @@ class _PostgreSQLSession:
 
     def load(self, table: TargetTable, batches: Iterable[pa.RecordBatch]) -> None:
         statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table.name))
-        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+        # A thread sends what was written while the next rows are: else client and server would wait for each other in turn.
+        with self._connection.cursor() as cursor, cursor.copy(statement, writer=QueuedLibpqWriter(cursor)) as copy:
             for batch in batches:
-                copy.write(copy_text(batch))
+                if batch.num_rows:  # nothing at all would be the sign that all was sent
+                    copy.write(copy_text(batch))
 
     def gather_statistics(self, table: TargetTable) -> None:
         # The planner takes a table that was just filled for an empty one, and would join it row by row.
