@@ -35,9 +35,10 @@ def continued(
         staged = private / "publication"
         try:
             return _write_continued(company, lake, publication, shown, staged, memory_limit)
-        except DataError:
-            # What is live may be damaged, and going back is the way out of that.
-            log.warning("crm: %s is damaged: whoever reads changes by their number has to read everything anew", shown.publication_id)
+        except (DataError, OSError) as error:
+            # Something of the night may be damaged or gone, and going back is the way out of that.
+            what = error.what if isinstance(error, DataError) else type(error).__name__
+            log.warning("crm: whoever reads changes by their number has to read everything anew: %s", what)
             return publication
 
 

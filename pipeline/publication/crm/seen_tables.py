@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +12,13 @@ from typing import Any
 
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CRM_PROFILES, Table
+from pipeline.lake.parquet import is_whole
+from pipeline.lake.tables import CRM_CHANGES, CRM_MEMBERS, CRM_PROFILES, Table
 from pipeline.publication.current import Publication, publication_from_manifest, publication_ids, read_published_manifest
 
+log = logging.getLogger("pipeline.publication")
 CRM_NOTE = "crm"  # of a manifest: the last number given, and counts
+_COMPARED = (CRM_PROFILES, CRM_MEMBERS, CRM_CHANGES)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -58,6 +62,11 @@ def seen_tables(lake: Lake, publication: Publication | None) -> SeenTables:
     note: Mapping[str, Any] = manifest.get(CRM_NOTE, {})
     last_at = note.get("last_changed_at")
     has_tables = CRM_PROFILES.name in manifest["tables"]
+    # A damaged one must not keep all later nights from readers.
+    files = [publication.folder / f"{table.name}.parquet" for table in _COMPARED]
+    if has_tables and not all(file.exists() and is_whole(file) for file in files):
+        has_tables = False
+        log.warning("crm: %s is damaged: every row gets a new number, and who left since is not told", publication.publication_id)
     return SeenTables(
         publication.day,
         publication.folder if has_tables else None,

@@ -358,6 +358,19 @@ def test_what_reached_the_database_counts_as_seen_though_its_run_died(
     require_sqlite_as_published(lake)
 
 
+def test_a_damaged_publication_keeps_no_later_night_from_readers(
+    lake: Lake, night: Callable[..., dict[str, Row]], caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = night(MONDAY, {"a": "loyal", "b": "new"})
+    file = (lake.root / "current" / "crm_members.parquet").resolve()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert since(night(TUESDAY, {"a": "loyal", "b": "new"}), seen) == {"a", "b"}
+    assert "is damaged: every row gets a new number" in caplog.text
+    require_sqlite_as_published(lake)
+
+
 def test_a_table_that_was_changed_by_hand_is_written_anew(lake: Lake, night: Callable[..., dict[str, Row]]) -> None:
     night(MONDAY, {"a": "loyal", "b": "new"})
     with closing(connect(lake.root / "segments.sqlite")) as connection:
