@@ -95,9 +95,10 @@ def unknown_since(company: Company, engine: Engine, events: RollupSet, day: date
     for each in aggregates_by_source(company):
         if needed := columns_needed(each.source, each.aggregates):
             asked = [row_count(each.source, each.aggregates), *(known_count(each.source, name, each.aggregates) for name in needed)]
-            rows = counted_rows(replace(each, aggregates=tuple(asked), other=None), day, None).subquery("counted", copy=False)
-            counts = (exp.Count(this=exp.Star()), *(exp.Count(this=exp.column(name, quoted=True)) for name in needed))
-            lacking |= _columns_lacking(each.source, needed, _row(engine, exp.select(*_numbered(counts)).from_(rows, copy=False)))
+            rows = counted_rows(replace(each, aggregates=tuple(asked), other=None), day, None)
+            # The first row that gives a column is enough: most do, and then hardly anything is read.
+            given = [_has_rows(engine, rows, exp.not_(exp.column(name, quoted=True).is_(exp.null()))) for name in needed]
+            lacking |= _columns_lacking(each.source, needed, [all(given) or _has_rows(engine, rows), *given])
     return _features_lacking(company, lacking, events)
 
 
@@ -113,9 +114,15 @@ def _features_lacking(company: Company, lacking: set[str], events: RollupSet) ->
 
 
 def _columns_lacking(source: EventSource, names: Sequence[str], counts: Sequence[int]) -> set[str]:
-    """Return those of the columns that no row gives; `counts` are of all rows and of those that give each."""
+    """Return those of the columns that no row gives; `counts` are of all rows and of those that give each, or whether there are any."""
     rows, *given = counts
     return {f"{source.name}.{name}" for name, count in zip(names, given, strict=True) if rows and not count}
+
+
+def _has_rows(engine: Engine, rows: exp.Select, *conditions: exp.Expr) -> bool:
+    query = exp.select(exp.Literal.number(1)).from_(rows.copy().subquery("counted", copy=False), copy=False)
+    found: int = engine.run(query.where(*conditions, copy=False).limit(1, copy=False), {}).read_all().num_rows
+    return found > 0
 
 
 def _numbered(counts: Iterable[exp.Expr]) -> list[exp.Expr]:
