@@ -28,6 +28,7 @@ AVOIDED = {"NTILE"}  # what pages tell not to use
 PATH = re.compile(r"`((?:[a-z_]+/)+[a-z_-]*(?:\.[a-z]+)?)`")
 INLINE = re.compile(r"`((?:segments|make) [^`]+)`")
 NIGHT = date(2024, 3, 31)
+PROGRAM = typer.main.get_command(app)
 COMMANDS = typer.main.get_group(app).commands
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", (PROJECT_ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
@@ -83,8 +84,9 @@ def test_every_command_within_a_sentence_exists_with_its_options(page: Path) -> 
         if words[0] == "make":
             assert words[1] in TARGETS, text
         elif words[1] != "COMMAND":
-            known = {name for parameter in COMMANDS[words[1]].params for name in (*parameter.opts, *parameter.secondary_opts)}
-            assert {word for word in words[2:] if word.startswith("--")} <= known, text
+            command = PROGRAM if words[1].startswith("--") else COMMANDS[words[1]]
+            known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            assert {word for word in words[1:] if word.startswith("--")} <= known, text
 
 
 @pytest.mark.parametrize("page", [README, PROJECT_ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
