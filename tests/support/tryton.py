@@ -123,8 +123,11 @@ def install_tryton() -> None:
     """Install Tryton into its environment, unless it is there."""
     if (HOME / "complete").exists():
         return
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
-    subprocess.run([str(HOME / "bin" / "pip"), "install", "--quiet", "-r", str(REQUIREMENTS)], check=True)
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, HOME], check=True)
+    # Compiled at once: servers are started again and again, and may not write beside their packages.
+    into = ["--compile-bytecode", "--python", HOME / "bin" / "python"]
+    subprocess.run([uv, "pip", "install", "--quiet", *into, "-r", REQUIREMENTS], check=True)
     (HOME / "complete").touch()
 
 
