@@ -22,7 +22,7 @@ from pipeline.features.customer_archives import register_archive
 from pipeline.features.customer_states import known_rollups
 from pipeline.features.declared import aggregates_by_source, aggregates_statement, first_days
 from pipeline.features.features import feature_parameters, features_statement, register_customers, register_frozen
-from pipeline.features.known_columns import stored_known_lines
+from pipeline.features.known_columns import stored_known_lines, unknown_features
 from pipeline.features.merges import Survivors
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.state_sql import all_states_statement
@@ -178,7 +178,8 @@ def write_counterfactual(case: Counterfactual, left_out: str) -> str:
     ranked_together = replace(case.company.table(CUSTOMER_FEATURES), name="counterfactual_features")
     # Whether anybody's line has a discount or a category is tonight's knowledge, which no event of these few takes back.
     lines = stored_known_lines(case.session.lake, case.day)
-    _store(case, ranked_together, features_statement(case.company), **feature_parameters(case.company, case.window, lines))
+    query = features_statement(case.company, unknown_features(case.session.lake, case.day))
+    _store(case, ranked_together, query, **feature_parameters(case.company, case.window, lines))
     name = _rank_alone(case, ranked_together, f"features_without_{left_out}")
     own = exp.select(*BUYERS.column_names).from_(name)
     # By the table's own ids: `customers` may be defined anew, as fewer, before this is read.

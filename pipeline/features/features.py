@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -133,11 +133,14 @@ def compute_features(company: Company, lake: Lake, engine: Engine, day: date, *,
         _write_features(company, session, window, rollups | visits | events, row)
 
 
-def features_statement(company: Company) -> exp.Query:
-    """Return the statement of CUSTOMER_FEATURES with scores by the methods that schemes name, attributes and declared features."""
+def features_statement(company: Company, unknown: Container[str]) -> exp.Query:
+    """Return the statement of CUSTOMER_FEATURES with scores by the methods that schemes name, attributes and declared features.
+
+    Declared features that are `unknown`, as the source does not give what they count, are empty.
+    """
     query = _with_score_methods(statement(CUSTOMER_FEATURES.name), company_score_methods(company.definitions("segments", ".toml")))
     query = with_attributes(query, CUSTOMER_FEATURES, replace(company, features=()).table(CUSTOMER_FEATURES))
-    return with_declared_columns(query, company, company.table(CUSTOMER_FEATURES))
+    return with_declared_columns(query, company, company.table(CUSTOMER_FEATURES), unknown)
 
 
 def _with_score_methods(query: exp.Query, methods: ScoreMethods) -> exp.Query:
@@ -185,7 +188,8 @@ def _write_features(
 ) -> None:
     known = known_lines(session)
     inputs = [*register_frozen(session, window), *register_customers(company, session, window)]
-    query = features_statement(company)
+    unknown = unknown_declared_features(company, session.engine, event_days) if company.features else {}
+    query = features_statement(company, unknown)
     manifest = {
         "statement": statement_digest(query),
         "states": states_recipe(window),
@@ -199,8 +203,7 @@ def _write_features(
         FROZEN_LINES: frozen_lines(baselines),
     }
     if company.features:
-        manifest[UNKNOWN_DECLARED] = unknown_declared_features(company, session.engine, event_days)
-        manifest[DECLARED] = feature_digests(company.features)
+        manifest |= {UNKNOWN_DECLARED: unknown, DECLARED: feature_digests(company.features)}
     table = company.table(CUSTOMER_FEATURES)
     rows = session.engine.run(query, feature_parameters(company, window, known))
     count = session.lake.write(table, rows, day=window.day, known_on=window.known_on, manifest=manifest)

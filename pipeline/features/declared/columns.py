@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -25,11 +25,13 @@ from pipeline.lake.engines import Engine
 from pipeline.lake.tables import VISITS, VISITS_SOURCE, Table
 
 
-def with_declared_columns(query: exp.Query, company: Company, table: Table, sets: Sequence[AggregateSet] | None = None) -> exp.Query:
+def with_declared_columns(
+    query: exp.Query, company: Company, table: Table, unknown: Container[str], sets: Sequence[AggregateSet] | None = None
+) -> exp.Query:
     """Return `query`, which has the other columns of customer_features, with the company's declared ones; sorted by customer.
 
     The tables of its aggregates must be registered: those of `sets`, by default as they are carried from night to night. `table` is the
-    table with all columns.
+    table with all columns; those in `unknown` are empty, as the source does not give what they count.
     """
     if not company.features:
         return query
@@ -38,7 +40,8 @@ def with_declared_columns(query: exp.Query, company: Company, table: Table, sets
     for level in _levels(company.features):
         values = [exp.alias_(feature.value.copy(), feature.name, quoted=True) for feature in level]
         relation = exp.Select().select("*", *values, copy=False).from_(relation.subquery("known", copy=False), copy=False)
-    columns = [exp.column(name, quoted=True) for name in table.column_names]
+    empty = {each.name: exp.cast(exp.null(), each.kind.sql) for each in table.columns if each.is_declared and each.name in unknown}
+    columns = [exp.alias_(empty.get(name, exp.column(name, quoted=True)), name, quoted=True) for name in table.column_names]
     return exp.Select().select(*columns, copy=False).from_(relation.subquery("declared", copy=False), copy=False).order_by(CUSTOMER_ID)
 
 

@@ -112,6 +112,36 @@ def test_a_sum_of_lines_that_do_not_say_how_much_is_unknown_and_one_of_no_lines_
     assert found == {"c1": None, "c2": Decimal(0), "nobody": Decimal(0)}
 
 
+def test_what_the_source_does_not_give_is_unknown_in_the_table_and_never_zero(lake: Lake) -> None:
+    company = declaring(
+        lake.root,
+        """
+        [visits_30_days]
+        value = "COUNT(visits LAST 30 DAYS)"
+        description = "There is no source of visits."
+        [wines]
+        value = "COUNT(order_lines WHERE category = 'Wine')"
+        description = "No line says its category."
+        [twice]
+        value = "2 * wines"
+        description = "Made of what is unknown."
+        [lines]
+        value = "COUNT(order_lines)"
+        description = "What is known."
+        """,
+    )
+    rows = [an_order_line(1, customer_id="c1", day=NIGHT) | {"category": None}]
+    write_order_lines(lake, rows, known_on=NIGHT)
+    write_customers(lake, company, [{"customer_id": "nobody", "is_prospect": False}], known_on=NIGHT)
+    found = features_by_customer(company, lake, NIGHT)
+    assert {name: [found[who][name] for who in ("c1", "nobody")] for name in ("visits_30_days", "wines", "twice", "lines")} == {
+        "visits_30_days": [None, None],
+        "wines": [None, None],
+        "twice": [None, None],
+        "lines": [1, 0],
+    }
+
+
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
