@@ -68,6 +68,8 @@ class SchemeInputs:
 
 def _features_named(company: Company, definitions: Sequence[Definition]) -> tuple[tuple[str, str], ...]:
     """Return the declared features that may be in `definitions`, with a digest of what each means: others change no scheme."""
+    if not company.features:  # before all rules are looked through: every step of a night asks
+        return ()
     text = "\n".join(definition.text for definition in definitions)
     # What a rule adds up has no name in it.
     in_rules = {each.name for feature in company.features for each in feature.aggregates} if AGGREGATE_CALL.search(text) else frozenset()
