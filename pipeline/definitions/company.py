@@ -111,7 +111,8 @@ class Company:
         """The tables of events that features and rules may add up, by name."""
         from pipeline.definitions.rules.event_sources import event_sources
 
-        return event_sources(event.table for event in self.events.values())
+        tables = (event.table for event in self.events.values())
+        return event_sources(tables, has_free_orders=self.counts_as_order == "all")
 
     def require_day(self, day: date, *, now: datetime) -> date:
         """Return `day` if its night can be run at the instant `now`; raises ConfigError before the first day or for one not over."""

@@ -60,9 +60,13 @@ class EventSource:
         return exp.condition(self.counted, dialect="duckdb") if self.counted else None
 
 
-def event_sources(events: Iterable[Table]) -> dict[str, EventSource]:
-    """Return the sources by name: order lines, whole orders, and the tables of a company's `events`."""
+def event_sources(events: Iterable[Table], *, has_free_orders: bool = True) -> dict[str, EventSource]:
+    """Return the sources by name: order lines, whole orders, and the tables of a company's `events`.
+
+    Without `has_free_orders` an order whose lines were all free is none, as the company's `counts_as_order` says.
+    """
     # A linked refund counts for the day of its order, as it does in every figure of ours; what was cancelled never counts.
     lines = EventSource(ORDER_LINES, day="order_day", counted="line_kind <> 'cancelled'")
-    orders = EventSource(ORDERS, day="order_day", made_of=ORDER_LINES)
+    # No line of an order costs less than nothing, so that a sum of nothing is made of free ones.
+    orders = EventSource(ORDERS, day="order_day", counted="" if has_free_orders else "net_amount > 0", made_of=ORDER_LINES)
     return {source.name: source for source in (lines, orders, *map(EventSource, events))}

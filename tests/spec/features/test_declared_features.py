@@ -142,6 +142,14 @@ def test_what_the_source_does_not_give_is_unknown_in_the_table_and_never_zero(la
     }
 
 
+@pytest.mark.parametrize(("counts", "expected"), [("all", 2), ("paid", 1)])
+def test_an_order_that_was_free_is_counted_as_the_company_says(lake: Lake, counts: str, expected: int) -> None:
+    company = declaring(lake.root, "[made]\nvalue = 'COUNT(orders LAST 9 DAYS)'\ndescription = 'x'", counts_as_order=counts)
+    lines = "day | customer_id | order_id | net_amount\n 2024-03-31 | c1 | a | 0\n 2024-03-31 | c1 | b | 0\n 2024-03-31 | c1 | b | 5"
+    write_order_lines(lake, [an_order_line(number, **row) for number, row in enumerate(parsed(lines), 1)], known_on=NIGHT)
+    assert features_by_customer(company, lake, NIGHT)["c1"]["made"] == expected
+
+
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
