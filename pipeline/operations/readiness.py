@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from pipeline.definitions.audiences import load_audiences
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import load_schemes
 from pipeline.ingestion.validation.suites import load_suite_definition
@@ -24,6 +25,7 @@ def require_ready(deployment: Deployment, company: Company, day: date) -> None:
     `company` is that of the night, with the definitions by which it is computed.
     """
     load_schemes(company)
+    load_audiences(company)
     require_model_columns(company, deployment.lake, day)
     suites = company.definitions("expectations", ".json")
     for table in company.source_tables.values():

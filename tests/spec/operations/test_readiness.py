@@ -34,6 +34,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a scheme that is no TOML": (lambda shop: write(shop, "segments/mine.toml", "title ="), "not valid TOML"),
     "a scheme without rules": (lambda shop: write(shop, "segments/mine.toml", 'kind = "rules"\ntitle = "T"'), "is missing"),
     "a scheme of clusters": (lambda shop: write(shop, "segments/mine.toml", 'kind = "clusters"\ntitle = "T"'), "is missing"),
+    "a rule of an audience": (
+        lambda shop: write(shop, "audiences/mine.toml", 'title = "T"\npurpose = "P."\nowner = "O"\nrule = "order_cont > 1"'),
+        "unknown name `order_cont`",
+    ),
     "a suite that is no JSON": (lambda shop: write(shop, "expectations/raw_order_lines.json", "{"), "not valid JSON"),
     "a suite of rows": (lambda shop: edit_suite(shop, "raw_prospects", lambda rule: rule.update(severity="bad")), "needs `severity`"),
     "own rules of an event": (
