@@ -18,6 +18,7 @@ from pipeline.features.cache import cache_session
 from pipeline.features.customer_states import known_rollups, register_states, rhythm_rows
 from pipeline.features.frozen_states import KnownStates
 from pipeline.features.rollup_set import FeatureWindow
+from pipeline.features.visits import known_visits, register_visits
 from pipeline.lake.addresses import CACHES
 from pipeline.lake.lake import Lake
 
@@ -66,6 +67,7 @@ def freeze_usual(lake: Lake) -> None:
         rollups = known_rollups(lake, first)
         list(rhythm_rows(at, first, rollups))
         register_states(at, first, rollups)
+        register_visits(at, first, rollups, known_visits(lake, first))
         list(baseline_rows(at, KnownStates(first, rollups), rollups))
 
 
