@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import ClassVar, TextIO
 
-from pipeline.activation.sinks.sink import Change, Customer, Member, Outcome, Remote, RowResult, Sink
+from pipeline.activation.sinks.sink import Change, Customer, Member, Outcome, Remote, RowResult, Sink, changes_by_list
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import TransientError
 
@@ -50,15 +50,12 @@ class FilesSink(Sink):
 
     def apply(self, changes: Sequence[Change]) -> list[RowResult]:
         """Add the customers to the files of this sync."""
-        rows: dict[tuple[str, str], list[Change]] = {}
-        for change in changes:
-            for kind, names in ((ADDED, change.added), (REMOVED, change.removed)):
-                for name in names:
-                    rows.setdefault((name, kind), []).append(change)
         self._run = self._run or self._next_run()
         with _disk_errors(self.folder):
-            for (name, kind), found in rows.items():
-                self._append(self.folder / name / f"{self._run}-{kind}.csv", found)
+            for name, moved in changes_by_list(changes).items():
+                for kind, found in ((ADDED, moved.added), (REMOVED, moved.removed)):
+                    if found:
+                        self._append(self.folder / name / f"{self._run}-{kind}.csv", found)
         return [RowResult(change.customer_id, Outcome.WRITTEN, change.customer_id) for change in changes]
 
     def finish(self, members: Iterable[Member]) -> None:
@@ -68,7 +65,9 @@ class FilesSink(Sink):
             for name, group in groupby(members, key=lambda member: member.list_name):
                 written.add(name)
                 _write_file(
-                    self.folder / name / f"{MEMBERS}.csv", self._columns, ({KEY: each.customer_id, **each.fields} for each in group)
+                    self.folder / name / f"{MEMBERS}.csv",
+                    self._columns,
+                    (_guarded({KEY: each.customer_id, **each.fields}) for each in group),
                 )
             for path in self.folder.glob(f"*/{MEMBERS}.csv"):
                 if path.parent.name not in written:
@@ -76,12 +75,13 @@ class FilesSink(Sink):
 
     def erase(self, remotes: Mapping[str, str]) -> None:
         """Write every file anew without these customers."""
+        gone = {_guarded_text(customer) for customer in remotes}
         with _disk_errors(self.folder):
             for path in sorted(self.folder.glob("*/*.csv")):
                 with path.open(encoding="utf-8", newline="") as file:
                     reader = csv.DictReader(file)
                     columns, rows = list(reader.fieldnames or ()), list(reader)
-                others = [row for row in rows if _unguarded(row[KEY]) not in remotes]
+                others = [row for row in rows if row[KEY] not in gone]
                 if len(others) < len(rows):
                     _write_file(path, columns, others)
 
@@ -101,13 +101,13 @@ class FilesSink(Sink):
 
 
 def _write_file(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; its rows are guarded already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".csv.new")
     with new.open("w", encoding="utf-8", newline="") as file:
         writer = _writer(file, columns)
         writer.writeheader()
-        writer.writerows(_guarded(row) for row in rows)
+        writer.writerows(rows)
     new.replace(path)
 
 
@@ -116,12 +116,16 @@ def _writer(file: TextIO, columns: Sequence[str]) -> csv.DictWriter[str]:
 
 
 def _guarded(row: Mapping[str, str]) -> dict[str, str]:
-    """Return the row with an apostrophe before what a spreadsheet would run as a formula; phone numbers stay as they are."""
-    return {name: f"'{text}" if text.startswith(FORMULA_STARTS) and not _is_number(text) else text for name, text in row.items()}
+    return {name: _guarded_text(text) for name, text in row.items()}
 
 
-def _unguarded(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+def _guarded_text(text: str) -> str:
+    """Return what a spreadsheet would run as a formula with an apostrophe before it; phone numbers stay as they are.
+
+    A formula that has an apostrophe gets another one, so that no two ids are written alike.
+    """
+    is_formula = text.lstrip("'").startswith(FORMULA_STARTS) and not _is_number(text)
+    return f"'{text}" if is_formula else text
 
 
 def _is_number(text: str) -> bool:

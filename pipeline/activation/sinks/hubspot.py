@@ -7,7 +7,6 @@ is found, and adding a member twice does no harm. A membership that somebody cha
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -20,7 +19,7 @@ from hubspot.crm import lists as lists_api
 from hubspot.crm import properties as properties_api
 
 from pipeline.activation.sinks.http import LONGEST_MESSAGE, raise_for_status, split_address
-from pipeline.activation.sinks.sink import Ambiguous, Change, Customer, Outcome, Remote, RowResult, Sink
+from pipeline.activation.sinks.sink import Ambiguous, Change, Customer, Remote, RowResult, Sink, changes_by_list, results_of
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import ConfigError
 
@@ -94,12 +93,7 @@ class HubSpotSink(Sink):
         self._change_memberships(ready, ids)
         if ready:
             refused |= self._upsert(ready, self._properties_of, ids)
-        return [
-            RowResult(name, Outcome.REFUSED, code=refused[name][0], message=refused[name][1])
-            if (name := change.customer_id) in refused
-            else RowResult(name, Outcome.WRITTEN, ids.get(name))
-            for change in changes
-        ]
+        return results_of(changes, refused, lambda change: ids.get(change.customer_id))
 
     def erase(self, remotes: Mapping[str, str]) -> None:
         """Have HubSpot delete these contacts for good, as the GDPR asks for."""
@@ -167,13 +161,9 @@ class HubSpotSink(Sink):
         return refused
 
     def _change_memberships(self, changes: Sequence[Change], ids: Mapping[str, str]) -> None:
-        added, removed = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
-        for change in changes:
-            for names, members in ((change.added, added), (change.removed, removed)):
-                for name in names:
-                    members[name].append(ids[change.customer_id])
-        for name in sorted({*added, *removed}):
-            request = lists_api.MembershipChangeRequest(record_ids_to_add=added[name], record_ids_to_remove=removed[name])
+        for name, moved in changes_by_list(changes).items():
+            added, removed = ([ids[change.customer_id] for change in found] for found in (moved.added, moved.removed))
+            request = lists_api.MembershipChangeRequest(record_ids_to_add=added, record_ids_to_remove=removed)
             self._call(self._memberships.add_and_remove, self._list_id(name), request)
 
     def _list_id(self, name: str) -> str:

@@ -6,7 +6,6 @@ again after a call that failed. Mailchimp answers 200 with errors inside: each o
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import md5
 from http import HTTPStatus
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.activation.sinks.http import LONGEST_MESSAGE, HttpClient
-from pipeline.activation.sinks.sink import Change, Customer, Outcome, Refused, Remote, RowResult, Sink
+from pipeline.activation.sinks.sink import Change, Customer, Refused, Remote, RowResult, Sink, changes_by_list, results_of
 from pipeline.definitions.sinks import NEXT_ACTION_NOTE, SinkDefinition
 from pipeline.errors import ConfigError, PipelineError
 
@@ -76,12 +75,7 @@ class MailchimpSink(Sink):
             self._members = None  # nobody knows what is there now
             raise
         self._note_applied(changes, refused)
-        return [
-            RowResult(change.customer_id, Outcome.REFUSED, code=refused[change.customer_id][0], message=refused[change.customer_id][1])
-            if change.customer_id in refused
-            else RowResult(change.customer_id, Outcome.WRITTEN, self._id_of(change))
-            for change in changes
-        ]
+        return results_of(changes, refused, self._id_of)
 
     def erase(self, remotes: Mapping[str, str]) -> None:
         """Have Mailchimp delete these members for good."""
@@ -170,14 +164,9 @@ class MailchimpSink(Sink):
 
     def _change_tags(self, changes: Sequence[Change]) -> dict[str, tuple[str, str]]:
         """Add and remove members tag by tag, and return code and message of those refused."""
-        added, removed = defaultdict[str, list[Change]](list), defaultdict[str, list[Change]](list)
-        for change in changes:
-            for names, members in ((change.added, added), (change.removed, removed)):
-                for name in names:
-                    members[name].append(change)
         refused = {}
-        for name in sorted({*added, *removed}):
-            ways = {"members_to_add": added[name], "members_to_remove": removed[name]}
+        for name, moved in changes_by_list(changes).items():
+            ways = {"members_to_add": moved.added, "members_to_remove": moved.removed}
             content = {way: [self._email_of(change) for change in members] for way, members in ways.items()}
             answer = self._call("POST", f"/segments/{self._tag_id(name)}", json=content)
             by_email = {self._email_of(change): change.customer_id for members in ways.values() for change in members}

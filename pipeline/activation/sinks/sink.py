@@ -8,7 +8,7 @@ batches, trying again, dividing a refused batch, and remembering what was writte
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -129,13 +129,43 @@ class RowResult:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ListMoves:
+    """Who enters a list by some changes, and who leaves it."""
+
+    added: list[Change] = field(default_factory=list)
+    removed: list[Change] = field(default_factory=list)
+
+
+def changes_by_list(changes: Sequence[Change]) -> dict[str, ListMoves]:
+    """Return who enters and who leaves each list, in order of their names, for sinks that change one list at a time."""
+    moves: dict[str, ListMoves] = {}
+    for change in changes:
+        for name in change.added:
+            moves.setdefault(name, ListMoves()).added.append(change)
+        for name in change.removed:
+            moves.setdefault(name, ListMoves()).removed.append(change)
+    return dict(sorted(moves.items()))
+
+
+def results_of(
+    changes: Sequence[Change], refused: Mapping[str, tuple[str, str]], remote_id_of: Callable[[Change], str | None]
+) -> list[RowResult]:
+    """Return a result for each change; `refused` has the sink's code and message by customer."""
+    return [
+        RowResult(change.customer_id, Outcome.REFUSED, code=refused[change.customer_id][0], message=refused[change.customer_id][1])
+        if change.customer_id in refused
+        else RowResult(change.customer_id, Outcome.WRITTEN, remote_id_of(change))
+        for change in changes
+    ]
+
+
 class Sink(ABC):
     """A system that segments are synced to; made for one sync with its definition, the URI of its connection and a folder of its own.
 
     `lists` are all lists that are ours; they are given before any method is called. Methods raise Ambiguous, Throttled, Refused and
-    Unauthorised. `batch_rows` is how many customers one `apply` takes. One that cannot
-    be read sets `is_readable = False`, and is taken to hold what it acknowledged. One that sets `takes_members = True` is handed all
-    members of all lists at the end of a sync.
+    Unauthorised. `batch_rows` is how many customers one `apply` takes. A sink that cannot be read sets `is_readable = False`, and is taken
+    to hold what it acknowledged. One that sets `takes_members = True` is handed all members of all lists at the end of a sync.
     """
 
     batch_rows: ClassVar[int] = 100

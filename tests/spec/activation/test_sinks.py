@@ -90,6 +90,17 @@ def test_files_tell_members_and_who_was_added_and_removed(tmp_path: Path) -> Non
     assert [row["customer_id"] for row in lines(vip / "members.csv")] == ["bob"]
 
 
+def test_files_tell_ids_apart_that_a_spreadsheet_would_run_and_erase_the_one_alone(tmp_path: Path) -> None:
+    deployment = a_deployment(tmp_path, files='kind = "files"\naudiences = ["vip"]\nschemes = []\n')
+    people = [replace(ANN, customer_id=name, email=f"{number}@example.org") for number, name in enumerate(("=1+1", "'=1+1", "ann"))]
+    publish_people(deployment.lake, people)
+    sync(deployment)
+    [vip] = (deployment.lake.root / "sync" / "files" / "files").iterdir()
+    erase_customers(deployment, ["'=1+1"])
+    for path in vip.iterdir():
+        assert [(row["customer_id"], row["email"]) for row in lines(path)] == [("'=1+1", "0@example.org"), ("ann", "2@example.org")]
+
+
 def test_a_customer_with_two_rows_of_contacts_is_written_once(tmp_path: Path) -> None:
     deployment = a_deployment(tmp_path, files='kind = "files"\naudiences = ["vip"]\nschemes = []\n')
     publish_people(deployment.lake, [ANN, replace(ANN, customer_id="ann ", is_member=False, email="zoe@example.org")])
