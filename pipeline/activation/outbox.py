@@ -61,7 +61,6 @@ class Acknowledged:
 class OutboxRow:
     """One customer who waits to be sent, and what was acknowledged before, if anything."""
 
-    operation: str
     desired: Desired
     acknowledged: Acknowledged | None
 
@@ -176,4 +175,4 @@ def _outbox_row(row: tuple[Any, ...]) -> OutboxRow:
     customer, operation, lists, fields, contacts, remote_id, old_lists, old_fields, version = row
     desired = Desired(customer, frozenset(json.loads(lists)), json.loads(fields), json.loads(contacts), is_removal=operation == "remove")
     known = None if version is None else Acknowledged(remote_id, frozenset(json.loads(old_lists)), json.loads(old_fields), version)
-    return OutboxRow(operation, desired, known)
+    return OutboxRow(desired, known)

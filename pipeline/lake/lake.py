@@ -6,7 +6,6 @@ it can never be separated from the rows. Nothing else writes tables.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -26,7 +25,7 @@ from pipeline.lake.event_day_store import EventDayStore
 from pipeline.lake.event_days import StoredVersion, Version, known_versions
 from pipeline.lake.local_store import LocalStore
 from pipeline.lake.month_writer import with_version
-from pipeline.lake.parquet import MANIFEST_KEY, sorted_by, write_parquet
+from pipeline.lake.parquet import read_manifest, sorted_by, write_parquet
 from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.staging import staged_file
 from pipeline.lake.store import Store
@@ -121,8 +120,7 @@ class Lake(EventDayStore):
     def manifest(self, path: Path) -> dict[str, Any]:
         """Return the manifest in the footer of the partition at `path`; raises DataError as `read` does."""
         with reading(path.relative_to(self.root).parts[1], path):
-            content: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[MANIFEST_KEY])
-        return content
+            return read_manifest(path)
 
     def write(
         self,

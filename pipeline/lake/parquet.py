@@ -70,6 +70,12 @@ def sealed_writer(path: Path, schema: pa.Schema, **settings: object) -> Iterator
         file.write(checksum)
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest in the footer of a file of ours."""
+    content: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[MANIFEST_KEY])
+    return content
+
+
 def is_whole(path: Path) -> bool:
     """Return whether every byte of the file is as our writer left it; False also for files of other writers."""
     with path.open("rb") as file:

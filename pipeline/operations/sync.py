@@ -14,9 +14,8 @@ from pipeline.operations.deployment import Deployment
 from pipeline.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from pipeline.activation.sync import SyncInputs, SyncReport
+    from pipeline.activation.sync import Progress, SyncReport
 
-Progress = Callable[[str, int, int], None]
 log = logging.getLogger("pipeline.operations.sync")
 
 
@@ -35,17 +34,26 @@ def sync_sinks(  # noqa: PLR0913
     A full one reads everything back, and tries again whom the sink refused; a reason to override lets limits pass. Nobody is
     erased meanwhile. What the sync of one sink raises is raised once the others had their turn.
     """
-    from pipeline.activation.sync import SyncOptions, SyncStopped, require_accepted, sync_sink
+    from pipeline.activation.sync import SyncInputs, SyncOptions, SyncStopped, require_accepted, sync_sink
     from pipeline.operations.erasure.erase import finish_erasures, holding_off_erasures
 
     chosen = chosen_sinks(deployment, sink)
+    inputs = SyncInputs(
+        company=deployment.company,
+        lake=deployment.lake,
+        connections=deployment.connections,
+        memory_limit=deployment.memory_limit,
+        clock=lambda: datetime.now(UTC),
+        sleep=sleep,
+        progress=progress,
+    )
     options = SyncOptions(is_dry_run=is_dry_run, is_full=is_full, override_reason=override_reason)
     finish_erasures(deployment, are_sinks_required=False)
     failed: list[PipelineError] = []
     for definition in chosen:
         try:
             with holding_off_erasures(deployment.lake):
-                report = sync_sink(definition, _inputs(deployment, progress, sleep), options)
+                report = sync_sink(definition, inputs, options)
             yield report
             require_accepted(report, definition)
         except SyncStopped as stopped:
@@ -98,17 +106,3 @@ def chosen_sinks(deployment: Deployment, sink: str | None) -> list[SinkDefinitio
             todo=f"Choose one of {', '.join(sinks)}.",
         )
     return [sinks[sink]]
-
-
-def _inputs(deployment: Deployment, progress: Progress | None, sleep: Callable[[float], None]) -> SyncInputs:
-    from pipeline.activation.sync import SyncInputs
-
-    return SyncInputs(
-        company=deployment.company,
-        lake=deployment.lake,
-        connections=deployment.connections,
-        memory_limit=deployment.memory_limit,
-        clock=lambda: datetime.now(UTC),
-        sleep=sleep,
-        progress=progress,
-    )

@@ -6,7 +6,6 @@ do not fit into memory twice.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from sqlglot import exp, parse_one
 
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import reading
-from pipeline.lake.parquet import MANIFEST_KEY
+from pipeline.lake.parquet import read_manifest
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, Table
 
 # A full join, so that one pass says who came, who went and who changed.
@@ -112,7 +111,7 @@ def compare_audiences(members: tuple[Path, Path], segments: tuple[Path, Path], *
     with reading(AUDIENCE_MEMBERS.name, members[0]), reading(AUDIENCE_MEMBERS.name, members[1]):
         if cmp(*members, shallow=False):
             return NightDifference()
-        before, after = (json.loads(pq.read_metadata(path).metadata[MANIFEST_KEY])["audiences"] for path in members)
+        before, after = (read_manifest(path)["audiences"] for path in members)
     with engine() as opened:
         for table, paths in ((AUDIENCE_MEMBERS, members), (CUSTOMER_SEGMENTS, segments)):
             for side, path in zip(("before", "after"), paths, strict=True):

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, LiteralString
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.lake.tables import CRM_AUDIENCES, CRM_CHANGES, CRM_PROFILES
+from pipeline.publication.crm.tombstones import ERASURE, REASONS
 from pipeline.publication.targets.sessions import TargetSession, create_table, load_table
 from pipeline.publication.targets.tables import TargetTable
 
@@ -31,7 +32,7 @@ CRM_TARGETS: Final = (PROFILES, CHANGES, HASHED_AUDIENCES)
 _BATCH_ROWS: Final = 16_384  # a row of a profile has a kilobyte
 MEMBERS_VIEW: Final = "crm_members"
 # What stays of who was erased, for as long as readers need to learn of it.
-TOMBSTONES: Final[Mapping[str, LiteralString]] = {PROFILES.name: "removal_reason = 'erasure'", CHANGES.name: "reason = 'erasure'"}
+TOMBSTONES: Final = {name: f"{reason} = '{ERASURE}'" for name, reason in REASONS.items()}
 CREATE_MEMBERS: Final = """
     CREATE VIEW crm_members AS
     SELECT listed.customer_id, listed.list_kind, listed.list_name
@@ -53,10 +54,10 @@ class _Numbered:
 
     def rows(self, after: int = 0) -> Iterator[pa.RecordBatch]:
         """Yield rows with a number beyond `after`, and tombstones of who was erased in any case."""
-        reason = "removal_reason" if self.table is PROFILES else "reason"
+        reason = REASONS[self.table.name]
         for batch in _batches(self.path, self.table):
             is_new = pc.greater(batch["change_seq"], after)
-            is_tombstone = pc.fill_null(pc.equal(batch[reason], "erasure"), fill_value=False)
+            is_tombstone = pc.fill_null(pc.equal(batch[reason], ERASURE), fill_value=False)
             yield batch.filter(pc.or_(is_new, is_tombstone)) if after else batch
 
     def is_whole(self, session: TargetSession) -> bool:
