@@ -161,14 +161,15 @@ def _seconds_to_wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, Throttled) and error.retry_after is not None:
         log.info("the sink asks to wait for %.0f seconds", error.retry_after)
-        return error.retry_after
+        # One that asks for no time at all, or for a time that is over by our clock, would be asked again and again without a pause.
+        return max(error.retry_after, _BACKOFF(state))
     return _BACKOFF(state)
 
 
 def _is_over(state: RetryCallState, attempts: int) -> bool:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, Throttled):
-        return state.idle_for + (error.retry_after or 0) > LONGEST_PAUSE_SECONDS
+        return state.idle_for + max(error.retry_after or 0, LONGEST_WAIT_SECONDS) > LONGEST_PAUSE_SECONDS
     if isinstance(error, TransientError):
         log.info("%s; trying again", error.what)
     return state.attempt_number >= attempts

@@ -58,8 +58,12 @@ class HttpClient:
 
 def raise_for_status(status: int, headers: Mapping[str, str], *, where: str, message: str) -> None:
     """Raise what an answer with this status means, unless the call was carried out."""
-    if status < HTTPStatus.BAD_REQUEST:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
         return
+    if status < HTTPStatus.BAD_REQUEST:
+        # Followed, a call that writes may become one that reads; and a password would go to whoever is named.
+        todo = "Write the new address into the connection, with https and without a slash too many or too few."
+        raise ConfigError(f"the sink is elsewhere: HTTP {status}", where=where, todo=todo)
     retry_after = seconds_to_wait(headers.get("Retry-After"))
     if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after is not None):
         raise Throttled("the sink asks to come back later", where=where, retry_after=retry_after)

@@ -14,10 +14,11 @@ from support.crm_stubs import Answer, Stub, serving
 from support.deployments import REPO
 
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.erasure.erase import erase_customers
+from pipeline.operations.erasure.erase import erase_customers, finish_erasures
 from pipeline.operations.sync import sync_sinks
 
 PAGE = REPO / "docs" / "guides" / "own-sink.md"
+STRANGE = ("ann#2", "ann?x=1", "x/y", "p,q", "50%25", "ქეთი é")  # ids that are no words of an address
 CODE = re.compile(r"```(?:python|toml)\n# file: (?P<name>\S+)\n(?P<text>.*?)```", re.DOTALL)
 
 
@@ -26,12 +27,12 @@ class Contacts(Stub):
         super().__init__()
         self.held: dict[str, dict[str, Any]] = {}
 
-    def answer(self, method: str, path: str, query: dict[str, str], content: Any) -> Answer:
+    def answer(self, method: str, path: str, query: dict[str, list[str]], content: Any) -> Answer:
         if method == "GET":
-            return 200, [self.held[one] for one in query["ids"].split(",") if one in self.held]
-        one = path.rpartition("/")[2]
+            return 200, [self.held[one] for one in query["id"] if one in self.held]
+        one = path.removeprefix("/contacts/")
         if method == "DELETE":
-            return (204, None) if self.held.pop(one) else (404, None)
+            return (204, None) if self.held.pop(one, None) else (404, None)
         contact = self.held.setdefault(one, {"id": one, "labels": []})
         contact["labels"] = sorted((set(contact["labels"]) | set(content.pop("add"))) - set(content.pop("remove")))
         contact.update(content)
@@ -42,14 +43,18 @@ def test_the_sink_of_the_guide_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     files = {Path(found["name"]).name: found["text"] for found in CODE.finditer(PAGE.read_text("utf-8"))}
     (tmp_path / "acme_crm.py").write_text(files["acme_crm.py"])
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "acme_crm", raising=False)
     company = write_crm_company(tmp_path / "company", acme=files["acme.toml"])
     server = Contacts()
     server.held["ann"] = {"id": "ann", "labels": ["golf", "seg:old"], "full_name": "Ann, by hand"}
     with serving(server):
         deployment = Deployment.of(company, tmp_path / "lake", connections=lambda _: server.address)
-        publish_people(deployment.lake, [Person("ann", name="ANN"), Person("bob", audiences=("vip",), name="Bob", email="b@example.org")])
+        publish_people(
+            deployment.lake,
+            [Person("ann", name="ANN"), Person("bob", audiences=("vip",), name="Bob", email="b@example.org"), *map(Person, STRANGE)],
+        )
         [report] = sync_sinks(deployment)
-        assert report.written_count == 2
+        assert report.written_count == 2 + len(STRANGE)
         assert server.held["ann"] == {
             "id": "ann",
             "labels": ["golf", "seg:lifecycle.active"],
@@ -60,9 +65,13 @@ def test_the_sink_of_the_guide_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert (server.held["bob"]["full_name"], server.held["bob"]["mail"]) == ("Bob", "b@example.org")
         [again] = sync_sinks(deployment, is_full=True)
         assert again.plan.count == 0
-        publish_people(deployment.lake, [Person("ann"), Person("bob", is_consenting=False)], day=date(2024, 3, 2))
+        people = [Person("ann"), Person("bob", is_consenting=False), *map(Person, STRANGE)]
+        publish_people(deployment.lake, people, day=date(2024, 3, 2))
         list(sync_sinks(deployment))
         assert server.held["bob"]["labels"] == []
-        erase_customers(deployment, ["ann"])
+        assert {name: server.held[name]["id"] for name in STRANGE} == {name: name for name in STRANGE}
+        erase_customers(deployment, ["ann", *STRANGE])
         assert set(server.held) == {"bob"}
-    del sys.modules["acme_crm"]
+        server.held.clear()
+        erase_customers(deployment, ["bob"])
+        assert list(finish_erasures(deployment)) == []

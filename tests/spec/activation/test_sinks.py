@@ -109,6 +109,31 @@ def test_a_customer_with_two_rows_of_contacts_is_written_once(tmp_path: Path) ->
     assert [row["email"] for row in lines(members)] == ["ann@example.org"]
 
 
+@pytest.mark.parametrize("retry_after", ["0", "Wed, 21 Oct 2015 07:28:00 GMT", "60"])
+def test_a_sink_that_asks_to_wait_for_ever_ends_the_sync(tmp_path: Path, receiver: ReceiverStub, retry_after: str) -> None:
+    deployment = a_deployment(tmp_path, receiver, crm='kind = "webhook"\nconnection = "hook"\n')
+    publish_people(deployment.lake, [ANN])
+    receiver.troubles = [(429, {"Retry-After": retry_after}, False)] * 200
+    waited: list[float] = []
+    with pytest.raises(TransientError, match="asks to come back later"):
+        sync(deployment, waited)
+    assert 800 < sum(waited) <= 900
+    assert min(waited) >= 1
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])
+def test_an_answer_from_elsewhere_is_no_receipt(tmp_path: Path, receiver: ReceiverStub, status: int) -> None:
+    deployment = a_deployment(tmp_path, receiver, crm='kind = "webhook"\nconnection = "hook"\n')
+    publish_people(deployment.lake, [ANN])
+    receiver.troubles = [(status, {"Location": "https://elsewhere.example.org/"}, False)] * 20
+    with pytest.raises(ConfigError, match="the sink is elsewhere") as refused:
+        sync(deployment)
+    assert "Write" in refused.value.todo
+    assert receiver.seen == {}
+    receiver.troubles = []
+    assert sync(deployment).written_count == 1
+
+
 def test_a_webhook_is_signed_and_the_same_change_has_the_same_key(
     tmp_path: Path, receiver: ReceiverStub, waited: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -237,7 +262,7 @@ def test_a_server_that_fails_for_one_customer_refuses_that_one_alone(tmp_path: P
     deployment = a_deployment(tmp_path, hubspot, hubspot=HUBSPOT)
     answered = hubspot.answer
 
-    def answer(method: str, path: str, query: dict[str, str], content: Any) -> tuple[int, Any]:
+    def answer(method: str, path: str, query: dict[str, list[str]], content: Any) -> tuple[int, Any]:
         if path.endswith("upsert") and any(each["id"] == "poison" for each in content["inputs"]):
             return 500, {"message": "Internal Server Error"}
         return answered(method, path, query, content)
@@ -253,7 +278,7 @@ def test_who_is_refused_because_an_earlier_call_came_through_late_is_read_back_a
     deployment = a_deployment(tmp_path, hubspot, hubspot=HUBSPOT)
     answered = hubspot.answer
 
-    def answer(method: str, path: str, query: dict[str, str], content: Any) -> tuple[int, Any]:
+    def answer(method: str, path: str, query: dict[str, list[str]], content: Any) -> tuple[int, Any]:
         if path.endswith("upsert") and not hubspot.contacts:
             answered(method, path, query, content)
             return 409, {"message": "a contact with this value exists"}
