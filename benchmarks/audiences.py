@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 from definitions_step import write_features
 from generate import LAST_DAY
-from lakes import BEFORE, PROJECT_ROOT, engine
+from lakes import BEFORE, PROJECT_ROOT, engine, read_every_value
 from measure import Result, compared, cost
 from sqlglot import exp
 
@@ -103,9 +103,7 @@ def copy_members(root: Path) -> None:
     with engine(lake) as opened:
         opened.register(features, [lake.path(CUSTOMER_FEATURES, day=LAST_DAY)])
         names = [*COLUMNS, *(column.name for column in features.columns if column.is_declared)]
-        # Every value: what asks for the highest one is answered from the statistics in the footer.
-        for _ in opened.run(exp.select(*names).from_(CUSTOMER_FEATURES.name), {}):
-            pass
+        read_every_value(opened, CUSTOMER_FEATURES.name, names)
         for table in (AUDIENCE_MEMBERS, AUDIENCES):
             opened.register(table, [lake.path(table, day=LAST_DAY)])
             _write_again(lake, opened, table, root)

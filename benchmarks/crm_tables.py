@@ -15,12 +15,13 @@ from tempfile import TemporaryDirectory
 import duckdb
 import psycopg
 import pyarrow.parquet as pq
-from lakes import MEMORY_LIMIT, engine
+from lakes import MEMORY_LIMIT, engine, read_every_value
 from measure import Result, compared, cost
 from sqlglot import exp, parse_one
 
 from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.company_sections import Target
+from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CRM_MEMBERS,
@@ -137,7 +138,7 @@ def read_and_write_again(root: Path) -> None:
             for table in tables:
                 whole = _whole(table)
                 opened.register(whole, [root / "lake" / night / f"{table.name}.parquet"])
-                _read(opened, whole)
+                read_every_value(opened, whole.name, whole.column_names)
         for table in (CRM_PROFILES, CRM_MEMBERS):
             order = ", ".join(table.key)
             opened.register(table, [root / "lake" / "tuesday" / f"{table.name}.parquet"])
@@ -163,7 +164,7 @@ def read_both_sides(root: Path) -> None:
     with engine(Lake(root / "lake")) as opened:
         _register_both(root, opened)
         for table in (CRM_PROFILES, EARLIER_PROFILES):
-            _read(opened, table)
+            read_every_value(opened, table.name, table.column_names)
 
 
 def publish_profiles(root: Path, uri: str) -> None:
@@ -215,14 +216,9 @@ def _postgresql() -> Iterator[str]:
             server.cleanup()
 
 
-def _register_both(root: Path, opened) -> None:  # noqa: ANN001 - an engine
+def _register_both(root: Path, opened: DuckDBEngine) -> None:
     opened.register(CRM_PROFILES, [root / "lake" / "tuesday" / "crm_profiles.parquet"])
     opened.register(EARLIER_PROFILES, [root / "lake" / "monday" / "crm_profiles.parquet"])
-
-
-def _read(opened, table: Table) -> None:  # noqa: ANN001 - an engine
-    names = ", ".join(f"MAX({column.name}) AS {column.name}" for column in table.columns)
-    opened.run(_select(f"SELECT {names} FROM {table.name}"), {}).read_all()
 
 
 def _whole(table: Table) -> Table:
