@@ -1,22 +1,17 @@
 from __future__ import annotations
 
-import json
-import sqlite3
-import subprocess
-import sys
-from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.deployments import CANARY, LAST_DAY, Deployment, a_small_company
+from support.dag_runs import Facts, passed_on, run_apart
+from support.deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
 from support.nights import run_night
 
 from pipeline.lake.lake import Lake
 
-SCRIPT = Path(__file__).with_name("run_sync.py")
-Facts = dict[str, Any]
+FILE = REPO / "dags" / "crm_sync.py"
+SCRIPT = Path(__file__).with_name("run_dag.py")
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +30,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 @pytest.fixture(scope="module")
 def facts(synced: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    return ran(synced, tmp_path_factory.mktemp("facts") / "facts.json", "run")
-
-
-def ran(deployment: Deployment, found: Path, *options: str) -> Facts:
-    command = [sys.executable, str(SCRIPT), str(found), *options]
-    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
-    assert run.returncode == 0, run.stderr
-    assert CANARY not in run.stdout + run.stderr
-    described: Facts = json.loads(found.read_text())
-    return described
+    return run_apart(SCRIPT, synced, tmp_path_factory.mktemp("facts") / "facts.json", "crm_sync", "run")
 
 
 def test_a_run_syncs_each_sink_in_a_task_of_its_own(synced: Deployment, facts: Facts) -> None:
@@ -55,14 +41,25 @@ def test_a_run_syncs_each_sink_in_a_task_of_its_own(synced: Deployment, facts: F
 
 
 def test_it_starts_when_a_night_is_live_and_retries_what_may_pass(facts: Facts) -> None:
-    assert (facts["schedule"], facts["sinks"]) == (["customer_segments"], ["mail", "post"])
-    assert facts["max_active_runs"] == 1
-    assert facts["retries"] > 0
-    assert facts["timeout_seconds"] > 0
+    assert facts["schedule"] == ["customer_segments"]
+    assert (facts["max_active_runs"], facts["catchup"]) == (1, False)
+    [task] = facts["tasks"]
+    assert task["mapped"] == {"sink": ["mail", "post"]}
+    assert task["retries"] > 0
+    assert task["timeout_seconds"] > 0
+    assert task["owner"] == "segments"
+    assert task["doc"]
+
+
+def test_a_company_without_sinks_has_no_schedule(small: Deployment, tmp_path: Path) -> None:
+    assert run_apart(SCRIPT, small, tmp_path / "facts.json", "crm_sync")["schedule"] is None
+
+
+def test_the_file_is_under_sixty_lines() -> None:
+    assert len(FILE.read_text().splitlines()) < 60
 
 
 def test_airflow_keeps_no_customer(synced: Deployment, facts: Facts) -> None:
     assert facts["states"]
     assert CANARY.encode() not in synced.everything_airflow_kept()
-    with closing(sqlite3.connect(synced.home / "airflow.db")) as database:
-        assert database.execute("SELECT count(*) FROM xcom").fetchone() == (0,)
+    assert passed_on(synced) == set()

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import subprocess
-import sys
-from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.dag_runs import Facts, passed_on, run_apart
 from support.deployments import CANARY, LAST_DAY, REPO, Deployment, a_small_company
 from support.nights import run_night
 from support.traces import traces
@@ -17,8 +13,7 @@ from support.traces import traces
 from pipeline.lake.lake import Lake
 
 FILE = REPO / "dags" / "erase_customers.py"
-SCRIPT = Path(__file__).with_name("run_erasure.py")
-Facts = dict[str, Any]
+SCRIPT = Path(__file__).with_name("run_dag.py")
 
 
 def a_company_with_a_list(folder: Path, *listed: str) -> Path:
@@ -39,20 +34,11 @@ def listing(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 @pytest.fixture(scope="module")
 def facts(listing: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     """Return what the DAG is, after one run of it in a lake of one night whose customers are all listed."""
-    return ran(listing, tmp_path_factory.mktemp("facts") / "facts.json", "run")
-
-
-def ran(deployment: Deployment, found: Path, *options: str) -> Facts:
-    command = [sys.executable, str(SCRIPT), str(found), *options]
-    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
-    assert run.returncode == 0, run.stderr
-    assert CANARY not in run.stdout + run.stderr
-    described: Facts = json.loads(found.read_text())
-    return described
+    return run_apart(SCRIPT, listing, tmp_path_factory.mktemp("facts") / "facts.json", "erase_customers", "run")
 
 
 def test_a_run_erases_everybody_on_the_list(listing: Deployment, facts: Facts) -> None:
-    assert facts["states"] == {"business_day": "success", "erase": "success"}
+    assert facts["states"] == [["business_day", "success", -1], ["erase", "success", -1]]
     # A favourite category is the name of a segment, and outlives its customers; nothing else of theirs does.
     for value in (*(f"{CANARY}-{number}" for number in range(3)), f"{CANARY}-o", f"{CANARY}-town"):
         assert traces(Lake(listing.lake), value) == set()
@@ -63,9 +49,7 @@ def test_a_run_erases_everybody_on_the_list(listing: Deployment, facts: Facts) -
 def test_airflow_keeps_no_id_and_passes_on_nothing_but_the_date(listing: Deployment, facts: Facts) -> None:
     assert facts["states"]
     assert CANARY.encode() not in listing.everything_airflow_kept()
-    with closing(sqlite3.connect(listing.home / "airflow.db")) as database:
-        passed = set(database.execute("SELECT task_id, key, value FROM xcom"))
-    assert passed == {("business_day", "return_value", f'"{LAST_DAY}"')}
+    assert passed_on(listing) == {("business_day", "return_value", f'"{LAST_DAY}"')}
 
 
 def test_it_runs_every_noon_one_at_a_time_and_retries_what_may_pass(facts: Facts) -> None:
@@ -75,7 +59,7 @@ def test_it_runs_every_noon_one_at_a_time_and_retries_what_may_pass(facts: Facts
 
 
 def test_a_company_without_a_list_has_no_schedule(small: Deployment, tmp_path: Path) -> None:
-    assert ran(small, tmp_path / "facts.json")["schedule"] is None
+    assert run_apart(SCRIPT, small, tmp_path / "facts.json", "erase_customers")["schedule"] is None
 
 
 def test_the_file_is_under_sixty_lines() -> None:

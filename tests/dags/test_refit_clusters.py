@@ -6,9 +6,9 @@ import sys
 from datetime import date, timedelta
 from inspect import signature
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.dag_runs import Facts, run_apart
 from support.deployments import REPO, Deployment
 from support.nights import write_shop
 from support.refit_nights import customers_of, make_live, measure_drift, noise_of, segment_night, write_features
@@ -20,7 +20,6 @@ from pipeline.operations import refits
 FILE = REPO / "dags" / "refit_clusters.py"
 SCRIPT = Path(__file__).with_name("run_refit.py")
 DAY = date(2024, 3, 31)
-Facts = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +36,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 @pytest.fixture(scope="module")
 def facts(town: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    return ran(town, tmp_path_factory.mktemp("facts") / "facts.json", {})
-
-
-def ran(deployment: Deployment, found: Path, conf: dict[str, Any]) -> Facts:
-    command = [sys.executable, str(SCRIPT), str(found), json.dumps(conf)]
-    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
-    assert found.exists(), run.stderr[-3_000:]
-    described: Facts = json.loads(found.read_text())
-    return described
+    return run_apart(SCRIPT, town, tmp_path_factory.mktemp("facts") / "facts.json", json.dumps({}))
 
 
 def test_a_run_fits_judges_and_promotes_without_asking_anybody(town: Deployment, facts: Facts) -> None:
@@ -75,7 +66,7 @@ def test_a_candidate_that_is_refused_fails_the_run_and_the_model_stays(town: Dep
     assert facts["states"]
     models = town.lake / "models" / "behaviour_clusters"
     before = {path.name: path.read_bytes() for path in models.iterdir()}
-    ended = ran(town, tmp_path / "facts.json", {"day": (DAY + timedelta(days=30)).isoformat()})["states"]
+    ended = run_apart(SCRIPT, town, tmp_path / "facts.json", json.dumps({"day": (DAY + timedelta(days=30)).isoformat()}))["states"]
     assert (ended["refit"], ended["promote"]) == ("success", "failed")
     assert {path.name: path.read_bytes() for path in models.iterdir()} == before
 

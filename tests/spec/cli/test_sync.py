@@ -8,7 +8,9 @@ import pytest
 from support.crm_publications import Person, publish_people, write_crm_company
 from typer.testing import CliRunner, Result
 
+from pipeline.activation.outbox import open_outbox
 from pipeline.cli import app
+from pipeline.lake.addresses import sync_state
 from pipeline.lake.lake import Lake
 
 PEOPLE = [Person(f"canary-{number:02}") for number in range(20)]
@@ -50,3 +52,5 @@ def test_a_limit_is_overridden_with_a_reason_alone_which_is_kept(options: list[s
     overridden = ran(*options, "--override-limits", "--reason", "closed for good")
     assert "20 to remove; 20 written" in " ".join(overridden.stdout.split())
     assert "limits were overridden: closed for good" in overridden.stdout
+    with open_outbox(tmp_path / "lake" / sync_state("post"), memory_limit="200MB") as outbox:
+        assert outbox.rows("SELECT override_reason FROM sync_runs ORDER BY started_at") == [(None,), ("closed for good",)]

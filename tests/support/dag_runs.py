@@ -1,0 +1,31 @@
+"""Runs of DAGs apart from the tests, because importing Airflow warns: a script writes what it found to a file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from support.deployments import CANARY, Deployment
+
+Facts = dict[str, Any]
+
+
+def run_apart(script: Path, deployment: Deployment, found: Path, *arguments: str) -> Facts:
+    """Run `script` in the deployment's environment and return what it wrote to `found`; no customer may be in what it printed."""
+    command = [sys.executable, str(script), str(found), *arguments]
+    run = subprocess.run(command, env=deployment.environment(), capture_output=True, text=True, timeout=300, check=False)
+    assert found.exists(), run.stderr[-3_000:]
+    assert CANARY not in run.stdout + run.stderr
+    described: Facts = json.loads(found.read_text())
+    return described
+
+
+def passed_on(deployment: Deployment) -> set[tuple[str, str, str]]:
+    """Return what tasks passed on to others: task, key and value."""
+    with closing(sqlite3.connect(deployment.home / "airflow.db")) as database:
+        return set(database.execute("SELECT task_id, key, value FROM xcom"))
