@@ -29,8 +29,11 @@ def managed_lists(company: Company, definition: SinkDefinition, publication: Pat
     """
     segments = _rows(publication / f"{SEGMENT_PROFILES.name}.parquet", "scheme", "segment", "title")
     audiences = _rows(publication / f"{AUDIENCES.name}.parquet", "audience", "title")
-    _require_names(definition, "schemes", definition.schemes, {scheme for scheme, _, _ in segments})
+    schemes = {scheme for scheme, _, _ in segments}
+    _require_names(definition, "schemes", definition.schemes, schemes)
     _require_names(definition, "audiences", definition.audiences, {name for name, _ in audiences})
+    for field, scheme in definition.field_schemes.items():
+        _require_names(definition, f"fields.{field}", (scheme,), schemes)
     groups = {scheme: definition.titles.get(scheme) or _scheme_title(company, scheme) for scheme, _, _ in segments}
     group = definition.titles.get(AUDIENCES_GROUP, AUDIENCES_GROUP.capitalize())
     lists = [

@@ -91,6 +91,11 @@ class SinkDefinition:
         """Those of the fields that are ours: kept as the profile has them."""
         return {theirs: ours for theirs, ours in self.fields.items() if ours not in CONTACT_FIELDS}
 
+    @property
+    def field_schemes(self) -> Mapping[str, str]:
+        """The schemes whose segment goes into a field, by the sink's name of the field."""
+        return {theirs: ours.removeprefix(SEGMENT_PREFIX) for theirs, ours in self.fields.items() if ours.startswith(SEGMENT_PREFIX)}
+
     def setting(self, name: str, default: str | None = None) -> str:
         """Return a text of `[settings]`; raises ConfigError where it is missing and has no default, or is none."""
         value = self.settings.get(name, default)
@@ -178,7 +183,7 @@ def _read_mapping(fields: Fields, where: str) -> dict[str, str]:
     """Return what of a profile goes into each field of the sink."""
     mapping = fields.take_texts()
     for theirs, ours in mapping.items():
-        if ours not in _KNOWN_VALUES and not ours.startswith(SEGMENT_PREFIX):
+        if ours not in _KNOWN_VALUES and not (ours.startswith(SEGMENT_PREFIX) and ours != SEGMENT_PREFIX):
             todo = f"A field takes one of {', '.join(_KNOWN_VALUES)}, or the segment of a scheme, such as segments.lifecycle."
             raise ConfigError(f"`fields.{theirs}` is `{ours}`{did_you_mean(ours, _KNOWN_VALUES)}", where=where, todo=todo)
     return mapping
