@@ -35,7 +35,8 @@ def _address_in_airflow(name: str, missing: ConfigError) -> str:
         todo = f"{missing.todo} Or add an Airflow connection `{name}`."
         raise ConfigError(missing.what, where=missing.where, todo=todo) from None
     if kept.conn_type in HTTP:
-        return http_uri({key: getattr(kept, key) for key in ("conn_type", "host", "schema", "login", "password", "port")})
+        fields = {key: getattr(kept, key) for key in ("conn_type", "host", "schema", "login", "password", "port")}
+        return http_uri(fields, where=f"Airflow connection `{name}`")
     uri = str(kept.get_uri())
     if f"{Connection.EXTRA_KEY}=" in uri:
         todo = "Keep to plain pairs of key and value, such as sslmode."

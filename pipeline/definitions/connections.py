@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from pipeline.errors import ConfigError
 
 POSTGRESQL = ("postgres", "postgresql")
 HTTP = ("http", "https")
+_SAFE_IN_PATH = "/:@!$&'()*+,;=~"
+_HOST_AND_PORT = re.compile(r"(?P<host>\[.*\]|[^:]*)(:(?P<port>[0-9]*))?")
+_IPV6 = re.compile("[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%.*)?")
 
 
 def connection_uri(name: str) -> str:
@@ -48,41 +51,80 @@ def redact_uri(uri: str) -> str:
 
 def _airflow_connection_uri(value: str, variable: str) -> str:
     """Airflow keeps a connection as a URI with its own `__extra__`, or as JSON."""
-    if not value.lstrip().startswith("{"):
+    where = f"environment variable {variable}"
+    try:
+        if value.lstrip().startswith("{"):
+            fields = json.loads(value)
+            return http_uri(fields, where=where) if fields.get("conn_type") in HTTP else _postgresql_uri(fields)
         parts = urlsplit(value)
         if parts.scheme in HTTP:
-            return _http_uri_of_parts(parts)
-        if parts.scheme not in POSTGRESQL:
-            raise ConfigError(
-                f"the connection is of kind `{parts.scheme}`",
-                where=f"environment variable {variable}",
-                todo="Name a PostgreSQL database, or a sink over HTTP.",
-            )
-        # Airflow's own settings of a connection are none that PostgreSQL knows.
-        kept = [(key, text) for key, text in parse_qsl(parts.query) if key != "__extra__"]
-        return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(kept, quote_via=quote)))
-    try:
-        fields = json.loads(value)
-        return http_uri(fields) if fields.get("conn_type") in HTTP else _postgresql_uri(fields)
+            return http_uri(_http_fields(value), where=where)
     except (ValueError, AttributeError):
-        raise ConfigError("the connection is neither a URI nor JSON", where=f"environment variable {variable}") from None
+        raise ConfigError("the connection is neither a URI nor JSON", where=where) from None
+    if parts.scheme not in POSTGRESQL:
+        todo = "Name a PostgreSQL database, or a sink over HTTP."
+        raise ConfigError(f"the connection is of kind `{parts.scheme}`", where=where, todo=todo)
+    # Airflow's own settings of a connection are none that PostgreSQL knows.
+    kept = [(key, text) for key, text in parse_qsl(parts.query) if key != "__extra__"]
+    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(kept, quote_via=quote)))
 
 
-def http_uri(fields: Mapping[str, Any]) -> str:
-    """Return the URI of a connection of HTTP as Airflow keeps it: the protocol in `schema`, or a whole address in `host`."""
-    host = fields.get("host") or ""
-    protocol = fields["schema"] if fields.get("schema") in HTTP else fields["conn_type"]
-    parts = urlsplit(host if "://" in host else f"{protocol}://{host}")
-    password = f":{quote(fields['password'], safe='')}" if fields.get("password") else ""
-    user = f"{quote(fields.get('login') or '', safe='')}{password}@" if fields.get("login") or password else ""
-    port = f":{parts.port or fields['port']}" if parts.port or fields.get("port") else ""
-    return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
+def http_uri(fields: Mapping[str, Any], *, where: str) -> str:
+    """Return the URI of a connection of HTTP as Airflow keeps it; raises ConfigError, which says `where`, for one that is no address.
+
+    `host` is a host or a whole address, of which login, path and query are kept. `schema` is the protocol, or else a path. A `query` that
+    was written behind the connection follows that of the host.
+    """
+    try:
+        return _http_uri(fields)
+    except (ValueError, TypeError, AttributeError):  # a port that is no number, a host that is no text, a bracket too many
+        todo = "Let the host be a name or a whole address, and the port a number."
+        raise ConfigError("the connection is no address of HTTP", where=where, todo=todo) from None
 
 
-def _http_uri_of_parts(parts: SplitResult) -> str:
-    """Return the URI that Airflow writes for HTTP: its path may be the protocol alone."""
-    protocol = parts.path.strip("/")
-    return urlunsplit(parts._replace(scheme=protocol, path="", query="") if protocol in HTTP else parts._replace(query=""))
+def _http_uri(fields: Mapping[str, Any]) -> str:
+    host, schema = fields.get("host") or "", fields.get("schema") or ""
+    is_protocol = schema.strip("/") in HTTP
+    protocol = schema.strip("/") if is_protocol else fields["conn_type"]
+    parts = urlsplit(host if "://" in host else f"{protocol}://{_bracketed(host)}")
+    login, password = (fields.get(key) or unquote(own or "") for key, own in (("login", parts.username), ("password", parts.password)))
+    user = quote(login, safe="") + (f":{quote(password, safe='')}" if password else "")
+    port = int(parts.port or fields.get("port") or 0)
+    netloc = f"{user}{'@' if user else ''}{_bracketed(parts.hostname or '')}{f':{port}' if port else ''}"
+    path = parts.path if is_protocol or not schema else f"{parts.path.rstrip('/')}/{quote(schema, safe=_SAFE_IN_PATH)}"
+    query = "&".join(each for each in (parts.query, fields.get("query")) if each)
+    return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+
+def _http_fields(uri: str) -> dict[str, Any]:
+    """Return the fields of Airflow that a URI stands for; raises ValueError where it is none.
+
+    Airflow writes `http://https://user:password@host%2Fpath` for a host that is an address of another protocol, quotes a whole
+    `https%3A%2F%2Fhost` where the protocol is the same, and puts the schema in the place of the path.
+    """
+    conn_type, _, rest = uri.partition("://")
+    protocol, _, behind = rest.partition("://")
+    is_address = protocol in HTTP
+    parts = urlsplit(f"//{behind if is_address else rest}")
+    # Not `parts.hostname`, which is in small letters: a path may be part of it.
+    found = _HOST_AND_PORT.fullmatch(parts.netloc.rpartition("@")[2])
+    if not found:
+        raise ValueError
+    host = unquote(found["host"])
+    return {
+        "conn_type": conn_type.lower(),
+        "host": f"{protocol}://{host}" if is_address else host,
+        "schema": unquote(parts.path[1:]),
+        "login": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "port": found["port"],
+        "query": "&".join(each for each in parts.query.split("&") if not each.startswith("__extra__=")),
+    }
+
+
+def _bracketed(host: str) -> str:
+    """Return the host in brackets where it is an address of IPv6 without them."""
+    return f"[{host}]" if _IPV6.fullmatch(host) else host
 
 
 def _postgresql_uri(fields: dict[str, Any]) -> str:

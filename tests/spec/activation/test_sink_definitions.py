@@ -53,5 +53,5 @@ def test_a_scheme_that_was_published_and_is_no_more_does_not_empty_its_field(tmp
 
 def test_a_field_of_a_segment_names_a_scheme(tmp_path: Path) -> None:
     deployment = a_deployment(tmp_path, f'{FILES}[fields]\nstage = "segments."\n')
-    with pytest.raises(ConfigError, match="the segment of a scheme, such as segments.lifecycle"):
+    with pytest.raises(ConfigError, match="the segment of a scheme, such as segments"):
         sync(deployment)

@@ -39,6 +39,23 @@ def test_our_variable_wins_over_the_one_of_airflow(monkeypatch: pytest.MonkeyPat
         (json.dumps({"conn_type": "http", "host": "h", "schema": "https", "password": "to/ken"}), "https://:to%2Fken@h"),
         (json.dumps({"conn_type": "http", "host": "https://h/crm", "login": "u", "password": "p", "port": 8000}),
          "https://u:p@h:8000/crm"),
+        # As Airflow writes a host that is a whole address, of another protocol and of the same one.
+        ("http://https://u:p%40@example.com%2FApi", "https://u:p%40@example.com/Api"),
+        ("http://https://u:p@example.com%2Fapi%3Ftoken%3Dabc:8443/", "https://u:p@example.com:8443/api?token=abc"),
+        ("https://u:p@https%3A%2F%2Fexample.com", "https://u:p@example.com"),
+        ("https://https%3A%2F%2Fexample.com%2FApi/db", "https://example.com/Api/db"),
+        ("http://https://u%3Ap%2540%40example.com", "https://u:p%40@example.com"),
+        ("http://u:p@h%3A8000/https?timeout=5&__extra__=%7B%7D", "https://u:p@h:8000?timeout=5"),
+        ("https://:secret@h/in?token=abc&all", "https://:secret@h/in?token=abc&all"),
+        ("http://u:p@[::1]:8069/db", "http://u:p@[::1]:8069/db"),
+        ("http://u:p@%5B%3A%3A1%5D:8069/db", "http://u:p@[::1]:8069/db"),
+        ("http://%3A%3A1/db", "http://[::1]/db"),
+        (json.dumps({"conn_type": "http", "host": "https://u:p%40@h/x"}), "https://u:p%40@h/x"),
+        (json.dumps({"conn_type": "http", "host": "https://u:p@h/x", "login": "other", "password": "own"}), "https://other:own@h/x"),
+        (json.dumps({"conn_type": "http", "host": "https://h/in?token=abc"}), "https://h/in?token=abc"),
+        (json.dumps({"conn_type": "http", "host": "https://[::1]", "port": 8069}), "https://[::1]:8069"),
+        (json.dumps({"conn_type": "http", "host": "::1", "port": "8069", "schema": "https"}), "https://[::1]:8069"),
+        (json.dumps({"conn_type": "https", "host": "h", "schema": "data base"}), "https://h/data%20base"),
     ],
 )  # fmt: skip
 def test_a_connection_of_airflow_becomes_a_uri(monkeypatch: pytest.MonkeyPatch, value: str, uri: str) -> None:
@@ -53,7 +70,22 @@ def test_a_connection_that_nobody_set_names_the_variable_to_set() -> None:
     assert AIRFLOW in refused.value.todo
 
 
-@pytest.mark.parametrize("value", ["{s3cret", '{"host": 1, "extra": "s3cret"}', "{}s3cret", '{"extra": [1]}'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{s3cret",
+        '{"host": 1, "extra": "s3cret"}',
+        "{}s3cret",
+        '{"extra": [1]}',
+        "https://u:s3cret/x@h",
+        "https://u:p@[s3cret",
+        "http://https://u:p@h:s3cret",
+        '{"conn_type": "http", "host": 1, "password": "s3cret"}',
+        '{"conn_type": "http", "host": "h", "password": ["s3cret"]}',
+        '{"conn_type": "http", "host": "h", "port": "s3cret"}',
+        '{"conn_type": "http", "host": "https://[s3cret"}',
+    ],
+)
 def test_a_connection_that_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv(AIRFLOW, value)
     with pytest.raises(ConfigError) as refused:
