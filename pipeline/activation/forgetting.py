@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -11,19 +12,19 @@ from time import sleep
 import pyarrow as pa
 
 from pipeline.activation.delivery import Delivery
-from pipeline.activation.outbox import Outbox, open_outbox, outbox_errors
+from pipeline.activation.outbox import OF_CUSTOMERS, Outbox, open_outbox, outbox_errors
 from pipeline.activation.sinks import open_sink
 from pipeline.activation.sinks.sink import Customer, Remote, Sink
 from pipeline.definitions.sinks import SinkDefinition
 
-TABLES = ("sync_state", "sync_outbox", "rejected_rows", "opt_outs")
+log = logging.getLogger("pipeline.activation")
 ATTEMPTS = 4
 
 
 def remembered_customers(path: Path, *, memory_limit: str) -> Iterator[pa.Array]:
     """Yield the customers who are remembered of a sink, with repetitions."""
     with open_outbox(path, memory_limit=memory_limit) as outbox:
-        for table in TABLES:
+        for table in OF_CUSTOMERS:
             yield pa.array([customer for (customer,) in outbox.rows(f"SELECT customer_id FROM {table}")], pa.string())  # noqa: S608
 
 
@@ -31,7 +32,7 @@ def remembered_count(path: Path, ids: Iterable[str], *, memory_limit: str) -> in
     """Return how many rows are remembered of these customers."""
     with open_outbox(path, memory_limit=memory_limit) as outbox:
         _name_erased(outbox, ids)
-        return sum(outbox.count(f"SELECT count(*) FROM {table} SEMI JOIN erased USING (customer_id)") for table in TABLES)  # noqa: S608
+        return sum(outbox.count(f"SELECT count(*) FROM {table} SEMI JOIN erased USING (customer_id)") for table in OF_CUSTOMERS)  # noqa: S608
 
 
 def erase_in_sink(  # noqa: PLR0913
@@ -44,6 +45,10 @@ def erase_in_sink(  # noqa: PLR0913
         remotes = dict(
             outbox.rows("SELECT customer_id, coalesce(remote_id, customer_id) FROM sync_state SEMI JOIN erased USING (customer_id)")
         )
+        if outbox.is_of_another_system(definition.system_digest):
+            # A key of that system may be the key of somebody else in this one.
+            remotes.clear()
+            log.warning("%s was another system before: erase these customers there by hand", definition.name)
         delivery = Delivery(outbox, sink, sleep=sleep, clock=lambda: datetime.now(UTC))
         asked = [Customer(customer, remotes.get(customer)) for customer in wanted]
         remotes |= {customer: remote.remote_id for customer, remote in _found_there(delivery, sink, asked).items()}
@@ -58,7 +63,7 @@ def forget_customers(path: Path, ids: Iterable[str], *, memory_limit: str) -> No
     with open_outbox(path, memory_limit=memory_limit) as outbox:
         _name_erased(outbox, ids)
         with outbox.transaction():
-            for table in TABLES:
+            for table in OF_CUSTOMERS:
                 outbox.connection.execute(f"DELETE FROM {table} WHERE customer_id IN (SELECT customer_id FROM erased)")  # noqa: S608
         outbox.connection.unregister("erased")
         name = outbox.rows("SELECT current_database()")[0][0]

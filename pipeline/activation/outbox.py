@@ -5,6 +5,7 @@
     rejected_rows  customers whom the sink refused, in its own words, until they are accepted
     opt_outs       customers who said no in the sink
     sync_runs      every sync: what was planned and done, and why a limit was overridden
+    sync_system    which system all of this is of, syncs apart, and since when
 
 Whatever belongs together changes in one transaction, so a process may die at any moment: the next sync plans from what was acknowledged.
 """
@@ -44,7 +45,10 @@ CREATE TABLE IF NOT EXISTS sync_runs (
   started_at TIMESTAMP, ended_at TIMESTAMP, publication_id VARCHAR, mapping VARCHAR, is_full BOOLEAN, report VARCHAR,
   override_reason VARCHAR
 );
+CREATE TABLE IF NOT EXISTS sync_system (system VARCHAR, since TIMESTAMP);
 """
+OF_CUSTOMERS = ("sync_state", "sync_outbox", "rejected_rows", "opt_outs")
+"""The tables that have rows of customers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Outbox:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
+        self._is_rehearsing = False
         connection.execute(SCHEMA)
 
     def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -83,6 +88,9 @@ class Outbox:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all changes of the block, or none."""
+        if self._is_rehearsing:
+            yield
+            return
         self.connection.execute("BEGIN")
         try:
             yield
@@ -90,6 +98,32 @@ class Outbox:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Undo all changes of the block once it ends."""
+        self.connection.execute("BEGIN")
+        self._is_rehearsing = True
+        try:
+            yield
+        finally:
+            self._is_rehearsing = False
+            self.connection.execute("ROLLBACK")
+
+    def is_of_another_system(self, system: str) -> bool:
+        """Return whether what is remembered is of another system than the one with this digest."""
+        return bool(self.rows("SELECT 1 FROM sync_system WHERE system <> $system", {"system": system}))
+
+    def begin_anew(self, system: str, *, now: datetime) -> None:
+        """Forget what another system acknowledged, refused and said; the syncs are kept. What comes from now on is of `system`."""
+        with self.transaction():
+            if self.is_of_another_system(system):
+                for table in (*OF_CUSTOMERS, "sync_system"):
+                    self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            self.connection.execute(
+                "INSERT INTO sync_system SELECT $system, $now WHERE NOT EXISTS (FROM sync_system)",
+                {"system": system, "now": now.replace(tzinfo=None)},
+            )
 
     def pending(self, after: str, limit: int) -> list[OutboxRow]:
         """Return the next customers who wait, in the order of their ids, beginning after `after`."""

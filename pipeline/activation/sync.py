@@ -7,6 +7,7 @@ reading everything back from the sink.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -33,6 +34,7 @@ from pipeline.publication.current import Publication, current_publication
 
 Progress = Callable[[str, int, int], None]
 FEWEST_REFUSED = 5
+log = logging.getLogger("pipeline.activation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +112,17 @@ def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptio
     publication = _require_publication(inputs.lake)
     with inputs.lake.lock(f"sync-{definition.name}"), _open_session(definition, inputs, publication) as session:
         started = inputs.clock()
-        is_full = options.is_full or _is_full_due(session, started)
-        plan = _plan_sync(session, is_full=is_full, is_retrying_refused=options.is_full)
-        report = SyncReport(
-            definition.name, publication.publication_id, options.is_dry_run, is_full, plan, override_reason=options.override_reason
-        )
         if options.is_dry_run:
-            return report
+            with session.outbox.rehearsal():
+                return _plan_sync(session, options, publication, started)
+        report = _plan_sync(session, options, publication, started)
         if not options.override_reason:
             try:
-                require_within_limits(plan, definition)
+                require_within_limits(report.plan, definition)
             except GateClosed as closed:
                 raise SyncStopped(closed, replace(report, is_stopped=True)) from None
         try:
-            _deliver(session, plan)
+            _deliver(session, report.plan)
         finally:
             report = _with_delivered(report, session.delivery.done)
             _note_run(session, report, started)
@@ -156,14 +155,35 @@ def _open_session(definition: SinkDefinition, inputs: SyncInputs, publication: P
             yield _Session(definition, inputs, outbox, sink, Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock))
 
 
-def _plan_sync(session: _Session, *, is_full: bool, is_retrying_refused: bool) -> Plan:
+def _plan_sync(session: _Session, options: SyncOptions, publication: Publication, started: datetime) -> SyncReport:
+    """Fill the outbox, and return the report of a sync that has written nothing yet."""
     outbox, definition = session.outbox, session.definition
+    _begin_anew_elsewhere(session, started)
+    is_full = options.is_full or _is_full_due(session, started)
     if outbox.rows("SELECT mapping FROM sync_runs ORDER BY started_at DESC LIMIT 1") != [(definition.mapping_digest,)]:
         outbox.connection.execute("UPDATE sync_state SET row_hash = NULL")
     find_delta(outbox, definition, session.sink.lists, session.delivery.retry(session.sink.opted_out))
     if is_full:
         add_differences(outbox, session.delivery, session.sink)
-    return fill_outbox(outbox, definition, is_full=is_retrying_refused)
+    plan = fill_outbox(outbox, definition, is_full=options.is_full)
+    return SyncReport(
+        definition.name, publication.publication_id, options.is_dry_run, is_full, plan, override_reason=options.override_reason
+    )
+
+
+def _begin_anew_elsewhere(session: _Session, now: datetime) -> None:
+    """Forget what was acknowledged where the definition leads to another system by now: ours in the old one stays there."""
+    outbox, system = session.outbox, session.definition.system_digest
+    if outbox.is_of_another_system(system):
+        held, said_no = outbox.count("SELECT count(*) FROM sync_state WHERE is_active"), outbox.count("SELECT count(*) FROM opt_outs")
+        log.warning(
+            "%s is another system now, as its kind, connection or settings changed: everybody is sent there anew. In the old one stays "
+            "what is ours there, of %d customers; opt-outs made there, %d, do not hold here",
+            session.definition.name,
+            held,
+            said_no,
+        )
+    outbox.begin_anew(system, now=now)
 
 
 def _deliver(session: _Session, plan: Plan) -> None:
@@ -179,7 +199,7 @@ def _is_full_due(session: _Session, now: datetime) -> bool:
     """Return whether everything has to be read back: on the first sync of a readable sink, and whenever its days have passed."""
     if not session.sink.is_readable:
         return False
-    last = session.outbox.rows("SELECT max(started_at) FROM sync_runs WHERE is_full")[0][0]
+    last = session.outbox.rows("SELECT max(started_at) FROM sync_runs, sync_system WHERE is_full AND started_at >= since")[0][0]
     return last is None or now.replace(tzinfo=None) - last >= timedelta(days=session.definition.reconcile_days)
 
 

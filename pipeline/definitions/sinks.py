@@ -74,12 +74,15 @@ class SinkDefinition:
     @property
     def mapping_digest(self) -> str:
         """A digest of what goes there: where it changed, every customer is looked at again."""
-        parts = {
-            name: value
-            for name, value in asdict(self).items()
-            if name in {"consent", "schemes", "audiences", "fields", "titles", "settings"}
-        }
-        return sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
+        return self._digest("consent", "schemes", "audiences", "fields", "titles", "settings")
+
+    @property
+    def system_digest(self) -> str:
+        """A digest of where it goes: where it changed, it is another system, which acknowledged nothing yet."""
+        return self._digest("kind", "connection", "settings")
+
+    def _digest(self, *names: str) -> str:
+        return sha256(repr(sorted((name, value) for name, value in asdict(self).items() if name in names)).encode()).hexdigest()[:16]
 
     @property
     def contact_fields(self) -> Mapping[str, str]:
