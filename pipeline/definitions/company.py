@@ -11,7 +11,12 @@ from zoneinfo import ZoneInfo
 
 from pipeline.calendar import business_day
 from pipeline.definitions.aggregate_words import AGGREGATE_CALL
-from pipeline.definitions.company_checks import require_prediction_features, require_sensible_settings, require_source_queries
+from pipeline.definitions.company_checks import (
+    FEWEST_DAYS,
+    require_prediction_features,
+    require_sensible_settings,
+    require_source_queries,
+)
 from pipeline.definitions.company_sections import (
     Attribute,
     CountsAsOrder,
@@ -190,7 +195,7 @@ def read_company(definition: Definition, folder: Path) -> Company:
     target = content.section("publish")
     predictions = content.section("predictions")
     gates.note("rejected_share_limit", low=0, high=1)
-    for name, fewest in (("window_days", 1), ("lookback_days", 1), ("late_check_days", 0)):
+    for name, fewest in FEWEST_DAYS.items():
         content.note(name, low=fewest, high=MOST_DAYS)
     company = Company(
         folder=folder.resolve(),

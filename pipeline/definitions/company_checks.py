@@ -14,6 +14,8 @@ from pipeline.spelling import did_you_mean
 if TYPE_CHECKING:
     from pipeline.definitions.company import Company
 
+FEWEST_DAYS = {"window_days": 1, "lookback_days": 1, "late_check_days": 0}
+"""The settings that are spans, with the shortest of each; the longest is MOST_DAYS."""
 EARLIEST_DAY = date(1900, 1, 1)
 
 
@@ -22,9 +24,10 @@ def require_sensible_settings(company: Company, file: Path) -> None:
     flags, texts = (_attributes_of_kind(company, kind) for kind in (Kind.FLAG, Kind.TEXT))
     judged = company.limits.reachable_attribute
     faults = {
-        f"`window_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.window_days <= MOST_DAYS,
-        f"`lookback_days` must lie between 1 and {MOST_DAYS}": not 1 <= company.lookback_days <= MOST_DAYS,
-        f"`late_check_days` must lie between 0 and {MOST_DAYS}": not 0 <= company.late_check_days <= MOST_DAYS,
+        **{
+            f"`{name}` must lie between {fewest} and {MOST_DAYS}": not fewest <= getattr(company, name) <= MOST_DAYS
+            for name, fewest in FEWEST_DAYS.items()
+        },
         f"`first_day` must not lie before {EARLIEST_DAY}": company.first_day < EARLIEST_DAY,
         "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
         "`gates.reachable_attribute` must name a true-or-false attribute without personal data": judged not in flags,

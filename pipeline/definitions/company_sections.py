@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Literal, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pipeline.definitions.field_records import ANY_NAME
-from pipeline.definitions.fields import IDENTIFIER, Fields, printable_value, require_identifier
+from pipeline.definitions.fields import IDENTIFIER, LONGEST_SHOWN, Fields, printable_value, require_identifier
 from pipeline.definitions.settings import CURRENCIES, schedule_fault
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
 from pipeline.spelling import did_you_mean
 
 CountsAsOrder = Literal["all", "paid"]
-REGION = re.compile("[A-Z]{2}")
 NIGHTLY = "0 4 * * *"
 LIST = "list"
 """The kind of an attribute that holds several texts, such as tags."""
@@ -163,9 +161,19 @@ def read_crm(content: Fields) -> CrmSettings | None:
     section = content.section("crm")
     region: str = section.take("phone_region", str, default="")
     section.refuse_unknown()
-    if region and not REGION.fullmatch(region):
-        raise section.refusal("phone_region", f"is {printable_value(region)}", 'Write a code of ISO 3166 in two capitals, such as "TR".')
+    if region:
+        _require_phone_region(section, region)
     return CrmSettings(region) if is_wanted else None
+
+
+def _require_phone_region(section: Fields, region: str) -> None:
+    # Imported where it is needed: a DAG file would load the numbers of all countries every time it is read.
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if region not in SUPPORTED_REGIONS:
+        what = f"is {printable_value(region)}{did_you_mean(region[:LONGEST_SHOWN].upper(), sorted(SUPPORTED_REGIONS))}"
+        todo = 'Write a code of ISO 3166 in two capitals, such as "TR", or "GB" for the United Kingdom.'
+        raise section.refusal("phone_region", what, todo)
 
 
 def read_attributes(sections: Fields) -> list[Attribute]:

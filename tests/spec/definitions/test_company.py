@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -120,3 +122,25 @@ def test_a_missing_source_query_is_named(tmp_path: Path) -> None:
     (folder / "sources" / "order_lines.sql").unlink()
     with pytest.raises(ConfigError, match=r"sources/order_lines\.sql is missing"):
         load_company(folder)
+
+
+@pytest.mark.parametrize(("region", "hint"), [("UK", ""), ("XX", ""), ("tr", " (did you mean `TR`?)"), ("TUR", " (did you mean `TR`?)")])
+def test_a_country_of_phone_numbers_is_one_that_has_numbers(tmp_path: Path, region: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_company(company_folder(tmp_path, f'{MINIMAL}[crm]\nphone_region = "{region}"\n'))
+    assert refused.value.what == f"`crm.phone_region` is `{region}`{hint}"
+    assert '"GB"' in refused.value.todo
+
+
+@pytest.mark.parametrize("region", ["TR", "GB", "GE"])
+def test_a_country_that_has_phone_numbers_is_taken(tmp_path: Path, region: str) -> None:
+    company = load_company(company_folder(tmp_path, f'{MINIMAL}[crm]\nphone_region = "{region}"\n'))
+    assert company.crm is not None
+    assert company.crm.phone_region == region
+
+
+def test_phone_numbers_are_not_loaded_for_a_company_without_a_region(tmp_path: Path) -> None:
+    folder = company_folder(tmp_path, f"{MINIMAL}[crm]\n")
+    script = "import sys; from pathlib import Path; from pipeline.definitions.company import load_company; load_company(Path(sys.argv[1]))"
+    script += "; sys.exit('phonenumbers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script, str(folder)], check=False).returncode == 0
