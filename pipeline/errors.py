@@ -36,7 +36,7 @@ class ConfigError(PipelineError):
 
 
 class DataError(PipelineError):
-    """The data is wrong: a person must look before the night can go on."""
+    """The data is wrong, or a sink refused too many customers: a person must look."""
 
     exit_code = 4
 
@@ -48,7 +48,7 @@ class SchemaDrift(DataError):
 
 
 class GateClosed(PipelineError):
-    """The night was refused on purpose; the last good publication stays live."""
+    """A night or a sync was stopped on purpose; the live publication, or the sink, stays as it was."""
 
     exit_code = 6
 
