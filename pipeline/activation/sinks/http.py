@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 
@@ -27,8 +27,7 @@ class HttpClient:
     def __init__(self, address: str, *, where: str, headers: Mapping[str, str] | None = None) -> None:
         self.parts = split_address(address, where)
         self.user, self.password = unquote(self.parts.username or ""), unquote(self.parts.password or "")
-        host = f"{self.parts.hostname}:{self.parts.port}" if self.parts.port else str(self.parts.hostname)
-        self.base = urlunsplit((self.parts.scheme, host, self.parts.path.rstrip("/"), "", ""))
+        self.base = origin(self.parts) + self.parts.path.rstrip("/")
         self.where = self.base
         # No proxies, certificates or logins from the environment: a sync does the same wherever it runs.
         self._client = httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=False)
@@ -87,6 +86,11 @@ def seconds_to_wait(text: str | None, *, now: datetime | None = None) -> float |
         return max((parsedate_to_datetime(text) - (now or datetime.now(UTC))).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return None
+
+
+def origin(parts: SplitResult) -> str:
+    """Return protocol, host and port of an address, without its login."""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def split_address(address: str, where: str) -> SplitResult:

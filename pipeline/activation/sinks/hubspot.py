@@ -18,7 +18,7 @@ from hubspot.crm import contacts as contacts_api
 from hubspot.crm import lists as lists_api
 from hubspot.crm import properties as properties_api
 
-from pipeline.activation.sinks.http import LONGEST_MESSAGE, raise_for_status, split_address
+from pipeline.activation.sinks.http import LONGEST_MESSAGE, origin, raise_for_status, split_address
 from pipeline.activation.sinks.sink import Ambiguous, Change, Customer, Remote, RowResult, Sink, changes_by_list, results_of
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import ConfigError
@@ -45,7 +45,7 @@ class HubSpotSink(Sink):
         if not parts.password:
             todo = "Write it as https://:TOKEN@api.hubapi.com."
             raise ConfigError("the connection has no token", where=definition.where, todo=todo)
-        self._where = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+        self._where = origin(parts)
         self._clients = [self._client(module, parts.password) for module in (contacts_api, lists_api, properties_api)]
         contacts, lists, properties = self._clients
         self._batches, self._contacts = contacts_api.BatchApi(contacts), contacts_api.BasicApi(contacts)

@@ -16,6 +16,7 @@ import pytest
 from support.crm_publications import Person, publish_people, publish_tables, write_crm_company
 from support.crm_stubs import HubSpotStub, MailchimpStub, ReceiverStub, Stub, serving
 
+from pipeline.activation.sinks.http import HttpClient
 from pipeline.activation.sync import SyncReport
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.operations.deployment import Deployment
@@ -119,6 +120,14 @@ def test_a_sink_that_asks_to_wait_for_ever_ends_the_sync(tmp_path: Path, receive
         sync(deployment, waited)
     assert 800 < sum(waited) <= 900
     assert min(waited) >= 1
+
+
+@pytest.mark.parametrize(
+    ("host", "base"), [("h", "http://h/x"), ("h:80", "http://h:80/x"), ("[::1]", "http://[::1]/x"), ("[::1]:8069", "http://[::1]:8069/x")]
+)
+def test_an_address_keeps_its_host_and_port_and_loses_its_login(host: str, base: str) -> None:
+    client = HttpClient(f"http://ann:secret@{host}/x/", where="sinks/crm.toml")
+    assert (client.base, client.user, client.password) == (base, "ann", "secret")
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])
