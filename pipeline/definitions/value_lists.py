@@ -7,7 +7,6 @@ by, so that an old night can be computed again just as it was.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
@@ -25,13 +24,6 @@ MOST_VALUES = 1_000_000
 LARGEST_LIST = 200_000_000  # bytes: a million values of 200
 _AROUND = " \t\r"
 _DIGEST_LENGTH = 12
-_NAMED = re.compile(r"""\bIN\s+LIST\s+(?:(?P<word>\w+)|'(?P<text>(?:[^']|'')+)'|"(?P<name>(?:[^"]|"")+)")""", re.IGNORECASE)
-
-
-def lists_named(texts: Iterable[str]) -> set[str]:
-    """Return the lists that rules name, as far as their texts can be read."""
-    found = (each.groupdict() for text in texts for each in _NAMED.finditer(text))
-    return {each["word"] or (each["text"] or "").replace("''", "'") or (each["name"] or "").replace('""', '"') for each in found}
 
 
 def list_digests(company: Company) -> dict[str, str]:

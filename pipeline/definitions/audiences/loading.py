@@ -110,7 +110,7 @@ def read_audience(
     looked_at = {each: other for each in audiences_named([rule_text, applies_text]) if (other := others.get(each)) is not None}
     behind = (name for other in looked_at.values() for name in (*other.references, *other.clusters))
     named = sorted({*referenced_schemes({"rule": rule_text, "applies_to": applies_text}), *behind})
-    vocabulary, quantiles, missing = read_vocabulary(loaded, content, named)
+    vocabulary, quantiles, missing = read_vocabulary(loaded, content, named, (rule_text, applies_text))
     missing = tuple(dict.fromkeys((*missing, *(each for other in looked_at.values() for each in other.missing))))
     vocabulary = replace(vocabulary, audiences=rules_by_audience(others, looked_at, where))
     context = FileContext(definition, vocabulary, language)

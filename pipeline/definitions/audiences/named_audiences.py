@@ -9,17 +9,16 @@ from graphlib import CycleError, TopologicalSorter
 from sqlglot import exp
 
 from pipeline.definitions.definition_files import Definition
-from pipeline.definitions.rules import rule_texts
+from pipeline.definitions.rules import audiences_of, rule_texts
 from pipeline.definitions.schemes.scheme import Scheme
 from pipeline.errors import ConfigError
 
 MAX_NAMED_NODES = 4_000  # a long rule has a few hundred
-_NAMED = re.compile(r"\bIN\s+AUDIENCE\s+(\w+)", re.IGNORECASE)
 
 
 def audiences_named(texts: Iterable[str]) -> list[str]:
     """Return the names of the audiences that rules name, as far as they can be read, in order."""
-    return sorted({name for text in texts for name in _NAMED.findall(text)})
+    return sorted({name for text in texts for name in audiences_of(text)})
 
 
 def audiences_in_order(definitions: Sequence[Definition]) -> list[Definition]:
@@ -32,22 +31,24 @@ def audiences_in_order(definitions: Sequence[Definition]) -> list[Definition]:
     except CycleError as error:
         path = list(reversed(error.args[1]))
         what = f"audiences name each other in a circle: {' > '.join(path)}"
-        raise ConfigError(what, where=_place_of_name(by_name[path[0]]), todo="Write the rule of one of them out.") from None
+        raise ConfigError(what, where=_place_of_name(path[1], by_name[path[0]]), todo="Write the rule of one of them out.") from None
 
 
-def _place_of_name(definition: Definition) -> str:
-    """Return `file:line` of the first line that names an audience, or the file alone where the words are apart."""
+def _place_of_name(name: str, definition: Definition) -> str:
+    """Return `file:line` of the first line that names the audience `name`, or the file alone where the words are apart."""
+    named = re.compile(rf'\bIN\s+AUDIENCE\s+\\?"?{re.escape(name)}\b', re.IGNORECASE)
     lines = enumerate(definition.text.splitlines(), 1)
-    return next((f"{definition.file}:{number}" for number, line in lines if _NAMED.search(line)), str(definition.file))
+    return next((f"{definition.file}:{number}" for number, line in lines if named.search(line)), str(definition.file))
 
 
 def _texts(definition: Definition) -> list[str]:
-    # What names no audience needs no reading yet, and what is malformed is reported by whoever reads the file.
-    return rule_texts(definition.toml()) if _NAMED.search(definition.text) else []
+    # What names no audience needs no reading yet; TOML may write any letter as an escape.
+    may_name = "audience" in definition.text.lower() or "\\" in definition.text
+    return rule_texts(definition.toml()) if may_name else []
 
 
-def rules_by_audience(audiences: Mapping[str, Scheme | None], named: Mapping[str, Scheme], where: str) -> dict[str, exp.Expression]:
-    """Return whom each of `audiences` takes.
+def rules_by_audience(audiences: Mapping[str, Scheme | None], named: Mapping[str, Scheme], where: str) -> dict[str, exp.Expression | None]:
+    """Return whom each of `audiences` takes; None for one that is still to be read.
 
     Raises ConfigError where one that is `named` has limits that only a night knows, or where they say too much together.
     """
@@ -60,5 +61,5 @@ def rules_by_audience(audiences: Mapping[str, Scheme | None], named: Mapping[str
     if sum(1 for _ in nodes) > MAX_NAMED_NODES:
         what = f"the rules of the audiences that it names say too much together: {', '.join(named)}"
         raise ConfigError(what, where=where, todo="Name fewer of them, or ones with shorter rules.")
-    # One that is still to be read is named by no rule that was, and known here to suggest its name.
-    return {name: (each.applies_to if each is not None else None) or exp.true() for name, each in audiences.items()}
+    # One that is still to be read is known here to suggest its name; a rule that names it all the same is refused.
+    return {name: None if each is None else each.applies_to for name, each in audiences.items()}

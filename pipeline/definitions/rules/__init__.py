@@ -9,9 +9,9 @@ from pipeline.definitions.rules.comparisons import MIRRORED
 from pipeline.definitions.rules.definition_texts import rule_texts
 from pipeline.definitions.rules.joined_columns import PREDICTIONS, ListColumn, StayColumn, column_words, joined_column, joined_kind
 from pipeline.definitions.rules.language import aggregates_of, parse_rule, parse_score, parse_value
+from pipeline.definitions.rules.names_in_text import audiences_of, lists_of, parameters_of, references_of
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
 from pipeline.definitions.rules.quantiles import Quantile, parameter_value, take_quantiles
-from pipeline.definitions.rules.text import parameters_of, references_of
 from pipeline.definitions.rules.values import Value, rule_value
 from pipeline.definitions.rules.vocabulary import Vocabulary
 
@@ -26,11 +26,13 @@ __all__ = [
     "Value",
     "Vocabulary",
     "aggregates_of",
+    "audiences_of",
     "call_of",
     "calls_in",
     "column_words",
     "joined_column",
     "joined_kind",
+    "lists_of",
     "nodes_outside_calls",
     "parameter_value",
     "parameters_of",

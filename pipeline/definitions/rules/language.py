@@ -125,11 +125,15 @@ def _audience(rule: RuleContext, node: exp.Expr) -> TypedNode:
     if name not in audiences:
         what = f"there is no audience `{name}`{did_you_mean(name, audiences)}"
         raise rule.error_at(node, what, f"Write it into audiences/{name}.toml, or name another one.")
-    is_unknown = exp.Is(this=bracketed_node(audiences[name].copy()), expression=exp.null())
+    condition = audiences[name]
+    if condition is None:
+        what = f"the audience `{name}` is not known yet, where this rule is read"
+        raise rule.error_at(node, what, "Write its rule out here.")
+    is_unknown = exp.Is(this=bracketed_node(condition.copy()), expression=exp.null())
     # What the other rule cannot tell for want of a column, this one cannot tell either.
     is_unknown.meta[AUDIENCE_MARK] = True
     is_known = exp.Not(this=exp.Paren(this=is_unknown))
-    return TypedNode(operator_chain(exp.And, is_known, audiences[name].copy()), Kind.FLAG)
+    return TypedNode(operator_chain(exp.And, is_known, condition.copy()), Kind.FLAG)
 
 
 def _check_literal(rule: RuleContext, node: exp.Expr) -> TypedNode:

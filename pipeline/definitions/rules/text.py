@@ -33,7 +33,7 @@ TODAY_WORDS = ("today", "current_date")
 AS_OF_DATE = "as_of_date"
 _DAYS_IN = {"day": 1, "days": 1, "week": 7, "weeks": 7}
 
-_LEXEME = re.compile(
+LEXEME = re.compile(
     r"""
     (?P<space>\s+)
     |(?P<comment>--)
@@ -162,7 +162,7 @@ def read_tokens(rule: RuleText) -> list[Token]:
     _refuse_invisible(rule)
     tokens, index = [], 0
     while index < len(rule.text):
-        lexeme = _LEXEME.match(rule.text, index)
+        lexeme = LEXEME.match(rule.text, index)
         # A comment of the form /* */ begins like a division, but is meant as a comment.
         if lexeme is None or lexeme.lastgroup == "comment" or rule.text.startswith("/*", index):
             character = "-" if rule.text.startswith("/*", index) else rule.text[index]
@@ -171,7 +171,7 @@ def read_tokens(rule: RuleText) -> list[Token]:
         if lexeme.lastgroup == "parameter":
             tokens += _parameter_tokens(rule, lexeme)
         elif lexeme.lastgroup != "space":
-            tokens.append(_lexeme_token(lexeme))
+            tokens.append(lexeme_token(lexeme))
         index = lexeme.end()
     for place, (name, following) in enumerate(pairwise(tokens)):
         if name.text.lower() == "interval" and following.token_type in (TokenType.NUMBER, TokenType.STRING):
@@ -190,7 +190,8 @@ def _function_token(rule: RuleText, name: Token) -> Token:
     return Token(TokenType.IDENTIFIER, f"{CALL_MARK}{text}", 1, name.col, name.start, name.end)
 
 
-def _lexeme_token(lexeme: re.Match[str]) -> Token:
+def lexeme_token(lexeme: re.Match[str]) -> Token:
+    """Return the token that a lexeme is, unless it is white space, a comment or a parameter."""
     kind, text = lexeme.lastgroup, lexeme.group()
     start, end = lexeme.start(), lexeme.end() - 1
     if kind == "text":
@@ -246,16 +247,3 @@ def _nesting_depth(tree: exp.Expr) -> int:
             is_chain = isinstance(node, exp.Connector) and type(child) is type(node)
             waiting.append((child, depth if is_chain else depth + 1))
     return deepest
-
-
-def parameters_of(text: str) -> set[str]:
-    """Return the parameters that `text` names, as far as it can be read."""
-    return {lexeme.group()[1:] for lexeme in _LEXEME.finditer(text) if lexeme.lastgroup == "parameter"}
-
-
-def references_of(text: str) -> set[str]:
-    """Return what `text` refers to beyond features and attributes, such as `rfm.segment`, as far as it can be read.
-
-    Schemes are put in order by it before any rule is parsed, so that a text with faults must not raise here.
-    """
-    return {lexeme.group() for lexeme in _LEXEME.finditer(text) if lexeme.lastgroup == "reference"}

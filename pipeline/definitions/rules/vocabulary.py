@@ -25,7 +25,8 @@ class Vocabulary:
     `lists/` folder by name, each with the digest of its text. `schemes` are those in which customers were before, with what may be
     written for each of their segments and the id that it stands for: none where values are segments, None for clusters. `language` says
     how letters are made small.
-    `audiences` are those that a rule of another one may name, each with its rule; None where no rule may.
+    `audiences` are those that a rule of another one may name, each with its rule, or None where that was not read yet; None where no
+    rule may.
     `sources` are the tables of events that an aggregate may be made from; `hint` says what to do about an unknown name.
     """
 
@@ -38,7 +39,7 @@ class Vocabulary:
     lists: Mapping[str, str] = field(default_factory=dict)
     schemes: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     language: str = "en"
-    audiences: Mapping[str, exp.Expression] | None = None
+    audiences: Mapping[str, exp.Expression | None] | None = None
     sources: Mapping[str, EventSource] = field(default_factory=dict)
     hint: str = "Use a feature, a declared attribute, or the segment of another scheme, such as rfm.segment."
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pipeline.definitions.company import Company
 from pipeline.definitions.field_records import ANY_NAME, TableKeys
 from pipeline.definitions.fields import Fields
-from pipeline.definitions.rules import PREDICTIONS, Quantile, Vocabulary, require_parameters, take_quantiles
+from pipeline.definitions.rules import PREDICTIONS, Quantile, Vocabulary, lists_of, require_parameters, take_quantiles
 from pipeline.definitions.schemes.firms import IS_FIRM, firm_condition
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import Scheme
 from pipeline.definitions.schemes.score_methods import ScoreMethods
-from pipeline.definitions.value_lists import list_digests, lists_named, require_list
+from pipeline.definitions.value_lists import list_digests, require_list
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 
@@ -71,7 +71,7 @@ def read_vocabulary(
 
 def _require_lists(company: Company, rule_texts: Iterable[str]) -> None:
     """Raise ConfigError where a list that a rule names cannot be read: before the night begins."""
-    named, files = lists_named(rule_texts), company.list_files()
+    named, files = {name for text in rule_texts for name in lists_of(text)}, company.list_files()
     for name in sorted(named & files.keys()) if company.past_definitions is None else ():
         require_list(files[name])
 

@@ -12,8 +12,8 @@ from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.audiences import MEMBER, has_expired, load_audiences
 from pipeline.definitions.company import Company
-from pipeline.definitions.rules import rule_value
-from pipeline.definitions.schemes import load_schemes, without_unknown
+from pipeline.definitions.rules import Vocabulary, parse_rule, rule_value
+from pipeline.definitions.schemes import Scheme, load_schemes, without_unknown
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Column, Kind
 
@@ -180,3 +180,68 @@ def test_who_is_not_in_an_audience_that_cannot_be_computed_cannot_be_told_either
     company_with(tmp_path, HEAD + "rule = \"city = 'Berlin'\"\n", name="z_berlin")
     audiences = load_audiences(company_with(tmp_path, HEAD + 'rule = "NOT IN AUDIENCE z_berlin"\n'))
     assert without_unknown(audiences, {"city": "city"}).not_computed == {"big": "needs city", "z_berlin": "needs city"}
+
+
+def audiences_saying(folder: Path, rules: dict[str, str]) -> dict[str, Scheme]:
+    """Load audiences, each by a rule that is written to its file as it is."""
+    for name, rule in rules.items():
+        company_with(folder, f"{HEAD}rule = '''{rule}'''\n", name=name)
+    company = a_company(folder, attributes=(an_attribute(Column("city", Kind.TEXT, "City.")),))
+    return {audience.name: audience for audience in load_audiences(company).schemes}
+
+
+@pytest.mark.parametrize("other", ["a_small", "z_small"])  # files are found before and after the one that names them
+@pytest.mark.parametrize("name", ["{}", '"{}"'])
+@pytest.mark.parametrize("written", ["IN AUDIENCE {}", "in  Audience {}", "NOT IN AUDIENCE {}", "NOT (IN\nAUDIENCE {})"])
+def test_an_audience_is_named_with_quotes_and_without(tmp_path: Path, written: str, name: str, other: str) -> None:
+    rule = written.format(name.format(other))
+    found = audiences_saying(tmp_path, {"big": rule, other: "spend_amount < 100 AND rfm.segment = 'champions'"})
+    assert found["big"].references == ("rfm",)
+    assert found["big"].applies_to is not None
+    customers = [{"spend_amount": spend, "rfm.segment": "champions"} for spend in (50, 150)]
+    said = [rule_value(found["big"].applies_to, customer) for customer in customers]
+    assert said == ([False, True] if rule.startswith("NOT") else [True, False])
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"big": 'IN AUDIENCE "big"'},
+        {"big": 'spend_amount > 1 OR NOT IN AUDIENCE "big"'},
+        {"big": 'IN AUDIENCE "small"', "small": "IN AUDIENCE big"},
+        {"big": "IN AUDIENCE small", "small": 'spend_amount > 1 OR IN AUDIENCE "big"'},
+    ],
+)
+def test_a_circle_of_names_in_quotes_is_told_of(tmp_path: Path, rules: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="name each other in a circle: ") as told:
+        audiences_saying(tmp_path, rules)
+    assert re.search(r"audiences/(big|small)\.toml:4$", told.value.where)
+
+
+def test_a_name_is_seen_however_the_file_writes_it(tmp_path: Path) -> None:
+    company_with(tmp_path, f'{HEAD}rule = "IN \\u0041UDIENCE \\"small\\""\n', name="big")
+    found = audiences_saying(tmp_path, {"small": "spend_amount < 100"})
+    assert found["big"].applies_to is not None
+    assert not rule_value(found["big"].applies_to, {"spend_amount": 100})
+
+
+def test_words_within_a_text_name_no_audience(tmp_path: Path) -> None:
+    found = audiences_saying(tmp_path, {"big": "city = 'IN AUDIENCE big' OR city = 'IN AUDIENCE a_small'", "a_small": "IN AUDIENCE big"})
+    assert found["a_small"].applies_to is not None
+    assert rule_value(found["a_small"].applies_to, {"city": "IN AUDIENCE big"})
+    assert not rule_value(found["a_small"].applies_to, {"city": "big"})
+
+
+def test_an_audience_that_was_not_read_is_refused_and_never_everybody() -> None:
+    words = Vocabulary({"spend_amount": Kind.MONEY}, audiences={"small": None})
+    with pytest.raises(ConfigError, match="the audience `small` is not known yet"):
+        parse_rule("IN AUDIENCE small", words, where="audiences/big.toml:4")
+
+
+def test_a_list_that_an_audience_names_must_be_sound(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "vip.csv").write_text("")
+    assert audiences_saying(tmp_path, {"big": "city = 'IN LIST vip'"})
+    for rule in ("IN LIST vip", "city IN LIST 'vip'", 'NOT IN LIST "vip"'):
+        with pytest.raises(ConfigError, match="this list is empty"):
+            audiences_saying(tmp_path, {"big": rule})
