@@ -21,7 +21,13 @@ from pipeline.definitions.features import feature_digests
 from pipeline.definitions.fields import Document, Fields, printable_value, require_identifier
 from pipeline.definitions.proofs import require_possible
 from pipeline.definitions.rules import parse_rule
-from pipeline.definitions.schemes.loading import SchemeInputs, domains_of_references, read_schemes, require_parameters_used
+from pipeline.definitions.schemes.loading import (
+    SchemeInputs,
+    domains_of_references,
+    features_named,
+    read_schemes,
+    require_parameters_used,
+)
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, referenced_schemes
 from pipeline.definitions.schemes.scheme import AudienceTerms, Scheme, Schemes, Segment
 from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
@@ -42,6 +48,12 @@ class _AudienceInputs:
 
     schemes: SchemeInputs
     definitions: tuple[Definition, ...]
+    declared: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, company: Company, definitions: tuple[Definition, ...]) -> _AudienceInputs:
+        """Return what the audiences of `definitions` depend on: beside schemes, the declared features that they name."""
+        return cls(SchemeInputs.of(company), definitions, features_named(company, definitions))
 
 
 def load_audiences(company: Company) -> Schemes:
@@ -52,7 +64,7 @@ def load_audiences(company: Company) -> Schemes:
     definitions = tuple(company.definitions("audiences", ".toml").values())
     if not definitions:
         return Schemes((), {})
-    return _audiences_of_inputs(_AudienceInputs(SchemeInputs.of(company), definitions))
+    return _audiences_of_inputs(_AudienceInputs.of(company, definitions))
 
 
 def has_expired(audience: Scheme, day: date) -> bool:

@@ -62,12 +62,12 @@ class SchemeInputs:
     def of(cls, company: Company) -> SchemeInputs:
         """Return what the schemes of `company` depend on, as its files are now."""
         definitions = tuple(company.definitions("segments", ".toml").values())
-        lists, declared = tuple(list_digests(company).items()), _features_named(company, definitions)
+        lists, declared = tuple(list_digests(company).items()), features_named(company, definitions)
         return cls(company, definitions, company.attributes, company.language, lists, declared)
 
 
-def _features_named(company: Company, definitions: Sequence[Definition]) -> tuple[tuple[str, str], ...]:
-    """Return the declared features that may be in `definitions`, with a digest of what each means: others change no scheme."""
+def features_named(company: Company, definitions: Sequence[Definition]) -> tuple[tuple[str, str], ...]:
+    """Return the declared features that may be in `definitions`, with a digest of what each means: others change nothing in them."""
     if not company.features:  # before all rules are looked through: every step of a night asks
         return ()
     text = "\n".join(definition.text for definition in definitions)

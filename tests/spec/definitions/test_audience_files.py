@@ -11,7 +11,7 @@ from support.builders import a_company, an_attribute
 from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.audiences import MEMBER, has_expired, load_audiences
-from pipeline.definitions.company import Company
+from pipeline.definitions.company import Company, with_declared_features
 from pipeline.definitions.rules import Vocabulary, parse_rule, rule_value
 from pipeline.definitions.schemes import Scheme, load_schemes, without_unknown
 from pipeline.errors import ConfigError
@@ -245,3 +245,23 @@ def test_a_list_that_an_audience_names_must_be_sound(tmp_path: Path) -> None:
     for rule in ("IN LIST vip", "city IN LIST 'vip'", 'NOT IN LIST "vip"'):
         with pytest.raises(ConfigError, match="this list is empty"):
             audiences_saying(tmp_path, {"big": rule})
+
+
+@pytest.mark.parametrize(
+    "rule", ["wine_orders >= 1", 'IN AUDIENCE "other"', "other_orders >= 1", "EXISTS(order_lines WHERE category = 'Wine')"]
+)
+def test_an_edited_feature_changes_the_audiences_that_name_it_within_one_process(tmp_path: Path, rule: str) -> None:
+    (tmp_path / "features").mkdir()
+    feature = "[wine_orders]\nfrom = 'order_lines'\nwhere = \"category = '{}'\"\nvalue = 'COUNT(*)'\ndescription = 'Orders.'\n"
+    behind = "[other_orders]\nvalue = 'wine_orders + 1'\ndescription = 'More.'\n"
+    company_with(tmp_path, f'{HEAD}rule = "wine_orders >= 1"\n', name="other")
+    company_with(tmp_path, f'{HEAD}rule = """{rule}"""\n')
+    found = []
+    for category in ("Wine", "Beer"):
+        (tmp_path / "features" / "own.toml").write_text(feature.format(category) + behind)
+        company = with_declared_features(a_company(tmp_path))
+        found.append({audience.name: dict(audience.declared) for audience in load_audiences(company).schemes})
+    before, after = found
+    assert all(each for each in (*before.values(), *after.values()))
+    assert before["other"] != after["other"]
+    assert (before["big"] != after["big"]) is not rule.startswith("EXISTS")
