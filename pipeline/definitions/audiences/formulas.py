@@ -6,17 +6,19 @@ column of true, false and unknown; AND, OR and NOT of such columns are those of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-Formula: TypeAlias = "str | tuple[str, Formula] | tuple[str, Formula, Formula]"
+Formula: TypeAlias = "str | tuple[str | Formula, ...]"
+"""The name of a condition, or an operation and what it is of: of AND and OR any number of formulas, of NOT one."""
 _AND, _OR, _NOT = "and", "or", "not"
-_OPERATIONS = {_AND: pc.and_kleene, _OR: pc.or_kleene, _NOT: pc.invert}
+_CONNECTIVES = {_AND: pc.and_kleene, _OR: pc.or_kleene}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ def rule_formulas(rules: Sequence[exp.Expression]) -> RuleFormulas:
         if isinstance(node, exp.Paren):
             return formula(node.this)
         if isinstance(node, exp.And | exp.Or):
-            return _AND if isinstance(node, exp.And) else _OR, formula(node.this), formula(node.expression)
+            # A chain is one operation, however long: nothing here may call itself for each of a thousand conditions.
+            return _AND if isinstance(node, exp.And) else _OR, *map(formula, _chained(node))
         if isinstance(node, exp.Not):
             return _NOT, formula(node.this)
         # By what it says, as every rule has a tree of its own.
@@ -45,6 +48,18 @@ def rule_formulas(rules: Sequence[exp.Expression]) -> RuleFormulas:
         return name
 
     return RuleFormulas([formula(rule) for rule in rules], conditions)
+
+
+def _chained(connector: exp.And | exp.Or) -> Iterator[exp.Expression]:
+    """Yield what a chain of AND, or of OR, joins, in order, whatever brackets group it."""
+    waiting: list[exp.Expression] = [connector]
+    while waiting:
+        node = waiting.pop()
+        inner = node.unnest()
+        if type(inner) is type(connector):
+            waiting += [inner.expression, inner.this]
+        else:
+            yield node
 
 
 def formula_flags(formula: Formula, conditions: Mapping[str, pa.Array], worked_out: dict[Formula, pa.Array]) -> pa.Array:
@@ -56,5 +71,6 @@ def formula_flags(formula: Formula, conditions: Mapping[str, pa.Array], worked_o
         return conditions[formula]
     if formula not in worked_out:
         operation, *operands = formula
-        worked_out[formula] = _OPERATIONS[operation](*(formula_flags(each, conditions, worked_out) for each in operands))
+        flags = [formula_flags(each, conditions, worked_out) for each in operands]
+        worked_out[formula] = pc.invert(*flags) if operation == _NOT else reduce(_CONNECTIVES[str(operation)], flags)
     return worked_out[formula]
