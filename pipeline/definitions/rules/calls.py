@@ -85,6 +85,6 @@ def nodes_outside_calls(tree: exp.Expr) -> Iterator[exp.Expr]:
 
 def calls_in(tree: exp.Expr) -> list[Call]:
     """Return the outermost calls in `tree`, in the order in which they are written."""
-    if (call := call_of(tree)) is not None:
-        return [call]
-    return [call for child in tree.iter_expressions() for call in calls_in(child)]
+    # Not by calling itself: a chain of AND or OR is as deep as it is long.
+    found = map(call_of, tree.dfs(prune=lambda node: call_of(node) is not None))
+    return [call for call in found if call is not None]

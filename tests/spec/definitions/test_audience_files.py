@@ -12,7 +12,7 @@ from support.schemes import yes_or_no_scheme
 
 from pipeline.definitions.audiences import MEMBER, has_expired, load_audiences
 from pipeline.definitions.company import Company, with_declared_features
-from pipeline.definitions.rules import Vocabulary, parse_rule, rule_value
+from pipeline.definitions.rules import Vocabulary, calls_in, parse_rule, rule_value
 from pipeline.definitions.schemes import Scheme, load_schemes, without_unknown
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Column, Kind
@@ -265,3 +265,13 @@ def test_an_edited_feature_changes_the_audiences_that_name_it_within_one_process
     assert all(each for each in (*before.values(), *after.values()))
     assert before["other"] != after["other"]
     assert (before["big"] != after["big"]) is not rule.startswith("EXISTS")
+
+
+def test_a_rule_of_hundreds_of_conditions_is_read_as_a_night_reads_it(tmp_path: Path) -> None:
+    company_with(tmp_path, HEAD + f'rule = "{" OR ".join(["a"] * 789)} OR COALESCE(b, 0) = 1"\n')
+    attributes = (an_attribute(Column("a", Kind.FLAG, "A.")), an_attribute(Column("b", Kind.INTEGER, "B.")))
+    audiences = load_audiences(a_company(tmp_path, attributes=attributes))
+    assert without_unknown(audiences, {"a": "a"}).not_computed == {"big": "needs a"}
+    [audience] = audiences.schemes
+    assert audience.applies_to is not None
+    assert [call.text for call in calls_in(audience.applies_to)] == ["COALESCE(b, 0)"]
