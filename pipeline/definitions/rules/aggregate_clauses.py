@@ -3,7 +3,7 @@
     [WHERE condition] [[NOT] FOLLOWED BY events [OF THE SAME column] [WHERE condition] [WITHIN n DAYS]]
     [LATEST n] [LAST n DAYS] [BEFORE n DAYS AGO]
 
-PRECEDED BY, or PRECEDED BY FIRST, may stand for FOLLOWED BY, and THIS or LAST with WEEK, MONTH, QUARTER or YEAR for LAST n DAYS.
+PRECEDED BY, or PRECEDED BY FIRST, may stand for FOLLOWED BY, and THIS or LAST with WEEK, MONTH, QUARTER or YEAR for both parts of the days.
 """
 
 from __future__ import annotations
@@ -187,8 +187,11 @@ def _read_days(rule: RuleText, parts: list[_Clause]) -> DayWindow:
     if last is None:
         return DayWindow(before=ago)
     period = _PERIODS.get(_word(last.rest, 0)) if len(last.rest) == 1 else None
+    if period is not None and before is not None:
+        what = f"BEFORE does not stand beside {last.word} {period.value.upper()}"
+        raise rule.error_at(before.first.start, what, _DAYS_TODO)
     if period is not None:
-        return DayWindow(before=ago, period=period, is_past=last.word == "LAST")
+        return DayWindow(period=period, is_past=last.word == "LAST")
     if last.word == "THIS":
         raise rule.error_at(last.first.start, "these days cannot be read", _DAYS_TODO)
     return DayWindow(_days(rule, last, last.rest, _DAYS_TODO), ago)

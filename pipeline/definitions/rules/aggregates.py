@@ -150,7 +150,7 @@ class Aggregate:
         where = "" if self.where is None else f"WHERE {_plain_sql(self.where)}"
         sequence = "" if self.sequence is None else self.sequence.clause
         latest = f"LATEST {self.latest}" if self.latest else ""
-        parts = (distinct, of, where, sequence, latest, self.window.words.upper())
+        parts = (distinct, of, where, sequence, latest, self.window.clause)
         return f"{function}({' '.join(part for part in parts if part)})"
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import Enum
 
@@ -28,6 +28,15 @@ class Period(Enum):
                 return date(day.year, (day.month - 1) // _QUARTER_MONTHS * _QUARTER_MONTHS + 1, 1)
             case Period.YEAR:
                 return date(day.year, 1, 1)
+
+    def longest_days(self, *, is_past: bool) -> int:
+        """Return the most days from the first day of the period, or of the one before it, to a day in the period, both included."""
+        this, with_last = _LONGEST_DAYS[self]
+        return with_last if is_past else this
+
+
+# July and August, the third and fourth quarter, and a leap year are the longest that follow each other.
+_LONGEST_DAYS = {Period.WEEK: (7, 14), Period.MONTH: (31, 62), Period.QUARTER: (92, 184), Period.YEAR: (366, 731)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,9 @@ class DayWindow:
         return min(final, self.period.first_day(day) - timedelta(1)) if self.period is not None and self.is_past else final
 
     def decided_after(self, days: int) -> DayWindow | None:
-        """Return the part of the window that lies `days` or more before the night; None where there is none."""
+        """Return the part of the window that lies `days` or more before the night; None where no night has any."""
+        if self.period is not None and days >= self.period.longest_days(is_past=self.is_past):
+            return None
         if days <= self.before:
             return self
         left = None if self.last_days is None else self.last_days - (days - self.before)
@@ -87,3 +98,8 @@ class DayWindow:
             f"to {self.to_day}" if self.to_day else "",
         ]
         return " ".join(part for part in parts if part)
+
+    @property
+    def clause(self) -> str:
+        """The window as a rule says it: beside a period no days before the night, which follow from what must not follow a row."""
+        return (self if self.period is None else replace(self, before=0)).words.upper()
