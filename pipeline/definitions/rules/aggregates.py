@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from pipeline.definitions.rules.calls import own_call
 from pipeline.definitions.rules.day_windows import DayWindow
+from pipeline.definitions.rules.words import written_name
 from pipeline.lake.tables import Kind
 
 LIST_SEPARATOR = "|"
@@ -77,7 +78,7 @@ class SequenceCondition:
         """The condition as a rule says it."""
         how = f"{'NOT ' if self.is_negated else ''}{'PRECEDED' if self.is_before else 'FOLLOWED'} BY {'FIRST ' if self.is_first else ''}"
         where = "" if self.where is None else f" WHERE {_plain_sql(self.where)}"
-        same = f" OF THE SAME {self.same}" if self.same else ""
+        same = f" OF THE SAME {written_name(self.same)}" if self.same else ""
         return f"{how}{self.source}{same}{where}{'' if self.days is None else f' WITHIN {self.days} DAYS'}"
 
     @cached_property
@@ -173,10 +174,8 @@ class Aggregate:
 
 
 def _plain_sql(tree: exp.Expression) -> str:
-    """Return a condition as people write it: calls by name, and without quotes and the casts that make engines agree."""
-    plain = tree.copy().transform(_plain_node)
-    text: str = plain.sql("duckdb", identify=False)
-    return text.replace('"', "")
+    """Return a condition as people write it: calls by name, names without needless quotes, no casts that make engines agree."""
+    return tree.copy().transform(_plain_node).sql("duckdb")
 
 
 def _plain_node(node: exp.Expr) -> exp.Expr:
@@ -184,5 +183,5 @@ def _plain_node(node: exp.Expr) -> exp.Expr:
         return exp.var(call.text)
     if isinstance(node, exp.Cast):
         is_date = isinstance(node.this, exp.Literal) and node.this.is_string
-        return exp.var(f"DATE {node.this.sql('duckdb')}") if is_date else node.this
-    return node
+        return exp.var(f"DATE {node.this.sql('duckdb')}" if is_date else _plain_sql(node.this))
+    return exp.var(written_name(node.name)) if isinstance(node, exp.Column) else node
