@@ -10,28 +10,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
-from pipeline.definitions.rules.day_windows import DayWindow, Period
-from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.cache import CacheKey, CacheSession, cache_path, cached, cached_files, write_cache
 from pipeline.features.customer_slices import rows_by_slice, slices_of_rollup
 from pipeline.features.declared.aggregate_sets import AggregateSet, aggregates_by_source
 from pipeline.features.declared.aggregate_sql import aggregates_statement
 from pipeline.features.declared.carrying_sql import aged_statement, carried_statement, changed_statement
+from pipeline.features.declared.recipes import recipe_of
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.features.united_rows import register_event_days, register_ids
 from pipeline.lake.lake import Lake, Version, known_versions
-from pipeline.lake.statements import short_digest, statement_digest
-from pipeline.lake.tables import AFFECTED_CUSTOMERS, REGROUPED_CUSTOMERS, Kind, Table
+from pipeline.lake.statements import short_digest
+from pipeline.lake.tables import AFFECTED_CUSTOMERS, REGROUPED_CUSTOMERS, Table
 
 log = logging.getLogger("pipeline.features.declared.states")
 
@@ -61,12 +56,12 @@ def register_aggregates(session: CacheSession, window: FeatureWindow, wanted: Ag
     """Make the table of `wanted` readable, as of the end of the window's day; `events` are the event days that the night goes by."""
     table, merges = wanted.table, session.survivors(window).digest
     known = _known_of(wanted, events)
-    key = CacheKey(window.day, short_digest(known.identity, _recipe(wanted), table.column_names, merges), window.known_on)
+    key = CacheKey(window.day, short_digest(known.identity, recipe_of(wanted), table.column_names, merges), window.known_on)
     path = cached(session, table, key)
     if path is None:
         start = _nearest_start(session, window, wanted, known)
         rows = _rows_of_everybody(session, window, wanted, known) if start is None else _rows_carried(session, window, wanted, known, start)
-        facts = {"recipe": _recipe(wanted), "rollups": known.to_json(), "merges": merges}
+        facts = {"recipe": recipe_of(wanted), "rollups": known.to_json(), "merges": merges}
         path = write_cache(session, table, rows, key, facts)
     session.engine.register(table, [path])
 
@@ -93,28 +88,6 @@ def _known_of(wanted: AggregateSet, events: RollupSet) -> RollupSet:
     return RollupSet(tuple(each for each in events if each.table in names))
 
 
-def _recipe(wanted: AggregateSet) -> str:
-    return _recipe_of(wanted.source, wanted.other)
-
-
-@cache
-def _recipe_of(source: EventSource, other: EventSource | None) -> str:
-    """Return a digest of how aggregates of `source` become SQL: that of an example of each function in every kind of window."""
-    argument = exp.column(source.table.key[0], quoted=True)
-    fixed = DayWindow(from_day=date.min, to_day=date.min)
-    windows = (DayWindow(), DayWindow(7), DayWindow(7, 7), fixed, DayWindow(period=Period.QUARTER, is_past=True))
-    sides = ((is_before, is_first) for is_before, is_first in ((False, False), (True, False), (True, True)))
-    sequences = [None] if other is None else [SequenceCondition(other.name, None, 7, *side) for side in sides]
-    examples = (
-        Aggregate(source.name, function, argument, None, window, Kind.INTEGER, sequence, latest)
-        for function in AggregateFunction
-        for window in windows
-        for sequence in sequences
-        for latest in (0, 3)
-    )
-    return statement_digest(aggregates_statement(AggregateSet(source, tuple(examples), other), date(2000, 1, 1)))
-
-
 def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, known: RollupSet) -> StartingAggregates | None:
     """Return the usable aggregates of the nearest day that is not later; None where there are none, or none that is still wanted."""
     survivors = session.survivors(window)
@@ -129,7 +102,7 @@ def _nearest_start(session: CacheSession, window: FeatureWindow, wanted: Aggrega
         facts = session.lake.manifest(cache_path(session.lake, wanted.table, key))
         changed = known.changed_since(RollupSet.from_json(facts["rollups"]), everything)
         survivors_then = session.survivors(replace(window, day=key.day, known_on=key.known_on or key.day))
-        if facts["recipe"] == _recipe(wanted) and changed is not None and survivors_then.digest == facts["merges"]:
+        if facts["recipe"] == recipe_of(wanted) and changed is not None and survivors_then.digest == facts["merges"]:
             columns = frozenset(pq.read_schema(path).names)
             # Nothing of it is wanted any more: to carry nothing over would cost more than to begin anew.
             if columns.isdisjoint(each.name for each in wanted.aggregates):
