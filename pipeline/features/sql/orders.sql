@@ -1,4 +1,5 @@
--- Whole orders: the lines of an order, without what was cancelled or given back, added up.
+-- Whole orders: the lines of an order as they were sold, added up. Cancelled lines are left out; what is given back later is not taken off.
+-- Where a line does not say its category or discount, nobody knows what the order has of them: the others alone would be too few.
 SELECT
   customer_id,
   order_id,
@@ -7,10 +8,10 @@ SELECT
   MIN(ordered_at) AS ordered_at,
   MIN(channel) AS channel,
   CAST(COUNT(*) AS BIGINT) AS line_count,
-  NULLIF(CAST(COUNT(DISTINCT category) AS BIGINT), 0) AS category_count,
+  CASE WHEN COUNT(category) = COUNT(*) THEN CAST(COUNT(DISTINCT category) AS BIGINT) END AS category_count,
   CAST(SUM(quantity) AS DECIMAL(18, 4)) AS quantity,
   CAST(SUM(net_amount) AS DECIMAL(18, 4)) AS net_amount,
-  CAST(SUM(discount_amount) AS DECIMAL(18, 4)) AS discount_amount
+  CASE WHEN COUNT(discount_amount) = COUNT(*) THEN CAST(SUM(discount_amount) AS DECIMAL(18, 4)) END AS discount_amount
 FROM order_lines
 WHERE line_kind = 'order'
 GROUP BY customer_id, order_id, order_day

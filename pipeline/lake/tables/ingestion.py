@@ -141,17 +141,18 @@ ORDER_LINES = Table(
 )
 ORDERS = Table(
     "orders",
-    "Whole orders: the lines of each, without what was cancelled or given back, added up. Never stored: made where features count orders.",
+    "Whole orders: the lines of each as they were sold, added up, without cancelled ones. What is given back later is not taken off. "
+    "Never stored: made where features count orders.",
     (
         CUSTOMER_ID,
         Column("order_id", Kind.TEXT, "Id of the order, invoice or basket.", required=True),
         Column("ordered_at", Kind.INSTANT, "When the first of its lines was sold.", required=True),
         CHANNEL,
         Column("line_count", Kind.INTEGER, "Its lines.", required=True),
-        Column("category_count", Kind.INTEGER, "Different categories among its lines."),
+        Column("category_count", Kind.INTEGER, "Different categories among its lines; empty where any line does not say its category."),
         Column("quantity", Kind.MONEY, "Units sold.", required=True),
         Column("net_amount", Kind.MONEY, "What was paid for it, after discounts.", required=True),
-        DISCOUNT_AMOUNT,
+        Column("discount_amount", Kind.MONEY, "Discounts on all its lines, 0 or more; empty where any line does not say its discount."),
         ORDER_DAY,
     ),
     # Lines of one order that were sold on several days are an order on each of them.

@@ -150,6 +150,19 @@ def test_an_order_that_was_free_is_counted_as_the_company_says(lake: Lake, count
     assert features_by_customer(company, lake, NIGHT)["c1"]["made"] == expected
 
 
+@pytest.mark.parametrize(("column", "known", "all_known"), [("discount_amount", Decimal(2), Decimal(5)), ("category", 1, 2)])
+def test_what_a_line_of_an_order_does_not_say_is_unknown_of_the_order(lake: Lake, column: str, known: Any, all_known: Any) -> None:
+    asked = "orders.category_count" if column == "category" else "orders.discount_amount"
+    company = declaring(lake.root, f"[most]\nvalue = 'MAX({asked})'\ndescription = 'x'")
+    values = ["Wine", "Beer"] if column == "category" else [2, 3]
+    said = {"whole": values, "partly": [values[0], None], "nothing": [None, None], "other": values[:1]}
+    pairs = [(customer, value) for customer, given in said.items() for value in given]
+    lines = [an_order_line(number, day=NIGHT, customer_id=who, order_id=who) | {column: value} for number, (who, value) in enumerate(pairs)]
+    write_order_lines(lake, lines, known_on=NIGHT)
+    found = {customer: row["most"] for customer, row in features_by_customer(company, lake, NIGHT).items()}
+    assert found == {"whole": all_known, "partly": None, "nothing": None, "other": known}
+
+
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
