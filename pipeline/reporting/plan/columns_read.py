@@ -24,9 +24,9 @@ def materialize_columns_read(
 
 
 def _statements(names: Sequence[str], before: Sequence[Scheme], after: Sequence[Scheme]) -> Iterator[exp.Query]:
-    for version in (before, after):
-        by_name = {scheme.name: scheme for scheme in version}
-        yield from (decisions_statement(by_name[name], by_name) for name in names if name in by_name)
+    by_name_before, by_name = ({scheme.name: scheme for scheme in version} for version in (before, after))
+    for version in (by_name_before, by_name):
+        yield from (decisions_statement(version[name], version) for name in names if name in version)
     schemes = [scheme for scheme in after if scheme.audience is None and scheme_taking_unknown_in(scheme)]
     yield from (decisions_statement(scheme, by_name) for scheme in schemes)
     if audiences := [scheme for scheme in after if scheme.audience is not None]:
