@@ -13,6 +13,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
 from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
+from pipeline.features.declared.widest_windows import widest_windows, windows_of_others
 from pipeline.lake.tables import CUSTOMERS, Column, Kind, Partition, Table
 
 CUSTOMER_ID = "customer_id"
@@ -129,14 +130,16 @@ def aggregates_by_source(company: Company, *, is_carried: bool = True) -> tuple[
         grouped.setdefault((each.source, "".join(each.other_sources), each.latest > 0), set()).add(each)
         if each.sequence is not None and is_carried:
             other = sources[each.sequence.source]
-            counts = {known_count(other, column, [each]) for column in sorted(each.sequence.columns & other.optional)}
-            grouped.setdefault((other.name, "", False), set()).update({_all_days(count) for count in counts})
+            optional = sorted(each.sequence.columns & other.optional)
+            counts = {_count_within(window, other, column) for window in windows_of_others(each) for column in optional}
+            grouped.setdefault((other.name, "", False), set()).update(counts)
     sets = []
     for (name, other_name, _), wanted in sorted(grouped.items()):
         if wanted:
             source = sources[name]
             if is_carried:
-                wanted |= {row_count(source, wanted), *(known_count(source, column, wanted) for column in columns_needed(source, wanted))}
+                needed = columns_needed(source, wanted)
+                wanted |= {each for column in ("", *needed) for each in counts_within_windows(source, wanted, column)}
             aggregates = tuple(sorted(wanted, key=lambda each: each.name))
             sets.append(AggregateSet(source, aggregates, sources[other_name] if other_name else None, is_carried))
     return tuple(sets)
@@ -157,26 +160,14 @@ def columns_needed(source: EventSource, aggregates: Iterable[Aggregate]) -> list
     return sorted(frozenset().union(*(each.columns for each in aggregates)) & source.optional)
 
 
-def row_count(source: EventSource, aggregates: Iterable[Aggregate]) -> Aggregate:
-    """Return the count of all rows within the widest window of `aggregates`."""
-    return Aggregate(source.name, AggregateFunction.COUNT, None, None, _widest_window(aggregates), Kind.INTEGER)
+def counts_within_windows(source: EventSource, aggregates: Iterable[Aggregate], column: str = "") -> list[Aggregate]:
+    """Return the counts of all rows, or of those that give an optional `column`, within the `widest_windows` of `aggregates`."""
+    return [_count_within(window, source, column) for window in widest_windows(each.window for each in aggregates)]
 
 
-def known_count(source: EventSource, column: str, aggregates: Iterable[Aggregate]) -> Aggregate:
-    """Return the count of the rows that give an optional `column` within the widest window of `aggregates`."""
-    argument = exp.column(column, quoted=True)
-    return Aggregate(source.name, AggregateFunction.COUNT, argument, None, _widest_window(aggregates), Kind.INTEGER)
-
-
-def _widest_window(aggregates: Iterable[Aggregate]) -> DayWindow:
-    windows = [each.window for each in aggregates]
-    if any(window.last_days is None for window in windows):
-        return DayWindow()
-    return DayWindow(max(window.before + (window.last_days or 0) for window in windows))
-
-
-def _all_days(each: Aggregate) -> Aggregate:
-    return replace(each, window=DayWindow())
+def _count_within(window: DayWindow, source: EventSource, column: str = "") -> Aggregate:
+    argument = exp.column(column, quoted=True) if column else None
+    return Aggregate(source.name, AggregateFunction.COUNT, argument, None, window, Kind.INTEGER)
 
 
 def _earliest(days: Iterable[date | None]) -> date | None:

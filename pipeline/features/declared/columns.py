@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -10,14 +10,14 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.features import DeclaredFeature
+from pipeline.definitions.rules.aggregates import Aggregate
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.aggregate_sets import (
     CUSTOMER_ID,
     AggregateSet,
     aggregates_by_source,
     columns_needed,
-    known_count,
-    row_count,
+    counts_within_windows,
 )
 from pipeline.features.declared.counted_rows import counted_rows
 from pipeline.features.rollup_set import RollupSet
@@ -79,30 +79,47 @@ def _levels(features: Iterable[DeclaredFeature]) -> list[list[DeclaredFeature]]:
 def unknown_declared_features(company: Company, engine: Engine, events: RollupSet) -> dict[str, str]:
     """Return the features that nobody has as the source does not give something, each with what it needs; the aggregates are registered.
 
-    A column counts as given where any row of the widest window has a value. Where there are no rows, none lacks a column. Visits are
+    A column counts as given where any row of the widest windows has a value. Where there are no rows, none lacks a column. Visits are
     given where `events`, the event days that the night goes by, have any.
     """
-    lacking: set[str] = set()
+    given, lacking = set[str](), set[str]()
     for each in aggregates_by_source(company):
-        needed = columns_needed(each.source, each.aggregates)
-        counts = {"": row_count(each.source, each.aggregates)}
-        counts |= {name: known_count(each.source, name, each.aggregates) for name in needed}
-        sums = (exp.Sum(this=exp.column(aggregate.name, quoted=True)) for aggregate in counts.values())
-        lacking |= _columns_lacking(each.source, needed, _row(engine, exp.select(*_numbered(sums)).from_(each.table.name)))
-    return _features_lacking(company, lacking, events)
+        names = columns_needed(each.source, each.aggregates)
+        sums = [_sum(counts_within_windows(each.source, each.aggregates, column)) for column in ("", *names)]
+        rows, *known = _row(engine, exp.select(*_numbered(sums)).from_(each.table.name))
+        given |= _fields(each.source, names, known)
+        lacking |= _fields(each.source, names if rows else (), [not count for count in known])
+    return _features_lacking(company, lacking - given, events)
 
 
-def unknown_since(company: Company, engine: Engine, events: RollupSet, day: date) -> dict[str, str]:
-    """Return the same of features declared since the night of `day`: their events are registered, and their aggregates are not."""
-    lacking: set[str] = set()
+def unknown_since(company: Company, engine: Engine, events: RollupSet, day: date, given: Mapping[str, date]) -> dict[str, str]:
+    """Return the same of features declared since the night of `day`: their events are registered, and their aggregates are not.
+
+    `given` are columns that the night found, each with the first day in which it looked. It would look in the days of all features, those
+    declared since and the others: a column that it found counts as given, though no row of later days alone has a value.
+    """
+    found, lacking = set[str](), set[str]()
     for each in aggregates_by_source(company):
-        if needed := columns_needed(each.source, each.aggregates):
-            asked = [row_count(each.source, each.aggregates), *(known_count(each.source, name, each.aggregates) for name in needed)]
+        first = each.first_day(day) or date.min
+        names = [name for name in columns_needed(each.source, each.aggregates) if given.get(f"{each.source.name}.{name}", first) >= first]
+        if names:
+            asked = [count for column in ("", *names) for count in counts_within_windows(each.source, each.aggregates, column)]
             rows = counted_rows(replace(each, aggregates=tuple(asked), other=None), day, None)
             # The first row that gives a column is enough: most do, and then hardly anything is read.
-            given = [_has_rows(engine, rows, exp.not_(exp.column(name, quoted=True).is_(exp.null()))) for name in needed]
-            lacking |= _columns_lacking(each.source, needed, [all(given) or _has_rows(engine, rows), *given])
-    return _features_lacking(company, lacking, events)
+            known = [_has_rows(engine, rows, exp.not_(exp.column(name, quoted=True).is_(exp.null()))) for name in names]
+            found |= _fields(each.source, names, known)
+            lacking |= _fields(each.source, names if all(known) or _has_rows(engine, rows) else (), [not is_known for is_known in known])
+    return _features_lacking(company, lacking - found, events)
+
+
+def columns_given(company: Company, day: date, unknown: Container[str]) -> dict[str, date]:
+    """Return the columns that the night of `day` found, as it left none of their features of `company` `unknown`, each with its first day."""
+    needed = frozenset[str]().union(*(feature.needs for feature in company.features if feature.name not in unknown))
+    firsts: dict[str, date] = {}
+    for each in aggregates_by_source(company):
+        for field in sorted({f"{each.source.name}.{name}" for name in columns_needed(each.source, each.aggregates)} & needed):
+            firsts[field] = min(each.first_day(day) or date.min, firsts.get(field, date.max))
+    return firsts
 
 
 def _features_lacking(company: Company, lacking: set[str], events: RollupSet) -> dict[str, str]:
@@ -116,16 +133,23 @@ def _features_lacking(company: Company, lacking: set[str], events: RollupSet) ->
     return unknown
 
 
-def _columns_lacking(source: EventSource, names: Sequence[str], counts: Sequence[int]) -> set[str]:
-    """Return those of the columns that no row gives; `counts` are of all rows and of those that give each, or whether there are any."""
-    rows, *given = counts
-    return {f"{source.name}.{name}" for name, count in zip(names, given, strict=True) if rows and not count}
+def _fields(source: EventSource, names: Sequence[str], chosen: Sequence[object]) -> set[str]:
+    """Return those of the columns that are `chosen`, with their source."""
+    return {f"{source.name}.{name}" for name, is_chosen in zip(names, chosen, strict=False) if is_chosen}
 
 
 def _has_rows(engine: Engine, rows: exp.Select, *conditions: exp.Expr) -> bool:
     query = exp.select(exp.Literal.number(1)).from_(rows.copy().subquery("counted", copy=False), copy=False)
     found: int = engine.run(query.where(*conditions, copy=False).limit(1, copy=False), {}).read_all().num_rows
     return found > 0
+
+
+def _sum(counts: Iterable[Aggregate]) -> exp.Expr:
+    """Return the sum of `counts` over everybody."""
+    whole: exp.Expr = exp.Literal.number(0)
+    for each in counts:
+        whole = exp.Add(this=whole, expression=exp.Sum(this=exp.column(each.name, quoted=True)))
+    return whole
 
 
 def _numbered(counts: Iterable[exp.Expr]) -> list[exp.Expr]:

@@ -14,9 +14,9 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.features import feature_digests
 from pipeline.features.cache import cache_session
 from pipeline.features.declared.aggregate_sets import aggregates_by_source
-from pipeline.features.declared.columns import unknown_since, with_declared_columns
+from pipeline.features.declared.columns import columns_given, unknown_since, with_declared_columns
 from pipeline.features.declared.states import define_aggregates, known_events
-from pipeline.features.known_columns import DECLARED
+from pipeline.features.known_columns import DECLARED, UNKNOWN_DECLARED
 from pipeline.features.rollup_set import FeatureWindow
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
@@ -51,12 +51,12 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
     """
     path, since = lake.path(CUSTOMER_FEATURES, day=day), features_declared_since(company, lake, day)
     table = company.table(CUSTOMER_FEATURES)
-    others = [] if besides is None else [column for column in besides.columns if column.name not in table.column_names]
+    added = [] if besides is None else [column for column in besides.columns if column.name not in table.column_names]
     if not since:
-        yield DeclaredNight(table.with_columns(others))
+        yield DeclaredNight(table.with_columns(added))
         return
     held = set(pq.read_schema(path).names)
-    stored = replace(table, columns=tuple(each for each in (*table.columns, *others) if each.name in held and each.name not in since))
+    stored = replace(table, columns=tuple(each for each in (*table.columns, *added) if each.name in held and each.name not in since))
     partial = replace(company, features=tuple(feature for feature in company.features if feature.name in since))
     window, sets = FeatureWindow(day, day, company.window_days), aggregates_by_source(partial, is_carried=False)
     with cache_session(lake, engine, company.zone) as session:
@@ -66,7 +66,9 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
         engine.register(known, [path])
         whole = stored.with_columns(feature.column for feature in partial.features)
         rows = exp.select(*(exp.column(name, quoted=True) for name in known.column_names)).from_(known.name)
-        unknown = unknown_since(partial, engine, events, day)
+        unchanged = replace(company, features=tuple(feature for feature in company.features if feature.name not in since))
+        given = columns_given(unchanged, day, lake.manifest(path).get(UNKNOWN_DECLARED, {}))
+        unknown = unknown_since(partial, engine, events, day, given)
         query = with_declared_columns(rows, partial, whole, unknown, sets)
         query.set("order", None)
         relation = replace(whole, name="features_as_declared")
