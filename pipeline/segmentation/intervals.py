@@ -25,7 +25,7 @@ from sqlglot import exp
 
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake, Version, reading
-from pipeline.lake.parquet import file_sha256
+from pipeline.lake.parquet import content_digest
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS, EVENT_DAY
 from pipeline.lake.transaction import finish_transaction, transaction
@@ -109,9 +109,9 @@ def _rows_by_end(lake: Lake, engine: Engine, night: date, days: StoredNights) ->
     stored = lake.stored_versions(TABLE)
     ends = [day for day in (*days.included, OPEN) if day >= night and Version(day, day) in stored]
     if not {*ends} - {OPEN}:
-        following = NextNight(lake, night)
-        yield OPEN, following.open_rows()
-        yield night, following.ended
+        with lake.row_spool(TABLE.stored_schema) as ended:
+            yield OPEN, NextNight(lake, night, ended).open_rows()
+            yield night, ended.batches()
         return
     engine.register(replace(TABLE, name="told"), lake.parts(TABLE, [Version(end, end) for end in ends]))
     register_memberships(lake, engine, night, name="night")
@@ -185,7 +185,7 @@ def _stored_memberships(lake: Lake, night: date) -> dict[str, str]:
     for table in (CUSTOMER_SEGMENTS, AUDIENCE_MEMBERS) if lake.has(AUDIENCE_MEMBERS, day=night) else (CUSTOMER_SEGMENTS,):
         path = lake.path(table, day=night)
         with reading(table.name, path):
-            digest += file_sha256(path)
+            digest += content_digest(path)
     return {MEMBERSHIPS_DIGEST: digest}
 
 

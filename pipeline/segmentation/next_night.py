@@ -1,13 +1,14 @@
 """Intervals once the next night is told: open ones go on where the membership stays, else they end; others begin.
 
 That is what `customer_segment_intervals.sql` says of a night that no stored one follows. On such a night, which is nearly every one, open
-rows and memberships come in the same order, so both are read side by side, and nothing is sorted or held in memory.
+rows and memberships come in the same order, so both are read side by side, and nothing is sorted. A batch of rows is held in memory; those
+that end are set aside on disk until all open ones were written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from pipeline.definitions.audiences import MEMBER
 from pipeline.lake.lake import Lake, Version
+from pipeline.lake.row_spool import RowSpool
 from pipeline.lake.tables import AUDIENCE_MEMBERS, CUSTOMER_SEGMENT_INTERVALS, CUSTOMER_SEGMENTS
 from pipeline.segmentation.membership_windows import Codes, MembershipWindow, membership_windows
 
@@ -26,12 +28,12 @@ _MEMBERSHIP = ["customer_id", "scheme", "segment"]
 class NextNight:
     """The memberships of `night`, which no stored night follows, and the intervals that are open before it.
 
-    `ended` holds the rows that end on it, once all `open_rows` were taken. Rows are in the stored columns of the table.
+    `ended` takes the rows that end on it, and has them all once all `open_rows` were taken. Rows are in the stored columns of the table.
     """
 
     lake: Lake
     night: date
-    ended: list[pa.RecordBatch] = field(default_factory=list)
+    ended: RowSpool
 
     def open_rows(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows that are open from this night on, in order."""
@@ -45,7 +47,7 @@ class NextNight:
             ends[was_open] = False
             over = before.take(pa.array(np.flatnonzero(ends)))
             if over.num_rows:
-                self.ended.append(_rows([over[name].cast(pa.string()) for name in _MEMBERSHIP], over["valid_from"], self.night))
+                self.ended.append([_rows([over[name].cast(pa.string()) for name in _MEMBERSHIP], over["valid_from"], self.night)])
 
     def _open_before(self) -> Iterator[pa.RecordBatch]:
         yield _batch_without_rows([*_MEMBERSHIP, "valid_from"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import date
@@ -14,8 +15,17 @@ from support.nights import night_of, run_night, tree_bytes, write_shop
 
 from pipeline.definitions.company import load_company
 from pipeline.lake import addresses
+from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import AUDIENCE_MEMBERS, AUDIENCE_MOVES, AUDIENCE_STRATEGIES, AUDIENCE_TABLES, AUDIENCES, SEGMENT_MOVES
+from pipeline.lake.tables import (
+    AUDIENCE_MEMBERS,
+    AUDIENCE_MOVES,
+    AUDIENCE_STRATEGIES,
+    AUDIENCE_TABLES,
+    AUDIENCES,
+    CUSTOMER_SEGMENT_INTERVALS,
+    SEGMENT_MOVES,
+)
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.operations.steps import STEPS
@@ -26,6 +36,8 @@ from pipeline.reporting.explain.words import nearest_change_words
 from pipeline.reporting.history.history import read_history
 from pipeline.reporting.plan import plan_change
 from pipeline.reporting.status.status import read_status
+from pipeline.segmentation import write_moves
+from pipeline.segmentation.intervals import register_changed_memberships
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2024, 3, day) for day in (25, 26, 27, 28))
 SETTINGS = '[attributes.city]\nlevel = "geographic"\n[gates]\noff = ["churn", "vanished", "freshness", "volume"]\n'
@@ -230,6 +242,32 @@ def test_who_does_not_agree_or_was_erased_is_in_no_published_audience(tmp_path: 
     assert published(lake, "audience_members") == []
     with closing(sqlite3.connect(lake.local(addresses.SQLITE))) as connection:
         assert connection.execute("SELECT COUNT(*) FROM audience_members").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(("erased_after", "is_told_by_intervals"), [(None, True), (MONDAY, True), (TUESDAY, False)])
+def test_moves_are_the_same_bytes_where_intervals_tell_them_and_where_they_are_gone(
+    tmp_path: Path, erased_after: date | None, is_told_by_intervals: bool
+) -> None:
+    shop, lake = tmp_path / "shop", Lake(tmp_path / "lake")
+    orders = [*ORDERS, "o4,1,bob,2024-03-26 10:00,1,10,tea", "o5,1,cem,2024-03-27 10:00,1,10,tea"]
+    for night, count in ((MONDAY, 3), (TUESDAY, 4), (WEDNESDAY, 5)):
+        run_night(write(shop, orders[:count], CITIES, AUDIENCES_ON_MONDAY), lake, night, until="segment")
+        if night == erased_after:
+            # What the intervals say of Monday or Tuesday was told of other memberships than those that are left.
+            erase_customers(Deployment(load_company(shop), lake, lambda name: name), ["bob"])
+    gone = Lake(shutil.copytree(lake.root, tmp_path / "gone", symlinks=True))
+    shutil.rmtree(gone.root / "tables" / CUSTOMER_SEGMENT_INTERVALS.name)
+    told = []
+    for each, is_told in ((lake, is_told_by_intervals), (gone, False)):
+        for table in (SEGMENT_MOVES, AUDIENCE_MOVES):
+            each.path(table, day=WEDNESDAY).unlink()
+        with closing(DuckDBEngine(each.root)) as engine:
+            assert register_changed_memberships(each, engine, TUESDAY, WEDNESDAY) is is_told
+        with closing(DuckDBEngine(each.root)) as engine:
+            write_moves(load_company(shop), each, engine, WEDNESDAY)
+        told.append(tree_bytes(each, *(f"tables/{table.name}" for table in (SEGMENT_MOVES, AUDIENCE_MOVES))))
+    assert told[0] == told[1]
+    assert moves(lake, WEDNESDAY) >= {("cem", "fresh", "entered", "own_purchase"), ("ann", "short", "left", "expiry")}
 
 
 def test_a_rollback_takes_the_audiences_of_a_night_back(tmp_path: Path) -> None:
