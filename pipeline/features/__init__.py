@@ -20,7 +20,7 @@ from pipeline.features.counterfactuals import (
     register_changes,
     write_counterfactual,
 )
-from pipeline.features.declared import features_as_declared, features_declared_since
+from pipeline.features.declared import columns_read, columns_read_of_others, features_as_declared, features_declared_since
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.features.known_columns import (
     DECLARED,
@@ -44,6 +44,8 @@ __all__ = [
     "Survivors",
     "baselines_statement",
     "buyers_beside",
+    "columns_read",
+    "columns_read_of_others",
     "compute_features",
     "compute_rollups",
     "event_tables",

@@ -14,7 +14,7 @@ from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, 
 from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
 from pipeline.features.declared.widest_windows import widest_windows, windows_of_others
-from pipeline.lake.tables import CUSTOMERS, Column, Kind, Partition, Table
+from pipeline.lake.tables import CUSTOMERS, EVENT_DAY, Column, Kind, Partition, Table
 
 CUSTOMER_ID = "customer_id"
 _CUSTOMER_COLUMN = next(column for column in CUSTOMERS.columns if column.name == CUSTOMER_ID)
@@ -158,6 +158,31 @@ def first_days(company: Company, day: date) -> dict[str, date]:
 def columns_needed(source: EventSource, aggregates: Iterable[Aggregate]) -> list[str]:
     """Return the columns that `aggregates` look at and that a source may leave out, in order."""
     return sorted(frozenset().union(*(each.columns for each in aggregates)) & source.optional)
+
+
+def is_ordered(each: Aggregate) -> bool:
+    """Whether an aggregate depends on the order of rows in time."""
+    return each.latest > 0 or each.function in (AggregateFunction.FIRST, AggregateFunction.LAST)
+
+
+def columns_read(each: Aggregate, source: EventSource) -> frozenset[str]:
+    """Return all columns of its own `source` that decide an aggregate, beside the customer: also when a row happened, and whether it counts."""
+    in_time = (*(source.order if is_ordered(each) else ()), *(_place_in_time(source) if each.sequence else ()))
+    return each.columns | {source.day, *in_time} | _columns_that_count(source)
+
+
+def columns_read_of_others(sequence: SequenceCondition, other: EventSource) -> frozenset[str]:
+    """Return all columns that decide it of the source `other` of what must come before or after."""
+    return sequence.columns | {*_place_in_time(other)} | _columns_that_count(other)
+
+
+def _place_in_time(source: EventSource) -> tuple[str, str]:
+    return (source.table.instant, EVENT_DAY.name)
+
+
+def _columns_that_count(source: EventSource) -> frozenset[str]:
+    condition = source.is_counted
+    return frozenset() if condition is None else frozenset(column.name for column in condition.find_all(exp.Column))
 
 
 def counts_within_windows(source: EventSource, aggregates: Iterable[Aggregate], column: str = "") -> list[Aggregate]:

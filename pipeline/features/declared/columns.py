@@ -113,7 +113,7 @@ def unknown_since(company: Company, engine: Engine, events: RollupSet, day: date
 
 
 def columns_given(company: Company, day: date, unknown: Container[str]) -> dict[str, date]:
-    """Return the columns that the night of `day` found, as it left none of their features of `company` `unknown`, each with its first day."""
+    """Return the columns that the night of `day` found, as it did not leave their features `unknown`, each with its first day."""
     needed = frozenset[str]().union(*(feature.needs for feature in company.features if feature.name not in unknown))
     firsts: dict[str, date] = {}
     for each in aggregates_by_source(company):

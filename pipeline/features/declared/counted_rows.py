@@ -12,10 +12,10 @@ from typing import cast
 
 from sqlglot import exp
 
-from pipeline.definitions.rules.aggregates import Aggregate, AggregateFunction, SequenceCondition
+from pipeline.definitions.rules.aggregates import Aggregate, SequenceCondition
 from pipeline.definitions.rules.day_windows import DayWindow
 from pipeline.definitions.rules.event_sources import EventSource
-from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet
+from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, is_ordered
 from pipeline.lake.expressions import date_literal, union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import EVENT_DAY, Table
@@ -64,8 +64,7 @@ def counted_rows(wanted: AggregateSet, day: date, among: Table | None) -> exp.Se
 
     Each condition on what came before or after is a flag, named by `sequence_flag`, and whether a row is among the latest another.
     """
-    in_time = (AggregateFunction.FIRST, AggregateFunction.LAST)
-    ordered = any(each.function in in_time or each.latest for each in wanted.aggregates)
+    ordered = any(is_ordered(each) for each in wanted.aggregates)
     looked_at = frozenset().union(*(each.columns for each in wanted.aggregates), wanted.source.order if ordered else ())
     columns = sorted({CUSTOMER_ID, wanted.source.day, *looked_at})
     rows = _source_rows(wanted.source, among).where(*may_count(wanted, day), copy=False)

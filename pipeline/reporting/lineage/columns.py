@@ -10,7 +10,7 @@ from graphlib import TopologicalSorter
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.features import baselines_statement
+from pipeline.features import baselines_statement, columns_read, columns_read_of_others
 from pipeline.lake.statements import has_statement, statement, with_attributes
 from pipeline.lake.tables import (
     ALL_TABLES,
@@ -93,13 +93,13 @@ def _declared_edges(company: Company) -> Iterator[Edge]:
         for each in feature.aggregates:
             source = company.event_sources[each.source]
             makes = frozenset() if each.argument is None else {column.name for column in each.argument.find_all(exp.Column)}
-            for name in sorted({source.day, *each.columns}):
+            for name in sorted(columns_read(each, source)):
                 # A count is made of the rows that there are.
                 how: How = "value" if name in makes or (each.argument is None and name == source.day) else "rows"
                 yield Edge(target, Field(source.name, name), how)
             if each.sequence is not None:
                 other = company.event_sources[each.sequence.source]
-                for name in sorted({other.table.instant, EVENT_DAY.name, *each.sequence.columns}):
+                for name in sorted(columns_read_of_others(each.sequence, other)):
                     yield Edge(target, Field(other.name, name), "rows")
         for name in sorted(feature.looks_at):
             yield Edge(target, Field(CUSTOMER_FEATURES.name, name), "value")

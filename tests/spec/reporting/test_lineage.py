@@ -19,7 +19,7 @@ from support.nights import write_shop
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.definitions.company import Company, load_company
+from pipeline.definitions.company import Company, load_company, with_declared_features
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
 from pipeline.errors import ConfigError
 from pipeline.ingestion.validation.clean_rows import clean_order_lines
@@ -397,3 +397,38 @@ def test_columns_of_a_declared_event_come_from_its_query_and_are_needed_every_ni
     assert Field("raw_email", "happened_at") in made_of
     with pytest.raises(ConfigError, match=r"did you mean `email.score`"):
         lineage_of(load_company(shop), "email.scor")
+
+
+IN_TIME = {"order_day", "ordered_at", "order_id"}
+
+
+@pytest.mark.parametrize(
+    ("value", "values", "rows"),
+    [
+        ("COUNT(order_lines)", {"order_day"}, {"line_kind"}),
+        ("MAX(order_lines.quantity)", {"quantity"}, {"order_day", "line_kind"}),
+        ("LAST(order_lines.channel)", {"channel"}, {*IN_TIME, "line_number", "line_kind"}),
+        ("FIRST(order_lines.channel)", {"channel"}, {*IN_TIME, "line_number", "line_kind"}),
+        ("SUM(order_lines.quantity LATEST 3)", {"quantity"}, {*IN_TIME, "line_number", "line_kind"}),
+        ("COUNT(order_lines FOLLOWED BY visits)", {"order_day"}, {"ordered_at", "event_day", "line_kind"}),
+    ],
+)
+def test_a_declared_feature_comes_from_all_that_chooses_its_rows(tmp_path: Path, value: str, values: set[str], rows: set[str]) -> None:
+    graph = column_graph(declaring(tmp_path, value))
+    made_of, chosen_by = graph.sources_of([Field("customer_features", "wanted")])
+    assert names(made_of, "order_lines") == values
+    assert names(chosen_by, "order_lines") - values == rows
+    assert names(chosen_by, "visits") == ({"visited_at", "event_day"} if "visits" in value else set())
+
+
+def test_what_must_follow_or_precede_is_chosen_by_its_own_kind_and_instant(tmp_path: Path) -> None:
+    company = declaring(tmp_path, "COUNT(visits NOT PRECEDED BY order_lines WHERE quantity > 1 WITHIN 3 DAYS)")
+    made_of, chosen_by = column_graph(company).sources_of([Field("customer_features", "wanted")])
+    assert (names(made_of, "visits"), names(chosen_by, "visits")) == ({"event_day"}, {"visited_at"})
+    assert names(chosen_by, "order_lines") == {"ordered_at", "event_day", "quantity", "line_kind"}
+
+
+def declaring(folder: Path, value: str) -> Company:
+    (folder / "features").mkdir()
+    (folder / "features" / "own.toml").write_text(f'[wanted]\nvalue = "{value}"\ndescription = "x"\n', "utf-8")
+    return with_declared_features(a_company(folder))
