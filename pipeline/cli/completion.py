@@ -54,9 +54,9 @@ def complete_rule(ctx: typer.Context, incomplete: str) -> Offer:
 
 def complete_gate(incomplete: str) -> Offer:
     """Offer the gates."""
-    from pipeline.reporting.completion import GATES
+    from pipeline.reporting.completion import gate_words
 
-    return _starting_with(incomplete, dict.fromkeys(GATES, ""))
+    return _starting_with(incomplete, gate_words())
 
 
 def complete_sink(ctx: typer.Context, incomplete: str) -> Offer:

@@ -20,8 +20,6 @@ from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, segments_def
 from pipeline.definitions.sinks import sink_names
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_ID
 
-__all__ = ["GATES", "cluster_words", "lineage_words", "rule_words_after", "scheme_words", "segment_words", "sink_words"]
-
 # What may stand where a word of a rule begins, beside names.
 KEYWORDS = (
     "AND",
@@ -37,8 +35,25 @@ KEYWORDS = (
     "FALSE",
     "TODAY",
     "WAS IN",
+    "DISTINCT",
+    "WHERE",
+    "FOLLOWED BY",
+    "PRECEDED BY",
+    "PRECEDED BY FIRST",
+    "OF THE SAME",
     "WITHIN",
+    "LATEST",
+    "LAST",
+    "THIS",
+    "BEFORE",
+    "DAY",
     "DAYS",
+    "DAYS AGO",
+    "WEEK",
+    "WEEKS",
+    "MONTH",
+    "QUARTER",
+    "YEAR",
 )
 _LAST_WORD = re.compile(r"[\w.]*$")
 
@@ -72,6 +87,11 @@ def lineage_words(folder: Path) -> Words:
 def sink_words(folder: Path) -> Words:
     """Return the sinks by name."""
     return dict.fromkeys(sink_names(load_company(folder)), "")
+
+
+def gate_words() -> Words:
+    """Return the gates by name."""
+    return dict.fromkeys(GATES, "")
 
 
 def rule_words_after(folder: Path, text: str) -> Words:

@@ -166,7 +166,7 @@ def is_ordered(each: Aggregate) -> bool:
 
 
 def columns_read(each: Aggregate, source: EventSource) -> frozenset[str]:
-    """Return all columns of its own `source` that decide an aggregate, beside the customer: also when a row happened, and whether it counts."""
+    """Return all columns of its own `source` that decide an aggregate, with those that say when a row happened and whether it counts."""
     in_time = (*(source.order if is_ordered(each) else ()), *(_place_in_time(source) if each.sequence else ()))
     return each.columns | {source.day, *in_time} | _columns_that_count(source)
 

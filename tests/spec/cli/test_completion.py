@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.definitions.gate_limits import GATES
+from pipeline.definitions.rules import aggregate_clauses
+from pipeline.definitions.rules.day_windows import Period
+from pipeline.reporting.completion import rule_words_after
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +59,26 @@ def offered(typed: str, shop: Path) -> list[str]:
             "spend_amount >= 3 AND days_until(", "spend_amount >= 3 AND days_until_anniversary("
         ]),
         ("segments|preview|--company|SHOP|WAS IN rfm.cha", ["WAS IN rfm.champions"]),
+        ("segments|preview|--company|SHOP|COUNT(order_lines WHE", ["COUNT(order_lines WHERE"]),
+        ("segments|preview|--company|SHOP|COUNT(order_lines PREC", [
+            "COUNT(order_lines PRECEDED BY", "COUNT(order_lines PRECEDED BY FIRST"
+        ]),
+        ("segments|preview|--company|SHOP|COUNT(order_lines LATE", ["COUNT(order_lines LATEST"]),
         ("segments|preview|--company|/nowhere|early", [""]),
     ],
 )  # fmt: skip
 def test_the_shell_offers_what_may_come_next(shop: Path, typed: str, expected: list[str]) -> None:
     assert offered(typed, shop) == expected
+
+
+def test_every_word_of_the_grammar_of_aggregates_is_offered(shop: Path) -> None:
+    code = ast.parse(Path(aggregate_clauses.__file__).read_text("utf-8"))
+    constants = {node.value for node in ast.walk(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    grammar = {text for text in constants if re.fullmatch("[A-Z]{2,}", text)} | {period.value.upper() for period in Period}
+    assert {"WHERE", "FOLLOWED", "LATEST", "AGO", "SAME"} <= grammar
+    phrases = {word for name in rule_words_after(shop, "") for word in name.removesuffix("(").split()}
+    # Months and years in the plural are named in the grammar to be refused.
+    assert grammar - phrases == {"MONTHS", "YEARS"}
 
 
 def test_every_gate_is_offered(shop: Path) -> None:
