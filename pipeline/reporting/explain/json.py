@@ -21,11 +21,12 @@ from pipeline.reporting.explain import (
     SchemeExplanation,
     WhatIf,
 )
-from pipeline.reporting.explain.words import cluster_words, nearest_change_words, nearest_words, outside_words
+from pipeline.reporting.explain.words import cluster_words, nearest_change_words, nearest_words, outside_words, with_calls
 
 
 def to_json(explanation: CustomerExplanation) -> str:
-    """Write the explanation as JSON; keys stay as they are, since programs read them."""
+    """Write the explanation as JSON: texts say aggregates as rules do; keys and names of features stay, since programs read them."""
+    calls = explanation.aggregates
     content = {
         "customer_id": explanation.customer_id,
         "day": explanation.day.isoformat(),
@@ -33,47 +34,48 @@ def to_json(explanation: CustomerExplanation) -> str:
         "merges": [
             {**_named_fields(each, ("customer_id", "merged_into")), "merged_on": each.merged_on.isoformat()} for each in explanation.merges
         ],
-        "next_action": _next_action_content(explanation.next_action),
-        "schemes": [_membership_content(membership) for membership in explanation.memberships],
+        "next_action": _next_action_content(explanation.next_action, calls),
+        "schemes": [_membership_content(membership, calls) for membership in explanation.memberships],
         "does_not_apply": [
             {
                 **_named_fields(outside, ("scheme", "title", "applies_to")),
                 "values": _json_values(outside.values),
-                "words": outside_words(outside),
+                "words": with_calls(outside_words(outside), calls),
                 "moves": _moves_content(outside.moves),
             }
             for outside in explanation.outside
         ],
-        "audiences": [_audience_content(audience) for audience in explanation.audiences],
+        "audiences": [_audience_content(audience, calls) for audience in explanation.audiences],
         "not_computed": dict(explanation.not_computed),
     }
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
-def _next_action_content(action: NextAction | None) -> dict[str, Any] | None:
+def _next_action_content(action: NextAction | None, calls: Mapping[str, str]) -> dict[str, Any] | None:
     if action is None:
         return None
-    facts = _named_fields(action, ("scheme", "segment", "title", "message", "priority", "reason"))
+    facts = _named_fields(action, ("scheme", "segment", "title", "message", "priority"))
+    reason = with_calls(action.reason, calls)
     since = action.since_date.isoformat() if action.since_date else None
-    return {**facts, "stake_amount": str(action.stake_amount), "since_date": since}
+    return {**facts, "reason": reason, "stake_amount": str(action.stake_amount), "since_date": since}
 
 
-def _membership_content(membership: ExplainedMembership) -> dict[str, Any]:
+def _membership_content(membership: ExplainedMembership, calls: Mapping[str, str]) -> dict[str, Any]:
     explanation = membership.explanation
-    facts = {"scheme": membership.scheme, "segment": membership.segment, "title": membership.title, "evidence": membership.evidence}
+    facts = {**_named_fields(membership, ("scheme", "segment", "title")), "evidence": with_calls(membership.evidence, calls)}
     moves = _moves_content(membership.moves)
-    decided = _scheme_content(explanation) if explanation else _cluster_content(membership.segment, membership.clusters)
+    decided = _scheme_content(explanation, calls) if explanation else _cluster_content(membership.segment, membership.clusters, calls)
     card = _named_fields(membership.card, ("priority", "message", "assumes", "fits")) if membership.card else None
     return {**facts, **decided, "moves": moves, "card": card}
 
 
-def _audience_content(audience: AudienceExplanation) -> dict[str, Any]:
+def _audience_content(audience: AudienceExplanation, calls: Mapping[str, str]) -> dict[str, Any]:
     nearest = audience.nearest
     return {
         **_named_fields(audience, ("audience", "title", "is_member", "rule")),
         "values": _json_values(audience.values),
         "nearest": {"feature": nearest.feature, **_change_content(nearest)} if nearest else None,
-        "nearest_words": nearest_change_words(audience),
+        "nearest_words": with_calls(nearest_change_words(audience), calls),
         "moves": [
             {"day": move.day.isoformat(), "move": "entered" if move.to_segment else "left", "reason": move.reason}
             for move in audience.moves
@@ -85,7 +87,7 @@ def _moves_content(moves: Sequence[CustomerMove]) -> list[dict[str, Any]]:
     return [{**_named_fields(move, ("from_segment", "to_segment", "reason")), "day": move.day.isoformat()} for move in moves]
 
 
-def _cluster_content(segment: str, explanation: ClusterExplanation | None) -> dict[str, Any]:
+def _cluster_content(segment: str, explanation: ClusterExplanation | None, calls: Mapping[str, str]) -> dict[str, Any]:
     if explanation is None:
         return {"decided_by": "clusters"}
     return {
@@ -95,11 +97,11 @@ def _cluster_content(segment: str, explanation: ClusterExplanation | None) -> di
         "apart": [asdict(each) for each in explanation.profile],
         "margin": explanation.margin,
         "nearest": _nearest_content(explanation.nearest) if explanation.nearest and explanation.segment_now == segment else None,
-        "nearest_words": cluster_words(segment, explanation),
+        "nearest_words": with_calls(cluster_words(segment, explanation), calls),
     }
 
 
-def _scheme_content(explanation: SchemeExplanation) -> dict[str, Any]:
+def _scheme_content(explanation: SchemeExplanation, calls: Mapping[str, str]) -> dict[str, Any]:
     scheme, rank = explanation.scheme, explanation.value_rank
     return {
         "decided_by": scheme.decision if scheme.kind == "rules" else scheme.kind,
@@ -117,7 +119,7 @@ def _scheme_content(explanation: SchemeExplanation) -> dict[str, Any]:
         ],
         "standing": _named_fields(rank, ("place", "customer_count", "rank_share")) if rank else None,
         "nearest": _nearest_content(explanation.nearest) if explanation.nearest else None,
-        "nearest_words": nearest_words(explanation),
+        "nearest_words": with_calls(nearest_words(explanation), calls),
     }
 
 

@@ -49,8 +49,8 @@ def render(explanation: CustomerExplanation) -> Iterator[RenderableType]:
     yield Text(f"Customer {printable_text(explanation.customer_id)} on {explanation.day}, as {night} was computed", style="bold")
     if explanation.merges:
         yield Text(printable_text(merge_words(explanation.merges)))
-    yield Text(printable_text(next_action_words(explanation.next_action)))
     calls = explanation.aggregates
+    yield Text(printable_text(with_calls(next_action_words(explanation.next_action), calls)))
     for membership in explanation.memberships:
         yield Text.assemble(f"\n{membership.scheme}: ", (printable_text(membership.title), "bold cyan"))
         yield Padding(_render_membership(membership, calls), (0, 0, 0, 2))
