@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.builders import an_order_line, write_customers, write_rows
-from support.declared_features import a_declaring_company
+from support.declared_features import OF_SEQUENCES, a_declaring_company
 
 from pipeline.definitions.company import Company
 from pipeline.features import compute_features, compute_rollups
@@ -31,7 +31,7 @@ from pipeline.lake.tables import (
 )
 
 OPENING, FIRST = date(2023, 11, 20), date(2024, 2, 26)  # eight nights lead over the turn of a month
-DECLARED = ("orders_a", "spend_week_before", "last_refund", "first_channel", "category_40")
+DECLARED = ("orders_a", "spend_week_before", "last_refund", "first_channel", "category_40", *OF_SEQUENCES)
 NAMES = [f"c{number:02}" for number in range(30)]
 NIGHTS = [FIRST + timedelta(offset) for offset in range(8)]
 # When each was merged into whom, and the first night that knows: chains that grow at either end, one learned late.

@@ -98,6 +98,10 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
         "value = 'SUM(net_amount)'\nduring = 'last month'",
         lambda rows, day: sum((row["net_amount"] for row in rows if in_month_before(row["order_day"], day)), Decimal(0)),
     ),
+    "in_last_week": (
+        "value = 'COUNT(*)'\nduring = 'last week'",
+        lambda rows, day: len(lines_between(rows, day.weekday() + 8, day.weekday() + 1, day)),
+    ),
     "categories_7": (
         "value = 'LIST(category)'\nlast_days = 7",
         lambda rows, day: "|".join(sorted({row["category"] for row in lines_between(rows, 7, 0, day)}, key=str.encode)),
@@ -166,6 +170,9 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
 OF_LINES = tuple(
     name for name, (definition, _) in ORACLE.items() if not {"orders", "BY", "LATEST"} & {*definition.replace("(", " ").split()}
 )
+
+# One for each way in which rows wait for others: those that follow, that must not follow, that must be the same, and the first of all.
+OF_SEQUENCES = ("a_then_b", "left_alone", "latest_2_followed", "after_first")
 
 
 def a_declaring_company(folder: Path, names: Sequence[str] = tuple(ORACLE), *, window_days: int = 33) -> Company:
