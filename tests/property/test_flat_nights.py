@@ -17,7 +17,7 @@ from sqlglot import exp
 from support.builders import a_company, an_order_line, write_customers, write_order_lines
 from support.late_shops import FIRST, Shop
 
-from pipeline.definitions.company import Company
+from pipeline.definitions.company import Company, with_declared_features
 from pipeline.features import compute_features, compute_rollups
 from pipeline.features.cache import cache_session, cached, cached_files, forget_caches
 from pipeline.lake.addresses import CACHES
@@ -31,6 +31,7 @@ from pipeline.lake.tables import (
     CUSTOMER_DAYS,
     CUSTOMER_FEATURES,
     CUSTOMER_STATES,
+    ORDER_LINES,
     POPULATION_BASELINES,
     POPULATION_RHYTHM,
 )
@@ -259,6 +260,30 @@ def test_the_next_night_reads_no_row_beyond_the_month_in_which_the_window_begins
     for path in old:
         make_rows_unreadable(path)
     compute(company, lake, FIRST + timedelta(1))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "COUNT(order_lines WHERE category = 'a' THIS MONTH)",
+        "COUNT(order_lines PRECEDED BY order_lines WHERE category = 'a' WITHIN 7 DAYS LAST 20 DAYS)",
+    ],
+)
+def test_the_next_night_reads_no_line_before_the_windows_of_declared_features(long_history: Lake, value: str) -> None:
+    lake = long_history
+    (lake.root / "features").mkdir()
+    (lake.root / "features" / "own.toml").write_text(f'[wanted]\nvalue = "{value}"\ndescription = "x"\n', "utf-8")
+    company = with_declared_features(a_company(lake.root, window_days=10))
+    old = {
+        lake.path(ORDER_LINES, day=version.day, known_on=version.known_on)
+        for version in lake.versions(ORDER_LINES)
+        if version.day < date(2024, 1, 1)
+    }
+    assert old
+    for path in old:
+        make_rows_unreadable(path)
+    first = compute(company, lake, FIRST)
+    assert compute(company, lake, FIRST + timedelta(1)) != first
 
 
 def make_rows_unreadable(path: Path) -> None:
