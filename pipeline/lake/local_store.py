@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.lake.addresses import LOCKS, PUBLICATION_MANIFEST
 from pipeline.lake.disk import disk_errors, flush_to_disk, link_or_copy
-from pipeline.lake.locks import lock_file
+from pipeline.lake.locks import lock_folder
 from pipeline.lake.staging import private_folder, staged_file
 
 OWNER_ONLY = 0o700
@@ -164,10 +164,10 @@ class LocalStore:
         return private_folder(self._root)
 
     def lock(self, name: str, *, timeout_seconds: float, is_shared: bool = False) -> AbstractContextManager[None]:
-        return lock_file(self.local(f"{LOCKS}{name}.lock"), timeout_seconds=timeout_seconds, is_shared=is_shared)
+        return lock_folder(self.local(f"{LOCKS}{name}"), timeout_seconds=timeout_seconds, is_shared=is_shared)
 
     def lock_names(self) -> list[str]:
-        return [PurePosixPath(address).stem for address in self.list_addresses(LOCKS, suffix=".lock")]
+        return sorted(folder.name for folder in self.local(LOCKS).glob("*/"))
 
     def flush(self) -> None:
         os.sync()

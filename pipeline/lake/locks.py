@@ -1,4 +1,4 @@
-"""Locks between runs: a file that the operating system unlocks when its holder dies, however that happens."""
+"""Locks between runs: a folder that the operating system unlocks when its holder dies, however that happens."""
 
 from __future__ import annotations
 
@@ -16,29 +16,18 @@ RETRY_SECONDS = 0.1
 
 
 @contextmanager
-def lock_file(path: Path, *, timeout_seconds: float, is_shared: bool = False) -> Iterator[None]:
-    """Hold the lock of the file at `path` for the time of the block, alone or with others that share it.
+def lock_folder(folder: Path, *, timeout_seconds: float, is_shared: bool = False) -> Iterator[None]:
+    """Hold the lock of a folder for the time of the block, alone or with others that share it.
 
     Raises LockTimeout where another process holds it for more than `timeout_seconds`, TransientError where the disk refuses.
     """
-    with disk_errors(path.parent, path=path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # It stays when the lock ends: were it removed, a run that waits for it and one that makes it anew would hold two locks at once.
-        file = path.open("w")
-    with file:
-        _acquire(file.fileno(), path, timeout_seconds, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def lock_folder(folder: Path, *, timeout_seconds: float) -> Iterator[None]:
-    """Hold the lock of a folder, without a file in it, for the time of the block; raises as `lock_file` does."""
-    # No lock file: one among partitions would have to be skipped by whoever lists them.
-    with disk_errors(folder):
+    # No lock file: one among partitions would have to be skipped by whoever lists them, and nights leave few files. The folder stays when
+    # the lock ends: were it removed, a run that waits for it and one that makes it anew would hold two locks at once.
+    with disk_errors(folder.parent, path=folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        _acquire(descriptor, folder, timeout_seconds, fcntl.LOCK_EX)
+        _acquire(descriptor, folder, timeout_seconds, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -145,7 +145,7 @@ def test_a_paused_holder_of_the_lock_is_waited_for_as_long_as_set_and_no_longer(
 
 @pytest.mark.parametrize("later", [TONIGHT, TOMORROW], ids=["its retry", "the next night"])
 def test_an_attempt_that_wakes_up_after_others_published_changes_nothing(killing: Killer, shop: Path, lake: Lake, later: date) -> None:
-    with paused(killing, lake, shop, "open", f"day={TONIGHT}.lock"):
+    with paused(killing, lake, shop, "open", f"locks/day={TONIGHT}"):
         for day in sorted({TONIGHT, later}):
             run_night(shop, lake, day)
         before = published_files(lake), target_rows(lake.root / "segments.sqlite"), tree_bytes(lake, "tables")
@@ -160,7 +160,7 @@ def test_an_attempt_that_wakes_up_after_its_night_was_taken_back_is_refused_wher
     killing: Killer, shop: Path, lake: Lake, step: str
 ) -> None:
     company = load_company(shop)
-    with paused(killing, lake, shop, "open", f"day={TONIGHT}.lock", step=step, ends_with=GateClosed.exit_code):
+    with paused(killing, lake, shop, "open", f"locks/day={TONIGHT}", step=step, ends_with=GateClosed.exit_code):
         run_night(shop, lake, TONIGHT)
         roll_back(company, lake, connections=no_connections)
         before = published_files(lake), target_rows(lake.root / "segments.sqlite")

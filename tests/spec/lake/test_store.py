@@ -177,7 +177,7 @@ def test_sizes_are_bytes_by_the_first_part(store: Store, tmp_path: Path) -> None
 def test_a_lock_is_held_by_one_or_shared_by_many_and_told_by_its_name(store: Store) -> None:
     with store.lock("publish", timeout_seconds=0), pytest.raises(LockTimeout) as refused, store.lock("publish", timeout_seconds=0):
         pass
-    assert refused.value.where == store.where("locks/publish.lock")
+    assert refused.value.where == store.where("locks/publish")
     with store.lock("erasure", timeout_seconds=0, is_shared=True), store.lock("erasure", timeout_seconds=0, is_shared=True):
         pass
     assert store.lock_names() == ["erasure", "publish"]
