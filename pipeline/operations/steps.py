@@ -111,12 +111,14 @@ def features(night: Night) -> None:
 def segment(night: Night) -> None:
     """Assign customers to segments and audiences, choose what to do next about each, predict, and tell who moved and why.
 
-    A restatement has neither moves nor drift: both compare with the night before, as it was known then.
+    A restatement has neither moves, flows nor drift, which compare with nights before, as they were known then; nor has it figures, which
+    are told in the morning.
     """
     from pipeline.features import MergeHistory
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
     from pipeline.segmentation import write_audiences, write_intervals, write_memberships, write_moves, write_next_actions
+    from pipeline.segmentation.insights import write_figures, write_flows
 
     with hold_night(night) as company, night.deployment.engine() as engine:
         survivors_of = MergeHistory(night.lake, company.zone).rows_of
@@ -131,6 +133,8 @@ def segment(night: Night) -> None:
         write_intervals(night.lake, engine, night.day, known_on=night.known_on)
         if not night.is_restatement:
             write_moves(company, night.lake, engine, night.day)
+            write_flows(night.lake, engine, night.day)
+            write_figures(night.lake, engine, night.day, survivors_of=survivors_of)
 
 
 def _left_out_customers(company: Company, night: Night) -> pa.Array | None:

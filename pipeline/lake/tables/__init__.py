@@ -41,6 +41,7 @@ from pipeline.lake.tables.ingestion import (
     REJECTED_ROWS,
     SOURCE_TABLES,
 )
+from pipeline.lake.tables.insights import FIGURE_TABLES, INSIGHT_TABLES, SALES_DAYS, SCORE_GRID, SEGMENT_FLOWS, VALUE_CONCENTRATION
 from pipeline.lake.tables.population import POPULATION_BASELINES, POPULATION_RHYTHM, SCORE_LIMITS
 from pipeline.lake.tables.quality import CLUSTER_DRIFTS, GATE_RESULTS, VALIDATION_RESULTS
 from pipeline.lake.tables.rollups import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS
@@ -105,7 +106,9 @@ __all__ = [
     "ERASURES",
     "EVENT_DAY",
     "EXTRACTIONS",
+    "FIGURE_TABLES",
     "GATE_RESULTS",
+    "INSIGHT_TABLES",
     "KNOWN_ON",
     "LATE_DAYS",
     "MERGED_ARCHIVES",
@@ -128,12 +131,16 @@ __all__ = [
     "RAW_VISITS",
     "REGROUPED_CUSTOMERS",
     "REJECTED_ROWS",
+    "SALES_DAYS",
+    "SCORE_GRID",
     "SCORE_LIMITS",
+    "SEGMENT_FLOWS",
     "SEGMENT_MOVES",
     "SEGMENT_PROFILES",
     "SEGMENT_STRATEGIES",
     "SOURCE_TABLES",
     "VALIDATION_RESULTS",
+    "VALUE_CONCENTRATION",
     "VERSION_COLUMNS",
     "VISITS",
     "VISITS_SOURCE",
@@ -178,6 +185,7 @@ ALL_TABLES = (
     SEGMENT_STRATEGIES,
     CUSTOMER_NEXT_ACTIONS,
     CUSTOMER_PREDICTIONS,
+    *INSIGHT_TABLES,
     *AUDIENCE_TABLES,
     *CRM_TABLES,
 )

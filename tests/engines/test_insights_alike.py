@@ -1,0 +1,89 @@
+"""Both engines say the same of flows, concentration, scores and sales: ties, signs, empty segments and names that look alike."""
+
+from __future__ import annotations
+
+import random
+from contextlib import closing
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.builders import write_rows
+
+from pipeline.lake.engines import Engine
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.statements import statement
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SURVIVORS, SEGMENT_MOVES
+from pipeline.segmentation.insights.flows import flows_statement, moves_table
+
+NIGHT = date(2024, 3, 31)
+NAMES = [*"abcdefgh", "ı", "i", "İ", "ქ", "o'b", " ", *(f"c{n}" for n in range(150))]
+SEGMENTS = ["best", "Best", "it's", "ı", None]
+SALES = {"first": NIGHT - timedelta(55), "last": NIGHT, "first_before": NIGHT - timedelta(419), "last_before": NIGHT - timedelta(364)}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake, chance = Lake(tmp_path / "lake"), random.Random(5)
+    amounts = ["0", "-3", "0.0001", "10", "10", "19.99", "99999999.9999"]
+    customers = [
+        {
+            "customer_id": name,
+            "spend_amount": Decimal(chance.choice(amounts)),
+            "lifetime_spend_amount": Decimal(chance.choice(amounts)),
+            "order_day_count": chance.choice([0, 1, 5]),
+            "first_order_date": chance.choice([None, NIGHT - timedelta(chance.randrange(440))]),
+            "r_score": chance.choice([None, 1, 5]),
+            "fm_score": chance.choice([None, 1, 3, 5]),
+        }
+        for name in NAMES[:-20]
+    ]
+    write_rows(lake, CUSTOMER_FEATURES, customers, day=NIGHT)
+    for back in range(4):
+        moves = [
+            dict(zip(("customer_id", "from_segment", "to_segment"), (name, *chance.sample(SEGMENTS, 2)), strict=True), scheme=scheme)
+            for name in NAMES
+            for scheme in ("rfm", "ı")
+            if chance.random() < 0.6
+        ]
+        reasoned = [{**move, "reason": chance.choice(["ageing", "left"])} for move in moves]
+        write_rows(lake, SEGMENT_MOVES, reasoned, day=NIGHT - timedelta(back))
+    for back in (0, 3, 55, 56, 364, 419):
+        day = NIGHT - timedelta(back)
+        rows = [sale(chance, day, name) for name in chance.sample(NAMES, 40)]
+        write_rows(lake, CUSTOMER_DAYS, rows, day=day, known_on=NIGHT)
+    merged = [{"customer_id": name, "survivor_id": "a"} for name in "abc"]
+    write_rows(lake, CUSTOMER_SURVIVORS, merged, day=NIGHT)
+    return lake
+
+
+def sale(chance: random.Random, day: date, name: str) -> dict[str, Any]:
+    amounts = {"order_amount": Decimal(chance.choice(["0", "5", "7.25"])), "refund_amount": Decimal(chance.choice(["0", "0.25"]))}
+    return {"customer_id": name, "order_day": day, "order_count": chance.choice([0, 1, 3]), **amounts}
+
+
+def rows_of(engine: Engine, lake: Lake) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each table as the engine gives them, in their order."""
+    nights = [NIGHT - timedelta(back) for back in (3, 2, 1, 0)]
+    for table in (CUSTOMER_FEATURES, CUSTOMER_SURVIVORS):
+        engine.register(table, [lake.path(table, day=NIGHT)])
+    for night in nights:
+        engine.register(replace(SEGMENT_MOVES, name=moves_table(night)), [lake.path(SEGMENT_MOVES, day=night)])
+    engine.register(CUSTOMER_DAYS, lake.parts(CUSTOMER_DAYS, lake.versions(CUSTOMER_DAYS)))
+    queries = {name: statement(name) for name in ("value_concentration", "score_grid", "sales_days")}
+    queries["segment_flows"] = flows_statement({1: NIGHT - timedelta(1), 7: NIGHT - timedelta(4)}, nights)
+    return {name: engine.run(query, SALES).read_all().to_pylist() for name, query in queries.items()}
+
+
+def test_every_figure_of_a_night_is_told_alike(lake: Lake, spark: Engine) -> None:
+    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as duckdb:
+        told = rows_of(duckdb, lake)
+    assert rows_of(spark, lake) == told
+    assert len(told["value_concentration"]) == 100
+    assert len(told["score_grid"]) == 6
+    assert [row["order_day"] for row in told["sales_days"]] == [NIGHT - timedelta(back) for back in (419, 364, 55, 3, 0)]
+    assert {row["nights"] for row in told["segment_flows"]} == {1, 7}
