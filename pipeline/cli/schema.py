@@ -11,12 +11,13 @@ from pipeline.cli.completion import complete_kind
 from pipeline.reporting.output import write_json
 
 KindArgument = Annotated[
-    str, typer.Argument(metavar="KIND", autocompletion=complete_kind, help="`company`, `scheme`, `audience`, `feature` or `sink`.")
+    str,
+    typer.Argument(metavar="KIND", autocompletion=complete_kind, help="`company`, `scheme`, `audience`, `feature`, `sink`, `campaign`."),
 ]
 
 
 def schema(kind: KindArgument) -> None:
-    """Write the JSON schema of company.toml, or of files in segments/, audiences/, features/ or sinks/, for editors."""
+    """Write the JSON schema of company.toml, or of files in segments/, audiences/, features/, sinks/ or campaigns/, for editors."""
     from pipeline.reporting.editor_schemas import editor_schema
 
     write_json(json.dumps(editor_schema(kind), indent=1))

@@ -21,6 +21,7 @@ SUFFIXES = {
     "expectations": ".json",
     "lists": ".csv",
     "sinks": ".toml",
+    "campaigns": ".toml",
 }  # by folder
 NOTES = (".md", ".rst")  # what people write for each other beside definitions
 LARGEST_FILE = 1_000_000  # bytes: a rule of megabytes would take a minute to be refused
@@ -87,6 +88,7 @@ def require_known_files(company: Path, *, ours: Path, data: Path | None, events:
         "audiences": [],
         "lists": [],
         "sinks": [],
+        "campaigns": [],
         "expectations": sorted(
             {
                 *(path.name for path in definition_files(ours / "expectations", ".json")),

@@ -33,11 +33,15 @@ from pipeline.ingestion.validation.spread_keys import spread_row_count
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.tables import (
+    CAMPAIGN_MEMBERS,
+    CAMPAIGNS,
     CUSTOMER_FEATURES,
     CUSTOMER_MERGES,
     CUSTOMERS,
     EXTRACTIONS,
     ORDER_LINES,
+    RAW_CAMPAIGN_MEMBERS,
+    RAW_CAMPAIGNS,
     RAW_CUSTOMER_MERGES,
     RAW_CUSTOMERS,
     RAW_ORDER_LINES,
@@ -48,6 +52,11 @@ from pipeline.lake.tables import (
 
 log = logging.getLogger("pipeline.ingestion.validate")
 PIECE_ROWS = 100_000
+CLEAN_SNAPSHOTS = {
+    RAW_CUSTOMER_MERGES.name: CUSTOMER_MERGES,
+    RAW_CAMPAIGNS.name: CAMPAIGNS,
+    RAW_CAMPAIGN_MEMBERS.name: CAMPAIGN_MEMBERS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +104,14 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
         checks = RawTableChecks(company, lake, batch_rows, spools)
         customers, *prospects = _check_people(checks, day)
         ids = pa.concat_arrays(people.ids for people in (customers, *prospects))
-        merges = _check_merges(checks, day, ids)
+        snapshots = [*_check_merges(checks, day, ids), *_check_campaigns(checks, day, ids)]
         lines, *happened = (checks.check(raw, [(each.day, each.known_on) for each in versions[raw.name]], ids) for raw, _ in tables)
         # In the order of REJECTED_ROWS, which is that of the tables' names.
-        as_stored = sorted([*merges, customers.findings, lines, *(people.findings for people in prospects), *happened], key=_table_name)
+        as_stored = sorted([*snapshots, customers.findings, lines, *(people.findings for people in prospects), *happened], key=_table_name)
         lake.write(REJECTED_ROWS, (batch for findings in as_stored for batch in findings.rejected.batches()), day=day)
     lines.tally.add_spread_keys(spread_row_count(lake, versions[RAW_ORDER_LINES.name], memory_limit=memory_limit))
     of_night = [findings for findings in happened if versions[findings.table.name]]
-    found = [lines, customers.findings, *(people.findings for people in prospects), *of_night, *merges]
+    found = [lines, customers.findings, *(people.findings for people in prospects), *of_night, *snapshots]
     recovered = sorted({version for each in versions.values() for version in each if version.known_on != day})
     results = results_of_findings(found, recovered)
     store_results(lake, day, results)
@@ -116,7 +125,7 @@ def validate_sources(company: Company, lake: Lake, day: date, *, batch_rows: int
     for event, findings in zip(events, happened, strict=True):
         if findings.kept:
             _write_events(company, lake, event.table, findings)
-    _write_merges(lake, merges)
+    _write_snapshots(lake, snapshots)
 
 
 @contextmanager
@@ -166,6 +175,13 @@ def _check_merges(checks: RawTableChecks, day: date, ids: pa.Array) -> list[Find
     return [checks.check(RAW_CUSTOMER_MERGES, [(None, snapshot)], known, ids_closing_circles(merges))]
 
 
+def _check_campaigns(checks: RawTableChecks, day: date, ids: pa.Array) -> list[Findings]:
+    """Return what is found in the campaigns and their members that `day` goes by, where the source has any."""
+    people = {RAW_CAMPAIGNS.name: None, RAW_CAMPAIGN_MEMBERS.name: ids}  # a campaign itself is nobody's
+    known = [(raw, checks.lake.snapshot_known(raw, day)) for raw in (RAW_CAMPAIGNS, RAW_CAMPAIGN_MEMBERS)]
+    return [checks.check(raw, [(None, snapshot)], people[raw.name]) for raw, snapshot in known if snapshot is not None]
+
+
 def _versions_to_check(lake: Lake, day: date, raw: Table, clean: Table) -> list[Version]:
     """Return the versions of `raw` that night `day` learned of, and those that an earlier night left unchecked.
 
@@ -212,13 +228,15 @@ def _write_events(company: Company, lake: Lake, table: Table, events: Findings) 
     log.info("%s: %s rows in %s event days", table.name, f"{sum(counts.values()):,}", f"{len(events.kept):,}")
 
 
-def _write_merges(lake: Lake, merges: Sequence[Findings]) -> None:
-    for findings in merges:
+def _write_snapshots(lake: Lake, checked: Sequence[Findings]) -> None:
+    """Write the clean rows of snapshots that are kept as they are."""
+    for findings in checked:
+        table = CLEAN_SNAPSHOTS[findings.table.name]
         for partition in findings.kept:
             facts = {"suite": findings.suite.digest, **findings.counts(partition)}
             rows = (piece for _, piece in findings.kept_rows(lake))
-            count = lake.write(CUSTOMER_MERGES, _record_batches(rows), known_on=partition.known_on, manifest=facts)
-            log.info("%s: %s rows", CUSTOMER_MERGES.name, f"{count:,}")
+            count = lake.write(table, _record_batches(rows), known_on=partition.known_on, manifest=facts)
+            log.info("%s: %s rows", table.name, f"{count:,}")
 
 
 def _table_name(findings: Findings) -> str:

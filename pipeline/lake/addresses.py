@@ -7,6 +7,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     tables/<table>/month=M/known=K/part-0.parquet    what night K learned of the event days of month M
     tables/<table>/month=M/known=all/part-0.parquet  all that nights knew of the event days of a month long past
     tables/<table>/known=K/part-0.parquet            a snapshot as known on night K
+    tables/<table>/campaign=C/part-0.parquet         what was drawn once for campaign C
     restated/<table>/day=D/known=K/part-0.parquet    a night's table as a later night K knows it
     models/<scheme>/<first night>.json               a model, valid from that night until the next one's
     models/<scheme>/unfitted.txt                     the nights that no model could be fitted for
@@ -68,9 +69,14 @@ def partition(table: Table, *, day: date | None = None, known_on: date | None = 
         return f"{restatements(table, day=_require_date(day))}known={known_on}/{PART}"
     if table.partition is Partition.EVENT_DAY:
         return f"{partitions(table)}month={_require_date(day).isoformat()[:7]}/known={_require_date(known_on)}/{PART}"
-    if table.partition is Partition.PUBLICATION:
-        raise ValueError(f"{table.name} is in publications alone")
+    if table.partition in (Partition.PUBLICATION, Partition.CAMPAIGN):
+        raise ValueError(f"{table.name} has no partition by day")
     return f"{partitions(table)}known={_require_date(known_on)}/{PART}"
+
+
+def campaign_partition(table: Table, campaign: str) -> str:
+    """Return where a table of CAMPAIGN partitions has the rows of a campaign."""
+    return f"{partitions(table)}campaign={campaign}/{PART}"
 
 
 def compacted_month(table: Table, month: date) -> str:

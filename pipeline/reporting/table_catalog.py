@@ -11,6 +11,7 @@ WRITTEN = {
     Partition.EVENT_DAY: "one file per month of event days and night that learned of them, `event_day` and `known_on` first "
     "(`known=all` holds the nights of a month long past)",
     Partition.SNAPSHOT: "one partition per night that saw a difference",
+    Partition.CAMPAIGN: "one partition per campaign",
 }
 
 

@@ -7,6 +7,19 @@ from these declarations. Each module declares those that one step of the night w
 from __future__ import annotations
 
 from pipeline.lake.tables.audiences import AUDIENCE_MEMBERS, AUDIENCE_MOVES, AUDIENCE_STRATEGIES, AUDIENCE_TABLES, AUDIENCES
+from pipeline.lake.tables.campaigns import (
+    CAMPAIGN_ARMS,
+    CAMPAIGN_ASSIGNMENTS,
+    CAMPAIGN_CHECKS,
+    CAMPAIGN_MEMBERS,
+    CAMPAIGN_RESULTS,
+    CAMPAIGN_SUMMARIES,
+    CAMPAIGN_TABLES,
+    CAMPAIGN_VALUES,
+    CAMPAIGNS,
+    RAW_CAMPAIGN_MEMBERS,
+    RAW_CAMPAIGNS,
+)
 from pipeline.lake.tables.columns import CUSTOMER_ID, DAY, VISITS_SOURCE
 from pipeline.lake.tables.crm import CRM_AUDIENCES, CRM_CHANGES, CRM_MEMBERS, CRM_PROFILES, CRM_TABLES, RAW_CUSTOMER_CONTACTS
 from pipeline.lake.tables.events import BUILT_IN_EVENTS, RAW_VISITS, VISITS, EventType
@@ -79,6 +92,15 @@ __all__ = [
     "BASE_STATES",
     "BUILT_IN_EVENTS",
     "CACHE_TABLES",
+    "CAMPAIGNS",
+    "CAMPAIGN_ARMS",
+    "CAMPAIGN_ASSIGNMENTS",
+    "CAMPAIGN_CHECKS",
+    "CAMPAIGN_MEMBERS",
+    "CAMPAIGN_RESULTS",
+    "CAMPAIGN_SUMMARIES",
+    "CAMPAIGN_TABLES",
+    "CAMPAIGN_VALUES",
     "CHANGED_STATES",
     "CLUSTER_DRIFTS",
     "CLUSTER_PROFILES",
@@ -121,6 +143,8 @@ __all__ = [
     "POPULATION_BASELINES",
     "POPULATION_RHYTHM",
     "PUBLISHED_TABLES",
+    "RAW_CAMPAIGNS",
+    "RAW_CAMPAIGN_MEMBERS",
     "RAW_CONSENTS",
     "RAW_CUSTOMERS",
     "RAW_CUSTOMER_CONTACTS",
@@ -160,6 +184,8 @@ ALL_TABLES = (
     RAW_CUSTOMER_CONTACTS,
     RAW_VISITS,
     RAW_CUSTOMER_MERGES,
+    RAW_CAMPAIGNS,
+    RAW_CAMPAIGN_MEMBERS,
     EXTRACTIONS,
     LATE_DAYS,
     MISDATED_DAYS,
@@ -188,6 +214,7 @@ ALL_TABLES = (
     *INSIGHT_TABLES,
     *AUDIENCE_TABLES,
     *CRM_TABLES,
+    *CAMPAIGN_TABLES,
 )
 PUBLISHED_TABLES = tuple(table for table in ALL_TABLES if table.is_published and not table.is_optional)
 """The tables of every publication; one may hold others beside them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.lake.tables.campaigns import RAW_CAMPAIGN_MEMBERS, RAW_CAMPAIGNS
 from pipeline.lake.tables.columns import CATEGORY, CHANNEL, CUSTOMER_ID, DISCOUNT_AMOUNT, NET_AMOUNT, ORDER_DAY
 from pipeline.lake.tables.crm import RAW_CUSTOMER_CONTACTS
 from pipeline.lake.tables.events import BUILT_IN_EVENTS
@@ -190,4 +191,6 @@ SOURCE_TABLES = {
     "customer_contacts": RAW_CUSTOMER_CONTACTS,
     **{event.name: event.raw_table for event in BUILT_IN_EVENTS},
     "customer_merges": RAW_CUSTOMER_MERGES,
+    "campaigns": RAW_CAMPAIGNS,
+    "campaign_members": RAW_CAMPAIGN_MEMBERS,
 }

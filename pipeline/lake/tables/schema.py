@@ -56,6 +56,7 @@ class Partition(Enum):
     NIGHT = "day=<day>"
     EVENT_DAY = "month=<month of the event day>/known=<day>"
     SNAPSHOT = "known=<day>"
+    CAMPAIGN = "campaign=<id>"
     PUBLICATION = "publications/<id>"  # in publications alone, as it follows from more than one night
 
 

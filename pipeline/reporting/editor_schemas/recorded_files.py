@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.definitions.audiences.loading import read_audience
+from pipeline.definitions.campaigns import read_campaign
 from pipeline.definitions.company import Company, read_company
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.events import read_events
@@ -23,7 +24,7 @@ from pipeline.reporting.editor_schemas import samples
 from pipeline.reporting.editor_schemas.json_schema import named_tables_schema, object_schema
 from pipeline.spelling import did_you_mean
 
-KINDS = ("company", "scheme", "audience", "feature", "sink")
+KINDS = ("company", "scheme", "audience", "feature", "sink", "campaign")
 DRAFT = "http://json-schema.org/draft-07/schema#"
 TITLES = {
     "company": "company.toml: who the company is, where its data come from, what a night may differ by",
@@ -31,6 +32,7 @@ TITLES = {
     "audience": "audiences/*.toml: a list of customers, by one rule",
     "feature": "features/*.toml: facts about each customer, a table each",
     "sink": "sinks/*.toml: a system that segments and audiences are synced to",
+    "campaign": "campaigns/*.toml: a campaign whose effect is measured",
 }
 
 
@@ -45,6 +47,7 @@ def editor_schema(kind: str) -> dict[str, Any]:
         "audience": _audience_schema,
         "feature": _feature_schema,
         "sink": _sink_schema,
+        "campaign": _campaign_schema,
     }
     return {"$schema": DRAFT, "title": TITLES[kind], **schemas[kind]()}
 
@@ -82,6 +85,13 @@ def _sink_schema() -> dict[str, Any]:
     with recorded_fields() as records:
         for definition in _definitions("sink", samples.SINKS):
             read_sink(definition.file.stem, definition)
+    return object_schema(list(records.values()))
+
+
+def _campaign_schema() -> dict[str, Any]:
+    with recorded_fields() as records:
+        for definition in _definitions("campaign", samples.CAMPAIGNS):
+            read_campaign(definition)
     return object_schema(list(records.values()))
 
 

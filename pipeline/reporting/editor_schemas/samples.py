@@ -117,3 +117,17 @@ kind = "tryton"
 schemes = ["rfm"]
 """,
 )
+CAMPAIGNS = (
+    """
+audience = "win_back"
+start_day = 2026-10-01
+end_day = 2026-10-28
+cost_per_contact = 0.1
+fixed_cost = 500
+margin_share = 0.4
+[arms.mail]
+share = 0.9
+cost_per_contact = 0.2
+is_control = false
+""",
+)

@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from pipeline.definitions.audiences.loading import read_audience
+from pipeline.definitions.campaigns import read_campaign
 from pipeline.definitions.company import PROJECT_ROOT, Company, read_company
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.features import read_features
@@ -62,7 +63,7 @@ def shown_files() -> dict[str, str]:
 
 
 SHOWN = shown_files()
-KIND_OF_FOLDER = {"segments": "scheme", "audiences": "audience", "features": "feature", "sinks": "sink"}
+KIND_OF_FOLDER = {"segments": "scheme", "audiences": "audience", "features": "feature", "sinks": "sink", "campaigns": "campaign"}
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -81,6 +82,8 @@ def is_read(kind: str, text: str) -> bool:
             read_audience(read_schemes(sample_company()), definition)
         elif kind == "sink":
             read_sink("typed", definition)
+        elif kind == "campaign":
+            read_campaign(definition)
         else:
             read_features({"typed": definition}, [], CUSTOMER_FEATURES.columns, sample_company().event_sources)
     except ConfigError:
@@ -115,6 +118,28 @@ stage = "segments.lifecycle"
 [limits]
 removed_share = 0.2
 """
+CAMPAIGN = """
+title = "Win back"
+audience = "win_back"
+scheme = "rfm"
+start_day = 2026-10-01
+end_day = 2026-10-28
+channel = "mail"
+cost_per_contact = 0.1
+fixed_cost = 500
+margin_share = 0.4
+primary_metric = "ordered"
+looks = 4
+exclusive = true
+holdout = false
+salt = "s"
+[arms.mail]
+share = 0.45
+cost_per_contact = 0.2
+[arms.nothing]
+is_control = true
+share = 0.55
+"""
 MISSPELT = [
     (kind, wrong)
     for kind, texts in (
@@ -122,6 +147,7 @@ MISSPELT = [
         ("audience", AUDIENCES),
         ("feature", FEATURES),
         ("sink", [SINK]),
+        ("campaign", [CAMPAIGN]),
     )
     for text in texts
     for wrong in with_each_key_misspelt(text)
