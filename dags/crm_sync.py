@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, Param, task
-from airflow_support.tasks import TASK_DEFAULTS, sink_task
+from airflow_support.tasks import sink_task, task_defaults
 
 from pipeline.definitions.sinks import sink_names
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
@@ -32,6 +32,6 @@ with DAG(
     catchup=False,
     max_active_runs=1,  # two syncs of one sink would only wait for each other
     params=PARAMS,
-    default_args={**TASK_DEFAULTS, "execution_timeout": timedelta(hours=6)},
+    default_args={**task_defaults(COMPANY), "execution_timeout": timedelta(hours=6)},
 ) as dag:
     sync = task(map_index_template="{{ task.op_kwargs['sink'] }}")(sink_task(sync_one)).expand(sink=SINKS)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
 from airflow_support.days import day_of_run
-from airflow_support.tasks import TASK_DEFAULTS, step_task
+from airflow_support.tasks import step_task, task_defaults
 
 from pipeline.lake.tables import ERASURES
 from pipeline.operations.deployment import company_of_environment
@@ -29,7 +29,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
-    default_args={**TASK_DEFAULTS, "execution_timeout": timedelta(hours=4)},
+    default_args={**task_defaults(COMPANY), "execution_timeout": timedelta(hours=4)},
 ) as dag:
 
     @task(execution_timeout=timedelta(minutes=5))

@@ -10,8 +10,10 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, chain, get_current_context, task
 from airflow_support.days import DRIFT, day_of_run
-from airflow_support.tasks import TASK_DEFAULTS, ask_refit, step_task
+from airflow_support.notifications import notify
+from airflow_support.tasks import ask_refit, step_task, task_defaults
 
+from pipeline.definitions.notify import Occasion
 from pipeline.lake.tables import PUBLISHED_TABLES
 from pipeline.operations import deployment, steps
 
@@ -34,7 +36,7 @@ with DAG(
     catchup=False,  # a DAG that was paused must not run all missed nights: `backfill_segments` does that when asked
     max_active_runs=1,  # two runs of one night would only wait for each other
     params=PARAMS,
-    default_args=TASK_DEFAULTS,
+    default_args=task_defaults(COMPANY),
 ) as dag:
 
     @task(execution_timeout=timedelta(minutes=5))
@@ -50,3 +52,5 @@ with DAG(
         publish(day),
         task(outlets=[DRIFT], execution_timeout=timedelta(minutes=5))(ask_refit)(day),
     )
+    if COMPANY.notify.recipients_of(Occasion.PUBLISHED):
+        dag.get_task("publish") >> task(execution_timeout=timedelta(minutes=10))(notify)(day)

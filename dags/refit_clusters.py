@@ -11,7 +11,7 @@ from datetime import timedelta
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, Param, chain, get_current_context, task
 from airflow_support.days import DRIFT, day_of_run
-from airflow_support.tasks import TASK_DEFAULTS, describe_refits, step_task
+from airflow_support.tasks import describe_refits, step_task, task_defaults
 
 from pipeline.operations import deployment, refits
 
@@ -31,7 +31,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
-    default_args=TASK_DEFAULTS,
+    default_args=task_defaults(COMPANY),
 ) as dag:
 
     @task(execution_timeout=timedelta(minutes=5))

@@ -18,6 +18,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_support.connections import find_address
 from airflow_support.days import AS_OF_NOW, DRIFT, READ_AGAIN
+from airflow_support.notifications import failure_callbacks
+from pipeline.definitions.company import Company
 from pipeline.errors import PipelineError, TransientError
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.night import Night
@@ -35,6 +37,11 @@ TASK_DEFAULTS = {
     "retry_policy": RETRY_TRANSIENT,
     "execution_timeout": timedelta(hours=2),
 }
+
+
+def task_defaults(company: Company) -> dict[str, Any]:
+    """Return what the tasks of a DAG have in common: they tell of their failures whoever the company wants to be told."""
+    return TASK_DEFAULTS | failure_callbacks(company)
 
 
 def step_task(work: Callable[..., None]) -> Callable[..., None]:

@@ -36,6 +36,7 @@ from pipeline.definitions.events import read_events, require_queries
 from pipeline.definitions.field_records import TableKeys
 from pipeline.definitions.fields import IDENTIFIER, Document, Fields
 from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
+from pipeline.definitions.notify import NotifySettings, read_notify
 from pipeline.definitions.past_definitions import PastDefinitions
 from pipeline.definitions.settings import LANGUAGE, MOST_DAYS
 from pipeline.errors import ConfigError
@@ -88,6 +89,7 @@ class Company:
     past_definitions: PastDefinitions | None = None
     features: tuple[DeclaredFeature, ...] = ()
     prediction_features: tuple[str, ...] = ()
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     @property
     def events(self) -> dict[str, EventType]:
@@ -221,6 +223,7 @@ def read_company(definition: Definition, folder: Path) -> Company:
         crm=read_crm(content),
         limits=limits,
         prediction_features=predictions.texts("features", default=[]),
+        notify=read_notify(content.section("notify")),
     )
     # Last, as only now every known setting was taken; what is left over is unknown.
     for section in (content, gates, target, source, predictions):

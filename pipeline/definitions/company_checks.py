@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.calendar import is_once_a_day
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
@@ -37,6 +38,21 @@ def require_sensible_settings(company: Company, file: Path) -> None:
     for fault, is_so in faults.items():
         if is_so:
             raise ConfigError(fault, where=str(file), todo="Correct the setting.")
+    _require_fitting_deadline(company, file)
+
+
+def _require_fitting_deadline(company: Company, file: Path) -> None:
+    """Raise ConfigError where nobody could say which night should be live at `notify.not_published_by`."""
+    deadline = company.notify.not_published_by
+    if deadline is None:
+        return
+    if not is_once_a_day(company.schedule):
+        what = f"`notify.not_published_by` needs one night a day, and the schedule is `{company.schedule}`"
+        raise ConfigError(what, where=str(file), todo="Delete it, and let a monitor ask `segments status`.")
+    minute, hour = (int(part) for part in company.schedule.split()[:2])
+    if deadline <= time(hour, minute):
+        what = f"`notify.not_published_by` is {deadline:%H:%M}, and the night begins at {hour:02}:{minute:02}"
+        raise ConfigError(what, where=str(file), todo="Choose a later time of the same day, at which the night is usually live.")
 
 
 def _attributes_of_kind(company: Company, kind: Kind) -> set[str]:

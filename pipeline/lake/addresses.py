@@ -20,6 +20,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     company.json                                     whose lake it is
     rollbacks.json and begun/<day>.txt               what was taken back, and the epoch in which a night began
     reports/day=D/                                   pages for people
+    notifications/<day>.jsonl                        who was told of a night
     erasures/                                        who was erased, as keyed hashes
     backfills/<digest>/                              what a backfill has done
     sync/<sink>/state.duckdb                         what a sink acknowledged, and what waits for it
@@ -177,6 +178,11 @@ def caches(table: Table) -> str:
 def cache(table: Table, name: str) -> str:
     """Return where a cache is under `name`."""
     return f"{caches(table)}{name}.parquet"
+
+
+def notifications(day: date) -> str:
+    """Return where is noted who was told of a night, one line for each."""
+    return f"notifications/{day}.jsonl"
 
 
 def backfill(digest: str) -> str:

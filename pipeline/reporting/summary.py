@@ -102,6 +102,13 @@ def _largest_segments(rows: Sequence[Row]) -> Sequence[Row]:
     return [row for row in by_customers if row["segment"] in taken]
 
 
+def headline_lines(company: Company, lake: Lake, day: date) -> list[str]:
+    """Return the night in a few sentences, one a line: customers, what they bought, what was read."""
+    counted, *others = (line.strip() for line in _headline_text(company, lake, day).plain.splitlines())
+    customers, bought = counted.split(". ", 1)
+    return [f"{customers}.", bought, *others]
+
+
 def _headline_text(company: Company, lake: Lake, day: date) -> Text:
     names = ["is_prospect", "order_day_count", "spend_amount", "refund_amount"]
     features = lake.read_columns(CUSTOMER_FEATURES, names, day=day)

@@ -31,7 +31,7 @@ def facts(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Facts:
 
 def test_the_folder_holds_these_dags_and_imports_without_errors(facts: Facts) -> None:
     assert facts["import_errors"] == {}
-    assert facts["dag_ids"] == ["backfill_segments", "crm_sync", "erase_customers", "nightly_segments", "refit_clusters"]
+    assert facts["dag_ids"] == ["backfill_segments", "check_published", "crm_sync", "erase_customers", "nightly_segments", "refit_clusters"]
 
 
 def test_airflow_parses_the_files_of_dags_and_nothing_beside_them(facts: Facts) -> None:

@@ -30,6 +30,11 @@ connection = "shop"
 [publish]
 kind = "postgresql"
 connection = "crm"
+
+[notify.owners]
+kind = "mail"
+on = ["published"]
+to = ["ada@shop.example"]
 """,
 )
 EVENTS = (

@@ -24,13 +24,14 @@ time_zone = "Europe/Berlin"
 currency = "EUR"
 first_day = 2024-01-01
 attributes.city.level = "geographic"
+notify.owners = {kind = "mail", on = ["published"], to = ["ada@shop.example"]}
 events.email = {key = ["message"], instant = "sent_at", columns = {message = "text"}}
 """
 SOURCES = {
     "files": '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n',
     "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
 }
-SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events"}
+SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events", "notify"}
 COMPANY_TABLES = {
     "": "The company",
     "source": "`[source]`",
@@ -41,6 +42,8 @@ COMPANY_TABLES = {
     "events.email": "`[events.<name>]`",
     "events.email.columns.message": "`[events.<name>.columns.<column>]`",
     "gates": "`[gates]`",
+    "notify": "`[notify]`",
+    "notify.owners": "`[notify.<name>]`",
 }
 RULE_TABLES = {"": "Keys of a scheme", "segment": "Keys of a segment", "strategy": "Keys of a strategy card"}
 LANGUAGES = {"en", "tr", "ka", "de"}
@@ -116,6 +119,7 @@ def test_the_page_of_company_toml_lists_every_key_that_the_reader_takes_with_its
     free = {"attributes", "source.column_types", "source.column_types.orders", "events.email.columns"}
     assert taken.keys() - free == COMPANY_TABLES.keys()
     assert taken["source"].pop("email") == "snapshot"  # the page says it of each declared event
+    assert taken["notify"].pop("owners") == {}
     for path, heading in COMPANY_TABLES.items():
         require_listed(
             listed("company-toml.md", heading), {key: default for key, default in taken[path].items() if path or key not in SECTIONS}

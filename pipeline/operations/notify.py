@@ -1,0 +1,116 @@
+"""Who is told of a night that is live, or late: each recipient once, whatever is tried again.
+
+What is sent is noted per night, after it was sent: a process that dies in between sends it once more rather than never. How it is
+sent is handed in, as only Airflow knows its connections.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import TYPE_CHECKING
+
+from pipeline.definitions.notify import Occasion, Recipient
+from pipeline.errors import PipelineError, TransientError
+from pipeline.operations.deployment import Deployment
+
+if TYPE_CHECKING:
+    from pipeline.lake.lake import Lake
+    from pipeline.reporting.notifications import Notification
+
+Send = Callable[[Recipient, "Notification"], None]
+log = logging.getLogger("pipeline.operations.notify")
+
+
+def tell_of_live_night(deployment: Deployment, day: date, send: Send) -> None:
+    """Tell whoever wants to know that the night of `day` is live; nobody where another night is.
+
+    Raises the error of a recipient who could not be told, once all others were: a TransientError first, as that may pass.
+    """
+    from pipeline.publication.current import current_publication
+    from pipeline.reporting.notifications import morning_notification
+
+    company, lake = deployment.company, deployment.lake
+    live = current_publication(lake)
+    if live is None or live.day != day:
+        # Such as one of a backfill, which puts nothing live: of a year of nights nobody wants a year of mails.
+        log.info("the night of %s is not the one that is live: nobody is told", day)
+        return
+    notification = morning_notification(company, lake, day)
+    due = ((recipient, notification) for recipient in company.notify.recipients_of(Occasion.PUBLISHED))
+    _send_once(lake, day, live.publication_id, due, send)
+
+
+def tell_of_late_night(deployment: Deployment, day: date, send: Send) -> None:
+    """Tell whoever wants to know that the night of `day` is not live by the time that the company set; nobody where it is.
+
+    Raises as `tell_of_live_night` does.
+    """
+    from pipeline.publication.current import current_publication
+    from pipeline.reporting.notifications import not_published_notification
+
+    company, lake = deployment.company, deployment.lake
+    live, by = current_publication(lake), company.notify.not_published_by
+    if by is None or (live is not None and live.day >= day):
+        log.info("the night of %s is live", day)
+        return
+    notification = not_published_notification(company, lake, day, by)
+    log.warning(notification.subject)
+    _send_once(lake, day, "", ((each, notification) for each in company.notify.recipients_of(Occasion.NOT_PUBLISHED)), send)
+
+
+def tell_recipients(recipients: Iterable[Recipient], notification: Notification, send: Send) -> list[Recipient]:
+    """Send the notification and return who was told; who could not be told is logged, and holds up nobody else."""
+    told = []
+    for recipient in recipients:
+        try:
+            send(recipient, notification)
+        except PipelineError as error:
+            _log_unsent(recipient, error)
+        else:
+            told.append(recipient)
+    return told
+
+
+def _send_once(lake: Lake, day: date, about: str, due: Iterable[tuple[Recipient, Notification]], send: Send) -> None:
+    """Send what was not sent yet and note it; `about` is the publication, so that another one of the same day is told of again."""
+    from pipeline.lake.addresses import notifications
+
+    sent, failures = list(_sent_before(lake, day)), list[PipelineError]()
+    for recipient, notification in due:
+        note = {"recipient": recipient.name, "occasion": notification.occasion, "publication": about}
+        if note in sent:
+            log.info("%s was told before", recipient.name)
+            continue
+        try:
+            send(recipient, notification)
+        except PipelineError as error:
+            _log_unsent(recipient, error)
+            failures.append(error)
+            continue
+        # On a line of its own, whatever part of a line an interrupted process left.
+        lake.store.append(notifications(day), f"\n{json.dumps(note)}\n".encode())
+        log.info("%s was told: %s", recipient.name, notification.occasion)
+    if failures:
+        raise next((each for each in failures if isinstance(each, TransientError)), failures[0])
+
+
+def _sent_before(lake: Lake, day: date) -> Iterator[object]:
+    from pipeline.lake.addresses import notifications
+
+    try:
+        lines = lake.store.read(notifications(day)).decode().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def _log_unsent(recipient: Recipient, error: PipelineError) -> None:
+    for line in f"{recipient.name} could not be told: {error}".splitlines():
+        log.error(line)

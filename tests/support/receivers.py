@@ -1,0 +1,99 @@
+"""What messages are sent to in these tests: a mail server and a receiver of JSON, both real and on loopback."""
+
+from __future__ import annotations
+
+import email
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port that nothing listens to."""
+    with closing(socket.socket()) as found:
+        found.bind((HOST, 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@dataclass
+class MailServer:
+    """Keeps the mails that it took, in order; `port` is where it listens."""
+
+    port: int
+    mails: list[EmailMessage] = field(default_factory=list)
+    refused: str = ""
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802 - called by aiosmtpd
+        del server, session, options
+        if address == self.refused:
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - called by aiosmtpd
+        del server, session
+        assert envelope.content is not None
+        content = envelope.content if isinstance(envelope.content, bytes) else envelope.content.encode()
+        message = email.message_from_bytes(content, policy=default)
+        assert isinstance(message, EmailMessage)
+        assert envelope.rcpt_tos == [address.strip() for address in str(message["To"]).split(",")]
+        self.mails.append(message)
+        return "250 OK"
+
+
+@contextmanager
+def mail_server() -> Iterator[MailServer]:
+    """Yield a mail server for the time of the block."""
+    server = MailServer(free_port())
+    controller = Controller(server, hostname=HOST, port=server.port)
+    controller.start()
+    try:
+        yield server
+    finally:
+        controller.stop()
+
+
+@dataclass
+class JsonReceiver:
+    """Keeps what was posted to it, in order, as path, headers and content; answers with `status`."""
+
+    port: int = 0
+    posted: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    status: int = 200
+
+
+@contextmanager
+def json_receiver() -> Iterator[JsonReceiver]:
+    """Yield a receiver of JSON for the time of the block."""
+    receiver = JsonReceiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            receiver.posted.append((self.path, dict(self.headers), content))
+            self.send_response(receiver.status)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as the server names it
+            """Say nothing."""
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        receiver.port = server.server_port
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
