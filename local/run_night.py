@@ -107,8 +107,8 @@ def _watch_tasks(dag: DAG, terminal: TextIO, failures: Failures) -> None:
     for task in dag.tasks:
         task.retries = 0
         # Beside those of the company, who may want to be told: what failed is shown first.
-        told = task.on_failure_callback or ()
-        task.on_failure_callback = [lambda context: failures.append(context["exception"]), *told]
+        own = task.on_failure_callback or ()
+        task.on_failure_callback = [lambda context: failures.append(context["exception"]), *([own] if callable(own) else own)]
         if task.task_id in STEPS:
             task.on_execute_callback, task.on_success_callback = [starts], [ends]
 
