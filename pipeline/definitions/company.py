@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from zoneinfo import ZoneInfo
 
 from pipeline.calendar import business_day
-from pipeline.definitions.aggregate_words import AGGREGATE_CALL
+from pipeline.definitions.aggregate_words import has_aggregate
 from pipeline.definitions.company_checks import (
     FEWEST_DAYS,
     require_prediction_features,
@@ -242,7 +242,7 @@ def with_declared_features(company: Company, *others: Definition) -> Company:
     except ConfigError:  # the step that reads schemes says so, and commands that need none go on
         schemes = ()
     # Most companies declare nothing, and what reads features needs a parser of SQL: a DAG file would load it every time it is read.
-    if not features and not any(AGGREGATE_CALL.search(definition.text) for definition in schemes):
+    if not features and not any(has_aggregate(definition.text) for definition in schemes):
         return replace(company, features=())
     from pipeline.definitions.features import read_features
 

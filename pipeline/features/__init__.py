@@ -20,7 +20,13 @@ from pipeline.features.counterfactuals import (
     register_changes,
     write_counterfactual,
 )
-from pipeline.features.declared import columns_read, columns_read_of_others, features_as_declared, features_declared_since
+from pipeline.features.declared import (
+    FeaturesSince,
+    columns_read,
+    columns_read_of_others,
+    features_as_declared,
+    features_declared_since,
+)
 from pipeline.features.features import compute_features, compute_rollups
 from pipeline.features.known_columns import (
     DECLARED,
@@ -40,6 +46,7 @@ __all__ = [
     "CacheSession",
     "Counterfactual",
     "CustomerMerge",
+    "FeaturesSince",
     "MergeHistory",
     "Survivors",
     "baselines_statement",

@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,7 +42,7 @@ NO_CHECKSUM = b"00000000"
 # What Thrift's compact protocol puts between a key and its value of eight bytes.
 CHECKSUM_MARK = CHECKSUM_KEY + b"\x18\x08"
 TAIL_BYTES = 8
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 
 
 def write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], path: Path, manifest: Mapping[str, Any]) -> int:
@@ -102,7 +103,7 @@ def content_digest(path: Path) -> str:
         return sha256(file.read(length)).hexdigest()[:16]
 
 
-def _checksum_place(file: BinaryIO) -> int:
+def _checksum_place(file: BufferedIOBase) -> int:
     """Return where in the file its checksum is, or -1."""
     size = file.seek(0, 2)
     file.seek(max(size - TAIL_BYTES, 0))
@@ -115,7 +116,7 @@ def _checksum_place(file: BinaryIO) -> int:
     return size - footer + found + len(CHECKSUM_MARK) if found >= 0 else -1
 
 
-def _file_checksum(file: BinaryIO, place: int) -> bytes:
+def _file_checksum(file: BufferedIOBase, place: int) -> bytes:
     """Return the CRC-32 of the file as 8 hexadecimal digits, computed with zeros in the place of the checksum itself."""
     file.seek(0)
     value = _crc_continued(file, 0, place)
@@ -124,11 +125,13 @@ def _file_checksum(file: BinaryIO, place: int) -> bytes:
     return b"%08x" % _crc_continued(file, value, None)
 
 
-def _crc_continued(file: BinaryIO, value: int, count: int | None) -> int:
+def _crc_continued(file: BufferedIOBase, value: int, count: int | None) -> int:
     """Return the CRC-32 `value` continued over the next `count` bytes, or over all that follow."""
-    while block := file.read(BLOCK_BYTES if count is None else min(BLOCK_BYTES, count)):
-        value = zlib.crc32(block, value)
-        count = None if count is None else count - len(block)
+    # Into one block that stays in the processor's cache, rather than into new memory each time.
+    block = memoryview(bytearray(BLOCK_BYTES))
+    while read := file.readinto(block if count is None else block[: min(BLOCK_BYTES, count)]):
+        value = zlib.crc32(block[:read], value)
+        count = None if count is None else count - read
     return value
 
 

@@ -21,6 +21,7 @@ from pipeline.definitions.rules import ListColumn, StayColumn, joined_column, jo
 from pipeline.definitions.schemes import Scheme, joined_columns_of
 from pipeline.definitions.value_lists import list_digests, list_values
 from pipeline.errors import DataError
+from pipeline.features import FeaturesSince
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMER_PREDICTIONS, CUSTOMER_SEGMENT_INTERVALS, Column, Kind, Partition, Table
@@ -119,7 +120,7 @@ class JoinedColumns:
 class NightFeatures:
     """The features of night `day`, as night `known_on` knows it, and what rules of the `companies` look at beside them.
 
-    `relation` is the engine's table of the features, where that is another than the stored one.
+    `since` works out those that the stored night lacks, where there are any.
     """
 
     companies: Sequence[Company]
@@ -127,7 +128,7 @@ class NightFeatures:
     engine: Engine
     day: date
     known_on: date | None = None
-    relation: str = ""
+    since: FeaturesSince | None = None
 
     @contextmanager
     def registered(self, schemes: Iterable[Scheme], table: Table) -> Iterator[Table]:
@@ -164,8 +165,8 @@ class NightFeatures:
             yield beside.define(table, stored.name, names)
 
     def _make_readable(self, table: Table) -> None:
-        if self.relation:
-            self.engine.define(table, exp.select(*(exp.column(name, quoted=True) for name in table.column_names)).from_(self.relation))
+        if self.since:
+            self.since.define(table)
         else:
             self.engine.register(table, [self.lake.path(CUSTOMER_FEATURES, day=self.day, known_on=self.known_on)])
 

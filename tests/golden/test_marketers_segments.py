@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -124,7 +125,9 @@ def by_rule(demo_lake: Lake) -> dict[str, set[str]]:
         features_as_declared(company, demo_lake, engine, company.last_day) as night,
     ):
         # Worked out once for all rules, which look at different columns of it.
-        engine.materialize(night.table, exp.select("*").from_(night.relation))
+        assert night.features
+        night.features.define(replace(night.table, name="declared"))
+        engine.materialize(night.table, exp.select("*").from_("declared"))
         for name, (rule, _) in SEGMENTS.items():
             audience = audience_of_rule(company, rule)
             by_name = schemes_beside(company, demo_lake, company.last_day, [audience])

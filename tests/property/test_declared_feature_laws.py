@@ -89,12 +89,17 @@ def test_what_was_declared_since_a_night_is_what_the_night_tells_with_it(lake: L
     compute(replace(company, features=()), lake, day)
     # All of them together, and each with what it is made of alone: how rows are read depends on what else is asked of them.
     alone = [with_all_behind(company.features, feature) for feature in company.features]
-    for features in (company.features, *alone):
+    for number, features in enumerate((company.features, *alone)):
+        is_once = number % 2 == 1
         some = replace(company, features=tuple(features))
         names = [feature.name for feature in features]
         with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as engine, features_as_declared(some, lake, engine, day) as night:
             columns = [exp.column(name, quoted=True) for name in ("customer_id", *names)]
-            rows = engine.run(exp.select(*columns).from_(night.relation), {}).read_all().to_pylist()
+            assert night.features
+            if is_once:
+                night.features.work_out(names)
+            night.features.define(night.table)
+            rows = engine.run(exp.select(*columns).from_(night.table.name), {}).read_all().to_pylist()
         assert {row["customer_id"]: [row[name] for name in names] for row in rows} == {
             customer: [row[name] for name in names] for customer, row in expected.items()
         }, names

@@ -7,7 +7,7 @@ as `lifecycle.segment = 'active'` is checked against segments that are already k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline.definitions.aggregate_words import AGGREGATE_CALL
+from pipeline.definitions.aggregate_words import has_aggregate
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS, Attribute
 from pipeline.definitions.definition_files import Definition
@@ -26,7 +26,13 @@ from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule, ru
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes, segments_defined
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
 from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
-from pipeline.definitions.schemes.score_methods import company_score_methods, methods_of_scheme, read_score_methods, scores_named
+from pipeline.definitions.schemes.score_methods import (
+    ScoreMethods,
+    company_score_methods,
+    methods_of_scheme,
+    read_score_methods,
+    scores_named,
+)
 from pipeline.definitions.schemes.segment_files import (
     FileContext,
     eligibility_condition,
@@ -72,7 +78,11 @@ def features_named(company: Company, definitions: Sequence[Definition]) -> tuple
         return ()
     text = "\n".join(definition.text for definition in definitions)
     # What a rule adds up has no name in it.
-    in_rules = {each.name for feature in company.features for each in feature.aggregates} if AGGREGATE_CALL.search(text) else frozenset()
+    in_rules = (
+        {each.name for feature in company.features for each in feature.aggregates}
+        if any(has_aggregate(each.text) for each in definitions)
+        else frozenset()
+    )
     return tuple((name, digest) for name, digest in feature_digests(company.features).items() if name in text or name in in_rules)
 
 
@@ -94,9 +104,17 @@ def read_schemes(company: Company) -> LoadedSchemes:
     """Return the same schemes as they are held while files are read, for what else may refer to them."""
     found, definitions = load_schemes(company), company.definitions("segments", ".toml")
     by_name = {scheme.name: scheme for scheme in (*found.schemes, *found.uncomputed)}
-    methods = company_score_methods({definition.file.stem: definition for definition in definitions.values()})
-    stays = {name: segments_defined(definition.toml()) for name, definition in definitions.items()}
+    methods, stays = _methods_and_stays(tuple(definitions.items()))
     return LoadedSchemes(company, frozenset(definitions.keys() - by_name.keys()), methods, stays, by_name)
+
+
+@lru_cache(maxsize=8)
+def _methods_and_stays(
+    definitions: tuple[tuple[str, Definition], ...],
+) -> tuple[ScoreMethods, Mapping[str, Mapping[str, str] | None]]:
+    """Return the general methods of scores and the segments by scheme; cached, as most of it is reading the text of every file."""
+    methods = company_score_methods({definition.file.stem: definition for _, definition in definitions})
+    return methods, {name: segments_defined(definition.toml()) for name, definition in definitions}
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.features import feature_digests
-from pipeline.features.cache import cache_session
-from pipeline.features.declared.aggregate_sets import aggregates_by_source
+from pipeline.definitions.features import DeclaredFeature, feature_digests
+from pipeline.definitions.rules.aggregates import Aggregate
+from pipeline.features.cache import CacheSession, cache_session
+from pipeline.features.declared.aggregate_sets import CUSTOMER_ID, AggregateSet, aggregates_by_source
 from pipeline.features.declared.columns import columns_given, unknown_since, with_declared_columns
-from pipeline.features.declared.states import define_aggregates, known_events
+from pipeline.features.declared.states import define_aggregates, known_events, register_rows_of
 from pipeline.features.known_columns import DECLARED, UNKNOWN_DECLARED
-from pipeline.features.rollup_set import FeatureWindow
+from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, Table
@@ -30,17 +31,68 @@ def features_declared_since(company: Company, lake: Lake, day: date) -> frozense
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredNight:
-    """A night's features with all that is declared now: the table of what they hold, and what holds them.
+class FeaturesSince:
+    """Works out features of a stored night that were declared `since`, from the events that are registered."""
 
-    That is the table `relation` of the engine, which works out what was declared `since` when it is read; empty where the stored file
-    has all of it. `unknown` are those of them that nobody has, each with what the source does not give.
+    session: CacheSession
+    window: FeatureWindow
+    company: Company
+    stored: Table
+    sets: Sequence[AggregateSet]
+    events: RollupSet
+    unknown: Mapping[str, str]
+    worked_out: dict[str, bool] = field(default_factory=dict)
+
+    def define(self, table: Table) -> None:
+        """Make the columns of `table` readable under its name; what is declared since is worked out by each statement that reads it."""
+        features = self._behind(table.column_names)
+        sets = [part for each in self.sets if (part := each.only(_aggregates_of(features) & {*each.aggregates})).aggregates]
+        for each in sets:
+            if each.table.name not in self.worked_out:
+                self._define_aggregates(each.table.name, once=False)
+        read = {CUSTOMER_ID, *table.column_names}.union(*(feature.looks_at for feature in features))
+        rows = exp.select(*(exp.column(each.name, quoted=True) for each in self.stored.columns if each.name in read))
+        some = replace(self.company, features=tuple(features))
+        query = with_declared_columns(rows.from_(self.stored.name), some, table, self.unknown, sets)
+        query.set("order", None)
+        self.session.engine.define(table, query)
+
+    def work_out(self, names: Container[str]) -> None:
+        """Add up what the columns of these `names` are made of now and once, so that statements find it and know how much it is."""
+        wanted = _aggregates_of(self._behind(names))
+        for each in self.sets:
+            if not wanted.isdisjoint(each.aggregates) and not self.worked_out.get(each.table.name):
+                self._define_aggregates(each.table.name, once=True)
+
+    def _define_aggregates(self, name: str, *, once: bool) -> None:
+        [wanted] = (each for each in self.sets if each.table.name == name)
+        self.worked_out[name] = define_aggregates(self.session, self.window, wanted, self.events, once=once)
+
+    def _behind(self, names: Container[str]) -> list[DeclaredFeature]:
+        """Return the features of these `names` and those that they look at, each after what it looks at."""
+        found: list[DeclaredFeature] = []
+        for feature in reversed(self.company.features):
+            if feature.name in names or any(feature.name in other.looks_at for other in found):
+                found.append(feature)
+        return found[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredNight:
+    """A night's features with all that is declared now: the table of what they hold, and what works out what was declared since.
+
+    That is None where the stored file has all of it. `unknown` are those declared since that nobody has, each with what the source
+    does not give.
     """
 
     table: Table
-    relation: str = ""
-    since: frozenset[str] = frozenset()
+    features: FeaturesSince | None = None
     unknown: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def since(self) -> frozenset[str]:
+        """The features that were declared since."""
+        return frozenset(feature.name for feature in self.features.company.features) if self.features else frozenset()
 
 
 @contextmanager
@@ -61,16 +113,15 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
     window, sets = FeatureWindow(day, day, company.window_days), aggregates_by_source(partial, is_carried=False)
     with cache_session(lake, engine, company.zone) as session:
         events = known_events(partial, lake, window)
-        define_aggregates(session, window, sets, events)
+        register_rows_of(session, window, sets, events)
         known = replace(stored, name="stored_features")
         engine.register(known, [path])
-        whole = stored.with_columns(feature.column for feature in partial.features)
-        rows = exp.select(*(exp.column(name, quoted=True) for name in known.column_names)).from_(known.name)
         unchanged = replace(company, features=tuple(feature for feature in company.features if feature.name not in since))
         given = columns_given(unchanged, day, lake.manifest(path).get(UNKNOWN_DECLARED, {}))
         unknown = unknown_since(partial, engine, events, day, given)
-        query = with_declared_columns(rows, partial, whole, unknown, sets)
-        query.set("order", None)
-        relation = replace(whole, name="features_as_declared")
-        engine.define(relation, query)
-        yield DeclaredNight(whole, relation.name, since, unknown)
+        whole = stored.with_columns(feature.column for feature in partial.features)
+        yield DeclaredNight(whole, FeaturesSince(session, window, partial, known, sets, events, unknown), unknown)
+
+
+def _aggregates_of(features: Iterable[DeclaredFeature]) -> frozenset[Aggregate]:
+    return frozenset(each for feature in features for each in feature.aggregates)

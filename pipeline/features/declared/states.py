@@ -66,21 +66,29 @@ def register_aggregates(session: CacheSession, window: FeatureWindow, wanted: Ag
     session.engine.register(table, [path])
 
 
-def define_aggregates(session: CacheSession, window: FeatureWindow, sets: Sequence[AggregateSet], events: RollupSet) -> None:
-    """Make the tables of `sets` readable, as worked out from `events` when they are read; nothing is left for later nights."""
+def register_rows_of(session: CacheSession, window: FeatureWindow, sets: Sequence[AggregateSet], events: RollupSet) -> None:
+    """Make the rows readable that aggregates of any of `sets` look at, from `events`."""
     # Each table once, with the days of all sets: what is worked out later reads what is registered by then.
     for table in {table.name: table for wanted in sets for table in wanted.stored}.values():
         firsts = [wanted.first_day_of(table, window.day) for wanted in sets if table in wanted.stored]
         known = events if None in firsts else events.since(min(first for first in firsts if first is not None))
         register_event_days(session, table, known.of_table(table), session.survivors(window))
-    for wanted in sets:
-        first, query = wanted.first_day(window.day), aggregates_statement(wanted, window.day)
-        versions = (events if first is None else events.since(first)).of_table(wanted.source.stored)
-        if len(slices := slices_of_rollup(session.lake, wanted.source.stored, versions)) == 1:
-            session.engine.define(wanted.table, query)
-        else:
-            names = [table.name for table in wanted.stored]
-            _stored(session, wanted.table, rows_by_slice(session.engine, query, {}, tables=names, slices=slices))
+
+
+def define_aggregates(session: CacheSession, window: FeatureWindow, wanted: AggregateSet, events: RollupSet, *, once: bool) -> bool:
+    """Make the table of `wanted` readable, whose rows are registered, and return whether it was worked out by now.
+
+    Each statement that reads it works it out, but `once` says to do so now. More rows than a statement can hold are worked out now
+    in any case. Nothing is left for later nights.
+    """
+    first, query = wanted.first_day(window.day), aggregates_statement(wanted, window.day)
+    versions = (events if first is None else events.since(first)).of_table(wanted.source.stored)
+    if len(slices := slices_of_rollup(session.lake, wanted.source.stored, versions)) > 1:
+        names = [table.name for table in wanted.stored]
+        _stored(session, wanted.table, rows_by_slice(session.engine, query, {}, tables=names, slices=slices))
+        return True
+    (session.engine.materialize if once else session.engine.define)(wanted.table, query)
+    return once
 
 
 def _known_of(wanted: AggregateSet, events: RollupSet) -> RollupSet:

@@ -74,7 +74,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
     with closing(open_engine(lake, memory_limit=memory_limit)) as engine, features_as_declared(now, lake, engine, live.day, table) as night:
         before = with_clusters_of(lake, valid, live.day, schemes_and_audiences(valid, lake, live.day).schemes)
         planned = without_unknown(schemes_and_audiences(now, lake, live.day), night.unknown)
-        stored = NightFeatures([now, valid], lake, engine, live.day, relation=night.relation)
+        stored = NightFeatures([now, valid], lake, engine, live.day, since=night.features)
         with stored.defined([*before, *planned.schemes], night.table) as known:
             after = with_clusters_now(lake, engine, now, live.day, planned.schemes)
             changes = changes_between(before, after)
@@ -82,7 +82,7 @@ def plan_change(company: Company, lake: Lake, *, memory_limit: str = MEMORY_LIMI
             changes = replace(changes, worded_otherwise=(*changes.worded_otherwise, *reworded))
             names = sorted({*changes.decided_otherwise, *changes.added, *changes.removed})
             if night.since or known != night.table:
-                materialize_columns_read(engine, known, names, before, after)
+                materialize_columns_read(engine, known, names, before, after, since=night.features)
             schemes = _scheme_plans(engine, LiveTables(lake, live.day, features, facts, night.since), names, changes, before, after)
             left_out: tuple[LeftOut | UnknownMembers, ...] = (*find_left_out(engine, after), *find_unknown(engine, after))
     return SegmentPlan(

@@ -29,6 +29,7 @@ from pipeline.segmentation import NightFeatures, computable_audiences, register_
 
 SAMPLE_SIZE = 20
 _FLAG = Column("is_member", Kind.FLAG, "What the rule says of the customer.")
+_EVERYBODY = replace(CUSTOMER_FEATURES, name="everybody").only({"spend_amount"})
 _PREVIEWED = replace(
     CUSTOMER_FEATURES,
     name="previewed_customers",
@@ -81,11 +82,16 @@ def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str =
         audience = _computable(known, lake, day, read, night.unknown)
         by_name = schemes_beside(known, lake, day, [audience])
         query = members_statement(by_name[audience.name], by_name)
-        stored = NightFeatures([known], lake, engine, day, relation=night.relation)
+        stored = NightFeatures([known], lake, engine, day, since=night.features)
         # Only what the statement names: a Parquet file is read by column, and others are not touched.
-        table = night.table.only({"customer_id", "spend_amount", *(column.name for column in query.find_all(exp.Column))})
-        with stored.defined(by_name.values(), table):
-            engine.materialize(_PREVIEWED, query)
+        names = {column.name for column in query.find_all(exp.Column)}
+        if night.features:
+            night.features.work_out(names)
+        with stored.defined(by_name.values(), night.table.only({"customer_id", "spend_amount", *names})):
+            # Of most customers the rule is false: how many they are and what they spent is known without asking it.
+            is_asked = exp.func("COALESCE", exp.column("is_member"), exp.true())
+            engine.materialize(_PREVIEWED, exp.select("*").from_(query.subquery("decided")).where(is_asked))
+            engine.register(_EVERYBODY, [lake.path(CUSTOMER_FEATURES, day=day)])
             [size] = engine.run(statement("preview_size"), {"sample": SAMPLE_SIZE}).read_all().to_pylist()
             overlaps = _overlaps(lake, engine, day)
     return Preview(

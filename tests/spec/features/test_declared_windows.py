@@ -89,7 +89,9 @@ def test_a_feature_declared_since_lacks_a_column_where_the_night_says_so(
     write_customers(lake, after, [{"customer_id": "c1"}], known_on=NIGHT)
     features_by_customer(before, lake, NIGHT)
     with closing(DuckDBEngine(lake.root)) as engine, features_as_declared(after, lake, engine, NIGHT) as night:
-        [row] = engine.run(exp.select("added").from_(night.relation), {}).read_all().to_pylist()
+        assert night.features
+        night.features.define(night.table)
+        [row] = engine.run(exp.select("added").from_(night.table.name), {}).read_all().to_pylist()
         unknown = dict(night.unknown)
     assert row == {"added": expected}
     assert features_by_customer(after, lake, NIGHT)["c1"]["added"] == expected
