@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from pipeline.activation.sinks.sink import ManagedList
 from pipeline.definitions.company import Company
-from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.fields import Document, Fields
 from pipeline.definitions.sinks import SinkDefinition
+from pipeline.definitions.translations import company_translations, translated_content
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import AUDIENCES, SEGMENT_PROFILES
 from pipeline.spelling import did_you_mean
@@ -64,10 +63,12 @@ def _rows(path: Path, *columns: str) -> list[tuple[str, ...]]:
 
 
 def _scheme_title(company: Company, scheme: str) -> str:
-    definition: Mapping[str, Definition] = company.definitions("segments", ".toml")
-    if scheme not in definition:
+    definition = company.definitions("segments", ".toml").get(scheme)
+    if definition is None:
         return scheme
-    title, _ = Fields(definition[scheme].toml(), Document(str(definition[scheme].file))).words("title", company.language, default=scheme)
+    translations = company_translations(company, {scheme: definition}).get(scheme, ())
+    content = translated_content(definition, translations, company.language)
+    title, _ = Fields(content, Document(str(definition.file))).words("title", company.language, default=scheme)
     return title
 
 

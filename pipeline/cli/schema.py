@@ -17,7 +17,7 @@ KindArgument = Annotated[
 
 
 def schema(kind: KindArgument) -> None:
-    """Write the JSON schema of company.toml, or of files in segments/, audiences/, features/, sinks/ or campaigns/, for editors."""
+    """Write the JSON schema of company.toml, or of files in segments/, audiences/, features/, sinks/, campaigns/ or translations/."""
     from pipeline.reporting.editor_schemas import editor_schema
 
     write_json(json.dumps(editor_schema(kind), indent=1))

@@ -26,6 +26,7 @@ from pipeline.definitions.company_sections import (
     read_attributes,
     read_crm,
     read_currency,
+    read_languages,
     read_schedule,
     read_source,
     read_target,
@@ -80,6 +81,7 @@ class Company:
     attributes: tuple[Attribute, ...]
     declared_events: tuple[EventType, ...] = ()
     language: str = "en"
+    languages: tuple[str, ...] | None = None
     counts_as_order: CountsAsOrder = "all"
     customer_language: str = ""
     removes_departed: bool = True
@@ -205,6 +207,7 @@ def read_company(definition: Definition, folder: Path) -> Company:
         zone=read_time_zone(content),
         currency=read_currency(content),
         language=content.text("language", pattern=LANGUAGE, default="en"),
+        languages=read_languages(content),
         customer_language=content.take("customer_language", str, default=""),
         former_names=content.texts("former_names", default=[]),
         first_day=content.take("first_day", date),

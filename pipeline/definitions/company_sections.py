@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pipeline.definitions.field_records import ANY_NAME
 from pipeline.definitions.fields import IDENTIFIER, LONGEST_SHOWN, Fields, printable_value, require_identifier
-from pipeline.definitions.settings import CURRENCIES, schedule_fault
+from pipeline.definitions.settings import CURRENCIES, LANGUAGE, schedule_fault
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, CUSTOMERS, Column, Kind, Spelling
 from pipeline.spelling import did_you_mean
@@ -71,6 +72,18 @@ class CrmSettings:
     """
 
     phone_region: str = ""
+
+
+def read_languages(content: Fields) -> tuple[str, ...] | None:
+    """Return the languages that titles and cards are told in beside the company's own; None for all that there is a translation of."""
+    content.note("languages", kinds=frozenset({str}), choices=("all",))
+    content.note_entries("languages", kinds=frozenset({str}), pattern=LANGUAGE)
+    value = content.take("languages", (str, list), default="all")
+    if value == "all":
+        return None
+    if not isinstance(value, list) or not all(isinstance(each, str) and re.fullmatch(LANGUAGE, each) for each in value):
+        raise content.refusal("languages", 'must be "all" or a list of languages, such as ["tr", "de"]')
+    return tuple(value)
 
 
 def read_currency(content: Fields) -> str:

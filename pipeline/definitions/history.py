@@ -27,6 +27,7 @@ from pipeline.definitions.company import Company, with_declared_features
 from pipeline.definitions.company_sections import Attribute
 from pipeline.definitions.past_definitions import PastDefinitions
 from pipeline.definitions.schemes import load_cluster_schemes, load_schemes
+from pipeline.definitions.translations import documented_translations, translations_document
 from pipeline.definitions.value_lists import list_digests
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
@@ -87,7 +88,7 @@ def company_as_computed(lake: Lake, company: Company, day: date, known_on: date)
 def definitions_digest(company: Company) -> str:
     """Return a short digest of all that decides features and segments besides data and models."""
     texts = {folder: _definition_texts(company, folder) for folder in ("features", "segments")}
-    content = {"settings": _night_settings(company), **texts, **_list_entries(company), **_optional_texts(company)}
+    content = {"settings": _night_settings(company), **texts, **_optional_content(company)}
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -139,7 +140,7 @@ def _definitions_document(company: Company) -> str | None:
     """Return the document of what `company` says now, or None where a file is no text: the step that reads it will tell."""
     try:
         texts = {folder: _definition_texts(company, folder) for folder in DEFINITION_SUFFIXES}
-        content = {"settings": _night_settings(company), **texts, **_list_entries(company), **_optional_texts(company)}
+        content = {"settings": _night_settings(company), **texts, **_optional_content(company)}
     except ConfigError:
         return None
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -148,6 +149,10 @@ def _definitions_document(company: Company) -> str | None:
 def _definition_texts(company: Company, folder: str) -> dict[str, str]:
     suffix = {**DEFINITION_SUFFIXES, **OPTIONAL_SUFFIXES}[folder]
     return {name: definition.text for name, definition in company.definitions(folder, suffix).items()}
+
+
+def _optional_content(company: Company) -> dict[str, Any]:
+    return {**_list_entries(company), **_optional_texts(company), **translations_document(company)}
 
 
 def _optional_texts(company: Company) -> dict[str, dict[str, str]]:
@@ -230,6 +235,6 @@ def _with_past_definitions(company: Company, day: date, file: Path, content: Map
         window_days=settings["window_days"],
         attributes=tuple(Attribute(_column_of(each), each["level"]) for each in settings["attributes"]),
         declared_events=tuple(_event_of(each, company.events.get(each["name"])) for each in settings.get("events", [])),
-        past_definitions=PastDefinitions(day, file, _texts_of(content), lists),
+        past_definitions=PastDefinitions(day, file, _texts_of(content), lists, documented_translations(content)),
     )
     return with_declared_features(past)

@@ -6,18 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.definitions.definition_files import Definition
+
+if TYPE_CHECKING:
+    from pipeline.definitions.translations import Translations
 
 
 @dataclass(frozen=True, slots=True)
 class PastDefinitions:
-    """Definitions that were valid from `day` on, as kept in the lake's `file`: their texts by folder and stem, and the files of `lists`."""
+    """Definitions that were valid from `day` on, as kept in the lake's `file`.
+
+    Their texts are by folder and stem, the files of `lists` by name, `translations` by scheme.
+    """
 
     day: date
     file: Path
     texts: Mapping[str, Mapping[str, str]]
     lists: Mapping[str, Path] = field(default_factory=dict)
+    translations: Mapping[str, Translations] = field(default_factory=dict)
 
     def read(self, folder: str, suffix: str, now: Mapping[str, Definition]) -> dict[str, Definition]:
         """Return the definitions of `folder` by stem; one that is still so `now` is the file itself, so that it is read only once."""

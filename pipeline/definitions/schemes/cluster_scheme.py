@@ -113,9 +113,9 @@ def load_cluster_schemes(company: Company) -> tuple[ClusterScheme, ...]:
 @lru_cache(maxsize=8)
 def _cluster_schemes_of_inputs(inputs: SchemeInputs) -> tuple[ClusterScheme, ...]:
     """Return the cluster schemes; cached, as a night asks for them in several steps, and most files are no cluster schemes."""
-    schemes = []
+    schemes, contents = [], inputs.contents()
     for definition in sorted(inputs.definitions, key=lambda each: each.file.stem):
-        values = definition.toml()
+        values = contents[definition.file.stem]
         if values.get("kind") == KIND:
             scheme = read_cluster_scheme(definition.file.stem, definition, values, inputs.company)
             schemes.append(_limit_to_segment(scheme, inputs.company, definition.file) if scheme.within else scheme)

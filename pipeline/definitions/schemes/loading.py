@@ -41,6 +41,7 @@ from pipeline.definitions.schemes.segment_files import (
     segment_locations,
 )
 from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text, require_budget_shares
+from pipeline.definitions.translations import Translations, company_translations, translated_content
 from pipeline.definitions.value_lists import list_digests
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
@@ -63,13 +64,21 @@ class SchemeInputs:
     language: str
     lists: tuple[tuple[str, str], ...] = ()
     declared: tuple[tuple[str, str], ...] = ()
+    translations: tuple[tuple[str, Translations], ...] = ()
 
     @classmethod
     def of(cls, company: Company) -> SchemeInputs:
         """Return what the schemes of `company` depend on, as its files are now."""
-        definitions = tuple(company.definitions("segments", ".toml").values())
+        named = company.definitions("segments", ".toml")
+        definitions, translations = tuple(named.values()), tuple(company_translations(company, named).items())
         lists, declared = tuple(list_digests(company).items()), features_named(company, definitions)
-        return cls(company, definitions, company.attributes, company.language, lists, declared)
+        return cls(company, definitions, company.attributes, company.language, lists, declared, translations)
+
+    def contents(self) -> dict[str, dict[str, Any]]:
+        """Return what the files of schemes say, by name, with their texts in every language that is asked for."""
+        translations = dict(self.translations)
+        names = ((each.file.stem, each) for each in self.definitions)
+        return {name: translated_content(each, translations.get(name, ()), self.language) for name, each in names}
 
 
 def features_named(company: Company, definitions: Sequence[Definition]) -> tuple[tuple[str, str], ...]:
@@ -121,7 +130,7 @@ def _methods_and_stays(
 def _schemes_of_inputs(inputs: SchemeInputs) -> Schemes:
     """Return the schemes; cached, as a night asks for them in several steps and proving takes longest."""
     company, definitions = inputs.company, {definition.file.stem: definition for definition in inputs.definitions}
-    parsed = {name: definition.toml() for name, definition in definitions.items()}
+    parsed = inputs.contents()
     contents = {name: values for name, values in parsed.items() if values.get("kind") != "clusters"}
     clusters = frozenset(definitions.keys() - contents.keys())
     stays = {name: segments_defined(values) for name, values in parsed.items()}

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.definitions.fields import Fields
+from pipeline.definitions.translations import LONGEST_SENTENCE, LONGEST_TITLE
 from pipeline.errors import ConfigError
 from pipeline.spelling import printable_line
 
 STRATEGY_TEXTS = ("message", "promotion", "product_offer", "price", "channel", "service")
 MOST_URGENT, LEAST_URGENT = 1, 5
-LONGEST_TITLE, LONGEST_SENTENCE = 200, 2_000
 LIFECYCLE = "lifecycle"
 """The scheme that says whether somebody is late: by what the card of their segment in it assumes."""
 ON_TIME, LATE, GONE = "on_time", "late", "gone"

@@ -18,13 +18,14 @@ from pipeline.definitions.schemes.cluster_scheme import KIND as CLUSTERS_KIND
 from pipeline.definitions.schemes.cluster_scheme import read_cluster_scheme
 from pipeline.definitions.schemes.loading import read_schemes, read_schemes_anew
 from pipeline.definitions.sinks import read_sink
+from pipeline.definitions.translations import read_translation
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.editor_schemas import samples
 from pipeline.reporting.editor_schemas.json_schema import named_tables_schema, object_schema
 from pipeline.spelling import did_you_mean
 
-KINDS = ("company", "scheme", "audience", "feature", "sink", "campaign")
+KINDS = ("company", "scheme", "audience", "feature", "sink", "campaign", "translation")
 DRAFT = "http://json-schema.org/draft-07/schema#"
 TITLES = {
     "company": "company.toml: who the company is, where its data come from, what a night may differ by",
@@ -33,6 +34,7 @@ TITLES = {
     "feature": "features/*.toml: facts about each customer, a table each",
     "sink": "sinks/*.toml: a system that segments and audiences are synced to",
     "campaign": "campaigns/*.toml: a campaign whose effect is measured",
+    "translation": "segments/translations/<language>/*.toml: what people read of a scheme, in another language",
 }
 
 
@@ -48,6 +50,7 @@ def editor_schema(kind: str) -> dict[str, Any]:
         "feature": _feature_schema,
         "sink": _sink_schema,
         "campaign": _campaign_schema,
+        "translation": _translation_schema,
     }
     return {"$schema": DRAFT, "title": TITLES[kind], **schemas[kind]()}
 
@@ -92,6 +95,13 @@ def _campaign_schema() -> dict[str, Any]:
     with recorded_fields() as records:
         for definition in _definitions("campaign", samples.CAMPAIGNS):
             read_campaign(definition)
+    return object_schema(list(records.values()))
+
+
+def _translation_schema() -> dict[str, Any]:
+    with recorded_fields() as records:
+        for definition in _definitions("translation", samples.TRANSLATIONS):
+            read_translation(definition)
     return object_schema(list(records.values()))
 
 

@@ -136,3 +136,14 @@ cost_per_contact = 0.2
 is_control = false
 """,
 )
+TRANSLATIONS = (
+    """
+title = "Titel"
+[segment.one]
+title = "Eins"
+[features.spend_amount]
+high = "viel"
+[strategies.cluster_1]
+message = "Hallo"
+""",
+)

@@ -167,14 +167,6 @@ def test_who_buys_at_full_price_is_offered_no_discount(name: str, segment: str) 
     assert not re.search(r"voucher|money off|% off|discount(?! away)", f"{card.message} {card.product_offer} {card.channel}")
 
 
-@pytest.mark.parametrize("name", ["rfm", "lifecycle", "value_tier"])
-def test_segments_have_titles_in_four_languages_no_two_alike(name: str) -> None:
-    segments = scheme(name).segments
-    for language in ("tr", "ka", "de"):
-        assert len({segment.titles[language] for segment in segments}) == len(segments)
-    assert all(re.search("[\u10d0-\u10f0]", segment.titles["ka"]) for segment in segments)
-
-
 @pytest.mark.parametrize(
     ("income", "expected"),
     [

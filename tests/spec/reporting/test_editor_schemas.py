@@ -20,6 +20,7 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.features import read_features
 from pipeline.definitions.schemes.loading import read_schemes
 from pipeline.definitions.sinks import read_sink
+from pipeline.definitions.translations import read_translation
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.editor_schemas import KINDS, editor_schema
@@ -63,12 +64,20 @@ def shown_files() -> dict[str, str]:
 
 
 SHOWN = shown_files()
-KIND_OF_FOLDER = {"segments": "scheme", "audiences": "audience", "features": "feature", "sinks": "sink", "campaigns": "campaign"}
+KIND_OF_FOLDER = {
+    "segments": "scheme",
+    "audiences": "audience",
+    "features": "feature",
+    "sinks": "sink",
+    "campaigns": "campaign",
+    "translations": "translation",
+}
 
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_every_file_that_the_documentation_shows_is_taken(schemas: dict[str, Draft7Validator], name: str) -> None:
     folder, _, file = name.rpartition("/")
+    folder = "translations" if folder.startswith("segments/translations/") else folder
     assert faults(schemas[KIND_OF_FOLDER[folder] if folder else file.removesuffix(".toml")], SHOWN[name]) == []
 
 
@@ -84,6 +93,8 @@ def is_read(kind: str, text: str) -> bool:
             read_sink("typed", definition)
         elif kind == "campaign":
             read_campaign(definition)
+        elif kind == "translation":
+            read_translation(definition)
         else:
             read_features({"typed": definition}, [], CUSTOMER_FEATURES.columns, sample_company().event_sources)
     except ConfigError:
@@ -140,6 +151,15 @@ cost_per_contact = 0.2
 is_control = true
 share = 0.55
 """
+TRANSLATION = """
+title = "Kulüp"
+question = "Kim davetli?"
+[segment.one]
+title = "Bir"
+message = "Merhaba"
+[features.spend_amount]
+high = "çok"
+"""
 MISSPELT = [
     (kind, wrong)
     for kind, texts in (
@@ -148,6 +168,7 @@ MISSPELT = [
         ("feature", FEATURES),
         ("sink", [SINK]),
         ("campaign", [CAMPAIGN]),
+        ("translation", [TRANSLATION]),
     )
     for text in texts
     for wrong in with_each_key_misspelt(text)
@@ -226,6 +247,7 @@ def test_audiences_by_rule_and_by_segment_are_taken(schemas: dict[str, Draft7Val
         ("sink", SINK.replace('"email"', '"emial"')),
         ("sink", SINK.replace("0.2", "20")),
         ("sink", SINK.replace('"all"', '"some"')),
+        ("translation", TRANSLATION.replace('"Bir"', "1")),
         ("feature", '[own]\nfrom = "visits"\nvalue = "COUNT(*)"\ndescription = "D."\nduring = "last decade"\n'),
         ("feature", '[own]\nvalue = "COUNT(*)"\n'),
         ("feature", '[own]\nvalue = "COUNT(*)"\ndescription = "D."\nlast_days = 0\n'),
