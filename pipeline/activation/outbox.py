@@ -4,7 +4,7 @@
     sync_outbox    the plan of the running sync; a customer leaves it by being acknowledged or refused
     rejected_rows  customers whom the sink refused, in its own words, until they are accepted
     opt_outs       customers who said no in the sink
-    sync_runs      every sync: what was planned and done, and why a limit was overridden
+    sync_runs      every sync: what was planned and done, what lists were called, and why a limit was overridden
     sync_system    which system all of this is of, syncs apart, and since when
 
 Whatever belongs together changes in one transaction, so a process may die at any moment: the next sync plans from what was acknowledged.
@@ -43,8 +43,9 @@ CREATE TABLE IF NOT EXISTS rejected_rows (
 CREATE TABLE IF NOT EXISTS opt_outs (customer_id VARCHAR PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS sync_runs (
   started_at TIMESTAMP, ended_at TIMESTAMP, publication_id VARCHAR, mapping VARCHAR, is_full BOOLEAN, report VARCHAR,
-  override_reason VARCHAR
+  override_reason VARCHAR, titles VARCHAR
 );
+ALTER TABLE sync_runs ADD COLUMN IF NOT EXISTS titles VARCHAR;
 CREATE TABLE IF NOT EXISTS sync_system (system VARCHAR, since TIMESTAMP);
 """
 OF_CUSTOMERS = ("sync_state", "sync_outbox", "rejected_rows", "opt_outs")

@@ -141,12 +141,18 @@ def fill_outbox(outbox: Outbox, definition: SinkDefinition, *, is_full: bool) ->
 
 
 def add_to_delta(outbox: Outbox, healing: Collection[str], orphans: Collection[str]) -> None:
-    """Add customers to `delta`: whose record in the sink is not what it acknowledged, and who is on our lists there and should not be."""
+    """Add customers to `delta`: whose record in the sink is not what it acknowledged, and who is on our lists there and should not be.
+
+    Who is to be changed anyway is marked as one whose record differs: what was acknowledged says nothing of it.
+    """
     for ids, select in (
         (healing, "SELECT f.customer_id, w.row_hash, 'change', true FROM found AS f JOIN wanted AS w USING (customer_id)"),
         (orphans, "SELECT f.customer_id, NULL, 'remove', true FROM found AS f WHERE customer_id NOT IN (SELECT customer_id FROM wanted)"),
     ):
         outbox.connection.register("found", pa.table({"customer_id": pa.array(sorted(ids), pa.string())}))
+        outbox.connection.execute(
+            "UPDATE delta SET is_healing = true FROM found WHERE found.customer_id = delta.customer_id AND operation = 'change'"
+        )
         outbox.connection.execute(
             f"""
                 INSERT INTO delta

@@ -35,7 +35,7 @@ def _add_changed(definition: SinkDefinition, outbox: Outbox, delivery: Delivery)
     query = f"""
         SELECT s.customer_id, s.remote_id, s.lists, s.fields, {json_object(definition.contact_fields)} FROM sync_state AS s
         LEFT JOIN crm_contacts AS c USING (customer_id)
-        WHERE s.is_active AND s.customer_id > $after AND s.customer_id NOT IN (SELECT customer_id FROM delta)
+        WHERE s.is_active AND s.customer_id > $after AND s.customer_id NOT IN (SELECT customer_id FROM delta WHERE operation <> 'change')
         ORDER BY s.customer_id LIMIT $page
     """  # noqa: S608 - declared names
     after = ""

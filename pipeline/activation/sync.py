@@ -22,7 +22,7 @@ from pipeline.activation.plan import Plan, fill_outbox, find_delta, register_pub
 from pipeline.activation.reconciling import add_differences
 from pipeline.activation.sinks import open_sink
 from pipeline.activation.sinks.sink import Sink
-from pipeline.activation.vocabulary import managed_lists
+from pipeline.activation.vocabulary import list_titles, managed_lists
 from pipeline.definitions.company import Company
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import ConfigError, DataError, GateClosed
@@ -90,13 +90,14 @@ class SyncStopped(GateClosed):
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A sync under way: the sink is open, and nobody else syncs it."""
+    """A sync under way: the sink is open, and nobody else syncs it. `titles` is what our lists are called."""
 
     definition: SinkDefinition
     inputs: SyncInputs
     outbox: Outbox
     sink: Sink
     delivery: Delivery
+    titles: Mapping[str, list[str]]
 
     def tell_progress(self, planned: int) -> None:
         if self.inputs.progress:
@@ -152,14 +153,15 @@ def _open_session(definition: SinkDefinition, inputs: SyncInputs, publication: P
         with open_outbox(state, folders=folders, memory_limit=inputs.memory_limit) as outbox:
             survivors = MergeHistory(lake, inputs.company.zone).rows_of(publication.day, publication.day)
             register_publication(outbox, publication.folder.resolve(), contacts, survivors)
-            yield _Session(definition, inputs, outbox, sink, Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock))
+            delivery = Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock)
+            yield _Session(definition, inputs, outbox, sink, delivery, list_titles(sink.lists))
 
 
 def _plan_sync(session: _Session, options: SyncOptions, publication: Publication, started: datetime) -> SyncReport:
     """Fill the outbox, and return the report of a sync that has written nothing yet."""
     outbox, definition = session.outbox, session.definition
     _begin_anew_elsewhere(session, started)
-    is_full = options.is_full or _is_full_due(session, started)
+    is_full = options.is_full or _is_full_due(session, started) or _is_renamed(session)
     if outbox.rows("SELECT mapping FROM sync_runs ORDER BY started_at DESC LIMIT 1") != [(definition.mapping_digest,)]:
         outbox.connection.execute("UPDATE sync_state SET row_hash = NULL")
     find_delta(outbox, definition, session.sink.lists, session.delivery.retry(session.sink.opted_out))
@@ -187,7 +189,7 @@ def _begin_anew_elsewhere(session: _Session, now: datetime) -> None:
 
 
 def _deliver(session: _Session, plan: Plan) -> None:
-    if plan.count:
+    if plan.count or _is_renamed(session):
         session.delivery.retry(session.sink.ensure_vocabulary)
     session.tell_progress(plan.count)
     session.delivery.send_all(lambda _: session.tell_progress(plan.count))
@@ -201,6 +203,15 @@ def _is_full_due(session: _Session, now: datetime) -> bool:
         return False
     last = session.outbox.rows("SELECT max(started_at) FROM sync_runs, sync_system WHERE is_full AND started_at >= since")[0][0]
     return last is None or now.replace(tzinfo=None) - last >= timedelta(days=session.definition.reconcile_days)
+
+
+def _is_renamed(session: _Session) -> bool:
+    """Return whether a list is called otherwise than in the last sync that was carried out whole."""
+    if not session.sink.is_readable:
+        return False
+    last = session.outbox.rows("SELECT arg_max(titles, started_at) FROM sync_runs WHERE titles IS NOT NULL")[0][0]
+    before: Mapping[str, list[str]] = json.loads(last) if last else {}
+    return any(before.get(name, title) != title for name, title in session.titles.items())
 
 
 def _with_delivered(report: SyncReport, done: Delivered) -> SyncReport:
@@ -220,9 +231,10 @@ def _note_run(session: _Session, report: SyncReport, started: datetime) -> None:
         "is_full": report.is_full and is_whole,
         "report": json.dumps(asdict(report), sort_keys=True),
         "reason": report.override_reason or None,
+        "titles": json.dumps(session.titles, ensure_ascii=False) if is_whole else None,
     }
     session.outbox.connection.execute(
-        "INSERT INTO sync_runs VALUES ($started, $ended, $publication, $mapping, $is_full, $report, $reason)", values
+        "INSERT INTO sync_runs VALUES ($started, $ended, $publication, $mapping, $is_full, $report, $reason, $titles)", values
     )
 
 

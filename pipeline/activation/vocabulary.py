@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -52,6 +53,11 @@ def managed_lists(company: Company, definition: SinkDefinition, publication: Pat
         ManagedList(each.name, each.kind, each.group, f"{each.title} ({each.name})") if alike[each.group, each.title] > 1 else each
         for each in sorted(lists, key=lambda each: each.name)
     )
+
+
+def list_titles(lists: Sequence[ManagedList]) -> dict[str, list[str]]:
+    """Return what people read of each list, its group and its title, by its name."""
+    return {each.name: [each.group, each.title] for each in lists}
 
 
 def _rows(path: Path, *columns: str) -> list[tuple[str, ...]]:

@@ -73,8 +73,8 @@ class SinkDefinition:
 
     @property
     def mapping_digest(self) -> str:
-        """A digest of what goes there: where it changed, every customer is looked at again."""
-        return self._digest("consent", "schemes", "audiences", "fields", "titles", "settings")
+        """A digest of what goes there: where it changed, every customer is looked at again. What lists are called is apart."""
+        return self._digest("consent", "schemes", "audiences", "fields", "settings")
 
     @property
     def system_digest(self) -> str:

@@ -1,7 +1,10 @@
 """Servers on loopback that answer as HubSpot, Mailchimp and a receiver of webhooks do, by their public documentation.
 
 HubSpot: a batch has at most 100 inputs, else 400; a contact that is refused is named in a 207; 429 has Retry-After; adding a member
-twice is ignored. Mailchimp: at most 500 members, refusals are in a 200. What a stub holds is plain, for tests to look at and to change.
+twice is ignored, and so is one who does not exist; members of a list come in pages of at most 250, in the order of their ids; names of
+lists are unique; searching lists finds those whose name has the words in it.
+
+Mailchimp: at most 500 members, refusals are in a 200. What a stub holds is plain, for tests to look at and to change.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 Answer = tuple[int, Any]
+STAMP = "2024-03-01T00:00:00Z"
+ADDED = {"firstAddedTimestamp": STAMP, "lastAddedTimestamp": STAMP}
 NOT_FOUND: Answer = (404, {"status": "error", "message": "resource not found", "category": "OBJECT_NOT_FOUND"})
 
 
@@ -83,16 +88,33 @@ class HubSpotStub(Stub):
         self.properties: dict[str, dict[str, Any]] = {}
         self.lists: dict[str, str] = {}
         self.members: dict[str, set[str]] = {}
+        self.lists_page = 500
+
+    def add_list(self, name: str, *records: str) -> str:
+        """Make a list, as a person does by hand, and return its id."""
+        number = str(len(self.lists) + 1)
+        self.lists[number], self.members[number] = name, set(records)
+        return number
+
+    def list_called(self, name: str) -> set[str]:
+        """Return the record ids of the members of a list, to be looked at and changed."""
+        [number] = [number for number, known in self.lists.items() if known == name]
+        return self.members[number]
+
+    def record_of(self, customer: str) -> str:
+        """Return the record id of a contact by our key."""
+        [number] = [number for number, held in self.contacts.items() if held.get("segments_customer_id") == customer]
+        return number
 
     def named_members(self) -> dict[str, set[str]]:
         """Return our keys of the members of each list by its name; empty lists are left out."""
         found = {
-            name: {self.contacts[each]["segments_customer_id"] for each in self.members[number]} for number, name in self.lists.items()
+            name: {self.contacts[each].get("segments_customer_id", "") for each in self.members[number]}
+            for number, name in self.lists.items()
         }
         return {name: members for name, members in found.items() if members}
 
-    def answer(self, method: str, path: str, query: dict[str, list[str]], content: Any) -> Answer:  # noqa: C901, PLR0911 - one case a call
-        del query
+    def answer(self, method: str, path: str, query: dict[str, list[str]], content: Any) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one case a call
         parts = path.strip("/").split("/")
         match method, parts[2], parts[3:]:
             case "GET", "properties", [_, name]:
@@ -102,16 +124,27 @@ class HubSpotStub(Stub):
                 return 201, content
             case "GET", "lists", ["object-type-id", _, "name", name]:
                 return next(((200, self._list(number)) for number, known in self.lists.items() if known == name), NOT_FOUND)
-            case "POST", "lists", _ if content["name"] in self.lists.values():
+            case "POST", "lists", [] if content["name"] in self.lists.values():
                 return 400, {"status": "error", "category": "VALIDATION_ERROR", "message": "a list with this name exists"}
-            case "POST", "lists", _:
+            case "POST", "lists", []:
                 number = str(len(self.lists) + 1)
                 self.lists[number], self.members[number] = content["name"], set()
                 return 200, self._list(number)
+            case "POST", "lists", ["search"]:
+                return self._search_lists(content)
+            case "PUT", "lists", [number, "update-list-name"]:
+                [self.lists[number]] = query["listName"]
+                return 200, {"updatedList": self._list(number)["list"]}
+            case "GET", "lists", ["records", "0-1", record, "memberships"]:
+                found = [{"listId": number, "listVersion": 1, **ADDED} for number, members in self.members.items() if record in members]
+                return 200, {"total": len(found), "results": found}
+            case "GET", "lists", [number, "memberships"]:
+                return self._page_of_members(number, query)
             case "PUT", "lists", [number, "memberships", "add-and-remove"]:
-                add, remove = content["recordIdsToAdd"], content["recordIdsToRemove"]
-                self.members[number] = (self.members[number] | set(add)) - set(remove)
-                return 200, {"recordIdsAdded": add, "recordIdsRemoved": remove, "recordIdsMissing": []}
+                add, remove = (set(content[key]) & self.contacts.keys() for key in ("recordIdsToAdd", "recordIdsToRemove"))
+                missing = {*content["recordIdsToAdd"], *content["recordIdsToRemove"]} - self.contacts.keys()
+                self.members[number] = (self.members[number] | add) - remove
+                return 200, {"recordsIdsAdded": [*add], "recordIdsRemoved": [*remove], "recordIdsMissing": [*missing]}
             case "POST", "objects", ["contacts", "gdpr-delete"]:
                 gone = content["objectId"]
                 for members in self.members.values():
@@ -123,16 +156,34 @@ class HubSpotStub(Stub):
             case "GET", "objects", ["contacts"]:
                 return 200, {"results": [self._contact(number) for number in self.contacts]}
             case "POST", "objects", ["contacts", "batch", action]:
-                return self._batch(action, content["inputs"])
+                return self._batch(action, content["inputs"], content.get("idProperty", content["inputs"][0].get("idProperty")))
         return NOT_FOUND
 
-    def _batch(self, action: str, inputs: list[dict[str, Any]]) -> Answer:
+    def _search_lists(self, content: dict[str, Any]) -> Answer:
+        kinds = content.get("processingTypes") or ["MANUAL"]
+        found = [number for number, name in self.lists.items() if content["query"].lower() in name.lower() and "MANUAL" in kinds]
+        start, count = content["offset"], min(content["count"], self.lists_page)
+        page = [{**self._list(number)["list"], "additionalProperties": {}} for number in found[start : start + count]]
+        end = start + len(page)
+        return 200, {"total": len(found), "offset": end, "hasMore": end < len(found), "lists": page}
+
+    def _page_of_members(self, number: str, query: dict[str, list[str]]) -> Answer:
+        limit, after = int(query.get("limit", ["100"])[0]), query.get("after", [""])[0]
+        if limit > 250:
+            return 400, {"status": "error", "category": "VALIDATION_ERROR", "message": "limit must be at most 250"}
+        left = sorted(record for record in self.members[number] if record > after)
+        page = [{"recordId": record, "membershipTimestamp": STAMP} for record in left[:limit]]
+        paging = {"paging": {"next": {"after": left[limit - 1]}}} if len(left) > limit else {}
+        return 200, {"total": len(self.members[number]), "results": page, **paging}
+
+    def _batch(self, action: str, inputs: list[dict[str, Any]], by: str | None) -> Answer:
         if len(inputs) > 100:
             return 400, {"status": "error", "category": "VALIDATION_ERROR", "message": "the number of inputs must be at most 100"}
         by_key = {held.get("segments_customer_id"): number for number, held in self.contacts.items()}
         results, errors = [], []
         for each in inputs:
-            number = by_key.get(each["id"])
+            # Without a property a contact is named by its record id.
+            number = by_key.get(each["id"]) if by else each["id"] if each["id"] in self.contacts else None
             if action == "read" and number is None:
                 errors.append(_error("OBJECT_NOT_FOUND", "no such contact", each["id"]))
             elif action == "upsert" and "@" not in each["properties"].get("email", "@"):

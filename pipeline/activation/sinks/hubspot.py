@@ -1,8 +1,7 @@
 """HubSpot through its own SDK: contacts by a property of ours whose values are unique, and a manual list for each of our lists.
 
-A contact carries our key in `segments_customer_id` and the lists it is on in `segments_lists`. Both are properties that nobody else
-writes, so 100 contacts are read back in one call. Memberships are changed first and the property last: what broke off between the two
-is found, and adding a member twice does no harm. A membership that somebody changed by hand in HubSpot is not seen.
+A contact carries our key in `segments_customer_id`, a property that nobody else writes. Contacts are read back 100 in one call, and
+which of our lists they are on as the lists themselves say: what somebody changed there by hand is found.
 """
 
 from __future__ import annotations
@@ -19,15 +18,14 @@ from hubspot.crm import lists as lists_api
 from hubspot.crm import properties as properties_api
 
 from pipeline.activation.sinks.http import LONGEST_MESSAGE, origin, raise_for_status, split_address
-from pipeline.activation.sinks.sink import Ambiguous, Change, Customer, Remote, RowResult, Sink, changes_by_list, results_of
+from pipeline.activation.sinks.hubspot_lists import HubSpotLists
+from pipeline.activation.sinks.sink import Ambiguous, Change, Customer, Remote, RowResult, Sink, results_of
 from pipeline.definitions.sinks import SinkDefinition
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 
-KEY, LISTS = "segments_customer_id", "segments_lists"
+KEY = "segments_customer_id"
 OPTED_OUT = "hs_email_optout"
-CONTACTS = "0-1"
 GROUP = "contactinformation"
-SEPARATOR = ";"
 TIMEOUT_SECONDS = 60
 PAGE = 100
 EXCEPTIONS = (contacts_api.ApiException, lists_api.ApiException, properties_api.ApiException)
@@ -50,49 +48,44 @@ class HubSpotSink(Sink):
         contacts, lists, properties = self._clients
         self._batches, self._contacts = contacts_api.BatchApi(contacts), contacts_api.BasicApi(contacts)
         self._search = contacts_api.SearchApi(contacts)
-        self._lists, self._memberships = lists_api.ListsApi(lists), lists_api.MembershipsApi(lists)
+        self._lists = HubSpotLists(lists, self._call, definition.setting("list_prefix", "Segments"), lambda: self.lists)
         self._properties = properties_api.CoreApi(properties)
-        self._prefix = definition.setting("list_prefix", "Segments")
-        self._list_ids: dict[str, str] = {}
         self._known_properties: set[str] = set()
 
     def resolve(self, customers: Sequence[Customer]) -> dict[str, Remote]:
-        """Return contacts by our key; HubSpot answers 207 where some are not there."""
-        names = [KEY, LISTS, *self.definition.profile_fields]
-        inputs = [contacts_api.SimplePublicObjectId(id=each.customer_id) for each in customers]
-        request = contacts_api.BatchReadInputSimplePublicObjectId(
-            properties=names, properties_with_history=[], id_property=KEY, inputs=inputs
-        )
+        """Return contacts by our key."""
         if not self._is_property(KEY):
             return {}
-        answer = self._call(self._batches.read, request)
-        found = {}
-        for contact in answer.results:
-            held = contact.properties
-            lists = frozenset(filter(None, (held.get(LISTS) or "").split(SEPARATOR)))
-            found[held[KEY]] = Remote(contact.id, lists, {name: held.get(name) or "" for name in self.definition.profile_fields})
-        return found
+        contacts = [each for page in _pages([one.customer_id for one in customers]) for each in self._read(page, KEY)]
+        lists = self._lists.lists_of([contact.id for contact in contacts])
+        fields = self.definition.profile_fields
+        return {
+            contact.properties[KEY]: Remote(
+                contact.id, lists.get(contact.id, frozenset()), {name: contact.properties.get(name) or "" for name in fields}
+            )
+            for contact in contacts
+        }
 
     def ensure_vocabulary(self) -> None:
         """Make our properties and lists, as far as they are missing."""
-        labels = {KEY: "Customer id (segments)", LISTS: "Lists (segments)"}
-        for name in (KEY, LISTS, *self.definition.profile_fields):
+        labels = {KEY: "Customer id (segments)"}
+        for name in (KEY, *self.definition.profile_fields):
             if not self._is_property(name):
                 field = {"type": "string", "field_type": "text" if name == KEY else "textarea", "group_name": GROUP}
                 new = properties_api.PropertyCreate(name=name, label=labels.get(name, name), has_unique_value=name == KEY, **field)
                 self._call(self._properties.create, "contacts", new)
-        for each in self.lists:
-            self._list_id(each.name)
+        self._lists.ensure_named()
 
     def apply(self, changes: Sequence[Change]) -> list[RowResult]:
-        """Make new contacts, change memberships list by list, and note in each contact what it is on now."""
+        """Make new contacts and change our fields, then memberships, list by list; who is refused is put on no list."""
         ids: dict[str, str] = {change.customer_id: change.remote_id for change in changes if change.remote_id is not None}
-        new = [change for change in changes if change.remote_id is None]
-        refused = self._upsert(new, lambda change: {KEY: change.customer_id, **change.contacts}, ids) if new else {}
-        ready = [change for change in changes if change.customer_id in ids]
-        self._change_memberships(ready, ids)
-        if ready:
-            refused |= self._upsert(ready, self._properties_of, ids)
+        try:
+            written = [change for change in changes if change.remote_id is None or change.fields]
+            refused = self._upsert(written, ids) if written else {}
+            self._lists.change_members([change for change in changes if change.customer_id in ids], ids)
+        except PipelineError:
+            self._lists.forget_members()
+            raise
         return results_of(changes, refused, lambda change: ids.get(change.customer_id))
 
     def erase(self, remotes: Mapping[str, str]) -> None:
@@ -104,16 +97,9 @@ class HubSpotSink(Sink):
                 continue
 
     def managed_customers(self) -> Iterator[str]:
-        """Yield our key of every contact that carries any of our lists."""
-        after = None
-        while True:
-            page = self._call(self._contacts.get_page, limit=PAGE, after=after, properties=[KEY, LISTS])
-            for contact in page.results:
-                if contact.properties.get(LISTS) and contact.properties.get(KEY):
-                    yield contact.properties[KEY]
-            if page.paging is None or page.paging.next is None:
-                return
-            after = page.paging.next.after
+        """Yield our key of every contact who is on any of our lists; of one that has no key of ours we know nothing."""
+        for page in _pages(self._lists.members()):
+            yield from (contact.properties[KEY] for contact in self._read(page, None) if contact.properties.get(KEY))
 
     def opted_out(self) -> Collection[str] | None:
         """Return the contacts who unsubscribed from all e-mail."""
@@ -135,15 +121,25 @@ class HubSpotSink(Sink):
         for client in self._clients:
             client.close()
 
-    def _properties_of(self, change: Change) -> dict[str, str]:
-        return {KEY: change.customer_id, LISTS: SEPARATOR.join(sorted(change.lists)), **change.fields}
+    def _read(self, ids: Sequence[str], by: str | None) -> list[Any]:
+        """Return at most 100 contacts by a property, or by their record ids; HubSpot answers 207 where some are not there."""
+        inputs = [contacts_api.SimplePublicObjectId(id=each) for each in ids]
+        request = contacts_api.BatchReadInputSimplePublicObjectId(
+            properties=[KEY, *self.definition.profile_fields], properties_with_history=[], id_property=by, inputs=inputs
+        )
+        return list(self._call(self._batches.read, request).results)
 
-    def _upsert(
-        self, changes: Sequence[Change], properties: Callable[[Change], Mapping[str, str]], ids: dict[str, str]
-    ) -> dict[str, tuple[str, str]]:
-        """Upsert contacts by our key, note their record ids in `ids`, and return code and message of those refused."""
+    def _upsert(self, changes: Sequence[Change], ids: dict[str, str]) -> dict[str, tuple[str, str]]:
+        """Upsert contacts by our key, note their record ids in `ids`, and return code and message of those refused.
+
+        What a new contact is made of stays as it is in one that is there.
+        """
         inputs = [
-            contacts_api.SimplePublicObjectBatchInputUpsert(id=each.customer_id, id_property=KEY, properties=dict(properties(each)))
+            contacts_api.SimplePublicObjectBatchInputUpsert(
+                id=each.customer_id,
+                id_property=KEY,
+                properties={KEY: each.customer_id, **({} if each.remote_id else each.contacts), **each.fields},
+            )
             for each in changes
         ]
         answer = self._call(self._batches.upsert, contacts_api.BatchInputSimplePublicObjectBatchInputUpsert(inputs=inputs))
@@ -159,26 +155,6 @@ class HubSpotSink(Sink):
                 refused[change.customer_id] = (error.category, error.message[:LONGEST_MESSAGE]) if error else ("", "no result")
                 ids.pop(change.customer_id, None)
         return refused
-
-    def _change_memberships(self, changes: Sequence[Change], ids: Mapping[str, str]) -> None:
-        for name, moved in changes_by_list(changes).items():
-            added, removed = ([ids[change.customer_id] for change in found] for found in (moved.added, moved.removed))
-            request = lists_api.MembershipChangeRequest(record_ids_to_add=added, record_ids_to_remove=removed)
-            self._call(self._memberships.add_and_remove, self._list_id(name), request)
-
-    def _list_id(self, name: str) -> str:
-        if name not in self._list_ids:
-            # By the name that does not change: a list that is ours no more is found by it, to be emptied. It is a part of a path,
-            # so there is no slash in it.
-            title = f"{self._prefix}: {name}"
-            try:
-                found = self._call(self._lists.get_by_name, title, CONTACTS, missing_is_fine=True).list
-            except KeyError:
-                found = self._call(
-                    self._lists.create, lists_api.ListCreateRequest(object_type_id=CONTACTS, processing_type="MANUAL", name=title)
-                ).list
-            self._list_ids[name] = found.list_id
-        return self._list_ids[name]
 
     def _is_property(self, name: str) -> bool:
         if name not in self._known_properties:
@@ -200,6 +176,10 @@ class HubSpotSink(Sink):
         # The SDK would send a call again by itself that may have been carried out.
         configuration.retries = False
         return module.ApiClient(configuration)
+
+
+def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + PAGE] for start in range(0, len(ids), PAGE))
 
 
 @contextmanager

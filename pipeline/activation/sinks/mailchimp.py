@@ -41,14 +41,16 @@ class MailchimpSink(Sink):
         self._path = f"/3.0/lists/{definition.setting('list_id')}"
         self._prefix = definition.setting("tag_prefix", "seg: ")
         self._members: dict[str, dict[str, Any]] | None = None
+        self._ids_by_key: dict[str, str] = {}
         self._tags: dict[str, int] | None = None
 
     def resolve(self, customers: Sequence[Customer]) -> dict[str, Remote]:
-        """Return members by the address that we know of each customer, else by the one that was acknowledged."""
+        """Return members by the address that we know of each customer, else by the one that was acknowledged, else by our key in them."""
         members, found = self._read_members(), {}
         for customer in customers:
             email = customer.contacts.get(EMAIL)
-            member = members.get(_member_id(email) if email else "") or members.get(customer.remote_id or "")
+            ids = (_member_id(email) if email else "", customer.remote_id or "", self._ids_by_key.get(customer.customer_id, ""))
+            member = next((members[each] for each in ids if each in members), None)
             if member is not None:
                 found[customer.customer_id] = self._remote(member)
         return found
@@ -123,6 +125,7 @@ class MailchimpSink(Sink):
                 if len(page["members"]) < PAGE:
                     break
             self._members = members
+            self._ids_by_key = {str(each["merge_fields"].get(KEY)): number for number, each in members.items()}
         return self._members
 
     def _remote(self, member: Mapping[str, Any]) -> Remote:

@@ -206,8 +206,8 @@ def test_hubspot_has_contacts_with_their_lists_and_refuses_single_ones(tmp_path:
     assert (report.written_count, report.refused) == (152, {"VALIDATION_ERROR": 1})
     assert [row[1:4] for row in rejected_rows(deployment)] == [("bad", "VALIDATION_ERROR", "Property values were not valid: email")]
     members = hubspot.named_members()
-    assert (members["Segments: vip"], members["Segments: lifecycle.at_risk"]) == ({"ann"}, {"bob"})
-    assert members["Segments: lifecycle.active"] == {"ann", *(one.customer_id for one in crowd)}
+    assert (members["Segments: Vip (vip)"], members["Segments: At risk (lifecycle.at_risk)"]) == ({"ann"}, {"bob"})
+    assert members["Segments: Active (lifecycle.active)"] == {"ann", *(one.customer_id for one in crowd)}
     [ann] = [held for held in hubspot.contacts.values() if held["segments_customer_id"] == "ann"]
     assert (ann["email"], ann["firstname"], ann["segments_action"]) == ("ann@example.org", "Ann", "Active")
     assert (sync(deployment).plan.count, sync(deployment).plan.waiting_count) == (0, 1)
@@ -230,7 +230,7 @@ def test_hubspot_is_changed_where_it_differs_and_an_opt_out_there_counts(tmp_pat
     report = sync(deployment, is_full=True)
     assert (report.plan.opted_out_count, report.plan.removed_count, report.plan.healed_count) == (1, 1, 1)
     assert (people["ann"]["firstname"], people["ann"]["segments_action"]) == ("Annie, as she signs", "Active")
-    assert set(hubspot.named_members()) == {"Segments: lifecycle.active", "Segments: vip"}
+    assert set(hubspot.named_members()) == {"Segments: Active (lifecycle.active)", "Segments: Vip (vip)"}
     erase_customers(deployment, ["ann"])
     assert [held["segments_customer_id"] for held in hubspot.contacts.values()] == ["bob"]
 
