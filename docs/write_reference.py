@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 import yaml
-from typer.core import TyperArgument, TyperOption
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from pipeline import errors
 from pipeline.cli import app
@@ -99,8 +99,16 @@ def contract() -> str:
 
 def commands() -> str:
     """Return a section per command, from the command line itself."""
-    group = typer.main.get_group(app)
-    return "\n\n".join("\n\n".join(_command(name, group.commands[name])) for name in group.commands)
+    return "\n\n".join("\n\n".join(_command(name, command)) for name, command in _commands(typer.main.get_group(app)))
+
+
+def _commands(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, Command]]:
+    """Yield the commands of a group with their whole names; those of a group within it one after the other."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def _command(name: str, command: Command) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import typer
 
-from pipeline.cli import backfill, catalog, erase, explain, history, plan, preview, refit, rollback, run, schema, status, sync
+from pipeline.cli import backfill, campaign, catalog, erase, explain, history, plan, preview, refit, rollback, run, schema, status, sync
 from pipeline.cli.interrupts import end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
 from pipeline.reporting.output import PrintableFormatter, write_message, write_text
@@ -53,6 +53,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(campaign.campaign, name="campaign")
 
 
 @app.command()

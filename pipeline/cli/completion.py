@@ -73,6 +73,13 @@ def complete_kind(incomplete: str) -> Offer:
     return _starting_with(incomplete, dict.fromkeys(KINDS, ""))
 
 
+def complete_campaign(ctx: typer.Context, incomplete: str) -> Offer:
+    """Offer the campaigns of the company's files."""
+    from pipeline.reporting.completion import campaign_words
+
+    return _starting_with(incomplete, _words(ctx, campaign_words))
+
+
 def _words(ctx: typer.Context, words_of: Callable[[Path], Mapping[str, str]]) -> Mapping[str, str]:
     from pipeline.cli.options import COMPANY  # which offers gates from here
 

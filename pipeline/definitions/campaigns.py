@@ -88,6 +88,11 @@ class CampaignDefinition:
         return self.start_day <= end and start <= self.end_day
 
 
+def campaign_names(company: Company) -> list[str]:
+    """Return the ids of the company's campaigns, in order; their files are not read."""
+    return [path.stem for path in definition_files(company.folder / FOLDER, ".toml")]
+
+
 def load_campaigns(company: Company) -> dict[str, CampaignDefinition]:
     """Return the company's campaigns by id; raises ConfigError with file and setting for one that is wrong."""
     return {path.stem: read_campaign(read_definition(path)) for path in definition_files(company.folder / FOLDER, ".toml")}

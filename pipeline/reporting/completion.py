@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.definitions.aggregate_words import EXISTS, FUNCTIONS
 from pipeline.definitions.audiences import MEMBER
+from pipeline.definitions.campaigns import campaign_names
 from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.gate_limits import GATES
 from pipeline.definitions.rules import PREDICTIONS
@@ -87,6 +88,11 @@ def lineage_words(folder: Path) -> Words:
 def sink_words(folder: Path) -> Words:
     """Return the sinks by name."""
     return dict.fromkeys(sink_names(load_company(folder)), "")
+
+
+def campaign_words(folder: Path) -> Words:
+    """Return the campaigns of the company's files by name."""
+    return dict.fromkeys(campaign_names(load_company(folder)), "")
 
 
 def gate_words() -> Words:

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import typer.main
 from support.nights import run_night
+from typer._click.core import Command
+from typer.core import TyperGroup
 
 from pipeline.cli import app
 from pipeline.definitions.company import PROJECT_ROOT
@@ -74,7 +76,8 @@ def test_every_command_on_a_page_parses(page: Path) -> None:
         if words[0] == "make":
             assert {word for word in words[1:] if "=" not in word} <= TARGETS, words
         elif words[1] != "--help":
-            COMMANDS[words[1]].make_context(words[1], words[2:])
+            command, given = command_of(words)
+            command.make_context(words[1], given)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
@@ -84,7 +87,7 @@ def test_every_command_within_a_sentence_exists_with_its_options(page: Path) -> 
         if words[0] == "make":
             assert words[1] in TARGETS, text
         elif words[1] != "COMMAND":
-            command = PROGRAM if words[1].startswith("--") else COMMANDS[words[1]]
+            command = PROGRAM if words[1].startswith("--") else command_of(words)[0]
             known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
             assert {word for word in words[1:] if word.startswith("--")} <= known, text
 
@@ -110,6 +113,14 @@ def test_every_class_and_constant_that_a_developer_reads_of_is_in_the_code(page:
     code = "\n".join(file.read_text("utf-8") for folder in CODE for file in (PROJECT_ROOT / folder).rglob("*.py"))
     named = set(NAME.findall(page.read_text("utf-8"))) - AVOIDED
     assert sorted(name for name in named if not re.search(rf"\b{name}\b", code)) == []
+
+
+def command_of(words: list[str]) -> tuple[Command, list[str]]:
+    """Return the command that words name, which may be one of a group, and the words after its name."""
+    command: Command = COMMANDS[words[1]]
+    if isinstance(command, TyperGroup):
+        return command.commands[words[2]], words[3:]
+    return command, words[2:]
 
 
 def commands_of(page: str) -> Iterator[list[str]]:

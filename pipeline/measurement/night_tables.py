@@ -1,0 +1,37 @@
+"""Whether a company has campaigns at all, and what a night without any leaves behind: nights that have none load nothing else."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pipeline.definitions.company import Company
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import (
+    CAMPAIGN_ARMS,
+    CAMPAIGN_ASSIGNMENTS,
+    CAMPAIGN_CHECKS,
+    CAMPAIGN_RESULTS,
+    CAMPAIGN_SUMMARIES,
+    CAMPAIGN_VALUES,
+)
+
+SOURCES = ("campaigns", "campaign_members")
+NIGHT_TABLES = (CAMPAIGN_ARMS, CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES)
+
+
+def has_campaigns(company: Company, lake: Lake) -> bool:
+    """Return whether any campaign was started in this lake, or the company's CRM lists some."""
+    return lists_campaigns(company) or bool(lake.list_addresses(addresses.partitions(CAMPAIGN_ASSIGNMENTS)))
+
+
+def lists_campaigns(company: Company) -> bool:
+    """Return whether the company has the queries of its CRM's campaigns and their members."""
+    return all(company.source_file(name).is_file() for name in SOURCES)
+
+
+def remove_campaign_tables(lake: Lake, day: date) -> None:
+    """Remove what an earlier run of the night wrote of campaigns."""
+    for table in NIGHT_TABLES:
+        if lake.has(table, day=day):
+            lake.delete(addresses.partition(table, day=day))

@@ -1,0 +1,14 @@
+-- The members of a campaign of the CRM, with what they had spent before; who is unknown tonight is not measured.
+SELECT
+  m.customer_id,
+  CASE
+    WHEN COALESCE(m.is_control, LOWER(TRIM(m.arm)) = 'control', FALSE) THEN 'control'
+    WHEN COALESCE(LOWER(TRIM(m.arm)), '') IN ('', 'control') THEN 'treated'
+    ELSE TRIM(m.arm)
+  END AS arm,
+  s.segment,
+  COALESCE(b.spend_amount, 0) AS spend_amount
+FROM listed_members AS m
+JOIN known_customers AS k ON k.customer_id = m.customer_id
+LEFT JOIN strata_segments AS s ON s.customer_id = m.customer_id
+LEFT JOIN spend_before AS b ON b.customer_id = m.customer_id

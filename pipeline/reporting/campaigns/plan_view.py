@@ -1,0 +1,71 @@
+"""A plan of a campaign for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from pipeline.measurement.planning import CampaignPlan
+from pipeline.reporting.terminal import print_parts
+
+REASONS = {
+    "left_out": "said no, or are gone",
+    "holdout": "are held out of all campaigns",
+    "other_campaign": "are in another campaign at the same time",
+}
+_METRICS = {"ordered": "customers who order", "visited": "customers who visit", "spend": "spend per customer"}
+
+
+def print_plan(plan: CampaignPlan, *, is_started: bool) -> None:
+    """Print a plan, or what was started by it."""
+    print_parts(render(plan, is_started=is_started))
+
+
+def render(plan: CampaignPlan, *, is_started: bool) -> Iterator[RenderableType]:
+    """Yield what to print."""
+    count = sum(arm.customer_count for arm in plan.arms)
+    yield Text.assemble((f"{plan.title}: ", "bold"), (f"{count:,} customers", "bold cyan"), f" of the night of {plan.night}")
+    days = f"{plan.day_count} days, {plan.start_day} to {plan.end_day}"
+    looks = f", and at {plan.look_count - 1} looks before" if plan.look_count > 1 else ""
+    yield Text(f"{days}; results with the night of {plan.due_date}{looks}.")
+    for reason, excluded in plan.excluded.items():
+        yield Text(f"{excluded:,} more of the audience {REASONS[reason]}: they take no part.")
+    yield _arm_grid(plan, count)
+    yield Text(f"Drawn in {plan.stratum_count:,} strata: segments of {plan.scheme}, by tenths of spend.", style="dim")
+    yield from map(Text, effect_sentences(plan))
+    done, planned = "Started: who is in which arm is stored, and stays so.", "Nothing was written. To assign: segments campaign start"
+    yield Text(done if is_started else planned)
+
+
+def effect_sentences(plan: CampaignPlan) -> Iterator[str]:
+    """Yield what effects the campaign could show at all."""
+    words = _METRICS[plan.primary_metric]
+    if plan.visible_value is None or plan.visible_lift is None:
+        yield f"It could show no effect on {words} at all: too few customers, or none of them did anything in the days before."
+    else:
+        number = "{:,.2f}" if plan.primary_metric == "spend" else "{:.2%}"
+        yield (
+            f"It can show a lift of {words} of {plan.visible_lift:.0%} or more: "
+            f"from {number.format(plan.metric_value)} to {number.format(plan.visible_value)}.."
+        )
+    if not plan.can_tell_spend:
+        yield (
+            f"Spend could not be told: the control would have about {plan.expected_control_buyers:,.0f} buyers, "
+            f"and needs {plan.needed_control_buyers}. Let it have 20 % or more of a larger audience, or run longer."
+        )
+    elif plan.primary_metric != "spend" and plan.visible_spend_lift is not None:
+        yield f"Of spend per customer it can show a lift of {plan.visible_spend_lift:.0%} or more, from {plan.spend_value:,.2f} on."
+
+
+def _arm_grid(plan: CampaignPlan, count: int) -> Grid:
+    grid = Grid(box=None, pad_edge=False)
+    grid.add_column("Arm")
+    grid.add_column("Customers", justify="right")
+    grid.add_column("Share", justify="right")
+    for arm in plan.arms:
+        name = f"{arm.name} (control)" if arm.is_control and arm.name != "control" else arm.name
+        grid.add_row(name, f"{arm.customer_count:,}", f"{arm.customer_count / count:.1%}" if count else "-")
+    return grid

@@ -1,0 +1,89 @@
+"""Campaigns as the newest night that tells of each has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.definitions.campaigns import load_campaigns
+from pipeline.definitions.company import Company
+from pipeline.errors import ConfigError
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES, Table
+from pipeline.measurement.results import untold_rows
+from pipeline.measurement.started_campaigns import started_campaigns
+from pipeline.spelling import did_you_mean
+
+NOT_STARTED = "not started"
+NOT_DUE, WITHHELD = 2, 6
+_EXIT_CODES = {"planned": NOT_DUE, "running": NOT_DUE, NOT_STARTED: NOT_DUE, "sample ratio": WITHHELD, "not comparable": WITHHELD}
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignReport:
+    """One campaign as `night` tells of it, in rows of the night's tables; None where no night does yet."""
+
+    night: date | None
+    summary: Row
+    results: tuple[Row, ...] = ()
+    values: tuple[Row, ...] = ()
+    checks: tuple[Row, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where the results are final, 2 where they are not due yet, 6 where they are withheld for good."""
+        return _EXIT_CODES.get(self.summary["state"], 0)
+
+
+def campaign_reports(company: Company, lake: Lake) -> list[CampaignReport]:
+    """Return the campaigns of the newest night that tells of any, and those that were started or written since; by id."""
+    nights = lake.nights(CAMPAIGN_SUMMARIES)
+    told = _reports_of_night(lake, nights[-1]) if nights else {}
+    return [report for _, report in sorted({**_untold_reports(company, lake), **told}.items())]
+
+
+def campaign_report(company: Company, lake: Lake, campaign_id: str) -> CampaignReport:
+    """Return the campaign as the newest night that tells of it has it; raises ConfigError for one that nobody knows."""
+    for night in reversed(lake.nights(CAMPAIGN_SUMMARIES)):
+        if found := _reports_of_night(lake, night).get(campaign_id):
+            return found
+    untold = _untold_reports(company, lake)
+    if campaign_id not in untold:
+        what = f"there is no campaign `{campaign_id}`{did_you_mean(campaign_id, untold)}"
+        raise ConfigError(what, where="ID", todo="segments campaign results shows all that are known.")
+    return untold[campaign_id]
+
+
+def _reports_of_night(lake: Lake, night: date) -> dict[str, CampaignReport]:
+    tables = (CAMPAIGN_RESULTS, CAMPAIGN_VALUES, CAMPAIGN_CHECKS)
+    rows = {table.name: _rows_by_campaign(lake, table, night) for table in tables}
+    return {
+        summary["campaign_id"]: CampaignReport(
+            night, summary, *(tuple(rows[table.name].get(summary["campaign_id"], ())) for table in tables)
+        )
+        for summary in lake.read(CAMPAIGN_SUMMARIES, day=night).to_pylist()
+    }
+
+
+def _rows_by_campaign(lake: Lake, table: Table, night: date) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in lake.read(table, day=night).to_pylist():
+        found.setdefault(row["campaign_id"], []).append(row)
+    return found
+
+
+def _untold_reports(company: Company, lake: Lake) -> dict[str, CampaignReport]:
+    """Return the campaigns that were started, and those of files that were not."""
+    reports: dict[str, CampaignReport] = {}
+    for name, definition in load_campaigns(company).items():
+        summary = {"campaign_id": name, "title": definition.title, "state": NOT_STARTED, "is_holdout": definition.is_holdout}
+        days = {"start_day": definition.start_day, "end_day": definition.end_day, "due_date": None}
+        reports[name] = CampaignReport(None, summary | days)
+    for started in started_campaigns(lake):
+        rows = untold_rows(started.campaign, started.night, company.lookback_days)
+        reports[started.definition.campaign_id] = CampaignReport(None, rows.summary)
+    return reports

@@ -1,0 +1,213 @@
+"""A campaign from its file to its results: planned, assigned once, left alone, measured on its day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.campaigns import (
+    CAMPAIGN,
+    CUSTOMERS,
+    DUE,
+    END,
+    EVE,
+    START,
+    arms_of,
+    command,
+    run_campaign,
+    shown,
+    start,
+    write_campaign_shop,
+)
+from support.nights import run_night, tree_bytes
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.erasure.erase import erase_customers
+
+TABLES = tuple(f"tables/{table.name}" for table in (CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES))
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
+    """A campaign whose mail made half of its customers buy, where a tenth of the control did."""
+    folder = tmp_path_factory.mktemp("campaign")
+    shop, lake = write_campaign_shop(folder / "shop"), Lake(folder / "lake")
+    run_campaign(shop, lake, lambda arm, place: place % 10 < (5 if arm == "treated" else 1))
+    return shop, lake
+
+
+def headline(lake: Lake, metric: str) -> dict[str, Any]:
+    rows = lake.read(CAMPAIGN_RESULTS, day=DUE).to_pylist()
+    [row] = [row for row in rows if row["metric"] == metric and row["segment"] == "all" and row["is_headline"]]
+    return row
+
+
+def test_arms_are_halves_of_every_stratum_and_stored_once(measured: tuple[Path, Lake]) -> None:
+    shop, lake = measured
+    arms = arms_of(lake)
+    assert sorted(arms) == CUSTOMERS
+    assert [sum(arm == name for arm in arms.values()) for name in ("treated", "control")] == [200, 200]
+    again = command(shop, lake, "start", str(shop / "campaigns" / "spring.toml"))
+    assert "was started already" in str(again.exception)
+    assert arms_of(lake) == arms
+
+
+def test_what_the_mail_did_is_found_and_told_in_money(measured: tuple[Path, Lake]) -> None:
+    _, lake = measured
+    arms = arms_of(lake)
+    bought = {arm: sum(1 for place, name in enumerate(sorted(arms)) if arms[name] == arm and place % 10 < n) for arm, n in RATES.items()}
+    row = headline(lake, "ordered")
+    assert (row["arm_value"], row["control_value"]) == (bought["treated"] / 200, bought["control"] / 200)
+    assert row["low"] < bought["treated"] / 200 - bought["control"] / 200 < row["high"]
+    assert row["is_told_apart"]
+    assert row["adjusted_p_value"] < 1e-6
+    spend, [value] = headline(lake, "spend"), lake.read(CAMPAIGN_VALUES, day=DUE).to_pylist()
+    assert value["incremental_amount"] == pytest.approx(200 * spend["difference"])
+    assert value["cost_amount"] == 20
+    assert value["profit"] == pytest.approx(0.4 * value["incremental_amount"] - 20)
+    assert value["verdict"] == "paid"
+    assert spend["p_value"] is None, "only the primary metric has a p-value"
+
+
+RATES = {"treated": 5, "control": 1}
+
+
+def test_the_command_says_it_and_ends_with_0(measured: tuple[Path, Lake]) -> None:
+    shop, lake = measured
+    said = command(shop, lake, "results", "spring")
+    assert said.exit_code == 0
+    assert "it paid (probability 100%)" in said.stdout.replace("\n", " ")
+    [told] = shown(command(shop, lake, "results", "--json"))["campaigns"]
+    assert (told["state"], told["left_count"], told["night"]) == ("final", 0, "2024-03-06")
+    assert "did you mean `spring`" not in str(command(shop, lake, "results", "autumn").exception)
+    assert "there is no campaign `autumn`" in str(command(shop, lake, "results", "autumn").exception)
+
+
+def test_the_night_again_says_the_same_bytes(measured: tuple[Path, Lake]) -> None:
+    shop, lake = measured
+    before = tree_bytes(lake, *TABLES)
+    run_night(shop, lake, DUE, until="segment")
+    assert tree_bytes(lake, *TABLES) == before
+
+
+def test_nothing_is_shown_before_its_date_and_nobody_is_kept_to_an_arm_after_the_end(tmp_path: Path, lake: Lake) -> None:
+    shop = write_campaign_shop(tmp_path / "shop")
+    run_night(shop, lake, EVE)
+    assert not lake.nights(CAMPAIGN_SUMMARIES), "the night before a campaign knows nothing of it"
+    start(shop, lake)
+    assert command(shop, lake, "results", "spring").exit_code == 2
+    for day, state, is_kept in ((START, "running", True), (END, "running", True), (DUE - timedelta(days=1), "running", False)):
+        run_night(shop, lake, day, until="segment")
+        [summary] = lake.read(CAMPAIGN_SUMMARIES, day=day).to_pylist()
+        assert (summary["state"], summary["due_date"]) == (state, DUE)
+        assert lake.read(CAMPAIGN_RESULTS, day=day).num_rows == 0
+        assert lake.has(CAMPAIGN_ARMS, day=day) == is_kept
+    assert command(shop, lake, "results", "spring").exit_code == 2
+    assert lake.read(CAMPAIGN_ARMS, day=START).num_rows == 400
+
+
+def test_who_is_erased_leaves_the_arm_and_is_counted(tmp_path: Path, lake: Lake) -> None:
+    shop = write_campaign_shop(tmp_path / "shop")
+    run_night(shop, lake, EVE)
+    start(shop, lake)
+    treated = [name for name, arm in sorted(arms_of(lake).items()) if arm == "treated"][:3]
+    erase_customers(Deployment.of(shop, lake.root), treated)
+    assert not set(treated) & set(arms_of(lake))
+    run_night(shop, lake, DUE, until="segment")
+    [summary] = lake.read(CAMPAIGN_SUMMARIES, day=DUE).to_pylist()
+    assert (summary["assigned_count"], summary["customer_count"], summary["left_count"]) == (400, 397, 3)
+
+
+def test_an_arm_that_lost_its_customers_withholds_all_results(tmp_path: Path, lake: Lake) -> None:
+    """Somebody takes customers of one arm out of the source: what is left of it are others than were drawn."""
+    shop = write_campaign_shop(tmp_path / "shop")
+    run_night(shop, lake, EVE)
+    start(shop, lake)
+    gone = {name for name, arm in sorted(arms_of(lake).items()) if arm == "control"}
+    left = [name for name in CUSTOMERS if name not in sorted(gone)[:80]]
+    (shop / "data" / "customers.csv").write_text("\n".join(["id", *left]) + "\n")
+    run_night(shop, lake, DUE, until="segment")
+    [summary] = lake.read(CAMPAIGN_SUMMARIES, day=DUE).to_pylist()
+    assert (summary["state"], summary["left_count"]) == ("sample ratio", 80)
+    assert {row["difference"] for row in lake.read(CAMPAIGN_RESULTS, day=DUE).to_pylist()} == {None}
+    assert lake.read(CAMPAIGN_VALUES, day=DUE).num_rows == 0
+    checks = {row["check"]: row["is_passed"] for row in lake.read(CAMPAIGN_CHECKS, day=DUE).to_pylist()}
+    assert (checks["sample_ratio_assigned"], checks["sample_ratio_measured"]) == (True, False)
+    said = command(shop, lake, "results", "spring")
+    assert said.exit_code == 6
+    assert "nothing is told" in said.stdout
+
+
+def test_one_exclusive_campaign_at_a_time_and_the_holdout_in_none(tmp_path: Path, lake: Lake) -> None:
+    shop = write_campaign_shop(tmp_path / "shop")
+    days = f"start_day = {START}\nend_day = {END}\n"
+    for name, text in {
+        "quarter": f'audience = "everybody"\nholdout = true\n{days}',
+        "second": f'audience = "lifetime_order_count >= 1"\n{days}',
+        "news": f'audience = "lifetime_order_count >= 2"\nexclusive = false\n{days}',
+        "later": f'audience = "lifetime_order_count >= 2"\nstart_day = {END + timedelta(days=1)}\nend_day = {END + timedelta(days=9)}\n',
+    }.items():
+        (shop / "campaigns" / f"{name}.toml").write_text(text)
+    (shop / "campaigns" / "spring.toml").write_text(CAMPAIGN.replace("lifetime_order_count >= 1", "lifetime_order_count = 1"))
+    run_night(shop, lake, EVE)
+    start(shop, lake, "quarter")
+    held_out = {name for name, arm in arms_of(lake, "quarter").items() if arm == "control"}
+    assert len(held_out) == 40
+    spring = start(shop, lake)
+    assert spring["excluded"] == {"holdout": len(held_out) - sum(int(name[1:]) % 3 == 0 for name in held_out)}
+    second = start(shop, lake, "second")
+    assert second["excluded"] == {"holdout": 40, "other_campaign": len(arms_of(lake))}
+    assert not held_out & (set(arms_of(lake)) | set(arms_of(lake, "second")))
+    assert not set(arms_of(lake)) & set(arms_of(lake, "second"))
+    assert set(start(shop, lake, "news")["excluded"]) == {"holdout"}, "one that is not exclusive may take anybody else"
+    assert start(shop, lake, "later")["excluded"] == {}, "by then the others are over"
+
+
+def test_an_audience_a_segment_and_a_rule_each_take_their_customers(tmp_path: Path, lake: Lake) -> None:
+    shop = write_campaign_shop(tmp_path / "shop")
+    (shop / "audiences").mkdir()
+    (shop / "audiences" / "twice.toml").write_text('title = "T"\npurpose = "P."\nowner = "O"\nrule = "lifetime_order_count >= 2"\n')
+    run_night(shop, lake, EVE)
+    counts = {}
+    for audience in ("twice", "lifetime_order_count >= 2", "rfm.loyal", "everybody"):
+        (shop / "campaigns" / "spring.toml").write_text(CAMPAIGN.replace("lifetime_order_count >= 1", audience))
+        plan = shown(command(shop, lake, "plan", str(shop / "campaigns" / "spring.toml"), "--json"))
+        counts[audience] = plan["audience_count"]
+    assert counts["twice"] == counts["lifetime_order_count >= 2"] == sum(place % 3 == 0 for place in range(400))
+    assert 0 < counts["rfm.loyal"] < counts["everybody"] == 400
+    assert not lake.list_addresses("tables/campaign_assignments/"), "a plan writes nothing"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("lifetime_order_count >= 1", "twise"), "`audience` is `twise`, which is no audience of this company"),
+        (("lifetime_order_count >= 1", "rfm.champs"), "`audience`: "),
+        (("lifetime_order_count >= 1", "lifetime_order_coun >= 1"), "`audience`: "),
+        (("lifetime_order_count >= 1", "lifetime_order_count > 99"), "the arm `treated` would be empty"),
+        (
+            ('title = "Spring mail"', 'scheme = "rfmm"'),
+            "does not have (did you mean `rfm`?)",
+        ),
+        ((f"start_day = {START}", f"start_day = {EVE}"), "knows of that day already"),
+    ],
+)
+def test_what_cannot_be_started_says_why_with_the_file(began: tuple[Path, Lake], change: tuple[str, str], words: str) -> None:
+    shop, lake = began
+    file = shop / "campaigns" / "spring.toml"
+    file.write_text(CAMPAIGN.replace(*change))
+    refused = command(shop, lake, "start", str(file))
+    assert words in str(refused.exception)
+    assert "spring.toml" in str(refused.exception)
+
+
+@pytest.fixture(scope="module")
+def began(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
+    folder = tmp_path_factory.mktemp("began")
+    shop, lake = write_campaign_shop(folder / "shop"), Lake(folder / "lake")
+    run_night(shop, lake, EVE)
+    return shop, lake
