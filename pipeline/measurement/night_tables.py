@@ -1,4 +1,4 @@
-"""Whether a company has campaigns at all, and what a night without any leaves behind: nights that have none load nothing else."""
+"""The night's tables of campaigns, where there are any: a night of a company without campaigns loads nothing else of measuring."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import date
 
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
+from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CAMPAIGN_ARMS,
@@ -18,6 +19,16 @@ from pipeline.lake.tables import (
 
 SOURCES = ("campaigns", "campaign_members")
 NIGHT_TABLES = (CAMPAIGN_ARMS, CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES)
+
+
+def write_campaign_tables(company: Company, lake: Lake, engine: Engine, day: date) -> None:
+    """Write what a night whose features are stored says of campaigns; nothing where none was started, and the CRM lists none."""
+    if not has_campaigns(company, lake):
+        remove_campaign_tables(lake, day)
+        return
+    from pipeline.measurement.writing import write_campaigns
+
+    write_campaigns(company, lake, engine, day)
 
 
 def has_campaigns(company: Company, lake: Lake) -> bool:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.definitions.company import Company
-    from pipeline.lake.engines import Engine
     from pipeline.operations.deployment import Deployment
 
 Step = Callable[..., None]
@@ -116,6 +115,7 @@ def segment(night: Night) -> None:
     are told in the morning.
     """
     from pipeline.features import MergeHistory
+    from pipeline.measurement.night_tables import write_campaign_tables
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
     from pipeline.segmentation import write_audiences, write_intervals, write_memberships, write_moves, write_next_actions
@@ -136,19 +136,7 @@ def segment(night: Night) -> None:
             write_moves(company, night.lake, engine, night.day)
             write_flows(night.lake, engine, night.day)
             write_figures(night.lake, engine, night.day, survivors_of=survivors_of)
-            _write_campaigns(company, night, engine)
-
-
-def _write_campaigns(company: Company, night: Night, engine: Engine) -> None:
-    from pipeline.measurement.night_tables import has_campaigns, remove_campaign_tables
-
-    if not has_campaigns(company, night.lake):
-        remove_campaign_tables(night.lake, night.day)
-        return
-    # What it needs takes a while to load, and most companies have no campaigns.
-    from pipeline.measurement.writing import write_campaigns
-
-    write_campaigns(company, night.lake, engine, night.day)
+            write_campaign_tables(company, night.lake, engine, night.day)
 
 
 def _left_out_customers(company: Company, night: Night) -> pa.Array | None:
