@@ -8,7 +8,7 @@ that is found, the night is not finished, and its exit code tells a monitor to l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
@@ -81,6 +81,7 @@ class LakeStatus:
 
     `late_days` are days for which rows arrived late, `misdated` tells of rows that no night reads, `restated_nights` are pairs of a
     day and the night that knows it since; `audiences` tells of those that the newest night publishes, and why of each other not.
+    `rejected_rows` are those that the newest night set aside, per source table; `due` is a day that should be live, if one was named.
     """
 
     live: Publication | None
@@ -93,15 +94,23 @@ class LakeStatus:
     requested_refits: Sequence[str]
     predictions: str
     audiences: Sequence[str] = ()
+    rejected_rows: Mapping[str, int] = field(default_factory=dict)
+    due: date | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a day should be live that is not, nor any later one."""
+        return self.due is not None and (self.live is None or self.live.day < self.due)
 
     @property
     def exit_code(self) -> int:
-        """Return 0 where the newest night is live as it was run last, else the exit code of what holds it back."""
-        return self.newest.outcome.exit_code if self.newest else NightState.NOT_FINISHED.exit_code
+        """Return 0 where the newest night is live as it was run last, and none is due; else the exit code of what holds it back."""
+        code = self.newest.outcome.exit_code if self.newest else NightState.NOT_FINISHED.exit_code
+        return code or (NightState.NOT_FINISHED.exit_code if self.is_due else 0)
 
 
-def read_status(company: Company, lake: Lake) -> LakeStatus:
-    """Read the status of `lake`; raises DataError where the live publication cannot be read."""
+def read_status(company: Company, lake: Lake, *, due: date | None = None) -> LakeStatus:
+    """Read the status of `lake`; `due` is a day that should be live. Raises DataError where the live publication cannot be read."""
     live = current_publication(lake)
     newest = _newest_night(company, lake, live)
     late_nights, drift_nights = lake.nights(LATE_DAYS), lake.nights(CLUSTER_DRIFTS)
@@ -116,6 +125,8 @@ def read_status(company: Company, lake: Lake) -> LakeStatus:
         requested_refits=requested_refits(lake, drift_nights[-1]) if drift_nights else [],
         predictions=prediction_source_words(lake, newest.day) if newest else "",
         audiences=_audience_sentences(lake, newest.day) if newest else [],
+        rejected_rows={table: count for table, (count, _) in rejected_counts(lake, newest.day).items()} if newest else {},
+        due=due,
     )
 
 

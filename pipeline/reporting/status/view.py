@@ -43,6 +43,7 @@ def _status_rows(status: LakeStatus) -> Grid:
     for name, value in (
         ("Newest night", _newest_night_cell(status.newest)),
         ("Live", _live_cell(status)),
+        ("Due", Text(f"{status.due} is not live" if status.is_due else "-", style="bold red" if status.is_due else "")),
         ("Rollback leads to", (status.live and status.live.previous) or "-"),
         ("Events", "\n".join(event.words for event in status.events) or "-"),
         ("Late days", f"{_first_few(late_days)}; segments run --since {min(late_days)} reads them" if late_days else "-"),

@@ -7,8 +7,10 @@ import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from support.events import ANY_SHARE, write_email_shop
 from support.nights import night_environment, night_of, run_night, write_shop
 from support.published_nights import no_connections
@@ -20,10 +22,13 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import EXTRACTIONS
 from pipeline.operations import steps
 from pipeline.publication.rollback import roll_back
+from pipeline.reporting.status.prometheus import to_prometheus
+from pipeline.reporting.status.status import LakeStatus
 
 pytestmark = pytest.mark.usefixtures("own_logging")
 
 GOOD, NEXT, LATER = date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 3)
+END_OF_GOOD = 1_709_334_000  # 2024-03-01 23:00 UTC, midnight in Berlin
 ORDERS = [f"o{n},1,c{n % 7},2024-02-{n % 28 + 1:02} 10:00:00,1,{n}.25,a" for n in range(40)] + ["p1,1,c1,2024-03-02 09:00:00,1,5,a"]
 
 
@@ -125,6 +130,60 @@ def test_a_night_with_too_many_rejected_rows_is_held_back_by_that_gate(
     [closed] = [gate for gate in found["newest"]["gates"] if gate["state"] == "closed"]
     assert (closed["gate"], closed["subject"], closed["limit"]) == ("rejected", "raw_order_lines", 0.05)
     assert closed["measured"] > 0.5
+    assert found["rejected_rows"] == {"raw_order_lines": 30, "raw_customers": 0}
+    gauges = gauges_of(asked(monkeypatch, capsys, shop, published, "--prometheus")[1])
+    assert gauges["segments_newest_night_state", "gate_closed"] == 1
+    assert sum(value for (name, *_), value in gauges.items() if name == "segments_newest_night_state") == 1
+    assert gauges["segments_gates", "closed"] == 1
+    assert gauges["segments_rejected_rows", "raw_order_lines"] == 30
+    assert gauges["segments_status_code",] == 6
+    assert gauges["segments_live_until_timestamp_seconds",] == END_OF_GOOD
+    assert gauges["segments_newest_night_until_timestamp_seconds",] == END_OF_GOOD + 86_400
+
+
+def test_gauges_of_a_live_night_withhold_small_segments(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    code, text = asked(monkeypatch, capsys, shop, published, "--prometheus")
+    gauges = gauges_of(text)
+    assert code == gauges["segments_status_code",] == 0
+    assert gauges["segments_live_until_timestamp_seconds",] == END_OF_GOOD
+    assert gauges["segments_live_rows", "customer_features"] == 7
+    assert gauges["segments_newest_night_state", "live"] == 1
+    told = [value for (name, *_), value in gauges.items() if name == "segments_customers"]
+    assert set(told) == {0}
+    assert gauges["segments_withheld", "value_tier"] > 0
+
+
+def test_the_only_small_segment_takes_the_next_larger_one_along_and_names_are_escaped() -> None:
+    status = LakeStatus(None, None, [], [], [], [], {}, [], "")
+    sizes = {'a "b"\\\n': {"x": 120, "y": 9, "z": 40, "none": 0}, "two": {"x": 120, "y": 9, "z": 1}}
+    gauges = gauges_of(to_prometheus(status, ZoneInfo("UTC"), sizes))
+    told = {key[1:]: value for key, value in gauges.items() if key[0] == "segments_customers"}
+    assert told == {('a "b"\\\n', "x"): 120, ('a "b"\\\n', "none"): 0, ("two", "x"): 120}
+    assert {key[1]: value for key, value in gauges.items() if key[0] == "segments_withheld"} == {'a "b"\\\n': 2, "two": 2}
+
+
+def test_a_monitor_may_ask_whether_the_last_day_is_live(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
+) -> None:
+    # The shop goes on to this day, and its newest night is years old: without the question all is well.
+    assert asked(monkeypatch, capsys, shop, published)[0] == 0
+    code, text = asked(monkeypatch, capsys, shop, published, "--up-to-date")
+    assert code == 7
+    assert "is not live" in text
+    (shop / "company.toml").write_text((shop / "company.toml").read_text().replace("first_day", "last_day = 2024-03-01\nfirst_day"))
+    code, text = asked(monkeypatch, capsys, shop, published, "--up-to-date", "--json")
+    found = json.loads(text)
+    assert (code, found["exit_code"], found["due"], found["is_due"]) == (0, 0, "2024-03-01", False)
+
+
+def gauges_of(text: str) -> dict[tuple[str, ...], float]:
+    """Return what Prometheus reads: values by name and labels."""
+    families = list(text_string_to_metric_families(text))
+    assert {family.type for family in families} == {"gauge"}
+    assert all(family.documentation for family in families)
+    return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
 
 
 def test_a_gate_that_is_off_says_so_in_the_status(
