@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_support.connections import find_address
 from airflow_support.days import AS_OF_NOW, DRIFT, READ_AGAIN
+from airflow_support.lineage import emit_step_lineage
 from airflow_support.notifications import failure_callbacks
 from pipeline.definitions.company import Company
 from pipeline.errors import PipelineError, TransientError
@@ -53,7 +54,9 @@ def step_task(work: Callable[..., None]) -> Callable[..., None]:
     @wraps(work)
     def run_step(day: str) -> None:
         with _logging_errors():
-            work(_night_of_task(day), **_keyword_parameters(work))
+            night = _night_of_task(day)
+            work(night, **_keyword_parameters(work))
+        emit_step_lineage(work.__name__, night)
 
     return run_step
 

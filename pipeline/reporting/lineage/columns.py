@@ -52,7 +52,7 @@ def column_graph(company: Company) -> ColumnGraph:
 
 def source_fields(company: Company) -> dict[Field, str]:
     """Describe every column that a source of features may supply, with its meaning."""
-    clean = [table for table in _tables_of(company) if not _is_computed(table)]
+    clean = [table for table in tables_behind(company) if not _is_computed(table)]
     raws = [company.table(raw) for table in clean for raw in _raw_tables(company, table)]
     return {Field(raw.name, column.name): column.description for raw in raws for column in raw.columns}
 
@@ -66,15 +66,15 @@ def required_fields(company: Company) -> set[Field]:
 
 def described_fields(company: Company) -> dict[Field, str]:
     """Describe every declared column from the features back to the sources, with its meaning."""
-    tables = [company.table(table) for table in _tables_of(company)]
+    tables = [company.table(table) for table in tables_behind(company)]
     inner = {Field(table.name, column.name): column.description for table in tables for column in table.columns}
     return inner | source_fields(company)
 
 
 def _company_edges(company: Company) -> Iterator[Edge]:
     # As statements see them: tables of event days carry their day, and the night that knew it.
-    columns = {table.name: tuple(column.name for column in company.table(table).stored_columns) for table in _tables_of(company)}
-    for table in _tables_of(company):
+    columns = {table.name: tuple(column.name for column in company.table(table).stored_columns) for table in tables_behind(company)}
+    for table in tables_behind(company):
         if _is_computed(table):
             query = _statement_of(table.name)
             if table.name == CUSTOMER_FEATURES.name:
@@ -105,7 +105,7 @@ def _declared_edges(company: Company) -> Iterator[Edge]:
             yield Edge(target, Field(CUSTOMER_FEATURES.name, name), "value")
 
 
-def _tables_of(company: Company) -> tuple[Table, ...]:
+def tables_behind(company: Company) -> tuple[Table, ...]:
     """Order the tables behind the features, and the events that the company declares, whether or not a feature reads them."""
     behind = _tables_behind_features()
     aggregates = [each for feature in company.features for each in feature.aggregates]

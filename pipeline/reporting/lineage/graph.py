@@ -7,7 +7,7 @@ Two kinds of edges are kept apart: a column's value is calculated from others, o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 ROWS = "*"
@@ -59,6 +59,14 @@ class ColumnGraph:
         (source,) = sources
         return [field, *(self.copies_of(source, table) if source.table.startswith(f"{table}/") else [])]
 
+    def inputs_of(self, field: Field, stored: Collection[str]) -> dict[Field, bool]:
+        """Return the columns of `stored` tables that `field` is made of in one step, in order, with whether each makes its value.
+
+        What is no stored table, such as a part of a statement, is stepped over, and so is which rows a table has.
+        """
+        values = _nearest_fields([self._up[True]], field, stored)
+        return {source: source in values for source in sorted(_nearest_fields(list(self._up.values()), field, stored))}
+
     def readers_of(self, fields: Iterable[Field]) -> tuple[set[Field], set[Field]]:
         """Follow the graph downward: what is calculated from the values of `fields`, at any depth, and what they only choose rows for."""
         return _reached_fields(self._down, fields)
@@ -70,6 +78,19 @@ def _reached_fields(edges: Mapping[bool, Mapping[Field, set[Field]]], fields: It
     values = _transitive_closure([edges[True]], start)
     everything = _transitive_closure(list(edges.values()), start)
     return values - start, everything - values
+
+
+def _nearest_fields(edges: list[Mapping[Field, set[Field]]], start: Field, stored: Collection[str]) -> set[Field]:
+    found, seen, waiting = set[Field](), {start}, [start]
+    while waiting:
+        field = waiting.pop()
+        for other in {other for step in edges for other in step.get(field, ())} - seen:
+            seen.add(other)
+            if other.table in stored and other.column != ROWS:
+                found.add(other)
+            else:
+                waiting.append(other)
+    return found
 
 
 def _transitive_closure(edges: list[Mapping[Field, set[Field]]], start: set[Field]) -> set[Field]:

@@ -1,0 +1,139 @@
+"""What each step of a night wrote, for programs that draw lineage: tables, their columns, what each is made of, how many rows.
+
+A column is told by the columns of the tables it is computed from in one step. Whoever follows these steps back to the sources finds
+what `segments catalog --lineage` tells of a feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow.parquet as pq
+
+from pipeline.definitions.company import Company
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
+from pipeline.lake.statements import has_statement
+from pipeline.lake.tables import (
+    ALL_TABLES,
+    CUSTOMER_FEATURES,
+    CUSTOMER_NEXT_ACTIONS,
+    CUSTOMER_SEGMENTS,
+    SEGMENT_MOVES,
+    SEGMENT_PROFILES,
+    Column,
+    Partition,
+    Table,
+)
+from pipeline.publication.current import current_publication
+from pipeline.reporting.lineage.columns import column_graph, tables_behind
+from pipeline.reporting.lineage.graph import ROWS, Field
+from pipeline.reporting.lineage.lineage import CompanyLineage
+from pipeline.segmentation import schemes_of_night
+
+Inputs = Mapping[Field, bool]
+"""Columns that something is made of, with whether each makes its value; else it only chooses rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutput:
+    """One table that a step wrote: where it lies, its columns, and how many rows were written, where that is known.
+
+    `fields` tells what single columns are made of, `rows` what chooses the rows of all of them.
+    """
+
+    address: str
+    columns: tuple[Column, ...]
+    row_count: int | None
+    fields: Mapping[str, Inputs] = field(default_factory=dict)
+    rows: tuple[Field, ...] = ()
+
+
+def table_address(name: str) -> str:
+    """Return the address that a table is told by: that of all of its partitions."""
+    return f"{addresses.TABLES}{name}"
+
+
+def step_outputs(company: Company, lake: Lake, step: str, day: date) -> list[StepOutput]:
+    """Return what `step` wrote in the night of `day`; nothing for one that writes no table that others read."""
+    kinds = {"extract": _raw_outputs, "validate": _clean_outputs, "features": _feature_outputs, "segment": _segment_outputs}
+    if step == "publish":
+        return list(_published_outputs(company, lake, day))
+    return list(kinds[step](company, lake, day)) if step in kinds else []
+
+
+def _raw_outputs(company: Company, lake: Lake, day: date) -> Iterator[StepOutput]:
+    for table in company.source_tables.values():
+        count = _row_count(lake, table, day)
+        if count is not None:
+            yield StepOutput(table_address(table.name), company.table(table).columns, count)
+
+
+def _clean_outputs(company: Company, lake: Lake, day: date) -> Iterator[StepOutput]:
+    return _traced_outputs(company, lake, [table for table in tables_behind(company) if not has_statement(table.name)], day)
+
+
+def _feature_outputs(company: Company, lake: Lake, day: date) -> Iterator[StepOutput]:
+    return _traced_outputs(company, lake, [table for table in tables_behind(company) if has_statement(table.name)], day)
+
+
+def _traced_outputs(company: Company, lake: Lake, tables: list[Table], day: date) -> Iterator[StepOutput]:
+    graph = column_graph(company)
+    # Caches are none of them: they may be deleted at any time.
+    stored = {table.name for table in ALL_TABLES} | {event.table.name for event in company.events.values()}
+    stored |= {table.name for table in company.source_tables.values()}
+    for table in (company.table(each) for each in tables if each.name in stored):
+        count = _row_count(lake, table, day)
+        if count is None:
+            continue
+        rows = graph.inputs_of(Field(table.name, ROWS), stored)
+        fields = {}
+        for column in table.columns:
+            inputs = graph.inputs_of(Field(table.name, column.name), stored)
+            fields[column.name] = {each: is_value for each, is_value in inputs.items() if is_value or each not in rows}
+        yield StepOutput(table_address(table.name), table.columns, count, fields, tuple(rows))
+
+
+def _segment_outputs(company: Company, lake: Lake, day: date) -> Iterator[StepOutput]:
+    for table in (CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_MOVES, CUSTOMER_NEXT_ACTIONS):
+        count = _row_count(lake, table, day)
+        if count is not None:
+            fields = _membership_inputs(company, lake, day) if table is CUSTOMER_SEGMENTS else {}
+            yield StepOutput(table_address(table.name), table.columns, count, fields)
+
+
+def _membership_inputs(company: Company, lake: Lake, day: date) -> dict[str, Inputs]:
+    """Return what memberships are made of: any feature by which one of the night's schemes decides."""
+    from pipeline.definitions.schemes import load_cluster_schemes
+
+    schemes, clusters = schemes_of_night(company, lake, day).schemes, load_cluster_schemes(company)
+    lineage = CompanyLineage(company, schemes, clusters)
+    names = [*(scheme.name for scheme in schemes), *(scheme.name for scheme in clusters)]
+    deciding = {feature for name in names for feature in lineage.trace_name(name).features}
+    features = {Field(CUSTOMER_FEATURES.name, name): True for name in sorted(deciding)}
+    return {"customer_id": {Field(CUSTOMER_FEATURES.name, "customer_id"): True}, "segment": features}
+
+
+def _published_outputs(company: Company, lake: Lake, day: date) -> Iterator[StepOutput]:
+    live = current_publication(lake)
+    if live is None or live.day != day:
+        return
+    tables = {table.name: company.table(table) for table in ALL_TABLES}
+    for name, count in sorted(live.row_counts.items()):
+        if name in tables:
+            columns = tables[name].columns
+            copied = {column.name: {Field(name, column.name): True} for column in columns}
+            yield StepOutput(f"{addresses.CURRENT}/{name}.parquet", columns, count, copied)
+
+
+def _row_count(lake: Lake, table: Table, day: date) -> int | None:
+    """Return how many rows the night stored of a table, None where it stored none of it anew."""
+    if table.partition is Partition.EVENT_DAY:
+        counts = [stored.row_count for version, stored in lake.event_days(table).versions.items() if version.known_on == day]
+        return sum(counts) if counts else None
+    place = {"day": day} if table.partition is Partition.NIGHT else {"known_on": day}
+    if table.partition not in (Partition.NIGHT, Partition.SNAPSHOT) or not lake.has(table, **place):
+        return None
+    return int(pq.read_metadata(lake.path(table, **place)).num_rows)
