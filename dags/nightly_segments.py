@@ -13,7 +13,7 @@ from airflow_support.days import DRIFT, day_of_run
 from airflow_support.notifications import notify
 from airflow_support.tasks import ask_refit, step_task, task_defaults
 
-from pipeline.definitions.notify import Occasion
+from pipeline.definitions.notify import OF_LIVE_NIGHTS
 from pipeline.lake.tables import PUBLISHED_TABLES
 from pipeline.operations import deployment, steps
 
@@ -52,5 +52,5 @@ with DAG(
         publish(day),
         task(outlets=[DRIFT], execution_timeout=timedelta(minutes=5))(ask_refit)(day),
     )
-    if COMPANY.notify.recipients_of(Occasion.PUBLISHED):
+    if COMPANY.notify.recipients_of(*OF_LIVE_NIGHTS):
         dag.get_task("publish") >> task(execution_timeout=timedelta(minutes=10))(notify)(day)

@@ -29,6 +29,10 @@ class Occasion(StrEnum):
     NOT_PUBLISHED = "not_published"
 
 
+OF_LIVE_NIGHTS = (Occasion.PUBLISHED, Occasion.CAMPAIGN_DUE, Occasion.ALARM)
+"""What is told once a night is live."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """Somebody who is told, of what, and how: `connection` is the name of one that Airflow keeps, `to` are addresses of mail."""

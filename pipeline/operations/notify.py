@@ -30,7 +30,7 @@ def tell_of_live_night(deployment: Deployment, day: date, send: Send) -> None:
     Raises the error of a recipient who could not be told, once all others were: a TransientError first, as that may pass.
     """
     from pipeline.publication.current import current_publication
-    from pipeline.reporting.notifications import morning_notification
+    from pipeline.reporting.notifications import campaign_notification, morning_notification
 
     company, lake = deployment.company, deployment.lake
     live = current_publication(lake)
@@ -38,8 +38,8 @@ def tell_of_live_night(deployment: Deployment, day: date, send: Send) -> None:
         # Such as one of a backfill, which puts nothing live: of a year of nights nobody wants a year of mails.
         log.info("the night of %s is not the one that is live: nobody is told", day)
         return
-    notification = morning_notification(company, lake, day)
-    due = ((recipient, notification) for recipient in company.notify.recipients_of(Occasion.PUBLISHED))
+    notifications = (morning_notification(company, lake, day), campaign_notification(company, lake, day))
+    due = [(recipient, each) for each in notifications if each for recipient in company.notify.recipients_of(each.occasion)]
     _send_once(lake, day, live.publication_id, due, send)
 
 

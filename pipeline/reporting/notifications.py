@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time
 from pathlib import Path
+from typing import Any
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.notify import Occasion
 from pipeline.errors import DataError, GateClosed, PipelineError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CAMPAIGN_SUMMARIES
 from pipeline.publication.current import current_publication
 from pipeline.publication.gates.results import stored_gates
 from pipeline.reporting.pages import gates_line
@@ -20,6 +22,12 @@ from pipeline.reporting.status.status import read_status
 from pipeline.reporting.summary import headline_lines
 from pipeline.spelling import printable_line
 
+CAMPAIGN_WORDS = {
+    "final": "its final result",
+    "too few": "too few customers bought to tell what they spent more",
+    "not comparable": "no random control, so no effect is told",
+    "sample ratio": "its arms are not as large as planned, so no effect is told",
+}
 MOST_LINES = 10
 LONGEST_LINE = 500
 
@@ -71,6 +79,18 @@ def morning_notification(company: Company, lake: Lake, day: date) -> Notificatio
     return _notification(company, Occasion.PUBLISHED, day, f"{company.name}, {day:%d %B}: {first}", lines)
 
 
+def campaign_notification(company: Company, lake: Lake, day: date) -> Notification | None:
+    """Return what to say of campaigns whose result is told since the night of `day`; None where there is none."""
+    due = _campaigns_due(lake, day)
+    if not due:
+        return None
+    what = f"the result of {due[0]['title']} is there" if len(due) == 1 else f"the results of {len(due)} campaigns are there"
+    lines = [
+        f"{row['title']}: {CAMPAIGN_WORDS.get(row['state'], row['state'])}. segments campaign results {row['campaign_id']}" for row in due
+    ]
+    return _notification(company, Occasion.CAMPAIGN_DUE, day, f"{company.name}: {what}", lines)
+
+
 def not_published_notification(company: Company, lake: Lake, day: date, by: time) -> Notification:
     """Return what to say where the night of `day` is not live at the time `by`: what became of it, and what to look at."""
     newest = read_status(company, lake).newest
@@ -78,6 +98,16 @@ def not_published_notification(company: Company, lake: Lake, day: date, by: time
     todo = "Next: see what the run of nightly_segments says in Airflow, or run segments status."
     lines = [f"The night of {day} is {outcome}.", _live_line(lake), todo]
     return _notification(company, Occasion.NOT_PUBLISHED, day, f"{company.name}: the night of {day} is not published at {by:%H:%M}", lines)
+
+
+def _campaigns_due(lake: Lake, day: date) -> list[dict[str, Any]]:
+    """Return the campaigns that are told on this night and were not on the stored night before, in order of their ids."""
+    if not lake.has(CAMPAIGN_SUMMARIES, day=day):
+        return []
+    before = max((night for night in lake.nights(CAMPAIGN_SUMMARIES) if night < day), default=date.min)
+    rows: list[dict[str, Any]] = lake.read(CAMPAIGN_SUMMARIES, day=day).to_pylist()
+    # By the date that was fixed before the start: a night that is run again, or one after a gap, finds the same.
+    return [row for row in rows if before < row["due_date"] <= day]
 
 
 def _notification(company: Company, occasion: Occasion, day: date | None, subject: str, lines: Sequence[str]) -> Notification:
@@ -101,4 +131,8 @@ def _live_line(lake: Lake) -> str:
         live = current_publication(lake)
     except DataError as error:
         return f"What is live cannot be told: {error.what}."
-    return f"The night of {live.day} is live." if live else "Nothing is live yet."
+    if live:
+        return f"The night of {live.day} is live."
+    # A process that is not let at the lake, such as the DAG processor of docker-compose.yml, sees none.
+    is_seen = lake.exists(addresses.OWNER)
+    return "Nothing is live yet." if is_seen else "What is live cannot be seen from here: run segments status."

@@ -137,7 +137,7 @@ def test_a_monitor_is_told_of_a_night_that_is_late_and_not_of_one_in_time(nights
         "subject": "Küçük & Co: the night of 2024-03-30 is not published at 07:00",
         "lines": [
             "The night of 2024-03-30 is not begun.",
-            "Nothing is live yet.",
+            "What is live cannot be seen from here: run segments status.",
             "Next: see what the run of nightly_segments says in Airflow, or run segments status.",
         ],
         "link": "https://shop.example/page?a=1&b=2",

@@ -1,0 +1,165 @@
+"""Who is told of a night that is live: each recipient once, whoever else could not be."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from support.nights import run_night, write_shop
+
+from pipeline.definitions.notify import Recipient
+from pipeline.errors import ConfigError, PipelineError, TransientError
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CAMPAIGN_SUMMARIES
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.notify import tell_of_late_night, tell_of_live_night
+from pipeline.reporting.notifications import MOST_LINES, Notification
+
+NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
+SETTINGS = """
+[notify.ada]
+kind = "webhook"
+on = ["published"]
+[notify.bo]
+kind = "webhook"
+on = ["published", "campaign_due"]
+[notify.cy]
+kind = "webhook"
+on = ["published"]
+"""
+
+
+@dataclass
+class Post:
+    """Sends by keeping what was sent; fails for those who are away."""
+
+    sent: list[tuple[str, str]] = field(default_factory=list)
+    away: dict[str, PipelineError] = field(default_factory=dict)
+    told: list[Notification] = field(default_factory=list)
+
+    def __call__(self, recipient: Recipient, notification: Notification) -> None:
+        if recipient.name in self.away:
+            raise self.away[recipient.name]
+        self.sent.append((recipient.name, notification.occasion.value))
+        self.told.append(notification)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("night")
+    orders = [f"o{n},1,c{n},2024-03-01 10:00:00,1,5,a" for n in range(3)]
+    shop = write_shop(folder / "shop", orders, customers=["c0", "c1", "c2"], settings=SETTINGS)
+    run_night(shop, Lake(folder / "lake"), NIGHT)
+    return folder
+
+
+@pytest.fixture
+def deployment(night: Path, tmp_path: Path) -> Deployment:
+    return Deployment.of(night / "shop", shutil.copytree(night / "lake", tmp_path / "lake", symlinks=True))
+
+
+def test_who_was_told_is_not_told_again_and_who_was_away_is(deployment: Deployment) -> None:
+    post = Post(away={"bo": TransientError("away")})
+    with pytest.raises(TransientError):
+        tell_of_live_night(deployment, NIGHT, post)
+    assert post.sent == [("ada", "published"), ("cy", "published")]
+    post.away = {}
+    tell_of_live_night(deployment, NIGHT, post)
+    tell_of_live_night(deployment, NIGHT, post)
+    assert post.sent[2:] == [("bo", "published")]
+
+
+def test_what_may_pass_is_raised_before_what_a_person_must_mend(deployment: Deployment) -> None:
+    post = Post(away={"ada": ConfigError("no such connection"), "cy": TransientError("away")})
+    with pytest.raises(TransientError):
+        tell_of_live_night(deployment, NIGHT, post)
+    del post.away["cy"]
+    with pytest.raises(ConfigError, match="no such connection"):
+        tell_of_live_night(deployment, NIGHT, post)
+
+
+def test_a_note_that_was_interrupted_loses_no_other(deployment: Deployment) -> None:
+    post = Post(away={"cy": TransientError("away")})
+    with pytest.raises(TransientError):
+        tell_of_live_night(deployment, NIGHT, post)
+    [notes] = (deployment.lake.root / "notifications").glob("*")
+    with notes.open("a") as file:
+        file.write('{"recipient": "c')
+    post.away = {}
+    for _ in range(2):
+        tell_of_live_night(deployment, NIGHT, post)
+    assert [name for name, _ in post.sent] == ["ada", "bo", "cy"]
+
+
+def test_a_night_that_is_not_the_live_one_tells_nobody(deployment: Deployment) -> None:
+    post = Post()
+    tell_of_live_night(deployment, date(2024, 2, 29), post)
+    assert post.sent == []
+    assert not (deployment.lake.root / "notifications").exists()
+
+
+def test_another_publication_of_the_same_day_is_told_of_again(deployment: Deployment) -> None:
+    post = Post()
+    tell_of_live_night(deployment, NIGHT, post)
+    shop = shutil.copytree(deployment.company.folder, deployment.lake.root.parent / "shop")
+    with (shop / "data" / "orders.csv").open("a") as file:
+        file.write("late,1,c1,2024-03-01 11:00:00,1,7,a\n")
+    run_night_again(shop, deployment.lake)
+    tell_of_live_night(Deployment.of(shop, deployment.lake.root), NIGHT, post)
+    assert [name for name, _ in post.sent] == ["ada", "bo", "cy"] * 2
+    assert post.told[0].lines != post.told[3].lines
+    assert all(len(each.lines) <= MOST_LINES for each in post.told)
+
+
+def test_a_campaign_is_due_once_on_the_first_night_that_tells_it(deployment: Deployment) -> None:
+    lake, post = deployment.lake, Post()
+    write_campaigns(lake, date(2024, 2, 28), [("gone", "final", date(2024, 2, 27)), ("spring", "running", date(2024, 3, 1))])
+    write_campaigns(
+        lake, NIGHT, [("gone", "final", date(2024, 2, 27)), ("easter", "too few", date(2024, 2, 29)), ("spring", "final", NIGHT)]
+    )
+    tell_of_live_night(deployment, NIGHT, post)
+    assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published"), ("bo", "campaign_due")]
+    assert post.told[-1].subject == "Shop: the results of 2 campaigns are there"
+    assert post.told[-1].lines == (
+        "EASTER: too few customers bought to tell what they spent more. segments campaign results easter",
+        "SPRING: its final result. segments campaign results spring",
+    )
+
+
+def test_a_night_is_late_only_where_the_company_set_a_time(deployment: Deployment) -> None:
+    post = Post()
+    tell_of_late_night(deployment, NEXT, post)
+    assert post.sent == []
+
+
+def run_night_again(shop: Path, lake: Lake) -> None:
+    from support.nights import night_of
+
+    from pipeline.operations import steps
+
+    again = night_of(shop, lake, NIGHT)
+    steps.extract(again, reread=True)
+    run_night(shop, lake, NIGHT)
+
+
+def write_campaigns(lake: Lake, night: date, campaigns: list[tuple[str, str, date]]) -> None:
+    """Store campaigns as a night does; only what is told of them differs."""
+    known = {"start_day": date(2024, 2, 1), "end_day": date(2024, 2, 20), "origin": "own", "primary_metric": "ordered", "is_holdout": False}
+    counts = {"assigned_count": 100, "customer_count": 100, "left_count": 0}
+    rows = [
+        {
+            **dict.fromkeys(CAMPAIGN_SUMMARIES.column_names),
+            **known,
+            **counts,
+            "campaign_id": name,
+            "title": name.upper(),
+            "state": state,
+            "due_date": due,
+        }
+        for name, state, due in sorted(campaigns)
+    ]
+    lake.write(CAMPAIGN_SUMMARIES, pa.Table.from_pylist(rows, schema=CAMPAIGN_SUMMARIES.schema).to_batches(), day=night)
