@@ -14,7 +14,23 @@ from typing import NoReturn
 
 import typer
 
-from pipeline.cli import backfill, campaign, catalog, erase, explain, history, plan, preview, refit, rollback, run, schema, status, sync
+from pipeline.cli import (
+    backfill,
+    campaign,
+    catalog,
+    erase,
+    explain,
+    history,
+    plan,
+    preview,
+    refit,
+    report,
+    rollback,
+    run,
+    schema,
+    status,
+    sync,
+)
 from pipeline.cli.interrupts import end_process, ending_when_interrupted
 from pipeline.errors import PipelineError, TransientError
 from pipeline.reporting.output import PrintableFormatter, write_message, write_text
@@ -36,6 +52,7 @@ COMMANDS = (
     run.run,
     backfill.backfill,
     run.summary,
+    report.report,
     rollback.rollback,
     status.status,
     sync.sync,

@@ -19,7 +19,7 @@ that ends in `/` is a prefix of others. Nothing here touches a file: `Store` rea
     unfinished.txt                                   the publication that is on its way into the database
     company.json                                     whose lake it is
     rollbacks.json and begun/<day>.txt               what was taken back, and the epoch in which a night began
-    reports/day=D/                                   pages for people
+    reports/day=D/ and reports/index.html            pages for people
     notifications/<day>.jsonl                        who was told of a night
     erasures/                                        who was erased, as keyed hashes
     backfills/<digest>/                              what a backfill has done
@@ -48,6 +48,7 @@ LISTS = "lists/"
 SYNC = "sync/"
 TABLES, RESTATED = "tables/", "restated/"
 DEFINITIONS, PUBLICATIONS, CACHES, ERASURES = "definitions/", "publications/", "states/", "erasures/"
+REPORTS = "reports/"
 ERASURE_KEY = f"{ERASURES}key"
 ERASED_HASHES, PENDING_ERASURES, RECEIPTS = f"{ERASURES}hashes/", f"{ERASURES}pending/", f"{ERASURES}receipts/"
 LOCKS, STAGING, PENDING = "locks/", "staging/", "pending/"
@@ -167,7 +168,17 @@ def sync_files(sink: str) -> str:
 
 def validation_page(day: date, known_on: date | None = None) -> str:
     """Return where the page of a night is, or that of its restatement by night `known_on`."""
-    return f"reports/day={day}/{'' if known_on in (None, day) else f'known={known_on}/'}validation.html"
+    return f"{REPORTS}day={day}/{'' if known_on in (None, day) else f'known={known_on}/'}validation.html"
+
+
+def morning_page(day: date, language: str = "") -> str:
+    """Return where the morning page of a night is, or that in another language than the company's."""
+    return f"{REPORTS}day={day}/index{f'.{language}' if language else ''}.html"
+
+
+def page_index() -> str:
+    """Return where the list of all morning pages is."""
+    return f"{REPORTS}index.html"
 
 
 def caches(table: Table) -> str:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.definitions.company import Company
-    from pipeline.operations.deployment import Deployment
 
 Step = Callable[..., None]
 log = logging.getLogger("pipeline.operations.steps")
@@ -59,7 +58,7 @@ def extract(
     # Before the source is read: whoever asked to be forgotten must not be stored again.
     finish_erasures(deployment, are_sinks_required=False)
     compact_old_months(night)
-    with hold_night(night) as company:
+    with _telling_of_refusal(night), hold_night(night) as company:
         require_ready(deployment, company, night.day)
         read_source(
             company,
@@ -88,7 +87,7 @@ def validate(night: Night, *, override_gates: Sequence[str] | str = (), override
     override = requested_override(override_gates, override_reason)
     if _is_skipped_restatement(night):
         return
-    with _withdrawing_refused_night(night.deployment), hold_night(night) as company_then:
+    with _withdrawing_refused_night(night), hold_night(night) as company_then:
         is_any_share_fine = is_gate_overridden(night.lake, night.day, "rejected", override)
         company = replace(company_then, rejected_share_limit=1.0) if is_any_share_fine else company_then
         try:
@@ -165,7 +164,7 @@ def audit(night: Night, *, override_gates: Sequence[str] | str = (), override_re
     from pipeline.reporting.pages import write_validation_page
 
     override = requested_override(override_gates, override_reason)
-    with _withdrawing_refused_night(night.deployment), hold_night(night, is_computed=True) as company:
+    with _withdrawing_refused_night(night), hold_night(night, is_computed=True) as company:
         gates: list[GateResult] = []
         try:
             with night.deployment.engine() as engine:
@@ -182,13 +181,15 @@ def publish(night: Night) -> None:
     """Publish the night's tables to the database target and swap `current`; a restatement is never published."""
     from pipeline.operations.erasure.erase import finish_erasures
     from pipeline.publication.publish import publish as publish_night
+    from pipeline.reporting.pages.morning import write_morning_page
 
     if _is_skipped_restatement(night):
         return
     deployment = night.deployment
     finish_erasures(deployment, are_sinks_required=False)  # one may have been interrupted since the extraction
-    with _withdrawing_refused_night(deployment), hold_night(night, is_computed=True) as company:
+    with _withdrawing_refused_night(night), hold_night(night, is_computed=True) as company:
         publish_night(company, night.lake, night.day, connections=deployment.connections, memory_limit=deployment.memory_limit)
+        write_morning_page(company, night.lake, night.day)
 
 
 STEPS: Mapping[str, Step] = {
@@ -228,13 +229,27 @@ def _is_skipped_restatement(night: Night) -> bool:
 
 
 @contextmanager
-def _withdrawing_refused_night(deployment: Deployment) -> Iterator[None]:
-    """Where a night is refused in the block, take it out of the database target too.
+def _telling_of_refusal(night: Night) -> Iterator[None]:
+    """Where a night is refused in the block, say so on its page: whoever opens it each morning must not take yesterday's for today's."""
+    try:
+        yield
+    except (DataError, GateClosed):
+        from pipeline.reporting.pages.morning import write_morning_page
+
+        write_morning_page(night.deployment.company, night.lake, night.day)
+        raise
+
+
+@contextmanager
+def _withdrawing_refused_night(night: Night) -> Iterator[None]:
+    """Where a night is refused in the block, take it out of the database target too, and say so on its page.
 
     An earlier attempt may have written it there and died before it was published.
     """
+    deployment = night.deployment
     try:
-        yield
+        with _telling_of_refusal(night):
+            yield
     except (DataError, GateClosed):
         from pipeline.publication.publish import restore_target
 

@@ -1,12 +1,19 @@
 """The look of our HTML pages: one style sheet, inline, in light and dark, with nothing to load."""
 
-STYLE = """
-:root{--bg:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5b6675;--line:#e3e7ec;--stop:#b42318;--stop-bg:#fdeceb;--aside:#9a5b00;
+PALETTE = """
+:root{--bg:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5b6675;--line:#e3e7ec;--stop:#b42318;--stop-bg:#fdeceb;--aside:#8a5000;
 --aside-bg:#fff1da;
---warn:#7a5f00;--warn-bg:#fdf6cf;--hold:#1a7340;--hold-bg:#e4f5ea;--bar:#e08a1e}
+--warn:#6b5300;--warn-bg:#fdf6cf;--hold:#1a7340;--hold-bg:#e4f5ea;--bar:#e08a1e;--blue:#2563c9;--blue-bg:#eaf1fd;--green:#2f9e5c;
+--red:#d9534a;--link:#1d4fa8}
 @media (prefers-color-scheme:dark){:root{--bg:#11151a;--card:#1a2027;--ink:#e6eaef;--soft:#98a4b3;--line:#2b333d;--stop:#ff9d94;
 --stop-bg:#4a1c19;
---aside:#ffc573;--aside-bg:#40300f;--warn:#f0dc7d;--warn-bg:#3a340f;--hold:#83d9a3;--hold-bg:#153524;--bar:#e0962f}}
+--aside:#ffc573;--aside-bg:#40300f;--warn:#f0dc7d;--warn-bg:#3a340f;--hold:#83d9a3;--hold-bg:#153524;--bar:#e0962f;--blue:#6ea3f5;
+--blue-bg:#1d2b42;--green:#52c285;--red:#f07b71;--link:#8fb8f7}}
+"""
+"""Colours by meaning. Text in any of them has a contrast of 4.5 to 1 or more on any of its backgrounds."""
+STYLE = (
+    PALETTE
+    + """
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
@@ -48,3 +55,4 @@ dd{margin:0}
 @media (max-width:34rem){dl{grid-template-columns:1fr}}
 @media print{body{background:none}details{display:none}}
 """
+)

@@ -1,0 +1,118 @@
+"""The night in at most four sentences, the most surprising first: what no table of segments shows must not be missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, concentration_rows, sales_trend
+from pipeline.reporting.pages.morning.language import PageLanguage
+from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
+from pipeline.reporting.pages.morning.night_tables import NightTables
+from pipeline.reporting.pages.morning.verdict import Verdict
+
+MOST_SENTENCES = 4
+ALARMING_CHANGE = 0.2  # of sales, against the 28 days before
+FEWEST_ORDERS = 20  # below that a fifth more or less is chance
+NOTABLE_REJECTED_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence; an alarm is shown as such."""
+
+    text: str
+    is_alarm: bool = False
+
+
+def sentences_of(tables: NightTables, verdict: Verdict, language: PageLanguage) -> list[Sentence]:
+    """Return the sentences in the reader's language."""
+    return list(_by_surprise(tables, verdict, language))[:MOST_SENTENCES]
+
+
+def _by_surprise(tables: NightTables, verdict: Verdict, language: PageLanguage) -> Iterator[Sentence]:
+    sales = _sales(tables, language)
+    if sales and sales.is_alarm:
+        yield sales
+    yield from _rejected_alarm(verdict, language)
+    yield from _few_customers(tables, language)
+    yield from _moves(tables, language)
+    if sales and not sales.is_alarm:
+        yield sales
+    yield from _value(tables, language)
+    if not tables.flows:
+        yield Sentence(language.gettext("There is no night of a week ago to compare with yet, so changes are not shown today."))
+
+
+def _sales(tables: NightTables, language: PageLanguage) -> Sentence | None:
+    """Say how sales compare with the 28 days before: an alarm where that is too much for chance."""
+    sales, orders = sales_trend(tables, "spend_amount"), sales_trend(tables, "order_count")
+    if sales is None or orders is None:
+        return None
+    now = language.money(sales.total, tables.currency)
+    if sales.before is None or sales.change_share is None or orders.before is None:
+        return Sentence(language.gettext("Sales in the last 28 days: %(now)s.", now=now))
+    values = {"share": language.percent(abs(sales.change_share)), "now": now, "before": language.money(sales.before, tables.currency)}
+    if sales.change_share < 0:
+        text = language.gettext("Sales fell by %(share)s: %(now)s in the last 28 days, after %(before)s in the 28 days before.", **values)
+    else:
+        text = language.gettext("Sales rose by %(share)s: %(now)s in the last 28 days, after %(before)s in the 28 days before.", **values)
+    if abs(sales.change_share) <= ALARMING_CHANGE or max(orders.total, orders.before) < FEWEST_ORDERS:
+        return Sentence(text)
+    if sales.year_before is not None:
+        year_before = language.money(sales.year_before, tables.currency)
+        text += " " + language.gettext("In the same weeks a year ago it was %(amount)s.", amount=year_before)
+    if sales.change_share < 0:
+        text += " " + language.gettext("Check that all orders have arrived here; if they have, this comes first today.")
+    return Sentence(text, is_alarm=True)
+
+
+def _rejected_alarm(verdict: Verdict, language: PageLanguage) -> Iterator[Sentence]:
+    if verdict.rejected_share >= NOTABLE_REJECTED_SHARE and not verdict.is_stale:
+        values = {"share": language.percent(verdict.rejected_share), "count": language.number(verdict.rejected_count)}
+        text = language.ngettext(
+            "%(count)s row that was read tonight is wrong and was left out (%(share)s of them); the figures lack it.",
+            "%(count)s rows that were read tonight are wrong and were left out (%(share)s of them); the figures lack them.",
+            verdict.rejected_count,
+            **values,
+        )
+        yield Sentence(text, is_alarm=True)
+
+
+def _few_customers(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
+    if all(row["customer_count"] < FEWEST_CUSTOMERS for row in tables.profiles_of(tables.main_scheme)):
+        yield Sentence(
+            language.gettext(
+                "Each of your segments has fewer than %(limit)s customers, so their figures are not shown: they would be about single "
+                "people. What to do is told all the same.",
+                limit=language.number(FEWEST_CUSTOMERS),
+            )
+        )
+
+
+def _moves(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
+    counts = counts_by_cause(flows_of(tables.flows, tables.main_scheme))
+    moved, others = sum(counts.values()), counts[Cause.OTHERS]
+    if moved - others >= FEWEST_CUSTOMERS:
+        told = {name: language.count(counts[cause]) for name, cause in (("came", Cause.CAME), ("rose", Cause.ROSE), ("slid", Cause.SLID))}
+        yield Sentence(
+            language.gettext(
+                "In seven nights: %(came)s new customers; %(rose)s who rose by buying; %(slid)s who slid, as they stayed away or "
+                "returned goods.",
+                **told,
+            )
+        )
+    if others >= FEWEST_CUSTOMERS:
+        values = {"others": language.number(others), "moved": language.number(moved)}
+        text = language.gettext(
+            "%(others)s of %(moved)s moves happened to customers who did nothing: others bought more or less, and the ranking shifted.",
+            **values,
+        )
+        yield Sentence(text)
+
+
+def _value(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
+    for row in concentration_rows(tables):
+        if row["customer_percent"] == 10:  # noqa: PLR2004 - the tenth that people talk of
+            share = language.percent(row["spend_share"])
+            yield Sentence(language.gettext("The best tenth of the buyers brings %(share)s of the money.", share=share))

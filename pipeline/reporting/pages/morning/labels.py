@@ -1,0 +1,61 @@
+"""What figures and checks are called on the page, in the reader's language. What has no name here keeps that of its column."""
+
+from __future__ import annotations
+
+from pipeline.publication.gates import GateState
+from pipeline.reporting.pages.morning.language import PageLanguage
+
+
+def feature_label(language: PageLanguage, feature: str) -> str:
+    """Return what a feature of a cluster is called."""
+    known = {
+        "spend_amount": language.gettext("Sales"),
+        "order_day_count": language.gettext("Days with an order"),
+        "order_count": language.gettext("Orders"),
+        "recency_days": language.gettext("Days since the last order"),
+        "tenure_days": language.gettext("Days since the first order"),
+        "category_count": language.gettext("Categories bought"),
+        "discount_share": language.gettext("Bought at a discount"),
+        "return_share": language.gettext("Given back"),
+        "weekend_share": language.gettext("Bought on weekends"),
+        "average_order_amount": language.gettext("Sales per order"),
+    }
+    return known.get(feature, feature.replace("_", " "))
+
+
+def gate_label(language: PageLanguage, gate: str) -> str:
+    """Return what a gate looks at."""
+    known = {
+        "freshness": language.gettext("Are there recent orders?"),
+        "volume": language.gettext("As many orders as usual?"),
+        "rejected": language.gettext("Few wrong rows?"),
+        "implausible": language.gettext("Amounts make sense?"),
+        "unmatched": language.gettext("Do orders belong to known customers?"),
+        "vanished": language.gettext("Are all customers still there?"),
+        "renamed": language.gettext("Have ids stayed the same?"),
+        "reachability": language.gettext("Can customers still be written to?"),
+        "swallowed": language.gettext("No segment takes everybody?"),
+        "churn": language.gettext("No more moves than usual?"),
+        "audiences": language.gettext("Audiences of the usual size?"),
+    }
+    return known.get(gate, gate.replace("_", " "))
+
+
+def state_label(language: PageLanguage, state: GateState) -> str:
+    """Return what a gate said."""
+    return {
+        GateState.OPEN: language.gettext("fine"),
+        GateState.CLOSED: language.gettext("no"),
+        GateState.OVERRIDDEN: language.gettext("let pass"),
+        GateState.NOT_MEASURED: language.gettext("nothing to compare"),
+        GateState.OFF: language.gettext("switched off"),
+    }[state]
+
+
+def feature_text(language: PageLanguage, currency: str, feature: str, value: float) -> str:
+    """Return a mean of a feature: a share as a percentage, an amount as money, other figures with as many digits as matter."""
+    if feature.endswith("_share"):
+        return language.percent(value)
+    if feature.endswith("_amount"):
+        return language.money(value, currency)
+    return language.number(round(value) if abs(value) >= 100 else float(value))  # noqa: PLR2004 - three digits say enough

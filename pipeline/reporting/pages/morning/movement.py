@@ -1,0 +1,123 @@
+"""Who moved in a week and why: by what customers did or left undone, or because others did and the ranking moved them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+class Cause(Enum):
+    """What moved a customer, as the page tells it."""
+
+    CAME = "came"
+    ROSE = "rose"
+    SLID = "slid"
+    OTHERS = "others"
+
+
+CAUSES = {
+    "new_customer": Cause.CAME,
+    "own_purchase": Cause.ROSE,
+    "own_event": Cause.ROSE,
+    "attribute_change": Cause.ROSE,
+    "ageing": Cause.SLID,
+    "refund": Cause.SLID,
+    "left": Cause.SLID,
+}
+"""Reasons that are the customers' own. By all others, such as `population_shift` or `rule_change`, nobody did anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Customers who went from one segment to another for one cause; an empty segment is none: they were not there."""
+
+    from_segment: str
+    to_segment: str
+    cause: Cause
+    customer_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Who entered a segment by themselves: how many, from where, why, and what they have spent in all their time."""
+
+    customer_count: int = 0
+    lifetime_spend_amount: Decimal = Decimal(0)
+    by_origin: Mapping[str, int] = field(default_factory=dict)
+    by_cause: Mapping[Cause, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """By how many customers a segment grew: by themselves, and because of others; and how many came and left in all."""
+
+    by_themselves: int = 0
+    by_others: int = 0
+    came: int = 0
+    left: int = 0
+
+    @property
+    def total(self) -> int:
+        """The whole change."""
+        return self.by_themselves + self.by_others
+
+
+def cause_of(reason: str) -> Cause:
+    """Return the cause that a reason of a move stands for."""
+    return CAUSES.get(reason, Cause.OTHERS)
+
+
+def flows_of(rows: Iterable[Row], scheme: str) -> list[Flow]:
+    """Return the flows of a scheme, reasons of one cause together, the largest first."""
+    counts: dict[tuple[str, str, Cause], int] = defaultdict(int)
+    for row in rows:
+        if row["scheme"] == scheme:
+            counts[row["from_segment"] or "", row["to_segment"] or "", cause_of(row["reason"])] += row["customer_count"]
+    flows = [Flow(*key, count) for key, count in counts.items()]
+    return sorted(flows, key=lambda flow: (-flow.customer_count, flow.from_segment, flow.to_segment, flow.cause.value))
+
+
+def changes_of(flows: Iterable[Flow]) -> dict[str, Change]:
+    """Return the change of each segment that somebody entered or left."""
+    own: dict[str, int] = defaultdict(int)
+    others: dict[str, int] = defaultdict(int)
+    came: dict[str, int] = defaultdict(int)
+    left: dict[str, int] = defaultdict(int)
+    for flow in flows:
+        sums = others if flow.cause is Cause.OTHERS else own
+        sums[flow.to_segment] += flow.customer_count
+        sums[flow.from_segment] -= flow.customer_count
+        came[flow.to_segment] += flow.customer_count
+        left[flow.from_segment] += flow.customer_count
+    return {name: Change(own[name], others[name], came[name], left[name]) for name in sorted({*came, *left} - {""})}
+
+
+def entries_of(rows: Iterable[Row], scheme: str) -> dict[str, Entries]:
+    """Return who entered each segment of a scheme for a reason of their own."""
+    found: dict[str, Entries] = {}
+    for row in rows:
+        cause = cause_of(row["reason"])
+        if row["scheme"] != scheme or cause is Cause.OTHERS or not row["to_segment"]:
+            continue
+        before, count, origin = found.get(row["to_segment"], Entries()), row["customer_count"], row["from_segment"] or ""
+        found[row["to_segment"]] = Entries(
+            before.customer_count + count,
+            before.lifetime_spend_amount + row["lifetime_spend_amount"],
+            {**before.by_origin, origin: before.by_origin.get(origin, 0) + count},
+            {**before.by_cause, cause: before.by_cause.get(cause, 0) + count},
+        )
+    return found
+
+
+def counts_by_cause(flows: Iterable[Flow]) -> dict[Cause, int]:
+    """Return how many moves there were by each cause."""
+    counts = dict.fromkeys(Cause, 0)
+    for flow in flows:
+        counts[flow.cause] += flow.customer_count
+    return counts

@@ -1,0 +1,101 @@
+"""The morning page of a stored night, and the list of all, written beside it.
+
+Pages hold counts of ten customers and more, and names of segments: no customer's value, so that an erasure has nothing to remove.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import date
+from html import unescape
+from pathlib import Path
+
+from pipeline.definitions.company import Company
+from pipeline.errors import ConfigError
+from pipeline.ingestion.validation import stored_results
+from pipeline.lake import addresses
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.publication.gates.results import stored_gates
+from pipeline.reporting.pages.morning.language import PageLanguage, page_languages
+from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
+from pipeline.reporting.pages.morning.page import morning_page
+from pipeline.reporting.pages.morning.rendering import IndexEntry, PageLinks, render_index, render_page
+from pipeline.reporting.pages.morning.verdict import Outcome, outcome_of
+from pipeline.spelling import did_you_mean
+
+log = logging.getLogger(__name__)
+_META = re.compile(r'<meta name="(outcome|description)" content="([^"]*)">')
+_HEAD = 4_000  # characters that hold what a page says of itself
+
+
+def page_of_night(company: Company, lake: Lake, day: date, *, language: str = "", is_alone: bool = False) -> str:
+    """Return the morning page of a night as HTML, in `language` or the company's; one that stands alone links to no other.
+
+    Raises DataError where a table of the night is damaged.
+    """
+    wanted = language or company.language
+    judged = read_night(company, lake, day, language=wanted)
+    outcome = outcome_of(judged.gates, judged.rule_results)
+    shown = _last_good_night(company, lake, day, wanted) if outcome.is_refused or not judged.profiles else judged
+    validation = "validation.html" if lake.exists(addresses.validation_page(day)) else ""
+    links = PageLinks() if is_alone else PageLinks(validation, "../index.html")
+    reader = PageLanguage.of(wanted)
+    return render_page(morning_page(judged, shown, reader), reader, links)
+
+
+def page_file(company: Company, lake: Lake, day: date, *, language: str = "", output: Path | None = None) -> Path:
+    """Write the page of a night to the file `output`, else into the lake, and return where it is.
+
+    Raises ConfigError where no such night is stored or no page is in the language, DataError where a table is damaged.
+    """
+    if not (lake.has(SEGMENT_PROFILES, day=day) or lake.exists(addresses.validation_page(day))):
+        nights = lake.nights(SEGMENT_PROFILES)
+        todo = f"The newest night is {nights[-1]}." if nights else f"Run it first: segments run --day {day}."
+        raise ConfigError(f"no night of {day} is stored", where=lake.where(), todo=todo)
+    if language and language.split("-", maxsplit=1)[0] not in page_languages():
+        raise ConfigError(
+            f"pages are not written in `{language}`{did_you_mean(language, page_languages())}",
+            where="--language",
+            todo=f"There is {', '.join(page_languages())}.",
+        )
+    page = page_of_night(company, lake, day, language=language, is_alone=output is not None)
+    if output:
+        output.write_text(page, "utf-8")
+        return output.resolve()
+    address = addresses.morning_page(day, "" if language == company.language else language)
+    lake.write_text(address, page)
+    lake.write_text(addresses.page_index(), index_of_pages(company, lake))
+    return lake.local(address)
+
+
+def write_morning_page(company: Company, lake: Lake, day: date) -> None:
+    """Write the page of a night, and the list of all; whatever goes wrong is logged: figures are worth more than a page of them."""
+    try:
+        lake.write_text(addresses.morning_page(day), page_of_night(company, lake, day))
+        lake.write_text(addresses.page_index(), index_of_pages(company, lake))
+    except Exception as error:  # noqa: BLE001 - a page must never fail a night
+        # The kind alone: what an error says may have a customer's value in it.
+        log.warning("the morning page of %s was not written: %s", day, type(error).__name__)
+
+
+def index_of_pages(company: Company, lake: Lake) -> str:
+    """Return the list of all nights that have a page as HTML, the newest first, each with the first sentence of its page."""
+    found = (each for each in lake.list_addresses(addresses.REPORTS, suffix="/index.html"))
+    days = sorted({addresses.date_in(each, "day") for each in found}, reverse=True)
+    entries = []
+    for day in days:
+        says = dict(_META.findall(lake.read_text(addresses.morning_page(day))[:_HEAD]))
+        is_refused = Outcome(says.get("outcome", Outcome.NOT_JUDGED.value)).is_refused
+        entries.append(IndexEntry(day, is_refused, unescape(says.get("description", ""))))
+    return render_index(company.name, entries, PageLanguage.of(company.language))
+
+
+def _last_good_night(company: Company, lake: Lake, day: date, language: str) -> NightTables | None:
+    """Return the newest night before `day` that was judged and not refused."""
+    for night in reversed([night for night in lake.nights(SEGMENT_PROFILES) if night < day]):
+        record = stored_gates(lake, night)
+        if record and not outcome_of(record.results, stored_results(lake, night).rule_results).is_refused:
+            return read_night(company, lake, night, language=language)
+    return None

@@ -1,0 +1,164 @@
+"""What a page is made of: the small tables that a night stored, read once. No table of customers is among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from pipeline.definitions.company import Company
+from pipeline.definitions.company_sections import LEVELS
+from pipeline.definitions.history import company_on
+from pipeline.definitions.schemes import load_cluster_schemes
+from pipeline.ingestion.validation import stored_results
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import (
+    CLUSTER_DRIFTS,
+    CLUSTER_PROFILES,
+    EXTRACTIONS,
+    SALES_DAYS,
+    SCORE_GRID,
+    SEGMENT_FLOWS,
+    SEGMENT_PROFILES,
+    SEGMENT_STRATEGIES,
+    VALUE_CONCENTRATION,
+    Table,
+)
+from pipeline.publication.gates import GateResult
+from pipeline.publication.gates.results import stored_gates
+from pipeline.reporting.next_actions import NextActionCount, next_action_counts
+from pipeline.segmentation import not_computed_on, schemes_of_night
+
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+WEEK_NIGHTS = 7
+YEAR, NEAR = timedelta(days=364), timedelta(days=7)
+MAIN_SCHEME = "rfm"
+MANY_MEMBERSHIPS = 100_000
+KINDS = ("rules", "value_tiers", "clusters", "values")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeSummary:
+    """A scheme as the page names it; `kind` tells where its segments come from, `values` from what customers have."""
+
+    name: str
+    title: str
+    question: str
+    level: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class NightTables:
+    """What one night stored, in rows of its tables; a table that it does not have gives none.
+
+    `flows` are those of seven nights, `profiles_year_before` those of the nearest night a year ago, by scheme and segment;
+    `titles` and `cards` are in the reader's language.
+    """
+
+    company: str
+    currency: str
+    window_days: int
+    day: date
+    schemes: Sequence[SchemeSummary] = ()
+    profiles: Rows = ()
+    profiles_year_before: Rows = ()
+    year_before: date | None = None
+    titles: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    cards: Mapping[tuple[str, str], Row] = field(default_factory=dict)
+    flows: Rows = ()
+    concentration: Rows = ()
+    grid: Rows = ()
+    sales: Rows = ()
+    cluster_profiles: Rows = ()
+    drifts: Rows = ()
+    extractions: Rows = ()
+    gates: Sequence[GateResult] = ()
+    rule_results: Rows = ()
+    rejected: Sequence[tuple[str, str, int]] = ()
+    not_computed: Mapping[str, str] = field(default_factory=dict)
+    next_actions: Sequence[NextActionCount] = ()
+
+    @property
+    def main_scheme(self) -> str:
+        """The scheme that the page tells most of: RFM, else the first of those about behaviour that rules decide, else the first."""
+        names = [scheme.name for scheme in self.schemes]
+        return MAIN_SCHEME if MAIN_SCHEME in names else next(iter(names), "")
+
+    def profiles_of(self, scheme: str) -> list[Row]:
+        """Return the profiles of a scheme in the order of its definition."""
+        return sorted((row for row in self.profiles if row["scheme"] == scheme), key=lambda row: row["position"])
+
+    def title_of(self, scheme: str, segment: str) -> str:
+        """Return what a segment is called in the reader's language."""
+        return self.titles.get((scheme, segment), segment)
+
+
+def read_night(company: Company, lake: Lake, day: date, *, language: str) -> NightTables:
+    """Read what the night of `day` stored, titles and cards in `language` where they are translated, else in the company's.
+
+    Raises DataError where a table is damaged.
+    """
+    valid = company_on(lake, company, day)
+    profiles = _rows(lake, SEGMENT_PROFILES, day)
+    results, record = stored_results(lake, day), stored_gates(lake, day)
+    known = _strategies(lake, day, language=language, fallback=valid.language)
+    schemes = schemes_of_night(valid, lake, day) if profiles else None
+    year_before = _nearest_night(lake, day - YEAR)
+    flows = [row for row in _rows(lake, SEGMENT_FLOWS, day) if row["nights"] == WEEK_NIGHTS]
+    return NightTables(
+        company=valid.name,
+        currency=valid.currency,
+        window_days=valid.window_days,
+        day=day,
+        schemes=_scheme_summaries(valid, schemes.schemes if schemes else (), {row["scheme"] for row in profiles}, language),
+        profiles=profiles,
+        profiles_year_before=_rows(lake, SEGMENT_PROFILES, year_before) if year_before else (),
+        year_before=year_before,
+        titles={(row["scheme"], row["segment"]): row["title"] for row in profiles} | {key: row["title"] for key, row in known.items()},
+        cards={key: row for key, row in known.items() if row["priority"] is not None},
+        flows=flows,
+        concentration=_rows(lake, VALUE_CONCENTRATION, day),
+        grid=_rows(lake, SCORE_GRID, day),
+        sales=_rows(lake, SALES_DAYS, day),
+        cluster_profiles=_rows(lake, CLUSTER_PROFILES, day),
+        drifts=_rows(lake, CLUSTER_DRIFTS, day),
+        extractions=_rows(lake, EXTRACTIONS, day),
+        gates=record.results if record else (),
+        rule_results=results.rule_results,
+        rejected=results.rejected,
+        not_computed=not_computed_on(valid, lake, day, schemes=schemes) if schemes else {},
+        # Counted from a table of customers, so only where it is small, or nothing else says what to do, as on a first night.
+        next_actions=() if flows and sum(row["customer_count"] for row in profiles) > MANY_MEMBERSHIPS else next_action_counts(lake, day),
+    )
+
+
+def _rows(lake: Lake, table: Table, day: date) -> Rows:
+    rows: Rows = lake.read(table, day=day).to_pylist() if lake.has(table, day=day) else ()
+    return rows
+
+
+def _nearest_night(lake: Lake, day: date) -> date | None:
+    near = [night for night in lake.nights(SEGMENT_PROFILES) if abs(night - day) <= NEAR]
+    return min(near, key=lambda night: (abs(night - day), night), default=None)
+
+
+def _strategies(lake: Lake, day: date, *, language: str, fallback: str) -> dict[tuple[str, str], Row]:
+    rows = _rows(lake, SEGMENT_STRATEGIES, day)
+    by_language = {each: {(row["scheme"], row["segment"]): row for row in rows if row["language"] == each} for each in (fallback, language)}
+    return by_language[fallback] | by_language[language]
+
+
+def _scheme_summaries(company: Company, schemes: Sequence[Any], profiled: set[str], language: str) -> list[SchemeSummary]:
+    """Return the profiled schemes: behaviour first, and of a level those that rules decide first."""
+    found = [
+        SchemeSummary(
+            each.name, each.titles.get(language, each.title), each.questions.get(language, each.question), each.level,
+            getattr(each, "kind", "clusters"),
+        )
+        for each in (*schemes, *load_cluster_schemes(company))
+        if each.name in profiled
+    ]  # fmt: skip
+    return sorted(found, key=lambda each: (each.level != "behavioural", LEVELS.index(each.level), KINDS.index(each.kind), each.name))

@@ -1,0 +1,272 @@
+"""The morning page as a person reads it: what it says of small tables, and what it withholds."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from pipeline.publication.gates import GateResult, GateState
+from pipeline.reporting.next_actions import NextActionCount
+from pipeline.reporting.pages.morning.cards import actions_of
+from pipeline.reporting.pages.morning.figures import sales_trend, scheme_figures, score_grid
+from pipeline.reporting.pages.morning.flow_diagram import SEVERAL, flow_diagram, told_flows
+from pipeline.reporting.pages.morning.in_short import sentences_of
+from pipeline.reporting.pages.morning.language import PageLanguage
+from pipeline.reporting.pages.morning.movement import Cause, Flow, changes_of, flows_of
+from pipeline.reporting.pages.morning.night_tables import NightTables, SchemeSummary
+from pipeline.reporting.pages.morning.page import morning_page
+from pipeline.reporting.pages.morning.rendering import csv_link, render_page
+from pipeline.reporting.pages.morning.verdict import Outcome, outcome_of, verdict_of
+
+DAY = date(2024, 3, 31)
+ENGLISH = PageLanguage.of("en")
+CARD = dict.fromkeys(("message", "promotion", "product_offer", "price", "channel", "service"), "Say it.")
+
+
+def a_night(**given: Any) -> NightTables:
+    profiles = given.pop("profiles", [a_profile("champions", 30, position=1), a_profile("lost", 50, position=2)])
+    schemes = given.pop("schemes", [SchemeSummary("rfm", "RFM", "Who buys?", "behavioural", "rules")])
+    return NightTables("Shop", "EUR", 365, DAY, schemes=schemes, profiles=profiles, **given)
+
+
+def a_profile(segment: str, customers: int, *, position: int = 1, scheme: str = "rfm") -> dict[str, Any]:
+    figures = {"customer_share": 0.5, "spend_share": 0.25, "mean_spend_amount": 12.5, "mean_recency_days": 3.0, "spend_amount": Decimal(10)}
+    return {"scheme": scheme, "segment": segment, "position": position, "customer_count": customers, **figures}
+
+
+def a_flow(start: str | None, end: str | None, reason: str, customers: int, spend: int = 100) -> dict[str, Any]:
+    ends = {"from_segment": start, "to_segment": end}
+    return {"scheme": "rfm", **ends, "reason": reason, "customer_count": customers, "lifetime_spend_amount": Decimal(spend)}
+
+
+def sales_of(before: int, now: int, *, a_year_ago: int = 0) -> list[dict[str, Any]]:
+    """Return days of sales: so much a day in the 28 days before, in the last 28, and in the same weeks of last year."""
+    spends = {DAY - timedelta(days=back): now if back < 28 else before for back in range(56)}
+    spends |= {DAY - timedelta(days=364 + back): a_year_ago for back in range(28)} if a_year_ago else {}
+    return [
+        {"order_day": day, "order_count": 5, "customer_count": 5, "new_customer_count": 1, "spend_amount": Decimal(spend)}
+        for day, spend in sorted(spends.items())
+    ]
+
+
+def said(tables: NightTables) -> list[str]:
+    return [sentence.text for sentence in sentences_of(tables, verdict_of(tables, figures_day=DAY), ENGLISH)]
+
+
+def html_of(tables: NightTables, language: str = "en") -> str:
+    reader = PageLanguage.of(language)
+    return render_page(morning_page(tables, tables, reader), reader)
+
+
+def test_a_fall_of_sales_comes_first_and_is_an_alarm() -> None:
+    tables = a_night(sales=sales_of(1000, 30, a_year_ago=2000), flows=[a_flow("lost", "champions", "own_purchase", 20)])
+    first, *others = sentences_of(tables, verdict_of(tables, figures_day=DAY), ENGLISH)
+    assert first.is_alarm
+    assert first.text.startswith("Sales fell by 97%: €840 in the last 28 days, after €28,000 in the 28 days before.")
+    assert "a year ago it was €56,000" in first.text
+    assert others
+    assert not any(sentence.is_alarm for sentence in others)
+
+
+@pytest.mark.parametrize(("before", "now", "is_alarm"), [(100, 121, True), (100, 120, False), (100, 80, False), (100, 79, True)])
+def test_sales_alarm_beyond_a_fifth_either_way(before: int, now: int, is_alarm: bool) -> None:
+    tables = a_night(sales=sales_of(before, now))
+    assert any(sentence.is_alarm for sentence in sentences_of(tables, verdict_of(tables, figures_day=DAY), ENGLISH)) is is_alarm
+
+
+def test_a_handful_of_orders_gives_no_alarm() -> None:
+    sales = [{**row, "order_count": 0} for row in sales_of(100, 10)]
+    tables = a_night(sales=sales)
+    assert not any(sentence.is_alarm for sentence in sentences_of(tables, verdict_of(tables, figures_day=DAY), ENGLISH))
+
+
+def test_at_most_four_sentences() -> None:
+    flows = [a_flow("lost", "champions", "own_purchase", 20), a_flow("champions", "lost", "population_shift", 40)]
+    tables = a_night(
+        sales=sales_of(1000, 30),
+        flows=flows,
+        concentration=[{"customer_percent": 10, "customer_count": 10, "spend_share": 0.7}],
+        rule_results=[{"source_table": "raw_orders", "rule": "r", "checked_count": 100, "failed_count": 9, "is_passed": True}],
+        rejected=[("raw_orders", "r", 9)],
+    )
+    assert len(said(tables)) == 4
+    assert said(tables)[1].startswith("9 rows that were read tonight are wrong and were left out (9% of them)")
+    assert said(tables)[3] == ("40 of 60 moves happened to customers who did nothing: others bought more or less, and the ranking shifted.")
+
+
+def test_without_days_before_there_is_no_comparison() -> None:
+    sales = [row for row in sales_of(1, 10) if row["order_day"] > DAY - timedelta(days=28)]
+    trend = sales_trend(a_night(sales=sales), "spend_amount")
+    assert trend is not None
+    assert (trend.total, trend.before, trend.year_before, trend.change_share) == (280, None, None, None)
+
+
+def test_change_is_split_into_by_themselves_and_by_others() -> None:
+    rows = [
+        a_flow("champions", "lost", "ageing", 12),
+        a_flow("lost", "champions", "own_purchase", 5),
+        a_flow("lost", "champions", "population_shift", 3),
+        a_flow(None, "lost", "new_customer", 2),
+    ]
+    changes = changes_of(flows_of(rows, "rfm"))
+    assert (changes["champions"].by_themselves, changes["champions"].by_others) == (-7, 3)
+    assert (changes["lost"].by_themselves, changes["lost"].by_others, changes["lost"].total) == (9, -3, 6)
+    assert (changes["lost"].came, changes["lost"].left) == (14, 8)
+
+
+OTHERS_REASONS = ("population_shift", "threshold_refreeze", "rule_change", "model_refit", "source_change", "late_data", "erasure")
+
+
+@pytest.mark.parametrize("reason", OTHERS_REASONS)
+def test_no_card_for_whom_others_moved(reason: str) -> None:
+    tables = a_night(flows=[a_flow("champions", "lost", reason, 500)], cards={("rfm", "lost"): {"priority": 1, **CARD}})
+    assert not actions_of(tables).cards
+
+
+def test_cards_are_for_who_entered_by_themselves_the_most_urgent_first() -> None:
+    segments = {
+        "a": (3, 10, 900),
+        "b": (1, 10, 10),
+        "c": (2, 10, 20),
+        "d": (2, 12, 30),
+        "e": (4, 99, 99),
+        "f": (1, 9, 999),
+        "g": (3, 11, 1),
+    }
+    flows = [a_flow("lost", name, "ageing", customers, spend) for name, (_, customers, spend) in segments.items()]
+    cards = {("rfm", name): {"priority": priority, **CARD} for name, (priority, _, _) in segments.items()}
+    actions = actions_of(a_night(flows=flows, cards=cards, titles={("rfm", "lost"): "Lost"}))
+    # f is entered by fewer than ten, the card of e can wait, and g is the fifth.
+    assert [card.segment for card in actions.cards] == ["b", "d", "c", "a"]
+    assert actions.are_of_entries
+    assert [(origin.title, origin.customer_count) for origin in actions.cards[0].origins] == [("Lost", 10)]
+    assert actions.cards[1].causes == [(Cause.SLID, 12)]
+
+
+def test_standing_cards_where_nobody_moved_and_without_a_count_of_a_few() -> None:
+    counts = [NextActionCount("rfm", "lost", 1, 3, Decimal(40)), NextActionCount("rfm", "champions", 2, 30, Decimal(50))]
+    cards = {("rfm", name): {"priority": 1, **CARD} for name in ("lost", "champions")}
+    actions = actions_of(a_night(next_actions=counts, cards=cards))
+    assert not actions.are_of_entries
+    assert [(card.segment, card.spend_amount) for card in actions.cards] == [("lost", None), ("champions", Decimal(50))]
+    assert "The next task for fewer than 10 customers." in html_of(a_night(next_actions=counts, cards=cards))
+
+
+def test_small_segments_are_withheld_and_an_empty_one_is_not() -> None:
+    profiles = [a_profile("champions", 9), a_profile("lost", 10, position=2), a_profile("new", 0, position=3)]
+    champions, lost, new = scheme_figures(a_night(profiles=profiles), "rfm").segments
+    assert champions.is_withheld
+    assert (champions.customer_share, champions.spend_share, champions.mean_spend_amount, champions.change) == (None,) * 4
+    assert (lost.customer_count, lost.spend_share) == (10, 0.25)
+    assert not new.is_withheld
+
+
+def test_values_of_a_few_customers_are_counted_and_never_named() -> None:
+    rfm, cities = (
+        a_profile("lost", 50),
+        [a_profile("Hidden Hamlet", 9, scheme="city"), a_profile("Big Town", 40, scheme="city", position=2)],
+    )
+    schemes = [SchemeSummary("rfm", "RFM", "", "behavioural", "rules"), SchemeSummary("city", "Cities", "", "geographic", "values")]
+    tables = a_night(profiles=[rfm, *cities], schemes=schemes)
+    figures = scheme_figures(tables, "city")
+    assert ([each.title for each in figures.segments], figures.small_count) == (["Big Town"], 1)
+    page = html_of(tables)
+    assert "Big Town" in page
+    assert "Hidden Hamlet" not in page
+    assert "1 has fewer than 10 customers." in page
+
+
+def test_grid_withholds_small_cells_and_colours_at_most_to_its_largest() -> None:
+    cells = [(5, 5, 40), (1, 1, 9), (3, 3, 10)]
+    grid = [{"r_score": r, "fm_score": fm, "customer_count": count, "spend_amount": Decimal(count)} for r, fm, count in cells]
+    rows = score_grid(a_night(grid=grid))
+    assert rows[0][4].heat == 1
+    assert (rows[2][2].customer_count, rows[2][2].spend_amount) == (10, Decimal(10))
+    assert (rows[4][0].spend_amount, rows[4][0].heat) == (None, 0)
+    assert (rows[0][0].customer_count, rows[0][0].heat) == (0, 0)
+
+
+def test_small_flows_are_joined_so_that_totals_stay() -> None:
+    flows = [Flow("a", "z", Cause.ROSE, 44), *(Flow(f"s{n}", "z", Cause.ROSE, 4) for n in range(3)), Flow("a", "y", Cause.SLID, 2)]
+    told, left_out = told_flows(flows)
+    assert told == [Flow("a", "z", Cause.ROSE, 44), Flow(SEVERAL, "z", Cause.ROSE, 12)]
+    assert sum(flow.customer_count for flow in told) + left_out == sum(flow.customer_count for flow in flows)
+    diagram = flow_diagram(flows, ["a", "z"])
+    assert diagram is not None
+    assert [(node.segment, node.customer_count) for node in diagram.targets] == [("z", 56)]
+
+
+def test_nothing_is_drawn_of_a_few_moves() -> None:
+    assert flow_diagram([Flow("a", "b", Cause.ROSE, 9)], ["a", "b"]) is None
+
+
+def test_outcome_tells_bad_data_from_a_closed_gate() -> None:
+    closed = GateResult("churn", "rfm", GateState.CLOSED, "90% moved", 0.9, 0.25)
+    passed = replace(closed, state=GateState.OPEN)
+    let_pass = replace(closed, state=GateState.OVERRIDDEN, reason="a fair")
+    broken = [{"rule": "id_is_given", "is_passed": False}]
+    assert outcome_of([closed], []) is Outcome.HELD_BACK
+    assert outcome_of([passed], broken) is Outcome.STOPPED
+    assert outcome_of([let_pass], []) is Outcome.OVERRIDDEN
+    assert outcome_of([passed], []) is Outcome.PASSED
+    assert outcome_of([], []) is Outcome.NOT_JUDGED
+
+
+def test_held_back_night_shows_the_last_good_one_and_what_to_do() -> None:
+    closed = GateResult("vanished", "order_lines", GateState.CLOSED, "90% are gone", 0.9, 0.5)
+    judged = NightTables("Shop", "EUR", 365, DAY + timedelta(days=1), gates=[closed])
+    page = render_page(morning_page(judged, a_night(), ENGLISH), ENGLISH)
+    assert "This night was held back" in page
+    assert "Below are the figures of Sunday, March 31, 2024" in page
+    assert "90% are gone" in page
+    assert "segments run --day 2024-04-01 --override-gate vanished --reason" in page
+    assert '<meta name="description" content="90% are gone">' in page
+
+
+def test_first_night_that_is_refused_has_nothing_to_show() -> None:
+    closed = GateResult("vanished", "order_lines", GateState.CLOSED, "90% are gone", 0.9, 0.5)
+    judged = NightTables("Shop", "EUR", 365, DAY, gates=[closed])
+    page = render_page(morning_page(judged, None, ENGLISH), ENGLISH)
+    assert "No night has been published yet, so there are no figures to show." in page
+    assert "Your customers" not in page
+
+
+def test_what_has_no_figures_is_named_at_the_end() -> None:
+    page = html_of(a_night())
+    assert "Not shown, as this night has no figures for it: Sales of the last 28 days, Who moved, and why," in page
+
+
+def test_page_loads_nothing_and_runs_nothing() -> None:
+    page = html_of(a_night(sales=sales_of(10, 10), titles={("rfm", "champions"): "<script>alert(1)</script>", ("rfm", "lost"): "\"'&"}))
+    assert "default-src &#39;none&#39;" in page
+    assert "<script" not in page
+    assert not re.findall(r'(?:src|href)="(?!#|data:|validation\.html|\.\./index\.html)', page)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_same_night_same_page() -> None:
+    tables = a_night(sales=sales_of(10, 10), flows=[a_flow("lost", "champions", "ageing", 20), a_flow("champions", "lost", "refund", 20)])
+    assert html_of(tables) == html_of(replace(tables, flows=list(reversed(tables.flows)), profiles=list(reversed(tables.profiles))))
+
+
+def test_download_holds_what_is_shown_and_no_formula() -> None:
+    text = unquote(csv_link(("name", "count"), [("=1+1", 5), ("a,b", None)]).removeprefix("data:text/csv;charset=utf-8,"))
+    assert list(csv.reader(StringIO(text.removeprefix("\ufeff")))) == [["name", "count"], ["'=1+1", "5"], ["a,b", ""]]
+
+
+def test_numbers_are_written_as_the_reader_writes_them() -> None:
+    assert (ENGLISH.money(Decimal("23.294"), "USD"), ENGLISH.money(Decimal("23.5"), "JPY")) == ("$23.29", "¥24")
+    assert (ENGLISH.percent(0.0432), ENGLISH.percent(0.0001), ENGLISH.percent(0)) == ("4.3%", "<\xa00.1%", "0%")
+    assert (ENGLISH.count(9), ENGLISH.count(0), ENGLISH.cell(3)) == ("fewer than 10", "0", "<\xa010")
+
+
+def test_language_without_texts_is_english() -> None:
+    assert PageLanguage.of("fr").code == "en"
