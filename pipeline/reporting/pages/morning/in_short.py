@@ -83,8 +83,8 @@ def _few_customers(tables: NightTables, language: PageLanguage) -> Iterator[Sent
     if all(row["customer_count"] < FEWEST_CUSTOMERS for row in tables.profiles_of(tables.main_scheme)):
         yield Sentence(
             language.gettext(
-                "Each of your segments has fewer than %(limit)s customers, so their figures are not shown: they would be about single "
-                "people. What to do is told all the same.",
+                "Each segment has fewer than %(limit)s customers. Their figures are not shown, as they would be about single people; the "
+                "tasks below are.",
                 limit=language.number(FEWEST_CUSTOMERS),
             )
         )

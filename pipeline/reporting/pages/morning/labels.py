@@ -41,6 +41,22 @@ def gate_label(language: PageLanguage, gate: str) -> str:
     return known.get(gate, gate.replace("_", " "))
 
 
+def metric_label(language: PageLanguage, metric: str) -> str:
+    """Return what a campaign is judged by."""
+    known = {
+        "ordered": language.gettext("Customers who ordered"),
+        "visited": language.gettext("Customers who came to look"),
+        "spend": language.gettext("Sales per customer"),
+        "spend_per_order": language.gettext("Sales per order"),
+    }
+    return known.get(metric, metric.replace("_", " "))
+
+
+def subject_label(language: PageLanguage, kind: str, subject: str) -> str:
+    """Return what customers buy more, or how: a category, product or channel as the company calls it."""
+    return language.gettext("Goods at a discount") if kind == "discount" else subject
+
+
 def state_label(language: PageLanguage, state: GateState) -> str:
     """Return what a gate said."""
     return {

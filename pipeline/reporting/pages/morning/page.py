@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.reporting.pages.morning.campaigns import CampaignCard, campaign_cards
 from pipeline.reporting.pages.morning.cards import Actions, actions_of
 from pipeline.reporting.pages.morning.figures import (
     SHOWN_PLACES,
@@ -21,6 +22,7 @@ from pipeline.reporting.pages.morning.figures import (
 )
 from pipeline.reporting.pages.morning.flow_diagram import FlowDiagram, flow_diagram
 from pipeline.reporting.pages.morning.in_short import Sentence, sentences_of
+from pipeline.reporting.pages.morning.insights import SegmentTaste, next_categories, proposals, segment_tastes, telling_schemes
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row, SchemeSummary
@@ -70,6 +72,11 @@ class MorningPage:
     concentration: Sequence[Row] = ()
     clusters: Sequence[ClusterGroups] = ()
     places: Sequence[SchemeFigures] = ()
+    tastes: Sequence[SegmentTaste] = ()
+    next_categories: Sequence[Row] = ()
+    campaigns: Sequence[CampaignCard] = ()
+    proposals: Sequence[Row] = ()
+    telling_schemes: Sequence[Row] = ()
     schemes: Sequence[SchemeFigures] = ()
     small_scheme_count: int = 0
     not_shown: Sequence[str] = ()
@@ -107,6 +114,11 @@ def morning_page(judged: NightTables, shown: NightTables | None, language: PageL
         concentration_rows(tables),
         _cluster_groups(tables),
         _places(tables),
+        segment_tastes(tables),
+        next_categories(tables),
+        campaign_cards(tables),
+        proposals(tables),
+        telling_schemes(tables),
         [figures for figures in all_schemes if figures.is_told],
         sum(not figures.is_told for figures in all_schemes),
     )
@@ -153,5 +165,8 @@ def _not_shown(page: MorningPage, language: PageLanguage) -> list[str]:
         language.gettext("Where the money comes from"): not page.concentration,
         language.gettext("Groups found in the data"): not page.clusters,
         language.gettext("Where customers live"): not page.places,
+        language.gettext("What they buy more than others"): not page.tastes,
+        language.gettext("What your campaigns achieved"): not page.campaigns,
+        language.gettext("Ideas for better segments"): not page.proposals,
     }
     return [title for title, is_lacking in lacking.items() if is_lacking]

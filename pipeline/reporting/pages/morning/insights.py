@@ -1,0 +1,56 @@
+"""What segments buy more than others, what comes next, and what might make segments better: as the first night of a month found it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS
+from pipeline.reporting.pages.morning.night_tables import NightTables, Row
+
+SHOWN_SUBJECTS, SHOWN_NEXT, SHOWN_PROPOSALS = 4, 6, 6
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTaste:
+    """What the customers of a segment buy more than others who buy as much, the surest first."""
+
+    title: str
+    subjects: Sequence[Row]
+
+
+def segment_tastes(tables: NightTables) -> list[SegmentTaste]:
+    """Return what is told of the main scheme's segments, in the order of its definition."""
+    told = [row for row in tables.insights if row["scheme"] == tables.main_scheme and row["is_told"] and _is_large(row)]
+    found = []
+    for profile in tables.profiles_of(tables.main_scheme):
+        rows = sorted((row for row in told if row["segment"] == profile["segment"]), key=lambda row: (-row["low"], row["subject"]))
+        if rows:
+            found.append(SegmentTaste(tables.title_of(tables.main_scheme, profile["segment"]), rows[:SHOWN_SUBJECTS]))
+    return found
+
+
+def next_categories(tables: NightTables) -> list[Row]:
+    """Return what customers of a category buy first next, where that foretells better than what is popular; the likeliest first."""
+    told = [row for row in tables.next_categories if row["is_told"] and _is_large(row)]
+    return sorted(told, key=lambda row: (-row["share"] / max(row["base_share"], 1e-9), row["category"], row["next_category"]))[:SHOWN_NEXT]
+
+
+def proposals(tables: NightTables) -> list[Row]:
+    """Return what might make segments better, what the figures suffice for first."""
+    return sorted(tables.proposals, key=lambda row: (not row["is_sure"], row["kind"], row["scheme"], row["segment"] or ""))[
+        :SHOWN_PROPOSALS
+    ]
+
+
+def _is_large(row: Row) -> bool:
+    return bool(row["customer_count"] >= FEWEST_CUSTOMERS)
+
+
+def telling_schemes(tables: NightTables) -> list[Row]:
+    """Return the schemes by what they add to last year's spend about the next 90 days, the most first."""
+    return sorted(tables.effectiveness, key=_added)
+
+
+def _added(row: Row) -> tuple[bool, float, str]:
+    return not row["adds"], -max(row["added_r2_spend"], row["added_r2_buying"]), row["scheme"]
