@@ -96,7 +96,7 @@ def _register_members(session: MeasuringSession, campaign: CampaignDefinition) -
             raise ConfigError(what, where=campaign.where, todo="Name what the company's queries give: segments catalog shows it.")
         by_name = schemes_beside(known, lake, day, found.schemes)
         query = members_statement(by_name[audience.name], by_name)
-        stored = NightFeatures([known], lake, engine, day, relation=night.relation)
+        stored = NightFeatures([known], lake, engine, day, since=night.features)
         with stored.defined(by_name.values(), night.table):
             columns = [exp.column(name) for name in MEMBERS_BY_RULE.column_names]
             ordered = exp.select(*columns).from_(query.subquery("members")).order_by(CUSTOMER_ID.name)
