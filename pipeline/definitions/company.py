@@ -121,7 +121,7 @@ class Company:
         from pipeline.definitions.rules.event_sources import event_sources
 
         tables = (event.table for event in self.events.values())
-        return event_sources(tables, has_free_orders=self.counts_as_order == "all")
+        return event_sources(tables, has_free_orders=self.counts_as_order == "all", zone=self.zone.key)
 
     def require_day(self, day: date, *, now: datetime) -> date:
         """Return `day` if its night can be run at the instant `now`; raises ConfigError before the first day or for one not over."""

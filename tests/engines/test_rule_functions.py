@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
@@ -193,6 +194,30 @@ def test_figures_are_alike_everywhere_to_the_last_bit(both: tuple[Engine, Engine
     assert [text for text in FIGURES if duck[text] != spark[text]] == []
     assert [text for text in FIGURES if duck[text] != in_memory(trees[text])] == []
     assert [text for text in FIGURES if len(set(duck[text].values())) < 3] == []
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe", "Africa/Cairo"])
+def test_hours_and_days_of_instants_are_alike_everywhere(both: tuple[Engine, Engine], tmp_path: Path, zone: str) -> None:
+    table = Table("customer_features", "", (KEY, Column("sent_at", Kind.INSTANT, "")), ("customer_id",), Partition.NIGHT)
+    first = datetime(2023, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    # Every seventh hour or so of a year, which comes by all hours, the days on which clocks change, and the seconds around full hours.
+    instants = [None, datetime(1971, 6, 1, tzinfo=UTC), *(first + timedelta(minutes=437 * number) for number in range(1_300))]
+    rows = [{"customer_id": f"ü{number}", "sent_at": instant} for number, instant in enumerate(instants)]
+    lake = Lake(tmp_path)
+    write_rows(lake, table, rows, day=DAY)
+    words = Vocabulary({}, instants={"sent_at": zone})
+    trees = {
+        text: parse_score(text, words, where="x") for text in (f"{part}(sent_at)" for part in ("HOUR", "WEEKDAY", "MONTH", "DAY", "YEAR"))
+    }
+    with closing(DuckDBEngine(lake.root, memory_limit="1GB")) as duck:
+        for engine in (duck, both[1]):
+            engine.register(table, [lake.path(table, day=DAY)])
+        on_duckdb, on_spark = (answers(engine, trees) for engine in (duck, both[1]))
+    both[1].register(TABLE, [])
+    expected = {text: {row["customer_id"]: rule_value(tree, row) for row in rows} for text, tree in trees.items()}
+    assert on_duckdb == expected
+    assert on_spark == expected
+    assert set(expected["HOUR(sent_at)"].values()) == {None, *range(24)}
 
 
 def test_every_letter_of_unicode_14_has_one_small_letter(both: tuple[Engine, Engine], tmp_path: Path) -> None:

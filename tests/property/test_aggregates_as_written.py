@@ -52,7 +52,8 @@ conditions = st.one_of(
     st.builds("{} {} DATE '2026-01-31'".format, named("date"), comparisons),
     st.builds("{} - {} > 3".format, named("date"), named("date")),
     st.builds("{} + 3 < {}".format, named("date"), named("date")),
-    st.builds("{}({}) = 2".format, st.sampled_from(["MONTH", "YEAR", "WEEKDAY"]), named("date")),
+    st.builds("{}({}) = 2".format, st.sampled_from(["MONTH", "YEAR", "WEEKDAY"]), named("date") | st.just("sent_at")),
+    st.builds("HOUR(sent_at) BETWEEN {} AND 22".format, st.integers(0, 23)),
 )
 conditions |= st.builds("({}) {} NOT ({})".format, conditions, st.sampled_from(["AND", "OR"]), conditions)
 wheres = st.just("") | st.builds(" WHERE {}".format, conditions)

@@ -48,6 +48,7 @@ ALLOWED = (
     # What functions are made of, whatever a person writes.
     exp.DateDiff, exp.Var, exp.Year, exp.Month, exp.Day, exp.DateFromParts, exp.Mod, exp.Case, exp.If, exp.Coalesce, exp.Div, exp.Nullif,
     exp.Contains, exp.StartsWith, exp.EndsWith, exp.Lower, exp.Replace, exp.DPipe, exp.MD5, exp.Substring, exp.StrPosition,
+    exp.Extract, exp.AtTimeZone,
 )  # fmt: skip
 
 HOSTILE = [

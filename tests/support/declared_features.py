@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pipeline.definitions.company import Company, with_declared_features
 from support.builders import a_company
@@ -79,6 +80,13 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
     "dearest_40": (
         "value = 'MAX(net_amount)'\nlast_days = 40",
         lambda rows, day: max((row["net_amount"] for row in lines_between(rows, 40, 0, day)), default=None),
+    ),
+    "evenings_40": (
+        "value = 'COUNT(*)'\nwhere = 'HOUR(ordered_at) BETWEEN 18 AND 21 AND WEEKDAY(ordered_at) <= 5'\nlast_days = 40",
+        lambda rows, day: sum(
+            18 <= (local := row["ordered_at"].astimezone(ZoneInfo("Europe/Berlin"))).hour <= 21 and local.isoweekday() <= 5
+            for row in lines_between(rows, 40, 0, day)
+        ),
     ),
     "last_refund": (
         "value = 'MAX(order_day)'\nwhere = \"line_kind = 'refund'\"",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -31,9 +31,12 @@ class Shop:
         kind = self.chance.choices(["order", "refund", "cancelled"], [8, 2, 1])[0]
         amount = Decimal(self.chance.randrange(1, 5000)) / 100
         is_linked = kind == "refund" and self.chance.random() < 0.7
+        number = next(self.numbers)
         return an_order_line(
-            next(self.numbers),
+            number,
             day=day,
+            # Morning, noon and evening, and every time of the day several times.
+            ordered_at=datetime(day.year, day.month, day.day, (6, 12, 19)[number % 3], tzinfo=UTC),
             customer_id=customer,
             order_id=f"o{day}{customer}{self.chance.randrange(2)}",
             line_kind=kind,

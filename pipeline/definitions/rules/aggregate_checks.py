@@ -45,8 +45,8 @@ def check_aggregate(text: RuleText, vocabulary: Vocabulary, call: AggregateCall,
 
 def _words_of(text: RuleText, vocabulary: Vocabulary, source: EventSource) -> RuleContext:
     """Return the context of a condition about the columns of `source`."""
-    hint = f"Name a column of {source.name}: {', '.join(source.names)}."
-    return RuleContext(text, Vocabulary(source.names, vocabulary.parameters, language=vocabulary.language, hint=hint))
+    words = Vocabulary(source.names, vocabulary.parameters, language=vocabulary.language, instants=source.instants, hint=source.hint)
+    return RuleContext(text, words)
 
 
 def _sequence(rule: RuleContext, vocabulary: Vocabulary, call: AggregateCall, check: Check) -> SequenceCondition | None:

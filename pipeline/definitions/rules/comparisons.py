@@ -6,15 +6,18 @@ Titles of segments become ids, dates that move with the night become numbers of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlglot import exp
 
 from pipeline.definitions.rules.arithmetic import overflow_error
+from pipeline.definitions.rules.calls import call_of
 from pipeline.definitions.rules.cluster_ids import TODO, is_cluster_id, nearest_cluster_id
-from pipeline.definitions.rules.dates import day_count, is_today, plain_date, shifted_date
+from pipeline.definitions.rules.dates import TODAY, day_count, is_today, plain_date, shifted_date
 from pipeline.definitions.rules.list_tests import QUANTIFIERS, other_value_test, values_test
 from pipeline.definitions.rules.parsed_calls import Check, constant_text, function_name, is_call, list_column, require_lower
 from pipeline.definitions.rules.types import TypedNode, bracketed_node, cast_to_one_type, common_kind, operator_chain, typed_column
+from pipeline.definitions.rules.values import rule_value
 from pipeline.definitions.rules.vocabulary import RuleContext
 from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
@@ -57,12 +60,30 @@ def comparison_node(rule: RuleContext, operator: type[exp.Expr], left: exp.Expr,
         if is_call(side, "LOWER") and isinstance(other, exp.Literal) and operator in (exp.EQ, exp.NEQ):
             require_lower(rule, other)
     sides = check_compared_nodes(rule, [left, right], check)
+    require_within_calendar(rule, right, sides[0], sides[1])
+    require_within_calendar(rule, left, sides[1], sides[0])
     if all(side.kind is Kind.DATE for side in sides) and any(side.days or is_today(side.node) for side in sides):
         return _day_comparison(rule, operator, left, *sides)
     nodes = nodes_of_one_type(rule, left, sides)
     if sides[0].kind is Kind.FLAG and operator not in (exp.EQ, exp.NEQ):
         raise rule.error_at(left, "true and false have no order", "Use = or <>.")
     return operator_chain(operator, *nodes)
+
+
+def require_within_calendar(rule: RuleContext, place: exp.Expr, asked: TypedNode, constant: TypedNode) -> None:
+    """Raise ConfigError where an event is asked for an hour, weekday, day or month that no clock and no calendar has.
+
+    Of customers a proof finds rules that nobody meets; what is asked of events no proof sees, and a count of 0 would look right.
+    """
+    call, number = call_of(asked.node), constant.node
+    if TODAY in rule.vocabulary.names or call is None or call.low is None or call.high is None or number.find(exp.Column):
+        return
+    value: Any = rule_value(number, {}) if constant.kind is Kind.INTEGER else call.low
+    if not call.low <= value <= call.high:
+        name = call.text.partition("(")[0]
+        article = "an" if name[0] in "AEIOH" else "a"
+        what = f"{article} {name.lower()} is {call.low} to {call.high}, so that this compares with none"
+        raise rule.error_at(place, what, f"Write {name} with a number from {call.low} to {call.high}.")
 
 
 def _day_comparison(rule: RuleContext, operator: type[exp.Expr], place: exp.Expr, left: TypedNode, right: TypedNode) -> exp.Expression:

@@ -18,12 +18,14 @@ class EventSource:
 
     `day` is the column of the local day that a row counts for, which is never later than its event day. `counted` is a condition on the
     rows that count at all; empty where all do. A table that no night stores is `made_of` a stored one, by the statement of its name.
+    `zone` is the time zone by whose clock events happen.
     """
 
     table: Table
     day: str = EVENT_DAY.name
     counted: str = ""
     made_of: Table | None = None
+    zone: str = "UTC"
 
     @property
     def name(self) -> str:
@@ -36,13 +38,20 @@ class EventSource:
 
     @property
     def names(self) -> Mapping[str, Kind]:
-        """The columns that a definition may name, by kind; instants are compared with nothing, and days stand for them.
-
-        Personal data enter no feature and no rule.
-        """
+        """The columns that a definition may name, by kind, without `instants`. Personal data enter no feature and no rule."""
         stored = self.table.stored_columns
         columns = {column.name: column.kind for column in stored if column.kind is not Kind.INSTANT and not column.pii}
         return {name: kind for name, kind in columns.items() if name in {self.day, *self.table.column_names} - {_CUSTOMER}}
+
+    @property
+    def instants(self) -> Mapping[str, str]:
+        """The columns with instants, whose hour and day a definition may look at, each with the time zone of both."""
+        return {column.name: self.zone for column in self.table.columns if column.kind is Kind.INSTANT and not column.pii}
+
+    @property
+    def hint(self) -> str:
+        """What may be named, for people who named something else."""
+        return f"Name a column of {self.name}: {', '.join(self.names)}; or HOUR({self.table.instant})."
 
     @property
     def optional(self) -> frozenset[str]:
@@ -60,13 +69,14 @@ class EventSource:
         return exp.condition(self.counted, dialect="duckdb") if self.counted else None
 
 
-def event_sources(events: Iterable[Table], *, has_free_orders: bool = True) -> dict[str, EventSource]:
+def event_sources(events: Iterable[Table], *, has_free_orders: bool = True, zone: str = "UTC") -> dict[str, EventSource]:
     """Return the sources by name: order lines, whole orders, and the tables of a company's `events`.
 
-    Without `has_free_orders` an order whose lines were all free is none, as the company's `counts_as_order` says.
+    Without `has_free_orders` an order whose lines were all free is none, as the company's `counts_as_order` says. `zone` is where the
+    company's days begin and end.
     """
     # A linked refund counts for the day of its order, as it does in every figure of ours; what was cancelled never counts.
-    lines = EventSource(ORDER_LINES, day="order_day", counted="line_kind <> 'cancelled'")
+    lines = EventSource(ORDER_LINES, day="order_day", counted="line_kind <> 'cancelled'", zone=zone)
     # No line of an order costs less than nothing, so that a sum of nothing is made of free ones.
-    orders = EventSource(ORDERS, day="order_day", counted="" if has_free_orders else "net_amount > 0", made_of=ORDER_LINES)
-    return {source.name: source for source in (lines, orders, *map(EventSource, events))}
+    orders = EventSource(ORDERS, day="order_day", counted="" if has_free_orders else "net_amount > 0", made_of=ORDER_LINES, zone=zone)
+    return {source.name: source for source in (lines, orders, *(EventSource(event, zone=zone) for event in events))}

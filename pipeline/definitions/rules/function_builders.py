@@ -13,6 +13,7 @@ from pipeline.definitions.rules.arithmetic import overflow_error
 from pipeline.definitions.rules.calls import Call, Row, call_node
 from pipeline.definitions.rules.cluster_ids import TODO, is_cluster_id
 from pipeline.definitions.rules.dates import DATE_PARTS, TODAY, date_part, day_count, plain_date
+from pipeline.definitions.rules.instants import INSTANT_PARTS, instant_part
 from pipeline.definitions.rules.joined_columns import StayColumn
 from pipeline.definitions.rules.list_tests import QUANTIFIERS, values_text_test
 from pipeline.definitions.rules.parsed_calls import Check, constant_text, function_name, is_call, list_column, require_lower
@@ -64,6 +65,12 @@ class GivenCall:
             raise self.rule.error_at(self.given[0], what, f"Write {self.signature}.")
         return item
 
+    def part_of_instant(self) -> TypedNode | None:
+        """Return what the function says of the instant that the first argument is; None where it is none, or the function takes none."""
+        node, instants = self.given[0], self.rule.vocabulary.instants
+        is_instant = isinstance(node, exp.Column) and node.name in instants
+        return instant_part(self.name, node.name, instants[node.name]) if is_instant and self.name in INSTANT_PARTS else None
+
     def stay_column(self, name: str) -> StayColumn:
         """Return the column with what `name` says of the segment that the first argument names."""
         node, known = self.given[0], self.rule.vocabulary.schemes
@@ -90,8 +97,20 @@ def build_day_count(call: GivenCall) -> TypedNode:
 
 def build_date_part(call: GivenCall) -> TypedNode:
     """Build what a calendar says of a date, such as MONTH."""
+    if (found := call.part_of_instant()) is not None:
+        return found
     part = DATE_PARTS[call.name]
     return date_part(call.name, part, call.first_of_kind(Kind.DATE), call.today.node if part.needs_today else None)
+
+
+def build_hour(call: GivenCall) -> TypedNode:
+    """Build HOUR, of an instant of an event."""
+    if (found := call.part_of_instant()) is not None:
+        return found
+    [node], instants = call.given, call.rule.vocabulary.instants
+    item = call.check(call.rule, node)
+    todo = f"Write HOUR({next(iter(instants))})." if instants else "Ask for it among events: EXISTS(orders WHERE HOUR(ordered_at) >= 18)."
+    raise call.rule.error_at(node, f"HOUR takes an instant, but this is: {item.kind.words}", todo)
 
 
 def build_text_test(call: GivenCall) -> TypedNode:

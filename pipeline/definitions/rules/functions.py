@@ -15,6 +15,7 @@ from pipeline.definitions.rules.function_builders import (
     build_coalesce,
     build_date_part,
     build_day_count,
+    build_hour,
     build_lower,
     build_nullif,
     build_random_share,
@@ -85,6 +86,15 @@ FUNCTIONS: Mapping[str, Function] = {
     "MONTH": _of_date("MONTH", "the month, 1 for January to 12", "MONTH(birth_date) = MONTH(TODAY)", build_date_part),
     "DAY": _of_date("DAY", "the day of the month, 1 to 31", "DAY(birth_date) = 29", build_date_part),
     "WEEKDAY": _of_date("WEEKDAY", "the day of the week, 1 for Monday to 7 for Sunday", "WEEKDAY(TODAY) = 1", build_date_part),
+    "HOUR": Function(
+        "HOUR(instant)",
+        "whole number",
+        "the hour of the day by the company's clock, 0 to 23: 18 from 18:00 until just before 19:00; of events alone",
+        "unknown for an unknown instant",
+        "EXISTS(orders WHERE HOUR(ordered_at) BETWEEN 18 AND 21)",
+        build_hour,
+        (1, 1),
+    ),
     **{
         name: Function(
             f"{name}(text, 'part')",

@@ -14,7 +14,13 @@ from pipeline.definitions.rules.aggregate_calls import split_calls, without_call
 from pipeline.definitions.rules.aggregate_checks import OwnRows, check_aggregate
 from pipeline.definitions.rules.aggregates import Aggregate
 from pipeline.definitions.rules.arithmetic import check_arithmetic, check_quotient
-from pipeline.definitions.rules.comparisons import check_compared_nodes, check_is, comparison_node, nodes_of_one_type
+from pipeline.definitions.rules.comparisons import (
+    check_compared_nodes,
+    check_is,
+    comparison_node,
+    nodes_of_one_type,
+    require_within_calendar,
+)
 from pipeline.definitions.rules.dates import is_today
 from pipeline.definitions.rules.functions import FUNCTIONS, check_call
 from pipeline.definitions.rules.joined_columns import ListColumn
@@ -110,8 +116,11 @@ def _check_column(rule: RuleContext, node: exp.Expr) -> TypedNode:
         return TypedNode(bracketed_node(shorthands[node.name].copy()), Kind.FLAG)
     if kind is None and is_today(node):
         raise rule.error_at(node, "an event knows no TODAY", "Write the days behind the condition: LAST 30 DAYS, or THIS MONTH.")
+    if node.name in rule.vocabulary.instants:
+        what = f"`{node.name}` is an instant, which is compared with nothing"
+        raise rule.error_at(node, what, f"Look at its hour or its day: HOUR({node.name}) >= 18, WEEKDAY({node.name}) = 5.")
     if kind is None:
-        suggestion = did_you_mean(node.name, (*rule.vocabulary.names, *shorthands))
+        suggestion = did_you_mean(node.name, (*rule.vocabulary.names, *rule.vocabulary.instants, *shorthands))
         raise rule.error_at(node, f"unknown name `{node.name}`{suggestion}", rule.vocabulary.hint)
     return typed_column(node.name, kind)
 
@@ -185,7 +194,10 @@ def _check_in(rule: RuleContext, node: exp.Expr) -> TypedNode:
     is_list = all(isinstance(choice, (exp.Literal, exp.Neg, exp.Cast, exp.Boolean)) for choice in node.expressions)
     if not node.expressions or not is_list:
         raise rule.error_at(node, "IN takes a list of numbers, texts or dates", "Write `x IN ('a', 'b')`.")
-    value, *choices = nodes_of_one_type(rule, node, check_compared_nodes(rule, [node.this, *node.expressions], _check_node))
+    items = check_compared_nodes(rule, [node.this, *node.expressions], _check_node)
+    for place, item in zip(node.expressions, items[1:], strict=True):
+        require_within_calendar(rule, place, items[0], item)
+    value, *choices = nodes_of_one_type(rule, node, items)
     return TypedNode(exp.In(this=bracketed_node(value), expressions=choices), Kind.FLAG)
 
 

@@ -27,6 +27,7 @@ class Vocabulary:
     how letters are made small.
     `audiences` are those that a rule of another one may name, each with its rule, or None where that was not read yet; None where no
     rule may.
+    `instants` are columns of an event that say when it happened, each with the time zone of its hour and day.
     `sources` are the tables of events that an aggregate may be made from; `hint` says what to do about an unknown name.
     """
 
@@ -41,6 +42,7 @@ class Vocabulary:
     language: str = "en"
     audiences: Mapping[str, exp.Expression | None] | None = None
     sources: Mapping[str, EventSource] = field(default_factory=dict)
+    instants: Mapping[str, str] = field(default_factory=dict)
     hint: str = "Use a feature, a declared attribute, or the segment of another scheme, such as rfm.segment."
 
 

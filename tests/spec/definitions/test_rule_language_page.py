@@ -63,6 +63,8 @@ ANN: dict[str, Any] = {
     "ENTERED(lifecycle.at_risk)": date(2026, 5, 9),
     "IN_SINCE(lifecycle.at_risk)": date(2026, 5, 9), "IN_SINCE(lifecycle.active)": date(2024, 5, 9),
 }  # fmt: skip
+[BOUGHT_AT_NIGHT] = aggregates_of(FUNCTIONS["HOUR"].example, WORDS, where="x")
+ANN[BOUGHT_AT_NIGHT.name] = 2
 NOT_OF_ANN = {
     "ordered within the last 30 days", "ordered between 30 and 60 days ago", "never ordered", "came back within 30 days of the first order",
     "birth date unknown", "city is anything else, or unknown", "not on it",
