@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def editor_schema(kind: str) -> dict[str, Any]:
 
 
 def _sample_company() -> Company:
-    return read_company(_definitions("company", samples.COMPANIES)[0], Path())
+    """Return a company that asks for no translation: reading one would be recorded among the files of schemes."""
+    return replace(read_company(_definitions("company", samples.COMPANIES)[0], Path()), languages=())
 
 
 def _company_schema() -> dict[str, Any]:
