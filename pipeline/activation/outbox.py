@@ -4,6 +4,7 @@
     sync_outbox    the plan of the running sync; a customer leaves it by being acknowledged or refused
     rejected_rows  customers whom the sink refused, in its own words, until they are accepted
     opt_outs       customers who said no in the sink
+    opt_outs_elsewhere, opt_out_readings   those who said no in other sinks, and when each of these was read
     sync_runs      every sync: what was planned and done, what lists were called, and why a limit was overridden
     sync_system    which system all of this is of, syncs apart, and since when
 
@@ -41,6 +42,8 @@ CREATE TABLE IF NOT EXISTS rejected_rows (
   attempt_count BIGINT
 );
 CREATE TABLE IF NOT EXISTS opt_outs (customer_id VARCHAR PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS opt_outs_elsewhere (customer_id VARCHAR, sink VARCHAR);
+CREATE TABLE IF NOT EXISTS opt_out_readings (sink VARCHAR, system VARCHAR, read_at TIMESTAMP);
 CREATE TABLE IF NOT EXISTS sync_runs (
   started_at TIMESTAMP, ended_at TIMESTAMP, publication_id VARCHAR, mapping VARCHAR, is_full BOOLEAN, report VARCHAR,
   override_reason VARCHAR, titles VARCHAR
@@ -48,7 +51,7 @@ CREATE TABLE IF NOT EXISTS sync_runs (
 ALTER TABLE sync_runs ADD COLUMN IF NOT EXISTS titles VARCHAR;
 CREATE TABLE IF NOT EXISTS sync_system (system VARCHAR, since TIMESTAMP);
 """
-OF_CUSTOMERS = ("sync_state", "sync_outbox", "rejected_rows", "opt_outs")
+OF_CUSTOMERS = ("sync_state", "sync_outbox", "rejected_rows", "opt_outs", "opt_outs_elsewhere")
 """The tables that have rows of customers."""
 
 
@@ -119,7 +122,7 @@ class Outbox:
         """Forget what another system acknowledged, refused and said; the syncs are kept. What comes from now on is of `system`."""
         with self.transaction():
             if self.is_of_another_system(system):
-                for table in (*OF_CUSTOMERS, "sync_system"):
+                for table in (*OF_CUSTOMERS, "opt_out_readings", "sync_system"):
                     self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
             self.connection.execute(
                 "INSERT INTO sync_system SELECT $system, $now WHERE NOT EXISTS (FROM sync_system)",

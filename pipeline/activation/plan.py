@@ -13,12 +13,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.activation.field_sql import json_object
+from pipeline.activation.opt_outs import OPTED_OUT
 from pipeline.activation.outbox import Outbox
 from pipeline.activation.sinks.sink import ManagedList
 from pipeline.definitions.sinks import SinkDefinition
+from pipeline.errors import ConfigError
+from pipeline.lake import addresses
 from pipeline.lake.damage import reading
+from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, CUSTOMER_SURVIVORS, RAW_CUSTOMER_CONTACTS, Table
+from pipeline.publication.current import Publication, current_publication
 
 CONTROL = "control"
 CONTACTS = "crm_contacts"
@@ -45,12 +50,27 @@ class Plan:
     healed_changed_count: int
     waiting_count: int
     opted_out_count: int
+    opted_out_elsewhere_count: int
     lists: tuple[ListCount, ...]
 
     @property
     def count(self) -> int:
         """How many customers would be written."""
         return self.added_count + self.changed_count + self.removed_count
+
+
+def require_profiles(lake: Lake) -> Publication:
+    """Return the live publication; raises ConfigError where there is none, or none with the tables of a CRM."""
+    publication = current_publication(lake)
+    if publication is None:
+        raise ConfigError("nothing is published yet", where=lake.where(), todo="Run a night: segments run --day YYYY-MM-DD.")
+    if not (publication.folder / f"{CRM_PROFILES.name}.parquet").exists():
+        raise ConfigError(
+            f"the live publication has no table {CRM_PROFILES.name}",
+            where=lake.where(addresses.CURRENT),
+            todo="Add [crm] to company.toml, then publish again: segments run --day YYYY-MM-DD.",
+        )
+    return publication
 
 
 def register_publication(outbox: Outbox, publication: Path, contacts: Sequence[Path], survivors: pa.Table) -> None:
@@ -64,10 +84,11 @@ def register_publication(outbox: Outbox, publication: Path, contacts: Sequence[P
     outbox.connection.register(CUSTOMER_SURVIVORS.name, survivors)
     # One row a person, made once: it is looked at again and again.
     outbox.connection.execute(f"CREATE OR REPLACE TEMP TABLE {CONTACTS} AS {statement(CONTACTS).sql('duckdb')}")
+    outbox.connection.execute(f"CREATE OR REPLACE TEMP TABLE survivors AS FROM {CUSTOMER_SURVIVORS.name}")
     outbox.connection.unregister(CUSTOMER_SURVIVORS.name)
 
 
-def find_delta(outbox: Outbox, definition: SinkDefinition, lists: Sequence[ManagedList], opted_out: Collection[str] | None) -> None:
+def find_delta(outbox: Outbox, definition: SinkDefinition, lists: Sequence[ManagedList]) -> None:
     """Find the customers whose published row differs from what the sink acknowledged, and leave them in `delta`.
 
     To a sink that takes some of the schemes go those alone who are on one of its lists.
@@ -79,17 +100,11 @@ def find_delta(outbox: Outbox, definition: SinkDefinition, lists: Sequence[Manag
     listed = "true"
     if definition.schemes is not None:
         listed = "p.customer_id IN (SELECT customer_id FROM crm_members SEMI JOIN managed_lists USING (list_name))"
-    if opted_out is not None:
-        with outbox.transaction():
-            outbox.connection.register("said_no", pa.table({"customer_id": pa.array(sorted(opted_out), pa.string())}))
-            outbox.connection.execute("DELETE FROM opt_outs WHERE customer_id NOT IN (SELECT customer_id FROM said_no)")
-            outbox.connection.execute("INSERT INTO opt_outs SELECT customer_id FROM said_no ON CONFLICT DO NOTHING")
-        outbox.connection.unregister("said_no")
     consent = "p.is_consenting" if definition.consent == "given" else "p.is_consenting IS DISTINCT FROM false"
     outbox.connection.execute(f"""
         CREATE OR REPLACE TEMP VIEW wanted AS SELECT p.customer_id, p.row_hash FROM crm_profiles AS p
-        WHERE p.is_member AND {consent} AND p.arm IS DISTINCT FROM '{CONTROL}' AND p.customer_id NOT IN (SELECT customer_id FROM opt_outs)
-          AND {listed}
+        WHERE p.is_member AND {consent} AND p.arm IS DISTINCT FROM '{CONTROL}'
+          AND p.customer_id NOT IN (SELECT customer_id FROM {OPTED_OUT}) AND {listed}
     """)  # noqa: S608 - words of ours
     outbox.connection.execute("""
         CREATE OR REPLACE TEMP TABLE delta AS
@@ -199,6 +214,9 @@ def _plan(outbox: Outbox, *, waiting: int) -> Plan:
         ),
         waiting_count=waiting,
         opted_out_count=outbox.count("SELECT count(*) FROM opt_outs"),
+        opted_out_elsewhere_count=outbox.count(
+            "SELECT count(*) FROM (SELECT customer_id FROM opt_outs_elsewhere EXCEPT SELECT customer_id FROM opt_outs)"
+        ),
         lists=tuple(ListCount(*row) for row in lists),
     )
 

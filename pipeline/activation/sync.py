@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,23 +17,25 @@ from time import sleep as sleep_seconds
 from pipeline.activation.delivery import Delivered, Delivery
 from pipeline.activation.limits import require_within_limits
 from pipeline.activation.members import acknowledged_members
+from pipeline.activation.opt_outs import forget_opt_outs_elsewhere, gather_opted_out, note_opt_outs, read_opt_outs_elsewhere
 from pipeline.activation.outbox import Outbox, open_outbox
-from pipeline.activation.plan import Plan, fill_outbox, find_delta, register_publication
+from pipeline.activation.plan import Plan, fill_outbox, find_delta, register_publication, require_profiles
 from pipeline.activation.reconciling import add_differences
 from pipeline.activation.sinks import open_sink
 from pipeline.activation.sinks.sink import Sink
 from pipeline.activation.vocabulary import list_titles, managed_lists
 from pipeline.definitions.company import Company
-from pipeline.definitions.sinks import SinkDefinition
-from pipeline.errors import ConfigError, DataError, GateClosed
+from pipeline.definitions.sinks import OPT_OUTS, SinkDefinition, load_sinks
+from pipeline.errors import DataError, GateClosed
 from pipeline.features import MergeHistory
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CRM_PROFILES, RAW_CUSTOMER_CONTACTS
-from pipeline.publication.current import Publication, current_publication
+from pipeline.lake.tables import RAW_CUSTOMER_CONTACTS
+from pipeline.publication.current import Publication
 
 Progress = Callable[[str, int, int], None]
 FEWEST_REFUSED = 5
+ATTEMPTS_ELSEWHERE = 3
 log = logging.getLogger("pipeline.activation")
 
 
@@ -110,7 +112,7 @@ def sync_sink(definition: SinkDefinition, inputs: SyncInputs, options: SyncOptio
     Raises SyncStopped where the plan exceeds a limit, ConfigError where something is missing, TransientError where the sink is out of
     reach or another sync of it is running.
     """
-    publication = _require_publication(inputs.lake)
+    publication = require_profiles(inputs.lake)
     with inputs.lake.lock(f"sync-{definition.name}"), _open_session(definition, inputs, publication) as session:
         started = inputs.clock()
         if options.is_dry_run:
@@ -164,13 +166,31 @@ def _plan_sync(session: _Session, options: SyncOptions, publication: Publication
     is_full = options.is_full or _is_full_due(session, started) or _is_renamed(session)
     if outbox.rows("SELECT mapping FROM sync_runs ORDER BY started_at DESC LIMIT 1") != [(definition.mapping_digest,)]:
         outbox.connection.execute("UPDATE sync_state SET row_hash = NULL")
-    find_delta(outbox, definition, session.sink.lists, session.delivery.retry(session.sink.opted_out))
+    _read_opt_outs(session, started)
+    find_delta(outbox, definition, session.sink.lists)
     if is_full:
         add_differences(outbox, session.delivery, session.sink)
     plan = fill_outbox(outbox, definition, is_full=options.is_full)
     return SyncReport(
         definition.name, publication.publication_id, options.is_dry_run, is_full, plan, override_reason=options.override_reason
     )
+
+
+def _read_opt_outs(session: _Session, now: datetime) -> None:
+    """Ask the sink who said no there, and the company's other sinks where what is said there counts."""
+    outbox, inputs = session.outbox, session.inputs
+    note_opt_outs(outbox, session.delivery.retry(session.sink.opted_out))
+
+    def ask(other: SinkDefinition) -> Collection[str] | None:
+        with closing(open_sink(other, inputs.connections, inputs.lake.local(addresses.sync_files(other.name)))) as sink:
+            return session.delivery.retry(sink.opted_out, attempts=ATTEMPTS_ELSEWHERE)
+
+    if session.definition.opt_outs == OPT_OUTS[0]:
+        others = [each for each in load_sinks(inputs.company).values() if each.name != session.definition.name]
+        read_opt_outs_elsewhere(outbox, others, ask, now=now)
+    else:
+        forget_opt_outs_elsewhere(outbox)
+    gather_opted_out(outbox)
 
 
 def _begin_anew_elsewhere(session: _Session, now: datetime) -> None:
@@ -236,16 +256,3 @@ def _note_run(session: _Session, report: SyncReport, started: datetime) -> None:
     session.outbox.connection.execute(
         "INSERT INTO sync_runs VALUES ($started, $ended, $publication, $mapping, $is_full, $report, $reason, $titles)", values
     )
-
-
-def _require_publication(lake: Lake) -> Publication:
-    publication = current_publication(lake)
-    if publication is None:
-        raise ConfigError("nothing is published yet", where=lake.where(), todo="Run a night: segments run --day YYYY-MM-DD.")
-    if not (publication.folder / f"{CRM_PROFILES.name}.parquet").exists():
-        raise ConfigError(
-            f"the live publication has no table {CRM_PROFILES.name}",
-            where=lake.where(addresses.CURRENT),
-            todo="Add [crm] to company.toml, then publish again: segments run --day YYYY-MM-DD.",
-        )
-    return publication

@@ -22,6 +22,7 @@ SEGMENT_PREFIX = "segments."
 CONTACT_FIELDS = ("name", "email", "phone")
 KINDS = ("files", "hubspot", "mailchimp", "tryton", "webhook")
 CONSENTS = ("not refused", "given")
+OPT_OUTS = ("all", "own")
 # To an advertising or mailing list goes nobody who has not agreed; a CRM holds customers whether or not they were ever asked.
 _CONSENT_BY_KIND = {"mailchimp": "given"}
 # Reading everything back is cheap in a CRM of one's own, and counts against a daily limit elsewhere. Files and webhooks cannot be read.
@@ -55,6 +56,7 @@ class SinkDefinition:
     """One sink: what goes there, and what it is called there.
 
     `schemes` and `audiences` are names, or None for all. `fields` are the sink's names with what of a profile goes into each.
+    `opt_outs` says whose count: those made in any sink, or its own.
     `titles` name lists as `lifecycle.active`. `settings` are those of the kind alone.
     """
 
@@ -70,6 +72,7 @@ class SinkDefinition:
     settings: Mapping[str, Any]
     limits: SinkLimits
     reconcile_days: int
+    opt_outs: str = OPT_OUTS[0]
 
     @property
     def mapping_digest(self) -> str:
@@ -144,6 +147,7 @@ def read_sink(name: str, definition: Definition) -> SinkDefinition:
         where=where,
         connection=content.take("connection", str, default=""),
         consent=content.choice("consent", CONSENTS, default=_CONSENT_BY_KIND.get(kind, CONSENTS[0])),
+        opt_outs=content.choice("opt_outs", OPT_OUTS, default=OPT_OUTS[0]),
         schemes=_read_names(content, "schemes"),
         audiences=_read_names(content, "audiences"),
         fields=_read_mapping(fields, where) or dict(_FIELDS_BY_KIND.get(kind, {})),

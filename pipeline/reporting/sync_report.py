@@ -40,6 +40,7 @@ def render(report: SyncReport) -> Iterator[RenderableType]:
         ),
         (plan.waiting_count, "were refused before and have not changed since: they wait"),
         (plan.opted_out_count, "said no in the sink: they are on none of our lists there"),
+        (plan.opted_out_elsewhere_count, "said no in another sink, which counts here as well"),
     )
     yield from (f"  {count:,} {words}" for count, words in notes if count)
     for code, count in report.refused.items():

@@ -242,7 +242,9 @@ class MailchimpStub(Stub):
                 return 200, self._change_tag(self.tags[int(number)], content)
             case "GET", ["members"]:
                 start, count = int(query["offset"][0]), int(query["count"][0])
-                return 200, {"members": list(self.members.values())[start : start + count]}
+                asked = query.get("status", [""])[0]
+                found = [member for member in self.members.values() if asked in ("", member["status"])]
+                return 200, {"members": found[start : start + count]}
             case "POST", []:
                 return (200, self._subscribe(content["members"])) if len(content["members"]) <= 500 else (400, {"title": "Bad Request"})
             case "PATCH", ["members", number]:

@@ -21,11 +21,8 @@ _CLASSES = {
 _WITHOUT_CONNECTION = ("files",)
 
 
-def open_sink(definition: SinkDefinition, connections: Callable[[str], str], folder: Path) -> Sink:
-    """Return the sink of a definition, which whoever opened it closes.
-
-    Raises ConfigError where its class or its connection is missing.
-    """
+def sink_class(definition: SinkDefinition) -> type[Sink]:
+    """Return the class of a definition's kind; raises ConfigError where it is missing, or is no sink."""
     name = _CLASSES.get(definition.kind, definition.kind)
     try:
         kind = resolve_name(name)
@@ -36,6 +33,15 @@ def open_sink(definition: SinkDefinition, connections: Callable[[str], str], fol
         raise ConfigError(
             f"`{name}` is no sink", where=definition.where, todo="Let the class inherit from pipeline.activation.sinks.sink.Sink."
         )
+    return kind
+
+
+def open_sink(definition: SinkDefinition, connections: Callable[[str], str], folder: Path) -> Sink:
+    """Return the sink of a definition, which whoever opened it closes.
+
+    Raises ConfigError where its class or its connection is missing.
+    """
+    kind = sink_class(definition)
     if not definition.connection and definition.kind not in _CLASSES:
         return kind(definition, "", folder)
     if not definition.connection and definition.kind not in _WITHOUT_CONNECTION:

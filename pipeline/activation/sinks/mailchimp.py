@@ -98,11 +98,8 @@ class MailchimpSink(Sink):
 
     def opted_out(self) -> Collection[str] | None:
         """Return our key of every member who unsubscribed, or whose address does not work."""
-        return {
-            member["merge_fields"][KEY]
-            for member in self._read_members().values()
-            if member["status"] in SAID_NO and member["merge_fields"].get(KEY)
-        }
+        members = (member for status in SAID_NO for member in self._pages_of_members("members.merge_fields", status=status))
+        return {member["merge_fields"][KEY] for member in members if member["merge_fields"].get(KEY)}
 
     def close(self) -> None:
         """Close connections."""
@@ -117,16 +114,19 @@ class MailchimpSink(Sink):
 
     def _read_members(self) -> dict[str, dict[str, Any]]:
         if self._members is None:
-            members: dict[str, dict[str, Any]] = {}
             fields = "members.id,members.email_address,members.status,members.tags,members.merge_fields"
-            while True:
-                page = self._call("GET", "/members", params={"count": PAGE, "offset": len(members), "fields": fields})
-                members.update((member["id"], member) for member in page["members"])
-                if len(page["members"]) < PAGE:
-                    break
+            members = {member["id"]: member for member in self._pages_of_members(fields)}
             self._members = members
             self._ids_by_key = {str(each["merge_fields"].get(KEY)): number for number, each in members.items()}
         return self._members
+
+    def _pages_of_members(self, fields: str, **only: str) -> Iterator[dict[str, Any]]:
+        offset = 0
+        while page := self._call("GET", "/members", params={"count": PAGE, "offset": offset, "fields": fields, **only})["members"]:
+            yield from page
+            offset += len(page)
+            if len(page) < PAGE:
+                return
 
     def _remote(self, member: Mapping[str, Any]) -> Remote:
         names = {self._tag_name(each.name): each.name for each in self.lists}
