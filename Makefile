@@ -14,11 +14,12 @@ OURSELVES := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+MORNING := pipeline/reporting/pages/morning
 PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench ui check check-lock check-types check-style docs docs-serve docs-reference docs-picture lock clean
+.PHONY: help setup run test bench ui check check-lock check-types check-style docs docs-serve docs-reference docs-picture texts lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,14 @@ docs-serve: .venv/.dev ## Serve the documentation on loopback, with search, unti
 
 docs-reference: .venv/.dev ## Write what docs/reference/ takes from the declarations
 	$(BIN)/python docs/write_reference.py
+
+texts: .venv/.dev ## Bring the catalogues of texts up to date with the pages, for translators
+	@scratch=$$(mktemp) && trap 'rm -f "$$scratch"' EXIT && $(BIN)/pybabel --quiet extract --mapping-file pyproject.toml \
+		--sort-by-file --add-location file --project customer-segments --output "$$scratch" $(MORNING) && \
+	for file in $(MORNING)/texts/*.po; do \
+		$(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-pot-creation-date --width 120 \
+			--input-file "$$scratch" --output-file $$file --locale $$(basename $$file .po) || exit 1; \
+	done
 
 docs-picture: .venv/.dev ## Draw docs/summary.png from the live night of the demo (needs chromium)
 	$(BIN)/python docs/draw_summary.py --company '$(COMPANY)' --lake '$(LAKE)'
