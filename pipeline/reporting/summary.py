@@ -222,6 +222,7 @@ def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
     is_live = live_day == day
     file = lake.local(f"{addresses.CURRENT}/{CUSTOMER_SEGMENTS.name}.parquet") if is_live else lake.path(CUSTOMER_SEGMENTS, day=day)
     what_is_live = "This night is live." if is_live else f"This night is not published: {live_day or 'nothing'} stays live."
+    page = addresses.morning_page(day)
     # The programs of this very environment, so that the lines work when pasted, whatever is on the PATH and in the names.
     root, segments, programs = _short_path(lake.local("")), _short_path(file), Path(sys.executable).parent
     script = f"import pandas; print(pandas.read_parquet({segments!r}))"
@@ -237,6 +238,7 @@ def _where_next(company: Company, lake: Lake, day: date) -> RenderableType:
         ("Try next\n", "bold"),
         f"  {python} -c {quoted_script}\n",
         f"  {command} run --company {quote(_short_path(company.folder))} --lake {quote(root)} --day {day - ONE_DAY}\n",
+        *((("The morning page\n", "bold"), f"  {lake.local(page).as_uri()}\n") if lake.exists(page) else ()),
     )
 
 

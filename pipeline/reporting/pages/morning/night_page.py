@@ -82,8 +82,8 @@ def write_morning_page(company: Company, lake: Lake, day: date) -> None:
 
 def index_of_pages(company: Company, lake: Lake) -> str:
     """Return the list of all nights that have a page as HTML, the newest first, each with the first sentence of its page."""
-    found = (each for each in lake.list_addresses(addresses.REPORTS, suffix="/index.html"))
-    days = sorted({addresses.date_in(each, "day") for each in found}, reverse=True)
+    found = set(lake.list_addresses(addresses.REPORTS, suffix="index.html")) - {addresses.page_index()}
+    days = sorted((addresses.date_in(each, "day") for each in found), reverse=True)
     entries = []
     for day in days:
         says = dict(_META.findall(lake.read_text(addresses.morning_page(day))[:_HEAD]))
