@@ -9,8 +9,10 @@ import secrets
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-DAGS, HOME = CHECKOUT / "dags", CHECKOUT / ".airflow"
+DAGS, PLUGINS, HOME = CHECKOUT / "dags", CHECKOUT / "plugins", CHECKOUT / ".airflow"
 LOOPBACK = "127.0.0.1"
+# For the web interface alone: a task has no use for what is imported to serve pages.
+INTERFACE_SETTINGS = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(PLUGINS)}
 OURS = ("AIRFLOW__", "AIRFLOW_HOME", "AIRFLOW_CONFIG")
 
 

@@ -63,10 +63,13 @@ def _serve_components(arguments: argparse.Namespace, running: Processes, stopped
     if _start_component(logs / "migrate.log", environment, "db", "migrate").wait() != 0:
         raise _component_ended("migrate", logs)
     for name, options in COMPONENTS.items():
-        running[name] = _start_component(logs / f"{name}.log", environment, name, *options)
+        settings = airflow_home.INTERFACE_SETTINGS if name == "api-server" else {}
+        running[name] = _start_component(logs / f"{name}.log", environment | settings, name, *options)
     _wait_until_healthy(arguments.port, running, logs, stopped)
     if not stopped.is_set():
-        _write_line(f"\nhttp://{airflow_home.LOOPBACK}:{arguments.port}\n  user      {user}\n  password  {password}\n\nCtrl-C stops it.")
+        address = f"http://{airflow_home.LOOPBACK}:{arguments.port}"
+        login = f"  user      {user}\n  password  {password}\n"
+        _write_line(f"\n{address}\n{login}\nThe morning page: {address}/plugin/morning-page\n\nCtrl-C stops it.")
     while not stopped.wait(1):
         _require_running(running, logs)
 

@@ -87,6 +87,11 @@ def company_of_environment() -> Company:
     return load_company(Path(_setting("SEGMENTS_COMPANY")))
 
 
+def lake_of_environment() -> Lake:
+    """Return the lake that SEGMENTS_LAKE names: all that showing its pages needs."""
+    return open_lake(Path(_setting("SEGMENTS_LAKE")))
+
+
 def open_lake(folder: Path) -> Lake:
     """Return the lake in `folder`; how long its users wait for each other is set by SEGMENTS_LOCK_SECONDS."""
     from pipeline.lake.lake import LOCK_SECONDS, Lake
