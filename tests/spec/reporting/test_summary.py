@@ -49,10 +49,15 @@ def test_it_says_where_the_segments_are_and_what_to_try_next(shop: Path) -> None
     assert "--day 2024-03-30" in text
 
 
+def test_it_ends_with_the_morning_page(shop: Path) -> None:
+    page = shop / "lake" / "reports" / f"day={NIGHT}" / "index.html"
+    assert summary(shop, width=200).split()[-1] == page.resolve().as_uri()
+
+
 @pytest.mark.parametrize("name", ["my shop", "it's", 'a "b" $HOME'])
 def test_what_to_try_next_can_be_pasted_whatever_folders_are_called(shop: Path, tmp_path: Path, name: str) -> None:
     folder = Path(shutil.copytree(shop, tmp_path / name, symlinks=True))
-    python, segments = [line for line in summary(folder, width=120).splitlines() if line.strip()][-2:]
+    python, segments = [line for line in summary(folder, width=120).splitlines() if line.strip()][-4:-2]
     _, _, script = shlex.split(python)
     compile(script, "pasted", "exec")
     assert str(folder / "lake") in script.replace("\\", "") or name == "it's"
