@@ -12,8 +12,8 @@ from pipeline.definitions.campaigns import CONTROL, CampaignDefinition
 from pipeline.measurement.looks import Look, looks
 
 OWN, SOURCE = "own", "source"
-KEPT_DAYS = 90
-"""For so long after its results were due a campaign is told of."""
+KEPT_DAYS = 366
+"""For so long after its results were due a campaign is told of: those of a year, so that a CRM's past ones are seen on the first night."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ def state_by_checks(campaign: Campaign, checks: Sequence[Check]) -> str:
 
 
 def standardised_difference(arm: Moments, control: Moments) -> float:
-    """Return the difference of mean x over the root of the mean of both variances; 0 where nobody differs."""
-    deviation = math.sqrt((arm.var_x + control.var_x) / 2)
+    """Return the difference of mean x over the standard deviation of x among both together; 0 where nobody differs."""
+    deviation = math.sqrt((arm + control).var_x)
     return float(arm.mean_x - control.mean_x) / deviation if deviation else 0.0
 
 

@@ -198,7 +198,7 @@ def _last_window(session: MeasuringSession, campaign: CampaignDefinition) -> Arm
     """Return what the customers who can take part did in as many days up to the night as the campaign has."""
     first = session.day - timedelta(days=campaign.day_count - 1)
     session.register_events(first - timedelta(days=session.company.window_days))
-    register_spend_before(session, first)
+    register_spend_before(session, first, session.company.window_days)
     everybody = exp.alias_(exp.Literal.string("all"), "arm")
     no_segment = exp.alias_(exp.cast(exp.null(), "text"), "segment")
     before = exp.alias_(exp.func("COALESCE", exp.column("spend_amount", "b"), exp.Literal.number(0)), "spend_amount")

@@ -17,6 +17,9 @@ from pipeline.measurement.moments import Moments
 from pipeline.measurement.staged_tables import ASSIGNED, LISTED_MEMBERS, OUTCOMES, PEOPLE, PEOPLE_BY_SOURCE_ID, SPEND_BEFORE
 from pipeline.measurement.started_campaigns import StartedCampaign
 
+DAYS_BEFORE = 90
+"""Where arms cannot be compared, it is told how much more those chosen had spent in so many days before."""
+
 
 def first_day_read(company_window_days: int, campaigns: list[Campaign]) -> date | None:
     """Return the first day of which anything is read for these campaigns; None without any."""
@@ -37,14 +40,15 @@ def register_listed_people(session: MeasuringSession, campaign: Campaign) -> Non
     session.engine.define(LISTED_MEMBERS, exp.select("*").from_("campaign_members").where(is_its))
     nights = [night for night in session.lake.nights(CUSTOMER_SEGMENTS) if night < campaign.start_day]
     register_segments(session, campaign.scheme, max(nights, default=None))
-    register_spend_before(session, campaign.start_day)
+    days = session.company.window_days if campaign.is_comparable else DAYS_BEFORE
+    register_spend_before(session, campaign.start_day, days)
     _define_people(session, statement("listed_people"))
 
 
-def register_spend_before(session: MeasuringSession, start_day: date) -> None:
-    """Make what customers had spent in the window before a day readable, worked out once for all campaigns that begin on it."""
-    first = start_day - timedelta(days=session.company.window_days)
-    session.compute(SPEND_BEFORE, {"first_day": first, "last_day": start_day - ONE_DAY}, key=f"_{start_day}")
+def register_spend_before(session: MeasuringSession, start_day: date, days: int) -> None:
+    """Make what customers had spent in so many days before a day readable, worked out once for all campaigns that begin on it."""
+    first = start_day - timedelta(days=days)
+    session.compute(SPEND_BEFORE, {"first_day": first, "last_day": start_day - ONE_DAY}, key=f"_{start_day}_{days}")
 
 
 def campaign_sums(session: MeasuringSession, first_day: date, last_day: date) -> CampaignSums:

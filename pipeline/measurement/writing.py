@@ -1,7 +1,7 @@
 """The tables that a night writes of campaigns: who keeps to which arm, and what is known of each campaign by now.
 
 What a night says of a campaign follows from its assignment and from what the night knows of orders, visits and consents, so it can be
-run again, in any order. A campaign is told of from the night after that which it was assigned from, until 90 days after it was due.
+run again, in any order. A campaign is told of from the night after that which it was assigned from, until a year after it was due.
 """
 
 from __future__ import annotations

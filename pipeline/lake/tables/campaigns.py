@@ -95,7 +95,7 @@ CAMPAIGN_ARMS = Table(
 )
 CAMPAIGN_SUMMARIES = Table(
     "campaign_summaries",
-    "One row per campaign that is planned, running, or was due within the last 90 days.",
+    "One row per campaign that is planned, running, or was due within the last year.",
     (
         CAMPAIGN_ID,
         Column("title", Kind.TEXT, "Name shown to people.", required=True),
@@ -127,6 +127,7 @@ CAMPAIGN_SUMMARIES = Table(
         Column("reached_count", Kind.INTEGER, "Customers reached, by touchpoints `sent` or `delivered`; empty where none are known."),
         Column("opened_count", Kind.INTEGER, "Customers with an `opened`: at most, as mail programs open by themselves."),
         Column("clicked_count", Kind.INTEGER, "Customers with a `clicked`."),
+        Column("redeemed_count", Kind.INTEGER, "Customers with a `redeemed`."),
     ),
     ("campaign_id",),
     Partition.NIGHT,
