@@ -110,15 +110,15 @@ def features(night: Night) -> None:
 def segment(night: Night) -> None:
     """Assign customers to segments and audiences, choose what to do next about each, predict, and tell who moved and why.
 
-    A restatement has neither moves, flows nor drift, which compare with nights before, as they were known then; nor has it figures, which
-    are told in the morning.
+    A restatement has neither moves, flows nor drift, which compare with nights before, as they were known then; nor has it figures and
+    insights, which are told in the morning.
     """
     from pipeline.features import MergeHistory
     from pipeline.measurement.night_tables import write_campaign_tables
     from pipeline.models.measure_drift import write_drifts
     from pipeline.models.predict import write_predictions
     from pipeline.segmentation import write_audiences, write_intervals, write_memberships, write_moves, write_next_actions
-    from pipeline.segmentation.insights import write_figures, write_flows
+    from pipeline.segmentation.insights import write_figures, write_flows, write_refinement
 
     with hold_night(night) as company, night.deployment.engine() as engine:
         survivors_of = MergeHistory(night.lake, company.zone).rows_of
@@ -136,6 +136,7 @@ def segment(night: Night) -> None:
             write_flows(night.lake, engine, night.day)
             write_figures(night.lake, engine, night.day, survivors_of=survivors_of)
             write_campaign_tables(company, night.lake, engine, night.day)
+            write_refinement(company, night.lake, engine, night.day, survivors_of=survivors_of)
 
 
 def _left_out_customers(company: Company, night: Night) -> pa.Array | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.lake.tables.columns import SCHEME
+from pipeline.lake.tables.columns import SCHEME, SEGMENT
 from pipeline.lake.tables.schema import Column, Kind, Partition, Table
 from pipeline.lake.tables.segments import REASON
 
@@ -65,6 +65,120 @@ SALES_DAYS = Table(
     Partition.NIGHT,
     is_optional=True,
 )
+OF_NIGHT = Column("of_night", Kind.DATE, "The night whose segments are looked at; what came of them is known by this one.", required=True)
+SEGMENT_INSIGHTS = Table(
+    "segment_insights",
+    "What the customers of a segment buy more, or less, than other customers of the scheme who buy as much: of those who ordered in the "
+    "window, by a Mantel-Haenszel risk ratio over twentieths of order lines. Only what at least 10 of the segment bought has a row; "
+    "a product only where it is told.",
+    (
+        SCHEME,
+        SEGMENT,
+        Column("subject_kind", Kind.TEXT, "`category`, `product`, `channel` or `discount`.", required=True),
+        Column("subject", Kind.TEXT, "The category, product or channel; `at a discount` for a discount.", required=True),
+        Column("customer_count", Kind.INTEGER, "Customers of the segment who bought it.", required=True),
+        Column("share", Kind.NUMBER, "Their share of the segment's customers of whom anything of the kind is known.", required=True),
+        Column("expected_share", Kind.NUMBER, "The share that others who buy as much would make expect: `share` / `lift`."),
+        Column("lift", Kind.NUMBER, "How many times as common it is as among others who buy as much; empty where none of these has it."),
+        Column("low", Kind.NUMBER, "Lower end of the 95 % interval of `lift`."),
+        Column("high", Kind.NUMBER, "Upper end of it."),
+        Column(
+            "is_told",
+            Kind.FLAG,
+            "Whether it is more common, and not by chance: of all that is told of a scheme, at most 5 % is expected to be.",
+            required=True,
+        ),
+    ),
+    ("scheme", "segment", "subject_kind", "subject"),
+    Partition.NIGHT,
+    is_optional=True,
+)
+NEXT_CATEGORIES = Table(
+    "next_categories",
+    "Which category customers of a category buy first next: of those who ordered in the window, in the last 90 days.",
+    (
+        Column("category", Kind.TEXT, "A category that the customers had bought before these days.", required=True),
+        Column("next_category", Kind.TEXT, "One that they had not.", required=True),
+        Column("customer_count", Kind.INTEGER, "Customers who had the first and not the second, and bought it.", required=True),
+        Column("share", Kind.NUMBER, "Their share of those who had the first and not the second.", required=True),
+        Column("base_share", Kind.NUMBER, "The same of all who had anything, and not the second.", required=True),
+        Column(
+            "hit_rate",
+            Kind.NUMBER,
+            "Of those who bought a category first in these days, for how many it was among three named by the shares of 90 days before.",
+            required=True,
+        ),
+        Column("base_hit_rate", Kind.NUMBER, "The same of the three most popular ones, by the better of two measures.", required=True),
+        Column("is_told", Kind.FLAG, "Whether the first rate beats the second by more than chance.", required=True),
+    ),
+    ("category", "next_category"),
+    Partition.NIGHT,
+    is_optional=True,
+)
+SEGMENT_EFFECTIVENESS = Table(
+    "segment_effectiveness",
+    "What the customers of each segment did in the 90 days after an older night.",
+    (
+        SCHEME,
+        SEGMENT,
+        OF_NIGHT,
+        Column("customer_count", Kind.INTEGER, "Customers of the segment on that night who had ordered by then.", required=True),
+        Column("next_90_day_spend", Kind.NUMBER, "Mean spend of these in the next 90 days, less refunds, nobody below 0.", required=True),
+        Column("repeat_share", Kind.NUMBER, "Share of them who ordered in the next 90 days.", required=True),
+        Column("retention_share", Kind.NUMBER, "The same of those who had ordered in the 90 days up to that night."),
+    ),
+    ("scheme", "segment"),
+    Partition.NIGHT,
+    is_optional=True,
+)
+SCHEME_EFFECTIVENESS = Table(
+    "scheme_effectiveness",
+    "What each scheme tells about the 90 days after an older night, and what it adds to tenths of customers by spend in the window.",
+    (
+        SCHEME,
+        OF_NIGHT,
+        Column("customer_count", Kind.INTEGER, "Customers of the scheme on that night who had ordered by then.", required=True),
+        Column("gini", Kind.NUMBER, "Normalised Gini of the next 90 days' spend by segment: 1 is foresight, 0 chance.", required=True),
+        Column("gini_of_spend_tenths", Kind.NUMBER, "The same by tenths of spend.", required=True),
+        Column("added_r2_spend", Kind.NUMBER, "What the scheme adds to the cross-fitted R2 of log spend by tenths.", required=True),
+        Column("added_r2_spend_z", Kind.NUMBER, "The same in standard errors; below 2 it may be chance.", required=True),
+        Column("added_r2_buying", Kind.NUMBER, "What it adds to the R2 of whether a customer orders.", required=True),
+        Column("added_r2_buying_z", Kind.NUMBER, "The same in standard errors.", required=True),
+        Column("adds", Kind.FLAG, "Whether it adds something beyond chance to either.", required=True),
+    ),
+    ("scheme",),
+    Partition.NIGHT,
+    is_optional=True,
+)
+SEGMENT_PROPOSALS = Table(
+    "segment_proposals",
+    "What might make segments better, each with the figure behind it and the command that shows its effect. Nothing is applied.",
+    (
+        Column(
+            "kind",
+            Kind.TEXT,
+            "`split`, `merge`, `move_threshold`, `tells_nothing_new`, `refit` or `empty_segment`.",
+            required=True,
+        ),
+        SCHEME,
+        Column("segment", Kind.TEXT, "The segment; empty where the whole scheme is meant."),
+        Column("with_segment", Kind.TEXT, "The segment to merge it with."),
+        Column("rule", Kind.TEXT, "The condition proposed, such as `m_score >= 4`."),
+        Column("measured", Kind.NUMBER, "The figure behind the proposal, as `words` say.", required=True),
+        Column("low", Kind.NUMBER, "Lower end of its interval."),
+        Column("high", Kind.NUMBER, "Upper end of it."),
+        Column("needed_count", Kind.INTEGER, "So many customers per segment would be needed to be sure; empty where there are enough."),
+        Column("is_sure", Kind.FLAG, "Whether the figure suffices; else it is a thing to watch.", required=True),
+        Column("edit", Kind.TEXT, "What to change, in which file.", required=True),
+        Column("command", Kind.TEXT, "What shows the effect of that edit before it is made.", required=True),
+        Column("words", Kind.TEXT, "The proposal in a sentence.", required=True),
+    ),
+    ("kind", "scheme", "segment", "with_segment", "rule"),
+    Partition.NIGHT,
+    is_optional=True,
+)
 FIGURE_TABLES = (VALUE_CONCENTRATION, SCORE_GRID, SALES_DAYS)
 """What is told of the night alone."""
-INSIGHT_TABLES = (SEGMENT_FLOWS, *FIGURE_TABLES)
+REFINEMENT_TABLES = (SEGMENT_INSIGHTS, NEXT_CATEGORIES, SEGMENT_EFFECTIVENESS, SCHEME_EFFECTIVENESS, SEGMENT_PROPOSALS)
+"""What changes slowly: told on the first night of a month, and where definitions changed."""
+INSIGHT_TABLES = (SEGMENT_FLOWS, *FIGURE_TABLES, *REFINEMENT_TABLES)

@@ -1,0 +1,239 @@
+"""What might make segments better, each with the figure behind it. Nothing is applied: whoever reads a proposal decides.
+
+split                two parts of a segment by a score that its scheme looks at, which spend 5 : 1 or more
+merge                two segments that spent and came back alike in the 90 days after an older night
+tells_nothing_new    a scheme that adds nothing to tenths of customers by spend
+refit                a cluster model that customers have drifted from
+empty_segment        a segment that was nearly empty for 90 nights
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.lake.tables import SEGMENT_PROPOSALS
+from pipeline.segmentation.insights.effectiveness import SUFFICIENT_Z, AddedR2, Labels, SchemeOutcome, SegmentOutcome
+from pipeline.segmentation.insights.figure_rounding import rounded
+from pipeline.segmentation.insights.risk_ratios import Z_95, Numbers
+
+HIGHEST_SCORE = 5
+FEWEST_IN_PART, SMALLEST_PART = 100, 0.1
+LEAST_SPEND_RATIO, LEAST_SURE_RATIO = 5.0, 2.0
+FEWEST_TO_MERGE = 200
+MERGE_MARGIN, REPEAT_MARGIN = 0.2, 0.05
+TELLING_LIFT = 1.25
+Z_90, Z_80_POWER = 1.6448536269514722, 0.8416212335729143
+"""Standard normal quantiles of 95 % (one-sided) and of 80 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One proposal; `measured` is the figure behind it with its interval, `needed_count` how many customers would make it sure."""
+
+    kind: str
+    scheme: str
+    measured: float
+    words: str
+    edit: str
+    command: str
+    segment: str = ""
+    with_segment: str = ""
+    rule: str = ""
+    low: float = math.nan
+    high: float = math.nan
+    needed_count: int | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a row of SEGMENT_PROPOSALS."""
+        return {
+            "kind": self.kind,
+            "scheme": self.scheme,
+            "segment": self.segment or None,
+            "with_segment": self.with_segment or None,
+            "rule": self.rule or None,
+            "measured": rounded(self.measured),
+            "low": rounded(self.low),
+            "high": rounded(self.high),
+            "needed_count": self.needed_count,
+            "is_sure": self.needed_count is None,
+            "edit": self.edit,
+            "command": self.command,
+            "words": self.words,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSegments:
+    """Customers of one scheme: number of the segment of each, spend in the window, and the scores that the scheme looks at.
+
+    A score is NaN where it is not known. `names` are those of the numbers.
+    """
+
+    scheme: str
+    names: Mapping[int, str]
+    groups: Labels
+    spend: Numbers
+    scores: Mapping[str, Numbers]
+
+
+def proposal_rows(proposals: Iterable[Proposal]) -> pa.Table:
+    """Return the rows of SEGMENT_PROPOSALS."""
+    rows = [each.row() for each in sorted(proposals, key=lambda each: (each.kind, each.scheme, each.segment, each.with_segment, each.rule))]
+    return pa.Table.from_pylist(rows, schema=SEGMENT_PROPOSALS.schema)
+
+
+def split_proposals(scored: ScoredSegments) -> Iterator[Proposal]:
+    """Yield for each segment the cut of a score that parts its customers most surely by what they spend, where one does."""
+    for number, segment in scored.names.items():
+        members = np.nonzero(scored.groups == number)[0]
+        cuts = [
+            cut
+            for score, values in scored.scores.items()
+            for limit in range(2, HIGHEST_SCORE + 1)
+            if (cut := _cut(scored, segment, members, f"{score} >= {limit}", values[members] >= limit))
+        ]
+        if cuts:
+            yield max(cuts, key=lambda each: (each.low, each.rule))
+
+
+def _cut(scored: ScoredSegments, segment: str, members: Labels, rule: str, is_above: np.ndarray) -> Proposal | None:
+    """Return the proposal to split a segment by `rule`; None where the parts are small, or do not differ enough for sure."""
+    above, below = scored.spend[members[is_above]], scored.spend[members[~is_above]]
+    smallest = max(FEWEST_IN_PART, SMALLEST_PART * len(members))
+    if min(len(above), len(below)) < smallest or min(above.mean(), below.mean()) <= 0:
+        return None
+    more, less = (above, below) if above.mean() >= below.mean() else (below, above)
+    ratio = float(more.mean() / less.mean())
+    error = math.sqrt(sum(float(part.var(ddof=1)) / len(part) / float(part.mean()) ** 2 for part in (more, less)))
+    low, high = (math.exp(math.log(ratio) + side * Z_95 * error) for side in (-1, 1))
+    if ratio < LEAST_SPEND_RATIO or low <= LEAST_SURE_RATIO:
+        return None
+    taken = f"{scored.scheme}.segment = '{segment}' AND {rule}"
+    return Proposal(
+        "split",
+        scored.scheme,
+        ratio,
+        f"{scored.scheme}.{segment} holds two kinds of customers: {len(above):,} with {rule} spent {above.mean():,.0f} each in the window, "
+        f"the other {len(below):,} {below.mean():,.0f}",
+        f"In segments/{scored.scheme}.toml put a segment before `{segment}` whose rule is that of `{segment}` AND {rule}; then run "
+        "`segments plan`, which shows who would move",
+        f'segments preview "{taken}"',
+        segment=segment,
+        rule=rule,
+        low=low,
+        high=high,
+    )
+
+
+def merge_proposals(outcomes: Sequence[SegmentOutcome], telling: Iterable[tuple[str, str]]) -> Iterator[Proposal]:
+    """Yield the pairs of segments of each scheme that behave alike, by two one-sided tests; and of the others the nearest, if it may be.
+
+    `telling` are (scheme, segment) of those who buy something beyond 1.25 times as often as customers who buy as much.
+    """
+    told = set(telling)
+    enough = [each for each in outcomes if each.customer_count >= FEWEST_TO_MERGE and (each.scheme, each.segment) not in told]
+    for scheme in sorted({each.scheme for each in enough}):
+        pairs = [pair for one, two in combinations([each for each in enough if each.scheme == scheme], 2) if (pair := _pair(one, two))]
+        sure = [pair for pair in pairs if pair.needed_count is None]
+        yield from sure or sorted(pairs, key=lambda each: (each.needed_count or 0, each.segment, each.with_segment))[:1]
+
+
+def _pair(one: SegmentOutcome, two: SegmentOutcome) -> Proposal | None:
+    """Return the proposal to merge two segments; None where they differ by more than the margins, as far as can be seen."""
+    margin = MERGE_MARGIN * min(one.mean_spend, two.mean_spend)
+    difference = one.mean_spend - two.mean_spend
+    if abs(difference) >= margin or abs(one.repeat_share - two.repeat_share) >= REPEAT_MARGIN:
+        return None
+    error = math.sqrt(one.spend_variance / one.customer_count + two.spend_variance / two.customer_count)
+    low, high = difference - Z_90 * error, difference + Z_90 * error
+    is_alike = -margin < low and high < margin
+    room = ((margin - abs(difference)) / (Z_90 + Z_80_POWER)) ** 2
+    needed = None if is_alike else math.ceil((one.spend_variance + two.spend_variance) / room)
+    names = f"{one.scheme}.{one.segment} and {two.segment}"
+    sure = "" if needed is None else f"; to be sure, {needed:,} customers of each would be needed"
+    return Proposal(
+        "merge",
+        one.scheme,
+        difference,
+        f"{names} behaved alike in 90 days: {one.mean_spend:,.2f} and {two.mean_spend:,.2f} spent each, "
+        f"{one.repeat_share:.1%} and {two.repeat_share:.1%} came back{sure}",
+        f"In segments/{one.scheme}.toml make one segment of `{one.segment}` and `{two.segment}`: their rules joined by OR; then run "
+        "`segments plan`, which shows who would move",
+        f"segments preview \"{one.scheme}.segment IN ('{one.segment}', '{two.segment}')\"",
+        segment=one.segment,
+        with_segment=two.segment,
+        low=low,
+        high=high,
+        needed_count=needed,
+    )
+
+
+def nothing_new_proposals(outcomes: Iterable[SchemeOutcome]) -> Iterator[Proposal]:
+    """Yield the schemes that add nothing to tenths of spend, neither about spend nor about buying."""
+    for each in outcomes:
+        if not each.adds:
+            best = max((each.spend, each.buying), key=lambda added: added.z)
+            low, high = _interval(best)
+            yield Proposal(
+                "tells_nothing_new",
+                each.scheme,
+                best.gain,
+                f"{each.scheme} tells nothing about the next 90 days that tenths of customers by spend do not tell: it adds "
+                f"{each.spend.gain:.4f} to R2 of spend, {each.buying.gain:.4f} to R2 of buying",
+                f"Look at other features in segments/{each.scheme}.toml, then run `segments plan`, which shows who would move; or leave "
+                "it as it is where it is there to describe customers",
+                f"segments effectiveness --scheme {each.scheme}",
+                low=low,
+                high=high,
+                needed_count=_needed_to_tell(best, each.customer_count),
+            )
+
+
+def _interval(added: AddedR2) -> tuple[float, float]:
+    error = added.gain / added.z if added.z else math.nan
+    return added.gain - Z_95 * error, added.gain + Z_95 * error
+
+
+def _needed_to_tell(added: AddedR2, count: int) -> int | None:
+    """Return how many customers would make a gain of this size stand out; None where there is no gain."""
+    return math.ceil(count * (SUFFICIENT_Z / added.z) ** 2) if added.gain > 0 and added.z > 0 else None
+
+
+def refit_proposals(drifts: Iterable[Mapping[str, Any]]) -> Iterator[Proposal]:
+    """Yield a proposal for each cluster scheme that a measure is beyond its limit of; `drifts` are such rows of CLUSTER_DRIFTS."""
+    worst: dict[str, Mapping[str, Any]] = {}
+    for row in drifts:
+        if row["measured"] > worst.get(row["scheme"], {"measured": -math.inf})["measured"]:
+            worst[row["scheme"]] = row
+    for scheme, row in worst.items():
+        yield Proposal(
+            "refit",
+            scheme,
+            row["measured"],
+            f"customers have drifted from the model of {scheme}: {row['words']}; the limit is {row['limit']:g}",
+            f"Fit the model of {scheme} anew: it is judged beside the current one, and `segments promote` makes it the next night's",
+            f"segments refit --scheme {scheme} --hold",
+        )
+
+
+def empty_segment_proposals(largest_shares: Mapping[tuple[str, str], float], smallest: float, nights: int) -> Iterator[Proposal]:
+    """Yield the segments whose largest share over `nights` stored nights was below `smallest`; shares by scheme and segment."""
+    for (scheme, segment), share in largest_shares.items():
+        if share < smallest:
+            yield Proposal(
+                "empty_segment",
+                scheme,
+                share,
+                f"{scheme}.{segment} has held at most {share:.2%} of the customers for 90 days ({nights} nights)",
+                f"In segments/{scheme}.toml widen the rule of `{segment}`, or let another segment take its customers; then run "
+                "`segments plan`, which shows who would move",
+                f"segments history --scheme {scheme}",
+                segment=segment,
+            )
