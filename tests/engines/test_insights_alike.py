@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
@@ -12,12 +13,17 @@ from typing import Any
 
 import pytest
 from support.builders import write_rows
+from support.insight_shops import FORMED, REFINED, run_insight_nights, write_insight_shop
+from support.nights import tree_bytes
 
+from pipeline.definitions.company import load_company
+from pipeline.features import MergeHistory
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SURVIVORS, SEGMENT_MOVES
+from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SURVIVORS, REFINEMENT_TABLES, SEGMENT_MOVES
+from pipeline.segmentation.insights import write_refinement
 from pipeline.segmentation.insights.flows import flows_statement, moves_table
 
 NIGHT = date(2024, 3, 31)
@@ -87,3 +93,16 @@ def test_every_figure_of_a_night_is_told_alike(lake: Lake, spark: Engine) -> Non
     assert len(told["score_grid"]) == 6
     assert [row["order_day"] for row in told["sales_days"]] == [NIGHT - timedelta(back) for back in (419, 364, 55, 3, 0)]
     assert {row["nights"] for row in told["segment_flows"]} == {1, 7}
+
+
+def test_what_is_learned_of_segments_is_told_alike(tmp_path: Path, spark: Engine) -> None:
+    shop = write_insight_shop(tmp_path / "shop")
+    lake = run_insight_nights(shop, Lake(tmp_path / "lake"), FORMED, REFINED)
+    folders = [f"tables/{table.name}/day={REFINED}" for table in REFINEMENT_TABLES]
+    told = tree_bytes(lake, *folders)
+    company = load_company(shop)
+    for folder in folders:
+        shutil.rmtree(lake.root / folder, ignore_errors=True)
+    write_refinement(company, lake, spark, REFINED, survivors_of=MergeHistory(lake, company.zone).rows_of)
+    assert tree_bytes(lake, *folders) == told
+    assert len(told) >= 4
