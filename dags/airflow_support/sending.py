@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 import smtplib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -76,13 +79,8 @@ def _send_mail(recipient: Recipient, notification: Notification) -> None:
     if not connection.extra_dejson.get("from_email"):
         raise ConfigError("the connection does not say from whom mail comes", where=where, todo="Set `from_email` in its extra fields.")
     try:
-        with SmtpHook(smtp_conn_id=recipient.connection) as server:
-            server.send_email_smtp(
-                to=list(recipient.to),
-                subject=notification.subject,
-                html_content=mail_html(notification),
-                files=[str(notification.page)] if notification.page else None,
-            )
+        with _page_files(notification) as files, SmtpHook(smtp_conn_id=recipient.connection) as server:
+            server.send_email_smtp(to=list(recipient.to), subject=notification.subject, html_content=mail_html(notification), files=files)
     except smtplib.SMTPAuthenticationError:
         raise ConfigError("the mail server does not let us in", where=where, todo="Look at login and password.") from None
     except smtplib.SMTPRecipientsRefused as refused:
@@ -90,6 +88,18 @@ def _send_mail(recipient: Recipient, notification: Notification) -> None:
         raise ConfigError(what, where=where, todo=f"Look at `to` in [notify.{recipient.name}].") from None
     except (OSError, smtplib.SMTPException, AirflowException) as error:
         raise TransientError(f"the mail server cannot be reached: {type(error).__name__}", where=where) from None
+
+
+@contextmanager
+def _page_files(notification: Notification) -> Iterator[list[str]]:
+    """Yield the page as a file for the time of the block: the provider attaches files alone."""
+    with TemporaryDirectory() as folder:
+        files = []
+        if notification.page:
+            file = Path(folder) / notification.page.name
+            file.write_text(notification.page.html, "utf-8")
+            files.append(str(file))
+        yield files
 
 
 def _slack_address(recipient: Recipient) -> str:

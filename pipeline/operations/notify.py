@@ -17,6 +17,7 @@ from pipeline.errors import PipelineError, TransientError
 from pipeline.operations.deployment import Deployment
 
 if TYPE_CHECKING:
+    from pipeline.definitions.company import Company
     from pipeline.lake.lake import Lake
     from pipeline.reporting.notifications import Notification
 
@@ -30,7 +31,6 @@ def tell_of_live_night(deployment: Deployment, day: date, send: Send) -> None:
     Raises the error of a recipient who could not be told, once all others were: a TransientError first, as that may pass.
     """
     from pipeline.publication.current import current_publication
-    from pipeline.reporting.notifications import campaign_notification, morning_notification
 
     company, lake = deployment.company, deployment.lake
     live = current_publication(lake)
@@ -38,9 +38,30 @@ def tell_of_live_night(deployment: Deployment, day: date, send: Send) -> None:
         # Such as one of a backfill, which puts nothing live: of a year of nights nobody wants a year of mails.
         log.info("the night of %s is not the one that is live: nobody is told", day)
         return
-    notifications = (morning_notification(company, lake, day), campaign_notification(company, lake, day))
-    due = [(recipient, each) for each in notifications if each for recipient in company.notify.recipients_of(each.occasion)]
+    due = [(recipient, each) for each in _notifications_due(company, lake, day) for recipient in _told_of(each, company)]
     _send_once(lake, day, live.publication_id, due, send)
+
+
+def _notifications_due(company: Company, lake: Lake, day: date) -> Iterator[Notification]:
+    """Yield what there is to say of the night, made only where somebody wants to know."""
+    from pipeline.reporting.notifications import alarm_notification, campaign_notification, morning_notification
+
+    made_by = {
+        Occasion.PUBLISHED: morning_notification,
+        Occasion.ALARM: alarm_notification,
+        Occasion.CAMPAIGN_DUE: campaign_notification,
+    }
+    for occasion, make in made_by.items():
+        notification = make(company, lake, day) if company.notify.recipients_of(occasion) else None
+        if notification:
+            yield notification
+
+
+def _told_of(notification: Notification, company: Company) -> Iterator[Recipient]:
+    for recipient in company.notify.recipients_of(notification.occasion):
+        # The subject of the morning mail is the alarm already.
+        if notification.occasion is not Occasion.ALARM or Occasion.PUBLISHED not in recipient.occasions:
+            yield recipient
 
 
 def tell_of_late_night(deployment: Deployment, day: date, send: Send) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time
-from pathlib import Path
 from typing import Any
 
 from pipeline.definitions.company import Company
@@ -13,10 +12,14 @@ from pipeline.definitions.notify import Occasion
 from pipeline.errors import DataError, GateClosed, PipelineError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CAMPAIGN_SUMMARIES
+from pipeline.lake.tables import CAMPAIGN_SUMMARIES, SEGMENT_PROFILES
 from pipeline.publication.current import current_publication
-from pipeline.publication.gates.results import stored_gates
-from pipeline.reporting.pages import gates_line
+from pipeline.reporting.pages.morning import page_of_night
+from pipeline.reporting.pages.morning.cards import actions_of
+from pipeline.reporting.pages.morning.in_short import Sentence, sentences_of
+from pipeline.reporting.pages.morning.language import PageLanguage
+from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
+from pipeline.reporting.pages.morning.verdict import verdict_of
 from pipeline.reporting.source_notices import source_notices
 from pipeline.reporting.status.status import read_status
 from pipeline.reporting.summary import headline_lines
@@ -33,8 +36,16 @@ LONGEST_LINE = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """A page of HTML that a mail brings along, under this name."""
+
+    name: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
-    """One message: a subject, at most MOST_LINES lines, an address to look at, and a page that a mail brings along."""
+    """One message: a subject, at most MOST_LINES lines, an address to look at, and a page."""
 
     occasion: Occasion
     company: str
@@ -42,7 +53,7 @@ class Notification:
     subject: str
     lines: tuple[str, ...]
     link: str = ""
-    page: Path | None = None
+    page: Page | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +78,37 @@ def failure_notification(company: Company, lake: Lake, failed: FailedTask) -> No
     told = _notification(
         company, failed.occasion, failed.day, f"{company.name}: {failed.work} {outcome}", [*_error_lines(failed), _live_line(lake)]
     )
-    page = lake.local(addresses.validation_page(failed.day)) if failed.day and is_held_back else None
-    return replace(told, page=page) if page and page.is_file() else told
+    # It shows what the gates measured, which whoever has to decide needs most.
+    address = addresses.validation_page(failed.day) if failed.day and is_held_back else ""
+    return replace(told, page=Page(f"{failed.day}.html", lake.read_text(address))) if address and lake.exists(address) else told
 
 
 def morning_notification(company: Company, lake: Lake, day: date) -> Notification:
-    """Return the morning's message about the night of `day`, which is live: its first sentence is the subject."""
-    first, *others = headline_lines(company, lake, day)
-    record = stored_gates(lake, day)
-    lines = [*others, gates_line(record.results) if record else "", *source_notices(company, lake, day)]
-    return _notification(company, Occasion.PUBLISHED, day, f"{company.name}, {day:%d %B}: {first}", lines)
+    """Return the morning's message about the night of `day`, which is live: what the morning page says in short, and what to do today.
+
+    Its first sentence is the subject. Sentences, segments and cards are in the company's language; a mail brings the page along.
+    """
+    tables, language = read_night(company, lake, day, language=company.language), PageLanguage.of(company.language)
+    first, *others = _morning_lines(company, lake, tables, language)
+    cards = [f"{card.title} ({language.count(card.customer_count)}): {card.texts.get('message', '')}" for card in actions_of(tables).cards]
+    lines = [*others, *cards, _live_line(lake), *source_notices(company, lake, day)]
+    told = _notification(company, Occasion.PUBLISHED, day, f"{company.name}: {first}", lines)
+    return replace(told, page=Page(f"{day}.html", page_of_night(company, lake, day, is_alone=True)))
+
+
+def alarm_notification(company: Company, lake: Lake, day: date) -> Notification | None:
+    """Return what to say of alarms of the morning page; None where the stored night before had as many: one that lasts is told once."""
+    language = PageLanguage.of(company.language)
+
+    def alarms_on(night: date) -> list[str]:
+        tables = read_night(company, lake, night, language=company.language)
+        return [each.text for each in _sentences(tables, language) if each.is_alarm]
+
+    before = max((night for night in lake.nights(SEGMENT_PROFILES) if night < day), default=None)
+    alarms = alarms_on(day)
+    if len(alarms) <= (len(alarms_on(before)) if before else 0):
+        return None
+    return _notification(company, Occasion.ALARM, day, f"{company.name}: {alarms[0]}", alarms[1:])
 
 
 def campaign_notification(company: Company, lake: Lake, day: date) -> Notification | None:
@@ -98,6 +130,18 @@ def not_published_notification(company: Company, lake: Lake, day: date, by: time
     todo = "Next: see what the run of nightly_segments says in Airflow, or run segments status."
     lines = [f"The night of {day} is {outcome}.", _live_line(lake), todo]
     return _notification(company, Occasion.NOT_PUBLISHED, day, f"{company.name}: the night of {day} is not published at {by:%H:%M}", lines)
+
+
+def _morning_lines(company: Company, lake: Lake, tables: NightTables, language: PageLanguage) -> list[str]:
+    """Return what the page says in short; before there is a night of a week ago to compare with, how many customers there are too."""
+    sentences = _sentences(tables, language)
+    alarms, others = ([each.text for each in sentences if each.is_alarm is is_alarm] for is_alarm in (True, False))
+    headline = [] if tables.flows else headline_lines(company, lake, tables.day)
+    return [*alarms, *headline, *others] or headline_lines(company, lake, tables.day)
+
+
+def _sentences(tables: NightTables, language: PageLanguage) -> list[Sentence]:
+    return sentences_of(tables, verdict_of(tables, figures_day=tables.day), language)
 
 
 def _campaigns_due(lake: Lake, day: date) -> list[dict[str, Any]]:

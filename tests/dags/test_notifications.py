@@ -89,8 +89,8 @@ def text_of(mail: EmailMessage) -> str:
 def test_each_occasion_sends_one_mail_to_all_addresses_and_none_is_sent_twice(nights: Nights) -> None:
     subjects = [str(mail["Subject"]) for mail in nights.mails.mails]
     assert subjects == [
-        "Küçük & Co, 30 March: 3 customers and 0 prospects.",
-        "Küçük & Co, 31 March: 3 customers and 0 prospects.",
+        "Küçük & Co: 3 customers and 0 prospects.",
+        "Küçük & Co: 3 customers and 0 prospects.",
         "Küçük & Co: the night of 2024-03-31 is held back",
         "Küçük & Co: the night of 2024-03-31 failed in extract",
     ]
@@ -98,18 +98,22 @@ def test_each_occasion_sends_one_mail_to_all_addresses_and_none_is_sent_twice(ni
     assert {mail["From"] for mail in nights.mails.mails} == {"night@shop.example"}
 
 
-def test_a_morning_mail_has_a_few_lines_and_the_link(nights: Nights) -> None:
+def test_a_morning_mail_has_a_few_lines_the_link_and_the_page(nights: Nights) -> None:
     text = text_of(nights.mails.mails[0])
     assert "3 bought in the last 365 days, for 103.50 EUR net of refunds." in text
     assert '<a href="https://shop.example/page?a=1&amp;b=2">' in text
+    assert "The night of 2024-03-30 is live." in text
     assert text.count("<p>") <= 12
+    [page] = nights.mails.mails[0].iter_attachments()
+    assert page.get_filename() == "2024-03-30.html"
+    assert "Küçük &amp; Co" in page.get_content().decode()
 
 
 def test_a_night_that_is_held_back_says_why_what_to_do_and_what_stays_live(nights: Nights) -> None:
     mail = nights.mails.mails[2]
     for words in ("rejected", "limit", "--override-gate rejected", "The night of 2024-03-31 is live."):
         assert words in text_of(mail)
-    assert [part.get_filename() for part in mail.iter_attachments()] == ["validation.html"]
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["2024-03-31.html"]
 
 
 def test_a_night_that_failed_says_why_and_what_to_do(nights: Nights) -> None:
@@ -121,8 +125,8 @@ def test_a_night_that_failed_says_why_and_what_to_do(nights: Nights) -> None:
 def test_slack_gets_one_message_each_at_the_address_of_its_token(nights: Nights) -> None:
     texts = [content["text"] for content in nights.posted_to("/services/T0/B0/secret")]
     assert [text.partition("\n")[0] for text in texts] == [
-        "*Küçük &amp; Co, 30 March: 3 customers and 0 prospects.*",
-        "*Küçük &amp; Co, 31 March: 3 customers and 0 prospects.*",
+        "*Küçük &amp; Co: 3 customers and 0 prospects.*",
+        "*Küçük &amp; Co: 3 customers and 0 prospects.*",
         "*Küçük &amp; Co: the night of 2024-03-31 failed in extract*",
     ]
     assert texts[0].endswith("\nhttps://shop.example/page?a=1&b=2")

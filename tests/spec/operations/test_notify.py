@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from support.nights import run_night, write_shop
 from pipeline.definitions.notify import Recipient
 from pipeline.errors import ConfigError, PipelineError, TransientError
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CAMPAIGN_SUMMARIES
+from pipeline.lake.tables import CAMPAIGN_SUMMARIES, SALES_DAYS
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.notify import tell_of_late_night, tell_of_live_night
 from pipeline.reporting.notifications import MOST_LINES, Notification
@@ -23,13 +24,16 @@ NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
 SETTINGS = """
 [notify.ada]
 kind = "webhook"
-on = ["published"]
+on = ["published", "alarm"]
 [notify.bo]
 kind = "webhook"
 on = ["published", "campaign_due"]
 [notify.cy]
 kind = "webhook"
 on = ["published"]
+[notify.di]
+kind = "webhook"
+on = ["alarm"]
 """
 
 
@@ -130,6 +134,20 @@ def test_a_campaign_is_due_once_on_the_first_night_that_tells_it(deployment: Dep
     )
 
 
+def test_an_alarm_is_told_on_the_first_night_that_has_it_and_begins_the_morning_mail(deployment: Deployment) -> None:
+    lake, post = deployment.lake, Post()
+    write_sales(lake, NIGHT, before=1000, now=100)
+    tell_of_live_night(deployment, NIGHT, post)
+    assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published"), ("di", "alarm")]
+    fell = "Shop: Sales fell by 90%: €2,800 in the last 28 days, after €28,000 in the 28 days before."
+    assert [each.subject.startswith(fell) for each in post.told] == [True] * 4
+    run_night(deployment.company.folder, lake, NEXT)
+    write_sales(lake, NEXT, before=1000, now=100)
+    post = Post()
+    tell_of_live_night(deployment, NEXT, post)
+    assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published")]
+
+
 def test_a_night_is_late_only_where_the_company_set_a_time(deployment: Deployment) -> None:
     post = Post()
     tell_of_late_night(deployment, NEXT, post)
@@ -163,3 +181,18 @@ def write_campaigns(lake: Lake, night: date, campaigns: list[tuple[str, str, dat
         for name, state, due in sorted(campaigns)
     ]
     lake.write(CAMPAIGN_SUMMARIES, pa.Table.from_pylist(rows, schema=CAMPAIGN_SUMMARIES.schema).to_batches(), day=night)
+
+
+def write_sales(lake: Lake, night: date, *, before: int, now: int) -> None:
+    """Store so much of sales a day, in the 28 days before and in the last 28, as a night does."""
+    rows = [
+        {
+            "order_day": night - timedelta(days=back),
+            "order_count": 5,
+            "customer_count": 5,
+            "new_customer_count": 1,
+            "spend_amount": Decimal(now if back < 28 else before),
+        }
+        for back in reversed(range(56))
+    ]
+    lake.write(SALES_DAYS, pa.Table.from_pylist(rows, schema=SALES_DAYS.schema).to_batches(), day=night)
