@@ -13,6 +13,8 @@ from pipeline.definitions.fields import IDENTIFIER, Fields, printable_value, req
 from pipeline.spelling import did_you_mean
 
 RecipientKind = Literal["mail", "slack", "webhook"]
+DAY_IN_URL = "{day}"
+"""What stands in `page_url` for the day that a message is about."""
 _KINDS = get_args(RecipientKind)
 _TIME = re.compile("(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])")
 _MAIL_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")

@@ -8,7 +8,7 @@ from datetime import date, time
 from typing import Any
 
 from pipeline.definitions.company import Company
-from pipeline.definitions.notify import Occasion
+from pipeline.definitions.notify import DAY_IN_URL, Occasion
 from pipeline.errors import DataError, GateClosed, PipelineError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -157,7 +157,12 @@ def _campaigns_due(lake: Lake, day: date) -> list[dict[str, Any]]:
 def _notification(company: Company, occasion: Occasion, day: date | None, subject: str, lines: Sequence[str]) -> Notification:
     # A subject is a header of a mail: it must stay one line, whatever the name of a company.
     told = tuple(printable_line(line)[:LONGEST_LINE] for line in lines if line.strip())
-    return Notification(occasion, company.name, day, printable_line(subject), told[:MOST_LINES], company.notify.page_url)
+    return Notification(occasion, company.name, day, printable_line(subject), told[:MOST_LINES], _link(company, day))
+
+
+def _link(company: Company, day: date | None) -> str:
+    url = company.notify.page_url
+    return "" if day is None and DAY_IN_URL in url else url.replace(DAY_IN_URL, str(day))
 
 
 def _error_lines(failed: FailedTask) -> list[str]:

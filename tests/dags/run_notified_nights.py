@@ -1,4 +1,4 @@
-"""Runs the nightly DAG several times, one way a night can end after the other, and writes how its tasks ended: FILE MAIL_IN MAIL_AWAY."""
+"""Runs the nightly DAG several times, one way a night can end after the other: FILE MAIL_IN MAIL_AWAY RECEIVER. Writes how tasks ended."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from airflow.utils.db import initdb
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "dags"))
 
+from airflow_support.sending import send
 from check_published import dag as check
 from nightly_segments import dag
 
-FILE, MAIL_IN, MAIL_AWAY = sys.argv[1:]
+from pipeline.definitions.notify import Occasion, Recipient
+from pipeline.errors import PipelineError
+from pipeline.reporting.notifications import Notification
+
+FILE, MAIL_IN, MAIL_AWAY, RECEIVER = sys.argv[1:]
 DATA = Path(os.environ["SEGMENTS_COMPANY"]) / "data"
 ORDERS = DATA / "orders.csv"
 
@@ -37,6 +42,33 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
+
+
+def refusals() -> dict[str, str]:
+    """Return what each message that is refused is answered with."""
+    mail = json.loads(MAIL_IN)
+    connections = {
+        **{code: f"{RECEIVER}/status/{code}" for code in ("404", "302", "429", "503")},
+        "gone": f"http://127.0.0.1:{json.loads(MAIL_AWAY)['port']}/",
+        "no address": "postgresql://127.0.0.1/x",
+    }
+    found = {}
+    for name, address in connections.items():
+        os.environ["SEGMENTS_CONNECTION_X"] = address
+        found[name] = refusal(Recipient(name, "webhook", "x", frozenset()))
+    os.environ["AIRFLOW_CONN_BARE"] = json.dumps({**mail, "extra": {}})
+    os.environ["AIRFLOW_CONN_SITE"] = json.dumps({**mail, "conn_type": "http"})
+    for name, connection in {"refused mailbox": "post", "no sender": "bare", "no mail": "site", "no connection": "nowhere"}.items():
+        found[name] = refusal(Recipient(name, "mail", connection, frozenset(), ("gone@shop.example",)))
+    return found
+
+
+def refusal(recipient: Recipient) -> str:
+    try:
+        send(recipient, Notification(Occasion.FAILED, "Shop", None, "It failed", ()))
+    except PipelineError as error:
+        return f"{type(error).__name__}: {error.what}"
+    return "sent"
 
 
 def main() -> dict[str, Any]:
@@ -64,7 +96,7 @@ def main() -> dict[str, Any]:
     found["held back"] = run(day="2024-03-31", reread=True)
     ORDERS.write_text(orders.replace("sold_at", "sold"))
     found["failed"] = run(day="2024-03-31", reread=True)
-    return found | {"log": logged.lines}
+    return found | {"log": logged.lines, "refusals": refusals()}
 
 
 if __name__ == "__main__":

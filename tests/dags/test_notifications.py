@@ -21,7 +21,7 @@ quiet_days = 60
 
 [notify]
 not_published_by = "07:00"
-page_url = "https://shop.example/page?a=1&b=2"
+page_url = "https://shop.example/page?day={day}&b=2"
 
 [notify.owners]
 kind = "mail"
@@ -76,7 +76,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         environment.setenv("AIRFLOW_CONN_TEAM", f"slackwebhook://:T0%2FB0%2Fsecret@http%3A%2F%2F127.0.0.1%3A{receiver.port}%2Fservices")
         environment.setenv("SEGMENTS_CONNECTION_MONITOR", f"http://ada:pass@127.0.0.1:{receiver.port}/monitor")
         mail_in, away = mail_connection(mails.port), mail_connection(free_port())
-        facts = run_apart(SCRIPT, deployment, folder / "facts.json", mail_in, away)
+        mails.refused = "gone@shop.example"
+        receiver_in = f"http://127.0.0.1:{receiver.port}"
+        facts = run_apart(SCRIPT, deployment, folder / "facts.json", mail_in, away, receiver_in)
         yield Nights(facts, deployment.everything_airflow_kept().decode(errors="replace"), mails, receiver)
 
 
@@ -101,7 +103,7 @@ def test_each_occasion_sends_one_mail_to_all_addresses_and_none_is_sent_twice(ni
 def test_a_morning_mail_has_a_few_lines_the_link_and_the_page(nights: Nights) -> None:
     text = text_of(nights.mails.mails[0])
     assert "3 bought in the last 365 days, for 103.50 EUR net of refunds." in text
-    assert '<a href="https://shop.example/page?a=1&amp;b=2">' in text
+    assert '<a href="https://shop.example/page?day=2024-03-30&amp;b=2">' in text
     assert "The night of 2024-03-30 is live." in text
     assert text.count("<p>") <= 12
     [page] = nights.mails.mails[0].iter_attachments()
@@ -129,7 +131,7 @@ def test_slack_gets_one_message_each_at_the_address_of_its_token(nights: Nights)
         "*Küçük &amp; Co: 3 customers and 0 prospects.*",
         "*Küçük &amp; Co: the night of 2024-03-31 failed in extract*",
     ]
-    assert texts[0].endswith("\nhttps://shop.example/page?a=1&b=2")
+    assert texts[0].endswith("\nhttps://shop.example/page?day=2024-03-30&b=2")
 
 
 def test_a_monitor_is_told_of_a_night_that_is_late_and_not_of_one_in_time(nights: Nights) -> None:
@@ -144,7 +146,7 @@ def test_a_monitor_is_told_of_a_night_that_is_late_and_not_of_one_in_time(nights
             "What is live cannot be seen from here: run segments status.",
             "Next: see what the run of nightly_segments says in Airflow, or run segments status.",
         ],
-        "link": "https://shop.example/page?a=1&b=2",
+        "link": "https://shop.example/page?day=2024-03-30&b=2",
     }
     assert (held_back["occasion"], held_back["day"]) == ("held_back", "2024-03-31")
     logins = {headers["Authorization"] for where, headers, _ in nights.receiver.posted if where == "/monitor"}
@@ -172,6 +174,21 @@ def test_a_night_ends_as_it_would_without_anybody_being_told(nights: Nights) -> 
         "failed": "failed",
         "late": "success",
         "in time": "success",
+    }
+
+
+def test_each_way_in_which_a_message_is_refused_says_what_to_mend_or_that_it_may_pass(nights: Nights) -> None:
+    assert nights.facts["refusals"] == {
+        "404": "ConfigError: the receiver refuses messages: HTTP 404",
+        "302": "ConfigError: the receiver refuses messages: HTTP 302",
+        "429": "TransientError: the receiver failed: HTTP 429",
+        "503": "TransientError: the receiver failed: HTTP 503",
+        "gone": "TransientError: the receiver cannot be reached: ConnectError",
+        "no address": "ConfigError: the connection is no address of HTTP",
+        "refused mailbox": "ConfigError: the mail server refuses 1 of 1 addresses",
+        "no sender": "ConfigError: the connection does not say from whom mail comes",
+        "no mail": "ConfigError: the connection is of kind `http`, and mail needs `smtp`",
+        "no connection": "ConfigError: connection `nowhere` does not exist",
     }
 
 

@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @dataclass
 class MailServer:
-    """Keeps the mails that it took, in order; `port` is where it listens."""
+    """Keeps the mails that it took, in order; `port` is where it listens, `refused` an address that has no mailbox there."""
 
     port: int
     mails: list[EmailMessage] = field(default_factory=list)
@@ -68,11 +68,10 @@ def mail_server() -> Iterator[MailServer]:
 
 @dataclass
 class JsonReceiver:
-    """Keeps what was posted to it, in order, as path, headers and content; answers with `status`."""
+    """Keeps what was posted to it, in order, as path, headers and content; answers 200, or what the path asks for: `/status/404`."""
 
     port: int = 0
     posted: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
-    status: int = 200
 
 
 @contextmanager
@@ -83,8 +82,10 @@ def json_receiver() -> Iterator[JsonReceiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            receiver.posted.append((self.path, dict(self.headers), content))
-            self.send_response(receiver.status)
+            _, _, status = self.path.partition("/status/")
+            if not status:
+                receiver.posted.append((self.path, dict(self.headers), content))
+            self.send_response(int(status or 200))
             self.end_headers()
 
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - as the server names it
