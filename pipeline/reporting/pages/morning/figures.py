@@ -156,8 +156,9 @@ def scheme_figures(tables: NightTables, scheme: str, *, most: int | None = None,
     changes = changes_of(flows_of(tables.flows, scheme))
     before = {row["segment"]: row["customer_count"] for row in tables.profiles_year_before if row["scheme"] == scheme}
     rows = tables.profiles_of(scheme)
-    named = [row for row in rows if summary.kind != "values" or row["customer_count"] >= FEWEST_CUSTOMERS]
-    small = sum(is_withheld(row["customer_count"]) for row in rows if row not in named)
+    is_named = summary.kind != "values"
+    named = [row for row in rows if is_named or row["customer_count"] >= FEWEST_CUSTOMERS]
+    small = 0 if is_named else sum(is_withheld(row["customer_count"]) for row in rows)
     if is_ranked or (most is not None and len(named) > most):
         named.sort(key=lambda row: (-row["customer_count"], row["position"]))
     shown = named[:most]

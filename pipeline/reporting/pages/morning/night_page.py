@@ -12,6 +12,7 @@ from html import unescape
 from pathlib import Path
 
 from pipeline.definitions.company import Company
+from pipeline.definitions.history import company_on
 from pipeline.errors import ConfigError
 from pipeline.ingestion.validation import stored_results
 from pipeline.lake import addresses
@@ -36,7 +37,7 @@ def page_of_night(company: Company, lake: Lake, day: date, *, language: str = ""
     Raises DataError where a table of the night is damaged.
     """
     wanted = language or company.language
-    judged = read_night(company, lake, day, language=wanted)
+    judged = read_night(company_on(lake, company, day), lake, day, language=wanted)
     outcome = outcome_of(judged.gates, judged.rule_results)
     shown = _last_good_night(company, lake, day, wanted) if outcome.is_refused or not judged.profiles else judged
     validation = "validation.html" if lake.exists(addresses.validation_page(day)) else ""
@@ -97,5 +98,5 @@ def _last_good_night(company: Company, lake: Lake, day: date, language: str) -> 
     for night in reversed([night for night in lake.nights(SEGMENT_PROFILES) if night < day]):
         record = stored_gates(lake, night)
         if record and not outcome_of(record.results, stored_results(lake, night).rule_results).is_refused:
-            return read_night(company, lake, night, language=language)
+            return read_night(company_on(lake, company, night), lake, night, language=language)
     return None

@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.company_sections import LEVELS
-from pipeline.definitions.history import company_on
-from pipeline.definitions.schemes import load_cluster_schemes
+from pipeline.definitions.schemes import load_cluster_schemes, load_schemes, without_unknown
+from pipeline.features import unknown_features
 from pipeline.ingestion.validation import stored_results
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
@@ -28,7 +28,7 @@ from pipeline.lake.tables import (
 from pipeline.publication.gates import GateResult
 from pipeline.publication.gates.results import stored_gates
 from pipeline.reporting.next_actions import NextActionCount, next_action_counts
-from pipeline.segmentation import not_computed_on, schemes_of_night
+from pipeline.segmentation import not_computed_on
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -104,16 +104,16 @@ class NightTables:
         return self.titles.get((scheme, segment), segment)
 
 
-def read_night(company: Company, lake: Lake, day: date, *, language: str) -> NightTables:
+def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> NightTables:
     """Read what the night of `day` stored, titles and cards in `language` where they are translated, else in the company's.
 
-    Raises DataError where a table is damaged.
+    `valid` is the company by the definitions of that night. Raises DataError where a table is damaged.
     """
-    valid = company_on(lake, company, day)
     profiles = _rows(lake, SEGMENT_PROFILES, day)
     results, record = stored_results(lake, day), stored_gates(lake, day)
     known = _strategies(lake, day, language=language, fallback=valid.language)
-    schemes = schemes_of_night(valid, lake, day) if profiles else None
+    # Without the limits of values, which nothing here asks for: they would be worked out anew.
+    schemes = without_unknown(load_schemes(valid), unknown_features(lake, day)) if profiles else None
     year_before = _nearest_night(lake, day - YEAR)
     flows = [row for row in _rows(lake, SEGMENT_FLOWS, day) if row["nights"] == WEEK_NIGHTS]
     return NightTables(
