@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
-SHOWN_SUBJECTS, SHOWN_NEXT, SHOWN_PROPOSALS = 4, 6, 6
+SHOWN_SUBJECTS, SHOWN_NEXT, SHOWN_PROPOSALS = 4, 6, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,15 @@ def segment_tastes(tables: NightTables) -> list[SegmentTaste]:
     told = [row for row in tables.insights if row["scheme"] == tables.main_scheme and row["is_told"] and _is_large(row)]
     found = []
     for profile in tables.profiles_of(tables.main_scheme):
-        rows = sorted((row for row in told if row["segment"] == profile["segment"]), key=lambda row: (-row["low"], row["subject"]))
+        rows = sorted((row for row in told if row["segment"] == profile["segment"]), key=_surest_first)
         if rows:
             found.append(SegmentTaste(tables.title_of(tables.main_scheme, profile["segment"]), rows[:SHOWN_SUBJECTS]))
     return found
+
+
+def _surest_first(row: Row) -> tuple[bool, float, str]:
+    # A category says more to people than the number of a product.
+    return row["subject_kind"] == "product", -row["low"], row["subject"]
 
 
 def next_categories(tables: NightTables) -> list[Row]:

@@ -14,13 +14,21 @@ from pipeline.features import unknown_features
 from pipeline.ingestion.validation import stored_results
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
+    CAMPAIGN_CHECKS,
+    CAMPAIGN_RESULTS,
+    CAMPAIGN_SUMMARIES,
+    CAMPAIGN_VALUES,
     CLUSTER_DRIFTS,
     CLUSTER_PROFILES,
     EXTRACTIONS,
+    NEXT_CATEGORIES,
     SALES_DAYS,
+    SCHEME_EFFECTIVENESS,
     SCORE_GRID,
     SEGMENT_FLOWS,
+    SEGMENT_INSIGHTS,
     SEGMENT_PROFILES,
+    SEGMENT_PROPOSALS,
     SEGMENT_STRATEGIES,
     VALUE_CONCENTRATION,
     Table,
@@ -55,7 +63,7 @@ class NightTables:
     """What one night stored, in rows of its tables; a table that it does not have gives none.
 
     `flows` are those of seven nights, `profiles_year_before` those of the nearest night a year ago, by scheme and segment;
-    `titles` and `cards` are in the reader's language.
+    `titles` and `cards` are in the reader's language; `refined_on` is the night that `insights` and proposals are from.
     """
 
     company: str
@@ -72,6 +80,7 @@ class NightTables:
     concentration: Rows = ()
     grid: Rows = ()
     sales: Rows = ()
+    refined_on: date | None = None
     insights: Rows = ()
     next_categories: Rows = ()
     effectiveness: Rows = ()
@@ -131,6 +140,15 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
         concentration=_rows(lake, VALUE_CONCENTRATION, day),
         grid=_rows(lake, SCORE_GRID, day),
         sales=_rows(lake, SALES_DAYS, day),
+        refined_on=_newest_night(lake, SEGMENT_INSIGHTS, day),
+        insights=_newest_rows(lake, SEGMENT_INSIGHTS, day),
+        next_categories=_newest_rows(lake, NEXT_CATEGORIES, day),
+        effectiveness=_newest_rows(lake, SCHEME_EFFECTIVENESS, day),
+        proposals=_newest_rows(lake, SEGMENT_PROPOSALS, day),
+        campaigns=_rows(lake, CAMPAIGN_SUMMARIES, day),
+        campaign_results=_rows(lake, CAMPAIGN_RESULTS, day),
+        campaign_checks=_rows(lake, CAMPAIGN_CHECKS, day),
+        campaign_values=_rows(lake, CAMPAIGN_VALUES, day),
         cluster_profiles=_rows(lake, CLUSTER_PROFILES, day),
         drifts=_rows(lake, CLUSTER_DRIFTS, day),
         extractions=_rows(lake, EXTRACTIONS, day),
@@ -146,6 +164,16 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
 def _rows(lake: Lake, table: Table, day: date) -> Rows:
     rows: Rows = lake.read(table, day=day).to_pylist() if lake.has(table, day=day) else ()
     return rows
+
+
+def _newest_rows(lake: Lake, table: Table, day: date) -> Rows:
+    """Return the rows of a table that the first night of a month writes, as the newest night up to `day` wrote them."""
+    night = _newest_night(lake, table, day)
+    return _rows(lake, table, night) if night else ()
+
+
+def _newest_night(lake: Lake, table: Table, day: date) -> date | None:
+    return max((night for night in lake.nights(table) if night <= day), default=None)
 
 
 def _nearest_night(lake: Lake, day: date) -> date | None:

@@ -1,0 +1,152 @@
+"""What the morning page says of campaigns, tastes and ideas: only what the night's tables allow to be told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from support.morning_tables import DAY, a_night, html_of
+
+from pipeline.reporting.pages.morning.campaigns import campaign_cards
+from pipeline.reporting.pages.morning.insights import next_categories, proposals, segment_tastes, telling_schemes
+
+CAMPAIGN = {
+    "campaign_id": "spring",
+    "title": "Spring letter",
+    "state": "final",
+    "start_day": date(2024, 3, 1),
+    "due_date": date(2024, 3, 30),
+    "primary_metric": "spend",
+}
+RESULT = {
+    "campaign_id": "spring",
+    "arm": "letter",
+    "metric": "spend",
+    "method": "welch",
+    "scheme": "all",
+    "segment": "all",
+    "is_headline": True,
+    "customer_count": 21_307,
+    "control_count": 21_306,
+    "arm_value": 1.42,
+    "control_value": 0.65,
+    "difference": 0.77,
+}
+VALUE = {
+    "campaign_id": "spring",
+    "arm": "letter",
+    "customer_count": 21_307,
+    "incremental_amount": 16_402.71,
+    "incremental_low": 10_336.87,
+    "incremental_high": 22_468.54,
+    "profit": 4_430.38,
+    "probability_paid": 0.9998,
+    "verdict": "paid",
+}
+BEFORE = {"campaign_id": "spring", "check": "spend_before", "arm": "letter", "arm_value": 281.0, "control_value": 90.0}
+
+
+def a_campaign_night(**campaign: Any) -> Any:
+    return a_night(campaigns=[{**CAMPAIGN, **campaign}], campaign_results=[RESULT], campaign_values=[VALUE], campaign_checks=[BEFORE])
+
+
+def test_a_final_campaign_tells_money_first_then_whether_it_paid() -> None:
+    page = html_of(a_campaign_night())
+    assert "€16,403 more than without it" in page
+    assert "between €10,337 and €22,469" in page
+    assert "After costs: €4,430. It paid with a probability of 100%." in page
+    assert "it paid</span>" in page
+    assert "Sales per customer: €1.42, without it €0.65" in page
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("planned", "Starts on March 1, 2024."),
+        ("not comparable", "Those chosen had spent €281 each before, others €90.00."),
+        ("sample ratio", "The groups are not as large as planned"),
+    ],
+)
+def test_what_may_not_be_told_is_not(state: str, words: str) -> None:
+    page = html_of(a_campaign_night(state=state))
+    assert words in page
+    assert "16,403" not in page
+    assert "Sales per customer" not in page
+
+
+def test_a_running_campaign_says_when_and_nothing_else() -> None:
+    tables = replace(a_campaign_night(state="running", due_date=date(2024, 4, 20)), campaign_results=[], campaign_values=[])
+    assert "Results on April 20, 2024. Looking earlier would mislead." in html_of(tables)
+
+
+def test_too_few_buyers_leave_the_rate() -> None:
+    ordered = {**RESULT, "metric": "ordered", "arm_value": 0.0125, "control_value": 0.0057}
+    unknown = {**RESULT, "difference": None}
+    tables = replace(a_campaign_night(state="too few"), campaign_results=[ordered, unknown], campaign_values=[])
+    page = html_of(tables)
+    assert "Too few customers ordered to tell what it brought in money." in page
+    assert "Customers who ordered: 1.3%, without it 0.6%" in page
+
+
+@pytest.mark.parametrize("small", [{"customer_count": 9}, {"control_count": 9}])
+def test_an_arm_of_a_few_customers_is_withheld(small: dict[str, int]) -> None:
+    tables = replace(a_campaign_night(), campaign_results=[{**RESULT, **small}])
+    [card] = campaign_cards(tables)
+    assert card.arms == []
+
+
+def a_taste(subject: str, low: float, **given: Any) -> dict[str, Any]:
+    shares = {"customer_count": 30, "share": 0.36, "expected_share": 0.21, "lift": 1.76, "low": low}
+    return {"scheme": "rfm", "segment": "lost", "subject_kind": "category", "subject": subject, "is_told": True, **shares, **given}
+
+
+def test_tastes_are_the_surest_categories_then_products_and_never_chance_or_a_few_customers() -> None:
+    rows = [
+        a_taste("diapers", 1.4),
+        a_taste("toys", 1.5),
+        a_taste("P-1", 9.0, subject_kind="product"),
+        a_taste("chance", 2.0, is_told=False),
+        a_taste("few", 2.0, customer_count=9),
+        a_taste("elsewhere", 2.0, scheme="other"),
+    ]
+    [taste] = segment_tastes(a_night(insights=rows))
+    assert [row["subject"] for row in taste.subjects] == ["toys", "diapers", "P-1"]
+    page = html_of(a_night(insights=rows, refined_on=date(2024, 3, 1)))
+    assert "1.8 × as common" in page
+    assert "36% bought it; 21% expected" in page
+    assert "As of March 1, 2024." in page
+    assert "As of" not in html_of(a_night(insights=rows, refined_on=DAY))
+
+
+def test_what_comes_next_is_told_where_it_foretells() -> None:
+    row = {"category": "bikes", "next_category": "helmets", "customer_count": 40, "share": 0.2, "base_share": 0.05, "is_told": True}
+    tables = a_night(
+        next_categories=[row, {**row, "next_category": "chance", "is_told": False}, {**row, "next_category": "few", "customer_count": 3}]
+    )
+    assert [each["next_category"] for each in next_categories(tables)] == ["helmets"]
+
+
+def a_proposal(kind: str, *, is_sure: bool, segment: str = "lost") -> dict[str, Any]:
+    words = {"words": f"{kind} in words", "edit": "Edit <it>.", "command": "segments plan"}
+    return {"kind": kind, "scheme": "rfm", "segment": segment, "is_sure": is_sure, "needed_count": None if is_sure else 800, **words}
+
+
+def test_ideas_that_are_sure_come_first_and_others_say_what_is_lacking() -> None:
+    tables = a_night(proposals=[a_proposal("merge", is_sure=False), a_proposal("split", is_sure=True)])
+    assert [row["kind"] for row in proposals(tables)] == ["split", "merge"]
+    page = html_of(tables)
+    assert "To be sure, 800 customers are needed in each." in page
+    assert "Edit &lt;it&gt;." in page
+
+
+def test_schemes_that_add_something_come_first() -> None:
+    rows = [
+        {"scheme": "none", "adds": False, "added_r2_spend": 0.5, "added_r2_buying": 0.5},
+        {"scheme": "some", "adds": True, "added_r2_spend": 0.01, "added_r2_buying": 0.0},
+        {"scheme": "most", "adds": True, "added_r2_spend": 0.0, "added_r2_buying": 0.066},
+    ]
+    tables = a_night(effectiveness=rows, proposals=[a_proposal("split", is_sure=True)])
+    assert [row["scheme"] for row in telling_schemes(tables)] == ["most", "some", "none"]
+    assert "tells nothing more than last year’s spend does" in html_of(tables)
