@@ -57,6 +57,12 @@ def subject_label(language: PageLanguage, kind: str, subject: str) -> str:
     return language.gettext("Goods at a discount") if kind == "discount" else subject
 
 
+def probability_text(language: PageLanguage, probability: float) -> str:
+    """Return a probability as a percentage; nothing is certain, so that what rounds to that is told as more than 99 %."""
+    limit = 0.99
+    return language.gettext("more than %(share)s", share=language.percent(limit)) if probability > limit else language.percent(probability)
+
+
 def state_label(language: PageLanguage, state: GateState) -> str:
     """Return what a gate said."""
     return {

@@ -20,7 +20,15 @@ from pipeline.definitions.gate_limits import GATES
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.pages.gates import STYLES
 from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, WEEK, SchemeFigures
-from pipeline.reporting.pages.morning.labels import feature_label, feature_text, gate_label, metric_label, state_label, subject_label
+from pipeline.reporting.pages.morning.labels import (
+    feature_label,
+    feature_text,
+    gate_label,
+    metric_label,
+    probability_text,
+    state_label,
+    subject_label,
+)
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.night_tables import Row
 from pipeline.reporting.pages.morning.page import MorningPage
@@ -78,6 +86,7 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         csv_concentration=[(row["customer_percent"], row["customer_count"], row["spend_share"]) for row in page.concentration],
         feature_label=partial(feature_label, language),
         feature_text=partial(feature_text, language, tables.currency),
+        probability_text=partial(probability_text, language),
         metric_label=partial(metric_label, language),
         subject_label=partial(subject_label, language),
         gate_label=partial(gate_label, language),
