@@ -54,16 +54,16 @@ EVENT_TABLES = (CUSTOMER_DAYS, CUSTOMER_DAY_CATEGORIES, VISITS)
 REFUND_COLUMNS = ("customer_id", "order_day", "refund_amount", "event_day", "known_on")
 # Parts of what two nights know: alike on both; as the earlier one knew it; as the later one does; of event days since.
 SAME, BEFORE, NOW, NEW = "same", "before", "now", "new"
-RANKED = "value_rank_share"
-_KEY, _SPEND, _RANK = (
-    [each for each in CUSTOMER_FEATURES.columns if each.name == name] for name in ("customer_id", "spend_amount", RANKED)
+RANKED = ("value_rank_share", "spend_rank_share")
+_KEY, _SPEND, _RANKS = (
+    [each for each in CUSTOMER_FEATURES.columns if each.name in names] for names in (("customer_id",), ("spend_amount",), RANKED)
 )
 SPENDS = replace(CUSTOMER_FEATURES, name="counterfactual_spends", columns=(*_KEY, *_SPEND))
 SOURCE_IDS = replace(CUSTOMER_FEATURES, name="source_ids", columns=tuple(_KEY))
 _BUYING = ("customer_id", "last_order_date", "order_day_count", "spend_amount")
 BUYERS = replace(SPENDS, name="counterfactual_buyers", columns=tuple(each for each in CUSTOMER_FEATURES.columns if each.name in _BUYING))
 EVERYBODY = replace(SPENDS, name="everybody")
-RANKS = replace(CUSTOMER_FEATURES, name="counterfactual_ranks", columns=(*_KEY, *_RANK))
+RANKS = replace(CUSTOMER_FEATURES, name="counterfactual_ranks", columns=(*_KEY, *_RANKS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def _rank_alone(case: Counterfactual, features: Table, name: str) -> str:
     for table, source in ((EVERYBODY, case.everybody), (SPENDS, features)):
         case.session.engine.define(table, exp.select(*spends).from_(source.name))
     _store(case, RANKS, statement(RANKS.name))
-    columns = [exp.column(column.name, "ranks" if column.name == RANKED else "features", quoted=True) for column in features.columns]
+    columns = [exp.column(column.name, "ranks" if column.name in RANKED else "features", quoted=True) for column in features.columns]
     query = exp.select(*columns).from_(exp.to_table(features.name).as_("features"))
     on = exp.column("customer_id", "ranks").eq(exp.column("customer_id", "features"))
     _store(case, replace(features, name=name), query.join(exp.to_table(RANKS.name).as_("ranks"), on=on).order_by("features.customer_id"))

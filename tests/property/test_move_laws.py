@@ -93,6 +93,7 @@ RULES = {
     "rich": "spend_amount >= 20",
     "busy": "order_count >= 2",
     "leading": "value_rank_share < 0.5",
+    "top": "spend_rank_share < 0.2",
 }
 # Enough buyers, long enough before the first of the month, that limits of scores are frozen: nothing that happens in March changes them.
 SETTLED = [(f"q{number}", back, amount) for number, amount in enumerate(["5", "20", "20", "25", "300"]) for back in (54, 20 + number)]

@@ -73,10 +73,11 @@ joined AS (
   CROSS JOIN population_rhythm AS p
   CROSS JOIN population_baselines AS b
 ),
--- What richer customers hold is counted over the distinct amounts, so equal customers have the same share.
+-- What richer customers hold, and how many they are, is counted over the distinct amounts, so equal customers have the same shares.
 amounts AS (
   SELECT
     CAST(order_amount - refund_amount AS DECIMAL(18, 4)) AS spend_amount,
+    CAST(SUM(CASE WHEN order_amount > refund_amount THEN 1 ELSE 0 END) AS BIGINT) AS spender_count,
     CAST(SUM(CASE WHEN order_amount > refund_amount THEN order_amount - refund_amount ELSE 0 END) AS DECIMAL(38, 4)) AS held
   FROM customer_states
   GROUP BY CAST(order_amount - refund_amount AS DECIMAL(18, 4))
@@ -85,7 +86,9 @@ amount_ranks AS (
   SELECT
     spend_amount,
     CAST(COALESCE(SUM(held) OVER (ORDER BY spend_amount DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS DOUBLE)
-      / NULLIF(CAST(SUM(held) OVER () AS DOUBLE), 0) AS value_rank_share
+      / NULLIF(CAST(SUM(held) OVER () AS DOUBLE), 0) AS value_rank_share,
+    CAST(COALESCE(SUM(spender_count) OVER (ORDER BY spend_amount DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS DOUBLE)
+      / NULLIF(CAST(SUM(spender_count) OVER () AS DOUBLE), 0) AS spend_rank_share
   FROM amounts
 ),
 scored AS (
@@ -144,7 +147,8 @@ scored AS (
           END
       END AS BIGINT
     ) AS value_score,
-    CASE WHEN j.spend_amount > 0 THEN m.value_rank_share END AS value_rank_share
+    CASE WHEN j.spend_amount > 0 THEN m.value_rank_share END AS value_rank_share,
+    CASE WHEN j.spend_amount > 0 THEN m.spend_rank_share END AS spend_rank_share
   FROM joined AS j
   LEFT JOIN amount_ranks AS m ON m.spend_amount = j.spend_amount
 )
@@ -239,6 +243,7 @@ SELECT
   r.gap_q75_days * r.rhythm_days / r.gap_q50_days AS active_limit_days,
   r.gap_q90_days * r.rhythm_days / r.gap_q50_days AS dormant_limit_days,
   r.value_rank_share,
+  r.spend_rank_share,
   r.visit_count_90_days,
   CASE
     WHEN r.visitor_order_day_count < r.visit_count_90_days THEN CAST(r.visitor_order_day_count AS DOUBLE) / r.visit_count_90_days

@@ -138,6 +138,7 @@ CUSTOMER_FEATURES = Table(
             "dormant_limit_days", Kind.NUMBER, "Past this many days without an order the customer is dormant; past twice as many, lost."
         ),
         Column("value_rank_share", Kind.NUMBER, "Share of the window's spend held by strictly richer customers."),
+        Column("spend_rank_share", Kind.NUMBER, "Share of strictly richer customers among all who spent in the window."),
         Column("visit_count_90_days", Kind.INTEGER, "Visits in the last 90 days; empty where none is known.", needs=VISITS_SOURCE),
         Column(
             "conversion_share",

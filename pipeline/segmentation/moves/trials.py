@@ -32,7 +32,7 @@ WEIGHED: Mapping[str, tuple[str, ...]] = {
     "value_score": ("spend_amount",),
 }
 # What each rank among customers ranks: where the own figure changed because days left the window, age moved the rank, not others.
-RANKED: Mapping[str, tuple[str, ...]] = {"value_rank_share": ("spend_amount",)}
+RANKED: Mapping[str, tuple[str, ...]] = {"value_rank_share": ("spend_amount",), "spend_rank_share": ("spend_amount",)}
 # How statements call the values of everybody, which they count; the buyers among whom a score ranks are RANKED_BUYERS.
 RANKED_VALUES = "attribute_values"
 

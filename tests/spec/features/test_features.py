@@ -218,6 +218,18 @@ def test_value_rank_share_is_the_spend_of_strictly_richer_customers_and_ties_sta
     assert {name: row["value_rank_share"] for name, row in found.items()} == {"rich": 0.0, "twin_a": 0.6, "twin_b": 0.6, "free": None}
 
 
+def test_spend_rank_share_counts_strictly_richer_customers_among_those_who_spent(lake: Lake) -> None:
+    lines = "".join(f"\n2024-03-01 | c{number:02} | {number}" for number in range(21))
+    twins = "\n2024-03-01 | twin | 19\n2023-01-01 | before | 900\n2024-03-02 | given_back | -5"
+    found = features(lake, f"day | customer_id | net_amount{lines}{twins}", customers=[{"customer_id": "never"}])
+    shares = {name: row["spend_rank_share"] for name, row in found.items()}
+    # Of 21 spenders, 1 to 20 and the twin of 19: the twins share a place, and nobody is between them and the one below.
+    assert (shares["c20"], shares["c19"], shares["twin"], shares["c18"]) == (0.0, 1 / 21, 1 / 21, 3 / 21)
+    assert shares["c01"] == 20 / 21
+    assert [shares[name] for name in ("c00", "before", "given_back", "never")] == [None] * 4
+    assert {name for name, share in shares.items() if share is not None and share < 0.05} == {"c20", "c19", "twin"}
+
+
 def test_rhythm_is_the_populations_until_the_customer_has_three_gaps(lake: Lake) -> None:
     steady = "\n".join(f"2024-01-{day:02} | steady" for day in (1, 3, 5, 7, 9, 11))
     found = features(lake, f"day | customer_id\n{steady}\n2024-01-01 | twice\n2024-02-10 | twice")

@@ -49,6 +49,7 @@ RULES = {
     "berliner": "city = 'Berlin'",
     "slow": "new_limit_days > 20",
     "rich": "value_rank_share < 0.5",
+    "top": "spend_rank_share < 0.1",
     "watched": "visit_count_90_days >= 2",
     "once": "order_count > 0 AND twice.segment = 'no'",
 }
@@ -173,6 +174,8 @@ def test_who_did_nothing_is_moved_by_others_where_only_ranks_changed(told: Lake)
     tuesday = moves(told, TUESDAY)
     assert tuesday["rich", "rich"] == ("yes", "no", "population_shift")
     assert tuesday["richer", "rich"] == ("no", "yes", "own_purchase")
+    assert tuesday["rich", "top"] == ("yes", "no", "population_shift")
+    assert tuesday["richer", "top"] == ("no", "yes", "own_purchase")
 
 
 def test_the_first_night_has_no_moves(told: Lake) -> None:
