@@ -25,7 +25,6 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, CUSTOMER_SURVIVORS, RAW_CUSTOMER_CONTACTS, Table
 from pipeline.publication.current import Publication, current_publication
 
-CONTROL = "control"
 CONTACTS = "crm_contacts"
 
 
@@ -103,8 +102,7 @@ def find_delta(outbox: Outbox, definition: SinkDefinition, lists: Sequence[Manag
     consent = "p.is_consenting" if definition.consent == "given" else "p.is_consenting IS DISTINCT FROM false"
     outbox.connection.execute(f"""
         CREATE OR REPLACE TEMP VIEW wanted AS SELECT p.customer_id, p.row_hash FROM crm_profiles AS p
-        WHERE p.is_member AND {consent} AND p.arm IS DISTINCT FROM '{CONTROL}'
-          AND p.customer_id NOT IN (SELECT customer_id FROM {OPTED_OUT}) AND {listed}
+        WHERE p.is_member AND {consent} AND p.customer_id NOT IN (SELECT customer_id FROM {OPTED_OUT}) AND {listed}
     """)  # noqa: S608 - words of ours
     outbox.connection.execute("""
         CREATE OR REPLACE TEMP TABLE delta AS

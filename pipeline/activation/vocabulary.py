@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,11 +14,11 @@ from pipeline.definitions.fields import Document, Fields
 from pipeline.definitions.sinks import SinkDefinition
 from pipeline.definitions.translations import company_translations, translated_content
 from pipeline.errors import ConfigError
-from pipeline.lake.tables import AUDIENCES, SEGMENT_PROFILES
+from pipeline.lake.tables import AUDIENCES, CAMPAIGN_ARMS, CAMPAIGN_SUMMARIES, SEGMENT_PROFILES
 from pipeline.spelling import did_you_mean
 
-SEGMENT, AUDIENCE = "segment", "audience"
-AUDIENCES_GROUP = "audiences"
+SEGMENT, AUDIENCE, CAMPAIGN = "segment", "audience", "campaign"
+AUDIENCES_GROUP, CAMPAIGNS_GROUP = "audiences", "campaigns"
 
 
 def managed_lists(company: Company, definition: SinkDefinition, publication: Path) -> tuple[ManagedList, ...]:
@@ -47,6 +47,8 @@ def managed_lists(company: Company, definition: SinkDefinition, publication: Pat
             for name, title in audiences
             if definition.audiences is None or name in definition.audiences
         ),
+        # Arms of campaigns are lists like audiences, and go where all of those go.
+        *(_campaign_lists(definition, publication) if definition.audiences is None else ()),
     ]
     alike = Counter((each.group, each.title) for each in lists)
     return tuple(
@@ -58,6 +60,22 @@ def managed_lists(company: Company, definition: SinkDefinition, publication: Pat
 def list_titles(lists: Sequence[ManagedList]) -> dict[str, list[str]]:
     """Return what people read of each list, its group and its title, by its name."""
     return {each.name: [each.group, each.title] for each in lists}
+
+
+def _campaign_lists(definition: SinkDefinition, publication: Path) -> Iterator[ManagedList]:
+    """Yield the arms of campaigns that are planned or running, without those that nothing is done for."""
+    arms = publication / f"{CAMPAIGN_ARMS.name}.parquet"
+    if not arms.exists():
+        return
+    titles = {name: title for name, title, *_ in _rows(publication / f"{CAMPAIGN_SUMMARIES.name}.parquet", "campaign_id", "title")}
+    group = definition.titles.get(CAMPAIGNS_GROUP, CAMPAIGNS_GROUP.capitalize())
+    # By the engine of Arrow: it has a row for each customer.
+    columns = ["campaign_id", "arm", "is_control", "is_holdout"]
+    for row in pq.read_table(arms, columns=columns).group_by(columns).aggregate([]).to_pylist():
+        if not (row["is_control"] or row["is_holdout"]):
+            name = f"{CAMPAIGN}.{row['campaign_id']}.{row['arm']}"
+            title = definition.titles.get(name, f"{titles.get(row['campaign_id'], row['campaign_id'])}: {row['arm']}")
+            yield ManagedList(name, CAMPAIGN, group, title)
 
 
 def _rows(path: Path, *columns: str) -> list[tuple[str, ...]]:

@@ -8,17 +8,9 @@ from pipeline.definitions.company import Company
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import (
-    CAMPAIGN_ARMS,
-    CAMPAIGN_ASSIGNMENTS,
-    CAMPAIGN_CHECKS,
-    CAMPAIGN_RESULTS,
-    CAMPAIGN_SUMMARIES,
-    CAMPAIGN_VALUES,
-)
+from pipeline.lake.tables import CAMPAIGN_ASSIGNMENTS, CAMPAIGN_NIGHT_TABLES
 
 SOURCES = ("campaigns", "campaign_members")
-NIGHT_TABLES = (CAMPAIGN_ARMS, CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES)
 
 
 def write_campaign_tables(company: Company, lake: Lake, engine: Engine, day: date) -> None:
@@ -43,6 +35,6 @@ def lists_campaigns(company: Company) -> bool:
 
 def remove_campaign_tables(lake: Lake, day: date) -> None:
     """Remove what an earlier run of the night wrote of campaigns."""
-    for table in NIGHT_TABLES:
+    for table in CAMPAIGN_NIGHT_TABLES:
         if lake.has(table, day=day):
             lake.delete(addresses.partition(table, day=day))

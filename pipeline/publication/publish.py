@@ -25,6 +25,7 @@ from pipeline.lake.parquet import file_sha256
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
     AUDIENCE_TABLES,
+    CAMPAIGN_NIGHT_TABLES,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
     DAY,
@@ -127,7 +128,7 @@ def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], curre
     company, lake, day = inputs.company, inputs.lake, inputs.day
     with lake.private_folder() as private:
         staged = private / "publication"
-        optional = [table for table in AUDIENCE_TABLES if lake.has(table, day=day)]
+        optional = [table for table in (*AUDIENCE_TABLES, *CAMPAIGN_NIGHT_TABLES) if lake.has(table, day=day)]
         written = {table.name: _write_table(inputs, company.table(table), staged) for table in (*tables, *optional)}
         crm_tables, crm_note = _write_crm_tables(inputs, staged)
         written |= crm_tables

@@ -73,7 +73,6 @@ def test_a_salesperson_sees_segments_audiences_and_the_next_action(crm: Tryton, 
         Person("ayşe", {"lifecycle": "at_risk"}, ("vip",), action="At risk", name="Ayşe İğdır 😀", email="ayse@example.org"),
         Person("nino", name="ნინო"),
         Person("no", is_consenting=False, name="No"),
-        Person("control", arm="control", name="Control"),
     ]
     publish_people(deployment.lake, people)
     report = sync(deployment)

@@ -84,7 +84,7 @@ CAMPAIGN_ARMS = Table(
         CAMPAIGN_ID,
         ARM,
         _IS_CONTROL,
-        Column("is_holdout", Kind.FLAG, "Whether the campaign is the company-wide holdout, whose control takes part in nothing else."),
+        Column("is_holdout", Kind.FLAG, "Whether it is the company-wide holdout, whose control takes part in nothing else.", required=True),
         Column("list_name", Kind.TEXT, "List that the campaign is for: an audience, or `scheme.segment`; empty for a rule."),
         Column("until_date", Kind.DATE, "Last day of the campaign.", required=True),
     ),
@@ -220,5 +220,5 @@ CAMPAIGN_VALUES = Table(
     is_published=True,
     is_optional=True,
 )
-RESULT_TABLES = (CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES)
-CAMPAIGN_TABLES = (CAMPAIGNS, CAMPAIGN_MEMBERS, CAMPAIGN_ASSIGNMENTS, CAMPAIGN_ARMS, *RESULT_TABLES)
+CAMPAIGN_NIGHT_TABLES = (CAMPAIGN_ARMS, CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES)
+CAMPAIGN_TABLES = (CAMPAIGNS, CAMPAIGN_MEMBERS, CAMPAIGN_ASSIGNMENTS, *CAMPAIGN_NIGHT_TABLES)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pipeline.lake.tables.columns import CUSTOMER_ID
 from pipeline.lake.tables.schema import Column, Kind, Partition, Table
 
-_LIST_NAME = "List: `<scheme>.<segment>`, or the name of the audience."
-_LIST_KIND = "`segment` or `audience`."
+_LIST_NAME = "List: `<scheme>.<segment>`, the name of the audience, or `campaign.<campaign>.<arm>`."
+_LIST_KIND = "`segment`, `audience` or `campaign`."
 
 RAW_CUSTOMER_CONTACTS = Table(
     "raw_customer_contacts",
@@ -60,7 +60,7 @@ CRM_PROFILES = Table(
             Kind.TEXT,
             "Of a tombstone: `consent_withdrawn`, `departed` (the source lists them no more), `identity_merge`, `erasure` or `rollback`.",
         ),
-        Column("arm", Kind.TEXT, "Arm of the campaign that the customer takes part in; empty as long as there are no campaigns."),
+        Column("arm", Kind.TEXT, 'Arm by campaign that is planned or running, as JSON: `{"spring":"mail"}`; empty where there is none.'),
         Column(
             "row_hash", Kind.TEXT, "SHA-256 of all columns before this one: equal hashes, equal rows, on whichever night.", required=True
         ),
@@ -74,7 +74,8 @@ CRM_PROFILES = Table(
 )
 CRM_MEMBERS = Table(
     "crm_members",
-    "One row per customer and list that the customer is on, of those whom the publication holds: nobody who said no.",
+    "One row per customer and list that the customer is on, of those whom the publication holds: nobody who said no. While a campaign "
+    "lasts its control is on no list that it is for.",
     (
         CUSTOMER_ID,
         Column("list_kind", Kind.TEXT, _LIST_KIND, required=True),

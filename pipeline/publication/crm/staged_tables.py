@@ -21,6 +21,8 @@ CONTACTS: Final = replace(RAW_CUSTOMER_CONTACTS, name="crm_contacts")
 STANDINGS: Final = _private("standings", Column("is_consenting", Kind.FLAG, ""), Column("removal_reason", Kind.TEXT, ""))
 SEGMENT_LISTS: Final = _private("segment_lists", Column("names", Kind.TEXT, ""))
 AUDIENCE_LISTS: Final = _private("audience_lists", Column("names", Kind.TEXT, ""))
+ARM_LISTS: Final = _private("arm_lists", Column("names", Kind.TEXT, ""))
+CAMPAIGN_LISTS: Final = Table("campaign_lists", "", (Column("list_name", Kind.TEXT, ""),), ("list_name",), Partition.NIGHT)
 ADDRESS_HASHES: Final = _private("address_hashes", Column("email_sha256", Kind.TEXT, ""), Column("phone_sha256", Kind.TEXT, ""))
 PHONE_NUMBERS: Final = Table(
     "phone_numbers", "", (Column("phone", Kind.TEXT, "", pii=True), Column("e164", Kind.TEXT, "", pii=True)), ("phone",), Partition.NIGHT

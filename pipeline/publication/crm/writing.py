@@ -23,6 +23,7 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
     AUDIENCE_MOVES,
+    CAMPAIGN_ARMS,
     CRM_AUDIENCES,
     CRM_CHANGES,
     CRM_MEMBERS,
@@ -46,7 +47,9 @@ from pipeline.publication.crm.row_hash import texts_around_prediction
 from pipeline.publication.crm.seen_tables import numbering_note
 from pipeline.publication.crm.staged_tables import (
     ADDRESS_HASHES,
+    ARM_LISTS,
     AUDIENCE_LISTS,
+    CAMPAIGN_LISTS,
     CONTACTS,
     EARLIER_MEMBERS,
     EARLIER_PROFILES,
@@ -62,17 +65,9 @@ CUSTOMERS_PER_SLICE = 200_000
 TABLES_OF_CUSTOMERS = frozenset(
     each.name
     for each in (
-        *(AUDIENCE_LISTS, AUDIENCE_MEMBERS, AUDIENCE_MOVES, CONTACTS, CRM_CHANGES, CRM_MEMBERS, CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS),
-        *(
-            CUSTOMER_PREDICTIONS,
-            CUSTOMER_SEGMENTS,
-            EARLIER_MEMBERS,
-            EARLIER_PROFILES,
-            PROFILE_ROWS,
-            SEGMENT_LISTS,
-            SEGMENT_MOVES,
-            STANDINGS,
-        ),
+        *(ARM_LISTS, AUDIENCE_LISTS, AUDIENCE_MEMBERS, AUDIENCE_MOVES, CAMPAIGN_ARMS, CONTACTS, CRM_CHANGES, CRM_MEMBERS),
+        *(CUSTOMER_FEATURES, CUSTOMER_NEXT_ACTIONS, CUSTOMER_PREDICTIONS, CUSTOMER_SEGMENTS, EARLIER_MEMBERS, EARLIER_PROFILES),
+        *(PROFILE_ROWS, SEGMENT_LISTS, SEGMENT_MOVES, STANDINGS),
     )
 )
 _FEATURES = ("customer_id", "first_order_date", "last_order_date")
@@ -135,15 +130,17 @@ class _CrmWriter:
     def _register_published(self) -> None:
         attribute = self._company.customer_language
         features = self._company.table(CUSTOMER_FEATURES).only((*_FEATURES, attribute))
-        for table in (features, CUSTOMER_SEGMENTS, _ACTIONS, SEGMENT_STRATEGIES, CUSTOMER_PREDICTIONS, AUDIENCE_MEMBERS):
+        for table in (features, CUSTOMER_SEGMENTS, _ACTIONS, SEGMENT_STRATEGIES, CUSTOMER_PREDICTIONS, AUDIENCE_MEMBERS, CAMPAIGN_ARMS):
             self._engine.register(table, [file] if (file := self._file(table)).exists() else [])
         self._engine.register(EARLIER_PROFILES, self._seen.files(CRM_PROFILES))
         self._engine.register(EARLIER_MEMBERS, self._seen.files(CRM_MEMBERS))
         for table, column, lists, brackets in (
             (CUSTOMER_SEGMENTS, ("scheme", "segment"), SEGMENT_LISTS, ("{", "}")),
             (AUDIENCE_MEMBERS, ("audience",), AUDIENCE_LISTS, ("[", "]")),
+            (CAMPAIGN_ARMS, ("campaign_id", "arm"), ARM_LISTS, ("{", "}")),
         ):
-            self._stage(lists, json_of_customers(self._published_rows(table, ("customer_id", *column)), column, brackets))
+            self._stage(lists, json_of_customers(self._listed_rows(table, ("customer_id", *column)), column, brackets))
+        self._stage(CAMPAIGN_LISTS, self._engine.run(statement(CAMPAIGN_LISTS.name), {}) if self._file(CAMPAIGN_ARMS).exists() else ())
         # A person who takes a night back is the reason of all that changes by it.
         nights = [] if self._inputs.is_rollback else self._untold_nights()
         for table in (SEGMENT_MOVES, AUDIENCE_MOVES):
@@ -222,6 +219,13 @@ class _CrmWriter:
         file = self._file(table)
         if file.exists():
             yield from _open(file).iter_batches(BATCH_ROWS, columns=list(columns))
+
+    def _listed_rows(self, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield what lists are made of; where there are campaigns, of audiences only what their control may be on."""
+        if table is AUDIENCE_MEMBERS and self._file(CAMPAIGN_ARMS).exists():
+            yield from self._engine.run(statement("listed_audiences"), {})
+        else:
+            yield from self._published_rows(table, columns)
 
     def _publish(self, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
         path = self._file(table)

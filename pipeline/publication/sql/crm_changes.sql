@@ -13,6 +13,7 @@ WITH changed AS (
       WHEN $reason <> '' THEN $reason
       WHEN r.was_member IS NULL THEN $added_reason
       WHEN NOT r.was_member THEN 'returned'
+      WHEN e.arm IS DISTINCT FROM r.arm THEN 'campaign_change'
       WHEN e.last_order_date IS DISTINCT FROM r.last_order_date THEN 'own_purchase'
       WHEN e.is_consenting IS DISTINCT FROM r.is_consenting THEN 'consent_change'
       WHEN e.language IS DISTINCT FROM r.language THEN 'language_change'

@@ -23,12 +23,14 @@ WITH tonight AS (
     CASE WHEN p.expected_spend_amount IS NOT NULL THEN CAST($day AS DATE) END AS predicted_date,
     f.first_order_date,
     f.last_order_date,
-    g.is_consenting
+    g.is_consenting,
+    r.names AS arm
   FROM customer_features AS f
   LEFT JOIN crm_contacts AS k ON k.customer_id = f.customer_id
   LEFT JOIN language_names AS l ON l.said = COALESCE(said_language, k.language)
   LEFT JOIN segment_lists AS s ON s.customer_id = f.customer_id
   LEFT JOIN audience_lists AS a ON a.customer_id = f.customer_id
+  LEFT JOIN arm_lists AS r ON r.customer_id = f.customer_id
   LEFT JOIN customer_next_actions AS n ON n.customer_id = f.customer_id
   LEFT JOIN segment_strategies AS c
     ON c.scheme = n.scheme AND c.segment = n.segment AND c.language = COALESCE(l.language, $language)
@@ -64,7 +66,7 @@ compared AS (
       WHEN e.is_member THEN COALESCE(g.removal_reason, $left_reason)
       ELSE e.removal_reason
     END AS removal_reason,
-    CAST(NULL AS VARCHAR) AS arm,
+    t.arm,
     e.predicted_spend_amount AS earlier_spend_amount,
     e.predicted_date AS earlier_predicted_date,
     e.is_member AS was_member,

@@ -40,8 +40,20 @@ CREATE_MEMBERS: Final = """
         SELECT customer_id, 'audience' AS list_kind, audience AS list_name FROM audience_members
         UNION ALL
         SELECT customer_id, 'segment' AS list_kind, scheme || '.' || segment AS list_name FROM customer_segments
+        UNION ALL
+        SELECT customer_id, 'campaign' AS list_kind, 'campaign.' || campaign_id || '.' || arm AS list_name FROM campaign_arms
+        WHERE NOT is_control AND NOT is_holdout
     ) AS listed
     JOIN crm_profiles AS profile ON profile.customer_id = listed.customer_id AND profile.is_member
+    WHERE NOT EXISTS (
+        SELECT 1 FROM campaign_arms AS held
+        WHERE held.customer_id = listed.customer_id AND held.is_control AND (
+            held.list_name = listed.list_name
+            OR (held.is_holdout AND (
+                listed.list_kind = 'audience' OR listed.list_name IN (SELECT list_name FROM campaign_arms WHERE list_name IS NOT NULL)
+            ))
+        )
+    )
 """
 
 

@@ -24,6 +24,7 @@ from pipeline.publication.targets.customer_profiles import BATCH_ROWS, customer_
 from pipeline.publication.targets.kept_moves import keep_moves_statements
 from pipeline.publication.targets.sessions import TargetSession, create_table, load_table
 from pipeline.publication.targets.tables import (
+    ARMS,
     CHANGED,
     CLUSTERS,
     CREATE_VIEWS,
@@ -121,8 +122,8 @@ def merge_night(session: TargetSession, night: PublishedNight) -> bool:
     found = session.columns()
     # Where the night publishes audiences, or the target holds some of an earlier one: then their tables are emptied.
     optional = [table for table in OPTIONAL if table.name in found or _table_file(night, table).exists()]
-    if publishes_crm(night.folder) and MEMBERS not in optional:
-        optional.append(MEMBERS)  # its view of lists looks at them
+    if publishes_crm(night.folder):
+        optional += [table for table in (MEMBERS, ARMS) if table not in optional]  # its view of lists looks at them
     _create_missing_tables(session, optional)
     load_night(session, night)
     for statement in TAKE_BACK if night.is_way_back else ():
