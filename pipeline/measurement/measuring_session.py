@@ -9,15 +9,26 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.features import CacheSession, MergeHistory, Survivors
 from pipeline.features.united_rows import register_event_days
 from pipeline.lake.engines import Engine, Parameter
+from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_ID, RAW_CONSENTS, VISITS, VISITS_SOURCE, Table
-from pipeline.measurement.staged_tables import KNOWN, UNMEASURED
+from pipeline.lake.tables import (
+    CUSTOMER_DAYS,
+    CUSTOMER_FEATURES,
+    CUSTOMER_ID,
+    CUSTOMER_SURVIVORS,
+    RAW_CONSENTS,
+    VISITS,
+    VISITS_SOURCE,
+    Table,
+)
+from pipeline.measurement.staged_tables import KNOWN, KNOWN_IDS, UNMEASURED
 from pipeline.publication.consent import withheld_customers
 from pipeline.publication.left_out import LeftOutCustomers, departed_customers
 
@@ -65,11 +76,17 @@ class MeasuringSession:
         return self._staged[name]
 
     def register_people(self) -> None:
-        """Make readable who is left out of publications tonight, and who is known at all."""
+        """Make readable who is left out of publications tonight, and who is known, also under the ids of merged customers."""
         known = self.lake.snapshot_known(RAW_CONSENTS, self.day)
         withheld = withheld_customers(self.company, self.lake, self.day) if known else None
         self.stage_ids(UNMEASURED, LeftOutCustomers(withheld, departed_customers(self.company, self.lake, self.day)).ids)
         self.engine.register(KNOWN, [self.lake.path(CUSTOMER_FEATURES, day=self.day)])
+        ids = [exp.select("customer_id").from_(KNOWN.name)]
+        if self.survivors:
+            self.stage(CUSTOMER_SURVIVORS, self.survivors.rows)
+            is_merged = exp.column("customer_id").neq(exp.column("survivor_id"))
+            ids.append(exp.select("customer_id").from_(CUSTOMER_SURVIVORS.name).where(is_merged))
+        self.engine.define(KNOWN_IDS, union_all(ids))
 
     def register_events(self, first_day: date) -> None:
         """Make what customers did from a day on readable, as the night knows it, under the id of who is left of merged ones."""

@@ -15,8 +15,8 @@ _SEGMENT, _SPEND = Column("segment", Kind.TEXT, ""), Column("spend_amount", Kind
 _ARM, _STRATUM = Column("arm", Kind.TEXT, ""), Column("stratum", Kind.TEXT, "")
 MEMBERS_BY_RULE = _table("campaign_members_by_rule", CUSTOMER_ID, _SPEND, Column("is_member", Kind.FLAG, ""))
 STRATA_SEGMENTS = _table("strata_segments", CUSTOMER_ID, _SEGMENT)
-UNMEASURED, HELD_OUT, TAKEN, KNOWN = (
-    _table(name, CUSTOMER_ID) for name in ("unmeasured_customers", "held_out_customers", "taken_customers", "known_customers")
+UNMEASURED, HELD_OUT, TAKEN, KNOWN, KNOWN_IDS = (
+    _table(name, CUSTOMER_ID) for name in ("unmeasured_customers", "held_out_customers", "taken_customers", "known_customers", "known_ids")
 )
 CANDIDATES = _table("campaign_candidates", CUSTOMER_ID, _SPEND, _SEGMENT, Column("excluded_by", Kind.TEXT, ""))
 STRATA = _table("campaign_strata", CUSTOMER_ID, _SEGMENT, _SPEND, _STRATUM, Column("place", Kind.INTEGER, ""))

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from pipeline.calendar import ONE_DAY
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_SEGMENTS, CUSTOMER_SURVIVORS
+from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.measurement.arm_sums import CampaignSums
 from pipeline.measurement.audience import register_segments
 from pipeline.measurement.campaign import OWN, Campaign
@@ -68,5 +68,4 @@ def _define_people(session: MeasuringSession, people: exp.Query) -> None:
         session.engine.define(PEOPLE, people)
         return
     session.engine.define(PEOPLE_BY_SOURCE_ID, people)
-    session.stage(CUSTOMER_SURVIVORS, session.survivors.rows)
     session.engine.define(PEOPLE, statement("merged_people"))

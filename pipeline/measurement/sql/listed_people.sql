@@ -9,6 +9,6 @@ SELECT
   s.segment,
   COALESCE(b.spend_amount, 0) AS spend_amount
 FROM listed_members AS m
-JOIN known_customers AS k ON k.customer_id = m.customer_id
+JOIN known_ids AS k ON k.customer_id = m.customer_id
 LEFT JOIN strata_segments AS s ON s.customer_id = m.customer_id
 LEFT JOIN spend_before AS b ON b.customer_id = m.customer_id
