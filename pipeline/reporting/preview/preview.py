@@ -85,6 +85,8 @@ def preview_rule(company: Company, lake: Lake, rule: str, *, memory_limit: str =
         stored = NightFeatures([known], lake, engine, day, since=night.features)
         # Only what the statement names: a Parquet file is read by column, and others are not touched.
         names = {column.name for column in query.find_all(exp.Column)}
+        # What it names to leave out has to be there as well, such as a score that a scheme counts anew.
+        names |= {left_out.name for star in query.find_all(exp.Star) for left_out in star.args.get("except_") or ()}
         if night.features:
             night.features.work_out(names)
         with stored.defined(by_name.values(), night.table.only({"customer_id", "spend_amount", *names})):

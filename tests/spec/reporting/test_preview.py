@@ -70,6 +70,8 @@ def test_overlap_is_told_of_segments_and_audiences(night: tuple[Path, Lake]) -> 
 
 def test_a_rule_may_look_at_the_segment_of_a_scheme(night: tuple[Path, Lake]) -> None:
     assert preview(night, "lifecycle.segment = 'prospect'").customer_ids == ("cem", "dea")
+    in_rfm = {each.segment: each.size for each in preview(night, "spend_amount IS NOT NULL").overlaps if each.scheme == "rfm"}
+    assert {name: preview(night, f"rfm.segment = '{name}'").customer_count for name in in_rfm} == in_rfm, "its scores count too"
 
 
 def test_nobody_is_told_of_as_nobody(night: tuple[Path, Lake]) -> None:
