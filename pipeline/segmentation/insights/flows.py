@@ -23,6 +23,8 @@ from pipeline.lake.tables import CUSTOMER_FEATURES, SEGMENT_FLOWS, SEGMENT_MOVES
 
 log = logging.getLogger("pipeline.segmentation.insights.flows")
 FLOW_NIGHTS = (1, 7, 28)
+OWN_REASONS = frozenset({"new_customer", "own_purchase", "own_event", "attribute_change", "ageing", "refund", "left"})
+"""Reasons that are the customer's own: by all others nobody did anything."""
 READ_FEATURES = ("customer_id", "spend_amount", "lifetime_spend_amount")
 
 
@@ -55,7 +57,24 @@ def nights_counting_moves_of(day: date, nights: Sequence[date]) -> list[date]:
 
 def flows_statement(compared: Mapping[int, date], nights: Iterable[date]) -> exp.Query:
     """Build the statement of segment_flows; it reads customer_features and the moves of each of `nights`, as `moves_table` names them."""
-    query = statement(SEGMENT_FLOWS.name).copy()
+    return _with_moves(statement(SEGMENT_FLOWS.name), compared, nights)
+
+
+def entered_statement(since: date, nights: Iterable[date], *, are_own: bool) -> exp.Query:
+    """Build the statement of who is in `$segment` of `$scheme` after the moves of `nights` and was not on night `since`.
+
+    `are_own` leaves out those whose last move has a reason that is none of OWN_REASONS.
+    """
+    query = _with_moves(statement("entered_customers"), {0: since}, nights)
+    reasons = exp.column("reason", "l").isin(*sorted(OWN_REASONS))
+    for condition in list(query.find_all(exp.In)):
+        condition.replace(reasons if are_own else exp.true())
+    return query
+
+
+def _with_moves(query: exp.Query, compared: Mapping[int, date], nights: Iterable[date]) -> exp.Query:
+    """Return `query` with the windows that are compared, and the moves of `nights`, in place of the tables that it names."""
+    query = query.copy()
     windows = exp.values([(back, since.isoformat()) for back, since in compared.items()], alias="windows", columns=["nights", "since"])
     since = exp.alias_(exp.cast(exp.column("since"), "date"), "since_night")
     content = {

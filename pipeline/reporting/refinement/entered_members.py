@@ -1,0 +1,66 @@
+"""Whom to write to: the customers of a segment who entered it since a night and may be written to."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.definitions.company import Company
+from pipeline.errors import ConfigError
+from pipeline.lake.engines.duckdb import open_engine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import RAW_CONSENTS, SEGMENT_MOVES
+from pipeline.publication.consent import withheld_customers
+from pipeline.publication.left_out import LeftOutCustomers, departed_customers
+from pipeline.segmentation.history import night_as_known, scheme_names_on, segment_members, segment_sizes
+from pipeline.segmentation.insights.flows import entered_statement, moves_table
+
+
+@dataclass(frozen=True, slots=True)
+class EnteredMembers:
+    """The ids of customers in a segment on night `day`, in order; `since` is the night after which they entered, None for all.
+
+    `left_out_count` are those who are not among them, as they must not be written to, or departed.
+    """
+
+    scheme: str
+    segment: str
+    day: date
+    since: date | None
+    customer_ids: pa.Array
+    left_out_count: int
+
+
+def read_entered_members(  # noqa: PLR0913 - what is asked, and where
+    company: Company, lake: Lake, scheme: str, segment: str, since: date | None, *, are_own: bool, memory_limit: str
+) -> EnteredMembers:
+    """Read who is in the segment called `segment` on the newest night, and was not on the newest stored night by `since`.
+
+    `are_own` leaves out whom nothing of their own took there, such as the ranks of others. Raises ConfigError where no scheme or
+    segment has that name, or no night is stored by `since`.
+    """
+    names = scheme_names_on(lake, None, None)
+    scheme = names.scheme_named(scheme)
+    segment, day = names.segment_named(scheme, segment), names.night.day
+    before = night_as_known(lake, since).day if since else None
+    with closing(open_engine(lake, memory_limit=memory_limit)) as engine:
+        if before is None:
+            count = segment_sizes(engine, names.night).get((scheme, segment), 0)
+            rows = segment_members(engine, names.night, scheme, segment, count).read_all()
+        else:
+            nights = [night for night in lake.nights(SEGMENT_MOVES) if before < night <= day]
+            if not nights:
+                raise ConfigError(f"no night lies after {before}", where="--entered-since", todo=f"Choose a day before {day}.")
+            for night in nights:
+                engine.register(replace(SEGMENT_MOVES, name=moves_table(night)), [lake.path(SEGMENT_MOVES, day=night)])
+            query = entered_statement(before, nights, are_own=are_own)
+            rows = engine.run(query, {"scheme": scheme, "segment": segment}).read_all()
+    ids = rows["customer_id"].combine_chunks()
+    withheld = withheld_customers(company, lake, day) if lake.snapshot_known(RAW_CONSENTS, day) else None
+    left_out = LeftOutCustomers(withheld, departed_customers(company, lake, day)).ids
+    kept = ids if left_out is None else ids.filter(pc.invert(pc.is_in(ids, left_out)))
+    return EnteredMembers(scheme, segment, day, before, kept, len(ids) - len(kept))
