@@ -40,7 +40,8 @@ def not_computed_on(
         for feature in scheme.features
         if feature.name in unknown
     }
-    signals = {f"{CUSTOMER_PREDICTIONS.name}.{signal}": f"needs {needs}" for signal, needs in signals_without(unknown).items()}
+    without = signals_without(unknown, company.prediction_features)
+    signals = {f"{CUSTOMER_PREDICTIONS.name}.{signal}": f"needs {needs}" for signal, needs in without.items()}
     return {**loaded.not_computed, **clusters, **signals}
 
 

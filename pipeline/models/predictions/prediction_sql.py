@@ -49,9 +49,12 @@ def signals_statement(declared: Iterable[str]) -> exp.Select:
     return query
 
 
-def signals_without(unknown: Mapping[str, str]) -> dict[str, str]:
-    """Return the signals that are made of the features in `unknown`, with what these need: they say nothing of anybody."""
-    found = {}
+def signals_without(unknown: Mapping[str, str], declared: Iterable[str] = ()) -> dict[str, str]:
+    """Return the signals that are made of the features in `unknown`, with what these need: they say nothing of anybody.
+
+    `declared` are the declared features that predictions go by; the signal of one is called by its name.
+    """
+    found = {name: unknown[name] for name in declared if name in unknown}
     for selected in statement("customer_signals").selects:
         needs = sorted({unknown[column.name] for column in selected.find_all(exp.Column) if column.name in unknown})
         if needs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.definitions.schemes import load_cluster_schemes
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CUSTOMER_FEATURES, VISITS, Kind
+from pipeline.segmentation import not_computed_on
 
 NIGHT = date(2024, 3, 31)
 LINES = """
@@ -140,6 +142,12 @@ def test_what_the_source_does_not_give_is_unknown_in_the_table_and_never_zero(la
         "twice": [None, None],
         "lines": [1, 0],
     }
+    predicting = replace(company, prediction_features=("visits_30_days", "twice", "lines"))
+    lacking = {name: needs for name, needs in not_computed_on(predicting, lake, NIGHT).items() if name.startswith("customer_predictions.")}
+    assert lacking["customer_predictions.visits_30_days"] == "needs visits"
+    assert lacking["customer_predictions.twice"] == "needs order_lines.category"
+    assert "customer_predictions.lines" not in lacking
+    assert "customer_predictions.wines" not in lacking, "it is no signal"
 
 
 @pytest.mark.parametrize(("counts", "expected"), [("all", 2), ("paid", 1)])
