@@ -25,6 +25,8 @@ ELSEWHERE = {
     ("features/cache.py", "unlink"),  # what a private folder holds of a damaged cache
     ("ingestion/sources/table_files.py", "iterdir"),  # the company's data
     ("ingestion/sources/table_files.py", "rglob"),
+    ("reporting/pages/morning/language.py", "glob"),  # our own catalogues
+    ("reporting/pages/morning/night_page.py", "write_text"),  # where somebody wants the page
     ("ingestion/sources/files.py", "mkdir"),  # where its reader spills to, in a private folder
 }
 
