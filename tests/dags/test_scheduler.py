@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import psutil
 import pytest
 from support.deployments import CANARY, REPO, Deployment, a_small_company
+from support.receivers import JsonReceiver, json_receiver
 from support.refit_nights import customers_of, write_features
 from support.served_airflow import BACKFILL, DAG, REFIT, Interface, served
 
@@ -43,6 +44,7 @@ class Evening:
     models_after_rejection: list[str]
     approved: dict[str, str]
     drifted: dict[str, str]
+    told: list[dict[str, Any]]
     listening: set[str]
     left_over: list[psutil.Process]
     exit_code: int
@@ -52,13 +54,18 @@ class Evening:
 def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
     folder = tmp_path_factory.mktemp("served")
     deployment = Deployment.of(a_small_company(folder / "company"), folder)
+    with (deployment.company / "company.toml").open("a") as file:
+        file.write('[notify.team]\nkind = "webhook"\non = ["failed", "published"]\n')
     kinds = customers_of("regulars", "bargain hunters", "newcomers", each=60)
     write_features(Lake(deployment.lake), load_company(deployment.company), kinds, CLUSTERED_DAY)
-    with served(deployment) as interface:
-        yield _watched(interface, deployment)
+    with json_receiver() as receiver, served(deployment) as interface:
+        # Kept by Airflow, as a person adds one in the interface: tasks ask the api-server for it.
+        team = {"connection_id": "team", "conn_type": "http", "host": f"http://127.0.0.1:{receiver.port}/team"}
+        interface.call("POST", "/api/v2/connections", team)
+        yield _watched(interface, deployment, receiver)
 
 
-def _watched(interface: Interface, deployment: Deployment) -> Evening:
+def _watched(interface: Interface, deployment: Deployment, receiver: JsonReceiver) -> Evening:
     health = interface.call("GET", "/api/v2/monitor/health")
     interface.trigger({"first_day": OTHER_DAY, "last_day": OTHER_DAY}, dag=BACKFILL)
     misspelt = interface.trigger({"dya": OTHER_DAY})
@@ -76,7 +83,8 @@ def _watched(interface: Interface, deployment: Deployment) -> Evening:
     interface.process.send_signal(signal.SIGINT)
     exit_code = interface.process.wait(60)
     left_over = [child for child in children if child.is_running()]
-    return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, drifted, listening, left_over, exit_code)
+    told = [content for path, _, content in receiver.posted if path == "/team"]
+    return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, drifted, told, listening, left_over, exit_code)
 
 
 def _listening(process: psutil.Process) -> set[str]:
@@ -142,6 +150,13 @@ def test_a_night_that_drifted_has_its_customers_clustered_anew(evening: Evening)
     with closing(sqlite3.connect(evening.deployment.home / "airflow.db")) as database:
         days = "SELECT value FROM xcom JOIN dag_run USING (run_id) WHERE task_id = 'business_day' AND run_type = 'asset_triggered'"
         assert database.execute(days).fetchall() == [(f'"{CLUSTERED_DAY}"',)]
+
+
+def test_people_are_told_of_the_night_that_is_live_and_of_the_run_that_failed(evening: Evening) -> None:
+    failed = {each["subject"]: each["lines"] for each in evening.told if each["occasion"] == "failed"}
+    assert any("unknown key `dya`" in line for line in failed["Small: the run of nightly_segments failed in business_day"])
+    published = [each["day"] for each in evening.told if each["occasion"] == "published"]
+    assert len(published) == len(set(published)) > 0
 
 
 def test_every_port_is_on_loopback(evening: Evening) -> None:

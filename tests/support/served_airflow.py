@@ -58,6 +58,15 @@ class Interface:
         password = next((line.split()[1] for line in self.said if "password" in line), None)
         assert password, "".join(self.said)
         self.token = self.call("POST", "/auth/token", {"username": "admin", "password": password})["access_token"]
+        self._wait_until_read()
+
+    def _wait_until_read(self) -> None:
+        """Wait until every file of DAGs was read: Airflow is healthy before."""
+        files = {path.stem for path in (REPO / "dags").glob("*.py")}
+        deadline = time.monotonic() + RUN_SECONDS
+        while not files <= {each["dag_id"] for each in self.call("GET", "/api/v2/dags")["dags"]}:
+            assert time.monotonic() < deadline, "".join(self.said)
+            time.sleep(0.5)
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
