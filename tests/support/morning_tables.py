@@ -28,7 +28,7 @@ def a_profile(segment: str, customers: int, *, position: int = 1, scheme: str = 
 
 
 def a_flow(start: str | None, end: str | None, reason: str, customers: int, spend: int = 100) -> dict[str, Any]:
-    ends = {"from_segment": start, "to_segment": end}
+    ends = {"from_segment": start, "to_segment": end, "since_night": DAY - timedelta(days=7)}
     return {"scheme": "rfm", **ends, "reason": reason, "customer_count": customers, "lifetime_spend_amount": Decimal(spend)}
 
 

@@ -114,6 +114,8 @@ def test_cards_are_for_who_entered_by_themselves_the_most_urgent_first() -> None
     assert actions.are_of_entries
     assert [(origin.title, origin.customer_count) for origin in actions.cards[0].origins] == [("Lost", 10)]
     assert actions.cards[1].causes == [(Cause.SLID, 12)]
+    page = html_of(a_night(flows=flows, cards=cards))
+    assert "segments members --scheme rfm --segment b --entered-since 2024-03-24 --by-themselves" in page
 
 
 def test_standing_cards_where_nobody_moved_and_without_a_count_of_a_few() -> None:

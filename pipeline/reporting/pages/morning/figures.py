@@ -16,7 +16,6 @@ from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 FEWEST_CUSTOMERS = 10
 PERIOD = timedelta(days=28)
 YEAR = timedelta(days=364)  # whole weeks: a weekday stands beside the same weekday
-WEEK = timedelta(days=7)
 SHOWN_PLACES, SHOWN_FEATURES, SHOWN_SEGMENTS = 8, 5, 15
 SCORES = (1, 2, 3, 4, 5)
 SHARES_TOLD = (1, 10, 50)  # percent of the buyers

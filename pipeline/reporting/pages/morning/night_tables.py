@@ -104,6 +104,11 @@ class NightTables:
         names = [scheme.name for scheme in self.schemes]
         return MAIN_SCHEME if MAIN_SCHEME in names else next(iter(names), "")
 
+    @property
+    def compared_night(self) -> date | None:
+        """The night that `flows` compare with."""
+        return min((row["since_night"] for row in self.flows), default=None)
+
     def profiles_of(self, scheme: str) -> list[Row]:
         """Return the profiles of a scheme in the order of its definition."""
         return sorted((row for row in self.profiles if row["scheme"] == scheme), key=lambda row: row["position"])

@@ -15,11 +15,10 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.calendar import ONE_DAY
 from pipeline.definitions.gate_limits import GATES
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.pages.gates import STYLES
-from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, WEEK, SchemeFigures
+from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, SchemeFigures
 from pipeline.reporting.pages.morning.labels import (
     feature_label,
     feature_text,
@@ -77,7 +76,6 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         links=links,
         in_money=lambda amount: language.money(amount, tables.currency),
         scheme_titles={scheme.name: scheme.title for scheme in tables.schemes},
-        week_before=tables.day - WEEK + ONE_DAY,
         gate_groups=_gate_groups(page.judged.gates),
         csv_segments=csv_segments,
         csv_flows=lambda diagram: [

@@ -1,0 +1,81 @@
+"""`segments report`: the page of a stored night made again, in another language, or as a file to send; and pages that cannot be written."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.morning_shops import FIRST_NIGHT, Shop, a_morning_shop
+from support.nights import run_night, tree_bytes
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.definitions.company import load_company
+from pipeline.errors import ConfigError
+from pipeline.lake.addresses import morning_page
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.reporting.pages.morning import page_file, write_morning_page
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Lake]:
+    folder = tmp_path_factory.mktemp("reported")
+    shop = a_morning_shop(folder / "shop", customer_count=12, language="fi")
+    lake = Lake(folder / "lake")
+    run_night(shop.folder, lake, FIRST_NIGHT)
+    return shop, lake
+
+
+def report(shop: tuple[Shop, Lake], *options: str) -> Path:
+    options = ("report", "--company", str(shop[0].folder), "--lake", str(shop[1].root), "--day", str(FIRST_NIGHT), *options)
+    result = CliRunner().invoke(app, options, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return Path(result.output.strip())
+
+
+def test_page_made_again_has_the_same_bytes(shop: tuple[Shop, Lake]) -> None:
+    before = tree_bytes(shop[1], "reports")
+    assert report(shop) == shop[1].local(morning_page(FIRST_NIGHT)).resolve()
+    assert tree_bytes(shop[1], "reports") == before
+
+
+def test_page_is_in_the_companys_language_and_in_another_beside_it(shop: tuple[Shop, Lake]) -> None:
+    assert "Mitä tehdä tänään" in shop[1].read_text(morning_page(FIRST_NIGHT))
+    turkish = report(shop, "--language", "tr")
+    assert turkish.name == "index.tr.html"
+    assert "Bugün ne yapmalı" in turkish.read_text("utf-8")
+
+
+def test_a_file_to_send_links_to_nothing_beside_it(shop: tuple[Shop, Lake], tmp_path: Path) -> None:
+    assert "validation.html" in shop[1].read_text(morning_page(FIRST_NIGHT))
+    page = report(shop, "--output", str(tmp_path / "page.html")).read_text("utf-8")
+    assert "validation.html" not in page
+    assert "../index.html" not in page
+
+
+def test_a_night_or_language_that_is_not_there_is_said_with_what_is(shop: tuple[Shop, Lake]) -> None:
+    company, lake = load_company(shop[0].folder), shop[1]
+    with pytest.raises(ConfigError, match="no night of 2024-06-04 is stored") as night:
+        page_file(company, lake, FIRST_NIGHT.replace(day=4))
+    assert "The newest night is 2024-06-03." in str(night.value)
+    with pytest.raises(ConfigError, match="pages are not written in `fr`") as language:
+        page_file(company, lake, FIRST_NIGHT, language="fr")
+    assert "en, de, fi, hu, ka, tr" in str(language.value)
+
+
+def test_a_page_that_cannot_be_written_fails_nothing_and_tells_no_value(
+    shop: tuple[Shop, Lake], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = Lake(tmp_path / "lake")
+    for name, content in tree_bytes(shop[1], "tables", "definitions").items():
+        (lake.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (lake.root / name).write_bytes(content)
+    lake.path(SEGMENT_PROFILES, day=FIRST_NIGHT).write_bytes(b"no table at all")
+    with caplog.at_level(logging.WARNING):
+        write_morning_page(replace(load_company(shop[0].folder), name="CANARY"), lake, FIRST_NIGHT)
+    assert "the morning page of 2024-06-03 was not written: DataError" in caplog.text
+    assert "CANARY" not in caplog.text
+    assert not lake.exists(morning_page(FIRST_NIGHT))
