@@ -14,6 +14,7 @@ from pipeline.definitions.aggregate_words import has_aggregate
 from pipeline.definitions.company_checks import (
     FEWEST_DAYS,
     require_prediction_features,
+    require_report_scheme,
     require_sensible_settings,
     require_source_queries,
 )
@@ -91,6 +92,7 @@ class Company:
     past_definitions: PastDefinitions | None = None
     features: tuple[DeclaredFeature, ...] = ()
     prediction_features: tuple[str, ...] = ()
+    report_scheme: str = ""
     notify: NotifySettings = field(default_factory=NotifySettings)
 
     @property
@@ -184,6 +186,7 @@ def load_company(folder: Path) -> Company:
     require_source_queries(company)
     company = with_declared_features(company)
     require_prediction_features(company, file)
+    require_report_scheme(company, file)
     return company
 
 
@@ -197,7 +200,7 @@ def read_company(definition: Definition, folder: Path) -> Company:
     limits = read_gate_limits(gates)
     rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
     target = content.section("publish")
-    predictions = content.section("predictions")
+    predictions, report = content.section("predictions"), content.section("report")
     gates.note("rejected_share_limit", low=0, high=1)
     for name, fewest in FEWEST_DAYS.items():
         content.note(name, low=fewest, high=MOST_DAYS)
@@ -226,10 +229,11 @@ def read_company(definition: Definition, folder: Path) -> Company:
         crm=read_crm(content),
         limits=limits,
         prediction_features=predictions.texts("features", default=[]),
+        report_scheme=report.take("scheme", str, default=""),
         notify=read_notify(content.section("notify")),
     )
     # Last, as only now every known setting was taken; what is left over is unknown.
-    for section in (content, gates, target, source, predictions):
+    for section in (content, gates, target, source, predictions, report):
         section.refuse_unknown()
     return company
 

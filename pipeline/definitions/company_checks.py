@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.calendar import is_once_a_day
+from pipeline.definitions.fields import printable_value
 from pipeline.definitions.settings import MOST_DAYS
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
@@ -81,3 +82,11 @@ def require_prediction_features(company: Company, file: Path) -> None:
             raise ConfigError(what, where=str(file), todo="Declare it in features/; built-in features are used as they are.")
         if kinds[name] not in (Kind.INTEGER, Kind.MONEY, Kind.NUMBER):
             raise ConfigError(f"{what}{kinds[name].words}", where=str(file), todo="Name numbers, such as counts and sums.")
+
+
+def require_report_scheme(company: Company, file: Path) -> None:
+    """Raise ConfigError where the morning page is to tell most of a scheme that there is no definition of."""
+    name = company.report_scheme
+    if name and name not in (known := company.definitions("segments", ".toml")):
+        what = f"`report.scheme` is {printable_value(name)}, which is no scheme{did_you_mean(name, known)}"
+        raise ConfigError(what, where=str(file), todo="Name a file of segments/, ours or yours, without its ending.")

@@ -124,6 +124,12 @@ def test_a_missing_source_query_is_named(tmp_path: Path) -> None:
         load_company(folder)
 
 
+def test_the_morning_page_tells_most_of_a_scheme_that_there_is(tmp_path: Path) -> None:
+    assert load_company(company_folder(tmp_path, f"{MINIMAL}[report]\nscheme = 'lifecycle'\n")).report_scheme == "lifecycle"
+    with pytest.raises(ConfigError, match=r"`report.scheme` is `livecycle`, which is no scheme .did you mean `lifecycle`"):
+        load_company(company_folder(tmp_path, f"{MINIMAL}[report]\nscheme = 'livecycle'\n"))
+
+
 @pytest.mark.parametrize(("region", "hint"), [("UK", ""), ("XX", ""), ("tr", " (did you mean `TR`?)"), ("TUR", " (did you mean `TR`?)")])
 def test_a_country_of_phone_numbers_is_one_that_has_numbers(tmp_path: Path, region: str, hint: str) -> None:
     with pytest.raises(ConfigError) as refused:

@@ -151,6 +151,13 @@ def test_values_of_a_few_customers_are_counted_and_never_named() -> None:
     assert "1 has fewer than 10 customers." in page
 
 
+def test_the_chosen_scheme_is_told_most_of_and_the_first_where_it_is_not_computed() -> None:
+    schemes = [SchemeSummary("lifecycle", "Lifecycle", "", "behavioural", "rules"), SchemeSummary("rfm", "RFM", "", "behavioural", "rules")]
+    assert a_night(schemes=schemes).main_scheme == "rfm"
+    assert a_night(schemes=schemes, chosen_scheme="lifecycle").main_scheme == "lifecycle"
+    assert a_night(schemes=schemes, chosen_scheme="not_computed").main_scheme == "lifecycle"
+
+
 def test_grid_withholds_small_cells_and_colours_at_most_to_its_largest() -> None:
     cells = [(5, 5, 40), (1, 1, 9), (3, 3, 10)]
     grid = [{"r_score": r, "fm_score": fm, "customer_count": count, "spend_amount": Decimal(count)} for r, fm, count in cells]

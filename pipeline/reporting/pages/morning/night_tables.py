@@ -70,6 +70,7 @@ class NightTables:
     currency: str
     window_days: int
     day: date
+    chosen_scheme: str = MAIN_SCHEME
     schemes: Sequence[SchemeSummary] = ()
     profiles: Rows = ()
     profiles_year_before: Rows = ()
@@ -100,9 +101,9 @@ class NightTables:
 
     @property
     def main_scheme(self) -> str:
-        """The scheme that the page tells most of: RFM, else the first of those about behaviour that rules decide, else the first."""
+        """The scheme that the page tells most of: the chosen one, else the first of those about behaviour that rules decide."""
         names = [scheme.name for scheme in self.schemes]
-        return MAIN_SCHEME if MAIN_SCHEME in names else next(iter(names), "")
+        return self.chosen_scheme if self.chosen_scheme in names else next(iter(names), "")
 
     @property
     def compared_night(self) -> date | None:
@@ -135,6 +136,7 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
         currency=valid.currency,
         window_days=valid.window_days,
         day=day,
+        chosen_scheme=valid.report_scheme or MAIN_SCHEME,
         schemes=_scheme_summaries(valid, schemes.schemes if schemes else (), {row["scheme"] for row in profiles}, language),
         profiles=profiles,
         profiles_year_before=_rows(lake, SEGMENT_PROFILES, year_before) if year_before else (),
