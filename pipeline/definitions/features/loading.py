@@ -149,7 +149,7 @@ def _read_own_rows(text: FeatureText, fields: Fields, vocabulary: Vocabulary) ->
         what = f"unknown source of events `{name}`{did_you_mean(name, vocabulary.sources)}"
         raise ConfigError(what, where=text.where("from"), todo=f"Name one of {', '.join(vocabulary.sources)}.")
     source = vocabulary.sources[name]
-    words = Vocabulary(source.names, instants=source.instants, hint=source.hint)
+    words = Vocabulary(source.names, separators=source.separators, instants=source.instants, hint=source.hint)
     return OwnRows(source, parse_rule(where, words, where=text.where("where")) if where else None, window)
 
 

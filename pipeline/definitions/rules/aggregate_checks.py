@@ -45,7 +45,14 @@ def check_aggregate(text: RuleText, vocabulary: Vocabulary, call: AggregateCall,
 
 def _words_of(text: RuleText, vocabulary: Vocabulary, source: EventSource) -> RuleContext:
     """Return the context of a condition about the columns of `source`."""
-    words = Vocabulary(source.names, vocabulary.parameters, language=vocabulary.language, instants=source.instants, hint=source.hint)
+    words = Vocabulary(
+        source.names,
+        vocabulary.parameters,
+        separators=source.separators,
+        language=vocabulary.language,
+        instants=source.instants,
+        hint=source.hint,
+    )
     return RuleContext(text, words)
 
 

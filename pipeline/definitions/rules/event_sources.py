@@ -49,6 +49,11 @@ class EventSource:
         return {column.name: self.zone for column in self.table.columns if column.kind is Kind.INSTANT and not column.pii}
 
     @property
+    def separators(self) -> Mapping[str, str]:
+        """The columns that hold several texts, each with what stands between them."""
+        return {column.name: column.separator for column in self.table.columns if column.separator}
+
+    @property
     def hint(self) -> str:
         """What may be named, for people who named something else."""
         return f"Name a column of {self.name}: {', '.join(self.names)}; or HOUR({self.table.instant})."

@@ -8,6 +8,7 @@ from pipeline.lake.tables.crm import RAW_CUSTOMER_CONTACTS
 from pipeline.lake.tables.events import BUILT_IN_EVENTS
 from pipeline.lake.tables.schema import Column, Kind, Partition, Table
 
+_BETWEEN = "|"  # the values of a list, as LIST of a rule puts them together
 CUSTOMER_COLUMNS = (
     CUSTOMER_ID,
     Column("created_at", Kind.INSTANT, "When the source first knew the customer; unseen by earlier nights."),
@@ -151,6 +152,8 @@ ORDERS = Table(
         CHANNEL,
         Column("line_count", Kind.INTEGER, "Its lines.", required=True),
         Column("category_count", Kind.INTEGER, "Different categories among its lines; empty where any line does not say its category."),
+        Column("categories", Kind.TEXT, "The categories of its lines; empty where any line does not say its category.", separator=_BETWEEN),
+        Column("product_ids", Kind.TEXT, "The products of its lines; empty where any line does not say its product.", separator=_BETWEEN),
         Column("quantity", Kind.MONEY, "Units sold.", required=True),
         Column("net_amount", Kind.MONEY, "What was paid for it, after discounts.", required=True),
         Column("discount_amount", Kind.MONEY, "Discounts on all its lines, 0 or more; empty where any line does not say its discount."),

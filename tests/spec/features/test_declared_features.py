@@ -158,6 +158,26 @@ def test_an_order_that_was_free_is_counted_as_the_company_says(lake: Lake, count
     assert features_by_customer(company, lake, NIGHT)["c1"]["made"] == expected
 
 
+def test_an_order_knows_what_is_in_it_unless_a_line_does_not_say(lake: Lake) -> None:
+    asked = {
+        "both": "ANY(categories) = 'Wine' AND ANY(categories) = 'Beer'",
+        "wine_alone": "ALL(categories) = 'Wine'",
+        "no_wine": "NONE(categories) = 'Wine'",
+        "with_a_bar": "ANY(categories) = 'Wine/Beer'",
+        "unknown": "categories IS NULL",
+    }
+    text = "".join(f'[{name}]\nvalue = "COUNT(orders WHERE {rule})"\ndescription = "x"\n' for name, rule in asked.items())
+    company = declaring(lake.root, text)
+    said = {"two": ["Wine", "Beer", "Wine"], "one": ["Wine", "Wine"], "bar": ["Wine|Beer"], "partly": ["Beer", None], "beer": ["Beer"]}
+    pairs = [(customer, value) for customer, given in said.items() for value in given]
+    lines = [
+        an_order_line(number, day=NIGHT, customer_id=who, order_id=who) | {"category": value} for number, (who, value) in enumerate(pairs)
+    ]
+    write_order_lines(lake, lines, known_on=NIGHT)
+    found = {customer: [name for name in asked if row[name]] for customer, row in features_by_customer(company, lake, NIGHT).items()}
+    assert found == {"two": ["both"], "one": ["wine_alone"], "bar": ["no_wine", "with_a_bar"], "partly": ["unknown"], "beer": ["no_wine"]}
+
+
 @pytest.mark.parametrize(("column", "known", "all_known"), [("discount_amount", Decimal(2), Decimal(5)), ("category", 1, 2)])
 def test_what_a_line_of_an_order_does_not_say_is_unknown_of_the_order(lake: Lake, column: str, known: Any, all_known: Any) -> None:
     asked = "orders.category_count" if column == "category" else "orders.discount_amount"
