@@ -36,7 +36,8 @@ def orders_of(rows: Rows) -> Rows:
     """Return one row for each order and its day, with what was paid for it."""
     orders: dict[tuple[str, date], dict[str, Any]] = {}
     for row in (row for row in rows if row["line_kind"] == "order"):
-        order = orders.setdefault((row["order_id"], row["order_day"]), {**row, "net_amount": Decimal(0)})
+        order = orders.setdefault((row["order_id"], row["order_day"]), {**row, "net_amount": Decimal(0), "categories": set()})
+        order["categories"].add(row["category"])
         order["net_amount"] += row["net_amount"]
         order["ordered_at"] = min(order["ordered_at"], row["ordered_at"])
     return list(orders.values())
@@ -117,6 +118,12 @@ ORACLE: dict[str, tuple[str, Callable[[Rows, date], Any]]] = {
     "dear_orders_40": (
         "value = 'COUNT(orders WHERE net_amount >= 30 LAST 40 DAYS)'",
         lambda rows, day: sum(row["net_amount"] >= 30 for row in orders_of(lines_between(rows, 40, 0, day))),
+    ),
+    "mixed_orders_40": (
+        "value = \"COUNT(orders WHERE ANY(categories) = 'a' AND NONE(categories) = 'b' LAST 40 DAYS)\"",
+        lambda rows, day: sum(
+            "a" in order["categories"] and "b" not in order["categories"] for order in orders_of(lines_between(rows, 40, 0, day))
+        ),
     ),
     "a_then_b": (
         "value = \"COUNT(order_lines WHERE category = 'a' FOLLOWED BY order_lines WHERE category = 'b' WITHIN 9 DAYS LAST 40 DAYS)\"",

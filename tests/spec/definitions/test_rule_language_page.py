@@ -69,7 +69,8 @@ ANN[BOUGHT_AT_NIGHT.name] = 2
 NOT_OF_ANN = {
     "ordered within the last 30 days", "ordered between 30 and 60 days ago", "never ordered", "came back within 30 days of the first order",
     "birth date unknown", "city is anything else, or unknown", "not on it",
-    "e-mail address of a university", "a tenth of all, at random, the same every night", "the other half of a test", "orders about once a month",
+    "e-mail address of a university",
+    "a tenth of all, at random, the same every night", "the other half of a test", "orders about once a month",
 }  # fmt: skip
 
 
