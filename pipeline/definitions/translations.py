@@ -14,7 +14,7 @@ What a file lacks is told in the company's own language.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -68,7 +68,16 @@ def company_translations(company: Company, names: Mapping[str, Definition]) -> d
     if company.past_definitions is not None:
         return {name: each for name, each in company.past_definitions.translations.items() if name in names}
     _require_known_files(company.folder / "segments" / FOLDER, names)
-    found = {name: dict(_translations_of(company, name, definition)) for name, definition in names.items()}
+    asked = None if company.languages is None else {*company.languages, company.language}
+    files = [
+        {
+            language: by_name
+            for language, by_name in _files_by_language(root / "segments" / FOLDER).items()
+            if asked is None or language in asked
+        }
+        for root in (PROJECT_ROOT, company.folder)
+    ]
+    found = {name: dict(_translations_of(name, definition, files)) for name, definition in names.items()}
     return {name: tuple(sorted(languages.items())) for name, languages in found.items() if languages}
 
 
@@ -140,36 +149,41 @@ def _tables(value: object) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _translations_of(company: Company, name: str, definition: Definition) -> Iterator[tuple[str, Texts]]:
-    """Yield the translations of one scheme by language."""
-    ours, theirs = PROJECT_ROOT / "segments", company.folder / "segments"
-    known = set(text_places(definition.toml())) if _has_translation(theirs, name) else set()
-    for language in sorted({path.name for root in (ours, theirs) for path in definition_files(root / FOLDER, "")}):
-        if company.languages is not None and language not in (*company.languages, company.language):
-            continue
+def _files_by_language(folder: Path) -> dict[str, dict[str, Path]]:
+    """Return the files of a folder of translations by language and scheme: listed once, as asking for each takes longer than reading."""
+    languages = (path for path in definition_files(folder, "") if path.is_dir())
+    return {path.name: {file.stem: file for file in definition_files(path, ".toml")} for path in languages}
+
+
+def _translations_of(name: str, definition: Definition, files: Sequence[dict[str, dict[str, Path]]]) -> Iterator[tuple[str, Texts]]:
+    """Yield the translations of one scheme by language; `files` are our files, and the company's own."""
+    our_files, own_files = files
+    known = _sources(definition).keys() if any(name in by_name for by_name in own_files.values()) else set()
+    for language in sorted({*our_files, *own_files}):
         texts: dict[str, str] = {}
-        if (file := ours / FOLDER / language / f"{name}.toml").exists():
+        if (file := our_files.get(language, {}).get(name)) is not None:
             texts = dict(_read_texts(read_definition(file)))
-            if definition.file.parent != ours:
-                texts = _of_same_source(texts, definition, ours / f"{name}.toml")
-        if (file := theirs / FOLDER / language / f"{name}.toml").exists():
+            if definition.file.parent != PROJECT_ROOT / "segments":
+                texts = _of_same_source(texts, definition, PROJECT_ROOT / "segments" / f"{name}.toml")
+        if (file := own_files.get(language, {}).get(name)) is not None:
             texts |= _own_texts(read_definition(file), known)
         if texts:
             yield language, tuple(sorted(texts.items()))
 
 
-def _has_translation(folder: Path, name: str) -> bool:
-    return any((path / f"{name}.toml").exists() for path in definition_files(folder / FOLDER, ""))
-
-
 def _of_same_source(texts: Mapping[str, str], definition: Definition, source: Path) -> dict[str, str]:
     """Return those of our texts whose source the company's own file has kept word for word."""
-    here = text_places(definition.toml())
-    there = text_places(read_definition(source).toml())
-    return {name: text for name, text in texts.items() if name in here and name in there and here[name].source == there[name].source}
+    here, there = _sources(definition), _sources(read_definition(source))
+    return {name: text for name, text in texts.items() if name in here and name in there and here[name] == there[name]}
 
 
-def _own_texts(definition: Definition, known: set[str]) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def _sources(definition: Definition) -> Mapping[str, object]:
+    """Return what stands in each place of a scheme's texts; kept, as a night asks for it in several steps."""
+    return {name: place.source for name, place in text_places(definition.toml()).items()}
+
+
+def _own_texts(definition: Definition, known: Collection[str]) -> dict[str, str]:
     texts = dict(_read_texts(definition))
     for name in texts:
         if name not in known:
