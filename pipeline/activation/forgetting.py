@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from time import sleep
 
@@ -36,11 +36,18 @@ def remembered_count(path: Path, ids: Iterable[str], *, memory_limit: str) -> in
 
 
 def erase_in_sink(  # noqa: PLR0913
-    path: Path, ids: Iterable[str], definition: SinkDefinition, connections: Callable[[str], str], folder: Path, *, memory_limit: str
+    path: Path,
+    ids: Iterable[str],
+    definition: SinkDefinition,
+    connections: Callable[[str], str],
+    folder: Path,
+    *,
+    memory_limit: str,
+    clock: Callable[[], datetime],
 ) -> None:
     """Have the sink forget these customers, whether or not a sync ever wrote them; raises what a sink raises."""
     wanted = list(ids)
-    with closing(open_sink(definition, connections, folder)) as sink, open_outbox(path, memory_limit=memory_limit) as outbox:
+    with closing(open_sink(definition, connections, folder, clock=clock)) as sink, open_outbox(path, memory_limit=memory_limit) as outbox:
         _name_erased(outbox, wanted)
         remotes = dict(
             outbox.rows("SELECT customer_id, coalesce(remote_id, customer_id) FROM sync_state SEMI JOIN erased USING (customer_id)")
@@ -49,7 +56,7 @@ def erase_in_sink(  # noqa: PLR0913
             # A key of that system may be the key of somebody else in this one.
             remotes.clear()
             log.warning("%s was another system before: erase these customers there by hand", definition.name)
-        delivery = Delivery(outbox, sink, sleep=sleep, clock=lambda: datetime.now(UTC))
+        delivery = Delivery(outbox, sink, sleep=sleep, clock=clock)
         asked = [Customer(customer, remotes.get(customer)) for customer in wanted]
         remotes |= {customer: remote.remote_id for customer, remote in _found_there(delivery, sink, asked).items()}
         if remotes:

@@ -29,6 +29,8 @@ from pipeline.activation.sinks.sink import Outcome, RowResult
 from pipeline.errors import DataError, TransientError
 from pipeline.lake.engines.duckdb import confine_connection, interruptible
 
+MEMORY_LIMIT = "192MB"
+"""Of the database during a sync: what it does not hold it leaves on the disk, so that memory does not grow with the customers."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sync_state (
   customer_id VARCHAR PRIMARY KEY, remote_id VARCHAR, lists VARCHAR, fields VARCHAR, row_hash VARCHAR, version BIGINT, is_active BOOLEAN
@@ -88,6 +90,19 @@ class Outbox:
     def count(self, query: str) -> int:
         """Return the one number that a query selects."""
         return int(self.rows(query)[0][0])
+
+    def customer_ranges(self, table: str, size: int) -> Iterator[dict[str, str]]:
+        """Yield the customers of a table in ranges of `size`: the id `after` which each begins, and its `last` one."""
+        # Only the end of each range is looked for, in one narrow column: whole pages with their texts would be sorted for it.
+        query = f"""
+            SELECT max(customer_id) FROM (
+              SELECT customer_id FROM {table} WHERE customer_id > $after ORDER BY customer_id LIMIT $size
+            )
+        """  # noqa: S608 - names of ours
+        after = ""
+        while (last := self.rows(query, {"after": after, "size": size})[0][0]) is not None:
+            yield {"after": after, "last": last}
+            after = last
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -204,6 +219,9 @@ def outbox_errors(path: Path) -> Iterator[None]:
     except (duckdb.IOException, OSError) as error:
         todo = "Wait for the other process, or mend the disk, then run again."
         raise TransientError(f"the sink's state cannot be opened or written: {type(error).__name__}", where=str(path), todo=todo) from None
+    except duckdb.OutOfMemoryException:
+        todo = "Free space on the disk of the lake, then run again."
+        raise TransientError("the sink's state has no room to be worked on", where=str(path), todo=todo) from None
     except duckdb.Error as error:
         todo = "Move the file away: the next sync reads everything back from the sink."
         raise DataError(f"the sink's state cannot be used: {type(error).__name__}", where=str(path), todo=todo) from None

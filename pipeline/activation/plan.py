@@ -26,6 +26,7 @@ from pipeline.lake.tables import CRM_MEMBERS, CRM_PROFILES, CUSTOMER_SURVIVORS, 
 from pipeline.publication.current import Publication, current_publication
 
 CONTACTS = "crm_contacts"
+PART_CUSTOMERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,13 @@ def fill_outbox(outbox: Outbox, definition: SinkDefinition, *, is_full: bool) ->
     """
     with outbox.transaction():
         outbox.connection.execute("DELETE FROM sync_outbox")
-        outbox.connection.execute(
-            _OUTBOX.format(
-                fields=json_object(definition.profile_fields, emptied="d.operation = 'remove'"),
-                contacts=json_object(definition.contact_fields),
-            )
+        planned = _OUTBOX.format(
+            fields=json_object(definition.profile_fields, emptied="d.operation = 'remove'"),
+            contacts=json_object(definition.contact_fields),
         )
+        # Part by part: what is joined for all at once would grow with the number of customers.
+        for part in outbox.customer_ranges("delta", PART_CUSTOMERS):
+            outbox.connection.execute(planned, part)
         # Same lists and fields as acknowledged: another column of the profile changed, which does not go there.
         outbox.connection.execute("""
             UPDATE sync_state SET row_hash = o.row_hash FROM sync_outbox AS o JOIN delta AS d USING (customer_id)
@@ -222,15 +224,19 @@ def _plan(outbox: Outbox, *, waiting: int) -> Plan:
 # Both sides are cut down to the delta first: joined whole, a million wide rows would be held for a hundred that changed.
 _OUTBOX = """
 INSERT INTO sync_outbox
+WITH part AS (SELECT * FROM delta WHERE customer_id > $after AND customer_id <= $last)
 SELECT *, md5(concat_ws('|', operation, lists, fields, contacts)) FROM (
   SELECT d.customer_id, d.operation, CASE WHEN d.operation = 'remove' THEN '[]' ELSE coalesce(l.lists, '[]') END AS lists,
     {fields} AS fields, {contacts} AS contacts, d.row_hash
-  FROM delta AS d
-  LEFT JOIN (SELECT * FROM crm_profiles SEMI JOIN delta USING (customer_id)) AS p ON p.customer_id = d.customer_id
-  LEFT JOIN (SELECT * FROM crm_contacts SEMI JOIN delta USING (customer_id)) AS c ON c.customer_id = d.customer_id
+  FROM part AS d
+  LEFT JOIN (SELECT * FROM crm_profiles SEMI JOIN part USING (customer_id) WHERE customer_id > $after AND customer_id <= $last) AS p
+    ON p.customer_id = d.customer_id
+  LEFT JOIN (SELECT * FROM crm_contacts SEMI JOIN part USING (customer_id) WHERE customer_id > $after AND customer_id <= $last) AS c
+    ON c.customer_id = d.customer_id
   LEFT JOIN (
     SELECT customer_id, CAST(to_json(list(list_name ORDER BY list_name)) AS VARCHAR) AS lists
-    FROM crm_members SEMI JOIN delta USING (customer_id) SEMI JOIN managed_lists USING (list_name) GROUP BY customer_id
+    FROM crm_members SEMI JOIN part USING (customer_id) SEMI JOIN managed_lists USING (list_name)
+    WHERE customer_id > $after AND customer_id <= $last GROUP BY customer_id
   ) AS l ON l.customer_id = d.customer_id
 )
 """

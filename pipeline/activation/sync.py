@@ -18,7 +18,7 @@ from pipeline.activation.delivery import Delivered, Delivery
 from pipeline.activation.limits import require_within_limits
 from pipeline.activation.members import acknowledged_members
 from pipeline.activation.opt_outs import forget_opt_outs_elsewhere, gather_opted_out, note_opt_outs, read_opt_outs_elsewhere
-from pipeline.activation.outbox import Outbox, open_outbox
+from pipeline.activation.outbox import MEMORY_LIMIT, Outbox, open_outbox
 from pipeline.activation.plan import Plan, fill_outbox, find_delta, register_publication, require_profiles
 from pipeline.activation.reconciling import add_differences
 from pipeline.activation.sinks import open_sink
@@ -55,7 +55,6 @@ class SyncInputs:
     company: Company
     lake: Lake
     connections: Callable[[str], str]
-    memory_limit: str
     clock: Callable[[], datetime]
     sleep: Callable[[float], None] = sleep_seconds
     progress: Progress | None = None
@@ -150,13 +149,17 @@ def _open_session(definition: SinkDefinition, inputs: SyncInputs, publication: P
     contacts = [lake.path(RAW_CUSTOMER_CONTACTS, known_on=known)] if known else []
     folders = [publication.folder.resolve(), *(file.parent for file in contacts)]
     state = lake.local(addresses.sync_state(definition.name))
-    with closing(open_sink(definition, inputs.connections, lake.local(addresses.sync_files(definition.name)))) as sink:
+    with closing(_open(definition, inputs)) as sink:
         sink.lists = managed_lists(inputs.company, definition, publication.folder)
-        with open_outbox(state, folders=folders, memory_limit=inputs.memory_limit) as outbox:
+        with open_outbox(state, folders=folders, memory_limit=MEMORY_LIMIT) as outbox:
             survivors = MergeHistory(lake, inputs.company.zone).rows_of(publication.day, publication.day)
             register_publication(outbox, publication.folder.resolve(), contacts, survivors)
             delivery = Delivery(outbox, sink, sleep=inputs.sleep, clock=inputs.clock)
             yield _Session(definition, inputs, outbox, sink, delivery, list_titles(sink.lists))
+
+
+def _open(definition: SinkDefinition, inputs: SyncInputs) -> Sink:
+    return open_sink(definition, inputs.connections, inputs.lake.local(addresses.sync_files(definition.name)), clock=inputs.clock)
 
 
 def _plan_sync(session: _Session, options: SyncOptions, publication: Publication, started: datetime) -> SyncReport:
@@ -182,7 +185,7 @@ def _read_opt_outs(session: _Session, now: datetime) -> None:
     note_opt_outs(outbox, session.delivery.retry(session.sink.opted_out))
 
     def ask(other: SinkDefinition) -> Collection[str] | None:
-        with closing(open_sink(other, inputs.connections, inputs.lake.local(addresses.sync_files(other.name)))) as sink:
+        with closing(_open(other, inputs)) as sink:
             return session.delivery.retry(sink.opted_out, attempts=ATTEMPTS_ELSEWHERE)
 
     if session.definition.opt_outs == OPT_OUTS[0]:

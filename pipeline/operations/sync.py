@@ -42,7 +42,6 @@ def sync_sinks(  # noqa: PLR0913
         company=deployment.company,
         lake=deployment.lake,
         connections=deployment.connections,
-        memory_limit=deployment.memory_limit,
         clock=lambda: datetime.now(UTC),
         sleep=sleep,
         progress=progress,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -36,14 +37,14 @@ def sink_class(definition: SinkDefinition) -> type[Sink]:
     return kind
 
 
-def open_sink(definition: SinkDefinition, connections: Callable[[str], str], folder: Path) -> Sink:
+def open_sink(definition: SinkDefinition, connections: Callable[[str], str], folder: Path, *, clock: Callable[[], datetime]) -> Sink:
     """Return the sink of a definition, which whoever opened it closes.
 
     Raises ConfigError where its class or its connection is missing.
     """
     kind = sink_class(definition)
-    if not definition.connection and definition.kind not in _CLASSES:
-        return kind(definition, "", folder)
-    if not definition.connection and definition.kind not in _WITHOUT_CONNECTION:
+    if not definition.connection and definition.kind in _CLASSES and definition.kind not in _WITHOUT_CONNECTION:
         raise ConfigError("`connection` is missing", where=definition.where, todo='Name one: connection = "crm".')
-    return kind(definition, connections(definition.connection) if definition.connection else "", folder)
+    sink = kind(definition, connections(definition.connection) if definition.connection else "", folder)
+    sink.clock = clock
+    return sink

@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from itertools import groupby
+from datetime import UTC
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, TextIO
 
@@ -20,6 +20,8 @@ from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import TransientError
 
 ADDED, REMOVED, MEMBERS = "added", "removed", "members"
+NEW_MEMBERS = "members.csv.new"
+PART_ROWS = 20_000
 KEY = "customer_id"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -55,23 +57,27 @@ class FilesSink(Sink):
             for name, moved in changes_by_list(changes).items():
                 for kind, found in ((ADDED, moved.added), (REMOVED, moved.removed)):
                     if found:
-                        self._append(self.folder / name / f"{self._run}-{kind}.csv", found)
+                        rows = ({KEY: each.customer_id, **each.contacts, **each.fields} for each in found)
+                        _append(self.folder / name / f"{self._run}-{kind}.csv", self._columns, rows)
         return [RowResult(change.customer_id, Outcome.WRITTEN, change.customer_id) for change in changes]
 
     def finish(self, members: Iterable[Member]) -> None:
         """Write the members of each list anew; a list that lost its last one keeps its file, with the header alone."""
+        rows = iter(members)
         with _disk_errors(self.folder):
-            written = set()
-            for name, group in groupby(members, key=lambda member: member.list_name):
-                written.add(name)
-                _write_file(
-                    self.folder / name / f"{MEMBERS}.csv",
-                    self._columns,
-                    (_guarded({KEY: each.customer_id, **each.fields}) for each in group),
-                )
-            for path in self.folder.glob(f"*/{MEMBERS}.csv"):
-                if path.parent.name not in written:
-                    _write_file(path, self._columns, ())
+            for left in self.folder.glob(f"*/{NEW_MEMBERS}"):
+                left.unlink()
+            # A part at a time, and each list's rows in one go: a file for each list kept open would be too many files for a system.
+            while part := list(islice(rows, PART_ROWS)):
+                by_list: dict[str, list[Member]] = {}
+                for each in part:
+                    by_list.setdefault(each.list_name, []).append(each)
+                for name, found in by_list.items():
+                    _append(self.folder / name / NEW_MEMBERS, self._columns, ({KEY: each.customer_id, **each.fields} for each in found))
+            for folder in {path.parent for name in (f"{MEMBERS}.csv", NEW_MEMBERS) for path in self.folder.glob(f"*/{name}")}:
+                if not (folder / NEW_MEMBERS).exists():
+                    _append(folder / NEW_MEMBERS, self._columns, ())
+                (folder / NEW_MEMBERS).replace(folder / f"{MEMBERS}.csv")
 
     def erase(self, remotes: Mapping[str, str]) -> None:
         """Write every file anew without these customers."""
@@ -86,18 +92,20 @@ class FilesSink(Sink):
                     _write_file(path, columns, others)
 
     def _next_run(self) -> str:
-        day = datetime.now(UTC).date().isoformat()
+        day = self.clock().astimezone(UTC).date().isoformat()
         taken = {path.name.rsplit("-", 1)[0] for path in self.folder.glob(f"*/{day}-*.csv")}
         return f"{day}-{len(taken) + 1:03}"
 
-    def _append(self, path: Path, changes: Sequence[Change]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as file:
-            writer = _writer(file, self._columns)
-            if is_new:
-                writer.writeheader()
-            writer.writerows(_guarded({KEY: each.customer_id, **each.contacts, **each.fields}) for each in changes)
+
+def _append(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """Append rows to a file, which begins with the names of the columns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = _writer(file, columns)
+        if is_new:
+            writer.writeheader()
+        writer.writerows(_guarded(row) for row in rows)
 
 
 def _write_file(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:

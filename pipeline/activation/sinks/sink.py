@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
@@ -163,14 +164,16 @@ def results_of(
 class Sink(ABC):
     """A system that segments are synced to; made for one sync with its definition, the URI of its connection and a folder of its own.
 
-    `lists` are all lists that are ours; they are given before any method is called. Methods raise Ambiguous, Throttled, Refused and
-    Unauthorised. `batch_rows` is how many customers one `apply` takes. A sink that cannot be read sets `is_readable = False`, and is taken
-    to hold what it acknowledged. One that sets `takes_members = True` is handed all members of all lists at the end of a sync.
+    `lists` are all lists that are ours, `clock` tells the instant; they are given before any method is called. Methods raise Ambiguous,
+    Throttled, Refused and Unauthorised. `batch_rows` is how many customers one `apply` takes. A sink that cannot be read sets
+    `is_readable = False`, and is taken to hold what it acknowledged. One that sets `takes_members = True` is handed all members of all
+    lists at the end of a sync.
     """
 
     batch_rows: ClassVar[int] = 100
     is_readable: ClassVar[bool] = True
     takes_members: ClassVar[bool] = False
+    clock: Callable[[], datetime]
 
     def __init__(self, definition: SinkDefinition, address: str, folder: Path) -> None:
         self.definition, self.address, self.folder = definition, address, folder
@@ -201,7 +204,7 @@ class Sink(ABC):
         return None
 
     def finish(self, members: Iterable[Member]) -> None:
-        """Take the acknowledged members of all lists, in the order of lists and customers; by default nothing."""
+        """Take the acknowledged members of all lists, in the order of customers; by default nothing."""
         del members
 
     def close(self) -> None:  # noqa: B027 - most sinks have nothing to close

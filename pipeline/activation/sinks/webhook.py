@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from time import time
 from typing import Any, ClassVar
 from urllib.parse import urlunsplit
 
@@ -78,7 +77,7 @@ class WebhookSink(Sink):
 
     def _post(self, content: Mapping[str, Any], identity: str) -> None:
         body = json.dumps({"sink": self.definition.name, **content}, ensure_ascii=False, sort_keys=True).encode()
-        timestamp = str(int(time()))
+        timestamp = str(int(self.clock().timestamp()))
         signed = hmac.new(self._client.password.encode(), f"{timestamp}.".encode() + body, sha256).hexdigest()
         # Of the content too: what is sent anew because the customer changed meanwhile is another event.
         key = sha256(f"{self.definition.name}|{identity}|".encode() + body).hexdigest()

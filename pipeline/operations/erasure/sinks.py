@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -47,7 +48,15 @@ class SinkData:
             else:
                 folder = self._lake.local(addresses.sync_files(self._name))
                 with _leaving_open(self._name):
-                    erase_in_sink(self._path, ids.texts, definition, self._deployment.connections, folder, memory_limit=self._memory_limit)
+                    erase_in_sink(
+                        self._path,
+                        ids.texts,
+                        definition,
+                        self._deployment.connections,
+                        folder,
+                        memory_limit=self._memory_limit,
+                        clock=lambda: datetime.now(UTC),
+                    )
             forget_customers(self._path, ids.texts, memory_limit=self._memory_limit)
 
 

@@ -6,7 +6,7 @@ import csv
 import hmac
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ import pytest
 from support.crm_publications import Person, publish_people, publish_tables, write_crm_company
 from support.crm_stubs import HubSpotStub, MailchimpStub, ReceiverStub, Stub, serving
 
+from pipeline.activation.sinks import open_sink
 from pipeline.activation.sinks.http import HttpClient
+from pipeline.activation.sinks.sink import Change
 from pipeline.activation.sync import SyncReport
+from pipeline.definitions.definition_files import Definition
+from pipeline.definitions.sinks import read_sink
 from pipeline.errors import ConfigError, DataError, TransientError
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers, finish_erasures
@@ -356,3 +360,44 @@ def test_a_sink_that_is_wrong_is_refused_in_words(tmp_path: Path, text: str, sai
         sync(deployment)
     assert said.lower() in str(refused.value).lower()
     assert "sinks/sink.toml" in str(refused.value)
+
+
+def test_parts_are_written_as_the_whole_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = [
+        Person(f"c{n:02}", {"lifecycle": "active" if n % 3 else "at_risk"}, ("vip",) * (n % 2), name="=Ann", email=f"{n}@example.org")
+        for n in range(17)
+    ]
+    written = {}
+    for name, size in (("whole", 1000), ("parts", 3)):
+        monkeypatch.setattr("pipeline.activation.plan.PART_CUSTOMERS", size)
+        monkeypatch.setattr("pipeline.activation.members.BATCH", size)
+        monkeypatch.setattr("pipeline.activation.sinks.files.PART_ROWS", size)
+        deployment = a_deployment(tmp_path / name, files='kind = "files"\n')
+        publish_people(deployment.lake, crowd)
+        assert sync(deployment).written_count == 17
+        publish_people(deployment.lake, [replace(each, audiences=()) for each in crowd[:4]] + crowd[5:], day=SECOND)
+        sync(deployment, override_reason="a test")
+        folder = deployment.lake.root / "sync" / "files" / "files"
+        written[name] = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    assert written["whole"] == written["parts"]
+    assert sum(name.endswith("members.csv") for name in written["parts"]) == 3
+
+
+def test_a_list_that_was_half_written_when_a_sync_died_is_written_anew(tmp_path: Path) -> None:
+    deployment = a_deployment(tmp_path, files='kind = "files"\naudiences = ["vip"]\nschemes = []\n')
+    publish_people(deployment.lake, [ANN])
+    sync(deployment)
+    vip = deployment.lake.root / "sync" / "files" / "files" / "vip"
+    (vip / "members.csv.new").write_text("customer_id\nhalf\n")
+    publish_people(deployment.lake, [replace(ANN, name="Anna", action="At risk")], day=SECOND)
+    sync(deployment)
+    assert [row["customer_id"] for row in lines(vip / "members.csv")] == ["ann"]
+    assert not (vip / "members.csv.new").exists()
+
+
+def test_files_are_named_by_the_instant_that_is_given(tmp_path: Path) -> None:
+    definition = read_sink("files", Definition(tmp_path / "files.toml", 'kind = "files"\n'))
+    late = datetime(2024, 3, 31, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
+    sink = open_sink(definition, lambda _: "", tmp_path / "files", clock=lambda: late)
+    sink.apply([Change("ann", None, frozenset({"vip"}), ("vip",), (), {}, {}, 0)])
+    assert [path.name for path in (tmp_path / "files" / "vip").iterdir()] == ["2024-04-01-001-added.csv"]
