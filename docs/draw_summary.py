@@ -1,6 +1,6 @@
-"""Draws docs/summary.png, the picture in README, from the live night of a lake: `make docs-picture`, after `make run`.
+"""Draws docs/summary.png and docs/morning-page.png from the live night of a lake: `make docs-picture`, after `make run`.
 
-It shows what a terminal shows of the summary, down to the end of the fourth scheme. Chromium takes the picture, as its fonts draw
+The first shows what a terminal shows of the summary, down to the end of the fourth scheme. Chromium takes the picture, as its fonts draw
 the bars without gaps.
 """
 
@@ -18,13 +18,15 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 from pipeline.definitions.company import load_company
+from pipeline.lake.addresses import morning_page
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
 from pipeline.publication.current import current_publication
 from pipeline.reporting.summary import print_summary
 from pipeline.reporting.terminal import Terminal
 
-PICTURE = Path(__file__).resolve().parent / "summary.png"
+PICTURE, PAGE_PICTURE = (Path(__file__).resolve().parent / name for name in ("summary.png", "morning-page.png"))
+PAGE_SIZE = "1080,1180"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SCHEMES = ("Lifecycle", "RFM", "Shopper groups", "Value tiers")  # that are shown; the summary has them in this order
 COLUMNS, WIDTH, LINE_HEIGHT, MARGIN = 124, 1080, 17.5, 18
@@ -35,7 +37,7 @@ PAGE = (
 
 
 def draw_summary(company_folder: Path, lake_folder: Path) -> None:
-    """Write the picture of the live night of the lake in `lake_folder`; raises SystemExit where nothing can draw it."""
+    """Write the pictures of the live night of the lake in `lake_folder`; raises SystemExit where nothing can draw it."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     lake = Lake(lake_folder)
     live = current_publication(lake)
@@ -57,7 +59,12 @@ def draw_summary(company_folder: Path, lake_folder: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "summary.html"
         page.write_text(picture.export_html(theme=MONOKAI, code_format=PAGE, inline_styles=True), "utf-8")
-        size = f"{WIDTH},{round(2 * MARGIN + len(shown) * LINE_HEIGHT)}"
+        _take_picture(browser, page, PICTURE, size=f"{WIDTH},{round(2 * MARGIN + len(shown) * LINE_HEIGHT)}")
+    _take_picture(browser, lake.local(morning_page(live.day)), PAGE_PICTURE, size=PAGE_SIZE)
+
+
+def _take_picture(browser: str, page: Path, picture: Path, *, size: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
         # As root, in a container say, Chromium has no sandbox to run in; the page is our own and loads nothing.
         options = ["--headless", "--disable-gpu", "--hide-scrollbars", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
         command = [
@@ -65,7 +72,7 @@ def draw_summary(company_folder: Path, lake_folder: Path) -> None:
             *options,
             f"--user-data-dir={folder}/profile",
             f"--window-size={size}",
-            f"--screenshot={PICTURE}",
+            f"--screenshot={picture}",
             page.as_uri(),
         ]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words

@@ -11,6 +11,7 @@ from support.morning_tables import DAY, a_night, html_of
 
 from pipeline.reporting.pages.morning.campaigns import campaign_cards
 from pipeline.reporting.pages.morning.insights import next_categories, proposals, segment_tastes, telling_schemes
+from pipeline.reporting.pages.morning.surveys import survey_questions
 
 CAMPAIGN = {
     "campaign_id": "spring",
@@ -150,3 +151,31 @@ def test_schemes_that_add_something_come_first() -> None:
     tables = a_night(effectiveness=rows, proposals=[a_proposal("split", is_sure=True)])
     assert [row["scheme"] for row in telling_schemes(tables)] == ["most", "some", "none"]
     assert "tells nothing more than last year’s spend does" in html_of(tables)
+
+
+def an_answer(answer: str | None, share: float, *, segment: str = "all", count: int = 50, of: int = 100) -> dict[str, Any]:
+    interval = {"low": share - 0.05, "high": share + 0.05, "answer_count": count, "respondent_count": of}
+    whose = {"scheme": "all" if segment == "all" else "rfm", "segment": segment}
+    return {"survey": "spring", "question": "Why us?", "answer": answer, "share": share, **whose, **interval}
+
+
+def test_answers_are_told_with_their_interval_and_where_they_are_clearly_more_common() -> None:
+    rows = [
+        an_answer("price", 0.3),
+        an_answer("choice", 0.6),
+        an_answer(None, 0.1),
+        an_answer("price", 0.8, segment="lost"),
+        an_answer("price", 0.35, segment="champions"),
+        an_answer("few", 0.04, count=4),
+    ]
+    tables = a_night(surveys=rows, titles={("rfm", "lost"): "Lost"})
+    [question] = survey_questions(tables)
+    assert [(each.answer, list(each.segments)) for each in question.answers] == [("choice", []), ("price", ["Lost"]), ("", [])]
+    page = html_of(tables)
+    assert "between 25% and 35%; more often in:" in page
+    assert "other answers" in page
+    assert "few" not in page.partition('id="surveys"')[2].partition("</details>")[0]
+
+
+def test_a_question_that_a_few_answered_is_not_told() -> None:
+    assert survey_questions(a_night(surveys=[an_answer("price", 1.0, count=9, of=9)])) == []

@@ -86,6 +86,7 @@ class NightTables:
     next_categories: Rows = ()
     effectiveness: Rows = ()
     proposals: Rows = ()
+    surveys: Rows = ()
     campaigns: Rows = ()
     campaign_results: Rows = ()
     campaign_checks: Rows = ()

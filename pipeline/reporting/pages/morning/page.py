@@ -26,6 +26,7 @@ from pipeline.reporting.pages.morning.insights import SegmentTaste, next_categor
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row, SchemeSummary
+from pipeline.reporting.pages.morning.surveys import SurveyQuestion, survey_questions
 from pipeline.reporting.pages.morning.verdict import Verdict, verdict_of
 
 LIFECYCLE = "lifecycle"
@@ -74,6 +75,7 @@ class MorningPage:
     places: Sequence[SchemeFigures] = ()
     tastes: Sequence[SegmentTaste] = ()
     next_categories: Sequence[Row] = ()
+    questions: Sequence[SurveyQuestion] = ()
     campaigns: Sequence[CampaignCard] = ()
     proposals: Sequence[Row] = ()
     telling_schemes: Sequence[Row] = ()
@@ -116,6 +118,7 @@ def morning_page(judged: NightTables, shown: NightTables | None, language: PageL
         _places(tables),
         segment_tastes(tables),
         next_categories(tables),
+        survey_questions(tables),
         campaign_cards(tables),
         proposals(tables),
         telling_schemes(tables),
