@@ -62,7 +62,7 @@ texts: .venv/.dev ## Bring the catalogues of texts up to date with the pages, fo
 	@scratch=$$(mktemp) && trap 'rm -f "$$scratch"' EXIT && $(BIN)/pybabel --quiet extract --mapping-file pyproject.toml \
 		--sort-by-file --add-location file --project customer-segments --output "$$scratch" $(MORNING) && \
 	for file in $(MORNING)/texts/*.po; do \
-		$(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-pot-creation-date --width 120 \
+		$(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 120 \
 			--input-file "$$scratch" --output-file $$file --locale $$(basename $$file .po) || exit 1; \
 	done
 

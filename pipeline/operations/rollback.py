@@ -11,10 +11,16 @@ if TYPE_CHECKING:
 
 
 def roll_back(deployment: Deployment, *, to: str | None = None, reason: str = "") -> Rollback:
-    """Make the publication before the live one, or the one whose id is `to`, live again, and return what was done.
+    """Make the publication before the live one, or the one whose id is `to`, live again, say so on its page, and return what was done.
 
     Raises DataError where there is no such publication, or it is damaged.
     """
+    from pipeline.lake.tables import SEGMENT_PROFILES
     from pipeline.publication.rollback import roll_back as lead_back
+    from pipeline.reporting.pages.morning import write_morning_page
 
-    return lead_back(deployment.company, deployment.lake, to=to, reason=reason, connections=deployment.connections)
+    done = lead_back(deployment.company, deployment.lake, to=to, reason=reason, connections=deployment.connections)
+    for day in deployment.lake.nights(SEGMENT_PROFILES):
+        if done.takes_back(day):
+            write_morning_page(deployment.company, deployment.lake, day)
+    return done

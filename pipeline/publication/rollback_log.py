@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import date
 
 from pipeline.errors import DataError
 from pipeline.lake import addresses
@@ -17,6 +18,11 @@ class Rollback:
     from_id: str
     to_id: str
     reason: str
+
+    def takes_back(self, day: date) -> bool:
+        """Return whether the night of `day` was live, or would be by its turn, and is not any more."""
+        first, last = _day_of(self.to_id), _day_of(self.from_id)
+        return day == last or first < day <= last
 
 
 def read_rollbacks(lake: Lake) -> list[Rollback]:
@@ -44,3 +50,7 @@ def record_rollback(lake: Lake, done: Rollback, *, audited_in: int | None) -> No
     if before and not is_another and (before[-1].from_id, before[-1].to_id) == (done.from_id, done.to_id):
         before.pop()
     lake.write_text(addresses.ROLLBACKS, json.dumps([asdict(each) for each in (*before, done)], indent=2) + "\n")
+
+
+def _day_of(publication_id: str) -> date:
+    return date.fromisoformat(publication_id[: len("2024-01-31")])

@@ -14,6 +14,7 @@ import pytest
 from support.morning_tables import CARD, DAY, ENGLISH, a_flow, a_night, a_profile, html_of, sales_of
 
 from pipeline.publication.gates import GateResult, GateState
+from pipeline.publication.rollback_log import Rollback
 from pipeline.reporting.next_actions import NextActionCount
 from pipeline.reporting.pages.morning.cards import actions_of
 from pipeline.reporting.pages.morning.figures import sales_trend, scheme_figures, score_grid
@@ -187,11 +188,13 @@ def test_outcome_tells_bad_data_from_a_closed_gate() -> None:
     passed = replace(closed, state=GateState.OPEN)
     let_pass = replace(closed, state=GateState.OVERRIDDEN, reason="a fair")
     broken = [{"rule": "id_is_given", "is_passed": False}]
-    assert outcome_of([closed], []) is Outcome.HELD_BACK
-    assert outcome_of([passed], broken) is Outcome.STOPPED
-    assert outcome_of([let_pass], []) is Outcome.OVERRIDDEN
-    assert outcome_of([passed], []) is Outcome.PASSED
-    assert outcome_of([], []) is Outcome.NOT_JUDGED
+    taken_back = Rollback("2024-03-31-bb", "2024-03-30-aa", "wrong prices")
+    assert outcome_of(a_night(gates=[closed])) is Outcome.HELD_BACK
+    assert outcome_of(a_night(gates=[passed], rule_results=broken)) is Outcome.STOPPED
+    assert outcome_of(a_night(gates=[let_pass])) is Outcome.OVERRIDDEN
+    assert outcome_of(a_night(gates=[passed])) is Outcome.PASSED
+    assert outcome_of(a_night(gates=[passed], rollback=taken_back)) is Outcome.TAKEN_BACK
+    assert outcome_of(a_night()) is Outcome.NOT_JUDGED
 
 
 def test_held_back_night_shows_the_last_good_one_and_what_to_do() -> None:

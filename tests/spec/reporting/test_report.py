@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
-from pipeline.lake.addresses import morning_page
+from pipeline.lake.addresses import morning_page, page_index
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.operations.deployment import Deployment
+from pipeline.operations.rollback import roll_back
 from pipeline.reporting.pages.morning import page_file, write_morning_page
 
 
@@ -79,3 +82,19 @@ def test_a_page_that_cannot_be_written_fails_nothing_and_tells_no_value(
     assert "the morning page of 2024-06-03 was not written: DataError" in caplog.text
     assert "CANARY" not in caplog.text
     assert not lake.exists(morning_page(FIRST_NIGHT))
+
+
+def test_a_night_that_a_person_took_back_says_so_until_it_is_run_again(shop: tuple[Shop, Lake], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(shop[1].root, tmp_path / "lake", symlinks=True))
+    next_night = FIRST_NIGHT.replace(day=4)
+    run_night(shop[0].folder, lake, next_night)
+    assert '<meta name="outcome" content="passed">' in lake.read_text(morning_page(next_night))
+    roll_back(Deployment.of(shop[0].folder, lake.root), reason="prices were <wrong>")
+    page = lake.read_text(morning_page(next_night))
+    assert '<meta name="outcome" content="taken back">' in page
+    assert "prices were &lt;wrong&gt;" in page
+    assert "3. kesäkuuta 2024" in page
+    assert '<meta name="outcome" content="passed">' in lake.read_text(morning_page(FIRST_NIGHT))
+    assert "prices were" in lake.read_text(page_index())
+    run_night(shop[0].folder, lake, next_night)
+    assert '<meta name="outcome" content="passed">' in lake.read_text(morning_page(next_night))

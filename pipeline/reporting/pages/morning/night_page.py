@@ -14,11 +14,9 @@ from pathlib import Path
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.errors import ConfigError
-from pipeline.ingestion.validation import stored_results
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
-from pipeline.publication.gates.results import stored_gates
 from pipeline.reporting.pages.morning.language import PageLanguage, page_languages
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
 from pipeline.reporting.pages.morning.page import morning_page
@@ -38,8 +36,7 @@ def page_of_night(company: Company, lake: Lake, day: date, *, language: str = ""
     """
     wanted = language or company.language
     judged = read_night(company_on(lake, company, day), lake, day, language=wanted)
-    outcome = outcome_of(judged.gates, judged.rule_results)
-    shown = _last_good_night(company, lake, day, wanted) if outcome.is_refused or not judged.profiles else judged
+    shown = _last_good_night(company, lake, day, wanted) if outcome_of(judged).is_refused or not judged.profiles else judged
     validation = "validation.html" if lake.exists(addresses.validation_page(day)) else ""
     links = PageLinks() if is_alone else PageLinks(validation, "../index.html")
     reader = PageLanguage.of(wanted)
@@ -94,9 +91,9 @@ def index_of_pages(company: Company, lake: Lake) -> str:
 
 
 def _last_good_night(company: Company, lake: Lake, day: date, language: str) -> NightTables | None:
-    """Return the newest night before `day` that was judged and not refused."""
+    """Return the newest night before `day` that was judged, and neither refused nor taken back."""
     for night in reversed([night for night in lake.nights(SEGMENT_PROFILES) if night < day]):
-        record = stored_gates(lake, night)
-        if record and not outcome_of(record.results, stored_results(lake, night).rule_results).is_refused:
-            return read_night(company_on(lake, company, night), lake, night, language=language)
+        tables = read_night(company_on(lake, company, night), lake, night, language=language)
+        if tables.gates and not outcome_of(tables).is_refused:
+            return tables
     return None

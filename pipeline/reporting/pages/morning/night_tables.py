@@ -34,7 +34,8 @@ from pipeline.lake.tables import (
     Table,
 )
 from pipeline.publication.gates import GateResult
-from pipeline.publication.gates.results import stored_gates
+from pipeline.publication.gates.results import epoch_when_audited, stored_gates
+from pipeline.publication.rollback_log import Rollback, read_rollbacks
 from pipeline.reporting.next_actions import NextActionCount, next_action_counts
 from pipeline.segmentation import not_computed_on
 
@@ -63,7 +64,8 @@ class NightTables:
     """What one night stored, in rows of its tables; a table that it does not have gives none.
 
     `flows` are those of seven nights, `profiles_year_before` those of the nearest night a year ago, by scheme and segment;
-    `titles` and `cards` are in the reader's language; `refined_on` is the night that `insights` and proposals are from.
+    `titles` and `cards` are in the reader's language; `refined_on` is the night that `insights` and proposals are from,
+    `rollback` the one by which a person took the night back.
     """
 
     company: str
@@ -95,6 +97,7 @@ class NightTables:
     drifts: Rows = ()
     extractions: Rows = ()
     gates: Sequence[GateResult] = ()
+    rollback: Rollback | None = None
     rule_results: Rows = ()
     rejected: Sequence[tuple[str, str, int]] = ()
     not_computed: Mapping[str, str] = field(default_factory=dict)
@@ -161,12 +164,19 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
         drifts=_rows(lake, CLUSTER_DRIFTS, day),
         extractions=_rows(lake, EXTRACTIONS, day),
         gates=record.results if record else (),
+        rollback=_rollback_of(lake, day),
         rule_results=results.rule_results,
         rejected=results.rejected,
         not_computed=not_computed_on(valid, lake, day, schemes=schemes) if schemes else {},
         # Counted from a table of customers, so only where it is small, or nothing else says what to do, as on a first night.
         next_actions=() if flows and sum(row["customer_count"] for row in profiles) > MANY_MEMBERSHIPS else next_action_counts(lake, day),
     )
+
+
+def _rollback_of(lake: Lake, day: date) -> Rollback | None:
+    """Return the rollback that took the night back, if any since it was audited last."""
+    since = read_rollbacks(lake)[epoch_when_audited(lake, day) or 0 :]
+    return next((each for each in reversed(since) if each.takes_back(day)), None)
 
 
 def _rows(lake: Lake, table: Table, day: date) -> Rows:

@@ -86,6 +86,8 @@ class MorningPage:
     @property
     def headline(self) -> str:
         """What the list of all nights says of this one: what held it back, else its first sentence."""
+        if self.judged.rollback:
+            return self.judged.rollback.reason
         if self.verdict.outcome.is_refused and self.verdict.gates:
             return self.verdict.gates[0].words
         return self.in_short[0].text if self.in_short else ""

@@ -19,12 +19,13 @@ class Outcome(Enum):
     OVERRIDDEN = "overridden"
     HELD_BACK = "held back"
     STOPPED = "stopped"
+    TAKEN_BACK = "taken back"
     NOT_JUDGED = "not judged"
 
     @property
     def is_refused(self) -> bool:
         """Whether the night must not be shown, so that the last good one is."""
-        return self in (Outcome.HELD_BACK, Outcome.STOPPED)
+        return self in (Outcome.HELD_BACK, Outcome.STOPPED, Outcome.TAKEN_BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,16 @@ class Verdict:
         return self.rejected_count / self.checked_count if self.checked_count else 0.0
 
 
-def outcome_of(gates: Sequence[GateResult], rule_results: Sequence[Row]) -> Outcome:
+def outcome_of(judged: NightTables) -> Outcome:
     """Return what a night came to; bad data first, as a night that it stopped has no gates but those of an earlier run."""
+    gates, rule_results = judged.gates, judged.rule_results
     # The share of rejected rows is a gate, and told as one.
     if any(not row["is_passed"] and row["rule"] != WITHIN_LIMIT.name for row in rule_results):
         return Outcome.STOPPED
     if any(gate.state is GateState.CLOSED for gate in gates) or any(not row["is_passed"] for row in rule_results):
         return Outcome.HELD_BACK
+    if judged.rollback:
+        return Outcome.TAKEN_BACK
     if any(gate.state is GateState.OVERRIDDEN for gate in gates):
         return Outcome.OVERRIDDEN
     return Outcome.PASSED if gates else Outcome.NOT_JUDGED
@@ -74,7 +78,7 @@ def verdict_of(judged: NightTables, *, figures_day: date | None) -> Verdict:
     }
     return Verdict(
         judged.day,
-        outcome_of(judged.gates, judged.rule_results),
+        outcome_of(judged),
         figures_day,
         [gate for gate in judged.gates if gate.state in (GateState.CLOSED, GateState.OVERRIDDEN)],
         [row for row in judged.rule_results if not row["is_passed"]],
