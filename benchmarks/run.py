@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import audiences
+import campaigns
 import crm_tables
 import declared_features
 import definitions_step
@@ -40,6 +41,7 @@ BENCHES = (
     "audiences",
     "preview",
     "crm",
+    "campaigns",
 )
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
@@ -108,6 +110,7 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         "predictions": lambda: predictions.results(folder),
         "audiences": lambda: audiences.results(folder, customers=size.customers, rounds=size.rounds),
         "preview": lambda: previews.results(stored_lake(size.year, folder), folder, customers=size.customers, rounds=size.rounds),
+        "campaigns": lambda: campaigns.results(folder, customers=size.customers, rounds=size.rounds),
         "crm": lambda: [
             *crm_tables.results(folder, customers=size.customers, rounds=size.rounds),
             *crm_tables.publish_results(folder, customers=size.customers, rounds=size.rounds),

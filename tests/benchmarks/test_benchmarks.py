@@ -83,3 +83,10 @@ def test_a_longer_history_ends_on_the_same_day_and_twice_is_the_same(tmp_path: P
     assert len(paths) == 10
     assert LAST_DAY in {version.day for version in first.versions(ORDER_LINES)}
     assert all(path.read_bytes() == (second.root / path.relative_to(first.root)).read_bytes() for path in paths)
+
+
+def test_results_of_campaigns_are_measured_beside_reading_their_members(tmp_path: Path) -> None:
+    import campaigns
+
+    [found] = campaigns.results(tmp_path, customers=1_000, rounds=1)
+    assert min(found.ours, found.reference) > 0
