@@ -1,4 +1,4 @@
-"""Campaigns as the newest night that tells of each has them."""
+"""Campaigns as the newest published night that tells of each has them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES, Table
 from pipeline.measurement.results import untold_rows
 from pipeline.measurement.started_campaigns import started_campaigns
+from pipeline.publication.current import current_publication
 from pipeline.spelling import did_you_mean
 
 NOT_STARTED = "not started"
@@ -41,14 +42,14 @@ class CampaignReport:
 
 def campaign_reports(company: Company, lake: Lake) -> list[CampaignReport]:
     """Return the campaigns of the newest night that tells of any, and those that were started or written since; by id."""
-    nights = lake.nights(CAMPAIGN_SUMMARIES)
+    nights = _told_nights(lake)
     told = _reports_of_night(lake, nights[-1]) if nights else {}
     return [report for _, report in sorted({**_untold_reports(company, lake), **told}.items())]
 
 
 def campaign_report(company: Company, lake: Lake, campaign_id: str) -> CampaignReport:
     """Return the campaign as the newest night that tells of it has it; raises ConfigError for one that nobody knows."""
-    for night in reversed(lake.nights(CAMPAIGN_SUMMARIES)):
+    for night in reversed(_told_nights(lake)):
         if found := _reports_of_night(lake, night).get(campaign_id):
             return found
     untold = _untold_reports(company, lake)
@@ -56,6 +57,12 @@ def campaign_report(company: Company, lake: Lake, campaign_id: str) -> CampaignR
         what = f"there is no campaign `{campaign_id}`{did_you_mean(campaign_id, untold)}"
         raise ConfigError(what, where="ID", todo="segments campaign results shows all that are known.")
     return untold[campaign_id]
+
+
+def _told_nights(lake: Lake) -> list[date]:
+    """Return the nights that tell of campaigns, without those after the live one: what is held back may go by wrong data."""
+    live, nights = current_publication(lake), lake.nights(CAMPAIGN_SUMMARIES)
+    return [night for night in nights if live is None or night <= live.day]
 
 
 def _reports_of_night(lake: Lake, night: date) -> dict[str, CampaignReport]:

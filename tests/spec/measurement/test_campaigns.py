@@ -101,7 +101,7 @@ def test_nothing_is_shown_before_its_date_and_nobody_is_kept_to_an_arm_after_the
     start(shop, lake)
     assert command(shop, lake, "results", "spring").exit_code == 2
     for day, state, is_kept in ((START, "running", True), (END, "running", True), (DUE - timedelta(days=1), "running", False)):
-        run_night(shop, lake, day, until="segment")
+        run_night(shop, lake, day)
         [summary] = lake.read(CAMPAIGN_SUMMARIES, day=day).to_pylist()
         assert (summary["state"], summary["due_date"]) == (state, DUE)
         assert lake.read(CAMPAIGN_RESULTS, day=day).num_rows == 0
@@ -130,7 +130,7 @@ def test_an_arm_that_lost_its_customers_withholds_all_results(tmp_path: Path, la
     gone = {name for name, arm in sorted(arms_of(lake).items()) if arm == "control"}
     left = [name for name in CUSTOMERS if name not in sorted(gone)[:80]]
     (shop / "data" / "customers.csv").write_text("\n".join(["id", *left]) + "\n")
-    run_night(shop, lake, DUE, until="segment")
+    run_night(shop, lake, DUE)
     [summary] = lake.read(CAMPAIGN_SUMMARIES, day=DUE).to_pylist()
     assert (summary["state"], summary["left_count"]) == ("sample ratio", 80)
     assert {row["difference"] for row in lake.read(CAMPAIGN_RESULTS, day=DUE).to_pylist()} == {None}

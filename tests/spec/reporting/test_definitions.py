@@ -39,6 +39,10 @@ from pipeline.lake.tables import (
     Partition,
     Table,
 )
+from pipeline.measurement.arm_quotas import arm_quotas
+from pipeline.measurement.cuped import cuped_difference
+from pipeline.measurement.intervals import Mean, Rate, newcombe_difference, welch_difference
+from pipeline.measurement.moments import Moments
 from pipeline.models.clusters import Cluster, ClusterModel, ModelFeature, assignment_statement, coordinate_sums_statement, profile_rows
 from pipeline.models.clusters.drift import stability_index
 from pipeline.models.clusters.encoding import feature_coordinates
@@ -261,6 +265,41 @@ def gamma_gamma(example: Example, _lake: Lake) -> Rows:
     return [{"expected per order-day": amount} for amount in expected_amounts(days, means, GammaGammaParameters(p, q, gamma))]
 
 
+def arms_of_strata(example: Example, lake: Lake) -> Rows:
+    del lake
+    counts = {row["stratum"]: row["customers"] for row in example.rows()}
+    quotas = arm_quotas(counts, [90, 10], salt=":autumn")
+    return [dict(zip(("treated", "control"), quotas[stratum], strict=True)) for stratum in counts]
+
+
+def rate_differences(example: Example, lake: Lake) -> Rows:
+    del lake
+    found = []
+    for row in example.rows():
+        rates = Rate(row["ordered"], row["customers"]), Rate(row["control_ordered"], row["control_customers"])
+        difference = newcombe_difference(*rates)
+        found.append({"difference": difference.value, "low": difference.low, "high": difference.high})
+    return found
+
+
+def spend_differences(example: Example, lake: Lake) -> Rows:
+    del lake
+    arms = {name: [row for row in example.rows() if row["arm"] == name] for name in ("treated", "control")}
+    treated, control = (_moments([(row["before"], row["spend"]) for row in rows]) for rows in arms.values())
+    cuped = cuped_difference(treated, control)
+    plain = welch_difference(*(Mean.of(each.mean_y, each.var_y, each.n) for each in (treated, control)))
+    told = {"welch": (plain, None), "welch_cuped": (cuped.difference, cuped.variance_left)}
+    return [
+        {"method": method, "difference": each.value, "low": each.low, "high": each.high, "variance_left": left}
+        for method, (each, left) in told.items()
+    ]
+
+
+def _moments(pairs: Sequence[tuple[int, int]]) -> Moments:
+    x, y, xx, yy, xy = (sum(each) for each in zip(*((x, y, x * x, y * y, x * y) for x, y in pairs), strict=True))
+    return Moments.of_sums(len(pairs), y, yy, x=x, xx=xx, xy=xy)
+
+
 COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
     "features on": features,
     "segments of": segments,
@@ -277,6 +316,9 @@ COMPUTED: Mapping[str, Callable[[Example, Lake], Rows]] = {
     "measures of": forecast_measures,
     "BG/NBD with": bg_nbd,
     "Gamma-Gamma with": gamma_gamma,
+    "arm quotas": arms_of_strata,
+    "rates of": rate_differences,
+    "spends of": spend_differences,
     **{
         f"gate {name}": gate_results
         for name in ("churn", "volume", "swallowed", "reachability", "vanished", "renamed", "rejected", "freshness")
