@@ -1,0 +1,184 @@
+"""What a night says of a campaign, from small sums: looks, costs, segments, spend before, and what is withheld."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from pipeline.measurement.arm_sums import ArmSums, CampaignSums
+from pipeline.measurement.campaign import OWN, Campaign, MeasuredArm
+from pipeline.measurement.looks import LIMITS
+from pipeline.measurement.moments import Moments
+from pipeline.measurement.results import CampaignRows, Observations, arm_costs, told_rows, untold_rows
+
+START, END, LOOKBACK = date(2026, 3, 1), date(2026, 3, 28), 3
+ARMS = (
+    MeasuredArm("mail", is_control=False, planned_share=0.5, cost_per_contact=Decimal("0.1"), assigned_count=1_000),
+    MeasuredArm("call", is_control=False, planned_share=0.25, cost_per_contact=Decimal(2), assigned_count=500),
+    MeasuredArm("control", is_control=True, planned_share=0.25, cost_per_contact=Decimal(0), assigned_count=500),
+)
+CAMPAIGN = Campaign(
+    campaign_id="spring",
+    title="Spring",
+    origin=OWN,
+    audience="everybody",
+    scheme="rfm",
+    channel="mail",
+    start_day=START,
+    end_day=END,
+    look_count=1,
+    primary_metric="ordered",
+    margin_share=0.5,
+    fixed_cost=Decimal(100),
+    is_holdout=False,
+    is_random=True,
+    arms=ARMS,
+)
+
+
+def sums(n: int, buyers: int, *, spend: int = 20, before: int = 0) -> ArmSums:
+    """Return `n` customers of whom `buyers` order once and spend so much; buyers had spent `before` times as much, others nothing."""
+    x = before * spend
+    return ArmSums(
+        n,
+        buyers,
+        0,
+        Moments.of_sums(n, buyers * spend, buyers * spend**2, x=buyers * x, xx=buyers * x * x, xy=buyers * x * spend),
+        Moments.of_sums(n, buyers * spend, buyers * spend**2, x=buyers, xx=buyers, xy=buyers * spend),
+    )
+
+
+SEEN = Observations(
+    CampaignSums({("mail", "loyal"): sums(1_000, 180), ("call", "loyal"): sums(500, 90), ("control", "loyal"): sums(500, 60)}),
+    has_visits=False,
+)
+
+
+def told(campaign: Campaign = CAMPAIGN, seen: Observations = SEEN, *, night: date = END + timedelta(days=LOOKBACK)) -> CampaignRows:
+    look = campaign.look_on(night, LOOKBACK)
+    return told_rows(campaign, look, seen, LOOKBACK) if look else untold_rows(campaign, night, LOOKBACK)
+
+
+def row(rows: CampaignRows, **wanted: Any) -> dict[str, Any]:
+    [found] = [each for each in rows.results if all(each[name] == value for name, value in wanted.items())]
+    return found
+
+
+def test_a_fixed_date_is_kept_to_the_day() -> None:
+    assert told(night=START - timedelta(days=1)).summary["state"] == "planned"
+    eve = told(night=END + timedelta(days=LOOKBACK - 1))
+    assert (eve.summary["state"], eve.results, eve.values, eve.checks) == ("running", [], [], [])
+    due = told()
+    assert (due.summary["state"], due.summary["due_date"], due.summary["look"]) == ("final", END + timedelta(days=LOOKBACK), None)
+    assert len(due.values) == 2
+
+
+def test_early_looks_have_wider_intervals_and_stricter_limits() -> None:
+    campaign = replace(CAMPAIGN, look_count=4)
+    widths = []
+    for number, limit in enumerate(LIMITS, 1):
+        last = START + timedelta(days=7 * number - 1)
+        assert told(campaign, night=last + timedelta(days=LOOKBACK - 1)).summary.get("look") == (number - 1 or None)
+        rows = told(campaign, night=last + timedelta(days=LOOKBACK))
+        assert rows.summary["look"] == number
+        assert rows.summary["state"] == ("final" if number == 4 else "running")
+        found = row(rows, arm="mail", metric="ordered", segment="all")
+        widths.append(found["high"] - found["low"])
+        assert found["is_told_apart"] == (found["adjusted_p_value"] < 2 * stats.norm.sf(limit))
+    assert widths == sorted(widths, reverse=True)
+    assert not row(told(campaign, night=START + timedelta(days=6 + LOOKBACK)), arm="mail", metric="ordered", segment="all")["is_told_apart"]
+
+
+def test_costs_are_contacts_and_a_part_of_what_is_fixed_exactly() -> None:
+    costs = arm_costs(CAMPAIGN)
+    assert costs == {"mail": Decimal("166.6667"), "call": Decimal("1033.3333")}
+    assert sum(costs.values()) == Decimal(100) + Decimal("0.1") * 1_000 + Decimal(2) * 500
+
+
+def test_profit_is_margin_less_cost_and_says_whether_it_paid() -> None:
+    values = {value["arm"]: value for value in told().values}
+    # 18 % against 12 % of customers who spend 20: 1.20 more each.
+    assert values["mail"]["incremental_amount"] == pytest.approx(1_200)
+    assert values["mail"]["profit"] == pytest.approx(600 - 166.6667)
+    assert values["call"]["profit"] == pytest.approx(300 - 1033.3333)
+    assert {arm: value["verdict"] for arm, value in values.items()} == {"mail": "paid", "call": "did not pay"}
+    assert values["call"]["probability_paid"] < 0.01
+    assert values["mail"]["probability_paid"] > 0.98
+    bare = told(replace(CAMPAIGN, margin_share=None)).values[0]
+    assert bare["incremental_amount"] is not None
+    assert {bare.get(name) for name in ("profit", "verdict", "probability_paid")} == {None}
+
+
+def test_spend_before_is_taken_off_where_it_explains_something() -> None:
+    unlike = told()
+    assert row(unlike, arm="mail", metric="spend", method="welch", segment="all")["is_headline"]
+    arms = {("mail", ""): sums(1_000, 180, before=1), ("call", ""): sums(500, 90, before=1), ("control", ""): sums(500, 90, before=1)}
+    alike = told(seen=replace(SEEN, sums=CampaignSums(arms)))
+    cuped = row(alike, arm="mail", metric="spend", method="welch_cuped", segment="all")
+    assert cuped["is_headline"]
+    assert cuped["variance_left"] == 0
+    assert cuped["difference"] == pytest.approx(0, abs=1e-9)
+    assert not row(alike, arm="mail", metric="spend", method="welch", segment="all")["is_headline"]
+
+
+def test_small_segments_are_withheld_and_others_drawn_together() -> None:
+    arms = {
+        ("mail", "loyal"): sums(500, 150),
+        ("mail", "lost"): sums(490, 49),
+        ("mail", "rare"): sums(10, 9),
+        ("call", "loyal"): sums(500, 90),
+        ("control", "loyal"): sums(250, 50),
+        ("control", "lost"): sums(241, 24),
+        ("control", "rare"): sums(9, 0),
+    }
+    rows = told(seen=replace(SEEN, sums=CampaignSums(arms)))
+    segments = {each["segment"]: each for each in rows.results if (each["arm"], each["metric"]) == ("mail", "ordered")}
+    assert set(segments) == {"all", "loyal", "lost"}
+    assert segments["all"]["customer_count"] == 1_000
+    for name in ("loyal", "lost"):
+        between = sorted((segments[name]["difference"], segments["all"]["difference"]))
+        assert between[0] <= segments[name]["shrunk_difference"] <= between[1]
+        assert segments[name].get("p_value") is None
+    assert 0 < segments["all"]["segments_differ_p_value"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("control", "state"),
+    [(sums(500, 60), "final"), (sums(420, 50), "final"), (sums(330, 40), "sample ratio")],
+)
+def test_an_arm_that_shrank_by_more_than_chance_withholds_everything(control: ArmSums, state: str) -> None:
+    seen = replace(SEEN, sums=CampaignSums({**SEEN.sums.by_segment, ("control", "loyal"): control}))
+    rows = told(seen=seen)
+    assert rows.summary["state"] == state
+    assert bool(rows.values) == (state == "final")
+    assert {each.get("difference") is None for each in rows.results} == {state != "final"}
+
+
+@pytest.mark.parametrize(("share", "needed"), [(0.5, 30), (0.2, 30), (0.19, 50), (0.1, 50), (0.09, 100)])
+def test_smaller_controls_take_more_buyers(share: float, needed: int) -> None:
+    n = 10_000
+    held = round(share * n)
+    for buyers, is_told in ((needed - 1, False), (needed, True)):
+        arms = {("mail", ""): sums(n - held, 2_000), ("control", ""): sums(held, buyers)}
+        parts = (replace(ARMS[0], assigned_count=n - held, planned_share=None), replace(ARMS[2], assigned_count=held, planned_share=None))
+        rows = told(replace(CAMPAIGN, arms=parts), replace(SEEN, sums=CampaignSums(arms)))
+        [spend] = [each for each in rows.results if each["metric"] == "spend" and each["is_headline"] and each["segment"] == "all"]
+        assert (spend["state"] == "final", spend["needed_count"]) == (is_told, None if is_told else 1)
+
+
+def test_an_arm_without_anybody_left_is_told_of_as_nothing() -> None:
+    arms = {("mail", ""): sums(1_000, 180), ("control", ""): sums(500, 60)}
+    rows = told(seen=replace(SEEN, sums=CampaignSums(arms)))
+    assert rows.summary["state"] == "sample ratio", "an arm is gone"
+
+
+def test_figures_have_nine_significant_digits() -> None:
+    for each in told().results:
+        for name, value in each.items():
+            if isinstance(value, float):
+                assert value == float(f"{value:.9g}"), name
