@@ -41,6 +41,7 @@ from pipeline.definitions.gate_limits import GateLimits, read_gate_limits
 from pipeline.definitions.notify import NotifySettings, read_notify
 from pipeline.definitions.past_definitions import PastDefinitions
 from pipeline.definitions.settings import LANGUAGE, MOST_DAYS
+from pipeline.definitions.surveys import Survey, read_surveys
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import (
     BUILT_IN_EVENTS,
@@ -94,6 +95,7 @@ class Company:
     prediction_features: tuple[str, ...] = ()
     report_scheme: str = ""
     notify: NotifySettings = field(default_factory=NotifySettings)
+    surveys: tuple[Survey, ...] = ()
 
     @property
     def events(self) -> dict[str, EventType]:
@@ -230,6 +232,7 @@ def read_company(definition: Definition, folder: Path) -> Company:
         prediction_features=predictions.texts("features", default=[]),
         report_scheme=report.take("scheme", str, default=""),
         notify=read_notify(content.section("notify")),
+        surveys=read_surveys(content.section("surveys"), events),
     )
     # Last, as only now every known setting was taken; what is left over is unknown.
     for section in (content, gates, target, source, predictions, report):

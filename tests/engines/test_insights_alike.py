@@ -6,7 +6,7 @@ import random
 import shutil
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,26 @@ from support.insight_shops import FORMED, REFINED, run_insight_nights, write_ins
 from support.nights import tree_bytes
 
 from pipeline.definitions.company import load_company
+from pipeline.definitions.surveys import Survey
 from pipeline.features import MergeHistory
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import DuckDBEngine
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import statement
-from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SURVIVORS, REFINEMENT_TABLES, SEGMENT_MOVES
+from pipeline.lake.tables import (
+    CUSTOMER_DAYS,
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    CUSTOMER_SURVIVORS,
+    REFINEMENT_TABLES,
+    SEGMENT_MOVES,
+    Column,
+    EventType,
+    Kind,
+)
 from pipeline.segmentation.insights import write_refinement
 from pipeline.segmentation.insights.flows import flows_statement, moves_table
+from pipeline.segmentation.insights.survey_shares import read_survey_shares
 
 NIGHT = date(2024, 3, 31)
 NAMES = [*"abcdefgh", "ı", "i", "İ", "ქ", "o'b", " ", *(f"c{n}" for n in range(150))]
@@ -106,3 +118,30 @@ def test_what_is_learned_of_segments_is_told_alike(tmp_path: Path, spark: Engine
     write_refinement(company, lake, spark, REFINED, survivors_of=MergeHistory(lake, company.zone).rows_of)
     assert tree_bytes(lake, *folders) == told
     assert len(told) >= 4
+
+
+def test_answers_are_counted_alike(lake: Lake, spark: Engine) -> None:
+    columns = (Column("question", Kind.TEXT, ""), Column("answer", Kind.INTEGER, ""), Column("weight", Kind.NUMBER, ""))
+    event = EventType("answers", "A", "A.", ("customer_id", "question", "at"), Column("at", Kind.INSTANT, "", required=True), columns)
+    chance, noon = random.Random(2), datetime(2024, 3, 30, 12, tzinfo=UTC)
+    rows = [
+        {
+            "customer_id": name,
+            "question": question,
+            "answer": chance.choice([1, 2, 3, None]),
+            "at": noon + timedelta(hours=hour),
+            "weight": chance.choice([0.5, 1.0, 1.25, 0.0, None]),
+        }
+        for name in NAMES
+        for question in ("ı", "i", "")
+        for hour in range(chance.randrange(1, 3))
+    ]
+    write_rows(lake, event.table, rows, day=noon.date(), known_on=NIGHT)
+    members = [{"customer_id": name, "scheme": "rfm", "segment": chance.choice("ab")} for name in NAMES[:100]]
+    write_rows(lake, CUSTOMER_SEGMENTS, members, day=NIGHT)
+    merged = lake.read(CUSTOMER_SURVIVORS, day=NIGHT)
+    for survey in (Survey(event, "question", "answer", "weight", is_panel=True), Survey(event, "question", "answer", "", is_panel=True)):
+        with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as duckdb:
+            told = read_survey_shares((survey,), lake, duckdb, NIGHT, survivors_of=lambda _day, _known: merged)
+        assert read_survey_shares((survey,), lake, spark, NIGHT, survivors_of=lambda _day, _known: merged).equals(told)
+        assert told.num_rows >= 10

@@ -67,6 +67,7 @@ from pipeline.lake.tables.insights import (
     SEGMENT_FLOWS,
     SEGMENT_INSIGHTS,
     SEGMENT_PROPOSALS,
+    SURVEY_SHARES,
     VALUE_CONCENTRATION,
 )
 from pipeline.lake.tables.population import POPULATION_BASELINES, POPULATION_RHYTHM, SCORE_LIMITS
@@ -184,6 +185,7 @@ __all__ = [
     "SEGMENT_PROPOSALS",
     "SEGMENT_STRATEGIES",
     "SOURCE_TABLES",
+    "SURVEY_SHARES",
     "VALIDATION_RESULTS",
     "VALUE_CONCENTRATION",
     "VERSION_COLUMNS",

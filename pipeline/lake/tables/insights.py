@@ -177,8 +177,28 @@ SEGMENT_PROPOSALS = Table(
     Partition.NIGHT,
     is_optional=True,
 )
+SURVEY_SHARES = Table(
+    "survey_shares",
+    "What respondents answered: one row per survey, question, answer and segment; and of `all` respondents, be they customers or not.",
+    (
+        Column("survey", Kind.TEXT, "The event that holds the answers.", required=True),
+        Column("question", Kind.TEXT, "The question.", required=True),
+        Column("answer", Kind.TEXT, "The answer; empty for all answers that fewer than 10 respondents gave."),
+        Column("scheme", Kind.TEXT, "Scheme of the segment; `all` where the row is about everybody.", required=True),
+        Column("segment", Kind.TEXT, "Segment; `all` where the row is about everybody.", required=True),
+        Column("answer_count", Kind.INTEGER, "Respondents of the segment whose last answer it is.", required=True),
+        Column("respondent_count", Kind.INTEGER, "Respondents of the segment who answered the question.", required=True),
+        Column("effective_count", Kind.NUMBER, "How many of equal weight say as much as these (Kish).", required=True),
+        Column("share", Kind.NUMBER, "Share of the respondents, by weight, who gave the answer.", required=True),
+        Column("low", Kind.NUMBER, "Lower end of the 95 % interval of the share (Wilson).", required=True),
+        Column("high", Kind.NUMBER, "Upper end of it.", required=True),
+    ),
+    ("survey", "question", "answer", "scheme", "segment"),
+    Partition.NIGHT,
+    is_optional=True,
+)
 FIGURE_TABLES = (VALUE_CONCENTRATION, SCORE_GRID, SALES_DAYS)
 """What is told of the night alone."""
-REFINEMENT_TABLES = (SEGMENT_INSIGHTS, NEXT_CATEGORIES, SEGMENT_EFFECTIVENESS, SCHEME_EFFECTIVENESS, SEGMENT_PROPOSALS)
+REFINEMENT_TABLES = (SEGMENT_INSIGHTS, NEXT_CATEGORIES, SEGMENT_EFFECTIVENESS, SCHEME_EFFECTIVENESS, SEGMENT_PROPOSALS, SURVEY_SHARES)
 """What changes slowly: told on the first night of a month, and where definitions changed."""
 INSIGHT_TABLES = (SEGMENT_FLOWS, *FIGURE_TABLES, *REFINEMENT_TABLES)

@@ -85,7 +85,9 @@ def _count_unmatched(engine: Engine, limits: GateLimits, source: str, given: str
 
 def _unmatched_events(company: Company, lake: Lake, engine: Engine, day: date) -> Iterator[UnmatchedIds]:
     """Yield what validation counted among the events of the night; their ids are looked at only where the gate will close."""
-    events = {event.raw_table.name: event for event in company.events.values()}
+    # Respondents of a panel are no customers, and need not be.
+    panels = {survey.event.name for survey in company.surveys if survey.is_panel}
+    events = {event.raw_table.name: event for event in company.events.values() if event.name not in panels}
     for row in stored_results(lake, day).rule_results:
         event = events.get(row["source_table"])
         if event and row["rule"] == KNOWN_RULE and row["checked_count"]:

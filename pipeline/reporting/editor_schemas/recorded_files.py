@@ -15,10 +15,12 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.events import read_events
 from pipeline.definitions.features import read_features
 from pipeline.definitions.field_records import FieldRecords, recorded_fields
+from pipeline.definitions.fields import Document, Fields
 from pipeline.definitions.schemes.cluster_scheme import KIND as CLUSTERS_KIND
 from pipeline.definitions.schemes.cluster_scheme import read_cluster_scheme
 from pipeline.definitions.schemes.loading import read_schemes, read_schemes_anew
 from pipeline.definitions.sinks import read_sink
+from pipeline.definitions.surveys import read_surveys
 from pipeline.definitions.translations import read_translation
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES
@@ -66,7 +68,11 @@ def _company_schema() -> dict[str, Any]:
         for definition in _definitions("company", samples.COMPANIES):
             read_company(definition, Path())
         for definition in _definitions("events", samples.EVENTS):
-            read_events(definition.toml()["events"], definition)
+            events = read_events(definition.toml()["events"], definition)
+        # Under the name of the sample company's file: what is asked of surveys is asked of the same file as everything else.
+        for text in samples.SURVEYS:
+            surveys = Definition(_definitions("company", samples.COMPANIES)[0].file, text)
+            read_surveys(Fields(surveys.toml()["surveys"], Document(str(surveys.file)), "surveys."), events)
     return object_schema(list(records.values()))
 
 

@@ -46,6 +46,13 @@ columns = {email_id = "text", opened = {kind = "flag"}}
 late_check_days = 0
 """,
 )
+SURVEYS = (
+    """
+[surveys.email]
+question = "email_id"
+answer = "opened"
+""",
+)
 CARD = """
 message = "M."
 promotion = "P."

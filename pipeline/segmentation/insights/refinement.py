@@ -24,7 +24,7 @@ from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import date_literal
 from pipeline.lake.lake import Lake
-from pipeline.lake.statements import statement
+from pipeline.lake.statements import short_digest, statement
 from pipeline.lake.tables import (
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_DAYS,
@@ -38,6 +38,7 @@ from pipeline.lake.tables import (
     SEGMENT_INSIGHTS,
     SEGMENT_PROFILES,
     SEGMENT_PROPOSALS,
+    SURVEY_SHARES,
     Table,
 )
 from pipeline.models.measure_drift import rows_beyond_limits
@@ -68,6 +69,7 @@ from pipeline.segmentation.insights.proposals import (
     split_proposals,
 )
 from pipeline.segmentation.insights.segment_insights import insight_rows
+from pipeline.segmentation.insights.survey_shares import read_survey_shares
 from pipeline.segmentation.night_schemes import schemes_of_night
 
 log = logging.getLogger("pipeline.segmentation.insights.refinement")
@@ -102,6 +104,9 @@ def formed_night(lake: Lake, day: date) -> date | None:
 def write_refinement(company: Company, lake: Lake, engine: Engine, day: date, *, survivors_of: SurvivorsOf) -> None:
     """Write REFINEMENT_TABLES of night `day`, or remove them where an earlier night of the month told them by the same definitions."""
     definitions = definitions_digest(company)
+    if company.surveys:
+        declared = [[each.event.name, each.question, each.answer, each.weight] for each in company.surveys]
+        definitions = short_digest(definitions, declared)
     if not _is_due(lake, day, definitions):
         for table in REFINEMENT_TABLES:
             lake.remove(table, day=day)
@@ -109,7 +114,8 @@ def write_refinement(company: Company, lake: Lake, engine: Engine, day: date, *,
     night = _RefinedNight(company, lake, engine, day, survivors_of)
     formed = _read_formed(night)
     insights, next_categories, scored = _read_buyers(night)
-    tables: dict[Table, pa.Table] = {SEGMENT_INSIGHTS: insights, NEXT_CATEGORIES: next_categories}
+    answers = read_survey_shares(company.surveys, lake, engine, day, survivors_of=survivors_of)
+    tables: dict[Table, pa.Table] = {SEGMENT_INSIGHTS: insights, NEXT_CATEGORIES: next_categories, SURVEY_SHARES: answers}
     proposals = [each for one in scored for each in split_proposals(one)]
     proposals += [*refit_proposals(rows_beyond_limits(lake, day)), *_empty_segments(night)]
     if formed:

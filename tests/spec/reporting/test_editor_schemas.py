@@ -24,7 +24,7 @@ from pipeline.definitions.translations import read_translation
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES
 from pipeline.reporting.editor_schemas import KINDS, editor_schema
-from pipeline.reporting.editor_schemas.samples import AUDIENCES, CARD, COMPANIES, EVENTS, FEATURES
+from pipeline.reporting.editor_schemas.samples import AUDIENCES, CARD, COMPANIES, EVENTS, FEATURES, SURVEYS
 
 SCHEMES = sorted(PROJECT_ROOT.glob("segments/*.toml")) + sorted(PROJECT_ROOT.glob("examples/*/segments/*.toml"))
 SHIPPED_COMPANIES = sorted(PROJECT_ROOT.glob("examples/*/company.toml"))
@@ -240,6 +240,8 @@ def test_audiences_by_rule_and_by_segment_are_taken(schemas: dict[str, Draft7Val
         ("company", COMPANIES[0].replace('"EUR"', '"EURO"')),
         ("company", COMPANIES[0].replace("[source]", "window_days = 0\n[source]")),
         ("company", COMPANIES[0].replace('path = "data"', 'path = "data"\nvisits = "all"')),
+        ("company", COMPANIES[0] + EVENTS[0] + SURVEYS[0] + "panel = 1\n"),
+        ("company", COMPANIES[0] + EVENTS[0] + SURVEYS[0] + "weights = 'opened'\n"),
         ("company", COMPANIES[0] + '[events.email]\nkey = "email_id"\ninstant = "sent_at"\n'),
         ("company", COMPANIES[0] + '[events.email]\nkey = ["email_id"]\ninstant = "sent_at"\ncolumns = {email_id = "string"}\n'),
         ("company", COMPANIES[0] + '[events.EMail]\nkey = ["email_id"]\ninstant = "sent_at"\n'),

@@ -25,13 +25,14 @@ currency = "EUR"
 first_day = 2024-01-01
 attributes.city.level = "geographic"
 notify.owners = {kind = "mail", on = ["published"], to = ["ada@shop.example"]}
-events.email = {key = ["message"], instant = "sent_at", columns = {message = "text"}}
+events.email = {key = ["message"], instant = "sent_at", columns = {message = "text", question = "text", answer = "text"}}
+surveys.email = {}
 """
 SOURCES = {
     "files": '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n',
     "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
 }
-SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events", "notify"}
+SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events", "notify", "surveys"}
 COMPANY_TABLES = {
     "": "The company",
     "source": "`[source]`",
@@ -42,6 +43,7 @@ COMPANY_TABLES = {
     "events.email": "`[events.<name>]`",
     "events.email.columns.message": "`[events.<name>.columns.<column>]`",
     "gates": "`[gates]`",
+    "surveys.email": "`[surveys.<event>]`",
     "notify": "`[notify]`",
     "notify.owners": "`[notify.<name>]`",
 }
@@ -116,7 +118,8 @@ def as_toml(default: Any) -> str:
 def test_the_page_of_company_toml_lists_every_key_that_the_reader_takes_with_its_default(tmp_path: Path, taken: Taken) -> None:
     for kind in SOURCES:
         load_company(write_company(tmp_path / kind, kind))
-    free = {"attributes", "source.column_types", "source.column_types.orders", "events.email.columns"}
+    free = {"attributes", "source.column_types", "source.column_types.orders", "events.email.columns", "surveys"}
+    free |= {"events.email.columns.question", "events.email.columns.answer"}  # as of any other column
     assert taken.keys() - free == COMPANY_TABLES.keys()
     assert taken["source"].pop("email") == "snapshot"  # the page says it of each declared event
     assert taken["notify"].pop("owners") == {}
