@@ -18,7 +18,7 @@ LAKE = {"lake", "_lake"}
 # What is not the lake, or private to a process that works in a folder which the lake gave it.
 ELSEWHERE = {
     ("definitions/definition_files.py", "iterdir"),  # files of the company and of ours
-    *(("activation/sinks/files.py", method) for method in ("glob", "mkdir", "open", "replace")),  # a folder that others read
+    *(("activation/sinks/files.py", method) for method in ("glob", "mkdir", "open", "replace", "unlink")),  # a folder that others read
     ("activation/outbox.py", "mkdir"),  # the state of a sync is one database of DuckDB, which writes it by itself
     ("activation/forgetting.py", "replace"),
     ("activation/forgetting.py", "unlink"),

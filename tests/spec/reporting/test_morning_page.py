@@ -25,7 +25,7 @@ from pipeline.reporting.pages.morning.movement import Cause, Flow, changes_of, f
 from pipeline.reporting.pages.morning.night_tables import NightTables, SchemeSummary
 from pipeline.reporting.pages.morning.page import morning_page
 from pipeline.reporting.pages.morning.rendering import csv_link, render_page
-from pipeline.reporting.pages.morning.verdict import Outcome, outcome_of, verdict_of
+from pipeline.reporting.pages.morning.verdict import NightOutcome, outcome_of, verdict_of
 
 
 def said(tables: NightTables) -> list[str]:
@@ -189,12 +189,12 @@ def test_outcome_tells_bad_data_from_a_closed_gate() -> None:
     let_pass = replace(closed, state=GateState.OVERRIDDEN, reason="a fair")
     broken = [{"rule": "id_is_given", "is_passed": False}]
     taken_back = Rollback("2024-03-31-bb", "2024-03-30-aa", "wrong prices")
-    assert outcome_of(a_night(gates=[closed])) is Outcome.HELD_BACK
-    assert outcome_of(a_night(gates=[passed], rule_results=broken)) is Outcome.STOPPED
-    assert outcome_of(a_night(gates=[let_pass])) is Outcome.OVERRIDDEN
-    assert outcome_of(a_night(gates=[passed])) is Outcome.PASSED
-    assert outcome_of(a_night(gates=[passed], rollback=taken_back)) is Outcome.TAKEN_BACK
-    assert outcome_of(a_night()) is Outcome.NOT_JUDGED
+    assert outcome_of(a_night(gates=[closed])) is NightOutcome.HELD_BACK
+    assert outcome_of(a_night(gates=[passed], rule_results=broken)) is NightOutcome.STOPPED
+    assert outcome_of(a_night(gates=[let_pass])) is NightOutcome.OVERRIDDEN
+    assert outcome_of(a_night(gates=[passed])) is NightOutcome.PASSED
+    assert outcome_of(a_night(gates=[passed], rollback=taken_back)) is NightOutcome.TAKEN_BACK
+    assert outcome_of(a_night()) is NightOutcome.NOT_JUDGED
 
 
 def test_held_back_night_shows_the_last_good_one_and_what_to_do() -> None:

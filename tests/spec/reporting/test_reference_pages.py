@@ -32,7 +32,7 @@ SOURCES = {
     "files": '[source]\npackage = "pyarrow"\n[source.column_types.orders]\npaid = "DECIMAL(18,4)"\n',
     "postgresql": '[source]\nkind = "postgresql"\nconnection = "shop"\n[publish]\nkind = "postgresql"\nconnection = "crm"\n',
 }
-SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events", "notify", "surveys"}
+SECTIONS = {"source", "publish", "crm", "predictions", "gates", "attributes", "events", "notify", "surveys", "report"}
 COMPANY_TABLES = {
     "": "The company",
     "source": "`[source]`",
@@ -45,6 +45,7 @@ COMPANY_TABLES = {
     "gates": "`[gates]`",
     "surveys.email": "`[surveys.<event>]`",
     "notify": "`[notify]`",
+    "report": "`[report]`",
     "notify.owners": "`[notify.<name>]`",
 }
 RULE_TABLES = {"": "Keys of a scheme", "segment": "Keys of a segment", "strategy": "Keys of a strategy card"}
@@ -70,11 +71,13 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
     take, has = Fields.take, Fields.has
 
     def recording(self: Fields, key: str, kind: Any = object, *, default: Any = REQUIRED) -> Any:
-        found.setdefault(table_of(self), {}).setdefault(key, default)
+        if "translations" not in Path(self.where).parts:  # their keys are those of the schemes
+            found.setdefault(table_of(self), {}).setdefault(key, default)
         return take(self, key, kind, default=default)
 
     def recording_optional(self: Fields, key: str) -> bool:
-        found.setdefault(table_of(self), {}).setdefault(key, None)
+        if "translations" not in Path(self.where).parts:
+            found.setdefault(table_of(self), {}).setdefault(key, None)
         return has(self, key)
 
     monkeypatch.setattr(Fields, "has", recording_optional)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.reporting.pages.morning.movement import Change, changes_of, flows_of
+from pipeline.reporting.pages.morning.movement import SizeChange, changes_of, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 FEWEST_CUSTOMERS = 10
@@ -51,7 +51,7 @@ class SegmentFigures:
     spend_share: float | None = None
     mean_spend_amount: float | None = None
     mean_recency_days: float | None = None
-    change: Change | None = None
+    change: SizeChange | None = None
     count_year_before: int | None = None
 
     @property
@@ -165,11 +165,11 @@ def scheme_figures(tables: NightTables, scheme: str, *, most: int | None = None,
     return SchemeFigures(scheme, summary.title, summary.question, segments, small, len(named) - len(shown))
 
 
-def _segment_figures(tables: NightTables, row: Row, changes: Mapping[str, Change], before: Mapping[str, int]) -> SegmentFigures:
+def _segment_figures(tables: NightTables, row: Row, changes: Mapping[str, SizeChange], before: Mapping[str, int]) -> SegmentFigures:
     title, count = tables.title_of(row["scheme"], row["segment"]), row["customer_count"]
     if is_withheld(count):
         return SegmentFigures(title, count)
-    change = changes.get(row["segment"], Change()) if tables.flows else None
+    change = changes.get(row["segment"], SizeChange()) if tables.flows else None
     old_count = before.get(row["segment"])
     return SegmentFigures(
         title,

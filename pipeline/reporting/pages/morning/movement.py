@@ -54,7 +54,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SizeChange:
     """By how many customers a segment grew: by themselves, and because of others; and how many came and left in all."""
 
     by_themselves: int = 0
@@ -83,7 +83,7 @@ def flows_of(rows: Iterable[Row], scheme: str) -> list[Flow]:
     return sorted(flows, key=lambda flow: (-flow.customer_count, flow.from_segment, flow.to_segment, flow.cause.value))
 
 
-def changes_of(flows: Iterable[Flow]) -> dict[str, Change]:
+def changes_of(flows: Iterable[Flow]) -> dict[str, SizeChange]:
     """Return the change of each segment that somebody entered or left."""
     own: dict[str, int] = defaultdict(int)
     others: dict[str, int] = defaultdict(int)
@@ -95,7 +95,7 @@ def changes_of(flows: Iterable[Flow]) -> dict[str, Change]:
         sums[flow.from_segment] -= flow.customer_count
         came[flow.to_segment] += flow.customer_count
         left[flow.from_segment] += flow.customer_count
-    return {name: Change(own[name], others[name], came[name], left[name]) for name in sorted({*came, *left} - {""})}
+    return {name: SizeChange(own[name], others[name], came[name], left[name]) for name in sorted({*came, *left} - {""})}
 
 
 def entries_of(rows: Iterable[Row], scheme: str) -> dict[str, Entries]:

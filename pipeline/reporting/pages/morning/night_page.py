@@ -21,7 +21,7 @@ from pipeline.reporting.pages.morning.language import PageLanguage, page_languag
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
 from pipeline.reporting.pages.morning.page import morning_page
 from pipeline.reporting.pages.morning.rendering import IndexEntry, PageLinks, render_index, render_page
-from pipeline.reporting.pages.morning.verdict import Outcome, outcome_of
+from pipeline.reporting.pages.morning.verdict import NightOutcome, outcome_of
 from pipeline.spelling import did_you_mean
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def index_of_pages(company: Company, lake: Lake) -> str:
     entries = []
     for day in days:
         says = dict(_META.findall(lake.read_text(addresses.morning_page(day))[:_HEAD]))
-        is_refused = Outcome(says.get("outcome", Outcome.NOT_JUDGED.value)).is_refused
+        is_refused = NightOutcome(says.get("outcome", NightOutcome.NOT_JUDGED.value)).is_refused
         entries.append(IndexEntry(day, is_refused, unescape(says.get("description", ""))))
     return render_index(company.name, entries, PageLanguage.of(company.language))
 

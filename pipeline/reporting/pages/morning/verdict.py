@@ -12,7 +12,7 @@ from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 
-class Outcome(Enum):
+class NightOutcome(Enum):
     """What the checks of a night came to."""
 
     PASSED = "passed"
@@ -25,7 +25,7 @@ class Outcome(Enum):
     @property
     def is_refused(self) -> bool:
         """Whether the night must not be shown, so that the last good one is."""
-        return self in (Outcome.HELD_BACK, Outcome.STOPPED, Outcome.TAKEN_BACK)
+        return self in (NightOutcome.HELD_BACK, NightOutcome.STOPPED, NightOutcome.TAKEN_BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Verdict:
     """
 
     day: date
-    outcome: Outcome
+    outcome: NightOutcome
     figures_day: date | None
     gates: Sequence[GateResult] = ()
     broken_rules: Sequence[Row] = ()
@@ -55,19 +55,19 @@ class Verdict:
         return self.rejected_count / self.checked_count if self.checked_count else 0.0
 
 
-def outcome_of(judged: NightTables) -> Outcome:
+def outcome_of(judged: NightTables) -> NightOutcome:
     """Return what a night came to; bad data first, as a night that it stopped has no gates but those of an earlier run."""
     gates, rule_results = judged.gates, judged.rule_results
     # The share of rejected rows is a gate, and told as one.
     if any(not row["is_passed"] and row["rule"] != WITHIN_LIMIT.name for row in rule_results):
-        return Outcome.STOPPED
+        return NightOutcome.STOPPED
     if any(gate.state is GateState.CLOSED for gate in gates) or any(not row["is_passed"] for row in rule_results):
-        return Outcome.HELD_BACK
+        return NightOutcome.HELD_BACK
     if judged.rollback:
-        return Outcome.TAKEN_BACK
+        return NightOutcome.TAKEN_BACK
     if any(gate.state is GateState.OVERRIDDEN for gate in gates):
-        return Outcome.OVERRIDDEN
-    return Outcome.PASSED if gates else Outcome.NOT_JUDGED
+        return NightOutcome.OVERRIDDEN
+    return NightOutcome.PASSED if gates else NightOutcome.NOT_JUDGED
 
 
 def verdict_of(judged: NightTables, *, figures_day: date | None) -> Verdict:
