@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from support.morning_shops import FIRST_NIGHT, HELD_BACK, HOSTILE, WEEK_LATER, a_morning_shop, lose_most_orders
+from support.morning_tables import a_night_of_everything, html_of
 from support.nights import run_night
 
 from pipeline.errors import GateClosed
@@ -38,7 +39,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     tiny_lake = Lake(folder / "tiny_lake")
     run_night(tiny.folder, tiny_lake, FIRST_NIGHT)
     files = {name: lake.local(morning_page(day)) for name, day in NIGHTS.items()}
-    return {**files, "tiny": tiny_lake.local(morning_page(FIRST_NIGHT)), "list": lake.local(page_index())}
+    everything = folder / "everything.html"
+    everything.write_text(html_of(a_night_of_everything()), "utf-8")
+    return {**files, "everything": everything, "tiny": tiny_lake.local(morning_page(FIRST_NIGHT)), "list": lake.local(page_index())}
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +69,18 @@ def open_page(browser: Browser) -> Iterator[Opener]:
 
 LOOKS = [("week", DESK, False), ("week", DESK, True), ("week", PHONE, False), ("held back", DESK, False), ("held back", PHONE, True)]
 OTHER_LOOKS = [("tiny", PHONE, False), ("tiny", DESK, True), ("first", DESK, False), ("list", PHONE, False), ("list", DESK, True)]
+EVERYTHING = [("everything", DESK, False), ("everything", PHONE, True)]
+    ("everything", DESK, False),
+    ("everything", PHONE, True),
+    ("tiny", PHONE, False),
+    ("tiny", DESK, True),
+    ("first", DESK, False),
+    ("list", PHONE, False),
+    ("list", DESK, True),
+]
 
 
-@pytest.mark.parametrize(("name", "width", "is_dark"), [*LOOKS, *OTHER_LOOKS])
+@pytest.mark.parametrize(("name", "width", "is_dark"), [*LOOKS, *OTHER_LOOKS, *EVERYTHING])
 def test_everybody_can_use_it(pages: dict[str, Path], open_page: Opener, name: str, width: int, is_dark: bool) -> None:
     page = open_page(pages[name], width=width, is_dark=is_dark)
     # What is closed is looked at too.
@@ -78,7 +90,7 @@ def test_everybody_can_use_it(pages: dict[str, Path], open_page: Opener, name: s
 
 
 @pytest.mark.parametrize("width", [DESK, PHONE])
-@pytest.mark.parametrize("name", ["week", "held back", "tiny", "first", "list"])
+@pytest.mark.parametrize("name", ["week", "everything", "held back", "tiny", "first", "list"])
 def test_nothing_sticks_out_sideways(pages: dict[str, Path], open_page: Opener, name: str, width: int) -> None:
     page = open_page(pages[name], width=width)
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")

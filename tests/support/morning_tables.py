@@ -45,3 +45,88 @@ def sales_of(before: int, now: int, *, a_year_ago: int = 0) -> list[dict[str, An
 def html_of(tables: NightTables, language: str = "en") -> str:
     reader = PageLanguage.of(language)
     return render_page(morning_page(tables, tables, reader), reader)
+
+
+CAMPAIGN = {
+    "campaign_id": "spring",
+    "title": "Spring letter",
+    "state": "final",
+    "start_day": date(2024, 3, 1),
+    "due_date": date(2024, 3, 30),
+    "primary_metric": "spend",
+}
+RESULT = {
+    "campaign_id": "spring",
+    "arm": "letter",
+    "metric": "spend",
+    "method": "welch",
+    "scheme": "all",
+    "segment": "all",
+    "is_headline": True,
+    "customer_count": 21_307,
+    "control_count": 21_306,
+    "arm_value": 1.42,
+    "control_value": 0.65,
+    "difference": 0.77,
+}
+VALUE = {
+    "campaign_id": "spring",
+    "arm": "letter",
+    "customer_count": 21_307,
+    "incremental_amount": 16_402.71,
+    "incremental_low": 10_336.87,
+    "incremental_high": 22_468.54,
+    "profit": 4_430.38,
+    "probability_paid": 0.9998,
+    "verdict": "paid",
+}
+BEFORE = {"campaign_id": "spring", "check": "spend_before", "arm": "letter", "arm_value": 281.0, "control_value": 90.0}
+
+
+def a_campaign_night(**campaign: Any) -> NightTables:
+    return a_night(campaigns=[{**CAMPAIGN, **campaign}], campaign_results=[RESULT], campaign_values=[VALUE], campaign_checks=[BEFORE])
+
+
+def a_taste(subject: str, low: float, **given: Any) -> dict[str, Any]:
+    shares = {"customer_count": 30, "share": 0.36, "expected_share": 0.21, "lift": 1.76, "low": low}
+    return {"scheme": "rfm", "segment": "lost", "subject_kind": "category", "subject": subject, "is_told": True, **shares, **given}
+
+
+def a_proposal(kind: str, *, is_sure: bool, segment: str = "lost") -> dict[str, Any]:
+    words = {"words": f"{kind} in words", "edit": "Edit <it>.", "command": "segments plan"}
+    return {"kind": kind, "scheme": "rfm", "segment": segment, "is_sure": is_sure, "needed_count": None if is_sure else 800, **words}
+
+
+def an_answer(answer: str | None, share: float, *, segment: str = "all", count: int = 50, of: int = 100) -> dict[str, Any]:
+    interval = {"low": share - 0.05, "high": share + 0.05, "answer_count": count, "respondent_count": of}
+    whose = {"scheme": "all" if segment == "all" else "rfm", "segment": segment}
+    return {"survey": "spring", "question": "Why us?", "answer": answer, "share": share, **whose, **interval}
+
+
+def a_night_of_everything() -> NightTables:
+    """Return a night that gives every section something to say, in every state that it knows."""
+    states = ("final", "too few", "running", "planned", "not comparable", "sample ratio")
+    campaigns = [{**CAMPAIGN, "campaign_id": state, "title": f"Campaign {state}", "state": state} for state in states]
+    ordered = {"metric": "ordered", "arm_value": 0.0125, "control_value": 0.0057}
+    return a_night(
+        sales=sales_of(1000, 30, a_year_ago=500),
+        flows=[a_flow("lost", "champions", "own_purchase", 20), a_flow("champions", "lost", "population_shift", 40)],
+        concentration=[{"customer_percent": share, "customer_count": 10 * share, "spend_share": 0.7} for share in (1, 10, 50)],
+        grid=[
+            {"r_score": r, "fm_score": fm, "customer_count": 4 * r * fm, "spend_amount": Decimal(r)}
+            for r in range(1, 6)
+            for fm in range(1, 6)
+        ],
+        cards={("rfm", "champions"): {"priority": 1, **CARD}},
+        campaigns=campaigns,
+        campaign_results=[{**RESULT, "campaign_id": "final"}, {**RESULT, **ordered, "campaign_id": "too few"}],
+        campaign_values=[{**VALUE, "campaign_id": "final"}],
+        campaign_checks=[{**BEFORE, "campaign_id": "not comparable"}],
+        insights=[a_taste("toys", 1.5), a_taste("P-1", 9.0, subject_kind="product", lift=30.0)],
+        next_categories=[
+            {"category": "bikes", "next_category": "helmets", "customer_count": 40, "share": 0.2, "base_share": 0.05, "is_told": True}
+        ],
+        proposals=[a_proposal("split", is_sure=True), a_proposal("merge", is_sure=False)],
+        effectiveness=[{"scheme": "rfm", "adds": True, "added_r2_spend": 0.01, "added_r2_buying": 0.0}],
+        surveys=[an_answer("price", 0.3), an_answer("choice", 0.6), an_answer("price", 0.8, segment="lost")],
+    )

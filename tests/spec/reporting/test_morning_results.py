@@ -4,53 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
-from support.morning_tables import DAY, a_night, html_of
+from support.morning_tables import DAY, RESULT, a_campaign_night, a_night, a_proposal, a_taste, an_answer, html_of
 
 from pipeline.reporting.pages.morning.campaigns import campaign_cards
 from pipeline.reporting.pages.morning.insights import next_categories, proposals, segment_tastes, telling_schemes
 from pipeline.reporting.pages.morning.surveys import survey_questions
-
-CAMPAIGN = {
-    "campaign_id": "spring",
-    "title": "Spring letter",
-    "state": "final",
-    "start_day": date(2024, 3, 1),
-    "due_date": date(2024, 3, 30),
-    "primary_metric": "spend",
-}
-RESULT = {
-    "campaign_id": "spring",
-    "arm": "letter",
-    "metric": "spend",
-    "method": "welch",
-    "scheme": "all",
-    "segment": "all",
-    "is_headline": True,
-    "customer_count": 21_307,
-    "control_count": 21_306,
-    "arm_value": 1.42,
-    "control_value": 0.65,
-    "difference": 0.77,
-}
-VALUE = {
-    "campaign_id": "spring",
-    "arm": "letter",
-    "customer_count": 21_307,
-    "incremental_amount": 16_402.71,
-    "incremental_low": 10_336.87,
-    "incremental_high": 22_468.54,
-    "profit": 4_430.38,
-    "probability_paid": 0.9998,
-    "verdict": "paid",
-}
-BEFORE = {"campaign_id": "spring", "check": "spend_before", "arm": "letter", "arm_value": 281.0, "control_value": 90.0}
-
-
-def a_campaign_night(**campaign: Any) -> Any:
-    return a_night(campaigns=[{**CAMPAIGN, **campaign}], campaign_results=[RESULT], campaign_values=[VALUE], campaign_checks=[BEFORE])
 
 
 def test_a_final_campaign_tells_money_first_then_whether_it_paid() -> None:
@@ -98,11 +58,6 @@ def test_an_arm_of_a_few_customers_is_withheld(small: dict[str, int]) -> None:
     assert card.arms == []
 
 
-def a_taste(subject: str, low: float, **given: Any) -> dict[str, Any]:
-    shares = {"customer_count": 30, "share": 0.36, "expected_share": 0.21, "lift": 1.76, "low": low}
-    return {"scheme": "rfm", "segment": "lost", "subject_kind": "category", "subject": subject, "is_told": True, **shares, **given}
-
-
 def test_tastes_are_the_surest_categories_then_products_and_never_chance_or_a_few_customers() -> None:
     rows = [
         a_taste("diapers", 1.4),
@@ -129,11 +84,6 @@ def test_what_comes_next_is_told_where_it_foretells() -> None:
     assert [each["next_category"] for each in next_categories(tables)] == ["helmets"]
 
 
-def a_proposal(kind: str, *, is_sure: bool, segment: str = "lost") -> dict[str, Any]:
-    words = {"words": f"{kind} in words", "edit": "Edit <it>.", "command": "segments plan"}
-    return {"kind": kind, "scheme": "rfm", "segment": segment, "is_sure": is_sure, "needed_count": None if is_sure else 800, **words}
-
-
 def test_ideas_that_are_sure_come_first_and_others_say_what_is_lacking() -> None:
     tables = a_night(proposals=[a_proposal("merge", is_sure=False), a_proposal("split", is_sure=True)])
     assert [row["kind"] for row in proposals(tables)] == ["split", "merge"]
@@ -151,12 +101,6 @@ def test_schemes_that_add_something_come_first() -> None:
     tables = a_night(effectiveness=rows, proposals=[a_proposal("split", is_sure=True)])
     assert [row["scheme"] for row in telling_schemes(tables)] == ["most", "some", "none"]
     assert "tells nothing more than last year’s spend does" in html_of(tables)
-
-
-def an_answer(answer: str | None, share: float, *, segment: str = "all", count: int = 50, of: int = 100) -> dict[str, Any]:
-    interval = {"low": share - 0.05, "high": share + 0.05, "answer_count": count, "respondent_count": of}
-    whose = {"scheme": "all" if segment == "all" else "rfm", "segment": segment}
-    return {"survey": "spring", "question": "Why us?", "answer": answer, "share": share, **whose, **interval}
 
 
 def test_answers_are_told_with_their_interval_and_where_they_are_clearly_more_common() -> None:

@@ -30,6 +30,7 @@ from pipeline.lake.tables import (
     SEGMENT_PROFILES,
     SEGMENT_PROPOSALS,
     SEGMENT_STRATEGIES,
+    SURVEY_SHARES,
     VALUE_CONCENTRATION,
     Table,
 )
@@ -156,6 +157,7 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
         next_categories=_newest_rows(lake, NEXT_CATEGORIES, day),
         effectiveness=_newest_rows(lake, SCHEME_EFFECTIVENESS, day),
         proposals=_newest_rows(lake, SEGMENT_PROPOSALS, day),
+        surveys=_newest_rows(lake, SURVEY_SHARES, day),
         campaigns=_rows(lake, CAMPAIGN_SUMMARIES, day),
         campaign_results=_rows(lake, CAMPAIGN_RESULTS, day),
         campaign_checks=_rows(lake, CAMPAIGN_CHECKS, day),
