@@ -5,6 +5,8 @@ merge                two segments that spent and came back alike in the 90 days 
 tells_nothing_new    a scheme that adds nothing to tenths of customers by spend
 refit                a cluster model that customers have drifted from
 empty_segment        a segment that was nearly empty for 90 nights
+
+What to do about campaigns is in `campaign_proposals`.
 """
 
 from __future__ import annotations

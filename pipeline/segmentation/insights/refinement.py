@@ -26,6 +26,8 @@ from pipeline.lake.expressions import date_literal
 from pipeline.lake.lake import Lake
 from pipeline.lake.statements import short_digest, statement
 from pipeline.lake.tables import (
+    CAMPAIGN_SUMMARIES,
+    CAMPAIGN_VALUES,
     CUSTOMER_DAY_CATEGORIES,
     CUSTOMER_DAYS,
     CUSTOMER_FEATURES,
@@ -44,6 +46,7 @@ from pipeline.lake.tables import (
 from pipeline.models.measure_drift import rows_beyond_limits
 from pipeline.models.signals import SurvivorsOf, registered_days
 from pipeline.segmentation.history import night_as_known
+from pipeline.segmentation.insights.campaign_proposals import campaign_proposals
 from pipeline.segmentation.insights.effectiveness import (
     FEWEST_CUSTOMERS,
     HORIZON_DAYS,
@@ -117,7 +120,7 @@ def write_refinement(company: Company, lake: Lake, engine: Engine, day: date, *,
     answers = read_survey_shares(company.surveys, lake, engine, day, survivors_of=survivors_of)
     tables: dict[Table, pa.Table] = {SEGMENT_INSIGHTS: insights, NEXT_CATEGORIES: next_categories, SURVEY_SHARES: answers}
     proposals = [each for one in scored for each in split_proposals(one)]
-    proposals += [*refit_proposals(rows_beyond_limits(lake, day)), *_empty_segments(night)]
+    proposals += [*refit_proposals(rows_beyond_limits(lake, day)), *_empty_segments(night), *_of_campaigns(lake, day)]
     if formed:
         tables |= {
             SEGMENT_EFFECTIVENESS: segment_rows(formed.segments, formed.of_night),
@@ -254,6 +257,13 @@ def _telling_segments(insights: pa.Table) -> list[tuple[str, str]]:
     """Return the segments of which something is told that is beyond TELLING_LIFT times as common as among others."""
     told = insights.filter(pc.and_(insights["is_told"], pc.greater(pc.fill_null(insights["lift"], 0.0), TELLING_LIFT)))
     return [(row["scheme"], row["segment"]) for row in told.select(["scheme", "segment"]).to_pylist()]
+
+
+def _of_campaigns(lake: Lake, day: date) -> Iterator[Proposal]:
+    """Yield proposals about the campaigns whose results night `day` has stored, if any."""
+    if lake.has(CAMPAIGN_SUMMARIES, day=day) and lake.has(CAMPAIGN_VALUES, day=day):
+        summaries, values = (lake.read(table, day=day).to_pylist() for table in (CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES))
+        yield from campaign_proposals(summaries, values)
 
 
 def _empty_segments(night: _RefinedNight) -> Iterator[Proposal]:

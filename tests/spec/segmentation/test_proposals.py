@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.segmentation.insights.campaign_proposals import campaign_proposals
 from pipeline.segmentation.insights.effectiveness import AddedR2, SchemeOutcome, SegmentOutcome
 from pipeline.segmentation.insights.proposals import (
     ScoredSegments,
@@ -109,3 +110,40 @@ def test_drift_and_empty_segments_are_told() -> None:
     rows = proposal_rows([refit, *empty]).to_pylist()
     assert [row["kind"] for row in rows] == ["empty_segment", "refit"]
     assert (rows[1]["segment"], rows[1]["low"], rows[1]["is_sure"]) == (None, None, True)
+
+
+def a_value(campaign: str, profit: float, half: float, *, count: int = 1_000, paid: float = 0.99) -> dict[str, object]:
+    figures = {"profit": profit, "profit_low": profit - half, "profit_high": profit + half, "probability_paid": paid}
+    return {"campaign_id": campaign, "arm": "treated", "customer_count": count, **figures}
+
+
+def a_summary(campaign: str, state: str = "final", *, is_holdout: bool = False) -> dict[str, object]:
+    return {"campaign_id": campaign, "state": state, "is_holdout": is_holdout}
+
+
+def test_a_campaign_that_most_likely_did_not_pay_is_to_be_stopped() -> None:
+    values = [a_value("bad", -300, 100, paid=0.02), a_value("good", 900, 300)]
+    [found] = campaign_proposals([a_summary("bad"), a_summary("good")], values)
+    assert (found.kind, found.scheme, found.measured, found.command) == ("stop_campaign", "bad", 0.02, "segments campaign results bad")
+
+
+def test_budget_goes_to_what_brought_more_for_each_customer() -> None:
+    # 2.00 against 0.50 for each customer, with standard errors of 0.4 and 0.3: 1.5 / 0.5 = 3 of them apart.
+    values = [a_value("mail", 2_000, 1.959964 * 400), a_value("letter", 250, 1.959964 * 150, count=500)]
+    [found] = campaign_proposals([a_summary("mail"), a_summary("letter")], values)
+    assert (found.kind, found.scheme, found.with_segment) == ("shift_budget", "letter", "mail")
+    assert found.measured == pytest.approx(0.9986501, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("summaries", "values"),
+    [
+        ([a_summary("bad", "running")], [a_value("bad", -300, 100, paid=0.02)]),
+        ([a_summary("all", is_holdout=True)], [a_value("all", -300, 100, paid=0.02)]),
+        ([a_summary("one"), a_summary("two")], [a_value("one", 500, 400), a_value("two", 400, 400)]),
+        ([a_summary("one"), a_summary("two")], [a_value("one", -10, 40, paid=0.3), a_value("two", -100, 40, paid=0.2)]),
+    ],
+    ids=["not final", "the holdout", "too near", "neither paid"],
+)
+def test_nothing_is_proposed_about_other_campaigns(summaries: list[dict[str, object]], values: list[dict[str, object]]) -> None:
+    assert not list(campaign_proposals(summaries, values))
