@@ -70,14 +70,6 @@ def open_page(browser: Browser) -> Iterator[Opener]:
 LOOKS = [("week", DESK, False), ("week", DESK, True), ("week", PHONE, False), ("held back", DESK, False), ("held back", PHONE, True)]
 OTHER_LOOKS = [("tiny", PHONE, False), ("tiny", DESK, True), ("first", DESK, False), ("list", PHONE, False), ("list", DESK, True)]
 EVERYTHING = [("everything", DESK, False), ("everything", PHONE, True)]
-    ("everything", DESK, False),
-    ("everything", PHONE, True),
-    ("tiny", PHONE, False),
-    ("tiny", DESK, True),
-    ("first", DESK, False),
-    ("list", PHONE, False),
-    ("list", DESK, True),
-]
 
 
 @pytest.mark.parametrize(("name", "width", "is_dark"), [*LOOKS, *OTHER_LOOKS, *EVERYTHING])
