@@ -28,6 +28,8 @@ from pipeline.errors import ConfigError
 from pipeline.spelling import did_you_mean
 
 FOLDER = "translations"
+FIXED = "_fixed"
+"""The file of segments that no scheme's file names, such as unknown and other."""
 SOURCE_LANGUAGE = "en"
 LONGEST_TITLE, LONGEST_SENTENCE = 200, 2_000
 _OF_SCHEME = ("title", "question")
@@ -66,7 +68,7 @@ def company_translations(company: Company, names: Mapping[str, Definition]) -> d
     the texts that it left as they are. Raises ConfigError for a text that is not in the scheme, or cannot be shown on one line.
     """
     if company.past_definitions is not None:
-        return {name: each for name, each in company.past_definitions.translations.items() if name in names}
+        return {name: each for name, each in company.past_definitions.translations.items() if name in (*names, FIXED)}
     _require_known_files(company.folder / "segments" / FOLDER, names)
     asked = None if company.languages is None else {*company.languages, company.language}
     files = [
@@ -78,6 +80,7 @@ def company_translations(company: Company, names: Mapping[str, Definition]) -> d
         for root in (PROJECT_ROOT, company.folder)
     ]
     found = {name: dict(_translations_of(name, definition, files)) for name, definition in names.items()}
+    found[FIXED] = dict(_translations_of(FIXED, None, files))
     return {name: tuple(sorted(languages.items())) for name, languages in found.items() if languages}
 
 
@@ -120,7 +123,7 @@ def _require_known_files(folder: Path, schemes: Mapping[str, Any]) -> None:
             todo = "Name a folder for each language, such as translations/tr."
             raise ConfigError(f"`{FOLDER}/{path.name}` would never be read", where=str(path), todo=todo)
         for file in definition_files(path, ""):
-            if file.suffix != ".toml" or file.stem not in schemes:
+            if file.suffix != ".toml" or file.stem not in (*schemes, FIXED):
                 hint = did_you_mean(file.stem, schemes)
                 todo = "Name it like the file of the scheme that it translates."
                 raise ConfigError(f"`{FOLDER}/{path.name}/{file.name}` would never be read{hint}", where=str(file), todo=todo)
@@ -155,15 +158,18 @@ def _files_by_language(folder: Path) -> dict[str, dict[str, Path]]:
     return {path.name: {file.stem: file for file in definition_files(path, ".toml")} for path in languages}
 
 
-def _translations_of(name: str, definition: Definition, files: Sequence[dict[str, dict[str, Path]]]) -> Iterator[tuple[str, Texts]]:
-    """Yield the translations of one scheme by language; `files` are our files, and the company's own."""
+def _translations_of(name: str, definition: Definition | None, files: Sequence[dict[str, dict[str, Path]]]) -> Iterator[tuple[str, Texts]]:
+    """Yield the translations of one scheme by language; `files` are our files, and the company's own.
+
+    Of the segments that no file names there is no `definition`.
+    """
     our_files, own_files = files
-    known = _sources(definition).keys() if any(name in by_name for by_name in own_files.values()) else set()
+    known = _sources(definition).keys() if definition and any(name in by_name for by_name in own_files.values()) else None
     for language in sorted({*our_files, *own_files}):
         texts: dict[str, str] = {}
         if (file := our_files.get(language, {}).get(name)) is not None:
             texts = dict(_read_texts(read_definition(file)))
-            if definition.file.parent != PROJECT_ROOT / "segments":
+            if definition and definition.file.parent != PROJECT_ROOT / "segments":
                 texts = _of_same_source(texts, definition, PROJECT_ROOT / "segments" / f"{name}.toml")
         if (file := own_files.get(language, {}).get(name)) is not None:
             texts |= _own_texts(read_definition(file), known)
@@ -183,10 +189,10 @@ def _sources(definition: Definition) -> Mapping[str, object]:
     return {name: place.source for name, place in text_places(definition.toml()).items()}
 
 
-def _own_texts(definition: Definition, known: Collection[str]) -> dict[str, str]:
+def _own_texts(definition: Definition, known: Collection[str] | None) -> dict[str, str]:
     texts = dict(_read_texts(definition))
     for name in texts:
-        if name not in known:
+        if known is not None and name not in known:
             todo = "Write each text where the scheme has it, such as [segment.champions] and title."
             raise ConfigError(f"`{name}` is no text of the scheme{did_you_mean(name, known)}", where=str(definition.file), todo=todo)
     return texts

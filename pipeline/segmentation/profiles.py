@@ -13,13 +13,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.schemes import LIFECYCLE, ClusterScheme, Scheme, Segment, Strategy
+from pipeline.definitions.schemes.fixed_segments import TITLES, UNCLUSTERED
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.lake.expressions import union_all
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SEGMENT_PROFILES, SEGMENT_STRATEGIES
-from pipeline.models.clusters import UNCLUSTERED, ClusterCard, ClusterModel, NotFitted, cluster_cards, translated_title
+from pipeline.models.clusters import ClusterCard, ClusterModel, NotFitted, cluster_cards, translated_title
 
-UNCLUSTERED_TITLE, INSUFFICIENT_TITLE = "Not clustered", "Insufficient evidence"
 Models = Sequence[tuple[ClusterScheme, ClusterModel | NotFitted]]
 Clustered = tuple[ClusterScheme, Mapping[str, ClusterCard]]
 
@@ -113,7 +113,8 @@ def _strategy_row(scheme: Scheme, value: str, title: str, language: str) -> dict
 
 def _cluster_row(scheme: ClusterScheme, cards: Mapping[str, ClusterCard], segment: str, title: str, language: str) -> dict[str, object]:
     """Say what a cluster is called in `language`, who is in it, and what its card says."""
-    named = _title_row(scheme.name, segment, language, translated_title(title, scheme.features, language))
+    said = scheme.fixed_titles.get(segment, {}).get(language) or translated_title(title, scheme.features, language)
+    named = _title_row(scheme.name, segment, language, said)
     card = cards.get(segment)
     return named if card is None else {**named, "description": card.description or None, **_card_cells(card.strategy, language)}
 
@@ -151,6 +152,6 @@ def _defined_segments(schemes: Sequence[Scheme], models: Models) -> list[tuple[s
     for scheme, model in models:
         clusters = [] if isinstance(model, NotFitted) else [(cluster.id, cluster.title) for cluster in model.clusters]
         # Those in no cluster are a segment even before there is a model: then it has everybody.
-        lacking = [(INSUFFICIENT_EVIDENCE, INSUFFICIENT_TITLE)] if scheme.attributes else []
-        titles.append((scheme.name, [*clusters, *lacking, (UNCLUSTERED, UNCLUSTERED_TITLE)]))
+        lacking = [(INSUFFICIENT_EVIDENCE, TITLES[INSUFFICIENT_EVIDENCE])] if scheme.attributes else []
+        titles.append((scheme.name, [*clusters, *lacking, (UNCLUSTERED, TITLES[UNCLUSTERED])]))
     return [(name, segment, title, place) for name, pairs in titles for place, (segment, title) in enumerate(pairs, 1)]

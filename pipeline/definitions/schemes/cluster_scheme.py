@@ -17,9 +17,10 @@ from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.fields import LONGEST_SHOWN, Document, Fields, printable_value
 from pipeline.definitions.rules.cluster_ids import CLUSTER_ID, is_cluster_id
 from pipeline.definitions.schemes.cluster_features import TODO, ClusterFeature, read_features
+from pipeline.definitions.schemes.fixed_segments import TITLES, UNCLUSTERED, texts_of_fixed
 from pipeline.definitions.schemes.loading import SchemeInputs, load_schemes
 from pipeline.definitions.schemes.quantile_limits import quantiles_of
-from pipeline.definitions.schemes.scheme import joined_columns_of
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, joined_columns_of
 from pipeline.definitions.schemes.sql import membership_statement
 from pipeline.definitions.schemes.strategies import LIFECYCLE, Strategy, read_card, read_strategy, require_budget_shares
 from pipeline.errors import ConfigError
@@ -40,7 +41,8 @@ class ClusterScheme:
     the fit) or the fall of the silhouette is beyond its `drift_` limit. `within` is a segment of another scheme, such as
     `lifecycle.active`, whose customers alone are clustered; `within_sql` is the statement of their ids, and `within_rhythm` what the card
     of the segment assumes where it is one of the lifecycle. `strategies` has the card of each
-    cluster, by id, that has one of its own; `strategy` is that of all others, where there is one.
+    cluster, by id, that has one of its own; `strategy` is that of all others, where there is one. `fixed_titles` are what those in no
+    cluster are called, by segment and language.
     """
 
     name: str
@@ -67,6 +69,7 @@ class ClusterScheme:
     within_rhythm: str | None = None
     strategy: Strategy | None = None
     strategies: Mapping[str, Strategy] = field(default_factory=dict, hash=False)
+    fixed_titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
     @property
     def members(self) -> exp.Query | None:
@@ -114,10 +117,12 @@ def load_cluster_schemes(company: Company) -> tuple[ClusterScheme, ...]:
 def _cluster_schemes_of_inputs(inputs: SchemeInputs) -> tuple[ClusterScheme, ...]:
     """Return the cluster schemes; cached, as a night asks for them in several steps, and most files are no cluster schemes."""
     schemes, contents = [], inputs.contents()
+    fixed = {each: texts_of_fixed(each, "title", TITLES, inputs.fixed) for each in (UNCLUSTERED, INSUFFICIENT_EVIDENCE)}
     for definition in sorted(inputs.definitions, key=lambda each: each.file.stem):
         values = contents[definition.file.stem]
         if values.get("kind") == KIND:
             scheme = read_cluster_scheme(definition.file.stem, definition, values, inputs.company)
+            scheme = replace(scheme, fixed_titles=fixed)
             schemes.append(_limit_to_segment(scheme, inputs.company, definition.file) if scheme.within else scheme)
     return tuple(schemes)
 

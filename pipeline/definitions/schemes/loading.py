@@ -23,8 +23,9 @@ from pipeline.definitions.features import feature_digests
 from pipeline.definitions.fields import Document, Fields, require_identifier
 from pipeline.definitions.proofs import Domains, SegmentRule, require_possible, require_proven
 from pipeline.definitions.rules import Vocabulary, parameters_of, parse_rule, rule_texts
+from pipeline.definitions.schemes.fixed_segments import fixed_segments
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX, loading_order, referenced_schemes, segments_defined
-from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, OTHER, UNKNOWN, Scheme, Schemes, Segment
+from pipeline.definitions.schemes.scheme import OTHER, UNKNOWN, Scheme, Schemes, Segment
 from pipeline.definitions.schemes.scheme_vocabulary import LoadedSchemes, clusters_referred_to, read_vocabulary, schemes_referred_to
 from pipeline.definitions.schemes.score_methods import (
     ScoreMethods,
@@ -41,7 +42,7 @@ from pipeline.definitions.schemes.segment_files import (
     segment_locations,
 )
 from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text, require_budget_shares
-from pipeline.definitions.translations import Translations, company_translations, translated_content
+from pipeline.definitions.translations import FIXED, Translations, company_translations, translated_content
 from pipeline.definitions.value_lists import list_digests
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
@@ -73,6 +74,11 @@ class SchemeInputs:
         definitions, translations = tuple(named.values()), tuple(company_translations(company, named).items())
         lists, declared = tuple(list_digests(company).items()), features_named(company, definitions)
         return cls(company, definitions, company.attributes, company.language, lists, declared, translations)
+
+    @property
+    def fixed(self) -> Translations:
+        """The translations of segments that no file names."""
+        return dict(self.translations).get(FIXED, ())
 
     def contents(self) -> dict[str, dict[str, Any]]:
         """Return what the files of schemes say, by name, with their texts in every language that is asked for."""
@@ -134,7 +140,7 @@ def _schemes_of_inputs(inputs: SchemeInputs) -> Schemes:
     contents = {name: values for name, values in parsed.items() if values.get("kind") != "clusters"}
     clusters = frozenset(definitions.keys() - contents.keys())
     stays = {name: segments_defined(values) for name, values in parsed.items()}
-    loaded = LoadedSchemes(company, clusters, company_score_methods(definitions), stays)
+    loaded = LoadedSchemes(company, clusters, company_score_methods(definitions), stays, fixed=inputs.fixed)
     named = {name: referenced_schemes(values) for name, values in contents.items()}
     for name in loading_order(named, {name: definitions[name].file for name in contents}):
         loaded.schemes[name] = _read_scheme(loaded, definitions[name], contents[name], named[name])
@@ -183,7 +189,7 @@ def _read_scheme(loaded: LoadedSchemes, definition: Definition, values: dict[str
         clusters=clusters_referred_to(loaded, named),
     )
     own_methods = read_score_methods(content)
-    context = FileContext(definition, vocabulary, language)
+    context = FileContext(definition, vocabulary, language, fixed=loaded.fixed)
     scheme = _read_applies_to(scheme, content, context)
     scheme = _read_rules(scheme, content, context) if kind == "rules" else _read_values(scheme, content, context)
     content.refuse_unknown()
@@ -235,7 +241,7 @@ def _read_values(scheme: Scheme, content: Fields, context: FileContext) -> Schem
         if min(most, fewest) < 1 or leading < 0:
             what = "`most_segments` and `fewest_customers` must be 1 or more, and `leading_values` 0 or more"
             raise ConfigError(what, where=where, todo="Correct the setting.")
-        fixed = _fixed_segments((OTHER, UNKNOWN), rule_text)
+        fixed = fixed_segments((OTHER, UNKNOWN), rule_text, context.fixed, context.language)
         return replace(scheme, **given, most_segments=most, fewest_customers=fewest, leading_values=leading, segments=fixed)
     if fewest < 1:
         raise ConfigError("`fewest_customers` must be 1 or more", where=where, todo="Correct the setting.")
@@ -245,20 +251,8 @@ def _read_values(scheme: Scheme, content: Fields, context: FileContext) -> Schem
     if len(tiers) < 2 or limits[-1] is not None or not is_rising or not all(below and 0 < below < 1 for below in limits[:-1]):  # noqa: PLR2004
         todo = "Give each tier but the last a `below` between 0 and 1, each larger than the one before."
         raise ConfigError("the tiers do not divide all customers", where=where, todo=todo)
-    return replace(scheme, **given, fewest_customers=fewest, segments=(*tiers, *_fixed_segments((UNKNOWN,), rule_text)))
-
-
-def _fixed_segments(names: Sequence[str], rule_text: str) -> tuple[Segment, ...]:
-    """Return the segments that a scheme of values has whatever the values are."""
-    words = {
-        OTHER: (
-            "Other",
-            "Values of too few customers, or of fewer and less spend than those with a segment of their own; and what is called other.",
-        ),
-        UNKNOWN: ("Unknown", "Cannot be told: the attribute is not known of the customer."),
-        INSUFFICIENT_EVIDENCE: ("Insufficient evidence", f"Not (yet) so: {rule_text}."),
-    }
-    return tuple(Segment(name, *words[name]) for name in (*names, *([INSUFFICIENT_EVIDENCE] if rule_text else [])))
+    fixed = fixed_segments((UNKNOWN,), rule_text, context.fixed, context.language)
+    return replace(scheme, **given, fewest_customers=fewest, segments=(*tiers, *fixed))
 
 
 def _read_segments(content: Fields, context: FileContext, *, is_scored: bool = False, is_tier: bool = False) -> tuple[Segment, ...]:

@@ -13,6 +13,7 @@ from pipeline.definitions.schemes.firms import IS_FIRM, firm_condition
 from pipeline.definitions.schemes.references import SEGMENT_SUFFIX
 from pipeline.definitions.schemes.scheme import Scheme
 from pipeline.definitions.schemes.score_methods import ScoreMethods
+from pipeline.definitions.translations import Translations
 from pipeline.definitions.value_lists import list_digests, require_list
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
@@ -23,7 +24,7 @@ class LoadedSchemes:
     """The schemes loaded so far, for those that refer to them, with the names of cluster schemes.
 
     `score_methods` hold for a scheme that names a score and no method of its own. `stays` are all schemes by name, in whose segments
-    customers were before; see `Vocabulary.schemes`.
+    customers were before; see `Vocabulary.schemes`. `fixed` are the translations of segments that no file names.
     """
 
     company: Company
@@ -31,6 +32,7 @@ class LoadedSchemes:
     score_methods: ScoreMethods
     stays: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     schemes: dict[str, Scheme] = field(default_factory=dict)
+    fixed: Translations = ()
 
 
 def read_vocabulary(

@@ -15,6 +15,7 @@ from pipeline.definitions.fields import Fields, require_identifier
 from pipeline.definitions.rules import Vocabulary, parse_rule, parse_score
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE, Segment, Signals
 from pipeline.definitions.schemes.strategies import read_strategy, read_translated_text
+from pipeline.definitions.translations import Translations
 from pipeline.errors import ConfigError
 from pipeline.lake.tables import Kind
 from pipeline.spelling import did_you_mean
@@ -27,12 +28,16 @@ _DECISIVE_LINE = re.compile(r"\s*(rule|score|signals|below)\s*=")
 
 @dataclass(frozen=True, slots=True)
 class FileContext:
-    """What reading a part of a file needs: its text, what rules may name, the own language, and `where`, the place that messages name."""
+    """What reading a part of a file needs: its text, what rules may name, the own language, and `where`, the place that messages name.
+
+    `fixed` are the translations of segments that no file names.
+    """
 
     definition: Definition
     vocabulary: Vocabulary
     language: str
     where: str = ""
+    fixed: Translations = ()
 
     def at_line(self, where: str) -> FileContext:
         """Return this context with the line of one part."""

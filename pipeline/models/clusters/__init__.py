@@ -6,8 +6,8 @@ centre, `profile` tells what sets each cluster apart, `cards` what to do about i
 customers. Nothing in here reads or writes a lake.
 """
 
+from pipeline.definitions.schemes.fixed_segments import UNCLUSTERED
 from pipeline.models.clusters.assignment import (
-    UNCLUSTERED,
     assignment_statement,
     has_value_condition,
     nearest_clusters,

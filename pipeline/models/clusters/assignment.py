@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from pipeline.definitions.schemes.cluster_features import Encoding
 from pipeline.definitions.schemes.cluster_scheme import POPULATION_COLUMN, ClusterScheme
+from pipeline.definitions.schemes.fixed_segments import UNCLUSTERED
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.errors import DataError
 from pipeline.lake.expressions import double_literal, greatest, least, ordered_sum
@@ -26,7 +27,6 @@ from pipeline.models.clusters.algorithms import Labels, nearest_centres
 from pipeline.models.clusters.encoding import feature_coordinates
 from pipeline.models.clusters.model import Cluster, ClusterModel, ModelFeature, NotFitted
 
-UNCLUSTERED = "unclustered"
 OUTSIDE = "no order in the window"
 LACKING = "not known: "
 # How much nearer the own centroid is than the next one. Bands, since a figure would change every night for everyone.

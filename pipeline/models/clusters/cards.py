@@ -17,9 +17,9 @@ from typing import Any
 
 from pipeline.definitions.schemes import ClusterScheme, Strategy
 from pipeline.definitions.schemes.cluster_features import VALUE, ClusterFeature
+from pipeline.definitions.schemes.fixed_segments import UNCLUSTERED
 from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.definitions.schemes.strategies import LATE, LEAST_URGENT, STRATEGY_TEXTS, fits_rhythm
-from pipeline.models.clusters.assignment import UNCLUSTERED
 from pipeline.models.clusters.model import ClusterModel
 from pipeline.models.clusters.title_words import BETWEEN
 from pipeline.models.clusters.titles import TYPICAL

@@ -16,13 +16,14 @@ from pipeline.definitions.company import PROJECT_ROOT, Company, load_company
 from pipeline.definitions.definition_files import read_definition
 from pipeline.definitions.history import company_on, definitions_digest, keep_company_on
 from pipeline.definitions.schemes import Scheme, load_cluster_schemes, load_schemes
-from pipeline.definitions.translations import company_translations, text_places
+from pipeline.definitions.schemes.fixed_segments import DESCRIPTIONS, TITLES, fixed_segments
+from pipeline.definitions.translations import FIXED, company_translations, text_places
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 
 LANGUAGES = ("de", "fi", "hu", "ka", "tr")
 FOLDER = PROJECT_ROOT / "segments" / "translations"
-FILES = sorted(FOLDER.glob("*/*.toml"))
+FILES = sorted(file for file in FOLDER.glob("*/*.toml") if file.stem != FIXED)
 DAY = date(2014, 1, 27)
 
 
@@ -65,7 +66,7 @@ def texts(language: str, name: str) -> dict[str, str]:
 
 
 def test_every_scheme_is_translated_into_every_language() -> None:
-    names = {language: {file.stem for file in (FOLDER / language).glob("*.toml")} for language in LANGUAGES}
+    names = {language: {file.stem for file in FILES if file.parent.name == language} for language in LANGUAGES}
     assert {path.name for path in FOLDER.iterdir()} == set(LANGUAGES)
     assert all(one == other for one, other in pairwise(names.values()))
     assert names["tr"] == {file.stem for file in (PROJECT_ROOT / "segments").glob("*.toml")}
@@ -99,7 +100,7 @@ FAMILIAR = {"de": r"\b(du|dich|dir|dein\w*|euch|euer)\b", "tr": r"\b(sen|seni|sa
 
 @pytest.mark.parametrize("language", sorted(FAMILIAR))
 def test_customers_are_spoken_to_politely(language: str) -> None:
-    for file in (FOLDER / language).glob("*.toml"):
+    for file in (file for file in FILES if file.parent.name == language):
         said = (text for place, text in texts(language, file.stem).items() if place.endswith(".message"))
         assert [text for text in said if re.search(FAMILIAR[language], text.lower())] == []
 
@@ -160,6 +161,30 @@ def test_a_translation_in_the_file_of_the_scheme_comes_first(company: Company) -
     own_scheme(company, "rfm", 'title = "Lost"', 'title = { en = "Lost", tr = "Gidenler" }')
     [lost] = [each for each in scheme(company, "rfm").segments if each.id == "lost"]
     assert lost.titles == {"tr": "Gidenler"}
+
+
+def test_segments_that_no_file_names_are_told_in_each_language() -> None:
+    for language in LANGUAGES:
+        said = texts(language, FIXED)
+        sources = (("title", TITLES), ("description", DESCRIPTIONS))
+        places = {f"segment.{name}.{key}": text for key, known in sources for name, text in known.items()}
+        assert said.keys() == places.keys()
+        assert not [place for place, text in said.items() if text == places[place]]
+        assert "{rule}" in said["segment.insufficient_evidence.description"]
+    other, unknown = scheme(demo(), "country").segments
+    assert (other.title, other.titles["hu"], unknown.titles["fi"]) == ("Other", "Egyéb", "Ei tiedossa")
+    assert "en" not in unknown.titles
+    german = scheme(replace(demo(), language="de"), "country").segments[1]
+    assert (german.title, german.titles["en"], german.titles["tr"]) == ("Unbekannt", "Unknown", "Bilinmiyor")
+    [clusters] = load_cluster_schemes(demo())
+    assert clusters.fixed_titles["unclustered"]["ka"] == "კლასტერის გარეშე"
+
+
+def test_a_rule_of_whom_values_are_for_is_told_in_each_language() -> None:
+    german = (("segment.insufficient_evidence.description", "Nicht so: {rule}."),)
+    [_, _, early] = fixed_segments(("other", "unknown"), "order_count >= 3", (("de", german),), "en")
+    assert early.description == "Not (yet) so: order_count >= 3."
+    assert early.descriptions == {"de": "Nicht so: order_count >= 3."}
 
 
 def refusals() -> Iterator[tuple[str, str, str]]:
