@@ -72,7 +72,8 @@ def computable_audiences(  # noqa: PLR0913 - a night, and what is asked of it
 
     `unknown` are features that the night does not store and that nobody has, each with what it needs.
     """
-    schemes = load_schemes(company)
+    # Most audiences look at none: then no file of a scheme is read.
+    schemes = load_schemes(company) if any(audience.references for audience in audiences) else Schemes((), {})
     # Together with the schemes, as one that cannot be computed takes those along that look at it.
     together = replace(schemes, schemes=(*schemes.schemes, *audiences), not_computed={})
     together = without_unknown(together, {**unknown_features(lake, day, known_on), **(unknown or {})})
@@ -94,7 +95,8 @@ def schemes_beside(
     company: Company, lake: Lake, day: date, audiences: Iterable[Scheme], known_on: date | None = None
 ) -> Mapping[str, Scheme]:
     """Return `audiences` and the schemes that they look at by name, with the clusters as a stored night assigned them."""
-    schemes = schemes_of_night(company, lake, day, known_on).schemes
+    audiences = list(audiences)
     named = {name for audience in audiences for name in audience.references}
+    schemes = schemes_of_night(company, lake, day, known_on).schemes if named else ()
     looked_at = (*(scheme for scheme in schemes if scheme.name in named), *audiences)
     return {scheme.name: scheme for scheme in with_clusters_of(lake, company, day, looked_at, known_on)}
