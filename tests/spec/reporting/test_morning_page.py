@@ -159,6 +159,13 @@ def test_the_chosen_scheme_is_told_most_of_and_the_first_where_it_is_not_compute
     assert a_night(schemes=schemes, chosen_scheme="not_computed").main_scheme == "lifecycle"
 
 
+def test_a_handful_of_new_customers_is_not_counted() -> None:
+    sales = [{**row, "new_customer_count": int(row["order_day"].day % 7 == 0)} for row in sales_of(100, 100, a_year_ago=100)]
+    tile = html_of(a_night(sales=sales)).partition("<span>New customers, 28 days")[2].partition("</div>")[0]
+    assert "<strong>&lt;\xa010</strong>" in tile
+    assert "a year ago: &lt;\xa010" in tile
+
+
 def test_grid_withholds_small_cells_and_colours_at_most_to_its_largest() -> None:
     cells = [(5, 5, 40), (1, 1, 9), (3, 3, 10)]
     grid = [{"r_score": r, "fm_score": fm, "customer_count": count, "spend_amount": Decimal(count)} for r, fm, count in cells]

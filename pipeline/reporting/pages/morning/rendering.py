@@ -74,6 +74,7 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         verdict=page.verdict,
         judged=page.judged,
         links=links,
+        in_customers=lambda total: language.cell(int(total)),
         in_money=lambda amount: language.money(amount, tables.currency),
         scheme_titles={scheme.name: scheme.title for scheme in tables.schemes},
         gate_groups=_gate_groups(page.judged.gates),
