@@ -14,6 +14,7 @@ from support.nights import run_night
 
 from pipeline.definitions.company import PROJECT_ROOT, load_company
 from pipeline.definitions.schemes import load_schemes
+from pipeline.lake.addresses import morning_page
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import (
     CLUSTER_PROFILES,
@@ -144,3 +145,12 @@ def test_complete_journey_keeps_every_line_of_every_household(night: tuple[str, 
     _, lake = night
     select = "COUNT(*), COUNT(DISTINCT customer_id), SUM(net_amount), MIN(order_day)::VARCHAR, MAX(order_day)::VARCHAR"
     assert answers(lake, ORDER_LINES, select) == (1469307, 2469, Decimal("4596039.5800"), "2017-01-01", "2017-12-31")
+
+
+def test_the_demos_morning_page_says_first_that_sales_fell_and_is_small(demo_lake: Lake) -> None:
+    page = demo_lake.read_text(morning_page(date(2014, 1, 28)))
+    assert len(page.encode()) < 300_000
+    _, _, in_short = page.partition('class="alarm"')
+    assert "Sales fell by 97%: $45,695 in the last 28 days, after $1,700,077 in the 28 days before." in in_short.partition("</li>")[0]
+    assert "In the same weeks a year ago it was $4,982,960." in in_short.partition("</li>")[0]
+    assert "<strong>21,244</strong>" in page

@@ -234,6 +234,8 @@ def test_page_loads_nothing_and_runs_nothing() -> None:
     assert "<script" not in page
     assert not re.findall(r'(?:src|href)="(?!#|data:|validation\.html|\.\./index\.html)', page)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "&amp;lt;" not in page
+    assert "&amp;#" not in page
 
 
 def test_same_night_same_page() -> None:
