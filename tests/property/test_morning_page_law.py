@@ -1,0 +1,78 @@
+"""The morning page tells nothing of a few customers, loses no move, and says the same whatever order rows come in."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+from urllib.parse import unquote
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.morning_tables import DAY, a_flow, a_taste, an_answer, html_of
+
+from pipeline.reporting.pages.morning.flow_diagram import told_flows
+from pipeline.reporting.pages.morning.movement import changes_of, flows_of
+from pipeline.reporting.pages.morning.night_tables import NightTables, SchemeSummary
+
+SEGMENTS = ("a", "b", "c", "d")
+REASONS = ("own_purchase", "ageing", "new_customer", "population_shift", "rule_change", "refund")
+# Figures of a few customers, and values that a few have; in no page, nor in what is downloaded from it.
+SECRET, SECRET_NAME = 31_337, "Hidden-Hamlet"
+SECRET_TEXTS = re.compile(rf"31[,.\u202f\xa0]?337|31\.3|{SECRET_NAME}")
+counts = st.integers(0, 40)
+
+
+def a_profile(scheme: str, place: int, count: int) -> dict[str, Any]:
+    is_small = 0 < count < 10
+    amount, share = (SECRET, SECRET / 100_000) if is_small else (12, 0.25)
+    title = f"{SECRET_NAME} {place}" if is_small and scheme == "town" else f"segment {place}"
+    figures = {"customer_share": share, "spend_share": share, "mean_spend_amount": float(amount), "mean_recency_days": float(amount)}
+    return {"scheme": scheme, "segment": title, "position": place, "customer_count": count, "spend_amount": Decimal(amount), **figures}
+
+
+@st.composite
+def nights(draw: st.DrawFn) -> NightTables:
+    schemes = [SchemeSummary("rfm", "RFM", "", "behavioural", "rules"), SchemeSummary("town", "Towns", "", "geographic", "values")]
+    profiles = [a_profile(scheme.name, place, draw(counts)) for scheme in schemes for place in range(4)]
+    ways = st.tuples(st.sampled_from([None, *SEGMENTS]), st.sampled_from([None, *SEGMENTS]), st.sampled_from(REASONS))
+    chosen = draw(st.lists(ways, unique=True, max_size=12))
+    flows = [a_flow(start, end, reason, draw(st.integers(1, 40))) for start, end, reason in chosen if start != end]
+    grid = [_grid_row(r, fm, draw(counts)) for r in range(1, 6) for fm in range(1, 6)]
+    few = draw(st.integers(1, 9))
+    insights = [a_taste(SECRET_NAME, 2.0, customer_count=few), a_taste("bread", 2.0)]
+    surveys = [an_answer(SECRET_NAME, 0.3, count=few), an_answer("price", 0.6)]
+    tables = NightTables("Shop", "EUR", 365, DAY, schemes=schemes, profiles=profiles, flows=flows, grid=grid, insights=insights)
+    return replace(tables, surveys=surveys)
+
+
+def _grid_row(r: int, fm: int, count: int) -> dict[str, Any]:
+    return {"r_score": r, "fm_score": fm, "customer_count": count, "spend_amount": Decimal(SECRET if 0 < count < 10 else 12)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(nights())
+def test_nothing_of_a_few_customers_is_told(tables: NightTables) -> None:
+    assert not SECRET_TEXTS.findall(unquote(html_of(tables)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(nights())
+def test_no_move_is_lost_and_what_came_less_what_left_is_the_change(tables: NightTables) -> None:
+    flows = flows_of(tables.flows, "rfm")
+    told, left_out = told_flows(flows)
+    assert sum(flow.customer_count for flow in told) + left_out == sum(row["customer_count"] for row in tables.flows)
+    assert all(flow.customer_count >= 10 for flow in told)
+    assert all(change.total == change.came - change.left for change in changes_of(flows).values())
+
+
+@settings(max_examples=30, deadline=None)
+@given(nights(), st.randoms())
+def test_same_rows_in_another_order_give_the_same_page(tables: NightTables, chance: random.Random) -> None:
+    def shuffled(rows: Any) -> list[Any]:
+        return chance.sample(list(rows), len(rows))
+
+    names = ("profiles", "flows", "grid", "insights", "surveys")
+    assert html_of(replace(tables, **{name: shuffled(getattr(tables, name)) for name in names})) == html_of(tables)
