@@ -23,6 +23,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 COPY --from=packages /opt/venv /opt/venv
 COPY pipeline /opt/segments/pipeline
 COPY dags /opt/segments/dags
+COPY plugins /opt/segments/plugins
 COPY expectations /opt/segments/expectations
 COPY segments /opt/segments/segments
 RUN groupadd --gid 10001 segments \

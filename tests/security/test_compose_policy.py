@@ -141,6 +141,7 @@ def test_the_image_takes_code_and_locks_and_no_secret() -> None:
         "dags",
         "expectations",
         "pipeline",
+        "plugins",
         "requirements-deploy.txt",
         "requirements-uv.txt",
         "segments",
