@@ -51,7 +51,7 @@ def test_every_engine_draws_and_measures_alike(tmp_path: Path, spark: SparkEngin
     lake.delete(next(iter(drawn)))
     start_campaign(company, lake, spark, load_campaign(shop / "campaigns" / "spring.toml"))
     assert tree_bytes(lake, address) == drawn
-    add_orders(shop, planted_orders(arms_of(lake), lambda arm, place: place % 10 < (5 if arm == "treated" else 2)))
+    add_orders(shop, planted_orders(arms_of(lake), lambda arm, place: place % 10 < (5 if arm == "treated" else 2), spend=3_000_000_000))
     for day in (START, DUE):
         run_night(shop, lake, day, until="segment")
         measured = tree_bytes(lake, *TABLES)

@@ -49,7 +49,7 @@ def effect_sentences(plan: CampaignPlan) -> Iterator[str]:
         number = "{:,.2f}" if plan.primary_metric == "spend" else "{:.2%}"
         yield (
             f"It can show a lift of {words} of {plan.visible_lift:.0%} or more: "
-            f"from {number.format(plan.metric_value)} to {number.format(plan.visible_value)}.."
+            f"from {number.format(plan.metric_value)} to {number.format(plan.visible_value)}."
         )
     if not plan.can_tell_spend:
         yield (
