@@ -13,9 +13,19 @@ from support.nights import night_of
 from pipeline.calendar import days_between
 from pipeline.definitions.company import PROJECT_ROOT
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import ORDER_LINES, SEGMENT_MOVES
+from pipeline.lake.tables import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_SEGMENTS,
+    NEXT_CATEGORIES,
+    ORDER_LINES,
+    SEGMENT_FLOWS,
+    SEGMENT_MOVES,
+    SEGMENT_PROPOSALS,
+    VALUE_CONCENTRATION,
+)
 from pipeline.operations import steps
 from pipeline.segmentation import REASONS
+from pipeline.segmentation.insights import refined_night
 
 FIRST, LAST, NEW_YEAR = date(2013, 12, 28), date(2014, 1, 5), date(2014, 1, 1)
 BUYING = ("behaviour_clusters", "lifecycle", "rfm", "value_tier")
@@ -88,3 +98,43 @@ def test_nobody_is_of_another_shopper_group_because_others_did_something(moves: 
     own = {"ageing", "own_purchase", "new_customer"}
     assert set(reasons([row for row in moves if row["day"] != NEW_YEAR], "shopper_groups")) <= own
     assert set(reasons([row for row in moves if row["day"] == NEW_YEAR], "shopper_groups")) <= own | {"threshold_refreeze"}
+
+
+def memberships(lake: Lake, night: date) -> dict[tuple[str, str], str]:
+    return {(row["customer_id"], row["scheme"]): row["segment"] for row in lake.read(CUSTOMER_SEGMENTS, day=night).to_pylist()}
+
+
+def test_flows_of_a_week_are_the_differences_of_its_two_nights(lake: Lake) -> None:
+    now = memberships(lake, LAST)
+    for nights, since in ((1, date(2014, 1, 4)), (7, date(2013, 12, 29))):
+        then = memberships(lake, since)
+        differing = Counter((key[1], then.get(key), now.get(key)) for key in then.keys() | now.keys() if then.get(key) != now.get(key))
+        told: Counter[tuple[str, str | None, str | None]] = Counter()
+        for row in lake.read(SEGMENT_FLOWS, day=LAST).to_pylist():
+            if row["nights"] == nights:
+                assert row["since_night"] == since
+                told[row["scheme"], row["from_segment"], row["to_segment"]] += row["customer_count"]
+        assert told == differing
+        assert len(told) > 20
+
+
+def test_a_tenth_of_the_buyers_hold_three_quarters_of_the_years_spend(lake: Lake) -> None:
+    shares = {row["customer_percent"]: row["spend_share"] for row in lake.read(VALUE_CONCENTRATION, day=NEW_YEAR).to_pylist()}
+    assert shares[10] == pytest.approx(0.77, abs=0.01)
+    spend = sorted((row["spend_amount"] for row in lake.read(CUSTOMER_FEATURES, day=NEW_YEAR).to_pylist()), reverse=True)
+    buyers = [each for each in spend if each > 0]
+    assert shares[1] == float(sum(buyers[: -(-len(buyers) // 100)])) / float(sum(buyers))
+
+
+def test_what_customers_of_a_category_buy_next_is_told_better_than_by_what_is_popular(lake: Lake) -> None:
+    assert refined_night(lake, LAST) == NEW_YEAR
+    [rates] = {(row["hit_rate"], row["base_hit_rate"], row["is_told"]) for row in lake.read(NEXT_CATEGORIES, day=NEW_YEAR).to_pylist()}
+    assert rates == (pytest.approx(0.786, abs=0.005), pytest.approx(0.723, abs=0.005), True)
+
+
+def test_champions_and_loyal_customers_hide_two_kinds(lake: Lake) -> None:
+    """Frequent small buyers beside those who spend a hundred times as much: the score of both together lets them in."""
+    split = {row["segment"]: row for row in lake.read(SEGMENT_PROPOSALS, day=NEW_YEAR).to_pylist() if row["kind"] == "split"}
+    for segment in ("champions", "loyal"):
+        assert split[segment]["rule"].startswith("m_score >= ")
+        assert split[segment]["low"] > 100
