@@ -1,11 +1,11 @@
--- At most 200,000 of the customers who ordered in the window, chosen by a hash of their id, each with a number in order of id from 0 on and
+-- At most 50,000 of the customers who ordered in the window, chosen by a hash of their id, each with a number in order of id from 0 on and
 -- their twentieth by order lines, 0 to 19. Equal customers are in one twentieth: it goes by how many have strictly fewer lines.
 WITH buyers AS (
   SELECT customer_id, line_count, discount_known_line_count, discounted_line_count, spend_amount, r_score, f_score, m_score
   FROM customer_features
   WHERE order_day_count > 0
   ORDER BY MD5('segment_insights:' || customer_id), customer_id
-  LIMIT 200000
+  LIMIT 50000
 ),
 placed AS (
   SELECT
