@@ -34,7 +34,7 @@ def plan(
     from pipeline.reporting.campaigns.plan_view import print_plan
 
     planned = plan_campaign_of_file(Deployment.of(company, lake), file)
-    write_json(plan_to_json(planned)) if as_json else print_plan(planned, is_started=False)
+    write_json(plan_to_json(planned)) if as_json else print_plan(planned, started_by=(file, company, lake))
 
 
 @campaign.command()
@@ -51,7 +51,7 @@ def start(
     from pipeline.reporting.campaigns.plan_view import print_plan
 
     planned = start_campaign_of_file(Deployment.of(company, lake), file)
-    write_json(plan_to_json(planned)) if as_json else print_plan(planned, is_started=True)
+    write_json(plan_to_json(planned)) if as_json else print_plan(planned, started_by=None)
 
 
 @campaign.command()

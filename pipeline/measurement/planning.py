@@ -128,7 +128,14 @@ def _require_room(campaign: CampaignDefinition, plan: CampaignPlan) -> None:
             raise ConfigError(what, where=campaign.where, todo="Widen the audience, or give the arm a larger share.")
 
 
+def _require_metric(session: MeasuringSession, campaign: CampaignDefinition) -> None:
+    if campaign.primary_metric == "visited" and not session.has_visits:
+        what = "`primary_metric` is `visited`, but this company does not say who visits"
+        raise ConfigError(what, where=campaign.where, todo='Add sources/visits.sql, or judge it by "ordered" or "spend".')
+
+
 def _plan(session: MeasuringSession, campaign: CampaignDefinition) -> tuple[CampaignPlan, dict[str, list[int]]]:
+    _require_metric(session, campaign)
     register_candidates(session, campaign)
     counts = _candidate_counts(session)
     strata = register_strata(session, campaign)

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from shlex import join
 
 from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from pipeline.measurement.planning import CampaignPlan
-from pipeline.reporting.terminal import print_parts
+from pipeline.reporting.terminal import Terminal
 
 REASONS = {
     "left_out": "said no, or are gone",
     "holdout": "are held out of all campaigns",
     "other_campaign": "are in another campaign at the same time",
 }
+_VERBS = {"ordered": "ordered", "visited": "visited", "spend": "spent anything"}
 _METRICS = {"ordered": "customers who order", "visited": "customers who visit", "spend": "spend per customer"}
 
 
-def print_plan(plan: CampaignPlan, *, is_started: bool) -> None:
-    """Print a plan, or what was started by it."""
-    print_parts(render(plan, is_started=is_started))
+def print_plan(plan: CampaignPlan, *, started_by: tuple[Path, Path, Path] | None) -> None:
+    """Print a plan with the command that starts it, by file, company and lake; None where it was started."""
+    screen = Terminal()
+    for part in render(plan, started_by=started_by):
+        # Sentences are made to fit; a command must stay on one line to be pasted.
+        screen.print(part, soft_wrap=isinstance(part, Text) and part.plain.startswith(_START))
 
 
-def render(plan: CampaignPlan, *, is_started: bool) -> Iterator[RenderableType]:
+_START = "segments campaign start"
+
+
+def render(plan: CampaignPlan, *, started_by: tuple[Path, Path, Path] | None) -> Iterator[RenderableType]:
     """Yield what to print."""
     count = sum(arm.customer_count for arm in plan.arms)
     yield Text.assemble((f"{plan.title}: ", "bold"), (f"{count:,} customers", "bold cyan"), f" of the night of {plan.night}")
@@ -36,15 +45,24 @@ def render(plan: CampaignPlan, *, is_started: bool) -> Iterator[RenderableType]:
     yield _arm_grid(plan, count)
     yield Text(f"Drawn in {plan.stratum_count:,} strata: segments of {plan.scheme}, by tenths of spend.", style="dim")
     yield from map(Text, effect_sentences(plan))
-    done, planned = "Started: who is in which arm is stored, and stays so.", "Nothing was written. To assign: segments campaign start"
-    yield Text(done if is_started else planned)
+    if started_by is None:
+        yield Text("Started: who is in which arm is stored, and stays so.")
+        return
+    file, company, lake = map(str, started_by)
+    yield Text("Nothing was written. To draw the arms once and for all:")
+    yield Text(f"{_START} {join([file, '--company', company, '--lake', lake])}")
 
 
 def effect_sentences(plan: CampaignPlan) -> Iterator[str]:
     """Yield what effects the campaign could show at all."""
     words = _METRICS[plan.primary_metric]
+    if plan.metric_value == 0:
+        # Most likely they are in the audience for doing nothing; what they will do is another matter.
+        did = _VERBS[plan.primary_metric]
+        yield f"None of them {did} in the {plan.day_count} days before, so what it could show is not known."
+        return
     if plan.visible_value is None or plan.visible_lift is None:
-        yield f"It could show no effect on {words} at all: too few customers, or none of them did anything in the days before."
+        yield f"It could show no effect on {words} at all: too few customers."
     else:
         number = "{:,.2f}" if plan.primary_metric == "spend" else "{:.2%}"
         yield (

@@ -211,3 +211,32 @@ def began(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
     shop, lake = write_campaign_shop(folder / "shop"), Lake(folder / "lake")
     run_night(shop, lake, EVE)
     return shop, lake
+
+
+def test_a_plan_ends_with_the_command_that_starts_it(began: tuple[Path, Lake]) -> None:
+    shop, lake = began
+    file = shop / "campaigns" / "spring.toml"
+    file.write_text(CAMPAIGN)
+    said = command(shop, lake, "plan", str(file)).stdout
+    assert f"segments campaign start {file} --company {shop} --lake {lake.root}\n" in said, "on one line, to be pasted"
+    assert ".." not in said.replace("../", "")
+
+
+def test_what_nobody_did_lately_is_not_called_impossible(began: tuple[Path, Lake]) -> None:
+    """Customers who have not ordered for long did nothing lately by definition: what they will do is not known, rather than nothing."""
+    shop, lake = began
+    file = shop / "campaigns" / "spring.toml"
+    file.write_text(CAMPAIGN.replace("lifetime_order_count >= 1", "recency_days >= 30"))
+    said = command(shop, lake, "plan", str(file)).stdout.replace("\n", " ")
+    assert "None of them ordered in the 7 days before, so what it could show is not known" in said
+    assert "could show no effect" not in said
+    assert "buyers" not in said, "nor how many of the control will buy"
+
+
+def test_a_campaign_is_not_judged_by_visits_that_nobody_counts(began: tuple[Path, Lake]) -> None:
+    shop, lake = began
+    file = shop / "campaigns" / "spring.toml"
+    file.write_text('primary_metric = "visited"\n' + CAMPAIGN)
+    for verb in ("plan", "start"):
+        refused = command(shop, lake, verb, str(file)).exception
+        assert "`primary_metric` is `visited`, but this company does not say who visits" in str(refused)
