@@ -10,11 +10,17 @@ from pipeline.measurement.arm_sums import CampaignSums
 from pipeline.measurement.campaign import OWN, Campaign
 from pipeline.measurement.intervals import Mean, welch_difference
 from pipeline.measurement.moments import Moments
-from pipeline.measurement.sample_ratio import SMALLEST_P_VALUE, sample_ratio_p_value
+from pipeline.measurement.sample_ratio import SMALLEST_P_VALUE, lost_alike_p_value, sample_ratio_p_value
 
 LARGEST_STANDARDISED_DIFFERENCE = 0.1
+LARGEST_LOSS_DIFFERENCE = 0.05
+"""Arms whose lost shares are closer are compared all the same: a mailing makes a few say no, and what that hides of the others is little.
+
+Cautious limits for trials are about 6 points: What Works Clearinghouse, Standards Handbook, attrition.
+"""
 ALL = "all"
 RANDOM_CONTROL, RATIO_ASSIGNED, RATIO_MEASURED = "random_control", "sample_ratio_assigned", "sample_ratio_measured"
+RATIO_LOST = "sample_ratio_lost"
 SPEND_BEFORE, OVERLAP = "spend_before", "overlap"
 
 
@@ -40,6 +46,7 @@ def comparability_checks(
         Check(RANDOM_CONTROL, ALL, None, None, campaign.is_comparable),
         *_assigned_ratio(campaign),
         _ratio(RATIO_MEASURED, counts, [arm.assigned_count for arm in campaign.arms]),
+        _lost(counts, [arm.assigned_count for arm in campaign.arms]),
         *_spends_before(campaign, sums, outsiders),
     ]
     if overlap_share is not None:
@@ -51,7 +58,7 @@ def state_by_checks(campaign: Campaign, checks: Sequence[Check]) -> str:
     """Return `not comparable` or `sample ratio` where a check says so, else `final`."""
     if not campaign.is_comparable or any(not check.is_passed for check in checks if check.name == SPEND_BEFORE):
         return "not comparable"
-    is_broken = any(not check.is_passed for check in checks if check.name in (RATIO_ASSIGNED, RATIO_MEASURED))
+    is_broken = any(not check.is_passed for check in checks if check.name in (RATIO_ASSIGNED, RATIO_MEASURED, RATIO_LOST))
     return "sample ratio" if is_broken else "final"
 
 
@@ -72,6 +79,13 @@ def _ratio(name: str, counts: Sequence[int], shares: Sequence[float]) -> Check:
     drawn = [(count, share) for count, share in zip(counts, shares, strict=True) if share]
     p_value = sample_ratio_p_value([count for count, _ in drawn], [share for _, share in drawn])
     return Check(name, ALL, p_value, SMALLEST_P_VALUE, p_value >= SMALLEST_P_VALUE)
+
+
+def _lost(measured: Sequence[int], assigned: Sequence[int]) -> Check:
+    p_value = lost_alike_p_value(assigned, measured)
+    shares = [1 - after / before for before, after in zip(assigned, measured, strict=True) if before]
+    is_close = max(shares, default=0) - min(shares, default=0) < LARGEST_LOSS_DIFFERENCE
+    return Check(RATIO_LOST, ALL, p_value, SMALLEST_P_VALUE, is_close or p_value >= SMALLEST_P_VALUE)
 
 
 def _spends_before(campaign: Campaign, sums: CampaignSums, outsiders: Moments | None) -> list[Check]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
-from pipeline.measurement.arm_sums import ArmSums, CampaignSums
+from pipeline.measurement.arm_sums import NOBODY, ArmSums, CampaignSums
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.cuped import CupedDifference, cuped_difference
 from pipeline.measurement.intervals import Difference, Mean, Rate, newcombe_difference, welch_difference
@@ -17,6 +18,12 @@ from pipeline.measurement.shrinkage import Estimate, ShrunkEffect, shrunk_effect
 ALL = "all"
 FEWEST_CUSTOMERS = 10
 """A segment with fewer customers in either arm is withheld."""
+FEWEST_EXPECTED = {"ordered": 5, "visited": 5, "spend": 20}
+"""Segments are told apart where the smaller arm is expected to have so many who ordered, visited or bought, were both arms alike.
+
+With fewer, an arm in which nobody happened to buy seems to have no variance, and pulls all others after it: in campaigns without any effect
+that hold back a tenth of 4,000 customers, segments of `rfm` "differ" 19 times of 100 instead of 5. Spend is skewed, and takes more.
+"""
 Metric = Literal["ordered", "visited", "spend", "spend_per_order"]
 Method = Literal["newcombe", "welch", "welch_cuped", "ratio"]
 
@@ -98,8 +105,12 @@ def _segment_effects(sums: CampaignSums, arms: tuple[str, str], overall: Effect,
             effects.append(_spend_effect(overall.method, treated, held, segment, confidence))
         else:
             effects.append(_rate_effect(overall.metric, treated, held, segment, confidence))
-    # Where nobody of a segment did anything, its effect has no variance to be weighed by.
-    spread = [place for place, each in enumerate(effects) if each.difference and each.difference.standard_error]
+    # Where nobody of a segment did anything, or everybody, its effect has no variance to be weighed by.
+    spread = [
+        place
+        for place, each in enumerate(effects)
+        if each.difference and each.difference.standard_error and _expected_count(sums, arms, each) >= FEWEST_EXPECTED[overall.metric]
+    ]
     if len(spread) < 2 or overall.difference is None or not overall.difference.standard_error:  # noqa: PLR2004 - one has nothing to differ from
         return effects, None
     whole, *parts = (_estimate(each) for each in (overall.difference, *(effects[place].difference for place in spread)))
@@ -107,6 +118,13 @@ def _segment_effects(sums: CampaignSums, arms: tuple[str, str], overall: Effect,
     for place, shrunk in zip(spread, shrinkage.effects, strict=True):
         effects[place] = replace(effects[place], shrunk=shrunk)
     return effects, shrinkage.p_value
+
+
+def _expected_count(sums: CampaignSums, arms: tuple[str, str], effect: Effect) -> Fraction:
+    """Return how many of a segment's smaller arm would have visited, or ordered, were both arms alike."""
+    both = sum((sums.of_segment(arm, effect.segment) for arm in arms), NOBODY)
+    did = both.visited_count if effect.metric == "visited" else both.ordered_count
+    return Fraction(did * min(effect.customer_count, effect.control_count), both.customer_count)
 
 
 def _estimate(difference: Difference | None) -> Estimate:

@@ -12,7 +12,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from pipeline.measurement.arm_quotas import arm_quotas
+from pipeline.measurement.arm_sums import ArmSums, CampaignSums
 from pipeline.measurement.cuped import cuped_difference
+from pipeline.measurement.effects import arm_effects
 from pipeline.measurement.intervals import Mean, Rate, newcombe_difference, welch_difference, wilson_interval
 from pipeline.measurement.looks import LIMITS
 from pipeline.measurement.moments import Moments
@@ -128,6 +130,29 @@ def test_four_looks_keep_the_chance_of_a_false_alarm_at_one_in_twenty() -> None:
     scores = np.abs(steps / np.sqrt(np.arange(1, len(LIMITS) + 1)))
     assert (scores > np.array(LIMITS)).any(axis=1).mean() == pytest.approx(0.05, abs=0.007)
     assert (scores > 1.96).any(axis=1).mean() > 0.11, "at 1.96 each it would be more than twice as much"
+
+
+def test_segments_of_an_empty_campaign_that_holds_back_a_tenth_seem_to_differ_as_often_as_said() -> None:
+    rng = np.random.default_rng(23)
+    rates = np.array([0.35, 0.22, 0.12, 0.08, 0.07, 0.04, 0.03, 0.01])
+    sizes = np.array([400, 600, 400, 400, 600, 400, 480, 720])
+    found = []
+    for _ in range(DRAWS):
+        by_segment = {}
+        for arm, share in (("mail", 0.9), ("control", 0.1)):
+            counts = (sizes * share).astype(int)
+            for place, (count, buyers) in enumerate(zip(counts.tolist(), rng.binomial(counts, rates).tolist(), strict=True)):
+                each_one = Moments.of_sums(count, buyers, buyers, x=buyers, xx=buyers, xy=buyers)
+                by_segment[arm, f"segment_{place}"] = ArmSums(count, buyers, 0, each_one, each_one)
+        [whole] = [
+            each
+            for each in arm_effects(CampaignSums(by_segment), "mail", "control", confidence=0.95, has_visits=False)
+            if each.metric == "ordered" and each.segment == "all"
+        ]
+        found.append(whole.segments_differ_p_value)
+    # 5 % of 1,000, and no more than three standard errors above it.
+    assert sum(p_value is not None and p_value < 0.05 for p_value in found) <= 71
+    assert None not in found
 
 
 def test_a_broken_split_is_caught_and_an_even_one_is_not() -> None:

@@ -178,7 +178,8 @@ CAMPAIGN_CHECKS = Table(
         Column(
             "check",
             Kind.TEXT,
-            "`sample_ratio_assigned` and `sample_ratio_measured` (probability of sizes as far from the plan), `spend_before` "
+            "`sample_ratio_assigned` and `sample_ratio_measured` (probability of sizes as far from the plan), `sample_ratio_lost` "
+            "(probability that as many of those lost are of one arm), `spend_before` "
             "(probability of a difference as large between random arms; of others the standardised difference), `random_control`, "
             "`overlap` (share of the members who are in another campaign at the same time).",
             required=True,

@@ -14,6 +14,7 @@ _NOUNS = {"ordered": "ordered", "visited": "visited", "spend": "spent per custom
 _SHARES = ("ordered", "visited")
 MOST_SEGMENTS = 15
 DIFFER_BELOW = 0.05
+MOST_CERTAIN = 0.99
 
 
 def print_reports(reports: Sequence[CampaignReport], *, currency: str) -> None:
@@ -43,7 +44,9 @@ def state_sentence(report: CampaignReport) -> str:
     if state == "sample ratio":
         return "nothing is told: the arms are not as large as they should be, so they may differ in more than chance"
     if state == "not comparable":
-        return "what it achieved cannot be told: there is no control that was drawn at random"
+        is_unlike = any(check["check"] == "random_control" and check["is_passed"] for check in report.checks)
+        why = "its arms had spent unlike amounts before, so they were not" if is_unlike else "there is no control that was"
+        return f"what it achieved cannot be told: {why} drawn at random"
     return f"results of {summary['start_day']} to {summary['end_day']}"
 
 
@@ -66,7 +69,9 @@ def _check_sentences(check: Row, currency: str) -> Iterator[str]:
         more = check["arm_value"] - check["control_value"]
         words = "more" if more > 0 else "less"
         yield f"{check['arm']}: those chosen had spent {_amount(abs(more), currency)} {words} before, each: they were others to begin with."
-    if check["check"].startswith("sample_ratio") and not check["is_passed"]:
+    if check["check"] == "sample_ratio_lost" and not check["is_passed"]:
+        yield f"One arm has lost more of its customers than another; by chance alone as many with probability {check['measured']:.2g}."
+    elif check["check"].startswith("sample_ratio") and not check["is_passed"]:
         when = "when they were assigned" if check["check"].endswith("assigned") else "by now"
         yield f"By chance alone, arms would be as far from the plan {when} with probability {check['measured']:.2g}."
     if check["check"] == "overlap" and check["measured"]:
@@ -91,14 +96,15 @@ def _result_sentence(row: Row, currency: str) -> str:
 
 def _value_sentences(row: Row, currency: str) -> Iterator[str]:
     low, high = (_amount(row[f"incremental_{end}"], currency) for end in ("low", "high"))
-    yield f"{row['arm']}: {_amount(row['incremental_amount'], currency)} more than without it, between {low} and {high}."
+    more = "less" if row["incremental_amount"] < 0 else "more"
+    yield f"{row['arm']}: {_amount(abs(row['incremental_amount']), currency)} {more} than without it (difference between {low} and {high})."
     if row["profit"] is None:
         return
     words = {"paid": "it paid", "not sure": "not sure that it paid", "did not pay": "it did not pay"}[row["verdict"]]
     low, high = (_amount(row[f"profit_{end}"], currency) for end in ("low", "high"))
     yield (
         f"{row['arm']}: profit {_amount(row['profit'], currency)} after a cost of {_amount(float(row['cost_amount']), currency)}, "
-        f"between {low} and {high}: {words} (probability {row['probability_paid']:.0%})."
+        f"between {low} and {high}: {words} (probability {_probability(row['probability_paid'])})."
     )
 
 
@@ -119,6 +125,11 @@ def _is_of(row: Row, whole: Row) -> bool:
 
 def _shown(value: float, metric: str, currency: str) -> str:
     return f"{value:.2%}" if metric in _SHARES else _amount(value, currency)
+
+
+def _probability(value: float) -> str:
+    """Nothing is certain."""
+    return "more than 99%" if value > MOST_CERTAIN else "less than 1%" if value < 1 - MOST_CERTAIN else f"{value:.0%}"
 
 
 def _amount(value: float, currency: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
+from pipeline.reporting.campaigns import campaign_report
+from pipeline.reporting.campaigns.view import render
 
 TABLES = tuple(f"tables/{table.name}" for table in (CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES))
 
@@ -80,7 +83,7 @@ def test_the_command_says_it_and_ends_with_0(measured: tuple[Path, Lake]) -> Non
     shop, lake = measured
     said = command(shop, lake, "results", "spring")
     assert said.exit_code == 0
-    assert "it paid (probability 100%)" in said.stdout.replace("\n", " ")
+    assert "it paid (probability more than 99%)" in said.stdout.replace("\n", " ")
     [told] = shown(command(shop, lake, "results", "--json"))["campaigns"]
     assert (told["state"], told["left_count"], told["night"]) == ("final", 0, "2024-03-06")
     assert "did you mean `spring`" not in str(command(shop, lake, "results", "autumn").exception)
@@ -240,3 +243,12 @@ def test_a_campaign_is_not_judged_by_visits_that_nobody_counts(began: tuple[Path
     for verb in ("plan", "start"):
         refused = command(shop, lake, verb, str(file)).exception
         assert "`primary_metric` is `visited`, but this company does not say who visits" in str(refused)
+
+
+def test_a_loss_is_told_as_less_and_not_as_minus_more(measured: tuple[Path, Lake]) -> None:
+    shop, lake = measured
+    report = campaign_report(Deployment.of(shop, lake.root).company, lake, "spring")
+    [value] = report.values
+    loss = {"incremental_amount": -5.0, "incremental_low": -9.0, "incremental_high": 1.0}
+    said = [str(part) for part in render(replace(report, values=({**value, **loss},)), currency="EUR")]
+    assert "  treated: 5.00 EUR less than without it (difference between -9.00 EUR and 1.00 EUR)." in said

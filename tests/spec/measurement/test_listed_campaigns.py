@@ -148,7 +148,9 @@ def test_arms_that_had_spent_unlike_before_were_not_drawn_whoever_says_so(night:
     assert before["arm_value"] > before["control_value"]
     said = command(shop, lake, "results", "skewed")
     assert said.exit_code == 6
-    assert "they were others to begin with" in " ".join(said.stdout.split())
+    words = " ".join(said.stdout.split())
+    assert "they were others to begin with" in words
+    assert "there is no control" not in words, "there is one; it was not drawn as the CRM says"
 
 
 @pytest.mark.parametrize("name", ["chosen", "everyone"])

@@ -149,7 +149,7 @@ def test_small_segments_are_withheld_and_others_drawn_together() -> None:
 
 @pytest.mark.parametrize(
     ("control", "state"),
-    [(sums(500, 60), "final"), (sums(420, 50), "final"), (sums(330, 40), "sample ratio")],
+    [(sums(500, 60), "final"), (sums(480, 58), "final"), (sums(420, 50), "sample ratio"), (sums(330, 40), "sample ratio")],
 )
 def test_an_arm_that_shrank_by_more_than_chance_withholds_everything(control: ArmSums, state: str) -> None:
     seen = replace(SEEN, sums=CampaignSums({**SEEN.sums.by_segment, ("control", "loyal"): control}))
@@ -182,3 +182,39 @@ def test_figures_have_nine_significant_digits() -> None:
         for name, value in each.items():
             if isinstance(value, float):
                 assert value == float(f"{value:.9g}"), name
+
+
+@pytest.mark.parametrize(
+    ("measured", "is_broken"),
+    [
+        ((900, 100), False),
+        ((810, 90), False),  # a tenth of both
+        ((900, 85), True),  # 15 of 100 and none of 900: chance would take 1 or 2, though it may draw a control of 85
+        ((872, 100), False),  # 28 of the larger arm, 3 points more: mailings make a few say no
+        ((900, 99), False),
+    ],
+)
+def test_customers_lost_by_one_arm_alone_are_a_broken_split(measured: tuple[int, int], is_broken: bool) -> None:
+    parts = (replace(ARMS[0], assigned_count=900, planned_share=0.9), replace(ARMS[2], assigned_count=100, planned_share=0.1))
+    arms = {("mail", ""): sums(measured[0], 180), ("control", ""): sums(measured[1], 12)}
+    rows = told(replace(CAMPAIGN, arms=parts), replace(SEEN, sums=CampaignSums(arms)))
+    assert rows.summary["state"] == ("sample ratio" if is_broken else "final")
+    passed = {check["check"]: check["is_passed"] for check in rows.checks}
+    assert passed["sample_ratio_measured"], "sizes alone do not show it"
+    assert passed["sample_ratio_lost"] == (not is_broken)
+
+
+def test_segments_in_which_hardly_anybody_orders_are_not_said_to_differ() -> None:
+    """Nobody of 30 ordered where 3 would have by chance: that is no reason to call segments different, nor certain of the effect."""
+    arms = {
+        ("mail", "loyal"): sums(900, 180),
+        ("mail", "lost"): sums(270, 27),
+        ("control", "loyal"): sums(100, 20),
+        ("control", "lost"): sums(30, 0),
+    }
+    parts = (replace(ARMS[0], assigned_count=1_170, planned_share=0.9), replace(ARMS[2], assigned_count=130, planned_share=0.1))
+    rows = told(replace(CAMPAIGN, arms=parts), replace(SEEN, sums=CampaignSums(arms)))
+    whole = row(rows, metric="ordered", segment="all")
+    assert whole["segments_differ_p_value"] is None
+    lost = row(rows, metric="ordered", segment="lost")
+    assert (lost["difference"], lost.get("shrunk_difference")) == (0.1, None)
