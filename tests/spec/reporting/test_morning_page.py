@@ -215,6 +215,16 @@ def test_held_back_night_shows_the_last_good_one_and_what_to_do() -> None:
     assert '<meta name="description" content="90% are gone">' in page
 
 
+def test_stopped_night_names_the_rule_and_how_many_rows_break_it() -> None:
+    broken = {"source_table": "raw_customers", "rule": "customer_id_is_given", "checked_count": 300, "failed_count": 12, "is_passed": False}
+    judged = NightTables("Shop", "EUR", 365, DAY + timedelta(days=1), rule_results=[broken])
+    page = render_page(morning_page(judged, a_night(), ENGLISH), ENGLISH)
+    assert "This night was stopped: its data is wrong" in page
+    assert "12 of 300 rows break this rule." in page
+    assert '<meta name="description" content="customers: customer id is given">' in page
+    assert "--override-gate" not in page
+
+
 def test_first_night_that_is_refused_has_nothing_to_show() -> None:
     closed = GateResult("vanished", "order_lines", GateState.CLOSED, "90% are gone", 0.9, 0.5)
     judged = NightTables("Shop", "EUR", 365, DAY, gates=[closed])

@@ -90,6 +90,9 @@ class MorningPage:
             return self.judged.rollback.reason
         if self.verdict.outcome.is_refused and self.verdict.gates:
             return self.verdict.gates[0].words
+        if self.verdict.outcome.is_refused and self.verdict.broken_rules:
+            rule = self.verdict.broken_rules[0]
+            return f"{rule['source_table'].removeprefix('raw_')}: {rule['rule'].replace('_', ' ')}"
         return self.in_short[0].text if self.in_short else ""
 
 
