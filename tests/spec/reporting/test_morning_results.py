@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from support.morning_tables import DAY, RESULT, a_campaign_night, a_night, a_proposal, a_taste, an_answer, html_of
+from support.morning_tables import DAY, RESULT, VALUE, a_campaign_night, a_night, a_proposal, a_taste, an_answer, html_of
 
 from pipeline.reporting.pages.morning.campaigns import campaign_cards
 from pipeline.reporting.pages.morning.insights import next_categories, proposals, segment_tastes, telling_schemes
@@ -20,6 +20,13 @@ def test_a_final_campaign_tells_money_first_then_whether_it_paid() -> None:
     assert "After costs: €4,430. It paid with a probability of more than 99%." in page
     assert "it paid</span>" in page
     assert "Sales per customer: €1.42, without it €0.65" in page
+
+
+def test_a_loss_is_told_as_less() -> None:
+    tables = replace(a_campaign_night(), campaign_values=[{**VALUE, "incremental_amount": -500.0, "verdict": "did not pay"}])
+    page = html_of(tables)
+    assert "€500 less than without it" in page
+    assert "it did not pay</span>" in page
 
 
 @pytest.mark.parametrize(
