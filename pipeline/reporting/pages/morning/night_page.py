@@ -32,10 +32,11 @@ _HEAD = 4_000  # characters that hold what a page says of itself
 def page_of_night(company: Company, lake: Lake, day: date, *, language: str = "", is_alone: bool = False) -> str:
     """Return the morning page of a night as HTML, in `language` or the company's; one that stands alone links to no other.
 
+    `company` is that by the definitions of the night.
     Raises DataError where a table of the night is damaged.
     """
     wanted = language or company.language
-    judged = read_night(company_on(lake, company, day), lake, day, language=wanted)
+    judged = read_night(company, lake, day, language=wanted)
     shown = _last_good_night(company, lake, day, wanted) if outcome_of(judged).is_refused or not judged.profiles else judged
     validation = "validation.html" if lake.exists(addresses.validation_page(day)) else ""
     links = PageLinks() if is_alone else PageLinks(validation, "../index.html")
@@ -58,7 +59,7 @@ def page_file(company: Company, lake: Lake, day: date, *, language: str = "", ou
             where="--language",
             todo=f"There is {', '.join(page_languages())}.",
         )
-    page = page_of_night(company, lake, day, language=language, is_alone=output is not None)
+    page = page_of_night(company_on(lake, company, day), lake, day, language=language, is_alone=output is not None)
     if output:
         output.write_text(page, "utf-8")
         return output.resolve()
