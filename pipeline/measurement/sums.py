@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from sqlglot import exp
@@ -21,10 +22,11 @@ DAYS_BEFORE = 90
 """Where arms cannot be compared, it is told how much more those chosen had spent in so many days before."""
 
 
-def first_day_read(company_window_days: int, campaigns: list[Campaign]) -> date | None:
+def first_day_read(window_days: int, campaigns: Sequence[Campaign]) -> date | None:
     """Return the first day of which anything is read for these campaigns; None without any."""
-    firsts = [each.start_day if each.origin == OWN else each.start_day - timedelta(days=company_window_days) for each in campaigns]
-    return min(firsts, default=None)
+    # What customers of our own had spent before was stored when they were drawn.
+    before = timedelta(days=max(window_days, DAYS_BEFORE))
+    return min((each.start_day if each.origin == OWN else each.start_day - before for each in campaigns), default=None)
 
 
 def register_assigned_people(session: MeasuringSession, started: StartedCampaign) -> None:

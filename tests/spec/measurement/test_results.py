@@ -11,10 +11,11 @@ import pytest
 from scipy import stats
 
 from pipeline.measurement.arm_sums import ArmSums, CampaignSums
-from pipeline.measurement.campaign import OWN, Campaign, MeasuredArm
+from pipeline.measurement.campaign import OWN, SOURCE, Campaign, MeasuredArm
 from pipeline.measurement.looks import LIMITS
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.results import CampaignRows, Observations, arm_costs, told_rows, untold_rows
+from pipeline.measurement.sums import first_day_read
 
 START, END, LOOKBACK = date(2026, 3, 1), date(2026, 3, 28), 3
 ARMS = (
@@ -175,6 +176,14 @@ def test_an_arm_without_anybody_left_is_told_of_as_nothing() -> None:
     arms = {("mail", ""): sums(1_000, 180), ("control", ""): sums(500, 60)}
     rows = told(seen=replace(SEEN, sums=CampaignSums(arms)))
     assert rows.summary["state"] == "sample ratio", "an arm is gone"
+
+
+def test_as_many_days_are_read_as_any_campaign_looks_back() -> None:
+    listed = replace(CAMPAIGN, origin=SOURCE)
+    assert first_day_read(365, [CAMPAIGN]) == START
+    assert first_day_read(365, [CAMPAIGN, listed]) == START - timedelta(days=365)
+    assert first_day_read(30, [listed]) == START - timedelta(days=90)
+    assert first_day_read(30, []) is None
 
 
 def test_figures_have_nine_significant_digits() -> None:
