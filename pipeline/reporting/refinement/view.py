@@ -68,8 +68,9 @@ def print_proposals(told: StoredProposals) -> None:
     for row in told.proposals:
         lead = "" if row["is_sure"] else " (to be watched: the figure does not suffice yet)"
         needed = f"  needed:  {row['needed_count']:,} customers\n" if row["needed_count"] is not None else ""
-        kind = row["kind"].replace("_", " ")
-        write_text(f"\n{kind}: {row['words']}{lead}\n{needed}  change:  {row['edit']}\n  look:    {row['command']}\n")
+        name = ".".join(filter(None, (row["scheme"], row["segment"])))
+        write_text(f"\n{row['kind'].replace('_', ' ')}, {name}: {row['words']}{lead}\n")
+        write_text(f"{needed}  change:  {row['edit']}\n  look:    {row['command']}\n")
 
 
 def print_entered(found: EnteredMembers) -> None:

@@ -51,7 +51,7 @@ def _stop(row: Row) -> Proposal:
         row["probability_paid"],
         f"campaign {_name(row)} most likely did not pay: the probability that it did is {row['probability_paid']:.1%}, its profit "
         f"{row['profit']:,.2f} (between {row['profit_low']:,.2f} and {row['profit_high']:,.2f})",
-        "Do not repeat it as it is: try another offer, a cheaper channel or fewer customers",
+        "Do not repeat it as it is: try another offer, a cheaper channel or fewer customers.",
         f"segments campaign results {row['campaign_id']}",
         rule=row["arm"],
         low=row["profit_low"],
@@ -67,7 +67,7 @@ def _shift(probability: float, better: Row, worse: Row) -> Proposal:
         probability,
         f"campaign {_name(better)} brought {means[0]:,.2f} for each customer, {_name(worse)} {means[1]:,.2f}; the first is "
         f"better with a probability of {probability:.1%}",
-        f"Move at most a quarter of a month's budget from {worse['campaign_id']} to {better['campaign_id']}, and measure again",
+        f"Move at most a quarter of a month's budget from {worse['campaign_id']} to {better['campaign_id']}, and measure again.",
         "segments campaign results",
         with_segment=better["campaign_id"],
         rule=better["arm"],

@@ -122,10 +122,10 @@ def _cut(scored: ScoredSegments, segment: str, members: Labels, rule: str, is_ab
         "split",
         scored.scheme,
         ratio,
-        f"{scored.scheme}.{segment} holds two kinds of customers: {len(above):,} with {rule} spent {above.mean():,.0f} each in the window, "
-        f"the other {len(below):,} {below.mean():,.0f}",
+        f"{len(above):,} customers with {rule} spent {above.mean():,.0f} each in the window, the other {len(below):,} spent "
+        f"{below.mean():,.0f} each",
         f"In segments/{scored.scheme}.toml put a segment before `{segment}` whose rule is that of `{segment}` AND {rule}; then run "
-        "`segments plan`, which shows who would move",
+        "`segments plan`, which shows who would move.",
         f'segments preview "{taken}"',
         segment=segment,
         rule=rule,
@@ -167,7 +167,7 @@ def _pair(one: SegmentOutcome, two: SegmentOutcome) -> Proposal | None:
         f"{names} behaved alike in 90 days: {one.mean_spend:,.2f} and {two.mean_spend:,.2f} spent each, "
         f"{one.repeat_share:.1%} and {two.repeat_share:.1%} came back{sure}",
         f"In segments/{one.scheme}.toml make one segment of `{one.segment}` and `{two.segment}`: their rules joined by OR; then run "
-        "`segments plan`, which shows who would move",
+        "`segments plan`, which shows who would move.",
         f"segments preview \"{one.scheme}.segment IN ('{one.segment}', '{two.segment}')\"",
         segment=one.segment,
         with_segment=two.segment,
@@ -190,7 +190,7 @@ def nothing_new_proposals(outcomes: Iterable[SchemeOutcome]) -> Iterator[Proposa
                 f"{each.scheme} tells nothing about the next 90 days that tenths of customers by spend do not tell: it adds "
                 f"{each.spend.gain:.4f} to R2 of spend, {each.buying.gain:.4f} to R2 of buying",
                 f"Look at other features in segments/{each.scheme}.toml, then run `segments plan`, which shows who would move; or leave "
-                "it as it is where it is there to describe customers",
+                "it as it is where it is there to describe customers.",
                 f"segments effectiveness --scheme {each.scheme}",
                 low=low,
                 high=high,
@@ -220,7 +220,7 @@ def refit_proposals(drifts: Iterable[Mapping[str, Any]]) -> Iterator[Proposal]:
             scheme,
             row["measured"],
             f"customers have drifted from the model of {scheme}: {row['words']}; the limit is {row['limit']:g}",
-            f"Fit the model of {scheme} anew: it is judged beside the current one, and `segments promote` makes it the next night's",
+            f"Fit the model of {scheme} anew: it is judged beside the current one, and `segments promote` makes it the next night's.",
             f"segments refit --scheme {scheme} --hold",
         )
 
@@ -235,7 +235,7 @@ def empty_segment_proposals(largest_shares: Mapping[tuple[str, str], float], sma
                 share,
                 f"{scheme}.{segment} has held at most {share:.2%} of the customers for 90 days ({nights} nights)",
                 f"In segments/{scheme}.toml widen the rule of `{segment}`, or let another segment take its customers; then run "
-                "`segments plan`, which shows who would move",
+                "`segments plan`, which shows who would move.",
                 f"segments history --scheme {scheme}",
                 segment=segment,
             )
