@@ -14,7 +14,7 @@ from pipeline.definitions.company import Company
 from pipeline.definitions.notify import Occasion
 from pipeline.errors import PipelineError, TransientError
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.notify import tell_of_late_night, tell_of_live_night, tell_recipients
+from pipeline.operations.notify import notify_late_night, notify_live_night, notify_recipients
 
 log = logging.getLogger("pipeline.airflow")
 NIGHTLY = "nightly_segments"
@@ -25,11 +25,11 @@ def failure_callbacks(company: Company) -> dict[str, Any]:
 
     They are those of tasks, as Airflow 3.3 fails to render what a DAG itself would tell.
     """
-    is_told = company.notify.recipients_of(Occasion.FAILED, Occasion.HELD_BACK)
-    return {"on_failure_callback": tell_of_failure} if is_told else {}
+    is_wanted = company.notify.recipients_of(Occasion.FAILED, Occasion.HELD_BACK)
+    return {"on_failure_callback": notify_failure} if is_wanted else {}
 
 
-def tell_of_failure(context: Context) -> None:
+def notify_failure(context: Context) -> None:
     """Tell people that a task failed for good, or that a gate closed. What cannot be told is logged: the failure stays what it was."""
     from airflow_support.sending import send
     from pipeline.reporting.notifications import FailedTask, failure_notification
@@ -41,7 +41,7 @@ def tell_of_failure(context: Context) -> None:
         deployment = Deployment.from_environment(connections=find_address)
         recipients = deployment.company.notify.recipients_of(failed.occasion)
         if recipients:
-            tell_recipients(recipients, failure_notification(deployment.company, deployment.lake, failed), send)
+            notify_recipients(recipients, failure_notification(deployment.company, deployment.lake, failed), send)
     except PipelineError as unsent:
         log.error("nobody could be told: %s", unsent.what)  # noqa: TRY400 - its words say it all
 
@@ -52,7 +52,7 @@ def notify(day: object) -> None:
 
     instance = get_current_context()["ti"]
     try:
-        tell_of_live_night(Deployment.from_environment(connections=find_address), date.fromisoformat(str(day)), send)
+        notify_live_night(Deployment.from_environment(connections=find_address), date.fromisoformat(str(day)), send)
     except PipelineError as error:
         if isinstance(error, TransientError) and instance.try_number <= instance.max_tries:
             raise
@@ -63,7 +63,7 @@ def notify_if_late(day: object) -> None:
     """Tell people where the night is not live by now, and fail where they could not be told."""
     from airflow_support.sending import send
 
-    tell_of_late_night(Deployment.from_environment(connections=find_address), date.fromisoformat(str(day)), send)
+    notify_late_night(Deployment.from_environment(connections=find_address), date.fromisoformat(str(day)), send)
 
 
 def _day_of_task(context: Context) -> date | None:

@@ -26,6 +26,6 @@ def acknowledged_members(outbox: Outbox, definition: SinkDefinition) -> Iterator
     """  # noqa: S608 - declared names
     for part in outbox.customer_ranges("sync_state", BATCH):
         for customer, lists, fields, *values in outbox.rows(query, part):
-            told = {**dict(zip(contacts, values, strict=True)), **json.loads(fields)}
+            content = {**dict(zip(contacts, values, strict=True)), **json.loads(fields)}
             for name in json.loads(lists):
-                yield Member(name, customer, told)
+                yield Member(name, customer, content)

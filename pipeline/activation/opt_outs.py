@@ -77,12 +77,12 @@ def has_opt_outs(definition: SinkDefinition) -> bool:
 
 
 def _note_reading(outbox: Outbox, other: SinkDefinition, customers: Collection[str], now: datetime) -> None:
-    told = {"sink": other.name, "system": other.system_digest}
+    note = {"sink": other.name, "system": other.system_digest}
     with outbox.transaction(), _named(outbox, customers):
         outbox.connection.execute("DELETE FROM opt_outs_elsewhere WHERE sink = $sink", {"sink": other.name})
         outbox.connection.execute("DELETE FROM opt_out_readings WHERE sink = $sink", {"sink": other.name})
         outbox.connection.execute("INSERT INTO opt_outs_elsewhere SELECT customer_id, $sink FROM said_no", {"sink": other.name})
-        outbox.connection.execute("INSERT INTO opt_out_readings VALUES ($sink, $system, $now)", told | {"now": now.replace(tzinfo=None)})
+        outbox.connection.execute("INSERT INTO opt_out_readings VALUES ($sink, $system, $now)", note | {"now": now.replace(tzinfo=None)})
 
 
 def _go_by_last_reading(outbox: Outbox, other: SinkDefinition, error: PipelineError) -> None:

@@ -100,7 +100,7 @@ class _Session:
     delivery: Delivery
     titles: Mapping[str, list[str]]
 
-    def tell_progress(self, planned: int) -> None:
+    def report_progress(self, planned: int) -> None:
         if self.inputs.progress:
             self.inputs.progress(self.definition.name, self.delivery.done.count, planned)
 
@@ -214,8 +214,8 @@ def _begin_anew_elsewhere(session: _Session, now: datetime) -> None:
 def _deliver(session: _Session, plan: Plan) -> None:
     if plan.count or _is_renamed(session):
         session.delivery.retry(session.sink.ensure_vocabulary)
-    session.tell_progress(plan.count)
-    session.delivery.send_all(lambda _: session.tell_progress(plan.count))
+    session.report_progress(plan.count)
+    session.delivery.send_all(lambda _: session.report_progress(plan.count))
     if session.sink.takes_members:
         session.sink.finish(acknowledged_members(session.outbox, session.definition))
 

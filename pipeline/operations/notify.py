@@ -25,10 +25,10 @@ Send = Callable[[Recipient, "Notification"], None]
 log = logging.getLogger("pipeline.operations.notify")
 
 
-def tell_of_live_night(deployment: Deployment, day: date, send: Send) -> None:
-    """Tell whoever wants to know that the night of `day` is live; nobody where another night is.
+def notify_live_night(deployment: Deployment, day: date, send: Send) -> None:
+    """Notify whoever wants to know that the night of `day` is live; nobody where another night is.
 
-    Raises the error of a recipient who could not be told, once all others were: a TransientError first, as that may pass.
+    Raises the error of a recipient who could not be reached, once all others were: a TransientError first, as that may pass.
     """
     from pipeline.publication.current import current_publication
 
@@ -36,9 +36,9 @@ def tell_of_live_night(deployment: Deployment, day: date, send: Send) -> None:
     live = current_publication(lake)
     if live is None or live.day != day:
         # Such as one of a backfill, which puts nothing live: of a year of nights nobody wants a year of mails.
-        log.info("the night of %s is not the one that is live: nobody is told", day)
+        log.info("the night of %s is not the one that is live: nobody is notified", day)
         return
-    due = [(recipient, each) for each in _notifications_due(company, lake, day) for recipient in _told_of(each, company)]
+    due = [(recipient, each) for each in _notifications_due(company, lake, day) for recipient in _recipients_of(each, company)]
     _send_once(lake, day, live.publication_id, due, send)
 
 
@@ -57,17 +57,17 @@ def _notifications_due(company: Company, lake: Lake, day: date) -> Iterator[Noti
             yield notification
 
 
-def _told_of(notification: Notification, company: Company) -> Iterator[Recipient]:
+def _recipients_of(notification: Notification, company: Company) -> Iterator[Recipient]:
     for recipient in company.notify.recipients_of(notification.occasion):
         # The subject of the morning mail is the alarm already.
         if notification.occasion is not Occasion.ALARM or Occasion.PUBLISHED not in recipient.occasions:
             yield recipient
 
 
-def tell_of_late_night(deployment: Deployment, day: date, send: Send) -> None:
-    """Tell whoever wants to know that the night of `day` is not live by the time that the company set; nobody where it is.
+def notify_late_night(deployment: Deployment, day: date, send: Send) -> None:
+    """Notify whoever wants to know that the night of `day` is not live by the time that the company set; nobody where it is.
 
-    Raises as `tell_of_live_night` does.
+    Raises as `notify_live_night` does.
     """
     from pipeline.publication.current import current_publication
     from pipeline.reporting.notifications import not_published_notification
@@ -82,17 +82,17 @@ def tell_of_late_night(deployment: Deployment, day: date, send: Send) -> None:
     _send_once(lake, day, "", ((each, notification) for each in company.notify.recipients_of(Occasion.NOT_PUBLISHED)), send)
 
 
-def tell_recipients(recipients: Iterable[Recipient], notification: Notification, send: Send) -> list[Recipient]:
-    """Send the notification and return who was told; who could not be told is logged, and holds up nobody else."""
-    told = []
+def notify_recipients(recipients: Iterable[Recipient], notification: Notification, send: Send) -> list[Recipient]:
+    """Send the notification and return who got it; who could not is logged, and holds up nobody else."""
+    notified = []
     for recipient in recipients:
         try:
             send(recipient, notification)
         except PipelineError as error:
             _log_unsent(recipient, error)
         else:
-            told.append(recipient)
-    return told
+            notified.append(recipient)
+    return notified
 
 
 def _send_once(lake: Lake, day: date, about: str, due: Iterable[tuple[Recipient, Notification]], send: Send) -> None:
@@ -103,7 +103,7 @@ def _send_once(lake: Lake, day: date, about: str, due: Iterable[tuple[Recipient,
     for recipient, notification in due:
         note = {"recipient": recipient.name, "occasion": notification.occasion, "publication": about}
         if note in sent:
-            log.info("%s was told before", recipient.name)
+            log.info("%s was notified before", recipient.name)
             continue
         try:
             send(recipient, notification)
@@ -113,7 +113,7 @@ def _send_once(lake: Lake, day: date, about: str, due: Iterable[tuple[Recipient,
             continue
         # On a line of its own, whatever part of a line an interrupted process left.
         lake.store.append(notifications(day), f"\n{json.dumps(note)}\n".encode())
-        log.info("%s was told: %s", recipient.name, notification.occasion)
+        log.info("%s was notified: %s", recipient.name, notification.occasion)
     if failures:
         raise next((each for each in failures if isinstance(each, TransientError)), failures[0])
 
@@ -134,5 +134,5 @@ def _sent_before(lake: Lake, day: date) -> Iterator[object]:
 
 def _log_unsent(recipient: Recipient, error: PipelineError) -> None:
     # A warning, as nothing of the night is wrong; and so that whoever runs one by hand sees it.
-    for line in f"{recipient.name} could not be told: {error}".splitlines():
+    for line in f"{recipient.name} could not be notified: {error}".splitlines():
         log.warning(line)

@@ -75,12 +75,16 @@ def failure_notification(company: Company, lake: Lake, failed: FailedTask) -> No
     """Return what to say of a task that failed, or that held something back: why, what to do, and what stays live."""
     is_held_back = failed.occasion is Occasion.HELD_BACK
     outcome = "is held back" if is_held_back else f"failed in {failed.name}"
-    told = _notification(
+    notification = _notification(
         company, failed.occasion, failed.day, f"{company.name}: {failed.work} {outcome}", [*_error_lines(failed), _live_line(lake)]
     )
     # It shows what the gates measured, which whoever has to decide needs most.
     address = addresses.validation_page(failed.day) if failed.day and is_held_back else ""
-    return replace(told, page=Page(f"{failed.day}.html", lake.read_text(address))) if address and lake.exists(address) else told
+    return (
+        replace(notification, page=Page(f"{failed.day}.html", lake.read_text(address)))
+        if address and lake.exists(address)
+        else notification
+    )
 
 
 def morning_notification(company: Company, lake: Lake, day: date) -> Notification:
@@ -92,8 +96,8 @@ def morning_notification(company: Company, lake: Lake, day: date) -> Notificatio
     first, *others = _morning_lines(company, lake, tables, language)
     cards = [f"{card.title} ({language.count(card.customer_count)}): {card.texts.get('message', '')}" for card in actions_of(tables).cards]
     lines = [*others, *cards, _live_line(lake), *source_notices(company, lake, day)]
-    told = _notification(company, Occasion.PUBLISHED, day, f"{company.name}: {first}", lines)
-    return replace(told, page=Page(f"{day}.html", page_of_night(company, lake, day, is_alone=True)))
+    notification = _notification(company, Occasion.PUBLISHED, day, f"{company.name}: {first}", lines)
+    return replace(notification, page=Page(f"{day}.html", page_of_night(company, lake, day, is_alone=True)))
 
 
 def alarm_notification(company: Company, lake: Lake, day: date) -> Notification | None:
@@ -156,8 +160,8 @@ def _campaigns_due(lake: Lake, day: date) -> list[dict[str, Any]]:
 
 def _notification(company: Company, occasion: Occasion, day: date | None, subject: str, lines: Sequence[str]) -> Notification:
     # A subject is a header of a mail: it must stay one line, whatever the name of a company.
-    told = tuple(printable_line(line)[:LONGEST_LINE] for line in lines if line.strip())
-    return Notification(occasion, company.name, day, printable_line(subject), told[:MOST_LINES], _link(company, day))
+    shown = tuple(printable_line(line)[:LONGEST_LINE] for line in lines if line.strip())
+    return Notification(occasion, company.name, day, printable_line(subject), shown[:MOST_LINES], _link(company, day))
 
 
 def _link(company: Company, day: date | None) -> str:

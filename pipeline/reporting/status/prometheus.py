@@ -59,14 +59,14 @@ def _gauges(status: LakeStatus, zone: ZoneInfo, sizes: SegmentSizes) -> Iterator
     yield _gauge("late_days", "Days for which rows arrived late.", [({}, len(status.late_days))])
     yield _gauge("requested_refits", "Cluster schemes whose customers drifted from their model.", [({}, len(status.requested_refits))])
     yield _gauge("bytes", "Size of each folder of the lake.", [({"folder": name}, size) for name, size in sorted(status.sizes.items())])
-    told = {scheme: _told_sizes(segments) for scheme, segments in sorted(sizes.items())}
-    customers = [({"scheme": scheme, "segment": name}, size) for scheme, each in told.items() for name, size in sorted(each.items())]
+    shown = {scheme: _shown_sizes(segments) for scheme, segments in sorted(sizes.items())}
+    customers = [({"scheme": scheme, "segment": name}, size) for scheme, each in shown.items() for name, size in sorted(each.items())]
     yield _gauge("customers", "Customers of each segment in the live night; small ones are withheld.", customers)
-    withheld = [({"scheme": scheme}, len(sizes[scheme]) - len(each)) for scheme, each in told.items()]
+    withheld = [({"scheme": scheme}, len(sizes[scheme]) - len(each)) for scheme, each in shown.items()]
     yield _gauge("withheld", "Segments whose size is withheld, as few customers are in them.", withheld)
 
 
-def _told_sizes(segments: Mapping[str, int]) -> dict[str, int]:
+def _shown_sizes(segments: Mapping[str, int]) -> dict[str, int]:
     """Return the sizes that may be told."""
     by_size = sorted((size, name) for name, size in segments.items() if size > 0)
     hidden = [name for size, name in by_size if size < FEWEST_CUSTOMERS]

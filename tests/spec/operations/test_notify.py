@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError, PipelineError, TransientError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_SUMMARIES, SALES_DAYS
 from pipeline.operations.deployment import Deployment
-from pipeline.operations.notify import tell_of_late_night, tell_of_live_night
+from pipeline.operations.notify import notify_late_night, notify_live_night
 from pipeline.reporting.notifications import MOST_LINES, Notification
 
 NIGHT, NEXT = date(2024, 3, 1), date(2024, 3, 2)
@@ -43,13 +43,13 @@ class Post:
 
     sent: list[tuple[str, str]] = field(default_factory=list)
     away: dict[str, PipelineError] = field(default_factory=dict)
-    told: list[Notification] = field(default_factory=list)
+    notified: list[Notification] = field(default_factory=list)
 
     def __call__(self, recipient: Recipient, notification: Notification) -> None:
         if recipient.name in self.away:
             raise self.away[recipient.name]
         self.sent.append((recipient.name, notification.occasion.value))
-        self.told.append(notification)
+        self.notified.append(notification)
 
 
 @pytest.fixture(scope="module")
@@ -69,54 +69,54 @@ def deployment(night: Path, tmp_path: Path) -> Deployment:
 def test_who_was_told_is_not_told_again_and_who_was_away_is(deployment: Deployment) -> None:
     post = Post(away={"bo": TransientError("away")})
     with pytest.raises(TransientError):
-        tell_of_live_night(deployment, NIGHT, post)
+        notify_live_night(deployment, NIGHT, post)
     assert post.sent == [("ada", "published"), ("cy", "published")]
     post.away = {}
-    tell_of_live_night(deployment, NIGHT, post)
-    tell_of_live_night(deployment, NIGHT, post)
+    notify_live_night(deployment, NIGHT, post)
+    notify_live_night(deployment, NIGHT, post)
     assert post.sent[2:] == [("bo", "published")]
 
 
 def test_what_may_pass_is_raised_before_what_a_person_must_mend(deployment: Deployment) -> None:
     post = Post(away={"ada": ConfigError("no such connection"), "cy": TransientError("away")})
     with pytest.raises(TransientError):
-        tell_of_live_night(deployment, NIGHT, post)
+        notify_live_night(deployment, NIGHT, post)
     del post.away["cy"]
     with pytest.raises(ConfigError, match="no such connection"):
-        tell_of_live_night(deployment, NIGHT, post)
+        notify_live_night(deployment, NIGHT, post)
 
 
 def test_a_note_that_was_interrupted_loses_no_other(deployment: Deployment) -> None:
     post = Post(away={"cy": TransientError("away")})
     with pytest.raises(TransientError):
-        tell_of_live_night(deployment, NIGHT, post)
+        notify_live_night(deployment, NIGHT, post)
     [notes] = (deployment.lake.root / "notifications").glob("*")
     with notes.open("a") as file:
         file.write('{"recipient": "c')
     post.away = {}
     for _ in range(2):
-        tell_of_live_night(deployment, NIGHT, post)
+        notify_live_night(deployment, NIGHT, post)
     assert [name for name, _ in post.sent] == ["ada", "bo", "cy"]
 
 
 def test_a_night_that_is_not_the_live_one_tells_nobody(deployment: Deployment) -> None:
     post = Post()
-    tell_of_live_night(deployment, date(2024, 2, 29), post)
+    notify_live_night(deployment, date(2024, 2, 29), post)
     assert post.sent == []
     assert not (deployment.lake.root / "notifications").exists()
 
 
 def test_another_publication_of_the_same_day_is_told_of_again(deployment: Deployment) -> None:
     post = Post()
-    tell_of_live_night(deployment, NIGHT, post)
+    notify_live_night(deployment, NIGHT, post)
     shop = shutil.copytree(deployment.company.folder, deployment.lake.root.parent / "shop")
     with (shop / "data" / "orders.csv").open("a") as file:
         file.write("late,1,c1,2024-03-01 11:00:00,1,7,a\n")
     run_night_again(shop, deployment.lake)
-    tell_of_live_night(Deployment.of(shop, deployment.lake.root), NIGHT, post)
+    notify_live_night(Deployment.of(shop, deployment.lake.root), NIGHT, post)
     assert [name for name, _ in post.sent] == ["ada", "bo", "cy"] * 2
-    assert post.told[0].lines != post.told[3].lines
-    assert all(len(each.lines) <= MOST_LINES for each in post.told)
+    assert post.notified[0].lines != post.notified[3].lines
+    assert all(len(each.lines) <= MOST_LINES for each in post.notified)
 
 
 def test_a_campaign_is_due_once_on_the_first_night_that_tells_it(deployment: Deployment) -> None:
@@ -125,10 +125,10 @@ def test_a_campaign_is_due_once_on_the_first_night_that_tells_it(deployment: Dep
     write_campaigns(
         lake, NIGHT, [("gone", "final", date(2024, 2, 27)), ("easter", "too few", date(2024, 2, 29)), ("spring", "final", NIGHT)]
     )
-    tell_of_live_night(deployment, NIGHT, post)
+    notify_live_night(deployment, NIGHT, post)
     assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published"), ("bo", "campaign_due")]
-    assert post.told[-1].subject == "Shop: the results of 2 campaigns are there"
-    assert post.told[-1].lines == (
+    assert post.notified[-1].subject == "Shop: the results of 2 campaigns are there"
+    assert post.notified[-1].lines == (
         "EASTER: too few customers bought to tell what they spent more. segments campaign results easter",
         "SPRING: its final result. segments campaign results spring",
     )
@@ -137,20 +137,20 @@ def test_a_campaign_is_due_once_on_the_first_night_that_tells_it(deployment: Dep
 def test_an_alarm_is_told_on_the_first_night_that_has_it_and_begins_the_morning_mail(deployment: Deployment) -> None:
     lake, post = deployment.lake, Post()
     write_sales(lake, NIGHT, before=1000, now=100)
-    tell_of_live_night(deployment, NIGHT, post)
+    notify_live_night(deployment, NIGHT, post)
     assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published"), ("di", "alarm")]
     fell = "Shop: Sales fell by 90%: €2,800 in the last 28 days, after €28,000 in the 28 days before."
-    assert [each.subject.startswith(fell) for each in post.told] == [True] * 4
+    assert [each.subject.startswith(fell) for each in post.notified] == [True] * 4
     run_night(deployment.company.folder, lake, NEXT)
     write_sales(lake, NEXT, before=1000, now=100)
     post = Post()
-    tell_of_live_night(deployment, NEXT, post)
+    notify_live_night(deployment, NEXT, post)
     assert post.sent == [("ada", "published"), ("bo", "published"), ("cy", "published")]
 
 
 def test_a_night_is_late_only_where_the_company_set_a_time(deployment: Deployment) -> None:
     post = Post()
-    tell_of_late_night(deployment, NEXT, post)
+    notify_late_night(deployment, NEXT, post)
     assert post.sent == []
 
 
