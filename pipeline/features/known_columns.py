@@ -11,12 +11,11 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pipeline.definitions.company import Company
 from pipeline.definitions.features import DECLARED_FEATURES
 from pipeline.features.cache import CacheSession
 from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import stored_names
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_FEATURES, MONTHLY_FEATURES, VISITS_SOURCE
 
@@ -96,5 +95,5 @@ def _is_lacking(counts: Mapping[str, Any], needs: str) -> bool:
 
 def with_stored_attributes(company: Company, lake: Lake, day: date) -> Company:
     """Return `company` with those attributes that a stored night has: one declared since is known from the next night on."""
-    names = set(pq.read_schema(lake.path(CUSTOMER_FEATURES, day=day)).names)
+    names = set(stored_names(lake.path(CUSTOMER_FEATURES, day=day)))
     return replace(company, attributes=tuple(each for each in company.attributes if each.column.name in names))

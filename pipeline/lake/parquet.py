@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import file_digest, sha256
 from io import BufferedIOBase
 from pathlib import Path
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.lake.file_stamps import FileStamp, file_stamp
 from pipeline.lake.tables import VERSION_COLUMNS
 
 # As many as DuckDB returns at once: groups of another size are pieced together, which copies every value.
@@ -73,8 +75,21 @@ def sealed_writer(path: Path, schema: pa.Schema, **settings: object) -> Iterator
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest in the footer of a file of ours."""
-    content: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[MANIFEST_KEY])
+    content: dict[str, Any] = json.loads(_read_footer(path, file_stamp(path))[1][MANIFEST_KEY])
     return content
+
+
+def stored_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the columns of a file."""
+    return _read_footer(path, file_stamp(path))[0]
+
+
+# A command asks for the same few footers several times, and that of everybody's features tells of a thousand pieces.
+@lru_cache(maxsize=64)
+def _read_footer(path: Path, stamp: FileStamp) -> tuple[tuple[str, ...], Mapping[bytes, bytes]]:  # noqa: ARG001 - tells files apart
+    """Return the names of the columns of a file, and what its footer says under the keys of ours."""
+    metadata = pq.read_metadata(path)
+    return tuple(metadata.schema.to_arrow_schema().names), metadata.metadata or {}
 
 
 def is_whole(path: Path) -> bool:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
@@ -21,6 +20,7 @@ from pipeline.features.known_columns import DECLARED, UNKNOWN_DECLARED
 from pipeline.features.rollup_set import FeatureWindow, RollupSet
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
+from pipeline.lake.parquet import stored_names
 from pipeline.lake.tables import CUSTOMER_FEATURES, Table
 
 
@@ -107,7 +107,7 @@ def features_as_declared(company: Company, lake: Lake, engine: Engine, day: date
     if not since:
         yield DeclaredNight(table.with_columns(added))
         return
-    held = set(pq.read_schema(path).names)
+    held = set(stored_names(path))
     stored = replace(table, columns=tuple(each for each in (*table.columns, *added) if each.name in held and each.name not in since))
     partial = replace(company, features=tuple(feature for feature in company.features if feature.name in since))
     window, sets = FeatureWindow(day, day, company.window_days), aggregates_by_source(partial, is_carried=False)
