@@ -36,10 +36,10 @@ TABLES = tuple(f"tables/{table.name}" for table in (CAMPAIGN_SUMMARIES, CAMPAIGN
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Lake]:
-    """A campaign whose mail made half of its customers buy, where a tenth of the control did."""
+    """A campaign whose mail made half of its customers buy, where a fifth of the control did."""
     folder = tmp_path_factory.mktemp("campaign")
     shop, lake = write_campaign_shop(folder / "shop"), Lake(folder / "lake")
-    run_campaign(shop, lake, lambda arm, place: place % 10 < (5 if arm == "treated" else 1))
+    run_campaign(shop, lake, lambda arm, place: place % 10 < (5 if arm == "treated" else 2))
     return shop, lake
 
 
@@ -76,7 +76,7 @@ def test_what_the_mail_did_is_found_and_told_in_money(measured: tuple[Path, Lake
     assert spend["p_value"] is None, "only the primary metric has a p-value"
 
 
-RATES = {"treated": 5, "control": 1}
+RATES = {"treated": 5, "control": 2}
 
 
 def test_the_command_says_it_and_ends_with_0(measured: tuple[Path, Lake]) -> None:
