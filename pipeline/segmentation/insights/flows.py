@@ -15,10 +15,12 @@ from datetime import date, timedelta
 from sqlglot import exp
 
 from pipeline.errors import DataError
+from pipeline.ingestion.versions import stored_facts
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import date_literal, union_all
 from pipeline.lake.lake import Lake
-from pipeline.lake.statements import statement, statement_digest
+from pipeline.lake.parquet import content_digest
+from pipeline.lake.statements import short_digest, statement, statement_digest
 from pipeline.lake.tables import CUSTOMER_FEATURES, SEGMENT_FLOWS, SEGMENT_MOVES
 
 log = logging.getLogger("pipeline.segmentation.insights.flows")
@@ -103,15 +105,19 @@ def _write_flows_of_night(lake: Lake, engine: Engine, day: date, nights: Sequenc
     if not counted:
         lake.remove(SEGMENT_FLOWS, day=day)
         return
-    engine.register(CUSTOMER_FEATURES.only(READ_FEATURES), [lake.path(CUSTOMER_FEATURES, day=day)])
-    for night in counted:
-        engine.register(replace(SEGMENT_MOVES, name=moves_table(night)), [lake.path(SEGMENT_MOVES, day=night)])
-    rows = engine.run(flows_statement(compared, counted), {})
+    read = {CUSTOMER_FEATURES.only(READ_FEATURES): lake.path(CUSTOMER_FEATURES, day=day)}
+    read |= {replace(SEGMENT_MOVES, name=moves_table(night)): lake.path(SEGMENT_MOVES, day=night) for night in counted}
+    for table, path in read.items():
+        engine.register(table, [path])
     manifest = {
         "statement": statement_digest(statement(SEGMENT_FLOWS.name)),
-        "compared": {str(back): since for back, since in compared.items()},
+        "compared": {str(back): str(since) for back, since in compared.items()},
+        "inputs": short_digest([content_digest(path) for path in read.values()]),
     }
-    lake.write(SEGMENT_FLOWS, rows, day=day, manifest=manifest)
+    # A night that is run again mostly leaves its moves as they were: later nights then have nothing to tell anew.
+    stored = stored_facts(lake, lake.path(SEGMENT_FLOWS, day=day))
+    if any(stored.get(name) != fact for name, fact in manifest.items()):
+        lake.write(SEGMENT_FLOWS, engine.run(flows_statement(compared, counted), {}), day=day, manifest=manifest)
 
 
 def _counted_nights(day: date, compared: Mapping[int, date], nights: Iterable[date]) -> Iterator[date]:

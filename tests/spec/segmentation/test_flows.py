@@ -125,3 +125,17 @@ def test_moves_that_cannot_be_read_cost_their_flows_and_not_the_night(lake: Lake
     write_flows(lake, engine, SUNDAY)
     assert not lake.has(SEGMENT_FLOWS, day=SUNDAY)
     assert "segment_flows of 2024-03-31 are not told" in caplog.text
+
+
+def test_flows_are_counted_anew_only_where_what_they_count_has_changed(lake: Lake, engine: Engine) -> None:
+    nights = [SUNDAY - timedelta(back) for back in (2, 1, 0)]
+    for day in nights:
+        store_night(lake, day, [("ann", "new", "loyal", "own_purchase")] if day != nights[0] else [])
+        write_flows(lake, engine, day)
+    written = {day: lake.path(SEGMENT_FLOWS, day=day).stat().st_mtime_ns for day in nights[1:]}
+    store_night(lake, nights[1], [("ann", "new", "loyal", "own_purchase")])
+    write_flows(lake, engine, nights[1])
+    assert {day: lake.path(SEGMENT_FLOWS, day=day).stat().st_mtime_ns for day in nights[1:]} == written
+    store_night(lake, nights[1], [("ben", "new", "loyal", "own_purchase")])
+    write_flows(lake, engine, nights[1])
+    assert flows(lake, nights[1])[1, "new", "loyal", "own_purchase"] == (1, Decimal("20.5"))
