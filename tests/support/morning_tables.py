@@ -49,6 +49,7 @@ def html_of(tables: NightTables, language: str = "en") -> str:
 
 CAMPAIGN = {
     "campaign_id": "spring",
+    "origin": "own",
     "title": "Spring letter",
     "state": "final",
     "start_day": date(2024, 3, 1),
@@ -68,6 +69,7 @@ RESULT = {
     "arm_value": 1.42,
     "control_value": 0.65,
     "difference": 0.77,
+    "is_told_apart": None,
 }
 VALUE = {
     "campaign_id": "spring",

@@ -58,6 +58,22 @@ def test_too_few_buyers_leave_the_rate() -> None:
     assert "Customers who ordered: 1.3%, without it 0.6%" in page
 
 
+def test_a_rate_says_whether_it_may_be_chance() -> None:
+    for is_told_apart, words in ((True, "This is more than chance."), (False, "This may be chance.")):
+        tables = replace(a_campaign_night(), campaign_results=[{**RESULT, "is_told_apart": is_told_apart}], campaign_values=[])
+        assert words in html_of(tables)
+    assert "chance." not in html_of(replace(a_campaign_night(), campaign_results=[{**RESULT, "is_told_apart": None}])).split("achieved")[-1]
+
+
+def test_own_campaigns_come_first_and_those_left_out_are_counted() -> None:
+    [first] = a_campaign_night().campaigns
+    listed = [{**first, "campaign_id": f"crm_{number}", "origin": "source"} for number in range(10)]
+    tables = replace(a_campaign_night(), campaigns=[*listed, {**first, "campaign_id": "z_own", "origin": "own"}])
+    assert campaign_cards(tables)[0].campaign["campaign_id"] == "z_own"
+    assert "Campaigns that are not shown here: 3." in html_of(tables)
+    assert "not shown here" not in html_of(a_campaign_night())
+
+
 @pytest.mark.parametrize("small", [{"customer_count": 9}, {"control_count": 9}])
 def test_an_arm_of_a_few_customers_is_withheld(small: dict[str, int]) -> None:
     tables = replace(a_campaign_night(), campaign_results=[{**RESULT, **small}])

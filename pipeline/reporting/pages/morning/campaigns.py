@@ -10,6 +10,7 @@ from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 ORDER = ("final", "too few", "running", "planned", "not comparable", "sample ratio")
 SHOWN_CAMPAIGNS = 8
+OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class CampaignCard:
 
 
 def campaign_cards(tables: NightTables) -> list[CampaignCard]:
-    """Return the campaigns, those with results first, then by the day on which results are due, the newest first."""
-    found = sorted(tables.campaigns, key=lambda row: row["campaign_id"])
+    """Return the campaigns, those with results first, then by the day they are due, the newest first, then own ones before a CRM's."""
+    found = sorted(tables.campaigns, key=lambda row: (row["origin"] != OWN, row["campaign_id"]))
     found.sort(key=lambda row: row["due_date"], reverse=True)
     found.sort(key=lambda row: ORDER.index(row["state"]) if row["state"] in ORDER else len(ORDER))
     return [_card(tables, row) for row in found[:SHOWN_CAMPAIGNS]]
