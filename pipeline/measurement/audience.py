@@ -60,7 +60,7 @@ def register_candidates(session: MeasuringSession, campaign: CampaignDefinition)
 
     Raises ConfigError where the file names what the company or the night does not have.
     """
-    _register_members(session, campaign)
+    register_members(session, campaign)
     _register_segments(session, campaign)
     _register_taken(session, campaign)
     session.compute(CANDIDATES, {})
@@ -72,7 +72,8 @@ def overlapping_campaigns(lake: Lake, campaign: CampaignDefinition) -> list[Star
     return [each for each in others if each.definition.overlaps(campaign.start_day, campaign.end_day)]
 
 
-def _register_members(session: MeasuringSession, campaign: CampaignDefinition) -> None:
+def register_members(session: MeasuringSession, campaign: CampaignDefinition) -> None:
+    """Make readable which customers of the session's night the campaign's audience has; raises ConfigError where the night cannot tell."""
     company, lake, engine, day = session.company, session.lake, session.engine, session.day
     rule = audience_rule(company, campaign)
     if not rule:

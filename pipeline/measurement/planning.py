@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 from sqlglot import exp
 
+from pipeline.calendar import ONE_DAY
 from pipeline.definitions.campaigns import CampaignDefinition
 from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError
@@ -18,15 +19,18 @@ from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.measurement.arm_sums import ArmSums
 from pipeline.measurement.assignment import drawn_arms, quotas_of, register_strata
-from pipeline.measurement.audience import overlapping_campaigns, register_candidates
+from pipeline.measurement.audience import overlapping_campaigns, register_candidates, register_members
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.measuring_session import MeasuringSession, measuring_session
 from pipeline.measurement.rounding import rounded
 from pipeline.measurement.sample_size import smallest_visible_mean_difference, smallest_visible_rate
-from pipeline.measurement.staged_tables import PEOPLE, STRATA
+from pipeline.measurement.staged_tables import MEMBERS_BY_RULE, PEOPLE, STRATA
 from pipeline.measurement.started_campaigns import is_started, store_campaign
 from pipeline.measurement.sums import campaign_sums, register_spend_before
 from pipeline.publication.current import current_publication
+
+MOST_DAYS_OLDER = 31
+"""Nights may be missing: the night to reckon from may be so much older than the campaign is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class CampaignPlan:
 
     `excluded` counts customers of the audience who cannot take part, by reason. Visible effects are the smallest that 4 of 5 such campaigns
     find, in the smallest arm: as the rate or mean of that arm, and as a lift relative to the control; None where none can be seen.
-    What the control would do is taken from what the audience did in as many days up to the night.
+    What the control would do is taken from what the audience of `reckoned_from`, an older night, did in as many days after it; where none
+    is stored, from what today's did in as many days up to the night.
     """
 
     campaign_id: str
@@ -61,6 +66,7 @@ class CampaignPlan:
     excluded: Mapping[str, int]
     arms: tuple[PlannedArm, ...]
     stratum_count: int
+    reckoned_from: date | None
     primary_metric: str
     metric_value: float | None
     visible_value: float | None
@@ -170,11 +176,11 @@ def _candidate_counts(session: MeasuringSession) -> dict[str, int]:
 
 
 def _visible_effects(session: MeasuringSession, campaign: CampaignDefinition, arms: tuple[PlannedArm, ...]) -> dict[str, Any]:
-    before = _last_window(session, campaign)
+    before, reckoned_from = _past_window(session, campaign)
     control = next(arm.customer_count for arm in arms if arm.is_control)
     smallest = min(arm.customer_count for arm in arms if not arm.is_control)
     if before.customer_count < 2 or not (control and smallest):  # noqa: PLR2004 - a variance takes two
-        return {**dict.fromkeys(("metric_value", "visible_value", "visible_lift", "visible_spend", "visible_spend_lift")), **_NO_SPEND}
+        return {**dict.fromkeys(_UNKNOWN), **_NO_SPEND}
     spend = before.spend
     deviation, value = float(spend.var_y) ** 0.5, float(spend.mean_y)
     explained = float(spend.cov**2 / (spend.var_x * spend.var_y)) if spend.var_x and spend.var_y else 0.0
@@ -186,6 +192,7 @@ def _visible_effects(session: MeasuringSession, campaign: CampaignDefinition, ar
         rate = before.ordered if campaign.primary_metric == "ordered" else before.visited
         metric, visible = rate.value, smallest_visible_rate(rate.value, smallest, control)
     return {
+        "reckoned_from": reckoned_from,
         "metric_value": rounded(metric),
         "visible_value": rounded(visible),
         "visible_lift": rounded(visible / metric - 1) if visible is not None and metric > 0 else None,
@@ -198,21 +205,40 @@ def _visible_effects(session: MeasuringSession, campaign: CampaignDefinition, ar
     }
 
 
+_UNKNOWN = ("reckoned_from", "metric_value", "visible_value", "visible_lift", "visible_spend", "visible_spend_lift")
 _NO_SPEND = {"spend_value": 0.0, "correlation": 0.0, "expected_control_buyers": 0.0, "needed_control_buyers": buyers_needed(0.5)}
 
 
-def _last_window(session: MeasuringSession, campaign: CampaignDefinition) -> ArmSums:
-    """Return what the customers who can take part did in as many days up to the night as the campaign has."""
-    first = session.day - timedelta(days=campaign.day_count - 1)
+def _past_window(session: MeasuringSession, campaign: CampaignDefinition) -> tuple[ArmSums, date | None]:
+    """Return what the audience of an older night did in as many days after it as the campaign has, and that night.
+
+    Where no such night is stored, what those who can take part did in as many days up to the live night. That says little of an audience of
+    customers who have not ordered lately: they are in it for having done nothing in just these days.
+    """
+    latest = session.day - timedelta(days=campaign.day_count)
+    oldest = latest - timedelta(days=MOST_DAYS_OLDER)
+    for night in reversed([each for each in session.lake.nights(CUSTOMER_SEGMENTS) if oldest <= each <= latest]):
+        try:
+            register_members(replace(session, day=night), campaign)
+        except ConfigError:
+            # It lacks what the audience asks for, as it was computed before that was declared.
+            continue
+        members = exp.select("customer_id").from_(MEMBERS_BY_RULE.name).where(exp.column("is_member"))
+        return _window_sums(session, members, night + ONE_DAY, campaign.day_count), night
+    everybody = exp.select("customer_id").from_(STRATA.name)
+    return _window_sums(session, everybody, latest + ONE_DAY, campaign.day_count), None
+
+
+def _window_sums(session: MeasuringSession, customers: exp.Select, first: date, day_count: int) -> ArmSums:
     session.register_events(first - timedelta(days=session.company.window_days))
     register_spend_before(session, first, session.company.window_days)
-    everybody = exp.alias_(exp.Literal.string("all"), "arm")
+    all_of_them = exp.alias_(exp.Literal.string("all"), "arm")
     no_segment = exp.alias_(exp.cast(exp.null(), "text"), "segment")
     before = exp.alias_(exp.func("COALESCE", exp.column("spend_amount", "b"), exp.Literal.number(0)), "spend_amount")
-    people = exp.select(exp.column("customer_id", "s"), everybody, no_segment, before).from_(exp.to_table(STRATA.name).as_("s"))
+    people = exp.select(exp.column("customer_id", "s"), all_of_them, no_segment, before).from_(customers.subquery("s"))
     on = exp.column("customer_id", "b").eq(exp.column("customer_id", "s"))
     session.engine.define(PEOPLE, people.join(exp.to_table("spend_before").as_("b"), on=on, join_type="left"))
-    return campaign_sums(session, first, session.day).of_arm("all")
+    return campaign_sums(session, first, first + timedelta(days=day_count - 1)).of_arm("all")
 
 
 def _json(value: object) -> object:

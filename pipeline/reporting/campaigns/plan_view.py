@@ -58,9 +58,14 @@ def effect_sentences(plan: CampaignPlan) -> Iterator[str]:
     words = _METRICS[plan.primary_metric]
     if plan.metric_value == 0:
         # Most likely they are in the audience for doing nothing; what they will do is another matter.
-        did = _VERBS[plan.primary_metric]
-        yield f"None of them {did} in the {plan.day_count} days before, so what it could show is not known."
+        did, when = _VERBS[plan.primary_metric], f"after {plan.reckoned_from}" if plan.reckoned_from else "before"
+        yield f"None of them {did} in the {plan.day_count} days {when}, so what it could show is not known."
         return
+    if plan.reckoned_from:
+        yield f"Reckoned from what the same audience of {plan.reckoned_from} did in the {plan.day_count} days after it."
+    else:
+        last = f"Reckoned from what they did in the last {plan.day_count} days"
+        yield f"{last}, which is too little of customers who are in the audience for not ordering lately."
     if plan.visible_value is None or plan.visible_lift is None:
         yield f"It could show no effect on {words} at all: too few customers."
     else:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from support.campaigns import (
     CAMPAIGN,
@@ -15,6 +16,7 @@ from support.campaigns import (
     END,
     EVE,
     START,
+    add_orders,
     arms_of,
     command,
     run_campaign,
@@ -25,7 +27,7 @@ from support.campaigns import (
 from support.nights import run_night, tree_bytes
 
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES
+from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES, CUSTOMER_FEATURES
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
 from pipeline.reporting.campaigns import campaign_report
@@ -252,3 +254,23 @@ def test_a_loss_is_told_as_less_and_not_as_minus_more(measured: tuple[Path, Lake
     loss = {"incremental_amount": -5.0, "incremental_low": -9.0, "incremental_high": 1.0}
     said = [str(part) for part in render(replace(report, values=({**value, **loss},)), currency="EUR")]
     assert "  treated: 5.00 EUR less than without it (difference between -9.00 EUR and 1.00 EUR)." in said
+
+
+def test_what_lapsed_customers_will_do_is_reckoned_from_those_who_had_lapsed_before(tmp_path: Path, lake: Lake) -> None:
+    """Of customers without an order for 30 days nobody ordered in the last 7; of those a week ago, a tenth did in the week after."""
+    shop = write_campaign_shop(tmp_path / "shop")
+    file = shop / "campaigns" / "spring.toml"
+    file.write_text(CAMPAIGN.replace("lifetime_order_count >= 1", "recency_days >= 30"))
+    earlier = EVE - timedelta(days=7)
+    run_night(shop, lake, earlier)
+    lapsed = sorted(lake.read(CUSTOMER_FEATURES, day=earlier).filter(pc.field("recency_days") >= 30)["customer_id"].to_pylist())
+    # Beside those whom the shop has on the first two days of that week.
+    back = {*lapsed[::10], *(name for place, name in enumerate(CUSTOMERS) if place % 3 == 0 and place % 20 in (18, 19))} & {*lapsed}
+    add_orders(shop, [f"r{place},1,{name},{EVE - timedelta(days=3)} 10:00,1,9,tea" for place, name in enumerate(lapsed[::10])])
+    run_night(shop, lake, EVE)
+    plan = shown(command(shop, lake, "plan", str(file), "--json"))
+    assert plan["reckoned_from"] == str(earlier)
+    assert plan["metric_value"] == pytest.approx(len(back) / len(lapsed))
+    assert plan["visible_value"] > plan["metric_value"]
+    said = " ".join(command(shop, lake, "plan", str(file)).stdout.split())
+    assert f"Reckoned from what the same audience of {earlier} did in the 7 days after it." in said
