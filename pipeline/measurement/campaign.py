@@ -76,7 +76,7 @@ class Campaign:
         ]
         return due[-1] if due else None
 
-    def is_told_on(self, night: date, lookback_days: int) -> bool:
+    def is_reported_on(self, night: date, lookback_days: int) -> bool:
         """Return whether a night tells of the campaign at all."""
         return night <= self.due_date(lookback_days) + timedelta(days=KEPT_DAYS)
 

@@ -48,14 +48,14 @@ class Observations:
     reached: Mapping[str, int | None] = field(default_factory=dict)
 
 
-def untold_rows(campaign: Campaign, night: date, lookback_days: int) -> CampaignRows:
+def unreported_rows(campaign: Campaign, night: date, lookback_days: int) -> CampaignRows:
     """Return the rows of a campaign of which nothing may be told yet: that there is one."""
     state = "planned" if night < campaign.start_day else "running"
     count = sum(arm.assigned_count for arm in campaign.arms)
     return CampaignRows(_summary(campaign, state, campaign.due_date(lookback_days), customers=count))
 
 
-def told_rows(campaign: Campaign, look: Look, seen: Observations, lookback_days: int) -> CampaignRows:
+def reported_rows(campaign: Campaign, look: Look, seen: Observations, lookback_days: int) -> CampaignRows:
     """Return the rows of a campaign by what was seen until a look; where its arms cannot be compared, they say so and no figure."""
     checks = comparability_checks(campaign, seen.sums, outsiders=seen.outsiders, overlap_share=seen.overlap_share)
     verdict = state_by_checks(campaign, checks)
@@ -109,7 +109,7 @@ def _result_rows(campaign: Campaign, look: Look, effects: Mapping[str, Sequence[
                 row |= {
                     "p_value": rounded(primary[arm]),
                     "adjusted_p_value": rounded(adjusted[arm]),
-                    "is_told_apart": adjusted[arm] < 1 - look.confidence,
+                    "is_significant": adjusted[arm] < 1 - look.confidence,
                 }
             yield row
 

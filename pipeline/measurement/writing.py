@@ -38,7 +38,7 @@ from pipeline.measurement.looks import Look
 from pipeline.measurement.measuring_session import MeasuringSession, measuring_session
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.night_tables import lists_campaigns, remove_campaign_tables
-from pipeline.measurement.results import CampaignRows, Observations, told_rows, untold_rows
+from pipeline.measurement.results import CampaignRows, Observations, reported_rows, unreported_rows
 from pipeline.measurement.staged_tables import LIVE_ASSIGNMENTS
 from pipeline.measurement.started_campaigns import StartedCampaign, started_campaigns
 from pipeline.measurement.sums import (
@@ -69,8 +69,8 @@ def write_campaigns(company: Company, lake: Lake, engine: Engine, day: date) -> 
         due = [*_own_campaigns(session, started), *_source_campaigns(session)]
         if not due:
             return remove_campaign_tables(lake, day)
-        told = [each for each in due if each.look]
-        first = first_day_read(company.window_days, [each.campaign for each in told])
+        measured = [each for each in due if each.look]
+        first = first_day_read(company.window_days, [each.campaign for each in measured])
         if first:
             session.register_events(first)
         rows = list(_rows(session, due))
@@ -82,14 +82,14 @@ def write_campaigns(company: Company, lake: Lake, engine: Engine, day: date) -> 
         (CAMPAIGN_VALUES, [row for each in rows for row in each.values]),
     ):
         lake.write(table, sorted_by(pa.Table.from_pylist(found, schema=table.schema), table.key).to_batches(), day=day)
-    log.info("%s campaigns, %s of them measured", len(due), len(told))
+    log.info("%s campaigns, %s of them measured", len(due), len(measured))
     return None
 
 
 def _own_campaigns(session: MeasuringSession, started: Iterable[StartedCampaign]) -> Iterator[_Due]:
     lookback = session.company.lookback_days
     for each in started:
-        if each.campaign.is_told_on(session.day, lookback):
+        if each.campaign.is_reported_on(session.day, lookback):
             yield _Due(each.campaign, each.campaign.look_on(session.day, lookback), each)
 
 
@@ -108,7 +108,7 @@ def _source_campaigns(session: MeasuringSession) -> Iterator[_Due]:
         counts.setdefault(row["campaign_id"], {})[row["arm_name"]] = row["customer_count"]
     for row in lake.read(CAMPAIGNS, known_on=lake.snapshot_known(CAMPAIGNS, day)).to_pylist():
         campaign = source_campaign(row, counts.get(row["campaign_id"], {}))
-        if campaign.is_told_on(day, company.lookback_days) and campaign.arms:
+        if campaign.is_reported_on(day, company.lookback_days) and campaign.arms:
             yield _Due(campaign, campaign.look_on(day, company.lookback_days), None)
 
 
@@ -121,11 +121,11 @@ def _rows(session: MeasuringSession, due: Sequence[_Due]) -> Iterator[CampaignRo
     for each in sorted(due, key=lambda each: (each.campaign.start_day, each.campaign.end_day, each.campaign.campaign_id)):
         campaign, look = each.campaign, each.look
         if look is None:
-            yield untold_rows(campaign, session.day, lookback)
+            yield unreported_rows(campaign, session.day, lookback)
             continue
         sums, outsiders, overlap = _seen(session, each, look, overlaps)
         seen = Observations(sums, session.has_visits, outsiders, overlap, reached.get(campaign.campaign_id, {}))
-        yield told_rows(campaign, look, seen, lookback)
+        yield reported_rows(campaign, look, seen, lookback)
 
 
 def _seen(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any
 
 from pipeline.definitions.company import Company
@@ -149,10 +149,13 @@ def _sentences(tables: NightTables, language: PageLanguage) -> list[Sentence]:
 
 
 def _campaigns_due(lake: Lake, day: date) -> list[dict[str, Any]]:
-    """Return the campaigns that are told on this night and were not on the stored night before, in order of their ids."""
+    """Return the campaigns whose result is there on this night and was not on the stored night before, in order of their ids.
+
+    Where none is before it, those of earlier days are no news: a CRM knows campaigns of years.
+    """
     if not lake.has(CAMPAIGN_SUMMARIES, day=day):
         return []
-    before = max((night for night in lake.nights(CAMPAIGN_SUMMARIES) if night < day), default=date.min)
+    before = max((night for night in lake.nights(CAMPAIGN_SUMMARIES) if night < day), default=day - timedelta(days=1))
     rows: list[dict[str, Any]] = lake.read(CAMPAIGN_SUMMARIES, day=day).to_pylist()
     # By the date that was fixed before the start: a night that is run again, or one after a gap, finds the same.
     return [row for row in rows if before < row["due_date"] <= day]

@@ -25,7 +25,7 @@ from pipeline.measurement.intervals import Mean, welch_difference
 from pipeline.measurement.looks import looks
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.multiple_testing import holm_adjusted
-from pipeline.measurement.results import CampaignRows, Observations, told_rows
+from pipeline.measurement.results import CampaignRows, Observations, reported_rows
 from pipeline.measurement.sample_ratio import chi_square, sample_ratio_p_value
 from pipeline.measurement.sample_size import control_size_for_rates, smallest_visible_mean_difference
 
@@ -62,7 +62,7 @@ def told(sums: CampaignSums) -> CampaignRows:
         for name in (MENS, WOMENS, NONE)
     )
     campaign = Campaign("hillstrom", "E-mail", SOURCE, "", "goods", "mail", day, day, 1, "spend", 0.4, Decimal(0), False, True, arms)
-    return told_rows(campaign, looks(day, day, count=1)[0], Observations(sums, has_visits=True), 3)
+    return reported_rows(campaign, looks(day, day, count=1)[0], Observations(sums, has_visits=True), 3)
 
 
 def result(told: CampaignRows, arm: str, metric: str, method: str, segment: str = "all") -> Mapping[str, Any]:

@@ -69,7 +69,7 @@ RESULT = {
     "arm_value": 1.42,
     "control_value": 0.65,
     "difference": 0.77,
-    "is_told_apart": None,
+    "is_significant": None,
 }
 VALUE = {
     "campaign_id": "spring",

@@ -159,7 +159,7 @@ CAMPAIGN_RESULTS = Table(
         Column("shrunk_high", Kind.NUMBER, "Upper end."),
         Column("p_value", Kind.NUMBER, "Of the primary metric alone: how often chance alone differs as much, 0 to 1."),
         Column("adjusted_p_value", Kind.NUMBER, "The same after Holm, over all arms."),
-        Column("is_told_apart", Kind.FLAG, "Of the primary metric alone: whether chance alone is no explanation any more."),
+        Column("is_significant", Kind.FLAG, "Of the primary metric alone: whether chance alone is no explanation any more."),
         Column("segments_differ_p_value", Kind.NUMBER, "Of everybody: how often equal segments differ as much; below 0.05 they do."),
         Column("variance_left", Kind.NUMBER, "Share of the variance that CUPED leaves."),
         Column("buyer_count", Kind.INTEGER, "Customers of both who ordered.", required=True),

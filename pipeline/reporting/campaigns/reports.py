@@ -12,7 +12,7 @@ from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES, Table
-from pipeline.measurement.results import untold_rows
+from pipeline.measurement.results import unreported_rows
 from pipeline.measurement.started_campaigns import started_campaigns
 from pipeline.publication.current import current_publication
 from pipeline.spelling import did_you_mean
@@ -91,6 +91,6 @@ def _untold_reports(company: Company, lake: Lake) -> dict[str, CampaignReport]:
         days = {"start_day": definition.start_day, "end_day": definition.end_day, "due_date": None}
         reports[name] = CampaignReport(None, summary | days)
     for started in started_campaigns(lake):
-        rows = untold_rows(started.campaign, started.night, company.lookback_days)
+        rows = unreported_rows(started.campaign, started.night, company.lookback_days)
         reports[started.definition.campaign_id] = CampaignReport(None, rows.summary)
     return reports

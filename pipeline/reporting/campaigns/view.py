@@ -90,7 +90,7 @@ def _result_sentence(row: Row, currency: str) -> str:
     said = f"{arm}: {value} {noun}, {without} without it: a difference of {difference}, between {low} and {high}"
     if row["adjusted_p_value"] is None:
         return f"{said}."
-    verdict = "more than chance" if row["is_told_apart"] else "which may be chance"
+    verdict = "more than chance" if row["is_significant"] else "which may be chance"
     return f"{said}; {verdict} (p = {row['adjusted_p_value']:.2g})."
 
 

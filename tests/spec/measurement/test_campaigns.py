@@ -68,7 +68,7 @@ def test_what_the_mail_did_is_found_and_told_in_money(measured: tuple[Path, Lake
     row = headline(lake, "ordered")
     assert (row["arm_value"], row["control_value"]) == (bought["treated"] / 200, bought["control"] / 200)
     assert row["low"] < bought["treated"] / 200 - bought["control"] / 200 < row["high"]
-    assert row["is_told_apart"]
+    assert row["is_significant"]
     assert row["adjusted_p_value"] < 1e-6
     spend, [value] = headline(lake, "spend"), lake.read(CAMPAIGN_VALUES, day=DUE).to_pylist()
     assert value["incremental_amount"] == pytest.approx(200 * spend["difference"])

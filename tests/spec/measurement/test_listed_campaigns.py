@@ -110,7 +110,7 @@ def test_what_was_drawn_at_random_is_measured(night: tuple[Path, Lake]) -> None:
     told = summary(lake, "drawn")
     assert (told["state"], told["origin"], told["title"]) == ("final", "source", "Drawn")
     [spend] = results(lake, "drawn", metric="spend", segment="all", is_headline=True)
-    assert spend["is_told_apart"]
+    assert spend["is_significant"]
     assert spend["low"] > 0
     [ordered] = results(lake, "drawn", metric="ordered", segment="all")
     assert ordered["low"] < 0.4 < ordered["high"], "the effect that was planted"
@@ -169,7 +169,7 @@ def test_several_arms_are_each_compared_with_the_control_and_p_values_stand_for_
     adjusted = {row["p_value"]: row["adjusted_p_value"] for row in rows}
     assert adjusted[smaller] == pytest.approx(min(1, 2 * smaller))
     assert adjusted[larger] == pytest.approx(max(larger, min(1, 2 * smaller)))
-    assert not any(row["is_told_apart"] for row in rows), "what was planted went by another split"
+    assert not any(row["is_significant"] for row in rows), "what was planted went by another split"
 
 
 def test_spend_takes_buyers(night: tuple[Path, Lake]) -> None:

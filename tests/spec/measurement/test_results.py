@@ -14,7 +14,7 @@ from pipeline.measurement.arm_sums import ArmSums, CampaignSums
 from pipeline.measurement.campaign import OWN, SOURCE, Campaign, MeasuredArm
 from pipeline.measurement.looks import LIMITS
 from pipeline.measurement.moments import Moments
-from pipeline.measurement.results import CampaignRows, Observations, arm_costs, told_rows, untold_rows
+from pipeline.measurement.results import CampaignRows, Observations, arm_costs, reported_rows, unreported_rows
 from pipeline.measurement.sums import first_day_read
 
 START, END, LOOKBACK = date(2026, 3, 1), date(2026, 3, 28), 3
@@ -62,7 +62,7 @@ SEEN = Observations(
 
 def told(campaign: Campaign = CAMPAIGN, seen: Observations = SEEN, *, night: date = END + timedelta(days=LOOKBACK)) -> CampaignRows:
     look = campaign.look_on(night, LOOKBACK)
-    return told_rows(campaign, look, seen, LOOKBACK) if look else untold_rows(campaign, night, LOOKBACK)
+    return reported_rows(campaign, look, seen, LOOKBACK) if look else unreported_rows(campaign, night, LOOKBACK)
 
 
 def row(rows: CampaignRows, **wanted: Any) -> dict[str, Any]:
@@ -90,9 +90,11 @@ def test_early_looks_have_wider_intervals_and_stricter_limits() -> None:
         assert rows.summary["state"] == ("final" if number == 4 else "running")
         found = row(rows, arm="mail", metric="ordered", segment="all")
         widths.append(found["high"] - found["low"])
-        assert found["is_told_apart"] == (found["adjusted_p_value"] < 2 * stats.norm.sf(limit))
+        assert found["is_significant"] == (found["adjusted_p_value"] < 2 * stats.norm.sf(limit))
     assert widths == sorted(widths, reverse=True)
-    assert not row(told(campaign, night=START + timedelta(days=6 + LOOKBACK)), arm="mail", metric="ordered", segment="all")["is_told_apart"]
+    assert not row(told(campaign, night=START + timedelta(days=6 + LOOKBACK)), arm="mail", metric="ordered", segment="all")[
+        "is_significant"
+    ]
 
 
 def test_costs_are_contacts_and_a_part_of_what_is_fixed_exactly() -> None:

@@ -134,6 +134,13 @@ def test_a_campaign_is_due_once_on_the_first_night_that_tells_it(deployment: Dep
     )
 
 
+def test_campaigns_of_years_ago_are_no_news_of_the_first_night(deployment: Deployment) -> None:
+    post = Post()
+    write_campaigns(deployment.lake, NIGHT, [("gone", "final", date(2023, 6, 1)), ("spring", "final", NIGHT)])
+    notify_live_night(deployment, NIGHT, post)
+    assert post.notified[-1].subject == "Shop: the result of SPRING is there"
+
+
 def test_an_alarm_is_told_on_the_first_night_that_has_it_and_begins_the_morning_mail(deployment: Deployment) -> None:
     lake, post = deployment.lake, Post()
     write_sales(lake, NIGHT, before=1000, now=100)

@@ -59,10 +59,12 @@ def test_too_few_buyers_leave_the_rate() -> None:
 
 
 def test_a_rate_says_whether_it_may_be_chance() -> None:
-    for is_told_apart, words in ((True, "This is more than chance."), (False, "This may be chance.")):
-        tables = replace(a_campaign_night(), campaign_results=[{**RESULT, "is_told_apart": is_told_apart}], campaign_values=[])
+    for is_significant, words in ((True, "This is more than chance."), (False, "This may be chance.")):
+        tables = replace(a_campaign_night(), campaign_results=[{**RESULT, "is_significant": is_significant}], campaign_values=[])
         assert words in html_of(tables)
-    assert "chance." not in html_of(replace(a_campaign_night(), campaign_results=[{**RESULT, "is_told_apart": None}])).split("achieved")[-1]
+    assert (
+        "chance." not in html_of(replace(a_campaign_night(), campaign_results=[{**RESULT, "is_significant": None}])).split("achieved")[-1]
+    )
 
 
 def test_own_campaigns_come_first_and_those_left_out_are_counted() -> None:
