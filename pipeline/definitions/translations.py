@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,8 @@ def company_translations(company: Company, names: Mapping[str, Definition]) -> d
     _require_known_files(company.folder / "segments" / FOLDER, names)
     asked = None if company.languages is None else {*company.languages, company.language}
     files = [
-        {
-            language: by_name
-            for language, by_name in _files_by_language(root / "segments" / FOLDER).items()
-            if asked is None or language in asked
-        }
-        for root in (PROJECT_ROOT, company.folder)
+        {language: by_name for language, by_name in every.items() if asked is None or language in asked}
+        for every in (_our_files(), _files_by_language(company.folder / "segments" / FOLDER))
     ]
     found = {name: dict(_translations_of(name, definition, files)) for name, definition in names.items()}
     found[FIXED] = dict(_translations_of(FIXED, None, files))
@@ -158,6 +154,17 @@ def _files_by_language(folder: Path) -> dict[str, dict[str, Path]]:
     return {path.name: {file.stem: file for file in definition_files(path, ".toml")} for path in languages}
 
 
+# Ours are part of the program, a hundred files: they change with it alone, and are read once by a process.
+@cache
+def _our_files() -> dict[str, dict[str, Path]]:
+    return _files_by_language(PROJECT_ROOT / "segments" / FOLDER)
+
+
+@cache
+def _our_texts(file: Path) -> Texts:
+    return _read_texts(read_definition(file))
+
+
 def _translations_of(name: str, definition: Definition | None, files: Sequence[dict[str, dict[str, Path]]]) -> Iterator[tuple[str, Texts]]:
     """Yield the translations of one scheme by language; `files` are our files, and the company's own.
 
@@ -168,7 +175,7 @@ def _translations_of(name: str, definition: Definition | None, files: Sequence[d
     for language in sorted({*our_files, *own_files}):
         texts: dict[str, str] = {}
         if (file := our_files.get(language, {}).get(name)) is not None:
-            texts = dict(_read_texts(read_definition(file)))
+            texts = dict(_our_texts(file))
             if definition and definition.file.parent != PROJECT_ROOT / "segments":
                 texts = _of_same_source(texts, definition, PROJECT_ROOT / "segments" / f"{name}.toml")
         if (file := own_files.get(language, {}).get(name)) is not None:
