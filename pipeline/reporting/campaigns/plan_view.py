@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pipeline.definitions.campaigns import EVERYBODY
 from pipeline.measurement.planning import CampaignPlan
 from pipeline.reporting.terminal import Terminal
 
@@ -48,6 +49,9 @@ def render(plan: CampaignPlan, *, started_by: tuple[Path, Path, Path] | None) ->
     if started_by is None:
         yield Text("Started: who is in which arm is stored, and stays so.")
         return
+    if plan.start_day <= plan.night:
+        yield Text(f"It cannot be started any more, as the night of {plan.night} knows of its first day. Choose a later start_day.")
+        return
     file, company, lake = map(str, started_by)
     yield Text("Nothing was written. To draw the arms once and for all:")
     yield Text(f"{_START} {join([file, '--company', company, '--lake', lake])}")
@@ -64,8 +68,8 @@ def effect_sentences(plan: CampaignPlan) -> Iterator[str]:
     if plan.reckoned_from:
         yield f"Reckoned from what the same audience of {plan.reckoned_from} did in the {plan.day_count} days after it."
     else:
-        last = f"Reckoned from what they did in the last {plan.day_count} days"
-        yield f"{last}, which is too little of customers who are in the audience for not ordering lately."
+        caution = "" if plan.audience == EVERYBODY else ", which is too little where customers are in the audience for not ordering lately"
+        yield f"Reckoned from what they did in the last {plan.day_count} days{caution}."
     if plan.visible_value is None or plan.visible_lift is None:
         yield f"It could show no effect on {words} at all: too few customers."
     else:
@@ -76,8 +80,8 @@ def effect_sentences(plan: CampaignPlan) -> Iterator[str]:
         )
     if not plan.can_tell_spend:
         yield (
-            f"Spend could not be told: the control would have about {plan.expected_control_buyers:,.0f} buyers, "
-            f"and needs {plan.needed_control_buyers}. Let it have 20 % or more of a larger audience, or run longer."
+            f"Spend could not be told: of the control about {plan.expected_control_buyers:,.0f} would buy, "
+            f"and it takes {plan.needed_control_buyers}. Let it have 20 % or more of a larger audience, or run longer."
         )
     elif plan.primary_metric != "spend" and plan.visible_spend_lift is not None:
         yield f"Of spend per customer it can show a lift of {plan.visible_spend_lift:.0%} or more, from {plan.spend_value:,.2f} on."
