@@ -155,7 +155,7 @@ CAMPAIGN_RESULTS = Table(
         Column("high", Kind.NUMBER, "Upper end."),
         Column("standard_error", Kind.NUMBER, "Standard error of the difference; empty for rates."),
         Column("shrunk_difference", Kind.NUMBER, "Of a segment: the difference drawn towards that of everybody."),
-        Column("shrunk_low", Kind.NUMBER, "Lower end of its interval."),
+        Column("shrunk_low", Kind.NUMBER, "Lower end of its interval, of all segments on average; of a single one, `low` to `high` holds."),
         Column("shrunk_high", Kind.NUMBER, "Upper end."),
         Column("p_value", Kind.NUMBER, "Of the primary metric alone: how often chance alone differs as much, 0 to 1."),
         Column("adjusted_p_value", Kind.NUMBER, "The same after Holm, over all arms."),
