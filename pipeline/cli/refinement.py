@@ -39,8 +39,8 @@ def insights(
     from pipeline.reporting.refinement.refinement import read_insights
     from pipeline.reporting.refinement.view import print_insights
 
-    told = read_insights(Deployment.of(company, lake).lake, segment, day.date() if day else None)
-    write_json(to_json(told)) if as_json else print_insights(told)
+    stored = read_insights(Deployment.of(company, lake).lake, segment, day.date() if day else None)
+    write_json(to_json(stored)) if as_json else print_insights(stored)
 
 
 def effectiveness(
@@ -56,8 +56,8 @@ def effectiveness(
     from pipeline.reporting.refinement.refinement import read_effectiveness
     from pipeline.reporting.refinement.view import print_effectiveness
 
-    told = read_effectiveness(Deployment.of(company, lake).lake, scheme, day.date() if day else None)
-    write_json(to_json(told)) if as_json else print_effectiveness(told)
+    stored = read_effectiveness(Deployment.of(company, lake).lake, scheme, day.date() if day else None)
+    write_json(to_json(stored)) if as_json else print_effectiveness(stored)
 
 
 def proposals(
@@ -72,8 +72,8 @@ def proposals(
     from pipeline.reporting.refinement.refinement import read_proposals
     from pipeline.reporting.refinement.view import print_proposals
 
-    told = read_proposals(Deployment.of(company, lake).lake, day.date() if day else None)
-    write_json(to_json(told)) if as_json else print_proposals(told)
+    stored = read_proposals(Deployment.of(company, lake).lake, day.date() if day else None)
+    write_json(to_json(stored)) if as_json else print_proposals(stored)
 
 
 def members(  # noqa: PLR0913, PLR0917 - a command takes each of its options as an argument

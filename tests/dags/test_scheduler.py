@@ -44,7 +44,7 @@ class Evening:
     models_after_rejection: list[str]
     approved: dict[str, str]
     drifted: dict[str, str]
-    told: list[dict[str, Any]]
+    received: list[dict[str, Any]]
     listening: set[str]
     left_over: list[psutil.Process]
     exit_code: int
@@ -83,8 +83,8 @@ def _watched(interface: Interface, deployment: Deployment, receiver: JsonReceive
     interface.process.send_signal(signal.SIGINT)
     exit_code = interface.process.wait(60)
     left_over = [child for child in children if child.is_running()]
-    told = [content for path, _, content in receiver.posted if path == "/team"]
-    return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, drifted, told, listening, left_over, exit_code)
+    received = [content for path, _, content in receiver.posted if path == "/team"]
+    return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, drifted, received, listening, left_over, exit_code)
 
 
 def _listening(process: psutil.Process) -> set[str]:
@@ -153,9 +153,9 @@ def test_a_night_that_drifted_has_its_customers_clustered_anew(evening: Evening)
 
 
 def test_people_are_told_of_the_night_that_is_live_and_of_the_run_that_failed(evening: Evening) -> None:
-    failed = {each["subject"]: each["lines"] for each in evening.told if each["occasion"] == "failed"}
+    failed = {each["subject"]: each["lines"] for each in evening.received if each["occasion"] == "failed"}
     assert any("unknown key `dya`" in line for line in failed["Small: the run of nightly_segments failed in business_day"])
-    published = [each["day"] for each in evening.told if each["occasion"] == "published"]
+    published = [each["day"] for each in evening.received if each["occasion"] == "published"]
     assert len(published) == len(set(published)) > 0
 
 

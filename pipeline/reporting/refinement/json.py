@@ -8,6 +8,6 @@ from dataclasses import asdict
 from pipeline.reporting.refinement.refinement import StoredEffectiveness, StoredInsights, StoredProposals
 
 
-def to_json(told: StoredInsights | StoredEffectiveness | StoredProposals) -> str:
+def to_json(stored: StoredInsights | StoredEffectiveness | StoredProposals) -> str:
     """Return an answer as JSON, with the night that tells it."""
-    return json.dumps(asdict(told), indent=1, default=str, ensure_ascii=False)
+    return json.dumps(asdict(stored), indent=1, default=str, ensure_ascii=False)

@@ -16,9 +16,9 @@ from pipeline.spelling import printable_line
 COUNTS = ("Customers", "Share", "Expected", "Times", "Spend", "Ordered", "Kept", "Gini", "R2 of spend", "R2 of buying")
 
 
-def print_insights(told: StoredInsights) -> None:
+def print_insights(stored: StoredInsights) -> None:
     """Print what a segment buys more than others who buy as much."""
-    title = f"{told.scheme}.{told.segment}: what its customers buy more than others who buy as much, as of {told.night}"
+    title = f"{stored.scheme}.{stored.segment}: what its customers buy more than others who buy as much, as of {stored.night}"
     rows = (
         (
             row["subject_kind"],
@@ -28,25 +28,25 @@ def print_insights(told: StoredInsights) -> None:
             _share(row["expected_share"]),
             _times(row),
         )
-        for row in told.told
+        for row in stored.standing_out
     )
     Terminal().print(_grid(title, ("Kind", "What", "Customers", "Share", "Expected", "Times"), rows))
-    if not told.told:
+    if not stored.standing_out:
         write_text("Nothing stands out.\n")
-    write_text(f"{told.others:,} more that do not: --json of the table segment_insights has them.\n" if told.others else "")
+    write_text(f"{stored.others:,} more do not: the table segment_insights has them.\n" if stored.others else "")
 
 
-def print_effectiveness(told: StoredEffectiveness) -> None:
+def print_effectiveness(stored: StoredEffectiveness) -> None:
     """Print what schemes add to tenths of customers by spend, and what their segments did."""
-    if told.missing:
-        write_text(f"{told.missing}\n")
+    if stored.missing:
+        write_text(f"{stored.missing}\n")
         return
-    of_night = told.segments[0]["of_night"]
+    of_night = stored.segments[0]["of_night"]
     schemes = (
         (row["scheme"], f"{row['customer_count']:,}", f"{row['gini']:.3f}", _gain(row, "spend"), _gain(row, "buying"), _verdict(row))
-        for row in told.schemes
+        for row in stored.schemes
     )
-    title = f"What schemes of {of_night} tell of the next 90 days beyond last year's spend, as of {told.night}"
+    title = f"What schemes of {of_night} tell of the next 90 days beyond last year's spend, as of {stored.night}"
     columns = ("Scheme", "Customers", "Gini", "R2 of spend", "R2 of buying", "")
     Terminal().print(_grid(title, columns, schemes))
     segments = (
@@ -57,15 +57,15 @@ def print_effectiveness(told: StoredEffectiveness) -> None:
             _share(row["repeat_share"]),
             _share(row["retention_share"]),
         )
-        for row in told.segments
+        for row in stored.segments
     )
     Terminal().print(_grid("What their segments did in those 90 days", ("Segment", "Customers", "Spend", "Ordered", "Kept"), segments))
 
 
-def print_proposals(told: StoredProposals) -> None:
+def print_proposals(stored: StoredProposals) -> None:
     """Print each proposal: the figure behind it, what to change, and the command that shows the effect."""
-    write_text(f"Proposals as of {told.night}; nothing is applied.\n" if told.proposals else f"No proposals as of {told.night}.\n")
-    for row in told.proposals:
+    write_text(f"Proposals as of {stored.night}; nothing is applied.\n" if stored.proposals else f"No proposals as of {stored.night}.\n")
+    for row in stored.proposals:
         lead = "" if row["is_sure"] else " (to be watched: the figure does not suffice yet)"
         needed = f"  needed:  {row['needed_count']:,} customers\n" if row["needed_count"] is not None else ""
         name = ".".join(filter(None, (row["scheme"], row["segment"])))

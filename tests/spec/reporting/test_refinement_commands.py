@@ -47,8 +47,8 @@ def test_insights_are_those_of_the_newest_night_that_tells(shop: Path, lake: Lak
     found = told(shop, lake, "insights", "--segment", "category_affinity.tea")
     assert found["night"] == str(REFINED)
     stored = [row for row in lake.read(SEGMENT_INSIGHTS, day=REFINED).to_pylist() if row["segment"] == "tea"]
-    assert found["told"][0]["subject"] == "tea"
-    assert len(found["told"]) + found["others"] == len(stored)
+    assert found["standing_out"][0]["subject"] == "tea"
+    assert len(found["standing_out"]) + found["others"] == len(stored)
     shown = run(shop, lake, "insights", "--segment", "category_affinity.tea").stdout
     assert "category" in shown
     assert "tea" in shown
