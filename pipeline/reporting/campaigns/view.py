@@ -83,10 +83,10 @@ def _result_sentence(row: Row, currency: str) -> str:
     if row["state"] == "too few":
         return f"{arm}: spend cannot be told; it needs {row['needed_count']} more buyers in the smaller arm."
     if row["difference"] is None:
-        return f"{arm}: {row['customer_count']:,} customers against {row['control_count']:,}."
-    value, without, difference, low, high = (
-        _shown(row[name], row["metric"], currency) for name in ("arm_value", "control_value", "difference", "low", "high")
-    )
+        against = f" against {row['control_count']:,}" if row["control_count"] else ", and no control"
+        return f"{arm}: {row['customer_count']:,} customers{against}."
+    value, without = (_shown(row[name], row["metric"], currency) for name in ("arm_value", "control_value"))
+    difference, low, high = (_difference(row[name], row["metric"], currency) for name in ("difference", "low", "high"))
     said = f"{arm}: {value} {noun}, {without} without it: a difference of {difference}, between {low} and {high}"
     if row["adjusted_p_value"] is None:
         return f"{said}."
@@ -115,7 +115,7 @@ def _segment_sentences(results: Sequence[Row], currency: str) -> Iterator[str]:
             continue
         segments = [row for row in results if row["shrunk_difference"] is not None and _is_of(row, whole)]
         found = sorted(segments, key=lambda row: -row["shrunk_difference"])[:MOST_SEGMENTS]
-        told = ", ".join(f"{row['segment']} {_shown(row['shrunk_difference'], row['metric'], currency)}" for row in found)
+        told = ", ".join(f"{row['segment']} {_difference(row['shrunk_difference'], row['metric'], currency)}" for row in found)
         yield f"{whole['arm']}: segments differ in what they {_NOUNS[whole['metric']]}: {told}."
 
 
@@ -127,8 +127,13 @@ def _shown(value: float, metric: str, currency: str) -> str:
     return f"{value:.2%}" if metric in _SHARES else _amount(value, currency)
 
 
+def _difference(value: float, metric: str, currency: str) -> str:
+    """Return a difference; of shares it is one of percentage points, as 4 % more of 60 % would be something else."""
+    return f"{100 * value:+.2f} points" if metric in _SHARES else _amount(value, currency)
+
+
 def _probability(value: float) -> str:
-    """Nothing is certain."""
+    """Return a probability; nothing is certain."""
     return "more than 99%" if value > MOST_CERTAIN else "less than 1%" if value < 1 - MOST_CERTAIN else f"{value:.0%}"
 
 

@@ -86,6 +86,10 @@ def test_the_command_says_it_and_ends_with_0(measured: tuple[Path, Lake]) -> Non
     said = command(shop, lake, "results", "spring")
     assert said.exit_code == 0
     assert "it paid (probability more than 99%)" in said.stdout.replace("\n", " ")
+    row = headline(lake, "ordered")
+    assert f"a difference of {100 * row['difference']:+.2f} points, between {100 * row['low']:+.2f} points and" in " ".join(
+        said.stdout.split()
+    )
     [told] = shown(command(shop, lake, "results", "--json"))["campaigns"]
     assert (told["state"], told["left_count"], told["night"]) == ("final", 0, "2024-03-06")
     assert "did you mean `spring`" not in str(command(shop, lake, "results", "autumn").exception)

@@ -155,7 +155,8 @@ def test_arms_that_had_spent_unlike_before_were_not_drawn_whoever_says_so(night:
 
 @pytest.mark.parametrize("name", ["chosen", "everyone"])
 def test_without_a_random_control_nothing_is_compared(night: tuple[Path, Lake], name: str) -> None:
-    _, lake = night
+    shop, lake = night
+    assert ("and no control" in command(shop, lake, "results", name).stdout) == (name == "everyone")
     assert summary(lake, name)["state"] == "not comparable"
     assert {row["difference"] for row in results(lake, name)} == {None}
     assert name not in lake.read(CAMPAIGN_VALUES, day=NIGHT)["campaign_id"].to_pylist()
