@@ -84,7 +84,9 @@ def _watched(interface: Interface, deployment: Deployment, receiver: JsonReceive
     exit_code = interface.process.wait(60)
     left_over = [child for child in children if child.is_running()]
     received = [content for path, _, content in receiver.posted if path == "/team"]
-    return Evening(deployment, health, states, asked, misspelt, rejected, models, approved, drifted, received, listening, left_over, exit_code)
+    return Evening(
+        deployment, health, states, asked, misspelt, rejected, models, approved, drifted, received, listening, left_over, exit_code
+    )
 
 
 def _listening(process: psutil.Process) -> set[str]:

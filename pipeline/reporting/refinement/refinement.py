@@ -68,7 +68,10 @@ def read_insights(lake: Lake, name: str, day: date | None = None) -> StoredInsig
 
 
 def read_effectiveness(lake: Lake, scheme: str = "", day: date | None = None) -> StoredEffectiveness:
-    """Read what schemes add to tenths of spend, or one of them; raises ConfigError where there is no such scheme, or no night has insights."""
+    """Read what schemes add to tenths of spend, or one of them.
+
+    Raises ConfigError where there is no such scheme, or no night has insights.
+    """
     night = _refined_night(lake, day)
     wanted = scheme_names_on(lake, night, night).scheme_named(scheme) if scheme else ""
     schemes, segments = (

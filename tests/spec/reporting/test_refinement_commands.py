@@ -136,5 +136,5 @@ def test_what_is_not_there_is_said(shop: Path, lake: Lake, words: list[str], sai
 
 
 def test_a_lake_without_a_night_is_told_of(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no night has told"):
+    with pytest.raises(ConfigError, match="no stored night has insights"):
         read_effectiveness(Lake(tmp_path / "lake"))
