@@ -13,7 +13,7 @@ from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import RAW_CONSENTS, SEGMENT_MOVES
+from pipeline.lake.tables import CAMPAIGN_ARMS, RAW_CONSENTS, SEGMENT_MOVES
 from pipeline.publication.consent import withheld_customers
 from pipeline.publication.left_out import LeftOutCustomers, departed_customers
 from pipeline.segmentation.history import night_as_known, scheme_names_on, segment_members, segment_sizes
@@ -24,7 +24,8 @@ from pipeline.segmentation.insights.flows import entered_statement, moves_table
 class EnteredMembers:
     """The ids of customers in a segment on night `day`, in order; `since` is the night after which they entered, None for all.
 
-    `left_out_count` are those who are not among them, as they must not be written to, or departed.
+    `left_out_count` are those who are not among them, as they must not be written to, are left alone in a campaign,
+    or departed.
     """
 
     scheme: str
@@ -62,5 +63,15 @@ def read_entered_members(  # noqa: PLR0913 - what is asked, and where
     ids = rows["customer_id"].combine_chunks()
     withheld = withheld_customers(company, lake, day) if lake.snapshot_known(RAW_CONSENTS, day) else None
     left_out = LeftOutCustomers(withheld, departed_customers(company, lake, day)).ids
-    kept = ids if left_out is None else ids.filter(pc.invert(pc.is_in(ids, left_out)))
+    left_alone = _left_alone(lake, day, f"{scheme}.{segment}")
+    kept = ids.filter(pc.invert(pc.is_in(ids, left_alone if left_out is None else pa.concat_arrays([left_out, left_alone]))))
     return EnteredMembers(scheme, segment, day, before, kept, len(ids) - len(kept))
+
+
+def _left_alone(lake: Lake, day: date, list_name: str) -> pa.Array:
+    """Return the control of the campaign that is for the list, and of a holdout: whoever wrote to them would spoil what these tell."""
+    if not lake.has(CAMPAIGN_ARMS, day=day):
+        return pa.array([], pa.string())
+    is_its = (pc.field("list_name") == list_name) | pc.field("is_holdout")
+    held = lake.read(CAMPAIGN_ARMS, day=day).filter(pc.field("is_control") & pc.coalesce(is_its, pc.field("is_holdout")))
+    return held["customer_id"].combine_chunks()

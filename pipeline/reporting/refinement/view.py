@@ -76,7 +76,11 @@ def print_proposals(stored: StoredProposals) -> None:
 def print_entered(found: EnteredMembers) -> None:
     """Print the ids, one on each line, for whatever program comes next; how many they are goes to standard error, out of its way."""
     since = f" who were not on {found.since}" if found.since else ""
-    left_out = f"; {found.left_out_count:,} more must not be written to, or departed" if found.left_out_count else ""
+    left_out = (
+        f"; {found.left_out_count:,} more must not be written to, are the control of a campaign, or departed"
+        if found.left_out_count
+        else ""
+    )
     write_message(f"{found.scheme}.{found.segment} on {found.day}: {len(found.customer_ids):,} customers{since}{left_out}")
     for customer_id in found.customer_ids.to_pylist():
         write_text(f"{printable_line(customer_id)}\n")

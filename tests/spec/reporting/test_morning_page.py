@@ -125,7 +125,9 @@ def test_standing_cards_where_nobody_moved_and_without_a_count_of_a_few() -> Non
     actions = actions_of(a_night(next_actions=counts, cards=cards))
     assert not actions.are_of_entries
     assert [(card.segment, card.spend_amount) for card in actions.cards] == [("lost", None), ("champions", Decimal(50))]
-    assert "The next task for fewer than 10 customers." in html_of(a_night(next_actions=counts, cards=cards))
+    page = html_of(a_night(next_actions=counts, cards=cards))
+    assert "The next task for fewer than 10 customers." in page
+    assert "segments history" not in page, "that lists those who said no as well"
 
 
 def test_small_segments_are_withheld_and_an_empty_one_is_not() -> None:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.errors import ConfigError
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import CUSTOMER_SEGMENTS, RAW_CONSENTS, SEGMENT_FLOWS, SEGMENT_INSIGHTS, SEGMENT_PROPOSALS
+from pipeline.lake.tables import CAMPAIGN_ARMS, CUSTOMER_SEGMENTS, RAW_CONSENTS, SEGMENT_FLOWS, SEGMENT_INSIGHTS, SEGMENT_PROPOSALS
 from pipeline.reporting.pages.morning.movement import CAUSES
 from pipeline.reporting.refinement.refinement import read_effectiveness
 from pipeline.segmentation.insights.flows import OWN_REASONS
@@ -117,6 +117,35 @@ def test_who_must_not_be_written_to_is_left_out_and_counted(shop: Path, lake: La
     result = run(asking, own, "members", "--scheme", "rfm", "--segment", "Champions")
     assert result.stdout.splitlines() == everybody[1:]
     assert "1 more must not be written to" in result.stderr
+
+
+def test_the_control_of_a_campaign_for_the_segment_and_of_a_holdout_is_on_no_list(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    own = Lake(shutil.copytree(lake.root, tmp_path / "lake", symlinks=True))
+    everybody = entered(shop, lake, "--segment", "champions")
+    arms = [
+        ("spring", True, False, "rfm.champions"),
+        ("spring", False, False, "rfm.champions"),
+        ("other", True, False, "rfm.lost"),
+        ("rule", True, False, None),
+        ("quarter", True, True, None),
+        ("quarter", False, True, None),
+    ]
+    rows = [
+        {
+            "customer_id": customer,
+            "campaign_id": campaign,
+            "arm": "a",
+            "is_control": control,
+            "is_holdout": holdout,
+            "list_name": name,
+            "until_date": NEXT,
+        }
+        for customer, (campaign, control, holdout, name) in zip(everybody, arms, strict=False)
+    ]
+    write_rows(own, CAMPAIGN_ARMS, rows, day=NEXT)
+    result = run(shop, own, "members", "--scheme", "rfm", "--segment", "champions")
+    assert result.stdout.splitlines() == [each for place, each in enumerate(everybody) if place not in (0, 4)]
+    assert "2 more must not be written to, are the control of a campaign" in result.stderr
 
 
 @pytest.mark.parametrize(
