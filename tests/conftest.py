@@ -33,7 +33,7 @@ LONGEST = (
     DEMO_NIGHT,
     "tests/dags/test_killed_tasks.py",
     "tests/dags/test_scheduler.py",
-    "tests/browser/test_morning_page.py",
+    "tests/browser/test_page_in_browsers.py",
     "tests/property/test_flat_nights.py",
     "tests/integration/test_sync_tryton.py",
     "tests/faults/test_night_crashes.py",
