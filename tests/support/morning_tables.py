@@ -94,9 +94,12 @@ def a_taste(subject: str, low: float, **given: Any) -> dict[str, Any]:
     return {"scheme": "rfm", "segment": "lost", "subject_kind": "category", "subject": subject, "is_told": True, **shares, **given}
 
 
-def a_proposal(kind: str, *, is_sure: bool, segment: str = "lost") -> dict[str, Any]:
-    words = {"words": f"{kind} in words", "edit": "Edit <it>.", "command": "segments plan"}
-    return {"kind": kind, "scheme": "rfm", "segment": segment, "is_sure": is_sure, "needed_count": None if is_sure else 800, **words}
+def a_proposal(kind: str, *, is_sure: bool = True, segment: str | None = "lost", **given: Any) -> dict[str, Any]:
+    words = {"words": f"{kind} in words", "edit": "Edit `<it>`.", "command": "segments plan"}
+    figures = {"measured": 0.002, "low": -70.0, "high": -10.0, "amount": 476.2, "other_amount": 41.0, "share": 0.5, "other_share": 0.48}
+    counts = {"customer_count": 535, "other_customer_count": 1354, "needed_count": None if is_sure else 800}
+    which = {"kind": kind, "scheme": "rfm", "segment": segment, "with_segment": "champions", "rule": "m_score >= 3"}
+    return {**which, "is_sure": is_sure, **figures, **counts, **words, **given}
 
 
 def an_answer(answer: str | None, share: float, *, segment: str = "all", count: int = 50, of: int = 100) -> dict[str, Any]:

@@ -167,6 +167,17 @@ SEGMENT_PROPOSALS = Table(
         Column("measured", Kind.NUMBER, "The figure behind the proposal, as `words` say.", required=True),
         Column("low", Kind.NUMBER, "Lower end of its interval."),
         Column("high", Kind.NUMBER, "Upper end of it."),
+        Column("customer_count", Kind.INTEGER, "Of a split, the customers whom `rule` takes; of a merge, those of `segment`."),
+        Column("other_customer_count", Kind.INTEGER, "Of a split, the others of the segment; of a merge, those of `with_segment`."),
+        Column(
+            "amount",
+            Kind.NUMBER,
+            "Mean spend of the first: in the window, of a merge in the 90 days. Of a campaign to stop its profit, of one to move budget to "
+            "its profit per customer.",
+        ),
+        Column("other_amount", Kind.NUMBER, "The same of the others; of the campaign to take budget from."),
+        Column("share", Kind.NUMBER, "Of a merge, the share of the first who ordered in the 90 days."),
+        Column("other_share", Kind.NUMBER, "The same of the others."),
         Column("needed_count", Kind.INTEGER, "So many customers per segment would be needed to be sure; empty where there are enough."),
         Column("is_sure", Kind.FLAG, "Whether the figure suffices; else it is a thing to watch.", required=True),
         Column("edit", Kind.TEXT, "What to change, in which file.", required=True),

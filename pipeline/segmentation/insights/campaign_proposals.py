@@ -56,6 +56,7 @@ def _stop(row: Row) -> Proposal:
         rule=row["arm"],
         low=row["profit_low"],
         high=row["profit_high"],
+        amounts=(row["profit"], math.nan),
     )
 
 
@@ -71,6 +72,7 @@ def _shift(probability: float, better: Row, worse: Row) -> Proposal:
         "segments campaign results",
         with_segment=better["campaign_id"],
         rule=better["arm"],
+        amounts=(means[0], means[1]),
     )
 
 

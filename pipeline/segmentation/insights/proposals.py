@@ -31,13 +31,17 @@ LEAST_SPEND_RATIO, LEAST_SURE_RATIO = 5.0, 2.0
 FEWEST_TO_MERGE = 200
 MERGE_MARGIN, REPEAT_MARGIN = 0.2, 0.05
 TELLING_LIFT = 1.25
+UNKNOWN = (math.nan, math.nan)
 Z_90, Z_80_POWER = 1.6448536269514722, 0.8416212335729143
 """Standard normal quantiles of 95 % (one-sided) and of 80 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One proposal; `measured` is the figure behind it with its interval, `needed_count` how many customers would make it sure."""
+    """One proposal; `measured` is the figure behind it with its interval, `needed_count` how many customers would make it sure.
+
+    `counts`, `amounts` and `shares` are those of the two that it compares, as SEGMENT_PROPOSALS describes them.
+    """
 
     kind: str
     scheme: str
@@ -50,6 +54,9 @@ class Proposal:
     rule: str = ""
     low: float = math.nan
     high: float = math.nan
+    counts: tuple[int | None, int | None] = (None, None)
+    amounts: tuple[float, float] = UNKNOWN
+    shares: tuple[float, float] = UNKNOWN
     needed_count: int | None = None
 
     def row(self) -> dict[str, Any]:
@@ -63,6 +70,12 @@ class Proposal:
             "measured": rounded(self.measured),
             "low": rounded(self.low),
             "high": rounded(self.high),
+            "customer_count": self.counts[0],
+            "other_customer_count": self.counts[1],
+            "amount": rounded(self.amounts[0]),
+            "other_amount": rounded(self.amounts[1]),
+            "share": rounded(self.shares[0]),
+            "other_share": rounded(self.shares[1]),
             "needed_count": self.needed_count,
             "is_sure": self.needed_count is None,
             "edit": self.edit,
@@ -131,6 +144,8 @@ def _cut(scored: ScoredSegments, segment: str, members: Labels, rule: str, is_ab
         rule=rule,
         low=low,
         high=high,
+        counts=(len(above), len(below)),
+        amounts=(float(above.mean()), float(below.mean())),
     )
 
 
@@ -173,6 +188,9 @@ def _pair(one: SegmentOutcome, two: SegmentOutcome) -> Proposal | None:
         with_segment=two.segment,
         low=low,
         high=high,
+        counts=(one.customer_count, two.customer_count),
+        amounts=(one.mean_spend, two.mean_spend),
+        shares=(one.repeat_share, two.repeat_share),
         needed_count=needed,
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from support.morning_tables import DAY, RESULT, VALUE, a_campaign_night, a_night, a_proposal, a_taste, an_answer, html_of
 
 from pipeline.reporting.pages.morning.campaigns import campaign_cards
-from pipeline.reporting.pages.morning.insights import next_categories, proposals, segment_tastes, telling_schemes
+from pipeline.reporting.pages.morning.insights import next_categories, segment_tastes, telling_schemes
+from pipeline.reporting.pages.morning.proposals import proposals
 from pipeline.reporting.pages.morning.surveys import survey_questions
 
 
@@ -113,8 +115,56 @@ def test_ideas_that_are_sure_come_first_and_others_say_what_is_lacking() -> None
     tables = a_night(proposals=[a_proposal("merge", is_sure=False), a_proposal("split", is_sure=True)])
     assert [row["kind"] for row in proposals(tables)] == ["split", "merge"]
     page = html_of(tables)
-    assert "To be sure, 800 customers are needed in each." in page
-    assert "Edit &lt;it&gt;." in page
+    assert "To be sure, 800 customers are needed in each of the two." in page
+    assert "Edit <code>&lt;it&gt;</code>." in page
+
+
+def test_at_most_four_ideas_are_shown_and_of_as_many_kinds_as_there_are() -> None:
+    splits = [a_proposal("split", segment=f"s{number}", measured=float(number)) for number in range(5, 12)]
+    unsure = a_proposal("merge", is_sure=False)
+    shown = proposals(a_night(proposals=[*splits, unsure, a_proposal("refit")]))
+    assert [(row["kind"], row["segment"]) for row in shown] == [("refit", "lost"), ("split", "s11"), ("split", "s10"), ("merge", "lost")]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"kind": "split"},
+            "“Lost” holds two kinds of customers: in the last 365 days 535 spent €476 each, the other 1,354 only €41.00.",
+        ),
+        (
+            # The rule takes those who spend less.
+            {"kind": "split", "amount": 41.0, "other_amount": 476.2},
+            "“Lost” holds two kinds of customers: in the last 365 days 1,354 spent €476 each, the other 535 only €41.00.",
+        ),
+        (
+            {"kind": "merge"},
+            "“Champions” do the same: in 90 days they spent €476 and €41.00 each, and 50% and 48% of them ordered again.",
+        ),
+        ({"kind": "empty_segment"}, "“Lost” is nearly empty: in 90 days it never held more than 0.2% of the customers."),
+        (
+            {"kind": "stop_campaign", "scheme": "spring", "segment": None, "rule": "letter", "amount": -40.0},
+            "“Spring letter” most likely did not pay: after costs it brought -€40.00 (between -€70.00 and -€10.00).",
+        ),
+        (
+            {"kind": "shift_budget", "scheme": "old", "segment": None, "with_segment": "spring", "rule": "letter"},
+            "After costs, “Spring letter” brought €476 for each customer, “old” only €41.00. Move some of the budget to the first.",
+        ),
+        ({"kind": "refit", "segment": None}, "Customers have changed since the groups of “RFM” were found."),
+        ({"kind": "tells_nothing_new", "segment": None}, "“RFM” does not help to tell who will buy in the next 90 days"),
+        ({"kind": "split", "amount": None}, "split in words"),
+        ({"kind": "something_new"}, "something_new in words"),
+    ],
+)
+def test_an_idea_is_a_sentence_with_titles_and_money(given: dict[str, Any], sentence: str) -> None:
+    titles = {("rfm", "lost"): "Lost", ("rfm", "champions"): "Champions"}
+    tables = replace(a_campaign_night(), proposals=[a_proposal(**given)], titles=titles)
+    page = html_of(tables)
+    card, _, details = page.partition('id="ideas"')[2].partition("How to try it")
+    assert sentence in card
+    assert "m_score" not in card
+    assert "segments plan" in details
 
 
 def test_schemes_that_add_something_come_first() -> None:

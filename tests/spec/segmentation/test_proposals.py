@@ -33,6 +33,9 @@ def test_a_segment_that_hides_two_is_to_be_split_where_they_differ_most_surely()
     assert 2 < found.low < found.measured < found.high
     assert found.command == "segments preview \"rfm.segment = 'champions' AND m_score >= 4\""
     assert "`segments plan`" in found.edit
+    row = found.row()
+    assert (row["customer_count"], row["other_customer_count"]) == (500, 400)
+    assert (row["amount"], row["other_amount"]) == pytest.approx((3_200, 100), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,8 @@ def outcome(segment: str, mean: float, *, count: int = 1_000, repeat: float = 0.
 def test_segments_that_behave_alike_are_to_be_merged() -> None:
     [found] = merge_proposals([outcome("a", 100), outcome("b", 103), outcome("c", 150)], [])
     assert (found.segment, found.with_segment, found.needed_count) == ("a", "b", None)
+    row = found.row()
+    assert [row[name] for name in ("customer_count", "amount", "other_amount", "share", "other_share")] == [1_000, 100, 103, 0.5, 0.5]
     assert (found.low, found.high) == pytest.approx((-3 - 1.644854 * 50 * np.sqrt(0.002), -3 + 1.644854 * 50 * np.sqrt(0.002)), rel=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""What segments buy more than others, what comes next, and what might make segments better: as the first night of a month found it."""
+"""What segments buy more than others, what comes next, and which schemes tell something: as the first night of a month found it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
-SHOWN_SUBJECTS, SHOWN_NEXT, SHOWN_PROPOSALS = 4, 6, 4
+SHOWN_SUBJECTS, SHOWN_NEXT = 4, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,6 @@ def next_categories(tables: NightTables) -> list[Row]:
     """Return what customers of a category buy first next, where that foretells better than what is popular; the likeliest first."""
     told = [row for row in tables.next_categories if row["is_told"] and _is_large(row)]
     return sorted(told, key=lambda row: (-row["share"] / max(row["base_share"], 1e-9), row["category"], row["next_category"]))[:SHOWN_NEXT]
-
-
-def proposals(tables: NightTables) -> list[Row]:
-    """Return what might make segments better, what the figures suffice for first."""
-    return sorted(tables.proposals, key=lambda row: (not row["is_sure"], row["kind"], row["scheme"], row["segment"] or ""))[
-        :SHOWN_PROPOSALS
-    ]
 
 
 def _is_large(row: Row) -> bool:

@@ -22,10 +22,11 @@ from pipeline.reporting.pages.morning.figures import (
 )
 from pipeline.reporting.pages.morning.flow_diagram import FlowDiagram, flow_diagram
 from pipeline.reporting.pages.morning.in_short import Sentence, sentences_of
-from pipeline.reporting.pages.morning.insights import SegmentTaste, next_categories, proposals, segment_tastes, telling_schemes
+from pipeline.reporting.pages.morning.insights import SegmentTaste, next_categories, segment_tastes, telling_schemes
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, counts_by_cause, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row, SchemeSummary
+from pipeline.reporting.pages.morning.proposals import proposals
 from pipeline.reporting.pages.morning.surveys import SurveyQuestion, survey_questions
 from pipeline.reporting.pages.morning.verdict import Verdict, verdict_of
 

@@ -31,6 +31,7 @@ from pipeline.reporting.pages.morning.labels import (
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.night_tables import Row
 from pipeline.reporting.pages.morning.page import MorningPage
+from pipeline.reporting.pages.morning.proposals import needed_text, proposal_text, proposal_title
 from pipeline.reporting.pages.style import PALETTE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -90,6 +91,9 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         subject_label=partial(subject_label, language),
         gate_label=partial(gate_label, language),
         state_label=partial(state_label, language),
+        proposal_title=partial(proposal_title, tables),
+        proposal_text=partial(proposal_text, language, tables),
+        needed_text=partial(needed_text, language),
     )
 
 
