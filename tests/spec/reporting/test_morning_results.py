@@ -92,15 +92,30 @@ def test_tastes_are_the_surest_categories_then_products_and_never_chance_or_a_fe
         a_taste("P-1", 9.0, subject_kind="product"),
         a_taste("chance", 2.0, is_told=False),
         a_taste("few", 2.0, customer_count=9),
+        a_taste("no news", 1.1, lift=1.19),
         a_taste("elsewhere", 2.0, scheme="other"),
     ]
     [taste] = segment_tastes(a_night(insights=rows))
     assert [row["subject"] for row in taste.subjects] == ["toys", "diapers", "P-1"]
     page = html_of(a_night(insights=rows, refined_on=date(2024, 3, 1)))
     assert "1.8 × as common" in page
-    assert "36% bought it; 21% expected" in page
+    assert "36% bought it; others who buy as much: 21%" in page
     assert "As of March 1, 2024." in page
     assert "As of" not in html_of(a_night(insights=rows, refined_on=DAY))
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"subject_kind": "channel"}, "36% bought through it; others who buy as much: 21%"),
+        ({"subject_kind": "discount"}, "36% bought at a discount; others who buy as much: 21%"),
+        ({"subject_kind": "product"}, "36% bought it; others who buy as much: 21%"),
+        ({"expected_share": 0.0009}, "36% bought it; others who buy as much: hardly anybody"),
+        ({"expected_share": 0.001}, "36% bought it; others who buy as much: 0.1%"),
+    ],
+)
+def test_how_common_a_taste_is_goes_by_its_kind(given: dict[str, Any], text: str) -> None:
+    assert text in html_of(a_night(insights=[a_taste("internet", 1.5, **given)]))
 
 
 def test_what_comes_next_is_told_where_it_foretells() -> None:
@@ -131,12 +146,12 @@ def test_at_most_four_ideas_are_shown_and_of_as_many_kinds_as_there_are() -> Non
     [
         (
             {"kind": "split"},
-            "“Lost” holds two kinds of customers: in the last 365 days 535 spent €476 each, the other 1,354 only €41.00.",
+            "“Lost” holds two kinds of customers: in the last 365 days, 535 of them spent €476 each, the other 1,354 only €41.00.",
         ),
         (
             # The rule takes those who spend less.
             {"kind": "split", "amount": 41.0, "other_amount": 476.2},
-            "“Lost” holds two kinds of customers: in the last 365 days 1,354 spent €476 each, the other 535 only €41.00.",
+            "“Lost” holds two kinds of customers: in the last 365 days, 1,354 of them spent €476 each, the other 535 only €41.00.",
         ),
         (
             {"kind": "merge"},

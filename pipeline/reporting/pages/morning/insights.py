@@ -9,6 +9,7 @@ from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 SHOWN_SUBJECTS, SHOWN_NEXT = 4, 6
+LEAST_LIFT = 1.2  # what is hardly more common is no news
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,17 @@ class SegmentTaste:
 
 def segment_tastes(tables: NightTables) -> list[SegmentTaste]:
     """Return what is told of the main scheme's segments, in the order of its definition."""
-    told = [row for row in tables.insights if row["scheme"] == tables.main_scheme and row["is_told"] and _is_large(row)]
+    told = [row for row in tables.insights if row["scheme"] == tables.main_scheme and _is_telling(row)]
     found = []
     for profile in tables.profiles_of(tables.main_scheme):
         rows = sorted((row for row in told if row["segment"] == profile["segment"]), key=_surest_first)
         if rows:
             found.append(SegmentTaste(tables.title_of(tables.main_scheme, profile["segment"]), rows[:SHOWN_SUBJECTS]))
     return found
+
+
+def _is_telling(row: Row) -> bool:
+    return bool(row["is_told"] and row["lift"] >= LEAST_LIFT and _is_large(row))
 
 
 def _surest_first(row: Row) -> tuple[bool, float, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeline.publication.gates import GateState
-from pipeline.reporting.pages.morning.language import PageLanguage
+from pipeline.reporting.pages.morning.language import SMALLEST_SHARE, PageLanguage
+from pipeline.reporting.pages.morning.night_tables import Row
 
 
 def feature_label(language: PageLanguage, feature: str) -> str:
@@ -55,6 +56,17 @@ def metric_label(language: PageLanguage, metric: str) -> str:
 def subject_label(language: PageLanguage, kind: str, subject: str) -> str:
     """Return what customers buy more, or how: a category, product or channel as the company calls it."""
     return language.gettext("Goods at a discount") if kind == "discount" else subject
+
+
+def taste_text(language: PageLanguage, taste: Row) -> str:
+    """Return how many of a segment bought something, or so, beside others who buy as much; hardly anybody where that rounds to nothing."""
+    share, expected = language.percent(taste["share"]), taste["expected_share"]
+    others = language.percent(expected) if expected >= SMALLEST_SHARE else language.gettext("hardly anybody")
+    if taste["subject_kind"] == "channel":
+        return language.gettext("%(share)s bought through it; others who buy as much: %(others)s", share=share, others=others)
+    if taste["subject_kind"] == "discount":
+        return language.gettext("%(share)s bought at a discount; others who buy as much: %(others)s", share=share, others=others)
+    return language.gettext("%(share)s bought it; others who buy as much: %(others)s", share=share, others=others)
 
 
 def probability_text(language: PageLanguage, probability: float) -> str:

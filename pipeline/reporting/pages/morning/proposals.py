@@ -57,8 +57,8 @@ def _split(language: PageLanguage, tables: NightTables, row: Row) -> str:
     parts = [(row["amount"], row["customer_count"]), (row["other_amount"], row["other_customer_count"])]
     (less, fewer), (more, richer) = sorted(parts)
     return language.gettext(
-        "“%(segment)s” holds two kinds of customers: in the last %(days)s days %(richer)s spent %(more)s each, the other %(poorer)s only "
-        "%(less)s.",
+        "“%(segment)s” holds two kinds of customers: in the last %(days)s days, %(richer)s of them spent %(more)s each, the other "
+        "%(poorer)s only %(less)s.",
         segment=tables.title_of(row["scheme"], row["segment"]),
         days=language.number(tables.window_days),
         richer=language.number(richer),

@@ -19,6 +19,7 @@ from pipeline.definitions.gate_limits import GATES
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.reporting.pages.gates import STYLES
 from pipeline.reporting.pages.morning.figures import FEWEST_CUSTOMERS, SchemeFigures
+from pipeline.reporting.pages.morning.insights import LEAST_LIFT
 from pipeline.reporting.pages.morning.labels import (
     feature_label,
     feature_text,
@@ -27,6 +28,7 @@ from pipeline.reporting.pages.morning.labels import (
     probability_text,
     state_label,
     subject_label,
+    taste_text,
 )
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.night_tables import Row
@@ -89,6 +91,8 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         probability_text=partial(probability_text, language),
         metric_label=partial(metric_label, language),
         subject_label=partial(subject_label, language),
+        taste_text=partial(taste_text, language),
+        least_lift=LEAST_LIFT,
         gate_label=partial(gate_label, language),
         state_label=partial(state_label, language),
         proposal_title=partial(proposal_title, tables),
