@@ -217,6 +217,16 @@ def test_held_back_night_shows_the_last_good_one_and_what_to_do() -> None:
     assert '<meta name="description" content="90% are gone">' in page
 
 
+def test_several_checks_of_a_kind_say_how_many_are_fine() -> None:
+    gates = [GateResult("churn", scheme, GateState.OPEN, "1% moved", 0.01, 0.25) for scheme in ("rfm", "lifecycle")]
+    gates += [
+        GateResult("churn", "regions", GateState.OVERRIDDEN, "90% moved", 0.9, 0.25),
+        GateResult("vanished", "order_lines", GateState.OPEN, "1% are gone", 0.01, 0.5),
+    ]
+    trust = html_of(a_night(gates=gates)).partition('id="trust"')[2]
+    assert re.findall(r'<span class="badge [^"]*">([^<]*)</span>', trust) == ["fine", "1 of 3 let pass", "2 of 3 fine"]
+
+
 def test_stopped_night_names_the_rule_and_how_many_rows_break_it() -> None:
     broken = {"source_table": "raw_customers", "rule": "customer_id_is_given", "checked_count": 300, "failed_count": 12, "is_passed": False}
     judged = NightTables("Shop", "EUR", 365, DAY + timedelta(days=1), rule_results=[broken])

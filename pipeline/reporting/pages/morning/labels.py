@@ -75,11 +75,19 @@ def probability_text(language: PageLanguage, probability: float) -> str:
     return language.gettext("more than %(share)s", share=language.percent(limit)) if probability > limit else language.percent(probability)
 
 
+def state_text(language: PageLanguage, state: GateState, count: int, of: int) -> str:
+    """Return what a gate said, and `of` several checks in how many."""
+    label = state_label(language, state)
+    if of == 1:
+        return label
+    return language.gettext("%(count)s of %(of)s %(said)s", count=language.number(count), of=language.number(of), said=label)
+
+
 def state_label(language: PageLanguage, state: GateState) -> str:
     """Return what a gate said."""
     return {
         GateState.OPEN: language.gettext("fine"),
-        GateState.CLOSED: language.gettext("no"),
+        GateState.CLOSED: language.gettext("not fine"),
         GateState.OVERRIDDEN: language.gettext("let pass"),
         GateState.NOT_MEASURED: language.gettext("nothing to compare"),
         GateState.OFF: language.gettext("switched off"),

@@ -26,7 +26,7 @@ from pipeline.reporting.pages.morning.labels import (
     gate_label,
     metric_label,
     probability_text,
-    state_label,
+    state_text,
     subject_label,
     taste_text,
 )
@@ -94,7 +94,7 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         taste_text=partial(taste_text, language),
         least_lift=LEAST_LIFT,
         gate_label=partial(gate_label, language),
-        state_label=partial(state_label, language),
+        state_text=partial(state_text, language),
         proposal_title=partial(proposal_title, tables),
         proposal_text=partial(proposal_text, language, tables),
         needed_text=partial(needed_text, language),
