@@ -97,8 +97,11 @@ def _read_and_store(extraction: Extraction, engine: DuckDBEngine, *, is_loss_acc
     store_departed(lake, engine, day)
     report_late_days(reading.late)
     report_misdated_days(reading.misdated, opening=company.first_day)
-    lake.write(LATE_DAYS, late_days_table(reading.late).to_batches(), day=day)
-    lake.write(MISDATED_DAYS, misdated_days_table(reading.misdated).to_batches(), day=day)
+    for table, rows in ((LATE_DAYS, late_days_table(reading.late)), (MISDATED_DAYS, misdated_days_table(reading.misdated))):
+        if rows.num_rows:
+            lake.write(table, rows.to_batches(), day=day)
+        else:  # an earlier run of the night may have found some
+            lake.remove(table, day=day)
     # The record of the night must not survive a power cut that its rows did not.
     lake.store.flush()
     _write_extraction(extraction, reading, changed, {QUERIES_KEY: queries_digest(company)})

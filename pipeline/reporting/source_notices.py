@@ -33,8 +33,13 @@ def misdated_sentences(company: Company, lake: Lake, day: date) -> list[str]:
     return misdated_words(found, opening=company.first_day)
 
 
+def late_days_of(lake: Lake, day: date) -> list[date]:
+    """Return the days, in order, on which the source differed from what was known before the night of `day`; none where none did."""
+    return sorted(set(lake.read(LATE_DAYS, day=day)["event_day"].to_pylist())) if lake.has(LATE_DAYS, day=day) else []
+
+
 def _late_sentences(lake: Lake, day: date) -> Iterator[str]:
-    days = sorted(set(lake.read(LATE_DAYS, day=day)["event_day"].to_pylist())) if lake.has(LATE_DAYS, day=day) else []
+    days = late_days_of(lake, day)
     for span in late_spans(days):
         within = sum(span.first <= each <= span.last for each in days)
         count = "1 day" if within == 1 else f"{within:,} days"

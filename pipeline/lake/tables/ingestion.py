@@ -102,6 +102,7 @@ LATE_DAYS = Table(
     ),
     ("source_table", "event_day"),
     Partition.NIGHT,
+    is_optional=True,
 )
 MISDATED_DAYS = Table(
     "misdated_days",
@@ -113,6 +114,7 @@ MISDATED_DAYS = Table(
     ),
     ("source_table", "event_day"),
     Partition.NIGHT,
+    is_optional=True,
 )
 DEPARTED_CUSTOMERS = Table(
     "departed_customers",

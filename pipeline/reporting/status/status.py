@@ -25,7 +25,6 @@ from pipeline.lake.tables import (
     CUSTOMER_SEGMENTS,
     EXTRACTIONS,
     GATE_RESULTS,
-    LATE_DAYS,
     VALIDATION_RESULTS,
 )
 from pipeline.models.measure_drift import requested_refits
@@ -36,7 +35,7 @@ from pipeline.publication.gates import GateResult, GateState, rejected_results
 from pipeline.publication.gates.measuring import rejected_counts
 from pipeline.publication.gates.results import stored_gates
 from pipeline.publication.rollback_log import read_rollbacks
-from pipeline.reporting.source_notices import misdated_sentences
+from pipeline.reporting.source_notices import late_days_of, misdated_sentences
 from pipeline.reporting.status.events import KnownEvents, known_events
 from pipeline.segmentation import restated_nights
 
@@ -113,12 +112,12 @@ def read_status(company: Company, lake: Lake, *, due: date | None = None) -> Lak
     """Read the status of `lake`; `due` is a day that should be live. Raises DataError where the live publication cannot be read."""
     live = current_publication(lake)
     newest = _newest_night(company, lake, live)
-    late_nights, drift_nights = lake.nights(LATE_DAYS), lake.nights(CLUSTER_DRIFTS)
+    read_nights, drift_nights = lake.nights(EXTRACTIONS), lake.nights(CLUSTER_DRIFTS)
     return LakeStatus(
         live=live,
         newest=newest,
         events=known_events(company, lake),
-        late_days=sorted(set(lake.read(LATE_DAYS, day=late_nights[-1])["event_day"].to_pylist())) if late_nights else [],
+        late_days=late_days_of(lake, read_nights[-1]) if read_nights else [],
         misdated=misdated_sentences(company, lake, newest.day) if newest else [],
         restated_nights=[(version.day, version.known_on) for version in restated_nights(lake)],
         sizes=lake.store.folder_sizes(),

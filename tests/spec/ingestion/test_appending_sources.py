@@ -126,7 +126,7 @@ def test_days_that_it_does_not_give_stay_as_known_and_nothing_is_called_late(com
     give(company, [sold(4, 11)])
     run_extract(appending(company), lake, SECOND)
     assert [order_ids(lake, day, SECOND) for day in (date(2024, 3, 9), FIRST, SECOND)] == [["o3"], ["o1", "o2"], ["o4"]]
-    assert lake.read(LATE_DAYS, day=SECOND).num_rows == 0
+    assert not lake.has(LATE_DAYS, day=SECOND)
 
 
 def test_a_line_given_later_is_added_to_its_day_however_old_and_one_of_a_known_key_replaces_it(company: Company, lake: Lake) -> None:

@@ -219,7 +219,7 @@ def test_late_rows_before_the_lookback_are_named_and_reading_since_their_day_lea
     STEPS["extract"](night_of(shop, lake, SECOND), since=date(2024, 3, 20))
     ran(shop, lake, SECOND)
     assert [row["message_id"] for row in event_rows(shop, lake)] == ["m0", "m1"]
-    assert lake.read(LATE_DAYS, day=SECOND).num_rows == 0
+    assert not lake.has(LATE_DAYS, day=SECOND)
 
 
 def test_what_no_night_reads_is_counted(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from pipeline.ingestion.versions import stored_facts
 from pipeline.lake.lake import Lake, Version
 from pipeline.lake.tables import CUSTOMER_FEATURES, EXTRACTIONS, LATE_DAYS, RAW_ORDER_LINES
 from pipeline.operations import steps
+from pipeline.reporting.source_notices import late_days_of
 
 FIRST, LAST, NEXT = date(2024, 3, 10), date(2024, 3, 20), date(2024, 3, 21)
 Row = dict[str, Any]
@@ -40,6 +41,8 @@ def read(company: Company, lake: Lake, day: date, lines: list[Row], **options: A
 
 def late(lake: Lake, night: date = NEXT) -> dict[int, tuple[Any, ...]]:
     """Return by day of March what source and lake have: rows, rows, amount, amount."""
+    if not lake.has(LATE_DAYS, day=night):
+        return {}
     rows = lake.read(LATE_DAYS, day=night).drop_columns(["source_table"]).to_pylist()
     return {row.pop("event_day").day: tuple(row.values()) for row in rows}
 
@@ -159,7 +162,7 @@ def test_older_days_are_compared_in_turn_and_what_differs_is_named_until_it_is_r
     found: list[list[str]] = []
     for night in nights[:5]:
         read(company, lake, night, cancelled)
-        found.append([str(row["event_day"]) for row in lake.read(LATE_DAYS, day=night).to_pylist()])
+        found.append([str(day) for day in late_days_of(lake, night)])
     # Compared are the 10 days up to two days before, and of those before them 17 to 26 January, then 27 January to 5 February, ...
     assert found == [
         ["2024-01-17"],

@@ -25,7 +25,8 @@ def at(year: int, month: int = 1, day: int = 6) -> datetime:
 
 
 def misdated(lake: Lake, night: date = NIGHT) -> list[tuple[Any, ...]]:
-    return [tuple(row.values())[1:] for row in lake.read(MISDATED_DAYS, day=night).to_pylist()]
+    rows = lake.read(MISDATED_DAYS, day=night).to_pylist() if lake.has(MISDATED_DAYS, day=night) else []
+    return [tuple(row.values())[1:] for row in rows]
 
 
 def read(company: Company, lake: Lake, lines: list[dict[str, Any]], night: date = NIGHT) -> None:
@@ -66,6 +67,14 @@ def test_rows_outside_of_the_companys_days_are_counted_every_night(
 def test_days_that_nights_to_come_will_read_are_not_misdated(company: Company, lake: Lake, days: list[str], expected: list[str]) -> None:
     read(company, lake, [*GOOD, *(a_line(day, f"{day} 12:00") for day in days)])
     assert [str(day) for day, _ in misdated(lake)] == expected
+
+
+def test_a_night_read_again_forgets_rows_that_the_source_has_mended(company: Company, lake: Lake) -> None:
+    read(company, lake, [*GOOD, a_line(10, at(1970))])
+    assert misdated(lake)
+    write_files(company, Shop([a_customer(1)], GOOD))
+    run_extract(company, lake, NIGHT, reread=True)
+    assert not lake.has(MISDATED_DAYS, day=NIGHT)
 
 
 def test_a_first_night_reads_what_is_before_the_first_day_and_counts_what_is_long_after(company: Company, tmp_path: Path) -> None:
