@@ -119,6 +119,16 @@ def test_cards_are_for_who_entered_by_themselves_the_most_urgent_first() -> None
     assert "segments members --scheme rfm --segment b --entered-since 2024-03-24 --by-themselves" in page
 
 
+def test_origins_of_a_card_add_up_with_several_of_few_each() -> None:
+    counts = {"champions": 40, "loyal": 30, "promising": 20, "new": 12, "hibernating": 6, "lost": 3}
+    flows = [a_flow(start, "at_risk", "ageing", count) for start, count in counts.items()]
+    night = a_night(flows=flows, cards={("rfm", "at_risk"): {"priority": 1, **CARD}})
+    [card] = actions_of(night).cards
+    assert card.customer_count == sum(each.customer_count for each in card.origins)
+    assert (card.origins[-1].title, card.origins[-1].customer_count) == (None, 21)
+    assert "several (21)" in html_of(night)
+
+
 def test_standing_cards_where_nobody_moved_and_without_a_count_of_a_few() -> None:
     counts = [NextActionCount("rfm", "lost", 1, 3, Decimal(40)), NextActionCount("rfm", "champions", 2, 30, Decimal(50))]
     cards = {("rfm", name): {"priority": 1, **CARD} for name in ("lost", "champions")}

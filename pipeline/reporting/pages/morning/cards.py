@@ -21,9 +21,9 @@ CARD_TEXTS = ("message", "promotion", "product_offer", "price", "channel", "serv
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A segment that customers came from."""
+    """A segment that customers came from; without a title all that are not named."""
 
-    title: str
+    title: str | None
     customer_count: int
 
 
@@ -104,7 +104,9 @@ def _texts(card: Mapping[str, object]) -> dict[str, str]:
 
 
 def _origins(tables: NightTables, scheme: str, entries: Entries) -> list[Origin]:
-    """Return where most of them came from; an origin of a few is not told."""
-    counted = sorted(entries.by_origin.items(), key=lambda item: (-item[1], item[0]))
-    told = [(segment, count) for segment, count in counted if segment and count >= FEWEST_CUSTOMERS]
-    return [Origin(tables.title_of(scheme, segment), count) for segment, count in told[:MOST_ORIGINS]]
+    """Return where most of them came from; all other segments are joined, so that the counts add up, unless they are a few together."""
+    counted = sorted(((count, segment) for segment, count in entries.by_origin.items() if segment), key=lambda item: (-item[0], item[1]))
+    large = [(count, segment) for count, segment in counted if count >= FEWEST_CUSTOMERS][:MOST_ORIGINS]
+    others = sum(count for count, _ in counted) - sum(count for count, _ in large)
+    named = [Origin(tables.title_of(scheme, segment), count) for count, segment in large]
+    return [*named, Origin(None, others)] if others >= FEWEST_CUSTOMERS else named
