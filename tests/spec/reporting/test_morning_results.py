@@ -190,7 +190,7 @@ def test_schemes_that_add_something_come_first() -> None:
     ]
     tables = a_night(effectiveness=rows, proposals=[a_proposal("split", is_sure=True)])
     assert [row["scheme"] for row in telling_schemes(tables)] == ["most", "some", "none"]
-    assert "tells nothing more than last year’s spend does" in html_of(tables)
+    assert "tells no more than last year’s spend does" in html_of(tables)
 
 
 def test_answers_are_told_with_their_interval_and_where_they_are_clearly_more_common() -> None:

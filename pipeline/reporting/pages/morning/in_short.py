@@ -97,8 +97,8 @@ def _moves(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
         told = {name: language.count(counts[cause]) for name, cause in (("came", Cause.CAME), ("rose", Cause.ROSE), ("slid", Cause.SLID))}
         yield Sentence(
             language.gettext(
-                "In seven nights: %(came)s new customers; %(rose)s who rose by buying; %(slid)s who slid, as they stayed away or "
-                "returned goods.",
+                "In the last seven nights: %(came)s new customers; %(rose)s moved up by buying; %(slid)s moved down, as they stayed away "
+                "or returned goods.",
                 **told,
             )
         )
@@ -115,4 +115,4 @@ def _value(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
     for row in concentration_rows(tables):
         if row["customer_percent"] == 10:  # noqa: PLR2004 - the tenth that people talk of
             share = language.percent(row["spend_share"])
-            yield Sentence(language.gettext("The best tenth of the buyers brings %(share)s of the money.", share=share))
+            yield Sentence(language.gettext("The best tenth of your buyers brings in %(share)s of the money.", share=share))
