@@ -21,7 +21,8 @@ SEGMENTS = ("a", "b", "c", "d")
 REASONS = ("own_purchase", "ageing", "new_customer", "population_shift", "rule_change", "refund")
 # Figures of a few customers, and values that a few have; in no page, nor in what is downloaded from it.
 SECRET, SECRET_NAME = 31_337, "Hidden-Hamlet"
-SECRET_TEXTS = re.compile(rf"31[,.\u202f\xa0]?337|31\.3|{SECRET_NAME}")
+# A place in a drawing, such as y="231.3", is no share.
+SECRET_TEXTS = re.compile(rf"31[,.\u202f\xa0]?337|(?<!\d)31\.3\d*%|{SECRET_NAME}")
 counts = st.integers(0, 40)
 
 
