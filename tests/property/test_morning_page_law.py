@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.morning_tables import DAY, a_flow, a_taste, an_answer, html_of
 
-from pipeline.reporting.pages.morning.flow_diagram import told_flows
+from pipeline.reporting.pages.morning.flow_diagram import drawn_flows
 from pipeline.reporting.pages.morning.movement import changes_of, flows_of
 from pipeline.reporting.pages.morning.night_tables import NightTables, SchemeSummary
 
@@ -63,9 +63,9 @@ def test_nothing_of_a_few_customers_is_told(tables: NightTables) -> None:
 @given(nights())
 def test_no_move_is_lost_and_what_came_less_what_left_is_the_change(tables: NightTables) -> None:
     flows = flows_of(tables.flows, "rfm")
-    told, left_out = told_flows(flows)
-    assert sum(flow.customer_count for flow in told) + left_out == sum(row["customer_count"] for row in tables.flows)
-    assert all(flow.customer_count >= 10 for flow in told)
+    drawn, left_out = drawn_flows(flows)
+    assert sum(flow.customer_count for flow in drawn) + left_out == sum(row["customer_count"] for row in tables.flows)
+    assert all(flow.customer_count >= 10 for flow in drawn)
     assert all(change.total == change.came - change.left for change in changes_of(flows).values())
 
 

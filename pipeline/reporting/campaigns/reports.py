@@ -42,24 +42,24 @@ class CampaignReport:
 
 def campaign_reports(company: Company, lake: Lake) -> list[CampaignReport]:
     """Return the campaigns of the newest night that tells of any, and those that were started or written since; by id."""
-    nights = _told_nights(lake)
-    told = _reports_of_night(lake, nights[-1]) if nights else {}
-    return [report for _, report in sorted({**_untold_reports(company, lake), **told}.items())]
+    nights = _measured_nights(lake)
+    measured = _reports_of_night(lake, nights[-1]) if nights else {}
+    return [report for _, report in sorted({**_unmeasured_reports(company, lake), **measured}.items())]
 
 
 def campaign_report(company: Company, lake: Lake, campaign_id: str) -> CampaignReport:
     """Return the campaign as the newest night that tells of it has it; raises ConfigError for one that nobody knows."""
-    for night in reversed(_told_nights(lake)):
+    for night in reversed(_measured_nights(lake)):
         if found := _reports_of_night(lake, night).get(campaign_id):
             return found
-    untold = _untold_reports(company, lake)
-    if campaign_id not in untold:
-        what = f"there is no campaign `{campaign_id}`{did_you_mean(campaign_id, untold)}"
+    unmeasured = _unmeasured_reports(company, lake)
+    if campaign_id not in unmeasured:
+        what = f"there is no campaign `{campaign_id}`{did_you_mean(campaign_id, unmeasured)}"
         raise ConfigError(what, where="ID", todo="segments campaign results shows all that are known.")
-    return untold[campaign_id]
+    return unmeasured[campaign_id]
 
 
-def _told_nights(lake: Lake) -> list[date]:
+def _measured_nights(lake: Lake) -> list[date]:
     """Return the nights that tell of campaigns, without those after the live one: what is held back may go by wrong data."""
     live, nights = current_publication(lake), lake.nights(CAMPAIGN_SUMMARIES)
     return [night for night in nights if live is None or night <= live.day]
@@ -83,7 +83,7 @@ def _rows_by_campaign(lake: Lake, table: Table, night: date) -> dict[str, list[R
     return found
 
 
-def _untold_reports(company: Company, lake: Lake) -> dict[str, CampaignReport]:
+def _unmeasured_reports(company: Company, lake: Lake) -> dict[str, CampaignReport]:
     """Return the campaigns that were started, and those of files that were not."""
     reports: dict[str, CampaignReport] = {}
     for name, definition in load_campaigns(company).items():

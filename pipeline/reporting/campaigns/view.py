@@ -115,8 +115,8 @@ def _segment_sentences(results: Sequence[Row], currency: str) -> Iterator[str]:
             continue
         segments = [row for row in results if row["shrunk_difference"] is not None and _is_of(row, whole)]
         found = sorted(segments, key=lambda row: -row["shrunk_difference"])[:MOST_SEGMENTS]
-        told = ", ".join(f"{row['segment']} {_difference(row['shrunk_difference'], row['metric'], currency)}" for row in found)
-        yield f"{whole['arm']}: segments differ in what they {_NOUNS[whole['metric']]}: {told}."
+        effects = ", ".join(f"{row['segment']} {_difference(row['shrunk_difference'], row['metric'], currency)}" for row in found)
+        yield f"{whole['arm']}: segments differ in what they {_NOUNS[whole['metric']]}: {effects}."
 
 
 def _is_of(row: Row, whole: Row) -> bool:

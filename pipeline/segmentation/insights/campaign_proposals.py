@@ -21,10 +21,10 @@ def campaign_proposals(summaries: Sequence[Row], values: Sequence[Row]) -> Itera
     Only campaigns that are final count, which had as many customers as planned; the company-wide holdout is none.
     """
     final = {row["campaign_id"] for row in summaries if row["state"] == FINAL and not row["is_holdout"]}
-    told = [row for row in values if row["campaign_id"] in final and row["probability_paid"] is not None]
-    failed = [row for row in told if row["probability_paid"] < UNLIKELY]
+    measured = [row for row in values if row["campaign_id"] in final and row["probability_paid"] is not None]
+    failed = [row for row in measured if row["probability_paid"] < UNLIKELY]
     yield from (_stop(row) for row in failed)
-    likelier = [(better_probability(one, two), one, two) for one, two in permutations([row for row in told if row not in failed], 2)]
+    likelier = [(better_probability(one, two), one, two) for one, two in permutations([row for row in measured if row not in failed], 2)]
     sure = [each for each in likelier if each[0] >= LIKELY and each[1]["profit"] > 0 and each[1]["campaign_id"] != each[2]["campaign_id"]]
     if sure:
         yield _shift(*max(sure, key=lambda each: (each[0], _name(each[1]), _name(each[2]))))

@@ -18,7 +18,7 @@ from pipeline.publication.rollback_log import Rollback
 from pipeline.reporting.next_actions import NextActionCount
 from pipeline.reporting.pages.morning.cards import actions_of
 from pipeline.reporting.pages.morning.figures import sales_trend, scheme_figures, score_grid
-from pipeline.reporting.pages.morning.flow_diagram import SEVERAL, flow_diagram, told_flows
+from pipeline.reporting.pages.morning.flow_diagram import SEVERAL, drawn_flows, flow_diagram
 from pipeline.reporting.pages.morning.in_short import sentences_of
 from pipeline.reporting.pages.morning.language import PageLanguage
 from pipeline.reporting.pages.morning.movement import Cause, Flow, changes_of, flows_of
@@ -190,9 +190,9 @@ def test_grid_withholds_small_cells_and_colours_at_most_to_its_largest() -> None
 
 def test_small_flows_are_joined_so_that_totals_stay() -> None:
     flows = [Flow("a", "z", Cause.ROSE, 44), *(Flow(f"s{n}", "z", Cause.ROSE, 4) for n in range(3)), Flow("a", "y", Cause.SLID, 2)]
-    told, left_out = told_flows(flows)
-    assert told == [Flow("a", "z", Cause.ROSE, 44), Flow(SEVERAL, "z", Cause.ROSE, 12)]
-    assert sum(flow.customer_count for flow in told) + left_out == sum(flow.customer_count for flow in flows)
+    drawn, left_out = drawn_flows(flows)
+    assert drawn == [Flow("a", "z", Cause.ROSE, 44), Flow(SEVERAL, "z", Cause.ROSE, 12)]
+    assert sum(flow.customer_count for flow in drawn) + left_out == sum(flow.customer_count for flow in flows)
     diagram = flow_diagram(flows, ["a", "z"])
     assert diagram is not None
     assert [(node.segment, node.customer_count) for node in diagram.targets] == [("z", 56)]

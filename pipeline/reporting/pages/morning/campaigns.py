@@ -42,18 +42,18 @@ def campaign_cards(tables: NightTables) -> list[CampaignCard]:
 def _card(tables: NightTables, campaign: Row) -> CampaignCard:
     key = campaign["campaign_id"]
     rows = [row for row in tables.campaign_results if row["campaign_id"] == key and row["segment"] == "all" and row["is_headline"]]
-    told = [row for row in rows if not is_withheld(row["customer_count"]) and not is_withheld(row["control_count"])]
+    shown = [row for row in rows if not is_withheld(row["customer_count"]) and not is_withheld(row["control_count"])]
     values = {row["arm"]: row for row in tables.campaign_values if row["campaign_id"] == key and not is_withheld(row["customer_count"])}
-    arms = sorted({row["arm"] for row in told})
+    arms = sorted({row["arm"] for row in shown})
     before = [row for row in tables.campaign_checks if row["campaign_id"] == key and row["check"] == "spend_before"]
     return CampaignCard(
         campaign,
-        [ArmResult(arm, _primary(told, arm, campaign["primary_metric"]), values.get(arm)) for arm in arms],
+        [ArmResult(arm, _primary(shown, arm, campaign["primary_metric"]), values.get(arm)) for arm in arms],
         before[0] if before and campaign["state"] == "not comparable" and before[0]["arm_value"] is not None else None,
     )
 
 
 def _primary(rows: Sequence[Row], arm: str, metric: str) -> Row | None:
     """Return the row of the metric that the campaign is judged by; the rate of those who ordered where that one may not be told."""
-    told = {row["metric"]: row for row in rows if row["arm"] == arm and row["difference"] is not None}
-    return told.get(metric) or told.get("ordered")
+    shown = {row["metric"]: row for row in rows if row["arm"] == arm and row["difference"] is not None}
+    return shown.get(metric) or shown.get("ordered")

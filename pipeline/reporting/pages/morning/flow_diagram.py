@@ -53,37 +53,37 @@ class FlowDiagram:
         return [band.flow for band in self.bands]
 
 
-def told_flows(flows: Iterable[Flow]) -> tuple[list[Flow], int]:
+def drawn_flows(flows: Iterable[Flow]) -> tuple[list[Flow], int]:
     """Return the flows that may be told, and how many customers are left out: small ones are joined, by where they led to."""
-    told: list[Flow] = []
+    drawn: list[Flow] = []
     small: dict[tuple[str, Cause], int] = defaultdict(int)
     for flow in flows:
         if flow.customer_count >= FEWEST_CUSTOMERS:
-            told.append(flow)
+            drawn.append(flow)
         else:
             small[flow.to_segment, flow.cause] += flow.customer_count
     left_out = 0
     for (to_segment, cause), count in sorted(small.items(), key=lambda item: (item[0][0], item[0][1].value)):
         if count >= FEWEST_CUSTOMERS:
-            told.append(Flow(SEVERAL, to_segment, cause, count))
+            drawn.append(Flow(SEVERAL, to_segment, cause, count))
         else:
             left_out += count
-    return told, left_out
+    return drawn, left_out
 
 
 def flow_diagram(flows: Iterable[Flow], order: Sequence[str]) -> FlowDiagram | None:
     """Return the diagram of these flows, segments in `order`; None where nothing may be told."""
-    told, left_out = told_flows(flows)
-    if not told:
+    drawn, left_out = drawn_flows(flows)
+    if not drawn:
         return None
     places = {segment: place for place, segment in enumerate(["", *order, SEVERAL])}
-    told.sort(key=lambda flow: (places.get(flow.from_segment, 0), places.get(flow.to_segment, 0), list(Cause).index(flow.cause)))
-    scale = HEIGHT / sum(flow.customer_count for flow in told)
-    sources = _nodes(told, places, scale, x=LABEL, is_source=True)
-    targets = _nodes(told, places, scale, x=WIDTH - LABEL - NODE, is_source=False)
+    drawn.sort(key=lambda flow: (places.get(flow.from_segment, 0), places.get(flow.to_segment, 0), list(Cause).index(flow.cause)))
+    scale = HEIGHT / sum(flow.customer_count for flow in drawn)
+    sources = _nodes(drawn, places, scale, x=LABEL, is_source=True)
+    targets = _nodes(drawn, places, scale, x=WIDTH - LABEL - NODE, is_source=False)
     height = max(node.y + node.height for node in (*sources.values(), *targets.values())) + GAP
     return FlowDiagram(
-        list(sources.values()), list(targets.values()), list(_bands(told, sources, targets, scale)), round(height, 1), left_out
+        list(sources.values()), list(targets.values()), list(_bands(drawn, sources, targets, scale)), round(height, 1), left_out
     )
 
 

@@ -94,12 +94,14 @@ def _moves(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
     counts = counts_by_cause(flows_of(tables.flows, tables.main_scheme))
     moved, others = sum(counts.values()), counts[Cause.OTHERS]
     if moved - others >= FEWEST_CUSTOMERS:
-        told = {name: language.count(counts[cause]) for name, cause in (("came", Cause.CAME), ("rose", Cause.ROSE), ("slid", Cause.SLID))}
+        counted = {
+            name: language.count(counts[cause]) for name, cause in (("came", Cause.CAME), ("rose", Cause.ROSE), ("slid", Cause.SLID))
+        }
         yield Sentence(
             language.gettext(
                 "In the last seven nights: %(came)s new customers; %(rose)s moved up by buying; %(slid)s moved down, as they stayed away "
                 "or returned goods.",
-                **told,
+                **counted,
             )
         )
     if others >= FEWEST_CUSTOMERS:

@@ -22,10 +22,10 @@ class SegmentTaste:
 
 def segment_tastes(tables: NightTables) -> list[SegmentTaste]:
     """Return what is told of the main scheme's segments, in the order of its definition."""
-    told = [row for row in tables.insights if row["scheme"] == tables.main_scheme and _is_telling(row)]
+    shown = [row for row in tables.insights if row["scheme"] == tables.main_scheme and _is_telling(row)]
     found = []
     for profile in tables.profiles_of(tables.main_scheme):
-        rows = sorted((row for row in told if row["segment"] == profile["segment"]), key=_surest_first)
+        rows = sorted((row for row in shown if row["segment"] == profile["segment"]), key=_surest_first)
         if rows:
             found.append(SegmentTaste(tables.title_of(tables.main_scheme, profile["segment"]), rows[:SHOWN_SUBJECTS]))
     return found
@@ -42,8 +42,8 @@ def _surest_first(row: Row) -> tuple[bool, float, str]:
 
 def next_categories(tables: NightTables) -> list[Row]:
     """Return what customers of a category buy first next, where that foretells better than what is popular; the likeliest first."""
-    told = [row for row in tables.next_categories if row["is_told"] and _is_large(row)]
-    return sorted(told, key=lambda row: (-row["share"] / max(row["base_share"], 1e-9), row["category"], row["next_category"]))[:SHOWN_NEXT]
+    shown = [row for row in tables.next_categories if row["is_told"] and _is_large(row)]
+    return sorted(shown, key=lambda row: (-row["share"] / max(row["base_share"], 1e-9), row["category"], row["next_category"]))[:SHOWN_NEXT]
 
 
 def _is_large(row: Row) -> bool:

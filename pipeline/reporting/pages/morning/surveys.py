@@ -35,9 +35,9 @@ class SurveyQuestion:
 
 def survey_questions(tables: NightTables) -> list[SurveyQuestion]:
     """Return the questions that most people answered; of a few respondents nothing is told."""
-    told = [row for row in tables.surveys if row["respondent_count"] >= FEWEST_CUSTOMERS and row["answer_count"] >= FEWEST_CUSTOMERS]
+    shown = [row for row in tables.surveys if row["respondent_count"] >= FEWEST_CUSTOMERS and row["answer_count"] >= FEWEST_CUSTOMERS]
     questions: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in told:
+    for row in shown:
         questions[row["survey"], row["question"]].append(row)
     found = [_question(tables, question, rows) for (_, question), rows in sorted(questions.items())]
     known = [each for each in found if each.answers]
