@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.definitions.company import Company
 from pipeline.lake import addresses
@@ -24,8 +25,6 @@ from pipeline.lake.limits import MEMORY_LIMIT
 from pipeline.lake.parquet import file_sha256
 from pipeline.lake.tables import (
     AUDIENCE_MEMBERS,
-    AUDIENCE_TABLES,
-    CAMPAIGN_NIGHT_TABLES,
     CUSTOMER_FEATURES,
     CUSTOMER_SEGMENTS,
     DAY,
@@ -49,6 +48,7 @@ from pipeline.publication.gates.results import epoch_when_audited, gates_to_mani
 from pipeline.publication.left_out import LeftOutCustomers, left_out_customers
 from pipeline.publication.manifests import content_based_id, manifest_text
 from pipeline.publication.night_rows import TABLES_WITH_SINCE, dated_rows, rows_with_since, unpublished_moves
+from pipeline.publication.optional_tables import optional_tables, told_rows
 from pipeline.publication.targets.merge import PublishedNight
 from pipeline.publication.targets.sqlite import publish_to_sqlite
 
@@ -128,8 +128,8 @@ def _write_publication(inputs: PublicationInputs, tables: Sequence[Table], curre
     company, lake, day = inputs.company, inputs.lake, inputs.day
     with lake.private_folder() as private:
         staged = private / "publication"
-        optional = [table for table in (*AUDIENCE_TABLES, *CAMPAIGN_NIGHT_TABLES) if lake.has(table, day=day)]
-        written = {table.name: _write_table(inputs, company.table(table), staged) for table in (*tables, *optional)}
+        nights = dict.fromkeys(tables, day) | optional_tables(lake, day)
+        written = {table.name: _write_table(inputs, company.table(table), night, staged) for table, night in nights.items()}
         crm_tables, crm_note = _write_crm_tables(inputs, staged)
         written |= crm_tables
         content = {
@@ -191,16 +191,20 @@ def _previous_id(lake: Lake, current: Publication | None, day: date, publication
     return next((way for way in ways_back if way and way != publication_id and way in kept), None)
 
 
-def _write_table(inputs: PublicationInputs, table: Table, folder: Path) -> dict[str, Any]:
+def _write_table(inputs: PublicationInputs, table: Table, night: date, folder: Path) -> dict[str, Any]:
+    """Write what `night` has stored of a table, and return what the manifest says of it."""
     lake, day = inputs.lake, inputs.day
     path = folder / f"{table.name}.parquet"
     schema = pa.schema([(column.name, column.kind.arrow) for column in (DAY, *table.columns, *table.published_columns)])
     if table.name in TABLES_WITH_SINCE:
         kept = rows_with_since(table, lake, day, inputs.left_out.ids, memory_limit=inputs.memory_limit)
+    elif table.people_counts or table.published_columns:
+        kept = told_rows(lake, table, day, night)
     else:
         kept = dated_rows(lake.path(table, day=day), table, day, inputs.left_out.ids)
     rows = lake.write_file(schema, kept, path, {"table": table.name, "day": day})
-    return {"rows": rows, "sha256": file_sha256(path)}
+    stored = pq.read_metadata(lake.path(table, day=night)).num_rows
+    return {"rows": rows, "sha256": file_sha256(path), **({"withheld_rows": stored - rows} if table.people_counts else {})}
 
 
 def publish_to_target(

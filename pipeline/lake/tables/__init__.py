@@ -75,6 +75,7 @@ from pipeline.lake.tables.quality import CLUSTER_DRIFTS, GATE_RESULTS, VALIDATIO
 from pipeline.lake.tables.rollups import CUSTOMER_DAY_CATEGORIES, CUSTOMER_DAYS
 from pipeline.lake.tables.schema import (
     EVENT_DAY,
+    FEWEST_PUBLISHED,
     KNOWN_ON,
     MONEY_DECIMALS,
     RAW_PREFIX,
@@ -144,6 +145,7 @@ __all__ = [
     "ERASURES",
     "EVENT_DAY",
     "EXTRACTIONS",
+    "FEWEST_PUBLISHED",
     "FIGURE_TABLES",
     "GATE_RESULTS",
     "INSIGHT_TABLES",

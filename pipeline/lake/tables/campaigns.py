@@ -169,6 +169,7 @@ CAMPAIGN_RESULTS = Table(
     Partition.NIGHT,
     is_published=True,
     is_optional=True,
+    people_counts=("customer_count", "control_count"),
 )
 CAMPAIGN_CHECKS = Table(
     "campaign_checks",
@@ -220,6 +221,7 @@ CAMPAIGN_VALUES = Table(
     Partition.NIGHT,
     is_published=True,
     is_optional=True,
+    people_counts=("customer_count",),
 )
 CAMPAIGN_NIGHT_TABLES = (CAMPAIGN_ARMS, CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES)
 CAMPAIGN_TABLES = (CAMPAIGNS, CAMPAIGN_MEMBERS, CAMPAIGN_ASSIGNMENTS, *CAMPAIGN_NIGHT_TABLES)

@@ -23,7 +23,9 @@ SEGMENT_FLOWS = Table(
     ),
     ("nights", "scheme", "from_segment", "to_segment", "reason"),
     Partition.NIGHT,
+    is_published=True,
     is_optional=True,
+    people_counts=("customer_count",),
 )
 VALUE_CONCENTRATION = Table(
     "value_concentration",
@@ -66,6 +68,7 @@ SALES_DAYS = Table(
     is_optional=True,
 )
 OF_NIGHT = Column("of_night", Kind.DATE, "The night whose segments are looked at; what came of them is known by this one.", required=True)
+TOLD_ON = Column("told_on", Kind.DATE, "The night that told it: the first of a month, or of other definitions.", required=True)
 SEGMENT_INSIGHTS = Table(
     "segment_insights",
     "What the customers of a segment buy more, or less, than other customers of the scheme who buy as much: of those who ordered in the "
@@ -91,7 +94,10 @@ SEGMENT_INSIGHTS = Table(
     ),
     ("scheme", "segment", "subject_kind", "subject"),
     Partition.NIGHT,
+    is_published=True,
     is_optional=True,
+    published_columns=(TOLD_ON,),
+    people_counts=("customer_count",),
 )
 NEXT_CATEGORIES = Table(
     "next_categories",
@@ -186,7 +192,9 @@ SEGMENT_PROPOSALS = Table(
     ),
     ("kind", "scheme", "segment", "with_segment", "rule"),
     Partition.NIGHT,
+    is_published=True,
     is_optional=True,
+    published_columns=(TOLD_ON,),
 )
 SURVEY_SHARES = Table(
     "survey_shares",

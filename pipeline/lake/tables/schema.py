@@ -81,6 +81,8 @@ class Column:
     is_declared: bool = False
 
 
+FEWEST_PUBLISHED = 10
+"""Of fewer customers no figure is published: it might be one person's."""
 EVENT_DAY = Column("event_day", Kind.DATE, "Local day on which the row happened.", required=True)
 KNOWN_ON = Column("known_on", Kind.DATE, "Night that learned of the event day so.", required=True)
 VERSION_COLUMNS = (EVENT_DAY, KNOWN_ON)
@@ -92,7 +94,8 @@ class Table:
 
     One that `is_optional` is written only by nights of which there is something to say.
     `published_columns` stand in publications alone, after the others: what follows from more than one night. `later_columns` may have
-    been declared after files were written: these lack them, and their rows have no value there.
+    been declared after files were written: these lack them, and their rows have no value there. `people_counts` name columns that count
+    customers: a row where one of them is of fewer than FEWEST_PUBLISHED customers, but not of none, is left out of publications.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Table:
     is_optional: bool = False
     published_columns: tuple[Column, ...] = ()
     later_columns: tuple[str, ...] = ()
+    people_counts: tuple[str, ...] = ()
 
     @property
     def instant(self) -> str:

@@ -82,8 +82,11 @@ class Publications:
 
     def _write_replacement(self, name: str, folder: Path, ids: CustomerIds) -> Manifest:
         """Write the tables of a publication without the rows of `ids` into `folder`, and return the manifest they need."""
-        tables = {path.stem: self._write_table(path, folder / path.name, ids) for path in self._files(name)}
-        manifest = {**read_published_manifest(self._lake, name), "tables": tables}
+        manifest = read_published_manifest(self._lake, name)
+        written = {path.stem: self._write_table(path, folder / path.name, ids) for path in self._files(name)}
+        # What else a manifest says of a table, as how many rows are withheld, stays as true as it was.
+        tables = {table: {**manifest["tables"].get(table, {}), **said} for table, said in written.items()}
+        manifest["tables"] = tables
         if CRM_PROFILES.name in tables:
             manifest[CRM_NOTE] = write_tombstones(self._lake, folder, self._known_to_readers(name, ids), manifest.get(CRM_NOTE, {}))
             manifest["tables"] |= {table: _said_of(folder / f"{table}.parquet") for table in REASONS}

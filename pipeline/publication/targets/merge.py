@@ -39,6 +39,7 @@ from pipeline.publication.targets.tables import (
     PREDICTIONS,
     PROFILES,
     PUBLICATIONS,
+    SEGMENT_FIGURES,
     STAGED,
     STAGED_NIGHT,
     STRATEGIES,
@@ -211,7 +212,16 @@ def _published_rows(night: PublishedNight, table: TargetTable) -> Iterator[pa.Re
         file = pq.ParquetFile(_table_file(night, table), page_checksum_verification=True)
         for batch in file.iter_batches(BATCH_ROWS, columns=table.column_names):
             rows = batch.select(table.column_names)
+            rows = _without_empty_keys(rows, table) if table in SEGMENT_FIGURES else rows
             yield rows.filter(pc.is_valid(rows["expected_spend_amount"])) if table is PREDICTIONS else rows
+
+
+def _without_empty_keys(rows: pa.RecordBatch, table: TargetTable) -> pa.RecordBatch:
+    """Return `rows` with an empty text where a column of the key has no value: databases let no key be NULL."""
+    for name in table.key:
+        if rows[name].null_count:
+            rows = rows.set_column(rows.schema.get_field_index(name), name, pc.fill_null(rows[name], ""))
+    return rows
 
 
 def _table_file(night: PublishedNight, table: TargetTable) -> Path:

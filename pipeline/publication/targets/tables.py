@@ -10,6 +10,9 @@
     segment_profiles            one row per day, scheme and segment
     cluster_profiles            one row per cluster and feature: what sets it apart now
     publications                one row per day
+    segment_flows               how many customers are elsewhere than 1, 7 and 28 nights ago, and why; not of fewer than 10
+    segment_insights            what each segment buys more, or less, than customers who buy as much
+    segment_proposals           what might make segments better
     audience_members            one row per customer and audience, with the night since which; these four only once there are audiences
     audience_moves              who entered and left on the last published days, and why
     audiences                   one row per audience: owner, expiry, rule, size
@@ -41,8 +44,11 @@ from pipeline.lake.tables import (
     CUSTOMER_PREDICTIONS,
     CUSTOMER_SEGMENTS,
     DAY,
+    SEGMENT_FLOWS,
+    SEGMENT_INSIGHTS,
     SEGMENT_MOVES,
     SEGMENT_PROFILES,
+    SEGMENT_PROPOSALS,
     SEGMENT_STRATEGIES,
     Column,
     Kind,
@@ -124,7 +130,11 @@ ARMS: Final = TargetTable(CAMPAIGN_ARMS.name, CAMPAIGN_ARMS.columns, CAMPAIGN_AR
 CAMPAIGN_FIGURES: Final = tuple(
     TargetTable(table.name, table.columns, table.key) for table in (CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_VALUES)
 )
-OPTIONAL: Final = (MEMBERS, AUDIENCE_SIZES, AUDIENCE_CARDS, MEMBER_MOVES, ARMS, *CAMPAIGN_FIGURES)
+SEGMENT_FIGURES: Final = tuple(
+    TargetTable(table.name, (*table.columns, *table.published_columns), table.key)
+    for table in (SEGMENT_FLOWS, SEGMENT_INSIGHTS, SEGMENT_PROPOSALS)
+)
+OPTIONAL: Final = (MEMBERS, AUDIENCE_SIZES, AUDIENCE_CARDS, MEMBER_MOVES, ARMS, *CAMPAIGN_FIGURES, *SEGMENT_FIGURES)
 TARGET_TABLES: Final = (CURRENT, HISTORY, CUSTOMERS, NEXT_ACTIONS, PREDICTIONS, STRATEGIES, MOVES, PROFILES, CLUSTERS, PUBLICATIONS)
 STAGED: Final = {
     table: TargetTable(f"staged_{table.name}", table.columns, table.key)
