@@ -16,6 +16,7 @@ import declared_features
 import definitions_step
 import duckdb
 import full_recompute
+import morning_page
 import nights
 import predictions
 import previews
@@ -42,6 +43,7 @@ BENCHES = (
     "preview",
     "crm",
     "campaigns",
+    "page",
 )
 FAST_PEERS = ("DuckDB by hand", "Polars")
 ALL_PEERS = (*FAST_PEERS, "pandas", "PySpark")
@@ -111,6 +113,7 @@ def measured(bench: str, size: Size, folder: Path) -> list[Result]:
         "audiences": lambda: audiences.results(folder, customers=size.customers, rounds=size.rounds),
         "preview": lambda: previews.results(stored_lake(size.year, folder), folder, customers=size.customers, rounds=size.rounds),
         "campaigns": lambda: campaigns.results(folder, customers=size.customers, rounds=size.rounds),
+        "page": lambda: morning_page.results(folder, customers=size.customers, rounds=size.rounds),
         "crm": lambda: [
             *crm_tables.results(folder, customers=size.customers, rounds=size.rounds),
             *crm_tables.publish_results(folder, customers=size.customers, rounds=size.rounds),
