@@ -163,7 +163,7 @@ SEGMENT_PROPOSALS = Table(
         Column(
             "kind",
             Kind.TEXT,
-            "`split`, `merge`, `tells_nothing_new`, `refit`, `empty_segment`, `stop_campaign` or `shift_budget`.",
+            "`split`, `merge`, `move_threshold`, `tells_nothing_new`, `refit`, `empty_segment`, `stop_campaign` or `shift_budget`.",
             required=True,
         ),
         Column("scheme", Kind.TEXT, "The scheme that is meant; of a proposal about a campaign, the campaign.", required=True),

@@ -1,6 +1,7 @@
 """What might make segments better, each with the figure behind it. Nothing is applied: whoever reads a proposal decides.
 
 split                two parts of a segment by a score that its scheme looks at, which spend 5 : 1 or more
+move_threshold       a limit of a rule that lies elsewhere than where it would tell most; see `thresholds`
 merge                two segments that spent and came back alike in the 90 days after an older night
 tells_nothing_new    a scheme that adds nothing to tenths of customers by spend
 refit                a cluster model that customers have drifted from
