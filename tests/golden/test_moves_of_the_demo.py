@@ -128,7 +128,7 @@ def test_a_tenth_of_the_buyers_hold_three_quarters_of_the_years_spend(lake: Lake
 
 def test_what_customers_of_a_category_buy_next_is_told_better_than_by_what_is_popular(lake: Lake) -> None:
     assert refined_night(lake, LAST) == NEW_YEAR
-    [rates] = {(row["hit_rate"], row["base_hit_rate"], row["is_told"]) for row in lake.read(NEXT_CATEGORIES, day=NEW_YEAR).to_pylist()}
+    [rates] = {(row["hit_rate"], row["base_hit_rate"], row["is_better"]) for row in lake.read(NEXT_CATEGORIES, day=NEW_YEAR).to_pylist()}
     assert rates == (pytest.approx(0.786, abs=0.005), pytest.approx(0.723, abs=0.005), True)
 
 

@@ -91,7 +91,7 @@ def a_campaign_night(**campaign: Any) -> NightTables:
 
 def a_taste(subject: str, low: float, **given: Any) -> dict[str, Any]:
     shares = {"customer_count": 30, "share": 0.36, "expected_share": 0.21, "lift": 1.76, "low": low}
-    return {"scheme": "rfm", "segment": "lost", "subject_kind": "category", "subject": subject, "is_told": True, **shares, **given}
+    return {"scheme": "rfm", "segment": "lost", "subject_kind": "category", "subject": subject, "is_significant": True, **shares, **given}
 
 
 def a_proposal(kind: str, *, is_sure: bool = True, segment: str | None = "lost", **given: Any) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def a_night_of_everything() -> NightTables:
         campaign_checks=[{**BEFORE, "campaign_id": "not comparable"}],
         insights=[a_taste("toys", 1.5), a_taste("P-1", 9.0, subject_kind="product", lift=30.0)],
         next_categories=[
-            {"category": "bikes", "next_category": "helmets", "customer_count": 40, "share": 0.2, "base_share": 0.05, "is_told": True}
+            {"category": "bikes", "next_category": "helmets", "customer_count": 40, "share": 0.2, "base_share": 0.05, "is_better": True}
         ],
         proposals=[a_proposal("split", is_sure=True), a_proposal("merge", is_sure=False)],
         effectiveness=[{"scheme": "rfm", "adds": True, "added_r2_spend": 0.01, "added_r2_buying": 0.0}],

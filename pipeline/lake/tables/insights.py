@@ -86,7 +86,7 @@ SEGMENT_INSIGHTS = Table(
         Column("low", Kind.NUMBER, "Lower end of the 95 % interval of `lift`."),
         Column("high", Kind.NUMBER, "Upper end of it."),
         Column(
-            "is_told",
+            "is_significant",
             Kind.FLAG,
             "Whether it is more common, and not by chance: of all that is told of a scheme, at most 5 % is expected to be.",
             required=True,
@@ -115,7 +115,7 @@ NEXT_CATEGORIES = Table(
             required=True,
         ),
         Column("base_hit_rate", Kind.NUMBER, "The same of the three most popular ones, by the better of two measures.", required=True),
-        Column("is_told", Kind.FLAG, "Whether the first rate beats the second by more than chance.", required=True),
+        Column("is_better", Kind.FLAG, "Whether the first rate beats the second by more than chance.", required=True),
     ),
     ("category", "next_category"),
     Partition.NIGHT,

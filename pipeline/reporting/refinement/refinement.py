@@ -63,7 +63,9 @@ def read_insights(lake: Lake, name: str, day: date | None = None) -> StoredInsig
     scheme = names.scheme_named(scheme_name)
     segment = names.segment_named(scheme, segment_name)
     rows = [row for row in _rows(lake, SEGMENT_INSIGHTS, night) if (row["scheme"], row["segment"]) == (scheme, segment)]
-    standing_out = sorted((row for row in rows if row["is_told"]), key=lambda row: (-row["low"], row["subject_kind"], row["subject"]))
+    standing_out = sorted(
+        (row for row in rows if row["is_significant"]), key=lambda row: (-row["low"], row["subject_kind"], row["subject"])
+    )
     return StoredInsights(night, scheme, segment, standing_out, len(rows) - len(standing_out))
 
 

@@ -130,5 +130,5 @@ def _rows(categories: list[str], found: Transitions, rates: HitRates) -> Iterato
                     "base_share": rounded(found.base_shares[following]),
                     "hit_rate": rounded(rates.rate),
                     "base_hit_rate": rounded(rates.base_rate),
-                    "is_told": rates.is_better,
+                    "is_better": rates.is_better,
                 }

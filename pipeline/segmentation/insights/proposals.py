@@ -155,8 +155,8 @@ def merge_proposals(outcomes: Sequence[SegmentOutcome], telling: Iterable[tuple[
 
     `telling` are (scheme, segment) of those who buy something beyond 1.25 times as often as customers who buy as much.
     """
-    told = set(telling)
-    enough = [each for each in outcomes if each.customer_count >= FEWEST_TO_MERGE and (each.scheme, each.segment) not in told]
+    distinct = set(telling)
+    enough = [each for each in outcomes if each.customer_count >= FEWEST_TO_MERGE and (each.scheme, each.segment) not in distinct]
     for scheme in sorted({each.scheme for each in enough}):
         pairs = [pair for one, two in combinations([each for each in enough if each.scheme == scheme], 2) if (pair := _pair(one, two))]
         sure = [pair for pair in pairs if pair.needed_count is None]

@@ -168,9 +168,9 @@ def _of_outcomes(night: RefinedNight, formed: FormedOutcomes, insights: pa.Table
 
 
 def _telling_segments(insights: pa.Table) -> list[tuple[str, str]]:
-    """Return the segments of which something is told that is beyond TELLING_LIFT times as common as among others."""
-    told = insights.filter(pc.and_(insights["is_told"], pc.greater(pc.fill_null(insights["lift"], 0.0), TELLING_LIFT)))
-    return [(row["scheme"], row["segment"]) for row in told.select(["scheme", "segment"]).to_pylist()]
+    """Return the segments that buy something significantly, and beyond TELLING_LIFT times, more often than others."""
+    beyond = insights.filter(pc.and_(insights["is_significant"], pc.greater(pc.fill_null(insights["lift"], 0.0), TELLING_LIFT)))
+    return [(row["scheme"], row["segment"]) for row in beyond.select(["scheme", "segment"]).to_pylist()]
 
 
 def _of_campaigns(lake: Lake, day: date) -> Iterator[Proposal]:

@@ -72,10 +72,10 @@ def _rows_of_scheme(counts: list[SegmentCounts]) -> Iterator[dict[str, Any]]:
     place = 0
     for each, rows, found in zip(counts, kept, ratios, strict=True):
         for index, subject_place in enumerate(np.nonzero(rows)[0]):
-            is_told = bool(stands_out[place] and found.low[index] > 1)
+            is_significant = bool(stands_out[place] and found.low[index] > 1)
             place += 1
-            if is_told or each.subject_kind != PRODUCT:
-                yield _row(each, int(subject_place), found, index, is_told=is_told)
+            if is_significant or each.subject_kind != PRODUCT:
+                yield _row(each, int(subject_place), found, index, is_significant=is_significant)
 
 
 def _ratios(counts: SegmentCounts, rows: np.ndarray) -> RiskRatios:
@@ -84,7 +84,7 @@ def _ratios(counts: SegmentCounts, rows: np.ndarray) -> RiskRatios:
     return mantel_haenszel(counts.with_it[rows], size, counts.others_with_it[rows], others_size)
 
 
-def _row(counts: SegmentCounts, place: int, ratios: RiskRatios, index: int, *, is_told: bool) -> dict[str, Any]:
+def _row(counts: SegmentCounts, place: int, ratios: RiskRatios, index: int, *, is_significant: bool) -> dict[str, Any]:
     bought = int(counts.with_it[place].sum())
     share, lift = bought / float(counts.size.sum()), float(ratios.ratio[index])
     return {
@@ -97,5 +97,5 @@ def _row(counts: SegmentCounts, place: int, ratios: RiskRatios, index: int, *, i
         "lift": rounded(lift),
         "low": rounded(ratios.low[index]),
         "high": rounded(ratios.high[index]),
-        "is_told": is_told,
+        "is_significant": is_significant,
     }

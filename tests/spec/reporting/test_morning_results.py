@@ -90,7 +90,7 @@ def test_tastes_are_the_surest_categories_then_products_and_never_chance_or_a_fe
         a_taste("diapers", 1.4),
         a_taste("toys", 1.5),
         a_taste("P-1", 9.0, subject_kind="product"),
-        a_taste("chance", 2.0, is_told=False),
+        a_taste("chance", 2.0, is_significant=False),
         a_taste("few", 2.0, customer_count=9),
         a_taste("no news", 1.1, lift=1.19),
         a_taste("elsewhere", 2.0, scheme="other"),
@@ -119,9 +119,9 @@ def test_how_common_a_taste_is_goes_by_its_kind(given: dict[str, Any], text: str
 
 
 def test_what_comes_next_is_told_where_it_foretells() -> None:
-    row = {"category": "bikes", "next_category": "helmets", "customer_count": 40, "share": 0.2, "base_share": 0.05, "is_told": True}
+    row = {"category": "bikes", "next_category": "helmets", "customer_count": 40, "share": 0.2, "base_share": 0.05, "is_better": True}
     tables = a_night(
-        next_categories=[row, {**row, "next_category": "chance", "is_told": False}, {**row, "next_category": "few", "customer_count": 3}]
+        next_categories=[row, {**row, "next_category": "chance", "is_better": False}, {**row, "next_category": "few", "customer_count": 3}]
     )
     assert [each["next_category"] for each in next_categories(tables)] == ["helmets"]
 

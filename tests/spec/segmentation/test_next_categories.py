@@ -45,13 +45,13 @@ def shop(*, is_linked: bool, seed: int = 1) -> pa.Table:
 def test_it_is_told_where_it_beats_the_popular_ones() -> None:
     rows = next_category_rows(shop(is_linked=True)).to_pylist()
     assert rows
-    assert all(row["is_told"] and row["hit_rate"] > row["base_hit_rate"] + 0.3 for row in rows)
+    assert all(row["is_better"] and row["hit_rate"] > row["base_hit_rate"] + 0.3 for row in rows)
     assert all(int(row["category"][1:]) % 4 == int(row["next_category"][1:]) % 4 for row in rows if row["share"] > 0.2)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_it_is_not_told_where_customers_buy_by_chance(seed: int) -> None:
-    assert not any(row["is_told"] for row in next_category_rows(shop(is_linked=False, seed=seed)).to_pylist())
+    assert not any(row["is_better"] for row in next_category_rows(shop(is_linked=False, seed=seed)).to_pylist())
 
 
 def test_too_few_customers_are_not_tested() -> None:

@@ -68,7 +68,7 @@ def test_changed_definitions_are_told_of_at_once(shop: Path, lake: Lake, tmp_pat
 
 
 def test_what_a_segment_buys_more_is_told_and_what_everybody_buys_is_not(lake: Lake) -> None:
-    told = {(row["scheme"], row["segment"], row["subject"]) for row in rows(lake, SEGMENT_INSIGHTS) if row["is_told"]}
+    told = {(row["scheme"], row["segment"], row["subject"]) for row in rows(lake, SEGMENT_INSIGHTS) if row["is_significant"]}
     assert {("category_affinity", "tea", "tea"), ("category_affinity", "salt", "salt")} <= told
     assert ("value_tier", "a", "tea") in told
     assert not [each for each in told if each[2] == "salt" and each[:2] == ("value_tier", "a")]

@@ -67,8 +67,8 @@ def test_rows_have_what_enough_of_a_segment_bought_with_the_share_that_is_expect
     tea = found["loyal", "tea"]
     assert (tea["customer_count"], tea["share"], tea["expected_share"], tea["lift"]) == (160, 0.4, 0.2, 2.0)
     assert tea["low"] < 2 < tea["high"]
-    assert tea["is_told"]
-    assert not found["lost", "tea"]["is_told"], "what others buy more is not told"
+    assert tea["is_significant"]
+    assert not found["lost", "tea"]["is_significant"], "what others buy more is not told"
     assert found["lost", "oil"]["lift"] is None, "nobody else bought it"
 
 
@@ -96,5 +96,5 @@ def test_random_segments_buy_nothing_more_than_others() -> None:
                 key = ("category", subject, segment, stratum)
                 rows[key] = rows.get(key, 0) + 1
         table: Any = counts([(*key, count) for key, count in sorted(rows.items())])
-        telling += any(insight_rows(table)["is_told"].to_pylist())
+        telling += any(insight_rows(table)["is_significant"].to_pylist())
     assert telling <= 3

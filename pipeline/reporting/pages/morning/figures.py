@@ -60,7 +60,7 @@ class SegmentFigures:
         return is_withheld(self.customer_count)
 
     @property
-    def is_told(self) -> bool:
+    def is_shown(self) -> bool:
         """Whether there is anything to tell: a segment that nobody is in, came to or left is only in the list of all."""
         return self.customer_count > 0 or bool(self.change and (self.change.came or self.change.left))
 
@@ -77,7 +77,7 @@ class SchemeFigures:
     more_count: int = 0
 
     @property
-    def is_told(self) -> bool:
+    def is_shown(self) -> bool:
         """Whether any segment has customers enough to be told of."""
         return any(each.customer_count >= FEWEST_CUSTOMERS for each in self.segments)
 

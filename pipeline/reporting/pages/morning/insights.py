@@ -32,7 +32,7 @@ def segment_tastes(tables: NightTables) -> list[SegmentTaste]:
 
 
 def _is_telling(row: Row) -> bool:
-    return bool(row["is_told"] and row["lift"] >= LEAST_LIFT and _is_large(row))
+    return bool(row["is_significant"] and row["lift"] >= LEAST_LIFT and _is_large(row))
 
 
 def _surest_first(row: Row) -> tuple[bool, float, str]:
@@ -42,7 +42,7 @@ def _surest_first(row: Row) -> tuple[bool, float, str]:
 
 def next_categories(tables: NightTables) -> list[Row]:
     """Return what customers of a category buy first next, where that foretells better than what is popular; the likeliest first."""
-    shown = [row for row in tables.next_categories if row["is_told"] and _is_large(row)]
+    shown = [row for row in tables.next_categories if row["is_better"] and _is_large(row)]
     return sorted(shown, key=lambda row: (-row["share"] / max(row["base_share"], 1e-9), row["category"], row["next_category"]))[:SHOWN_NEXT]
 
 

@@ -118,7 +118,7 @@ def morning_page(judged: NightTables, shown: NightTables | None, language: PageL
         counts_by_cause(flows),
         flow_diagram(flows, [row["segment"] for row in tables.profiles_of(main)]),
         score_grid(tables),
-        lifecycle if lifecycle and lifecycle.is_told else None,
+        lifecycle if lifecycle and lifecycle.is_shown else None,
         concentration_rows(tables),
         _cluster_groups(tables),
         _places(tables),
@@ -128,8 +128,8 @@ def morning_page(judged: NightTables, shown: NightTables | None, language: PageL
         campaign_cards(tables),
         proposals(tables),
         telling_schemes(tables),
-        [figures for figures in all_schemes if figures.is_told],
-        sum(not figures.is_told for figures in all_schemes),
+        [figures for figures in all_schemes if figures.is_shown],
+        sum(not figures.is_shown for figures in all_schemes),
     )
     return replace(page, not_shown=_not_shown(page, language))
 
