@@ -195,6 +195,7 @@ SEGMENT_PROPOSALS = Table(
     is_published=True,
     is_optional=True,
     published_columns=(TOLD_ON,),
+    people_counts=("customer_count", "other_customer_count"),
 )
 SURVEY_SHARES = Table(
     "survey_shares",
