@@ -166,6 +166,7 @@ def test_at_most_four_ideas_are_shown_and_of_as_many_kinds_as_there_are() -> Non
             {"kind": "shift_budget", "scheme": "old", "segment": None, "with_segment": "spring", "rule": "letter"},
             "After costs, “Spring letter” brought €476 for each customer, “old” only €41.00. Move some of the budget to the first.",
         ),
+        ({"kind": "move_threshold"}, "With another limit “Lost” would tell better who orders in the next 90 days."),
         ({"kind": "refit", "segment": None}, "Customers have changed since the groups of “RFM” were found."),
         ({"kind": "tells_nothing_new", "segment": None}, "“RFM” does not help to tell who will buy in the next 90 days"),
         ({"kind": "split", "amount": None}, "split in words"),

@@ -10,7 +10,7 @@ from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 SHOWN_PROPOSALS = 4
 # What costs money first; then what changes most about who is in which segment.
-KINDS = ("stop_campaign", "shift_budget", "refit", "split", "merge", "empty_segment", "tells_nothing_new")
+KINDS = ("stop_campaign", "shift_budget", "refit", "split", "merge", "move_threshold", "empty_segment", "tells_nothing_new")
 
 
 def proposals(tables: NightTables) -> list[Row]:
@@ -81,6 +81,13 @@ def _merge(language: PageLanguage, tables: NightTables, row: Row) -> str:
     )
 
 
+def _move_threshold(language: PageLanguage, tables: NightTables, row: Row) -> str:
+    return language.gettext(
+        "With another limit “%(segment)s” would tell better who orders in the next 90 days.",
+        segment=tables.title_of(row["scheme"], row["segment"]),
+    )
+
+
 def _tells_nothing_new(language: PageLanguage, tables: NightTables, row: Row) -> str:
     return language.gettext(
         "“%(scheme)s” does not help to tell who will buy in the next 90 days, or how much: what customers spent last year tells as much.",
@@ -140,6 +147,7 @@ _COMPARING: Sequence[str] = ("split", "merge", "stop_campaign", "shift_budget")
 _TEXTS: Mapping[str, Callable[[PageLanguage, NightTables, Row], str]] = {
     "split": _split,
     "merge": _merge,
+    "move_threshold": _move_threshold,
     "tells_nothing_new": _tells_nothing_new,
     "refit": _refit,
     "empty_segment": _empty_segment,
