@@ -56,11 +56,11 @@ def notify(day: object) -> None:
     except PipelineError as error:
         if isinstance(error, TransientError) and instance.try_number <= instance.max_tries:
             raise
-        raise AirflowSkipException("somebody could not be told; the lines above say who and why") from None
+        raise AirflowSkipException("somebody could not be notified; the lines above say who and why") from None
 
 
 def notify_if_late(day: object) -> None:
-    """Tell people where the night is not live by now, and fail where they could not be told."""
+    """Tell people where the night is not live by now, and fail where they could not be reached."""
     from airflow_support.sending import send
 
     notify_late_night(Deployment.from_environment(connections=find_address), date.fromisoformat(str(day)), send)

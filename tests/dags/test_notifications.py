@@ -156,12 +156,12 @@ def test_a_monitor_is_told_of_a_night_that_is_late_and_not_of_one_in_time(nights
 def test_a_mail_server_that_is_away_fails_no_night_and_is_asked_again(nights: Nights) -> None:
     away = nights.facts["mail away"]
     assert (away["run"], away["publish"], away["notify"]) == ("success", "success 1", "skipped 2")
-    assert "owners could not be told: the mail server cannot be reached: ConnectionRefusedError" in nights.log
+    assert "owners could not be notified: the mail server cannot be reached: ConnectionRefusedError" in nights.log
 
 
 def test_a_connection_that_does_not_exist_is_named_and_fails_no_night(nights: Nights) -> None:
     assert nights.facts["published"]["run"] == "success"
-    assert "nobody could not be told: connection `nobody` is not set" in nights.log
+    assert "nobody could not be notified: connection `nobody` is not set" in nights.log
 
 
 def test_an_old_night_that_is_run_again_tells_nobody(nights: Nights) -> None:

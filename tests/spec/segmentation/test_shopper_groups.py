@@ -182,7 +182,7 @@ def test_a_definition_that_is_edited_is_read_anew_by_the_same_process(tmp_path: 
     company, mine = a_company(tmp_path), tmp_path / "segments" / "shopper_groups.toml"
     before = {scheme.name: scheme for scheme in load_schemes(company).schemes}["shopper_groups"]
     mine.parent.mkdir(exist_ok=True)
-    mine.write_text(before.file.read_text("utf-8").replace('title.en = "', 'title.en = "Our ', 1), "utf-8")
+    mine.write_text(before.file.read_text("utf-8").replace('title = "', 'title = "Our ', 1), "utf-8")
     after = {scheme.name: scheme for scheme in load_schemes(company).schemes}["shopper_groups"]
     assert (after.title, after.file) == (f"Our {before.title}", mine)
 
