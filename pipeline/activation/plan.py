@@ -105,13 +105,15 @@ def find_delta(outbox: Outbox, definition: SinkDefinition, lists: Sequence[Manag
         CREATE OR REPLACE TEMP VIEW wanted AS SELECT p.customer_id, p.row_hash FROM crm_profiles AS p
         WHERE p.is_member AND {consent} AND p.customer_id NOT IN (SELECT customer_id FROM {OPTED_OUT}) AND {listed}
     """)  # noqa: S608 - words of ours
+    # By 64 bits of the hashes, of which a join of all customers holds an eighth: that two hashes of one customer agree in them has a
+    # chance of 1 in 18 million million million.
     outbox.connection.execute("""
         CREATE OR REPLACE TEMP TABLE delta AS
-        SELECT coalesce(w.customer_id, s.customer_id) AS customer_id, w.row_hash,
+        SELECT coalesce(w.customer_id, s.customer_id) AS customer_id,
           CASE WHEN w.customer_id IS NULL THEN 'remove' WHEN s.is_active THEN 'change' ELSE 'add' END AS operation, false AS is_healing
-        FROM wanted AS w FULL JOIN sync_state AS s ON s.customer_id = w.customer_id
-        WHERE (w.customer_id IS NULL AND s.is_active)
-          OR (w.customer_id IS NOT NULL AND (s.is_active IS NOT TRUE OR s.row_hash IS DISTINCT FROM w.row_hash))
+        FROM (SELECT customer_id, hash(row_hash) AS digest FROM wanted) AS w
+        FULL JOIN (SELECT customer_id, is_active, hash(row_hash) AS digest FROM sync_state) AS s ON s.customer_id = w.customer_id
+        WHERE (w.customer_id IS NULL AND s.is_active) OR (w.customer_id IS NOT NULL AND (s.is_active IS NOT TRUE OR s.digest <> w.digest))
     """)
 
 
@@ -161,8 +163,8 @@ def add_to_delta(outbox: Outbox, healing: Collection[str], orphans: Collection[s
     Who is to be changed anyway is marked as one whose record differs: what was acknowledged says nothing of it.
     """
     for ids, select in (
-        (healing, "SELECT f.customer_id, w.row_hash, 'change', true FROM found AS f JOIN wanted AS w USING (customer_id)"),
-        (orphans, "SELECT f.customer_id, NULL, 'remove', true FROM found AS f WHERE customer_id NOT IN (SELECT customer_id FROM wanted)"),
+        (healing, "SELECT f.customer_id, 'change', true FROM found AS f JOIN wanted AS w USING (customer_id)"),
+        (orphans, "SELECT f.customer_id, 'remove', true FROM found AS f WHERE customer_id NOT IN (SELECT customer_id FROM wanted)"),
     ):
         outbox.connection.register("found", pa.table({"customer_id": pa.array(sorted(ids), pa.string())}))
         outbox.connection.execute(
@@ -171,7 +173,7 @@ def add_to_delta(outbox: Outbox, healing: Collection[str], orphans: Collection[s
         outbox.connection.execute(
             f"""
                 INSERT INTO delta
-                SELECT * FROM ({select}) AS a (customer_id, row_hash, operation, is_healing) ANTI JOIN delta USING (customer_id)
+                SELECT * FROM ({select}) AS a (customer_id, operation, is_healing) ANTI JOIN delta USING (customer_id)
             """  # noqa: S608 - words of ours
         )
         outbox.connection.unregister("found")
@@ -227,7 +229,8 @@ INSERT INTO sync_outbox
 WITH part AS (SELECT * FROM delta WHERE customer_id > $after AND customer_id <= $last)
 SELECT *, md5(concat_ws('|', operation, lists, fields, contacts)) FROM (
   SELECT d.customer_id, d.operation, CASE WHEN d.operation = 'remove' THEN '[]' ELSE coalesce(l.lists, '[]') END AS lists,
-    {fields} AS fields, {contacts} AS contacts, d.row_hash
+    {fields} AS fields, {contacts} AS contacts,
+    CASE WHEN d.operation <> 'remove' THEN p.row_hash END AS row_hash
   FROM part AS d
   LEFT JOIN (SELECT * FROM crm_profiles SEMI JOIN part USING (customer_id) WHERE customer_id > $after AND customer_id <= $last) AS p
     ON p.customer_id = d.customer_id
