@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -20,6 +20,7 @@ from typing import Any
 from support.deployments import REPO, Deployment
 
 DAG, BACKFILL, REFIT = (f"/api/v2/dags/{name}" for name in ("nightly_segments", "backfill_segments", "refit_clusters"))
+LOCKED_TRIES = 10
 RUN_SECONDS = 240
 READING_SECONDS = 8
 ENDED = {"success", "failed", "skipped", "upstream_failed"}
@@ -118,7 +119,16 @@ class Interface:
         for task in waiting:
             which = task["task_id"] if task["map_index"] < 0 else [task["task_id"], task["map_index"]]
             body = {"dry_run": False, "dag_run_id": task["dag_run_id"], "task_ids": [which], "only_failed": False}
-            self.call("POST", f"/api/v2/dags/{task['dag_id']}/clearTaskInstances", body)
+            self._call_until_unlocked("POST", f"/api/v2/dags/{task['dag_id']}/clearTaskInstances", body)
+
+    def _call_until_unlocked(self, method: str, path: str, body: dict[str, Any]) -> None:
+        """Call what may be called twice: Airflow's own SQLite is locked for a moment while its scheduler writes, and it answers 500."""
+        for _ in range(LOCKED_TRIES):
+            with suppress(AssertionError):
+                self.call(method, path, body)
+                return
+            time.sleep(1)
+        self.call(method, path, body)
 
     def _awaited(self, path: str, listed: tuple[str, str], is_so: Callable[[dict[str, str]], bool]) -> dict[str, str]:
         """Return the states that `path` lists under a key, by the name that each goes by, once that is so."""
