@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -34,7 +34,9 @@ def managed_lists(company: Company, definition: SinkDefinition, publication: Pat
     _require_names(definition, "audiences", definition.audiences, {name for name, _ in audiences})
     for field, scheme in definition.field_schemes.items():
         _require_names(definition, f"fields.{field}", (scheme,), schemes)
-    groups = {scheme: definition.titles.get(scheme) or _scheme_title(company, scheme) for scheme, _, _ in segments}
+    groups = _scheme_titles(company, schemes) | {
+        scheme: title for scheme, title in definition.titles.items() if scheme in schemes and title
+    }
     group = definition.titles.get(AUDIENCES_GROUP, AUDIENCES_GROUP.capitalize())
     lists = [
         *(
@@ -86,14 +88,16 @@ def _rows(path: Path, *columns: str) -> list[tuple[str, ...]]:
     return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
 
 
-def _scheme_title(company: Company, scheme: str) -> str:
-    definition = company.definitions("segments", ".toml").get(scheme)
-    if definition is None:
-        return scheme
-    translations = company_translations(company, {scheme: definition}).get(scheme, ())
-    content = translated_content(definition, translations, company.language)
-    title, _ = Fields(content, Document(str(definition.file))).words("title", company.language, default=scheme)
-    return title
+def _scheme_titles(company: Company, schemes: Collection[str]) -> dict[str, str]:
+    """Return what the schemes are called in the company's language; one that is defined no more goes by its name."""
+    definitions = company.definitions("segments", ".toml")
+    translations = company_translations(company, definitions)
+    titles = {scheme: scheme for scheme in schemes}
+    for scheme in titles.keys() & definitions.keys():
+        content = translated_content(definitions[scheme], translations.get(scheme, ()), company.language)
+        fields = Fields(content, Document(str(definitions[scheme].file)))
+        titles[scheme], _ = fields.words("title", company.language, default=scheme)
+    return titles
 
 
 def _require_names(definition: SinkDefinition, key: str, named: tuple[str, ...] | None, known: set[str]) -> None:

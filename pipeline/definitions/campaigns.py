@@ -165,11 +165,19 @@ def _read_arms(content: Fields) -> tuple[Arm, ...]:
         arm_cost = Decimal(0) if is_control else cost
         named.append((name, share, is_control, _read_amount(section, "cost_per_contact", arm_cost)))
         section.refuse_unknown()
+    names, controls = [name for name, *_ in named], [name for name, _, is_control, _ in named if is_control]
+    # An arm that the file leaves out is added below, and everything goes by the names of arms.
+    if CONTROL in names and not controls:
+        raise content.refusal(
+            "arms", f"calls an arm `{CONTROL}` that is none", "Call it otherwise: the one that is left alone has this name."
+        )
+    if names == controls == [TREATED]:
+        raise content.refusal("arms", f"calls the control `{TREATED}`, as the other arm is called", "Call it otherwise.")
     if not any(not is_control for _, _, is_control, _ in named):
         named.insert(0, (TREATED, None, False, cost))
-    if not any(is_control for _, _, is_control, _ in named):
+    if not controls:
         named.append((CONTROL, round(CONTROL_SHARE * SHARE_PARTS), True, Decimal(0)))
-    if sum(is_control for _, _, is_control, _ in named) > 1:
+    if len(controls) > 1:
         raise content.refusal("arms", "has more than one control", "Keep is_control = true in one of them.")
     if len(named) > _MOST_ARMS:
         raise content.refusal("arms", f"has {len(named)} arms; there may be {_MOST_ARMS}", "Fewer arms are told apart sooner.")
@@ -183,7 +191,7 @@ def _with_shares(named: Sequence[tuple[str, int | None, bool, Decimal]], content
     left = SHARE_PARTS - sum(share or 0 for share in given)
     if (left != 0 and not open_count) or (open_count and left < open_count * _SMALLEST_SHARE * SHARE_PARTS):
         total = (SHARE_PARTS - left) / SHARE_PARTS
-        what = f"has shares that add up to {total:g}, the control's included, and not to 1"
+        what = f"has shares that add up to {f'{total:.6f}'.rstrip('0').rstrip('.')}, the control's included, and not to 1"
         todo = "Correct them, or leave some out: what is left is divided among these arms."
         raise content.refusal("arms", what, todo)
     arms = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -85,7 +86,9 @@ class SinkDefinition:
         return self._digest("kind", "connection", "settings")
 
     def _digest(self, *names: str) -> str:
-        return sha256(repr(sorted((name, value) for name, value in asdict(self).items() if name in names)).encode()).hexdigest()[:16]
+        # By name, as keys of a file may come in another order. A setting may be a date, which JSON does not know.
+        content = json.dumps({name: value for name, value in asdict(self).items() if name in names}, sort_keys=True, default=str)
+        return sha256(content.encode()).hexdigest()[:16]
 
     @property
     def contact_fields(self) -> Mapping[str, str]:

@@ -20,7 +20,8 @@ from pipeline.definitions.sinks import SinkDefinition
 from pipeline.errors import TransientError
 
 ADDED, REMOVED, MEMBERS = "added", "removed", "members"
-NEW_MEMBERS = "members.csv.new"
+NEW = ".new"
+NEW_MEMBERS = f"members.csv{NEW}"
 PART_ROWS = 20_000
 KEY = "customer_id"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -65,8 +66,7 @@ class FilesSink(Sink):
         """Write the members of each list anew; a list that lost its last one keeps its file, with the header alone."""
         rows = iter(members)
         with _disk_errors(self.folder):
-            for left in self.folder.glob(f"*/{NEW_MEMBERS}"):
-                left.unlink()
+            _remove_half_written(self.folder)
             # A part at a time, and each list's rows in one go: a file for each list kept open would be too many files for a system.
             while part := list(islice(rows, PART_ROWS)):
                 by_list: dict[str, list[Member]] = {}
@@ -83,6 +83,7 @@ class FilesSink(Sink):
         """Write every file anew without these customers."""
         gone = {_guarded_text(customer) for customer in remotes}
         with _disk_errors(self.folder):
+            _remove_half_written(self.folder)
             for path in sorted(self.folder.glob("*/*.csv")):
                 with path.open(encoding="utf-8", newline="") as file:
                     reader = csv.DictReader(file)
@@ -95,6 +96,12 @@ class FilesSink(Sink):
         day = self.clock().astimezone(UTC).date().isoformat()
         taken = {path.name.rsplit("-", 1)[0] for path in self.folder.glob(f"*/{day}-*.csv")}
         return f"{day}-{len(taken) + 1:03}"
+
+
+def _remove_half_written(folder: Path) -> None:
+    """Remove what a process that died has left: nobody reads it, and who is in it may be erased."""
+    for left in folder.glob(f"*/*{NEW}"):
+        left.unlink()
 
 
 def _append(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
@@ -111,7 +118,7 @@ def _append(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]
 def _write_file(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
     """Write a file whole or not at all; its rows are guarded already."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".csv.new")
+    new = path.with_suffix(f".csv{NEW}")
     with new.open("w", encoding="utf-8", newline="") as file:
         writer = _writer(file, columns)
         writer.writeheader()

@@ -31,7 +31,8 @@ class HubSpotLists:
 
     def __init__(self, client: Any, call: Callable[..., Any], prefix: str, managed: Callable[[], Sequence[ManagedList]]) -> None:  # noqa: ANN401 - the SDK has no types
         self._lists, self._memberships = lists_api.ListsApi(client), lists_api.MembershipsApi(client)
-        self._call, self._prefix, self._managed = call, prefix, managed
+        # A name is a part of a path when a list is looked up by it.
+        self._call, self._prefix, self._managed = call, prefix.replace("/", "-"), managed
         self._found: dict[str, _FoundList] | None = None
         self._members: dict[str, frozenset[str]] | None = None
         self._single_reads = 0
@@ -112,7 +113,7 @@ class HubSpotLists:
         return self._by_name()[name].list_id
 
     def _create(self, name: str, title: str) -> None:
-        # A list that was made a moment ago may not be found by searching yet. Its name is a part of a path here.
+        # A list that was made a moment ago may not be found by searching yet.
         try:
             found = self._call(self._lists.get_by_name, title, CONTACTS, missing_is_fine=True).list
         except KeyError:

@@ -179,3 +179,11 @@ def test_a_sync_that_broke_off_renames_in_the_next_one(tmp_path: Path, mailchimp
         sync(renamed, progress=lambda _, done, __: 1 // bool(done) and None)
     assert sync(renamed).written_count == 12
     assert {tag for each in CROWD for tag in mailchimp.tags_of(each.email or "")} == {"seg: Audiences / Best"}
+
+
+def test_a_list_whose_prefix_has_a_slash_is_renamed(tmp_path: Path, hubspot: HubSpotStub) -> None:
+    settings = '[settings]\nlist_prefix = "A/B"\n'
+    publish_people(a_deployment(tmp_path, hubspot, f"{HUBSPOT}{settings}").lake, CROWD)
+    sync(a_deployment(tmp_path, hubspot, f"{HUBSPOT}{settings}"))
+    sync(a_deployment(tmp_path, hubspot, f'{HUBSPOT}[titles]\nvip = "Best"\n{settings}'))
+    assert sorted(hubspot.lists.values()) == ["A-B: Active (lifecycle.active)", "A-B: Best (vip)"]

@@ -139,6 +139,16 @@ def test_another_list_of_the_same_account_begins_anew(tmp_path: Path, stubs: dic
     assert (report.is_full, report.written_count, len(stubs["mail"].members)) == (True, 20, 20)
 
 
+def test_settings_in_another_order_are_the_same_system(tmp_path: Path, stubs: dict[str, Stub], caplog: pytest.LogCaptureFixture) -> None:
+    settings = ['list_id = "l1"', 'tag_prefix = "Ours"']
+    for lines in (settings, settings[::-1]):
+        deployment = a_deployment(tmp_path, MAILCHIMP.partition("list_id")[0] + "\n".join(lines) + "\n", stubs)
+        publish_people(deployment.lake, CROWD[:2])
+        sync(deployment)
+    assert "another" not in caplog.text
+    assert len(state(deployment, "SELECT DISTINCT system FROM sync_system")) == 1
+
+
 def test_a_sync_that_is_killed_before_it_ends_goes_on_where_it_was(tmp_path: Path, stubs: dict[str, Stub]) -> None:
     deployment = a_deployment(tmp_path, WEBHOOK.format("hook"), stubs)
     publish_people(deployment.lake, CROWD)

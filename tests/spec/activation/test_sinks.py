@@ -395,6 +395,27 @@ def test_a_list_that_was_half_written_when_a_sync_died_is_written_anew(tmp_path:
     assert not (vip / "members.csv.new").exists()
 
 
+@pytest.mark.parametrize("left", ["members.csv.new", "2024-03-01-001-added.csv.new"])
+def test_an_erasure_leaves_nobody_in_a_file_that_was_half_written(tmp_path: Path, left: str) -> None:
+    deployment = a_deployment(tmp_path, files='kind = "files"\naudiences = ["vip"]\nschemes = []\n')
+    publish_people(deployment.lake, [ANN])
+    sync(deployment)
+    folder = deployment.lake.root / "sync" / "files" / "files"
+    (folder / "vip" / left).write_text("customer_id\nann\n")
+    erase_customers(deployment, ["ann"])
+    assert not [path for path in folder.rglob("*") if path.is_file() and "ann" in path.read_text("utf-8")]
+
+
+def test_a_company_that_translates_its_schemes_syncs_with_the_titles_in_its_language(tmp_path: Path) -> None:
+    deployment = a_deployment(tmp_path, files='kind = "files"\n')
+    for scheme, title in (("lifecycle", "Lebenslauf"), ("rfm", "Kundenwert")):
+        file = tmp_path / "company" / "segments" / "translations" / "de" / f"{scheme}.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'title = "{title}"\n', "utf-8")
+    publish_people(deployment.lake, [ANN, BOB])
+    assert sync(deployment).written_count == 2
+
+
 def test_files_are_named_by_the_instant_that_is_given(tmp_path: Path) -> None:
     definition = read_sink("files", Definition(tmp_path / "files.toml", 'kind = "files"\n'))
     late = datetime(2024, 3, 31, 23, 30, tzinfo=timezone(timedelta(hours=-2)))

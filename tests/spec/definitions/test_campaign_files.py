@@ -59,7 +59,10 @@ def test_what_shares_leave_is_divided_among_arms_without_one_and_adds_up_exactly
     [
         ("[arms.a]\nshare = 0.5\n[arms.b]\nshare = 0.5\n", "add up to 1.1, the control's included"),
         ("[arms.a]\nshare = 0.9\n[arms.b]\n", "add up to 1"),
+        ("[arms.a]\nshare = 0.333334\n[arms.b]\nshare = 0.333334\n[arms.control]\nshare = 0.333334\n", "add up to 1.000002, the control's"),
         ("[arms.a]\nis_control = true\n[arms.b]\nis_control = true\n", "more than one control"),
+        ("[arms.treated]\nis_control = true\n", "calls the control `treated`, as the other arm is called"),
+        ("[arms.control]\nis_control = false\n", "calls an arm `control` that is none"),
         ("[arms.a]\nshare = 0\n", "`arms.a.share` must be a number from 0.001 to 0.999"),
         ("[arms.a]\nshares = 0.5\n", "`arms.a.shares` is not a known setting (did you mean `share`?)"),
         ("looks = 5\n", "`looks` must be 4, or be left out"),
