@@ -28,7 +28,7 @@ def note_opt_outs(outbox: Outbox, customers: Collection[str] | None) -> None:
     """Remember who said no in the sink itself; None where it has no such thing."""
     if customers is None:
         return
-    with outbox.transaction(), _named(outbox, customers):
+    with outbox.transaction(), _customers_who_said_no(outbox, customers):
         outbox.connection.execute("DELETE FROM opt_outs WHERE customer_id NOT IN (SELECT customer_id FROM said_no)")
         outbox.connection.execute("INSERT INTO opt_outs SELECT customer_id FROM said_no ON CONFLICT DO NOTHING")
 
@@ -41,10 +41,10 @@ def read_opt_outs_elsewhere(
     One that is out of reach is gone by as it was read last. Raises TransientError where it never was: nobody knows whom to leave out.
     """
     others = [each for each in others if has_opt_outs(each)]
-    names = {each.name for each in others}
-    with outbox.transaction(), _named(outbox, names):
+    names = [each.name for each in others]
+    with outbox.transaction():
         for table in ("opt_outs_elsewhere", "opt_out_readings"):
-            outbox.connection.execute(f"DELETE FROM {table} WHERE sink NOT IN (SELECT customer_id FROM said_no)")  # noqa: S608 - names of ours
+            outbox.connection.execute(f"DELETE FROM {table} WHERE sink NOT IN (SELECT unnest($names::VARCHAR[]))", {"names": names})  # noqa: S608 - names of ours
     for each in others:
         try:
             found = read(each)
@@ -78,7 +78,7 @@ def has_opt_outs(definition: SinkDefinition) -> bool:
 
 def _note_reading(outbox: Outbox, other: SinkDefinition, customers: Collection[str], now: datetime) -> None:
     note = {"sink": other.name, "system": other.system_digest}
-    with outbox.transaction(), _named(outbox, customers):
+    with outbox.transaction(), _customers_who_said_no(outbox, customers):
         outbox.connection.execute("DELETE FROM opt_outs_elsewhere WHERE sink = $sink", {"sink": other.name})
         outbox.connection.execute("DELETE FROM opt_out_readings WHERE sink = $sink", {"sink": other.name})
         outbox.connection.execute("INSERT INTO opt_outs_elsewhere SELECT customer_id, $sink FROM said_no", {"sink": other.name})
@@ -98,9 +98,9 @@ def _go_by_last_reading(outbox: Outbox, other: SinkDefinition, error: PipelineEr
 
 
 @contextmanager
-def _named(outbox: Outbox, texts: Collection[str]) -> Iterator[None]:
-    """Give the texts as the table `said_no` for the time of the block."""
-    outbox.connection.register("said_no", pa.table({"customer_id": pa.array(sorted(texts), pa.string())}))
+def _customers_who_said_no(outbox: Outbox, customers: Collection[str]) -> Iterator[None]:
+    """Give the customers as the table `said_no` for the time of the block."""
+    outbox.connection.register("said_no", pa.table({"customer_id": pa.array(sorted(customers), pa.string())}))
     try:
         yield
     finally:

@@ -57,6 +57,10 @@ class Lake(EventDayStore):
         """Return the stored days of a NIGHT table, in order."""
         return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"day=*/{PART}"))
 
+    def newest_night(self, table: Table, *, since: date = date.min, through: date = date.max) -> date | None:
+        """Return the newest stored day of a NIGHT table from `since` to `through`, None where there is none."""
+        return max((night for night in self.nights(table) if since <= night <= through), default=None)
+
     def snapshots(self, table: Table) -> list[date]:
         """Return the nights that stored a snapshot of a SNAPSHOT table, in order."""
         return sorted(_date_of_folder(path.parent) for path in (self.root / "tables" / table.name).glob(f"known=*/{PART}"))

@@ -15,7 +15,6 @@ import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
-from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import union_all
 from pipeline.lake.lake import Lake, sorted_by
@@ -162,8 +161,7 @@ def _write_arms(session: MeasuringSession, live: Sequence[StartedCampaign]) -> N
     """Write who keeps to which arm tonight; nothing where no campaign of the company's own is planned or running."""
     lake, engine, day = session.lake, session.engine, session.day
     if not live:
-        if lake.has(CAMPAIGN_ARMS, day=day):
-            lake.delete(addresses.partition(CAMPAIGN_ARMS, day=day))
+        lake.remove(CAMPAIGN_ARMS, day=day)
         return
     engine.define(LIVE_ASSIGNMENTS, union_all([_live_assignments(session, each) for each in live]))
     lake.write(CAMPAIGN_ARMS, engine.run(statement(CAMPAIGN_ARMS.name), {}), day=day)

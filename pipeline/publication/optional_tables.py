@@ -28,7 +28,7 @@ def optional_tables(lake: Lake, day: date) -> dict[Table, date]:
     """Return the optional tables of the publication of `day` with the night that told them; insights hold until they are told anew."""
     told = dict.fromkeys(_OF_ONE_NIGHT, day)
     # Stored on each night that tells them, if only with no rows: see `refined_night`.
-    if refined := max((night for night in lake.nights(SEGMENT_INSIGHTS) if night <= day), default=None):
+    if refined := lake.newest_night(SEGMENT_INSIGHTS, through=day):
         told |= dict.fromkeys(_OF_A_MONTH, refined)
     return {table: night for table, night in told.items() if lake.has(table, day=night)}
 

@@ -108,7 +108,7 @@ def alarm_notification(company: Company, lake: Lake, day: date) -> Notification 
         tables = read_night(company, lake, night, language=company.language)
         return [each.text for each in _sentences(tables, language) if each.is_alarm]
 
-    before = max((night for night in lake.nights(SEGMENT_PROFILES) if night < day), default=None)
+    before = lake.newest_night(SEGMENT_PROFILES, through=day - timedelta(days=1))
     alarms = alarms_on(day)
     if len(alarms) <= (len(alarms_on(before)) if before else 0):
         return None
@@ -155,7 +155,8 @@ def _campaigns_due(lake: Lake, day: date) -> list[dict[str, Any]]:
     """
     if not lake.has(CAMPAIGN_SUMMARIES, day=day):
         return []
-    before = max((night for night in lake.nights(CAMPAIGN_SUMMARIES) if night < day), default=day - timedelta(days=1))
+    yesterday = day - timedelta(days=1)
+    before = lake.newest_night(CAMPAIGN_SUMMARIES, through=yesterday) or yesterday
     rows: list[dict[str, Any]] = lake.read(CAMPAIGN_SUMMARIES, day=day).to_pylist()
     # By the date that was fixed before the start: a night that is run again, or one after a gap, finds the same.
     return [row for row in rows if before < row["due_date"] <= day]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from sqlglot import exp
@@ -62,7 +62,7 @@ def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *
 
 def write_intervals_before(lake: Lake, engine: Engine, day: date) -> None:
     """Write the intervals of the night before `day`, which rules look at: that night may have stopped before it wrote its own."""
-    before = max((night for night in lake.nights(CUSTOMER_SEGMENTS) if night < day), default=None)
+    before = lake.newest_night(CUSTOMER_SEGMENTS, through=day - timedelta(days=1))
     if before is not None:
         write_intervals(lake, engine, before)
 

@@ -19,7 +19,7 @@ from pipeline.lake.tables import Kind
 
 _DAYS = 7
 # A day on which no period begins, so that each begins on another day.
-_NIGHT = date(2000, 5, 17)
+_NIGHT = date(2000, 9, 13)
 # Whether it looks at what came before, and at the first of that alone.
 _SIDES = ((False, False), (True, False), (True, True))
 

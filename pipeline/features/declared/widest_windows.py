@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from pipeline.definitions.rules.aggregates import Aggregate
-from pipeline.definitions.rules.day_windows import DayWindow, Period
-
-_LONGEST_DAYS = {Period.WEEK: 7, Period.MONTH: 31, Period.QUARTER: 92, Period.YEAR: 366}
+from pipeline.definitions.rules.day_windows import DayWindow
 
 
 def widest_windows(windows: Iterable[DayWindow]) -> list[DayWindow]:
@@ -40,7 +38,7 @@ def windows_of_others(each: Aggregate) -> list[DayWindow]:
 def _most_days(window: DayWindow) -> int | None:
     """Return how many days there are at most from the first that counts to the night; None where the first is a fixed day or none."""
     if window.period is not None:
-        return _LONGEST_DAYS[window.period] * (2 if window.is_past else 1)
+        return window.period.longest_days(is_past=window.is_past)
     return None if window.last_days is None else window.before + window.last_days
 
 

@@ -32,8 +32,8 @@ SPEND = "spend_amount"
 
 def backtest_candidate(context: RefitContext, models: tuple[ClusterModel, ClusterModel]) -> Backtest | str:
     """Measure how well the current model and the candidate tell apart who spends how much; or say why that cannot be measured."""
-    limits = (context.day - timedelta(days=OLDEST_DAYS), context.day - timedelta(days=HORIZON_DAYS))
-    formed = max((night for night in context.lake.nights(CUSTOMER_FEATURES) if limits[0] <= night <= limits[1]), default=None)
+    since, through = (context.day - timedelta(days=days) for days in (OLDEST_DAYS, HORIZON_DAYS))
+    formed = context.lake.newest_night(CUSTOMER_FEATURES, since=since, through=through)
     if formed is None:
         return f"no night of {HORIZON_DAYS} to {OLDEST_DAYS} days earlier is stored"
     try:

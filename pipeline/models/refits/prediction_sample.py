@@ -36,8 +36,8 @@ BASES = ("lifetime_order_day_count", "tenure_days", "recency_days", "lifetime_sp
 
 def night_before(lake: Lake, day: date) -> date | None:
     """Return the newest night whose next HORIZON_DAYS are over by `day`; None where no such night of OLDEST_DAYS at most is stored."""
-    limits = (day - timedelta(days=OLDEST_DAYS), day - timedelta(days=HORIZON_DAYS))
-    return max((night for night in lake.nights(CUSTOMER_FEATURES) if limits[0] <= night <= limits[1]), default=None)
+    since, through = (day - timedelta(days=days) for days in (OLDEST_DAYS, HORIZON_DAYS))
+    return lake.newest_night(CUSTOMER_FEATURES, since=since, through=through)
 
 
 @dataclass(frozen=True, slots=True)

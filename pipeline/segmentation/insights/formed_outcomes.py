@@ -82,8 +82,8 @@ class FormedOutcomes:
 
 def formed_night(lake: Lake, day: date) -> date | None:
     """Return the newest night whose next 90 days are over by `day`; None where none of the 180 days before `day` is stored."""
-    limits = (day - timedelta(days=OLDEST_DAYS), day - timedelta(days=HORIZON_DAYS))
-    return max((night for night in lake.nights(CUSTOMER_SEGMENTS) if limits[0] <= night <= limits[1]), default=None)
+    since, through = (day - timedelta(days=days) for days in (OLDEST_DAYS, HORIZON_DAYS))
+    return lake.newest_night(CUSTOMER_SEGMENTS, since=since, through=through)
 
 
 def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:

@@ -82,7 +82,7 @@ def refined_night(lake: Lake, day: date) -> date | None:
 
     Those of the tables that have nothing to tell of it are not stored, but for SEGMENT_INSIGHTS.
     """
-    return max((night for night in lake.nights(SEGMENT_INSIGHTS) if night <= day), default=None)
+    return lake.newest_night(SEGMENT_INSIGHTS, through=day)
 
 
 def write_refinement(company: Company, lake: Lake, engine: Engine, day: date, *, survivors_of: SurvivorsOf) -> None:

@@ -39,7 +39,7 @@ def declaring(folder: Path, **values: str) -> Company:
         ([f"COUNT({WITH_A} THIS MONTH)"], 31),
         ([f"COUNT({WITH_A} LAST MONTH)"], 62),
         ([f"COUNT({WITH_A} LAST QUARTER)"], 184),
-        ([f"COUNT({WITH_A} LAST YEAR)"], 732),
+        ([f"COUNT({WITH_A} LAST YEAR)"], 731),
         ([f"COUNT({WITH_A} THIS MONTH)", f"COUNT({WITH_A} LAST 40 DAYS BEFORE 5 DAYS AGO)"], 45),
         ([f"COUNT(order_lines PRECEDED BY {WITH_A} WITHIN 7 DAYS LAST 30 DAYS)", LINES_30], 37),
         ([f"COUNT(order_lines FOLLOWED BY {WITH_A} WITHIN 7 DAYS LAST 30 DAYS)", LINES_30], 30),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from support.morning_shops import FIRST_NIGHT, Shop, a_morning_shop
+from support.morning_tables import a_proposal
 from support.nights import run_night, tree_bytes
 from typer.testing import CliRunner
 
@@ -17,7 +20,7 @@ from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
 from pipeline.lake.addresses import morning_page, page_index
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.lake.tables import SEGMENT_INSIGHTS, SEGMENT_PROFILES, SEGMENT_PROPOSALS
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.rollback import roll_back
 from pipeline.reporting.pages.morning import page_file, write_morning_page
@@ -98,3 +101,16 @@ def test_a_night_that_a_person_took_back_says_so_until_it_is_run_again(shop: tup
     assert "prices were" in lake.read_text(page_index())
     run_night(shop[0].folder, lake, next_night)
     assert '<meta name="outcome" content="passed">' in lake.read_text(morning_page(next_night))
+
+
+def test_ideas_of_an_earlier_month_are_gone_once_a_month_has_none(shop: tuple[Shop, Lake], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(shop[1].root, tmp_path / "lake", symlinks=True))
+    assert lake.has(SEGMENT_INSIGHTS, day=FIRST_NIGHT)
+    month_ago, company = FIRST_NIGHT - timedelta(days=30), load_company(shop[0].folder)
+    idea = a_proposal("something_new")
+    rows = pa.Table.from_pylist([{name: idea.get(name) for name in SEGMENT_PROPOSALS.column_names}], schema=SEGMENT_PROPOSALS.schema)
+    lake.write(SEGMENT_PROPOSALS, rows.to_batches(), day=FIRST_NIGHT)
+    assert "something_new in words" in page_file(company, lake, FIRST_NIGHT).read_text("utf-8")
+    lake.remove(SEGMENT_PROPOSALS, day=FIRST_NIGHT)
+    lake.write(SEGMENT_PROPOSALS, rows.to_batches(), day=month_ago)
+    assert "something_new in words" not in page_file(company, lake, FIRST_NIGHT).read_text("utf-8")

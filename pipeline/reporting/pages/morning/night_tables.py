@@ -134,7 +134,7 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
     known = _strategies(lake, day, language=language, fallback=valid.language)
     # Without the limits of values, which nothing here asks for: they would be worked out anew.
     schemes = without_unknown(load_schemes(valid), unknown_features(lake, day)) if profiles else None
-    year_before = _nearest_night(lake, day - YEAR)
+    year_before, refined = _nearest_night(lake, day - YEAR), lake.newest_night(SEGMENT_INSIGHTS, through=day)
     flows = [row for row in _rows(lake, SEGMENT_FLOWS, day) if row["nights"] == WEEK_NIGHTS]
     return NightTables(
         company=valid.name,
@@ -152,12 +152,12 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
         concentration=_rows(lake, VALUE_CONCENTRATION, day),
         grid=_rows(lake, SCORE_GRID, day),
         sales=_rows(lake, SALES_DAYS, day),
-        refined_on=_newest_night(lake, SEGMENT_INSIGHTS, day),
-        insights=_newest_rows(lake, SEGMENT_INSIGHTS, day),
-        next_categories=_newest_rows(lake, NEXT_CATEGORIES, day),
-        effectiveness=_newest_rows(lake, SCHEME_EFFECTIVENESS, day),
-        proposals=_newest_rows(lake, SEGMENT_PROPOSALS, day),
-        surveys=_newest_rows(lake, SURVEY_SHARES, day),
+        refined_on=refined,
+        insights=_refined_rows(lake, SEGMENT_INSIGHTS, refined),
+        next_categories=_refined_rows(lake, NEXT_CATEGORIES, refined),
+        effectiveness=_refined_rows(lake, SCHEME_EFFECTIVENESS, refined),
+        proposals=_refined_rows(lake, SEGMENT_PROPOSALS, refined),
+        surveys=_refined_rows(lake, SURVEY_SHARES, refined),
         campaigns=_rows(lake, CAMPAIGN_SUMMARIES, day),
         campaign_results=_rows(lake, CAMPAIGN_RESULTS, day),
         campaign_checks=_rows(lake, CAMPAIGN_CHECKS, day),
@@ -186,14 +186,9 @@ def _rows(lake: Lake, table: Table, day: date) -> Rows:
     return rows
 
 
-def _newest_rows(lake: Lake, table: Table, day: date) -> Rows:
-    """Return the rows of a table that the first night of a month writes, as the newest night up to `day` wrote them."""
-    night = _newest_night(lake, table, day)
-    return _rows(lake, table, night) if night else ()
-
-
-def _newest_night(lake: Lake, table: Table, day: date) -> date | None:
-    return max((night for night in lake.nights(table) if night <= day), default=None)
+def _refined_rows(lake: Lake, table: Table, refined: date | None) -> Rows:
+    """Return the rows of a table that the first night of a month writes; that night alone, as a table of nothing is not stored."""
+    return _rows(lake, table, refined) if refined else ()
 
 
 def _nearest_night(lake: Lake, day: date) -> date | None:
