@@ -6,9 +6,6 @@ Shares of intervals that lie wholly above the truth (2.5 % wanted), measured on 
 
 from __future__ import annotations
 
-ROUGH_BELOW = 100
-"""Intervals of spend are rough where the smaller arm has fewer buyers."""
-
 
 def buyers_needed(smallest_share: float) -> int:
     """Return how many buyers the smaller arm needs, by its share of both: 30, or 50 below a fifth, or 100 below a tenth."""

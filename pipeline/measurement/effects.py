@@ -85,6 +85,8 @@ def _overall_effects(treated: ArmSums, held: ArmSums, *, confidence: float, has_
     cuped = cuped_difference(treated.spend, held.spend, confidence=confidence)
     yield _cuped_effect(cuped, treated, held, ALL, is_headline=cuped.is_worthwhile)
     yield _welch_effect(treated, held, ALL, confidence, is_headline=not cuped.is_worthwhile)
+    if not (treated.ordered_count and held.ordered_count):
+        return  # of an arm without an order there is no spend per order
     means = [ratio_mean(each.orders) for each in (treated, held)]
     yield replace(
         _counted("spend_per_order", "ratio", treated, held, ALL),

@@ -15,6 +15,7 @@ from pipeline.definitions.company import Company
 from pipeline.errors import ConfigError, DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
+from pipeline.lake.rounding import rounded
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS
 from pipeline.measurement.arm_sums import ArmSums
@@ -22,7 +23,6 @@ from pipeline.measurement.assignment import drawn_arms, quotas_of, register_stra
 from pipeline.measurement.audience import overlapping_campaigns, register_candidates, register_members
 from pipeline.measurement.buyers import buyers_needed
 from pipeline.measurement.measuring_session import MeasuringSession, measuring_session
-from pipeline.measurement.rounding import rounded
 from pipeline.measurement.sample_size import smallest_visible_mean_difference, smallest_visible_rate
 from pipeline.measurement.staged_tables import MEMBERS_BY_RULE, PEOPLE, STRATA
 from pipeline.measurement.started_campaigns import is_started, store_campaign

@@ -8,17 +8,16 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import MONEY_DECIMALS
 from pipeline.measurement.arm_sums import CampaignSums
 from pipeline.measurement.campaign import Campaign
 from pipeline.measurement.comparability import Check, comparability_checks, state_by_checks
 from pipeline.measurement.effects import ALL, Effect, arm_effects, headline_spend
-from pipeline.measurement.intervals import Difference
 from pipeline.measurement.looks import Look
 from pipeline.measurement.moments import Moments
 from pipeline.measurement.multiple_testing import holm_adjusted
 from pipeline.measurement.profit import profit_of
-from pipeline.measurement.rounding import rounded
 
 Row = dict[str, Any]
 FINAL, TOO_FEW = "final", "too few"
@@ -134,16 +133,13 @@ def _effect_row(campaign: Campaign, arm: str, effect: Effect) -> Row:
         "segments_differ_p_value": rounded(effect.segments_differ_p_value),
     }
     if effect.difference:
-        row |= {"difference": rounded(effect.difference.value), **_ends("", effect.difference)}
+        row |= {"difference": rounded(effect.difference.value), "low": rounded(effect.difference.low)}
+        row |= {"high": rounded(effect.difference.high)}
         row["standard_error"] = None if effect.method == "newcombe" else rounded(effect.difference.standard_error)
     if effect.shrunk:
         row |= {"shrunk_difference": rounded(effect.shrunk.value)}
         row |= {"shrunk_low": rounded(effect.shrunk.low), "shrunk_high": rounded(effect.shrunk.high)}
     return row
-
-
-def _ends(prefix: str, difference: Difference) -> Row:
-    return {f"{prefix}low": rounded(difference.low), f"{prefix}high": rounded(difference.high)}
 
 
 def _withheld_rows(campaign: Campaign, sums: CampaignSums, state: str) -> Iterator[Row]:

@@ -1,5 +1,5 @@
 -- The customers of an audience with their stratum: segment, then tenth by spend. Equal spends share a tenth. Their order within a
--- stratum is that of a hash that nobody can foresee without the salt.
+-- stratum is that of a fixed hash of salt, campaign and customer.
 WITH ranked AS (
   SELECT
     customer_id,

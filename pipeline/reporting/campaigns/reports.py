@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -44,14 +44,16 @@ def campaign_reports(company: Company, lake: Lake) -> list[CampaignReport]:
     """Return the campaigns of the newest night that tells of any, and those that were started or written since; by id."""
     nights = _measured_nights(lake)
     measured = _reports_of_night(lake, nights[-1]) if nights else {}
-    return [report for _, report in sorted({**_unmeasured_reports(company, lake), **measured}.items())]
+    unmeasured = _unmeasured_reports(company, lake)
+    # One that was due more than a year ago is in older nights alone.
+    older = {name: _newest_report(lake, nights, name) or report for name, report in unmeasured.items() if name not in measured}
+    return [report for _, report in sorted({**older, **measured}.items())]
 
 
 def campaign_report(company: Company, lake: Lake, campaign_id: str) -> CampaignReport:
     """Return the campaign as the newest night that tells of it has it; raises ConfigError for one that nobody knows."""
-    for night in reversed(_measured_nights(lake)):
-        if found := _reports_of_night(lake, night).get(campaign_id):
-            return found
+    if found := _newest_report(lake, _measured_nights(lake), campaign_id):
+        return found
     unmeasured = _unmeasured_reports(company, lake)
     if campaign_id not in unmeasured:
         what = f"there is no campaign `{campaign_id}`{did_you_mean(campaign_id, unmeasured)}"
@@ -63,6 +65,11 @@ def _measured_nights(lake: Lake) -> list[date]:
     """Return the nights that tell of campaigns, without those after the live one: what is held back may go by wrong data."""
     live, nights = current_publication(lake), lake.nights(CAMPAIGN_SUMMARIES)
     return [night for night in nights if live is None or night <= live.day]
+
+
+def _newest_report(lake: Lake, nights: Sequence[date], campaign_id: str) -> CampaignReport | None:
+    """Return the campaign as the newest of `nights` has it that has it at all."""
+    return next((found for night in reversed(nights) if (found := _reports_of_night(lake, night).get(campaign_id))), None)
 
 
 def _reports_of_night(lake: Lake, night: date) -> dict[str, CampaignReport]:

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import SCHEME_EFFECTIVENESS, SEGMENT_EFFECTIVENESS
 from pipeline.models.refits.verdict import normalised_gini
-from pipeline.segmentation.insights.figure_rounding import rounded
 from pipeline.segmentation.insights.risk_ratios import Numbers
 
 TENTHS, FOLDS = 10, 10

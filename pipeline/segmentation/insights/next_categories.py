@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import NEXT_CATEGORIES
-from pipeline.segmentation.insights.figure_rounding import rounded
 from pipeline.segmentation.insights.risk_ratios import Z_95, Numbers
 
 NAMED = 3  # categories that are named to each customer in the backtest

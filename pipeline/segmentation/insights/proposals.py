@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import SEGMENT_PROPOSALS
 from pipeline.segmentation.insights.effectiveness import SUFFICIENT_Z, AddedR2, Labels, SchemeOutcome, SegmentOutcome
-from pipeline.segmentation.insights.figure_rounding import rounded
 from pipeline.segmentation.insights.risk_ratios import Z_95, Numbers
 
 HIGHEST_SCORE = 5

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.lake.rounding import rounded
 from pipeline.lake.tables import SEGMENT_INSIGHTS
-from pipeline.segmentation.insights.figure_rounding import rounded
 from pipeline.segmentation.insights.risk_ratios import Numbers, RiskRatios, benjamini_hochberg, mantel_haenszel
 
 STRATA = 20

@@ -14,10 +14,10 @@ from sqlglot import exp
 from pipeline.definitions.surveys import Survey
 from pipeline.lake.engines import Engine
 from pipeline.lake.lake import Lake
+from pipeline.lake.rounding import rounded
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_SEGMENTS, SURVEY_SHARES
 from pipeline.models.signals import SurvivorsOf, registered_days
-from pipeline.segmentation.insights.figure_rounding import rounded
 from pipeline.segmentation.insights.risk_ratios import Z_95
 
 RESPONSES = replace(SURVEY_SHARES, name="survey_responses")

@@ -24,13 +24,15 @@ from support.campaigns import (
     start,
     write_campaign_shop,
 )
+from support.killing import copied
 from support.nights import run_night, tree_bytes
 
+from pipeline.definitions.company import load_company
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import CAMPAIGN_ARMS, CAMPAIGN_CHECKS, CAMPAIGN_RESULTS, CAMPAIGN_SUMMARIES, CAMPAIGN_VALUES, CUSTOMER_FEATURES
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.erasure.erase import erase_customers
-from pipeline.reporting.campaigns import campaign_report
+from pipeline.reporting.campaigns import campaign_report, campaign_reports
 from pipeline.reporting.campaigns.view import render
 
 TABLES = tuple(f"tables/{table.name}" for table in (CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES))
@@ -101,6 +103,18 @@ def test_the_night_again_says_the_same_bytes(measured: tuple[Path, Lake]) -> Non
     before = tree_bytes(lake, *TABLES)
     run_night(shop, lake, DUE, until="segment")
     assert tree_bytes(lake, *TABLES) == before
+
+
+def test_a_campaign_that_the_newest_night_tells_no_more_is_listed_as_it_ended(measured: tuple[Path, Lake], tmp_path: Path) -> None:
+    shop, lake = measured[0], Lake(copied(measured[1].root, tmp_path / "lake"))
+    before = DUE - timedelta(days=1)
+    for table in (CAMPAIGN_SUMMARIES, CAMPAIGN_RESULTS, CAMPAIGN_CHECKS, CAMPAIGN_VALUES):
+        rows = lake.read(table, day=DUE)
+        lake.write(table, rows.to_batches(), day=before)
+        lake.write(table, rows.slice(0, 0).to_batches(), day=DUE)
+    [report] = campaign_reports(load_company(shop), lake)
+    assert (report.night, report.summary["state"]) == (before, "final")
+    assert report == campaign_report(load_company(shop), lake, "spring")
 
 
 def test_nothing_is_shown_before_its_date_and_nobody_is_kept_to_an_arm_after_the_end(tmp_path: Path, lake: Lake) -> None:

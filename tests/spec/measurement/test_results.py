@@ -70,6 +70,16 @@ def row(rows: CampaignRows, **wanted: Any) -> dict[str, Any]:
     return found
 
 
+def test_of_an_arm_without_an_order_there_is_no_spend_per_order() -> None:
+    arms = tuple(
+        replace(arm, planned_share=share, assigned_count=n) for arm, share, n in zip(ARMS[::2], (1 / 3, 2 / 3), (500, 1_000), strict=True)
+    )
+    seen = CampaignSums({("mail", "loyal"): sums(500, 100), ("control", "loyal"): sums(1_000, 0)})
+    rows = told(replace(CAMPAIGN, arms=arms), Observations(seen, has_visits=False))
+    assert row(rows, metric="spend", is_headline=True, segment="all")["control_value"] == 0
+    assert not [each for each in rows.results if each["metric"] == "spend_per_order"]
+
+
 def test_a_fixed_date_is_kept_to_the_day() -> None:
     assert told(night=START - timedelta(days=1)).summary["state"] == "planned"
     eve = told(night=END + timedelta(days=LOOKBACK - 1))
