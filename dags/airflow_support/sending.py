@@ -24,6 +24,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_support.connections import find_address
+from pipeline.activation.sinks.http import origin, try_split
 from pipeline.definitions.notify import Recipient
 from pipeline.errors import ConfigError, TransientError
 from pipeline.reporting.notifications import Notification
@@ -116,17 +117,17 @@ def _slack_address(recipient: Recipient) -> str:
 
 
 def _post(address: str, content: Mapping[str, Any], recipient: Recipient) -> None:
-    where, parts = _place(recipient), urlsplit(address)
-    if parts.scheme not in HTTP or not parts.hostname:
+    where, parts = _place(recipient), try_split(address)
+    if parts is None:
         raise ConfigError("the connection is no address of HTTP", where=where, todo="Write it as https://user:password@host/path.")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     headers = {"Authorization": f"Bearer {password}"} if password and not user else {}
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    bare = f"{origin(parts)}{parts._replace(scheme='', netloc='').geturl()}"
     try:
         # No proxies, certificates or logins from the environment: a message leaves in the same way wherever its task runs.
         with httpx.Client(timeout=TIMEOUT, trust_env=False, auth=(user, password) if user else None) as client:
             status = client.post(bare, json=content, headers=headers).status_code
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise TransientError(f"the receiver cannot be reached: {type(error).__name__}", where=where) from None
     if status in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise TransientError(f"the receiver failed: HTTP {status}", where=where)

@@ -130,9 +130,10 @@ def campaign_notification(company: Company, lake: Lake, day: date) -> Notificati
 def not_published_notification(company: Company, lake: Lake, day: date, by: time) -> Notification:
     """Return what to say where the night of `day` is not live at the time `by`: what became of it, and what to look at."""
     newest = read_status(company, lake).newest
-    outcome = newest.outcome.words if newest and newest.day >= day else "not begun"
+    known = newest if newest and newest.day >= day else None
+    night, outcome = (known.day, known.outcome.words) if known else (day, "not begun")
     todo = "Next: see what the run of nightly_segments says in Airflow, or run segments status."
-    lines = [f"The night of {day} is {outcome}.", _live_line(lake), todo]
+    lines = [f"The night of {night} is {outcome}.", _live_line(lake), todo]
     return _notification(company, Occasion.NOT_PUBLISHED, day, f"{company.name}: the night of {day} is not published at {by:%H:%M}", lines)
 
 

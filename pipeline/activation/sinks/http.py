@@ -36,7 +36,7 @@ class HttpClient:
         """Return the answer to a call that was carried out, whatever it says of single rows; raises as `Sink` methods do."""
         try:
             answer = self._client.request(method, f"{self.base}{path}", headers=headers, **content)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise Ambiguous(f"the sink cannot be reached: {type(error).__name__}", where=self.where) from None
         raise_for_status(answer.status_code, answer.headers, where=self.where, message=answer.text)
         return answer
@@ -93,10 +93,20 @@ def origin(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+def try_split(address: str) -> SplitResult | None:
+    """Return the parts of an address of HTTP; None where it is none."""
+    try:
+        parts = urlsplit(address)
+        httpx.URL(address)
+    except (ValueError, httpx.InvalidURL):
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname else None
+
+
 def split_address(address: str, where: str) -> SplitResult:
     """Return the parts of the URI of a connection; raises ConfigError where it is none of HTTP."""
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = try_split(address)
+    if parts is None:
         raise ConfigError(
             "the sink's connection is no address of HTTP",
             where=where,

@@ -42,8 +42,11 @@ def read_entered_members(  # noqa: PLR0913 - what is asked, and where
     """Read who is in the segment called `segment` on the newest night, and was not on the newest stored night by `since`.
 
     `are_own` leaves out whom nothing of their own took there, such as the ranks of others. Raises ConfigError where no scheme or
-    segment has that name, or no night is stored by `since`.
+    segment has that name, no night is stored by `since`, or that is not given with `are_own`.
     """
+    if are_own and since is None:
+        todo = "Add --entered-since and the day from which on they came."
+        raise ConfigError("it needs a day to compare with", where="--by-themselves", todo=todo)
     names = scheme_names_on(lake, None, None)
     scheme = names.scheme_named(scheme)
     segment, day = names.segment_named(scheme, segment), names.night.day

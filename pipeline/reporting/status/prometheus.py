@@ -1,7 +1,8 @@
 """The status of a lake in the text format that Prometheus reads: gauges alone, all of what is stored.
 
 No gauge is an age: a monitor computes that from an instant, so a file that nobody writes any more grows old too. A segment of 1 to 9
-customers is withheld; where it would be the only one of its scheme, the next larger one is as well, else subtraction would tell.
+customers is withheld; where those of a scheme have fewer than 10 together, or there is one alone, so is the next larger one: else
+subtraction would tell.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -69,9 +70,11 @@ def _gauges(status: LakeStatus, zone: ZoneInfo, sizes: SegmentSizes) -> Iterator
 def _shown_sizes(segments: Mapping[str, int]) -> dict[str, int]:
     """Return the sizes that may be told."""
     by_size = sorted((size, name) for name, size in segments.items() if size > 0)
-    hidden = [name for size, name in by_size if size < FEWEST_CUSTOMERS]
-    if len(hidden) == 1:
-        hidden = [name for _, name in by_size[:2]]
+    hidden: dict[str, int] = {}
+    for size, name in by_size:
+        if size >= FEWEST_CUSTOMERS and not 0 < sum(hidden.values()) < FEWEST_CUSTOMERS:
+            break
+        hidden[name] = size
     return {name: size for name, size in segments.items() if name not in hidden}
 
 

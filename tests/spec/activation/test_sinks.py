@@ -18,7 +18,7 @@ from support.crm_stubs import HubSpotStub, MailchimpStub, ReceiverStub, Stub, se
 
 from pipeline.activation.sinks import open_sink
 from pipeline.activation.sinks.http import HttpClient
-from pipeline.activation.sinks.sink import Change
+from pipeline.activation.sinks.sink import Ambiguous, Change
 from pipeline.activation.sync import SyncReport
 from pipeline.definitions.definition_files import Definition
 from pipeline.definitions.sinks import read_sink
@@ -132,6 +132,19 @@ def test_a_sink_that_asks_to_wait_for_ever_ends_the_sync(tmp_path: Path, receive
 def test_an_address_keeps_its_host_and_port_and_loses_its_login(host: str, base: str) -> None:
     client = HttpClient(f"http://ann:secret@{host}/x/", where="sinks/crm.toml")
     assert (client.base, client.user, client.password) == (base, "ann", "secret")
+
+
+@pytest.mark.parametrize("address", ["https://[::1/x", "ftp://h/x", "h"])
+def test_an_address_that_cannot_be_one_is_refused_in_words(address: str) -> None:
+    with pytest.raises(ConfigError, match="no address of HTTP"):
+        HttpClient(address, where="sinks/crm.toml")
+
+
+def test_an_answer_that_cannot_be_unpacked_is_no_receipt(receiver: ReceiverStub) -> None:
+    receiver.troubles = [(200, {"Content-Encoding": "gzip"}, False)]
+    client = HttpClient(receiver.address, where="sinks/crm.toml")
+    with pytest.raises(Ambiguous, match="DecodingError"):
+        client.call("POST", "/")
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])

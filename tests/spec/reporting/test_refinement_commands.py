@@ -105,6 +105,12 @@ def test_who_entered_agrees_with_the_flows(shop: Path, lake: Lake) -> None:
     assert checked > 50
 
 
+def test_by_themselves_without_a_day_to_compare_with_is_refused(shop: Path, lake: Lake) -> None:
+    result = run(shop, lake, "members", "--scheme", "rfm", "--segment", "champions", "--by-themselves")
+    assert isinstance(result.exception, ConfigError)
+    assert "needs a day to compare with" in str(result.exception)
+
+
 def test_own_reasons_are_those_of_the_morning_page() -> None:
     assert set(CAUSES) == OWN_REASONS
 

@@ -164,6 +164,12 @@ def test_the_only_small_segment_takes_the_next_larger_one_along_and_names_are_es
     assert {key[1]: value for key, value in gauges.items() if key[0] == "segments_withheld"} == {'a "b"\\\n': 2, "two": 2}
 
 
+def test_hidden_segments_are_ten_customers_together_or_more() -> None:
+    status = LakeStatus(None, None, [], [], [], [], {}, [], "")
+    gauges = gauges_of(to_prometheus(status, ZoneInfo("UTC"), {"few": {"a": 1, "b": 1, "c": 50, "d": 60}, "all": {"a": 1, "b": 2}}))
+    assert {key[1:]: value for key, value in gauges.items() if key[0] == "segments_customers"} == {("few", "d"): 60}
+
+
 def test_a_monitor_may_ask_whether_the_last_day_is_live(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shop: Path, published: Lake
 ) -> None:
