@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from sqlglot import exp
 
 from pipeline.lake.engines import Engine
@@ -61,6 +63,14 @@ def slices_of_rollup(lake: Lake, table: Table, versions: Sequence[Version], *, l
     return slices_between(cut_points(ids, count))
 
 
+def slices_of_customers(path: Path, *, limit: int) -> list[Slice]:
+    """Return slices of at most `limit` rows of the file at `path`, which has a row per customer in the order of ids."""
+    if pq.read_metadata(path).num_rows <= limit:
+        return slices_between([])
+    ids = pq.read_table(path, columns=["customer_id"])["customer_id"]
+    return slices_between([ids[place].as_py() for place in range(limit, len(ids), limit)])
+
+
 def cut_points(ids: Sequence[str], count: int) -> list[str]:
     """Return the distinct ids that cut sorted `ids` into `count` parts of about the same size."""
     return sorted({ids[number * len(ids) // count] for number in range(1, count)})
@@ -71,10 +81,15 @@ def slices_between(cuts: Sequence[str]) -> list[Slice]:
     return [Slice(first, end) for first, end in pairwise([None, *cuts, None])]
 
 
-def statement_of_slice(query: exp.Query, part: Slice, *, tables: Iterable[str]) -> exp.Query:
-    """Return `query` with each of `tables` cut to the slice's customers; the bounds are parameters, so that its text stays the same."""
+def limits_of_slice(part: Slice) -> list[exp.Expr]:
+    """Return the conditions on `customer_id` that the slice sets; the bounds are parameters, so that a statement's text stays the same."""
     comparisons = {"slice_first": exp.GTE, "slice_end": exp.LT}
-    limits = [comparisons[name](this=exp.column("customer_id"), expression=exp.Placeholder(this=name)) for name in part.parameters]
+    return [comparisons[name](this=exp.column("customer_id"), expression=exp.Placeholder(this=name)) for name in part.parameters]
+
+
+def statement_of_slice(query: exp.Query, part: Slice, *, tables: Iterable[str]) -> exp.Query:
+    """Return `query` with each of `tables` cut to the slice's customers."""
+    limits = limits_of_slice(part)
     sliced = query.copy()
     for table in list(sliced.find_all(exp.Table)) if limits else []:
         if table.name in tables:

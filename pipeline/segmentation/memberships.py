@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 from sqlglot import exp
 
 from pipeline.definitions.company import Company
@@ -22,6 +23,7 @@ from pipeline.definitions.schemes import (
     referenced_clusters,
     schemes_with_assignments,
 )
+from pipeline.features.customer_slices import limits_of_slice, slices_of_customers
 from pipeline.ingestion.versions import stored_facts
 from pipeline.lake import addresses
 from pipeline.lake.engines import Engine
@@ -39,6 +41,8 @@ from pipeline.segmentation.night_schemes import not_computed_on, schemes_of_nigh
 from pipeline.segmentation.profiles import profiles_statement, strategy_rows
 
 log = logging.getLogger("pipeline.segmentation.memberships")
+
+MEMBERSHIPS_PER_SLICE = 6_000_000
 
 
 def write_memberships(company: Company, lake: Lake, engine: Engine, day: date, *, known_on: date | None = None) -> None:
@@ -92,7 +96,8 @@ def _write_memberships(  # noqa: PLR0913 - what every step is given, and the sch
     }
     # Before the write, since that replaces what there is to compare with.
     _warn_of_other_code(lake, lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on), manifest)
-    rows = lake.write(CUSTOMER_SEGMENTS, engine.run(query, {}), day=day, known_on=known_on, manifest=manifest)
+    memberships = _rows_by_slice(engine, query, features, limit=max(1, MEMBERSHIPS_PER_SLICE // len(statements)))
+    rows = lake.write(CUSTOMER_SEGMENTS, memberships, day=day, known_on=known_on, manifest=manifest)
     log.info("%s: %s memberships in %s schemes", CUSTOMER_SEGMENTS.name, f"{rows:,}", len(schemes) + len(models))
     engine.register(CUSTOMER_SEGMENTS, [lake.path(CUSTOMER_SEGMENTS, day=day, known_on=known_on)])
     profiles_query = profiles_statement(schemes, models)
@@ -105,6 +110,16 @@ def _write_memberships(  # noqa: PLR0913 - what every step is given, and the sch
     titles = [(row["scheme"], row["segment"], row["title"]) for row in profiles.select(["scheme", "segment", "title"]).to_pylist()]
     strategies = strategy_rows(schemes, titles, company.language, models)
     lake.write(SEGMENT_STRATEGIES, strategies.to_batches(), day=day, known_on=known_on, manifest={"definitions": manifest["definitions"]})
+
+
+def _rows_by_slice(engine: Engine, query: exp.Select, features: Path, *, limit: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of `query` in its order, for `limit` of the customers in `features` after the other.
+
+    Sorted at once, the memberships of millions of customers do not fit into the memory of a night, spilled or not. What comes out is
+    cut, not what goes in, as a scheme may look at the values of everybody.
+    """
+    for part in slices_of_customers(features, limit=limit):
+        yield from engine.run(query.where(*limits_of_slice(part)), part.parameters)
 
 
 def _warn_of_other_code(lake: Lake, path: Path, manifest: Mapping[str, object]) -> None:
@@ -132,7 +147,7 @@ def _membership_statements(
     return by_rules | {scheme.name: assignment_statement(scheme, model) for scheme, model in models}
 
 
-def _memberships_statement(statements: Iterable[exp.Query]) -> exp.Query:
+def _memberships_statement(statements: Iterable[exp.Query]) -> exp.Select:
     columns = [exp.column(name) for name in CUSTOMER_SEGMENTS.column_names]
     united = union_all(statements).subquery("memberships", copy=False)
     return exp.select(*columns).from_(united, copy=False).order_by("customer_id", "scheme", copy=False)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp, parse_one
 
 from pipeline.features import MergeHistory
-from pipeline.features.customer_slices import Slice, slices_between, statement_of_slice
+from pipeline.features.customer_slices import Slice, slices_of_customers, statement_of_slice
 from pipeline.lake.engines import Engine
 from pipeline.lake.engines.duckdb import open_engine
 from pipeline.lake.parquet import file_sha256
@@ -109,7 +109,7 @@ class _CrmWriter:
         self._register_people()
         names, unwritten = language_names(self._company, self._engine)
         self._stage(LANGUAGE_NAMES, names.to_batches())
-        self._slices = self._customer_slices()
+        self._slices = slices_of_customers(self._file(CUSTOMER_FEATURES), limit=CUSTOMERS_PER_SLICE)
         self._publish(CRM_MEMBERS, self._rows(statement(CRM_MEMBERS.name)))
         self._engine.register(CRM_MEMBERS, [self._file(CRM_MEMBERS)])
         self._stage(PROFILE_ROWS, self._rows(self._profile_rows_statement()))
@@ -179,10 +179,6 @@ class _CrmWriter:
             "last_seq": self._seen.last_seq,
             "changed_at": inputs.changed_at,
         }
-
-    def _customer_slices(self) -> Sequence[Slice]:
-        ids = pq.read_table(self._file(CUSTOMER_FEATURES), columns=["customer_id"])["customer_id"]
-        return slices_between([ids[place].as_py() for place in range(CUSTOMERS_PER_SLICE, len(ids), CUSTOMERS_PER_SLICE)])
 
     def _rows(self, query: exp.Query) -> Iterator[pa.RecordBatch]:
         """Run `query` for one slice of customers after the other, so that memory stays flat; numbers go on from slice to slice."""
