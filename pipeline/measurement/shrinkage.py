@@ -3,6 +3,8 @@
 Best and worst of many segments are mostly luck. How much segments differ beyond chance is estimated by DerSimonian and Laird (1986); each
 effect is then moved towards the overall difference, and not towards the mean weighted by precision, which is biased for spend:
 segments that spend little have both a small effect and a small variance.
+
+Intervals hold on average over the segments, however their effects are spread: see `robust_intervals`.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import chdtrc, ndtri
+from scipy.special import chdtrc
 
 from pipeline.measurement.intervals import CONFIDENCE
+from pipeline.measurement.robust_intervals import critical_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,9 @@ class ShrunkEffect:
 
 @dataclass(frozen=True, slots=True)
 class Shrinkage:
-    """Shrunk effects in the order given; `q` is Cochran's, `p_value` says how often equal segments differ as much."""
+    """Shrunk effects in the order given; `p_value`, of Cochran's Q, says how often equal segments differ as much."""
 
     effects: tuple[ShrunkEffect, ...]
-    q: float
     p_value: float
 
 
@@ -50,11 +52,28 @@ def shrunk_effects(overall: Estimate, effects: Sequence[Estimate], *, confidence
     q = sum(weight * (each.value - middle) ** 2 for weight, each in zip(weights, effects, strict=True))
     freedom = len(effects) - 1
     between = max(0.0, (q - freedom) / (total - sum(weight**2 for weight in weights) / total))
-    z = -float(ndtri((1 - confidence) / 2))
+    spread = _mean_square_deviation(overall, effects)
+    usual = critical_value(0, confidence=confidence)
     shrunk = []
     for each in effects:
         kept = between / (between + each.variance)
         value = overall.value + kept * (each.value - overall.value)
-        half = z * math.sqrt(kept * each.variance + (1 - kept) ** 2 * overall.variance)
+        own_error = math.sqrt(each.variance)
+        # That of a sum whose parts go together as far as they can: the segment's customers are among everybody.
+        error = kept * own_error + (1 - kept) * math.sqrt(overall.variance)
+        half = error * critical_value(spread * ((1 - kept) / error) ** 2, confidence=confidence)
+        # What contains the segment's own interval holds as often as that does, however segments differ.
+        half = min(half, abs(each.value - value) + usual * own_error)
         shrunk.append(ShrunkEffect(value, value - half, value + half))
-    return Shrinkage(tuple(shrunk), q, float(chdtrc(freedom, q)))
+    return Shrinkage(tuple(shrunk), float(chdtrc(freedom, q)))
+
+
+def _mean_square_deviation(overall: Estimate, effects: Sequence[Estimate]) -> float:
+    """Return the mean square of how far the segments' true effects are from `overall`, all segments counting alike.
+
+    Weights by precision would say too little where large effects go with large variances, as where both grow with what a segment spends.
+    The floor is that of the paper (section 3.2): what looks like no spread at all may be chance.
+    """
+    count, variances = len(effects), [each.variance for each in effects]
+    seen = sum((each.value - overall.value) ** 2 - each.variance for each in effects) / count
+    return max(seen, 2 * sum(variance**2 for variance in variances) / (count * sum(variances)))
