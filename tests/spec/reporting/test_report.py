@@ -72,6 +72,14 @@ def test_a_night_or_language_that_is_not_there_is_said_with_what_is(shop: tuple[
     assert "en, de, fi, hu, ka, tr" in str(language.value)
 
 
+@pytest.mark.parametrize("language", ["de-/../../../../evil", "de-..", "tr-x/y", "de-AT\n", "../tr", "en-"])
+def test_a_language_that_is_no_tag_writes_no_file(shop: tuple[Shop, Lake], language: str) -> None:
+    before = {file for file in shop[1].root.parent.rglob("*") if file.is_file()}
+    with pytest.raises(ConfigError, match="pages are not written in"):
+        page_file(load_company(shop[0].folder), shop[1], FIRST_NIGHT, language=language)
+    assert {file for file in shop[1].root.parent.rglob("*") if file.is_file()} == before
+
+
 def test_a_page_that_cannot_be_written_fails_nothing_and_tells_no_value(
     shop: tuple[Shop, Lake], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

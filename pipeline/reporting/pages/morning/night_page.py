@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
+from pipeline.definitions.settings import LANGUAGE
 from pipeline.errors import ConfigError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
@@ -53,7 +54,8 @@ def page_file(company: Company, lake: Lake, day: date, *, language: str = "", ou
         nights = lake.nights(SEGMENT_PROFILES)
         todo = f"The newest night is {nights[-1]}." if nights else f"Run it first: segments run --day {day}."
         raise ConfigError(f"no night of {day} is stored", where=lake.where(), todo=todo)
-    if language and language.split("-", maxsplit=1)[0] not in page_languages():
+    # What is no tag could be a path that leads out of the lake.
+    if language and not (re.fullmatch(LANGUAGE, language) and language.split("-", maxsplit=1)[0] in page_languages()):
         raise ConfigError(
             f"pages are not written in `{language}`{did_you_mean(language, page_languages())}",
             where="--language",
