@@ -6,6 +6,7 @@ import random
 import re
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 
@@ -44,9 +45,20 @@ def nights(draw: st.DrawFn) -> NightTables:
     grid = [_grid_row(r, fm, draw(counts)) for r in range(1, 6) for fm in range(1, 6)]
     few = draw(st.integers(1, 9))
     insights = [a_taste(SECRET_NAME, 2.0, customer_count=few), a_taste("bread", 2.0)]
+    concentration = _concentration(draw(st.lists(st.integers(1, 500), max_size=40)))
     surveys = [an_answer(SECRET_NAME, 0.3, count=few), an_answer("price", 0.6)]
     tables = NightTables("Shop", "EUR", 365, DAY, schemes=schemes, profiles=profiles, flows=flows, grid=grid, insights=insights)
-    return replace(tables, surveys=surveys)
+    return replace(tables, surveys=surveys, concentration=concentration)
+
+
+def _concentration(spends: list[int]) -> list[dict[str, Any]]:
+    """Return the rows of value_concentration of buyers who spent so much each."""
+    best_first = sorted(spends, reverse=True)
+    counts_of = {percent: -(-len(spends) * percent // 100) for percent in range(1, 101)} if spends else {}
+    return [
+        {"customer_percent": percent, "customer_count": count, "spend_share": sum(best_first[:count]) / sum(spends)}
+        for percent, count in counts_of.items()
+    ]
 
 
 def _grid_row(r: int, fm: int, count: int) -> dict[str, Any]:
@@ -57,6 +69,20 @@ def _grid_row(r: int, fm: int, count: int) -> dict[str, Any]:
 @given(nights())
 def test_nothing_of_a_few_customers_is_told(tables: NightTables) -> None:
     assert not SECRET_TEXTS.findall(unquote(html_of(tables)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(nights())
+def test_between_two_points_of_the_curve_lie_ten_buyers_or_more(tables: NightTables) -> None:
+    counts_of = {row["customer_percent"]: row["customer_count"] for row in tables.concentration}
+    page = html_of(tables)
+    curves = re.findall(r'class="line" d="M0 220([^"]*)"', page)
+    drawn = [0, *(counts_of[int(x) // 4] for path in curves for x in re.findall(r"L(\d+) ", path))]
+    assert all(later - earlier >= 10 for earlier, later in pairwise(drawn))
+    # Figures and bars beside it go by the same points.
+    told = [int(count) for count in re.findall(r"of the buyers <small>\((\d+)\)", page)]
+    assert set(told) <= set(drawn)
+    assert bool(curves) is bool(told)
 
 
 @settings(max_examples=60, deadline=None)

@@ -199,8 +199,23 @@ def _grid_cell(row: Row | None, most: int) -> GridCell:
 
 def concentration_rows(tables: NightTables) -> list[Row]:
     """Return how much the best 1, 10 and 50 percent of the buyers hold; shares of a few buyers are left out."""
-    rows = [row for row in tables.concentration if row["customer_percent"] in SHARES_TOLD]
-    return [row for row in rows if not is_withheld(row["customer_count"])]
+    return [row for row in concentration_curve(tables) if row["customer_percent"] in SHARES_TOLD]
+
+
+def concentration_curve(tables: NightTables) -> list[Row]:
+    """Return the percents of buyers that may be drawn: what lies between two of them is what ten buyers or more spent.
+
+    Between nearer ones the spend of single buyers could be read off.
+    """
+    rows = {row["customer_percent"]: row for row in tables.concentration}
+    drawn: dict[int, Row] = {}
+    for percent in (100, *SHARES_TOLD, *sorted(rows)):
+        if percent in rows and all(
+            abs(rows[percent]["customer_count"] - count) >= FEWEST_CUSTOMERS
+            for count in (0, *(row["customer_count"] for row in drawn.values()))
+        ):
+            drawn[percent] = rows[percent]
+    return [drawn[percent] for percent in sorted(drawn)]
 
 
 def cluster_figures(tables: NightTables, scheme: str) -> list[ClusterFigures]:

@@ -15,6 +15,7 @@ from pipeline.reporting.pages.morning.figures import (
     SchemeFigures,
     Trend,
     cluster_figures,
+    concentration_curve,
     concentration_rows,
     sales_trend,
     scheme_figures,
@@ -72,6 +73,7 @@ class MorningPage:
     grid: Sequence[Sequence[GridCell]] = ()
     lifecycle: SchemeFigures | None = None
     concentration: Sequence[Row] = ()
+    concentration_curve: Sequence[Row] = ()
     clusters: Sequence[ClusterGroups] = ()
     places: Sequence[SchemeFigures] = ()
     tastes: Sequence[SegmentTaste] = ()
@@ -120,6 +122,7 @@ def morning_page(judged: NightTables, shown: NightTables | None, language: PageL
         score_grid(tables),
         lifecycle if lifecycle and lifecycle.is_shown else None,
         concentration_rows(tables),
+        concentration_curve(tables),
         _cluster_groups(tables),
         _places(tables),
         segment_tastes(tables),
