@@ -141,7 +141,7 @@ def _morning_lines(company: Company, lake: Lake, tables: NightTables, language: 
     """Return what the page says in short; before there is a night of a week ago to compare with, how many customers there are too."""
     sentences = _sentences(tables, language)
     alarms, others = ([each.text for each in sentences if each.is_alarm is is_alarm] for is_alarm in (True, False))
-    headline = [] if tables.flows else headline_lines(company, lake, tables.day)
+    headline = [] if tables.compared_night else headline_lines(company, lake, tables.day)
     return [*alarms, *headline, *others] or headline_lines(company, lake, tables.day)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.morning_tables import DAY, a_flow, a_taste, an_answer, html_of
+from support.morning_tables import DAY, WEEK_AGO, a_flow, a_taste, an_answer, html_of
 
 from pipeline.reporting.pages.morning.flow_diagram import drawn_flows
 from pipeline.reporting.pages.morning.movement import changes_of, flows_of
@@ -48,7 +48,7 @@ def nights(draw: st.DrawFn) -> NightTables:
     concentration = _concentration(draw(st.lists(st.integers(1, 500), max_size=40)))
     surveys = [an_answer(SECRET_NAME, 0.3, count=few), an_answer("price", 0.6)]
     tables = NightTables("Shop", "EUR", 365, DAY, schemes=schemes, profiles=profiles, flows=flows, grid=grid, insights=insights)
-    return replace(tables, surveys=surveys, concentration=concentration)
+    return replace(tables, surveys=surveys, concentration=concentration, compared_night=WEEK_AGO)
 
 
 def _concentration(spends: list[int]) -> list[dict[str, Any]]:

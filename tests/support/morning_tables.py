@@ -11,7 +11,7 @@ from pipeline.reporting.pages.morning.night_tables import NightTables, SchemeSum
 from pipeline.reporting.pages.morning.page import morning_page
 from pipeline.reporting.pages.morning.rendering import render_page
 
-DAY = date(2024, 3, 31)
+DAY, WEEK_AGO = date(2024, 3, 31), date(2024, 3, 24)
 ENGLISH = PageLanguage.of("en")
 CARD = dict.fromkeys(("message", "promotion", "product_offer", "price", "channel", "service"), "Say it.")
 
@@ -19,6 +19,8 @@ CARD = dict.fromkeys(("message", "promotion", "product_offer", "price", "channel
 def a_night(**given: Any) -> NightTables:
     profiles = given.pop("profiles", [a_profile("champions", 30, position=1), a_profile("lost", 50, position=2)])
     schemes = given.pop("schemes", [SchemeSummary("rfm", "RFM", "Who buys?", "behavioural", "rules")])
+    since = WEEK_AGO if given.get("flows") else None
+    given = {"compared_night": since, **given}
     return NightTables("Shop", "EUR", 365, DAY, schemes=schemes, profiles=profiles, **given)
 
 
@@ -28,7 +30,7 @@ def a_profile(segment: str, customers: int, *, position: int = 1, scheme: str = 
 
 
 def a_flow(start: str | None, end: str | None, reason: str, customers: int, spend: int = 100) -> dict[str, Any]:
-    ends = {"from_segment": start, "to_segment": end, "since_night": DAY - timedelta(days=7)}
+    ends = {"from_segment": start, "to_segment": end, "since_night": WEEK_AGO}
     return {"scheme": "rfm", **ends, "reason": reason, "customer_count": customers, "lifetime_spend_amount": Decimal(spend)}
 
 

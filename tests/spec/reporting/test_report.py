@@ -20,7 +20,7 @@ from pipeline.definitions.company import load_company
 from pipeline.errors import ConfigError
 from pipeline.lake.addresses import morning_page, page_index
 from pipeline.lake.lake import Lake
-from pipeline.lake.tables import SEGMENT_INSIGHTS, SEGMENT_PROFILES, SEGMENT_PROPOSALS
+from pipeline.lake.tables import SEGMENT_FLOWS, SEGMENT_INSIGHTS, SEGMENT_PROFILES, SEGMENT_PROPOSALS
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.rollback import roll_back
 from pipeline.reporting.pages.morning import page_file, write_morning_page
@@ -109,6 +109,18 @@ def test_a_night_that_a_person_took_back_says_so_until_it_is_run_again(shop: tup
     assert "prices were" in lake.read_text(page_index())
     run_night(shop[0].folder, lake, next_night)
     assert '<meta name="outcome" content="passed">' in lake.read_text(morning_page(next_night))
+
+
+def test_a_week_in_which_nobody_moved_is_no_week_without_a_night_to_compare(shop: tuple[Shop, Lake], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(shop[1].root, tmp_path / "lake", symlinks=True))
+    company, week_ago = load_company(shop[0].folder), FIRST_NIGHT - timedelta(days=7)
+    unknown = "There is no night of a week ago to compare with yet"
+    for compared, is_known in (({"7": str(week_ago)}, True), ({"1": str(FIRST_NIGHT - timedelta(days=1))}, False)):
+        lake.write(SEGMENT_FLOWS, [], day=FIRST_NIGHT, manifest={"compared": compared})
+        page = page_file(company, lake, FIRST_NIGHT, language="en").read_text("utf-8")
+        assert (unknown not in page) is is_known
+        assert ("Customers who changed segment in the last seven nights: 0." in page) is is_known
+        assert ("Who moved, and why" in page.partition("<footer>")[2]) is not is_known
 
 
 def test_ideas_of_an_earlier_month_are_gone_once_a_month_has_none(shop: tuple[Shop, Lake], tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def _segment_figures(tables: NightTables, row: Row, changes: Mapping[str, SizeCh
     title, count = tables.title_of(row["scheme"], row["segment"]), row["customer_count"]
     if is_withheld(count):
         return SegmentFigures(title, count)
-    change = changes.get(row["segment"], SizeChange()) if tables.flows else None
+    change = changes.get(row["segment"], SizeChange()) if tables.compared_night else None
     old_count = before.get(row["segment"])
     return SegmentFigures(
         title,

@@ -40,7 +40,7 @@ def _by_surprise(tables: NightTables, verdict: Verdict, language: PageLanguage) 
     if sales and not sales.is_alarm:
         yield sales
     yield from _value(tables, language)
-    if not tables.flows:
+    if tables.compared_night is None:
         yield Sentence(language.gettext("There is no night of a week ago to compare with yet, so changes are not shown today."))
 
 
@@ -93,6 +93,10 @@ def _few_customers(tables: NightTables, language: PageLanguage) -> Iterator[Sent
 def _moves(tables: NightTables, language: PageLanguage) -> Iterator[Sentence]:
     counts = counts_by_cause(flows_of(tables.flows, tables.main_scheme))
     moved, others = sum(counts.values()), counts[Cause.OTHERS]
+    if tables.compared_night and max(moved - others, others) < FEWEST_CUSTOMERS:
+        # Nobody or a few, which is not the same as not known.
+        count = language.count(moved)
+        yield Sentence(language.gettext("Customers who changed segment in the last seven nights: %(moved)s.", moved=count))
     if moved - others >= FEWEST_CUSTOMERS:
         counted = {
             name: language.count(counts[cause]) for name, cause in (("came", Cause.CAME), ("rose", Cause.ROSE), ("slid", Cause.SLID))

@@ -64,7 +64,8 @@ class SchemeSummary:
 class NightTables:
     """What one night stored, in rows of its tables; a table that it does not have gives none.
 
-    `flows` are those of seven nights, `profiles_year_before` those of the nearest night a year ago, by scheme and segment;
+    `flows` are those since `compared_night`, seven nights ago: none where nobody moved, and where there is no such night, of which
+    `compared_night` is None; `profiles_year_before` those of the nearest night a year ago, by scheme and segment;
     `titles` and `cards` are in the reader's language; `refined_on` is the night that `insights` and proposals are from,
     `rollback` the one by which a person took the night back.
     """
@@ -80,6 +81,7 @@ class NightTables:
     year_before: date | None = None
     titles: Mapping[tuple[str, str], str] = field(default_factory=dict)
     cards: Mapping[tuple[str, str], Row] = field(default_factory=dict)
+    compared_night: date | None = None
     flows: Rows = ()
     concentration: Rows = ()
     grid: Rows = ()
@@ -109,11 +111,6 @@ class NightTables:
         """The scheme that the page tells most of: the chosen one, else the first of those about behaviour that rules decide."""
         names = [scheme.name for scheme in self.schemes]
         return self.chosen_scheme if self.chosen_scheme in names else next(iter(names), "")
-
-    @property
-    def compared_night(self) -> date | None:
-        """The night that `flows` compare with."""
-        return min((row["since_night"] for row in self.flows), default=None)
 
     def profiles_of(self, scheme: str) -> list[Row]:
         """Return the profiles of a scheme in the order of its definition."""
@@ -148,6 +145,7 @@ def read_night(valid: Company, lake: Lake, day: date, *, language: str) -> Night
         year_before=year_before,
         titles={(row["scheme"], row["segment"]): row["title"] for row in profiles} | {key: row["title"] for key, row in known.items()},
         cards={key: row for key, row in known.items() if row["priority"] is not None},
+        compared_night=_compared_night(lake, day),
         flows=flows,
         concentration=_rows(lake, VALUE_CONCENTRATION, day),
         grid=_rows(lake, SCORE_GRID, day),
@@ -179,6 +177,14 @@ def _rollback_of(lake: Lake, day: date) -> Rollback | None:
     """Return the rollback that took the night back, if any since it was audited last."""
     since = read_rollbacks(lake)[epoch_when_audited(lake, day) or 0 :]
     return next((each for each in reversed(since) if each.takes_back(day)), None)
+
+
+def _compared_night(lake: Lake, day: date) -> date | None:
+    """Return the night that the flows of a week compare with, as its manifest says: a week in which nobody moved has no row."""
+    if not lake.has(SEGMENT_FLOWS, day=day):
+        return None
+    since = lake.manifest(lake.path(SEGMENT_FLOWS, day=day)).get("compared", {}).get(str(WEEK_NIGHTS))
+    return date.fromisoformat(since) if since else None
 
 
 def _rows(lake: Lake, table: Table, day: date) -> Rows:

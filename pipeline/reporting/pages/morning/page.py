@@ -171,7 +171,7 @@ def _places(tables: NightTables) -> list[SchemeFigures]:
 def _not_shown(page: MorningPage, language: PageLanguage) -> list[str]:
     lacking = {
         language.gettext("Sales of the last 28 days"): page.tiles is None or page.tiles.sales is None,
-        language.gettext("Who moved, and why"): page.flow is None,
+        language.gettext("Who moved, and why"): page.flow is None and page.tables.compared_night is None,
         language.gettext("How recently, how much"): not page.grid,
         language.gettext("From first look to gone"): page.lifecycle is None,
         language.gettext("Where the money comes from"): not page.concentration,
