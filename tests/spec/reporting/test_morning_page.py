@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from io import StringIO
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from support.morning_tables import CARD, DAY, ENGLISH, a_flow, a_night, a_profile, html_of, sales_of
 
+from pipeline.ingestion.validation import WITHIN_LIMIT
 from pipeline.publication.gates import GateResult, GateState
 from pipeline.publication.rollback_log import Rollback
 from pipeline.reporting.next_actions import NextActionCount
@@ -225,6 +227,64 @@ def test_held_back_night_shows_the_last_good_one_and_what_to_do() -> None:
     assert "90% are gone" in page
     assert "segments run --day 2024-04-01 --override-gate vanished --reason" in page
     assert '<meta name="description" content="90% are gone">' in page
+
+
+CLOSED = GateResult("churn", "rfm", GateState.CLOSED, "90% moved", 0.9, 0.25)
+LET_PASS = GateResult("audiences", "vip", GateState.OVERRIDDEN, "50% fewer", 0.5, 0.2, "a fair")
+BROKEN = {"source_table": "raw_customers", "rule": "customer_id_is_given", "checked_count": 300, "failed_count": 12, "is_passed": False}
+CROWDED = {**BROKEN, "rule": WITHIN_LIMIT.name, "failed_count": 1}
+
+
+def refused(figures_day: date | None = DAY, live_day: date | None = DAY, **judged: Any) -> str:
+    night = NightTables("Shop", "EUR", 365, DAY + timedelta(days=1), **judged)
+    return render_page(morning_page(night, a_night() if figures_day else None, ENGLISH, live_day=live_day), ENGLISH)
+
+
+def test_a_gate_that_was_let_pass_is_no_reason_but_must_be_let_pass_again() -> None:
+    page = refused(gates=[LET_PASS, CLOSED])
+    assert '<meta name="description" content="90% moved">' in page
+    why, _, what_to_do = page.partition("<h3>Why</h3>")[2].partition("<h3>What to do</h3>")
+    assert "90% moved" in why
+    assert "50% fewer" not in why
+    assert "--override-gate audiences --override-gate churn" in what_to_do
+
+
+@pytest.mark.parametrize(("rule", "option"), [(BROKEN, ""), (CROWDED, "--override-gate rejected --reason")])
+def test_gates_of_an_earlier_run_are_not_those_of_a_night_that_its_rows_stopped(rule: dict[str, Any], option: str) -> None:
+    page = refused(gates=[LET_PASS, CLOSED], rule_results=[rule])
+    assert "90% moved" not in page
+    assert "50% fewer" not in page
+    assert "This night was not compared." in page
+    assert ("--override-gate" in page) is bool(option)
+    assert option in page
+
+
+def test_rules_of_an_earlier_run_are_not_those_of_a_night_whose_reading_was_refused() -> None:
+    page = refused(gates=[replace(CLOSED, gate="vanished", words="90% are gone")], rule_results=[BROKEN])
+    assert "This night was held back" in page
+    assert '<meta name="description" content="90% are gone">' in page
+    assert "customer id is given" not in page
+
+
+@pytest.mark.parametrize(
+    ("live_day", "words"),
+    [
+        (DAY, "They are still what everybody sees."),
+        (DAY + timedelta(days=1), "Everybody still sees this night as it was published before."),
+        (DAY + timedelta(days=9), "Everybody sees the night of Tuesday, April 9, 2024."),
+        (None, ""),
+    ],
+)
+def test_a_refused_night_says_what_everybody_sees(live_day: date | None, words: str) -> None:
+    page = refused(live_day=live_day, gates=[CLOSED])
+    assert "Below are the figures of Sunday, March 31, 2024, the last good night." in page
+    assert re.findall(r"(?:They are still what e|E)verybody [^<]*\.", page) == ([words] if words else [])
+
+
+def test_a_first_night_that_is_live_and_refused_when_it_is_run_again_was_published() -> None:
+    page = refused(figures_day=None, live_day=DAY + timedelta(days=1), gates=[CLOSED])
+    assert "Everybody still sees this night as it was published before." in page
+    assert "No night has been published yet" not in page
 
 
 def test_several_checks_of_a_kind_say_how_many_are_fine() -> None:

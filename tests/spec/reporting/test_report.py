@@ -23,6 +23,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_FLOWS, SEGMENT_INSIGHTS, SEGMENT_PROFILES, SEGMENT_PROPOSALS
 from pipeline.operations.deployment import Deployment
 from pipeline.operations.rollback import roll_back
+from pipeline.publication.gates import GateResult, GateState
+from pipeline.publication.gates.results import GateRecord, store_gates
 from pipeline.reporting.pages.morning import page_file, write_morning_page
 
 
@@ -121,6 +123,14 @@ def test_a_week_in_which_nobody_moved_is_no_week_without_a_night_to_compare(shop
         assert (unknown not in page) is is_known
         assert ("Customers who changed segment in the last seven nights: 0." in page) is is_known
         assert ("Who moved, and why" in page.partition("<footer>")[2]) is not is_known
+
+
+def test_the_live_night_held_back_when_it_is_run_again_says_that_everybody_still_sees_it(shop: tuple[Shop, Lake], tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(shop[1].root, tmp_path / "lake", symlinks=True))
+    store_gates(lake, FIRST_NIGHT, GateRecord(None, [GateResult("churn", "rfm", GateState.CLOSED, "90% moved")]))
+    page = page_file(load_company(shop[0].folder), lake, FIRST_NIGHT, language="en").read_text("utf-8")
+    assert "Everybody still sees this night as it was published before." in page
+    assert "No night has been published yet" not in page
 
 
 def test_ideas_of_an_earlier_month_are_gone_once_a_month_has_none(shop: tuple[Shop, Lake], tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 from pipeline.definitions.company import Company
 from pipeline.definitions.history import company_on
 from pipeline.definitions.settings import LANGUAGE
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError
 from pipeline.lake import addresses
 from pipeline.lake.lake import Lake
 from pipeline.lake.tables import SEGMENT_PROFILES
+from pipeline.publication.current import current_publication
 from pipeline.reporting.pages.morning.language import PageLanguage, page_languages
 from pipeline.reporting.pages.morning.night_tables import NightTables, read_night
 from pipeline.reporting.pages.morning.page import morning_page
@@ -42,7 +43,8 @@ def page_of_night(company: Company, lake: Lake, day: date, *, language: str = ""
     validation = "validation.html" if lake.exists(addresses.validation_page(day)) else ""
     links = PageLinks() if is_alone else PageLinks(validation, "../index.html")
     reader = PageLanguage.of(wanted)
-    return render_page(morning_page(judged, shown, reader), reader, links)
+    live_day = _live_day(lake) if outcome_of(judged).is_refused else None
+    return render_page(morning_page(judged, shown, reader, live_day=live_day), reader, links)
 
 
 def page_file(company: Company, lake: Lake, day: date, *, language: str = "", output: Path | None = None) -> Path:
@@ -91,6 +93,14 @@ def index_of_pages(company: Company, lake: Lake) -> str:
         is_refused = NightOutcome(says.get("outcome", NightOutcome.NOT_JUDGED.value)).is_refused
         entries.append(IndexEntry(day, is_refused, unescape(says.get("description", ""))))
     return render_index(company.name, entries, PageLanguage.of(company.language))
+
+
+def _live_day(lake: Lake) -> date | None:
+    try:
+        live = current_publication(lake)
+    except DataError:
+        return None  # what is live cannot be told, which is no reason to tell nothing of the night
+    return live.day if live else None
 
 
 def _last_good_night(company: Company, lake: Lake, day: date, language: str) -> NightTables | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from pipeline.reporting.pages.morning.campaigns import CampaignCard, campaign_cards
 from pipeline.reporting.pages.morning.cards import Actions, actions_of
@@ -91,18 +92,21 @@ class MorningPage:
         """What the list of all nights says of this one: what held it back, else its first sentence."""
         if self.judged.rollback:
             return self.judged.rollback.reason
-        if self.verdict.outcome.is_refused and self.verdict.gates:
-            return self.verdict.gates[0].words
+        if self.verdict.outcome.is_refused and self.verdict.closed_gates:
+            return self.verdict.closed_gates[0].words
         if self.verdict.outcome.is_refused and self.verdict.broken_rules:
             rule = self.verdict.broken_rules[0]
             return f"{rule['source_table'].removeprefix('raw_')}: {rule['rule'].replace('_', ' ')}"
         return self.in_short[0].text if self.in_short else ""
 
 
-def morning_page(judged: NightTables, shown: NightTables | None, language: PageLanguage) -> MorningPage:
-    """Return the page of the night that was `judged`, with the figures of the night that is `shown`: none before any is good."""
+def morning_page(judged: NightTables, shown: NightTables | None, language: PageLanguage, *, live_day: date | None = None) -> MorningPage:
+    """Return the page of the night that was `judged`, with the figures of the night that is `shown`: none before any is good.
+
+    `live_day` is the night that everybody sees, where that is known.
+    """
     tables = shown or judged
-    verdict = verdict_of(judged, figures_day=shown.day if shown else None)
+    verdict = verdict_of(judged, figures_day=shown.day if shown else None, live_day=live_day)
     if shown is None or not tables.profiles:
         return MorningPage(tables, judged, verdict, _refusal_sentence(language))
     names, main = [scheme.name for scheme in tables.schemes], tables.main_scheme

@@ -80,7 +80,7 @@ def render_page(page: MorningPage, language: PageLanguage, links: PageLinks = NO
         in_customers=lambda total: language.cell(int(total)),
         in_money=lambda amount: language.money(amount, tables.currency),
         scheme_titles={scheme.name: scheme.title for scheme in tables.schemes},
-        gate_groups=_gate_groups(page.judged.gates),
+        gate_groups=_gate_groups(page.verdict.gates),
         csv_segments=csv_segments,
         csv_flows=lambda diagram: [
             (flow_title(f.from_segment), flow_title(f.to_segment), f.customer_count, f.cause.value) for f in diagram.flows

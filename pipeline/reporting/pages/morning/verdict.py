@@ -9,6 +9,7 @@ from enum import Enum
 
 from pipeline.ingestion.validation import WITHIN_LIMIT
 from pipeline.publication.gates import GateResult, GateState
+from pipeline.publication.gates.results import GateRecord
 from pipeline.reporting.pages.morning.night_tables import NightTables, Row
 
 
@@ -30,19 +31,40 @@ class NightOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of a night, its closed or overridden gates and broken rules, and how much was checked.
+    """The outcome of a night, what its gates said and the rules that were broken, and how much was checked.
 
-    `day` is the night that was judged; the figures of the page are of `figures_day`, an earlier one where it was refused.
+    `day` is the night that was judged; the figures of the page are of `figures_day`, an earlier one where it was refused. `live_day` is
+    the night that everybody sees, where that is known.
     """
 
     day: date
     outcome: NightOutcome
     figures_day: date | None
+    live_day: date | None = None
     gates: Sequence[GateResult] = ()
     broken_rules: Sequence[Row] = ()
     rule_count: int = 0
     rejected_count: int = 0
     checked_count: int = 0
+
+    @property
+    def closed_gates(self) -> list[GateResult]:
+        """What holds the night back."""
+        return [gate for gate in self.gates if gate.state is GateState.CLOSED]
+
+    @property
+    def overridden_gates(self) -> list[GateResult]:
+        """What somebody let pass."""
+        return [gate for gate in self.gates if gate.state is GateState.OVERRIDDEN]
+
+    @property
+    def gates_to_override(self) -> list[str]:
+        """The names of gates that would have to be let pass for the night to be published: also those that were before."""
+        if self.outcome is not NightOutcome.HELD_BACK:
+            return []
+        noted = [gate.gate for gate in self.gates if gate.state in (GateState.CLOSED, GateState.OVERRIDDEN)]
+        # The share of rejected rows is a gate, though no row of it says so where it stops the night.
+        return list(dict.fromkeys([*noted, *(["rejected"] if self.broken_rules else [])]))
 
     @property
     def is_stale(self) -> bool:
@@ -56,12 +78,12 @@ class Verdict:
 
 
 def outcome_of(judged: NightTables) -> NightOutcome:
-    """Return what a night came to; bad data first, as a night that it stopped has no gates but those of an earlier run."""
-    gates, rule_results = judged.gates, judged.rule_results
+    """Return what a night came to."""
+    gates, broken = _gates_of(judged), _broken_rules(judged)
     # The share of rejected rows is a gate, and told as one.
-    if any(not row["is_passed"] and row["rule"] != WITHIN_LIMIT.name for row in rule_results):
+    if any(row["rule"] != WITHIN_LIMIT.name for row in broken):
         return NightOutcome.STOPPED
-    if any(gate.state is GateState.CLOSED for gate in gates) or any(not row["is_passed"] for row in rule_results):
+    if broken or any(gate.state is GateState.CLOSED for gate in gates):
         return NightOutcome.HELD_BACK
     if judged.rollback:
         return NightOutcome.TAKEN_BACK
@@ -70,8 +92,19 @@ def outcome_of(judged: NightTables) -> NightOutcome:
     return NightOutcome.PASSED if gates else NightOutcome.NOT_JUDGED
 
 
-def verdict_of(judged: NightTables, *, figures_day: date | None) -> Verdict:
-    """Return the verdict on the night that was `judged`, whose page shows the figures of `figures_day`."""
+def _gates_of(judged: NightTables) -> Sequence[GateResult]:
+    """Return the gates of the night; where its rows stopped it, those that are stored are of an earlier run."""
+    return () if _broken_rules(judged) else judged.gates
+
+
+def _broken_rules(judged: NightTables) -> list[Row]:
+    """Return the rules that stopped the night; where its reading was refused, results that are stored are of an earlier run."""
+    is_reading_refused = GateRecord(None, judged.gates).is_of_reading and judged.gates[0].state is GateState.CLOSED
+    return [] if is_reading_refused else [row for row in judged.rule_results if not row["is_passed"]]
+
+
+def verdict_of(judged: NightTables, *, figures_day: date | None, live_day: date | None = None) -> Verdict:
+    """Return the verdict on the night that was `judged`, whose page shows the figures of `figures_day` while `live_day` is live."""
     raw = [row for row in judged.rule_results if row["source_table"].startswith("raw_")]
     checked = {
         table: max(row["checked_count"] for row in raw if row["source_table"] == table) for table in {r["source_table"] for r in raw}
@@ -80,8 +113,9 @@ def verdict_of(judged: NightTables, *, figures_day: date | None) -> Verdict:
         judged.day,
         outcome_of(judged),
         figures_day,
-        [gate for gate in judged.gates if gate.state in (GateState.CLOSED, GateState.OVERRIDDEN)],
-        [row for row in judged.rule_results if not row["is_passed"]],
+        live_day,
+        _gates_of(judged),
+        _broken_rules(judged),
         len(judged.rule_results),
         sum(count for _, _, count in judged.rejected),
         sum(checked.values()),
