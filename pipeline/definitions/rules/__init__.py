@@ -8,7 +8,7 @@ from pipeline.definitions.rules.calls import Call, call_of, calls_in, nodes_outs
 from pipeline.definitions.rules.comparisons import MIRRORED
 from pipeline.definitions.rules.definition_texts import rule_texts
 from pipeline.definitions.rules.joined_columns import PREDICTIONS, ListColumn, StayColumn, column_words, joined_column, joined_kind
-from pipeline.definitions.rules.language import aggregates_of, parse_rule, parse_score, parse_value
+from pipeline.definitions.rules.language import MAX_LITERAL_DIGITS, aggregates_of, parse_rule, parse_score, parse_value
 from pipeline.definitions.rules.names_in_text import audiences_of, lists_of, parameters_of, references_of
 from pipeline.definitions.rules.parameters import Parameter, require_parameters
 from pipeline.definitions.rules.quantiles import Quantile, parameter_value, take_quantiles
@@ -16,6 +16,7 @@ from pipeline.definitions.rules.values import Value, rule_value
 from pipeline.definitions.rules.vocabulary import Vocabulary
 
 __all__ = [
+    "MAX_LITERAL_DIGITS",
     "MIRRORED",
     "PREDICTIONS",
     "Call",

@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlglot import exp
 
-from pipeline.definitions.rules import MIRRORED
+from pipeline.definitions.rules import MAX_LITERAL_DIGITS, MIRRORED
 from pipeline.definitions.schemes import Scheme
 from pipeline.lake.tables import CUSTOMER_FEATURES, Kind
 from pipeline.segmentation.insights.effectiveness import FEWEST_CUSTOMERS
@@ -25,6 +25,8 @@ from pipeline.segmentation.insights.risk_ratios import Numbers
 DRAWS, INTERVAL = 300, (0.05, 0.95)
 MOST_CUTS = 1_000
 LEAST_CHI_SQUARE = 15.1  # the best of many cuts is never the worst: chance alone gets here for one feature in a thousand or so
+UP_TO_SIGNS: Final = frozenset({"<=", ">"})
+"""Signs that put a customer with just the limit below it; the others put him above."""
 _SIGNS: Final[Mapping[type[exp.Expr], str]] = {exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 _NUMERIC: Final = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.MONEY})
 FEATURES: Final = frozenset(
@@ -35,13 +37,13 @@ FEATURES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A literal limit of a rule: `feature` `sign` `limit`, in the first segment of the scheme that has it."""
+    """A literal limit of a rule: `feature` `sign` `limit`, as it is written, in the first segment of the scheme that has it."""
 
     scheme: str
     segment: str
     feature: str
     sign: str
-    limit: float
+    limit: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class BestCut:
 
 def thresholds_of(schemes: Iterable[Scheme]) -> list[Threshold]:
     """Return the literal limits on FEATURES in the rules of segments, each once per scheme."""
-    found: dict[tuple[str, str, str, float], Threshold] = {}
+    found: dict[tuple[str, str, str, Decimal], Threshold] = {}
     for scheme in schemes:
         for segment in scheme.segments if scheme.kind == "rules" else ():
             for comparison in segment.rule.find_all(*_SIGNS) if segment.rule is not None else ():
@@ -104,7 +106,8 @@ def best_cut(threshold: Threshold, values: Numbers, is_back: Numbers) -> BestCut
     """Return the cut of `values` that leaves the least variance of `is_back` (0 or 1) within both parts; None where none can be made.
 
     That is the cut of a regression tree of one node (Breiman et al. 1984); both parts hold at least a tenth of the customers. The interval
-    is that of the percentile bootstrap (Efron 1979) with DRAWS draws of the counts by value, so that the order of customers is no matter.
+    is that of the percentile bootstrap (Efron 1979) with DRAWS draws of the counts by value, so that the order of customers is no matter;
+    draws in which no cut can be made do not count.
     """
     known = np.isfinite(values)
     if known.sum() < 2 * FEWEST_CUSTOMERS:
@@ -116,12 +119,16 @@ def best_cut(threshold: Threshold, values: Numbers, is_back: Numbers) -> BestCut
     seed = hashlib.sha256(f"{threshold.feature} {lasts.tobytes().hex()} {cells.tobytes().hex()}".encode()).digest()
     draws = np.random.default_rng(int.from_bytes(seed[:8], "big")).multinomial(int(cells.sum()), cells / cells.sum(), DRAWS)
     found = _best_places(np.vstack([cells, draws]))
-    is_up_to = threshold.sign in ("<=", ">")
+    cut_draws = found[1:][found[1:] >= 0]
+    if found[0] < 0 or not len(cut_draws):
+        return None
+    is_up_to = threshold.sign in UP_TO_SIGNS
     # Between two neighbouring values lies one cut: told by the lower of them for `<=` and `>`, by the upper for `<` and `>=`.
     limits = lasts[:-1] if is_up_to else firsts[1:]
-    best, drawn = int(found[0]), np.sort(limits[found[1:]])
+    best, drawn = int(found[0]), np.sort(limits[cut_draws])
     low, high = (float(np.quantile(drawn, share, method="inverted_cdf")) for share in INTERVAL)
-    place = np.searchsorted(limits, threshold.limit, side="right") - 1 if is_up_to else np.searchsorted(limits, threshold.limit)
+    limit = float(threshold.limit)
+    place = np.searchsorted(limits, limit, side="right") - 1 if is_up_to else np.searchsorted(limits, limit)
     today = float(limits[min(max(int(place), 0), len(limits) - 1)])
     below = (int(counts[: best + 1].sum()), int(backs[: best + 1].sum()))
     above = (int(counts[best + 1 :].sum()), int(backs[best + 1 :].sum()))
@@ -145,7 +152,10 @@ def _by_value(values: Numbers, is_back: Numbers) -> tuple[Numbers, Numbers, NDAr
 
 
 def _best_places(cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each row of counts (not back by value, then back by value) the place of the last value below the best cut."""
+    """Return for each row of counts (not back by value, then back by value) the place of the last value below the best cut.
+
+    -1 where no cut leaves SMALLEST_PART on both sides.
+    """
     stayed, back = np.split(cells, 2, axis=1)
     below, back_below = (stayed + back).cumsum(axis=1), back.cumsum(axis=1)
     total, back_total = below[:, -1:], back_below[:, -1:]
@@ -155,7 +165,7 @@ def _best_places(cells: NDArray[np.int64]) -> NDArray[np.int64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         gain = back_below**2 / below + (back_total - back_below) ** 2 / (total - below)
     places: NDArray[np.int64] = np.argmax(np.where(is_large, np.round(gain, 9), -1.0), axis=1)
-    return places
+    return np.where(is_large.any(axis=1), places, -1)
 
 
 def _chi_square(shares: tuple[float, float], counts: tuple[int, int]) -> float:
@@ -165,14 +175,14 @@ def _chi_square(shares: tuple[float, float], counts: tuple[int, int]) -> float:
     return (shares[0] - shares[1]) ** 2 / variance if variance > 0 else 0.0
 
 
-def _literal_limit(comparison: exp.Expr) -> tuple[str, str, float] | None:
+def _literal_limit(comparison: exp.Expr) -> tuple[str, str, Decimal] | None:
     """Return feature, sign and limit of a comparison of a feature with a number; None of any other."""
     left, right, sign = _inner(comparison.this), _inner(comparison.expression), _SIGNS[type(comparison)]
     if isinstance(right, exp.Column):
         left, right, sign = right, left, _SIGNS[MIRRORED[type(comparison)]]
     is_number = isinstance(right, exp.Literal) and not right.is_string
     if isinstance(left, exp.Column) and left.name in FEATURES and not left.table and is_number:
-        return left.name, sign, float(Decimal(right.name))
+        return left.name, sign, Decimal(right.name)
     return None
 
 
@@ -183,13 +193,22 @@ def _inner(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def plain_limit(limit: float, sign: str) -> str:
+    """Return `limit` in digits that a rule may have, so that it parts the same customers: rounded to their side where it has more."""
+    exact = Decimal(repr(limit))
+    places = max(MAX_LITERAL_DIGITS - len(str(abs(int(exact)))), 0)
+    rounding = ROUND_CEILING if sign in UP_TO_SIGNS else ROUND_FLOOR
+    return f"{exact.quantize(Decimal(1).scaleb(-places), rounding=rounding).normalize() + 0:f}"
+
+
 def _proposal(threshold: Threshold, cut: BestCut) -> Proposal:
-    today, rule = (f"{threshold.feature} {threshold.sign} {limit:g}" for limit in (threshold.limit, cut.limit))
+    limit, low, high = (plain_limit(each, threshold.sign) for each in (cut.limit, cut.low, cut.high))
+    today, rule = (f"{threshold.feature} {threshold.sign} {each}" for each in (f"{threshold.limit:f}", limit))
     return Proposal(
         "move_threshold",
         threshold.scheme,
         cut.limit,
-        f"{today} tells less of who orders in 90 days than {rule} would (between {cut.low:g} and {cut.high:g}): "
+        f"{today} tells less of who orders in 90 days than {rule} would (between {low} and {high}): "
         f"with it {cut.shares[0]:.1%} of {cut.counts[0]:,} customers ordered, without it {cut.shares[1]:.1%} of {cut.counts[1]:,}",
         f"In segments/{threshold.scheme}.toml write {rule} in place of {today} (first in `{threshold.segment}`); then run `segments plan`, "
         "which shows who would move.",
