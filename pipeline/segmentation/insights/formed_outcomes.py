@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +16,16 @@ from sqlglot import exp
 
 from pipeline.definitions.company import Company
 from pipeline.definitions.schemes import Scheme
+from pipeline.definitions.schemes.scheme import INSUFFICIENT_EVIDENCE
 from pipeline.errors import DataError
 from pipeline.lake.engines import Engine
 from pipeline.lake.expressions import date_literal
-from pipeline.lake.lake import Lake
+from pipeline.lake.lake import Lake, reading
+from pipeline.lake.parquet import stored_names
 from pipeline.lake.statements import statement
 from pipeline.lake.tables import CUSTOMER_DAYS, CUSTOMER_FEATURES, CUSTOMER_SEGMENTS, SCHEME_EFFECTIVENESS
 from pipeline.models.signals import SurvivorsOf, registered_days
-from pipeline.segmentation.history import night_as_known
+from pipeline.segmentation.history import NightAsKnown, night_as_known
 from pipeline.segmentation.insights.effectiveness import (
     FEWEST_CUSTOMERS,
     HORIZON_DAYS,
@@ -34,7 +37,7 @@ from pipeline.segmentation.insights.effectiveness import (
     segment_outcomes,
 )
 from pipeline.segmentation.insights.risk_ratios import Numbers
-from pipeline.segmentation.insights.thresholds import thresholds_of
+from pipeline.segmentation.insights.thresholds import Threshold, thresholds_of
 from pipeline.segmentation.night_schemes import schemes_of_night
 
 log = logging.getLogger("pipeline.segmentation.insights.formed_outcomes")
@@ -53,9 +56,25 @@ class RefinedNight:
     day: date
     survivors_of: SurvivorsOf
 
-    @property
+    @cached_property
     def schemes(self) -> Sequence[Scheme]:
+        """The schemes that the night can compute."""
         return schemes_of_night(self.company, self.lake, self.day).schemes
+
+    @cached_property
+    def thresholds(self) -> Sequence[Threshold]:
+        """The limits that their rules name."""
+        return thresholds_of(self.schemes)
+
+    @cached_property
+    def ruled_segments(self) -> frozenset[tuple[str, str]]:
+        """The segments, as (scheme, segment), that have a rule of their own which could be edited.
+
+        The one that takes everybody left over has none, and that of too little evidence says nothing of customers.
+        """
+        by_rules = (scheme for scheme in self.schemes if scheme.kind == "rules")
+        segments = ((scheme.name, segment) for scheme in by_rules for segment in scheme.segments)
+        return frozenset((name, segment.id) for name, segment in segments if segment.trees and segment.id != INSUFFICIENT_EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +82,7 @@ class FormedOutcomes:
     """What came of the segments of an older night.
 
     `members` are the customers of each scheme with their segments' numbers, `values` the features that its rules set limits on, by scheme
-    and name; NaN where one is not known.
+    and name; NaN where one is not known. Features that the older night did not store are not among them.
     """
 
     of_night: date
@@ -95,9 +114,10 @@ def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:
     if formed is None:
         log.info("%s: no night of 90 to 180 days before %s is stored: not told", SCHEME_EFFECTIVENESS.name, until)
         return None
-    limited = sorted({each.feature for each in thresholds_of(night.schemes)})
+    known = night_as_known(night.lake, formed, night.day)
     try:
-        with _registered_outcomes(night, formed, limited):
+        limited = sorted({each.feature for each in night.thresholds} & _stored_features(night, known))
+        with _registered_outcomes(night, known, limited):
             customers = night.engine.run(exp.select("*").from_(NUMBERED.name), {}).read_all().sort_by("place")
             features = night.engine.run(_numbered_features(limited), {}).read_all().sort_by("place")
             memberships = list(numbered_memberships(night.engine))
@@ -120,10 +140,9 @@ def read_formed(night: RefinedNight, until: date) -> FormedOutcomes | None:
 
 
 @contextmanager
-def _registered_outcomes(night: RefinedNight, formed: date, features: Sequence[str]) -> Iterator[None]:
-    """Make the customers of the night `formed` readable in the block, numbered, with what they did since; and their memberships."""
-    lake, engine = night.lake, night.engine
-    known = night_as_known(lake, formed, night.day)
+def _registered_outcomes(night: RefinedNight, known: NightAsKnown, features: Sequence[str]) -> Iterator[None]:
+    """Make the customers of the older night readable in the block, numbered, with what they did since; and their memberships."""
+    lake, engine, formed = night.lake, night.engine, known.requested_day
     last = formed + timedelta(days=HORIZON_DAYS)
     versions = [each for each in lake.versions_known(CUSTOMER_DAYS, through=last, known_on=night.day) if each.day > formed]
     read = CUSTOMER_FEATURES.only({*FORMED_FEATURES, *features})
@@ -132,6 +151,13 @@ def _registered_outcomes(night: RefinedNight, formed: date, features: Sequence[s
     with registered_days(lake, engine, versions, night.survivors_of(formed, formed)):
         engine.materialize(NUMBERED, bound_days(statement("formed_customers"), {"day": formed, "last": last}))
         yield
+
+
+def _stored_features(night: RefinedNight, known: NightAsKnown) -> set[str]:
+    """Return the features that the older night stored: one that ours have since is not known of it."""
+    path = night.lake.path(CUSTOMER_FEATURES, day=known.day, known_on=known.known_on)
+    with reading(CUSTOMER_FEATURES.name, path):
+        return set(stored_names(path))
 
 
 def _numbered_features(names: Sequence[str]) -> exp.Query:

@@ -89,7 +89,7 @@ class Proposal:
 class ScoredSegments:
     """Customers of one scheme: number of the segment of each, spend in the window, and the scores that the scheme looks at.
 
-    A score is NaN where it is not known. `names` are those of the numbers.
+    A score is NaN where it is not known. `names` are those of the numbers of segments that may be split.
     """
 
     scheme: str

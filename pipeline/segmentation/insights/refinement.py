@@ -64,7 +64,7 @@ from pipeline.segmentation.insights.proposals import (
 )
 from pipeline.segmentation.insights.segment_insights import insight_rows
 from pipeline.segmentation.insights.survey_shares import read_survey_shares
-from pipeline.segmentation.insights.thresholds import threshold_proposals, thresholds_of
+from pipeline.segmentation.insights.thresholds import threshold_proposals
 
 log = logging.getLogger("pipeline.segmentation.insights.refinement")
 EMPTY_SHARE = 0.005
@@ -146,7 +146,7 @@ def _read_buyers(night: RefinedNight) -> tuple[pa.Table, pa.Table, list[ScoredSe
 
 
 def _scored_segments(night: RefinedNight) -> Iterator[ScoredSegments]:
-    """Yield the buyers of each scheme that decides by scores or shows them."""
+    """Yield the buyers of each scheme that decides by scores or shows them, with its segments that have a rule."""
     axes = {scheme.name: axes_behind(scheme.scores) for scheme in night.schemes if scheme.kind == "rules" and scheme.scores}
     buyers = night.engine.run(exp.select("place", "spend_amount", "r_score", "f_score", "m_score").from_(BUYERS.name), {}).read_all()
     buyers = buyers.sort_by("place")
@@ -155,14 +155,14 @@ def _scored_segments(night: RefinedNight) -> Iterator[ScoredSegments]:
     for scheme, places, groups, names in numbered_memberships(night.engine):
         scores = {name: columns[name][places] for name in axes.get(scheme, ()) if name in columns}
         if scores:
-            yield ScoredSegments(scheme, names, groups, columns["spend_amount"][places], scores)
+            ruled = {number: name for number, name in names.items() if (scheme, name) in night.ruled_segments}
+            yield ScoredSegments(scheme, ruled, groups, columns["spend_amount"][places], scores)
 
 
 def _of_outcomes(night: RefinedNight, formed: FormedOutcomes, insights: pa.Table) -> list[Proposal]:
     """Return what 90 days tell of the rules of the night: segments that behaved alike, and limits that are better elsewhere."""
-    by_rules = {scheme.name for scheme in night.schemes if scheme.kind == "rules"}
-    ruled = [each for each in formed.segments if each.scheme in by_rules]
-    limits = [each for each in thresholds_of(night.schemes) if each.scheme in formed.members]
+    ruled = [each for each in formed.segments if (each.scheme, each.segment) in night.ruled_segments]
+    limits = [each for each in night.thresholds if each.feature in formed.values.get(each.scheme, ())]
     is_back = {scheme: customers.is_back for scheme, (customers, _) in formed.members.items()}
     return [*merge_proposals(ruled, _telling_segments(insights)), *threshold_proposals(limits, formed.values, is_back)]
 
@@ -186,13 +186,10 @@ def _empty_segments(night: RefinedNight) -> Iterator[Proposal]:
     nights = [each for each in night.lake.nights(SEGMENT_PROFILES) if first < each <= night.day]
     if len(nights) < FEWEST_NIGHTS:
         return
-    ruled = {
-        (scheme.name, segment.id) for scheme in night.schemes if scheme.kind == "rules" for segment in scheme.segments if segment.trees
-    }
     largest: dict[tuple[str, str], float] = {}
     for each in nights:
         for row in night.lake.read_columns(SEGMENT_PROFILES, ["scheme", "segment", "customer_share"], day=each).to_pylist():
             key = (row["scheme"], row["segment"])
-            if key in ruled:
+            if key in night.ruled_segments:
                 largest[key] = max(largest.get(key, 0.0), row["customer_share"] or 0.0)
     yield from empty_segment_proposals(largest, EMPTY_SHARE, len(nights))

@@ -1,0 +1,70 @@
+"""What is proposed about the rules of a night, by customers of older nights: only of segments and limits that it has."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from support.insight_shops import EARLIER, EARLY, LATE, run_insight_nights, write_alike_shop
+
+from pipeline.definitions.company import load_company
+from pipeline.features import MergeHistory
+from pipeline.lake.engines.duckdb import DuckDBEngine
+from pipeline.lake.lake import Lake
+from pipeline.lake.tables import CUSTOMER_FEATURES, SCHEME_EFFECTIVENESS, SEGMENT_PROPOSALS
+from pipeline.segmentation.insights import write_refinement
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_alike_shop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="module")
+def lake(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return run_insight_nights(shop, Lake(tmp_path_factory.mktemp("lake") / "lake"), EARLIER, EARLY, LATE)
+
+
+def copied(lake: Lake, folder: Path) -> Lake:
+    return Lake(shutil.copytree(lake.root, folder / "lake", symlinks=True))
+
+
+def refine(shop: Path, lake: Lake, day: date = LATE) -> None:
+    company = load_company(shop)
+    with closing(DuckDBEngine(lake.root, memory_limit="500MB")) as engine:
+        write_refinement(company, lake, engine, day, survivors_of=MergeHistory(lake, company.zone).rows_of)
+
+
+def proposals(lake: Lake, kind: str, scheme: str) -> list[dict[str, Any]]:
+    found = lake.read(SEGMENT_PROPOSALS, day=LATE).to_pylist()
+    return [row for row in found if (row["kind"], row["scheme"]) == (kind, scheme)]
+
+
+def test_segments_with_a_rule_are_to_be_merged_and_split_and_no_others(lake: Lake) -> None:
+    assert [(row["segment"], row["with_segment"]) for row in proposals(lake, "merge", "thirds")] == [("a", "b")]
+    assert [row["segment"] for row in proposals(lake, "split", "thirds")] == ["a", "b"]
+
+
+def test_segments_that_are_no_more_are_not_named(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    changed, own = shutil.copytree(shop, tmp_path / "shop"), copied(lake, tmp_path)
+    scheme = changed / "segments" / "thirds.toml"
+    scheme.write_text(scheme.read_text().replace('id = "b"', 'id = "second"'))
+    refine(changed, own)
+    assert proposals(own, "merge", "thirds") == []
+
+
+def test_a_feature_that_the_older_night_did_not_store_takes_nothing_else_along(shop: Path, lake: Lake, tmp_path: Path) -> None:
+    own = copied(lake, tmp_path)
+    path = own.path(CUSTOMER_FEATURES, day=EARLY)
+    manifest, rows = own.manifest(path), pq.read_table(path).drop_columns(["spend_rank_share"])
+    own.write_file(rows.schema, rows.to_batches(), path, manifest)
+    before = own.read(SCHEME_EFFECTIVENESS, day=LATE)
+    assert [row["rule"].split()[0] for row in proposals(own, "move_threshold", "fresh")] == ["recency_days", "spend_rank_share"]
+    refine(shop, own)
+    assert own.read(SCHEME_EFFECTIVENESS, day=LATE) == before
+    assert [row["rule"] for row in proposals(own, "move_threshold", "fresh")] == ["recency_days <= 89"]
