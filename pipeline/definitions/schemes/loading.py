@@ -71,7 +71,9 @@ class SchemeInputs:
     def of(cls, company: Company) -> SchemeInputs:
         """Return what the schemes of `company` depend on, as its files are now."""
         named = company.definitions("segments", ".toml")
-        definitions, translations = tuple(named.values()), tuple(company_translations(company, named).items())
+        # By name, as what a night went by was kept in another order than that of the files.
+        definitions = tuple(definition for _, definition in sorted(named.items()))
+        translations = tuple(sorted(company_translations(company, named).items()))
         lists, declared = tuple(list_digests(company).items()), features_named(company, definitions)
         return cls(company, definitions, company.attributes, company.language, lists, declared, translations)
 

@@ -337,3 +337,13 @@ def test_two_nights_that_begin_at_once_keep_one_and_the_same(shop: Path, lake: L
         list(pool.map(lambda day: keep_company_on(lake, load_company(shop), day, day), [WEDNESDAY, TUESDAY, MONDAY, TUESDAY]))
     contents = {file.read_text("utf-8") for file in (lake.root / "definitions").glob("*.json")}
     assert len(contents) == 1
+
+
+def test_schemes_that_an_edit_of_something_else_leaves_alone_are_read_and_proven_once(shop: Path, lake: Lake) -> None:
+    as_of(lake, shop, MONDAY)
+    settings = shop / "company.toml"
+    settings.write_text(settings.read_text("utf-8") + "window_days = 30\n", "utf-8")
+    company = load_company(shop)
+    kept = company_on(lake, company, MONDAY)
+    assert kept is not company
+    assert load_schemes(kept) is load_schemes(company)
