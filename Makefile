@@ -14,6 +14,8 @@ OURSELVES := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+# What is locked beside each requirements*.in: the dependencies of the project, and of Airflow, which runs its nights.
+DEPENDENCIES := pyproject.toml --extra airflow
 MORNING := pipeline/reporting/pages/morning
 PYTHONS := python3 python3.13 python3.12 python3.11
 IS_SUITABLE := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
@@ -69,19 +71,19 @@ texts: .venv/.dev ## Bring the catalogues of texts up to date with the pages, fo
 docs-picture: .venv/.dev ## Draw docs/summary.png from the live night of the demo (needs chromium)
 	$(BIN)/python docs/draw_summary.py --company '$(COMPANY)' --lake '$(LAKE)'
 
-lock: .venv/bin/uv ## Write requirements*.txt anew from requirements*.in
-	$(LOCK) requirements.in -o requirements.txt
-	$(LOCK) -c requirements.txt requirements-dev.in -o requirements-dev.txt
-	$(LOCK) -c requirements.txt requirements-deploy.in -o requirements-deploy.txt
+lock: .venv/bin/uv ## Write requirements*.txt anew from pyproject.toml and requirements*.in
+	$(LOCK) $(DEPENDENCIES) requirements.in -o requirements.txt
+	$(LOCK) -c requirements.txt $(DEPENDENCIES) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) -c requirements.txt $(DEPENDENCIES) requirements-deploy.in -o requirements-deploy.txt
 	echo uv | $(LOCK) - -o requirements-uv.txt
 
 check-lock: .venv/bin/uv
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && cp requirements*.txt "$$scratch" && base= && \
 	for name in requirements requirements-dev requirements-deploy; do \
-		status=0; $(LOCK) $$base $$name.in -o "$$scratch/$$name.txt" || status=$$?; \
+		status=0; $(LOCK) $$base $(DEPENDENCIES) $$name.in -o "$$scratch/$$name.txt" || status=$$?; \
 		if [ $$status -gt 1 ]; then echo "$$name.txt is not checked: no package index within reach"; \
 		elif [ $$status -eq 1 ] || ! diff -u $$name.txt "$$scratch/$$name.txt"; then \
-			echo "$$name.txt does not follow from $$name.in: run make lock"; exit 1; \
+			echo "$$name.txt does not follow from pyproject.toml and $$name.in: run make lock"; exit 1; \
 		fi; base="-c $$scratch/requirements.txt"; \
 	done
 
